@@ -1,0 +1,104 @@
+"""Typed getters over decoded JSON objects. An error names the place: `plugins[1].ipam.subnet must be a string`.
+
+All of them take the object, the key, and `where` (the object's own place, "" for the top), and raise
+InvalidConfig. A key that is absent, or null as Go's decoder treats it, gives the default.
+
+This module is on the kubelet path: it imports errors and nothing else.
+"""
+
+from .errors import InvalidConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+    JSONObject = Mapping[str, Any]
+
+
+def place(where: str, key: str | int) -> str:
+    """The name of `key` inside `where`: `plugins[1].type`."""
+    if isinstance(key, int):
+        return f"{where}[{key}]"
+    return f"{where}.{key}" if where else key
+
+
+def _refuse(where: str, key: str | int, wanted: str, got: object) -> "NoReturn":
+    raise InvalidConfig(f"{place(where, key)} must be {wanted}, not {describe(got)}")
+
+
+def describe(value: object) -> str:
+    """A value's JSON type, in words, for an error. Never the value itself: it may be a secret."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "a string" if value else "an empty string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def get_str(data: "JSONObject", key: str, default: str = "", *, where: str = "") -> str:
+    """A string."""
+    value = data.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        _refuse(where, key, "a string", value)
+    return value
+
+
+def get_bool(data: "JSONObject", key: str, default: bool = False, *, where: str = "") -> bool:
+    """A boolean, or the words true and false in any case, as libcni takes them (conformance B10)."""
+    value = data.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else ""
+    if word not in ("true", "false"):
+        _refuse(where, key, "true or false", value)
+    return word == "true"
+
+
+def get_number(
+    data: "JSONObject", key: str, default: float, *, where: str = "", at_least: float = 0, at_most: float = 1e9
+) -> float:
+    """A number within bounds."""
+    value = data.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not at_least <= value <= at_most:
+        _refuse(where, key, f"a number from {at_least:g} to {at_most:g}", value)
+    return value
+
+
+def get_object(data: "JSONObject", key: str, *, where: str = "") -> "dict[str, Any]":
+    """An object; {} where it is absent."""
+    value = data.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        _refuse(where, key, "an object", value)
+    return value
+
+
+def get_list(data: "JSONObject", key: str, *, where: str = "") -> "list[Any]":
+    """An array; [] where it is absent."""
+    value = data.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        _refuse(where, key, "an array", value)
+    return value
+
+
+def get_strings(data: "JSONObject", key: str, *, where: str = "") -> list[str]:
+    """An array of strings; [] where it is absent."""
+    values = get_list(data, key, where=where)
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            _refuse(place(where, key), index, "a string", value)
+    return values

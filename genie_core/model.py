@@ -1,0 +1,220 @@
+"""The values that flow from the runtime's call to the answer: text -> values -> plan -> steps -> results -> text.
+
+Plain classes with slots: a dataclass costs 9 ms of imports, a NamedTuple 5, and this module is on the
+kubelet path. Treat all of them as immutable; `Value.replace` gives a changed copy.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Self
+
+
+class Value:
+    """Equality, a readable repr, and changed copies, from the slots."""
+
+    __slots__: "tuple[str, ...]" = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(getattr(self, s) == getattr(other, s) for s in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{slot}={getattr(self, slot)!r}" for slot in self.__slots__)
+        return f"{type(self).__name__}({inside})"
+
+    def replace(self, **changes: "Any") -> "Self":
+        """A copy with some fields changed."""
+        return type(self)(**({slot: getattr(self, slot) for slot in self.__slots__} | changes))
+
+
+class PodRef(Value):
+    """The pod that CNI_ARGS names. `uid` and `sandbox` may be "" (conformance A14)."""
+
+    __slots__ = ("name", "namespace", "sandbox", "uid")
+
+    def __init__(self, namespace: str, name: str, uid: str = "", sandbox: str = "") -> None:
+        self.namespace = namespace
+        self.name = name
+        self.uid = uid
+        self.sandbox = sandbox
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Request(Value):
+    """One call of the plugin: the CNI_* variables and the configuration on stdin (SPEC, section 2).
+
+    `args` is CNI_ARGS verbatim, `path` the directories of CNI_PATH, `env` the caller's whole environment.
+    `config` is the decoded configuration; `text` the same as text.
+    """
+
+    __slots__ = ("args", "config", "container_id", "env", "ifname", "netns", "path", "text", "verb")
+
+    def __init__(
+        self,
+        verb: str,
+        container_id: str,
+        netns: str,
+        ifname: str,
+        args: str,
+        path: "Sequence[str]",
+        env: "Mapping[str, str]",
+        config: "Mapping[str, Any]",
+        text: str,
+    ) -> None:
+        self.verb = verb
+        self.container_id = container_id
+        self.netns = netns
+        self.ifname = ifname
+        self.args = args
+        self.path = path
+        self.env = env
+        self.config = config
+        self.text = text
+
+    @property
+    def version(self) -> str:
+        """The cniVersion to answer in: absent, null or empty means 0.1.0 (conformance A27)."""
+        return self.config.get("cniVersion") or "0.1.0"
+
+
+class PluginConf(Value):
+    """One entry of a chain: its type, and its object as the raw text that was read (conformance B39)."""
+
+    __slots__ = ("text", "type")
+
+    def __init__(self, type: str, text: str) -> None:
+        self.type = type
+        self.text = text
+
+
+class NetConf(Value):
+    """A network configuration list (SPEC, section 1); a single `.conf` is a list of one.
+
+    `source` says where it was read: a file's path, or an API object, for messages.
+    """
+
+    __slots__ = ("disable_check", "disable_gc", "name", "plugins", "source", "version")
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        plugins: "Sequence[PluginConf]",
+        source: str,
+        disable_check: bool = False,
+        disable_gc: bool = False,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.plugins = plugins
+        self.source = source
+        self.disable_check = disable_check
+        self.disable_gc = disable_gc
+
+
+class Wish(Value):
+    """One network that somebody asked for, before it is looked up.
+
+    `name` is as written; `ifname` is "" where none was asked for; `origin` says who asked and where, for
+    messages: `annotation cni, item 2 ("b@eth3")`.
+    """
+
+    __slots__ = ("ifname", "name", "origin")
+
+    def __init__(self, name: str, ifname: str, origin: str) -> None:
+        self.name = name
+        self.ifname = ifname
+        self.origin = origin
+
+
+class Attachment(Value):
+    """One network of one container, all that ADD, CHECK, DEL and GC of it need.
+
+    `label` is the network's name in status annotations and messages. `capabilities` maps each capability
+    argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
+    that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
+    "" until it succeeded. `released` is true once its DEL succeeded.
+    """
+
+    __slots__ = ("args", "binaries", "capabilities", "ifname", "label", "network", "released", "result")
+
+    def __init__(
+        self,
+        network: NetConf,
+        ifname: str,
+        label: str,
+        args: str = "",
+        capabilities: "Mapping[str, str] | None" = None,
+        binaries: "Sequence[str]" = (),
+        result: str = "",
+        released: bool = False,
+    ) -> None:
+        self.network = network
+        self.ifname = ifname
+        self.label = label
+        self.args = args
+        self.capabilities = capabilities or {}
+        self.binaries = binaries
+        self.result = result
+        self.released = released
+
+
+class Plan(Value):
+    """Everything that an ADD will do, decided before anything is done; stored, it is what DEL undoes.
+
+    `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
+    after a reboot that `netns` may belong to somebody else by now.
+    """
+
+    __slots__ = ("attachments", "boot_id", "container_id", "ifname", "netns", "path", "pod")
+
+    def __init__(
+        self,
+        container_id: str,
+        ifname: str,
+        netns: str,
+        path: "Sequence[str]",
+        pod: PodRef | None,
+        boot_id: str,
+        attachments: "Sequence[Attachment]",
+    ) -> None:
+        self.container_id = container_id
+        self.ifname = ifname
+        self.netns = netns
+        self.path = path
+        self.pod = pod
+        self.boot_id = boot_id
+        self.attachments = attachments
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies it: one container may be attached under several interface names (conformance B68)."""
+        return (self.container_id, self.ifname)
+
+
+class Result(Value):
+    """A result in the shape of specification 1.1.0, whatever version it was printed in.
+
+    interfaces: [{"name", "mac"?, "sandbox"?, "mtu"?, "socketPath"?, "pciID"?}]
+    ips: [{"address": CIDR, "gateway"?, "interface"?: index}]
+    routes: [{"dst": CIDR, "gw"?, "mtu"?, "advmss"?, "priority"?, "table"?, "scope"?}]
+    dns: {"nameservers"?, "domain"?, "search"?, "options"?}
+    """
+
+    __slots__ = ("dns", "interfaces", "ips", "routes")
+
+    def __init__(
+        self,
+        interfaces: "Sequence[dict[str, Any]]" = (),
+        ips: "Sequence[dict[str, Any]]" = (),
+        routes: "Sequence[dict[str, Any]]" = (),
+        dns: "Mapping[str, Any] | None" = None,
+    ) -> None:
+        self.interfaces = list(interfaces)
+        self.ips = list(ips)
+        self.routes = list(routes)
+        self.dns = dict(dns or {})
