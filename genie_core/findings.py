@@ -1,0 +1,227 @@
+"""What a check has to say: one finding, its evidence and its remedy; and what became of each check.
+
+Shared by `genie discover`, `genie generate-config --check` and `genie debug pod`. Values only: checks make
+them, tasks sort and count them, the command line prints them. `as_json` of each gives the published shape
+(camelCase, empty members left out), which the shipped JSON Schemas describe.
+
+Codes: GN01xx-GN08xx pod and node networking; GN10xx configuration files, GN11xx plugin binaries, GN12xx
+container runtimes, GN13xx addresses and leases, GN14xx leftovers, GN15xx credentials, GN16xx Genie itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+JSON = dict[str, Any]
+
+
+class Severity(StrEnum):
+    """How bad it is, worst first: pods cannot work, something asked for fails, may fail, good to know."""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Confidence(StrEnum):
+    """How sure the cause is: seen directly, follows from what was seen, one explanation among others."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Status(StrEnum):
+    """What became of a check. A check that could not run is `skip` with its reason, never `pass`."""
+
+    PASS = "pass"  # noqa: S105 (not a password)
+    FAIL = "fail"
+    SKIP = "skip"
+    ERROR = "error"
+
+
+def _present(**members: object) -> JSON:
+    """The members that say something."""
+    return {name: value for name, value in members.items() if value not in ("", None, [], {}, 0)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a finding is about. `kind` is lower case: pod, interface, file, plugin, network, route, ...
+
+    `line` and `column` count from 1; 0 where the place inside `file` is not known.
+    """
+
+    kind: str
+    ns: str = ""
+    name: str = ""
+    netns: str = ""
+    iface: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        name = f"{self.ns}/{self.name}" if self.ns else self.name
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return " ".join(part for part in (self.kind, name, self.iface, place) if part)
+
+    def as_json(self) -> JSON:
+        """kind, ns, name, netns, iface, file, line, column."""
+        return _present(
+            kind=self.kind,
+            ns=self.ns,
+            name=self.name,
+            netns=self.netns,
+            iface=self.iface,
+            file=self.file,
+            line=self.line,
+            column=self.column,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One fact, verbatim: where it was read, the command that shows it by hand, and what it said."""
+
+    source: str
+    value: str
+    command: str = ""
+
+    def as_json(self) -> JSON:
+        """source, command, value."""
+        return _present(source=self.source, command=self.command) | {"value": self.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command to run by hand, as an argument list, in the node's network namespace or in the pod's."""
+
+    argv: tuple[str, ...]
+    netns: Literal["node", "pod"] = "node"
+
+    def as_json(self) -> JSON:
+        """argv, netns."""
+        return {"argv": list(self.argv), "netns": self.netns}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What to do about it, and what that risks. Genie prints remedies, it never runs them."""
+
+    text: str
+    commands: tuple[Command, ...] = ()
+    risk: str = ""
+
+    def as_json(self) -> JSON:
+        """text, commands, risk."""
+        return {
+            "text": self.text,
+            "commands": [command.as_json() for command in self.commands],
+        } | _present(risk=self.risk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One cause, said in one sentence (`title`), with its evidence and its remedy.
+
+    `consequence_of` is the code of the finding that explains this one; `affects` names others that the same
+    cause hits ("default/p2").
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    object: Subject
+    evidence: tuple[Evidence, ...] = ()
+    remedy: Remedy | None = None
+    confidence: Confidence = Confidence.HIGH
+    consequence_of: str = ""
+    affects: tuple[str, ...] = ()
+
+    def as_json(self) -> JSON:
+        """The published shape; `docs` is the page that `genie explain CODE` prints."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "title": self.title,
+            "object": self.object.as_json(),
+            "evidence": [fact.as_json() for fact in self.evidence],
+            "confidence": self.confidence.value,
+            "docs": f"genie explain {self.code}",
+        } | _present(
+            remedy=self.remedy.as_json() if self.remedy else None,
+            consequenceOf=self.consequence_of,
+            affects=list(self.affects),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What became of one check: `reason` says why it was skipped or broke, and what it would need."""
+
+    id: str
+    status: Status
+    reason: str = ""
+    ms: float = field(default=0, compare=False)
+
+    def as_json(self) -> JSON:
+        """id, status, reason, ms."""
+        return {"id": self.id, "status": self.status.value, "ms": round(self.ms, 1)} | _present(reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What `genie explain CODE` prints: the kind of fault, how to confirm it by hand, how to mend it."""
+
+    code: str
+    title: str
+    cause: str
+    confirm: str
+    fix: str
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Causes before consequences, then the worst first, then by code and object: the same input, the same order."""
+
+    def key(finding: Finding) -> tuple[object, ...]:
+        return (bool(finding.consequence_of), finding.severity.rank, finding.code, str(finding.object), finding.title)
+
+    return sorted(findings, key=key)
+
+
+def at_least(findings: Iterable[Finding], threshold: Severity) -> bool:
+    """True where any finding is as bad as `threshold` or worse: what --fail-on asks."""
+    return any(finding.severity.rank <= threshold.rank for finding in findings)
+
+
+def summary(findings: Sequence[Finding], checks: Sequence[Check]) -> JSON:
+    """How many findings of each severity, and how many checks ended in each way."""
+    counts = {severity.value: sum(f.severity is severity for f in findings) for severity in Severity}
+    statuses: Mapping[str, int] = {status.value: sum(c.status is status for c in checks) for status in Status}
+    return {"findings": counts, "checks": dict(statuses)}
+
+
+def summary_line(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
+    """`1 fatal, 2 warnings, 31 checks ok, 3 skipped (need root)`."""
+    parts = []
+    for severity in Severity:
+        count = sum(f.severity is severity for f in findings)
+        plural = "s" if count > 1 and severity in (Severity.ERROR, Severity.WARNING) else ""
+        parts += [f"{count} {severity.value}{plural}"] if count else []
+    passed = sum(c.status is Status.PASS for c in checks)
+    parts.append(f"{passed} check{'' if passed == 1 else 's'} ok")
+    for status, word in ((Status.SKIP, "skipped"), (Status.ERROR, "could not run")):
+        hit = [c for c in checks if c.status is status]
+        reasons = "; ".join(sorted({c.reason for c in hit if c.reason}))
+        parts += [f"{len(hit)} {word}" + (f" ({reasons})" if reasons else "")] if hit else []
+    return ", ".join(parts)
