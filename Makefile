@@ -1,0 +1,27 @@
+# The two commands: `make demo` shows what Genie does, `make test` runs all tests. Each sets up what it needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint bench
+
+help:
+	@echo "make demo    a pod gets two networks and loses them again, in a private node; no root needed"
+	@echo "make test    all tests, with real network namespaces and plugins; as root"
+	@echo "make setup   only the set-up that the others begin with: Debian's packages and .venv"
+	@echo "make lint    the tests that only read the source: style, types, layers"
+	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin"
+
+demo:
+	@.ci/setup demo
+	@.venv/bin/genie dry-run --cni 'bridge,macvlan@net1'
+
+test: setup
+	@.venv/bin/pytest
+
+setup:
+	@.ci/setup
+
+lint: setup
+	@.venv/bin/pytest -q tests/test_lint.py tests/test_layers.py
+
+bench: setup
+	@.venv/bin/python -m tests.bench
