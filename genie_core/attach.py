@@ -1,0 +1,258 @@
+"""ADD, DEL, CHECK, GC and STATUS of a plan, as sequences of steps. No I/O here.
+
+Each verb is a generator: it yields a step, and is sent what came of it (a delegate's output, or the
+error thrown in). Whoever drives it owns the processes and the files; so "fails at step N" and "killed at
+step N" are loops in a test. Rules:
+
+1. `Save` comes before the first delegate runs: from then on DEL can undo whatever happened (design, section 6).
+2. An attachment counts as attempted from the moment its first plugin is called; a failure undoes all that were
+   attempted, the failing one included, in reverse (conformance B54).
+3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
+"""
+
+from .errors import DelegateFailed, GenieError
+from .jsontext import encode
+from .spec.conf import plugin_input
+from .spec.result import convert_text
+from .spec.versions import at_least
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import TypeVar
+
+    from .model import Attachment, Plan, PluginConf
+
+    T = TypeVar("T")
+    Steps = Generator["Step", str, T]
+
+
+class Step:
+    """Something for the driver to do."""
+
+    __slots__ = ()
+
+
+class Save(Step):
+    """Write the plan to disk, durably."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+
+
+class Attached(Step):
+    """Record an attachment's final result."""
+
+    __slots__ = ("index", "plan", "result")
+
+    def __init__(self, plan: "Plan", index: int, result: str) -> None:
+        self.plan = plan
+        self.index = index
+        self.result = result
+
+
+class Released(Step):
+    """Record that an attachment's DEL succeeded."""
+
+    __slots__ = ("index", "plan")
+
+    def __init__(self, plan: "Plan", index: int) -> None:
+        self.plan = plan
+        self.index = index
+
+
+class Forget(Step):
+    """Remove the container's state: nothing of it is left."""
+
+    __slots__ = ("plan",)
+
+    def __init__(self, plan: "Plan") -> None:
+        self.plan = plan
+
+
+class Invoke(Step):
+    """Run one plugin; the driver sends back its stdout, or throws its error.
+
+    `binary` is where ADD found it, "" to search for `type` in the plan's directories and the configured ones.
+    """
+
+    __slots__ = ("args", "binary", "container_id", "ifname", "netns", "network", "path", "stdin", "type", "verb")
+
+    def __init__(
+        self,
+        verb: str,
+        type_: str,
+        stdin: str,
+        network: str,
+        *,
+        binary: str = "",
+        path: "Sequence[str]" = (),
+        container_id: str = "",
+        netns: str = "",
+        ifname: str = "",
+        args: str = "",
+    ) -> None:
+        self.verb = verb
+        self.type = type_
+        self.stdin = stdin
+        self.network = network
+        self.binary = binary
+        self.path = path
+        self.container_id = container_id
+        self.netns = netns
+        self.ifname = ifname
+        self.args = args
+
+    @property
+    def where(self) -> str:
+        """Which plugin of which network this is, for messages."""
+        interface = f" ({self.ifname})" if self.ifname else ""
+        return f'network "{self.network}"{interface}, plugin {self.type}, {self.verb}'
+
+
+class PluginMissing(GenieError):
+    """Thrown in by the driver where a plugin's binary is in none of the directories."""
+
+
+def _invoke(
+    verb: str, plan: "Plan", attachment: "Attachment", position: int, *, netns: str, prev_result: str, extra: "Mapping[str, str] | None" = None
+) -> Invoke:
+    network = attachment.network
+    plugin = network.plugins[position]
+    return Invoke(
+        verb,
+        plugin.type,
+        plugin_input(
+            network, plugin, prev_result=prev_result, capabilities=attachment.capabilities, extra=extra
+        ),
+        network.name,
+        binary=attachment.binaries[position] if position < len(attachment.binaries) else "",
+        path=plan.path,
+        container_id=plan.container_id,
+        netns=netns,
+        ifname=attachment.ifname,
+        args=attachment.args,
+    )
+
+
+def add(plan: "Plan") -> "Steps[list[str]]":
+    """Attach every network of the plan in order; the final result texts. Raises after undoing everything."""
+    yield Save(plan)
+    results: list[str] = []
+    try:
+        for index, attachment in enumerate(plan.attachments):
+            results.append("")  # attempted from here on
+            results[index] = yield from _add_chain(plan, attachment)
+            yield Attached(plan, index, results[index])
+    except GenieError:
+        yield from undo(plan, results)
+        raise
+    return results
+
+
+def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
+    network = attachment.network
+    result = ""
+    for position in range(len(network.plugins)):
+        step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result)
+        printed = yield step
+        if not printed.strip():
+            raise DelegateFailed(f"{step.where}: printed no result", hint="the plugin is broken; run it by hand with `genie dry-run`")
+        result = convert_text(printed, network.version, network.version, step.where)
+    return result
+
+
+def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[None]":
+    """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
+    done = plan.replace(
+        attachments=[
+            attachment.replace(result=result) for attachment, result in zip(plan.attachments, results, strict=False)
+        ]
+    )
+    # What was never attempted has nothing to undo: only `results` counts here.
+    yield from _release_all(done, plan.netns)
+
+
+def delete(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
+    """Release every network that is left, in reverse; the errors of those that failed (conformance A66).
+
+    The state goes once nothing is left. A plugin whose binary is gone does not fail the DEL, but its network
+    stays in the state until the binary is back: its address is not lost (lessons 2).
+    """
+    return (yield from _release_all(plan, netns))
+
+
+def _release_all(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
+    failures: list[GenieError] = []
+    for index in reversed(range(len(plan.attachments))):
+        attachment = plan.attachments[index]
+        if attachment.released:
+            continue
+        try:
+            yield from _delete_chain(plan, attachment, netns)
+            yield Released(plan, index)
+        except GenieError as error:
+            failures.append(error)
+    if not failures:
+        yield Forget(plan)
+    return failures
+
+
+def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":
+    """DEL of the chain in reverse, each plugin with the final result (conformance B69-B71)."""
+    network = attachment.network
+    prev_result = attachment.result if at_least(network.version, "0.4.0") else ""
+    missing: GenieError | None = None
+    for position in reversed(range(len(network.plugins))):
+        try:
+            yield _invoke("DEL", plan, attachment, position, netns=netns, prev_result=prev_result)
+        except PluginMissing as error:
+            missing = error  # the rest of the chain can still give back what it holds
+    if missing:
+        raise missing
+
+
+def check(plan: "Plan", netns: str) -> "Steps[None]":
+    """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
+    for attachment in plan.attachments:
+        network = attachment.network
+        if network.disable_check or not at_least(network.version, "0.4.0"):
+            continue
+        for position in range(len(network.plugins)):
+            yield _invoke("CHECK", plan, attachment, position, netns=netns, prev_result=attachment.result)
+
+
+def collect(network_plans: "Sequence[tuple[Plan, Attachment]]", valid: "Sequence[tuple[str, str]]") -> "Steps[list[GenieError]]":
+    """GC of the delegate networks: each once, with all its valid attachments (conformance A81, B73, B74).
+
+    `network_plans` holds one plan and attachment for each distinct network; `valid` the (container ID,
+    interface) pairs that are attached to any of them.
+    """
+    failures = []
+    pairs = encode([{"containerID": container, "ifname": ifname} for container, ifname in valid])
+    extra = {"cni.dev/valid-attachments": pairs, "cni.dev/attachments": pairs}
+    for plan, attachment in network_plans:
+        network = attachment.network
+        if network.disable_gc or not at_least(network.version, "1.1.0"):
+            continue
+        for plugin in network.plugins:
+            try:
+                yield _node_call("GC", network.name, plugin, plugin_input(network, plugin, extra=extra), plan.path)
+            except GenieError as error:
+                failures.append(error)
+    return failures
+
+
+def status(plan_path: "Sequence[str]", networks: "Sequence[NetConf]") -> "Steps[None]":
+    """STATUS of the networks, stopping at the first error (conformance A77, B75)."""
+    for network in networks:
+        if not at_least(network.version, "1.1.0"):
+            continue
+        for plugin in network.plugins:
+            yield _node_call("STATUS", network.name, plugin, plugin_input(network, plugin), plan_path)
+
+
+def _node_call(verb: str, network: str, plugin: "PluginConf", stdin: str, path: "Sequence[str]") -> Invoke:
+    return Invoke(verb, plugin.type, stdin, network, path=path)

@@ -1,0 +1,129 @@
+"""Which configuration file a name means (conformance D06, D07), and which file is the default (D12, C41).
+
+The names of the files come first, since they cost no reading; a file is opened only when its name fits, or
+when no file's name does. `Confs` is the port that reads. On the kubelet path.
+"""
+
+from ..errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
+from ..model import NetConf, Wish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..ports import Confs, Log
+
+# The type that Genie itself has in a configuration: never a delegate (conformance B15).
+SELF_TYPE = "genie"
+_GENERATE = "`genie generate-config {name} --write` writes one, if the plugin is installed"
+
+
+def stem(path: str) -> str:
+    """The file's name without its folder and extension: `10-macvlan-eth0.100.conf` -> `10-macvlan-eth0.100`."""
+    name = path.rsplit("/", 1)[-1]
+    return name[: name.rfind(".")]
+
+
+def derived_name(path: str) -> str:
+    """The name that a file's name gives its network: the stem without a numeric prefix (D07)."""
+    prefix, dash, rest = stem(path).partition("-")
+    return rest if dash and rest and prefix.isdecimal() and prefix.isascii() else stem(path)
+
+
+def genie_name(path: str) -> str:
+    """The name as CNI-Genie derived it, dropping all through the first dash: `my-net.conf` -> `net` (D06)."""
+    head, dash, rest = stem(path).partition("-")
+    return rest if dash and head else stem(path)
+
+
+def is_self(network: NetConf) -> bool:
+    """Whether the configuration would call Genie again, in any position of its chain."""
+    return any(plugin.type == SELF_TYPE for plugin in network.plugins)
+
+
+class Finder:
+    """Looks networks up by name in the configuration files, reading each file at most once."""
+
+    def __init__(self, confs: "Confs", log: "Log") -> None:
+        self._confs = confs
+        self._log = log
+        self._paths = confs.paths()
+        self._parsed: dict[str, NetConf | GenieError] = {}
+
+    def _parse(self, path: str) -> NetConf | GenieError:
+        if path not in self._parsed:
+            try:
+                self._parsed[path] = self._confs.read(path)
+            except GenieError as error:
+                self._parsed[path] = error
+        return self._parsed[path]
+
+    def find(self, wish: Wish) -> NetConf:
+        """The network that the wish names. Raises NetworkNotFound or InvalidConfig with the reason and a remedy."""
+        if wish.name == SELF_TYPE:
+            raise InvalidConfig(f"{wish.origin}: Genie cannot delegate to itself", hint="name one of the other plugins")
+        problems: list[str] = []
+        for matches in self._tiers(wish.name):
+            network = self._first_valid(wish, list(matches), problems)
+            if network:
+                return network
+        self._refuse(wish, problems)
+        raise AssertionError  # for the type checker: _refuse raises
+
+    def _tiers(self, name: str) -> "Iterator[Iterator[str]]":
+        """Groups of files that fit the name, the best reason first (D07)."""
+        by_file_name: Sequence[Callable[[str], str]] = (derived_name, stem)
+        for rule in by_file_name:
+            yield (path for path in self._paths if rule(path) == name)
+        yield (path for path, network in self._readable() if network.name == name)
+        yield (path for path, network in self._readable() if network.plugins[0].type == name)
+        yield (path for path in self._paths if genie_name(path) == name)
+
+    def _readable(self) -> "Iterator[tuple[str, NetConf]]":
+        # .conflist before .conf and .json where the JSON name decides (conformance B03)
+        for path in sorted(self._paths, key=lambda path: not path.endswith(".conflist")):
+            network = self._parse(path)
+            if isinstance(network, NetConf) and not is_self(network):
+                yield path, network
+
+    def _first_valid(self, wish: Wish, paths: list[str], problems: list[str]) -> NetConf | None:
+        for path in paths:
+            network = self._parse(path)
+            if isinstance(network, GenieError):
+                problems.append(network.msg)
+                self._log.warning("configuration skipped", file=path, problem=network.msg)
+            elif is_self(network):
+                problems.append(f"{path}: calls Genie itself")
+            else:
+                if len(paths) > 1:
+                    self._log.warning("several files fit", network=wish.name, files=paths, used=path)
+                return network
+        return None
+
+    def _refuse(self, wish: Wish, problems: list[str]) -> None:
+        if problems:
+            raise InvalidConfig(
+                f"{wish.origin}: no valid configuration for network {wish.name!r}: {problems[0]}",
+                hint="correct the file; `genie discover` lists what is wrong with each",
+            )
+        names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
+        raise NetworkNotFound(
+            f"{wish.origin}: no configuration for network {wish.name!r} in {' '.join(self._confs.directories)}",
+            details=f"there is {', '.join(names) or 'none at all'}",
+            hint=_GENERATE.format(name=wish.name),
+        )
+
+    def default(self) -> NetConf:
+        """The first valid configuration that is not Genie's own, by file name (D12). Raises NetworkNotFound."""
+        for path in self._paths:
+            network = self._parse(path)
+            if isinstance(network, GenieError):
+                self._log.warning("configuration skipped", file=path, problem=network.msg)
+            elif not is_self(network):
+                return network
+        raise NetworkNotFound(
+            f"no CNI network is configured on this node: no valid configuration besides Genie's in "
+            f"{' '.join(self._confs.directories)}",
+            hint="install a CNI plugin, or set default_plugin",
+            code=TRY_AGAIN,  # at boot the file may be on its way (conformance C40)
+        )

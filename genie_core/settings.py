@@ -1,0 +1,108 @@
+"""The keys of Genie's own configuration (genie.conf), CNI-Genie's and the new ones: config -> Settings.
+
+docs/configuration.md explains each of them. Unknown keys are ignored (conformance D14). Kubelet path.
+"""
+
+from .errors import InvalidConfig
+from .fields import get_bool, get_list, get_number, get_object, get_str, get_strings, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+CONF_DIRS = ("/etc/cni/net.d", "/etc/cni/genie/net.d")
+BIN_DIRS = ("/opt/cni/bin",)
+STATE_DIR = "/var/lib/cni/genie"
+API_TIMEOUT_SECONDS = 30.0
+DELEGATE_TIMEOUT_SECONDS = 60.0
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Settings:
+    """Genie's configuration, checked. `problems` lists what a forgiving reading replaced by its default."""
+
+    def __init__(self, config: "Mapping[str, Any]", *, forgiving: bool = False) -> None:
+        """Raises InvalidConfig naming the key; `forgiving` (for DEL, which must go on) uses the default instead."""
+        self.problems: list[str] = []
+        def read(getter: "Callable[..., T]", key: str, default: "T", **options: "Any") -> "T":
+            try:
+                return getter(config, key, default, **options)
+            except InvalidConfig as error:
+                if not forgiving:
+                    raise
+                self.problems.append(error.msg)
+                return default
+
+        self.default_plugin: str = read(get_str, "default_plugin", "")
+        self.cadvisor_address: str = read(get_str, "cAdvisor_address", "")
+        self.log_level: str = read(_level, "log_level", "info")
+        self.log_file: str = read(_path, "log_file", "")
+        self.kubernetes: dict[str, Any] = read(_object, "kubernetes", {})
+        self.policy: dict[str, Any] = read(_object, "policy", {})
+        self.conf_dirs: list[str] = read(_paths, "conf_dirs", list(CONF_DIRS))
+        self.bin_dirs: list[str] = read(_paths, "bin_dirs", list(BIN_DIRS))
+        self.state_dir: str = read(_path, "state_dir", STATE_DIR)
+        self.api_timeout: float = read(get_number, "api_timeout_seconds", API_TIMEOUT_SECONDS, at_least=0.1, at_most=600)
+        self.delegate_timeout: float = read(
+            get_number, "delegate_timeout_seconds", DELEGATE_TIMEOUT_SECONDS, at_least=0.1, at_most=3600
+        )
+        self.default_networks: list[str] = read(_strings, "default_networks", [])
+        self.system_namespaces: list[str] = read(_strings, "system_namespaces", ["kube-system"])
+        self.namespace_isolation: bool = read(get_bool, "namespace_isolation", False)
+        self.global_namespaces: list[str] = read(_strings, "global_namespaces", ["default"])
+        self.interface_prefix: str = read(_prefix, "interface_prefix", "")
+        self.result: str = read(_result, "result", "merged")
+        self.readiness_file: str = read(_path, "readiness_file", "")
+        self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0, at_most=100_000))
+        self.generate_missing: bool = read(get_bool, "generate_missing", False)
+
+
+def _object(config: "Mapping[str, Any]", key: str, default: "dict[str, Any]") -> "dict[str, Any]":
+    return get_object(config, key) or default
+
+
+def _strings(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
+    return default if config.get(key) is None else get_strings(config, key)
+
+
+def _path(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    path = get_str(config, key) or default
+    _require_absolute(path, key)
+    return path
+
+
+def _paths(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
+    if isinstance(config.get(key), str):
+        raise InvalidConfig(f"{key} must be an array of strings, not a string")
+    paths = get_strings(config, key) if get_list(config, key) else default
+    for index, path in enumerate(paths):
+        _require_absolute(path, place(key, index))
+    return paths
+
+
+def _require_absolute(path: str, where: str) -> None:
+    if path and (not path.startswith("/") or "\0" in path):
+        raise InvalidConfig(f"{where} must be an absolute path, not {path!r}")
+
+
+def _level(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    """CNI-Genie's levels were never checked, so a word that is no level means the default."""
+    word = get_str(config, key).lower()
+    return {"warn": "warning", "fatal": "error", "panic": "error"}.get(word, word if word in LOG_LEVELS else default)
+
+
+def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    prefix = get_str(config, key) or default
+    if len(prefix) > 11 or any(char in "/:" or char.isspace() for char in prefix):
+        raise InvalidConfig(f"{key} must be at most 11 characters without '/', ':' or spaces, not {prefix!r}")
+    return prefix
+
+
+def _result(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    word = get_str(config, key) or default
+    if word not in ("merged", "primary"):
+        raise InvalidConfig(f'{key} must be "merged" or "primary", not {word!r}')
+    return word

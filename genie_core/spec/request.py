@@ -1,0 +1,160 @@
+"""The runtime's call: CNI_* variables and stdin -> Request, checked as libcni's skeleton checks them.
+
+Sources: SPEC "Section 2: Execution Protocol"; containernetworking/cni pkg/skel/skel.go. Pure: the caller
+reads the environment and stdin. Kubelet path: no imports beyond this package.
+"""
+
+from ..errors import DecodingFailure, InvalidConfig, InvalidEnvironment
+from ..fields import describe
+from ..jsontext import JSONError, decode
+from ..model import PodRef, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+VERBS = ("ADD", "CHECK", "DEL", "GC", "STATUS")
+
+# Which verbs cannot do without the variable, in the order in which libcni names what is missing.
+# CNI_PATH is special: `bin_dirs` in the configuration can stand in for it (conformance A04).
+_REQUIRED = (
+    ("CNI_CONTAINERID", ("ADD", "CHECK", "DEL")),
+    ("CNI_NETNS", ("ADD", "CHECK")),
+    ("CNI_IFNAME", ("ADD", "CHECK", "DEL")),
+)
+
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_WORD_INSIDE = _WORD | frozenset("_.-")
+MAX_IFNAME_BYTES = 15  # linux/if.h IFNAMSIZ less the NUL
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a container ID or network name matches `[a-zA-Z0-9][a-zA-Z0-9_.-]*` as a whole (SPEC)."""
+    return bool(text) and text[0] in _WORD and _WORD_INSIDE.issuperset(text)
+
+
+def ifname_problem(name: str) -> str:
+    """Why the kernel would not take an interface name; "" where it would (net/core/dev.c dev_valid_name)."""
+    if not name:
+        return "interface name is empty"
+    if len(name.encode("utf-8", "surrogateescape")) > MAX_IFNAME_BYTES:
+        return "interface name is too long"
+    if name in (".", ".."):
+        return "interface name is . or .."
+    if any(char in "/:" or char.isspace() for char in name):
+        return "interface name contains / or : or whitespace characters"
+    return ""
+
+
+def _check_ifname(name: str) -> None:
+    problem = ifname_problem(name)
+    if problem == "interface name is too long":
+        raise InvalidEnvironment(problem, details="interface name should be less than 16 characters")
+    if problem:
+        raise InvalidEnvironment(problem, details=f"CNI_IFNAME is {name!r}")
+
+
+def _check_container_id(text: str) -> None:
+    if not is_identifier(text):
+        raise InvalidEnvironment("invalid characters in containerID", details=text)
+
+
+_CHECKS = {"CNI_CONTAINERID": _check_container_id, "CNI_IFNAME": _check_ifname}
+
+
+def missing_variables(env: "Mapping[str, str]") -> list[str]:
+    """The required variables that are unset or empty; raises InvalidEnvironment for a malformed one (A02-A10)."""
+    verb = env.get("CNI_COMMAND", "")
+    missing = []
+    for name, verbs in _REQUIRED:
+        if verb not in verbs:
+            continue
+        if not env.get(name):
+            missing.append(name)
+        elif name in _CHECKS:
+            _CHECKS[name](env[name])
+    if not env.get("CNI_PATH"):
+        missing.append("CNI_PATH")
+    return missing
+
+
+def refuse_missing(missing: list[str]) -> None:
+    """Raise InvalidEnvironment naming all of them at once, if there are any."""
+    if missing:
+        raise InvalidEnvironment(f"required env variables [{','.join(missing)}] missing")
+
+
+def parse_config(text: str) -> "dict[str, Any]":
+    """The network configuration from stdin. Raises DecodingFailure (6) or InvalidConfig (7)."""
+    try:
+        config = decode(text)
+    except JSONError as error:
+        raise DecodingFailure("error unmarshall network config", details=str(error)) from None
+    if config is None:
+        config = {}
+    if not isinstance(config, dict):
+        raise DecodingFailure("error unmarshall network config", details=f"an object was expected, not {describe(config)}")
+    for key in ("name", "cniVersion"):
+        if not isinstance(config.get(key, ""), str | None):
+            raise DecodingFailure(
+                "error unmarshall network config", details=f"{key} must be a string, not {describe(config[key])}"
+            )
+    name = config.get("name")
+    if not name:
+        raise InvalidConfig("missing network name")
+    if not is_identifier(name):
+        raise InvalidConfig("invalid characters found in network name", details=name)
+    return config
+
+
+def parse_request(env: "Mapping[str, str]", text: str) -> Request:
+    """The whole call. Raises GenieError with code 4, 6 or 7 (conformance A02-A23)."""
+    missing = missing_variables(env)
+    if missing != ["CNI_PATH"]:
+        refuse_missing(missing)
+    config = parse_config(text)
+    if not config.get("bin_dirs"):
+        refuse_missing(missing)
+    verb = env["CNI_COMMAND"]
+    if verb not in VERBS:
+        raise InvalidEnvironment(f"unknown CNI_COMMAND: {verb}", details=f"CNI_COMMAND takes {', '.join(VERBS)}, VERSION")
+    return Request(
+        verb=verb,
+        container_id=env.get("CNI_CONTAINERID", ""),
+        netns=env.get("CNI_NETNS", ""),
+        ifname=env.get("CNI_IFNAME", ""),
+        args=env.get("CNI_ARGS", ""),
+        path=[part for part in env.get("CNI_PATH", "").split(":") if part],
+        env=env,
+        config=config,
+        text=text,
+    )
+
+
+def parse_args(args: str) -> dict[str, str]:
+    """CNI_ARGS as a mapping, split at the first `=` of each pair (conformance A11). Raises InvalidEnvironment.
+
+    Unknown keys are the delegates' business, so IgnoreUnknown is not needed; its value is checked all the
+    same, since a runtime that misspells it should hear so (A12, A13).
+    """
+    pairs = {}
+    for pair in args.split(";"):
+        if not pair:
+            continue
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InvalidEnvironment(f"CNI_ARGS: invalid pair {pair!r}", details="pairs look like KEY=VALUE;KEY=VALUE")
+        pairs[key] = value
+    word = pairs.get("IgnoreUnknown", "1").lower()
+    if word not in ("1", "true", "0", "false"):
+        raise InvalidEnvironment(f"CNI_ARGS: IgnoreUnknown is {word!r}", details="it takes 1, true, 0 or false")
+    return pairs
+
+
+def pod_of(args: "Mapping[str, str]") -> PodRef | None:
+    """The pod that the runtime names, None where it names none (conformance A14, A15)."""
+    namespace, name = args.get("K8S_POD_NAMESPACE", ""), args.get("K8S_POD_NAME", "")
+    if not namespace or not name:
+        return None
+    return PodRef(namespace, name, args.get("K8S_POD_UID", ""), args.get("K8S_POD_INFRA_CONTAINER_ID", ""))
