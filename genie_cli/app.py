@@ -1,0 +1,85 @@
+"""The command line's entry: the table of commands, and `main`.
+
+How to add a command `genie frob`:
+1. `genie_core/tasks/frob.py`: the question, `frob(..., ports) -> FrobReport`; the report is a frozen dataclass
+   with `kind: ClassVar[str] = "FrobReport"` and `as_json()` (camelCase keys). It prints nothing.
+2. `genie_cli/commands/frob.py`: `EXAMPLES = [("what for", "genie frob x")]` and `def run(...) -> int`, whose
+   annotated parameters are the flags (shared ones come from `options`), whose docstring is the description.
+   It builds the edges (`wiring`), calls the task, calls `render.emit(report, output, view)` and returns the exit
+   code. Errors are raised (`genie_core.errors`), never printed: `boundary` does that.
+3. One line in COMMANDS; the word before "debug pod" has a line too, with no module. Nothing is imported early.
+-v, -q, --color, --no-color and --help come with every command by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Annotated, Any
+
+import typer
+
+from genie_core import __version__
+
+from .boundary import guard
+from .tree import Branch, Entry
+
+TRY = "Try a configuration"
+
+COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
+
+COMMANDS: dict[str, Entry] = {
+    "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
+}
+
+EXAMPLES = [
+    ("give a pod two networks, in a private copy of the node", "genie dry-run --cni 'bridge,macvlan@net1'"),
+]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"genie {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The flags of `genie` itself."""
+
+
+def root() -> Branch:
+    """The tree of all commands."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(_root)
+    flags: Any = typer.main.get_command(app)
+    branch = Branch(
+        COMMANDS,
+        name="genie",
+        short_help="Every pod the network it asks for: run, try and debug CNI plugins.",
+        params=flags.params,
+    )
+    branch.examples = EXAMPLES
+    return branch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (default: this process's own); its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # kubectl runs `kubectl genie` as `kubectl-genie`: usage text follows the name it was called by.
+    name = "kubectl genie" if PurePath(sys.argv[0]).name == "kubectl-genie" else "genie"
+    return guard(lambda: _call(arguments, name), arguments)
+
+
+def _call(arguments: list[str], name: str) -> int:
+    if COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # typer's own, not re-exported
+
+        completion_init()
+    answer = root().main(arguments, prog_name=name, complete_var=COMPLETE, standalone_mode=False)
+    return answer if isinstance(answer, int) else 0

@@ -1,0 +1,166 @@
+"""The one place where an exception becomes text on stderr and an exit code. Nothing else catches broadly.
+
+With `-o json` or `-o yaml` a failure is also one document on stdout, so that a script which parses the
+output never meets an empty one: {"apiVersion", "kind": "Error", "code", "exitCode", "message", "details", "hint"}.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+from typer import Abort, TyperException
+
+from genie_core import errors
+
+from . import terminal
+from .options import OutputFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a command gave no report: what is wrong and where, the evidence, and what to do about it."""
+
+    kind: ClassVar[str] = "Error"
+    code: int
+    exit_code: int
+    message: str
+    details: str = ""
+    hint: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """code (the CNI error code), exitCode, message, details, hint."""
+        return {
+            "code": self.code,
+            "exitCode": self.exit_code,
+            "message": self.message,
+            "details": self.details,
+            "hint": self.hint,
+        }
+
+
+def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
+    """Run `command`; its exit code, or that of what went wrong, told on stderr."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that `with` and `finally` clean up, as for ^C
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_went_away()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return errors.EXIT_INTERRUPTED
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else errors.EXIT_FAILURE
+    except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, a person has to be told)
+        failure = explain(error)
+        tell(failure, wanted_output(argv))
+        return failure.exit_code
+    return code
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _reader_went_away() -> int:
+    """`genie ... | head`: nothing more to say to it, and the interpreter must not try at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
+
+
+def wanted_output(argv: Sequence[str]) -> OutputFormat:
+    """The output that a command line asks for, also one that is too wrong to be parsed."""
+    wanted = ""
+    for flag, following in zip(argv, [*argv, ""][1:], strict=True):
+        if flag in ("-o", "--output"):
+            wanted = following
+        elif flag.startswith("--output="):
+            wanted = flag.partition("=")[2]
+        elif flag.startswith("-o"):
+            wanted = flag[2:].removeprefix("=")
+        elif flag == "--":
+            break
+    machine = {str(output): output for output in OutputFormat if output.for_machines}
+    return machine.get(wanted.lower(), OutputFormat.TABLE)
+
+
+def explain(error: Exception) -> Failure:
+    """What an exception means to the person at the command line."""
+    if isinstance(error, errors.GenieError):
+        return Failure(
+            code=error.code,
+            exit_code=error.exit_code,
+            message=error.msg,
+            details=error.details,
+            hint=error.hint,
+        )
+    if isinstance(error, TyperException):
+        return _misused(error)
+    if isinstance(error, Abort):
+        return Failure(
+            code=errors.TRY_AGAIN, exit_code=errors.EXIT_INTERRUPTED, message="stopped, nothing was changed"
+        )
+    if isinstance(error, TimeoutError):
+        return Failure(
+            code=errors.TRY_AGAIN, exit_code=errors.EXIT_TIMEOUT, message=str(error) or "timed out"
+        )
+    if isinstance(error, OSError):
+        return _refused(error)
+    return _bug(error)
+
+
+def _misused(error: TyperException) -> Failure:
+    context = getattr(error, "ctx", None)
+    message = error.format_message().rstrip(".").replace("Value error, ", "") or "wrong usage"
+    return Failure(
+        code=errors.INVALID_CONFIG,
+        exit_code=error.exit_code,
+        message=message[:1].lower() + message[1:],
+        details=context.get_usage() if context else "",
+        hint=f"see {context.command_path} --help" if context else "",
+    )
+
+
+def _refused(error: OSError) -> Failure:
+    place = f"{error.filename}: " if error.filename else ""
+    denied = isinstance(error, PermissionError)
+    return Failure(
+        code=errors.IO_FAILURE,
+        exit_code=errors.EXIT_DENIED if denied else errors.EXIT_FAILURE,
+        message=f"{place}{error.strerror or error}",
+        hint="run it as root, or as a user who may do this" if denied else "",
+    )
+
+
+def _bug(error: Exception) -> Failure:
+    verbose = terminal.current.get().verbosity > 0
+    return Failure(
+        code=errors.INTERNAL,
+        exit_code=errors.EXIT_FAILURE,
+        message=f"unexpected {type(error).__name__}: {error}".rstrip(": "),
+        details="".join(traceback.format_exception(error)).rstrip() if verbose else "",
+        hint="this is a bug in genie" + ("" if verbose else "; run it again with -v to see where"),
+    )
+
+
+def tell(failure: Failure, output: OutputFormat) -> None:
+    """A failure as text on stderr, and as the document on stdout that a machine was promised."""
+    if output.for_machines:
+        from .render import emit  # rich and yaml are not loaded to say one line
+
+        emit(failure, output)
+    lines = [_red("error:") + " " + failure.message]
+    lines += ["  " + line for line in failure.details.splitlines()]
+    if failure.hint:
+        lines.append(f"  hint: {failure.hint}")
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _red(text: str) -> str:
+    return f"\x1b[1;31m{text}\x1b[0m" if terminal.current.get().colored(sys.stderr) else text

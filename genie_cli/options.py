@@ -1,0 +1,139 @@
+"""The flags that several commands share, each written once: `output: options.Output = OutputFormat.TABLE`.
+
+A command takes plain values: durations arrive as seconds, paths as `Path`. The panel names are the headings
+that `--help` groups flags under.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OUTPUT = "Output"
+CLUSTER = "Cluster"
+NODE = "Node"
+FINDINGS = "Findings"
+
+
+class OutputFormat(StrEnum):
+    """The forms in which a report can be had."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+    @property
+    def for_machines(self) -> bool:
+        """One document, no colour, also on failure."""
+        return self in (OutputFormat.JSON, OutputFormat.YAML)
+
+
+class FailOn(StrEnum):
+    """The least severity of a finding that makes the exit code 1."""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds from a duration as Go writes it ("1m30s", "250ms"); a bare number is seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        parts = _PART.findall(str(text))
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            raise typer.BadParameter('expected a duration such as "30s", "1m30s" or "500ms"') from None
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 < seconds < 1e6:
+        raise typer.BadParameter("a duration must be more than 0 and at most 10 days")
+    return seconds
+
+
+Output = Annotated[
+    OutputFormat,
+    typer.Option("--output", "-o", help="Form of the result.", rich_help_panel=OUTPUT, case_sensitive=False),
+]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", parser=parse_duration, metavar="DURATION", help='Give up after, as in "30s".'),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing something.")]
+FailOnOption = Annotated[
+    FailOn,
+    typer.Option("--fail-on", help="Least severity that makes the exit code 1.", rich_help_panel=FINDINGS),
+]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        help="Credentials for the API server. Default: $KUBECONFIG, ~/.kube/config, in-cluster.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+KubeContext = Annotated[
+    str, typer.Option("--context", help="Context of the kubeconfig.", rich_help_panel=CLUSTER, metavar="NAME")
+]
+Namespace = Annotated[
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Kubernetes namespace. Default: the context's.",
+        rich_help_panel=CLUSTER,
+        metavar="NAME",
+    ),
+]
+ConfDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--conf-dir",
+        help="Directory of CNI configurations; may be repeated. Default: /etc/cni/net.d.",
+        rich_help_panel=NODE,
+        metavar="DIR",
+    ),
+]
+BinDirs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--bin-dir",
+        help="Directory of CNI plugin binaries; may be repeated. Default: /opt/cni/bin and the distributions' own.",
+        rich_help_panel=NODE,
+        metavar="DIR",
+    ),
+]
+StateDir = Annotated[
+    Path,
+    typer.Option(
+        "--state-dir", help="Where Genie keeps what it attached.", rich_help_panel=NODE, metavar="DIR"
+    ),
+]
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root",
+        help="The node's file system, as seen from here (/host in a pod).",
+        rich_help_panel=NODE,
+        metavar="DIR",
+    ),
+]
+CRISocket = Annotated[
+    str,
+    typer.Option(
+        "--cri-socket",
+        help="The container runtime's socket. Default: found like crictl does.",
+        rich_help_panel=NODE,
+    ),
+]

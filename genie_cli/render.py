@@ -1,0 +1,221 @@
+"""Reports as people and as machines read them; the only importer of rich.
+
+A command describes what to show with the plain blocks below and never meets rich:
+    emit(report, output, lambda report, wide: [Heading("Networks"), Table(("NAME", "TYPE"), rows)])
+Machines get `{"apiVersion": "genie/v1alpha1", "kind": report.kind, **report.as_json()}`, one document.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
+
+from genie_core.errors import EXIT_USAGE, GenieError
+
+from . import terminal
+from .options import OutputFormat
+
+API_VERSION = "genie/v1alpha1"
+
+Tone = Literal["", "good", "warn", "bad", "dim", "strong"]
+_STYLES: dict[Tone, str] = {
+    "": "",
+    "good": "green",
+    "warn": "yellow",
+    "bad": "bold red",
+    "dim": "dim",
+    "strong": "bold",
+}
+
+
+class Report(Protocol):
+    """What a task answers: its kind, and its members by their published (camelCase) names."""
+
+    kind: ClassVar[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The members of the document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text with a tone. Tone only adds to what the text says."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the next blocks are about; an empty line stands before it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph, wrapped, `indent` columns in."""
+
+    text: str
+    tone: Tone = ""
+    indent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Lines that must stay as they are: a document, a command's output."""
+
+    text: str
+    indent: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings. The columns named in `fold` wrap first where the terminal is narrow."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+    fold: Sequence[str] = ()
+    right: Sequence[str] = ()
+    indent: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names and values, aligned."""
+
+    pairs: Sequence[tuple[str, str | Cell]]
+    indent: int = 2
+
+
+Block = Heading | Text | Verbatim | Table | Fields
+R = TypeVar("R", bound=Report)
+
+
+def emit(
+    report: R,
+    output: OutputFormat,
+    view: Callable[[R, bool], Iterable[Block]] | None = None,
+    names: Callable[[R], Iterable[str]] | None = None,
+) -> None:
+    """Print a report on stdout. `view` makes the blocks of -o table and -o wide, `names` the lines of -o name.
+
+    Raises GenieError (wrong usage) for a form that the command does not offer.
+    """
+    if terminal.current.get().quiet:
+        return
+    if output.for_machines:
+        sys.stdout.write(
+            _serialized({"apiVersion": API_VERSION, "kind": report.kind} | report.as_json(), output)
+        )
+    elif output is OutputFormat.NAME and names is not None:
+        sys.stdout.writelines(f"{name}\n" for name in names(report))
+    elif output is not OutputFormat.NAME and view is not None:
+        show(view(report, output is OutputFormat.WIDE))
+    else:
+        raise GenieError(f"-o {output} is not offered by this command", exit_code=EXIT_USAGE)
+
+
+def _serialized(document: dict[str, Any], output: OutputFormat) -> str:
+    if output is OutputFormat.JSON:
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    import yaml
+
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return text
+
+
+def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
+    """Print blocks, on stdout unless told otherwise."""
+    console = _console(stream or sys.stdout)
+    for number, block in enumerate(blocks):
+        if isinstance(block, Heading) and number:
+            console.print()
+        console.print(_renderable(block, console), soft_wrap=isinstance(block, Verbatim))
+
+
+def note(text: str) -> None:
+    """One line for the person, on stderr, unless --quiet."""
+    if not terminal.current.get().quiet:
+        print(text, file=sys.stderr)
+
+
+def _console(stream: TextIO) -> Any:
+    from rich.console import Console
+
+    colored = terminal.current.get().colored(stream)
+    return Console(
+        file=stream,
+        width=terminal.width(stream),
+        force_terminal=colored,
+        no_color=not colored,
+        color_system=("auto" if "TERM" in os.environ else "standard") if colored else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def _renderable(block: Block, console: Any) -> Any:
+    from rich.padding import Padding
+    from rich.text import Text as RichText
+
+    match block:
+        case Heading():
+            return RichText(block.text, "bold")
+        case Text():
+            wrapped = _wrapped(block.text, min(console.width, terminal.PROSE_WIDTH) - block.indent)
+            return Padding(RichText(wrapped, _STYLES[block.tone]), (0, 0, 0, block.indent), expand=False)
+        case Verbatim():
+            return RichText("\n".join(" " * block.indent + line for line in block.text.splitlines()))
+        case Table():
+            return Padding(_table(block), (0, 0, 0, block.indent), expand=False)
+        case Fields():
+            return Padding(_fields(block), (0, 0, 0, block.indent), expand=False)
+
+
+def _wrapped(text: str, width: int) -> str:
+    from textwrap import fill
+
+    return fill(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
+
+
+def _cell(cell: str | Cell) -> Any:
+    from rich.text import Text as RichText
+
+    return RichText(cell.text, _STYLES[cell.tone]) if isinstance(cell, Cell) else RichText(cell)
+
+
+def _grid(**settings: Any) -> Any:
+    from rich.table import Table as RichTable
+
+    return RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), **settings)
+
+
+def _table(block: Table) -> Any:
+    grid = _grid(header_style="bold")
+    folding = block.fold or block.columns[-1:]
+    for name in block.columns:
+        grid.add_column(
+            name,
+            no_wrap=name not in folding,
+            overflow="fold",
+            justify="right" if name in block.right else "left",
+        )
+    for row in block.rows:
+        grid.add_row(*(_cell(cell) for cell in row))
+    return grid
+
+
+def _fields(block: Fields) -> Any:
+    grid = _grid(show_header=False)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in block.pairs:
+        grid.add_row(name, _cell(value))
+    return grid

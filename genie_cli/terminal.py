@@ -1,0 +1,67 @@
+"""What the person's terminal can show and how much they asked to hear: one value, set once per run.
+
+Rules (the same in every command): results go to stdout, everything else to stderr; colour only on a
+terminal, unless --color or the usual variables say otherwise; never only colour to carry a meaning.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+Color = Literal["auto", "always", "never"]
+
+PROSE_WIDTH = 100  # sentences are wrapped here also where the terminal is wider
+UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep
+
+# A symbol, and what stands for it where the stream's encoding does not have it.
+_SYMBOLS = {"ok": ("✓", "+"), "fail": ("✗", "x"), "skip": ("-", "-"), "arrow": ("→", "->"), "dot": ("•", "*")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """How to speak: `verbosity` counts -v, `quiet` asks for the exit code only."""
+
+    color: Color = "auto"
+    quiet: bool = False
+    verbosity: int = 0
+
+    def colored(self, stream: TextIO) -> bool:
+        """Whether `stream` gets colour: --color, NO_COLOR, FORCE_COLOR, TERM, a terminal; in this order."""
+        if self.color != "auto":
+            return self.color == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        if any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+            return True
+        return stream.isatty() and os.environ.get("TERM") not in ("dumb", "")
+
+    def interactive(self) -> bool:
+        """Whether somebody watches: progress is drawn for them, and questions may be asked."""
+        return sys.stderr.isatty() and not self.quiet and not os.environ.get("CI")
+
+
+current: ContextVar[Terminal] = ContextVar("terminal", default=Terminal())  # noqa: B039 (frozen)
+
+
+def width(stream: TextIO) -> int:
+    """The columns that tables on `stream` may fill: COLUMNS, the terminal's own, none for a pipe."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    if not stream.isatty():
+        return UNLIMITED
+    return os.get_terminal_size(stream.fileno()).columns or 80
+
+
+def symbol(name: str, stream: TextIO | None = None) -> str:
+    """A symbol by its name, in ASCII where the stream cannot show it."""
+    fancy, plain = _SYMBOLS[name]
+    try:
+        fancy.encode((stream or sys.stdout).encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return plain
+    return fancy
