@@ -1,0 +1,26 @@
+"""The layers of docs/architecture.md, as contracts that a tool checks (`[tool.importlinter]` in pyproject.toml)."""
+
+import tomllib
+
+import pytest
+
+from tests.test_lint import ROOT, demand_silence, tool_output
+
+CONTRACTS = {
+    contract["id"]: contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+}
+# 175 to 1000 ms each: nobody may pay for them by importing one of our modules.
+HEAVY = ("kubernetes", "pyroute2")
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_contract(contract):
+    demand_silence(tool_output("lint-imports", "--no-logo", "--no-cache", "--contract", contract))
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_heavy_libraries_are_imported_inside_functions_only(library):
+    ban = f"lint.flake8-tidy-imports.banned-module-level-imports = ['{library}']"
+    options = ["--isolated", "--quiet", "--select=TID253", "--output-format=concise", "--config", ban]
+    demand_silence(tool_output("ruff", "check", *options, "genie_core", "genie_cli"))

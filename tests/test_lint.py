@@ -1,0 +1,56 @@
+"""The linters are test cases: ruff, the formatter, mypy, shellcheck, and the sizes that keep modules readable."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TOOLS = Path(sys.executable).parent
+CHECKS = {
+    "ruff check": ["ruff", "check", "--quiet", "--output-format=concise", "."],
+    "ruff format": ["ruff", "format", "--quiet", "--check", "--output-format=concise", "."],
+    "mypy": ["mypy", "--no-error-summary"],
+    "shellcheck": ["shellcheck", ".ci/setup", ".ci/run"],
+}
+MAX_MODULE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+
+def tool_output(name, *arguments):
+    """What a tool of the virtual environment has to complain about; "" when it is content."""
+    done = subprocess.run([TOOLS / name, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr or f"exit code {done.returncode}") if done.returncode else ""
+
+
+def demand_silence(complaints):
+    """Fail with a tool's own words, without a traceback of ours."""
+    if complaints:
+        pytest.fail(complaints, pytrace=False)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_linter(check):
+    demand_silence(tool_output(*CHECKS[check]))
+
+
+def source_files():
+    return sorted([*ROOT.glob("genie_core/**/*.py"), *ROOT.glob("genie_cli/**/*.py")])
+
+
+def long_parts(path):
+    """The module, and the functions in it, that have grown too long to be read at once."""
+    text = path.read_text()
+    if (lines := text.count("\n")) > MAX_MODULE_LINES:
+        yield f"{path.relative_to(ROOT)}: {lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > MAX_FUNCTION_LINES:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {lines} lines"
+
+
+def test_modules_and_functions_stay_small():
+    demand_silence("\n".join(part for path in source_files() for part in long_parts(path)))
