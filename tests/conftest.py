@@ -1,0 +1,83 @@
+"""What all tests share: real namespaces, the real plugins, and a machine that is left as it was."""
+
+import os
+import time
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import machine
+from tests.netns import PREFIX, Namespace
+
+CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
+NEED_ROOT = {"cni_bin", "netns"}
+IN_CI = os.environ.get("CI") == "true"
+IS_ROOT = os.geteuid() == 0
+
+# The machine's load is no property of the code; in CI a failure must come again.
+hypothesis.settings.register_profile("genie", deadline=None, derandomize=IN_CI, print_blob=True)
+hypothesis.settings.load_profile("genie")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if NEED_ROOT & set(item.fixturenames):
+            item.add_marker("root")
+
+
+def pytest_collection_finish(session):
+    """Say once what would otherwise fail a hundred times."""
+    if not IS_ROOT and any(item.get_closest_marker("root") for item in session.items):
+        raise pytest.UsageError(
+            "these tests make network namespaces and run the real plugins, which needs root: "
+            "run `make test` as root, or only the others with `.venv/bin/pytest -m 'not root'`"
+        )
+
+
+@pytest.fixture(scope="session")
+def cni_bin():
+    """The folder of the reference plugins."""
+    if not (CNI_BIN / "bridge").exists():
+        pytest.fail(f"no reference plugins in {CNI_BIN}: run `make setup`", pytrace=False)
+    return CNI_BIN
+
+
+@pytest.fixture
+def netns():
+    """Make network namespaces: each call gives a new one; all are removed after the test."""
+    made = []
+
+    def make():
+        made.append(Namespace())
+        return made[-1]
+
+    yield make
+    for namespace in made:
+        namespace.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_left_as_it_was():
+    """Fail the run when it leaves anything behind.
+
+    In CI everything on the machine counts. Elsewhere others may be at work on it: then only what bears this
+    process's prefix does.
+    """
+    if not IS_ROOT:
+        yield
+        return
+    before = machine.snapshot()
+    yield
+    for _ in range(30):  # the kernel takes namespaces and their links apart in the background
+        left = _left_behind(before)
+        if not left:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the tests left the machine changed:\n{left}", pytrace=False)
+
+
+def _left_behind(before):
+    lines = machine.difference(before, machine.snapshot()).splitlines()
+    return "\n".join(line for line in lines if IN_CI or PREFIX in line)
