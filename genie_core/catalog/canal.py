@@ -1,0 +1,25 @@
+"""canal: Calico's policy over flannel's network. The binary is calico; the configuration tells them apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import calico
+from .plugin import Ipam, NodeView, Plugin, Role, Wanted
+
+
+def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    return calico.entry({"type": "host-local", "subnet": "usePodCidr"}, wanted)
+
+
+PLUGIN = Plugin(
+    type="canal",
+    role=Role.CLUSTER,
+    summary="Calico's network policy over flannel's network",
+    binaries=("calico",),
+    fields=calico.FIELDS,
+    ipam=Ipam.REQUIRED,
+    conf_files=("10-canal.conflist",),
+    template=_template,
+    docs="https://docs.tigera.io/calico/latest/getting-started/kubernetes/flannel/install-for-flannel",
+)

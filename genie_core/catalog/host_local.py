@@ -1,0 +1,221 @@
+"""host-local: addresses from ranges, leases as files on the node. containernetworking/plugins, ipam/host-local.
+
+`spans` is the one reading of its ranges: the checks here, the lease counts of `genie discover` and the search
+for overlaps all use it. Source of the rules: allocator/range.go, `Canonicalize` and `Contains`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+DATA_DIR = "/var/lib/cni/networks"
+_FIRST, _LAST = 1, -2  # the network's own address, and broadcast or the last one, are not handed out
+
+_RANGE = (
+    Field(name="subnet", kind="network", required=True, doc="the subnet"),
+    Field(name="rangeStart", kind="address", doc="first address to hand out"),
+    Field(name="rangeEnd", kind="address", doc="last address to hand out"),
+    Field(name="gateway", kind="address", doc="the gateway; absent: the subnet's first address"),
+)
+# The top-level `subnet` may be words of other plugins: Calico's usePodCidr.
+_TOP = (Field(name="subnet", doc="one subnet, the short form of ranges"), *_RANGE[1:])
+_WORDS = ("usePodCidr", "usePodCidrIPv6")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One range: the addresses from `first` to `last` of a subnet, less the gateway. `path` is where it is written."""
+
+    path: str
+    subnet: Network
+    first: Address
+    last: Address
+    gateway: Address
+
+    @property
+    def size(self) -> int:
+        """How many addresses can be leased."""
+        return int(self.last) - int(self.first) + 1 - (self.gateway in self)
+
+    def __contains__(self, address: Address) -> bool:
+        return address.version == self.subnet.version and int(self.first) <= int(address) <= int(self.last)
+
+
+def raw_ranges(ipam: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(path, range object) of the short form and of `ranges`, as far as they are objects."""
+    if ipam.get("subnet"):
+        yield where, ipam
+    ranges = ipam.get("ranges")
+    for number, group in enumerate(ranges if isinstance(ranges, list) else []):
+        for index, entry in enumerate(group if isinstance(group, list) else []):
+            if isinstance(entry, dict):
+                yield f"{where}.ranges[{number}][{index}]" if where else f"ranges[{number}][{index}]", entry
+
+
+def span(entry: Mapping[str, Any], path: str) -> Span:
+    """A range object as a span. Raises ValueError for what host-local refuses or cannot read."""
+    subnet = ipaddress.ip_network(str(entry.get("subnet")))
+    if subnet.num_addresses < 4:
+        raise ValueError(f"{subnet} is too small: host-local takes /30 (IPv6: /126) and larger")
+    edge = {
+        "rangeStart": subnet[_FIRST],
+        "rangeEnd": subnet[_LAST] if subnet.version == 4 else subnet[-1],
+        "gateway": subnet[_FIRST],
+    }
+    for key in edge:
+        if entry.get(key):
+            edge[key] = ipaddress.ip_address(str(entry[key]))
+    return Span(
+        path=path, subnet=subnet, first=edge["rangeStart"], last=edge["rangeEnd"], gateway=edge["gateway"]
+    )
+
+
+def spans(ipam: Mapping[str, Any], where: str = "") -> Iterator[Span]:
+    """The ranges that host-local would accept; the others are told by the checks."""
+    for path, entry in raw_ranges(ipam, where):
+        try:
+            yield span(entry, path)
+        except ValueError:
+            continue
+
+
+def _problem(path: str, text: str, code: str = "GN1030", hint: str = "") -> Problem:
+    return Problem(path=path, text=text, code=code, hint=hint)
+
+
+def _check_range(entry: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    key = f"{path}.subnet" if path else "subnet"
+    text = entry.get("subnet")
+    if text in _WORDS:
+        return
+    try:
+        network = ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        yield _problem(key, f'"{text}" is not a subnet', hint="write it as 10.1.0.0/16")
+        return
+    if str(text).partition("/")[0] != str(network.network_address):
+        yield _problem(
+            key,
+            f"{text} has host bits set: the subnet is {network}",
+            code="GN1031",
+            hint=f"write {network}; host-local refuses the ADD otherwise",
+        )
+    yield from _check_inside(entry, path, network)
+
+
+def _check_inside(entry: Mapping[str, Any], path: str, network: Network) -> Iterator[Problem]:
+    inside = {}
+    for key in ("rangeStart", "rangeEnd", "gateway"):
+        try:
+            inside[key] = ipaddress.ip_address(str(entry[key]))
+        except (KeyError, ValueError):
+            continue
+        if inside[key] not in network:
+            place = f"{path}.{key}" if path else key
+            code = "GN1032" if key == "gateway" else "GN1033"
+            yield _problem(place, f"{inside[key]} is outside the subnet {network}", code=code)
+    first, last = inside.get("rangeStart"), inside.get("rangeEnd")
+    if first and last and first.version == last.version and int(first) > int(last):
+        yield _problem(
+            f"{path}.rangeEnd" if path else "rangeEnd", f"{last} is before rangeStart {first}", code="GN1033"
+        )
+    if network.num_addresses < 4:
+        yield _problem(
+            f"{path}.subnet" if path else "subnet", f"{network} is too small: /30 (IPv6: /126) or larger"
+        )
+
+
+def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
+    found = list(raw_ranges(data, where))
+    ranges = data.get("ranges")
+    if not found and not (isinstance(ranges, list) and ranges):
+        yield _problem(
+            f"{where}.ranges" if where else "ranges", "is missing: there is no subnet to take addresses from"
+        )
+    for path, entry in found:
+        yield from _check_range(entry, path)
+    if data.get("subnet") and isinstance(ranges, list) and ranges:
+        yield Problem(
+            path=f"{where}.subnet" if where else "subnet",
+            text="and ranges are both there: the pod gets an address from each",
+            hint="keep one of them",
+            code="GN1034",
+        )
+    known = list(spans(data, where))
+    for index, one in enumerate(known):
+        for other in known[:index]:
+            if one.subnet.overlaps(other.subnet) and (one.first in other or other.first in one):
+                yield _problem(
+                    f"{one.path}.subnet",
+                    f"{one.subnet} overlaps {other.subnet} of {other.path}",
+                    code="GN1034",
+                )
+    yield from _check_routes(data, where, known)
+
+
+def _check_routes(data: JSON, where: str, known: list[Span]) -> Iterator[Problem]:
+    routes = data.get("routes")
+    for index, route in enumerate(routes if isinstance(routes, list) else []):
+        path = f"{where}.routes[{index}]" if where else f"routes[{index}]"
+        if not isinstance(route, dict) or not isinstance(route.get("dst"), str):
+            yield _problem(path, 'needs "dst", a subnet such as 0.0.0.0/0')
+            continue
+        try:
+            destination = ipaddress.ip_network(route["dst"], strict=False)
+        except ValueError:
+            yield _problem(
+                f"{path}.dst", f'"{route["dst"]}" is not a subnet', hint="the default route is 0.0.0.0/0"
+            )
+            continue
+        versions = {one.subnet.version for one in known}
+        if is_default_route(route) and versions and destination.version not in versions:
+            yield _problem(f"{path}.dst", f"{route['dst']}: no range has addresses of this family")
+
+
+def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    subnet = ipaddress.ip_network(wanted.subnet)
+    entry = {"subnet": str(subnet)}
+    entry |= {"rangeStart": wanted.range_start} if wanted.range_start else {}
+    entry |= {"rangeEnd": wanted.range_end} if wanted.range_end else {}
+    entry |= {"gateway": wanted.gateway} if wanted.gateway else {}
+    section: dict[str, Any] = {"type": "host-local", "ranges": [[entry]]}
+    if wanted.default_route:
+        section["routes"] = [{"dst": "0.0.0.0/0" if subnet.version == 4 else "::/0"}]
+    return section
+
+
+PLUGIN = Plugin(
+    type="host-local",
+    role=Role.IPAM,
+    summary="addresses from ranges; leases are files on the node",
+    fields=(
+        *_TOP,
+        Field(
+            name="ranges",
+            kind="array",
+            doc="one address from each group of ranges",
+            items=Field(
+                name="group",
+                kind="array",
+                items=Field(name="range", kind="object", fields=(Field(name="subnet"), *_RANGE[1:])),
+            ),
+        ),
+        Field(
+            name="routes", kind="array", items=Field(name="route", kind="object"), doc="routes for the pod"
+        ),
+        Field(name="dataDir", kind="path", default=DATA_DIR, doc="where leases are kept"),
+        Field(name="resolvConf", kind="path", doc="a file whose DNS settings are reported"),
+    ),
+    capabilities=("ipRanges", "ips"),
+    checks=(_check,),
+    template=_template,
+    docs="https://www.cni.dev/plugins/current/ipam/host-local/",
+)

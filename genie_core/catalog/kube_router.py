@@ -1,0 +1,33 @@
+"""kube-router: BGP routes; its configuration is the bridge plugin on kube-bridge, subnet from the node's podCIDR."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import bridge
+from .plugin import Ipam, NodeView, Plugin, Role, Wanted
+
+
+def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    # kube-router writes the node's podCIDR into `subnet` when it starts; its own file has none before that.
+    ipam: dict[str, Any] = {"type": "host-local"} | ({"subnet": wanted.subnet} if wanted.subnet else {})
+    return {
+        "type": "bridge",
+        "bridge": "kube-bridge",
+        "isDefaultGateway": True,
+        "hairpinMode": True,
+        "ipam": ipam,
+    }
+
+
+PLUGIN = Plugin(
+    type="kube-router",
+    role=Role.CLUSTER,
+    summary="BGP routes between nodes, a bridge on each",
+    binaries=("bridge",),
+    fields=bridge.PLUGIN.fields,
+    ipam=Ipam.REQUIRED,
+    conf_files=("10-kuberouter.conflist", "10-kuberouter.conf"),
+    template=_template,
+    docs="https://www.kube-router.io/docs/",
+)

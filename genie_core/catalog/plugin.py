@@ -1,0 +1,215 @@
+"""What the catalogue says of one plugin type, and what its checks may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ..findings import Severity
+from .schema import JSON, Field, Problem, check_object, json_schema
+
+
+class Role(StrEnum):
+    """What a plugin does in a chain."""
+
+    INTERFACE = "interface"  # makes the pod's interface, by itself
+    CLUSTER = "cluster"  # the same, with an agent on each node and its own installer
+    META = "meta"  # chained behind one of the two above
+    IPAM = "ipam"  # named in `ipam.type`
+    DISPATCHER = "dispatcher"  # calls other plugins: Genie, Multus
+
+
+class Ipam(StrEnum):
+    """Whether a plugin calls an address plugin."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    OWN = "own"  # addresses come from its agent
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """One interface of the node, as far as a configuration cares."""
+
+    name: str
+    mtu: int = 1500
+    up: bool = True
+    kind: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """What a configuration may refer to on the node.
+
+    `links` is None where the node could not be read, or is not this machine: then nothing is said of interfaces.
+    `default_link` is the interface of the default route. `binaries` are the plugin types installed, None likewise.
+    `subnets` are the networks in use: addresses, routes and other configurations, each with its holder.
+    """
+
+    links: Mapping[str, LinkView] | None = None
+    default_link: str = ""
+    binaries: Sequence[str] | None = None
+    subnets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What somebody asks `generate-config` for; empty where the generator is to choose."""
+
+    name: str = ""
+    master: str = ""
+    bridge: str = ""
+    mode: str = ""
+    vlan: int = 0
+    mtu: int = 0
+    subnet: str = ""
+    gateway: str = ""
+    range_start: str = ""
+    range_end: str = ""
+    addresses: tuple[str, ...] = ()
+    default_route: bool = False
+
+
+PluginCheck = Callable[[JSON, str, NodeView], Iterator[Problem]]
+Template = Callable[[Wanted, NodeView], dict[str, Any]]
+
+COMMON = (
+    Field(name="type", required=True, doc="the plugin's type: the name of its binary"),
+    Field(name="name", doc="only the list's name counts"),
+    Field(name="cniVersion", doc="only the list's version counts"),
+    Field(name="capabilities", kind="object", doc="capability arguments that the runtime may pass on"),
+    Field(name="args", kind="object", doc="arguments for the plugin, args.cni.*"),
+    Field(name="dns", kind="object", doc="DNS settings to report (nameservers, domain, search, options)"),
+    Field(name="runtimeConfig", kind="object", doc="filled in by the runtime, not by hand"),
+    Field(name="prevResult", kind="any", doc="filled in by the runtime, not by hand"),
+)
+IPAM = Field(
+    name="ipam",
+    kind="object",
+    doc="address management",
+)
+MTU = Field(
+    name="mtu",
+    kind="integer",
+    minimum=0,
+    maximum=65536,
+    doc="MTU of the interface; 0 or absent: the kernel's",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """A known plugin type.
+
+    `binaries` are the names it has in configurations where they differ from `type`; `capabilities` what it can
+    take from the runtime; `conf_files` the names its installer gives its configuration; `needs` the kernel
+    module; `template` makes one entry of a chain, or an `ipam` object. `on_lan` is true where the pods' addresses
+    live on a network outside the node, so that its subnet overlaps its parent's on purpose.
+    """
+
+    type: str
+    role: Role
+    summary: str
+    binaries: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    ipam: Ipam = Ipam.NONE
+    conf_files: tuple[str, ...] = ()
+    checks: tuple[PluginCheck, ...] = ()
+    template: Template | None = None
+    needs: str = ""
+    on_lan: bool = False
+    docs: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `type` says in configurations, and the names of the binaries."""
+        return self.binaries or (self.type,)
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        """Its own fields, and those that every plugin takes."""
+        if self.role is Role.IPAM:
+            return (COMMON[0], *self.fields)
+        return (*COMMON, *(() if self.ipam is Ipam.NONE else (IPAM,)), *self.fields)
+
+    def problems(self, data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
+        """Everything that is wrong with one entry of a chain, or with an `ipam` object of this type."""
+        yield from check_object(self.all_fields, data, where)
+        if self.ipam is Ipam.REQUIRED and not data.get("ipam"):
+            yield Problem(
+                path=f"{where}.ipam" if where else "ipam",
+                text=f"is missing: {self.type} needs an address plugin",
+            )
+        for check in self.checks:
+            yield from check(data, where, node)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of one configuration object of this type."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": f"CNI plugin {self.type}",
+            "description": self.summary,
+        } | json_schema(self.all_fields)
+
+
+def check_master(data: JSON, where: str, node: NodeView, key: str = "master") -> Iterator[Problem]:
+    """The parent interface exists and carries the wanted MTU."""
+    master, mtu = data.get(key), data.get("mtu")
+    if node.links is None or not isinstance(master, str) or not master or data.get("linkInContainer") is True:
+        return
+    path = f"{where}.{key}" if where else key
+    link = node.links.get(master)
+    if link is None:
+        known = ", ".join(sorted(name for name in node.links if name != "lo"))
+        yield Problem(
+            path=path,
+            text=f'interface "{master}" is not on this node',
+            hint=f"this node has {known}",
+            code="GN1020",
+        )
+        return
+    if isinstance(mtu, int) and mtu > link.mtu:
+        yield Problem(
+            path=f"{where}.mtu" if where else "mtu",
+            text=f"{mtu} is above the {link.mtu} of its parent {master}",
+            hint=f"use at most {link.mtu}",
+            code="GN1021",
+        )
+    if not link.up:
+        yield Problem(
+            path=path, text=f'interface "{master}" is down', severity=Severity.WARNING, code="GN1020"
+        )
+
+
+def pick_master(wanted: Wanted, node: NodeView) -> str:
+    """The parent interface: the wanted one, else that of the default route, else eth0."""
+    return wanted.master or node.default_link or "eth0"
+
+
+def is_default_route(route: object) -> bool:
+    """True for a route object whose destination is everything (conformance C29)."""
+    return isinstance(route, dict) and route.get("dst") in ("0.0.0.0/0", "::/0", "::0/0", "0/0")
+
+
+__all__ = [
+    "COMMON",
+    "JSON",
+    "MTU",
+    "Field",
+    "Ipam",
+    "LinkView",
+    "NodeView",
+    "Plugin",
+    "Problem",
+    "Role",
+    "Severity",
+    "Wanted",
+    "check_master",
+    "is_default_route",
+    "pick_master",
+]

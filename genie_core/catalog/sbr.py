@@ -1,0 +1,24 @@
+"""sbr: source based routing, for pods with several interfaces. containernetworking/plugins, meta/sbr."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .plugin import Field, NodeView, Plugin, Role, Wanted
+
+
+def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    return {"type": "sbr"}
+
+
+PLUGIN = Plugin(
+    type="sbr",
+    role=Role.META,
+    summary="answers leave by the interface that was asked",
+    fields=(
+        Field(name="table", kind="integer", minimum=1, doc="routing table (plugins >= 1.5)"),
+        Field(name="addSourceHints", kind="boolean", doc="source addresses on the routes (plugins >= 1.5)"),
+    ),
+    template=_template,
+    docs="https://www.cni.dev/plugins/current/meta/sbr/",
+)
