@@ -47,7 +47,7 @@ class _Context:
         raise _NotAValue(f"{name} is not a JSON value")
 
 
-_scan = make_scanner(_Context())
+_scan = make_scanner(_Context())  # type: ignore[arg-type]  # typeshed has no type for what it reads
 
 
 def _refuse_type(value: object) -> "NoReturn":

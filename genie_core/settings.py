@@ -56,7 +56,7 @@ class Settings:
         self.interface_prefix: str = read(_prefix, "interface_prefix", "")
         self.result: str = read(_result, "result", "merged")
         self.readiness_file: str = read(_path, "readiness_file", "")
-        self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0, at_most=100_000))
+        self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
 
 

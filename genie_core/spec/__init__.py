@@ -1,0 +1,1 @@
+"""The CNI specification as code: texts <-> values, for every version. Pure."""

@@ -1,0 +1,1 @@
+"""One operator question per module, answered as a value. They print nothing."""
