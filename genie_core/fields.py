@@ -64,7 +64,13 @@ def get_bool(data: "JSONObject", key: str, default: bool = False, *, where: str 
 
 
 def get_number(
-    data: "JSONObject", key: str, default: float, *, where: str = "", at_least: float = 0, at_most: float = 1e9
+    data: "JSONObject",
+    key: str,
+    default: float,
+    *,
+    where: str = "",
+    at_least: float = 0,
+    at_most: float = 1e9,
 ) -> float:
     """A number within bounds."""
     value = data.get(key)

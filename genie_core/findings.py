@@ -176,7 +176,9 @@ class Check:
 
     def as_json(self) -> JSON:
         """id, status, reason, ms."""
-        return {"id": self.id, "status": self.status.value, "ms": round(self.ms, 1)} | _present(reason=self.reason)
+        return {"id": self.id, "status": self.status.value, "ms": round(self.ms, 1)} | _present(
+            reason=self.reason
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +196,13 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Causes before consequences, then the worst first, then by code and object: the same input, the same order."""
 
     def key(finding: Finding) -> tuple[object, ...]:
-        return (bool(finding.consequence_of), finding.severity.rank, finding.code, str(finding.object), finding.title)
+        return (
+            bool(finding.consequence_of),
+            finding.severity.rank,
+            finding.code,
+            str(finding.object),
+            finding.title,
+        )
 
     return sorted(findings, key=key)
 

@@ -16,7 +16,9 @@ class Value:
     __slots__: "tuple[str, ...]" = ()
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(getattr(self, s) == getattr(other, s) for s in self.__slots__)
+        return type(self) is type(other) and all(
+            getattr(self, s) == getattr(other, s) for s in self.__slots__
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -19,12 +19,16 @@ DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
 
 def parse_names(value: str, origin: str) -> list[Wish]:
     """`a, b@eth3, a` -> wishes. Raises InvalidConfig naming the item (D03, D05, X36)."""
-    return [_parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(value.split(","), 1)]
+    return [
+        _parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(value.split(","), 1)
+    ]
 
 
 def _parse_item(item: str, where: str) -> Wish:
     if not item:
-        raise InvalidConfig(f"{where} is empty", hint="remove the extra comma, or name a network: name or name@interface")
+        raise InvalidConfig(
+            f"{where} is empty", hint="remove the extra comma, or name a network: name or name@interface"
+        )
     origin = f'{where} ("{_printable(item)}")'
     name, at, ifname = (part.strip() for part in item.partition("@"))
     if not name:
@@ -43,7 +47,8 @@ def check_ifname(ifname: str, origin: str) -> None:
         problem = "there is more than one '@'"
     if problem:
         raise InvalidConfig(
-            f"{origin}: {problem}", hint="an interface name has 1 to 15 bytes, without '/', ':' and spaces: name@eth3"
+            f"{origin}: {problem}",
+            hint="an interface name has 1 to 15 bytes, without '/', ':' and spaces: name@eth3",
         )
 
 

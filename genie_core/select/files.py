@@ -61,7 +61,9 @@ class Finder:
     def find(self, wish: Wish) -> NetConf:
         """The network that the wish names. Raises NetworkNotFound or InvalidConfig with the reason and a remedy."""
         if wish.name == SELF_TYPE:
-            raise InvalidConfig(f"{wish.origin}: Genie cannot delegate to itself", hint="name one of the other plugins")
+            raise InvalidConfig(
+                f"{wish.origin}: Genie cannot delegate to itself", hint="name one of the other plugins"
+            )
         problems: list[str] = []
         for matches in self._tiers(wish.name):
             network = self._first_valid(wish, list(matches), problems)

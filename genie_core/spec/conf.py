@@ -63,10 +63,13 @@ def parse_file(text: str, path: str, siblings: "Siblings | None" = None) -> NetC
     network = parse_network(text, path, siblings=siblings)
     holds_list = "plugins" in decode(text) or "type" not in decode(text)
     if path.endswith(".conflist") and not holds_list:
-        raise InvalidConfig(f"{path}: no plugins in the list", hint="a single plugin's configuration goes into a .conf file")
+        raise InvalidConfig(
+            f"{path}: no plugins in the list", hint="a single plugin's configuration goes into a .conf file"
+        )
     if not path.endswith(".conflist") and holds_list:
         raise InvalidConfig(
-            f"{path}: missing 'type'", hint="a list of plugins goes into a .conflist file: rename it, or give it a type"
+            f"{path}: missing 'type'",
+            hint="a list of plugins goes into a .conflist file: rename it, or give it a type",
         )
     return network
 
@@ -100,7 +103,9 @@ def _parse_list(data: "Mapping[str, Any]", text: str, source: str, siblings: "Si
     if siblings is not None and not inline_only:
         plugins += [_parse_plugin(raw, path) for path, raw in siblings(name)]
     if not plugins:
-        raise InvalidConfig("no plugin configs found", hint='add "plugins", or files to the folder named like the network')
+        raise InvalidConfig(
+            "no plugin configs found", hint='add "plugins", or files to the folder named like the network'
+        )
     return NetConf(
         name=name,
         version=_parse_version(data),
@@ -129,14 +134,18 @@ def _parse_plugin(text: str, where: str) -> PluginConf:
     check_plugin_type(type_)
     for key, value in get_object(data, "capabilities", where=where).items():
         if not isinstance(value, bool):
-            raise InvalidConfig(f"{where or 'configuration'}: capability {key!r} must be true or false, not {describe(value)}")
+            raise InvalidConfig(
+                f"{where or 'configuration'}: capability {key!r} must be true or false, not {describe(value)}"
+            )
     return PluginConf(type_, text)
 
 
 def check_plugin_type(name: str) -> None:
     """Refuse a type that could leave the plugin directories (CVE-2021-20206). Raises InvalidConfig."""
     if name in (".", "..") or any(char in "/\\\0" for char in name) or not name.isprintable():
-        raise InvalidConfig(f"invalid plugin name: {name!r}", hint="a plugin's type is a file name, without a path")
+        raise InvalidConfig(
+            f"invalid plugin name: {name!r}", hint="a plugin's type is a file name, without a path"
+        )
 
 
 def capabilities_of(plugin: PluginConf) -> set[str]:
@@ -158,7 +167,9 @@ def plugin_input(
     on are passed. `extra` are further members as raw JSON, such as GC's list of valid attachments.
     """
     parts = {
-        key: raw for key, raw in members(plugin.text).items() if key not in _RESERVED and not key.startswith("cni.dev/")
+        key: raw
+        for key, raw in members(plugin.text).items()
+        if key not in _RESERVED and not key.startswith("cni.dev/")
     }
     parts["name"] = encode(network.name)
     parts["cniVersion"] = encode(network.version)

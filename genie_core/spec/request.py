@@ -94,11 +94,14 @@ def parse_config(text: str) -> "dict[str, Any]":
     if config is None:
         config = {}
     if not isinstance(config, dict):
-        raise DecodingFailure("error unmarshall network config", details=f"an object was expected, not {describe(config)}")
+        raise DecodingFailure(
+            "error unmarshall network config", details=f"an object was expected, not {describe(config)}"
+        )
     for key in ("name", "cniVersion"):
         if not isinstance(config.get(key, ""), str | None):
             raise DecodingFailure(
-                "error unmarshall network config", details=f"{key} must be a string, not {describe(config[key])}"
+                "error unmarshall network config",
+                details=f"{key} must be a string, not {describe(config[key])}",
             )
     name = config.get("name")
     if not name:
@@ -118,7 +121,9 @@ def parse_request(env: "Mapping[str, str]", text: str) -> Request:
         refuse_missing(missing)
     verb = env["CNI_COMMAND"]
     if verb not in VERBS:
-        raise InvalidEnvironment(f"unknown CNI_COMMAND: {verb}", details=f"CNI_COMMAND takes {', '.join(VERBS)}, VERSION")
+        raise InvalidEnvironment(
+            f"unknown CNI_COMMAND: {verb}", details=f"CNI_COMMAND takes {', '.join(VERBS)}, VERSION"
+        )
     return Request(
         verb=verb,
         container_id=env.get("CNI_CONTAINERID", ""),
@@ -144,11 +149,15 @@ def parse_args(args: str) -> dict[str, str]:
             continue
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise InvalidEnvironment(f"CNI_ARGS: invalid pair {pair!r}", details="pairs look like KEY=VALUE;KEY=VALUE")
+            raise InvalidEnvironment(
+                f"CNI_ARGS: invalid pair {pair!r}", details="pairs look like KEY=VALUE;KEY=VALUE"
+            )
         pairs[key] = value
     word = pairs.get("IgnoreUnknown", "1").lower()
     if word not in ("1", "true", "0", "false"):
-        raise InvalidEnvironment(f"CNI_ARGS: IgnoreUnknown is {word!r}", details="it takes 1, true, 0 or false")
+        raise InvalidEnvironment(
+            f"CNI_ARGS: IgnoreUnknown is {word!r}", details="it takes 1, true, 0 or false"
+        )
     return pairs
 
 
