@@ -64,7 +64,7 @@ def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
     return code
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -80,16 +80,17 @@ class Branch(TyperGroup):
         words = self._prefix + cmd_name
         entry = self._table.get(words)
         if entry is None:
-            return None if cmd_name.startswith("-") or ctx.resilient_parsing else self._refuse(ctx, cmd_name)
+            if not cmd_name.startswith("-") and not ctx.resilient_parsing:
+                self._refuse(ctx, cmd_name)
+            return None
         if not entry.module:
             return Branch(self._table, words + " ", name=cmd_name, short_help=entry.summary)
         return load(words, entry)
 
-    def _refuse(self, ctx: Any, name: str) -> NoReturn:
+    def _refuse(self, ctx: Any, name: str) -> None:
         near = get_close_matches(name, self.list_commands(ctx), cutoff=0.5)
         question = f"; did you mean {' or '.join(near)}?" if near else ""
         ctx.fail(f"there is no command {name!r}{question}")
-        raise AssertionError("ctx.fail raises")
 
     def entry_of(self, name: str) -> Entry:
         """A command's line of the table."""
@@ -135,9 +136,7 @@ def load(words: str, entry: Entry) -> Leaf:
 def _command_of(function: Any, name: str, **settings: Any) -> Leaf:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Leaf, context_settings=SETTINGS, **settings)(function)
-    command = typer.main.get_command(app)
-    assert isinstance(command, Leaf)
-    return command
+    return cast("Leaf", typer.main.get_command(app))
 
 
 def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]]) -> None:

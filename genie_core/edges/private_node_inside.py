@@ -1,0 +1,328 @@
+"""The process that *is* a private node: the first process of its namespaces, obeying one JSON line at a time.
+
+Started by `private_node.PrivateNode` only, with `python -I -S` and a socket as file descriptor. The order of the
+steps matters:
+
+1. New namespaces: user (an ordinary user becomes root in it), mount, network, PID, UTS, IPC.
+2. Every mount becomes read-only, then the few places that plugins write to are covered with private memory.
+   `hidden` places start empty (leases, and /run, where sockets of the real node's daemons are: firewalld would
+   change the real firewall for whoever asks it); `copied` ones show what the real node has.
+3. An uplink, `eth0`, whose other end is in a second network namespace that stands for the world outside.
+
+It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
+PID namespace the kernel kills all others with it: whatever happens, nothing is left.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from . import kernel
+
+WORLD = "/run/genie-world"  # the network namespace behind eth0
+# Addresses that belong to nobody: RFC 5737 (TEST-NET-1), RFC 3849.
+UPLINK = """\
+link set lo up
+link set eth0 up
+addr add 192.0.2.2/24 dev eth0
+addr add 2001:db8::2/64 dev eth0 nodad
+route add default via 192.0.2.1
+route add default via 2001:db8::1
+"""
+OUTSIDE = """\
+link set lo up
+link set uplink up
+addr add 192.0.2.1/24 dev uplink
+addr add 2001:db8::1/64 dev uplink nodad
+"""
+TO_COPY = 1 << 20  # files up to this size are copied, larger ones are bind mounted
+PRIVATE_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
+
+
+def main(fd: int) -> None:
+    """Become the node, say so, and serve until the socket closes."""
+    channel = socket.socket(fileno=fd).makefile("rw", encoding="utf-8", newline="\n")
+    wanted = json.loads(channel.readline())
+    try:
+        _leave_the_host()
+        _become_first(fd)
+        _furnish(wanted["hidden"], wanted["copied"], wanted["visible"])
+        answer = {"pid": os.getpid()}
+    except OSError as error:
+        answer = _failed(error)
+    _send(channel, answer)
+    if "error" not in answer:
+        for line in channel:
+            _send(channel, _obey(json.loads(line)))
+            _reap()
+
+
+def _send(channel: Any, message: dict[str, Any]) -> None:
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+def _failed(error: OSError) -> dict[str, Any]:
+    return {
+        "error": {
+            "errno": error.errno or 0,
+            "text": error.strerror or str(error),
+            "path": error.filename or "",
+        }
+    }
+
+
+def _leave_the_host() -> None:
+    others = (
+        kernel.CLONE_NEWNS
+        | kernel.CLONE_NEWNET
+        | kernel.CLONE_NEWPID
+        | kernel.CLONE_NEWUTS
+        | kernel.CLONE_NEWIPC
+    )
+    parent = os.getppid()
+    if os.geteuid() != 0:
+        _become_root_of_a_user_namespace()
+    kernel.unshare(others)
+    kernel.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would forget it
+    if os.getppid() != parent:
+        os._exit(1)  # it died before it could be asked for
+
+
+def _become_first(fd: int) -> None:
+    """Go on as the first process of the new PID namespace; this one only waits for it, to end with it."""
+    child = os.fork()
+    if child:
+        os.close(fd)  # or the socket would not be at its end when the child is
+        os.waitpid(child, 0)
+        os._exit(0)
+    kernel.die_with_parent(signal.SIGKILL)
+
+
+def _become_root_of_a_user_namespace() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+# --- The node's files -------------------------------------------------------------------------------------------
+
+
+def _furnish(hidden: Sequence[str], copied: Sequence[str], visible: Sequence[str]) -> None:
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.make_read_only("/")
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    with suppress(
+        OSError
+    ):  # refused in some containers; then /sys shows the real node's interfaces, read-only
+        kernel.mount("sysfs", "/sys", "sysfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    os.umask(0o022)
+    os.chdir("/")
+    private: list[str] = []
+    for path in hidden:
+        _make_private(path, private, (), keep=visible)
+    for path in copied:
+        _make_private(path, private, None, keep=())
+    os.makedirs("/run/netns", exist_ok=True)
+    kernel.set_hostname("private-node")
+    _connect_uplink()
+
+
+def _make_private(path: str, private: list[str], entries: Sequence[str] | None, keep: Sequence[str]) -> None:
+    """Cover a directory with private memory, with the given of its entries (None: all) and the paths to keep.
+
+    For a directory that does not exist, the nearest one above it that does is covered, so that it can be made.
+    """
+    target = os.path.realpath(path)
+    above = target
+    while not os.path.isdir(above):
+        above, entries = os.path.dirname(above), None
+    if above == "/":
+        raise FileNotFoundError(2, "there is no directory to make it in", path)
+    if not (above != target and any(above == done or above.startswith(done + "/") for done in private)):
+        _cover(above, entries, keep)
+        private.append(above)
+    os.makedirs(target, exist_ok=True)
+
+
+def _cover(path: str, entries: Sequence[str] | None, keep: Sequence[str]) -> None:
+    below = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    kept = {place: os.open(place, os.O_PATH) for place in keep if place.startswith(path + "/")}
+    mode = os.fstat(below).st_mode & 0o7777
+    kernel.mount("tmpfs", path, "tmpfs", PRIVATE_FLAGS, f"mode={mode:o}")
+    for name in os.listdir(f"/proc/self/fd/{below}") if entries is None else entries:
+        with suppress(OSError):  # not readable for this user: then it is not there
+            _show(f"/proc/self/fd/{below}/{name}", f"{path}/{name}")
+    for place, fd in kept.items():
+        _bind(f"/proc/self/fd/{fd}", place)
+        os.close(fd)
+    os.close(below)
+
+
+def _show(source: str, target: str) -> None:
+    """Put a directory's entry into the directory that covers it."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif os.path.isfile(source) and os.path.getsize(source) <= TO_COPY and os.access(source, os.R_OK):
+        _copy(source, target)
+    else:
+        _bind(source, target)
+
+
+def _copy(source: str, target: str) -> None:
+    with open(source, "rb") as read, open(target, "wb") as write:
+        write.write(read.read())
+        os.fchmod(write.fileno(), os.fstat(read.fileno()).st_mode & 0o7777)
+
+
+def _bind(source: str, target: str) -> None:
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w", encoding="ascii"):
+            pass
+    kernel.mount(source, target, flags=kernel.MS_BIND | kernel.MS_REC)
+
+
+# --- Its network namespaces -------------------------------------------------------------------------------------
+
+
+def _connect_uplink() -> None:
+    _add_namespace(WORLD)
+    _ip("link add eth0 type veth peer name uplink\n")
+    # By the number of a process that is in it: `ip` knows names under /run/netns only, where pods are.
+    with _inside(WORLD):
+        resident = subprocess.Popen(["sleep", "60"])
+    _ip(f"link set uplink netns {resident.pid}\n")
+    resident.kill()
+    resident.wait()
+    _ip(UPLINK)
+    _ip(OUTSIDE, WORLD)
+
+
+def _ip(batch: str, netns: str = "") -> None:
+    ran = _run(["ip", "-batch", "-"], stdin=batch, netns=netns)
+    if ran["returncode"] != 0:
+        raise OSError(ran["returncode"], f"ip: {ran['stderr'].strip()}")
+
+
+@contextmanager
+def _inside(netns: str) -> Iterator[None]:
+    """Be in the network namespace at `netns`, in a new one where it is "", then at home again."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        if netns:
+            fd = os.open(netns, os.O_RDONLY)
+            kernel.setns(fd, kernel.CLONE_NEWNET)
+            os.close(fd)
+        else:
+            kernel.unshare(kernel.CLONE_NEWNET)
+        yield
+    finally:
+        kernel.setns(home, kernel.CLONE_NEWNET)
+        os.close(home)
+
+
+def _add_namespace(path: str) -> dict[str, Any]:
+    """Make a network namespace that lives at `path`, as a container runtime does."""
+    with open(path, "x", encoding="ascii"), _inside(""):
+        kernel.mount("/proc/self/ns/net", path, flags=kernel.MS_BIND)
+    return {}
+
+
+def _remove_namespace(path: str) -> dict[str, Any]:
+    kernel.unmount(path)
+    os.unlink(path)
+    return {}
+
+
+# --- What it can be asked ---------------------------------------------------------------------------------------
+
+
+def _obey(order: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return ORDERS[order.pop("order")](**order)
+    except OSError as error:
+        return _failed(error)
+
+
+def _run(
+    argv: Sequence[str],
+    env: dict[str, str] | None = None,
+    stdin: str = "",
+    timeout: float = 60,
+    netns: str = "",
+) -> dict[str, Any]:
+    """Run a program to its end, or kill it with all its descendants in its process group."""
+    began = time.monotonic()
+    with _inside(netns or "/proc/self/ns/net"):
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+        )
+    expired = False
+    try:
+        stdout, stderr = process.communicate(stdin.encode(), timeout)
+    except subprocess.TimeoutExpired:
+        expired = True
+        os.killpg(process.pid, signal.SIGKILL)
+        stdout, stderr = process.communicate()
+    return {
+        "returncode": process.returncode,
+        "stdout": stdout.decode(errors="replace"),
+        "stderr": stderr.decode(errors="replace"),
+        "ms": (time.monotonic() - began) * 1000,
+        "expired": expired,
+    }
+
+
+def _files(paths: Sequence[str]) -> dict[str, Any]:
+    return {"files": sorted(found for path in paths for found in _walk(path))}
+
+
+def _walk(path: str) -> Iterator[str]:
+    for directory, _, names in os.walk(path):
+        yield from (os.path.join(directory, name) for name in names)
+
+
+def _read(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return {"text": file.read()}
+
+
+def _write(path: str, text: str, mode: int) -> dict[str, Any]:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    return {}
+
+
+ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "run": _run,
+    "files": _files,
+    "read": _read,
+    "write": _write,
+    "add_namespace": _add_namespace,
+    "remove_namespace": _remove_namespace,
+}
+
+
+def _reap() -> None:
+    """The first process inherits the orphans; it has to collect them."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
