@@ -1,5 +1,6 @@
-"""macvlan: interfaces with MAC addresses of their own on one parent; they cannot
-reach the node itself.
+"""macvlan: interfaces with MAC addresses of their own on one parent.
+
+They cannot reach the node itself: the kernel keeps parent and children apart.
 
 containernetworking/plugins, main/macvlan.
 """

@@ -1,0 +1,178 @@
+"""The records that others keep of pods' networks: leases, cached results, sandboxes, namespaces. Read only.
+
+host-local's leases  <dataDir>/<network>/<address>, holding the container ID and, on a second line, the interface
+libcni's cache       <cacheDir>/results/<network>-<container>-<interface>, kind cniCacheV1 (conformance B57, B58)
+sandboxes            the directories that containerd and CRI-O keep for each
+namespaces           the bind mounts below /run/netns
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..fields import get_str
+from ..jsontext import JSONError, decode
+from .rootfs import Root
+
+IPAM_DIR = "/var/lib/cni/networks"
+CACHE_DIR = "/var/lib/cni/results"
+NETNS_DIRS = ("/run/netns", "/var/run/netns")
+SANDBOX_DIRS = (
+    "/run/containerd/io.containerd.grpc.v1.cri/sandboxes",
+    "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes",
+    "/run/k3s/containerd/io.containerd.grpc.v1.cri/sandboxes",
+    "/var/snap/microk8s/common/run/containerd/io.containerd.grpc.v1.cri/sandboxes",
+    "/run/containers/storage/overlay-containers",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One address that host-local has given away. `age` is the seconds since then."""
+
+    address: str
+    container: str
+    ifname: str = ""
+    file: str = ""
+    age: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedResult:
+    """One attachment in libcni's cache, without its configuration and arguments. `addresses` have no prefix."""
+
+    file: str
+    network: str = ""
+    container: str = ""
+    ifname: str = ""
+    netns: str = ""
+    addresses: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """One named network namespace; `processes` is None where this user may not know."""
+
+    path: str
+    inode: int = 0
+    processes: int | None = None
+
+
+def read_leases(directory: str, root: Root, now: float) -> dict[str, list[Lease]]:
+    """host-local's leases of every network below its data directory. Raises OSError for the directory."""
+    found = {}
+    for network in root.names(directory):
+        folder = f"{directory}/{network}"
+        if os.path.isdir(root.real(folder)):
+            found[network] = _leases_of(folder, root, now)
+    return found
+
+
+def _leases_of(folder: str, root: Root, now: float) -> list[Lease]:
+    leases = []
+    for name in root.names(folder):
+        address = _address(name)
+        if not address:
+            continue
+        try:
+            lines = root.text(f"{folder}/{name}", 4096).splitlines()
+            age = now - os.stat(root.real(f"{folder}/{name}")).st_mtime
+        except OSError:  # released meanwhile
+            continue
+        container, ifname = [*(line.strip() for line in lines), "", ""][:2]
+        leases.append(
+            Lease(address=address, container=container, ifname=ifname, file=f"{folder}/{name}", age=age)
+        )
+    return sorted(leases, key=lambda lease: (":" in lease.address, int(ipaddress.ip_address(lease.address))))
+
+
+def _address(name: str) -> str:
+    """The address in a lease's file name, or "" for `lock` and `last_reserved_ip.0`."""
+    try:
+        return str(ipaddress.ip_address(name.replace("_", ":")))
+    except ValueError:
+        return ""
+
+
+def read_cache(directory: str, root: Root) -> list[CachedResult]:
+    """libcni's cached results. Raises OSError for the directory."""
+    return [_cached(f"{directory}/{name}", root) for name in root.names(directory)]
+
+
+def _cached(file: str, root: Root) -> CachedResult:
+    try:
+        data = decode(root.text(file))
+        if not isinstance(data, dict):
+            raise JSONError("an object was expected", "", 0)
+    except (OSError, JSONError) as error:
+        return CachedResult(file=file, problem=str(error))
+    result = data.get("result") if data.get("kind") else data
+    ips = result.get("ips") if isinstance(result, dict) else None
+    addresses = [str(ip.get("address", "")).partition("/")[0] for ip in ips or () if isinstance(ip, dict)]
+    return CachedResult(
+        file=file,
+        network=_text(data, "networkName"),
+        container=_text(data, "containerId"),
+        ifname=_text(data, "ifName"),
+        netns=_text(data, "netns"),
+        addresses=tuple(addresses),
+    )
+
+
+def _text(data: dict[str, object], key: str) -> str:
+    return get_str({key: value} if isinstance(value := data.get(key), str) else {}, key)
+
+
+def read_sandboxes(root: Root, directories: Sequence[str] = SANDBOX_DIRS) -> tuple[set[str], list[str]]:
+    """The container IDs that a runtime has directories for, and which directories could be read."""
+    ids: set[str] = set()
+    seen = []
+    for directory in directories:
+        try:
+            ids.update(root.names(directory))
+        except OSError:
+            continue
+        seen.append(directory)
+    return ids, seen
+
+
+def read_namespaces(root: Root, directories: Sequence[str] = NETNS_DIRS) -> list[Namespace]:
+    """The named network namespaces, each with how many processes are in it."""
+    paths: dict[str, str] = {}
+    for directory in directories:
+        try:
+            paths |= {name: f"{directory}/{name}" for name in root.names(directory) if name not in paths}
+        except OSError:
+            continue
+    if not paths:
+        return []
+    users = _processes_by_namespace() if root.is_here else None
+    namespaces = []
+    for path in paths.values():
+        try:
+            inode = os.stat(root.real(path)).st_ino
+        except OSError:
+            continue
+        count = None if users is None else users.get(inode, 0)
+        namespaces.append(Namespace(path=path, inode=inode, processes=count))
+    return namespaces
+
+
+def _processes_by_namespace() -> dict[int, int] | None:
+    """Inode of a network namespace -> processes in it; None where other users' processes cannot be looked at."""
+    counts: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        try:
+            inode = os.stat(f"/proc/{name}/ns/net").st_ino
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            return None
+        counts[inode] = counts.get(inode, 0) + 1
+    return counts
