@@ -26,7 +26,7 @@ def canonical_prefix(text: str) -> str:
     """`text`, an address with a prefix length, in its printed form; host bits stay. Raises ValueError."""
     address, _, length = text.partition("/")
     packed = _packed(address)
-    if not (length.isascii() and length.isdigit() and len(length) <= 3):
+    if not (length.isascii() and length.isdigit()):
         raise ValueError("no prefix length")
     bits = int(length)
     if len(packed) == 4 and ":" in address:

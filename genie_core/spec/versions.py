@@ -56,7 +56,7 @@ def choose(versions: "Sequence[str]", version: str) -> str:
     """
     if not versions:
         return version
-    ordered = sorted((parse(candidate), candidate) for candidate in (*versions, version) if candidate)
+    ordered = sorted((parse(candidate), candidate) for candidate in (*versions, version))
     known = [candidate for number, candidate in ordered if number <= parse(CURRENT)]
     return known[-1] if known else version
 
