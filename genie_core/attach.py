@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from typing import TypeVar
 
-    from .model import Attachment, Plan, PluginConf
+    from .model import Attachment, NetConf, Plan, PluginConf
 
     T = TypeVar("T")
     Steps = Generator["Step", str, T]
@@ -164,15 +164,18 @@ def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
     return result
 
 
-def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[None]":
+def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
     done = plan.replace(
         attachments=[
             attachment.replace(result=result) for attachment, result in zip(plan.attachments, results, strict=False)
         ]
     )
-    # What was never attempted has nothing to undo: only `results` counts here.
-    yield from _release_all(done, plan.netns)
+    failures = yield from _release_all(done, plan.netns)
+    if failures:  # the state stays: what was never attempted must not look as if it were held
+        for index in range(len(results), len(plan.attachments)):
+            yield Released(plan, index)
+    return failures
 
 
 def delete(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":

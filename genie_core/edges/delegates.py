@@ -1,0 +1,265 @@
+"""The plugin binaries: finding them, running them (SPEC, section 2; conformance B15-B35). On the kubelet path.
+
+stdin, stdout and stderr are memory files, not pipes: a delegate that does not read, or prints megabytes on
+both, cannot block anything, and a daemon that it leaves behind cannot hold the answer back.
+"""
+
+import posix
+from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
+from select import POLLIN, poll
+from time import monotonic, sleep
+
+from ..attach import PluginMissing
+from ..errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFailed, InvalidConfig
+from ..jsontext import JSONError, decode
+from ..spec.call import delegate_env
+from ..spec.conf import check_plugin_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..attach import Invoke
+    from ..ports import Log
+    from .cancel import Cancel
+    from .locks import Lock
+
+MAX_OUTPUT_BYTES = 16 << 20
+BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while somebody installs it (conformance B31)
+_SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
+_TAIL_BYTES = 4096
+_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
+_REGULAR = 0o100000
+
+
+def find_plugin(type_: str, path: "Sequence[str]") -> str:
+    """The first directory's regular file of that name (conformance B16, B17). Raises PluginMissing, InvalidConfig.
+
+    Permissions are not looked at: a file that cannot be executed is an error, not a reason to look further.
+    """
+    check_plugin_type(type_)
+    for directory in path:
+        file = f"{directory}/{type_}"
+        try:
+            status = posix.stat(file)
+        except OSError:
+            continue
+        if status.st_mode & 0o170000 == _REGULAR:
+            return file
+    raise PluginMissing(
+        f'failed to find plugin "{type_}" in path [{" ".join(path)}]',
+        hint="install the plugin's binary, or name its directory in bin_dirs",
+        code=InvalidConfig.code,
+    )
+
+
+class Delegates:
+    """Runs delegate plugins with a deadline, each in a process group of its own.
+
+    `own` is Genie's binary, which no delegate may be (conformance B15); `bin_dirs` are searched after CNI_PATH;
+    `echo` passes on what a delegate prints on stderr (conformance B25), which who probes many does not want.
+    """
+
+    def __init__(
+        self, env: "Mapping[str, str]", bin_dirs: "Sequence[str]", timeout: float, log: "Log", cancel: "Cancel", own: str = "", echo: bool = True
+    ) -> None:
+        self._env = env
+        self._bin_dirs = bin_dirs
+        self._timeout = timeout
+        self._log = log
+        self._cancel = cancel
+        self._own = own
+        self._echo = echo
+        self.lock: Lock | None = None  # which the children inherit, and which says who runs
+
+    def find(self, type_: str, path: "Sequence[str]") -> str:
+        """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
+        binary = find_plugin(type_, [*path, *(directory for directory in self._bin_dirs if directory not in path)])
+        if self._own and _same_file(binary, self._own):
+            raise InvalidConfig(f"plugin {type_}: {binary} is Genie itself", hint="a network must not lead back to Genie")
+        return binary
+
+    def invoke(self, step: "Invoke") -> str:
+        """Carry the step out: the plugin's stdout. Raises DelegateFailed with the plugin's own code, PluginMissing."""
+        binary = step.binary
+        if not binary or not _is_there(binary):
+            binary = self.find(step.type, step.path)
+        env = delegate_env(
+            self._env,
+            step.verb,
+            path=self._bin_dirs,
+            container_id=step.container_id,
+            netns=step.netns,
+            ifname=step.ifname,
+            args=step.args,
+        )
+        started = monotonic()
+        status, out, err = self._run(binary, env, step)
+        self._log.debug(
+            "delegate",
+            plugin=step.type,
+            network=step.network,
+            interface=step.ifname,
+            delegateVerb=step.verb,
+            status=status,
+            ms=round((monotonic() - started) * 1000, 1),
+        )
+        if status != 0:
+            raise _failure(step, status, out, err)
+        return out
+
+    def _run(self, binary: str, env: "Mapping[str, str]", step: "Invoke") -> tuple[int, str, str]:
+        files = [_memory_file(name) for name in ("stdin", "stdout", "stderr")]
+        try:
+            _fill(files[0], step.stdin)
+            pid = self._spawn(binary, env, files, step)
+            if self.lock:
+                self.lock.name_delegate(pid)
+            status = self._wait(pid, files, step)
+            err = _content(files[2], _TAIL_BYTES)
+            if err and self._echo:
+                posix.write(2, err.encode("utf-8", "surrogateescape"))
+            return status, _content(files[1], MAX_OUTPUT_BYTES), err
+        finally:
+            for fd in files:
+                posix.close(fd)
+
+    def _spawn(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
+        self._cancel.check()
+        actions = [(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
+        give_up = monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return posix.posix_spawn(
+                    binary,
+                    [binary],
+                    env,
+                    file_actions=actions,
+                    setpgroup=0,
+                    setsigmask=[],
+                    setsigdef=[_SIGPIPE, _SIGXFSZ],  # which Python ignores, and a child would inherit that
+                )
+            except OSError as error:
+                if error.errno != ETXTBSY or monotonic() >= give_up:
+                    raise _cannot_execute(step, binary, error) from None
+            sleep(0.1)
+            self._cancel.check()
+
+    def _wait(self, pid: int, files: list[int], step: "Invoke") -> int:
+        """The child's exit status, negative for a signal, after killing its group where it must not go on."""
+        deadline = monotonic() + self._timeout
+        try:
+            watch = _watch(pid)
+            while not watch(min(_SLICE_SECONDS, max(deadline - monotonic(), 0))):
+                self._cancel.check()
+                if monotonic() >= deadline:
+                    raise DelegateFailed(
+                        f"{step.where}: no answer after {self._timeout:g} seconds, so it was killed",
+                        hint="see why the plugin hangs, or raise delegate_timeout_seconds",
+                        code=TRY_AGAIN,
+                    )
+                if any(posix.fstat(fd).st_size > MAX_OUTPUT_BYTES for fd in files):
+                    raise DelegateFailed(f"{step.where}: printed more than {MAX_OUTPUT_BYTES >> 20} MiB, so it was killed")
+        except BaseException:
+            _kill_group(pid)
+            posix.waitpid(pid, 0)
+            raise
+        return posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+
+
+def _watch(pid: int) -> "Callable[[float], bool]":
+    """A function that waits up to so many seconds for the child's end, and says whether it came."""
+    try:
+        fd = posix.pidfd_open(pid)
+    except OSError:  # before Linux 5.3: look often
+
+        def look(seconds: float) -> bool:
+            give_up = monotonic() + seconds
+            while posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
+                if monotonic() >= give_up:
+                    return False
+                sleep(0.002)
+            return True
+
+        return look
+    poller = poll()
+    poller.register(fd, POLLIN)
+    return lambda seconds: bool(poller.poll(seconds * 1000))
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        posix.killpg(pid, _SIGKILL)
+    except OSError:
+        return
+
+
+def _memory_file(name: str) -> int:
+    return posix.memfd_create(name, posix.MFD_CLOEXEC)
+
+
+def _fill(fd: int, text: str) -> None:
+    data = text.encode("utf-8", "surrogateescape")
+    while data:
+        data = data[posix.write(fd, data) :]
+    posix.lseek(fd, 0, 0)
+
+
+def _content(fd: int, limit: int) -> str:
+    """The last `limit` bytes that the child wrote."""
+    size = posix.fstat(fd).st_size
+    chunks, position = [], max(size - limit, 0)
+    while position < size and (chunk := posix.pread(fd, size - position, position)):
+        chunks.append(chunk)
+        position += len(chunk)
+    return b"".join(chunks).decode("utf-8", "replace")
+
+
+def _is_there(file: str) -> bool:
+    try:
+        return posix.stat(file).st_mode & 0o170000 == _REGULAR
+    except OSError:
+        return False
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        a, b = posix.stat(one), posix.stat(other)
+    except OSError:
+        return False
+    return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+
+
+_WHY = {
+    ENOENT: "the interpreter in its first line does not exist",
+    EACCES: "it is not executable, or on a file system mounted noexec",
+    ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
+    ETXTBSY: "text file busy: somebody is writing to it",
+}
+
+
+def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFailed:
+    why = _WHY.get(error.errno or 0, posix.strerror(error.errno or 0))
+    return DelegateFailed(f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again")
+
+
+def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
+    """The delegate's own error, its code kept, with the network and interface in front (conformance A56, B26-B28)."""
+    how = f"exit status {status}" if status > 0 else f"signal {-status}"
+    if not out.strip():
+        said = f'netplugin failed: "{err.strip()}": {how}' if err.strip() else f"netplugin failed with no error message: {how}"
+        return DelegateFailed(f"{step.where}: {said}")
+    try:
+        reply = decode(out)
+        fields = {str(key).lower(): value for key, value in reply.items()}
+    except (JSONError, AttributeError):
+        return DelegateFailed(
+            f'{step.where}: netplugin failed but error parsing its diagnostic message "{out.strip()[:500]}"', details=how
+        )
+    code = fields.get("code")
+    if not isinstance(code, int) or isinstance(code, bool) or code <= 0:
+        code = DELEGATE_FAILED
+    if code == UNKNOWN_CONTAINER and step.verb == "ADD":
+        code = DELEGATE_FAILED  # from ADD it would tell the runtime that no DEL is needed (SPEC, "Error")
+    message = str(fields.get("msg") or "") or f"netplugin failed with no error message: {how}"
+    return DelegateFailed(f"{step.where}: {message}", details=str(fields.get("details") or ""), code=code)

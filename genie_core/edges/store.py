@@ -1,0 +1,192 @@
+"""The state: one file per container and runtime interface, below the state directory (design, section 6).
+
+    containers/<container>@<interface>   the plan, then one line per thing that happened since (state.py)
+    locks/<container>@<interface>        the container's lock (locks.py)
+    lock                                 the node's lock
+    tmp/                                 plans that are being written
+    corrupt/                             files that could not be read, kept for people
+
+The plan is written to `tmp/`, fsynced and renamed before the first delegate runs. Later lines are appended
+with one write: killed at any instant, the file is as it was or has one line more. Only the plan needs an
+fsync: after a power cut the namespaces are gone, and DEL works without results.
+"""
+
+import posix
+from errno import ENOENT, ENOTDIR
+
+from ..errors import DecodingFailure, GenieError, IOFailure
+from ..state import decode_plan, encode_plan, encode_release, encode_result
+from .files import (
+    failure,
+    is_private_directory,
+    make_private_directory,
+    open_private,
+    read_all,
+    remove,
+    sync_directory,
+    write_all,
+)
+from .locks import Lock, lock_container, lock_node
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model import Plan
+
+_MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
+
+
+class CorruptState(GenieError):
+    """A state file that holds no readable plan; `path` is where it is."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"the state file {path} cannot be read: {problem}", hint="`genie gc` shows what is left over")
+        self.path = path
+
+
+def file_name(container_id: str, ifname: str) -> str:
+    """A file name for the pair; it is never taken apart again (conformance B67)."""
+    name = f"{container_id}@{ifname}"
+    if len(name.encode("utf-8", "surrogateescape")) <= _MAX_NAME_BYTES:
+        return name
+    from hashlib import sha256  # 3 ms, for container IDs longer than any runtime makes
+
+    return f"{container_id[:100]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+class Store:
+    """The state directory. Every method raises IOFailure where the disk refuses."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._containers = f"{directory}/containers"
+
+    def prepare(self) -> None:
+        """Make the directories, and refuse what is not a directory of ours."""
+        if is_private_directory(self._containers):  # made last: the others are there
+            return
+        make_private_directory(self.directory)
+        for name in ("locks", "tmp", "containers"):
+            make_private_directory(f"{self.directory}/{name}")
+
+    def lock(self, container_id: str, ifname: str, deadline: float) -> Lock:
+        """Hold the container's lock. Raises TryAgain at the deadline (time.monotonic())."""
+        return lock_container(f"{self.directory}/locks/{file_name(container_id, ifname)}", deadline)
+
+    def lock_node(self, *, exclusive: bool, deadline: float) -> Lock:
+        """Hold the node's lock. Raises TryAgain at the deadline."""
+        return lock_node(f"{self.directory}/lock", exclusive=exclusive, deadline=deadline)
+
+    def save(self, plan: "Plan") -> None:
+        """Write a new state file, durably and at once."""
+        name = file_name(*plan.key)
+        temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
+        try:
+            fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
+            try:
+                write_all(fd, encode_plan(plan) + "\n")
+                posix.fsync(fd)
+            finally:
+                posix.close(fd)
+            posix.rename(temporary, path)
+            sync_directory(self._containers)
+        except OSError as error:
+            self.discard(*plan.key)
+            raise failure("write the state file", path, error) from None
+
+    def record_result(self, plan: "Plan", index: int, result: str) -> None:
+        """Note an attachment's final result."""
+        self._append(plan, encode_result(index, result))
+
+    def record_release(self, plan: "Plan", index: int) -> None:
+        """Note that an attachment's DEL succeeded."""
+        self._append(plan, encode_release(index))
+
+    def _append(self, plan: "Plan", line: str) -> None:
+        path = f"{self._containers}/{file_name(*plan.key)}"
+        fd = open_private(path, posix.O_WRONLY | posix.O_APPEND)
+        try:
+            write_all(fd, f"\n{line}\n")  # the newline in front ends a line that an earlier write left torn
+        except OSError as error:
+            raise failure("write the state file", path, error) from None
+        finally:
+            posix.close(fd)
+
+    def load(self, container_id: str, ifname: str) -> "Plan | None":
+        """The container's plan with what happened since; None where there is none. Raises CorruptState."""
+        return self._load(f"{self._containers}/{file_name(container_id, ifname)}")
+
+    def _load(self, path: str) -> "Plan | None":
+        try:
+            posix.lstat(path)
+        except OSError as error:
+            if error.errno in (ENOENT, ENOTDIR):
+                return None
+            raise failure("read the state file", path, error) from None
+        try:
+            fd = open_private(path, posix.O_RDONLY)
+        except IOFailure as error:
+            raise CorruptState(path, error.msg) from None
+        try:
+            return decode_plan(read_all(fd).decode("utf-8", "surrogateescape"))
+        except DecodingFailure as error:
+            raise CorruptState(path, error.msg) from None
+        except OSError as error:
+            raise failure("read the state file", path, error) from None
+        finally:
+            posix.close(fd)
+
+    def forget(self, container_id: str, ifname: str) -> None:
+        """Remove the state file, and what a killed call may have left of it."""
+        remove(f"{self._containers}/{file_name(container_id, ifname)}")
+        self.discard(container_id, ifname)
+
+    def discard(self, container_id: str, ifname: str) -> None:
+        """Remove a half-written plan, quietly."""
+        try:
+            posix.unlink(f"{self.directory}/tmp/{file_name(container_id, ifname)}")
+        except OSError:
+            return
+
+    def drop_lock(self, container_id: str, ifname: str) -> None:
+        """Remove the lock file, while holding it, once nothing of the container is left."""
+        remove(f"{self.directory}/locks/{file_name(container_id, ifname)}")
+
+    def set_aside(self, error: CorruptState) -> None:
+        """Keep a file that cannot be read for people to look at, out of the way of the next ADD."""
+        aside = f"{self.directory}/corrupt"
+        make_private_directory(aside)
+        try:
+            posix.rename(error.path, f"{aside}/{error.path.rsplit('/', 1)[-1]}")
+        except OSError as problem:
+            raise failure("move the damaged state file", error.path, problem) from None
+
+    def plans(self) -> "Iterator[Plan | GenieError]":
+        """Every container's plan by file name, and an error for each file that cannot be read."""
+        try:
+            names = sorted(posix.listdir(self._containers))
+        except OSError as error:
+            if error.errno == ENOENT:
+                return
+            raise failure("read the state directory", self._containers, error) from None
+        for name in names:
+            try:
+                plan = self._load(f"{self._containers}/{name}")
+            except GenieError as error:
+                yield error
+            else:
+                if plan:  # None: a DEL was faster
+                    yield plan
+
+
+def boot_id() -> str:
+    """This boot's random identity (proc(5), /proc/sys/kernel/random/boot_id); "" where the kernel tells none."""
+    try:
+        fd = posix.open("/proc/sys/kernel/random/boot_id", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return posix.read(fd, 64).decode("ascii", "replace").strip()
+    finally:
+        posix.close(fd)

@@ -1,0 +1,206 @@
+"""The kubelet-facing plugin: one call in, exactly one JSON document out (SPEC, section 2).
+
+The path from exec to result is a budget. Measured on a 2-core machine with CPython 3.11, milliseconds over a
+bare interpreter that exits at once (5): this module and what it imports 1.1; `verbs.add` and the rules 2;
+`fcntl` and `select` 0.2; `json` 7, so nobody imports it; `ssl` and a connection 20-25, only in
+`edges.kube_tls`, only when the API server is asked. VERSION, STATUS and DEL never ask it. docs/performance.md
+has the profile. What may be loaded after a full ADD is a list in tests/core/test_startup.py.
+
+Rules: standard library only, and of that only what is cheap; verbs are imported when called; every error ends
+here, as a JSON document on stdout and exit status 1 (conformance A52-A59).
+"""
+
+import posix
+from errno import EBADF, EISDIR
+from time import monotonic
+
+from .edges.cancel import Cancel
+from .edges.log import JSONLog
+from .errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
+from .jsontext import encode
+from .settings import Settings
+from .spec.request import missing_variables, parse_request, refuse_missing
+from .spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .model import Request
+
+MAX_STDIN_BYTES = 16 << 20
+ABOUT = f"""\
+Genie: a CNI plugin that calls the plugins that a pod's annotations name
+CNI protocol versions supported: {", ".join(SUPPORTED)}
+"""
+
+# The first version of a configuration for which a runtime may call the verb (conformance A30, A31)
+_SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
+
+
+def main(own: str) -> "NoReturn":
+    """The process: `own` is the path of Genie's binary. Ends without the interpreter's shutdown, which costs 2 ms."""
+    env = {
+        key.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+        for key, value in posix.environ.items()
+    }
+    closed_stdin = _occupy_standard_descriptors()
+    posix._exit(run(env, 0, own, closed_stdin=closed_stdin))  # noqa: SLF001 (the name of exit(2))
+
+
+def _occupy_standard_descriptors() -> bool:
+    """Keep 0, 1 and 2 from becoming one of our files where the caller closed them. True if stdin was closed."""
+    closed_stdin = False
+    for number in range(3):
+        try:
+            posix.fstat(number)
+        except OSError:
+            closed_stdin = closed_stdin or number == 0
+            posix.open("/dev/null", posix.O_RDWR)
+    return closed_stdin
+
+
+def run(env: "Mapping[str, str]", stdin: int, own: str, *, closed_stdin: bool = False, stdout: int = 1) -> int:
+    """One call. `stdin` and `stdout` are descriptors. The exit status: 0, or 1 after an error document."""
+    verb = env.get("CNI_COMMAND", "")
+    if not verb:
+        posix.write(2, ABOUT.encode("ascii"))
+        return 0
+    version = CURRENT
+    log = JSONLog()
+    try:
+        if verb == "VERSION":
+            text = REPLY
+        else:
+            cancel = Cancel()
+            cancel.listen()
+            missing = missing_variables(env)
+            if missing != ["CNI_PATH"]:
+                refuse_missing(missing)
+            request = parse_request(env, "" if closed_stdin else _read_stdin(stdin, cancel))
+            version = _answer_version(request)
+            text = _call(request, log, cancel, own)
+    except GenieError as error:
+        log.error("failed", code=error.code, msg=error.msg, details=error.details)
+        return _print_error(stdout, version, error)
+    except BaseException as error:  # noqa: BLE001 (the last resort: the runtime reads JSON, whatever happened)
+        return _print_error(stdout, version, _internal(error, log))
+    return _print(stdout, text) if text else 0
+
+
+def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
+    """Run the verb. Raises GenieError."""
+    require_supported(request.version)
+    first = _SINCE.get(request.verb)
+    if first and not at_least(request.version, first):
+        raise IncompatibleVersion(
+            f"config version does not allow {request.verb}",
+            details=f"config is {request.version!r}",
+            hint=f"{request.verb} needs cniVersion {first} or newer",
+        )
+    settings = Settings(request.config, forgiving=request.verb == "DEL")
+    log.configure(settings.log_level, settings.log_file)
+    log.context = {"verb": request.verb, "container": request.container_id, "interface": request.ifname}
+    for problem in settings.problems:
+        log.warning("setting ignored", problem=problem)
+    from .verbs.node import Node
+
+    started = monotonic()
+    text = _VERBS[request.verb](request, Node(request, settings, log, cancel, own))
+    log.info("done", ms=round((monotonic() - started) * 1000, 1))
+    return text
+
+
+def _add(request: "Request", node: "Node") -> str:
+    from .verbs.add import run
+
+    return run(request, node)
+
+
+def _check(request: "Request", node: "Node") -> str:
+    from .verbs.check import run
+
+    return run(request, node)
+
+
+def _del(request: "Request", node: "Node") -> str:
+    from .verbs.delete import run
+
+    return run(request, node)
+
+
+def _gc(request: "Request", node: "Node") -> str:
+    from .verbs.gc import run
+
+    return run(request, node)
+
+
+def _status(request: "Request", node: "Node") -> str:
+    from .verbs.status import run
+
+    return run(request, node)
+
+
+_VERBS = {"ADD": _add, "CHECK": _check, "DEL": _del, "GC": _gc, "STATUS": _status}
+
+
+def _answer_version(request: "Request") -> str:
+    return request.version if request.version in SUPPORTED else CURRENT
+
+
+def _read_stdin(fd: int, cancel: Cancel) -> str:
+    """Everything on stdin; bytes that are not UTF-8 survive. Raises IOFailure, DecodingFailure (A19-A23)."""
+    chunks, size = [], 0
+    try:
+        with cancel:
+            while chunk := posix.read(fd, 1 << 16):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_STDIN_BYTES:
+                    raise IOFailure(f"error reading from stdin: more than {MAX_STDIN_BYTES >> 20} MiB")
+    except OSError as error:
+        if error.errno == EBADF:
+            return ""
+        reason = "it is a directory" if error.errno == EISDIR else posix.strerror(error.errno or 0)
+        raise IOFailure(f"error reading from stdin: {reason}") from None
+    text = b"".join(chunks)
+    if text.startswith(b"\xef\xbb\xbf"):
+        raise DecodingFailure("error unmarshall network config", details="it starts with a byte order mark")
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _internal(error: BaseException, log: JSONLog) -> GenieError:
+    """What to say of a bug. The traceback goes to the log alone."""
+    from traceback import format_exception  # 10 ms, when something is broken anyway
+
+    log.error("internal error", traceback="".join(format_exception(error)))
+    return GenieError(
+        f"internal error: {type(error).__name__}",
+        hint="this is a bug in Genie: please report it with the traceback in the log",
+    )
+
+
+def _print_error(stdout: int, version: str, error: GenieError) -> int:
+    details = "; ".join(part for part in (error.details, error.hint) if part)
+    document = {"cniVersion": version, "code": error.code, "msg": error.msg}
+    if details:
+        document["details"] = details
+    _print(stdout, encode(document))
+    return 1
+
+
+def _print(stdout: int, text: str) -> int:
+    """Write the one document. A runtime that is gone cannot be told: the state knows what was attached."""
+    data = (text + "\n").encode("ascii")
+    try:
+        while data:
+            data = data[posix.write(stdout, data) :]
+    except OSError:
+        return 1
+    return 0
+
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from .verbs.node import Node

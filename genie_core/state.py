@@ -1,0 +1,127 @@
+"""The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
+
+The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}` or
+`{"released": 0}`. A line that is torn or says nothing known is passed over, so that a write cut short by
+a kill or a full disk costs that line and nothing else. Texts of plugins and results are kept verbatim.
+"""
+
+from .errors import DecodingFailure
+from .jsontext import JSONError, decode, encode
+from .model import Attachment, NetConf, Plan, PluginConf, PodRef
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FORMAT = 1
+
+
+def encode_plan(plan: Plan) -> str:
+    """The first line."""
+    pod = plan.pod
+    return encode(
+        {
+            "format": FORMAT,
+            "containerId": plan.container_id,
+            "ifname": plan.ifname,
+            "netns": plan.netns,
+            "path": list(plan.path),
+            "bootId": plan.boot_id,
+            "pod": pod and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
+            "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
+        }
+    )
+
+
+def encode_result(index: int, result: str) -> str:
+    """The line that says an attachment succeeded with this final result."""
+    return encode({"attached": index, "result": result})
+
+
+def encode_release(index: int) -> str:
+    """The line that says an attachment's DEL succeeded."""
+    return encode({"released": index})
+
+
+def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
+    network = attachment.network
+    return {
+        "ifname": attachment.ifname,
+        "label": attachment.label,
+        "args": attachment.args,
+        "capabilities": dict(attachment.capabilities),
+        "binaries": list(attachment.binaries),
+        "network": {
+            "name": network.name,
+            "version": network.version,
+            "source": network.source,
+            "disableCheck": network.disable_check,
+            "disableGC": network.disable_gc,
+            "plugins": [[plugin.type, plugin.text] for plugin in network.plugins],
+        },
+    }
+
+
+def decode_plan(text: str) -> Plan:
+    """The plan with everything that happened since. Raises DecodingFailure where the first line is no plan."""
+    first, _, rest = text.partition("\n")
+    try:
+        plan = _decode_plan(decode(first))
+    except JSONError as error:
+        raise DecodingFailure(str(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DecodingFailure("it does not hold a plan that this version of Genie can read") from None
+    for line in rest.split("\n"):
+        _replay(plan, line)
+    return plan
+
+
+def _replay(plan: Plan, line: str) -> None:
+    try:
+        record = decode(line)
+        if "attached" in record:
+            plan.attachments[record["attached"]].result = _text(record["result"])
+        elif "released" in record:
+            plan.attachments[record["released"]].released = True
+    except (JSONError, KeyError, IndexError, TypeError):
+        return
+
+
+def _decode_plan(data: "dict[str, Any]") -> Plan:
+    if data["format"] != FORMAT:
+        raise ValueError("another format")
+    pod = data["pod"]
+    return Plan(
+        container_id=_text(data["containerId"]),
+        ifname=_text(data["ifname"]),
+        netns=_text(data["netns"]),
+        path=[_text(part) for part in data["path"]],
+        pod=pod and PodRef(_text(pod["namespace"]), _text(pod["name"]), _text(pod["uid"]), _text(pod["sandbox"])),
+        boot_id=_text(data["bootId"]),
+        attachments=[_decode_attachment(item) for item in data["attachments"]],
+    )
+
+
+def _decode_attachment(data: "dict[str, Any]") -> Attachment:
+    network = data["network"]
+    return Attachment(
+        network=NetConf(
+            name=_text(network["name"]),
+            version=_text(network["version"]),
+            plugins=[PluginConf(_text(type_), _text(raw)) for type_, raw in network["plugins"]],
+            source=_text(network["source"]),
+            disable_check=bool(network["disableCheck"]),
+            disable_gc=bool(network["disableGC"]),
+        ),
+        ifname=_text(data["ifname"]),
+        label=_text(data["label"]),
+        args=_text(data["args"]),
+        capabilities={key: _text(raw) for key, raw in data["capabilities"].items()},
+        binaries=[_text(binary) for binary in data["binaries"]],
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a string was expected")
+    return value

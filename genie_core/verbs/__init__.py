@@ -1,0 +1,1 @@
+"""What the plugin does for each CNI verb. One module per verb, imported when that verb is called."""

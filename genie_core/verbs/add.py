@@ -1,0 +1,136 @@
+"""ADD: choose, plan, attach, merge, tell the pod (design, section 1). The order is the safety:
+
+nothing is attached before every network was found; nothing is attached before the plan is on disk; whatever
+fails after that is undone, in reverse, before the error is told.
+"""
+
+from ..attach import add, undo
+from ..edges.store import CorruptState, boot_id
+from ..errors import AlreadyAttached, GenieError
+from ..jsontext import encode
+from ..plan import make_plan, primary_first
+from ..spec.request import parse_args, pod_of
+from .delete import netns_of, refuse_failures
+from .networks import annotations_of, chosen_of, require_ready
+from .node import refuse_own_netns
+from .pods import PodReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..model import Plan, PodRef, Request, Result
+    from .node import Node
+
+
+def run(request: "Request", node: "Node") -> str:
+    """The result's text, in the configuration's version."""
+    refuse_own_netns(request)
+    require_ready(node)
+    args = parse_args(request.args)
+    pod = pod_of(args)
+    reader = PodReader(node)
+    with node.cancel:
+        annotations = annotations_of(request, pod, args, reader, node)
+    plan = _plan(request, pod, chosen_of(annotations, node), node)
+    node.store.prepare()
+    with (
+        node.store.lock_node(exclusive=False, deadline=node.deadline()),
+        node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
+    ):
+        try:
+            _release_leftovers(plan, node)
+            text, parts = _attach(plan, request, node)
+        finally:
+            _drop_unused_lock(plan, node)
+    _tell_pod(pod, parts, reader, node)
+    return text
+
+
+def _plan(request: "Request", pod: "PodRef | None", chosen: "Chosen", node: "Node") -> "Plan":
+    plan = make_plan(request, pod, boot_id(), chosen, node.settings.interface_prefix)
+    for attachment in plan.attachments:
+        attachment.binaries = [node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins]
+    node.log.debug(
+        "planned",
+        pod=str(pod or ""),
+        networks=[f"{attachment.network.name}@{attachment.ifname}" for attachment in plan.attachments],
+        files=[attachment.network.source for attachment in plan.attachments],
+    )
+    return plan
+
+
+def _release_leftovers(plan: "Plan", node: "Node") -> None:
+    """Undo what an ADD of the same container left that was killed, or that a reboot cut off (lessons 15)."""
+    from ..attach import delete
+
+    try:
+        old = node.store.load(*plan.key)
+    except CorruptState as error:
+        node.log.error("state damaged", problem=error.msg)
+        node.store.set_aside(error)
+        return
+    if old is None:
+        return
+    complete = all(attachment.result and not attachment.released for attachment in old.attachments)
+    if complete and old.boot_id == plan.boot_id and old.netns == plan.netns:
+        raise AlreadyAttached(
+            f"container {plan.container_id} already has {plan.ifname} from an earlier ADD",
+            hint="the runtime has to call DEL first",
+        )
+    node.log.warning("leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments])
+    refuse_failures(node.drive(delete(old, netns_of(old, old.netns))), node)
+
+
+def _attach(plan: "Plan", request: "Request", node: "Node") -> "tuple[str, Parts]":
+    results = node.drive(add(plan))
+    try:
+        return _answer(plan, results, request, node)
+    except GenieError:
+        node.drive(undo(plan, results))
+        raise
+
+
+def _answer(plan: "Plan", results: list[str], request: "Request", node: "Node") -> "tuple[str, Parts]":
+    """The text for the runtime, and each attachment's own result."""
+    from ..merge import merge, merge_previous
+    from ..spec.result import encode as encode_result
+    from ..spec.result import parse, prev_result
+
+    for attachment, result in zip(plan.attachments, results, strict=True):
+        attachment.result = result
+    ordered = primary_first(plan)
+    parsed = {item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1] for item in ordered}
+    shown = ordered if node.settings.result == "merged" else ordered[:1]
+    result = merge([(item.ifname, parsed[item.ifname]) for item in shown], plan.netns)
+    if request.config.get("prevResult"):
+        from ..jsontext import members
+
+        result = merge_previous(prev_result(members(request.text)["prevResult"], request.version), result)
+    text = encode(encode_result(result, request.version))
+    return text, [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
+
+
+def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
+    """An ADD that left no state leaves no lock file either."""
+    try:
+        if node.store.load(*plan.key) is None:
+            node.store.discard(*plan.key)
+            node.store.drop_lock(*plan.key)
+    except GenieError as error:
+        node.log.warning("lock file not removed", problem=error.msg)
+
+
+def _tell_pod(pod: "PodRef | None", parts: "Parts", reader: PodReader, node: "Node") -> None:
+    """Write multi-ip-preferences where the pod has several networks; a failure is a warning (D26, D27)."""
+    if pod is None or len(parts) < 2:
+        return
+    from ..status import MULTI_IP_PREFERENCES, multi_ip_preferences
+
+    value = multi_ip_preferences(parts)
+    if value is not None:
+        reader.annotate(pod, {MULTI_IP_PREFERENCES: value})
+
+
+if TYPE_CHECKING:
+    from ..select.choose import Chosen
+
+    Parts = list[tuple[str, Result]]

@@ -1,0 +1,106 @@
+"""DEL: give back what ADD recorded, from the state alone (design, section 6; conformance A60-A69). No API, ever."""
+
+from ..attach import PluginMissing, delete
+from ..edges.store import CorruptState, boot_id
+from ..errors import GenieError, IOFailure
+from .node import refuse_own_netns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..edges.locks import Lock
+    from ..model import Plan, Request
+    from .node import Node
+
+
+def run(request: "Request", node: "Node") -> str:
+    """Nothing is printed. Raises the delegates' errors together, after all were tried."""
+    refuse_own_netns(request)
+    locks = _locks(request, node)
+    try:
+        release(request, node)
+    finally:
+        for lock in reversed(locks):
+            lock.__exit__()
+    return ""
+
+
+def _locks(request: "Request", node: "Node") -> "list[Lock]":
+    """The node's and the container's lock; on a disk that takes no lock file DEL goes on without."""
+    locks: list[Lock] = []
+    try:
+        node.store.prepare()
+        locks.append(node.store.lock_node(exclusive=False, deadline=node.deadline()))
+        locks.append(node.store.lock(request.container_id, request.ifname, node.deadline()))
+        node.delegates.lock = locks[-1]
+    except IOFailure as error:
+        node.log.warning("no lock", problem=error.msg)
+    return locks
+
+
+def release(request: "Request", node: "Node") -> None:
+    """Release the container's networks, under its lock."""
+    key = (request.container_id, request.ifname)
+    try:
+        plan = node.store.load(*key)
+    except CorruptState as error:
+        node.log.error("state damaged", problem=error.msg)
+        _release_default(request, node)
+        node.store.set_aside(error)
+        plan = None
+    else:
+        if plan is None:
+            _release_default(request, node)
+    if plan:
+        failures = node.drive(delete(plan, netns_of(plan, request.netns)))
+        refuse_failures(failures, node)
+        if failures:
+            return
+    node.store.discard(*key)
+    _drop_lock(node, key)
+
+
+def netns_of(plan: "Plan", netns: str) -> str:
+    """The namespace to give the delegates: none after a reboot, when the path may be somebody else's (lessons 15)."""
+    return netns if plan.boot_id == boot_id() else ""
+
+
+def refuse_failures(failures: "Sequence[GenieError]", node: "Node") -> None:
+    """Raise one error for all that failed. A missing binary is not a failure: its network waits in the state."""
+    for failure in failures:
+        node.log.warning("network not released", problem=str(failure))
+    failed = [failure for failure in failures if not isinstance(failure, PluginMissing)]
+    if failed:
+        raise type(failed[0])(
+            _reworded("; ".join(failure.msg for failure in failed)),
+            details=_reworded("; ".join(failure.details for failure in failed if failure.details)),
+            hint="the runtime repeats the DEL; `genie gc` shows what is still held",
+            code=failed[0].code,
+        )
+
+
+def _reworded(text: str) -> str:
+    """go-cni takes a DEL error with these words in it for success, and drops the retry (conformance A67)."""
+    return text.replace("not found", "not-found").replace("no such file or directory", "ENOENT")
+
+
+def _release_default(request: "Request", node: "Node") -> None:
+    """Without a readable state the default network is released, as well as that goes (conformance A68)."""
+    from ..plan import make_plan
+    from .networks import default_of
+
+    try:
+        plan = make_plan(request, None, boot_id(), default_of(node), node.settings.interface_prefix)
+        failures = node.drive(delete(plan, request.netns), stateless=True)
+    except GenieError as error:
+        failures = [error]
+    for failure in failures:
+        node.log.info("no state; default network not released", problem=failure.msg)
+
+
+def _drop_lock(node: "Node", key: tuple[str, str]) -> None:
+    try:
+        node.store.drop_lock(*key)
+    except IOFailure as error:
+        node.log.warning("lock file not removed", problem=error.msg)

@@ -1,0 +1,92 @@
+"""GC: release what the runtime does not know any more, then let the delegates do the same (conformance A79-A82).
+
+It works from the state, so it also reclaims what a killed ADD or a failed DEL left, and holds the node's lock
+alone: an ADD that is on its way is in nobody's list yet.
+"""
+
+from ..attach import PluginMissing, collect, delete
+from ..errors import GenieError, InvalidConfig
+from ..fields import get_list, get_str, place
+from .delete import netns_of, refuse_failures
+from .networks import default_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ..model import Attachment, Plan, Request
+    from .node import Node
+
+_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
+
+
+def valid_attachments(config: "Mapping[str, Any]") -> set[tuple[str, str]]:
+    """The (container ID, interface) pairs that are still attached; a `null` list is empty. Raises InvalidConfig."""
+    key = next((key for key in _KEYS if key in config), "")
+    if not key:
+        raise InvalidConfig(
+            f"GC without {_KEYS[0]}: nothing is collected, since everything would be",
+            hint="the runtime must list the attachments that are valid",
+        )
+    pairs = set()
+    for index, item in enumerate(get_list(config, key)):
+        where = place(key, index)
+        if not isinstance(item, dict):
+            raise InvalidConfig(f"{where} must be an object with containerID and ifname")
+        pairs.add((get_str(item, "containerID", where=where), get_str(item, "ifname", where=where)))
+    return pairs
+
+
+def run(request: "Request", node: "Node") -> str:
+    """Nothing is printed. Raises all errors together, after everything was tried."""
+    valid = valid_attachments(request.config)
+    node.store.prepare()
+    failures: list[GenieError] = []
+    living: list[Plan] = []
+    with node.store.lock_node(exclusive=True, deadline=node.deadline()):
+        for plan in node.store.plans():
+            if isinstance(plan, GenieError):
+                node.log.error("state damaged", problem=plan.msg)
+            elif plan.key in valid:
+                living.append(plan)
+            else:
+                failures += _release(plan, node)
+        failures += node.drive(collect(_networks(living, request, node), _held(living)), stateless=True)
+    refuse_failures(failures, node)
+    return ""
+
+
+def _release(plan: "Plan", node: "Node") -> list[GenieError]:
+    """Release one container's networks; a delegate that still works on it is waited for, or ended (locks.py)."""
+    try:
+        with node.store.lock(*plan.key, node.deadline()) as node.delegates.lock:
+            failures = node.drive(delete(plan, netns_of(plan, plan.netns)))
+            if not failures:
+                node.store.drop_lock(*plan.key)
+    except GenieError as error:
+        failures = [error]
+    finally:
+        node.delegates.lock = None
+    node.log.info("collected", container=plan.container_id, left=len(failures))
+    return [failure for failure in failures if not isinstance(failure, PluginMissing)]
+
+
+def _held(plans: "list[Plan]") -> list[tuple[str, str]]:
+    return [(plan.container_id, item.ifname) for plan in plans for item in plan.attachments if not item.released]
+
+
+def _networks(living: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
+    """Each delegate network once: those in use as they were recorded, and the default ones even if nobody has them."""
+    from ..edges.store import boot_id
+    from ..plan import make_plan
+
+    networks = {item.network.name: (plan, item) for plan in living for item in plan.attachments}
+    try:
+        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), default_of(node))
+    except GenieError as error:
+        node.log.debug("no default network to collect", problem=error.msg)
+    else:
+        for item in plan.attachments:
+            networks.setdefault(item.network.name, (plan, item))
+    return list(networks.values())

@@ -1,0 +1,91 @@
+"""The node as a verb sees it: settings and wired edges, and the driver of the steps that `attach` yields."""
+
+import posix
+from time import monotonic
+
+from ..attach import Attached, Forget, Invoke, Released, Save
+from ..edges.delegates import Delegates
+from ..edges.store import Store
+from ..errors import GenieError, InvalidNetns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..attach import Step, Steps, T
+    from ..edges.cancel import Cancel
+    from ..edges.log import JSONLog
+    from ..model import Request
+    from ..settings import Settings
+
+
+class Node:
+    """Everything that a verb needs besides its request."""
+
+    def __init__(self, request: "Request", settings: "Settings", log: "JSONLog", cancel: "Cancel", own: str) -> None:
+        self.settings = settings
+        self.log = log
+        self.cancel = cancel
+        self.store = Store(settings.state_dir)
+        self.delegates = Delegates(request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
+
+    def deadline(self) -> float:
+        """Until when to wait for another call's lock (time.monotonic())."""
+        return monotonic() + self.settings.delegate_timeout
+
+    def drive(self, steps: "Steps[T]", *, stateless: bool = False) -> "T":
+        """Carry out the steps; errors are thrown back in, so that the verb can undo. `stateless` writes nothing."""
+        answer: str | GenieError = ""
+        started = False
+        try:
+            while True:
+                if isinstance(answer, GenieError):
+                    step = steps.throw(answer)
+                else:
+                    step = steps.send(answer) if started else next(steps)
+                started = True
+                answer = self._answer(step, stateless)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # a generator's value is Any at this place
+
+    def _answer(self, step: "Step", stateless: bool) -> str | GenieError:
+        try:
+            if isinstance(step, Invoke):
+                return self.delegates.invoke(step)
+            if not stateless:
+                self._write(step)
+        except GenieError as error:
+            return error
+        return ""
+
+    def _write(self, step: "Step") -> None:
+        if isinstance(step, Save):
+            self.store.save(step.plan)
+        elif isinstance(step, Attached):
+            self.store.record_result(step.plan, step.index, step.result)
+        elif isinstance(step, Released | Forget):
+            self._write_release(step)
+
+    def _write_release(self, step: "Released | Forget") -> None:
+        """What is released stays released if the disk refuses to note it: a later DEL finds nothing to do."""
+        try:
+            if isinstance(step, Released):
+                self.store.record_release(step.plan, step.index)
+            else:
+                self.store.forget(*step.plan.key)
+        except GenieError as error:
+            self.log.warning("state not updated", problem=error.msg)
+
+
+def refuse_own_netns(request: "Request") -> None:
+    """Raise InvalidNetns where CNI_NETNS is the host's namespace (conformance A16)."""
+    if request.env.get("CNI_NETNS_OVERRIDE", "").upper() in ("1", "TRUE"):
+        return
+    try:
+        own, given = posix.stat("/proc/self/ns/net"), posix.stat(request.netns)
+    except OSError:
+        return
+    if (own.st_dev, own.st_ino) == (given.st_dev, given.st_ino):
+        raise InvalidNetns(
+            "plugin's netns and netns from CNI_NETNS should not be the same",
+            details=f"CNI_NETNS is {request.netns}",
+            hint="the runtime must give the container a network namespace of its own",
+        )

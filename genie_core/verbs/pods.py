@@ -1,0 +1,69 @@
+"""The pod's object on the API server: one GET for its annotations, one PATCH to tell it what it got.
+
+Everything that talks to the server is imported here, when it is needed: it costs 20 ms and more.
+"""
+
+from ..errors import GenieError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..edges.kube import KubeAPI
+    from ..model import PodRef
+    from .node import Node
+
+_STATIC_UID_LENGTH = 32  # kubelet gives a static pod the MD5 of its manifest, where others have a dashed UUID
+
+
+class PodReader:
+    """Reads and annotates pods; connects when first asked."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+        self._api: KubeAPI | None = None
+
+    def _connect(self) -> "KubeAPI | None":
+        if self._api is None:
+            settings = self._node.settings
+            if not settings.kubernetes and not settings.policy:
+                return None
+            from ..edges.kubeconfig import load_cluster
+
+            cluster = load_cluster(settings.kubernetes, settings.policy, self._node.log)
+            if cluster is None:
+                return None
+            from ..edges.kube import KubeAPI
+
+            self._api = KubeAPI(cluster, settings.api_timeout, self._node.log)
+        return self._api
+
+    def annotations(self, pod: "PodRef") -> "Mapping[str, str] | None":
+        """The pod's annotations; None where no API server is configured (conformance C57, lessons 16, 20)."""
+        api = self._connect()
+        if api is None:
+            return None
+        from ..edges.kube_errors import ObjectNotFound
+
+        try:
+            return api.annotations(pod.namespace, pod.name, pod.uid)
+        except ObjectNotFound:
+            if not _is_static(pod.uid):
+                raise
+        self._node.log.info("static pod without mirror: default network", pod=str(pod))
+        return {}
+
+    def annotate(self, pod: "PodRef", annotations: "Mapping[str, str]") -> None:
+        """Write annotations; whatever fails is a warning, since the pod has its networks (conformance C56)."""
+        try:
+            api = self._connect()
+            if api is None:
+                self._node.log.debug("pod not annotated: no API server is configured", pod=str(pod))
+                return
+            api.annotate(pod.namespace, pod.name, "" if _is_static(pod.uid) else pod.uid, annotations)
+        except GenieError as error:
+            self._node.log.warning("pod not annotated", pod=str(pod), keys=list(annotations), problem=error.msg)
+
+
+def _is_static(uid: str) -> bool:
+    return len(uid) == _STATIC_UID_LENGTH and "-" not in uid
