@@ -78,7 +78,18 @@ class Invoke(Step):
     `binary` is where ADD found it, "" to search for `type` in the plan's directories and the configured ones.
     """
 
-    __slots__ = ("args", "binary", "container_id", "ifname", "netns", "network", "path", "stdin", "type", "verb")
+    __slots__ = (
+        "args",
+        "binary",
+        "container_id",
+        "ifname",
+        "netns",
+        "network",
+        "path",
+        "stdin",
+        "type",
+        "verb",
+    )
 
     def __init__(
         self,
@@ -117,7 +128,14 @@ class PluginMissing(GenieError):
 
 
 def _invoke(
-    verb: str, plan: "Plan", attachment: "Attachment", position: int, *, netns: str, prev_result: str, extra: "Mapping[str, str] | None" = None
+    verb: str,
+    plan: "Plan",
+    attachment: "Attachment",
+    position: int,
+    *,
+    netns: str,
+    prev_result: str,
+    extra: "Mapping[str, str] | None" = None,
 ) -> Invoke:
     network = attachment.network
     plugin = network.plugins[position]
@@ -159,7 +177,10 @@ def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
         step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result)
         printed = yield step
         if not printed.strip():
-            raise DelegateFailed(f"{step.where}: printed no result", hint="the plugin is broken; run it by hand with `genie dry-run`")
+            raise DelegateFailed(
+                f"{step.where}: printed no result",
+                hint="the plugin is broken; run it by hand with `genie dry-run`",
+            )
         result = convert_text(printed, network.version, network.version, step.where)
     return result
 
@@ -168,7 +189,8 @@ def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
     done = plan.replace(
         attachments=[
-            attachment.replace(result=result) for attachment, result in zip(plan.attachments, results, strict=False)
+            attachment.replace(result=result)
+            for attachment, result in zip(plan.attachments, results, strict=False)
         ]
     )
     failures = yield from _release_all(done, plan.netns)
@@ -227,7 +249,9 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
             yield _invoke("CHECK", plan, attachment, position, netns=netns, prev_result=attachment.result)
 
 
-def collect(network_plans: "Sequence[tuple[Plan, Attachment]]", valid: "Sequence[tuple[str, str]]") -> "Steps[list[GenieError]]":
+def collect(
+    network_plans: "Sequence[tuple[Plan, Attachment]]", valid: "Sequence[tuple[str, str]]"
+) -> "Steps[list[GenieError]]":
     """GC of the delegate networks: each once, with all its valid attachments (conformance A81, B73, B74).
 
     `network_plans` holds one plan and attachment for each distinct network; `valid` the (container ID,
@@ -242,7 +266,9 @@ def collect(network_plans: "Sequence[tuple[Plan, Attachment]]", valid: "Sequence
             continue
         for plugin in network.plugins:
             try:
-                yield _node_call("GC", network.name, plugin, plugin_input(network, plugin, extra=extra), plan.path)
+                yield _node_call(
+                    "GC", network.name, plugin, plugin_input(network, plugin, extra=extra), plan.path
+                )
             except GenieError as error:
                 failures.append(error)
     return failures

@@ -60,7 +60,9 @@ def _occupy_standard_descriptors() -> bool:
     return closed_stdin
 
 
-def run(env: "Mapping[str, str]", stdin: int, own: str, *, closed_stdin: bool = False, stdout: int = 1) -> int:
+def run(
+    env: "Mapping[str, str]", stdin: int, own: str, *, closed_stdin: bool = False, stdout: int = 1
+) -> int:
     """One call. `stdin` and `stdout` are descriptors. The exit status: 0, or 1 after an error document."""
     verb = env.get("CNI_COMMAND", "")
     if not verb:

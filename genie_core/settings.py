@@ -27,6 +27,7 @@ class Settings:
     def __init__(self, config: "Mapping[str, Any]", *, forgiving: bool = False) -> None:
         """Raises InvalidConfig naming the key; `forgiving` (for DEL, which must go on) uses the default instead."""
         self.problems: list[str] = []
+
         def read(getter: "Callable[..., T]", key: str, default: "T", **options: "Any") -> "T":
             try:
                 return getter(config, key, default, **options)
@@ -45,7 +46,9 @@ class Settings:
         self.conf_dirs: list[str] = read(_paths, "conf_dirs", list(CONF_DIRS))
         self.bin_dirs: list[str] = read(_paths, "bin_dirs", list(BIN_DIRS))
         self.state_dir: str = read(_path, "state_dir", STATE_DIR)
-        self.api_timeout: float = read(get_number, "api_timeout_seconds", API_TIMEOUT_SECONDS, at_least=0.1, at_most=600)
+        self.api_timeout: float = read(
+            get_number, "api_timeout_seconds", API_TIMEOUT_SECONDS, at_least=0.1, at_most=600
+        )
         self.delegate_timeout: float = read(
             get_number, "delegate_timeout_seconds", DELEGATE_TIMEOUT_SECONDS, at_least=0.1, at_most=3600
         )
@@ -91,7 +94,9 @@ def _require_absolute(path: str, where: str) -> None:
 def _level(config: "Mapping[str, Any]", key: str, default: str) -> str:
     """CNI-Genie's levels were never checked, so a word that is no level means the default."""
     word = get_str(config, key).lower()
-    return {"warn": "warning", "fatal": "error", "panic": "error"}.get(word, word if word in LOG_LEVELS else default)
+    return {"warn": "warning", "fatal": "error", "panic": "error"}.get(
+        word, word if word in LOG_LEVELS else default
+    )
 
 
 def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:

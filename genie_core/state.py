@@ -27,7 +27,8 @@ def encode_plan(plan: Plan) -> str:
             "netns": plan.netns,
             "path": list(plan.path),
             "bootId": plan.boot_id,
-            "pod": pod and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
+            "pod": pod
+            and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
             "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
         }
     )
@@ -96,7 +97,8 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
         ifname=_text(data["ifname"]),
         netns=_text(data["netns"]),
         path=[_text(part) for part in data["path"]],
-        pod=pod and PodRef(_text(pod["namespace"]), _text(pod["name"]), _text(pod["uid"]), _text(pod["sandbox"])),
+        pod=pod
+        and PodRef(_text(pod["namespace"]), _text(pod["name"]), _text(pod["uid"]), _text(pod["sandbox"])),
         boot_id=_text(data["bootId"]),
         attachments=[_decode_attachment(item) for item in data["attachments"]],
     )

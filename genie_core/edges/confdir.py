@@ -31,7 +31,11 @@ def list_files(directory: str, extensions: "Sequence[str]" = EXTENSIONS) -> list
         if error.errno == ENOENT:
             return []
         raise failure("read the directory", directory, error) from None
-    found = [name for name in names if name[name.rfind(".") :] in extensions and not _is_directory(f"{directory}/{name}")]
+    found = [
+        name
+        for name in names
+        if name[name.rfind(".") :] in extensions and not _is_directory(f"{directory}/{name}")
+    ]
     found.sort(key=lambda name: name.encode("utf-8", "surrogateescape"))
     return [f"{directory}/{name}" for name in found]
 

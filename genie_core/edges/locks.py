@@ -142,7 +142,11 @@ def _group_of(pid: int) -> int:
 
 def _holders(file: "posix.stat_result") -> set[int]:
     """The processes that have the file open (proc(5), /proc/PID/fd)."""
-    return {int(name) for name in posix.listdir("/proc") if name.isdecimal() and int(name) != posix.getpid() and _has_open(name, file)}
+    return {
+        int(name)
+        for name in posix.listdir("/proc")
+        if name.isdecimal() and int(name) != posix.getpid() and _has_open(name, file)
+    }
 
 
 def _has_open(pid: str, file: "posix.stat_result") -> bool:

@@ -1,7 +1,6 @@
 """What the kernel tells about the node's interfaces, as far as an ADD needs it (without netlink)."""
 
 
-
 def default_interface() -> str:
     """The interface of the IPv4 default route with the lowest metric; "" where there is none (conformance X35).
 

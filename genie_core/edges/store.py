@@ -41,7 +41,9 @@ class CorruptState(GenieError):
     """A state file that holds no readable plan; `path` is where it is."""
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"the state file {path} cannot be read: {problem}", hint="`genie gc` shows what is left over")
+        super().__init__(
+            f"the state file {path} cannot be read: {problem}", hint="`genie gc` shows what is left over"
+        )
         self.path = path
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     Chosen = list[tuple[Wish, NetConf]]
 
 
-def choose(annotations: "Mapping[str, str]", settings: "Settings", finder: Finder, generate: "Generate") -> "Chosen":
+def choose(
+    annotations: "Mapping[str, str]", settings: "Settings", finder: Finder, generate: "Generate"
+) -> "Chosen":
     """The pod's networks in order, each with the wish behind it. Raises GenieError before anything is attached."""
     wishes = wishes_of(annotations)
     if wishes is None:

@@ -18,7 +18,9 @@ NAMES = ("bridge", "macvlan", "sriov")
 
 def generate(name: str, default_nic: str) -> "NetConf":
     """The configuration of one of NAMES; `default_nic` is the interface of the node's default route."""
-    return parse_network(encode({"cniVersion": "0.4.0", **_bodies(default_nic)[name]}), f"generated for {name}")
+    return parse_network(
+        encode({"cniVersion": "0.4.0", **_bodies(default_nic)[name]}), f"generated for {name}"
+    )
 
 
 def _bodies(default_nic: str) -> "dict[str, dict[str, Any]]":

@@ -48,7 +48,9 @@ def run(request: "Request", node: "Node") -> str:
 def _plan(request: "Request", pod: "PodRef | None", chosen: "Chosen", node: "Node") -> "Plan":
     plan = make_plan(request, pod, boot_id(), chosen, node.settings.interface_prefix)
     for attachment in plan.attachments:
-        attachment.binaries = [node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins]
+        attachment.binaries = [
+            node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins
+        ]
     node.log.debug(
         "planned",
         pod=str(pod or ""),
@@ -98,7 +100,10 @@ def _answer(plan: "Plan", results: list[str], request: "Request", node: "Node") 
     for attachment, result in zip(plan.attachments, results, strict=True):
         attachment.result = result
     ordered = primary_first(plan)
-    parsed = {item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1] for item in ordered}
+    parsed = {
+        item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1]
+        for item in ordered
+    }
     shown = ordered if node.settings.result == "merged" else ordered[:1]
     result = merge([(item.ifname, parsed[item.ifname]) for item in shown], plan.netns)
     if request.config.get("prevResult"):

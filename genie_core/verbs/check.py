@@ -16,7 +16,10 @@ def run(request: "Request", node: "Node") -> str:
     from ..spec.result import prev_result
 
     if not request.config.get("prevResult"):
-        raise InvalidConfig("CHECK needs prevResult, and the configuration has none", hint="the runtime must pass ADD's result")
+        raise InvalidConfig(
+            "CHECK needs prevResult, and the configuration has none",
+            hint="the runtime must pass ADD's result",
+        )
     prev_result(members(request.text)["prevResult"], request.version)
     node.store.prepare()
     with (

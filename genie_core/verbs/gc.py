@@ -73,7 +73,9 @@ def _release(plan: "Plan", node: "Node") -> list[GenieError]:
 
 
 def _held(plans: "list[Plan]") -> list[tuple[str, str]]:
-    return [(plan.container_id, item.ifname) for plan in plans for item in plan.attachments if not item.released]
+    return [
+        (plan.container_id, item.ifname) for plan in plans for item in plan.attachments if not item.released
+    ]
 
 
 def _networks(living: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":

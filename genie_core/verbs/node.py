@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 class Node:
     """Everything that a verb needs besides its request."""
 
-    def __init__(self, request: "Request", settings: "Settings", log: "JSONLog", cancel: "Cancel", own: str) -> None:
+    def __init__(
+        self, request: "Request", settings: "Settings", log: "JSONLog", cancel: "Cancel", own: str
+    ) -> None:
         self.settings = settings
         self.log = log
         self.cancel = cancel
         self.store = Store(settings.state_dir)
-        self.delegates = Delegates(request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
+        self.delegates = Delegates(
+            request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own
+        )
 
     def deadline(self) -> float:
         """Until when to wait for another call's lock (time.monotonic())."""
