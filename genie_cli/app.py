@@ -27,11 +27,14 @@ from .boundary import guard
 from .tree import Branch, Entry
 
 TRY = "Try a configuration"
+NODE = "Look after a node"
 
 COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
 
 COMMANDS: dict[str, Entry] = {
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
+    "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
+    "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
 }
 
 EXAMPLES = [

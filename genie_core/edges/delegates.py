@@ -61,7 +61,14 @@ class Delegates:
     """
 
     def __init__(
-        self, env: "Mapping[str, str]", bin_dirs: "Sequence[str]", timeout: float, log: "Log", cancel: "Cancel", own: str = "", echo: bool = True
+        self,
+        env: "Mapping[str, str]",
+        bin_dirs: "Sequence[str]",
+        timeout: float,
+        log: "Log",
+        cancel: "Cancel",
+        own: str = "",
+        echo: bool = True,
     ) -> None:
         self._env = env
         self._bin_dirs = bin_dirs
@@ -74,9 +81,13 @@ class Delegates:
 
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
-        binary = find_plugin(type_, [*path, *(directory for directory in self._bin_dirs if directory not in path)])
+        binary = find_plugin(
+            type_, [*path, *(directory for directory in self._bin_dirs if directory not in path)]
+        )
         if self._own and _same_file(binary, self._own):
-            raise InvalidConfig(f"plugin {type_}: {binary} is Genie itself", hint="a network must not lead back to Genie")
+            raise InvalidConfig(
+                f"plugin {type_}: {binary} is Genie itself", hint="a network must not lead back to Genie"
+            )
         return binary
 
     def invoke(self, step: "Invoke") -> str:
@@ -159,7 +170,9 @@ class Delegates:
                         code=TRY_AGAIN,
                     )
                 if any(posix.fstat(fd).st_size > MAX_OUTPUT_BYTES for fd in files):
-                    raise DelegateFailed(f"{step.where}: printed more than {MAX_OUTPUT_BYTES >> 20} MiB, so it was killed")
+                    raise DelegateFailed(
+                        f"{step.where}: printed more than {MAX_OUTPUT_BYTES >> 20} MiB, so it was killed"
+                    )
         except BaseException:
             _kill_group(pid)
             posix.waitpid(pid, 0)
@@ -240,21 +253,28 @@ _WHY = {
 
 def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFailed:
     why = _WHY.get(error.errno or 0, posix.strerror(error.errno or 0))
-    return DelegateFailed(f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again")
+    return DelegateFailed(
+        f"{step.where}: cannot execute {binary}: {why}", hint="install the plugin's binary again"
+    )
 
 
 def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
     """The delegate's own error, its code kept, with the network and interface in front (conformance A56, B26-B28)."""
     how = f"exit status {status}" if status > 0 else f"signal {-status}"
     if not out.strip():
-        said = f'netplugin failed: "{err.strip()}": {how}' if err.strip() else f"netplugin failed with no error message: {how}"
+        said = (
+            f'netplugin failed: "{err.strip()}": {how}'
+            if err.strip()
+            else f"netplugin failed with no error message: {how}"
+        )
         return DelegateFailed(f"{step.where}: {said}")
     try:
         reply = decode(out)
         fields = {str(key).lower(): value for key, value in reply.items()}
     except (JSONError, AttributeError):
         return DelegateFailed(
-            f'{step.where}: netplugin failed but error parsing its diagnostic message "{out.strip()[:500]}"', details=how
+            f'{step.where}: netplugin failed but error parsing its diagnostic message "{out.strip()[:500]}"',
+            details=how,
         )
     code = fields.get("code")
     if not isinstance(code, int) or isinstance(code, bool) or code <= 0:

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +31,17 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from genie_core.edges.private_node_inside import main
 main(int(sys.argv[2]))
+"""
+_CALL = """\
+import importlib, json, sys
+path, module, name, arguments = json.load(sys.stdin)
+sys.path[:] = path
+from genie_core.errors import GenieError
+try:
+    answer = {"value": getattr(importlib.import_module(module), name)(*arguments)}
+except GenieError as error:
+    answer = {"error": {key: getattr(error, key) for key in ("msg", "details", "hint", "code", "exit_code")}}
+json.dump(answer, sys.stdout)
 """
 
 
@@ -131,6 +142,20 @@ class PrivateNode:
             "netns": netns,
         }
         return Ran(**self._ask(order))
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a module's function in the node, in a process of its own. Arguments and result are JSON values.
+
+        Raises the GenieError that it raised.
+        """
+        task = [sys.path, function.__module__, function.__qualname__, arguments]
+        ran = self.run([sys.executable, "-I", "-S", "-B", "-c", _CALL], stdin=json.dumps(task))
+        if ran.returncode != 0:
+            raise IOFailure(f"{function.__qualname__} failed in the private node", details=ran.stderr.strip()[-2000:])
+        answer = json.loads(ran.stdout)
+        if "error" in answer:
+            raise GenieError(**answer["error"])
+        return answer["value"]
 
     def add_namespace(self, name: str) -> str:
         """Make a network namespace for a pod; its path."""

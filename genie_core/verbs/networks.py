@@ -80,7 +80,9 @@ def _from_args(text: str) -> "Mapping[str, str]":
     try:
         return _checked(decode(text), "K8S_ANNOT in CNI_ARGS")
     except JSONError as error:
-        raise InvalidConfig(f"K8S_ANNOT in CNI_ARGS: {error}", hint="it is a JSON object of annotations") from None
+        raise InvalidConfig(
+            f"K8S_ANNOT in CNI_ARGS: {error}", hint="it is a JSON object of annotations"
+        ) from None
 
 
 def _checked(value: "Any", where: str) -> "Mapping[str, str]":

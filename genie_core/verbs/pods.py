@@ -62,7 +62,9 @@ class PodReader:
                 return
             api.annotate(pod.namespace, pod.name, "" if _is_static(pod.uid) else pod.uid, annotations)
         except GenieError as error:
-            self._node.log.warning("pod not annotated", pod=str(pod), keys=list(annotations), problem=error.msg)
+            self._node.log.warning(
+                "pod not annotated", pod=str(pod), keys=list(annotations), problem=error.msg
+            )
 
 
 def _is_static(uid: str) -> bool:

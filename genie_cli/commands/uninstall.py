@@ -1,0 +1,79 @@
+"""`genie uninstall`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genie_cli import options, render
+from genie_cli.options import OutputFormat
+from genie_core.settings import BIN_DIRS, CONF_DIRS
+from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, uninstall
+
+EXAMPLES = [
+    ("see what would go", "genie uninstall --dry-run"),
+    ("take the plugin off this node", "genie uninstall"),
+]
+
+
+def run(
+    bin_dir: Annotated[
+        Path, typer.Option("--bin-dir", metavar="DIR", help="Where the plugin was installed.")
+    ] = Path(BIN_DIRS[0]),
+    conf_dir: Annotated[
+        Path, typer.Option("--conf-dir", metavar="DIR", help="Where its configuration is.")
+    ] = Path(CONF_DIRS[0]),
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--state-dir", metavar="DIR", help="Where its state is, if the configuration does not say."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the node is left without any network configuration.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    output: options.Output = OutputFormat.TABLE,
+) -> int:
+    """Takes the plugin off the node without locking anybody out.
+
+    The configuration goes first: new pods get the next network in that directory. The plugin itself stays as long
+    as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
+    says that something stays for now.
+    """
+    report = uninstall(
+        UninstallOptions(
+            bin_dir=bin_dir.absolute(),
+            conf_dir=conf_dir.absolute(),
+            state_dir=state_dir.absolute() if state_dir else None,
+            force=force,
+            dry_run=dry_run,
+        )
+    )
+    render.emit(report, output, _view)
+    return 0 if report.complete else 5
+
+
+def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
+    verb = "would be removed" if report.dry_run else "removed"
+    blocks: list[render.Block] = [
+        render.Fields(
+            [
+                (verb, ", ".join(map(str, report.removed)) or "nothing"),
+                ("released", f"{len(report.released)} containers that were gone"),
+            ]
+        )
+    ]
+    blocks += [render.Text(f"not released: {problem}", tone="bad") for problem in report.problems]
+    if report.attached:
+        names = ", ".join(report.attached[:5]) + (" ..." if len(report.attached) > 5 else "")
+        blocks.append(
+            render.Text(
+                f"The plugin stays: {len(report.attached)} containers are still attached ({names}). "
+                "Run `genie uninstall` again once they are gone.",
+                tone="warn",
+            )
+        )
+    return blocks

@@ -1,0 +1,273 @@
+"""The API server, as far as an ADD needs it: one pod, three kinds of networks, one patch. No cluster-wide lists.
+
+All requests of one KubeAPI share `timeout_seconds`; time between them is not counted. Within it a request
+that meets an absent or overloaded server is made again, with exponential back-off and jitter, or when the
+server says; each try has at most 10 s. So an ADD spends a bounded time here whatever the server does, down
+to a body that comes a byte at a time (lessons 14). Signals are not caught: what a handler raises ends the wait.
+
+Importing this costs 1 ms; the first request 2 to 3 ms of `_socket` and `_ssl`, 3 ms of TLS set-up and handshake
+(kube_http.py and kube_tls.py say what was saved and how it is kept safe). DEL, STATUS and VERSION never come here.
+"""
+
+import posix
+from time import monotonic, sleep
+
+from .. import __version__
+from ..fields import get_object, get_str
+from ..jsontext import JSONError, decode, encode
+from .kube_cluster import read_token
+from .kube_errors import (
+    APIError,
+    BadAnswer,
+    Conflict,
+    ObjectNotFound,
+    Unauthorized,
+    Unreachable,
+    error_of,
+    server_words,
+)
+from .kube_http import Connection
+from .kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, POD, Resource, target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Protocol, Self
+
+    from ..ports import Log
+    from .kube_cluster import Cluster
+    from .kube_http import Response
+
+    class Exchange(Protocol):
+        """What carries requests: kube_http.Connection, or a twin in memory."""
+
+        def exchange(
+            self, method: str, target: str, headers: Mapping[str, str], body: bytes, until: float
+        ) -> Response: ...
+
+        def close(self) -> None: ...
+
+
+TRY_SECONDS = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
+_POD_TRIES = 3
+_CONFIG_SOURCE = "kubernetes.io/config.source"
+
+
+class KubeAPI:
+    """A cluster's API server. Every method raises one of kube_errors, or IOFailure for an unreadable token file."""
+
+    def __init__(
+        self,
+        cluster: "Cluster",
+        timeout_seconds: float,
+        log: "Log",
+        *,
+        connection: "Exchange | None" = None,
+        clock: "Callable[[], float]" = monotonic,
+        sleep: "Callable[[float], None]" = sleep,
+    ) -> None:
+        self.cluster = cluster
+        self._left = timeout_seconds
+        self._timeout = timeout_seconds
+        self._log = log
+        self._connection = connection or Connection(cluster, clock)
+        self._clock = clock
+        self._sleep = sleep
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- what an ADD asks ------------------------------------------------------------------------------
+
+    def get_pod(self, namespace: str, name: str) -> "dict[str, Any]":
+        """A Pod. ObjectNotFound carries code 11: kubelet may be ahead of the API server (conformance C57)."""
+        try:
+            return self.get_object(POD, namespace, name)
+        except ObjectNotFound as error:
+            error.code = APIError.code
+            error.hint = "the pod was deleted, or this node sees the API server's older state"
+            raise
+
+    def network_attachment(self, namespace: str, name: str) -> "dict[str, Any]":
+        """A NetworkAttachmentDefinition (conformance C32)."""
+        return self.get_object(NETWORK_ATTACHMENT, namespace, name)
+
+    def logical_network(self, namespace: str, name: str) -> "dict[str, Any]":
+        """A LogicalNetwork (conformance D19)."""
+        return self.get_object(LOGICAL_NETWORK, namespace, name)
+
+    def physical_network(self, namespace: str, name: str) -> "dict[str, Any]":
+        """A PhysicalNetwork (conformance D21)."""
+        return self.get_object(PHYSICAL_NETWORK, namespace, name)
+
+    def annotations(self, namespace: str, name: str, uid: str) -> dict[str, str]:
+        """The annotations of the pod with this UID; `uid` "" means any.
+
+        A pod of the same name and another UID is looked at again a moment later: the API server's answer may
+        be the older one. Static pods have another UID there than kubelet gives them (lessons 20).
+        """
+        for attempt in range(_POD_TRIES):
+            metadata = get_object(self.get_pod(namespace, name), "metadata", where=f"pod {namespace}/{name}")
+            annotations = get_object(metadata, "annotations", where="metadata")
+            if uid in ("", metadata.get("uid")) or annotations.get(_CONFIG_SOURCE, "api") != "api":
+                return {key: get_str(annotations, key, where="metadata.annotations") for key in annotations}
+            self._pause(_pause_before(attempt + 1))
+        raise Conflict(
+            f"the pod {namespace}/{name} that the API server knows is not the one with UID {uid}",
+            hint="a pod of the same name has taken its place; kubelet asks again for the new one",
+        )
+
+    def annotate(self, namespace: str, name: str, uid: str, annotations: "Mapping[str, str]") -> None:
+        """Set annotations of the pod, and nothing else of it (conformance C55).
+
+        `uid` is the precondition, "" for none: another pod of that name is left alone, with Conflict.
+        """
+        metadata: dict[str, Any] = {"annotations": dict(annotations)} | ({"uid": uid} if uid else {})
+        self.merge_patch(POD, namespace, name, {"metadata": metadata})
+
+    # --- any object ------------------------------------------------------------------------------------
+
+    def get_object(self, resource: Resource, namespace: str, name: str) -> "dict[str, Any]":
+        parts = resource.path(namespace, name)
+        return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}")
+
+    def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":
+        """Any document: `get(("api", "v1", "pods"), {"fieldSelector": "spec.nodeName=n1"})`."""
+        return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts))
+
+    def merge_patch(
+        self, resource: Resource, namespace: str, name: str, patch: "Mapping[str, Any]"
+    ) -> "dict[str, Any]":
+        """Apply a JSON merge patch (RFC 7386), which may be made twice; the object as it is then.
+
+        Conflicts with another writer are tried again; with a UID in the patch they may also mean another pod.
+        """
+        parts, what = resource.path(namespace, name), f"{resource.kind} {namespace}/{name}"
+        body = encode(patch).encode("ascii")
+        for attempt in range(1, _PATCH_TRIES):
+            try:
+                return self._request("PATCH", parts, {}, body, what)
+            except Conflict:
+                self._pause(_pause_before(attempt))
+        return self._request("PATCH", parts, {}, body, what)
+
+    # --- one request, as often as it takes -------------------------------------------------------------
+
+    def _request(
+        self, method: str, parts: "Sequence[str]", query: "Mapping[str, str]", body: bytes, what: str
+    ) -> "dict[str, Any]":
+        url = self.cluster.base + target(parts, query)
+        began = self._clock()
+        until = began + self._left
+        attempt = 0
+        try:
+            while True:
+                attempt += 1
+                try:
+                    return self._authorized(method, url, body, what, until)
+                except Unreachable as error:
+                    pause = error.retry_after or _pause_before(attempt)
+                    if self._clock() + pause >= until:
+                        raise self._exhausted(error, attempt) from None
+                    self._log.info("API request failed, trying again", error=error.msg, attempt=attempt)
+                    self._sleep(pause)
+        finally:
+            self._left = until - self._clock()
+
+    def _authorized(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
+        """One try; a second with the token file as it is then, where the first was refused (lessons 3)."""
+        try:
+            return self._try(method, target, body, what, until)
+        except Unauthorized:
+            if not self.cluster.credentials.token_file:
+                raise
+            return self._try(method, target, body, what, until)
+
+    def _try(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
+        until = min(until, self._clock() + TRY_SECONDS)
+        try:
+            response = self._connection.exchange(method, target, self._headers(body), body, until)
+        except OSError as error:
+            raise self._unreachable(error) from None
+        try:
+            document = decode(response.body.decode("utf-8"))
+        except (JSONError, UnicodeDecodeError):
+            document = None
+        if 200 <= response.status < 300:
+            if not isinstance(document, dict):
+                raise BadAnswer(f"the API server {self.cluster} answered {what} without a JSON object")
+            return document
+        raise self._refusal(method, what, response, document)
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": f"genie/{__version__}"}
+        if body:
+            headers["Content-Type"] = "application/merge-patch+json"
+        credentials = self.cluster.credentials
+        if self.cluster.tls and credentials.bearer:  # a token that went in the clear is everybody's
+            token = read_token(credentials.token_file) if credentials.token_file else credentials.token
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _pause(self, seconds: float) -> None:
+        """Wait at the expense of what is left."""
+        if seconds >= self._left:
+            raise Unreachable(f"the {self._timeout:g} s for the API server {self.cluster} are used up")
+        self._left -= seconds
+        self._sleep(seconds)
+
+    # --- what went wrong -------------------------------------------------------------------------------
+
+    def _unreachable(self, error: OSError) -> Unreachable:
+        reason = error.strerror or str(error) or type(error).__name__
+        return Unreachable(
+            f"the API server {self.cluster} cannot be reached: {reason}",
+            hint=f"see that it runs, and that {self.cluster.source} names its address",
+        )
+
+    def _exhausted(self, error: Unreachable, attempts: int) -> Unreachable:
+        tries = "1 try" if attempts == 1 else f"{attempts} tries"
+        error.details = "; ".join(filter(None, (error.details, f"{tries} within {self._timeout:g} s")))
+        return error
+
+    def _refusal(self, method: str, what: str, response: "Response", document: "Any") -> APIError:
+        kind = error_of(response.status, document)
+        verb = method.lower()
+        message, hint = {
+            401: (
+                f"the API server {self.cluster} does not accept Genie's credentials ({self.cluster.credentials})",
+                f"they have expired or were revoked: renew what {self.cluster.source} names",
+            ),
+            403: (
+                f"the API server does not allow Genie to {verb} {what}",
+                f"grant that to the account of {self.cluster.source}",
+            ),
+            404: (
+                f"{what} does not exist",
+                "see that its name and namespace are right, and its kind is installed",
+            ),
+        }.get(response.status, (f"the API server answered {response.status} to {verb} {what}", ""))
+        error = kind(message, details=server_words(document), hint=hint)
+        error.status = response.status
+        if isinstance(error, Unreachable):
+            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+        return error
+
+
+def _retry_after(text: str) -> float:
+    """Seconds; 0 for a date, which API servers do not send."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
+
+
+def _pause_before(attempt: int) -> float:
+    """0.1 s, 0.2 s, 0.4 s and so on to 5 s, less up to half of it, so that nodes do not come back all at once."""
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))
+    return longest * (1 - posix.urandom(1)[0] / 512)

@@ -1,0 +1,84 @@
+"""The kinds of objects that the kubelet path reads, and their URLs, built from checked and quoted parts only.
+
+A name comes from an annotation, that is from whoever may make a pod; unchecked, `../../secrets/x` would be read
+with the plugin's rights (conformance X22). Kubelet path.
+"""
+
+from ..errors import InvalidConfig
+from ..model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_UNRESERVED = frozenset(
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+)  # RFC 3986, 2.3
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_LONGEST_NAMESPACE, _LONGEST_NAME = 63, 253  # RFC 1123, as Kubernetes reads it
+
+
+class Resource(Value):
+    """A kind of object: its API group and version, its plural in URLs, its kind in messages. All are namespaced."""
+
+    __slots__ = ("group", "kind", "plural", "version")
+
+    def __init__(self, group: str, version: str, plural: str, kind: str) -> None:
+        self.group = group
+        self.version = version
+        self.plural = plural
+        self.kind = kind
+
+    def path(self, namespace: str, name: str) -> tuple[str, ...]:
+        """The parts of an object's URL. Raises InvalidConfig for what cannot be a name (conformance X22)."""
+        _require(namespace, is_label(namespace), f"the namespace of a {self.kind}")
+        _require(name, is_subdomain(name), f"the name of a {self.kind}")
+        root = ("apis", self.group) if self.group else ("api",)
+        return (*root, self.version, "namespaces", namespace, self.plural, name)
+
+
+POD = Resource("", "v1", "pods", "pod")
+NETWORK_ATTACHMENT = Resource(
+    "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"
+)
+LOGICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "logicalnetworks", "LogicalNetwork")
+PHYSICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "physicalnetworks", "PhysicalNetwork")
+
+
+def is_label(text: str) -> bool:
+    """A namespace's name: lower-case letters, digits and inner hyphens (DNS-1123 label)."""
+    return len(text) <= _LONGEST_NAMESPACE and _is_part(text)
+
+
+def is_subdomain(text: str) -> bool:
+    """An object's name: such parts, with dots between (DNS-1123 subdomain)."""
+    return len(text) <= _LONGEST_NAME and all(_is_part(part) for part in text.split("."))
+
+
+def _is_part(text: str) -> bool:
+    return bool(text) and "-" not in (text[0], text[-1]) and _NAME_CHARACTERS.issuperset(text)
+
+
+def _require(text: str, good: bool, what: str) -> None:
+    if not good:
+        raise InvalidConfig(
+            f"{what} cannot be {text[:80]!r}",
+            hint="lower-case letters, digits, '-' and '.' make a name (DNS-1123)",
+        )
+
+
+def target(parts: "Sequence[str]", query: "Mapping[str, str]") -> str:
+    """The path and query of a URL. Raises InvalidConfig for a part that would change the others."""
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise InvalidConfig(f"{part!r} cannot be part of an API path")
+    path = "".join("/" + _quote(part) for part in parts)
+    pairs = "&".join(f"{_quote(key)}={_quote(value)}" for key, value in query.items())
+    return f"{path}?{pairs}" if pairs else path
+
+
+def _quote(text: str) -> str:
+    """Percent-encoded, all but the unreserved."""
+    return "".join(
+        chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass")
+    )

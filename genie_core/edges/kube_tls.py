@@ -1,0 +1,188 @@
+"""TLS to the API server by `_ssl`, the half of the standard library's ssl that is written in C.
+
+Whole imports, median ms, Python 3.11 / 3.13 (-I -S): `_ssl` with `_socket` 2.1 / 2.5, `ssl` 11 / 12. The
+difference is enums and wrappers: chains and host names are verified by OpenSSL in either case. What `ssl` adds
+and is needed is done here in the open: verification is switched on, never only left on; a name to verify
+is always given (parse_server sees to it); TLS 1.2 is the least. tests/contract/test_kube_tls.py holds every supported
+interpreter to it: another name, another authority, expired, no certificate for an address.
+
+As in client-go, and unlike ssl.create_default_context in 3.13: any certificate in the CA file is a root
+(PARTIAL_CHAIN), and there is no X509_STRICT, which refuses CAs that kubeadm and others have made. Common names count
+for nothing. The system's CAs are read (4 ms) only where no CA is given.
+"""
+
+import posix
+
+from ..errors import GenieError, InvalidConfig
+from .kube_errors import Unauthorized, Untrusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from typing import Any, NoReturn
+
+    from .kube_cluster import Cluster, Pem
+
+_TLS_1_2 = 0x0303
+_X509_V_FLAG_PARTIAL_CHAIN = 0x80000
+_EXPIRED, _NOT_YET_VALID, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_*, openssl/x509_vfy.h
+_REMEDIES = {
+    _EXPIRED: "renew the API server's certificate, or set this node's clock",
+    _NOT_YET_VALID: "set this node's clock",
+    _OTHER_NAME: "use a name that the certificate holds as the server, or set tls-server-name",
+    _OTHER_ADDRESS: "use an address that the certificate holds as the server, or set tls-server-name",
+}
+# The alerts by which a server refuses a client certificate (RFC 8446, section 6).
+_CLIENT_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
+
+
+class TLSStream:
+    """A TLS connection with the methods of a socket that are used here. Raises what a socket raises."""
+
+    def __init__(self, sock: "socket", tls: "Any", cluster: "Cluster") -> None:
+        self._sock = sock  # `tls` holds it by a weak reference only
+        self._tls = tls
+        self._cluster = cluster
+
+    def settimeout(self, seconds: float) -> None:
+        self._sock.settimeout(seconds)
+
+    def sendall(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._tls.write(view) :]
+            except OSError as error:
+                _translate(error, self._cluster)
+
+    def recv(self, count: int) -> bytes:
+        try:
+            return bytes(self._tls.read(count))
+        except OSError as error:
+            _translate(error, self._cluster)
+
+    def close(self) -> None:
+        self._sock.close()  # no close_notify: nothing of ours depends on the peer seeing one
+
+
+def handshake(context: "Any", sock: "socket", cluster: "Cluster") -> TLSStream:
+    """Raises Untrusted, Unauthorized, or OSError. The socket's timeout covers the whole handshake."""
+    tls = context._wrap_socket(sock, False, cluster.server_name)  # noqa: SLF001
+    try:
+        tls.do_handshake()
+    except OSError as error:
+        _translate(error, cluster)
+    return TLSStream(sock, tls, cluster)
+
+
+def client_context(cluster: "Cluster") -> "Any":
+    """An `_ssl._SSLContext` for this cluster. Raises Untrusted or InvalidConfig naming the file at fault."""
+    from _ssl import (  # 2 ms
+        CERT_NONE,
+        CERT_REQUIRED,
+        HOSTFLAG_NEVER_CHECK_SUBJECT,
+        HOSTFLAG_NO_PARTIAL_WILDCARDS,
+        PROTOCOL_TLS_CLIENT,
+        _SSLContext,
+    )
+
+    context: Any = _SSLContext(PROTOCOL_TLS_CLIENT)
+    context.minimum_version = _TLS_1_2
+    context.check_hostname = not cluster.insecure
+    context.verify_mode = CERT_NONE if cluster.insecure else CERT_REQUIRED
+    context.verify_flags |= _X509_V_FLAG_PARTIAL_CHAIN
+    flags = HOSTFLAG_NEVER_CHECK_SUBJECT | HOSTFLAG_NO_PARTIAL_WILDCARDS
+    context._host_flags = flags  # noqa: SLF001
+    if not cluster.insecure:
+        _load_authorities(context, cluster)
+    if cluster.credentials.certificate and cluster.credentials.key:
+        _load_pair(context, cluster.credentials.certificate, cluster.credentials.key)
+    return context
+
+
+def _load_authorities(context: "Any", cluster: "Cluster") -> None:
+    ca = cluster.ca
+    if ca is None:
+        context.set_default_verify_paths()
+        return
+    try:
+        if ca.path:
+            context.load_verify_locations(ca.path)
+        else:
+            context.load_verify_locations(None, None, ca.data.decode("ascii"))
+    except (OSError, ValueError) as error:
+        raise Untrusted(
+            f"the certificate authority ({ca}) of {cluster.source} cannot be read: {_reason(error)}",
+            hint="certificate-authority must be the PEM file of the authority of the API server's certificate",
+        ) from None
+
+
+def _load_pair(context: "Any", certificate: "Pem", key: "Pem") -> None:
+    descriptors: list[int] = []
+    what = f"the client certificate ({certificate}) and its key ({key})"
+
+    def password() -> "NoReturn":  # without it OpenSSL asks the terminal
+        raise InvalidConfig(
+            f"{what} cannot be used: the key is encrypted", hint="store it without a password, 0600"
+        )
+
+    try:
+        context.load_cert_chain(_path(certificate, descriptors), _path(key, descriptors), password)
+    except (OSError, ValueError) as error:
+        raise InvalidConfig(f"{what} cannot be used: {_reason(error)}") from None
+    finally:
+        for descriptor in descriptors:
+            posix.close(descriptor)
+
+
+def _path(pem: "Pem", descriptors: list[int]) -> str:
+    """A file name for what OpenSSL reads from files only: inline data goes through memory, not through a disk."""
+    if pem.path:
+        return pem.path
+    descriptor = posix.memfd_create("pem", posix.MFD_CLOEXEC)
+    descriptors.append(descriptor)
+    posix.write(descriptor, pem.data)
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None)  # ssl.SSLError, UnicodeDecodeError
+    if isinstance(reason, str):
+        return reason.replace("_", " ").lower()
+    return getattr(error, "strerror", None) or "not PEM"
+
+
+def _translate(error: OSError, cluster: "Cluster") -> "NoReturn":
+    """Raise what `error` means: a cut connection stays an OSError, all else is about trust."""
+    from _ssl import SSLCertVerificationError, SSLEOFError, SSLError, SSLSyscallError, SSLZeroReturnError
+
+    if not isinstance(error, SSLError):
+        raise error
+    if isinstance(error, (SSLEOFError, SSLSyscallError, SSLZeroReturnError)):
+        raise ConnectionResetError("the connection was closed") from None
+    if isinstance(error, SSLCertVerificationError):
+        raise _unverified(error, cluster) from None
+    raise _refused(str(error.reason or "").upper(), cluster) from None
+
+
+def _unverified(error: "Any", cluster: "Cluster") -> Untrusted:
+    authority = cluster.ca or "the system's authorities"
+    return Untrusted(
+        f"the certificate of the API server {cluster} is not to be trusted: {error.verify_message}"
+        f" (verified with {authority})",
+        hint=_REMEDIES.get(error.verify_code)
+        or f"certificate-authority in {cluster.source} must be the authority that signed it",
+    )
+
+
+def _refused(reason: str, cluster: "Cluster") -> GenieError:
+    shown = reason.replace("_", " ").lower() or "handshake failure"
+    if "ALERT" in reason and any(alert in reason for alert in _CLIENT_ALERTS):
+        return Unauthorized(
+            f"the API server {cluster} does not accept the client certificate"
+            f" ({cluster.credentials.certificate or 'none was given'}): {shown}",
+            hint=f"renew the client certificate that {cluster.source} names",
+        )
+    return Untrusted(
+        f"no TLS with the API server {cluster}: {shown}", hint="is this the port that speaks https?"
+    )

@@ -1,0 +1,317 @@
+"""`genie install`: the plugin on a node, put there so that no call ever meets half of it.
+
+    <bin-dir>/genie                      the launcher: a few lines, exchanged by rename
+    <bin-dir>/.genie/<version>-<digest>/ the code with its .pyc files; older ones stay for calls that still run
+    <conf-dir>/00-genie.conflist         what the runtime reads; written last, when everything it needs is there
+    <conf-dir>/genie.kubeconfig          only with --api-server: 0600, names the token's file, never the token
+
+Running it again changes nothing; with another version it is the upgrade. What an operator added to the
+conflist stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .. import __version__
+from ..errors import Denied, GenieError, InvalidConfig
+from ..settings import Settings
+from ..spec.versions import CURRENT
+from . import bundle
+from .atomic import write_file
+
+CONFLIST = "00-genie.conflist"
+KUBECONFIG = "genie.kubeconfig"
+CODE = ".genie"
+TYPE = "genie"
+DELEGATE_CONF_DIR = "/etc/cni/genie/net.d"
+KEEP_OLD_SECONDS = 24 * 3600
+_LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
+
+# Whatever a delegate may want from the runtime: what is not declared here is never sent (conformance B48).
+CAPABILITIES = (
+    "io.kubernetes.cri.pod-annotations",
+    "portMappings",
+    "bandwidth",
+    "ips",
+    "mac",
+    "dns",
+    "ipRanges",
+    "infinibandGUID",
+    "deviceID",
+    "aliases",
+    "cgroupPath",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallOptions:
+    """What to install and where. `extra` are further keys of Genie's configuration."""
+
+    bin_dir: Path
+    conf_dir: Path
+    state_dir: Path | None = None
+    kubeconfig: Path | None = None
+    api_server: str = ""
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    python: Path | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallReport:
+    """What is installed now; `changed` lists the files that were written, [] for a second run."""
+
+    kind: ClassVar[str] = "InstallReport"
+    version: str
+    launcher: Path
+    code: Path
+    conflist: Path
+    python: Path
+    changed: Sequence[Path]
+    warnings: Sequence[str]
+
+    def as_json(self) -> dict[str, object]:
+        """version, launcher, code, conflist, python, changed, warnings."""
+        return {
+            "version": self.version,
+            "launcher": str(self.launcher),
+            "code": str(self.code),
+            "conflist": str(self.conflist),
+            "python": str(self.python),
+            "changed": [str(path) for path in self.changed],
+            "warnings": list(self.warnings),
+        }
+
+
+def install(options: InstallOptions) -> InstallReport:
+    """Install or upgrade. Raises InvalidConfig for options that cannot work, Denied without the rights."""
+    python = _interpreter(options.python)
+    try:
+        return _install(options, python)
+    except PermissionError as error:
+        raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
+    except OSError as error:
+        raise GenieError(f"cannot install {error.filename}: {error.strerror}") from None
+
+
+def _install(options: InstallOptions, python: Path) -> InstallReport:
+    changed: list[Path] = []
+    for directory in (options.bin_dir, options.conf_dir):
+        directory.mkdir(parents=True, exist_ok=True)
+    conflist = options.conf_dir / CONFLIST
+    text = _conflist(options, _existing(conflist))  # first: a bad option must not leave half an installation
+    code = _install_code(options.bin_dir, python, changed)
+    launcher = options.bin_dir / TYPE
+    _write(launcher, _launcher(python, code), 0o755, changed)
+    if options.api_server:
+        _write(options.conf_dir / KUBECONFIG, _kubeconfig(options), 0o600, changed)
+    _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
+    _remove_old_code(options.bin_dir / CODE, code)
+    return InstallReport(
+        version=__version__,
+        launcher=launcher,
+        code=code,
+        conflist=conflist,
+        python=python,
+        changed=changed,
+        warnings=_warnings(options),
+    )
+
+
+def _write(path: Path, text: str, mode: int, changed: list[Path]) -> None:
+    if write_file(path, text, mode):
+        changed.append(path)
+
+
+# --- the interpreter ------------------------------------------------------------------------------------
+
+
+def _interpreter(wanted: Path | None) -> Path:
+    """The Python that the launcher names: an absolute path that outlives this environment."""
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    python = Path(wanted or base).resolve()
+    line = f"#!{python} -IS"
+    if len(line) > _LONGEST_SHEBANG or any(char.isspace() for char in str(python)):
+        raise InvalidConfig(
+            f"{python} cannot stand in a #! line: too long, or with a space", hint="name another --python"
+        )
+    check = "import sys; sys.exit(sys.version_info < (3, 11))"
+    try:
+        done = subprocess.run([python, "-IS", "-c", check], capture_output=True, check=False, timeout=30)
+    except OSError as error:
+        raise InvalidConfig(
+            f"{python} cannot be run: {error.strerror}", hint="name another --python"
+        ) from None
+    if done.returncode:
+        raise InvalidConfig(f"{python} is not Python 3.11 or newer", hint="name another --python")
+    return python
+
+
+# --- the code -------------------------------------------------------------------------------------------
+
+_LAUNCHER = '''\
+#!{python} -IS
+"""Genie {version}, the CNI plugin: see `genie --help` on this node."""
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, {code!r})
+try:
+    from genie_core.plugin import main
+except BaseException as error:
+    print('{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: %s",'
+          '"details":"run `genie install` again"}}' % type(error).__name__)
+    sys.exit(1)
+main({launcher!r})
+'''
+
+
+def _launcher(python: Path, code: Path) -> str:
+    launcher = code.parent.parent / TYPE
+    return _LAUNCHER.format(
+        python=python, version=__version__, code=str(code), current=CURRENT, launcher=str(launcher)
+    )
+
+
+def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
+    """The code in a directory named for its content, complete before it has that name."""
+    files = bundle.plugin_files()
+    target = bin_dir / CODE / f"{__version__}-{bundle.digest(files)}-{_tag(python)}"
+    if target.is_dir():
+        return target
+    staging = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        for name, source in files.items():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, staging / name)
+        _compile(staging, target, python)
+        _sync_tree(staging)
+        try:
+            staging.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another install was faster, with the same content
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    changed.append(target)
+    return target
+
+
+def _tag(python: Path) -> str:
+    command = [python, "-IS", "-c", "import sys; print(sys.implementation.cache_tag)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+
+def _compile(staging: Path, target: Path, python: Path) -> None:
+    """Write the .pyc files with the interpreter that will read them; no time stamps, the name is the version."""
+    command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(staging), "-p", str(target), str(staging)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise GenieError(f"{python} cannot compile the plugin", details=(done.stdout + done.stderr)[-500:])
+
+
+def _sync_tree(directory: Path) -> None:
+    for folder, _, names in os.walk(directory):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+def _remove_old_code(directory: Path, current: Path) -> None:
+    """Remove what no running call can need any more. The last day's versions stay."""
+    for path in directory.iterdir():
+        if path != current and time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# --- the configuration ----------------------------------------------------------------------------------
+
+
+def _existing(conflist: Path) -> dict[str, Any]:
+    """Genie's entry in the conflist that is there: what an operator wrote into it is kept."""
+    try:
+        plugins = json.loads(conflist.read_text(encoding="utf-8"))["plugins"]
+        return next((plugin for plugin in plugins if plugin.get("type") == TYPE), {})
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidConfig(
+            f"{conflist} is there and cannot be read",
+            hint="correct it or move it away; it is not overwritten",
+        ) from None
+
+
+def _conflist(options: InstallOptions, existing: Mapping[str, Any]) -> str:
+    kept = {key: value for key, value in existing.items() if key != "type"}
+    plugin: dict[str, Any] = {**kept, **options.extra}
+    plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
+    plugin["conf_dirs"] = _with_first(options.conf_dir, plugin.get("conf_dirs", [DELEGATE_CONF_DIR]))
+    plugin["bin_dirs"] = _with_first(options.bin_dir, plugin.get("bin_dirs", []))
+    if options.state_dir:
+        plugin["state_dir"] = str(options.state_dir)
+    kubeconfig = options.conf_dir / KUBECONFIG if options.api_server else options.kubeconfig
+    if kubeconfig:
+        plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
+    Settings(plugin)  # refuses what the plugin would refuse
+    document = {
+        # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
+        "cniVersion": "1.0.0",
+        "cniVersions": ["1.0.0", CURRENT],
+        "name": TYPE,
+        "plugins": [{"type": TYPE, **plugin}],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _holds_secrets(conflist: str) -> bool:
+    """Whether an operator put CNI-Genie's `policy` credentials into the conflist (conformance X14)."""
+    return any(plugin.get("policy") for plugin in json.loads(conflist)["plugins"])
+
+
+def _with_first(directory: Path, others: Sequence[str]) -> list[str]:
+    return [str(directory), *(other for other in others if other != str(directory))]
+
+
+def _kubeconfig(options: InstallOptions) -> str:
+    if not options.token_file:
+        raise InvalidConfig("--api-server needs --token-file", hint="name the service account's token file")
+    cluster: dict[str, Any] = {"server": options.api_server}
+    if options.ca_file:
+        cluster["certificate-authority"] = str(options.ca_file)
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": "genie", "user": {"tokenFile": str(options.token_file)}}],
+        "contexts": [{"name": "genie", "context": {"cluster": "cluster", "user": "genie"}}],
+        "current-context": "genie",
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _warnings(options: InstallOptions) -> list[str]:
+    warnings = []
+    for path in (options.kubeconfig, options.token_file, options.ca_file):
+        if path and not path.exists():
+            warnings.append(f"{path} does not exist yet")
+    first = min(
+        (path.name for path in options.conf_dir.iterdir() if path.suffix in (".conf", ".conflist", ".json"))
+    )
+    if first != CONFLIST:
+        warnings.append(f"{options.conf_dir / first} sorts before {CONFLIST}, so the runtime uses that one")
+    return warnings

@@ -1,0 +1,64 @@
+"""Releasing recorded networks outside a runtime's call, for those who clean up: the same DEL, from the same state."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..attach import delete
+from ..edges.cancel import Cancel
+from ..edges.log import JSONLog
+from ..edges.store import boot_id
+from ..errors import GenieError, InvalidConfig
+from ..model import Plan, Request
+from ..settings import Settings
+from ..verbs.delete import netns_of
+from ..verbs.node import Node
+
+
+def read_conflist(path: Path) -> dict[str, Any] | None:
+    """Genie's entry in its conflist; None where there is none. Raises InvalidConfig where it cannot be read."""
+    try:
+        plugins = json.loads(path.read_text(encoding="utf-8"))["plugins"]
+        return next((plugin for plugin in plugins if plugin.get("type") == "genie"), None)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidConfig(f"{path} cannot be read", hint="correct it or move it away") from None
+
+
+def open_node(config: dict[str, Any], *, path: str = "") -> Node:
+    """The node as a DEL with this configuration sees it, logging warnings to stderr."""
+    env = {**os.environ, **({"CNI_PATH": path} if path else {})}
+    request = Request("DEL", "", "", "", "", path.split(":") if path else [], env, config, json.dumps(config))
+    settings = Settings(config, forgiving=True)
+    return Node(request, settings, JSONLog("warning", settings.log_file), Cancel(), "")
+
+
+def plans(node: Node) -> Iterator[Plan]:
+    """The recorded containers; damaged files are left out."""
+    return (plan for plan in node.store.plans() if isinstance(plan, Plan))
+
+
+def is_gone(plan: Plan) -> bool:
+    """Whether the container's namespace does not exist any more: its path is gone, or the node has rebooted."""
+    return plan.boot_id != boot_id() or not Path(plan.netns).exists()
+
+
+def release(plan: Plan, node: Node) -> list[GenieError]:
+    """DEL one container's networks, under its lock; the errors of those that stay."""
+    with (
+        node.store.lock_node(exclusive=False, deadline=node.deadline()),
+        node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
+    ):
+        current = node.store.load(*plan.key)
+        if current is None:
+            return []
+        failures = node.drive(delete(current, netns_of(current, current.netns)))
+        if not failures:
+            node.store.drop_lock(*plan.key)
+    node.delegates.lock = None
+    return failures

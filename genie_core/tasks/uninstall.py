@@ -1,0 +1,148 @@
+"""`genie uninstall`: away with the plugin, in the order that never locks the node out (lessons 10).
+
+1. The conflist goes first, and only if another network is left for the runtime: new pods use that one.
+2. What is recorded for containers that are gone is released.
+3. The binary, the code and the state go once no container is recorded any more: until then DEL needs them.
+   Running it again finishes what could not be done before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ..edges.confdir import ConfDirs
+from ..edges.log import JSONLog
+from ..errors import Denied, GenieError, InvalidConfig
+from ..select.files import Finder
+from ..settings import STATE_DIR
+from . import node_state
+from .atomic import sync
+from .install import CODE, CONFLIST, KUBECONFIG, TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UninstallOptions:
+    """Where it is installed. `force` removes the conflist even if the runtime is left without any network."""
+
+    bin_dir: Path
+    conf_dir: Path
+    state_dir: Path | None = None
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UninstallReport:
+    """What is gone, and what stays: `attached` names the containers that still need the binary."""
+
+    kind: ClassVar[str] = "UninstallReport"
+    removed: Sequence[Path]
+    released: Sequence[str]
+    attached: Sequence[str]
+    problems: Sequence[str]
+    dry_run: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left."""
+        return not self.attached
+
+    def as_json(self) -> dict[str, object]:
+        """removed, released, attached, problems, complete, dryRun."""
+        return {
+            "removed": [str(path) for path in self.removed],
+            "released": list(self.released),
+            "attached": list(self.attached),
+            "problems": list(self.problems),
+            "complete": self.complete,
+            "dryRun": self.dry_run,
+        }
+
+
+def uninstall(options: UninstallOptions) -> UninstallReport:
+    """Remove what can be removed now. Raises InvalidConfig where the node would be left without a network."""
+    try:
+        return _uninstall(options)
+    except PermissionError as error:
+        raise Denied(f"cannot remove {error.filename}: {error.strerror}", hint="run it as root") from None
+    except OSError as error:
+        raise GenieError(f"cannot uninstall {error.filename}: {error.strerror}") from None
+
+
+def _uninstall(options: UninstallOptions) -> UninstallReport:
+    conflist = options.conf_dir / CONFLIST
+    config = node_state.read_conflist(conflist) or _remembered(options) or {}
+    if options.state_dir:
+        config["state_dir"] = str(options.state_dir)
+    config.setdefault("bin_dirs", [str(options.bin_dir)])
+    if conflist.exists() and not options.force:
+        _refuse_lockout(options.conf_dir)
+    removed: list[Path] = []
+    _remember(options, config)
+    _remove([conflist], removed, dry_run=options.dry_run)
+    released, attached, problems = _release_gone(config, dry_run=options.dry_run)
+    if not attached:
+        state = Path(config.get("state_dir", STATE_DIR))
+        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, options.bin_dir / CODE, state]
+        _remove(leftovers, removed, dry_run=options.dry_run)
+    return UninstallReport(
+        removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
+    )
+
+
+def _refuse_lockout(conf_dir: Path) -> None:
+    """The runtime must find another network once ours is gone, or no pod starts or stops on this node."""
+    try:
+        Finder(ConfDirs([str(conf_dir)]), JSONLog("error")).default()
+    except GenieError:
+        raise InvalidConfig(
+            f"{conf_dir} would hold no network configuration any more, so no pod could start or stop on this node",
+            hint="put the configuration of the network that takes over there first, or use --force",
+        ) from None
+
+
+def _remembered(options: UninstallOptions) -> dict[str, object] | None:
+    """The configuration that an earlier, unfinished run took away, for the directories it names."""
+    return node_state.read_conflist(options.bin_dir / CODE / CONFLIST)
+
+
+def _remember(options: UninstallOptions, config: dict[str, object]) -> None:
+    import json
+
+    from .atomic import write_file
+
+    folder = options.bin_dir / CODE
+    if not options.dry_run and folder.is_dir():
+        write_file(folder / CONFLIST, json.dumps({"plugins": [{**config, "type": TYPE}]}), 0o600)
+
+
+def _release_gone(config: dict[str, object], *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
+    """(released, still attached, problems), by container."""
+    node = node_state.open_node(dict(config))
+    released: list[str] = []
+    attached: list[str] = []
+    problems: list[str] = []
+    for plan in node_state.plans(node):
+        name = f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
+        failures = [] if dry_run or not node_state.is_gone(plan) else node_state.release(plan, node)
+        problems += [f"{name}: {failure}" for failure in failures]
+        (released if node_state.is_gone(plan) and not failures else attached).append(name)
+    return released, attached, problems
+
+
+def _remove(paths: Sequence[Path], removed: list[Path], *, dry_run: bool) -> None:
+    for path in paths:
+        if not os.path.lexists(path):
+            continue
+        if not dry_run:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            sync(path.parent)
+        removed.append(path)
