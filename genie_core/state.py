@@ -73,7 +73,8 @@ def decode_plan(text: str) -> Plan:
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DecodingFailure("it does not hold a plan that this version of Genie can read") from None
     for line in rest.split("\n"):
-        _replay(plan, line)
+        if line:  # records are written with a newline on both sides
+            _replay(plan, line)
     return plan
 
 
