@@ -131,12 +131,18 @@ def _serialized(document: dict[str, Any], output: OutputFormat) -> str:
 
 
 def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
-    """Print blocks, on stdout unless told otherwise."""
-    console = _console(stream or sys.stdout)
-    for number, block in enumerate(blocks):
-        if isinstance(block, Heading) and number:
-            console.print()
-        console.print(_renderable(block, console), soft_wrap=isinstance(block, Verbatim))
+    """Print blocks, on stdout unless told otherwise, in one write."""
+    stream = stream or sys.stdout
+    console = _console(stream)
+    with console.capture() as capture:
+        previous: Block | None = None
+        for block in blocks:
+            two_tables = isinstance(block, Table) and isinstance(previous, Table)
+            if previous and (isinstance(block, Heading) or two_tables):
+                console.print()
+            console.print(_renderable(block, console), soft_wrap=isinstance(block, Verbatim))
+            previous = block
+    stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def note(text: str) -> None:

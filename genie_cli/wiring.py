@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from genie_core.edges.private_node import PrivateNode
+
 # Where distributions put the reference plugins; the first is Kubernetes' own convention.
 BIN_DIRS = (
     Path("/opt/cni/bin"),
@@ -15,11 +17,16 @@ BIN_DIRS = (
 CONF_DIR = Path("/etc/cni/net.d")
 
 
-def bin_dirs(asked: Sequence[Path] | None) -> list[Path]:
+def bin_dirs(asked: Sequence[Path] | None) -> list[str]:
     """The directories of plugin binaries: those asked for, else every usual one that exists."""
-    return [path.absolute() for path in asked] if asked else [path for path in BIN_DIRS if path.is_dir()]
+    return [str(path.absolute()) for path in asked or BIN_DIRS if asked or path.is_dir()]
 
 
-def conf_dirs(asked: Sequence[Path] | None) -> list[Path]:
+def conf_dirs(asked: Sequence[Path] | None) -> list[str]:
     """The directories of configurations: those asked for, else the usual one if it exists."""
-    return [path.absolute() for path in asked] if asked else [path for path in (CONF_DIR,) if path.is_dir()]
+    return [str(path.absolute()) for path in asked or [CONF_DIR] if asked or path.is_dir()]
+
+
+def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str]) -> PrivateNode:
+    """A private node, not started yet, with these directories in it; the former may be written to there."""
+    return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs])

@@ -151,7 +151,9 @@ class PrivateNode:
         task = [sys.path, function.__module__, function.__qualname__, arguments]
         ran = self.run([sys.executable, "-I", "-S", "-B", "-c", _CALL], stdin=json.dumps(task))
         if ran.returncode != 0:
-            raise IOFailure(f"{function.__qualname__} failed in the private node", details=ran.stderr.strip()[-2000:])
+            raise IOFailure(
+                f"{function.__qualname__} failed in the private node", details=ran.stderr.strip()[-2000:]
+            )
         answer = json.loads(ran.stdout)
         if "error" in answer:
             raise GenieError(**answer["error"])

@@ -1,0 +1,1 @@
+"""How each report looks to people: report -> the plain blocks of `render`. No logic but wording."""

@@ -1,0 +1,173 @@
+"""A dry run, told to somebody who has never heard of CNI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from genie_cli.render import Block, Cell, Heading, Table, Text
+from genie_cli.terminal import symbol
+from genie_core.catalog.host_local import DATA_DIR
+from genie_core.tasks.dry_run import DryRunReport
+from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
+from genie_core.tasks.dry_run.runtime_call import Call, Step
+
+CONTAINER_ID_LENGTH = 64  # hexadecimal digits, as containerd and CRI-O make them
+
+_MEANING = {
+    "ADD": "ADD: kubelet has a new pod attached; genie runs the plugins",
+    "CHECK": "CHECK: is everything still as ADD left it?",
+    "DEL": "DEL: the pod goes, and gives everything back",
+    "DEL again": "DEL again: a runtime may repeat it",
+}
+
+
+def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
+    """The blocks, in the order of events."""
+    asked = ", ".join(f'{key}: "{value}"' for key, value in report.annotations.items())
+    yield Text(f"A pod with the annotation {asked}" if asked else "A pod without annotations", "strong")
+    yield Text("All of this happened in a private copy of this node; the node itself is unchanged.", "dim")
+    for note in report.notes:
+        yield Text(f"note: {note}", "warn")
+    yield from _plan(report)
+    add, *others = zip(_titles(report), report.calls, strict=True)
+    yield from _call(*add)
+    yield from _pod(report)
+    yield from _appeared(report, wide)
+    for title, call in others:
+        yield from _call(title, call)
+    yield from _left(report)
+    yield from _summary(report)
+
+
+def _titles(report: DryRunReport) -> list[str]:
+    verbs = [call.verb for call in report.calls]
+    return [f"{verb} again" if verb in verbs[:index] else verb for index, verb in enumerate(verbs)]
+
+
+def _plan(report: DryRunReport) -> Iterator[Block]:
+    if report.plan:
+        yield Heading("The plan: which networks, and why")
+        yield Table(
+            ("INTERFACE", "NETWORK", "PLUGINS", "ASKED FOR BY"),
+            [
+                (Cell(planned.interface, "strong"), planned.network, " + ".join(planned.plugins), planned.why)
+                for planned in report.plan
+            ],
+        )
+        yield Table(
+            ("NETWORK", "CONFIGURATION"), [(planned.network, _source(planned)) for planned in report.plan]
+        )
+
+
+def _source(planned: PlannedNetwork) -> str:
+    return f"{planned.source} (made up)" if planned.made_up else planned.source
+
+
+def _call(title: str, call: Call) -> Iterator[Block]:
+    yield Heading(f"{_MEANING[title]} ({call.ms:.0f} ms)")
+    if call.steps:
+        yield Table(
+            ("", "INTERFACE", "NETWORK", "PLUGIN", "MS"), [_step(step) for step in call.steps], right=("MS",)
+        )
+    for warning in call.warnings:
+        yield Text(f"warning: {warning}", "warn", 2)
+    if call.problem:
+        yield Text(
+            f"{symbol('fail')} failed with CNI error {call.problem.code}: {call.problem.msg}", "bad", 2
+        )
+        if call.problem.details:
+            yield Text(call.problem.details, indent=4)
+    elif not call.steps:
+        yield Text(f"{symbol('ok')} done", "good", 2)
+
+
+def _step(step: Step) -> tuple[str | Cell, ...]:
+    mark = Cell(symbol("ok"), "good") if step.status == 0 else Cell(symbol("fail"), "bad")
+    return mark, step.interface, step.network, step.plugin, f"{step.ms:.1f}"
+
+
+def _pod(report: DryRunReport) -> Iterator[Block]:
+    yield Heading("What the pod has now")
+    if not report.interfaces:
+        yield Text("no interface", indent=2)
+        return
+    rows = [
+        (Cell(interface.name, "strong"), interface.kind, address, interface.mac, str(interface.mtu))
+        for interface in report.interfaces
+        for address in _own(interface.addresses)
+    ]
+    yield Table(("INTERFACE", "KIND", "ADDRESS", "MAC", "MTU"), rows, fold=("ADDRESS",))
+    if report.routes:
+        yield Table(
+            ("ROUTE TO", "VIA", "INTERFACE"),
+            [(route.to, route.via or "-", route.interface) for route in report.routes],
+        )
+
+
+def _own(addresses: tuple[str, ...]) -> list[str]:
+    return [address for address in addresses if not address.startswith("fe80:")] or ["-"]
+
+
+def _appeared(report: DryRunReport, wide: bool) -> Iterator[Block]:
+    shown = [thing for thing in report.appeared if wide or thing[0] != "firewall"]
+    if report.appeared:
+        yield Heading("What came to the node with it")
+        yield _things(shown)
+    if hidden := len(report.appeared) - len(shown):
+        yield Text(f"and {hidden} firewall rules and chains (-o wide shows them)", "dim", 2)
+
+
+def _things(things: list[Thing] | tuple[Thing, ...]) -> Table:
+    return Table(("WHAT", "NAME"), [_thing(kind, name) for kind, name in things])
+
+
+def _thing(kind: str, name: str) -> tuple[str, str]:
+    """In words: a file that host-local keeps for an address is a lease; a container ID is cut short."""
+    *_, network, last = ["", *name.split("/")]
+    if kind == "file" and name.startswith(f"{DATA_DIR}/") and _is_address(last):
+        return "lease", f"{last} of network {network}"
+    container, at, interface = last.partition("@")
+    if at and len(container) == CONTAINER_ID_LENGTH:
+        return kind, f"{name.removesuffix(last)}{container[:12]}...@{interface}"
+    return kind, name
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _left(report: DryRunReport) -> Iterator[Block]:
+    if not report.released:
+        return
+    yield Heading("What is left after it")
+    if report.left:
+        yield Text(f"{symbol('fail')} each such pod leaves these behind:", "bad", 2)
+        yield _things(report.left)
+    else:
+        yield Text(f"{symbol('ok')} nothing of the pod", "good", 2)
+    if report.stays:
+        yield Text("What the networks made for all their pods stays, as it should:", indent=2)
+        yield _things(report.stays)
+
+
+def _summary(report: DryRunReport) -> Iterator[Block]:
+    yield Heading(_verdict(report))
+
+
+def _verdict(report: DryRunReport) -> str:
+    failed = [title for title, call in zip(_titles(report), report.calls, strict=True) if call.problem]
+    if report.expired:
+        return f"timed out after {report.ms / 1000:.1f} s, during {_titles(report)[-1]}"
+    if failed:
+        return f"failed: {', '.join(failed)}"
+    if report.left:
+        return f"failed: {len(report.left)} things are left after DEL"
+    networks = f"{len(report.plan)} network{'s' if len(report.plan) != 1 else ''}"
+    released = ", released without a trace" if report.released else ""
+    addresses = ", ".join(report.addresses) or "no address"
+    return f"ok: {networks} attached with {addresses}{released}; {report.ms / 1000:.1f} s"

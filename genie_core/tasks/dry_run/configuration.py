@@ -1,0 +1,102 @@
+"""A private node gets its configuration: the real one, what was added to try it, samples where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from genie_core.edges.confdir import ConfDirs, list_files
+from genie_core.edges.log import JSONLog
+from genie_core.edges.private_node import PrivateNode
+from genie_core.errors import GenieError, NetworkNotFound
+from genie_core.model import Wish
+from genie_core.select.annotations import wishes_of
+from genie_core.select.files import Finder, is_self
+from genie_core.settings import STATE_DIR
+from genie_core.tasks.install import DELEGATE_CONF_DIR, InstallOptions, install
+
+from . import samples
+
+BIN_DIR = "/opt/cni/bin"
+CONF_DIR = "/etc/cni/net.d"
+
+Samples = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """What stands in the node: where Genie's own configuration list is, and which files were made up."""
+
+    conflist: str
+    made_up: tuple[str, ...]
+
+
+def configure(
+    node: PrivateNode,
+    annotations: Mapping[str, str],
+    conf_dirs: Sequence[str],
+    extra: Mapping[str, str],
+    use_samples: Samples,
+) -> Configured:
+    """Write the extra files (name -> text) and the samples into the first directory; install Genie there.
+
+    Samples stand in for networks that are asked for and have no configuration: always, never, or only where the
+    node has no configuration at all ("auto"), since on a real node a missing one is what the dry run should show.
+    """
+    home = conf_dirs[0] if conf_dirs else CONF_DIR
+    for name, text in extra.items():
+        node.write(f"{home}/{name}", text)
+    directories = list(conf_dirs) or [home]
+    wanted = [name for name in _names(annotations) if name in samples.NAMES]
+    if use_samples == "never" or not wanted:
+        missing = []
+    else:
+        configured, missing = node.call(look_up, directories, wanted)
+        if use_samples == "auto" and configured:
+            missing = []
+    made_up = [f"{home}/10-{name}.conflist" for name in missing]
+    for name, path in zip(missing, made_up, strict=True):
+        node.write(path, samples.sample(name))
+    return Configured(conflist=node.call(install_genie, directories), made_up=tuple(made_up))
+
+
+def _names(annotations: Mapping[str, str]) -> list[str]:
+    """The networks that are asked for; the first sample where it is left to the node."""
+    try:
+        wishes = wishes_of(annotations)
+    except GenieError:
+        return []  # the ADD says what is wrong with them
+    return [samples.NAMES[0]] if wishes is None else list(dict.fromkeys(wish.name for wish in wishes))
+
+
+def look_up(directories: Sequence[str], names: Sequence[str]) -> tuple[bool, list[str]]:
+    """Whether any network but Genie's own is configured, and the names that fit none. Runs in the node."""
+    confs = ConfDirs(directories)
+    finder = Finder(confs, JSONLog("error"))
+    missing = []
+    for name in names:
+        try:
+            finder.find(Wish(name, "", name))
+        except NetworkNotFound:
+            missing.append(name)
+        except GenieError:
+            continue  # there is one, with a mistake in it, which the ADD will tell
+    return any(_is_other(confs, path) for directory in directories for path in list_files(directory)), missing
+
+
+def _is_other(confs: ConfDirs, path: str) -> bool:
+    try:
+        return not is_self(confs.read(path))
+    except GenieError:
+        return True
+
+
+def install_genie(conf_dirs: Sequence[str]) -> str:
+    """Do what `genie install` does, with the first directory for its own configuration; that file. Runs in the node."""
+    more = {"conf_dirs": [*conf_dirs, DELEGATE_CONF_DIR]} if len(conf_dirs) > 1 else {}
+    options = InstallOptions(
+        bin_dir=Path(BIN_DIR), conf_dir=Path(conf_dirs[0]), state_dir=Path(STATE_DIR), extra=more
+    )
+    return str(install(options).conflist)

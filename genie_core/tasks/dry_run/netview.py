@@ -1,0 +1,199 @@
+"""What a network namespace and its files look like at one moment, and what changed between two moments.
+
+Read with `ip -json` and `nft`, which every node has; parsing is pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from genie_core.errors import IOFailure
+
+_ROUTES = ("route", "show", "table", "all")
+# Routes that the kernel adds by itself with each address.
+_OWN_ROUTES = ("local", "broadcast", "multicast", "anycast")
+
+
+class Ran(Protocol):
+    """What became of a program."""
+
+    @property
+    def returncode(self) -> int: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def stderr(self) -> str: ...
+    @property
+    def ms(self) -> float: ...
+    @property
+    def expired(self) -> bool: ...
+
+
+class Machine(Protocol):
+    """Where programs can be run, in its own or another network namespace, and files be found."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = ...,
+        stdin: str = ...,
+        timeout: float = ...,
+        netns: str = ...,
+    ) -> Ran: ...
+    def files(self, *directories: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A network interface. `kind` is the kernel's word ("veth", "macvlan"); `parent` what it is on or part of."""
+
+    name: str
+    kind: str
+    mac: str
+    mtu: int
+    up: bool
+    parent: str
+    addresses: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """name, kind, mac, mtu, up, parent, addresses."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "mac": self.mac,
+            "mtu": self.mtu,
+            "up": self.up,
+            "parent": self.parent,
+            "addresses": list(self.addresses),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route: `to` a network or "default", `via` a gateway or "", through `interface`."""
+
+    to: str
+    via: str
+    interface: str
+    family: int
+
+    def as_json(self) -> dict[str, Any]:
+        """to, via, interface, family."""
+        return {"to": self.to, "via": self.via, "interface": self.interface, "family": self.family}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One moment. `firewall` lines are "table chain: rule"; None where nft is not installed."""
+
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+    firewall: tuple[str, ...] | None = None
+    files: tuple[str, ...] = ()
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Everything that can appear and vanish, as (kind, name)."""
+        for interface in self.interfaces:
+            yield "interface", f"{interface.name} ({interface.kind})" if interface.kind else interface.name
+            for address in interface.addresses:
+                if not address.startswith("fe80:"):  # comes and goes with its interface
+                    yield "address", f"{address} on {interface.name}"
+        for route in self.routes:
+            yield "route", f"{route.to}{f' via {route.via}' if route.via else ''} on {route.interface}"
+        yield from (("firewall", line) for line in self.firewall or ())
+        yield from (("file", path) for path in self.files)
+
+
+def observe(
+    machine: Machine, netns: str = "", directories: Sequence[str] = (), firewall: bool = False
+) -> View:
+    """Look at a machine, or at a network namespace of it. Raises IOFailure where `ip` fails."""
+    links = _ip(machine, netns, "-details", "address")
+    routes = [
+        route for family in (4, 6) for route in _routes(_ip(machine, netns, f"-{family}", *_ROUTES), family)
+    ]
+    return View(
+        interfaces=tuple(_interface(link) for link in links if link.get("ifname") != "lo"),
+        routes=tuple(routes),
+        firewall=_firewall(machine, netns) if firewall else (),
+        files=tuple(machine.files(*directories)) if directories else (),
+    )
+
+
+def _ip(machine: Machine, netns: str, *question: str) -> list[dict[str, Any]]:
+    argv = ["ip", "-json", *question]
+    ran = machine.run(argv, netns=netns)
+    if ran.returncode != 0:
+        raise IOFailure(f"{' '.join(argv)}: {ran.stderr.strip()}")
+    found: list[dict[str, Any]] = json.loads(ran.stdout or "[]")
+    return found
+
+
+def _interface(link: Mapping[str, Any]) -> Interface:
+    return Interface(
+        name=link["ifname"],
+        kind=link.get("linkinfo", {}).get("info_kind", ""),
+        mac=link.get("address", ""),
+        mtu=link.get("mtu", 0),
+        up="UP" in link.get("flags", ()),
+        parent=link.get("master", "") or _parent(link),
+        addresses=tuple(
+            f"{address['local']}/{address['prefixlen']}"
+            for address in link.get("addr_info", ())
+            if "local" in address
+        ),
+    )
+
+
+def _parent(link: Mapping[str, Any]) -> str:
+    """What the interface is stacked on; a veth's peer, or one in another namespace, is no parent."""
+    is_pair = link.get("linkinfo", {}).get("info_kind") == "veth"
+    return "" if is_pair else str(link.get("link", ""))
+
+
+def _routes(found: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:
+    for route in found:
+        dst = str(route.get("dst", ""))
+        if route.get("type") in _OWN_ROUTES or dst.startswith(("ff00:", "fe80:")) or route.get("dev") == "lo":
+            continue
+        yield Route(
+            to=dst, via=str(route.get("gateway", "")), interface=str(route.get("dev", "")), family=family
+        )
+
+
+def _firewall(machine: Machine, netns: str) -> tuple[str, ...] | None:
+    try:
+        ran = machine.run(["nft", "--stateless", "list", "ruleset"], netns=netns)
+    except FileNotFoundError:
+        return None
+    return tuple(parse_ruleset(ran.stdout))
+
+
+def parse_ruleset(text: str) -> Iterator[str]:
+    """The chains and rules of nft's listing, one line each; tables and base chains say nothing by themselves."""
+    table = chain = own = ""
+    for raw in text.splitlines():
+        word, _, rest = (line := raw.strip()).partition(" ")
+        if word == "table":
+            table = rest.removesuffix("{").strip()
+        elif word in ("chain", "set", "map"):
+            chain = rest.removesuffix("{").strip()
+            own = f"{table}: {word} {chain}"
+        elif word == "type" and " hook " in line:
+            own = ""
+        elif line == "}" and chain:
+            if own:
+                yield own
+            chain = ""
+        elif line and chain and not line.startswith("#"):
+            yield f"{table} {chain}: {line}"
+
+
+def appeared(before: View, after: View) -> list[tuple[str, str]]:
+    """What is in `after` and was not in `before`, in order of `after`."""
+    known = set(before.items())
+    return [item for item in after.items() if item not in known]

@@ -1,0 +1,39 @@
+"""What an ADD would do, decided and not done: the same rules on the same input as the ADD itself.
+
+Runs where the plugin would run, since that is where the configuration files are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genie_core.edges.cancel import Cancel
+from genie_core.edges.log import JSONLog
+from genie_core.plan import make_plan
+from genie_core.settings import Settings
+from genie_core.spec.request import parse_args, parse_request, pod_of
+from genie_core.verbs.networks import annotations_of, chosen_of
+from genie_core.verbs.node import Node
+from genie_core.verbs.pods import PodReader
+
+
+def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
+    """The planned networks in order: network, interface, primary, why, source, plugins. Raises as ADD does."""
+    request = parse_request(env, stdin)
+    node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
+    args = parse_args(request.args)
+    pod = pod_of(args)
+    chosen = chosen_of(annotations_of(request, pod, args, PodReader(node), node), node)
+    plan = make_plan(request, pod, "", chosen, node.settings.interface_prefix)
+    return [
+        {
+            "network": attachment.network.name,
+            "interface": attachment.ifname,
+            "primary": attachment.ifname == plan.ifname,
+            "why": wish.origin,
+            "source": attachment.network.source,
+            "plugins": [plugin.type for plugin in attachment.network.plugins],
+        }
+        for (wish, _), attachment in zip(chosen, plan.attachments, strict=True)
+    ]

@@ -1,0 +1,112 @@
+"""What a dry run found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from genie_core import __version__
+from genie_core.errors import EXIT_FAILURE, EXIT_TIMEOUT
+
+from .netview import Interface, Route
+from .runtime_call import Call
+
+Thing = tuple[str, str]  # what can appear and vanish: (kind, name), as netview.View.items has it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNetwork:
+    """One network that the ADD is to attach: `why` says who asked for it, `source` where its configuration is."""
+
+    network: str
+    interface: str
+    primary: bool
+    why: str
+    source: str
+    plugins: tuple[str, ...]
+    made_up: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """network, interface, primary, why, source, plugins, madeUp."""
+        return {
+            "network": self.network,
+            "interface": self.interface,
+            "primary": self.primary,
+            "why": self.why,
+            "source": self.source,
+            "plugins": list(self.plugins),
+            "madeUp": self.made_up,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRunReport:
+    """A pod's life in a private node: what was planned, called and seen, and what was left of it.
+
+    `appeared` came to the node with the pod. After DEL, `left` is what every pod would leave behind (a fault),
+    `stays` what the first pod made for all and the second found there (a bridge).
+    """
+
+    kind: ClassVar[str] = "DryRunReport"
+    annotations: Mapping[str, str]
+    plan: tuple[PlannedNetwork, ...]
+    calls: tuple[Call, ...]
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    appeared: tuple[Thing, ...] = ()
+    left: tuple[Thing, ...] = ()
+    stays: tuple[Thing, ...] = ()
+    notes: tuple[str, ...] = ()
+    released: bool = False
+    expired: bool = False
+    ms: float = field(default=0, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every call did what it should and nothing was left."""
+        return not self.expired and not self.left and all(call.problem is None for call in self.calls)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command returns: 0, 1, or 124 where the time was up."""
+        return EXIT_TIMEOUT if self.expired else 0 if self.ok else EXIT_FAILURE
+
+    @property
+    def addresses(self) -> list[str]:
+        """What the pod can be reached by, without link-local addresses."""
+        return [
+            address
+            for interface in self.interfaces
+            for address in interface.addresses
+            if not address.startswith("fe80:")
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """metadata, target, plan, calls, pod, node, summary."""
+        return {
+            "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
+            "target": {"annotations": dict(self.annotations)},
+            "plan": [network.as_json() for network in self.plan],
+            "calls": [call.as_json() for call in self.calls],
+            "pod": {
+                "interfaces": [interface.as_json() for interface in self.interfaces],
+                "routes": [route.as_json() for route in self.routes],
+            },
+            "node": {
+                "appeared": _things(self.appeared),
+                "left": _things(self.left),
+                "stays": _things(self.stays),
+            },
+            "notes": list(self.notes),
+            "summary": {
+                "ok": self.ok,
+                "released": self.released,
+                "timedOut": self.expired,
+                "addresses": self.addresses,
+            },
+        }
+
+
+def _things(things: tuple[Thing, ...]) -> list[dict[str, str]]:
+    return [{"kind": kind, "name": name} for kind, name in things]

@@ -1,0 +1,195 @@
+"""A CNI call as a container runtime makes it: environment, standard input, and what the plugin answers.
+
+The same as containerd and CRI-O through libcni: the configuration list's plugin gets name and cniVersion, of the
+capability arguments those that it declares, and the result of ADD again on CHECK and DEL.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.errors import INTERNAL
+from genie_core.jsontext import encode
+from genie_core.model import NetConf
+from genie_core.plan import POD_ANNOTATIONS
+from genie_core.spec.conf import plugin_input
+
+from .netview import Ran
+
+INTERFACE = "eth0"  # what every runtime calls the pod's first interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A pod's sandbox, as the runtime has made it before it calls a plugin."""
+
+    netns: str
+    name: str
+    namespace: str
+    annotations: Mapping[str, str]
+    container_id: str = field(default_factory=lambda: secrets.token_hex(32))
+    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One delegate that Genie ran; `status` is its exit status, `ms` its wall time."""
+
+    verb: str
+    plugin: str
+    network: str
+    interface: str
+    status: int
+    ms: float
+
+    def as_json(self) -> dict[str, Any]:
+        """verb, plugin, network, interface, status, ms."""
+        return {
+            "verb": self.verb,
+            "plugin": self.plugin,
+            "network": self.network,
+            "interface": self.interface,
+            "status": self.status,
+            "ms": round(self.ms, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """The error document that a plugin printed (SPEC, "Error")."""
+
+    code: int
+    msg: str
+    details: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """code, msg, details."""
+        return {"code": self.code, "msg": self.msg, "details": self.details}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of Genie and what came of it: `result` for an ADD that succeeded, `problem` for any that failed."""
+
+    verb: str
+    ms: float
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    result: Mapping[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """verb, ok, ms, steps, warnings, and result or error."""
+        document: dict[str, Any] = {
+            "verb": self.verb,
+            "ok": self.problem is None,
+            "ms": round(self.ms, 1),
+            "steps": [step.as_json() for step in self.steps],
+            "warnings": list(self.warnings),
+        }
+        if self.problem:
+            return document | {"error": self.problem.as_json()}
+        return document | ({"result": dict(self.result)} if self.result else {})
+
+
+def environment(verb: str, sandbox: Sandbox, bin_dirs: Sequence[str], path: str) -> dict[str, str]:
+    """The whole environment of a call. `path` is the runtime's own PATH, by which plugins find iptables."""
+    args = {
+        "IgnoreUnknown": "1",
+        "K8S_POD_NAMESPACE": sandbox.namespace,
+        "K8S_POD_NAME": sandbox.name,
+        "K8S_POD_INFRA_CONTAINER_ID": sandbox.container_id,
+        "K8S_POD_UID": sandbox.uid,
+    }
+    return {
+        "PATH": path,
+        "CNI_COMMAND": verb,
+        "CNI_CONTAINERID": sandbox.container_id,
+        "CNI_NETNS": sandbox.netns,
+        "CNI_IFNAME": INTERFACE,
+        "CNI_ARGS": ";".join(f"{key}={value}" for key, value in args.items()),
+        "CNI_PATH": ":".join(bin_dirs),
+    }
+
+
+def standard_input(network: NetConf, sandbox: Sandbox, result: str = "") -> str:
+    """The configuration on stdin; `result` is ADD's, for CHECK and DEL.
+
+    Genie is asked to log every delegate, and kept from the API server, which knows nothing of this pod.
+    """
+    return plugin_input(
+        network,
+        network.plugins[0],
+        prev_result=result,
+        capabilities={POD_ANNOTATIONS: encode(dict(sandbox.annotations))},
+        extra={"log_level": '"debug"', "kubernetes": "{}", "policy": "{}", "readiness_file": '""'},
+    )
+
+
+def read_answer(verb: str, ran: Ran) -> Call:
+    """What a finished run says: its result or its error, and from its log the delegates and the warnings."""
+    events = list(_events(ran.stderr))
+    result, problem = _read_stdout(ran)
+    return Call(
+        verb=verb,
+        ms=ran.ms,
+        steps=tuple(_step(event) for event in events if event.get("event") == "delegate"),
+        warnings=tuple(_sentence(event) for event in events if event.get("level") == "warning"),
+        result=result,
+        problem=problem,
+    )
+
+
+def _read_stdout(ran: Ran) -> tuple[dict[str, Any], Problem | None]:
+    if ran.expired:
+        return {}, Problem(code=INTERNAL, msg=f"no answer within {ran.ms / 1000:.1f} s, so it was killed")
+    try:
+        document = json.loads(ran.stdout or "{}")
+    except ValueError:
+        document = {"msg": "it printed something that is not JSON", "details": ran.stdout[:500]}
+        return {}, Problem(code=INTERNAL, **document)
+    if ran.returncode == 0:
+        return document, None
+    message = document.get("msg") or f"it ended with status {ran.returncode} and said nothing"
+    return {}, Problem(
+        code=document.get("code", INTERNAL),
+        msg=message,
+        details=document.get("details", "") or ("" if document else ran.stderr.strip()[-500:]),
+    )
+
+
+def _events(log: str) -> Iterator[dict[str, Any]]:
+    for line in log.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a delegate's own words
+        if isinstance(event, dict):
+            yield event
+
+
+def _step(event: Mapping[str, Any]) -> Step:
+    return Step(
+        verb=event.get("delegateVerb", ""),
+        plugin=event.get("plugin", ""),
+        network=event.get("network", ""),
+        interface=event.get("interface", ""),
+        status=event.get("status", 0),
+        ms=event.get("ms", 0.0),
+    )
+
+
+def _sentence(event: Mapping[str, Any]) -> str:
+    """A warning of Genie's log in one line."""
+    said = {
+        key: value
+        for key, value in event.items()
+        if key not in ("time", "level", "verb", "container", "interface")
+    }
+    what = said.pop("event", "")
+    return f"{what}: " + ", ".join(f"{key} {value}" for key, value in said.items()) if said else what
