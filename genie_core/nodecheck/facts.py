@@ -120,7 +120,8 @@ class GenieState:
 class NodeFacts:
     """All of it. `binaries` maps each directory to its files, `leases` each host-local network to its leases.
 
-    `sandboxes` are the container IDs that runtimes have, None where no runtime's records could be read.
+    `sandboxes` are the container IDs that runtimes have, None where no runtime's records could be read;
+    `namespace_numbers` the kernel's numbers of named namespaces, which links say their other end is in.
     """
 
     node: str = ""
@@ -134,6 +135,7 @@ class NodeFacts:
     leases: Mapping[str, Sequence[Lease]] | None = None
     cache: Sequence[CachedResult] | None = None
     namespaces: Sequence[Namespace] = ()
+    namespace_numbers: Mapping[str, int] = field(default_factory=dict)
     sandboxes: frozenset[str] | None = None
     credentials: Sequence[Credential] = ()
     genie: GenieState = field(default_factory=GenieState)
