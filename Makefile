@@ -1,6 +1,9 @@
 # The two commands: `make demo` shows what Genie does, `make test` runs all tests. Each sets up what it needs.
 
 .DEFAULT_GOAL := help
+
+# Debian's folder of the reference plugins, and where .ci/setup unpacks them for an ordinary user.
+CNI_BINS := /usr/lib/cni build/cni/usr/lib/cni
 .PHONY: help demo test setup lint bench
 
 help:
@@ -12,7 +15,7 @@ help:
 
 demo:
 	@.ci/setup demo
-	@.venv/bin/genie dry-run --cni 'bridge,macvlan@net1'
+	@.venv/bin/genie dry-run --samples --cni 'bridge,macvlan@net1' $(addprefix --bin-dir ,$(CNI_BINS))
 
 test: setup
 	@.venv/bin/pytest
