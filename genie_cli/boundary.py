@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
-from typer import Abort, TyperException
+from typer import Abort, Exit, TyperException
 
 from genie_core import errors
 
@@ -48,20 +48,24 @@ def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
     """Run `command`; its exit code, or that of what went wrong, told on stderr."""
     signal.signal(signal.SIGTERM, _interrupt)  # so that `with` and `finally` clean up, as for ^C
     try:
-        code = command()
+        code = _answer(command, argv)
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_went_away()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return errors.EXIT_INTERRUPTED
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else errors.EXIT_FAILURE
-    except Exception as error:  # noqa: BLE001 (the boundary: whatever it is, a person has to be told)
+    return code
+
+
+def _answer(command: Callable[[], int], argv: Sequence[str]) -> int:
+    try:
+        return command()
+    except BrokenPipeError:
+        raise
+    except Exit as stop:
+        return stop.exit_code
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: a person has to be told)
         failure = explain(error)
         tell(failure, wanted_output(argv))
         return failure.exit_code
-    return code
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:
@@ -90,7 +94,7 @@ def wanted_output(argv: Sequence[str]) -> OutputFormat:
     return machine.get(wanted.lower(), OutputFormat.TABLE)
 
 
-def explain(error: Exception) -> Failure:
+def explain(error: BaseException) -> Failure:
     """What an exception means to the person at the command line."""
     if isinstance(error, errors.GenieError):
         return Failure(
@@ -102,10 +106,8 @@ def explain(error: Exception) -> Failure:
         )
     if isinstance(error, TyperException):
         return _misused(error)
-    if isinstance(error, Abort):
-        return Failure(
-            code=errors.TRY_AGAIN, exit_code=errors.EXIT_INTERRUPTED, message="stopped, nothing was changed"
-        )
+    if isinstance(error, KeyboardInterrupt | Abort):
+        return Failure(code=errors.TRY_AGAIN, exit_code=errors.EXIT_INTERRUPTED, message="interrupted")
     if isinstance(error, TimeoutError):
         return Failure(
             code=errors.TRY_AGAIN, exit_code=errors.EXIT_TIMEOUT, message=str(error) or "timed out"
@@ -138,7 +140,7 @@ def _refused(error: OSError) -> Failure:
     )
 
 
-def _bug(error: Exception) -> Failure:
+def _bug(error: BaseException) -> Failure:
     verbose = terminal.current.get().verbosity > 0
     return Failure(
         code=errors.INTERNAL,

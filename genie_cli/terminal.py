@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 
 Color = Literal["auto", "always", "never"]
 
-PROSE_WIDTH = 100  # sentences are wrapped here also where the terminal is wider
+PROSE_WIDTH = 80  # sentences are wrapped here also where the terminal is wider
 UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep
 
 # A symbol, and what stands for it where the stream's encoding does not have it.

@@ -7,12 +7,14 @@
 Works as root and as an ordinary user. Whatever ends this process ends the node, and everything in it.
 """
 
+import errno
 import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -103,15 +105,19 @@ class PrivateNode:
         """End it, if it has not ended yet; what it had to say on stderr."""
         if self._socket.fileno() < 0:
             return ""
-        self._channel.close()
+        with suppress(OSError):  # what it was not told any more
+            self._channel.close()
         self._socket.close()
         self._process.kill()  # its child, the node's first process, dies with it
         return self._process.communicate()[1].decode(errors="replace").strip()
 
     def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        self._channel.write(json.dumps(message) + "\n")
-        self._channel.flush()
-        line = self._channel.readline()
+        try:
+            self._channel.write(json.dumps(message) + "\n")
+            self._channel.flush()
+            line = self._channel.readline()
+        except ConnectionError:
+            line = ""
         if not line:
             raise IOFailure("the private node ended unexpectedly", details=self._end())
         answer: dict[str, Any] = json.loads(line)
@@ -191,11 +197,12 @@ def _explained(error: OSError) -> GenieError:
     reason = f"a private node cannot be made here: {error.strerror or error}"
     if isinstance(error, FileNotFoundError) and error.filename == "ip":
         return GenieError(reason, hint="install iproute2 (apt-get install iproute2)")
-    if isinstance(error, PermissionError):
+    if error.errno in _FORBIDDEN:
         return Denied(reason, hint=_PERMISSION_HINT)
     return GenieError(reason)
 
 
+_FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS)  # the last two: user.max_user_namespaces
 _PERMISSION_HINT = (
     "user namespaces are closed to this user; run it as root, or allow them: "
     "sysctl kernel.unprivileged_userns_clone=1 (Debian), "

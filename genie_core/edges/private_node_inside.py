@@ -41,6 +41,9 @@ link set uplink up
 addr add 192.0.2.1/24 dev uplink
 addr add 2001:db8::1/64 dev uplink nodad
 """
+NAMESPACES = (
+    kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
+)
 TO_COPY = 1 << 20  # files up to this size are copied, larger ones are bind mounted
 PRIVATE_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV
 
@@ -79,17 +82,12 @@ def _failed(error: OSError) -> dict[str, Any]:
 
 
 def _leave_the_host() -> None:
-    others = (
-        kernel.CLONE_NEWNS
-        | kernel.CLONE_NEWNET
-        | kernel.CLONE_NEWPID
-        | kernel.CLONE_NEWUTS
-        | kernel.CLONE_NEWIPC
-    )
     parent = os.getppid()
-    if os.geteuid() != 0:
+    try:
+        kernel.unshare(NAMESPACES)
+    except PermissionError:  # an ordinary user, or a container's root: root of a user namespace may
         _become_root_of_a_user_namespace()
-    kernel.unshare(others)
+        kernel.unshare(NAMESPACES)
     kernel.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would forget it
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked for

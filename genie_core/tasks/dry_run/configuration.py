@@ -12,7 +12,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Wish
-from genie_core.select.annotations import wishes_of
+from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
 from genie_core.settings import STATE_DIR
 from genie_core.tasks.install import DELEGATE_CONF_DIR, InstallOptions, install
@@ -63,12 +63,13 @@ def configure(
 
 
 def _names(annotations: Mapping[str, str]) -> list[str]:
-    """The networks that are asked for; the first sample where it is left to the node."""
+    """The networks that are asked for by name; the first sample where it is left to the node."""
+    if CNI not in annotations:
+        return [samples.NAMES[0]]
     try:
-        wishes = wishes_of(annotations)
+        return list(dict.fromkeys(wish.name for wish in parse_names(annotations[CNI], CNI)))
     except GenieError:
         return []  # the ADD says what is wrong with them
-    return [samples.NAMES[0]] if wishes is None else list(dict.fromkeys(wish.name for wish in wishes))
 
 
 def look_up(directories: Sequence[str], names: Sequence[str]) -> tuple[bool, list[str]]:

@@ -1,0 +1,142 @@
+"""The tree of commands: its help, what it says to mistakes, and how little it imports."""
+
+import shlex
+import subprocess
+import sys
+import time
+from importlib import import_module
+
+import pytest
+
+from genie_cli.app import COMMANDS, EXAMPLES, main, root
+from genie_cli.tree import load
+
+LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
+
+
+def genie(*arguments, **options):
+    command = [sys.executable, "-m", "genie_cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_help_of_the_root(capsys, arguments):
+    assert main(arguments) == 0
+    shown = capsys.readouterr()
+    assert not shown.err
+    for words in COMMANDS:
+        assert words.split(" ")[0] in shown.out
+    assert shown.out.index("Examples:") < shown.out.index("Usage:")
+    assert all(len(line) <= 80 for line in shown.out.splitlines())
+
+
+@pytest.mark.parametrize("words", LEAVES)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_a_command(capsys, words, flag):
+    assert main([*words.split(" "), flag]) == 0
+    shown = capsys.readouterr()
+    assert not shown.err
+    assert shown.out.startswith(COMMANDS[words].summary)
+    assert shown.out.index("Examples:") < shown.out.index(f"Usage: genie {words}")
+    assert "-o, --output" in shown.out
+    assert "-v, --verbose" in shown.out
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_summaries_are_one_line(words):
+    entry = COMMANDS[words]
+    assert len(entry.summary) <= 70
+    assert entry.section
+    assert not entry.summary.endswith(".")
+
+
+def examples():
+    yield from EXAMPLES
+    for entry in LEAVES.values():
+        yield from import_module(f"genie_cli.commands.{entry.module}").EXAMPLES
+
+
+@pytest.mark.parametrize("purpose,line", list(examples()))
+def test_examples_are_right_usage(purpose, line):
+    """Every example parses: its flags exist and its arguments fit."""
+    name, *arguments = shlex.split(line.partition(" | ")[0])
+    assert name == "genie"
+    assert purpose
+    words = max((words for words in LEAVES if (" ".join(arguments) + " ").startswith(words + " ")), key=len)
+    command = load(words, LEAVES[words])
+    command.make_context(words, arguments[len(words.split(" ")) :])  # raises where it is not
+
+
+@pytest.mark.parametrize(
+    "arguments,said",
+    [
+        (["dryrun"], "did you mean dry-run?"),
+        (["instal"], "did you mean install"),
+        (["xyzzy"], "there is no command 'xyzzy'"),
+        (["dry-run", "--con", "x"], "no such option: --con"),
+        (["dry-run", "--timeout", "soon"], "expected a duration"),
+        (["dry-run", "-o", "xml"], "'xml' is not one of 'table'"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(capsys, arguments, said):
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert said in shown.err
+    assert "Usage: genie" in shown.err
+    assert "--help" in shown.err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("genie 1.")
+
+
+def test_kubectl_plugin_is_called_by_its_own_name(tmp_path):
+    """kubectl runs `kubectl genie` as the program `kubectl-genie`."""
+    plugin = tmp_path / "kubectl-genie"
+    plugin.write_text("import sys; from genie_cli.app import main; sys.exit(main())")
+    done = subprocess.run([sys.executable, plugin, "-h"], capture_output=True, text=True, check=True)
+    assert "Usage: kubectl genie" in done.stdout
+
+
+def test_completion_does_not_import_commands(capsys):
+    context = root().make_context("genie", ["d"], resilient_parsing=True)
+    loaded = [name for name in sys.modules if name.startswith("genie_cli.commands.")]
+    for name in loaded:
+        del sys.modules[name]
+    found = root().shell_complete(context, "d")
+    assert "dry-run" in [item.value for item in found]
+    assert not [name for name in sys.modules if name.startswith("genie_cli.commands.")]
+
+
+@pytest.mark.parametrize("shell,words", [("bash", "genie in"), ("zsh", "genie in"), ("fish", "genie in")])
+def test_shells_get_completions(shell, words):
+    environment = {"_GENIE_COMPLETE": f"complete_{shell}", "COMP_WORDS": words, "COMP_CWORD": "1"}
+    environment |= {
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "PATH": "/usr/bin:/bin",
+    }
+    assert "install" in genie(env=environment).stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from genie_cli.app import main; main(['--help'])\n"
+        "heavy = {'rich', 'yaml', 'kubernetes', 'pyroute2', 'genie_core.plugin'} & set(sys.modules)\n"
+        "print('heavy:', *heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_help_is_quick():
+    """Scripts and completion call it often: the best of five runs, since the machine is shared."""
+    genie("--help")
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert genie("--help").returncode == 0
+        times.append(time.monotonic() - began)
+    assert min(times) < 0.150

@@ -1,0 +1,142 @@
+"""Exceptions become words on stderr, a document where one was promised, and an exit code (ux: exit codes)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import typer
+import yaml
+
+from genie_cli import terminal
+from genie_cli.boundary import guard, wanted_output
+from genie_core import errors
+
+
+@pytest.fixture(autouse=True)
+def own_signal_handlers():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def failing(error):
+    def command():
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    "error,code",
+    [
+        (errors.InvalidConfig("m"), 1),
+        (errors.NetworkNotFound("m"), 3),
+        (errors.NotFound("m"), 3),
+        (errors.Denied("m"), 4),
+        (errors.GenieError("m", exit_code=errors.EXIT_INCOMPLETE), 5),
+        (PermissionError(13, "Permission denied", "/etc/x"), 4),
+        (FileNotFoundError(2, "No such file or directory", "/etc/x"), 1),
+        (TimeoutError("m"), 124),
+        (KeyboardInterrupt(), 130),
+        (typer.Abort(), 130),
+        (typer.BadParameter("m"), 2),
+        (typer.Exit(7), 7),
+        (ValueError("m"), 1),
+    ],
+)
+def test_exit_codes(error, code):
+    assert guard(failing(error), []) == code
+
+
+def test_an_error_says_what_where_and_what_to_do(capsys):
+    error = errors.InvalidConfig(
+        "plugins[1].type must be a string", details="read from a.conf", hint="give it a type"
+    )
+    guard(failing(error), [])
+    shown = capsys.readouterr()
+    assert (
+        shown.err == "error: plugins[1].type must be a string\n  read from a.conf\n  hint: give it a type\n"
+    )
+    assert not shown.out
+
+
+@pytest.mark.parametrize("output,load", [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_a_machine_gets_its_document_on_failure_too(capsys, output, load):
+    guard(failing(errors.NetworkNotFound("no such network", details="d", hint="h")), ["x", "-o", output])
+    shown = capsys.readouterr()
+    assert load(shown.out) == {
+        "apiVersion": "genie/v1alpha1",
+        "kind": "Error",
+        "code": 7,
+        "exitCode": 3,
+        "message": "no such network",
+        "details": "d",
+        "hint": "h",
+    }
+    assert shown.err.startswith("error: no such network")
+
+
+@pytest.mark.parametrize(
+    "arguments,output",
+    [
+        ("-o json", "json"),
+        ("-ojson", "json"),
+        ("-o=yaml", "yaml"),
+        ("--output yaml", "yaml"),
+        ("--output=JSON", "json"),
+        ("-o table", "table"),
+        ("-o", "table"),
+        ("-o json -o wide", "table"),
+        ("-- -o json", "table"),
+        ("", "table"),
+    ],
+)
+def test_wanted_output(arguments, output):
+    assert wanted_output(["dry-run", *arguments.split()]) == output
+
+
+def test_a_bug_is_one_line_and_with_v_says_where(capsys):
+    guard(failing(ZeroDivisionError("division by zero")), [])
+    assert capsys.readouterr().err == (
+        "error: unexpected ZeroDivisionError: division by zero\n"
+        "  hint: this is a bug in genie; run it again with -v to see where\n"
+    )
+    token = terminal.current.set(terminal.Terminal(verbosity=1))
+    try:
+        guard(failing(ZeroDivisionError("division by zero")), [])
+    finally:
+        terminal.current.reset(token)
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_sigterm_cleans_up_like_ctrl_c():
+    code = (
+        "import os, signal, sys; from genie_cli.boundary import guard\n"
+        "def command():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    finally:\n"
+        "        print('cleaned up')\n"
+        "    return 0\n"
+        "sys.exit(guard(command, []))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "cleaned up\n", "error: interrupted\n")
+
+
+def test_a_reader_that_goes_away_is_no_failure_to_tell():
+    """`genie ... | head`: no traceback, and the exit code of a program that SIGPIPE ended."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "genie_cli", "--help"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -1,0 +1,150 @@
+"""What people and machines get to see (ux: streams, colour)."""
+
+import io
+import json
+import re
+from typing import ClassVar
+
+import pytest
+import yaml
+
+from genie_cli import terminal
+from genie_cli.options import OutputFormat
+from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, emit, show
+from genie_cli.terminal import Terminal, symbol
+from genie_core.errors import GenieError
+
+ESCAPE = re.compile("\x1b")
+ROWS = [("eth0", Cell("up", "good"), "10.0.0.2/24"), ("net1", Cell("down", "bad"), "a-long-name " * 12)]
+BLOCKS: list[Block] = [
+    Heading("First"),
+    Fields([("name", "value"), ("other", Cell("text", "warn"))]),
+    Heading("Second"),
+    Text("words " * 40),
+    Table(("NAME", "STATE", "ADDRESS"), ROWS),
+    Verbatim("{\n  'a': 1\n}"),
+]
+
+
+class Report:
+    kind: ClassVar[str] = "TestReport"
+
+    def as_json(self):
+        return {"camelCase": 1, "text": "ä"}
+
+
+@pytest.fixture
+def spoken():
+    """Set how the run speaks, as the common flags do."""
+    tokens = []
+    yield lambda **settings: tokens.append(terminal.current.set(Terminal(**settings)))
+    for token in reversed(tokens):
+        terminal.current.reset(token)
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "TERM", "CI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def shown(blocks=BLOCKS, stream=None):
+    stream = stream or io.StringIO()
+    show(blocks, stream)
+    return stream.getvalue()
+
+
+class TTY(io.StringIO):
+    def isatty(self):
+        return True
+
+    def fileno(self):
+        raise OSError("no descriptor")
+
+
+@pytest.mark.parametrize(
+    "output,load", [(OutputFormat.JSON, json.loads), (OutputFormat.YAML, yaml.safe_load)]
+)
+def test_documents(capsys, output, load):
+    emit(Report(), output)
+    text = capsys.readouterr().out
+    expected = {"apiVersion": "genie/v1alpha1", "kind": "TestReport", "camelCase": 1, "text": "ä"}
+    assert load(text) == expected
+    assert list(load(text)) == list(expected)
+    assert "ä" in text
+
+
+def test_names_are_lines(capsys):
+    emit(Report(), OutputFormat.NAME, names=lambda report: ["a", "b"])
+    assert capsys.readouterr().out == "a\nb\n"
+
+
+def test_a_form_that_is_not_offered_is_wrong_usage():
+    with pytest.raises(GenieError, match="-o name is not offered") as caught:
+        emit(Report(), OutputFormat.NAME, lambda report, wide: [])
+    assert caught.value.exit_code == 2
+
+
+def test_wide_asks_for_more(capsys):
+    for output in (OutputFormat.TABLE, OutputFormat.WIDE):
+        emit(Report(), output, lambda report, wide: [Text(f"wide={wide}")])
+    assert capsys.readouterr().out == "wide=False\nwide=True\n"
+
+
+def test_quiet_prints_nothing(capsys, spoken):
+    spoken(quiet=True)
+    emit(Report(), OutputFormat.JSON)
+    emit(Report(), OutputFormat.TABLE, lambda report, wide: BLOCKS)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_pipe_gets_no_colour_and_a_row_per_line():
+    text = shown()
+    assert not ESCAPE.search(text)
+    assert any("net1" in line and line.count("a-long-name") == 12 for line in text.splitlines())
+    assert not any(line.endswith(" ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_tables_fit_the_width(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, shown().splitlines())) <= columns
+
+
+def test_prose_is_wrapped_also_in_a_pipe():
+    assert max(map(len, shown([Text("words " * 40)]).splitlines())) <= terminal.PROSE_WIDTH
+
+
+@pytest.mark.parametrize(
+    "color,environment,tty,colored",
+    [
+        ("auto", {"TERM": "xterm"}, True, True),
+        ("auto", {"TERM": "xterm"}, False, False),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("auto", {"TERM": "xterm", "NO_COLOR": "1"}, True, False),
+        ("auto", {"TERM": "xterm", "NO_COLOR": ""}, True, True),
+        ("auto", {"FORCE_COLOR": "1"}, False, True),
+        ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False),
+        ("always", {"NO_COLOR": "1"}, False, True),
+        ("never", {"TERM": "xterm", "FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_colour(monkeypatch, spoken, color, environment, tty, colored):
+    for name, value in (environment | {"COLUMNS": "80"}).items():
+        monkeypatch.setenv(name, value)
+    spoken(color=color)
+    assert bool(ESCAPE.search(shown(stream=TTY() if tty else io.StringIO()))) is colored
+
+
+def test_colour_carries_no_meaning_of_its_own(monkeypatch, spoken):
+    """Without its escapes the coloured text is the plain one."""
+    plain = shown()
+    spoken(color="always")
+    stripped = re.sub("\x1b\\[[0-9;]*m", "", shown())
+    assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize("encoding,mark", [("utf-8", "✓"), ("ascii", "+"), ("latin-1", "+")])
+def test_symbols_have_a_plain_form(encoding, mark):
+    assert symbol("ok", io.TextIOWrapper(io.BytesIO(), encoding=encoding)) == mark

@@ -1,0 +1,379 @@
+"""`genie dry-run` from outside: the real command, the real plugins, root and an ordinary user."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests import machine, ordinary_user
+from tests.netns import PREFIX
+from tests.system.test_private_node import IN_CI, wait_for
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+BIN = "/usr/lib/cni"
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "genie_cli", "dry-run", *arguments]
+
+
+def dry_run(*arguments, code=0, stdin=""):
+    """The report, after checking the exit code and that it is the one document on stdout."""
+    done = subprocess.run(
+        command(*arguments, "-o", "json"),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def network(name, number, *chained, **changes):
+    plugin = {
+        "type": "bridge",
+        "bridge": f"{PREFIX}b{number}",
+        "isGateway": True,
+        "ipMasq": True,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": f"10.213.{number}.0/24"}]]},
+    }
+    return {"cniVersion": "1.0.0", "name": name, "plugins": [plugin | changes, *chained]}
+
+
+@pytest.fixture
+def conf_dir(tmp_path):
+    folder = tmp_path / "net.d"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plugin of our own, a shell script, into a bin dir; and a network of its type."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def write(script):
+        path = folder / "scripted"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        conf = tmp_path / "scripted.conf"
+        conf.write_text(json.dumps({"cniVersion": "1.0.0", "name": "scripted", "type": "scripted"}))
+        return ["--cni", "scripted", "--conf", str(conf), "--bin-dir", str(folder)]
+
+    return write
+
+
+def names(things, kind):
+    return {thing["name"] for thing in things if thing["kind"] == kind}
+
+
+def changes_since(before):
+    lines = machine.difference(before, machine.snapshot()).splitlines()
+    return [line for line in lines if IN_CI or PREFIX in line or "10.22." in line or "192.0.2." in line]
+
+
+def test_the_demo():
+    """Two networks with made-up configurations: what `make demo` shows on any machine."""
+    before = machine.snapshot()
+    report = dry_run(
+        "--cni", "bridge,macvlan@net1", "--samples", "--conf-dir", "/nonexistent-conf/net.d", code=1
+    )
+    assert report["kind"] == "Error"  # a directory that cannot be made is said
+    report = dry_run("--cni", "bridge,macvlan@net1", "--samples")
+    assert report["apiVersion"] == "genie/v1alpha1"
+    assert report["kind"] == "DryRunReport"
+    assert [(item["interface"], item["network"], item["primary"]) for item in report["plan"]] == [
+        ("eth0", "bridge", True),
+        ("net1", "macvlan", False),
+    ]
+    assert report["plan"][1]["why"] == 'annotation cni, item 2 ("macvlan@net1")'
+    assert [call["verb"] for call in report["calls"]] == ["ADD", "CHECK", "DEL", "DEL"]
+    assert all(call["ok"] for call in report["calls"])
+    assert [(step["plugin"], step["interface"]) for step in report["calls"][0]["steps"]] == [
+        ("bridge", "eth0"),
+        ("macvlan", "net1"),
+    ]
+    assert all(0 < step["ms"] < 10_000 for call in report["calls"] for step in call["steps"])
+    interfaces = {item["name"]: item for item in report["pod"]["interfaces"]}
+    assert interfaces["eth0"]["kind"] == "veth"
+    assert "10.22.0.2/16" in interfaces["eth0"]["addresses"]
+    assert interfaces["net1"]["kind"] == "macvlan"
+    assert "192.0.2.100/24" in interfaces["net1"]["addresses"]
+    assert {"to": "default", "via": "10.22.0.1", "interface": "eth0", "family": 4} in report["pod"]["routes"]
+    assert [ip["address"] for ip in report["calls"][0]["result"]["ips"]] == report["summary"]["addresses"]
+    appeared = report["node"]["appeared"]
+    assert "/var/lib/cni/networks/bridge/10.22.0.2" in names(appeared, "file")
+    assert any("masquerade" in rule for rule in names(appeared, "firewall"))
+    assert report["node"]["left"] == []
+    assert "cni0 (bridge)" in names(report["node"]["stays"], "interface")
+    assert not names(report["node"]["stays"], "firewall")
+    assert report["summary"]["ok"] is True
+    assert changes_since(before) == []
+
+
+def test_the_demo_told_to_a_person():
+    environment = dict(os.environ, COLUMNS="80", NO_COLOR="1")
+    done = subprocess.run(
+        command("--cni", "bridge,macvlan@net1", "--samples"),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == 'A pod with the annotation cni: "bridge,macvlan@net1"'
+    assert lines[-1].startswith(
+        "ok: 2 networks attached with 10.22.0.2/16, 192.0.2.100/24, released without a trace; "
+    )
+    for heading in (
+        "The plan",
+        "ADD: ",
+        "What the pod has now",
+        "What came to the node",
+        "CHECK: ",
+        "DEL: ",
+        "DEL again",
+    ):
+        assert any(line.startswith(heading) for line in lines), heading
+    assert "made up" in done.stdout
+
+
+def test_yaml_is_the_same_document():
+    done = subprocess.run(
+        command("--cni", "bridge", "--samples", "-o", "yaml"), capture_output=True, text=True, check=True
+    )
+    assert yaml.safe_load(done.stdout)["kind"] == "DryRunReport"
+
+
+def test_real_configuration_with_a_chain(conf_dir):
+    """A directory's own networks, with plugins behind the bridge; the directory itself is not touched."""
+    chained = [
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "firewall"},
+        {"type": "tuning"},
+    ]
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1, *chained)))
+    (conf_dir / "20-red.conf").write_text(json.dumps(network("red", 2)["plugins"][0] | {"name": "red"}))
+    before = {path.name: path.read_bytes() for path in conf_dir.iterdir()}
+    report = dry_run("--cni", "blue,red@net7", "--conf-dir", str(conf_dir))
+    assert [item["source"] for item in report["plan"]] == [
+        f"{conf_dir}/10-blue.conflist",
+        f"{conf_dir}/20-red.conf",
+    ]
+    assert report["plan"][0]["plugins"] == ["bridge", "portmap", "firewall", "tuning"]
+    assert not any(item["madeUp"] for item in report["plan"])
+    assert [step["plugin"] for step in report["calls"][0]["steps"]] == report["plan"][0]["plugins"] + [
+        "bridge"
+    ]
+    assert report["summary"]["addresses"] == ["10.213.1.2/24", "10.213.2.2/24"]
+    assert report["node"]["left"] == []
+    assert {path.name: path.read_bytes() for path in conf_dir.iterdir()} == before
+
+
+def test_the_default_network_of_a_pod_without_annotations(conf_dir):
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--conf-dir", str(conf_dir))
+    assert [item["why"] for item in report["plan"]] == ["the node's default network"]
+
+
+def test_a_configuration_from_a_pipe(conf_dir):
+    report = dry_run(
+        "--cni", "piped", "--conf-dir", str(conf_dir), "-f", "-", stdin=json.dumps(network("piped", 3))
+    )
+    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
+    assert list(conf_dir.iterdir()) == []
+
+
+def test_only_add(conf_dir):
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--cni", "blue", "--conf-dir", str(conf_dir), "--verb", "add")
+    assert [call["verb"] for call in report["calls"]] == ["ADD"]
+    assert report["summary"] == {
+        "ok": True,
+        "released": False,
+        "timedOut": False,
+        "addresses": ["10.213.1.2/24"],
+    }
+
+
+def test_a_network_that_is_not_configured_is_no_sample_on_a_real_node(conf_dir):
+    """Where the node has configurations, a made-up one would hide what is wrong."""
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--cni", "blue,macvlan", "--conf-dir", str(conf_dir), code=1)
+    error = report["calls"][0]["error"]
+    assert error["code"] == 7
+    assert "item 2" in error["msg"]
+    assert report["pod"]["interfaces"] == []
+    assert report["node"]["left"] == []
+    report = dry_run("--cni", "blue,macvlan", "--conf-dir", str(conf_dir), "--samples")
+    assert [item["madeUp"] for item in report["plan"]] == [False, True]
+
+
+def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir):
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    bad = network("bad", 2, type="macvlan", master="nosuch0")
+    (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
+    report = dry_run("--cni", "blue,bad", "--conf-dir", str(conf_dir), code=1)
+    add = report["calls"][0]
+    assert [(step["verb"], step["network"], step["status"]) for step in add["steps"]][:2] == [
+        ("ADD", "blue", 0),
+        ("ADD", "bad", 1),
+    ]
+    assert 'network "bad"' in add["error"]["msg"]
+    assert report["pod"]["interfaces"] == []
+    assert report["node"]["left"] == []
+
+
+def test_what_every_pod_leaves_is_a_failure(plugin):
+    """A lease, a link and a rule that DEL forgets; while what pods share may stay."""
+    arguments = plugin(
+        """
+        case $CNI_COMMAND in ADD)
+            mkdir -p /var/lib/cni/leaky
+            echo >/var/lib/cni/leaky/shared >"/var/lib/cni/leaky/$CNI_CONTAINERID"
+            ip link add "lk${CNI_CONTAINERID%${CNI_CONTAINERID#?????}}" type bridge
+            ip link show shared0 >&2 || ip link add shared0 type bridge
+        esac
+        echo '{"cniVersion": "1.0.0"}'"""
+    )
+    report = dry_run(*arguments, code=1)
+    assert all(call["ok"] for call in report["calls"])
+    left = report["node"]["left"]
+    assert len([name for name in names(left, "interface") if name.startswith("lk")]) == 1
+    assert any(name.startswith("/var/lib/cni/leaky/") for name in names(left, "file"))
+    assert report["summary"]["ok"] is False
+
+
+def test_an_interface_left_in_the_pod_is_a_failure(plugin):
+    arguments = plugin(
+        """
+        case $CNI_COMMAND in ADD)
+            nsenter --net="$CNI_NETNS" ip link add left0 type bridge
+        esac
+        echo '{"cniVersion": "1.0.0"}'"""
+    )
+    report = dry_run(*arguments, code=1)
+    assert "left0 (bridge) in the pod" in names(report["node"]["left"], "interface")
+
+
+def test_a_second_del_that_fails_is_a_failure(plugin):
+    """DEL may be repeated and has to succeed then (SPEC, "DEL"): genie sees to it whatever the plugin does."""
+    arguments = plugin(
+        """
+        case $CNI_COMMAND in DEL)
+            [ ! -e /run/genie/gone ] || { echo '{"code": 123, "msg": "already gone"}'; exit 1; }
+            mkdir -p /run/genie; echo >/run/genie/gone
+        esac
+        echo '{"cniVersion": "1.0.0"}'"""
+    )
+    report = dry_run(*arguments, code=0)
+    assert [call["ok"] for call in report["calls"]] == [True, True, True, True]
+
+
+def test_a_plugin_that_hangs(plugin):
+    began = time.monotonic()
+    report = dry_run(*plugin(f"exec sleep 300.{os.getpid()}"), "--timeout", "2s", code=124)
+    assert time.monotonic() - began < 10
+    assert report["summary"]["timedOut"] is True
+    assert "no answer within" in report["calls"][0]["error"]["msg"]
+    assert not sleeping(f"300.{os.getpid()}")
+
+
+def sleeping(seconds):
+    """The processes `sleep SECONDS`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
+    seconds = f"30{int(number)}.{os.getpid()}"
+    before = machine.snapshot()
+    arguments = plugin(f"ip link add {PREFIX}x type bridge; exec sleep {seconds}")
+    with subprocess.Popen(
+        command(*arguments, "-o", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        wait_for(lambda: sleeping(seconds), 20)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=10)
+    wait_for(lambda: not sleeping(seconds))
+    assert changes_since(before) == []
+    if number == signal.SIGKILL:
+        assert running.returncode == -number
+    else:
+        assert running.returncode == 130
+        assert "error: interrupted" in err
+        assert "Traceback" not in err
+        assert json.loads(out)["exitCode"] == 130
+
+
+@pytest.mark.parametrize(
+    "arguments,said",
+    [
+        (["--annotation", "novalue"], "--annotation 'novalue' is not KEY=VALUE"),
+        (["--conf", "/nonexistent.conf"], "--conf /nonexistent.conf"),
+        (["--verb", "del"], "'del' is not one of"),
+    ],
+)
+def test_wrong_usage(arguments, said):
+    document = dry_run(*arguments, code=2)
+    assert document["kind"] == "Error"
+    assert said in document["message"]
+
+
+def test_no_plugins_at_all(tmp_path):
+    report = dry_run("--cni", "bridge", "--samples", "--bin-dir", str(tmp_path), code=1)
+    assert 'failed to find plugin "bridge"' in report["calls"][0]["error"]["msg"]
+
+
+ORDINARY = """\
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from genie_core.edges.private_node import PrivateNode
+from genie_core.tasks.dry_run import Question, dry_run
+with PrivateNode() as node:
+    question = Question(
+        annotations={"cni": "bridge,macvlan@net1"}, conf_files={}, bin_dirs=[sys.argv[2]], samples="always"
+    )
+    print(json.dumps(dry_run(question, node).as_json()))
+"""
+
+
+def test_an_ordinary_user_gets_the_same():
+    before = machine.snapshot()
+    with ordinary_user.readable_copy() as folder:
+        done = subprocess.run(
+            [*ordinary_user.AS_NOBODY, ordinary_user.python(), "-I", "-c", ORDINARY, str(folder), BIN],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["summary"] == {
+        "ok": True,
+        "released": True,
+        "timedOut": False,
+        "addresses": ["10.22.0.2/16", "192.0.2.100/24"],
+    }
+    assert report["node"]["left"] == []
+    assert changes_since(before) == []
