@@ -15,7 +15,7 @@ help:
 
 demo:
 	@.ci/setup demo
-	@.venv/bin/genie dry-run --samples --cni 'bridge,macvlan@net1' $(addprefix --bin-dir ,$(CNI_BINS))
+	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/genie dry-run --samples --cni 'bridge,macvlan@net1' $(addprefix --bin-dir ,$(CNI_BINS))
 
 test: setup
 	@.venv/bin/pytest
