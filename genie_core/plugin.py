@@ -92,14 +92,14 @@ def run(
 
 def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     """Run the verb. Raises GenieError."""
-    require_supported(request.version)
     first = _SINCE.get(request.verb)
-    if first and not at_least(request.version, first):
+    if first and not at_least(request.version, first):  # what is no version at all is refused here, with code 6 (A29)
         raise IncompatibleVersion(
             f"config version does not allow {request.verb}",
             details=f"config is {request.version!r}",
             hint=f"{request.verb} needs cniVersion {first} or newer",
         )
+    require_supported(request.version)
     settings = Settings(request.config, forgiving=request.verb == "DEL")
     log.configure(settings.log_level, settings.log_file)
     log.context = {"verb": request.verb, "container": request.container_id, "interface": request.ifname}
