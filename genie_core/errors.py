@@ -22,6 +22,8 @@ LIMITED_CONNECTIVITY = 51
 ALREADY_ATTACHED = 100
 DELEGATE_FAILED = 101
 NETWORK_NOT_FOUND = 102
+CHECK_FAILED = 103
+KERNEL_REFUSED = 104
 INTERNAL = 999
 
 # Exit codes of the command line (ux.md).
@@ -143,6 +145,18 @@ class DelegateFailed(GenieError):
     """A delegate plugin failed; `code` is the delegate's own where it gave one."""
 
     code = DELEGATE_FAILED
+
+
+class CheckFailed(GenieError):
+    """CHECK: an interface, an address or a route that ADD reported is not there any more."""
+
+    code = CHECK_FAILED
+
+
+class KernelRefused(GenieError):
+    """The kernel refused a question or a change about interfaces, addresses or routes."""
+
+    code = KERNEL_REFUSED
 
 
 class Cancelled(GenieError):
