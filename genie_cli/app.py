@@ -32,6 +32,7 @@ NODE = "Look after a node"
 COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
 
 COMMANDS: dict[str, Entry] = {
+    "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
@@ -80,9 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _call(arguments: list[str], name: str) -> int:
+    tree = root()
     if COMPLETE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # typer's own, not re-exported
 
         completion_init()
-    answer = root().main(arguments, prog_name=name, complete_var=COMPLETE, standalone_mode=False)
+        tree.main(arguments, prog_name=name, complete_var=COMPLETE)
+    with tree.make_context(name, arguments) as context:
+        answer = tree.invoke(context)
     return answer if isinstance(answer, int) else 0

@@ -173,6 +173,8 @@ def _processes_by_namespace() -> dict[int, int] | None:
         except FileNotFoundError:
             continue
         except PermissionError:
-            return None
+            if os.geteuid():
+                return None
+            continue  # root may not see what is in a user namespace above its own: no pod of this node
         counts[inode] = counts.get(inode, 0) + 1
     return counts

@@ -34,11 +34,10 @@ def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
         if file.ignored or not file.error:
             continue
         blocks = file.path in used
-        is_json = file.text is not None and bool(positions(file.text).offsets)
         place = f" line {file.line} col {file.column}" if file.line else ""
         effect = "; because it sorts first, it blocks every network of the directory" if blocks else ""
         yield Finding(
-            code="GN1002" if is_json else "GN1001",
+            code="GN1002" if file.is_json and file.text is not None else "GN1001",
             severity=Severity.FATAL if blocks else Severity.ERROR,
             title=f"{file.file}{place}: {file.error}{effect}",
             object=at(file),

@@ -22,7 +22,8 @@ class ConfFile:
     """One file of a configuration directory.
 
     `ignored` says why no runtime reads it (its ending); `network` is None where it cannot be read, and `error`
-    says why, with line and column (0 where they are not known). `chain` are the plugins' objects, decoded.
+    says why, with line and column (0 where they are not known). `chain` are the plugins' objects, decoded;
+    `kind` is what the catalogue recognises in them.
     """
 
     path: str
@@ -36,6 +37,7 @@ class ConfFile:
     hint: str = ""
     line: int = 0
     column: int = 0
+    is_json: bool = True
     kind: str = ""
 
     @property

@@ -33,7 +33,12 @@ def parse_conf(
         decode(text)
     except JSONError as error:
         return replace(
-            base, error=error.problem, hint="correct the JSON there", line=error.line, column=error.column
+            base,
+            is_json=False,
+            error=error.problem,
+            hint="correct the JSON there",
+            line=error.line,
+            column=error.column,
         )
     try:
         network = parse_file(text, path, siblings)

@@ -1,0 +1,66 @@
+"""Findings as people read them: one line each, `FATAL [GN1001] file ...: what`, its evidence and remedy below."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from genie_cli.options import FailOn
+from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim
+from genie_core.findings import Check, Finding, Severity, Status, at_least, summary_line
+
+_TONES: dict[Severity, Tone] = {
+    Severity.FATAL: "bad",
+    Severity.ERROR: "bad",
+    Severity.WARNING: "warn",
+    Severity.INFO: "dim",
+}
+
+
+def findings_view(findings: Sequence[Finding], checks: Sequence[Check], *, wide: bool) -> Iterator[Block]:
+    """The findings in their order, then the summary line. `wide` adds the checks that did not pass, with reasons."""
+    if findings:
+        yield Heading("Findings")
+    for finding in findings:
+        yield from _finding(finding, wide=wide)
+    if wide:
+        yield from _skipped(checks)
+    worst = min((finding.severity for finding in findings), key=lambda s: s.rank, default=None)
+    yield Text("")
+    yield Text(summary_line(findings, checks), _TONES[worst] if worst else "good")
+
+
+def _finding(finding: Finding, *, wide: bool) -> Iterator[Block]:
+    yield Text(f"{finding.severity.value.upper()} [{finding.code}] {finding.title}", _TONES[finding.severity])
+    if finding.object.file:
+        place = ":".join(
+            str(part) for part in (finding.object.file, finding.object.line, finding.object.column) if part
+        )
+        yield Text(f"at {place}", "dim", indent=4)
+    if finding.consequence_of:
+        yield Text(f"follows from {finding.consequence_of}", "dim", indent=4)
+    for fact in finding.evidence if wide or finding.severity.rank <= Severity.WARNING.rank else ():
+        yield Verbatim(f"{fact.source}: {fact.value}", indent=4)
+    if finding.remedy is not None:
+        yield Text(f"remedy: {finding.remedy.text}", indent=4)
+        for command in finding.remedy.commands:
+            where = "in the pod: " if command.netns == "pod" else ""
+            yield Verbatim(f"{where}{shlex.join(command.argv)}", indent=8)
+        if finding.remedy.risk and wide:
+            yield Text(f"risk: {finding.remedy.risk}", "warn", indent=4)
+
+
+def _skipped(checks: Sequence[Check]) -> Iterator[Block]:
+    rows = [
+        (c.id, Cell(c.status.value, "warn"), c.reason)
+        for c in checks
+        if c.status in (Status.SKIP, Status.ERROR)
+    ]
+    if rows:
+        yield Heading("Checks that did not run")
+        yield Table(("CHECK", "STATUS", "WHY"), rows)
+
+
+def exit_code(findings: Sequence[Finding], fail_on: FailOn) -> int:
+    """1 where any finding is at least as bad as `fail_on`, else 0."""
+    return int(fail_on is not FailOn.NEVER and at_least(findings, Severity(fail_on.value)))

@@ -1,0 +1,148 @@
+"""Genie's own part of a node: what is installed, what its state holds, whether the API server answers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...edges.kube import KubeAPI
+from ...edges.kube_errors import APIError, ObjectNotFound
+from ...edges.kubeconfig import load_cluster
+from ...edges.log import JSONLog
+from ...edges.rootfs import Root
+from ...edges.store import Store, boot_id
+from ...errors import GenieError, InvalidConfig
+from ...model import NetConf, Plan, Wish
+from ...nodecheck.facts import ConfFile, NodeFacts
+from ...nodecheck.genie import DEFINITIONS
+from ...nodecheck.selection import candidates
+from ...select.files import SELF_TYPE, Finder, is_self
+from ...settings import Settings
+
+_SILENT = JSONLog("error", fd=-1)
+_VERSION = re.compile(r'"""Genie ([\w.+-]+),')
+
+
+def own_file(files: Sequence[ConfFile]) -> ConfFile | None:
+    """The configuration that calls Genie: the first by name."""
+    return next((file for file in candidates(files) if file.network and is_self(file.network)), None)
+
+
+def own_settings(file: ConfFile | None) -> Settings:
+    """Genie's settings as its plugin would read them; the defaults where there is no configuration."""
+    entry = next((entry for entry in file.chain if entry.get("type") == SELF_TYPE), {}) if file else {}
+    return Settings(entry, forgiving=True)
+
+
+def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
+    """installed, binary, version, conf, default_network and default_file of a GenieState."""
+    path = facts.search_path(file.directory) if file else tuple(facts.binaries)
+    binary = facts.find_binary(SELF_TYPE, path)
+    settings = own_settings(file)
+    return {
+        "installed": bool(binary and file),
+        "binary": binary.path if binary else "",
+        "version": _version(binary.path, root) if binary else "",
+        "conf": file.path if file else "",
+        "default_network": settings.default_plugin,
+        "default_file": _default_file(facts, settings) if file else "",
+    }
+
+
+def _version(binary: str, root: Root) -> str:
+    try:
+        match = _VERSION.search(root.text(binary, 4096))
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+class _Known:
+    """The configurations that were read already, as the port through which kubelet's path looks them up."""
+
+    def __init__(self, files: Sequence[ConfFile], directories: Sequence[str]) -> None:
+        self.directories = directories
+        self._files = {file.path: file for file in files}
+
+    def paths(self) -> list[str]:
+        return list(self._files)
+
+    def read(self, path: str) -> NetConf:
+        network = self._files[path].network
+        if network is None:
+            raise InvalidConfig(self._files[path].error)
+        return network
+
+
+def _default_file(facts: NodeFacts, settings: Settings) -> str:
+    """The file of the network that pods without annotations get; "" where there is none."""
+    directories = [directory for directory in settings.conf_dirs if directory in facts.directories]
+    files = [file for directory in directories for file in candidates(facts.directories[directory])]
+    finder = Finder(_Known(files, directories), _SILENT)
+    first = settings.default_plugin.partition(",")[0].partition("@")[0].strip()
+    try:
+        network = finder.find(Wish(first, "", "default_plugin")) if first else finder.default()
+    except GenieError:
+        return ""
+    return network.source
+
+
+def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the state holds (members of GenieState), and container ID -> pod. Raises GenieError, OSError."""
+    real = root.real(directory)
+    found: dict[str, Any] = {"state_dir": directory}
+    if not os.path.isdir(real):
+        return found, {}
+    os.listdir(f"{real}/containers" if os.path.isdir(f"{real}/containers") else real)  # may this user?
+    entries = list(Store(real).plans())
+    plans = [entry for entry in entries if isinstance(entry, Plan)]
+    here = boot_id()
+    found["entries"] = len(plans)
+    found["damaged"] = tuple(
+        getattr(entry, "path", "") or entry.msg for entry in entries if isinstance(entry, GenieError)
+    )
+    found["pending"] = sum(_is_pending(plan) for plan in plans)
+    found["containers"] = tuple(plan.container_id for plan in plans)
+    found["other_boot"] = sum(plan.boot_id != here for plan in plans)
+    return found, {plan.container_id: str(plan.pod) for plan in plans if plan.pod}
+
+
+def _is_pending(plan: Plan) -> bool:
+    """Some of its networks were released and others not: a DEL has failed halfway."""
+    released = [attachment.released for attachment in plan.attachments]
+    return any(released) and not all(released)
+
+
+def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
+    """`api` and `definitions` of a GenieState: whether the API server answers Genie, and knows the networks."""
+    kubernetes: Mapping[str, Any] = settings.kubernetes
+    if kubernetes.get("kubeconfig"):
+        kubernetes = {**kubernetes, "kubeconfig": root.real(str(kubernetes["kubeconfig"]))}
+    try:
+        cluster = load_cluster(kubernetes, settings.policy, _SILENT)
+        if cluster is None:
+            return {}
+        with KubeAPI(cluster, timeout, _SILENT) as api:
+            found = tuple(name for name in DEFINITIONS if _has(api, name))
+    except APIError as error:
+        return {"api": error.msg}
+    except GenieError as error:
+        return {"api": error.msg}
+    return {"api": "ok", "definitions": found}
+
+
+def _has(api: KubeAPI, definition: str) -> bool:
+    plural, _, group = definition.partition(".")
+    try:
+        listed = api.get(("apis", group, "v1"))
+    except ObjectNotFound:
+        return False
+    resources = listed.get("resources")
+    names = (
+        [entry.get("name") for entry in resources if isinstance(entry, dict)]
+        if isinstance(resources, list)
+        else []
+    )
+    return plural in names

@@ -1,0 +1,251 @@
+"""NodeReport: what `genie discover` answers, and its published form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from ... import __version__
+from ...catalog import Plugin, of_type
+from ...edges.binaries import Binary
+from ...findings import Check, Finding, Severity, summary
+from ...nodecheck.facts import ConfFile, Credential, NodeFacts
+from ...nodecheck.leases import Pool, pools
+from ...nodecheck.selection import Choice, candidates, choices
+from ...nodecheck.versions import chain_binaries, common_versions, needed
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """A node's configuration files, plugins, runtimes, networks, Genie itself, and what is wrong with them.
+
+    `pods` maps container IDs to pods, as far as Genie's state knows them; `ms` is how long it took.
+    """
+
+    kind: ClassVar[str] = "NodeReport"
+    facts: NodeFacts
+    findings: Sequence[Finding]
+    checks: Sequence[Check]
+    pods: Mapping[str, str] = field(default_factory=dict)
+    ms: float = 0
+
+    @property
+    def choices(self) -> list[Choice]:
+        """What each runtime would use."""
+        return choices(self.facts)
+
+    @property
+    def pools(self) -> list[Pool]:
+        """The host-local networks."""
+        return pools(self.facts)
+
+    def severity_of(self, path: str) -> Severity | None:
+        """The worst that was found about a file."""
+        found = [finding.severity for finding in self.findings if finding.object.file == path]
+        return min(found, key=lambda severity: severity.rank, default=None)
+
+    def as_json(self) -> JSON:
+        """metadata, summary, runtimes, configurations, plugins, networks, credentials, genie, findings, checks."""
+        facts = self.facts
+        return {
+            "metadata": {
+                "node": facts.node,
+                "time": datetime.fromtimestamp(facts.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "version": __version__,
+                "durationMs": round(self.ms, 1),
+            },
+            "summary": summary(self.findings, self.checks),
+            "runtimes": [_runtime(choice) for choice in self.choices],
+            "configurations": [self._configuration(file, order) for file, order in self._ordered()],
+            "plugins": [self._plugin(binary) for binaries in facts.binaries.values() for binary in binaries],
+            "networks": [self._network(pool) for pool in self.pools],
+            "credentials": [_credential(credential, facts.now) for credential in facts.credentials],
+            "genie": _genie(facts),
+            "findings": [finding.as_json() for finding in self.findings],
+            "checks": [check.as_json() for check in self.checks],
+        }
+
+    def _ordered(self) -> list[tuple[ConfFile, int]]:
+        """Every file with its place in its directory's order, 0 for those that are not read."""
+        ordered = []
+        for files in self.facts.directories.values():
+            read = candidates(files)
+            ordered += [(file, place) for place, file in enumerate(read, 1)]
+            ordered += [(file, 0) for file in files if file.ignored]
+        return ordered
+
+    def used_by(self, file: ConfFile) -> list[str]:
+        """The runtimes that use a file."""
+        return [choice.runtime.name for choice in self.choices if file in choice.files]
+
+    def verdict(self, file: ConfFile) -> str:
+        """One word: ignored, ok, or the worst severity that was found."""
+        if file.ignored:
+            return "ignored"
+        worst = self.severity_of(file.path)
+        return "ok" if worst in (None, Severity.INFO) else str(worst)
+
+    def _configuration(self, file: ConfFile, order: int) -> JSON:
+        path = self.facts.search_path(file.directory)
+        found: JSON = {
+            "path": file.path,
+            "order": order,
+            "verdict": self.verdict(file),
+            "kind": file.kind,
+            "network": file.network.name if file.network else "",
+            "cniVersion": file.network.version if file.network else "",
+            "mode": f"{file.mode:04o}",
+            "usedBy": self.used_by(file),
+            "plugins": [
+                {"type": plugin.type, "ipam": plugin.ipam, "path": binary.path if binary else ""}
+                for plugin in needed(file)
+                for binary in [self.facts.find_binary(plugin.type, path)]
+            ],
+            "commonVersions": common_versions(chain_binaries(file, self.facts, path)),
+        }
+        if file.ignored:
+            found["ignored"] = file.ignored
+        if file.error:
+            found["error"] = {"message": file.error, "line": file.line, "column": file.column}
+        return found
+
+    def configured(self, binary: Binary) -> list[str]:
+        """The configuration files that call a plugin."""
+        files = (
+            f for f in self.facts.files if not f.ignored and any(p.type == binary.type for p in needed(f))
+        )
+        return [file.path for file in files]
+
+    def _plugin(self, binary: Binary) -> JSON:
+        known = of_type(binary.type)
+        return {
+            "type": binary.type,
+            "path": binary.path,
+            "known": known is not None,
+            "role": known.role.value if known else "",
+            "summary": known.summary if known else "",
+            "size": binary.size,
+            "mode": f"{binary.mode:04o}",
+            "form": binary.form,
+            "machine": binary.machine,
+            "interpreter": binary.interpreter,
+            "link": binary.link,
+            "sha256": binary.sha256,
+            "asked": binary.asked,
+            "versions": list(binary.versions),
+            "status": self.status(binary),
+            "problem": binary.problem,
+            "reason": binary.reason,
+            "capabilities": _capabilities(known),
+            "configuredIn": self.configured(binary),
+            "ms": round(binary.ms, 1),
+        }
+
+    def status(self, binary: Binary) -> str:
+        """ready, not ready, supported (no configuration to ask about), not supported, or unknown."""
+        said = [state.status for state in self.facts.statuses if state.type == binary.type]
+        if said:
+            return "not ready" if "not ready" in said else "ready"
+        if not binary.versions:
+            return "unknown"
+        return "supported" if "1.1.0" in binary.versions else "not supported"
+
+    def _network(self, pool: Pool) -> JSON:
+        leaked = None if pool.leaked is None else {lease.address for lease in pool.leaked}
+        return {
+            "name": pool.network,
+            "ranges": [
+                {
+                    "subnet": str(s.subnet),
+                    "first": str(s.first),
+                    "last": str(s.last),
+                    "gateway": str(s.gateway),
+                }
+                for s in pool.spans
+            ],
+            "size": pool.size,
+            "leased": len(pool.leases),
+            "free": max(pool.size - sum(pool.held(span) for span in pool.spans), 0),
+            "leaked": None if leaked is None else len(leaked),
+            "leases": [
+                {
+                    "address": lease.address,
+                    "container": lease.container,
+                    "interface": lease.ifname,
+                    "pod": self.pods.get(lease.container, ""),
+                    "leaked": None if leaked is None else lease.address in leaked,
+                }
+                for lease in pool.leases
+            ],
+        }
+
+
+def _capabilities(plugin: Plugin | None) -> list[str]:
+    return list(plugin.capabilities) if plugin else []
+
+
+def _runtime(choice: Choice) -> JSON:
+    runtime = choice.runtime
+    return {
+        "name": runtime.name,
+        "kind": runtime.kind,
+        "flavour": runtime.flavour,
+        "configFiles": list(runtime.config_files),
+        "socket": runtime.socket,
+        "running": runtime.running,
+        "kubelet": runtime.kubelet,
+        "confDir": runtime.conf_dir,
+        "binDirs": list(runtime.bin_dirs),
+        "maxConfNum": runtime.max_conf_num,
+        "defaultNetwork": runtime.default_network,
+        "handlers": dict(runtime.handlers),
+        "sources": dict(runtime.sources),
+        "uses": [file.path for file in choice.files],
+        "reason": choice.reason,
+        "problems": list(runtime.problems),
+    }
+
+
+def _credential(credential: Credential, now: float) -> JSON:
+    expires = credential.expires
+    return {
+        "path": credential.path,
+        "usedBy": credential.used_by,
+        "readable": credential.readable,
+        "mode": f"{credential.mode:04o}",
+        "server": credential.server,
+        "kind": credential.kind,
+        "file": credential.file,
+        "issuer": credential.issuer,
+        "subject": credential.subject,
+        "expires": datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if expires else "",
+        "daysLeft": round((expires - now) / 86400, 2) if expires else None,
+        "error": credential.error,
+    }
+
+
+def _genie(facts: NodeFacts) -> JSON:
+    genie = facts.genie
+    entry = next(
+        (e for f in facts.files if f.path == genie.conf for e in f.chain if e.get("type") == "genie"), {}
+    )
+    declared = entry.get("capabilities")
+    return {
+        "installed": genie.installed,
+        "version": genie.version,
+        "binary": genie.binary,
+        "configuration": genie.conf,
+        "capabilities": sorted(k for k, on in declared.items() if on) if isinstance(declared, dict) else [],
+        "defaultNetwork": genie.default_network,
+        "defaultFile": genie.default_file,
+        "stateDir": genie.state_dir,
+        "entries": genie.entries,
+        "pendingDeletes": genie.pending,
+        "damaged": list(genie.damaged),
+        "api": genie.api or "not asked",
+        "definitions": None if genie.definitions is None else list(genie.definitions),
+    }
