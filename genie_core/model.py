@@ -15,20 +15,25 @@ class Value:
 
     __slots__: "tuple[str, ...]" = ()
 
+    @classmethod
+    def fields(cls) -> list[str]:
+        """The names of all fields, those of the base classes first."""
+        return [slot for base in reversed(cls.__mro__) for slot in getattr(base, "__slots__", ())]
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and all(
-            getattr(self, s) == getattr(other, s) for s in self.__slots__
+            getattr(self, field) == getattr(other, field) for field in self.fields()
         )
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{slot}={getattr(self, slot)!r}" for slot in self.__slots__)
+        inside = ", ".join(f"{field}={getattr(self, field)!r}" for field in self.fields())
         return f"{type(self).__name__}({inside})"
 
     def replace(self, **changes: "Any") -> "Self":
         """A copy with some fields changed."""
-        return type(self)(**({slot: getattr(self, slot) for slot in self.__slots__} | changes))
+        return type(self)(**({field: getattr(self, field) for field in self.fields()} | changes))
 
 
 class PodRef(Value):
@@ -133,16 +138,53 @@ class Wish(Value):
         self.origin = origin
 
 
+class Choice(Value):
+    """A wish with the network that it turned out to mean.
+
+    `label` is the network's name in status annotations. `capabilities` maps what the wish itself asks of the
+    network's plugins to raw JSON. `prefix` begins the interface's name where the wish has none. `default_route`
+    is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9).
+    """
+
+    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "wish")
+
+    def __init__(
+        self,
+        wish: Wish,
+        network: NetConf,
+        label: str = "",
+        capabilities: "Mapping[str, str] | None" = None,
+        prefix: str = "eth",
+        default_route: "Sequence[str] | None" = None,
+    ) -> None:
+        self.wish = wish
+        self.network = network
+        self.label = label or network.name
+        self.capabilities = capabilities or {}
+        self.prefix = prefix
+        self.default_route = default_route
+
+
 class Attachment(Value):
     """One network of one container, all that ADD, CHECK, DEL and GC of it need.
 
     `label` is the network's name in status annotations and messages. `capabilities` maps each capability
     argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
-    "" until it succeeded. `released` is true once its DEL succeeded.
+    "" until it succeeded. `released` is true once its DEL succeeded. `default_route` is the wish's, for ADD only.
     """
 
-    __slots__ = ("args", "binaries", "capabilities", "ifname", "label", "network", "released", "result")
+    __slots__ = (
+        "args",
+        "binaries",
+        "capabilities",
+        "default_route",
+        "ifname",
+        "label",
+        "network",
+        "released",
+        "result",
+    )
 
     def __init__(
         self,
@@ -154,6 +196,7 @@ class Attachment(Value):
         binaries: "Sequence[str]" = (),
         result: str = "",
         released: bool = False,
+        default_route: "Sequence[str] | None" = None,
     ) -> None:
         self.network = network
         self.ifname = ifname
@@ -163,6 +206,7 @@ class Attachment(Value):
         self.binaries = binaries
         self.result = result
         self.released = released
+        self.default_route = default_route
 
 
 class Plan(Value):

@@ -7,53 +7,61 @@ from .spec.conf import capabilities_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from .model import NetConf, PodRef, Request, Wish
+    from .model import Choice, NetConf, PodRef, Request
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 
 
-def name_interfaces(wishes: "Sequence[Wish]", primary: str, prefix: str = "") -> list[str]:
-    """One interface name per wish, in order (conformance C43, C44, D34, X18).
+def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "") -> list[str]:
+    """One interface name per choice, in order (conformance C43, C44, D34, X18).
 
-    `primary` is the runtime's CNI_IFNAME: the first wish without a name of its own gets it, unless another
-    one asks for it. The others are counted from 1 with `prefix` ("eth" by default), skipping every name that
-    is asked for anywhere in the list. Raises InvalidConfig where a name is asked for twice or nobody gets `primary`.
+    `primary` is the runtime's CNI_IFNAME: the first choice without a name of its own gets it, unless another one
+    asks for it. "eth" is counted over the names given out, from 1; "net" by the place in the list, as Multus does.
+    A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
+    name is asked for twice or nobody gets `primary`.
     """
-    taken = _explicit_names(wishes)
-    free = _free_names(primary, prefix or "eth", taken)
-    names = [wish.ifname or next(free) for wish in wishes]
-    if primary not in names:
+    taken = _explicit_names(choices)
+    if primary not in taken and all(choice.wish.ifname for choice in choices):
+        first = choices[0].wish
         raise InvalidConfig(
-            f"{wishes[0].origin}: no network of this pod gets the interface {primary}, which the runtime needs",
-            hint=f"leave one network without '@', or write {wishes[0].name}@{primary}",
+            f"{first.origin}: no network of this pod gets the interface {primary}, which the runtime needs",
+            hint=f"leave one network without an interface, or give {primary} to one of them",
         )
+    names = []
+    for place, choice in enumerate(choices):
+        name = choice.wish.ifname
+        if not name:
+            name = _free_name(prefix or choice.prefix, place, primary, taken)
+            taken.add(name)
+        names.append(name)
     return names
 
 
-def _explicit_names(wishes: "Sequence[Wish]") -> set[str]:
+def _explicit_names(choices: "Sequence[Choice]") -> set[str]:
     taken: set[str] = set()
-    for wish in wishes:
+    for choice in choices:
+        wish = choice.wish
         if wish.ifname and wish.ifname in taken:
             raise InvalidConfig(
                 f"{wish.origin}: Repeated request for same interface name: {wish.ifname}",
                 hint="give each network an interface of its own",
             )
-        taken.add(wish.ifname)
+        if wish.ifname:
+            taken.add(wish.ifname)
     return taken
 
 
-def _free_names(primary: str, prefix: str, taken: set[str]) -> "Iterator[str]":
+def _free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
     if primary not in taken:
-        yield primary
-    number = 0  # eth0 is the primary's place, even where the runtime calls that interface something else
-    while True:
+        return primary
+    # eth0 is the primary's place, even where the runtime calls that interface something else
+    number = max(place, 1) if prefix == "net" else 1
+    while f"{prefix}{number}" in taken:
         number += 1
-        name = f"{prefix}{number}"
-        if name not in taken and name != primary:
-            yield name
+    return f"{prefix}{number}"
 
 
 def runtime_capabilities(request: "Request") -> dict[str, str]:
@@ -65,25 +73,25 @@ def runtime_capabilities(request: "Request") -> dict[str, str]:
 
 
 def make_plan(
-    request: "Request",
-    pod: "PodRef | None",
-    boot_id: str,
-    chosen: "Sequence[tuple[Wish, NetConf]]",
-    prefix: str = "",
+    request: "Request", pod: "PodRef | None", boot_id: str, choices: "Sequence[Choice]", prefix: str = ""
 ) -> Plan:
     """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
-    names = name_interfaces([wish for wish, _ in chosen], request.ifname, prefix)
+    names = name_interfaces(choices, request.ifname, prefix)
     supplied = runtime_capabilities(request)
     attachments = [
         Attachment(
-            network=network,
+            network=choice.network,
             ifname=ifname,
-            label=network.name,
+            label=choice.label,
             args=request.args,
             # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
-            capabilities=_offered(network, supplied) if ifname == request.ifname else {},
+            capabilities={
+                **(_offered(choice.network, supplied) if ifname == request.ifname else {}),
+                **choice.capabilities,
+            },
+            default_route=choice.default_route,
         )
-        for (_, network), ifname in zip(chosen, names, strict=True)
+        for choice, ifname in zip(choices, names, strict=True)
     ]
     return Plan(
         container_id=request.container_id,

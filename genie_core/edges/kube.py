@@ -5,15 +5,15 @@ that meets an absent or overloaded server is made again, with exponential back-o
 server says; each try has at most 10 s. So an ADD spends a bounded time here whatever the server does, down
 to a body that comes a byte at a time (lessons 14). Signals are not caught: what a handler raises ends the wait.
 
-Importing this costs 1 ms; the first request 2 to 3 ms of `_socket` and `_ssl`, 3 ms of TLS set-up and handshake
-(kube_http.py and kube_tls.py say what was saved and how it is kept safe). DEL, STATUS and VERSION never come here.
+Importing this and kubeconfig costs 1.1 ms, the first GET over TLS 9 ms, the next ones 0.3 (kube_http.py and kube_tls.py
+say what of, and what was saved). DEL, STATUS and VERSION never come here.
 """
 
 import posix
 from time import monotonic, sleep
 
 from .. import __version__
-from ..fields import get_object, get_str
+from ..fields import get_list, get_object, get_str
 from ..jsontext import JSONError, decode, encode
 from .kube_cluster import read_token
 from .kube_errors import (
@@ -138,6 +138,12 @@ class KubeAPI:
     def get_object(self, resource: Resource, namespace: str, name: str) -> "dict[str, Any]":
         parts = resource.path(namespace, name)
         return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}")
+
+    def list_objects(self, resource: Resource, namespace: str) -> "list[dict[str, Any]]":
+        """All of a namespace."""
+        parts = resource.path(namespace, "all")[:-1]  # the name is left out of the path again
+        document = self._request("GET", parts, {}, b"", f"{resource.plural} of {namespace}")
+        return [item for item in get_list(document, "items") if isinstance(item, dict)]
 
     def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":
         """Any document: `get(("api", "v1", "pods"), {"fieldSelector": "spec.nodeName=n1"})`."""

@@ -1,6 +1,6 @@
-"""Annotations -> wishes: which networks a pod asks for, in order (conformance D01-D05, C09).
+"""Which dialect a pod's annotations speak, and the simplest one: names in a row (conformance D01-D05, C09).
 
-Pure; on the kubelet path. Each dialect has its own parser; `wishes_of` holds their precedence, in one place.
+Pure; on the kubelet path.
 """
 
 from ..errors import InvalidConfig
@@ -29,7 +29,7 @@ def _parse_item(item: str, where: str) -> Wish:
         raise InvalidConfig(
             f"{where} is empty", hint="remove the extra comma, or name a network: name or name@interface"
         )
-    origin = f'{where} ("{_printable(item)}")'
+    origin = f'{where} ("{printable(item)}")'
     name, at, ifname = (part.strip() for part in item.partition("@"))
     if not name:
         raise InvalidConfig(f"{origin}: no network before the '@'", hint="write name@interface")
@@ -52,35 +52,29 @@ def check_ifname(ifname: str, origin: str) -> None:
         )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """At most 80 printable characters of what somebody wrote, for a message."""
     shown = "".join(char if char.isprintable() else "?" for char in text)
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
-def wishes_of(annotations: "Mapping[str, str]") -> list[Wish] | None:
-    """The networks that the annotations name; None where the cluster's default applies.
+# The dialects, in their order of precedence.
+BY_ATTACHMENT, BY_NAME, BY_LOGICAL_NETWORK, BY_LOAD, BY_DEFAULT = (
+    "network attachments",
+    "names",
+    "logical networks",
+    "load",
+    "default",
+)
 
-    Raises InvalidConfig for what cannot be read, and for a dialect that this version does not do: an
-    annotation is never ignored (design, section 3: fail closed).
-    """
-    for key in (NPWG_NETWORKS, DEFAULT_NETWORK):
-        if annotations.get(key, "").strip():
-            raise InvalidConfig(
-                f"annotation {key} names networks, and this version of Genie does not read it yet",
-                hint="name networks with the annotation `cni` instead",
-            )
+
+def dialect_of(annotations: "Mapping[str, str]") -> str:
+    """What decides over the pod's networks. The first that says something wins; the others do not matter (D01, D02)."""
+    if annotations.get(NPWG_NETWORKS, "").strip():
+        return BY_ATTACHMENT
     cni = annotations.get(CNI)
     if cni is not None and cni.strip():
-        return parse_names(cni, f"annotation {CNI}")
+        return BY_NAME
     if annotations.get(NETWORKS, "").strip():
-        raise InvalidConfig(
-            f"annotation {NETWORKS} names logical networks, and this version of Genie does not read it yet",
-            hint="name networks with the annotation `cni` instead",
-        )
-    if cni is not None:
-        raise InvalidConfig(
-            f"annotation {CNI} is blank, which asks for a network chosen by load, and this version of Genie does not do that yet",
-            hint="remove the annotation for the default network, or name one",
-        )
-    return None
+        return BY_LOGICAL_NETWORK
+    return BY_DEFAULT if cni is None else BY_LOAD

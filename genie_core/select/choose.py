@@ -1,46 +1,185 @@
-"""Annotations + configuration -> the networks of a pod, looked up (design, section 3). Pure but for its ports."""
+"""Annotations + configuration -> the networks of a pod, looked up (design, section 3).
 
-from ..errors import NetworkNotFound
-from ..model import Wish
-from .annotations import parse_names, wishes_of
+One function per dialect, in one table; all of them give choices, and nothing is attached before all of them
+succeeded. Pure but for its ports: configuration files and API objects.
+"""
+
+from ..errors import InvalidConfig, NetworkNotFound
+from ..model import Choice, Wish
+from .annotations import (
+    BY_ATTACHMENT,
+    BY_DEFAULT,
+    BY_LOAD,
+    BY_LOGICAL_NETWORK,
+    BY_NAME,
+    CNI,
+    DEFAULT_NETWORK,
+    NETWORKS,
+    NPWG_NETWORKS,
+    dialect_of,
+    parse_names,
+)
 from .files import Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
 
-    from ..model import NetConf
+    from ..model import NetConf, PodRef
+    from ..ports import Log
     from ..settings import Settings
+    from .npwg import NetworkWish
 
     # A network that CNI-Genie would have generated a configuration for, or None (conformance D10)
     Generate = Callable[[str], NetConf | None]
-    Chosen = list[tuple[Wish, NetConf]]
+
+    class Objects(Protocol):
+        """The API objects that describe networks. Each raises NetworkNotFound naming `origin`, or TryAgain."""
+
+        def network_attachment(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
+        def logical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
+        def physical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
+        def logical_networks(self, namespace: str) -> list[Mapping[str, Any]]: ...
 
 
-def choose(
-    annotations: "Mapping[str, str]", settings: "Settings", finder: Finder, generate: "Generate"
-) -> "Chosen":
-    """The pod's networks in order, each with the wish behind it. Raises GenieError before anything is attached."""
-    wishes = wishes_of(annotations)
-    if wishes is None:
-        return default_networks(settings, finder, generate)
-    return [(wish, _find(wish, finder, generate)) for wish in wishes]
+# Where a default network is looked up that is named without a namespace, as in Multus.
+SYSTEM_NAMESPACE = "kube-system"
 
 
-def default_networks(settings: "Settings", finder: Finder, generate: "Generate") -> "Chosen":
-    """`default_plugin`'s networks, else the first valid configuration that is not Genie's own (D11, D12)."""
-    if settings.default_plugin.strip():
-        wishes = parse_names(settings.default_plugin, "default_plugin")
-        return [(wish, _find(wish, finder, generate)) for wish in wishes]
-    network = finder.default()
-    return [(Wish(network.name, "", "the node's default network"), network)]
+class Chooser:
+    """What the dialects need: the settings and the ports. `pod` is None where the runtime names none."""
+
+    def __init__(
+        self,
+        settings: "Settings",
+        finder: Finder,
+        generate: "Generate",
+        objects: "Objects",
+        pod: "PodRef | None",
+        log: "Log",
+    ) -> None:
+        self.settings = settings
+        self.finder = finder
+        self.generate = generate
+        self.objects = objects
+        self.namespace = pod.namespace if pod else ""
+        self.log = log
+
+    def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
+        """The pod's networks in order. Raises GenieError before anything is attached."""
+        dialect = dialect_of(annotations)
+        return _DIALECTS[dialect](self, annotations)
+
+    # --- the node's own networks -----------------------------------------------------------------------
+
+    def defaults(self) -> list[Choice]:
+        """`default_plugin`'s networks, else the first valid configuration that is not Genie's own (D11, D12)."""
+        if self.settings.default_plugin.strip():
+            return [self.by_name(wish) for wish in parse_names(self.settings.default_plugin, "default_plugin")]
+        network = self.finder.default()
+        return [Choice(Wish(network.name, "", "the node's default network"), network)]
+
+    def everybody(self) -> list[Choice]:
+        """`default_networks`: what every pod gets besides, but those in `system_namespaces`."""
+        if self.namespace in self.settings.system_namespaces:
+            return []
+        return [
+            self._setting(entry, f"default_networks, item {index}")
+            for index, entry in enumerate(self.settings.default_networks, 1)
+        ]
+
+    def _setting(self, entry: str, origin: str) -> Choice:
+        """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
+        if "/" not in entry:
+            return self.by_name(Wish(entry.strip(), "", origin)).replace(prefix="net")
+        from .npwg import parse_selections
+
+        return self.by_attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0])
+
+    # --- one wish --------------------------------------------------------------------------------------
+
+    def by_name(self, wish: Wish) -> Choice:
+        """The network whose configuration file the name fits."""
+        try:
+            return Choice(wish, self.finder.find(wish))
+        except NetworkNotFound:
+            network = self.generate(wish.name)
+            if network is None:
+                raise
+            return Choice(wish, network)
+
+    def by_attachment(self, wish: "NetworkWish") -> Choice:
+        """The network that a NetworkAttachmentDefinition describes."""
+        from .definitions import choice_of
+
+        definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
+        return choice_of(wish, definition, lambda name: self.finder.named(name, wish.origin))
+
+    def require_allowed(self, namespace: str, origin: str) -> None:
+        """Raise InvalidConfig where isolation keeps this pod from that namespace's networks (conformance C37, C38)."""
+        settings = self.settings
+        if not settings.namespace_isolation or namespace in (self.namespace, *settings.global_namespaces):
+            return
+        raise InvalidConfig(
+            f"{origin}: a pod in namespace {self.namespace} may not use a network of namespace {namespace}",
+            details=f"namespace_isolation is on; global_namespaces: {', '.join(settings.global_namespaces) or 'none'}",
+            hint="use a network of the pod's own namespace, or ask for one in a global namespace",
+        )
 
 
-def _find(wish: Wish, finder: Finder, generate: "Generate") -> "NetConf":
-    try:
-        return finder.find(wish)
-    except NetworkNotFound:
-        network = generate(wish.name)
-        if network is None:
-            raise
-        return network
+def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    return [*_overridden_defaults(chooser, annotations), *chooser.everybody()]
+
+
+def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    return [chooser.by_name(wish) for wish in parse_names(annotations[CNI], f"annotation {CNI}")]
+
+
+def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    """The default network first, then each entry (NPWG 6.2; conformance C11)."""
+    from .npwg import parse_selections
+
+    wishes = parse_selections(annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}")
+    for wish in wishes:
+        chooser.require_allowed(wish.namespace, wish.origin)
+    defaults = _choose_default(chooser, annotations)
+    return [*defaults, *(chooser.by_attachment(wish) for wish in wishes)]
+
+
+def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    """The cluster's default network, or the one that the pod names instead (conformance C42)."""
+    value = annotations.get(DEFAULT_NETWORK, "")
+    if not value.strip():
+        return chooser.defaults()
+    from .npwg import parse_selections
+
+    origin = f"annotation {DEFAULT_NETWORK}"
+    wishes = parse_selections(value, SYSTEM_NAMESPACE, origin)
+    if len(wishes) != 1:
+        raise InvalidConfig(f"{origin}: names {len(wishes)} networks", hint="name exactly one")
+    wish = wishes[0]
+    chooser.require_allowed(wish.namespace, wish.origin)
+    wish.ifname = ""  # it takes the runtime's interface, whatever it asks for
+    return [chooser.by_attachment(wish)]
+
+
+def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    from .logical import choose
+
+    return choose(chooser, annotations[NETWORKS])
+
+
+def _choose_by_load(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+    from .smart import choose
+
+    return choose(chooser)
+
+
+_DIALECTS: "dict[str, Callable[[Chooser, Mapping[str, str]], list[Choice]]]" = {
+    BY_ATTACHMENT: _choose_by_attachment,
+    BY_NAME: _choose_by_name,
+    BY_LOGICAL_NETWORK: _choose_by_logical_network,
+    BY_LOAD: _choose_by_load,
+    BY_DEFAULT: _choose_default,
+}

@@ -115,6 +115,16 @@ class Finder:
             hint=_GENERATE.format(name=wish.name),
         )
 
+    def named(self, name: str, origin: str) -> NetConf:
+        """The network whose configuration says this name, lists before single plugins (conformance B03, C33)."""
+        for _, network in self._readable():
+            if network.name == name:
+                return network
+        raise NetworkNotFound(
+            f"{origin}: no net configuration with name {name!r} in {' '.join(self._confs.directories)}",
+            hint="put it there, or write the configuration into the NetworkAttachmentDefinition",
+        )
+
     def default(self) -> NetConf:
         """The first valid configuration that is not Genie's own, by file name (D12). Raises NetworkNotFound."""
         for path in self._paths:

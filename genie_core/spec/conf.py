@@ -185,6 +185,42 @@ def plugin_input(
     return join_members(parts)
 
 
+def with_cni_args(network: NetConf, args: "Mapping[str, Any]", origin: str) -> NetConf:
+    """The network with `args` merged into `args.cni` of every plugin, the given value winning (conformance C22).
+
+    Raises InvalidConfig where the configuration's own `args` are no objects.
+    """
+    added = {key: encode(value) for key, value in args.items()}
+    return network.replace(plugins=[_with_cni_args(plugin, added, network, origin) for plugin in network.plugins])
+
+
+def _with_cni_args(plugin: PluginConf, added: "Mapping[str, str]", network: NetConf, origin: str) -> PluginConf:
+    parts = members(plugin.text)
+    try:
+        outer = _members_or_none(parts.get("args"))
+        inner = _members_or_none(outer.get("cni"))
+    except JSONError:
+        raise InvalidConfig(
+            f"{origin}: cni-args cannot be merged: args of plugin {plugin.type} in {network.source} is no object"
+        ) from None
+    outer["cni"] = join_members({**inner, **added})
+    parts["args"] = join_members(outer)
+    return PluginConf(plugin.type, join_members(parts))
+
+
+def _members_or_none(raw: str | None) -> dict[str, str]:
+    return members(raw) if raw is not None and raw != "null" else {}
+
+
+def with_members(network: NetConf, added: "Mapping[str, str]") -> NetConf:
+    """The network with members, as raw JSON, set in every plugin's object."""
+    return network.replace(
+        plugins=[
+            PluginConf(plugin.type, join_members({**members(plugin.text), **added})) for plugin in network.plugins
+        ]
+    )
+
+
 def problem_of(text: str, source: str) -> GenieError | None:
     """The error that parsing would raise, for those who list what is wrong with many files."""
     try:

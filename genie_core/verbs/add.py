@@ -11,14 +11,16 @@ from ..jsontext import encode
 from ..plan import make_plan, primary_first
 from ..spec.request import parse_args, pod_of
 from .delete import netns_of, refuse_failures
-from .networks import annotations_of, chosen_of, require_ready
+from .networks import annotations_of, chooser_of, require_ready
 from .node import refuse_own_netns
 from .pods import PodReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..model import Plan, PodRef, Request, Result
+    from ..model import Choice, Plan, PodRef, Request, Result
     from .node import Node
+
+    Parts = list[tuple[str, Result]]
 
 
 def run(request: "Request", node: "Node") -> str:
@@ -30,7 +32,8 @@ def run(request: "Request", node: "Node") -> str:
     reader = PodReader(node)
     with node.cancel:
         annotations = annotations_of(request, pod, args, reader, node)
-    plan = _plan(request, pod, chosen_of(annotations, node), node)
+    choices = chooser_of(node, reader, pod).choose(annotations)
+    plan = _plan(request, pod, choices, node)
     node.store.prepare()
     with (
         node.store.lock_node(exclusive=False, deadline=node.deadline()),
@@ -45,8 +48,8 @@ def run(request: "Request", node: "Node") -> str:
     return text
 
 
-def _plan(request: "Request", pod: "PodRef | None", chosen: "Chosen", node: "Node") -> "Plan":
-    plan = make_plan(request, pod, boot_id(), chosen, node.settings.interface_prefix)
+def _plan(request: "Request", pod: "PodRef | None", choices: "list[Choice]", node: "Node") -> "Plan":
+    plan = make_plan(request, pod, boot_id(), choices, node.settings.interface_prefix)
     for attachment in plan.attachments:
         attachment.binaries = [
             node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins
@@ -133,9 +136,3 @@ def _tell_pod(pod: "PodRef | None", parts: "Parts", reader: PodReader, node: "No
     value = multi_ip_preferences(parts)
     if value is not None:
         reader.annotate(pod, {MULTI_IP_PREFERENCES: value})
-
-
-if TYPE_CHECKING:
-    from ..select.choose import Chosen
-
-    Parts = list[tuple[str, Result]]

@@ -7,32 +7,35 @@ from ..errors import GenieError, InvalidConfig, TryAgain
 from ..fields import describe
 from ..jsontext import JSONError, decode
 from ..plan import POD_ANNOTATIONS
-from ..select.choose import choose, default_networks
+from ..select.choose import Chooser
 from ..select.files import Finder
+from .objects import NetworkObjects
+from .pods import PodReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..model import NetConf, PodRef, Request
-    from ..select.choose import Chosen
+    from ..model import Choice, NetConf, PodRef, Request
     from .node import Node
-    from .pods import PodReader
 
 
-def chosen_of(annotations: "Mapping[str, str]", node: "Node") -> "Chosen":
-    """The networks that the annotations ask for, looked up on this node."""
-    return choose(annotations, node.settings, _finder(node), lambda name: _generated(name, node))
+def chooser_of(node: "Node", reader: "PodReader", pod: "PodRef | None") -> Chooser:
+    """What looks networks up on this node, for this pod."""
+    return Chooser(
+        node.settings,
+        Finder(ConfDirs(node.settings.conf_dirs), node.log),
+        lambda name: _generated(name, node),
+        NetworkObjects(reader, node),
+        pod,
+        node.log,
+    )
 
 
-def default_of(node: "Node") -> "Chosen":
-    """The cluster's default networks on this node."""
-    return default_networks(node.settings, _finder(node), lambda name: _generated(name, node))
-
-
-def _finder(node: "Node") -> Finder:
-    return Finder(ConfDirs(node.settings.conf_dirs), node.log)
+def default_of(node: "Node") -> "list[Choice]":
+    """The cluster's default networks on this node, from its files alone."""
+    return chooser_of(node, PodReader(node), None).defaults()
 
 
 def _generated(name: str, node: "Node") -> "NetConf | None":

@@ -23,7 +23,8 @@ class PodReader:
         self._node = node
         self._api: KubeAPI | None = None
 
-    def _connect(self) -> "KubeAPI | None":
+    def connect(self) -> "KubeAPI | None":
+        """The API server; None where none is configured. Raises InvalidConfig for a kubeconfig that cannot work."""
         if self._api is None:
             settings = self._node.settings
             if not settings.kubernetes and not settings.policy:
@@ -40,7 +41,7 @@ class PodReader:
 
     def annotations(self, pod: "PodRef") -> "Mapping[str, str] | None":
         """The pod's annotations; None where no API server is configured (conformance C57, lessons 16, 20)."""
-        api = self._connect()
+        api = self.connect()
         if api is None:
             return None
         from ..edges.kube_errors import ObjectNotFound
@@ -56,7 +57,7 @@ class PodReader:
     def annotate(self, pod: "PodRef", annotations: "Mapping[str, str]") -> None:
         """Write annotations; whatever fails is a warning, since the pod has its networks (conformance C56)."""
         try:
-            api = self._connect()
+            api = self.connect()
             if api is None:
                 self._node.log.debug("pod not annotated: no API server is configured", pod=str(pod))
                 return

@@ -14,7 +14,7 @@ def run(request: "Request", node: "Node") -> str:
     """Nothing is printed. Raises NotAvailable, or the default network's own answer unchanged."""
     try:
         require_ready(node)
-        networks = [network for _, network in default_of(node)]
+        networks = [choice.network for choice in default_of(node)]
         for network in networks:
             for plugin in network.plugins:
                 node.delegates.find(plugin.type, request.path)

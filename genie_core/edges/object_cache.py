@@ -1,0 +1,92 @@
+"""The last good copies of the API objects that describe networks, for the day the API server is away (design, section 3).
+
+    <state-dir>/objects/<kind>@<namespace>@<name>     one object as JSON, with when it was read
+
+Kept small, private, and believed only after the same checks as an answer of the server. On the kubelet path.
+"""
+
+import posix
+from time import time
+
+from ..errors import GenieError
+from ..jsontext import JSONError, decode, encode
+from .files import failure, is_private_directory, make_private_directory, open_private, read_all, remove, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+MAX_OBJECT_BYTES = 256 << 10
+MAX_OBJECTS = 1000
+REFRESH_SECONDS = 300.0  # an unchanged object is not written again sooner
+
+
+class ObjectCache:
+    """Copies by kind, namespace and name; all three are checked names, never paths."""
+
+    def __init__(self, state_dir: str) -> None:
+        self._directory = f"{state_dir}/objects"
+        self._tmp = f"{state_dir}/tmp"
+
+    def _path(self, kind: str, namespace: str, name: str) -> str:
+        return f"{self._directory}/{kind}@{namespace}@{name}"
+
+    def keep(self, kind: str, namespace: str, name: str, definition: "Mapping[str, Any]") -> None:
+        """Store a copy, if it is small enough. Raises GenieError where the disk refuses."""
+        text = encode({"read": int(time()), "object": {"spec": definition.get("spec"), "metadata": _metadata(definition)}})
+        path = self._path(kind, namespace, name)
+        if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, definition):
+            return
+        for directory in (self._tmp, self._directory):
+            if not is_private_directory(directory):
+                make_private_directory(directory)
+        if len(posix.listdir(self._directory)) >= MAX_OBJECTS:
+            return
+        temporary = f"{self._tmp}/object-{posix.getpid()}"
+        try:
+            fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
+            try:
+                write_all(fd, text)
+            finally:
+                posix.close(fd)
+            posix.rename(temporary, path)
+        except OSError as error:
+            remove(temporary)
+            raise failure("keep a copy in", path, error) from None
+
+    def _is_fresh(self, path: str, definition: "Mapping[str, Any]") -> bool:
+        found = self._read(path)
+        if found is None:
+            return False
+        read, kept = found
+        return abs(time() - read) < REFRESH_SECONDS and kept.get("spec") == definition.get("spec")
+
+    def find(self, kind: str, namespace: str, name: str) -> "tuple[float, Mapping[str, Any]] | None":
+        """The copy's age in seconds and the copy; None where there is none that can be believed."""
+        found = self._read(self._path(kind, namespace, name))
+        return found and (max(0.0, time() - found[0]), found[1])
+
+    def _read(self, path: str) -> "tuple[float, Mapping[str, Any]] | None":
+        try:
+            posix.lstat(path)
+            fd = open_private(path, posix.O_RDONLY)
+        except (OSError, GenieError):
+            return None
+        try:
+            document = decode(read_all(fd).decode("utf-8", "replace"))
+            read, definition = document["read"], document["object"]
+            return (float(read), definition) if isinstance(definition, dict) else None
+        except (OSError, JSONError, KeyError, TypeError, ValueError):
+            return None
+        finally:
+            posix.close(fd)
+
+    def forget(self, kind: str, namespace: str, name: str) -> None:
+        """Remove the copy: the server says that the object does not exist."""
+        remove(self._path(kind, namespace, name))
+
+
+def _metadata(definition: "Mapping[str, Any]") -> "dict[str, Any]":
+    metadata = definition.get("metadata")
+    return {key: metadata.get(key) for key in ("name", "namespace")} if isinstance(metadata, dict) else {}

@@ -1,0 +1,72 @@
+"""A NetworkAttachmentDefinition object + the pod's wish -> the network to attach (NPWG 3.4; conformance C15, C22-C24, C32-C36)."""
+
+from ..errors import InvalidConfig
+from ..fields import get_object, get_str
+from ..jsontext import JSONError, encode, join_members, members
+from ..model import Choice
+from ..spec.conf import capabilities_of, parse_network, with_cni_args, with_members
+from .files import is_self
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ..model import NetConf
+    from .npwg import NetworkWish
+
+
+def choice_of(wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]") -> Choice:
+    """What the wish means. `find_file` looks an on-disk configuration up by its JSON name.
+
+    Raises InvalidConfig naming the definition, or the capability that no plugin of it offers.
+    """
+    network = _network(wish, definition, find_file)
+    if is_self(network):
+        raise InvalidConfig(f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it")
+    if wish.cni_args:
+        network = with_cni_args(network, wish.cni_args, wish.origin)
+    if "deviceID" in wish.offers:
+        device = wish.offers["deviceID"]
+        network = with_members(network, {"deviceID": device, "pciBusID": device})
+    return Choice(
+        wish,
+        network,
+        label=wish.label,
+        capabilities=_capabilities(wish, network),
+        prefix="net",
+        default_route=wish.default_route,
+    )
+
+
+def _network(wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]") -> "NetConf":
+    source = f"NetworkAttachmentDefinition {wish.label}"
+    text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
+    if not text.strip():
+        return find_file(wish.name)
+    return parse_network(_named(text, wish.name, source), f"{source}: spec.config")
+
+
+def _named(text: str, name: str, source: str) -> str:
+    """The configuration with the object's name where it has none of its own (conformance C35)."""
+    try:
+        parts = members(text)
+    except JSONError as error:
+        raise InvalidConfig(f"{source}: spec.config: {error}", hint="correct the JSON at that place") from None
+    if parts.get("name", "null").strip('" \t') in ("", "null"):
+        parts["name"] = encode(name)
+        return join_members(parts)
+    return text
+
+
+def _capabilities(wish: "NetworkWish", network: "NetConf") -> dict[str, str]:
+    """What is asked of the plugins; an error where none of them offers it (conformance C15)."""
+    offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in network.plugins))
+    for capability in wish.capabilities:
+        if capability not in offered:
+            raise InvalidConfig(
+                f"{wish.origin}: {capability} is asked for, and no plugin of network {network.name} offers it",
+                details=f"configuration: {network.source}",
+                hint=f'set "capabilities": {{"{capability}": true}} in a plugin that does it, or leave the key out',
+            )
+    return {**wish.capabilities, **{key: raw for key, raw in wish.offers.items() if key in offered}}
