@@ -68,7 +68,9 @@ def _call(title: str, call: Call) -> Iterator[Block]:
     yield Heading(f"{_MEANING[title]} ({call.ms:.0f} ms)")
     if call.steps:
         yield Table(
-            ("", "INTERFACE", "NETWORK", "PLUGIN", "MS"), [_step(step) for step in call.steps], right=("MS",)
+            ("", "INTERFACE", "NETWORK", "PLUGIN", "MS"),
+            [_step(step, call.verb) for step in call.steps],
+            right=("MS",),
         )
     for warning in call.warnings:
         yield Text(f"warning: {warning}", "warn", 2)
@@ -82,9 +84,11 @@ def _call(title: str, call: Call) -> Iterator[Block]:
         yield Text(f"{symbol('ok')} done", "good", 2)
 
 
-def _step(step: Step) -> tuple[str | Cell, ...]:
+def _step(step: Step, verb: str) -> tuple[str | Cell, ...]:
+    """One delegate's run; a DEL inside an ADD undoes it."""
+    plugin = step.plugin if step.verb == verb else f"{step.plugin} ({step.verb})"
     mark = Cell(symbol("ok"), "good") if step.status == 0 else Cell(symbol("fail"), "bad")
-    return mark, step.interface, step.network, step.plugin, f"{step.ms:.1f}"
+    return mark, step.interface, step.network, plugin, f"{step.ms:.1f}"
 
 
 def _pod(report: DryRunReport) -> Iterator[Block]:
@@ -167,7 +171,6 @@ def _verdict(report: DryRunReport) -> str:
         return f"failed: {', '.join(failed)}"
     if report.left:
         return f"failed: {len(report.left)} things are left after DEL"
-    networks = f"{len(report.plan)} network{'s' if len(report.plan) != 1 else ''}"
-    released = ", released without a trace" if report.released else ""
-    addresses = ", ".join(report.addresses) or "no address"
-    return f"ok: {networks} attached with {addresses}{released}; {report.ms / 1000:.1f} s"
+    addresses = ", ".join(address.partition("/")[0] for address in report.addresses) or "no address"
+    released = "; after DEL nothing is left" if report.released else ""
+    return f"ok: attached with {addresses}{released} ({report.ms / 1000:.1f} s)"

@@ -133,9 +133,7 @@ def test_the_demo_told_to_a_person():
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == 'A pod with the annotation cni: "bridge,macvlan@net1"'
-    assert lines[-1].startswith(
-        "ok: 2 networks attached with 10.22.0.2/16, 192.0.2.100/24, released without a trace; "
-    )
+    assert lines[-1].startswith("ok: attached with 10.22.0.2, 192.0.2.100; after DEL nothing is left (")
     for heading in (
         "The plan",
         "ADD: ",
@@ -220,19 +218,37 @@ def test_a_network_that_is_not_configured_is_no_sample_on_a_real_node(conf_dir):
     assert [item["madeUp"] for item in report["plan"]] == [False, True]
 
 
-def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir):
+def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir, plugin):
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
-    bad = network("bad", 2, type="macvlan", master="nosuch0")
-    (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
-    report = dry_run("--cni", "blue,bad", "--conf-dir", str(conf_dir), code=1)
+    arguments = plugin(
+        """
+        case $CNI_COMMAND in ADD)
+            echo '{"code": 120, "msg": "no more room", "details": "all 5 are taken"}'
+            exit 1
+        esac"""
+    )
+    arguments += ["--cni", "blue,scripted", "--conf-dir", str(conf_dir), "--bin-dir", BIN]
+    report = dry_run(*arguments, code=1)
     add = report["calls"][0]
-    assert [(step["verb"], step["network"], step["status"]) for step in add["steps"]][:2] == [
+    assert [(step["verb"], step["network"], step["status"]) for step in add["steps"]] == [
         ("ADD", "blue", 0),
-        ("ADD", "bad", 1),
+        ("ADD", "scripted", 1),
+        ("DEL", "scripted", 0),
+        ("DEL", "blue", 0),
     ]
-    assert 'network "bad"' in add["error"]["msg"]
+    assert add["error"]["code"] == 120
+    assert add["error"]["msg"] == 'network "scripted" (eth1), plugin scripted, ADD: no more room'
     assert report["pod"]["interfaces"] == []
     assert report["node"]["left"] == []
+
+
+def test_a_network_that_cannot_be_released_is_a_failure(conf_dir):
+    """Debian's macvlan looks for its master on DEL too, so that such a pod can never be taken down."""
+    bad = network("bad", 2, type="macvlan", master="nosuch0")
+    (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
+    report = dry_run("--cni", "bad", "--conf-dir", str(conf_dir), code=1)
+    assert [call["ok"] for call in report["calls"]] == [False, False, False]
+    assert "Link not found" in report["calls"][0]["error"]["msg"]
 
 
 def test_what_every_pod_leaves_is_a_failure(plugin):
@@ -267,13 +283,13 @@ def test_an_interface_left_in_the_pod_is_a_failure(plugin):
     assert "left0 (bridge) in the pod" in names(report["node"]["left"], "interface")
 
 
-def test_a_second_del_that_fails_is_a_failure(plugin):
+def test_a_plugin_that_cannot_del_twice_does_no_harm(plugin):
     """DEL may be repeated and has to succeed then (SPEC, "DEL"): genie sees to it whatever the plugin does."""
     arguments = plugin(
         """
         case $CNI_COMMAND in DEL)
-            [ ! -e /run/genie/gone ] || { echo '{"code": 123, "msg": "already gone"}'; exit 1; }
-            mkdir -p /run/genie; echo >/run/genie/gone
+            [ ! -e "/run/$CNI_CONTAINERID" ] || { echo '{"code": 123, "msg": "already gone"}'; exit 1; }
+            echo >"/run/$CNI_CONTAINERID"
         esac
         echo '{"cniVersion": "1.0.0"}'"""
     )

@@ -181,7 +181,7 @@ class _Run:
         """What a pod leaves behind, and what stays for the next ones.
 
         A bridge stays, a leaked veth is left: a second pod's life tells them apart without knowing any plugin.
-        What the second one adds again, every pod would add.
+        What the second one adds, every pod would add.
         """
         in_pod = tuple(item for item in appeared_in_pod(life) if item[0] == "interface")
         remains = tuple(appeared(life.before, life.after))
@@ -189,9 +189,8 @@ class _Run:
             return in_pod, ()
         self._tell("trying a second pod, to see what every pod leaves behind")
         again = self.live()
-        if appeared(again.before, again.after):
-            return (*in_pod, *remains), ()
-        return in_pod, remains
+        left = (*in_pod, *appeared(again.before, again.after))
+        return left, () if left else remains
 
 
 def appeared_in_pod(life: _Life) -> list[Thing]:

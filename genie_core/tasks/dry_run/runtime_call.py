@@ -150,9 +150,11 @@ def _read_stdout(ran: Ran) -> tuple[dict[str, Any], Problem | None]:
         return {}, Problem(code=INTERNAL, msg=f"no answer within {ran.ms / 1000:.1f} s, so it was killed")
     try:
         document = json.loads(ran.stdout or "{}")
-    except ValueError:
-        document = {"msg": "it printed something that is not JSON", "details": ran.stdout[:500]}
-        return {}, Problem(code=INTERNAL, **document)
+        if not isinstance(document, dict):
+            raise TypeError
+    except (ValueError, TypeError):
+        message = "it printed something that is not a JSON object"
+        return {}, Problem(code=INTERNAL, msg=message, details=ran.stdout[:500])
     if ran.returncode == 0:
         return document, None
     message = document.get("msg") or f"it ended with status {ran.returncode} and said nothing"

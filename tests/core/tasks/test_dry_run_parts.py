@@ -102,8 +102,8 @@ def test_an_answer_with_steps_and_warnings():
     [
         (ran('{"code": 7, "msg": "bad", "details": "d"}', returncode=1), 7, "bad"),
         (ran("", "segfault", returncode=139), 999, "it ended with status 139 and said nothing"),
-        (ran("oops", returncode=1), 999, "it printed something that is not JSON"),
-        (ran("oops"), 999, "it printed something that is not JSON"),
+        (ran("oops", returncode=1), 999, "it printed something that is not a JSON object"),
+        (ran("oops"), 999, "it printed something that is not a JSON object"),
         (ran("[]", returncode=1), 999, "it printed something that is not a JSON object"),
         (ran("", returncode=-9, expired=True), 999, "no answer within 0.0 s, so it was killed"),
     ],
