@@ -1,6 +1,7 @@
 """The plan of an ADD: the only place that gives interfaces their names. Pure; on the kubelet path."""
 
 from .errors import InvalidConfig
+from .fields import get_object
 from .jsontext import members
 from .model import Attachment, Plan
 from .spec.conf import capabilities_of
@@ -66,9 +67,9 @@ def _free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
 
 def runtime_capabilities(request: "Request") -> dict[str, str]:
     """What the runtime supplied in runtimeConfig, as raw JSON by capability, without the pod's annotations."""
-    raw = members(request.text).get("runtimeConfig", "null")
-    if raw == "null":
+    if not get_object(request.config, "runtimeConfig"):
         return {}
+    raw = members(request.text)["runtimeConfig"]
     return {key: value for key, value in members(raw).items() if key != POD_ANNOTATIONS}
 
 

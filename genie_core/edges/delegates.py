@@ -129,7 +129,7 @@ class Delegates:
             status = self._wait(pid, files, step)
             err = _content(files[2], _TAIL_BYTES)
             if err and self._echo:
-                posix.write(2, err.encode("utf-8", "surrogateescape"))
+                _pass_on(err)
             return status, _content(files[1], MAX_OUTPUT_BYTES), err
         finally:
             for fd in files:
@@ -226,6 +226,14 @@ def _content(fd: int, limit: int) -> str:
         chunks.append(chunk)
         position += len(chunk)
     return b"".join(chunks).decode("utf-8", "replace")
+
+
+def _pass_on(err: str) -> None:
+    """Write to our stderr. A runtime that does not read it has lost a message, and nothing else."""
+    try:
+        posix.write(2, err.encode("utf-8", "surrogateescape"))
+    except OSError:
+        return
 
 
 def _is_there(file: str) -> bool:

@@ -4,7 +4,7 @@ import posix
 
 from ..edges.confdir import ConfDirs
 from ..errors import GenieError, InvalidConfig, TryAgain
-from ..fields import describe
+from ..fields import describe, get_object
 from ..jsontext import JSONError, decode
 from ..plan import POD_ANNOTATIONS
 from ..select.choose import Chooser
@@ -57,8 +57,8 @@ def annotations_of(
 
     Raises TryAgain where they cannot be had: a pod never starts on a network that it did not ask for.
     """
-    supplied = request.config.get("runtimeConfig") or {}
-    if isinstance(supplied, dict) and POD_ANNOTATIONS in supplied:
+    supplied = get_object(request.config, "runtimeConfig")
+    if POD_ANNOTATIONS in supplied:
         return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
     if pod is None:
         return {}

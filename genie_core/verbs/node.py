@@ -6,7 +6,7 @@ from time import monotonic
 from ..attach import Attached, Forget, Invoke, Released, Save
 from ..edges.delegates import Delegates
 from ..edges.store import Store
-from ..errors import GenieError, InvalidNetns
+from ..errors import GenieError, InvalidNetns, IOFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Node:
                 self._write(step)
         except GenieError as error:
             return error
+        except OSError as error:  # out of descriptors, memory or processes: what is attached is released all the same
+            return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
         return ""
 
     def _write(self, step: "Step") -> None:
