@@ -13,7 +13,7 @@ import posix
 from time import monotonic, sleep
 
 from .. import __version__
-from ..fields import get_list, get_object, get_str
+from ..fields import get_list, get_object
 from ..jsontext import JSONError, decode, encode
 from .kube_cluster import read_token
 from .kube_errors import (
@@ -114,16 +114,21 @@ class KubeAPI:
         A pod of the same name and another UID is looked at again a moment later: the API server's answer may
         be the older one. Static pods have another UID there than kubelet gives them (lessons 20).
         """
-        for attempt in range(_POD_TRIES):
+        attempt = 1
+        while True:
             metadata = get_object(self.get_pod(namespace, name), "metadata", where=f"pod {namespace}/{name}")
             annotations = get_object(metadata, "annotations", where="metadata")
+            if not all(isinstance(value, str) for value in annotations.values()):
+                raise BadAnswer(f"the annotations of pod {namespace}/{name} are not all strings")
             if uid in ("", metadata.get("uid")) or annotations.get(_CONFIG_SOURCE, "api") != "api":
-                return {key: get_str(annotations, key, where="metadata.annotations") for key in annotations}
-            self._pause(_pause_before(attempt + 1))
-        raise Conflict(
-            f"the pod {namespace}/{name} that the API server knows is not the one with UID {uid}",
-            hint="a pod of the same name has taken its place; kubelet asks again for the new one",
-        )
+                return annotations
+            if attempt == _POD_TRIES:
+                raise Conflict(
+                    f"the pod {namespace}/{name} that the API server knows is not the one with UID {uid}",
+                    hint="a pod of the same name has taken its place; kubelet asks again for the new one",
+                )
+            self._pause(_pause_before(attempt))
+            attempt += 1
 
     def annotate(self, namespace: str, name: str, uid: str, annotations: "Mapping[str, str]") -> None:
         """Set annotations of the pod, and nothing else of it (conformance C55).
@@ -141,8 +146,8 @@ class KubeAPI:
 
     def list_objects(self, resource: Resource, namespace: str) -> "list[dict[str, Any]]":
         """All of a namespace."""
-        parts = resource.path(namespace, "all")[:-1]  # the name is left out of the path again
-        document = self._request("GET", parts, {}, b"", f"{resource.plural} of {namespace}")
+        what = f"the {resource.plural} of {namespace}"
+        document = self._request("GET", resource.collection(namespace), {}, b"", what)
         return [item for item in get_list(document, "items") if isinstance(item, dict)]
 
     def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":

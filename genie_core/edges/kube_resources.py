@@ -29,12 +29,16 @@ class Resource(Value):
         self.plural = plural
         self.kind = kind
 
+    def collection(self, namespace: str) -> tuple[str, ...]:
+        """The parts of the URL of all in a namespace. Raises InvalidConfig for what cannot be a name."""
+        _require(namespace, is_label(namespace), f"the namespace of a {self.kind}")
+        root = ("apis", self.group) if self.group else ("api",)
+        return (*root, self.version, "namespaces", namespace, self.plural)
+
     def path(self, namespace: str, name: str) -> tuple[str, ...]:
         """The parts of an object's URL. Raises InvalidConfig for what cannot be a name (conformance X22)."""
-        _require(namespace, is_label(namespace), f"the namespace of a {self.kind}")
         _require(name, is_subdomain(name), f"the name of a {self.kind}")
-        root = ("apis", self.group) if self.group else ("api",)
-        return (*root, self.version, "namespaces", namespace, self.plural, name)
+        return (*self.collection(namespace), name)
 
 
 POD = Resource("", "v1", "pods", "pod")

@@ -10,7 +10,7 @@ the installed plugin, which runs without site-packages, has it only where the in
 """
 
 from ..errors import InvalidConfig
-from ..fields import get_bool, get_list, get_object, get_str
+from ..fields import describe, get_bool, get_list, get_object, get_str, place
 from ..jsontext import JSONError, decode
 from .kube_cluster import Cluster, Credentials, Pem, clean_token, is_host_name, parse_server, read_text
 
@@ -99,6 +99,7 @@ def _read_kubeconfig(path: str, log: "Log") -> "tuple[dict[str, Any], dict[str, 
     text, mode = read_text(path, "the kubeconfig")
     try:
         cluster, user = _current(_document(text))
+        cluster, user = _resolve(cluster, path), _resolve(user, path)
     except InvalidConfig as error:
         raise InvalidConfig(f"kubeconfig {path}: {error.msg}", hint=error.hint) from None
     if mode & _OTHERS and any(user.get(key) for key in _SECRET_KEYS):
@@ -108,7 +109,7 @@ def _read_kubeconfig(path: str, log: "Log") -> "tuple[dict[str, Any], dict[str, 
             mode=f"{mode:04o}",
             remedy="chmod 600",
         )
-    return _resolve(cluster, path), _resolve(user, path)
+    return cluster, user
 
 
 def _document(text: str) -> "dict[str, Any]":
@@ -160,7 +161,10 @@ def _current(document: "dict[str, Any]") -> "tuple[dict[str, Any], dict[str, Any
 
 
 def _item(items: "list[Any]", index: int, key: str) -> "dict[str, Any]":
-    return get_object({str(index): items[index]}, str(index), where=key)
+    item = items[index]
+    if not isinstance(item, dict):
+        raise InvalidConfig(f"{place(key, index)} must be an object, not {describe(item)}")
+    return item
 
 
 def _named(document: "dict[str, Any]", key: str, inner: str, name: str) -> "dict[str, Any]":

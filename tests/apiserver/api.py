@@ -1,0 +1,203 @@
+"""A request -> an answer, as an API server gives it. No sockets, so that a twin in memory can share it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from . import status
+from .objects import Kind, Objects
+
+_MERGE_PATCH = "application/merge-patch+json"
+_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked. `client` is the common name of a verified client certificate, or ""."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was asked, fit to be printed: of the Authorization header only the scheme."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    user: str
+    status: int
+    connection: int = 0
+
+
+@dataclass(frozen=True)
+class _Route:
+    kind: Kind
+    namespace: str
+    name: str
+
+
+class API:
+    """An API server's behaviour.
+
+    `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
+    nobody has to say who they are. `forbidden` holds (verb, plural) pairs. `script` holds answers to be given
+    first, one a request, as (status, Retry-After or None).
+    """
+
+    def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
+        self.objects = objects or Objects()
+        self.tokens = dict(tokens or {})
+        self.require_user = bool(tokens)
+        self.forbidden: set[tuple[str, str]] = set()
+        self.script: list[tuple[int, int | None]] = []
+        self.requests: list[Recorded] = []
+
+    def fail(self, code: int, *, times: int = 1, retry_after: int | None = None) -> None:
+        """Answer the next requests with this status."""
+        self.script += [(code, retry_after)] * times
+
+    def answer(self, request: Request, connection: int = 0) -> Answer:
+        user = self._user(request)
+        try:
+            answer = self._answer(request, user)
+        except status.Refusal as refusal:
+            answer = _json(refusal.code, refusal.document, refusal.headers)
+        self.requests.append(_record(request, user, answer.status, connection))
+        return answer
+
+    def _answer(self, request: Request, user: str) -> Answer:
+        if self.script:
+            raise status.of_code(*self.script.pop(0))
+        if not user and self.require_user:
+            raise status.unauthorized()
+        url = urlsplit(request.target)
+        if url.path in ("/healthz", "/livez", "/readyz"):
+            return Answer(200, b"ok", {"Content-Type": "text/plain; charset=utf-8"})
+        if url.path == "/version":
+            return _json(
+                200, {"major": "1", "minor": "34", "gitVersion": "v1.34.0", "platform": "linux/amd64"}
+            )
+        found = discover(self.objects.kinds, url.path)
+        if found:
+            return _json(200, found)
+        route = self._route(url.path)
+        if route is None:
+            return Answer(404, b"404 page not found\n", {"Content-Type": "text/plain; charset=utf-8"})
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        verb = "list" if request.method == "GET" and not route.name else _VERBS[request.method]
+        if (verb, route.kind.plural) in self.forbidden:
+            who = user or "system:anonymous"
+            raise status.forbidden(
+                who, verb, route.kind.plural, route.kind.group, route.namespace, route.name
+            )
+        return self._do(verb, route, query, request)
+
+    def _do(self, verb: str, route: _Route, query: dict[str, str], request: Request) -> Answer:
+        kind, namespace, name = route.kind, route.namespace, route.name
+        if verb == "list":
+            return _json(200, self.objects.list(kind, namespace, query))
+        if verb == "get":
+            return _json(200, self.objects.get(kind, namespace, name))
+        if verb == "create":
+            return _json(201, self.objects.create(kind, namespace, _document(request.body)))
+        if verb == "delete":
+            self.objects.remove(kind, namespace, name)
+            return _json(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+        media_type = request.headers.get("content-type", "").partition(";")[0]
+        if media_type != _MERGE_PATCH:
+            raise status.unsupported_media_type(media_type)
+        return _json(200, self.objects.patch(kind, namespace, name, _document(request.body)))
+
+    def _user(self, request: Request) -> str:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token in self.tokens:
+            return self.tokens[token]
+        return "" if token else request.client
+
+    def _route(self, path: str) -> _Route | None:
+        """/api/v1/... or /apis/GROUP/VERSION/..., then [namespaces/NS/]PLURAL[/NAME]."""
+        parts = [unquote(part) for part in path.split("/")[1:]]
+        if parts[0] == "api" and len(parts) > 2:
+            group, version, rest = "", parts[1], parts[2:]
+        elif parts[0] == "apis" and len(parts) > 3:
+            group, version, rest = parts[1], parts[2], parts[3:]
+        else:
+            return None
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
+        kind = self.objects.find_kind(group, version, rest[0])
+        if kind is None or len(rest) > 2 or (namespace and not kind.namespaced):
+            return None
+        return _Route(kind, namespace, rest[1] if len(rest) == 2 else "")
+
+
+def discover(kinds: Sequence[Kind], path: str) -> dict[str, Any]:
+    """What is installed: the documents at /api, /apis, /api/v1 and /apis/GROUP/VERSION; {} for other paths."""
+    if path == "/api":
+        return {"kind": "APIVersions", "versions": ["v1"]}
+    if path == "/apis":
+        groups = {kind.group: kind for kind in kinds if kind.group}
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [_group(kind) for kind in groups.values()],
+        }
+    here = [kind for kind in kinds if path == f"/{'apis' if kind.group else 'api'}/{kind.api_version}"]
+    if not here:
+        return {}
+    resources = [
+        {
+            "name": kind.plural,
+            "singularName": kind.kind.lower(),
+            "namespaced": kind.namespaced,
+            "kind": kind.kind,
+            "verbs": ["create", "delete", "get", "list", "patch"],
+        }
+        for kind in here
+    ]
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": here[0].api_version,
+        "resources": resources,
+    }
+
+
+def _group(kind: Kind) -> dict[str, Any]:
+    version = {"groupVersion": kind.api_version, "version": kind.version}
+    return {"name": kind.group, "versions": [version], "preferredVersion": version}
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise status.bad_request(f"error decoding patch: {error}") from None
+
+
+def _json(code: int, document: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    body = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    return Answer(code, body, {"Content-Type": "application/json", **(headers or {})})
+
+
+def _record(request: Request, user: str, code: int, connection: int) -> Recorded:
+    headers = dict(request.headers)
+    if "authorization" in headers:
+        headers["authorization"] = headers["authorization"].partition(" ")[0] + " (not recorded)"
+    return Recorded(request.method, request.target, headers, request.body, user, code, connection)

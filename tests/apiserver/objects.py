@@ -1,0 +1,226 @@
+"""What the API server holds: objects by kind, namespace and name, with UIDs and resource versions."""
+
+import base64
+import copy
+import itertools
+import uuid
+from collections.abc import Iterator
+from threading import RLock
+from typing import Any, NamedTuple
+
+from . import status
+
+Object = dict[str, Any]
+_LARGEST_ANNOTATIONS = 256 << 10
+
+
+class Kind(NamedTuple):
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+KINDS = (
+    Kind("", "v1", "namespaces", "Namespace", namespaced=False),
+    Kind("", "v1", "nodes", "Node", namespaced=False),
+    Kind("", "v1", "pods", "Pod"),
+    Kind("", "v1", "services", "Service"),
+    Kind("", "v1", "events", "Event"),
+    Kind("", "v1", "configmaps", "ConfigMap"),
+    Kind("apps", "v1", "daemonsets", "DaemonSet"),
+    Kind("apps", "v1", "deployments", "Deployment"),
+    Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"),
+    Kind("alpha.network.k8s.io", "v1", "logicalnetworks", "LogicalNetwork"),
+    Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "PhysicalNetwork"),
+)
+
+
+class Objects:
+    """The store. `uid_status` is how a patch with another UID is refused: 409, or 422 as some versions do."""
+
+    def __init__(self, *manifests: Object) -> None:
+        self.kinds = list(KINDS)
+        self.uid_status = 409
+        self._lock = RLock()
+        self._versions = itertools.count(1000)
+        self._objects: dict[tuple[str, str, str, str], Object] = {}
+        for manifest in manifests:
+            self.add(manifest)
+
+    def add(self, manifest: Object) -> Object:
+        """Create or replace an object from a manifest; the object as it is held."""
+        kind = self.kind_of(manifest)
+        held = copy.deepcopy(manifest)
+        metadata = held.setdefault("metadata", {})
+        if kind.namespaced:
+            metadata.setdefault("namespace", "default")
+        metadata.setdefault("uid", str(uuid.uuid4()))
+        metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        with self._lock:
+            metadata["resourceVersion"] = str(next(self._versions))
+            self._objects[_key(kind, metadata.get("namespace", ""), metadata["name"])] = held
+        return copy.deepcopy(held)
+
+    def create(self, kind: Kind, namespace: str, manifest: Object) -> Object:
+        manifest = copy.deepcopy(manifest) | {"apiVersion": kind.api_version, "kind": kind.kind}
+        metadata = manifest.setdefault("metadata", {})
+        if kind.namespaced and metadata.setdefault("namespace", namespace) != namespace:
+            raise status.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if "name" not in metadata:
+            metadata["name"] = metadata.get("generateName", "object-") + uuid.uuid4().hex[:5]
+        with self._lock:
+            if _key(kind, namespace, metadata["name"]) in self._objects:
+                raise status.already_exists(kind.plural, kind.group, metadata["name"])
+            return self.add(manifest)
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        with self._lock:
+            return copy.deepcopy(self._held(kind, namespace, name))
+
+    def remove(self, kind: Kind, namespace: str, name: str) -> Object:
+        with self._lock:
+            self._held(kind, namespace, name)
+            return self._objects.pop(_key(kind, namespace, name))
+
+    def list(self, kind: Kind, namespace: str, query: dict[str, str]) -> Object:
+        with self._lock:
+            items = [copy.deepcopy(item) for item in self._matching(kind, namespace, query)]
+            metadata: Object = {"resourceVersion": str(next(self._versions))}
+        first = _position(query.get("continue", ""))
+        limit = int(query.get("limit") or 0)
+        if limit and len(items) > first + limit:
+            metadata["continue"] = base64.urlsafe_b64encode(str(first + limit).encode()).decode()
+            metadata["remainingItemCount"] = len(items) - first - limit
+        items = items[first : first + limit] if limit else items[first:]
+        return {
+            "kind": f"{kind.kind}List",
+            "apiVersion": kind.api_version,
+            "metadata": metadata,
+            "items": items,
+        }
+
+    def patch(self, kind: Kind, namespace: str, name: str, patch: Any) -> Object:
+        """A JSON merge patch; `uid` and `resourceVersion` in it are preconditions."""
+        with self._lock:
+            held = self._held(kind, namespace, name)
+            patched = merge_patch(held, patch)
+            self._check_patch(kind, held, patched)
+            if patched == held:
+                return copy.deepcopy(held)
+            patched["metadata"]["resourceVersion"] = str(next(self._versions))
+            self._objects[_key(kind, namespace, name)] = patched
+            return copy.deepcopy(patched)
+
+    def kind_of(self, manifest: Object) -> Kind:
+        for kind in self.kinds:
+            if (kind.api_version, kind.kind) == (manifest.get("apiVersion"), manifest.get("kind")):
+                return kind
+        raise ValueError(f"no such kind here: {manifest.get('apiVersion')} {manifest.get('kind')}")
+
+    def find_kind(self, group: str, version: str, plural: str) -> Kind | None:
+        wanted = (group, version, plural)
+        return next((kind for kind in self.kinds if (kind.group, kind.version, kind.plural) == wanted), None)
+
+    def _held(self, kind: Kind, namespace: str, name: str) -> Object:
+        try:
+            return self._objects[_key(kind, namespace, name)]
+        except KeyError:
+            raise status.not_found(kind.plural, kind.group, name) from None
+
+    def _matching(self, kind: Kind, namespace: str, query: dict[str, str]) -> Iterator[Object]:
+        fields = [_requirement(text) for text in _split(query.get("fieldSelector", ""))]
+        labels = [_requirement(text) for text in _split(query.get("labelSelector", ""))]
+        for (group, plural, object_namespace, _), held in sorted(self._objects.items()):
+            if (group, plural) != (kind.group, kind.plural) or namespace not in ("", object_namespace):
+                continue
+            held_labels = held["metadata"].get("labels", {})
+            if all(
+                _at(held, path) == value if equal else _at(held, path) != value
+                for path, equal, value in fields
+            ) and all((held_labels.get(name) == value) is equal for name, equal, value in labels):
+                yield held
+
+    def _check_patch(self, kind: Kind, held: Object, patched: Any) -> None:
+        name, was = held["metadata"]["name"], held["metadata"]
+        metadata = patched.get("metadata") if isinstance(patched, dict) else None
+        if not isinstance(metadata, dict):
+            raise status.bad_request("cannot unmarshal the patched object")
+        if metadata.get("resourceVersion") != was["resourceVersion"]:
+            problem = (
+                "the object has been modified; please apply your changes to the latest version and try again"
+            )
+            raise status.conflict(kind.plural, kind.group, name, problem)
+        if metadata.get("uid") != was["uid"]:
+            raise self._uid_refusal(kind, name, str(metadata.get("uid")), was["uid"])
+        if (metadata.get("name"), metadata.get("namespace")) != (was["name"], was.get("namespace")):
+            raise status.bad_request("the name of the object does not match the name on the URL")
+        _check_annotations(kind.kind, name, metadata.get("annotations", {}))
+
+    def _uid_refusal(self, kind: Kind, name: str, wanted: str, uid: str) -> status.Refusal:
+        if self.uid_status == 422:
+            problem = f'Invalid value: "{wanted}": field is immutable'
+            return status.invalid(kind.kind, name, "metadata.uid", problem)
+        problem = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
+        return status.conflict(kind.plural, kind.group, name, problem)
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7386, section 2."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merge_patch(result.get(name), value)
+    return copy.deepcopy(result)
+
+
+def _key(kind: Kind, namespace: str, name: str) -> tuple[str, str, str, str]:
+    return kind.group, kind.plural, namespace if kind.namespaced else "", name
+
+
+def _check_annotations(kind: str, name: str, annotations: Any) -> None:
+    if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
+        raise status.bad_request(
+            "json: cannot unmarshal into Go struct field ObjectMeta.metadata.annotations of type string"
+        )
+    if sum(len(key) + len(value) for key, value in annotations.items()) > _LARGEST_ANNOTATIONS:
+        raise status.invalid(
+            kind, name, "metadata.annotations", f"Too long: must have at most {_LARGEST_ANNOTATIONS} bytes"
+        )
+
+
+def _split(selector: str) -> list[str]:
+    return [text.strip() for text in selector.split(",") if text.strip()]
+
+
+def _requirement(text: str) -> tuple[str, bool, str]:
+    """`a=b`, `a==b` or `a!=b`: the name, whether it must be equal, the value."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise status.bad_request(f'unable to parse requirement: "{text}"')
+    return name.rstrip("!"), not name.endswith("!"), value.lstrip("=")
+
+
+def _at(held: Object, path: str) -> str:
+    value: Any = held
+    for part in path.split("."):
+        value = value.get(part, "") if isinstance(value, dict) else ""
+    return str(value)
+
+
+def _position(token: str) -> int:
+    try:
+        return int(base64.urlsafe_b64decode(token)) if token else 0
+    except ValueError:
+        raise status.expired() from None
