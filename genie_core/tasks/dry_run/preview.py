@@ -13,7 +13,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
 from genie_core.spec.request import parse_args, parse_request, pod_of
-from genie_core.verbs.networks import annotations_of, chosen_of
+from genie_core.verbs.networks import annotations_of, chooser_of
 from genie_core.verbs.node import Node
 from genie_core.verbs.pods import PodReader
 
@@ -24,16 +24,18 @@ def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
     node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
     args = parse_args(request.args)
     pod = pod_of(args)
-    chosen = chosen_of(annotations_of(request, pod, args, PodReader(node), node), node)
-    plan = make_plan(request, pod, "", chosen, node.settings.interface_prefix)
+    reader = PodReader(node)
+    annotations = annotations_of(request, pod, args, reader, node)
+    choices = chooser_of(node, reader, pod).choose(annotations)
+    plan = make_plan(request, pod, "", choices, node.settings.interface_prefix)
     return [
         {
             "network": attachment.network.name,
             "interface": attachment.ifname,
             "primary": attachment.ifname == plan.ifname,
-            "why": wish.origin,
+            "why": choice.wish.origin,
             "source": attachment.network.source,
             "plugins": [plugin.type for plugin in attachment.network.plugins],
         }
-        for (wish, _), attachment in zip(chosen, plan.attachments, strict=True)
+        for choice, attachment in zip(choices, plan.attachments, strict=True)
     ]
