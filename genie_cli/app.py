@@ -28,6 +28,7 @@ from .tree import Branch, Entry
 
 TRY = "Try a configuration"
 NODE = "Look after a node"
+MORE = "More"
 
 COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
+    "help": Entry("help", "Explain exit codes and forms of output, or a command", MORE),
 }
 
 EXAMPLES = [

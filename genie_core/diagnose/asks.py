@@ -1,0 +1,70 @@
+"""Which probes a pod is worth: chosen from the model, a handful, each with a question behind it."""
+
+from __future__ import annotations
+
+from genie_core.diagnose.checks.routes import real_defaults
+from genie_core.diagnose.flows import local_peers, remote_targets
+from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.probe import Ask
+from genie_core.diagnose.stack import version
+
+MAX_SERVICES = 3
+
+
+def standard(model: Model) -> list[Ask]:
+    """The standard set: gateway, node, a pod here, a pod elsewhere, services, DNS."""
+    primary = model.primary
+    if primary is None or model.pod is None or not primary.link.up:
+        return []
+    netns = model.facts.netns_path
+    asks = [ask for attachment in model.attachments for ask in _own(model, attachment, netns)]
+    for family in model.families:
+        asks += _gateway(model, primary, family, netns)
+        asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(model, family)]
+        asks += [Ask(kind="ping", target=ip, role="peer", netns=netns) for ip, _, _ in list(local_peers(model, primary, family))[:1]]
+        for ip, _, cidr in list(remote_targets(model, family))[:2]:
+            known = any(ip in pod.ips for pod in model.pods)
+            if known:
+                asks.append(Ask(kind="ping", target=ip, role="remote", count=4, netns=netns))
+                asks += _large(model, ip, netns)
+            asks += [Ask(kind="ping", target=x, role=f"underlay {cidr}") for n in model.other_nodes if cidr in n.cidrs for x in n.addresses[:1]]
+    asks += _services(model, netns)
+    return [ask for ask in asks if ask.target]
+
+
+def _own(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+    link = attachment.link
+    if not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
+        return []
+    return [
+        Ask(kind="arp", target=a.ip, role="own", interface=link.name, mac=link.mac, netns=netns)
+        for a in model.addresses(attachment, 4)[:1]
+    ]
+
+
+def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list[Ask]:
+    gateway = next((g for attachment, g in real_defaults(model, family) if attachment is primary and g), "")
+    if not gateway or family == 6:
+        return []
+    # A proxy answers only a sender with an address.
+    source = model.address(4) if primary.kind == "routed" else ""
+    return [Ask(kind="arp", target=gateway, role="gateway", interface=primary.link.name, mac=primary.link.mac, source=source, netns=netns)]
+
+
+def _node_address(model: Model, family: int) -> list[str]:
+    return [a.ip for link in model.uplinks for a in model.node.addresses(link, family)][:1]
+
+
+def _large(model: Model, ip: str, netns: str) -> list[Ask]:
+    assert model.pod is not None and model.primary is not None
+    header = 48 if version(ip) == 6 else 28
+    mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
+    return [Ask(kind="ping", target=ip, role="large", size=mtu - header, netns=netns)]
+
+
+def _services(model: Model, netns: str) -> list[Ask]:
+    fronts = [f for f in model.frontends if f.endpoints and version(f.ip) in model.families]
+    asks = [Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns) for f in fronts if f.protocol == "tcp"]
+    asks = asks[:MAX_SERVICES]
+    asks += [Ask(kind="udp", target=f.ip, port=53, role="dns", netns=netns) for f in fronts if f.protocol == "udp" and f.port == 53][:1]
+    return asks

@@ -1,0 +1,22 @@
+"""What a check is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from genie_core.diagnose.model import Model
+from genie_core.findings import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodCheck:
+    """One check. `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall,
+    objects, pod object, cache, leases, configurations, probes, resolv.conf.
+    """
+
+    id: str
+    title: str
+    run: Callable[[Model], Iterable[Finding]]
+    needs: tuple[str, ...] = ()
+    node_wide: bool = False

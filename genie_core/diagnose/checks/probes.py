@@ -1,0 +1,112 @@
+"""What only probes can tell: somebody else's address on the link, a filtered underlay, a silent target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.checks.overlay import remotes
+from genie_core.diagnose.facts import Probe
+from genie_core.diagnose.model import Model
+from genie_core.diagnose.say import a, seen, the_pod
+from genie_core.diagnose.stack import within
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+
+ANSWERED = ("ok", "loss", "refused")
+
+
+def _probes(model: Model, role: str, kind: str = "") -> list[Probe]:
+    return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
+
+
+def own_address(model: Model) -> Iterator[Finding]:
+    """GN0203 for holders that no namespace of this node shows: a machine on the same link."""
+    known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
+    for probe in _probes(model, "own", "arp"):
+        if probe.received and probe.target not in known | model.node.local.keys() and not _proxied(model, probe):
+            yield Finding(
+                code="GN0203",
+                severity=Severity.FATAL,
+                title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
+                object=the_pod(model),
+                evidence=(seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),),
+                remedy=Remedy(text="find that machine, and exclude its address from the pods' range"),
+            )
+
+
+def _proxied(model: Model, probe: Probe) -> bool:
+    """The node's proxy ARP answers for everything, with its own MAC."""
+    macs = {link.mac for link in model.facts.node.links}
+    return all(mac in macs for mac in probe.detail.split())
+
+
+def underlay(model: Model) -> Iterator[Finding]:
+    """GN0710: encapsulated packets leave and nothing comes back, while the other node itself answers."""
+    for remote in remotes(model):
+        sent = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
+        plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
+        if not sent or any(p.received for p in sent) or not remote.tunnel.up:
+            continue
+        answered = any(p.result == "ok" for p in plain)
+        port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
+        address = next(iter(remote.node.addresses), remote.node.name)
+        moved = [p for p in _probes(model, f"tunnel {remote.tunnel.name}")]
+        counted = moved[0] if moved else None
+        if counted is not None and (counted.sent == 0 or counted.received > 0):
+            continue
+        yield Finding(
+            code="GN0710",
+            severity=Severity.ERROR,
+            title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and nothing returns: udp/{port} to {address} is filtered on the way or there"
+            + ("; plain ping works" if answered else ""),
+            object=a("tunnel", remote.tunnel.name, remote.tunnel.name),
+            evidence=(
+                seen("probe", f"{sent[0].target}: {sum(p.received for p in sent)} of {sum(p.sent for p in sent)} echoes answered", f"ping {sent[0].target}"),
+                *((seen("netlink", f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}", f"ip -s link show {remote.tunnel.name}"),) if counted else ()),
+                *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
+            ),
+            remedy=Remedy(text=f"open udp/{port} between the nodes (host firewalls, security groups); on {address}: tcpdump -ni any udp port {port}"),
+            confidence=Confidence.HIGH if counted and answered else Confidence.MEDIUM,
+        )
+
+
+def loss(model: Model) -> Iterator[Finding]:
+    """GN0806: some of the echoes are lost."""
+    for probe in model.facts.probes:
+        if probe.result == "loss":
+            yield Finding(
+                code="GN0806",
+                severity=Severity.WARNING,
+                title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} ({probe.role}) were lost",
+                object=the_pod(model),
+                evidence=(seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),),
+                remedy=Remedy(text="repeat with more packets; look at the counters of the rules and queues on the way"),
+                confidence=Confidence.LOW,
+            )
+
+
+def silent(model: Model) -> Iterator[Finding]:
+    """GN0805: a target does not answer, and nothing that was seen says why. Ranking drops it behind a cause."""
+    for probe in model.facts.probes:
+        if probe.result in ANSWERED or probe.role in ("own", "gateway") or probe.role.startswith(("tunnel", "underlay")):
+            continue
+        if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
+            continue
+        port = f":{probe.port}" if probe.port else ""
+        yield Finding(
+            code="GN0805",
+            severity=Severity.WARNING,
+            title=f"{probe.role} {probe.target}{port} does not answer the pod ({probe.kind}: {probe.result})",
+            object=the_pod(model),
+            evidence=(seen("probe", f"{probe.kind} {probe.target}{port}: {probe.result} {probe.detail}".rstrip()),),
+            remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
+            confidence=Confidence.LOW,
+        )
+
+
+CHECKS = (
+    PodCheck(id="probe-own-address", title="nobody else answers for the pod's address", run=own_address, needs=("probes",)),
+    PodCheck(id="probe-underlay", title="encapsulated packets get through", run=underlay, needs=("probes", "objects")),
+    PodCheck(id="probe-loss", title="probes are not lost", run=loss, needs=("probes",)),
+    PodCheck(id="probe-answers", title="targets answer the pod", run=silent, needs=("probes",)),
+)

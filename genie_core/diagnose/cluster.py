@@ -1,0 +1,184 @@
+"""What the API server says that matters for packets: nodes, pods, services and their endpoints, policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.diagnose.facts import JSON
+
+STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
+NETWORKS_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    cidrs: tuple[str, ...] = ()
+    tunnel: JSON = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod. `ports` are its containers' (protocol, port)."""
+
+    name: str
+    node: str = ""
+    ips: tuple[str, ...] = ()
+    host_network: bool = False
+    phase: str = ""
+    ports: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """One port of a service on one of its addresses, and the ready endpoints (address, port) behind it."""
+
+    service: str
+    ip: str
+    port: int
+    protocol: str
+    name: str = ""
+    endpoints: tuple[tuple[str, int], ...] = ()
+    known: bool = True
+
+
+def key(item: JSON) -> str:
+    """NS/NAME of an object."""
+    meta = item.get("metadata") or {}
+    return f"{meta.get('namespace') or 'default'}/{meta.get('name', '')}"
+
+
+def of_kind(objects: Iterable[JSON], kind: str) -> Iterator[JSON]:
+    """The objects of one kind."""
+    return (item for item in objects if item.get("kind") == kind)
+
+
+def pod(item: JSON) -> Pod:
+    """A Pod object."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    ips = [entry.get("ip", "") for entry in status.get("podIPs") or ()] or [status.get("podIP", "")]
+    ports = [
+        (str(port.get("protocol") or "TCP").lower(), int(port["containerPort"]))
+        for container in spec.get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("containerPort")
+    ]
+    return Pod(
+        name=key(item),
+        node=spec.get("nodeName", ""),
+        ips=tuple(ip for ip in ips if ip),
+        host_network=bool(spec.get("hostNetwork")),
+        phase=status.get("phase", ""),
+        ports=tuple(ports),
+    )
+
+
+def node(item: JSON) -> Node:
+    """A Node object."""
+    meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+    notes = meta.get("annotations") or {}
+    cidrs = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    return Node(
+        name=meta.get("name", ""),
+        addresses=tuple(
+            a["address"] for a in status.get("addresses") or () if a.get("type") in ("InternalIP", "ExternalIP")
+        ),
+        cidrs=tuple(cidrs),
+        tunnel=_json(notes.get("flannel.alpha.coreos.com/backend-data", "")),
+    )
+
+
+def _json(text: str) -> JSON:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def network_status(item: JSON) -> list[JSON]:
+    """The entries of the pod's network-status annotation; [] where it is absent or unreadable."""
+    notes = (item.get("metadata") or {}).get("annotations") or {}
+    try:
+        value = json.loads(notes.get(STATUS_ANNOTATION) or "[]")
+    except ValueError:
+        return []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
+    """Every service port on every cluster address, with its endpoints from EndpointSlices (or Endpoints)."""
+    items = list(objects)
+    backing = _backing(items)
+    found = []
+    for service in of_kind(items, "Service"):
+        spec = service.get("spec") or {}
+        addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
+        for ip in (a for a in addresses if a and a != "None"):
+            for port in spec.get("ports") or ():
+                found.append(_frontend(key(service), ip, port, backing.get(key(service))))
+    return tuple(found)
+
+
+def _frontend(name: str, ip: str, port: JSON, slices: list[tuple[JSON, list[str]]] | None) -> Frontend:
+    protocol = str(port.get("protocol") or "TCP").lower()
+    endpoints = [
+        (address, int(target["port"]))
+        for target, addresses in slices or ()
+        if _serves(target, port, protocol)
+        for address in addresses
+        if (":" in address) == (":" in ip)
+    ]
+    return Frontend(
+        service=name,
+        ip=ip,
+        port=int(port["port"]),
+        protocol=protocol,
+        name=port.get("name", ""),
+        endpoints=tuple(endpoints),
+        known=slices is not None,
+    )
+
+
+def _serves(target: JSON, port: JSON, protocol: str) -> bool:
+    same_name = (target.get("name") or "") == (port.get("name") or "")
+    return same_name and str(target.get("protocol") or "TCP").lower() == protocol and bool(target.get("port"))
+
+
+def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
+    """Service -> (port, addresses of ready endpoints)."""
+    found: dict[str, list[tuple[JSON, list[str]]]] = {}
+    for item in of_kind(items, "EndpointSlice"):
+        meta = item.get("metadata") or {}
+        name = (meta.get("labels") or {}).get("kubernetes.io/service-name", "")
+        into = found.setdefault(f"{meta.get('namespace') or 'default'}/{name}", [])
+        ready = [e for e in item.get("endpoints") or () if (e.get("conditions") or {}).get("ready") is not False]
+        addresses = [address for endpoint in ready for address in endpoint.get("addresses") or ()]
+        into += [(port, addresses) for port in item.get("ports") or ()]
+    for item in of_kind(items, "Endpoints"):
+        if key(item) in found:
+            continue
+        into = found.setdefault(key(item), [])
+        for part in item.get("subsets") or ():
+            addresses = [a["ip"] for a in part.get("addresses") or ()]
+            into += [(port, addresses) for port in part.get("ports") or ()]
+    return found
+
+
+def policies(objects: Iterable[JSON], item: JSON) -> list[str]:
+    """NS/NAME of the NetworkPolicies that select the pod."""
+    meta: dict[str, Any] = item.get("metadata") or {}
+    labels = meta.get("labels") or {}
+    found = []
+    for policy in of_kind(objects, "NetworkPolicy"):
+        same = (policy["metadata"].get("namespace") or "default") == (meta.get("namespace") or "default")
+        wanted = ((policy.get("spec") or {}).get("podSelector") or {}).get("matchLabels") or {}
+        if same and all(labels.get(name) == value for name, value in wanted.items()):
+            found.append(key(policy))
+    return found

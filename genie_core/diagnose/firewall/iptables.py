@@ -1,0 +1,221 @@
+"""iptables-save text -> chains. Options that are not modelled become a match on "unknown"."""
+
+from __future__ import annotations
+
+import shlex
+
+from genie_core.diagnose.firewall.rules import Action, Chain, Match, Rule, Value, span
+
+PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING": 100}
+HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "return", "MASQUERADE": "masquerade"}
+PASSING = {"LOG", "NFLOG", "TRACE", "CONNMARK", "SET", "TCPMSS", "CHECKSUM", "TOS", "DSCP", "TTL", "CLASSIFY", "CT"}
+PASSING |= {"AUDIT", "ULOG", "SECMARK", "CONNSECMARK", "HL", "ECN", "TEE", "HMARK", "IDLETIMER", "LED", "RATEEST"}
+STATEMENTS = {"--dport": "dport", "--destination-port": "dport", "--sport": "sport", "--source-port": "sport"}
+STATEMENTS |= {"--dports": "dport", "--destination-ports": "dport", "--sports": "sport", "--source-ports": "sport"}
+SILENT = {"--comment", "--reject-with", "--log-prefix", "--log-level", "--random-fully", "--limit-burst"}
+SILENT |= {"--nflog-prefix", "--nflog-group", "--random", "--mode", "--packet", "--name", "--save-mark", "--restore-mark"}
+FLAGS = {"--random-fully", "--random", "--save-mark", "--restore-mark", "--notrack", "--rcheck", "--update", "--ctmask"}
+FLAGS |= {"--physdev-is-bridged", "--physdev-is-in", "--physdev-is-out", "--syn", "--socket-exists", "--log-uid"}
+FLAGS |= {"--validmark", "--loose", "--accept-local", "--invert", "--transparent", "--persistent", "--save", "--restore"}
+
+
+def _ports(text: str) -> tuple[Value, ...]:
+    spans: list[Value] = []
+    for part in text.split(","):
+        low, _, high = part.replace("-", ":").partition(":")
+        spans.append((int(low or 0), int(high or (low if ":" not in part else 65535))))
+    return tuple(spans)
+
+
+def _mark(text: str) -> tuple[int, int]:
+    value, _, mask = text.partition("/")
+    return int(value, 0), int(mask, 0) if mask else 0xFFFFFFFF
+
+
+def _interface(text: str) -> str:
+    return text[:-1] + "*" if text.endswith("+") else text
+
+
+class _Parser:
+    """Reads the words of one rule: what has been understood so far."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.matches: list[Match] = []
+        self.action = Action("continue")
+        self.comment = ""
+        self.invert = False
+
+    def run(self) -> _Parser:
+        while self.words:
+            word = self.words.pop(0)
+            if word == "!":
+                self.invert = True
+                continue
+            self._option(word, "" if word in FLAGS else self._argument())
+            self.invert = False
+        return self
+
+    def _argument(self) -> str:
+        return self.words.pop(0) if self.words and not self.words[0].startswith("--") else ""
+
+    def _add(self, name: str, *values: Value, mask: int | None = None, chance: float = 1.0) -> None:
+        self.matches.append(Match(name, values, self.invert, mask, chance))
+
+    def _option(self, word: str, value: str) -> None:
+        if word in ("-s", "-d"):
+            self._add("source" if word == "-s" else "target", span(value))
+        elif word == "-p":
+            self._add("protocol", *(() if value == "all" else ({"icmpv6": "ipv6-icmp"}.get(value, value),)))
+        elif word in ("-i", "-o"):
+            self._add("iif" if word == "-i" else "oif", _interface(value))
+        elif word in STATEMENTS:
+            self._add(STATEMENTS[word], *_ports(value))
+        elif word in ("-j", "-g"):
+            self.action = _target(value, word == "-g")
+        elif word in ("-m", "--match"):
+            self._module(value)
+        elif word == "--comment":
+            self.comment = value
+        elif not self._target_option(word, value) and not self._match_option(word, value) and word not in SILENT:
+            self._add("unknown", word)
+
+    def _module(self, value: str) -> None:
+        if value == "limit":
+            self._add("under")
+        elif value in ("hashlimit", "recent", "connlimit", "quota", "nfacct", "bpf", "u32", "string", "time", "set"):
+            self._add("rate" if value in ("hashlimit", "connlimit") else "unknown", value)
+
+    def _match_option(self, word: str, value: str) -> bool:
+        if word in ("--ctstate", "--state"):
+            self._add("state", *(state.lower() for state in value.split(",")))
+        elif word == "--mark":
+            number, mask = _mark(value)
+            self._add("mark", (number, number), mask=mask)
+        elif word in ("--dst-type", "--src-type"):
+            self._add("target_type" if word == "--dst-type" else "source_type", *value.lower().split(","))
+        elif word in ("--src-range", "--dst-range"):
+            self._add("source" if word == "--src-range" else "target", span(value))
+        elif word in ("--physdev-in", "--physdev-out"):
+            self._add("physical_in" if word.endswith("in") else "physical_out", _interface(value))
+        elif word == "--physdev-is-bridged":
+            self._add("bridged", "yes")
+        elif word == "--probability":
+            self._add("chance", chance=float(value))
+        elif word == "--every":
+            self._add("chance", chance=1 / int(value))
+        elif word in ("--icmp-type", "--icmpv6-type"):
+            self._add("icmp_type", value)
+        elif word == "--length":
+            self._add("length", *_ports(value))
+        elif word in ("--ports",):
+            self._add("unknown", word)
+        elif word == "--syn":
+            self._add("state", "new")
+        elif word in ("--limit", "--hashlimit-above", "--hashlimit-upto", "--hashlimit-burst"):
+            pass
+        elif word.startswith(("--hashlimit", "--connlimit", "--quota")):
+            pass
+        else:
+            return False
+        return True
+
+    def _target_option(self, word: str, value: str) -> bool:
+        kind = self.action.kind
+        if word in ("--to-destination", "--to-source", "--to", "--to-ports") and kind in ("dnat", "snat", "redirect"):
+            self.action = _translation(kind, f":{value}" if kind == "redirect" else value)
+        elif word in ("--set-xmark", "--set-mark") and kind == "mark":
+            number, mask = _mark(value)
+            self.action = Action("mark", value=number, mask=mask if word == "--set-xmark" else mask | number)
+        elif word == "--or-mark":
+            self.action = Action("mark", value=_mark(value)[0], mask=_mark(value)[0])
+        elif word == "--notrack":
+            self.action = Action("notrack")
+        else:
+            return False
+        return True
+
+
+def _target(name: str, goto: bool) -> Action:
+    if name in VERDICTS:
+        return Action(VERDICTS[name])
+    if name in ("DNAT", "SNAT", "REDIRECT", "MARK", "NOTRACK"):
+        return Action(name.lower())
+    if name in PASSING:
+        return Action("continue")
+    if name in ("NFQUEUE", "QUEUE", "TPROXY", "NETMAP", "SYNPROXY"):
+        return Action("foreign", target=name)
+    return Action("goto" if goto else "jump", target=name)
+
+
+def _translation(kind: str, text: str) -> Action:
+    """`10.0.0.1:80`, `10.0.0.1-10.0.0.9`, `[fd00::1]:80`, `:80`."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.lstrip(":")
+    elif text.count(":") > 1:
+        host, port = text, ""
+    else:
+        host, _, port = text.partition(":")
+    number = port.split("-")[0]
+    return Action(kind, address=host.split("-")[0], port=int(number) if number.isdigit() else 0)
+
+
+def _counter(line: str) -> tuple[int | None, str]:
+    if not line.startswith("["):
+        return None, line
+    counts, _, rest = line[1:].partition("] ")
+    return int(counts.split(":")[0]), rest
+
+
+def _rule(spec: str, number: int, packets: int | None) -> Rule:
+    parsed = _Parser(shlex.split(spec)).run()
+    return Rule(
+        text=spec,
+        matches=tuple(m for m in parsed.matches if m.values or m.name != "protocol"),
+        action=parsed.action,
+        number=number,
+        packets=packets,
+        comment=parsed.comment,
+    )
+
+
+def parse(text: str, tool: str) -> list[Chain]:
+    """The chains in what `<tool>-save -c` printed."""
+    chains: dict[tuple[str, str], Chain] = {}
+    rules: dict[tuple[str, str], list[Rule]] = {}
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        elif line.startswith(":"):
+            name, policy, counts = [*line[1:].split(), ""][:3]
+            chains[table, name] = _base(tool, table, name, policy, counts)
+            rules[table, name] = []
+        else:
+            packets, rest = _counter(line)
+            if rest.startswith("-A "):
+                _, name, *spec = rest.split(" ", 2)
+                into = rules.setdefault((table, name), [])
+                into.append(_rule(spec[0] if spec else "", len(into) + 1, packets))
+    from dataclasses import replace
+
+    return [replace(chain, rules=tuple(rules[key])) for key, chain in chains.items()]
+
+
+def _base(tool: str, table: str, name: str, policy: str, counts: str) -> Chain:
+    hooked = name in HOOKS
+    is_nat = table == "nat"
+    return Chain(
+        tool=tool,
+        family="ip6" if tool.startswith("ip6") else "ip",
+        table=table,
+        name=name,
+        hook=name.lower() if hooked else "",
+        kind="nat" if is_nat else "filter",
+        priority=NAT_PRIORITIES.get(name, 0) if is_nat else PRIORITIES.get(table, 0),
+        policy=policy.lower() if hooked else "accept",
+        policy_packets=int(counts[1:].split(":")[0]) if counts.startswith("[") else None,
+    )

@@ -1,0 +1,149 @@
+"""One form for iptables and nftables: chains of rules, a rule's matches, and the packet they look at.
+
+Addresses are integers here, so that a prefix, a range and a set are all ranges (`low`, `high`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Span = tuple[int, int]
+Value = Span | str
+
+
+def span(text: str) -> Span:
+    """An address, a prefix or an address range as the range of integers that it covers."""
+    if "-" in text:
+        low, high = text.split("-", 1)
+        return int(ipaddress.ip_address(low)), int(ipaddress.ip_address(high))
+    network = ipaddress.ip_network(text, strict=False)
+    return int(network.network_address), int(network.broadcast_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """What rules can see of one packet. Interfaces are names; None is "not known here".
+
+    `state` is the conntrack state; `source_local`, `target_local` say whether an address is this stack's own.
+    `bridged` packets reach IP hooks only through br_netfilter; `physical_in/out` are then the bridge ports.
+    """
+
+    family: int = 4
+    source: str = ""
+    target: str = ""
+    protocol: str = "tcp"
+    sport: int = 40000
+    dport: int = 0
+    iif: str | None = None
+    oif: str | None = None
+    physical_in: str = ""
+    physical_out: str = ""
+    state: str = "new"
+    mark: int = 0
+    source_local: bool = False
+    target_local: bool = False
+    length: int = 84
+    translated: bool = False
+    bridged: bool = False
+
+    def with_(self, **changes: Any) -> Packet:
+        """A changed copy."""
+        return replace(self, **changes)
+
+    def __str__(self) -> str:
+        port = f":{self.dport}" if self.protocol in ("tcp", "udp") else ""
+        return f"{self.protocol} {self.source} -> {self.target}{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One condition. `values` of the field `name` that meet it; `invert` turns it round.
+
+    Field "chance" holds with probability `chance`; field "rate" is a limit that only heavy traffic meets;
+    field "unknown" is a condition that is not modelled.
+    """
+
+    name: str
+    values: tuple[Value, ...] = ()
+    invert: bool = False
+    mask: int | None = None
+    chance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, mark, notrack, map or continue.
+
+    `target` is the chain of a jump; `address` and `port` those of a translation ("" and 0 leave them);
+    `value` and `mask` set the mark; `entries` of a map are (key values, action), with `keys` the fields.
+    """
+
+    kind: str
+    target: str = ""
+    address: str = ""
+    port: int = 0
+    value: int = 0
+    mask: int = 0xFFFFFFFF
+    keys: tuple[str, ...] = ()
+    entries: tuple[tuple[tuple[Value, ...], Action], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, with what a person needs to find it: its text, number, handle and packet counter."""
+
+    text: str
+    matches: tuple[Match, ...]
+    action: Action
+    number: int = 0
+    handle: int = 0
+    packets: int | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A chain; a base chain has a `hook`, its `kind` (filter, nat, route) and a priority.
+
+    `tool` is the command that shows and edits it: iptables, ip6tables, iptables-legacy, ip6tables-legacy, nft.
+    """
+
+    tool: str
+    family: str
+    table: str
+    name: str
+    hook: str = ""
+    kind: str = "filter"
+    priority: int = 0
+    policy: str = "accept"
+    devices: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    policy_packets: int | None = None
+
+    @property
+    def place(self) -> str:
+        """`filter/FORWARD` or `inet firewalld filter_FORWARD`: how its own tool names it."""
+        if self.tool == "nft":
+            return f"{self.family} {self.table} {self.name}"
+        return f"{self.tool} {self.table}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruleset:
+    """All chains of one network namespace. `known` is false where the rules could not be read."""
+
+    chains: tuple[Chain, ...] = ()
+    known: bool = True
+    index: dict[tuple[str, str, str, str], Chain] = field(default_factory=dict, compare=False)
+
+    def jump(self, source: Chain, name: str) -> Chain | None:
+        """The chain of the same table that `source` jumps to."""
+        return self.index.get((source.tool, source.family, source.table, name))
+
+
+def ruleset(chains: list[Chain]) -> Ruleset:
+    """A Ruleset over `chains`, base chains in the order in which the kernel runs them."""
+    ordered = tuple(sorted(chains, key=lambda c: (c.hook, c.priority)))
+    return Ruleset(chains=ordered, index={(c.tool, c.family, c.table, c.name): c for c in ordered})

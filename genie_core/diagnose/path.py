@@ -1,0 +1,362 @@
+"""The way of one conversation through the pod, the node and back; where it is blocked, and what it crossed.
+
+A walk goes on behind a blockage as if that were mended: two faults on one path are both found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from genie_core.diagnose.facts import Link
+from genie_core.diagnose.fib import DEFAULT, LOCAL, MAIN, Way
+from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
+from genie_core.diagnose.firewall.rules import Packet
+from genie_core.diagnose.flows import Flow
+from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.stack import Stack
+
+ANY_PORT = 33333  # stands for "some port that no rule names"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
+
+    `place` is "pod" or "node"; `reply` says that it is the answer that stops.
+    """
+
+    kind: str
+    flow: Flow
+    place: str
+    packet: Packet
+    outcome: Outcome | None = None
+    way: Way | None = None
+    link: str = ""
+    wanted: str = ""
+    reply: bool = False
+
+    @property
+    def chance(self) -> float:
+        """How much of the traffic stops here."""
+        return self.outcome.chance if self.outcome else 1.0
+
+
+@dataclass(slots=True)
+class Walk:
+    """What became of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
+
+    flow: Flow
+    blocks: list[Block] = field(default_factory=list)
+    doubts: list[tuple[str, Outcome]] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    source: str = ""
+    target: str = ""
+    egress: Link | None = None
+    translated: bool = False
+
+
+class _Walker:
+    """Carries one flow along. `model` is never changed."""
+
+    def __init__(self, model: Model, flow: Flow) -> None:
+        assert model.pod is not None
+        self.model = model
+        self.node = model.node
+        self.pod: Stack = model.pod
+        self.flow = flow
+        self.walk = Walk(flow=flow)
+
+    # Hooks
+
+    def hook(self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = "") -> Packet:
+        """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
+        passed: Packet | None = None
+        for outcome in at_hook(stack.rules, hook, packet, family, device):
+            if outcome.doubts:
+                self.walk.doubts.append((place, outcome))
+            if outcome.verdict in ("drop", "reject"):
+                self.block("filter", place, packet, outcome=outcome)
+            elif passed is None:
+                passed = outcome.packet
+        return passed or packet
+
+    def block(
+        self,
+        kind: str,
+        place: str,
+        packet: Packet,
+        outcome: Outcome | None = None,
+        way: Way | None = None,
+        link: str = "",
+        wanted: str = "",
+    ) -> None:
+        reply = packet.state == "established"
+        self.walk.blocks.append(
+            Block(kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link, wanted=wanted, reply=reply)
+        )
+
+    def packet(self, source: str, target: str, **more: object) -> Packet:
+        return Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target).with_(**more)
+
+    # The way out
+
+    def outbound(self) -> None:
+        """From the pod to the target, and the answer back."""
+        target = self.flow.target
+        way = self.pod.fib.lookup(target)
+        attachment = self.model.attachment(way.hop.index) if not way.refused else None
+        primary = self.model.primary
+        if way.refused:
+            self.block("route", "pod", self.packet("", target), way=way)
+            attachment = primary
+        if attachment is None or primary is None:
+            return
+        if attachment is not primary and self.flow.role != "outside":
+            self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
+            attachment = primary
+        source = self.source(attachment, way)
+        if not source:
+            return
+        way2 = self.pod.fib.lookup(target, source)
+        if way2.hop.index and way2.hop.index != attachment.link.index and self.flow.role != "outside":
+            self.block("diverted", "pod", self.packet(source, target), way=way2, link=self.pod.name(way2.hop.index))
+        elif way2.refused and not way.refused:
+            self.block("route", "pod", self.packet(source, target), way=way2)
+        packet = self.packet(source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True)
+        packet = self.hook(self.pod, "pod", "output", packet)
+        packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
+        packet = packet.with_(source=packet.source or source, oif=None, source_local=False, mark=0, translated=False)
+        self.walk.steps.append(f"pod {attachment.link.name}")
+        self.enter_node(attachment, packet)
+
+    def source(self, attachment: Attachment, way: Way) -> str:
+        """The pod's source address: the route's, else the interface's first."""
+        if way.route is not None and way.route.source and way.hop.index == attachment.link.index:
+            return way.route.source
+        found = self.model.addresses(attachment, self.flow.family)
+        return found[0].ip if found else ""
+
+    def enter_node(self, attachment: Attachment, packet: Packet) -> None:
+        if attachment.kind not in ("bridge", "routed") or attachment.entry is None or attachment.peer is None:
+            return
+        if self.flow.peer is not None:
+            self.across_bridge(attachment, packet)
+            return
+        entry = attachment.entry
+        port = attachment.peer.name if attachment.bridge else ""
+        self.walk.steps += [attachment.peer.name] + ([entry.name] if attachment.bridge else [])
+        packet = self.netdev(packet.with_(iif=entry.name, physical_in=port), attachment)
+        if attachment.bridge:
+            packet = self.hook(self.node, "node", "prerouting", packet, family="bridge")
+            packet = self.hook(self.node, "node", "input", packet, family="bridge")
+        self.through_node(packet, entry)
+
+    def netdev(self, packet: Packet, attachment: Attachment) -> Packet:
+        for link in dict.fromkeys((attachment.peer, attachment.entry)):
+            if link is not None:
+                packet = self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+                packet = self.hook(self.node, "node", "ingress", packet, family="inet", device=link.name)
+        return packet
+
+    def through_node(self, packet: Packet, entry: Link) -> None:
+        """Prerouting, the reverse path filter, routing, forwarding, postrouting; then the answer."""
+        before = packet
+        packet = self.prerouting(packet, entry)
+        self.reverse_path(before, entry)
+        if packet.target_local or packet.target in self.node.local:
+            self.hook(self.node, "node", "input", packet.with_(target_local=True))
+            self.walk.steps.append("node")
+            self.answer_from_node(before)
+            return
+        egress = self.route_out(packet, entry)
+        self.forwarding(packet, entry)
+        packet = packet.with_(oif=egress.name if egress else "")
+        packet = self.hook(self.node, "node", "forward", packet)
+        leaving = self.hook(self.node, "node", "postrouting", packet)
+        self.walk.egress, self.walk.target = egress, packet.target
+        self.walk.translated = leaving.source != packet.source
+        self.walk.source = leaving.source or (self.own_address(egress) if egress else "")
+        if egress is not None:
+            self.walk.steps.append(egress.name)
+        self.walk.steps.append(self.flow.name or self.flow.target)
+        self.answer(packet, egress)
+
+    def own_address(self, link: Link) -> str:
+        found = self.node.addresses(link, self.flow.family)
+        return found[0].ip if found else ""
+
+    def prerouting(self, packet: Packet, entry: Link) -> Packet:
+        local = packet.target in self.node.local
+        packet = self.hook(self.node, "node", "prerouting", packet.with_(iif=entry.name, target_local=local))
+        return packet.with_(target_local=packet.target in self.node.local)
+
+    def reverse_path(self, packet: Packet, entry: Link) -> None:
+        """fib_validate_source: the way back to the sender must lead out of where the packet came in."""
+        mode = self.node.rp_filter(entry.name)
+        if self.flow.family != 4 or not mode:
+            return
+        back = self.node.fib.lookup(packet.source, packet.target, iif=entry.name)
+        wrong = back.refused or (mode == 1 and back.hop.index != entry.index)
+        if wrong and back.type != "local":
+            self.block("reverse-path", "node", packet, way=back, link=entry.name)
+
+    def forwarding(self, packet: Packet, entry: Link) -> None:
+        if not self.node.setting(entry.name, "forwarding", self.flow.family):
+            self.block("forwarding", "node", packet, link=entry.name)
+
+    def route_out(self, packet: Packet, entry: Link) -> Link | None:
+        """The interface towards the target; a wrong way is noted and the expected one taken."""
+        expected = self.flow.expected if self.flow.role == "remote" else None
+        way = self.node.fib.lookup(packet.target, packet.source, iif=entry.name, mark=packet.mark)
+        plain = self.node.fib.lookup(packet.target)
+        chosen = self.node.link(way.hop.index)
+        if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
+            if self.flow.role != "outside" and (way.refused or way.hop.index != plain.hop.index):
+                self.block("rule", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=self.node.name(plain.hop.index))
+                return self.node.link(plain.hop.index) or expected
+            if way.refused:
+                self.block("rule", "node", packet, way=way)
+                return None
+        if way.refused:
+            self.block("route", "node", packet, way=way, wanted=expected.name if expected else "")
+            return expected
+        if expected is not None and expected.up and way.hop.index != expected.index:
+            self.block("bypass", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=expected.name)
+            return expected
+        return chosen
+
+    # The way back
+
+    def answer_from_node(self, request: Packet) -> None:
+        reply = self.packet(request.target, request.source, state="established", source_local=True)
+        self.to_pod(reply, None)
+
+    def answer(self, request: Packet, egress: Link | None) -> None:
+        """What comes back on the interface that the request left by."""
+        if egress is None:
+            return
+        arrives = self.flow.expected or egress
+        reply = self.packet(request.target, request.source, state="established", iif=arrives.name, dport=40000)
+        reply = reply.with_(sport=request.dport)
+        self.netdev_in(reply, arrives)
+        reply = self.hook(self.node, "node", "prerouting", reply)
+        self.reverse_path(reply, arrives)
+        self.to_pod(reply, arrives)
+
+    def netdev_in(self, packet: Packet, link: Link) -> None:
+        self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+        self.hook(self.node, "node", "ingress", packet, family="inet", device=link.name)
+
+    def to_pod(self, packet: Packet, arrived: Link | None) -> None:
+        """From the node (or through it, from `arrived`) to the pod's address."""
+        attachment = self.model.primary
+        if attachment is None or attachment.entry is None or attachment.peer is None or attachment.kind == "parent":
+            return
+        entry = attachment.entry
+        way = self.node.fib.lookup(packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark)
+        if way.refused or way.hop.index != entry.index:
+            kind = "rule" if way.rule and way.rule.table not in (MAIN, LOCAL, DEFAULT) else "host-route"
+            self.block(kind, "node", packet, way=way, link=self.node.name(way.hop.index), wanted=entry.name)
+        packet = packet.with_(oif=entry.name, physical_out=attachment.peer.name if attachment.bridge else "")
+        if arrived is None:
+            packet = self.hook(self.node, "node", "output", packet)
+        else:
+            self.forwarding(packet, arrived)
+            packet = self.hook(self.node, "node", "forward", packet)
+        packet = self.hook(self.node, "node", "postrouting", packet)
+        if attachment.bridge:
+            self.hook(self.node, "node", "output", packet, family="bridge")
+            self.hook(self.node, "node", "postrouting", packet, family="bridge")
+        self.hook(self.node, "node", "egress", packet, family="netdev", device=attachment.peer.name)
+        self.into_pod(packet, attachment)
+
+    def into_pod(self, packet: Packet, attachment: Attachment) -> None:
+        packet = packet.with_(
+            iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
+            physical_in="", physical_out="", translated=False,
+        )  # fmt: skip
+        packet = self.hook(self.pod, "pod", "prerouting", packet)
+        self.hook(self.pod, "pod", "input", packet)
+
+    # The other direction
+
+    def inbound(self) -> None:
+        """Somebody else begins: the request to the pod, and the pod's answer."""
+        mine = self.model.address(self.flow.family)
+        primary = self.model.primary
+        if not mine or primary is None:
+            return
+        packet = self.packet(self.flow.target, mine, dport=self.flow.port or ANY_PORT)
+        if self.flow.role == "node":
+            self.to_pod(packet.with_(source_local=True), None)
+        elif self.flow.peer is not None:
+            self.from_peer(primary, packet)
+        elif self.flow.expected is not None:
+            packet = packet.with_(iif=self.flow.expected.name)
+            self.netdev_in(packet, self.flow.expected)
+            packet = self.hook(self.node, "node", "prerouting", packet)
+            self.reverse_path(packet, self.flow.expected)
+            self.to_pod(packet, self.flow.expected)
+        self.pod_answers(primary, mine)
+
+    def pod_answers(self, primary: Attachment, mine: str) -> None:
+        reply = self.packet(mine, self.flow.target, state="established", sport=self.flow.port or ANY_PORT, dport=40000)
+        reply = reply.with_(oif=primary.link.name, source_local=True)
+        reply = self.hook(self.pod, "pod", "output", reply)
+        self.hook(self.pod, "pod", "postrouting", reply)
+
+    # Between pods of one bridge
+
+    def across_bridge(self, attachment: Attachment, packet: Packet) -> None:
+        """The request to a pod on the same bridge, and its answer."""
+        assert self.flow.peer is not None
+        other = self.flow.peer[0]
+        self.bridged(attachment, packet, attachment.peer, other)
+        reply = packet.with_(
+            source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000
+        )
+        reply = self.bridged(attachment, reply, other, attachment.peer)
+        self.into_pod(reply, attachment)
+
+    def from_peer(self, attachment: Attachment, packet: Packet) -> None:
+        assert self.flow.peer is not None
+        packet = self.bridged(attachment, packet, self.flow.peer[0], attachment.peer)
+        self.into_pod(packet, attachment)
+
+    def bridged(self, attachment: Attachment, packet: Packet, port_in: Link | None, port_out: Link | None) -> Packet:
+        """A frame from port to port: the bridge family's hooks, and with br_netfilter the IP hooks too."""
+        bridge = attachment.bridge
+        if bridge is None or port_in is None or port_out is None:
+            return packet
+        packet = packet.with_(iif=port_in.name, oif=port_out.name)
+        for hook in ("prerouting", "forward", "postrouting"):
+            self.hook(self.node, "node", hook, packet, family="bridge")
+        if not calls_iptables(self.node, bridge, self.flow.family):
+            return packet
+        packet = packet.with_(
+            iif=bridge.name, oif=bridge.name, bridged=True, physical_in=port_in.name, physical_out=port_out.name
+        )
+        packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
+        packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))
+        return self.hook(self.node, "node", "postrouting", packet)
+
+
+def calls_iptables(node: Stack, bridge: Link, family: int) -> bool:
+    """Whether bridged frames of a family pass the IP hooks: br_netfilter's global switch, or the bridge's own."""
+    suffix = "iptables" if family == 4 else "ip6tables"
+    return bool(node.sysctl(f"bridge/bridge-nf-call-{suffix}") or bridge.data.get(f"br_nf_call_{suffix}"))
+
+
+def walk(model: Model, flow: Flow) -> Walk:
+    """Carry one flow through the model. The pod's namespace must be known."""
+    walker = _Walker(model, flow)
+    if flow.inbound:
+        walker.inbound()
+    else:
+        walker.outbound()
+    return walker.walk
+
+
+def all_walks(model: Model, flows: list[Flow]) -> list[Walk]:
+    """Every flow's walk."""
+    return [walk(model, flow) for flow in flows] if model.pod is not None else []

@@ -1,0 +1,52 @@
+"""Causes first: which findings follow from others, and which of two names the same cause better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from genie_core.findings import Finding, Severity, ordered
+
+# A finding of the code on the left is explained by any of those on the right, the first that is there.
+UNREACHABLE = (
+    "GN0101", "GN0102", "GN0401", "GN0402", "GN0403", "GN0404", "GN0105", "GN0201", "GN0202", "GN0301", "GN0302",
+    "GN0406", "GN0408", "GN0306", "GN0303", "GN0405", "GN0203", "GN0106", "GN0411", "GN0413", "GN0501", "GN0502",
+    "GN0504", "GN0506", "GN0507", "GN0510", "GN0508", "GN0509", "GN0503", "GN0513", "GN0515", "GN0505", "GN0706",
+    "GN0701", "GN0702", "GN0703", "GN0704", "GN0705", "GN0707", "GN0711", "GN0710", "GN0601", "GN0602", "GN0412",
+    "GN0407", "GN0410", "GN0708", "GN0511", "GN0512", "GN0304", "GN0305", "GN0309", "GN0409", "GN0604", "GN0107",
+    "GN0206", "GN0605", "GN0603",
+)  # fmt: skip
+EXPLAINED: dict[str, tuple[str, ...]] = {
+    "GN0805": UNREACHABLE,
+    "GN0806": tuple(c for c in UNREACHABLE if c != "GN0710"),
+    "GN0710": tuple(c for c in UNREACHABLE[: UNREACHABLE.index("GN0710")] if c not in ("GN0203", "GN0411")),
+    "GN0603": ("GN0410",),
+    "GN0301": ("GN0102", "GN0101", "GN0202"),
+    "GN0408": ("GN0401",),
+    "GN0413": ("GN0401", "GN0404", "GN0402", "GN0403", "GN0504"),
+    "GN0503": ("GN0413", "GN0504"),
+    "GN0405": ("GN0401", "GN0404"),
+    "GN0701": ("GN0706",),
+    "GN0703": ("GN0706",),
+    "GN0705": ("GN0706",),
+    "GN0206": ("GN0406",),
+    "GN0203": ("GN0106",),
+}
+# Of one severity, what lies deeper comes first: a link before an address before a route before a rule.
+LAST = ("GN0805", "GN0806")
+
+
+def ranked(findings: list[Finding]) -> list[Finding]:
+    """Causes first, the worst first; consequences behind, marked; the same finding once."""
+    unique = list({(f.code, str(f.object), f.title): f for f in findings}.values())
+    serious = {f.code for f in unique if f.severity in (Severity.FATAL, Severity.ERROR)}
+    marked = []
+    for finding in unique:
+        cause = next((c for c in EXPLAINED.get(finding.code, ()) if c in serious and c != finding.code), "")
+        marked.append(_consequence(finding, cause) if cause else finding)
+    return ordered(marked)
+
+
+def _consequence(finding: Finding, cause: str) -> Finding:
+    """A consequence is never worse than a warning: the cause is counted."""
+    severity = finding.severity if finding.severity.rank >= Severity.WARNING.rank else Severity.WARNING
+    return replace(finding, consequence_of=cause, severity=severity)

@@ -1,0 +1,88 @@
+"""All checks, run: which ran, which were skipped and why, and what they found."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from genie_core.diagnose.checks import addresses, host, interfaces, kernel, links, overlay, probes, routes, services, traffic
+from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.model import Model
+from genie_core.errors import GenieError
+from genie_core.findings import Check, Finding, Status
+
+ALL: tuple[PodCheck, ...] = (
+    *links.CHECKS,
+    *addresses.CHECKS,
+    *routes.CHECKS,
+    *host.CHECKS,
+    *traffic.CHECKS,
+    *services.CHECKS,
+    *overlay.CHECKS,
+    *interfaces.CHECKS,
+    *kernel.CHECKS,
+    *probes.CHECKS,
+)
+
+
+def select(checks: Sequence[PodCheck], only: Sequence[str], skip: Sequence[str]) -> list[PodCheck]:
+    """The checks whose id matches any of `only` (all without) and none of `skip`: regular expressions.
+
+    Raises GenieError (wrong usage) for an expression that is none.
+    """
+    try:
+        keep, leave = [re.compile(p) for p in only], [re.compile(p) for p in skip]
+    except re.error as error:
+        raise GenieError(f"not a regular expression: {error}", exit_code=2) from None
+    chosen = [c for c in checks if not keep or any(p.search(c.id) for p in keep)]
+    return [c for c in chosen if not any(p.search(c.id) for p in leave)]
+
+
+def lacking(model: Model, check: PodCheck) -> str:
+    """Why a check cannot run, "" where it can."""
+    facts = model.facts
+    reasons = {
+        "pod": None if facts.pod is not None else facts.missing.get("pod", "the pod's network namespace is not known"),
+        "node": None if facts.node.links else facts.missing.get("node", "the node's interfaces could not be read"),
+        "pod firewall": _firewall(model, "pod"),
+        "node firewall": _firewall(model, "node"),
+        "objects": None if facts.objects else facts.missing.get("objects", "no API server and no --objects-file"),
+        "pod object": None if facts.pod_object else facts.missing.get("pod object", "no API server and no --pod-file"),
+        "probes": None if facts.probes else facts.missing.get("probes", "no probe was sent"),
+        "resolv.conf": None if facts.resolv_conf is not None else facts.missing.get("resolv.conf", _NO_RESOLVER),
+    }
+    return next((str(reasons[need]) for need in check.needs if reasons.get(need)), "")
+
+
+_NO_RESOLVER = "no process of the pod shows its resolv.conf, and /etc/netns has none"
+
+
+def _firewall(model: Model, place: str) -> str | None:
+    stack = model.node if place == "node" else model.pod
+    if stack is None:
+        return "the pod's network namespace is not known"
+    if stack.rules.known:
+        return None
+    return model.facts.missing.get(f"{place} firewall") or "nft and iptables-save gave nothing: run as root"
+
+
+def run(model: Model, checks: Sequence[PodCheck]) -> tuple[list[Finding], list[Check]]:
+    """Every check's findings, and what became of it. A check that breaks is reported as such; the others go on."""
+    findings: list[Finding] = []
+    outcomes: list[Check] = []
+    for check in checks:
+        reason = lacking(model, check)
+        if reason:
+            outcomes.append(Check(id=check.id, status=Status.SKIP, reason=reason))
+            continue
+        started = time.perf_counter()
+        try:
+            found = list(check.run(model))
+        except (GenieError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AssertionError) as error:
+            outcomes.append(Check(id=check.id, status=Status.ERROR, reason=f"{type(error).__name__}: {error}"))
+            continue
+        milliseconds = (time.perf_counter() - started) * 1000
+        findings += found
+        outcomes.append(Check(id=check.id, status=Status.FAIL if found else Status.PASS, ms=milliseconds))
+    return findings, outcomes

@@ -1,0 +1,160 @@
+"""Servers and clients inside the lab's namespaces: they say whether a fault really breaks what it should."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+_libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+def inside(netns: str, work: Callable[[], T]) -> T:
+    """Run `work` in a thread of its own that has entered the namespace."""
+    outcome: list[T | BaseException] = []
+
+    def body() -> None:
+        try:
+            fd = os.open(netns, os.O_RDONLY)
+            try:
+                if _libc.setns(fd, CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), f"setns {netns}")
+            finally:
+                os.close(fd)
+            outcome.append(work())
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+class Server:
+    """TCP 8080 sends 20 kB and closes, UDP 53 echoes; on every address, IPv4 and IPv6."""
+
+    def __init__(self, netns: str) -> None:
+        self.sockets = inside(netns, self._open)
+        for sock in self.sockets:
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    @staticmethod
+    def _open() -> list[socket.socket]:
+        sockets = []
+        for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 53)):
+            sock = socket.socket(socket.AF_INET6, kind)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("::", port))
+            if kind == socket.SOCK_STREAM:
+                sock.listen(16)
+            sockets.append(sock)
+        return sockets
+
+    @staticmethod
+    def _serve(sock: socket.socket) -> None:
+        try:
+            while True:
+                if sock.type == socket.SOCK_DGRAM:
+                    data, peer = sock.recvfrom(2048)
+                    if not peer:  # shut down
+                        return
+                    sock.sendto(data, peer)
+                else:
+                    threading.Thread(target=Server._answer, args=(sock.accept()[0],), daemon=True).start()
+        except OSError:
+            return
+
+    @staticmethod
+    def _answer(connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(5)
+                connection.sendall(b"x" * 20000)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Stop serving."""
+        for sock in self.sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            sock.close()
+
+
+def ping(netns: str, target: str, source: str = "", size: int = 56, wait: float = 0.7, df: bool = False) -> bool:
+    """One ICMP echo, answered or not."""
+    return inside(netns, lambda: _ping(target, source, size, wait, df))
+
+
+def _ping(target: str, source: str, size: int, wait: float, df: bool) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+        if source:
+            sock.bind((source, 0))
+        if df:
+            sock.setsockopt(socket.IPPROTO_IP, 10, 3)  # IP_MTU_DISCOVER, IP_PMTUDISC_PROBE
+        ident = os.urandom(2)
+        head = struct.pack("!BBH2sH", 8, 0, 0, ident, 1) + b"\0" * size
+        total = sum(struct.unpack(f"!{len(head) // 2}H", head))
+        total = (total >> 16) + (total & 0xFFFF)
+        total += total >> 16
+        try:
+            sock.sendto(head[:2] + struct.pack("!H", ~total & 0xFFFF) + head[4:], (target, 0))
+        except OSError:
+            return False
+        deadline = time.monotonic() + wait
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            try:
+                reply = sock.recv(65535)
+            except OSError:
+                return False
+            if reply[20] == 0 and reply[24:26] == ident:
+                return True
+    return False
+
+
+def tcp(netns: str, target: str, port: int, wait: float = 1.5) -> bool:
+    """A connection that delivers all 20 kB."""
+
+    def work() -> bool:
+        try:
+            with socket.create_connection((target, port), wait) as sock:
+                sock.settimeout(wait)
+                got = 0
+                while chunk := sock.recv(65536):
+                    got += len(chunk)
+                return got == 20000
+        except OSError:
+            return False
+
+    return inside(netns, work)
+
+
+def udp(netns: str, target: str, port: int, wait: float = 0.8) -> bool:
+    """A datagram that comes back."""
+
+    def work() -> bool:
+        family = socket.AF_INET6 if ":" in target else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(wait)
+            try:
+                sock.connect((target, port))
+                sock.send(b"hello")
+                return sock.recv(64) == b"hello"
+            except OSError:
+                return False
+
+    return inside(netns, work)
