@@ -10,7 +10,7 @@ step N" are loops in a test. Rules:
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
 """
 
-from .errors import DelegateFailed, GenieError
+from .errors import DelegateFailed, GenieError, UnknownContainer
 from .jsontext import encode
 from .spec.conf import plugin_input
 from .spec.result import convert_text
@@ -243,6 +243,11 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
     """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
     for attachment in plan.attachments:
         network = attachment.network
+        if attachment.released or not attachment.result:  # an ADD that was cut off, a DEL that failed half-way
+            raise UnknownContainer(
+                f"network {network.name} ({attachment.ifname}) of container {plan.container_id} is not attached",
+                hint="the runtime has to call DEL; the pod has to be recreated",
+            )
         if network.disable_check or not at_least(network.version, "0.4.0"):
             continue
         for position in range(len(network.plugins)):

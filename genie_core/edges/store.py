@@ -160,7 +160,7 @@ class Store:
         aside = f"{self.directory}/corrupt"
         make_private_directory(aside)
         try:
-            posix.rename(error.path, f"{aside}/{error.path.rsplit('/', 1)[-1]}")
+            posix.rename(error.path, f"{aside}/{error.path.rsplit('/', 1)[-1]}.{posix.getpid()}")
         except OSError as problem:
             raise failure("move the damaged state file", error.path, problem) from None
 

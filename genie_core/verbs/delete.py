@@ -47,7 +47,7 @@ def release(request: "Request", node: "Node") -> None:
     except CorruptState as error:
         node.log.error("state damaged", problem=error.msg)
         _release_default(request, node)
-        node.store.set_aside(error)
+        _set_aside(error, node)
         plan = None
     else:
         if plan is None:
@@ -97,6 +97,14 @@ def _release_default(request: "Request", node: "Node") -> None:
         failures = [error]
     for failure in failures:
         node.log.info("no state; default network not released", problem=failure.msg)
+
+
+def _set_aside(error: CorruptState, node: "Node") -> None:
+    """Keep the file for people. A disk that refuses does not keep the pod from going."""
+    try:
+        node.store.set_aside(error)
+    except IOFailure as problem:
+        node.log.warning("damaged state not moved", problem=problem.msg)
 
 
 def _drop_lock(node: "Node", key: tuple[str, str]) -> None:
