@@ -1,0 +1,28 @@
+"""The plugin as `genie install` leaves it, once for all tests, and a node of its own for each test."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from genie_core.tasks.install import InstallOptions, install
+from tests.plugin.harness import Node
+
+
+@pytest.fixture(scope="session")
+def installed():
+    """The report of `genie install` into directories that every user may read."""
+    root = Path(tempfile.mkdtemp(prefix="genie-installed-"))
+    root.chmod(0o755)
+    try:
+        yield install(
+            InstallOptions(bin_dir=root / "bin", conf_dir=root / "net.d", state_dir=root / "state")
+        )
+    finally:
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def node(installed, tmp_path):
+    return Node(installed.launcher, tmp_path)

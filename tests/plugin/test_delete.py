@@ -1,0 +1,278 @@
+"""DEL: from the state alone, to the end, and again (conformance A60-A69, B69-B71, X01-X04, X31, X32)."""
+
+import shutil
+
+import pytest
+
+UNREACHABLE = {"kubernetes": {"k8s_api_root": "http://127.0.0.1:1"}}
+
+
+@pytest.fixture
+def attached(node):
+    """A pod with three networks; what the delegates were asked so far is forgotten."""
+    node.networks("a", "b", "c")
+    assert node.add("a,b@eth3,c").result
+    node.forget_calls()
+    return node
+
+
+THREE_DELS = ["DEL c@eth1", "DEL b@eth3", "DEL a@eth0"]
+
+
+def test_a60_success_is_silent_and_x02_names_are_those_of_the_add(attached):
+    """X02: CNI-Genie counted interfaces backwards and released c as eth0."""
+    assert attached.delete().is_silent_success
+    assert attached.said() == THREE_DELS
+    assert attached.leftovers() == []
+
+
+def test_a61_del_is_idempotent(attached):
+    for _ in range(3):
+        assert attached.delete().is_silent_success
+    assert attached.said()[:3] == THREE_DELS
+    assert attached.leftovers() == []
+
+
+def test_a61_del_of_what_was_never_added(node):
+    assert node.delete().is_silent_success
+    node.networks("a")
+    assert node.delete(env={"CNI_CONTAINERID": "never"}).is_silent_success
+    assert node.leftovers() == []
+
+
+@pytest.mark.parametrize("netns", ["", None, "/run/netns/gone"])
+def test_a62_a_namespace_that_is_gone(attached, netns):
+    assert attached.delete(env={"CNI_NETNS": netns}).is_silent_success
+    assert attached.said() == THREE_DELS
+    assert {call.env["CNI_NETNS"] for call in attached.calls()} == {netns or ""}
+
+
+@pytest.mark.parametrize("prev_result", [{"nonsense": 1}, [7], "x", None, {"cniVersion": "9.9.9"}, {"ips": 7}])
+def test_a63_whatever_prev_result_is(attached, prev_result):
+    assert attached.delete(prevResult=prev_result).is_silent_success
+    assert attached.said() == THREE_DELS
+
+
+def test_a63_a_null_prev_result(attached):
+    stdin = attached.stdin(prevResult="?").replace(b'"?"', b"null")
+    assert attached.delete(stdin=stdin).is_silent_success
+    assert attached.said() == THREE_DELS
+
+
+def change_all_files(node):
+    for path in node.conf.iterdir():
+        path.write_text(path.read_text().replace('"type": "', '"type": "other-'))
+
+
+CHANGES = {
+    "files removed": lambda node: shutil.rmtree(node.conf),
+    "files changed": change_all_files,
+    "files damaged": lambda node: node.file("10-a.conflist", "{"),
+    "another default": lambda node: node.network("default", file="00-default.conflist"),
+    "API server down": lambda node: node.config.update(UNREACHABLE),
+    "default_plugin changed": lambda node: node.config.update(default_plugin="c,b"),
+    "another annotation": lambda node: node.config.update(
+        runtimeConfig={"io.kubernetes.cri.pod-annotations": {"cni": "b"}}
+    ),
+    "bad settings": lambda node: node.config.update(log_level=7, conf_dirs="x", default_plugin={}, kubernetes=3),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a64_x03_x04_x31_del_undoes_what_add_did_whatever_changed_since(attached, change):
+    before = sorted(call.stdin for call in attached.calls())
+    CHANGES[change](attached)
+    attached.forget_calls()
+    assert attached.delete().is_silent_success
+    assert attached.said() == THREE_DELS
+    assert all(call.config["plugins" if False else "type"] == call.type for call in attached.calls())
+    assert attached.leftovers() == []
+    assert before == []
+
+
+def test_a64_the_delegates_get_the_bytes_of_the_add(node):
+    """B63, B64: numbers and unknown fields to the byte, though the file changed."""
+    entry = {"type": "a", "big": 9007199254740993, "ratio": 1.10, "unknown": {"ü": [None, True]}}
+    node.network("a", entry)
+    assert node.add().result
+    node.network("a", {"type": "a", "other": 1})
+    assert node.delete().is_silent_success
+    add, delete = node.calls()
+    assert add.config == {**entry, "name": "a", "cniVersion": "1.0.0"}
+    previous = delete.config.pop("prevResult", None) or delete.config["prevResult"]
+    assert {**add.config, "prevResult": previous} == delete.config
+
+
+@pytest.mark.parametrize("gone", ["state directory", "state file"])
+def test_a64_without_state_the_default_network_is_released_as_well_as_that_goes(attached, gone):
+    if gone == "state directory":
+        shutil.rmtree(attached.state)
+    else:
+        attached.states()[0].unlink()
+    attached.fail("DEL")
+    assert attached.delete().is_silent_success
+    assert attached.said() == ["DEL a@eth0"]
+
+
+def test_a65_an_add_that_began_nothing(node):
+    node.networks("a", "b")
+    (node.bin / "b").unlink()
+    assert "failed to find plugin" in node.add("a,b").error(7)["msg"]
+    (node.bin / "a").unlink()
+    assert node.delete().is_silent_success
+    assert node.said() == []
+    assert node.leftovers() == []
+
+
+def test_a66_x32_all_are_tried_and_all_failures_told(attached):
+    attached.fail("DEL", "b", msg="b is busy")
+    attached.fail("DEL", "a", msg="a is busy", code=11)
+    document = attached.delete().error(7)
+    assert "b is busy" in document["msg"]
+    assert "a is busy" in document["msg"]
+    assert attached.said() == THREE_DELS
+
+
+def test_a66_the_next_del_tries_what_is_left(attached):
+    attached.fail("DEL", "b")
+    attached.delete().error(7)
+    attached.forget_calls()
+    attached.delete().error(7)
+    assert attached.said() == ["DEL b@eth3"]
+    attached.heal()
+    attached.forget_calls()
+    assert attached.delete().is_silent_success
+    assert attached.said() == ["DEL b@eth3"]
+    assert attached.leftovers() == []
+
+
+@pytest.mark.parametrize("words", ["lease not found", "open /x: no such file or directory", "NOT not found found"])
+def test_a67_a_failure_is_not_worded_so_that_go_cni_takes_it_for_success(attached, words):
+    attached.fail("DEL", "b", msg=words, details=words)
+    text = attached.delete().stdout.decode()
+    assert "not found" not in text
+    assert "no such file or directory" not in text
+    assert attached.states()
+
+
+def test_a67_nor_is_a_namespace_or_binary_that_cannot_be_used(attached):
+    (attached.bin / "b").unlink()
+    (attached.bin / "b").write_text("#!/no/such/interpreter\n")
+    (attached.bin / "b").chmod(0o755)
+    text = attached.delete().stdout.decode()
+    assert '"code": 101' in text
+    assert "not found" not in text
+    assert "no such file or directory" not in text
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "binary", "another format", "a directory", "a link"])
+def test_a68_a_damaged_state_never_wedges_the_pod(attached, damage):
+    [path] = attached.states()
+    text = path.read_bytes()
+    path.unlink()
+    if damage == "a directory":
+        path.mkdir()
+        (path / "file").write_text("")
+    elif damage == "a link":
+        path.symlink_to(attached.root / "elsewhere")
+    else:
+        path.write_bytes(
+            {
+                "truncated": text[:100],
+                "empty": b"",
+                "binary": b"\xff\x00\x80",
+                "another format": text.replace(b'"format": 1', b'"format": 99'),
+            }[damage]
+        )
+        path.chmod(0o600)
+    reply = attached.delete()
+    assert reply.is_silent_success
+    assert reply.events("state damaged")
+    assert attached.said() == ["DEL a@eth0"]  # the default network, as well as that goes
+    assert attached.states() == []
+    assert attached.delete().is_silent_success
+
+
+def test_a68_two_damaged_states_of_one_name(attached):
+    """What was kept for people the first time does not stand in the way the second time."""
+    for _ in range(2):
+        name = attached.state / "containers" / "cid1@eth0"
+        name.unlink(missing_ok=True)
+        name.mkdir()
+        (name / "file").write_text("")
+        assert attached.delete().is_silent_success
+        assert attached.states() == []
+
+
+def test_a69_the_uid_of_the_pod_does_not_matter(attached):
+    args = "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_UID=another"
+    assert attached.delete(env={"CNI_ARGS": args}).is_silent_success
+    assert attached.said() == THREE_DELS
+    assert "K8S_POD_UID=u1" in attached.calls()[0].env["CNI_ARGS"]  # B63: the ADD's
+
+
+def test_b63_capabilities_are_those_of_the_add(node):
+    node.network("a", {"type": "a", "capabilities": {"portMappings": True}})
+    ports = [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]
+    assert node.add(runtimeConfig={"portMappings": ports}).result
+    assert node.delete(runtimeConfig={"portMappings": []}).is_silent_success
+    assert node.calls("DEL")[0].config["runtimeConfig"] == {"portMappings": ports}
+
+
+def test_b69_a_chain_goes_in_reverse_with_the_final_result(node):
+    node.network("chain", "a", "b", "c")
+    for number, name in enumerate("abc", 1):
+        node.answer("ADD", name, stdout={"cniVersion": "1.0.0", "ips": [{"address": f"10.{number}.0.2/24"}]})
+    assert node.add().result
+    assert node.delete().is_silent_success
+    assert node.said("DEL") == ["DEL c@eth0", "DEL b@eth0", "DEL a@eth0"]
+    assert {call.config["prevResult"]["ips"][0]["address"] for call in node.calls("DEL")} == {"10.3.0.2/24"}
+
+
+@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+def test_b70_prev_result_of_del_came_with_0_4_0(node, version):
+    node.network("a", version=version)
+    assert node.add().result
+    assert node.delete().is_silent_success
+    assert ("prevResult" in node.calls("DEL")[0].config) == (version >= "0.4.0")
+
+
+def test_b71_a_chain_stops_at_the_failing_plugin_and_other_networks_go_on(node):
+    node.networks("x")
+    node.network("chain", "a", "b", "c")
+    assert node.add("x,chain").result
+    node.fail("DEL", "b", msg="stuck")
+    document = node.delete().error(7)
+    for word in ('"chain"', "b", "DEL", "stuck"):
+        assert word in document["msg"]
+    assert node.said("DEL") == ["DEL c@eth1", "DEL b@eth1", "DEL x@eth0"]
+
+
+def test_the_binary_is_gone_and_comes_back(attached):
+    """A missing binary fails no DEL, but what it holds is not forgotten (lessons 2)."""
+    (attached.bin / "b").unlink()
+    reply = attached.delete()
+    assert reply.is_silent_success
+    assert reply.events("network not released")
+    assert attached.said() == ["DEL c@eth1", "DEL a@eth0"]
+    attached.install("b")
+    attached.forget_calls()
+    assert attached.delete().is_silent_success
+    assert attached.said() == ["DEL b@eth3"]
+    assert attached.leftovers() == []
+
+
+def test_the_binary_has_moved(attached):
+    other = attached.root / "bin2"
+    other.mkdir()
+    (attached.bin / "b").rename(other / "b")
+    assert attached.delete(bin_dirs=[str(other)]).is_silent_success
+    assert attached.said() == THREE_DELS
+
+
+def test_x01_a_failed_delegate_is_released_too(node):
+    node.networks("a", "b")
+    node.fail("ADD", "b")
+    node.add("a,b").error(7)
+    assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
+    assert node.leftovers() == []

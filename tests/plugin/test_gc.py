@@ -1,0 +1,159 @@
+"""GC (conformance A79-A82, B73, B74, lessons: Multus' GC can reclaim nothing)."""
+
+import pytest
+
+VALID, ALSO = "cni.dev/valid-attachments", "cni.dev/attachments"
+
+
+@pytest.fixture
+def pods(node):
+    """Three containers with two networks each; of the delegates, b speaks GC."""
+    node.network("a", version="1.0.0")
+    node.network("b", version="1.1.0")
+    for name in ("one", "two", "three"):
+        assert node.add("a,b@net1", env={"CNI_CONTAINERID": name}).result
+    node.forget_calls()
+    return node
+
+
+def containers(calls):
+    return [(call.type, call.env["CNI_CONTAINERID"], call.ifname) for call in calls]
+
+
+@pytest.mark.parametrize("key", [VALID, ALSO])
+def test_a79_both_keys_are_read(pods, key):
+    listed = [{"containerID": name, "ifname": "eth0"} for name in ("one", "two")]
+    assert pods.call("GC", **{key: listed}).is_silent_success
+    assert containers(pods.calls("DEL")) == [("b", "three", "net1"), ("a", "three", "eth0")]
+
+
+@pytest.mark.parametrize("key", [VALID, ALSO])
+def test_a79_null_is_the_empty_set(pods, key):
+    stdin = pods.stdin(**{key: "?"}).replace(b'"?"', b"null")
+    assert pods.call("GC", stdin=stdin).is_silent_success
+    assert len(pods.calls("DEL")) == 6
+    assert pods.leftovers() == []
+
+
+def test_a79_without_a_list_nothing_is_collected(pods):
+    assert VALID in pods.call("GC").error(7)["msg"]
+    assert pods.said() == []
+    assert len(pods.states()) == 3
+
+
+@pytest.mark.parametrize("bad", [{}, "x", [1], ["one"], [None], [{"containerID": 1}], [{"ifname": []}]])
+def test_a79_a_list_that_cannot_be_read_collects_nothing(pods, bad):
+    pods.call("GC", **{VALID: bad}).error(7)
+    assert pods.said() == []
+
+
+def test_a80_what_is_not_listed_goes_and_the_rest_is_untouched(pods):
+    before = {path.name: path.read_bytes() for path in pods.states()}
+    assert pods.gc(("one", "eth0"), ("three", "eth0"), ("two", "net1")).is_silent_success
+    assert containers(pods.calls("DEL")) == [("b", "two", "net1"), ("a", "two", "eth0")]
+    del before["two@eth0"]
+    assert {path.name: path.read_bytes() for path in pods.states()} == before
+
+
+def test_a80_the_container_of_another_interface_is_another_attachment(pods):
+    assert pods.add("a", env={"CNI_CONTAINERID": "one", "CNI_IFNAME": "eth7"}).result
+    pods.forget_calls()
+    assert pods.gc(("one", "eth0"), ("two", "eth0"), ("three", "eth0")).is_silent_success
+    assert containers(pods.calls("DEL")) == [("a", "one", "eth7")]
+
+
+def valid_pairs(call):
+    return {(item["containerID"], item["ifname"]) for item in call.config[VALID]}
+
+
+def test_a81_b74_delegates_hear_of_their_own_interfaces(pods):
+    assert pods.gc(("one", "eth0"), ("two", "eth0")).is_silent_success
+    [call] = pods.calls("GC")
+    assert call.type == "b"
+    assert {("one", "net1"), ("two", "net1")} <= valid_pairs(call)
+    assert not any(container == "three" for container, _ in valid_pairs(call))
+    assert set(call.config) == {"type", "name", "cniVersion", VALID, ALSO}
+    assert call.config[VALID] == call.config[ALSO]
+    assert [call.env[f"CNI_{name}"] for name in ("CONTAINERID", "NETNS", "IFNAME", "ARGS")] == [""] * 4
+
+
+def test_a81_a_container_that_the_runtime_lists_is_never_given_up(node):
+    """Its state may be lost, as after a restore: its address must not be taken from it all the same."""
+    node.network("b", version="1.1.0")
+    assert node.gc(("elsewhere", "eth0")).is_silent_success
+    assert ("elsewhere", "eth0") in valid_pairs(node.calls("GC")[0])
+
+
+def test_a81_while_a_state_is_damaged_delegates_collect_nothing(pods):
+    """Nobody knows which of the delegates' interfaces that container holds."""
+    pods.states()[0].write_text("{")
+    reply = pods.gc(*((name, "eth0") for name in ("one", "two", "three")))
+    assert reply.events("state damaged")
+    assert pods.said("GC") == []
+
+
+def test_a81_errors_are_joined_and_nothing_is_left_out(pods):
+    pods.fail("DEL", "b", msg="b is stuck")
+    pods.fail("GC", "b", msg="b cannot collect")
+    document = pods.gc(("one", "eth0")).error(7)
+    assert document["msg"].count("b is stuck") == 2
+    assert "b cannot collect" in document["msg"]
+    assert len(pods.calls("DEL")) == 4
+    pods.heal()
+    assert pods.gc(("one", "eth0")).is_silent_success
+    assert [path.name for path in pods.states()] == ["one@eth0"]
+
+
+def test_b73_disable_gc_and_old_lists(node):
+    node.network("old", version="1.0.0")
+    node.network("quiet", version="1.1.0", disableGC="True")
+    node.network("chain", "x", "y", version="1.1.0")
+    assert node.add("old,quiet,chain").result
+    node.forget_calls()
+    assert node.gc(("cid1", "eth0")).is_silent_success
+    assert node.said() == ["GC x@", "GC y@"]
+
+
+def test_b73_every_plugin_of_a_chain_is_asked(node):
+    node.network("chain", "x", "y", version="1.1.0")
+    node.fail("GC", "x", code=17)
+    node.gc().error(17)
+    assert node.said() == ["GC x@", "GC y@"]
+
+
+def test_a82_gc_waits_for_an_add_that_is_on_its_way(node):
+    """The pod is in nobody's list yet, and its addresses must stay."""
+    node.network("a", version="1.1.0")
+    node.answer("ADD", "a", shell="sleep 0.5; echo '{}'")
+    adding = node.start("ADD", annotations={}).feed()
+    while not node.calls("ADD"):
+        assert adding.process.poll() is None
+    assert node.gc(("cid1", "eth0")).is_silent_success
+    assert adding.wait().result
+    add, collect = node.calls()
+    assert (add.verb, collect.verb) == ("ADD", "GC")
+    assert add.ended <= collect.started
+    assert ("cid1", "eth0") in valid_pairs(collect)
+
+
+def test_a82_an_add_waits_for_a_gc(node):
+    node.network("a", version="1.1.0")
+    node.answer("GC", "a", sleep=0.5)
+    collecting = node.start("GC", **{VALID: []}).feed()
+    while not node.calls("GC"):
+        assert collecting.process.poll() is None
+    assert node.add().result
+    assert collecting.wait().is_silent_success
+    collect, add = node.calls()
+    assert collect.ended <= add.started
+
+
+def test_gc_reclaims_what_a_killed_add_left(node):
+    node.networks("a", "b")
+    node.answer("ADD", "b", shell="kill -9 $PPID; sleep 0.2; echo '{}'")
+    running = node.start("ADD", annotations={"cni": "a,b"})
+    running.process.communicate(node.stdin(annotations={"cni": "a,b"}), timeout=20)
+    assert running.process.returncode == -9
+    assert node.gc().is_silent_success
+    assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
+    assert node.leftovers() == []

@@ -1,0 +1,69 @@
+"""STATUS: could an ADD work now? (conformance A76-A78, B75, C40)"""
+
+import pytest
+
+
+@pytest.fixture
+def ready(node):
+    node.network("a", "a", "tuning", version="1.1.0")
+    return node
+
+
+def test_a76_ready_is_silent(ready):
+    assert ready.call("STATUS").is_silent_success
+    assert ready.said() == ["STATUS a@", "STATUS tuning@"]
+
+
+@pytest.mark.parametrize("code", [50, 51, 999, 100])
+def test_a77_b75_the_delegates_code_is_answered_unchanged(ready, code):
+    ready.fail("STATUS", "a", code=code, msg="not yet")
+    assert "not yet" in ready.call("STATUS").error(code)["msg"]
+    assert ready.said() == ["STATUS a@"]
+
+
+def test_a77_old_lists_are_not_asked(node):
+    node.network("a", version="1.0.0")
+    assert node.call("STATUS").is_silent_success
+    assert node.said() == []
+
+
+def test_a77_all_default_networks_are_asked(node):
+    for name in ("a", "b", "c"):
+        node.network(name, version="1.1.0")
+    assert node.call("STATUS", default_plugin="c,b@eth5,c").is_silent_success
+    assert set(node.said()) == {"STATUS c@", "STATUS b@"}
+
+
+def test_a78_no_configuration(node):
+    assert node.call("STATUS").error(50)
+    assert node.call("STATUS", default_plugin="a").error(50)
+
+
+def test_a78_no_binary(ready):
+    (ready.bin / "tuning").unlink()
+    assert '"tuning"' in ready.call("STATUS").error(50)["msg"]
+    assert ready.said() == []
+
+
+def test_a78_an_api_server_that_is_down_does_not_matter(ready):
+    assert ready.call("STATUS", kubernetes={"k8s_api_root": "http://127.0.0.1:1"}).is_silent_success
+
+
+def test_c40_the_readiness_file(ready):
+    file = ready.root / "subnet.env"
+    assert str(file) in ready.call("STATUS", readiness_file=str(file)).error(50)["msg"]
+    assert str(file) in ready.add(readiness_file=str(file)).error(11)["msg"]
+    assert ready.said() == []
+    file.write_text("")
+    assert ready.call("STATUS", readiness_file=str(file)).is_silent_success
+
+
+def test_b21_the_containers_variables_are_there_and_empty(ready):
+    assert ready.call("STATUS").is_silent_success
+    for call in ready.calls():
+        assert [call.env[f"CNI_{name}"] for name in ("CONTAINERID", "NETNS", "IFNAME", "ARGS")] == [""] * 4
+
+
+def test_b75_status_is_asked_without_prev_result_and_runtime_config(ready):
+    assert ready.call("STATUS", annotations={}, prevResult={"cniVersion": "1.1.0"}).is_silent_success
+    assert ready.calls()[0].config == {"type": "a", "name": "a", "cniVersion": "1.1.0"}
