@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genie_core.edges.private_node import PrivateNode
+from genie_core.errors import EXIT_USAGE, GenieError
 
 # Where distributions put the reference plugins; the first is Kubernetes' own convention.
 BIN_DIRS = (
@@ -19,12 +20,19 @@ CONF_DIR = Path("/etc/cni/net.d")
 
 def bin_dirs(asked: Sequence[Path] | None) -> list[str]:
     """The directories of plugin binaries: those asked for, else every usual one that exists."""
-    return [str(path.absolute()) for path in asked or BIN_DIRS if asked or path.is_dir()]
+    return _directories("--bin-dir", asked, BIN_DIRS)
 
 
 def conf_dirs(asked: Sequence[Path] | None) -> list[str]:
     """The directories of configurations: those asked for, else the usual one if it exists."""
-    return [str(path.absolute()) for path in asked or [CONF_DIR] if asked or path.is_dir()]
+    return _directories("--conf-dir", asked, (CONF_DIR,))
+
+
+def _directories(flag: str, asked: Sequence[Path] | None, usual: Sequence[Path]) -> list[str]:
+    for path in asked or ():
+        if not path.is_dir():
+            raise GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
+    return [str(path.absolute()) for path in asked or usual if path.is_dir()]
 
 
 def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str]) -> PrivateNode:

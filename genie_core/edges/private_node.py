@@ -61,9 +61,9 @@ class Ran:
 class PrivateNode:
     """A node of its own, from `with` to the end of its block.
 
-    `copied` directories show what the real node has and may be written to, in addition to COPIED; `visible` paths
-    stay where they are although the node hides the directory above them.
-    Raises Denied where this kernel or this container does not let this user make namespaces.
+    `copied` directories show what the real node has and may be written to, in addition to COPIED; `visible`
+    paths stay where they are although the node hides the directory above them. It lives as long as the thread
+    that made it. Raises Denied where this kernel or this container does not let this user make namespaces.
     """
 
     def __init__(self, *, copied: Sequence[str] = (), visible: Sequence[str] = ()) -> None:
@@ -194,7 +194,8 @@ def _explained(error: OSError) -> GenieError:
     """What a private node that could not be made tells the person who wanted it."""
     if isinstance(error, TimeoutError):
         return TryAgain(f"the private node was not ready within {START_TIMEOUT:g} seconds")
-    reason = f"a private node cannot be made here: {error.strerror or error}"
+    place = f" ({error.filename})" if error.filename else ""
+    reason = f"a private node cannot be made here: {error.strerror or error}{place}"
     if isinstance(error, FileNotFoundError) and error.filename == "ip":
         return GenieError(reason, hint="install iproute2 (apt-get install iproute2)")
     if error.errno in _FORBIDDEN:

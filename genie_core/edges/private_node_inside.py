@@ -31,14 +31,18 @@ UPLINK = """\
 link set lo up
 link set eth0 up
 addr add 192.0.2.2/24 dev eth0
-addr add 2001:db8::2/64 dev eth0 nodad
 route add default via 192.0.2.1
+"""
+UPLINK_V6 = """\
+addr add 2001:db8::2/64 dev eth0 nodad
 route add default via 2001:db8::1
 """
 OUTSIDE = """\
 link set lo up
 link set uplink up
 addr add 192.0.2.1/24 dev uplink
+"""
+OUTSIDE_V6 = """\
 addr add 2001:db8::1/64 dev uplink nodad
 """
 NAMESPACES = (
@@ -205,6 +209,9 @@ def _connect_uplink() -> None:
     resident.wait()
     _ip(UPLINK)
     _ip(OUTSIDE, WORLD)
+    with suppress(OSError):  # a kernel without IPv6
+        _ip(UPLINK_V6)
+        _ip(OUTSIDE_V6, WORLD)
 
 
 def _ip(batch: str, netns: str = "") -> None:

@@ -38,7 +38,7 @@ def test_help_of_a_command(capsys, words, flag):
     assert not shown.err
     assert shown.out.startswith(COMMANDS[words].summary)
     assert shown.out.index("Examples:") < shown.out.index(f"Usage: genie {words}")
-    assert "-o, --output" in shown.out
+    assert ("-o, --output" in shown.out) is (words != "help")
     assert "-v, --verbose" in shown.out
 
 
@@ -85,6 +85,20 @@ def test_wrong_usage_says_what_is_right(capsys, arguments, said):
     assert said in shown.err
     assert "Usage: genie" in shown.err
     assert "--help" in shown.err
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "5", "124", "130"])
+def test_exit_codes_are_explained(capsys, code):
+    assert main(["help", "exit-codes"]) == 0
+    assert code in [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]]
+
+
+def test_help_as_a_command(capsys):
+    main(["help", "dry-run"])
+    spelled = capsys.readouterr().out
+    main(["dry-run", "--help"])
+    assert capsys.readouterr().out == spelled
+    assert main(["help", "xyzzy"]) == 2
 
 
 def test_version(capsys):
