@@ -33,6 +33,8 @@ MORE = "More"
 COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
 
 COMMANDS: dict[str, Entry] = {
+    "debug": Entry("", "Find out what is wrong", NODE),
+    "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
     "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
