@@ -13,7 +13,7 @@ step N" are loops in a test. Rules:
 from .errors import DelegateFailed, GenieError, UnknownContainer
 from .jsontext import encode
 from .spec.conf import plugin_input
-from .spec.result import convert_text
+from .spec.result import convert_text, parse
 from .spec.versions import at_least
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from .model import Attachment, NetConf, Plan, PluginConf
+    from .routes import RouteChange
 
     T = TypeVar("T")
     Steps = Generator["Step", str, T]
@@ -70,6 +71,16 @@ class Forget(Step):
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
+
+
+class SetDefaultRoutes(Step):
+    """Lead the pod's default routes through the networks that it asked for."""
+
+    __slots__ = ("changes", "netns")
+
+    def __init__(self, netns: str, changes: "Sequence[RouteChange]") -> None:
+        self.netns = netns
+        self.changes = changes
 
 
 class Invoke(Step):
@@ -164,6 +175,7 @@ def add(plan: "Plan") -> "Steps[list[str]]":
             results.append("")  # attempted from here on
             results[index] = yield from _add_chain(plan, attachment)
             yield Attached(plan, index, results[index])
+        yield from _lead_default_routes(plan, results)
     except GenieError:
         yield from undo(plan, results)
         raise
@@ -183,6 +195,28 @@ def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
             )
         result = convert_text(printed, network.version, network.version, step.where)
     return result
+
+
+def _lead_default_routes(plan: "Plan", results: list[str]) -> "Steps[None]":
+    """Move the default routes where `default-route` says so, and tell them in the results (conformance C26-C31)."""
+    requests = {attachment.ifname: attachment.default_route for attachment in plan.attachments}
+    if all(request is None for request in requests.values()):
+        return
+    from .routes import changed_results, retold, route_changes
+
+    parsed = {
+        attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]
+        for attachment, result in zip(plan.attachments, results, strict=True)
+    }
+    changes = route_changes(requests, parsed)
+    if not changes:
+        return
+    yield SetDefaultRoutes(plan.netns, changes)
+    changed = changed_results(changes, parsed)
+    for index, attachment in enumerate(plan.attachments):
+        if attachment.ifname in changed:
+            results[index] = retold(results[index], attachment.network.version, changed[attachment.ifname])
+            yield Attached(plan, index, results[index])
 
 
 def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
@@ -243,7 +277,9 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
     """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
     for attachment in plan.attachments:
         network = attachment.network
-        if attachment.released or not attachment.result:  # an ADD that was cut off, a DEL that failed half-way
+        if (
+            attachment.released or not attachment.result
+        ):  # an ADD that was cut off, a DEL that failed half-way
             raise UnknownContainer(
                 f"network {network.name} ({attachment.ifname}) of container {plan.container_id} is not attached",
                 hint="the runtime has to call DEL; the pod has to be recreated",

@@ -143,10 +143,11 @@ class Choice(Value):
 
     `label` is the network's name in status annotations. `capabilities` maps what the wish itself asks of the
     network's plugins to raw JSON. `prefix` begins the interface's name where the wish has none. `default_route`
-    is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9).
+    is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9). `told` is written to
+    the pod's annotations once it is attached.
     """
 
-    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "wish")
+    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "told", "wish")
 
     def __init__(
         self,
@@ -156,7 +157,9 @@ class Choice(Value):
         capabilities: "Mapping[str, str] | None" = None,
         prefix: str = "eth",
         default_route: "Sequence[str] | None" = None,
+        told: "Mapping[str, str] | None" = None,
     ) -> None:
+        self.told = told or {}
         self.wish = wish
         self.network = network
         self.label = label or network.name
@@ -171,7 +174,8 @@ class Attachment(Value):
     `label` is the network's name in status annotations and messages. `capabilities` maps each capability
     argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
-    "" until it succeeded. `released` is true once its DEL succeeded. `default_route` is the wish's, for ADD only.
+    "" until it succeeded. `origin` says who asked for it and where. `released` is true once its DEL succeeded.
+    `default_route` is the wish's, for ADD only.
     """
 
     __slots__ = (
@@ -182,6 +186,7 @@ class Attachment(Value):
         "ifname",
         "label",
         "network",
+        "origin",
         "released",
         "result",
     )
@@ -197,8 +202,10 @@ class Attachment(Value):
         result: str = "",
         released: bool = False,
         default_route: "Sequence[str] | None" = None,
+        origin: str = "",
     ) -> None:
         self.network = network
+        self.origin = origin
         self.ifname = ifname
         self.label = label
         self.args = args

@@ -78,6 +78,10 @@ def make_plan(
 ) -> Plan:
     """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
     names = name_interfaces(choices, request.ifname, prefix)
+    if any(choice.default_route is not None for choice in choices):
+        from .routes import refuse_conflicts
+
+        refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
     supplied = runtime_capabilities(request)
     attachments = [
         Attachment(
@@ -91,6 +95,7 @@ def make_plan(
                 **choice.capabilities,
             },
             default_route=choice.default_route,
+            origin=choice.wish.origin,
         )
         for choice, ifname in zip(choices, names, strict=True)
     ]

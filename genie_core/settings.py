@@ -21,6 +21,16 @@ DELEGATE_TIMEOUT_SECONDS = 60.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
+class SmartSelection:
+    """How a blank `cni` annotation chooses: among whom ([]: all installed), and the weights of the indicators."""
+
+    def __init__(
+        self, candidates: "list[str] | None" = None, weights: "dict[str, float] | None" = None
+    ) -> None:
+        self.candidates = candidates or []
+        self.weights = weights or {}
+
+
 class Settings:
     """Genie's configuration, checked. `problems` lists what a forgiving reading replaced by its default."""
 
@@ -60,6 +70,7 @@ class Settings:
         self.result: str = read(_result, "result", "merged")
         self.readiness_file: str = read(_path, "readiness_file", "")
         self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
+        self.smart_selection: SmartSelection = read(_smart_selection, "smart_selection", SmartSelection())
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
 
 
@@ -69,6 +80,15 @@ def _object(config: "Mapping[str, Any]", key: str, default: "dict[str, Any]") ->
 
 def _strings(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
     return default if config.get(key) is None else get_strings(config, key)
+
+
+def _smart_selection(config: "Mapping[str, Any]", key: str, default: SmartSelection) -> SmartSelection:
+    data = get_object(config, key)
+    if not data:
+        return default
+    weights = get_object(data, "weights", where=key)
+    numbers = {name: get_number(weights, name, 0, where=f"{key}.weights", at_most=1000) for name in weights}
+    return SmartSelection(get_strings(data, "candidates", where=key), numbers)
 
 
 def _path(config: "Mapping[str, Any]", key: str, default: str) -> str:

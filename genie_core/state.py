@@ -49,6 +49,7 @@ def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
     return {
         "ifname": attachment.ifname,
         "label": attachment.label,
+        "origin": attachment.origin,
         "args": attachment.args,
         "capabilities": dict(attachment.capabilities),
         "binaries": list(attachment.binaries),
@@ -118,6 +119,7 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         ),
         ifname=_text(data["ifname"]),
         label=_text(data["label"]),
+        origin=_text(data.get("origin", "")),
         args=_text(data["args"]),
         capabilities={key: _text(raw) for key, raw in data["capabilities"].items()},
         binaries=[_text(binary) for binary in data["binaries"]],

@@ -45,8 +45,8 @@ POD = Resource("", "v1", "pods", "pod")
 NETWORK_ATTACHMENT = Resource(
     "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"
 )
-LOGICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "logicalnetworks", "LogicalNetwork")
-PHYSICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "physicalnetworks", "PhysicalNetwork")
+LOGICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork")
+PHYSICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork")
 
 
 def is_label(text: str) -> bool:

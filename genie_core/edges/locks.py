@@ -1,19 +1,21 @@
 """Locks between the processes of one node: flock, released by the kernel whatever is killed.
 
 The container lock is inherited by the delegates on purpose: a delegate that outlives a killed Genie keeps it
-until it ends, so that a DEL never runs beside the ADD that it undoes. The lock file names the holder and the
+until it ends, so that a DEL never runs beside the ADD that it undoes. The lock file notes who took it and the
 process group of the delegate that runs at the moment; from that a waiter tells
 
   a live Genie        it is at work: wait, up to the deadline
-  an orphaned delegate  wait a grace period for its end, then kill its process group
+  an orphaned delegate  wait a grace period for its end, then kill it
   neither             a daemon that a delegate left behind has the descriptor: the lock is broken
+  nobody to be seen, or somebody from another PID namespace   wait, up to the deadline
 
+A Genie that comes to its end unlocks the file, so nobody who inherited the descriptor holds it any longer.
 On the kubelet path; everything behind a contended lock is cold.
 """
 
 import posix
 from errno import EINTR, EWOULDBLOCK
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from time import monotonic, sleep
 
 from ..errors import TryAgain
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 ORPHAN_GRACE_SECONDS = 5.0
 DAEMON_GRACE_SECONDS = 1.0
+# Whoever waits shorter than this never gets rid of an orphan that hangs.
+SHORTEST_WAIT_SECONDS = 2 * ORPHAN_GRACE_SECONDS
+# In place of a process group: a delegate is being started, so any holder may be it.
+STARTING = -1
 _SIGKILL = 9
 
 
@@ -38,11 +44,18 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
+        flock(self.fd, LOCK_UN)  # for all who inherited it, too
         posix.close(self.fd)
 
     def name_delegate(self, group: int) -> None:
-        """Note in the file which process group works under this lock now."""
-        posix.pwrite(self.fd, b"%-10d %-10d\n" % (posix.getpid(), group), 0)
+        """Note in the file which process group works under this lock now: STARTING, its number, or 0 for none.
+
+        A full disk costs the note, not the call: then nobody judges the holder.
+        """
+        try:
+            posix.pwrite(self.fd, b"%-10d %-10d %-10d\n" % (posix.getpid(), group, _pid_namespace()), 0)
+        except OSError:
+            return
 
 
 def lock_node(path: str, *, exclusive: bool, deadline: float) -> Lock:
@@ -62,6 +75,25 @@ def lock_node(path: str, *, exclusive: bool, deadline: float) -> Lock:
     except BaseException:
         posix.close(fd)
         raise
+    raise AssertionError
+
+
+def lock_slot(directory: str, count: int, deadline: float) -> Lock:
+    """Hold one of `count` files, whichever is free first. Raises TryAgain at the deadline."""
+    first = posix.getpid() % count  # so that not everybody begins with the same one
+    for pause in _pauses():
+        for number in range(count):
+            path = f"{directory}/{(first + number) % count}"
+            fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
+            if _try(fd, LOCK_EX, path):
+                return Lock(fd)
+            posix.close(fd)
+        if monotonic() >= deadline:
+            raise TryAgain(
+                f"{count} pods are being added on this node already, and none was done in time",
+                hint="raise max_parallel_adds, or see which plugin hangs in the log",
+            )
+        sleep(pause)
     raise AssertionError
 
 
@@ -121,16 +153,43 @@ def _consider_holder(fd: int, path: str, waited: float) -> None:
     """Get rid of a holder that will not let go by itself (see the head of this file)."""
     if waited < DAEMON_GRACE_SECONDS:
         return
-    words = posix.pread(fd, 64, 0).split()
-    genie, group = (int(word) for word in words) if len(words) == 2 else (0, 0)
+    note = posix.pread(fd, 64, 0).split()
+    genie, group, namespace = (int(word) for word in note) if len(note) == 3 else (0, 0, 0)
     holders = _holders(posix.fstat(fd))
-    if genie in holders:
+    if genie in holders or not holders or namespace != _pid_namespace():
         return
-    orphans = [pid for pid in holders if group and _group_of(pid) == group]
+    orphans = [pid for pid in holders if group in (STARTING, _group_of(pid))]
     if not orphans:
-        remove(path)
+        _break(fd, path)
     elif waited >= ORPHAN_GRACE_SECONDS:
-        posix.killpg(group, _SIGKILL)
+        for pid in orphans:
+            _kill(pid)
+
+
+def _break(fd: int, path: str) -> None:
+    """Remove the lock file, unless another waiter did and the path is a new lock already."""
+    folder = posix.open(path.rpartition("/")[0], posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    try:
+        flock(folder, LOCK_EX)
+        if _is_at(fd, path):
+            remove(path)
+    finally:
+        posix.close(folder)
+
+
+def _kill(pid: int) -> None:
+    try:
+        posix.kill(pid, _SIGKILL)
+    except OSError:
+        return
+
+
+def _pid_namespace() -> int:
+    """What tells this process's PID namespace from others (namespaces(7)); 0 without /proc."""
+    try:
+        return posix.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _group_of(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""The last good copies of the API objects that describe networks, for the day the API server is away (design, section 3).
+"""The last good copies of the API objects that describe networks, for the day the API server is away (design 3).
 
     <state-dir>/objects/<kind>@<namespace>@<name>     one object as JSON, with when it was read
 
@@ -10,7 +10,15 @@ from time import time
 
 from ..errors import GenieError
 from ..jsontext import JSONError, decode, encode
-from .files import failure, is_private_directory, make_private_directory, open_private, read_all, remove, write_all
+from .files import (
+    failure,
+    is_private_directory,
+    make_private_directory,
+    open_private,
+    read_all,
+    remove,
+    write_all,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +42,12 @@ class ObjectCache:
 
     def keep(self, kind: str, namespace: str, name: str, definition: "Mapping[str, Any]") -> None:
         """Store a copy, if it is small enough. Raises GenieError where the disk refuses."""
-        text = encode({"read": int(time()), "object": {"spec": definition.get("spec"), "metadata": _metadata(definition)}})
+        text = encode(
+            {
+                "read": int(time()),
+                "object": {"spec": definition.get("spec"), "metadata": _metadata(definition)},
+            }
+        )
         path = self._path(kind, namespace, name)
         if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, definition):
             return

@@ -3,6 +3,7 @@
     containers/<container>@<interface>   the plan, then one line per thing that happened since (state.py)
     locks/<container>@<interface>        the container's lock (locks.py)
     lock                                 the node's lock
+    slots/<number>                       each held by one running ADD (max_parallel_adds)
     tmp/                                 plans that are being written
     corrupt/                             files that could not be read, kept for people
 
@@ -26,7 +27,7 @@ from .files import (
     sync_directory,
     write_all,
 )
-from .locks import Lock, lock_container, lock_node
+from .locks import Lock, lock_container, lock_node, lock_slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Store:
         if is_private_directory(self._containers):  # made last: the others are there
             return
         make_private_directory(self.directory)
-        for name in ("locks", "tmp", "containers"):
+        for name in ("locks", "slots", "tmp", "containers"):
             make_private_directory(f"{self.directory}/{name}")
 
     def lock(self, container_id: str, ifname: str, deadline: float) -> Lock:
@@ -79,6 +80,11 @@ class Store:
     def lock_node(self, *, exclusive: bool, deadline: float) -> Lock:
         """Hold the node's lock. Raises TryAgain at the deadline."""
         return lock_node(f"{self.directory}/lock", exclusive=exclusive, deadline=deadline)
+
+    def lock_slot(self, count: int, deadline: float) -> Lock:
+        """One of the places of the ADDs that run at once; `count` 0 means four per processor (lessons 7)."""
+        places = count or 4 * (posix.cpu_count() or 1)
+        return lock_slot(f"{self.directory}/slots", places, deadline)
 
     def save(self, plan: "Plan") -> None:
         """Write a new state file, durably and at once."""
@@ -150,6 +156,11 @@ class Store:
             posix.unlink(f"{self.directory}/tmp/{file_name(container_id, ifname)}")
         except OSError:
             return
+
+    def sweep(self) -> None:
+        """Remove what killed calls left half-written. Only under the exclusive node lock: nobody writes then."""
+        for name in posix.listdir(f"{self.directory}/tmp"):
+            remove(f"{self.directory}/tmp/{name}")
 
     def drop_lock(self, container_id: str, ifname: str) -> None:
         """Remove the lock file, while holding it, once nothing of the container is left."""

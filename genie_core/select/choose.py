@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..ports import Log
     from ..settings import Settings
     from .npwg import NetworkWish
+    from .smart import Meter
 
     # A network that CNI-Genie would have generated a configuration for, or None (conformance D10)
     Generate = Callable[[str], NetConf | None]
@@ -58,6 +59,7 @@ class Chooser:
         objects: "Objects",
         pod: "PodRef | None",
         log: "Log",
+        meter: "Callable[[], Meter]",
     ) -> None:
         self.settings = settings
         self.finder = finder
@@ -65,6 +67,7 @@ class Chooser:
         self.objects = objects
         self.namespace = pod.namespace if pod else ""
         self.log = log
+        self.meter = meter
 
     def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The pod's networks in order. Raises GenieError before anything is attached."""
@@ -76,7 +79,9 @@ class Chooser:
     def defaults(self) -> list[Choice]:
         """`default_plugin`'s networks, else the first valid configuration that is not Genie's own (D11, D12)."""
         if self.settings.default_plugin.strip():
-            return [self.by_name(wish) for wish in parse_names(self.settings.default_plugin, "default_plugin")]
+            return [
+                self.by_name(wish) for wish in parse_names(self.settings.default_plugin, "default_plugin")
+            ]
         network = self.finder.default()
         return [Choice(Wish(network.name, "", "the node's default network"), network)]
 
@@ -170,10 +175,10 @@ def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]
     return choose(chooser, annotations[NETWORKS])
 
 
-def _choose_by_load(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> list[Choice]:
     from .smart import choose
 
-    return choose(chooser)
+    return choose(chooser, chooser.meter())
 
 
 _DIALECTS: "dict[str, Callable[[Chooser, Mapping[str, str]], list[Choice]]]" = {

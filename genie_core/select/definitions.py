@@ -1,4 +1,4 @@
-"""A NetworkAttachmentDefinition object + the pod's wish -> the network to attach (NPWG 3.4; conformance C15, C22-C24, C32-C36)."""
+"""A NetworkAttachmentDefinition and the wish for it -> the network to attach (NPWG 3.4; C15, C22-C24, C32-C36)."""
 
 from ..errors import InvalidConfig
 from ..fields import get_object, get_str
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from .npwg import NetworkWish
 
 
-def choice_of(wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]") -> Choice:
+def choice_of(
+    wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
+) -> Choice:
     """What the wish means. `find_file` looks an on-disk configuration up by its JSON name.
 
     Raises InvalidConfig naming the definition, or the capability that no plugin of it offers.
     """
     network = _network(wish, definition, find_file)
     if is_self(network):
-        raise InvalidConfig(f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it")
+        raise InvalidConfig(
+            f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it"
+        )
     if wish.cni_args:
         network = with_cni_args(network, wish.cni_args, wish.origin)
     if "deviceID" in wish.offers:
@@ -39,7 +43,9 @@ def choice_of(wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "
     )
 
 
-def _network(wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]") -> "NetConf":
+def _network(
+    wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
+) -> "NetConf":
     source = f"NetworkAttachmentDefinition {wish.label}"
     text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
     if not text.strip():
@@ -52,7 +58,9 @@ def _named(text: str, name: str, source: str) -> str:
     try:
         parts = members(text)
     except JSONError as error:
-        raise InvalidConfig(f"{source}: spec.config: {error}", hint="correct the JSON at that place") from None
+        raise InvalidConfig(
+            f"{source}: spec.config: {error}", hint="correct the JSON at that place"
+        ) from None
     if parts.get("name", "null").strip('" \t') in ("", "null"):
         parts["name"] = encode(name)
         return join_members(parts)

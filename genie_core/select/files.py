@@ -115,6 +115,11 @@ class Finder:
             hint=_GENERATE.format(name=wish.name),
         )
 
+    def valid(self) -> list[NetConf]:
+        """Every valid network that is not Genie's own, in order of precedence."""
+        parsed = (self._parse(path) for path in self._paths)
+        return [network for network in parsed if isinstance(network, NetConf) and not is_self(network)]
+
     def named(self, name: str, origin: str) -> NetConf:
         """The network whose configuration says this name, lists before single plugins (conformance B03, C33)."""
         for _, network in self._readable():

@@ -51,18 +51,22 @@ def _choice(chooser: "Chooser", wish: Wish) -> Choice:
     if not is_subdomain(wish.name):
         raise InvalidConfig(f"{wish.origin}: {wish.name!r} is no name of a LogicalNetwork")
     namespace = chooser.namespace
-    logical = _logical(chooser.objects.logical_network(namespace, wish.name, wish.origin), wish.name, namespace)
+    logical = _logical(
+        chooser.objects.logical_network(namespace, wish.name, wish.origin), wish.name, namespace
+    )
     plugin, subnet = _plugin_and_subnet(chooser, logical, wish)
-    named = Wish(plugin, wish.ifname, f"{wish.origin}, plugin of LogicalNetwork {namespace}/{wish.name}")
+    named = Wish(plugin, wish.ifname, f"{wish.origin}, plugin of Logicalnetwork {namespace}/{wish.name}")
     network = chooser.by_name(named).network
     if subnet:
-        network = with_subnet(network, parse_subnet(subnet, f"{wish.origin}: subnet of LogicalNetwork {wish.name}"))
+        network = with_subnet(
+            network, parse_subnet(subnet, f"{wish.origin}: subnet of Logicalnetwork {wish.name}")
+        )
     return Choice(wish, network, label=f"{namespace}/{wish.name}")
 
 
 def _logical(definition: "Mapping[str, Any]", name: str, namespace: str) -> LogicalNetwork:
-    where = f"LogicalNetwork {namespace}/{name}: spec"
-    spec = get_object(definition, "spec", where=f"LogicalNetwork {namespace}/{name}")
+    where = f"Logicalnetwork {namespace}/{name}: spec"
+    spec = get_object(definition, "spec", where=f"Logicalnetwork {namespace}/{name}")
     return LogicalNetwork(
         name,
         physical=get_str(spec, "physicalNet", where=where),
@@ -81,9 +85,15 @@ def _plugin_and_subnet(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) 
             )
         return logical.plugin, logical.subnet
     if not is_subdomain(logical.physical):
-        raise InvalidConfig(f"{wish.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork")
-    where = f"PhysicalNetwork {chooser.namespace}/{logical.physical}"
-    spec = get_object(chooser.objects.physical_network(chooser.namespace, logical.physical, wish.origin), "spec", where=where)
+        raise InvalidConfig(
+            f"{wish.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork"
+        )
+    where = f"Physicalnetwork {chooser.namespace}/{logical.physical}"
+    spec = get_object(
+        chooser.objects.physical_network(chooser.namespace, logical.physical, wish.origin),
+        "spec",
+        where=where,
+    )
     # CNI-Genie's sample of a shared network spells it so
     status = get_object(spec, "sharedStatus", where=where) or get_object(spec, "sharedStaus", where=where)
     whole = get_str(status, "subnet", where=f"{where}: sharedStatus")
@@ -91,7 +101,10 @@ def _plugin_and_subnet(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) 
     if get_bool(status, "dedicatedNet", where=f"{where}: sharedStatus"):
         plugin = get_str(status, "plugin", where=f"{where}: sharedStatus")
         if not plugin:
-            raise InvalidConfig(f"{wish.origin}: {where} is dedicated and names no plugin", hint="set spec.sharedStatus.plugin")
+            raise InvalidConfig(
+                f"{wish.origin}: {where} is dedicated and names no plugin",
+                hint="set spec.sharedStatus.plugin",
+            )
         return plugin, logical.subnet or whole
     _require_shared(chooser, logical, wish)
     return logical.plugin, logical.subnet
@@ -115,7 +128,7 @@ def _require_shared(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> 
     for key, value in (("plugin", logical.plugin), ("sub_subnet", logical.subnet)):
         if not value:
             raise InvalidConfig(
-                f"{wish.origin}: LogicalNetwork {logical.name} is on the shared network {logical.physical} "
+                f"{wish.origin}: Logicalnetwork {logical.name} is on the shared network {logical.physical} "
                 f"and has no spec.{key}",
                 hint=f"set spec.{key}",
             )
@@ -125,7 +138,7 @@ def _require_shared(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> 
         other = _logical(definition, name, chooser.namespace)
         if name != logical.name and other.physical == logical.physical and _overlaps(own, other.subnet):
             raise InvalidConfig(
-                f"{wish.origin}: sub_subnet {own} overlaps {other.subnet} of LogicalNetwork {chooser.namespace}/{name}",
+                f"{wish.origin}: sub_subnet {own} overlaps {other.subnet} of Logicalnetwork {chooser.namespace}/{name}",
                 hint="give each logical network of a physical one a subnet of its own",
             )
 

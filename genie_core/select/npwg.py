@@ -76,7 +76,9 @@ def parse_selections(value: str, pod_namespace: str, origin: str) -> list[Networ
 def _parse_short(item: str, pod_namespace: str, where: str) -> NetworkWish:
     """`[namespace/]name[@ifname]`."""
     if not item:
-        raise InvalidConfig(f"{where} is empty", hint="remove the extra comma, or write [namespace/]name[@interface]")
+        raise InvalidConfig(
+            f"{where} is empty", hint="remove the extra comma, or write [namespace/]name[@interface]"
+        )
     origin = f'{where} ("{printable(item)}")'
     network, at, ifname = (part.strip() for part in item.partition("@"))
     namespace, slash, name = (part.strip() for part in network.rpartition("/"))
@@ -106,8 +108,13 @@ def _parse_json(value: str, pod_namespace: str, origin: str) -> list[NetworkWish
     except JSONError as error:
         raise InvalidConfig(f"{origin}: {error}", hint="correct the JSON at that place") from None
     if not isinstance(entries, list):
-        raise InvalidConfig(f"{origin}: an array was expected, not {describe(entries)}", hint='write [{"name": "net1"}]')
-    return [_Entry(entry, f"{origin}, entry {index}").wish(pod_namespace) for index, entry in enumerate(entries, 1)]
+        raise InvalidConfig(
+            f"{origin}: an array was expected, not {describe(entries)}", hint='write [{"name": "net1"}]'
+        )
+    return [
+        _Entry(entry, f"{origin}, entry {index}").wish(pod_namespace)
+        for index, entry in enumerate(entries, 1)
+    ]
 
 
 class _Entry:
@@ -116,7 +123,9 @@ class _Entry:
     def __init__(self, data: "Any", where: str) -> None:
         self.where = where
         if not isinstance(data, dict):
-            raise InvalidConfig(f"{where}: an object was expected, not {describe(data)}", hint='write {"name": "net1"}')
+            raise InvalidConfig(
+                f"{where}: an object was expected, not {describe(data)}", hint='write {"name": "net1"}'
+            )
         self.data: dict[str, Any] = data
         name = data.get("name")
         if isinstance(name, str):
@@ -127,7 +136,9 @@ class _Entry:
         if not name and "name" not in self.data:
             raise InvalidConfig(f"{self.where}: the key name is missing", hint='write {"name": "net1"}')
         if "/" in name:
-            raise InvalidConfig(f"{self.where}: name must not hold a '/'", hint='use the key "namespace" beside it')
+            raise InvalidConfig(
+                f"{self.where}: name must not hold a '/'", hint='use the key "namespace" beside it'
+            )
         _check_names(namespace, name, self.where)
         return NetworkWish(
             name,
@@ -158,7 +169,7 @@ class _Entry:
         return ifname
 
     def _capabilities(self) -> dict[str, str]:
-        readers: "Sequence[tuple[str, str, Callable[[], Any]]]" = (
+        readers: Sequence[tuple[str, str, Callable[[], Any]]] = (
             ("ips", "ips", self._ips),
             ("mac", "mac", self._mac),
             ("infiniband-guid", "infinibandGUID", self._guid),
@@ -183,26 +194,34 @@ class _Entry:
             raise self._refuse("ips", "the array is empty", "name an address, or leave the key out")
         for ip in ips:
             if not isinstance(ip, str) or not _is_address(ip):
-                raise self._refuse("ips", f"{ip!r} is no IP address", 'write "10.1.2.3", "10.1.2.3/24" or "2001:db8::5"')
+                raise self._refuse(
+                    "ips", f"{ip!r} is no IP address", 'write "10.1.2.3", "10.1.2.3/24" or "2001:db8::5"'
+                )
         return ips
 
     def _mac(self) -> str:
         mac = self._string("mac")
         if not _is_octets(mac, 6, ":-"):
-            raise self._refuse("mac", f"{mac!r} is no Ethernet address", "write six octets: c2:b0:57:49:47:f1")
+            raise self._refuse(
+                "mac", f"{mac!r} is no Ethernet address", "write six octets: c2:b0:57:49:47:f1"
+            )
         return mac
 
     def _guid(self) -> str:
         guid = self._string("infiniband-guid")
         if not _is_octets(guid, 8, ":-"):
-            raise self._refuse("infiniband-guid", f"{guid!r} is no GUID", "write eight octets: c2:11:22:33:44:55:66:77")
+            raise self._refuse(
+                "infiniband-guid", f"{guid!r} is no GUID", "write eight octets: c2:11:22:33:44:55:66:77"
+            )
         return guid
 
     def _port_mappings(self) -> "list[dict[str, Any]]":
         mappings = self._array("portMappings")
         if not mappings:
             raise self._refuse("portMappings", "the array is empty", "name a port, or leave the key out")
-        return [self._port_mapping(mapping, f"portMappings[{index}]") for index, mapping in enumerate(mappings)]
+        return [
+            self._port_mapping(mapping, f"portMappings[{index}]") for index, mapping in enumerate(mappings)
+        ]
 
     def _port_mapping(self, mapping: "Any", key: str) -> "dict[str, Any]":
         if not isinstance(mapping, dict):
@@ -249,7 +268,9 @@ class _Entry:
         gateways = self._array("default-route")
         for gateway in gateways:
             if not isinstance(gateway, str) or "/" in gateway or not _is_address(gateway):
-                raise self._refuse("default-route", f"{gateway!r} is no gateway's address", 'write ["10.1.2.1"]')
+                raise self._refuse(
+                    "default-route", f"{gateway!r} is no gateway's address", 'write ["10.1.2.1"]'
+                )
         families = [is_v4(canonical_address(gateway)) for gateway in gateways]
         if len(set(families)) != len(families):
             raise self._refuse("default-route", "more than one gateway of one family", "name one per family")

@@ -191,10 +191,14 @@ def with_cni_args(network: NetConf, args: "Mapping[str, Any]", origin: str) -> N
     Raises InvalidConfig where the configuration's own `args` are no objects.
     """
     added = {key: encode(value) for key, value in args.items()}
-    return network.replace(plugins=[_with_cni_args(plugin, added, network, origin) for plugin in network.plugins])
+    return network.replace(
+        plugins=[_with_cni_args(plugin, added, network, origin) for plugin in network.plugins]
+    )
 
 
-def _with_cni_args(plugin: PluginConf, added: "Mapping[str, str]", network: NetConf, origin: str) -> PluginConf:
+def _with_cni_args(
+    plugin: PluginConf, added: "Mapping[str, str]", network: NetConf, origin: str
+) -> PluginConf:
     parts = members(plugin.text)
     try:
         outer = _members_or_none(parts.get("args"))
@@ -216,7 +220,8 @@ def with_members(network: NetConf, added: "Mapping[str, str]") -> NetConf:
     """The network with members, as raw JSON, set in every plugin's object."""
     return network.replace(
         plugins=[
-            PluginConf(plugin.type, join_members({**members(plugin.text), **added})) for plugin in network.plugins
+            PluginConf(plugin.type, join_members({**members(plugin.text), **added}))
+            for plugin in network.plugins
         ]
     )
 

@@ -5,15 +5,16 @@ fails after that is undone, in reverse, before the error is told.
 """
 
 from ..attach import add, undo
+from ..edges.podnet import existing_links
 from ..edges.store import CorruptState, boot_id
-from ..errors import AlreadyAttached, GenieError
+from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
 from ..spec.request import parse_args, pod_of
 from .delete import netns_of, refuse_failures
 from .networks import annotations_of, chooser_of, require_ready
 from .node import refuse_own_netns
-from .pods import PodReader
+from .pods import PodReader, tell_pod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +37,18 @@ def run(request: "Request", node: "Node") -> str:
     plan = _plan(request, pod, choices, node)
     node.store.prepare()
     with (
+        node.store.lock_slot(node.settings.max_parallel_adds, node.deadline()),
         node.store.lock_node(exclusive=False, deadline=node.deadline()),
         node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
     ):
         try:
             _release_leftovers(plan, node)
+            _refuse_taken_names(plan)
             text, parts = _attach(plan, request, node)
         finally:
             _drop_unused_lock(plan, node)
-    _tell_pod(pod, parts, reader, node)
+    if pod:
+        tell_pod(pod, choices, plan, parts, reader)
     return text
 
 
@@ -85,6 +89,20 @@ def _release_leftovers(plan: "Plan", node: "Node") -> None:
     refuse_failures(node.drive(delete(old, netns_of(old, old.netns))), node)
 
 
+def _refuse_taken_names(plan: "Plan") -> None:
+    """A name that is taken must be seen before anything runs: rolling back would remove what has it (C19)."""
+    try:
+        taken = existing_links(plan.netns) or set()
+    except InvalidNetns:
+        return  # the delegates say what is wrong with it, each in its own words
+    for attachment in plan.attachments:
+        if attachment.ifname in taken:
+            raise InvalidConfig(
+                f"network {attachment.label}: interface name {attachment.ifname} already exists in the container",
+                hint="ask for another name with network@interface",
+            )
+
+
 def _attach(plan: "Plan", request: "Request", node: "Node") -> "tuple[str, Parts]":
     results = node.drive(add(plan))
     try:
@@ -100,8 +118,8 @@ def _answer(plan: "Plan", results: list[str], request: "Request", node: "Node") 
     from ..spec.result import encode as encode_result
     from ..spec.result import parse, prev_result
 
-    for attachment, result in zip(plan.attachments, results, strict=True):
-        attachment.result = result
+    for attachment, printed in zip(plan.attachments, results, strict=True):
+        attachment.result = printed
     ordered = primary_first(plan)
     parsed = {
         item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1]
@@ -125,14 +143,3 @@ def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
             node.store.drop_lock(*plan.key)
     except GenieError as error:
         node.log.warning("lock file not removed", problem=error.msg)
-
-
-def _tell_pod(pod: "PodRef | None", parts: "Parts", reader: PodReader, node: "Node") -> None:
-    """Write multi-ip-preferences where the pod has several networks; a failure is a warning (D26, D27)."""
-    if pod is None or len(parts) < 2:
-        return
-    from ..status import MULTI_IP_PREFERENCES, multi_ip_preferences
-
-    value = multi_ip_preferences(parts)
-    if value is not None:
-        reader.annotate(pod, {MULTI_IP_PREFERENCES: value})

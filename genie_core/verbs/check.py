@@ -1,13 +1,33 @@
 """CHECK: every recorded network with its own result (conformance A30, A70-A75)."""
 
 from ..attach import check
-from ..errors import InvalidConfig, UnknownContainer
+from ..edges.podnet import verify
+from ..errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
 from .delete import netns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..model import Request
+    from ..model import Plan, Request, Result
     from .node import Node
+
+
+def _verify(request: "Request", plan: "Plan", node: "Node") -> None:
+    """Genie's own look at the namespace, besides the delegates' (conformance A74)."""
+    try:
+        verify(request.netns, _promises(plan))
+    except (InvalidNetns, Denied) as error:
+        node.log.warning("namespace not looked at", problem=error.msg)
+
+
+def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
+    """What each network's result said would be there, also where its plugins do not do CHECK."""
+    from ..spec.result import parse
+
+    return [
+        (item.ifname, parse(item.result, item.network.version, item.label)[1])
+        for item in plan.attachments
+        if item.result and not item.network.disable_check
+    ]
 
 
 def run(request: "Request", node: "Node") -> str:
@@ -35,4 +55,5 @@ def run(request: "Request", node: "Node") -> str:
                 hint="recreate the pod: it was set up by another plugin, or its state was removed",
             )
         node.drive(check(plan, netns_of(plan, request.netns)))
+        _verify(request, plan, node)
     return ""

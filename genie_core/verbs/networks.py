@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from ..edges.load import LoadMeter
     from ..model import Choice, NetConf, PodRef, Request
     from .node import Node
 
@@ -30,7 +31,15 @@ def chooser_of(node: "Node", reader: "PodReader", pod: "PodRef | None") -> Choos
         NetworkObjects(reader, node),
         pod,
         node.log,
+        lambda: _meter(node),
     )
+
+
+def _meter(node: "Node") -> "LoadMeter":
+    from ..edges.load import LoadMeter
+
+    path = [*node.request_path, *node.settings.bin_dirs]
+    return LoadMeter(node.store, path, node.settings.cadvisor_address)
 
 
 def default_of(node: "Node") -> "list[Choice]":

@@ -3,8 +3,9 @@
 import posix
 from time import monotonic
 
-from ..attach import Attached, Forget, Invoke, Released, Save
+from ..attach import Attached, Forget, Invoke, Released, Save, SetDefaultRoutes
 from ..edges.delegates import Delegates
+from ..edges.locks import SHORTEST_WAIT_SECONDS
 from ..edges.store import Store
 from ..errors import GenieError, InvalidNetns, IOFailure
 
@@ -24,6 +25,7 @@ class Node:
         self, request: "Request", settings: "Settings", log: "JSONLog", cancel: "Cancel", own: str
     ) -> None:
         self.settings = settings
+        self.request_path = request.path
         self.log = log
         self.cancel = cancel
         self.store = Store(settings.state_dir)
@@ -33,7 +35,7 @@ class Node:
 
     def deadline(self) -> float:
         """Until when to wait for another call's lock (time.monotonic())."""
-        return monotonic() + self.settings.delegate_timeout
+        return monotonic() + max(self.settings.delegate_timeout, SHORTEST_WAIT_SECONDS)
 
     def drive(self, steps: "Steps[T]", *, stateless: bool = False) -> "T":
         """Carry out the steps; errors are thrown back in, so that the verb can undo. `stateless` writes nothing."""
@@ -54,11 +56,17 @@ class Node:
         try:
             if isinstance(step, Invoke):
                 return self.delegates.invoke(step)
-            if not stateless:
+            if isinstance(step, SetDefaultRoutes):
+                from ..edges.default_routes import set_default_routes
+
+                set_default_routes(step.netns, step.changes)
+            elif not stateless:
                 self._write(step)
         except GenieError as error:
             return error
-        except OSError as error:  # out of descriptors, memory or processes: what is attached is released all the same
+        except (
+            OSError
+        ) as error:  # out of descriptors, memory or processes: what is attached is released all the same
             return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
         return ""
 

@@ -43,10 +43,13 @@ class NetworkObjects:
         from ..edges.kube_resources import LOGICAL_NETWORK
 
         try:
-            return self._ask(lambda api: api.list_objects(LOGICAL_NETWORK, namespace), "annotation networks")
+            found: list[Mapping[str, Any]] = self._ask(
+                lambda api: api.list_objects(LOGICAL_NETWORK, namespace), "annotation networks"
+            )
         except Unreachable as error:
             self._node.log.warning("other logical networks not compared", problem=error.msg)
             return []
+        return found
 
     def _ask(self, question: "Callable[[KubeAPI], Any]", origin: str) -> "Any":
         api = self._reader.connect()
@@ -63,7 +66,9 @@ class NetworkObjects:
 
         key = (resource.kind, namespace, name)
         try:
-            definition: Mapping[str, Any] = self._ask(lambda api: api.get_object(resource, namespace, name), origin)
+            definition: Mapping[str, Any] = self._ask(
+                lambda api: api.get_object(resource, namespace, name), origin
+            )
         except ObjectNotFound:
             self._quietly(lambda: self._cache.forget(*key))
             raise NetworkNotFound(

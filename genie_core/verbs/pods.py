@@ -7,10 +7,10 @@ from ..errors import GenieError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..edges.kube import KubeAPI
-    from ..model import PodRef
+    from ..model import Choice, Plan, PodRef, Result
     from .node import Node
 
 _STATIC_UID_LENGTH = 32  # kubelet gives a static pod the MD5 of its manifest, where others have a dashed UUID
@@ -66,6 +66,42 @@ class PodReader:
             self._node.log.warning(
                 "pod not annotated", pod=str(pod), keys=list(annotations), problem=error.msg
             )
+
+
+def tell_pod(
+    pod: "PodRef",
+    choices: "Sequence[Choice]",
+    plan: "Plan",
+    parts: "Sequence[tuple[str, Result]]",
+    reader: PodReader,
+) -> None:
+    """Write what the pod got into its annotations, once, in the terms in which it asked (C46-C56, D17, D26, D27).
+
+    `parts` are the networks' own results in the plan's order.
+    """
+    told = {key: value for choice in choices for key, value in choice.told.items()}
+    told |= _status(choices, plan, parts)
+    if told:
+        reader.annotate(pod, told)
+
+
+def _status(
+    choices: "Sequence[Choice]", plan: "Plan", parts: "Sequence[tuple[str, Result]]"
+) -> dict[str, str]:
+    if any(choice.prefix == "net" for choice in choices):  # network attachments are among them
+        from ..status import NETWORK_STATUS, NetworkEntry, network_status
+
+        entries = [
+            NetworkEntry(attachment.label, ifname, result, default=ifname == plan.ifname)
+            for attachment, (ifname, result) in zip(plan.attachments, parts, strict=True)
+        ]
+        return {NETWORK_STATUS: network_status(entries)}
+    if len(parts) < 2:
+        return {}
+    from ..status import MULTI_IP_PREFERENCES, multi_ip_preferences
+
+    value = multi_ip_preferences(parts)
+    return {} if value is None else {MULTI_IP_PREFERENCES: value}
 
 
 def _is_static(uid: str) -> bool:

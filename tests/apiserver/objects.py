@@ -36,8 +36,8 @@ KINDS = (
     Kind("apps", "v1", "daemonsets", "DaemonSet"),
     Kind("apps", "v1", "deployments", "Deployment"),
     Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"),
-    Kind("alpha.network.k8s.io", "v1", "logicalnetworks", "LogicalNetwork"),
-    Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "PhysicalNetwork"),
+    Kind("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork"),
+    Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork"),
 )
 
 

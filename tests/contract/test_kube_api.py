@@ -21,8 +21,8 @@ from tests.fakes_kube import memory_api
 REAL = os.environ.get("GENIE_TEST_KUBECONFIG", "")
 PLURALS = {
     "NetworkAttachmentDefinition": "network-attachment-definitions",
-    "LogicalNetwork": "logicalnetworks",
-    "PhysicalNetwork": "physicalnetworks",
+    "Logicalnetwork": "logicalnetworks",
+    "Physicalnetwork": "physicalnetworks",
 }
 
 
@@ -190,9 +190,9 @@ def test_reads_a_network_attachment_definition_C32(world):
 def test_reads_logical_and_physical_networks_D19_D21(world):
     if not world.installed("alpha.network.k8s.io", "logicalnetworks"):
         pytest.skip("this cluster has no LogicalNetworks")
-    world.add({**head("alpha.network.k8s.io/v1", "LogicalNetwork", "l"), "spec": {"physicalNet": "p"}})
+    world.add({**head("alpha.network.k8s.io/v1", "Logicalnetwork", "l"), "spec": {"physicalNet": "p"}})
     shared = {"sharedStatus": {"plugin": "macvlan", "subnet": "10.1.0.0/16", "dedicatedNet": True}}
-    world.add({**head("alpha.network.k8s.io/v1", "PhysicalNetwork", "p"), "spec": shared})
+    world.add({**head("alpha.network.k8s.io/v1", "Physicalnetwork", "p"), "spec": shared})
     assert world.api.logical_network(world.namespace, "l")["spec"]["physicalNet"] == "p"
     assert world.api.physical_network(world.namespace, "p")["spec"] == shared
 

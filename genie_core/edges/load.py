@@ -1,0 +1,203 @@
+"""Measuring how busy the node's networks are: kernel counters or cAdvisor, leases, recorded attachments.
+
+Used for a blank `cni` annotation alone. Everything together takes at most LIMIT_SECONDS.
+"""
+
+from time import monotonic, sleep
+
+from ..errors import GenieError
+from ..jsontext import JSONError, decode, members
+from ..model import Plan
+from ..select.load import Measures
+from .confdir import read_text
+from .delegates import find_plugin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from ..model import NetConf
+    from .store import Store
+
+    # Interface name -> (received, sent) bytes
+    Counters = dict[str, tuple[int, int]]
+
+LIMIT_SECONDS = 1.0
+SAMPLE_SECONDS = 0.2
+LEASES = "/var/lib/cni/networks"  # host-local's default dataDir
+_CADVISOR_PATH = "/api/v1.3/containers"
+_MAX_CADVISOR_BYTES = 8 << 20
+# How CNI-Genie told whose interface it is; it still holds for networks without recorded attachments.
+_PREFIXES = {"flannel": "flan", "canal": "cali", "calico": "cali", "weave": "weav"}
+
+
+class LoadMeter:
+    """The port `Meter` of select.smart."""
+
+    def __init__(self, store: "Store", path: "Sequence[str]", cadvisor: str) -> None:
+        self._store = store
+        self._path = path
+        self._cadvisor = cadvisor
+
+    def usable(self, network: "NetConf") -> bool:
+        """Whether every plugin of the chain is installed."""
+        try:
+            return all(find_plugin(plugin.type, self._path) for plugin in network.plugins)
+        except GenieError:
+            return False
+
+    def measure(self, networks: "Mapping[str, NetConf]") -> dict[str, Measures]:
+        """The measures by candidate. Raises GenieError where they cannot be had within LIMIT_SECONDS."""
+        until = monotonic() + LIMIT_SECONDS
+        plans = [plan for plan in self._store.plans() if isinstance(plan, Plan)]
+        rates = self._rates(until)
+        measured = {name: _measure(name, network, plans, rates) for name, network in networks.items()}
+        if monotonic() > until:
+            raise GenieError(f"measuring took longer than {LIMIT_SECONDS:g} s")
+        return measured
+
+    def _rates(self, until: float) -> "dict[str, tuple[float, float]]":
+        """Bytes per second, received and sent, by interface."""
+        if self._cadvisor:
+            return cadvisor_rates(self._cadvisor, until)
+        first, began = kernel_counters(), monotonic()
+        sleep(SAMPLE_SECONDS)
+        return rates_between(first, kernel_counters(), monotonic() - began)
+
+
+def _measure(
+    name: str, network: "NetConf", plans: "Iterable[Plan]", rates: "Mapping[str, tuple[float, float]]"
+) -> Measures:
+    results = [
+        item.result
+        for plan in plans
+        for item in plan.attachments
+        if item.network.name == network.name and item.result and not item.released
+    ]
+    interfaces = _interfaces(name, network, results, rates)
+    used, size = _addresses(network)
+    return Measures(
+        received=sum(rates[interface][0] for interface in interfaces),
+        sent=sum(rates[interface][1] for interface in interfaces),
+        attachments=len(results),
+        addresses_used=used,
+        addresses=size,
+    )
+
+
+def _interfaces(name: str, network: "NetConf", results: list[str], known: "Iterable[str]") -> set[str]:
+    """The node's interfaces that belong to the network: those in results, those it names, those named like it."""
+    mine = {interface for result in results for interface in _host_side(result)}
+    for plugin in network.plugins:
+        body = decode(plugin.text)
+        mine |= {value for key in ("bridge", "master") if isinstance(value := body.get(key), str)}
+    prefix = _PREFIXES.get(name)
+    return {
+        interface for interface in known if interface in mine or (prefix and interface.startswith(prefix))
+    }
+
+
+def _host_side(result: str) -> "Iterable[str]":
+    interfaces = decode(result).get("interfaces") or []
+    return [
+        item["name"] for item in interfaces if not item.get("sandbox") and isinstance(item.get("name"), str)
+    ]
+
+
+def _addresses(network: "NetConf") -> tuple[int, int]:
+    """(leased, size) of a host-local network's ranges; (0, 0) for other IPAM plugins, who keep books elsewhere."""
+    import posix
+
+    parts = members(network.plugins[0].text)
+    ipam = decode(parts.get("ipam", "null"))
+    if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
+        return 0, 0
+    directory = f"{ipam.get('dataDir') or LEASES}/{network.name}"
+    try:
+        leases = [name for name in posix.listdir(directory) if name[0].isdigit() or ":" in name]
+    except OSError:
+        leases = []
+    return len(leases), _size(ipam)
+
+
+def _size(ipam: "dict[str, Any]") -> int:
+    from ipaddress import ip_network
+
+    ranges = [item for group in ipam.get("ranges") or [] for item in group] or [ipam]
+    size = 0
+    for item in ranges:
+        try:
+            size += max(ip_network(item.get("subnet", "")).num_addresses - 2, 1)
+        except (ValueError, AttributeError, TypeError):
+            continue
+    return size
+
+
+# --- counters -------------------------------------------------------------------------------------------
+
+
+def kernel_counters() -> "Counters":
+    """The kernel's counters by interface (proc_net(5), /proc/net/dev)."""
+    counters = {}
+    for line in read_text("/proc/net/dev").splitlines()[2:]:
+        name, _, numbers = line.partition(":")
+        fields = numbers.split()
+        counters[name.strip()] = (int(fields[0]), int(fields[8]))
+    return counters
+
+
+def rates_between(first: "Counters", second: "Counters", seconds: float) -> dict[str, tuple[float, float]]:
+    """Bytes per second; 0 for an interface that appeared, or whose counters began anew."""
+    rates = {}
+    for name, (received, sent) in second.items():
+        before = first.get(name, (received, sent))
+        rates[name] = (max(received - before[0], 0) / seconds, max(sent - before[1], 0) / seconds)
+    return rates
+
+
+def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]:
+    """The rates between cAdvisor's last two samples. Raises GenieError (conformance D16, D18)."""
+    url = address.rstrip("/") + _CADVISOR_PATH
+    stats = _cadvisor_stats(url, max(until - monotonic(), 0.05))
+    if len(stats) < 2:
+        raise GenieError(f"request {url!r} gave fewer than two samples")
+    try:
+        (first, began), (second, ended) = ((_counters(sample), _seconds(sample)) for sample in stats[-2:])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise GenieError(f"request {url!r} gave samples that cannot be read") from None
+    if ended <= began:
+        raise GenieError(f"request {url!r} gave two samples of the same time")
+    return rates_between(first, second, ended - began)
+
+
+def _cadvisor_stats(url: str, timeout: float) -> "list[Any]":
+    from http.client import HTTPException
+    from urllib.request import ProxyHandler, Request, build_opener  # 40 ms, for those who configured cAdvisor
+
+    if not url.startswith(("http://", "https://")):
+        raise GenieError(f"cAdvisor_address must be an http:// or https:// URL, not {url!r}")
+    request = Request(url, data=b"null", headers={"Content-Type": "application/json"})  # noqa: S310 (checked above)
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=timeout) as answer:
+            body = answer.read(_MAX_CADVISOR_BYTES)
+        stats = decode(body.decode("utf-8", "replace"))["stats"]
+    except (OSError, HTTPException, ValueError) as error:
+        raise GenieError(f"request {url!r} failed with error: {error}") from None
+    except (JSONError, KeyError, TypeError):
+        raise GenieError(f"request {url!r} gave no container statistics") from None
+    return stats if isinstance(stats, list) else []
+
+
+def _counters(sample: "Any") -> "Counters":
+    interfaces = sample["network"]["interfaces"]
+    return {item["name"]: (int(item["rx_bytes"]), int(item.get("tx_bytes", 0))) for item in interfaces}
+
+
+def _seconds(sample: "Any") -> float:
+    from datetime import datetime
+
+    stamp = str(sample["timestamp"])
+    head, _, fraction = stamp.rstrip("Z").partition(".")
+    digits = "".join(char for char in fraction if char.isdigit())[:6]  # Go prints nanoseconds
+    return datetime.fromisoformat(f"{head}+00:00").timestamp() + float(f"0.{digits or 0}")

@@ -1,0 +1,15 @@
+"""How much of the network's own address range is in use. Not compared with others: 0.9 is nearly full anywhere."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from . import Measures
+
+
+def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:
+    """The used part of each candidate's range; 0 where the range is unknown."""
+    return {
+        name: min(measure.addresses_used / measure.addresses, 1.0) if measure.addresses else 0.0
+        for name, measure in measures.items()
+    }

@@ -1,0 +1,14 @@
+"""How many containers of this node the network serves, as a share of all candidates'."""
+
+from . import shares
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from . import Measures
+
+
+def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:
+    """The share of each candidate."""
+    return shares({name: measure.attachments for name, measure in measures.items()})

@@ -1,0 +1,14 @@
+"""Bytes per second that the node receives on the network's interfaces, as a share of all candidates'."""
+
+from . import shares
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from . import Measures
+
+
+def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:
+    """The share of each candidate."""
+    return shares({name: measure.received for name, measure in measures.items()})

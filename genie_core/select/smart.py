@@ -1,0 +1,85 @@
+"""`cni: ""` alone: the least loaded of the node's networks (conformance D13, D16, D17, X29).
+
+Whatever stands in the way, within a second the pod gets the default network instead, with a warning.
+"""
+
+from ..errors import GenieError
+from ..model import Choice, Wish
+from .annotations import CNI
+from .files import derived_name
+from .load.score import judge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from ..model import NetConf
+    from .choose import Chooser
+    from .load import Measures
+
+    class Meter(Protocol):
+        """What tells how busy networks are."""
+
+        def usable(self, network: NetConf) -> bool:
+            """Whether the network's plugins are installed."""
+
+        def measure(self, networks: Mapping[str, NetConf]) -> Mapping[str, Measures]:
+            """The measures by candidate. Raises GenieError where they cannot be had in time."""
+
+
+ORIGIN = "annotation cni is blank"
+
+
+def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
+    """One network, the least loaded."""
+    try:
+        return [_choose(chooser, meter)]
+    except GenieError as error:
+        chooser.log.warning("no choice by load, default network used", problem=str(error))
+        return [
+            choice.replace(wish=_wish(choice.wish.name, "default network")) for choice in chooser.defaults()
+        ]
+
+
+def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
+    candidates = {name: network for name, network in _candidates(chooser) if meter.usable(network)}
+    if not candidates:
+        raise GenieError("no candidate network is installed and valid")
+    verdict = judge(
+        meter.measure(candidates) if len(candidates) > 1 else _alone(candidates), _weights(chooser)
+    )
+    chooser.log.info("chosen by load", network=verdict.name, loads=dict(verdict.loads))
+    # written back so that whoever reads the pod next finds the choice, as with CNI-Genie
+    return Choice(_wish(verdict.name, str(verdict)), candidates[verdict.name], told={CNI: verdict.name})
+
+
+def _wish(name: str, reason: str) -> Wish:
+    return Wish(name, "", f"{ORIGIN}: {reason}")
+
+
+def _alone(candidates: "Mapping[str, NetConf]") -> "dict[str, Measures]":
+    """A single candidate needs no measuring."""
+    from .load import Measures
+
+    return {name: Measures() for name in candidates}
+
+
+def _weights(chooser: "Chooser") -> "Mapping[str, float]":
+    return chooser.settings.smart_selection.weights
+
+
+def _candidates(chooser: "Chooser") -> "list[tuple[str, NetConf]]":
+    """(name, network): those that the configuration lists, else every valid one, as `cni` would name them."""
+    names = chooser.settings.smart_selection.candidates
+    if not names:
+        return [(derived_name(network.source), network) for network in chooser.finder.valid()]
+    found = []
+    for index, name in enumerate(names, 1):
+        try:
+            found.append(
+                (name, chooser.finder.find(Wish(name, "", f"smart_selection.candidates, item {index}")))
+            )
+        except GenieError as error:
+            chooser.log.warning("candidate left out", network=name, problem=error.msg)
+    return found
