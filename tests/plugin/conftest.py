@@ -16,9 +16,7 @@ def installed():
     root = Path(tempfile.mkdtemp(prefix="genie-installed-"))
     root.chmod(0o755)
     try:
-        yield install(
-            InstallOptions(bin_dir=root / "bin", conf_dir=root / "net.d", state_dir=root / "state")
-        )
+        yield install(InstallOptions(bin_dir=root / "bin", conf_dir=root / "net.d", state_dir=root / "state"))
     finally:
         shutil.rmtree(root)
 

@@ -31,7 +31,9 @@ def test_a72_each_delegate_gets_its_own_result(node):
     for number, name in enumerate("ab", 1):
         node.network(name, version="0.4.0")
         node.answer(
-            "ADD", name, stdout={"cniVersion": "0.3.1", "ips": [{"version": "4", "address": f"10.{number}.0.2/24"}]}
+            "ADD",
+            name,
+            stdout={"cniVersion": "0.3.1", "ips": [{"version": "4", "address": f"10.{number}.0.2/24"}]},
         )
     merged = node.add("a,b").result
     assert node.check(prevResult=merged).is_silent_success

@@ -47,7 +47,9 @@ def test_a62_a_namespace_that_is_gone(attached, netns):
     assert {call.env["CNI_NETNS"] for call in attached.calls()} == {netns or ""}
 
 
-@pytest.mark.parametrize("prev_result", [{"nonsense": 1}, [7], "x", None, {"cniVersion": "9.9.9"}, {"ips": 7}])
+@pytest.mark.parametrize(
+    "prev_result", [{"nonsense": 1}, [7], "x", None, {"cniVersion": "9.9.9"}, {"ips": 7}]
+)
 def test_a63_whatever_prev_result_is(attached, prev_result):
     assert attached.delete(prevResult=prev_result).is_silent_success
     assert attached.said() == THREE_DELS
@@ -74,7 +76,9 @@ CHANGES = {
     "another annotation": lambda node: node.config.update(
         runtimeConfig={"io.kubernetes.cri.pod-annotations": {"cni": "b"}}
     ),
-    "bad settings": lambda node: node.config.update(log_level=7, conf_dirs="x", default_plugin={}, kubernetes=3),
+    "bad settings": lambda node: node.config.update(
+        log_level=7, conf_dirs="x", default_plugin={}, kubernetes=3
+    ),
 }
 
 
@@ -146,7 +150,9 @@ def test_a66_the_next_del_tries_what_is_left(attached):
     assert attached.leftovers() == []
 
 
-@pytest.mark.parametrize("words", ["lease not found", "open /x: no such file or directory", "NOT not found found"])
+@pytest.mark.parametrize(
+    "words", ["lease not found", "open /x: no such file or directory", "NOT not found found"]
+)
 def test_a67_a_failure_is_not_worded_so_that_go_cni_takes_it_for_success(attached, words):
     attached.fail("DEL", "b", msg=words, details=words)
     text = attached.delete().stdout.decode()
@@ -165,7 +171,9 @@ def test_a67_nor_is_a_namespace_or_binary_that_cannot_be_used(attached):
     assert "no such file or directory" not in text
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "binary", "another format", "a directory", "a link"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "empty", "binary", "another format", "a directory", "a link"]
+)
 def test_a68_a_damaged_state_never_wedges_the_pod(attached, damage):
     [path] = attached.states()
     text = path.read_bytes()

@@ -99,7 +99,9 @@ def test_a57_no_source_of_annotations_means_try_again(node):
 def test_a58_nothing_but_the_document_is_on_stdout(node):
     node.networks("a", "b")
     for name in ("a", "b"):
-        node.answer("ADD", name, stderr='{"not": "yours"}\nWARNING\n', stdout={"ips": [{"address": "10.1.1.2/24"}]})
+        node.answer(
+            "ADD", name, stderr='{"not": "yours"}\nWARNING\n', stdout={"ips": [{"address": "10.1.1.2/24"}]}
+        )
     reply = node.add("a,b", log_level="debug", env={"PYTHONWARNINGS": "always", "PYTHONVERBOSE": "1"})
     assert reply.result["ips"]
     assert reply.stdout.count(b"\n") == 1

@@ -42,7 +42,9 @@ def test_a48_the_primary_network_comes_first_wherever_it_stands(node):
         node.answer("ADD", name, stdout={"ips": [{"address": f"10.{number}.0.2/24"}]})
     result = node.add("a@eth5,b@eth0,c").result
     assert [ip["address"] for ip in result["ips"]] == ["10.2.0.2/24", "10.1.0.2/24", "10.3.0.2/24"]
-    assert result["interfaces"] == [{"name": name, "sandbox": node.netns} for name in ("eth0", "eth5", "eth1")]
+    assert result["interfaces"] == [
+        {"name": name, "sandbox": node.netns} for name in ("eth0", "eth5", "eth1")
+    ]
 
 
 def test_a48_x18_the_primary_interface_is_the_one_that_the_runtime_names(node):
@@ -53,7 +55,9 @@ def test_a48_x18_the_primary_interface_is_the_one_that_the_runtime_names(node):
 
 def test_a49_a_bare_address_of_a_second_network_is_not_the_pods(node):
     node.networks("a", "calico")
-    node.answer("ADD", "calico", stdout={"cniVersion": "0.3.1", "ips": [{"version": "4", "address": "10.7.0.2/32"}]})
+    node.answer(
+        "ADD", "calico", stdout={"cniVersion": "0.3.1", "ips": [{"version": "4", "address": "10.7.0.2/32"}]}
+    )
     assert by_interface(node.add("a,calico").result) == {"eth0": ["10.0.0.2/24"], "eth1": ["10.7.0.2/32"]}
 
 

@@ -89,12 +89,16 @@ def test_a21_what_is_not_a_json_object(node, verb, text):
     assert document["msg"].startswith("error unmarshall network config")
 
 
-@pytest.mark.parametrize("text", [b"[" * 200_000, b'{"a":' * 200_000, b'{"name":"a","x":' + b"1" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "text", [b"[" * 200_000, b'{"a":' * 200_000, b'{"name":"a","x":' + b"1" * 5000 + b"}"]
+)
 def test_a21_what_breaks_a_parser(node, text):
     node.add(stdin=text).error(6)
 
 
-@pytest.mark.parametrize("text", [b"null", b"{}", b'{"name":""}', b'{"name":null}', b'{"cniVersion":"1.0.0"}'])
+@pytest.mark.parametrize(
+    "text", [b"null", b"{}", b'{"name":""}', b'{"name":null}', b'{"cniVersion":"1.0.0"}']
+)
 def test_a22_a_name_is_needed(node, text):
     assert node.add(stdin=text).error(7)["msg"] == "missing network name"
 
@@ -126,7 +130,12 @@ def test_a24_version_reads_nothing(node):
     try:
         started = time.monotonic()
         done = subprocess.run(
-            [node.genie], env={"CNI_COMMAND": "VERSION"}, stdin=reader, capture_output=True, check=True, timeout=10
+            [node.genie],
+            env={"CNI_COMMAND": "VERSION"},
+            stdin=reader,
+            capture_output=True,
+            check=True,
+            timeout=10,
         )
         assert json.loads(done.stdout)["cniVersion"] == "1.1.0"
         assert time.monotonic() - started < 1

@@ -31,7 +31,9 @@ def test_a26_version_needs_nothing_and_is_quick(installed, node):
 def test_a27_a29_no_version_means_the_first(node, absent):
     """A29: null counts as absent."""
     node.network("a", version="0.3.1")
-    stdin = node.stdin(annotations={}, cniVersion=absent).replace(b'"cniVersion": "null"', b'"cniVersion": null')
+    stdin = node.stdin(annotations={}, cniVersion=absent).replace(
+        b'"cniVersion": "null"', b'"cniVersion": null'
+    )
     result = node.call("ADD", stdin=stdin).result
     assert result["cniVersion"] == "0.1.0"
     assert result["ip4"]["ip"] == "10.0.0.2/24"
@@ -88,7 +90,9 @@ def test_a32_results_and_errors_are_in_the_configurations_version(node, version)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_d30_the_form_is_the_one_of_the_configuration_not_of_the_delegate(node, version):
     node.network("a", version="0.2.0")
-    node.answer("ADD", "a", stdout={"cniVersion": "0.2.0", "ip4": {"ip": "10.9.0.7/16", "gateway": "10.9.0.1"}})
+    node.answer(
+        "ADD", "a", stdout={"cniVersion": "0.2.0", "ip4": {"ip": "10.9.0.7/16", "gateway": "10.9.0.1"}}
+    )
     result = node.add(cniVersion=version).result
     address = result["ip4"]["ip"] if version < "0.3" else result["ips"][0]["address"]
     assert address == "10.9.0.7/16"
