@@ -16,6 +16,7 @@ from typing import Literal
 from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
+from genie_core.settings import STATE_DIR
 from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
 
@@ -31,6 +32,8 @@ Verb = Literal["cycle", "add"]
 
 # Where plugins keep leases and locks, and Genie its state. /run/netns holds the pods of this dry run itself.
 _KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
+# Genie's counting lock: each ADD takes any one of a fixed number of files, which stay (edges/locks.py).
+_SLOTS = f"{STATE_DIR}/slots/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,8 @@ class _Run:
         return life
 
     def _look(self) -> View:
-        return observe(self._node, directories=_KEPT_IN, firewall=True)
+        view = observe(self._node, directories=_KEPT_IN, firewall=True)
+        return replace(view, files=tuple(path for path in view.files if not path.startswith(_SLOTS)))
 
     def _release(self, sandbox: Sandbox, add: Call) -> list[Call]:
         """CHECK what was attached, DEL it, and DEL it again, which has to succeed too (SPEC, "DEL")."""
