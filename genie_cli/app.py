@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "debug": Entry("", "Find out what is wrong", NODE),
     "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
     "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
+    "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),

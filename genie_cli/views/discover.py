@@ -36,7 +36,7 @@ def _runtimes(choices: Sequence[Choice], *, wide: bool) -> Iterator[Block]:
     if not choices:
         yield Text("none found: --runtime-config names the configuration of one", indent=2)
         return
-    rows = []
+    rows: list[list[str | Cell]] = []
     for choice in choices:
         runtime = choice.runtime
         uses = Cell(choice.first.file, "good") if choice.first else Cell("nothing", "bad")

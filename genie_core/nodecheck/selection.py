@@ -104,9 +104,16 @@ def choices(facts: NodeFacts) -> list[Choice]:
 
 
 def in_use(facts: NodeFacts) -> set[str]:
-    """The paths of the files that some runtime uses; without a known runtime, the first of each directory."""
+    """The paths of the files that some runtime uses; without a known runtime, the first of each directory.
+
+    Files that are in no directory of a node (the directory "") are used by nobody.
+    """
     used = {file.path for choice in choices(facts) for file in choice.files}
     used |= {choice.blocker.path for choice in choices(facts) if choice.blocker and not choice.files}
     if facts.runtimes:
         return used
-    return {files[0].path for entries in facts.directories.values() if (files := candidates(entries))}
+    return {
+        files[0].path
+        for name, entries in facts.directories.items()
+        if name and (files := candidates(entries))
+    }

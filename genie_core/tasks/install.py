@@ -110,12 +110,13 @@ def _install(options: InstallOptions, python: Path) -> InstallReport:
     for directory in (options.bin_dir, options.conf_dir):
         directory.mkdir(parents=True, exist_ok=True)
     conflist = options.conf_dir / CONFLIST
-    text = _conflist(options, _existing(conflist))  # first: a bad option must not leave half an installation
+    # first: a bad option must not leave half an installation
+    text = conflist_text(options, existing_entry(conflist))
     code = _install_code(options.bin_dir, python, changed)
     launcher = options.bin_dir / TYPE
     _write(launcher, _launcher(python, code), 0o755, changed)
     if options.api_server:
-        _write(options.conf_dir / KUBECONFIG, _kubeconfig(options), 0o600, changed)
+        _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
     _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
     _remove_old_code(options.bin_dir / CODE, code)
     return InstallReport(
@@ -242,7 +243,7 @@ def _remove_old_code(directory: Path, current: Path) -> None:
 # --- the configuration ----------------------------------------------------------------------------------
 
 
-def _existing(conflist: Path) -> dict[str, Any]:
+def existing_entry(conflist: Path) -> dict[str, Any]:
     """Genie's entry in the conflist that is there: what an operator wrote into it is kept."""
     try:
         plugins = json.loads(conflist.read_text(encoding="utf-8"))["plugins"]
@@ -256,7 +257,8 @@ def _existing(conflist: Path) -> dict[str, Any]:
         ) from None
 
 
-def _conflist(options: InstallOptions, existing: Mapping[str, Any]) -> str:
+def conflist_text(options: InstallOptions, existing: Mapping[str, Any]) -> str:
+    """Genie's conflist; what `existing` has besides is kept. Raises InvalidConfig for what the plugin would refuse."""
     kept = {key: value for key, value in existing.items() if key != "type"}
     plugin: dict[str, Any] = {**kept, **options.extra}
     plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
@@ -287,7 +289,8 @@ def _with_first(directory: Path, others: Sequence[str]) -> list[str]:
     return [str(directory), *(other for other in others if other != str(directory))]
 
 
-def _kubeconfig(options: InstallOptions) -> str:
+def kubeconfig_text(options: InstallOptions) -> str:
+    """A kubeconfig that names the token's file. Raises InvalidConfig without one."""
     if not options.token_file:
         raise InvalidConfig("--api-server needs --token-file", hint="name the service account's token file")
     cluster: dict[str, Any] = {"server": options.api_server}

@@ -1,0 +1,288 @@
+"""`genie generate-config`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genie_cli import options, wiring
+from genie_cli.options import FailOn, OutputFormat
+from genie_cli.progress import Progress
+from genie_cli.render import emit, note
+from genie_cli.views.findings import exit_code
+from genie_cli.views.generated import check_view, documents, written_view
+from genie_core.catalog import PLUGINS
+from genie_core.catalog.plugin import Wanted
+from genie_core.edges.rootfs import Root
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.tasks import generate
+from genie_core.tasks.generate import Generated, GenerateOptions, SetupOptions, manifests
+from genie_core.tasks.generate.network import plugin_named
+
+EXAMPLES = [
+    ("a bridge network with a free subnet", "genie generate-config bridge"),
+    (
+        "macvlan on a given interface and range",
+        "genie generate-config macvlan --master eth1 --subnet 192.168.7.0/24",
+    ),
+    (
+        "try it in a private copy of the node",
+        "genie generate-config bridge -o json | genie dry-run --cni stdin -f -",
+    ),
+    ("the same in one step", "genie generate-config bridge --test"),
+    ("bring an old file up to date", "genie generate-config --from /etc/cni/net.d/10-old.conf"),
+    ("what is wrong with files", "genie generate-config --check /etc/cni/net.d/*.conflist"),
+    ("Genie's whole set-up of this node", "genie generate-config genie --write"),
+    (
+        "an object for pods to name",
+        "genie generate-config nad --plugin bridge --name blue | kubectl apply -f -",
+    ),
+]
+LIST = "Network"
+OBJECTS = ("nad", "logical-network", "physical-network", "definitions")
+
+
+def _text(name: str, help_text: str, metavar: str) -> Any:
+    return typer.Option(name, help=help_text, metavar=metavar, rich_help_panel=LIST)
+
+
+def run(
+    type_: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TYPE]",
+            help="A plugin type, or genie, nad, logical-network, physical-network, definitions.",
+        ),
+    ] = "",
+    name: Annotated[str, _text("--name", "The network's name.", "NAME")] = "",
+    subnet: Annotated[str, _text("--subnet", "Its subnet. Default: a free one.", "CIDR")] = "",
+    gateway: Annotated[str, _text("--gateway", "Its gateway.", "ADDRESS")] = "",
+    range_start: Annotated[str, _text("--range-start", "First address to hand out.", "ADDRESS")] = "",
+    range_end: Annotated[str, _text("--range-end", "Last address to hand out.", "ADDRESS")] = "",
+    address: Annotated[
+        list[str] | None, _text("--address", "A fixed address, with its prefix length.", "CIDR")
+    ] = None,
+    master: Annotated[
+        str, _text("--master", "Parent interface. Default: that of the default route.", "IFACE")
+    ] = "",
+    bridge: Annotated[str, _text("--bridge", "The bridge. Default: a new one.", "IFACE")] = "",
+    mode: Annotated[str, _text("--mode", "Mode of macvlan or ipvlan.", "MODE")] = "",
+    vlan: Annotated[int, typer.Option("--vlan", min=0, max=4094, help="VLAN.", rich_help_panel=LIST)] = 0,
+    mtu: Annotated[int, typer.Option("--mtu", min=0, max=65536, help="MTU.", rich_help_panel=LIST)] = 0,
+    ipam: Annotated[str, _text("--ipam", "Address plugin. Default: host-local.", "TYPE")] = "",
+    chain: Annotated[
+        str | None, _text("--chain", "Plugins behind it, comma separated; '' for none.", "TYPES")
+    ] = None,
+    cni_version: Annotated[
+        str, _text("--cni-version", "Default: the highest that all plugins do.", "VERSION")
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        _text("--set", "Any member: ipam.gateway=10.1.0.1, VALUE is JSON or text.", "PATH=VALUE"),
+    ] = None,
+    from_: Annotated[str, _text("--from", "Start from this configuration, - for stdin.", "FILE")] = "",
+    plugin: Annotated[
+        str, _text("--plugin", "The plugin of a nad, logical or physical network.", "NAME")
+    ] = "",
+    physical_network: Annotated[str, _text("--physical-network", "Of a logical network.", "NAME")] = "",
+    dedicated: Annotated[
+        bool,
+        typer.Option("--dedicated", help="A physical network for one logical one.", rich_help_panel=LIST),
+    ] = False,
+    namespace: options.Namespace = "",
+    default_network: Annotated[
+        str, _text("--default-network", "genie: what pods get that name none.", "NAME")
+    ] = "",
+    api_server: Annotated[
+        str, _text("--api-server", "genie: the API server. Default: kubelet's.", "URL")
+    ] = "",
+    token_file: Annotated[str, _text("--token-file", "genie: a service account's token.", "FILE")] = "",
+    ca_file: Annotated[str, _text("--ca-file", "genie: the API server's CA.", "FILE")] = "",
+    state_dir: Annotated[str, _text("--state-dir", "genie: where its state is kept.", "DIR")] = "",
+    check: Annotated[
+        list[str] | None,
+        typer.Option("--check", metavar="FILE", help="Check files, - for stdin; more may follow."),
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="The JSON Schema of the type, and stop.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Run it in a private node: ADD, CHECK, DEL.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the files instead of printing them.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even with errors, or where it sorts before what is used.")
+    ] = False,
+    conf_dir: options.ConfDirs = None,
+    bin_dir: options.BinDirs = None,
+    root: options.Root = Path("/"),
+    fail_on: options.FailOnOption = FailOn.ERROR,
+    output: Annotated[
+        OutputFormat,
+        typer.Option("--output", "-o", help="json or yaml; with --check and --write also table."),
+    ] = OutputFormat.TABLE,
+) -> int:
+    """Prints configuration that works on this node, from a few options; what is not said is chosen, and told.
+
+    The version is the highest that every plugin of the chain answers to. What cannot work is refused, with all
+    reasons. --write writes whole files and keeps a copy of what was there. Objects are YAML for kubectl apply -f -.
+    """
+    common = GenerateOptions(
+        conf_dirs=tuple(str(path.absolute()) for path in conf_dir or ()),
+        bin_dirs=tuple(str(path.absolute()) for path in bin_dir or ()),
+        root=str(root),
+        force=force,
+    )
+    if check:
+        return _check([*check, *([type_] if type_ else []), *(more or [])], common, fail_on, output)
+    if schema:
+        return documents([plugin_named(type_).schema()], output)
+    wanted = Wanted(
+        name=name,
+        master=master,
+        bridge=bridge,
+        mode=mode,
+        vlan=vlan,
+        mtu=mtu,
+        subnet=subnet,
+        gateway=gateway,
+        range_start=range_start,
+        range_end=range_end,
+        addresses=tuple(address or ()),
+    )
+    if type_ in ("logical-network", "physical-network", "definitions"):
+        return documents(
+            _objects(type_, wanted, namespace, plugin, physical_network, dedicated), output, yaml=True
+        )
+    if type_ == "genie":
+        generated = generate.generate_setup(
+            SetupOptions(
+                conf_dir=common.conf_dir,
+                bin_dir=common.bin_dirs[0] if common.bin_dirs else wiring.BIN_DIRS[0].as_posix(),
+                state_dir=state_dir,
+                default_network=default_network,
+                api_server=api_server,
+                token_file=token_file,
+                ca_file=ca_file,
+            ),
+            generate.look(common),
+            str(root),
+        )
+    else:
+        generated = _network(
+            plugin if type_ == "nad" else type_, wanted, common, ipam, chain, cni_version, settings, from_
+        )
+    for text in generated.notes:
+        note(f"note: {text}")
+    if test:
+        return _try(generated, common, output)
+    if type_ == "nad":
+        document = manifests.attachment_definition(
+            name or str(generated.document["name"]), namespace, generated.document
+        )
+        return documents([document], output, yaml=True)
+    if write:
+        emit(generate.write_files(generated.files, Root(str(root))), output, written_view)
+        return 0
+    return documents([generated.document], output) if type_ != "genie" else _setup(generated, output)
+
+
+def _network(
+    type_: str,
+    wanted: Wanted,
+    common: GenerateOptions,
+    ipam: str,
+    chain: str | None,
+    version: str,
+    settings: list[str] | None,
+    from_: str,
+) -> Generated:
+    if not type_ and not from_:
+        raise GenieError(
+            "nothing to generate: name a TYPE, or --from FILE",
+            hint=f"types are {', '.join(PLUGINS)}, {', '.join(OBJECTS)}",
+            exit_code=EXIT_USAGE,
+        )
+    wanted_options = replace(
+        common,
+        type=type_,
+        wanted=wanted,
+        ipam=ipam,
+        chain=None if chain is None else tuple(part.strip() for part in chain.split(",") if part.strip()),
+        version=version,
+        changes=[_change(text) for text in settings or ()],
+        base=_read(from_) if from_ else "",
+        base_source="stdin" if from_ == "-" else from_,
+    )
+    return generate.generate_network(wanted_options, generate.look(wanted_options))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise GenieError(f"--set {text!r} is not PATH=VALUE", exit_code=EXIT_USAGE)
+    try:
+        return path, json.loads(value)
+    except ValueError:
+        return path, value
+
+
+def _read(name: str) -> str:
+    if name == "-":
+        return sys.stdin.read()
+    try:
+        return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise GenieError(f"{name}: {error.strerror}", exit_code=EXIT_USAGE) from None
+
+
+def _objects(
+    type_: str, wanted: Wanted, namespace: str, plugin: str, physical: str, dedicated: bool
+) -> list[dict[str, Any]]:
+    if type_ == "definitions":
+        return manifests.definitions()
+    if not wanted.name:
+        raise GenieError(f"a {type_} needs a name", hint="--name NAME", exit_code=EXIT_USAGE)
+    if type_ == "physical-network":
+        return [
+            manifests.physical_network(
+                wanted.name,
+                namespace,
+                plugin=plugin,
+                subnet=wanted.subnet,
+                dedicated=dedicated,
+                nic=wanted.master,
+            )
+        ]
+    return [
+        manifests.logical_network(
+            wanted.name, namespace, physical=physical, plugin=plugin, subnet=wanted.subnet, within=""
+        )
+    ]
+
+
+def _check(names: list[str], common: GenerateOptions, fail_on: FailOn, output: OutputFormat) -> int:
+    texts = [("stdin" if name == "-" else str(Path(name).absolute()), _read(name)) for name in names]
+    report = generate.check_files(texts, generate.look(common))
+    emit(report, output, check_view)
+    return exit_code(report.findings, fail_on)
+
+
+def _try(generated: Generated, common: GenerateOptions, output: OutputFormat) -> int:
+    from genie_cli.views.dry_run import view
+    from genie_core.tasks.generate.trial import try_out
+
+    bin_dirs = list(common.bin_dirs) or wiring.bin_dirs(None)
+    with Progress() as progress, wiring.private_node([], bin_dirs) as node:
+        report = try_out(generated, bin_dirs, node, progress)
+    emit(report, output, view)
+    return report.exit_code
+
+
+def _setup(generated: Generated, output: OutputFormat) -> int:
+    from genie_cli.views.generated import setup_view
+
+    emit(generated, output, setup_view)
+    return 0

@@ -1,0 +1,53 @@
+"""Generated configuration as documents, and what became of files that were checked or written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from genie_cli.options import OutputFormat
+from genie_cli.render import Block, Fields, Heading, Text, Verbatim
+from genie_cli.views.findings import findings_view
+from genie_core.tasks.generate import CheckReport, Generated, WriteReport
+
+
+def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bool = False) -> int:
+    """Print documents as they are, for a file or a pipe: JSON, or YAML where asked for or usual. Returns 0."""
+    if output is OutputFormat.YAML or (yaml and output is OutputFormat.TABLE):
+        from genie_core.edges.yamlio import dump
+
+        sys.stdout.write("---\n".join(dump(document) for document in found))
+    elif len(found) == 1:
+        sys.stdout.write(json.dumps(found[0], indent=2, ensure_ascii=False) + "\n")
+    else:
+        whole = {"apiVersion": "v1", "kind": "List", "items": list(found)}
+        sys.stdout.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def setup_view(generated: Generated, wide: bool) -> Iterator[Block]:
+    """Each file with its mode and content."""
+    for file in generated.files:
+        yield Heading(f"{file.path} (mode {file.mode:04o})")
+        yield Verbatim(file.text, indent=0)
+
+
+def written_view(report: WriteReport, wide: bool) -> Iterator[Block]:
+    """What was written where."""
+    pairs = [("written", path) for path in report.written]
+    pairs += [("right already", path) for path in report.unchanged]
+    pairs += [("copy of the old one", path) for path in report.backups]
+    yield Fields(pairs, indent=0)
+
+
+def check_view(report: CheckReport, wide: bool) -> Iterator[Block]:
+    """The findings, and each file's verdict."""
+    bad = {finding.object.file for finding in report.findings if finding.severity.value in ("fatal", "error")}
+    for file in report.files:
+        yield Text(
+            f"{file.path}: {'has errors' if file.path in bad else 'ok'}",
+            "bad" if file.path in bad else "good",
+        )
+    yield from findings_view(report.findings, report.checks, wide=wide)

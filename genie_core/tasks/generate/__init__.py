@@ -1,0 +1,77 @@
+"""`genie generate-config`: configuration that works on this node, from a few options or from a file.
+
+What is not said is read from the node (default interface, its MTU, free subnets, what each plugin's binary can do)
+and every choice is told. A result with an error in it is refused, with all its errors.
+"""
+
+from __future__ import annotations
+
+from ...edges.rootfs import Root
+from ...errors import EXIT_USAGE, GenieError
+from ...nodecheck.facts import NodeFacts
+from ...nodecheck.parse import parse_conf
+from ..discover.gather import gather
+from ..discover.places import DiscoverOptions
+from .check import CheckReport, check_files, check_parsed, refuse_errors
+from .network import Draft, draft_network, file_name, sorts_first
+from .node_setup import SetupOptions, node_setup
+from .request import Generated, GenerateOptions, OutputFile, secret_mode
+from .write import WriteReport, write_files
+
+__all__ = [
+    "CheckReport",
+    "GenerateOptions",
+    "Generated",
+    "SetupOptions",
+    "WriteReport",
+    "check_files",
+    "generate_network",
+    "generate_setup",
+    "look",
+    "write_files",
+]
+
+
+def look(options: GenerateOptions) -> NodeFacts:
+    """The node, as far as a configuration depends on it."""
+    wanted = DiscoverOptions(
+        root=options.root, conf_dirs=options.conf_dirs, bin_dirs=options.bin_dirs, api=False
+    )
+    return gather(wanted)[0]
+
+
+def generate_network(options: GenerateOptions, facts: NodeFacts) -> Generated:
+    """A network's configuration. Raises GenieError with every reason why it would not work, unless forced."""
+    draft = draft_network(options, facts)
+    name = file_name(draft, facts, options.conf_dir)
+    report = _check(draft, f"{options.conf_dir}/{name}", facts)
+    if not options.force:
+        refuse_errors(report, f"this {draft.plugin.type} configuration")
+    displaced = sorts_first(name, facts, options.conf_dir)
+    if displaced and not options.force:
+        raise GenieError(
+            f"{name} would sort before {displaced}, and become the network of every new pod",
+            hint="choose another --name, or --force",
+            exit_code=EXIT_USAGE,
+        )
+    file = OutputFile(path=f"{options.conf_dir}/{name}", text=draft.text, mode=secret_mode(draft.text))
+    return Generated(document=draft.document, files=[file], notes=draft.notes, findings=report.findings)
+
+
+def _check(draft: Draft, path: str, facts: NodeFacts) -> CheckReport:
+    """The draft beside the node's other networks; only what is wrong with the draft counts."""
+    file = parse_conf(path, draft.text)
+    others = [
+        other
+        for files in facts.directories.values()
+        for other in files
+        if other.network and not other.ignored and other.path != path
+    ]
+    report = check_parsed([*others, file], facts)
+    own = [finding for finding in report.findings if finding.object.file == path]
+    return CheckReport(files=[file], findings=own, checks=report.checks)
+
+
+def generate_setup(options: SetupOptions, facts: NodeFacts, root: str) -> Generated:
+    """Genie's own files for this node."""
+    return node_setup(options, facts, Root(root))

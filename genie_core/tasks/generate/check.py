@@ -1,0 +1,138 @@
+"""`genie generate-config --check FILE...`: everything that is wrong with files, at once, with its place.
+
+The same checks as in `genie discover`, on files that need not be on a node yet. A YAML file may hold
+NetworkAttachmentDefinitions; what is in their spec.config is checked, with places counted in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ...edges.yamlio import load_documents
+from ...errors import EXIT_USAGE, GenieError
+from ...findings import Check, Finding, Severity, ordered, summary
+from ...nodecheck import configuration, credentials, plugins, subnets
+from ...nodecheck.checks import NodeCheck, run_checks
+from ...nodecheck.facts import ConfFile, NodeFacts
+from ...nodecheck.parse import parse_conf
+
+JSON = dict[str, Any]
+# What can be said of files alone; the rest is about a node.
+_RUN: tuple[tuple[str, Callable[[NodeFacts], Iterator[Finding]], tuple[str, ...]], ...] = (
+    ("conf-readable", configuration.unreadable_files, ()),
+    ("conf-names", configuration.duplicate_networks, ()),
+    ("conf-keys", configuration.repeated_keys, ()),
+    ("conf-self", configuration.self_delegation, ()),
+    ("conf-plugin", configuration.plugin_problems, ()),
+    ("conf-version", configuration.versions_refused, ("probe",)),
+    ("conf-cniversion", configuration.versions_missing, ()),
+    ("subnet-networks", subnets.overlapping_networks, ()),
+    ("subnet-node", subnets.overlapping_node, ("netlink",)),
+    ("bridge-address", subnets.bridge_address, ("netlink",)),
+    ("plugin-missing", plugins.missing, ()),
+    ("credential-inline", credentials.secrets_in_files, ()),
+)
+CHECKS = tuple(NodeCheck(id=id_, title=id_, run=run, needs=needs) for id_, run, needs in _RUN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """The files that were checked and what was found in them."""
+
+    kind: ClassVar[str] = "ConfigurationCheck"
+    files: Sequence[ConfFile]
+    findings: Sequence[Finding]
+    checks: Sequence[Check]
+
+    def as_json(self) -> JSON:
+        """summary, files (path, network, valid), findings, checks."""
+        bad = {
+            finding.object.file for finding in self.findings if finding.severity.rank <= Severity.ERROR.rank
+        }
+        return {
+            "summary": summary(self.findings, self.checks),
+            "files": [
+                {
+                    "path": file.path,
+                    "network": file.network.name if file.network else "",
+                    "valid": file.path not in bad,
+                }
+                for file in self.files
+            ],
+            "findings": [finding.as_json() for finding in self.findings],
+            "checks": [check.as_json() for check in self.checks],
+        }
+
+
+def check_files(texts: Sequence[tuple[str, str]], facts: NodeFacts) -> CheckReport:
+    """Check (path, text) pairs against a node's facts."""
+    files = [file for path, text in texts for file in _files_in(path, text)]
+    return check_parsed(files, facts)
+
+
+def check_parsed(files: Sequence[ConfFile], facts: NodeFacts) -> CheckReport:
+    """The findings about these files, errors at most: nothing uses them yet."""
+    searched = tuple(facts.binaries)
+    alone = replace(facts, runtimes=(), directories={"": list(files)})
+    findings, outcomes = run_checks(alone, CHECKS)
+    softened = [replace(f, severity=Severity.ERROR) if f.severity is Severity.FATAL else f for f in findings]
+    if not searched:
+        softened = [f for f in softened if f.code != "GN1101"]
+    return CheckReport(files=files, findings=ordered(softened), checks=outcomes)
+
+
+def _files_in(path: str, text: str) -> Iterator[ConfFile]:
+    if not path.endswith((".yaml", ".yml")) and text.lstrip()[:1] in ("{", "["):
+        yield parse_conf(_conf_name(path, text), text)
+        return
+    if path.endswith((".conf", ".conflist", ".json")):
+        yield parse_conf(path, text)
+        return
+    for document in load_documents(text, path):
+        for item in document.get("items", [document]) if isinstance(document, dict) else ():
+            yield from _manifest(path, item)
+
+
+def _conf_name(path: str, text: str) -> str:
+    """A name with the ending that fits: what stdin and files of another name hold is judged by their content."""
+    if path.endswith((".conf", ".conflist", ".json")):
+        return path
+    return f"{path}.conflist" if '"plugins"' in text else f"{path}.conf"
+
+
+def _manifest(path: str, item: Any) -> Iterator[ConfFile]:
+    if not isinstance(item, dict) or item.get("kind") != "NetworkAttachmentDefinition":
+        kind = item.get("kind") if isinstance(item, dict) else type(item).__name__
+        raise GenieError(
+            f"{path}: {kind} is not checked",
+            hint="CNI configurations and NetworkAttachmentDefinitions are",
+            exit_code=EXIT_USAGE,
+        )
+    metadata, spec = item.get("metadata") or {}, item.get("spec") or {}
+    name = str(metadata.get("name", ""))
+    text = spec.get("config")
+    if isinstance(text, str) and text.strip():
+        place = f"{path}#{metadata.get('namespace', 'default')}/{name}"
+        yield parse_conf(_conf_name(place, text), _named(text, name))
+
+
+def _named(text: str, name: str) -> str:
+    """The text with the object's name in front where it has none (conformance C35); places on line 1 shift."""
+    if '"name"' in text or not text.lstrip().startswith("{"):
+        return text
+    return text.replace("{", f'{{"name": "{name}", ', 1)
+
+
+def refuse_errors(report: CheckReport, what: str) -> None:
+    """Raise GenieError with every error of a report. A generated configuration must have none."""
+    errors = [f for f in report.findings if f.severity.rank <= Severity.ERROR.rank]
+    if not errors:
+        return
+    lines = [f"[{f.code}] {f.title}" + (f" ({f.remedy.text})" if f.remedy else "") for f in errors]
+    raise GenieError(
+        f"{what} would not work: {len(errors)} problem{'s' if len(errors) > 1 else ''}",
+        details="\n".join(lines),
+        hint="change the options, or take it as it is with --force",
+    )

@@ -1,0 +1,150 @@
+"""Kubernetes objects: a NetworkAttachmentDefinition, LogicalNetwork, PhysicalNetwork, and their definitions (CRDs).
+
+Sources: the Network Plumbing Working Group's standard v1.3 (section 3); CNI-Genie's samples for the others
+(conformance D19-D25).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+from ...errors import EXIT_USAGE, GenieError
+
+JSON = dict[str, Any]
+_APPROVAL = "unapproved, CNI-Genie's group predates the policy of KEP-2337"
+
+
+def attachment_definition(name: str, namespace: str, document: JSON) -> JSON:
+    """A NetworkAttachmentDefinition with the configuration in it."""
+    return {
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": _metadata(name, namespace),
+        "spec": {"config": json.dumps(document, indent=2, ensure_ascii=False)},
+    }
+
+
+def _metadata(name: str, namespace: str) -> JSON:
+    import re
+
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
+        raise GenieError(
+            f'"{name}" is no name for an API object',
+            hint="lower case letters, digits and dashes",
+            exit_code=EXIT_USAGE,
+        )
+    return {"name": name} | ({"namespace": namespace} if namespace else {})
+
+
+def physical_network(
+    name: str, namespace: str, *, plugin: str, subnet: str, dedicated: bool, nic: str
+) -> JSON:
+    """A PhysicalNetwork: a network of the nodes that LogicalNetworks share, or one has for itself."""
+    if not subnet:
+        raise GenieError(
+            "a physical network needs its subnet", hint="--subnet 10.1.0.0/16", exit_code=EXIT_USAGE
+        )
+    if dedicated and not plugin:
+        raise GenieError(
+            "a dedicated physical network needs its plugin", hint="--plugin NAME", exit_code=EXIT_USAGE
+        )
+    status: JSON = {"subnet": _subnet(subnet), "dedicatedNet": dedicated} | (
+        {"plugin": plugin} if plugin else {}
+    )
+    return {
+        "apiVersion": "alpha.network.k8s.io/v1",
+        "kind": "Physicalnetwork",
+        "metadata": _metadata(name, namespace),
+        "spec": ({"referenceNic": nic} if nic else {}) | {"sharedStatus": status},
+    }
+
+
+def logical_network(
+    name: str, namespace: str, *, physical: str, plugin: str, subnet: str, within: str
+) -> JSON:
+    """A LogicalNetwork, on a physical one or on a plugin alone. `within` is the physical network's subnet, if known."""
+    if not physical and not plugin:
+        raise GenieError(
+            "a logical network needs a physical network or a plugin",
+            hint="--physical-network NAME, or --plugin NAME",
+            exit_code=EXIT_USAGE,
+        )
+    if physical and plugin and not subnet:
+        raise GenieError(
+            "a logical network on a shared physical one needs its part of the subnet",
+            hint="--subnet 10.1.2.0/24",
+            exit_code=EXIT_USAGE,
+        )
+    if subnet and within and not _inside(subnet, within):
+        raise GenieError(
+            f"{subnet} is not inside {within}, the physical network's subnet", exit_code=EXIT_USAGE
+        )
+    spec = {"physicalNet": physical, "plugin": plugin, "sub_subnet": _subnet(subnet) if subnet else ""}
+    return {
+        "apiVersion": "alpha.network.k8s.io/v1",
+        "kind": "Logicalnetwork",
+        "metadata": _metadata(name, namespace),
+        "spec": {key: value for key, value in spec.items() if value},
+    }
+
+
+def _subnet(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise GenieError(f"--subnet {text}: {error}", exit_code=EXIT_USAGE) from None
+
+
+def _inside(subnet: str, within: str) -> bool:
+    one, other = ipaddress.ip_network(subnet), ipaddress.ip_network(within)
+    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]  # same version
+
+
+def definitions() -> list[JSON]:
+    """The three CustomResourceDefinitions (apiextensions.k8s.io/v1)."""
+    text: JSON = {"type": "string"}
+    shared = {
+        "type": "object",
+        "properties": {"subnet": text, "plugin": text, "dedicatedNet": {"type": "boolean"}},
+    }
+    logical = {"physicalNet": text, "plugin": text, "sub_subnet": text}
+    physical = {"referenceNic": text, "sharedStatus": shared}
+    return [
+        _definition(
+            "k8s.cni.cncf.io",
+            "network-attachment-definitions",
+            "network-attachment-definition",
+            "NetworkAttachmentDefinition",
+            {"config": text},
+            short=["net-attach-def"],
+        ),
+        _definition("alpha.network.k8s.io", "logicalnetworks", "logicalnetwork", "Logicalnetwork", logical),
+        _definition(
+            "alpha.network.k8s.io", "physicalnetworks", "physicalnetwork", "Physicalnetwork", physical
+        ),
+    ]
+
+
+def _definition(
+    group: str, plural: str, singular: str, kind: str, spec: JSON, *, short: list[str] | None = None
+) -> JSON:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}
+    annotations = {"api-approved.kubernetes.io": _APPROVAL} if group.endswith("network.k8s.io") else {}
+    names: JSON = {"plural": plural, "singular": singular, "kind": kind} | (
+        {"shortNames": short} if short else {}
+    )
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"} | ({"annotations": annotations} if annotations else {}),
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+            ],
+        },
+    }

@@ -1,0 +1,345 @@
+"""A CNI plugin's configuration from a few options and the node: what is not said is chosen, and the choice told."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ...catalog import PLUGINS, Ipam, NodeView, Plugin, Role, of_type
+from ...catalog.host_local import raw_ranges
+from ...catalog.plugin import Wanted
+from ...errors import EXIT_USAGE, GenieError, InvalidConfig
+from ...jsontext import JSONError, decode
+from ...nodecheck.configuration import node_view
+from ...nodecheck.facts import NodeFacts
+from ...nodecheck.parse import parse_conf
+from ...nodecheck.selection import candidates
+from ...nodecheck.subnets import used_subnets
+from ...nodecheck.versions import chain_binaries, common_versions
+from ...select.files import derived_name
+from ...spec.versions import SUPPORTED
+from .request import JSON, GenerateOptions, set_path
+
+# Behind these, host ports are expected to work (docs/generate-config.md).
+_WITH_PORTMAP = ("bridge", "ptp", "flannel", "calico", "canal", "weave", "kube-router")
+_POOL = "10.200.0.0/15"  # where free subnets are looked for: no distribution's pods or services are there
+_NEW_PREFIX = 24
+_FALLBACK_VERSION = "1.0.0"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A configuration under way."""
+
+    document: JSON
+    plugin: Plugin
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return str(self.document["name"])
+
+    @property
+    def text(self) -> str:
+        """As it is written to a file."""
+        return json.dumps(self.document, indent=2, ensure_ascii=False) + "\n"
+
+
+def draft_network(options: GenerateOptions, facts: NodeFacts) -> Draft:
+    """The configuration for a catalogue type, or from a given one. Raises InvalidConfig for what cannot work."""
+    view = node_view(facts)
+    draft = _from_base(options, facts) if options.base else _from_type(options, facts, view)
+    for path, value in options.changes:
+        try:
+            set_path(
+                draft.document,
+                path if path.startswith("plugins") or path in _TOP else f"plugins[0].{path}",
+                value,
+            )
+        except ValueError as error:
+            raise GenieError(f"--set {error}", exit_code=EXIT_USAGE) from None
+    _choose_version(draft, options, facts)
+    return draft
+
+
+_TOP = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "plugins", "loadOnlyInlinedPlugins")
+
+
+def plugin_named(name: str) -> Plugin:
+    """The catalogue's plugin of that name, or of that `type`. Raises GenieError with the nearest name."""
+    found = PLUGINS.get(name) or of_type(name)
+    if found is not None:
+        return found
+    near = get_close_matches(name, list(PLUGINS), n=1)
+    raise GenieError(
+        f'unknown type "{name}"',
+        hint=f"did you mean {near[0]}?"
+        if near
+        else f"known are {', '.join(PLUGINS)}; --from FILE takes any type",
+        exit_code=EXIT_USAGE,
+    )
+
+
+def _from_type(options: GenerateOptions, facts: NodeFacts, view: NodeView) -> Draft:
+    plugin = plugin_named(options.type)
+    if plugin.role in (Role.META, Role.IPAM):
+        _refuse_part(plugin)
+    notes: list[str] = []
+    wanted = _complete(options, plugin, facts, notes)
+    if plugin.template is None:
+        raise InvalidConfig(f"{plugin.type}: its own installer writes its configuration", hint=plugin.docs)
+    entry = plugin.template(wanted, view)
+    if plugin.ipam in (Ipam.REQUIRED, Ipam.OPTIONAL) and "ipam" not in entry:
+        entry["ipam"] = _ipam(options, wanted, view)
+    chain = [entry, *_chained(options, plugin, facts, wanted, view, notes)]
+    return Draft(
+        document={"cniVersion": "", "name": wanted.name, "plugins": chain}, plugin=plugin, notes=notes
+    )
+
+
+def _refuse_part(plugin: Plugin) -> None:
+    use = f"--chain {plugin.type}" if plugin.role is Role.META else f"--ipam {plugin.type}"
+    what = (
+        "only works behind another plugin"
+        if plugin.role is Role.META
+        else "only gives addresses to another plugin"
+    )
+    raise GenieError(
+        f"{plugin.type} {what}, so it is no network by itself",
+        hint=f"genie generate-config bridge {use}",
+        exit_code=EXIT_USAGE,
+    )
+
+
+# --- what is not said ------------------------------------------------------------------------------------
+
+
+def _complete(options: GenerateOptions, plugin: Plugin, facts: NodeFacts, notes: list[str]) -> Wanted:
+    wanted = replace(options.wanted, name=options.wanted.name or _free_name(plugin.type, facts))
+    wanted = replace(wanted, mtu=wanted.mtu or _smaller_mtu(plugin, facts, notes))
+    if plugin.type == "vlan" and not wanted.vlan:
+        notes.append("VLAN 100 is a guess: --vlan names the right one")
+    needs_subnet = (
+        plugin.role is Role.INTERFACE
+        and plugin.ipam is not Ipam.NONE
+        and (options.ipam or "host-local") in ("host-local", "whereabouts")
+    )
+    if not needs_subnet:
+        return replace(wanted, default_route=bool(wanted.gateway))
+    if wanted.subnet:
+        return replace(
+            wanted, subnet=_parse_subnet(wanted.subnet), default_route=_wants_route(plugin, wanted)
+        )
+    subnet = free_subnet(facts)
+    notes.append(f"subnet {subnet} is free on this node; --subnet names another")
+    if plugin.on_lan:
+        notes.append(
+            f"{plugin.type} puts pods on the LAN of its parent, with the same addresses on every node that has "
+            "this file: give each node a range of its own (--range-start, --range-end), or use --ipam dhcp"
+        )
+    return replace(wanted, subnet=subnet, default_route=_wants_route(plugin, wanted))
+
+
+def _smaller_mtu(plugin: Plugin, facts: NodeFacts, notes: list[str]) -> int:
+    """The MTU for interfaces that do not inherit it from a parent: the uplink's where that is not the usual one."""
+    route = facts.net.default_route if facts.net else None
+    link = facts.net.links.get(route.device) if facts.net and route else None
+    if link is None or plugin.type not in ("bridge", "ptp", "tap") or link.mtu in (0, 1500):
+        return 0
+    notes.append(f"MTU {link.mtu} is that of {link.name}, which leads out of this node")
+    return link.mtu
+
+
+def _wants_route(plugin: Plugin, wanted: Wanted) -> bool:
+    """A default route where somebody answers at its other end: the bridge, the node, or a gateway that was named."""
+    return bool(wanted.gateway) or not (plugin.on_lan or plugin.type in ("dummy", "tap"))
+
+
+def _parse_subnet(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        fixed = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise GenieError(
+            f"--subnet {text} is not a subnet", hint="write it as 10.1.0.0/24", exit_code=EXIT_USAGE
+        ) from None
+    raise GenieError(
+        f"--subnet {text} has host bits set, which host-local refuses",
+        hint=f"write {fixed}",
+        exit_code=EXIT_USAGE,
+    )
+
+
+def free_subnet(facts: NodeFacts) -> str:
+    """A /24 that no interface, route or other network of the node touches. Raises InvalidConfig where none is left."""
+    taken = [
+        ipaddress.ip_network(subnet) for subnet in (facts.net.subnets if facts.net else {}) if "." in subnet
+    ]
+    taken += [used.span.subnet for used in used_subnets(facts.files)]
+    for candidate in ipaddress.ip_network(_POOL).subnets(new_prefix=_NEW_PREFIX):
+        if not any(candidate.version == other.version and candidate.overlaps(other) for other in taken):
+            return str(candidate)
+    raise InvalidConfig(f"no free subnet in {_POOL}", hint="name one with --subnet")
+
+
+def _free_name(base: str, facts: NodeFacts) -> str:
+    taken = {file.network.name for file in facts.files if file.network}
+    return next(name for n in range(1, 1000) if (name := base if n == 1 else f"{base}{n}") not in taken)
+
+
+def _ipam(options: GenerateOptions, wanted: Wanted, view: NodeView) -> JSON:
+    chosen = options.ipam or ("static" if wanted.addresses else "host-local")
+    plugin = of_type(chosen)
+    if plugin is None or plugin.role is not Role.IPAM:
+        known = ", ".join(p.type for p in PLUGINS.values() if p.role is Role.IPAM)
+        raise GenieError(
+            f'unknown address plugin "{chosen}"', hint=f"known are {known}", exit_code=EXIT_USAGE
+        )
+    return plugin.template(wanted, view) if plugin.template else {"type": chosen}
+
+
+def _chained(
+    options: GenerateOptions,
+    plugin: Plugin,
+    facts: NodeFacts,
+    wanted: Wanted,
+    view: NodeView,
+    notes: list[str],
+) -> Iterator[JSON]:
+    names = options.chain
+    if names is None:
+        installed = facts.find_binary("portmap", tuple(facts.binaries)) is not None
+        names = ("portmap",) if plugin.type in _WITH_PORTMAP and installed else ()
+        if plugin.type in _WITH_PORTMAP and not installed:
+            notes.append(
+                "portmap is not installed here, so hostPort will not work; --chain portmap adds it anyway"
+            )
+    for name in names:
+        known = of_type(name)
+        if known is None or known.role is not Role.META:
+            meta = ", ".join(p.type for p in PLUGINS.values() if p.role is Role.META)
+            raise GenieError(f'"{name}" cannot be chained', hint=f"these can: {meta}", exit_code=EXIT_USAGE)
+        if known.template:
+            yield known.template(wanted, view)
+
+
+# --- from a file -----------------------------------------------------------------------------------------
+
+
+def _from_base(options: GenerateOptions, facts: NodeFacts) -> Draft:
+    data = _decode(options.base, options.base_source)
+    chain = data.get("plugins") if "plugins" in data else [_without_list_keys(data)]
+    if not isinstance(chain, list) or not chain or not all(isinstance(entry, dict) for entry in chain):
+        raise InvalidConfig(
+            f'{options.base_source}: "plugins" must be an array of objects with at least one entry'
+        )
+    first = str(chain[0].get("type", ""))
+    plugin = of_type(first) or Plugin(type=first, role=Role.INTERFACE, summary="unknown to the catalogue")
+    if options.type and options.type not in (plugin.type, first):
+        raise InvalidConfig(f"{options.base_source} is a {first} configuration, not {options.type}")
+    name = options.wanted.name or str(data.get("name") or "") or _free_name(plugin.type, facts)
+    kept = {
+        key: data[key]
+        for key in _TOP
+        if key in data and key not in ("name", "plugins", "cniVersion", "cniVersions")
+    }
+    draft = Draft(document={"cniVersion": "", "name": name, **kept, "plugins": chain}, plugin=plugin)
+    _override(draft, options.wanted)
+    _straighten(draft)
+    return draft
+
+
+def _decode(text: str, source: str) -> JSON:
+    try:
+        data = decode(text)
+    except JSONError as error:
+        raise InvalidConfig(f"{source}: {error}", hint="correct the JSON there") from None
+    if not isinstance(data, dict):
+        raise InvalidConfig(f"{source}: an object was expected")
+    return data
+
+
+def _without_list_keys(data: JSON) -> JSON:
+    return {key: value for key, value in data.items() if key not in _TOP}
+
+
+def _override(draft: Draft, wanted: Wanted) -> None:
+    """What the options say, over what the file says."""
+    first = draft.document["plugins"][0]
+    given = {"master": wanted.master, "bridge": wanted.bridge, "mode": wanted.mode, "mtu": wanted.mtu}
+    first |= {key: value for key, value in given.items() if value}
+    if wanted.vlan:
+        first["vlanId" if draft.plugin.type == "vlan" else "vlan"] = wanted.vlan
+    span = {"subnet": wanted.subnet, "gateway": wanted.gateway}
+    span |= {"rangeStart": wanted.range_start, "rangeEnd": wanted.range_end}
+    span = {key: value for key, value in span.items() if value}
+    ipam = first.get("ipam")
+    if span and isinstance(ipam, dict):
+        target = next((entry for _, entry in raw_ranges(ipam, "") if isinstance(entry, dict)), ipam)
+        target.update(span)
+
+
+def _straighten(draft: Draft) -> None:
+    """Mend what no plugin accepts and what can mean only one thing: host bits of a subnet."""
+    for entry in draft.document["plugins"]:
+        ipam = entry.get("ipam")
+        for _, span in raw_ranges(ipam, "") if isinstance(ipam, dict) else ():
+            _clear_host_bits(span, draft.notes)
+
+
+def _clear_host_bits(span: Mapping[str, Any], notes: list[str]) -> None:
+    try:
+        network = ipaddress.ip_network(str(span["subnet"]), strict=False)
+    except ValueError:
+        return
+    if str(network) != span["subnet"] and isinstance(span, dict):
+        notes.append(f"subnet {span['subnet']} had host bits set: it is {network} now")
+        span["subnet"] = str(network)
+
+
+# --- versions --------------------------------------------------------------------------------------------
+
+
+def _choose_version(draft: Draft, options: GenerateOptions, facts: NodeFacts) -> None:
+    """The highest version that every plugin of the chain lists; the wanted one if they all do."""
+    draft.document["cniVersion"] = draft.document["cniVersion"] or _FALLBACK_VERSION
+    file = parse_conf(f"{options.conf_dir}/draft.conflist", draft.text)
+    binaries = chain_binaries(file, facts, tuple(facts.binaries))
+    common = [version for version in common_versions(binaries) if version in SUPPORTED]
+    silent = sorted({b.type for b in binaries if not b.versions})
+    if silent:
+        draft.notes.append(f"{', '.join(silent)} did not say which versions they do")
+    if options.version:
+        draft.document["cniVersion"] = options.version
+    elif common:
+        draft.document["cniVersion"] = common[0]
+    elif any(binary.versions for binary in binaries):
+        listed = "; ".join(f"{b.type} does {', '.join(b.versions)}" for b in binaries if b.versions)
+        raise InvalidConfig("the plugins of the chain have no version in common", details=listed)
+    elif not set(options.changes and dict(options.changes)) & {"cniVersion"}:
+        draft.document["cniVersion"] = _FALLBACK_VERSION
+        draft.notes.append(f"no plugin could be asked: cniVersion {_FALLBACK_VERSION} is a guess")
+
+
+def file_name(draft: Draft, facts: NodeFacts, directory: str) -> str:
+    """The name of its file: one that sorts after what the runtime uses now, and by which pods can name it."""
+    existing = {derived_name(file.path): file.path for file in facts.directories.get(directory, ())}
+    if draft.name in existing:
+        return existing[draft.name].rpartition("/")[2].rpartition(".")[0] + ".conflist"
+    return f"90-{draft.name}.conflist"
+
+
+def sorts_first(name: str, facts: NodeFacts, directory: str) -> str:
+    """The file that a new one of that name would displace as the runtime's choice; "" for none."""
+    current: Sequence[Any] = candidates(facts.directories.get(directory, ()))
+    if not current or current[0].file == name or name > current[0].file:
+        return ""
+    return str(current[0].file)

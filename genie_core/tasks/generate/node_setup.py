@@ -1,0 +1,128 @@
+"""Genie's own set-up of a node: conflist, kubeconfig with tokenFile, the default network pinned by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...edges.kubeconfig import load_cluster
+from ...edges.log import JSONLog
+from ...edges.rootfs import Root
+from ...errors import EXIT_USAGE, GenieError
+from ...jsontext import decode
+from ...nodecheck.facts import NodeFacts
+from ...nodecheck.selection import candidates
+from ...select.files import derived_name, is_self
+from ..install import CONFLIST, KUBECONFIG, InstallOptions, conflist_text, existing_entry, kubeconfig_text
+from .request import Generated, OutputFile, secret_mode
+
+# Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
+_KUBELETS = (
+    "/etc/kubernetes/kubelet.conf",
+    "/var/lib/rancher/k3s/agent/kubelet.kubeconfig",
+    "/var/lib/rancher/rke2/agent/kubelet.kubeconfig",
+    "/var/snap/microk8s/current/credentials/kubelet.config",
+)
+_CAS = (
+    "/etc/kubernetes/pki/ca.crt",
+    "/var/lib/rancher/k3s/agent/server-ca.crt",
+    "/var/lib/rancher/rke2/agent/server-ca.crt",
+    "/var/snap/microk8s/current/certs/ca.crt",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupOptions:
+    """Where Genie is to be and whom it asks; "" means: find out on the node, or do without."""
+
+    conf_dir: str
+    bin_dir: str
+    state_dir: str = ""
+    default_network: str = ""
+    api_server: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+    kubeconfig: str = ""
+
+
+def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated:
+    """The files of a node's set-up. Raises GenieError for options that cannot work."""
+    notes: list[str] = []
+    default = options.default_network or _default(facts, options.conf_dir, notes)
+    extra: dict[str, Any] = {"default_plugin": default} if default else {}
+    install = InstallOptions(
+        bin_dir=Path(options.bin_dir),
+        conf_dir=Path(options.conf_dir),
+        state_dir=Path(options.state_dir) if options.state_dir else None,
+        kubeconfig=Path(options.kubeconfig) if options.kubeconfig else None,
+        extra=extra,
+    )
+    install = _with_api(install, options, root, notes)
+    text = conflist_text(install, existing_entry(Path(root.real(f"{options.conf_dir}/{CONFLIST}"))))
+    files = [OutputFile(path=f"{options.conf_dir}/{CONFLIST}", text=text, mode=secret_mode_of_conflist(text))]
+    if install.api_server:
+        path = f"{options.conf_dir}/{KUBECONFIG}"
+        files.insert(0, OutputFile(path=path, text=kubeconfig_text(install), mode=0o600))
+    if facts.find_binary("genie", (options.bin_dir,)) is None:
+        notes.append(
+            f"{options.bin_dir}/genie is not there yet: `genie install` puts it there, and writes these files too"
+        )
+    return Generated(document=decode(text), files=files, notes=notes)
+
+
+def secret_mode_of_conflist(text: str) -> int:
+    """0600 where an operator keeps CNI-Genie's credentials in the conflist."""
+    return secret_mode(text) if '"policy"' in text else 0o644
+
+
+def _default(facts: NodeFacts, conf_dir: str, notes: list[str]) -> str:
+    """The network that pods get now, by the name under which Genie finds it; "" where there is none."""
+    networks = [
+        f for f in candidates(facts.directories.get(conf_dir, ())) if f.network and not is_self(f.network)
+    ]
+    if not networks:
+        notes.append(f"no network is configured in {conf_dir} yet: the default network is not pinned")
+        return ""
+    name = derived_name(networks[0].path)
+    notes.append(
+        f'the default network is pinned to "{name}" ({networks[0].path}); --default-network names another'
+    )
+    return name
+
+
+def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes: list[str]) -> InstallOptions:
+    if options.kubeconfig:
+        return install
+    server = options.api_server or _server(root)
+    if not server:
+        notes.append(
+            "no API server was found: Genie uses the annotations that the runtime passes (--api-server URL)"
+        )
+        return install
+    if not options.token_file:
+        if options.api_server:
+            raise GenieError(
+                "--api-server needs --token-file", hint="a service account's token file", exit_code=EXIT_USAGE
+            )
+        notes.append(f"the API server is {server}: --token-file FILE lets Genie ask it")
+        return install
+    ca = options.ca_file or next((path for path in _CAS if root.exists(path)), "")
+    return replace(
+        install,
+        api_server=server,
+        token_file=Path(options.token_file),
+        ca_file=Path(ca) if ca else None,
+    )
+
+
+def _server(root: Root) -> str:
+    """The API server that this node's kubelet uses; "" where no file says."""
+    for path in _KUBELETS:
+        try:
+            cluster = load_cluster({"kubeconfig": root.real(path)}, {}, JSONLog("error", fd=-1))
+        except GenieError:
+            continue
+        if cluster is not None:
+            return str(cluster)
+    return ""

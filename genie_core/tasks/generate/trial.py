@@ -1,0 +1,51 @@
+"""`--test`: a generated configuration in a private node, where the real plugins do ADD, CHECK, DEL, DEL again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from ...catalog import Ipam, Role, of_type
+from ...edges.private_node import PrivateNode
+from ...errors import EXIT_USAGE, GenieError
+from ...select.files import derived_name
+from ..dry_run import DryRunReport, Question, dry_run
+from .request import JSON, Generated
+
+_UPLINK = "eth0"  # what a private node's only outward interface is called
+
+
+def try_out(
+    generated: Generated,
+    bin_dirs: Sequence[str],
+    node: PrivateNode,
+    tell: Callable[[str], None] = lambda _: None,
+    timeout: float = 60,
+) -> DryRunReport:
+    """A pod's life on the generated network. Raises GenieError for networks that need an agent on the node."""
+    document = generated.document
+    _refuse_agents(document)
+    name = derived_name(generated.files[0].path)
+    question = Question(
+        annotations={"cni": name},
+        conf_files={f"10-{name}.conflist": json.dumps(_on_uplink(document))},
+        bin_dirs=bin_dirs,
+        samples="never",
+        timeout=timeout,
+    )
+    return dry_run(question, node, tell)
+
+
+def _refuse_agents(document: JSON) -> None:
+    plugin = of_type(str(document["plugins"][0].get("type", "")))
+    if plugin and (plugin.role is Role.CLUSTER or plugin.ipam is Ipam.OWN):
+        raise GenieError(
+            f"{plugin.type} needs its agent on the node, so it cannot be tried in a private one",
+            exit_code=EXIT_USAGE,
+        )
+
+
+def _on_uplink(document: JSON) -> JSON:
+    """The same configuration with its parent interface called as in the private node."""
+    chain = [entry | ({"master": _UPLINK} if entry.get("master") else {}) for entry in document["plugins"]]
+    return {**document, "plugins": chain}

@@ -1,0 +1,68 @@
+"""Writing what was generated: whole files, a copy of what was there before, nothing sorted in front by accident."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ...edges.rootfs import Root
+from ...errors import Denied, GenieError
+from ..atomic import write_file
+from .request import JSON, OutputFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReport:
+    """The files that were written, those that were right already, and the copies of what was there before."""
+
+    kind: ClassVar[str] = "WrittenFiles"
+    written: Sequence[str] = ()
+    unchanged: Sequence[str] = ()
+    backups: Sequence[str] = ()
+
+    def as_json(self) -> JSON:
+        """written, unchanged, backups."""
+        return {
+            "written": list(self.written),
+            "unchanged": list(self.unchanged),
+            "backups": list(self.backups),
+        }
+
+
+def write_files(files: Sequence[OutputFile], root: Root) -> WriteReport:
+    """Write them, each at once or not at all. Raises Denied, or GenieError naming the file."""
+    written: list[str] = []
+    unchanged: list[str] = []
+    backups: list[str] = []
+    for file in files:
+        path = Path(root.real(file.path))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            copy = _back_up(path, file.text)
+            changed = write_file(path, file.text, file.mode)
+        except PermissionError as error:
+            raise Denied(f"cannot write {file.path}: {error.strerror}", hint="run it as root") from None
+        except OSError as error:
+            raise GenieError(f"cannot write {file.path}: {error.strerror}") from None
+        (written if changed else unchanged).append(file.path)
+        backups += [copy] if copy else []
+    return WriteReport(written=written, unchanged=unchanged, backups=backups)
+
+
+def _back_up(path: Path, text: str) -> str:
+    """A hard copy of what is there, if it is something else; its ending keeps runtimes from reading it."""
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    if before == text.encode():
+        return ""
+    copy = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
+    fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, path.stat().st_mode & 0o777)
+    with os.fdopen(fd, "wb") as file:
+        file.write(before)
+    return str(copy)
