@@ -30,7 +30,13 @@ def readable_copy():
 def python():
     """An interpreter that an ordinary user can start: this one, else Debian's."""
     for candidate in (os.path.realpath(sys.executable), "/usr/bin/python3"):
-        command = [*AS_NOBODY, candidate, "-ISc", "import sys; sys.exit(sys.version_info < (3, 11))"]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        # By a shell: setpriv itself still has root's rights when it looks for the program.
+        question = '"$0" -ISc "import sys; sys.exit(sys.version_info < (3, 11))"'
+        if (
+            subprocess.run(
+                [*AS_NOBODY, "sh", "-c", question, candidate], capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
             return candidate
     raise AssertionError("no Python 3.11 that an ordinary user can start")

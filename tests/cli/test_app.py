@@ -1,5 +1,6 @@
 """The tree of commands: its help, what it says to mistakes, and how little it imports."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from genie_cli.app import COMMANDS, EXAMPLES, main, root
 from genie_cli.tree import load
+from tests.test_lint import ROOT
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
 
@@ -110,7 +112,10 @@ def test_kubectl_plugin_is_called_by_its_own_name(tmp_path):
     """kubectl runs `kubectl genie` as the program `kubectl-genie`."""
     plugin = tmp_path / "kubectl-genie"
     plugin.write_text("import sys; from genie_cli.app import main; sys.exit(main())")
-    done = subprocess.run([sys.executable, plugin, "-h"], capture_output=True, text=True, check=True)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, plugin, "-h"], capture_output=True, text=True, check=True, env=environment
+    )
     assert "Usage: kubectl genie" in done.stdout
 
 
