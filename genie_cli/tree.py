@@ -143,7 +143,8 @@ def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]]) -> None
     if examples:
         with formatter.section("Examples"):
             for purpose, line in examples:
-                formatter.write(f"  # {purpose}\n  {line}\n")
+                formatter.write(f"  # {purpose}\n" if purpose else "")  # without one it goes on with the last
+                formatter.write(f"  {line}\n")
 
 
 def _by_panel(params: Sequence[Any], ctx: Any) -> dict[str, list[tuple[str, str]]]:

@@ -58,12 +58,11 @@ def examples():
         yield from import_module(f"genie_cli.commands.{entry.module}").EXAMPLES
 
 
-@pytest.mark.parametrize("purpose,line", list(examples()))
-def test_examples_are_right_usage(purpose, line):
+@pytest.mark.parametrize("line", [line for _, line in examples()])
+def test_examples_are_right_usage(line):
     """Every example parses: its flags exist and its arguments fit."""
     name, *arguments = shlex.split(line.partition(" | ")[0])
     assert name == "genie"
-    assert purpose
     words = max((words for words in LEAVES if (" ".join(arguments) + " ").startswith(words + " ")), key=len)
     command = load(words, LEAVES[words])
     command.make_context(words, arguments[len(words.split(" ")) :])  # raises where it is not
