@@ -244,18 +244,32 @@ def delete(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
 
 
 def _release_all(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
-    failures: list[GenieError] = []
-    for index in reversed(range(len(plan.attachments))):
-        attachment = plan.attachments[index]
-        if attachment.released:
-            continue
-        try:
-            yield from _delete_chain(plan, attachment, netns)
-            yield Released(plan, index)
-        except GenieError as error:
-            failures.append(error)
+    """In reverse; then once more those whose network is in the plan twice.
+
+    Reference plugins that masquerade keep one chain per network and container: it cannot go with the first of
+    two such attachments, and goes with the second.
+    """
+    held = [index for index in reversed(range(len(plan.attachments))) if not plan.attachments[index].released]
+    failures = yield from _release_each(plan, held, netns)
+    names = [attachment.network.name for attachment in plan.attachments]
+    again = [index for index in failures if names.count(names[index]) > 1]
+    for index in again:
+        del failures[index]
+    failures |= yield from _release_each(plan, again, netns)
     if not failures:
         yield Forget(plan)
+    return list(failures.values())
+
+
+def _release_each(plan: "Plan", indexes: list[int], netns: str) -> "Steps[dict[int, GenieError]]":
+    """The errors of those that failed, by index."""
+    failures: dict[int, GenieError] = {}
+    for index in indexes:
+        try:
+            yield from _delete_chain(plan, plan.attachments[index], netns)
+            yield Released(plan, index)
+        except GenieError as error:
+            failures[index] = error
     return failures
 
 

@@ -1,0 +1,145 @@
+"""The bench's node: namespaces of its own, the installed plugin, an API server as a process beside it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from genie_core.tasks.install import InstallOptions, install
+
+CNI_BIN = Path("/usr/lib/cni")
+POD_UID = "6a1f3e5c-0000-4000-8000-000000000001"
+NAMESPACE, POD = "default", "bench"
+
+
+def enter():
+    """Start this program again in private network and mount namespaces, unless it is there already."""
+    if os.environ.get("GENIE_BENCH_INSIDE"):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        return
+    if os.geteuid():
+        sys.exit("the bench makes network namespaces and runs real plugins, which needs root")
+    os.environ["GENIE_BENCH_INSIDE"] = "1"
+    command = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.bench", *sys.argv[1:]]
+    os.execvp(command[0], command)
+
+
+class Node:
+    """Where everything is, below one directory, and what a runtime would say in a call."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.conf_dir = root / "net.d"
+        self.netns = Path("/run/netns/bench")
+        subprocess.run(["ip", "netns", "add", "bench"], check=True)
+        self.networks = {
+            name: self._network(name, number) for number, name in enumerate(("bridge", "ptp"), 1)
+        }
+        for name, network in self.networks.items():
+            self._write(self.conf_dir / f"10-{name}.conf", network)
+        report = install(
+            InstallOptions(
+                bin_dir=root / "bin",
+                conf_dir=self.conf_dir,
+                state_dir=root / "state",
+                python=_system_python(),
+            )
+        )
+        self.genie = report.launcher
+        self.code = report.code
+        self.python = report.python
+        plugin = json.loads(report.conflist.read_text())["plugins"][0]
+        self.config = plugin | {
+            "cniVersion": "1.0.0",
+            "name": "genie",
+            "bin_dirs": [str(CNI_BIN)],
+            "log_level": "warning",
+        }
+
+    def _network(self, name: str, number: int) -> dict:
+        """What pod networks look like: a gateway on the node, masquerading, host-local addresses."""
+        ipam = {
+            "type": "host-local",
+            "subnet": f"10.{200 + number}.0.0/16",
+            "dataDir": str(self.root / "ipam"),
+        }
+        common = {"cniVersion": "1.0.0", "name": name, "type": name, "ipMasq": True, "ipam": ipam}
+        return common | ({"bridge": "gbench0", "isGateway": True} if name == "bridge" else {})
+
+    def _write(self, path: Path, document: object) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document))
+
+    def env(self, verb: str) -> dict[str, str]:
+        args = {
+            "IgnoreUnknown": "1",
+            "K8S_POD_NAMESPACE": NAMESPACE,
+            "K8S_POD_NAME": POD,
+            "K8S_POD_INFRA_CONTAINER_ID": "bench",
+            "K8S_POD_UID": POD_UID,
+        }
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "CNI_COMMAND": verb,
+            "CNI_CONTAINERID": "bench",
+            "CNI_NETNS": str(self.netns),
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": str(CNI_BIN),
+            "CNI_ARGS": ";".join(f"{key}={value}" for key, value in args.items()),
+        }
+
+    def stdin(self, annotations: dict[str, str] | None = None, kubeconfig: Path | None = None) -> bytes:
+        """Genie's configuration as the runtime passes it: with the annotations, or with an API server to ask."""
+        config = dict(self.config)
+        if annotations is not None:
+            config["runtimeConfig"] = {"io.kubernetes.cri.pod-annotations": annotations}
+        if kubeconfig:
+            config["kubernetes"] = {"kubeconfig": str(kubeconfig)}
+        return json.dumps(config).encode()
+
+    @contextmanager
+    def api_server(self, annotations: dict[str, str]):
+        """A process with the pod, and a NetworkAttachmentDefinition for each network; gives a kubeconfig."""
+        metadata = {"name": POD, "namespace": NAMESPACE, "uid": POD_UID, "annotations": annotations}
+        objects = [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata}]
+        objects += [
+            {
+                "apiVersion": "k8s.cni.cncf.io/v1",
+                "kind": "NetworkAttachmentDefinition",
+                "metadata": {"name": name, "namespace": NAMESPACE},
+                "spec": {"config": json.dumps(network)},
+            }
+            for name, network in self.networks.items()
+        ]
+        folder = Path(tempfile.mkdtemp(prefix="api-", dir=self.root))
+        file, kubeconfig = folder / "objects.json", folder / "kubeconfig"
+        self._write(file, {"items": objects})
+        command = [sys.executable, "-m", "tests.apiserver", "--objects", file, "--tls-dir", folder / "tls"]
+        server = subprocess.Popen(
+            [*command, "--token", "bench", "--kubeconfig", kubeconfig], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            if not server.stdout.readline():
+                sys.exit("the API server did not start")
+            yield kubeconfig
+        finally:
+            server.terminate()
+            server.wait()
+            server.stdout.close()
+
+    def drop_code_from_cache(self) -> None:
+        """Let the kernel forget the installed code's pages, as after a long time without a new pod."""
+        for path in self.code.rglob("*.pyc"):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _system_python() -> Path | None:
+    """The distribution's interpreter, which is what a node has; None for the one that runs this."""
+    return next(
+        (path for path in map(Path, ("/usr/bin/python3.11", "/usr/bin/python3")) if path.exists()), None
+    )
