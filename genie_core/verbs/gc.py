@@ -44,16 +44,20 @@ def run(request: "Request", node: "Node") -> str:
     node.store.prepare()
     failures: list[GenieError] = []
     living: list[Plan] = []
+    readable = True
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         for plan in node.store.plans():
             if isinstance(plan, GenieError):
+                readable = False
                 node.log.error("state damaged", problem=plan.msg)
             elif plan.key in valid:
                 living.append(plan)
             else:
                 failures += _release(plan, node)
         node.store.sweep()
-        failures += node.drive(collect(_networks(living, request, node), _held(living)), stateless=True)
+        if readable:  # else nobody knows which of the delegates' interfaces a living container holds
+            held = sorted(valid | _held(living))
+            failures += node.drive(collect(_networks(living, request, node), held), stateless=True)
     refuse_failures(failures, node)
     return ""
 
@@ -73,10 +77,10 @@ def _release(plan: "Plan", node: "Node") -> list[GenieError]:
     return [failure for failure in failures if not isinstance(failure, PluginMissing)]
 
 
-def _held(plans: "list[Plan]") -> list[tuple[str, str]]:
-    return [
+def _held(plans: "list[Plan]") -> set[tuple[str, str]]:
+    return {
         (plan.container_id, item.ifname) for plan in plans for item in plan.attachments if not item.released
-    ]
+    }
 
 
 def _networks(living: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
