@@ -19,20 +19,26 @@ CONF_DIR = Path("/etc/cni/net.d")
 
 
 def bin_dirs(asked: Sequence[Path] | None) -> list[str]:
-    """The directories of plugin binaries: those asked for, else every usual one that exists."""
-    return _directories("--bin-dir", asked, BIN_DIRS)
+    """The directories of plugin binaries that exist: of those asked for, else of the usual ones.
+
+    It is a search path, so some may be missing. Raises GenieError where all that were asked for are.
+    """
+    found = [str(path.absolute()) for path in asked or BIN_DIRS if path.is_dir()]
+    if asked and not found:
+        raise _missing("--bin-dir", asked[0])
+    return found
 
 
 def conf_dirs(asked: Sequence[Path] | None) -> list[str]:
-    """The directories of configurations: those asked for, else the usual one if it exists."""
-    return _directories("--conf-dir", asked, (CONF_DIR,))
-
-
-def _directories(flag: str, asked: Sequence[Path] | None, usual: Sequence[Path]) -> list[str]:
+    """The directories of configurations: those asked for, else the usual one if it exists. Raises GenieError."""
     for path in asked or ():
         if not path.is_dir():
-            raise GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
-    return [str(path.absolute()) for path in asked or usual if path.is_dir()]
+            raise _missing("--conf-dir", path)
+    return [str(path.absolute()) for path in asked or (CONF_DIR,) if path.is_dir()]
+
+
+def _missing(flag: str, path: Path) -> GenieError:
+    return GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
 
 
 def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str]) -> PrivateNode:
