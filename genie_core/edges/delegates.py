@@ -14,10 +14,11 @@ from ..errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFail
 from ..jsontext import JSONError, decode
 from ..spec.call import delegate_env
 from ..spec.conf import check_plugin_type
+from .locks import STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..attach import Invoke
     from ..ports import Log
@@ -123,9 +124,7 @@ class Delegates:
         files = [_memory_file(name) for name in ("stdin", "stdout", "stderr")]
         try:
             _fill(files[0], step.stdin)
-            pid = self._spawn(binary, env, files, step)
-            if self.lock:
-                self.lock.name_delegate(pid)
+            pid = self._spawn_noted(binary, env, files, step)
             status = self._wait(pid, files, step)
             err = _content(files[2], _TAIL_BYTES)
             if err and self._echo:
@@ -134,6 +133,18 @@ class Delegates:
         finally:
             for fd in files:
                 posix.close(fd)
+
+    def _spawn_noted(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
+        """Start the child, so that whoever comes after a kill at any moment knows that there may be one."""
+        if not self.lock:
+            return self._spawn(binary, env, files, step)
+        self.lock.name_delegate(STARTING)
+        pid = 0
+        try:
+            pid = self._spawn(binary, env, files, step)
+        finally:
+            self.lock.name_delegate(pid)
+        return pid
 
     def _spawn(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
         self._cancel.check()
@@ -157,11 +168,11 @@ class Delegates:
             self._cancel.check()
 
     def _wait(self, pid: int, files: list[int], step: "Invoke") -> int:
-        """The child's exit status, negative for a signal, after killing its group where it must not go on."""
+        """The child's exit status, negative for a signal. What it started does not outlive its failure."""
         deadline = monotonic() + self._timeout
+        pidfd = _pidfd(pid)
         try:
-            watch = _watch(pid)
-            while not watch(min(_SLICE_SECONDS, max(deadline - monotonic(), 0))):
+            while not _ended(pid, pidfd, min(_SLICE_SECONDS, max(deadline - monotonic(), 0))):
                 self._cancel.check()
                 if monotonic() >= deadline:
                     raise DelegateFailed(
@@ -177,27 +188,40 @@ class Delegates:
             _kill_group(pid)
             posix.waitpid(pid, 0)
             raise
-        return posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+        finally:
+            if pidfd >= 0:
+                posix.close(pidfd)
+        return _reap(pid)
 
 
-def _watch(pid: int) -> "Callable[[float], bool]":
-    """A function that waits up to so many seconds for the child's end, and says whether it came."""
+def _reap(pid: int) -> int:
+    """The ended child's status. A daemon of one that succeeded lives on; the IPAM plugin of one that died does not."""
+    ended = posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT)
+    if ended and (ended.si_code, ended.si_status) != (posix.CLD_EXITED, 0):
+        _kill_group(pid)  # while the number is still taken
+    return posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor that is readable once the child has ended; -1 before Linux 5.3, or without a free descriptor."""
     try:
-        fd = posix.pidfd_open(pid)
-    except OSError:  # before Linux 5.3: look often
+        return posix.pidfd_open(pid)
+    except OSError:
+        return -1
 
-        def look(seconds: float) -> bool:
-            give_up = monotonic() + seconds
-            while posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
-                if monotonic() >= give_up:
-                    return False
-                sleep(0.002)
-            return True
 
-        return look
-    poller = poll()
-    poller.register(fd, POLLIN)
-    return lambda seconds: bool(poller.poll(seconds * 1000))
+def _ended(pid: int, pidfd: int, seconds: float) -> bool:
+    """Wait up to so many seconds for the child's end, and say whether it came."""
+    if pidfd >= 0:
+        poller = poll()
+        poller.register(pidfd, POLLIN)
+        return bool(poller.poll(seconds * 1000))
+    give_up = monotonic() + seconds
+    while posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT) is None:
+        if monotonic() >= give_up:
+            return False
+        sleep(0.002)  # look often
+    return True
 
 
 def _kill_group(pid: int) -> None:

@@ -1,0 +1,111 @@
+"""What networks leave behind on a node, as lines of text: links, addresses, firewall, leases, state, processes.
+
+Two audits are compared with `difference`. Left out is what a plugin makes once for all pods and never takes away
+again: a bridge's own address and link are part of the first audit when a test attaches and releases one pod
+before it (`settle`).
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+# host-local's own notes, which are no leases
+NOTES = ("lock", "last_reserved_ip.")
+# iptables makes them by looking
+IPTABLES = ("filter", "mangle", "nat", "raw", "security")
+
+
+def trace(node):
+    """All lines of a node."""
+    lines = {
+        *_links(node.host, "host"),
+        *_namespaced(node, _firewall, "host"),
+        *(f"lease {path.parent.name}/{path.name}" for path in lease_files(node.leases)),
+        *_files(node.state, "state"),
+        *_files(node.conf, "conf"),
+        *_processes(str(node.state)),
+    }
+    for pod in node.pods:
+        if pod.path.exists():
+            lines |= set(_links(pod, pod.name))
+    return lines
+
+
+def difference(before, after):
+    """What appeared (+) and what vanished (-)."""
+    return "\n".join(
+        sorted([f"+ {line}" for line in after - before] + [f"- {line}" for line in before - after])
+    )
+
+
+def settle(node):
+    """Attach one pod to everything and release it, so that what stays for good is there; the audit then."""
+    node.add()
+    node.delete()
+    return node.trace()
+
+
+def lease_files(directory):
+    """host-local's leases."""
+    return (
+        path for path in Path(directory).glob("*/*") if not path.name.startswith(NOTES) and path.is_file()
+    )
+
+
+def empty_leases(directory):
+    """Leases of nobody: host-local was killed between making the file and writing the owner into it."""
+    return [path for path in lease_files(directory) if not path.read_text().strip()]
+
+
+def _namespaced(node, look, where):
+    return {f"{where} {line}" for line in look(node.host)}
+
+
+def _output(namespace, *argv):
+    return subprocess.run(
+        ["nsenter", f"--net={namespace.path}", "--", *argv], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _links(namespace, where):
+    for link in json.loads(_output(namespace, "ip", "-json", "address")):
+        yield f"{where} link {link['ifname']}"
+        for address in link["addr_info"]:
+            if address["family"] == "inet" or address["scope"] == "global":
+                yield f"{where} address {link['ifname']} {address['local']}/{address['prefixlen']}"
+
+
+def _firewall(namespace):
+    for item in json.loads(_output(namespace, "nft", "--stateless", "--json", "list", "ruleset"))["nftables"]:
+        ((kind, body),) = item.items()
+        if kind == "metainfo" or (
+            body.get("table", body.get("name")) in IPTABLES and _by_looking(kind, body)
+        ):
+            continue
+        yield f"firewall {kind} " + json.dumps(
+            {k: v for k, v in body.items() if k != "handle"}, sort_keys=True
+        )
+
+
+def _by_looking(kind, body):
+    return kind == "table" or "hook" in body
+
+
+def _files(directory, where):
+    """Files and folders but for the locks of the whole node, which stay."""
+    for path in sorted(Path(directory).rglob("*")):
+        name = path.relative_to(directory)
+        if str(name) not in ("lock", "locks", "tmp", "containers", "slots") and name.parts[0] != "slots":
+            yield f"{where} {name}"
+
+
+def _processes(mark):
+    """Processes of a call: those with the mark (a folder of the node) in their files or their environment."""
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            opened = [os.readlink(f"/proc/{name}/fd/{fd}") for fd in os.listdir(f"/proc/{name}/fd")]
+        except OSError:
+            continue
+        if any(path.startswith(mark) for path in opened):
+            yield f"process {Path('/proc', name, 'comm').read_text().strip()}"

@@ -1,0 +1,187 @@
+"""SIGKILL at any step of an ADD and of a DEL: the next DEL leaves nothing behind (conformance B61, B62; design 6).
+
+`make torture` kills before every single system call; here before some of them, the same in each run.
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.system import audit, kills
+from tests.system.node import THREE, finish
+from tests.torture.steps import Steps
+
+pytestmark = [pytest.mark.system]
+
+# A delegate that takes its time before it attaches; DEL is as quick as ever.
+SLOW = '[ "$CNI_COMMAND" != ADD ] || sleep {seconds}\nexec "$REAL"'
+HANGS = '[ "$CNI_COMMAND" != ADD ] || exec sleep 1000\nexec "$REAL"'
+
+
+@pytest.mark.parametrize("verb, count", [("ADD", 20), ("DEL", 14), ("CHECK", 4), ("GC", 8)])
+def test_killed_before_a_system_call(node, verb, count):
+    steps = Steps(node)
+    places = kills.spread(steps.points(verb), count)
+    came = {place: steps.kill(verb, place) for place in places}
+    assert {place: problem for place, problem in came.items() if problem} == {}
+    assert sum(problem is not None for problem in came.values()) >= len(places) * 0.7
+
+
+def start_add(node, wrap=()):
+    """An ADD of all three networks that is at work on the first."""
+    process = node.start(node.env("ADD"), node.stdin(annotations={"cni": THREE}), wrap=wrap)
+    wait_for(node.state_files)
+    return process
+
+
+def wait_for(condition, seconds=10):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, condition
+        time.sleep(0.02)
+
+
+def delegates(node):
+    """Processes that work for this node."""
+    return [line for line in node.trace() if line.startswith("process")]
+
+
+def timed(call):
+    started = time.monotonic()
+    outcome = call()
+    return outcome, time.monotonic() - started
+
+
+def test_del_waits_for_a_delegate_that_outlived_its_add(node):
+    before = audit.settle(node)
+    node.wrap("bridge", SLOW.format(seconds=1.5))
+    add = start_add(node)
+    wait_for(lambda: delegates(node))
+    add.kill()
+    assert finish(add).killed
+    _, seconds = timed(node.delete)
+    assert seconds > 0.8
+    assert not audit.difference(before, node.trace())
+
+
+def test_killed_between_starting_a_delegate_and_noting_which(node):
+    """Nobody knows the orphan's process group then; it still must not attach what DEL has released."""
+    before = audit.settle(node)
+    node.wrap("bridge", SLOW.format(seconds=2.5))
+    file = node.root / "strace"
+    add = start_add(node, kills.strace_record(file))
+    assert finish(add).status == 0
+    names = [place for place in kills.points(file, begin="clone") if place[0] == "pwrite64"]
+    node.delete()
+    add = start_add(node, kills.strace_kill(names[0]))
+    assert finish(add).killed
+    node.delete()
+    time.sleep(2.5)
+    assert not audit.difference(before, node.trace())
+
+
+@pytest.mark.parametrize("timeout", [60, 1])
+def test_an_orphan_that_hangs_is_killed(node, timeout):
+    """Also where the runtime's own patience, or the delegates' deadline, is shorter than the orphan's grace."""
+    before = audit.settle(node)
+    node.wrap("bridge", HANGS)
+    node.settings["delegate_timeout_seconds"] = timeout
+    add = start_add(node)
+    wait_for(lambda: delegates(node))
+    add.kill()
+    finish(add)
+    outcome, seconds = timed(lambda: node.call("DEL"))
+    assert (outcome.status, seconds < 12) == (0, True), outcome
+    assert not audit.difference(before, node.trace())
+
+
+@pytest.mark.parametrize("detach", ["", "setsid"])
+def test_a_daemon_that_a_delegate_leaves_behind_lives_and_holds_nothing_up(node, detach):
+    node.add()
+    node.delete()
+    pidfile = node.root / "daemon"
+    node.wrap(
+        "bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ {detach} sleep 300 & echo $! >{pidfile}; }}\nexec "$REAL"'
+    )
+    _, seconds = timed(node.add)
+    assert seconds < 2
+    daemon = int(pidfile.read_text())
+    try:
+        _, seconds = timed(node.delete)
+        assert seconds < 1
+        assert node.held() == []
+        os.kill(daemon, 0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_daemon_does_not_hold_up_del_after_a_killed_add(node):
+    pidfile = node.root / "daemon"
+    node.wrap(
+        "bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ setsid sleep 300 & echo $! >{pidfile}; }}\nexec "$REAL"'
+    )
+    node.wrap("ptp", HANGS)
+    add = start_add(node)
+    wait_for(lambda: len(node.held()) == 1)
+    add.kill()
+    finish(add)
+    daemon = int(pidfile.read_text())
+    try:
+        _, seconds = timed(node.delete)
+        assert seconds < 12
+        assert node.held() == []
+        os.kill(daemon, 0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_killed_delegates_own_children_do_not_go_on(node):
+    """host-local runs as the plugin's child: it must not take an address after the DEL that follows."""
+    before = audit.settle(node)
+    node.wrap(
+        "ptp",
+        '[ "$CNI_COMMAND" != ADD ] && exec "$REAL"\n(sleep 1; exec "$REAL") <&0 &\nsleep 0.2; kill -9 $$',
+    )
+    outcome = node.call("ADD", annotations={"cni": "red"})
+    assert outcome.status == 1
+    assert "signal 9" in outcome.reply["msg"]
+    node.delete()
+    time.sleep(1.2)
+    assert not audit.difference(before, node.trace())
+
+
+def test_plugin_and_delegate_killed_together(node):
+    """As the kernel does when the cgroup runs out of memory."""
+    before = audit.settle(node)
+    node.wrap("ptp", HANGS)
+    add = start_add(node)
+    wait_for(lambda: len(node.held()) == 1)
+    orphans = [int(pid) for pid in children(add.pid)]
+    for pid in (add.pid, *orphans):
+        os.kill(pid, signal.SIGKILL)
+    finish(add)
+    _, seconds = timed(node.delete)
+    assert seconds < 3
+    assert not audit.difference(before, node.trace())
+
+
+def children(pid):
+    return subprocess.run(
+        ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+
+
+def test_a_lock_whose_holder_cannot_be_seen_is_not_broken(node):
+    """DEL from a container with process numbers of its own, while an ADD is at work on the node."""
+    before = audit.settle(node)
+    node.wrap("bridge", SLOW.format(seconds=2.5))
+    add = start_add(node)
+    wait_for(lambda: delegates(node))
+    unseen = ("unshare", "--pid", "--fork", "--mount-proc")
+    outcome = node.call("DEL", wrap=unseen)
+    assert outcome.status == 0, outcome
+    assert finish(add).status == 0
+    assert not audit.difference(before, node.trace())
