@@ -121,8 +121,12 @@ def _level(config: "Mapping[str, Any]", key: str, default: str) -> str:
 
 def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:
     prefix = get_str(config, key) or default
-    if len(prefix) > 11 or any(char in "/:" or char.isspace() for char in prefix):
-        raise InvalidConfig(f"{key} must be at most 11 characters without '/', ':' or spaces, not {prefix!r}")
+    if (
+        not prefix.isprintable()
+        or len(prefix.encode()) > 11  # of 15 bytes, to leave room for a number
+        or any(char in "/:" or char.isspace() for char in prefix)
+    ):
+        raise InvalidConfig(f"{key} must be at most 11 bytes without '/', ':' or spaces, not {prefix!r}")
     return prefix
 
 

@@ -92,8 +92,9 @@ class Finder:
         for path in paths:
             network = self._parse(path)
             if isinstance(network, GenieError):
-                problems.append(network.msg)
-                self._log.warning("configuration skipped", file=path, problem=network.msg)
+                if network.msg not in problems:  # a file may fit for several reasons
+                    problems.append(network.msg)
+                    self._log.warning("configuration skipped", file=path, problem=network.msg)
             elif is_self(network):
                 problems.append(f"{path}: calls Genie itself")
             else:

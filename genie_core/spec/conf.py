@@ -7,7 +7,7 @@ A plugin's object is kept as the text that was read and edited only at its top l
 fields that nobody here knows reach the plugin as they were written (conformance B39, B64).
 """
 
-from ..errors import GenieError, InvalidConfig
+from ..errors import DecodingFailure, GenieError, InvalidConfig
 from ..fields import describe, get_bool, get_list, get_object, get_str, get_strings
 from ..jsontext import JSONError, decode, elements, encode, join_members, members
 from ..model import NetConf, PluginConf
@@ -52,10 +52,10 @@ def parse_network(text: str, source: str, *, siblings: "Siblings | None" = None)
         return _parse_single(data, text, source)
     except JSONError as error:  # a duplicate key can hide an array from `elements`
         raise InvalidConfig(f"{source}: {error}") from None
-    except InvalidConfig as error:
+    except (InvalidConfig, DecodingFailure) as error:
         if error.msg.startswith(source):
             raise
-        raise type(error)(f"{source}: {error.msg}", details=error.details, hint=error.hint) from None
+        raise InvalidConfig(f"{source}: {error.msg}", details=error.details, hint=error.hint) from None
 
 
 def parse_file(text: str, path: str, siblings: "Siblings | None" = None) -> NetConf:

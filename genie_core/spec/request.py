@@ -35,15 +35,21 @@ def is_identifier(text: str) -> bool:
 
 
 def ifname_problem(name: str) -> str:
-    """Why the kernel would not take an interface name; "" where it would (net/core/dev.c dev_valid_name)."""
+    """Why the kernel would not take an interface name; "" where it would (net/core/dev.c dev_valid_name).
+
+    Stricter than the kernel, which takes control characters: they, and halves of characters (JSON's `"\\ud800"`),
+    could not be put into an environment or a message.
+    """
     if not name:
         return "interface name is empty"
-    if len(name.encode("utf-8", "surrogateescape")) > MAX_IFNAME_BYTES:
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_IFNAME_BYTES:
         return "interface name is too long"
     if name in (".", ".."):
         return "interface name is . or .."
     if any(char in "/:" or char.isspace() for char in name):
         return "interface name contains / or : or whitespace characters"
+    if not name.isprintable():
+        return "interface name contains characters that cannot be printed"
     return ""
 
 

@@ -54,6 +54,7 @@ def choose(versions: "Sequence[str]", version: str) -> str:
     That is the highest of them that Genie speaks; where `versions` holds none, `version` as it is, for
     the plugins to judge. Raises DecodingFailure for an entry that is no version.
     """
+    parse(version)  # what cannot be compared could never be released: DEL depends on the version
     if not versions:
         return version
     ordered = sorted((parse(candidate), candidate) for candidate in (*versions, version))
