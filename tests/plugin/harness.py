@@ -229,12 +229,9 @@ class Node:
         return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def leftovers(self):
-        """Every file in the state directory except the node's lock, which stays."""
-        return sorted(
-            str(path.relative_to(self.state))
-            for path in self.state.rglob("*")
-            if path.is_file() and path != self.state / "lock"
-        )
+        """Every file in the state directory, except the node's locks, which stay."""
+        files = (path.relative_to(self.state) for path in self.state.rglob("*") if path.is_file())
+        return sorted(str(path) for path in files if path.parts[0] not in ("lock", "slots"))
 
 
 class Running:
