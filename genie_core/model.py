@@ -220,10 +220,19 @@ class Plan(Value):
     """Everything that an ADD will do, decided before anything is done; stored, it is what DEL undoes.
 
     `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
-    after a reboot that `netns` may belong to somebody else by now.
+    after a reboot that `netns` may belong to somebody else by now. `failed_releases` counts the DELs that failed.
     """
 
-    __slots__ = ("attachments", "boot_id", "container_id", "ifname", "netns", "path", "pod")
+    __slots__ = (
+        "attachments",
+        "boot_id",
+        "container_id",
+        "failed_releases",
+        "ifname",
+        "netns",
+        "path",
+        "pod",
+    )
 
     def __init__(
         self,
@@ -234,7 +243,9 @@ class Plan(Value):
         pod: PodRef | None,
         boot_id: str,
         attachments: "Sequence[Attachment]",
+        failed_releases: int = 0,
     ) -> None:
+        self.failed_releases = failed_releases
         self.container_id = container_id
         self.ifname = ifname
         self.netns = netns

@@ -1,7 +1,7 @@
 """The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
 The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}` or
-`{"released": 0}`. A line that is torn or says nothing known is passed over, so that a write cut short by
+`{"released": 0}` or `{"failed": true}` (a DEL failed). A line that is torn or says nothing known is passed over, so that a write cut short by
 a kill or a full disk costs that line and nothing else. Texts of plugins and results are kept verbatim.
 """
 
@@ -42,6 +42,11 @@ def encode_result(index: int, result: str) -> str:
 def encode_release(index: int) -> str:
     """The line that says an attachment's DEL succeeded."""
     return encode({"released": index})
+
+
+def encode_failure() -> str:
+    """The line that says a DEL of the container failed."""
+    return encode({"failed": True})
 
 
 def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
@@ -86,6 +91,8 @@ def _replay(plan: Plan, line: str) -> None:
             plan.attachments[record["attached"]].result = _text(record["result"])
         elif "released" in record:
             plan.attachments[record["released"]].released = True
+        elif "failed" in record:
+            plan.failed_releases += 1
     except (JSONError, KeyError, IndexError, TypeError):
         return
 

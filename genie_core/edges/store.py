@@ -16,7 +16,7 @@ import posix
 from errno import ENOENT, ENOTDIR
 
 from ..errors import DecodingFailure, GenieError, IOFailure
-from ..state import decode_plan, encode_plan, encode_release, encode_result
+from ..state import decode_plan, encode_failure, encode_plan, encode_release, encode_result
 from .files import (
     failure,
     is_private_directory,
@@ -110,6 +110,10 @@ class Store:
     def record_release(self, plan: "Plan", index: int) -> None:
         """Note that an attachment's DEL succeeded."""
         self._append(plan, encode_release(index))
+
+    def record_failure(self, plan: "Plan") -> None:
+        """Note that a DEL failed."""
+        self._append(plan, encode_failure())
 
     def _append(self, plan: "Plan", line: str) -> None:
         path = f"{self._containers}/{file_name(*plan.key)}"

@@ -5,6 +5,9 @@ from ..edges.store import CorruptState, boot_id
 from ..errors import GenieError, IOFailure
 from .node import refuse_own_netns
 
+# How many DELs of a container may fail before the next one lets the pod go.
+FAILED_RELEASES = 5
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +57,33 @@ def release(request: "Request", node: "Node") -> None:
             _release_default(request, node)
     if plan:
         failures = node.drive(delete(plan, netns_of(plan, request.netns)))
-        refuse_failures(failures, node)
         if failures:
+            _keep_for_later(plan, failures, node)
             return
     node.store.discard(*key)
     _drop_lock(node, key)
+
+
+def _keep_for_later(plan: "Plan", failures: "Sequence[GenieError]", node: "Node") -> None:
+    """Fail, so that the runtime repeats the DEL; after some times let the pod go, and leave the rest to GC (lessons 2).
+
+    A plugin that cannot do it today, because the interface it was built on is gone, must not hold a pod in
+    Terminating for ever. What it holds stays in the state.
+    """
+    try:
+        refuse_failures(failures, node)
+    except GenieError:
+        if plan.failed_releases < FAILED_RELEASES:
+            _note_failure(plan, node)
+            raise
+        node.log.error("networks stay held, the pod goes", tries=plan.failed_releases, remedy="genie gc")
+
+
+def _note_failure(plan: "Plan", node: "Node") -> None:
+    try:
+        node.store.record_failure(plan)
+    except GenieError as error:
+        node.log.warning("state not updated", problem=error.msg)
 
 
 def netns_of(plan: "Plan", netns: str) -> str:
