@@ -1,8 +1,8 @@
 """The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
-The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}` or
-`{"released": 0}` or `{"failed": true}` (a DEL failed). A line that is torn or says nothing known is passed over, so that a write cut short by
-a kill or a full disk costs that line and nothing else. Texts of plugins and results are kept verbatim.
+The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`, `{"released": 0}`
+or `{"failed": true}` (a DEL failed). A line that is torn or says nothing known is passed over, so that a write cut
+short by a kill or a full disk costs that line and nothing else. Texts of plugins and results are kept verbatim.
 """
 
 from .errors import DecodingFailure
