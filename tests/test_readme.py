@@ -1,0 +1,77 @@
+"""The README's tour is run, line by line, on a node made for it; what it shows must be what comes out.
+
+Numbers, addresses and times may differ; a line `...` stands for any lines. Links must lead somewhere.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# A node of its own: memory over every directory that the tour writes to, an uplink with a default route.
+NODE = """
+set -e
+for directory in /opt /run /etc/cni /var/lib/cni; do mkdir -p $directory; mount -t tmpfs tmpfs $directory; done
+mkdir -p /opt/cni /etc/cni/net.d; cp -r /usr/lib/cni /opt/cni/bin
+ip link set lo up
+ip link add eth0 type veth peer name uplink
+ip address add 192.0.2.10/24 dev eth0; ip link set eth0 up; ip link set uplink up
+ip route add default via 192.0.2.1
+set +e
+"""
+
+
+def tour() -> list[tuple[str, list[str]]]:
+    """(command, the lines shown below it), in order."""
+    steps: list[tuple[str, list[str]]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            else:
+                steps[-1][1].append(line)
+    return steps
+
+
+def normal(line: str) -> str:
+    """The line without what differs from run to run."""
+    return re.sub(r"\s+", " ", re.sub(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}|\d+(\.\d+)?", "N", line)).strip()
+
+
+@pytest.mark.root
+def test_the_tour_shows_what_comes_out():
+    script = NODE + "".join(
+        f"echo '=== {number}'; {command} 2>&1\n" for number, (command, _) in enumerate(tour())
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", script],
+        env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    outputs = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(outputs) == len(tour()) >= 6, done.stdout + done.stderr
+    for (command, shown), output in zip(tour(), outputs, strict=True):
+        lines = iter([normal(line) for line in output.splitlines()])
+        for line in filter(lambda line: line != "...", shown):
+            assert normal(line) in lines, f"$ {command}: {line!r} is not in\n{output}"  # and in this order
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_somewhere(target):
+    assert (ROOT / target).exists()
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"`make (\w+)`|^make (\w+)", README, flags=re.MULTILINE)):
+        assert re.search(rf"^{''.join(target)}:", makefile, flags=re.MULTILINE), target
