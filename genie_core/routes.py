@@ -11,6 +11,7 @@ from .merge import with_gateways
 from .model import Result, Value
 from .spec.addresses import canonical_address, is_default, is_v4
 from .spec.result import encode as encode_result
+from .spec.versions import at_least
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     Request = Sequence[str] | None
 
 MAIN_TABLE = 254  # RT_TABLE_MAIN, linux/rtnetlink.h
+
+_FAMILY = {True: "IPv4", False: "IPv6"}
+_NO_GATEWAYS = ("0.0.0.0", "255.255.255.255", "::", "::1")
 
 
 class RouteChange(Value):
@@ -35,20 +39,94 @@ class RouteChange(Value):
 
 
 def refuse_conflicts(requests: "Iterable[tuple[str, Request]]") -> None:
-    """Raise InvalidConfig where the (origin, request) pairs cannot hold together (C27). Before anything is done."""
-    raise NotImplementedError
+    """Raise InvalidConfig where the (origin, request) pairs cannot hold together (C27). Before anything is done.
+
+    One request may speak for each family; [] speaks for both. In each, the addresses are valid and of different
+    families: `select.npwg` has seen to that.
+    """
+    claimed: dict[bool, str] = {}
+    for origin, wanted in requests:
+        if wanted is None:
+            continue
+        gateways = _by_family(wanted) if wanted else {True: "", False: ""}
+        for v4, gateway in gateways.items():
+            if v4 in claimed:
+                raise InvalidConfig(
+                    f"{origin}: default-route for {_FAMILY[v4]} is asked for already, by {claimed[v4]}",
+                    hint="keep default-route in one entry, or ask for IPv4 in one and for IPv6 in another",
+                )
+            if gateway in _NO_GATEWAYS or gateway.startswith(("127.", "ff")):
+                raise InvalidConfig(
+                    f"{origin}: default-route: {gateway} cannot be a gateway", hint="name a router's address"
+                )
+        claimed.update(dict.fromkeys(gateways, origin))
+
+
+def _by_family(wanted: "Sequence[str]") -> dict[bool, str]:
+    """{is v4: canonical address}."""
+    return {is_v4(gateway): gateway for gateway in map(canonical_address, wanted)}
 
 
 def route_changes(requests: "Mapping[str, Request]", results: "Mapping[str, Result]") -> list[RouteChange]:
-    """What to change, from requests and results by interface name; [] where nobody asked (C26, C28)."""
-    raise NotImplementedError
+    """What to change, from requests and results by interface name; [] where nobody asked (C26, C28).
+
+    Where an attachment keeps its own, that concerns the families in which its result has a default route.
+    The requests have passed `refuse_conflicts`.
+    """
+    changes = []
+    for ifname, wanted in requests.items():
+        if wanted:
+            changes += [RouteChange(ifname, v4, gateway) for v4, gateway in _by_family(wanted).items()]
+        elif wanted is not None:
+            changes += [
+                RouteChange(ifname, v4) for v4 in (True, False) if default_routes(results[ifname], v4)
+            ]
+    return changes
+
+
+def default_routes(result: Result, v4: bool) -> "list[dict[str, Any]]":
+    """A result's default routes of one family in the main table, which is the one that 0 and nothing mean too."""
+    return [
+        route
+        for route in result.routes
+        if is_default(route["dst"]) and is_v4(route["dst"]) is v4 and route.get("table", 0) in {0, MAIN_TABLE}
+    ]
 
 
 def changed_results(changes: "Sequence[RouteChange]", results: "Mapping[str, Result]") -> dict[str, Result]:
     """The results that are not true any more once the changes are made, as they then are (C30)."""
-    raise NotImplementedError
+    changed = {}
+    for ifname, result in results.items():
+        after = result
+        for change in changes:
+            after = _after(change, after, ifname == change.ifname)
+        if after.routes != result.routes:
+            changed[ifname] = after
+    return changed
+
+
+def _after(change: RouteChange, result: Result, is_owner: bool) -> Result:
+    if is_owner and not change.gateway:
+        return result
+    defaults = default_routes(result, change.v4)
+    kept = [route for route in defaults if is_owner and _gateway_of(route, result) == change.gateway]
+    routes = [route for route in result.routes if route not in defaults or route in kept]
+    if is_owner and not kept:
+        routes.append({"dst": "0.0.0.0/0" if change.v4 else "::/0", "gw": change.gateway})
+    return result.replace(routes=routes)
+
+
+def _gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
+    """Where a route leads; a plugin may leave it to the addresses' gateway to say so (D29)."""
+    return with_gateways(result.replace(routes=[route])).routes[0].get("gw")
 
 
 def retold(text: str, version: str, result: Result) -> str:
-    """A result's text, printed by a plugin in `version`, with the routes that `result` has; the rest is kept."""
-    raise NotImplementedError
+    """A result's text, printed by a plugin in `version`, with the routes that `result` has; the rest is kept.
+
+    The form of 0.2.0 has routes beside addresses only; without any, the text stays as it is.
+    """
+    if not at_least(version, "0.3.0"):
+        return encode(encode_result(result, version)) if result.ips else text
+    kept = {name: raw for name, raw in members(text).items() if name.lower() != "routes"}
+    return join_members({**kept, "routes": encode(result.routes)} if result.routes else kept)

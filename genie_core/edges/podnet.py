@@ -1,10 +1,33 @@
-"""What a pod's network namespace holds, beside what it must not hold yet and what was promised to be there."""
+"""What a pod's network namespace holds, beside what must not be there yet and what was promised to be there."""
+
+from ..errors import CheckFailed, Denied
+from ..routes import default_routes
+from ..spec.addresses import host
+from .netlink import open_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
     from ..model import Result
+    from .netlink import Address, DefaultRoute, Link
+
+
+class Snapshot:
+    """One reading of a namespace. `defaults` are the default routes of each family: {is v4: routes}."""
+
+    __slots__ = ("addresses", "defaults", "links")
+
+    def __init__(
+        self,
+        links: "dict[str, Link]",
+        addresses: "Sequence[Address]" = (),
+        defaults: "dict[bool, list[DefaultRoute]] | None" = None,
+    ) -> None:
+        self.links = links
+        self.addresses = addresses
+        self.defaults = defaults or {}
 
 
 def existing_links(netns: str) -> "set[str] | None":
@@ -12,12 +35,69 @@ def existing_links(netns: str) -> "set[str] | None":
 
     Raises InvalidNetns, KernelRefused.
     """
-    raise NotImplementedError
+    try:
+        with open_in(netns) as kernel:
+            return set(kernel.links())
+    except Denied:
+        return None
 
 
 def verify(netns: str, parts: "Iterable[tuple[str, Result]]") -> None:
-    """Raise CheckFailed unless everything is there that the (label, result) pairs promise (conformance A74).
+    """Raise CheckFailed unless all is there that these (interface name, result) pairs promise (conformance A74).
 
-    Also InvalidNetns, Denied, KernelRefused.
+    That is: each interface in the container, under its name and with its MAC address; each address, on its
+    interface; a default route, through the network's interfaces, of each family in which the result has one. Also
+    raises InvalidNetns, Denied, KernelRefused.
     """
-    raise NotImplementedError
+    with open_in(netns) as kernel:
+        snapshot = Snapshot(
+            kernel.links(), kernel.addresses(), {v4: kernel.default_routes(v4) for v4 in (True, False)}
+        )
+    problems = [f"{ifname}: {problem}" for ifname, result in parts for problem in missing(result, snapshot)]
+    if problems:
+        raise CheckFailed(
+            f"{netns}: {problems[0]}",
+            details="; ".join(problems[1:]),
+            hint="recreate the pod: its network was changed after it was set up",
+        )
+
+
+def missing(result: "Result", snapshot: Snapshot) -> "Iterator[str]":
+    """What a result promises and the namespace has not, one sentence each."""
+    in_pod = [link for link in result.interfaces if link.get("sandbox")]
+    for link in in_pod:
+        yield from _missing_link(link, snapshot)
+    for ip in result.ips:
+        yield from _missing_address(ip, result, snapshot)
+    indexes = {snapshot.links[link["name"]].index for link in in_pod if link["name"] in snapshot.links}
+    for v4 in (True, False):
+        if default_routes(result, v4) and not _has_default(snapshot.defaults.get(v4, []), indexes):
+            yield f"no {'IPv4' if v4 else 'IPv6'} default route leads through this network any more"
+
+
+def _missing_link(promised: "dict[str, Any]", snapshot: Snapshot) -> "Iterator[str]":
+    found = snapshot.links.get(promised["name"])
+    mac = promised.get("mac", "").lower()
+    if found is None:
+        if not promised.get("socketPath") and not promised.get(
+            "pciID"
+        ):  # user space's own: no link in the kernel
+            yield f"interface {promised['name']} is gone"
+    elif mac not in {"", found.mac}:
+        yield f"interface {promised['name']} has the MAC address {found.mac or 'none'}, not {mac}"
+
+
+def _missing_address(ip: "dict[str, Any]", result: "Result", snapshot: Snapshot) -> "Iterator[str]":
+    """Lengths are not compared: some plugins report the subnet's and configure /32."""
+    link = result.interfaces[ip["interface"]] if "interface" in ip else None
+    if link is not None and (not link.get("sandbox") or link["name"] not in snapshot.links):
+        return  # the host's address, or told already
+    index = snapshot.links[link["name"]].index if link else None
+    address = host(ip["address"])
+    if not any(host(got.prefix) == address and index in {None, got.ifindex} for got in snapshot.addresses):
+        yield f"address {ip['address']} is gone" + (f" from {link['name']}" if link else "")
+
+
+def _has_default(routes: "list[DefaultRoute]", indexes: set[int]) -> bool:
+    """Through one of these interfaces; through any where the result names none. 0: a route over several."""
+    return any(not indexes or route.ifindex in indexes or not route.ifindex for route in routes)
