@@ -15,6 +15,7 @@ from errno import EBADF, EISDIR
 from time import monotonic
 
 from .edges.cancel import Cancel
+from .edges.files import read_all
 from .edges.log import JSONLog
 from .errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
 from .jsontext import encode
@@ -40,12 +41,27 @@ _SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 def main(own: str) -> "NoReturn":
     """The process: `own` is the path of Genie's binary. Ends without the interpreter's shutdown, which costs 2 ms."""
-    env = {
-        key.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
-        for key, value in posix.environ.items()
-    }
+    env = _caller_environment()
     closed_stdin = _occupy_standard_descriptors()
     posix._exit(run(env, 0, own, closed_stdin=closed_stdin))  # noqa: SLF001 (the name of exit(2))
+
+
+def _caller_environment() -> dict[str, str]:
+    """The environment as the caller gave it: Python has written LC_CTYPE into its own copy (PEP 538, B22)."""
+    try:
+        fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            entries = read_all(fd).split(b"\0")
+        finally:
+            posix.close(fd)
+    except OSError:  # no /proc
+        entries = [key + b"=" + value for key, value in posix.environ.items()]
+    env: dict[str, str] = {}
+    for entry in entries:
+        key, equals, value = entry.decode("utf-8", "surrogateescape").partition("=")
+        if equals and key:
+            env.setdefault(key, value)  # of two, getenv(3) finds the first
+    return env
 
 
 def _occupy_standard_descriptors() -> bool:
@@ -93,7 +109,7 @@ def run(
 def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     """Run the verb. Raises GenieError."""
     first = _SINCE.get(request.verb)
-    if first and not at_least(request.version, first):  # what is no version at all is refused here, with code 6 (A29)
+    if first and not at_least(request.version, first):  # refuses with code 6 what is no version at all (A29)
         raise IncompatibleVersion(
             f"config version does not allow {request.verb}",
             details=f"config is {request.version!r}",

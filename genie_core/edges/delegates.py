@@ -29,6 +29,7 @@ MAX_OUTPUT_BYTES = 16 << 20
 BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while somebody installs it (conformance B31)
 _SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
 _TAIL_BYTES = 4096
+_MAX_CODE = 0xFFFFFFFF  # a `uint` of the runtime's, which would refuse the whole error for a larger one
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _REGULAR = 0o100000
 
@@ -309,7 +310,7 @@ def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
             details=how,
         )
     code = fields.get("code")
-    if not isinstance(code, int) or isinstance(code, bool) or code <= 0:
+    if not isinstance(code, int) or isinstance(code, bool) or not 0 < code <= _MAX_CODE:
         code = DELEGATE_FAILED
     if code == UNKNOWN_CONTAINER and step.verb == "ADD":
         code = DELEGATE_FAILED  # from ADD it would tell the runtime that no DEL is needed (SPEC, "Error")

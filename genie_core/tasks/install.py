@@ -35,6 +35,9 @@ CODE = ".genie"
 TYPE = "genie"
 DELEGATE_CONF_DIR = "/etc/cni/genie/net.d"
 KEEP_OLD_SECONDS = 24 * 3600
+# Isolated from the caller's Python, without site-packages, and UTF-8 whatever the locale: names and environments
+# of delegates go through it. One word: the kernel passes what follows the interpreter as one argument.
+_OPTIONS = "-ISXutf8"
 _LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
 
 # Whatever a delegate may want from the runtime: what is not declared here is never sent (conformance B48).
@@ -142,7 +145,7 @@ def _interpreter(wanted: Path | None) -> Path:
     """The Python that the launcher names: an absolute path that outlives this environment."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = Path(wanted or base).resolve()
-    line = f"#!{python} -IS"
+    line = f"#!{python} {_OPTIONS}"
     if len(line) > _LONGEST_SHEBANG or any(char.isspace() for char in str(python)):
         raise InvalidConfig(
             f"{python} cannot stand in a #! line: too long, or with a space", hint="name another --python"
@@ -162,7 +165,7 @@ def _interpreter(wanted: Path | None) -> Path:
 # --- the code -------------------------------------------------------------------------------------------
 
 _LAUNCHER = '''\
-#!{python} -IS
+#!{python} {options}
 """Genie {version}, the CNI plugin: see `genie --help` on this node."""
 import sys
 sys.dont_write_bytecode = True
@@ -180,7 +183,12 @@ main({launcher!r})
 def _launcher(python: Path, code: Path) -> str:
     launcher = code.parent.parent / TYPE
     return _LAUNCHER.format(
-        python=python, version=__version__, code=str(code), current=CURRENT, launcher=str(launcher)
+        python=python,
+        options=_OPTIONS,
+        version=__version__,
+        code=str(code),
+        current=CURRENT,
+        launcher=str(launcher),
     )
 
 
