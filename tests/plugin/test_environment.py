@@ -180,7 +180,7 @@ def test_a16_the_hosts_namespace_is_refused(node, verb):
 @pytest.mark.parametrize("override", ["1", "true", "TRUE", "True"])
 def test_a16_the_override(node, override):
     node.network("a")
-    env = {"CNI_NETNS": "/proc/self/ns/net", "CNI_NETNS_OVERRIDE": override}
+    env = {"CNI_NETNS": "/proc/self/ns/net", "CNI_NETNS_OVERRIDE": override, "CNI_IFNAME": "genie-test0"}
     assert node.add(env=env).result
 
 
