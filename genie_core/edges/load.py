@@ -5,8 +5,9 @@ Used for a blank `cni` annotation alone. Everything together takes at most LIMIT
 
 from time import monotonic, sleep
 
-from ..errors import GenieError
-from ..jsontext import JSONError, decode, members
+from ..errors import GenieError, InvalidConfig
+from ..fields import get_list, get_object, get_str
+from ..jsontext import JSONError, decode
 from ..model import Plan
 from ..select.load import Measures
 from .confdir import read_text
@@ -27,7 +28,6 @@ LIMIT_SECONDS = 1.0
 SAMPLE_SECONDS = 0.2
 LEASES = "/var/lib/cni/networks"  # host-local's default dataDir
 _CADVISOR_PATH = "/api/v1.3/containers"
-_MAX_CADVISOR_BYTES = 8 << 20
 # How CNI-Genie told whose interface it is; it still holds for networks without recorded attachments.
 _PREFIXES = {"flannel": "flan", "canal": "cali", "calico": "cali", "weave": "weav"}
 
@@ -109,29 +109,35 @@ def _addresses(network: "NetConf") -> tuple[int, int]:
     """(leased, size) of a host-local network's ranges; (0, 0) for other IPAM plugins, who keep books elsewhere."""
     import posix
 
-    parts = members(network.plugins[0].text)
-    ipam = decode(parts.get("ipam", "null"))
-    if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
-        return 0, 0
-    directory = f"{ipam.get('dataDir') or LEASES}/{network.name}"
+    subnets: list[str] = []
     try:
+        ipam = get_object(decode(network.plugins[0].text), "ipam")
+        if get_str(ipam, "type") != "host-local":
+            return 0, 0
+        subnets = [get_str(item, "subnet") for item in _ranges(ipam)]
+        directory = f"{get_str(ipam, 'dataDir') or LEASES}/{network.name}"
         leases = [name for name in posix.listdir(directory) if name[0].isdigit() or ":" in name]
+    except InvalidConfig:  # host-local will say so itself
+        return 0, 0
     except OSError:
         leases = []
-    return len(leases), _size(ipam)
+    return len(leases), sum(map(_size, subnets))
 
 
-def _size(ipam: "dict[str, Any]") -> int:
+def _ranges(ipam: "dict[str, Any]") -> "Iterable[dict[str, Any]]":
+    """host-local's `ranges` are sets of ranges; `subnet` beside them is one more."""
+    found = [item for group in get_list(ipam, "ranges") if isinstance(group, list) for item in group]
+    return [item for item in (*found, ipam) if isinstance(item, dict) and item.get("subnet")]
+
+
+def _size(subnet: str) -> int:
+    """The addresses that can be given away."""
     from ipaddress import ip_network
 
-    ranges = [item for group in ipam.get("ranges") or [] for item in group] or [ipam]
-    size = 0
-    for item in ranges:
-        try:
-            size += max(ip_network(item.get("subnet", "")).num_addresses - 2, 1)
-        except (ValueError, AttributeError, TypeError):
-            continue
-    return size
+    try:
+        return max(ip_network(subnet, strict=False).num_addresses - 2, 1)
+    except ValueError:
+        return 0
 
 
 # --- counters -------------------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ def rates_between(first: "Counters", second: "Counters", seconds: float) -> dict
 def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]:
     """The rates between cAdvisor's last two samples. Raises GenieError (conformance D16, D18)."""
     url = address.rstrip("/") + _CADVISOR_PATH
-    stats = _cadvisor_stats(url, max(until - monotonic(), 0.05))
+    stats = _cadvisor_stats(address, url, until)
     if len(stats) < 2:
         raise GenieError(f"request {url!r} gave fewer than two samples")
     try:
@@ -171,19 +177,28 @@ def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]
     return rates_between(first, second, ended - began)
 
 
-def _cadvisor_stats(url: str, timeout: float) -> "list[Any]":
-    from http.client import HTTPException
-    from urllib.request import ProxyHandler, Request, build_opener  # 40 ms, for those who configured cAdvisor
+def _cadvisor_stats(address: str, url: str, until: float) -> "list[Any]":
+    from .kube_cluster import Cluster, parse_server
+    from .kube_errors import APIError
+    from .kube_http import Connection  # its deadline holds for an answer that drips, too
 
-    if not url.startswith(("http://", "https://")):
-        raise GenieError(f"cAdvisor_address must be an http:// or https:// URL, not {url!r}")
-    request = Request(url, data=b"null", headers={"Content-Type": "application/json"})  # noqa: S310 (checked above)
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=timeout) as answer:
-            body = answer.read(_MAX_CADVISOR_BYTES)
-        stats = decode(body.decode("utf-8", "replace"))["stats"]
-    except (OSError, HTTPException, ValueError) as error:
-        raise GenieError(f"request {url!r} failed with error: {error}") from None
+        cluster = Cluster(*parse_server(address, secured=False))
+    except InvalidConfig:
+        raise GenieError(f"cAdvisor_address {address!r} is not http(s)://host[:port][/path]") from None
+    connection = Connection(cluster)
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    try:
+        answer = connection.exchange("POST", cluster.base + _CADVISOR_PATH, headers, b"null", until)
+    except (OSError, APIError) as error:
+        reason = getattr(error, "strerror", "") or str(error) or type(error).__name__
+        raise GenieError(f"request {url!r} failed with error: {reason}") from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise GenieError(f"request {url!r} failed with error: status {answer.status}")
+    try:
+        stats = decode(answer.body.decode("utf-8", "replace"))["stats"]
     except (JSONError, KeyError, TypeError):
         raise GenieError(f"request {url!r} gave no container statistics") from None
     return stats if isinstance(stats, list) else []

@@ -2,7 +2,8 @@
 
     <state-dir>/objects/<kind>@<namespace>@<name>     one object as JSON, with when it was read
 
-Kept small, private, and believed only after the same checks as an answer of the server. On the kubelet path.
+Kept small, private, and believed only after the same checks as an answer of the server. Full, it gives up what
+was not read for longest. On the kubelet path.
 """
 
 import posix
@@ -19,6 +20,7 @@ from .files import (
     remove,
     write_all,
 )
+from .store import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class ObjectCache:
         self._tmp = f"{state_dir}/tmp"
 
     def _path(self, kind: str, namespace: str, name: str) -> str:
-        return f"{self._directory}/{kind}@{namespace}@{name}"
+        return f"{self._directory}/{file_name(f'{kind}@{namespace}', name)}"
 
     def keep(self, kind: str, namespace: str, name: str, definition: "Mapping[str, Any]") -> None:
         """Store a copy, if it is small enough. Raises GenieError where the disk refuses."""
@@ -54,8 +56,7 @@ class ObjectCache:
         for directory in (self._tmp, self._directory):
             if not is_private_directory(directory):
                 make_private_directory(directory)
-        if len(posix.listdir(self._directory)) >= MAX_OBJECTS:
-            return
+        self._make_room()
         temporary = f"{self._tmp}/object-{posix.getpid()}"
         try:
             fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
@@ -67,6 +68,16 @@ class ObjectCache:
         except OSError as error:
             remove(temporary)
             raise failure("keep a copy in", path, error) from None
+
+    def _make_room(self) -> None:
+        """Remove the oldest copies where there are too many."""
+        names = posix.listdir(self._directory)
+        if len(names) < MAX_OBJECTS:
+            return
+        paths = [f"{self._directory}/{name}" for name in names]
+        paths.sort(key=_modified)
+        for path in paths[: len(paths) - MAX_OBJECTS + 1]:
+            remove(path)
 
     def _is_fresh(self, path: str, definition: "Mapping[str, Any]") -> bool:
         found = self._read(path)
@@ -98,6 +109,13 @@ class ObjectCache:
     def forget(self, kind: str, namespace: str, name: str) -> None:
         """Remove the copy: the server says that the object does not exist."""
         remove(self._path(kind, namespace, name))
+
+
+def _modified(path: str) -> float:
+    try:
+        return posix.lstat(path).st_mtime
+    except OSError:
+        return 0.0  # another call removed it
 
 
 def _metadata(definition: "Mapping[str, Any]") -> "dict[str, Any]":

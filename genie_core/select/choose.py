@@ -4,7 +4,7 @@ One function per dialect, in one table; all of them give choices, and nothing is
 succeeded. Pure but for its ports: configuration files and API objects.
 """
 
-from ..errors import InvalidConfig, NetworkNotFound
+from ..errors import TRY_AGAIN, InvalidConfig, NetworkNotFound
 from ..model import Choice, Wish
 from .annotations import (
     BY_ATTACHMENT,
@@ -56,7 +56,7 @@ class Chooser:
         settings: "Settings",
         finder: Finder,
         generate: "Generate",
-        objects: "Objects",
+        objects: "Callable[[], Objects]",
         pod: "PodRef | None",
         log: "Log",
         meter: "Callable[[], Meter]",
@@ -64,10 +64,18 @@ class Chooser:
         self.settings = settings
         self.finder = finder
         self.generate = generate
-        self.objects = objects
+        self._make_objects = objects
+        self._objects: Objects | None = None
         self.namespace = pod.namespace if pod else ""
         self.log = log
         self.meter = meter
+
+    @property
+    def objects(self) -> "Objects":
+        """The API objects; what reads them is made when first asked."""
+        if self._objects is None:
+            self._objects = self._make_objects()
+        return self._objects
 
     def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The pod's networks in order. Raises GenieError before anything is attached."""
@@ -80,14 +88,25 @@ class Chooser:
         """`default_plugin`'s networks, else the first valid configuration that is not Genie's own (D11, D12)."""
         if self.settings.default_plugin.strip():
             return [
-                self.by_name(wish) for wish in parse_names(self.settings.default_plugin, "default_plugin")
+                self._default_by_name(wish)
+                for wish in parse_names(self.settings.default_plugin, "default_plugin")
             ]
         network = self.finder.default()
         return [Choice(Wish(network.name, "", "the node's default network"), network)]
 
+    def _default_by_name(self, wish: Wish) -> Choice:
+        try:
+            return self.by_name(wish)
+        except NetworkNotFound as error:
+            error.code = TRY_AGAIN  # at boot the file may be on its way (conformance C40)
+            raise
+
     def everybody(self) -> list[Choice]:
-        """`default_networks`: what every pod gets besides, but those in `system_namespaces`."""
-        if self.namespace in self.settings.system_namespaces:
+        """`default_networks`: what pods get besides the default network, but for those in `system_namespaces`.
+
+        Nothing for a container that is no pod: it gets the default network, without an API call (A15).
+        """
+        if not self.namespace or self.namespace in self.settings.system_namespaces:
             return []
         return [
             self._setting(entry, f"default_networks, item {index}")

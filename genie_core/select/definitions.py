@@ -2,7 +2,7 @@
 
 from ..errors import InvalidConfig
 from ..fields import get_object, get_str
-from ..jsontext import JSONError, encode, join_members, members
+from ..jsontext import JSONError, decode, encode, join_members, members
 from ..model import Choice
 from ..spec.conf import capabilities_of, parse_network, with_cni_args, with_members
 from .files import is_self
@@ -61,7 +61,8 @@ def _named(text: str, name: str, source: str) -> str:
         raise InvalidConfig(
             f"{source}: spec.config: {error}", hint="correct the JSON at that place"
         ) from None
-    if parts.get("name", "null").strip('" \t') in ("", "null"):
+    own = decode(parts.get("name", "null"))
+    if own is None or (isinstance(own, str) and not own.strip()):
         parts["name"] = encode(name)
         return join_members(parts)
     return text

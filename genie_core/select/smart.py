@@ -43,7 +43,12 @@ def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
 
 
 def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
-    candidates = {name: network for name, network in _candidates(chooser) if meter.usable(network)}
+    candidates: dict[str, NetConf] = {}
+    for name, network in _candidates(chooser):
+        if meter.usable(network):
+            candidates.setdefault(
+                name, network
+            )  # of two files of one name the first is the one that is meant
     if not candidates:
         raise GenieError("no candidate network is installed and valid")
     verdict = judge(

@@ -10,15 +10,15 @@ from ..edges.store import CorruptState, boot_id
 from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
-from ..spec.request import parse_args, pod_of
+from ..select.annotations import BY_ATTACHMENT, dialect_of
 from .delete import netns_of, refuse_failures
-from .networks import annotations_of, chooser_of, require_ready
+from .networks import decide, require_ready
 from .node import refuse_own_netns
-from .pods import PodReader, tell_pod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..model import Choice, Plan, PodRef, Request, Result
+    from ..model import Plan, PodRef, Request, Result
+    from .networks import Decision
     from .node import Node
 
     Parts = list[tuple[str, Result]]
@@ -28,13 +28,8 @@ def run(request: "Request", node: "Node") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
     require_ready(node)
-    args = parse_args(request.args)
-    pod = pod_of(args)
-    reader = PodReader(node)
-    with node.cancel:
-        annotations = annotations_of(request, pod, args, reader, node)
-    choices = chooser_of(node, reader, pod).choose(annotations)
-    plan = _plan(request, pod, choices, node)
+    decision = decide(request, node)
+    plan = _plan(request, decision, node)
     node.store.prepare()
     with (
         node.store.lock_slot(node.settings.max_parallel_adds, node.deadline()),
@@ -47,20 +42,20 @@ def run(request: "Request", node: "Node") -> str:
             text, parts = _attach(plan, request, node)
         finally:
             _drop_unused_lock(plan, node)
-    if pod:
-        tell_pod(pod, choices, plan, parts, reader)
+    if decision.pod:
+        _tell_pod(decision.pod, decision, plan, parts, node)
     return text
 
 
-def _plan(request: "Request", pod: "PodRef | None", choices: "list[Choice]", node: "Node") -> "Plan":
-    plan = make_plan(request, pod, boot_id(), choices, node.settings.interface_prefix)
+def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
+    plan = make_plan(request, decision.pod, boot_id(), decision.choices, node.settings.interface_prefix)
     for attachment in plan.attachments:
         attachment.binaries = [
             node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins
         ]
     node.log.debug(
         "planned",
-        pod=str(pod or ""),
+        pod=str(decision.pod or ""),
         networks=[f"{attachment.network.name}@{attachment.ifname}" for attachment in plan.attachments],
         files=[attachment.network.source for attachment in plan.attachments],
     )
@@ -143,3 +138,12 @@ def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
             node.store.drop_lock(*plan.key)
     except GenieError as error:
         node.log.warning("lock file not removed", problem=error.msg)
+
+
+def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts", node: "Node") -> None:
+    """Write what it got into the pod's annotations, where there is anything to say."""
+    told = any(choice.told for choice in decision.choices)
+    if told or len(parts) > 1 or dialect_of(decision.annotations) == BY_ATTACHMENT:
+        from .pods import tell_pod
+
+        tell_pod(pod, decision.annotations, decision.choices, plan, parts, node.pods)

@@ -44,6 +44,7 @@ def run(request: "Request", node: "Node") -> str:
     node.store.prepare()
     failures: list[GenieError] = []
     living: list[Plan] = []
+    released: list[Plan] = []
     readable = True
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         for plan in node.store.plans():
@@ -54,10 +55,10 @@ def run(request: "Request", node: "Node") -> str:
                 living.append(plan)
             else:
                 failures += _release(plan, node)
+                released.append(plan)
         node.store.sweep()
         if readable:  # else nobody knows which of the delegates' interfaces a living container holds
-            held = sorted(valid | _held(living))
-            failures += node.drive(collect(_networks(living, request, node), held), stateless=True)
+            failures += _collect([*released, *living], valid | _held(living), request, node)
     refuse_failures(failures, node)
     return ""
 
@@ -83,12 +84,29 @@ def _held(plans: "list[Plan]") -> set[tuple[str, str]]:
     }
 
 
-def _networks(living: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
-    """Each delegate network once: those in use as they were recorded, and the default ones even if nobody has them."""
+def _collect(
+    plans: "list[Plan]", held: set[tuple[str, str]], request: "Request", node: "Node"
+) -> list[GenieError]:
+    """Let each delegate network give back what nobody has, neither through Genie nor through the runtime alone."""
+    from ..edges.libcni_cache import UnknownAttachment, direct_attachments
+
+    failures = []
+    for plan, attachment in _networks(plans, request, node):
+        try:
+            valid = sorted(held | direct_attachments(attachment.network.name))
+        except UnknownAttachment as error:
+            node.log.warning("network not collected", network=attachment.network.name, problem=error.msg)
+            continue
+        failures += node.drive(collect([(plan, attachment)], valid), stateless=True)
+    return failures
+
+
+def _networks(plans: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
+    """Each delegate network once, as it was recorded last, and the default ones even if nobody has them."""
     from ..edges.store import boot_id
     from ..plan import make_plan
 
-    networks = {item.network.name: (plan, item) for plan in living for item in plan.attachments}
+    networks = {item.network.name: (plan, item) for plan in plans for item in plan.attachments}
     try:
         plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), default_of(node))
     except GenieError as error:

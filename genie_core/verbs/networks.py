@@ -6,11 +6,11 @@ from ..edges.confdir import ConfDirs
 from ..errors import GenieError, InvalidConfig, TryAgain
 from ..fields import describe, get_object
 from ..jsontext import JSONError, decode
+from ..model import Value
 from ..plan import POD_ANNOTATIONS
 from ..select.choose import Chooser
 from ..select.files import Finder
-from .objects import NetworkObjects
-from .pods import PodReader
+from ..spec.request import parse_args, pod_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,19 +20,52 @@ if TYPE_CHECKING:
     from ..edges.load import LoadMeter
     from ..model import Choice, NetConf, PodRef, Request
     from .node import Node
+    from .objects import NetworkObjects
 
 
-def chooser_of(node: "Node", reader: "PodReader", pod: "PodRef | None") -> Chooser:
-    """What looks networks up on this node, for this pod."""
+class Decision(Value):
+    """What a call asks for: the pod, None where the runtime names none, its annotations, its networks in order."""
+
+    __slots__ = ("annotations", "choices", "pod")
+
+    def __init__(
+        self, pod: "PodRef | None", annotations: "Mapping[str, str]", choices: "list[Choice]"
+    ) -> None:
+        self.pod = pod
+        self.annotations = annotations
+        self.choices = choices
+
+
+def decide(request: "Request", node: "Node") -> Decision:
+    """Decide what an ADD would do. Nothing is changed anywhere. Raises GenieError as the ADD does."""
+    args = parse_args(request.args)
+    pod = pod_of(args)
+    with node.cancel:
+        annotations = _annotations(request, pod, args, node)
+    return Decision(pod, annotations, _chooser(node, pod).choose(annotations))
+
+
+def default_of(node: "Node") -> "list[Choice]":
+    """The cluster's default networks on this node, from its files alone."""
+    return _chooser(node, None).defaults()
+
+
+def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
     return Chooser(
         node.settings,
         Finder(ConfDirs(node.settings.conf_dirs), node.log),
         lambda name: _generated(name, node),
-        NetworkObjects(reader, node),
+        lambda: _objects(node),
         pod,
         node.log,
         lambda: _meter(node),
     )
+
+
+def _objects(node: "Node") -> "NetworkObjects":
+    from .objects import NetworkObjects
+
+    return NetworkObjects(node.pods, node)
 
 
 def _meter(node: "Node") -> "LoadMeter":
@@ -40,11 +73,6 @@ def _meter(node: "Node") -> "LoadMeter":
 
     path = [*node.request_path, *node.settings.bin_dirs]
     return LoadMeter(node.store, path, node.settings.cadvisor_address)
-
-
-def default_of(node: "Node") -> "list[Choice]":
-    """The cluster's default networks on this node, from its files alone."""
-    return chooser_of(node, PodReader(node), None).defaults()
 
 
 def _generated(name: str, node: "Node") -> "NetConf | None":
@@ -59,8 +87,8 @@ def _generated(name: str, node: "Node") -> "NetConf | None":
     return generate(name, default_interface())
 
 
-def annotations_of(
-    request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", reader: "PodReader", node: "Node"
+def _annotations(
+    request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", node: "Node"
 ) -> "Mapping[str, str]":
     """The pod's annotations: from the runtime, else the API server, else K8S_ANNOT (design, section 3).
 
@@ -73,7 +101,7 @@ def annotations_of(
         return {}
     problem: GenieError
     try:
-        found = reader.annotations(pod)
+        found = node.pods.annotations(pod)
         if found is not None:
             return found
         problem = TryAgain(

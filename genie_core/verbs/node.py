@@ -8,6 +8,7 @@ from ..edges.delegates import Delegates
 from ..edges.locks import SHORTEST_WAIT_SECONDS
 from ..edges.store import Store
 from ..errors import GenieError, InvalidNetns, IOFailure
+from ..plan import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..edges.log import JSONLog
     from ..model import Request
     from ..settings import Settings
+    from .pods import PodReader
 
 
 class Node:
@@ -27,11 +29,21 @@ class Node:
         self.settings = settings
         self.request_path = request.path
         self.log = log
+        self._pods: PodReader | None = None
         self.cancel = cancel
         self.store = Store(settings.state_dir)
         self.delegates = Delegates(
             request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own
         )
+
+    @property
+    def pods(self) -> "PodReader":
+        """The API server, connected to when first asked."""
+        if self._pods is None:
+            from .pods import PodReader
+
+            self._pods = PodReader(self)
+        return self._pods
 
     def deadline(self) -> float:
         """Until when to wait for another call's lock (time.monotonic())."""
@@ -83,6 +95,11 @@ class Node:
         try:
             if isinstance(step, Released):
                 self.store.record_release(step.plan, step.index)
+                attachment = step.plan.attachments[step.index]
+                if DEVICE_INFO in attachment.capabilities:
+                    from ..edges.device_info import remove_device_info
+
+                    remove_device_info(attachment)
             else:
                 self.store.forget(*step.plan.key)
         except GenieError as error:

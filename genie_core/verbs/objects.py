@@ -38,15 +38,19 @@ class NetworkObjects:
         return self._get(PHYSICAL_NETWORK, namespace, name, origin)
 
     def logical_networks(self, namespace: str) -> "list[Mapping[str, Any]]":
-        """All of a namespace; [] while the server is away, when nobody can add one either."""
-        from ..edges.kube_errors import Unreachable
+        """All of a namespace, to be compared; [] while nobody can tell.
+
+        That is a rule of the admission webhook checked once more: without the right to list them, or while the
+        server is away, a pod starts all the same.
+        """
+        from ..edges.kube_errors import Forbidden, Unreachable
         from ..edges.kube_resources import LOGICAL_NETWORK
 
         try:
             found: list[Mapping[str, Any]] = self._ask(
                 lambda api: api.list_objects(LOGICAL_NETWORK, namespace), "annotation networks"
             )
-        except Unreachable as error:
+        except (Forbidden, Unreachable) as error:
             self._node.log.warning("other logical networks not compared", problem=error.msg)
             return []
         return found
@@ -62,7 +66,7 @@ class NetworkObjects:
             return question(api)
 
     def _get(self, resource: "Resource", namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
-        from ..edges.kube_errors import ObjectNotFound, Unreachable
+        from ..edges.kube_errors import APIError, ObjectNotFound, Unreachable
 
         key = (resource.kind, namespace, name)
         try:
@@ -77,13 +81,15 @@ class NetworkObjects:
             ) from None
         except Unreachable as error:
             return self._last_good(key, error, origin)
+        except APIError as error:
+            raise _asked_by(origin, error) from None
         self._quietly(lambda: self._cache.keep(*key, definition))
         return definition
 
     def _last_good(self, key: tuple[str, str, str], error: GenieError, origin: str) -> "Mapping[str, Any]":
         found = self._cache.find(*key)
         if found is None:
-            raise type(error)(f"{origin}: {error.msg}", details=error.details, hint=error.hint)
+            raise _asked_by(origin, error)
         age, definition = found
         kind, namespace, name = key
         self._node.log.warning(
@@ -100,3 +106,14 @@ class NetworkObjects:
             action()
         except (GenieError, OSError) as error:
             self._node.log.warning("copy of an API object not kept", problem=str(error))
+
+
+def _asked_by(origin: str, error: GenieError) -> GenieError:
+    """The same error, saying also who named the object."""
+    return type(error)(
+        f"{origin}: {error.msg}",
+        details=error.details,
+        hint=error.hint,
+        code=error.code,
+        exit_code=error.exit_code,
+    )

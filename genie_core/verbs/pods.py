@@ -4,13 +4,16 @@ Everything that talks to the server is imported here, when it is needed: it cost
 """
 
 from ..errors import GenieError
+from ..plan import DEVICE_INFO
+from ..select.annotations import BY_ATTACHMENT, dialect_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from ..edges.kube import KubeAPI
-    from ..model import Choice, Plan, PodRef, Result
+    from ..model import Attachment, Choice, Plan, PodRef, Result
     from .node import Node
 
 _STATIC_UID_LENGTH = 32  # kubelet gives a static pod the MD5 of its manifest, where others have a dashed UUID
@@ -70,6 +73,7 @@ class PodReader:
 
 def tell_pod(
     pod: "PodRef",
+    annotations: "Mapping[str, str]",
     choices: "Sequence[Choice]",
     plan: "Plan",
     parts: "Sequence[tuple[str, Result]]",
@@ -77,25 +81,38 @@ def tell_pod(
 ) -> None:
     """Write what the pod got into its annotations, once, in the terms in which it asked (C46-C56, D17, D26, D27).
 
-    `parts` are the networks' own results in the plan's order.
+    `annotations` are what it asked with; `parts` the networks' own results in the plan's order.
     """
     told = {key: value for choice in choices for key, value in choice.told.items()}
-    told |= _status(choices, plan, parts)
+    # network attachments may also be among the defaults, which the pod did not ask for
+    by_attachment = dialect_of(annotations) == BY_ATTACHMENT or any(item.prefix == "net" for item in choices)
+    told |= _network_status(plan, parts) if by_attachment else _preferences(parts)
     if told:
         reader.annotate(pod, told)
 
 
-def _status(
-    choices: "Sequence[Choice]", plan: "Plan", parts: "Sequence[tuple[str, Result]]"
-) -> dict[str, str]:
-    if any(choice.prefix == "net" for choice in choices):  # network attachments are among them
-        from ..status import NETWORK_STATUS, NetworkEntry, network_status
+def _network_status(plan: "Plan", parts: "Sequence[tuple[str, Result]]") -> dict[str, str]:
+    from ..status import NETWORK_STATUS, NetworkEntry, network_status
 
-        entries = [
-            NetworkEntry(attachment.label, ifname, result, default=ifname == plan.ifname)
-            for attachment, (ifname, result) in zip(plan.attachments, parts, strict=True)
-        ]
-        return {NETWORK_STATUS: network_status(entries)}
+    entries = [
+        NetworkEntry(
+            attachment.label, ifname, result, default=ifname == plan.ifname, device_info=_device(attachment)
+        )
+        for attachment, (ifname, result) in zip(plan.attachments, parts, strict=True)
+    ]
+    return {NETWORK_STATUS: network_status(entries)}
+
+
+def _device(attachment: "Attachment") -> "Mapping[str, Any] | None":
+    """What the network's plugin told of its device (conformance C54)."""
+    if DEVICE_INFO not in attachment.capabilities:
+        return None
+    from ..edges.device_info import read_device_info
+
+    return read_device_info(attachment)
+
+
+def _preferences(parts: "Sequence[tuple[str, Result]]") -> dict[str, str]:
     if len(parts) < 2:
         return {}
     from ..status import MULTI_IP_PREFERENCES, multi_ip_preferences

@@ -12,22 +12,17 @@ from genie_core.edges.cancel import Cancel
 from genie_core.edges.log import JSONLog
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
-from genie_core.spec.request import parse_args, parse_request, pod_of
-from genie_core.verbs.networks import annotations_of, chooser_of
+from genie_core.spec.request import parse_request
+from genie_core.verbs.networks import decide
 from genie_core.verbs.node import Node
-from genie_core.verbs.pods import PodReader
 
 
 def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
     """The planned networks in order: network, interface, primary, why, source, plugins. Raises as ADD does."""
     request = parse_request(env, stdin)
     node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
-    args = parse_args(request.args)
-    pod = pod_of(args)
-    reader = PodReader(node)
-    annotations = annotations_of(request, pod, args, reader, node)
-    choices = chooser_of(node, reader, pod).choose(annotations)
-    plan = make_plan(request, pod, "", choices, node.settings.interface_prefix)
+    decision = decide(request, node)
+    plan = make_plan(request, decision.pod, "", decision.choices, node.settings.interface_prefix)
     return [
         {
             "network": attachment.network.name,
@@ -37,5 +32,5 @@ def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
             "source": attachment.network.source,
             "plugins": [plugin.type for plugin in attachment.network.plugins],
         }
-        for choice, attachment in zip(choices, plan.attachments, strict=True)
+        for choice, attachment in zip(decision.choices, plan.attachments, strict=True)
     ]
