@@ -2,7 +2,7 @@
 
 from .errors import InvalidConfig
 from .fields import get_object
-from .jsontext import members
+from .jsontext import encode, members
 from .model import Attachment, Plan
 from .spec.conf import capabilities_of
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+# The capability by which a plugin is told where to describe the device that it gave the pod (device-info spec).
+DEVICE_INFO = "CNIDeviceInfoFile"
+DEVICE_INFO_DIRECTORY = "/var/run/k8s.cni.cncf.io/devinfo/cni"
 
 
 def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "") -> list[str]:
@@ -24,6 +27,7 @@ def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "")
     A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
     name is asked for twice or nobody gets `primary`.
     """
+    _refuse_primary(choices, primary)
     taken = _explicit_names(choices)
     if primary not in taken and all(choice.wish.ifname for choice in choices):
         first = choices[0].wish
@@ -55,6 +59,17 @@ def _explicit_names(choices: "Sequence[Choice]") -> set[str]:
     return taken
 
 
+def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
+    """A network attachment comes beside the default network, which has the runtime's interface (C18, C39)."""
+    for choice in choices:
+        if choice.prefix == "net" and choice.wish.ifname == primary:
+            raise InvalidConfig(
+                f"{choice.wish.origin}: interface {primary} belongs to the default network",
+                hint="ask for another name, or make this network the default one: "
+                "annotation v1.multus-cni.io/default-network",
+            )
+
+
 def _free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
     if primary not in taken:
         return primary
@@ -83,6 +98,9 @@ def make_plan(
 
         refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
     supplied = runtime_capabilities(request)
+    device_files = [
+        _device_file(request, choice, ifname) for choice, ifname in zip(choices, names, strict=True)
+    ]
     attachments = [
         Attachment(
             network=choice.network,
@@ -91,13 +109,14 @@ def make_plan(
             args=request.args,
             # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
             capabilities={
+                **_offered(choice.network, {DEVICE_INFO: device_file}),
                 **(_offered(choice.network, supplied) if ifname == request.ifname else {}),
                 **choice.capabilities,
             },
             default_route=choice.default_route,
             origin=choice.wish.origin,
         )
-        for choice, ifname in zip(choices, names, strict=True)
+        for choice, ifname, device_file in zip(choices, names, device_files, strict=True)
     ]
     return Plan(
         container_id=request.container_id,
@@ -108,6 +127,12 @@ def make_plan(
         boot_id=boot_id,
         attachments=attachments,
     )
+
+
+def _device_file(request: "Request", choice: "Choice", ifname: str) -> str:
+    """Where the attachment's device is described, as raw JSON (conformance C54)."""
+    name = f"{choice.label}-{request.container_id}_{ifname}".replace("/", "-")
+    return encode(f"{DEVICE_INFO_DIRECTORY}/{name}")
 
 
 def _offered(network: "NetConf", supplied: "Mapping[str, str]") -> dict[str, str]:
