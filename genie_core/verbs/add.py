@@ -142,7 +142,7 @@ def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
 
 def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts", node: "Node") -> None:
     """Write what it got into the pod's annotations, where there is anything to say."""
-    told = any(choice.told for choice in decision.choices)
+    told = any(choice.told or choice.prefix == "net" for choice in decision.choices)
     if told or len(parts) > 1 or dialect_of(decision.annotations) == BY_ATTACHMENT:
         from .pods import tell_pod
 
