@@ -408,7 +408,7 @@ def test_d11_default_plugin_is_a_list_and_is_read_at_each_call(node):
 
 def test_d11_a_mistake_in_it_is_told(node):
     assert "default_plugin, item 2 is empty" in node.add(default_plugin="a,").error(7)["msg"]
-    assert "default_plugin, item 1" in node.add(default_plugin="nobody").error(7)["msg"]
+    assert "default_plugin, item 1" in node.add(default_plugin="nobody").error(11)["msg"]
 
 
 def test_d13_no_annotation_means_the_default(node):
