@@ -67,11 +67,16 @@ def make_private_directory(path: str) -> None:
     except OSError as error:
         if error.errno != EEXIST:
             raise failure("make the directory", path, error) from None
-    status = posix.lstat(path)
-    if status.st_mode & _KIND == _DIRECTORY and status.st_uid == posix.geteuid():
-        # ours, but made by hand with the usual mode: the files in it were never anybody else's to write
-        posix.chmod(path, 0o700)
+    if is_private_directory(path):
         return
+    try:
+        status = posix.lstat(path)
+        if status.st_mode & _KIND == _DIRECTORY and status.st_uid == posix.geteuid():
+            # ours, but made by hand with the usual mode: the files in it were never anybody else's to write
+            posix.chmod(path, 0o700)
+            return
+    except OSError as error:
+        raise failure("make private the directory", path, error) from None
     _refuse_foreign(status, path, _DIRECTORY)
 
 

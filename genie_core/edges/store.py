@@ -163,8 +163,13 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed calls left half-written. Only under the exclusive node lock: nobody writes then."""
-        for name in posix.listdir(f"{self.directory}/tmp"):
-            remove(f"{self.directory}/tmp/{name}")
+        directory = f"{self.directory}/tmp"
+        try:
+            names = posix.listdir(directory)
+        except OSError as error:
+            raise failure("read the directory", directory, error) from None
+        for name in names:
+            remove(f"{directory}/{name}")
 
     def drop_lock(self, container_id: str, ifname: str) -> None:
         """Remove the lock file, while holding it, once nothing of the container is left."""

@@ -98,7 +98,7 @@ def _annotations(
     if POD_ANNOTATIONS in supplied:
         return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
     if pod is None:
-        return {}
+        return _from_args(args["K8S_ANNOT"]) if "K8S_ANNOT" in args else {}
     problem: GenieError
     try:
         found = node.pods.annotations(pod)
