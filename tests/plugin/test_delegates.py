@@ -294,7 +294,7 @@ def test_b33_a_hung_delegate_is_killed_with_its_children(node):
     assert "no answer after 0.4 seconds" in document["msg"]
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     child = int((node.root / "child").read_text())
-    assert not os.path.exists(f"/proc/{child}/fd/0")  # noqa: PTH110 (a zombie has no descriptors)
+    assert not os.path.exists(f"/proc/{child}/fd/0")  # a zombie has none
 
 
 def test_b33_a_daemon_that_a_delegate_leaves_does_not_hold_the_answer(node):

@@ -1,6 +1,7 @@
 """What a delegate is given (conformance B36-B52, C43-C45, D34, X10, X18)."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -196,7 +197,7 @@ def test_b52_one_container_has_one_delegate_at_a_time(node):
     node.answer("ADD", shell="sleep 0.05; echo '{}'")
     assert node.add("chain,c,chain").result
     times = [(call.started, call.ended) for call in node.calls()]
-    assert all(earlier[1] <= later[0] for earlier, later in zip(times, times[1:], strict=False))
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(times))
 
 
 NAMES = {
