@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRY = "plugin"
+ENTRIES = ("archive", "plugin")  # what the launcher imports
 
 
 def plugin_files() -> dict[str, Path]:
@@ -33,7 +33,7 @@ def digest(files: dict[str, Path]) -> str:
 
 def _closure() -> set[Path]:
     found: set[Path] = set()
-    waiting = [ROOT / f"{ENTRY}.py"]
+    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES]
     while waiting:
         path = waiting.pop()
         if path not in found:

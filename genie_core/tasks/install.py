@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import __version__
+from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
 from ..settings import Settings
 from ..spec.versions import CURRENT
@@ -171,6 +172,8 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, {code!r})
 try:
+    from genie_core.archive import serve
+    serve({code!r})
     from genie_core.plugin import main
 except BaseException as error:
     print('{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: %s",'
@@ -218,17 +221,21 @@ def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
 
 
 def _tag(python: Path) -> str:
-    command = [python, "-IS", "-c", "import sys; print(sys.implementation.cache_tag)"]
+    command = [str(python), "-IS", "-c", "import sys; print(sys.implementation.cache_tag)"]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
 def _compile(staging: Path, target: Path, python: Path) -> None:
-    """Write the .pyc files with the interpreter that will read them; no time stamps, the name is the version."""
-    command = [python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    """Write .pyc files and the archive with the interpreter that will read them; no time stamps: the name says it."""
+    command = [str(python), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(staging), "-p", str(target), str(staging)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        raise GenieError(f"{python} cannot compile the plugin", details=(done.stdout + done.stderr)[-500:])
+    pack = "import sys; sys.path.insert(0, sys.argv[1]); from genie_core.archive import pack; pack(*sys.argv[1:])"
+    for step in (command, [str(python), "-ISB", "-c", pack, str(staging), str(target)]):
+        done = subprocess.run(step, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode:
+            raise GenieError(
+                f"{python} cannot compile the plugin", details=(done.stdout + done.stderr)[-500:]
+            )
 
 
 def _sync_tree(directory: Path) -> None:
@@ -316,13 +323,9 @@ def kubeconfig_text(options: InstallOptions) -> str:
 
 
 def _warnings(options: InstallOptions) -> list[str]:
-    warnings = []
-    for path in (options.kubeconfig, options.token_file, options.ca_file):
-        if path and not path.exists():
-            warnings.append(f"{path} does not exist yet")
-    first = min(
-        (path.name for path in options.conf_dir.iterdir() if path.suffix in (".conf", ".conflist", ".json"))
-    )
+    named = (options.kubeconfig, options.token_file, options.ca_file)
+    warnings = [f"{path} does not exist yet" for path in named if path and not path.exists()]
+    first = Path(list_files(str(options.conf_dir))[0]).name
     if first != CONFLIST:
         warnings.append(f"{options.conf_dir / first} sorts before {CONFLIST}, so the runtime uses that one")
     return warnings
