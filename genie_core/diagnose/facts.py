@@ -40,7 +40,7 @@ class Link:
     master: int = 0
     peer: int = 0
     peer_nsid: int | None = None
-    data: JSON = field(default_factory=dict)
+    data: JSON = field(default_factory=dict, hash=False)
     port: Port | None = None
     rx: int = 0
     tx: int = 0

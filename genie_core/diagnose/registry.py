@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from genie_core.diagnose.checks import addresses, host, interfaces, kernel, links, overlay, probes, routes, services, traffic
+from genie_core.diagnose.checks import addresses, host, interfaces, kernel, leases, links, overlay, probes, routes, services, traffic
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Model
 from genie_core.errors import GenieError
@@ -22,6 +22,7 @@ ALL: tuple[PodCheck, ...] = (
     *overlay.CHECKS,
     *interfaces.CHECKS,
     *kernel.CHECKS,
+    *leases.CHECKS,
     *probes.CHECKS,
 )
 

@@ -11,6 +11,7 @@ directories of configurations, binaries, leases and cached results.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -134,7 +135,7 @@ def objects() -> list[dict[str, Any]]:
         {"name": p["name"], "port": p["targetPort"], "protocol": p["protocol"]} for p in (*ports, *dns)
     ]
     return [
-        *PODS.values(),
+        *copy.deepcopy(list(PODS.values())),
         _node("node", "192.168.50.10", "10.244.1.0/24"),
         _node("node2", "192.168.50.1", "10.244.2.0/24"),
         {

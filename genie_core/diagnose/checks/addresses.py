@@ -55,8 +55,9 @@ def drift(model: Model) -> Iterator[Finding]:
         strays = [a for a in model.addresses(attachment, version(ip)) if a.ip not in promised]
         has = ", ".join(a.ip for a in strays) or "none"
         wanted = _prefix(model, attachment, ip)
-        commands = [in_pod("ip", "addr", "add", wanted, "dev", name)]
-        commands += [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
+        # Strays first: deleting a primary address would take a secondary one of its subnet along.
+        commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
+        commands.append(in_pod("ip", "addr", "add", wanted, "dev", name))
         if attachment is model.primary:
             commands += _default(model, attachment, version(ip))
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))

@@ -50,6 +50,8 @@ def _host_route(model: Model, attachment: Attachment) -> tuple[object, ...]:
 def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | None:
     """The bridge that the pod's link should be in, and who says so."""
     own = model.addresses(attachment)
+    if _routed_on_purpose(model, attachment):
+        return None
     bridges = [link for link in model.facts.node.links if link.kind == "bridge"]
     for cached in model.results:
         names = {i.get("name") for i in cached.result.get("interfaces") or () if not i.get("sandbox")}
@@ -66,6 +68,16 @@ def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | 
         if any(x.prefix not in (32, 128) for x in own) and _gateway_here(model, bridge, attachment):
             return bridge, f"{bridge.name} has the pod's gateway"
     return None
+
+
+def _routed_on_purpose(model: Model, attachment: Attachment) -> bool:
+    """A veth outside of any bridge that has addresses, or a route to the pod: ptp's and Calico's way."""
+    peer = attachment.peer
+    if peer is None or peer.master:
+        return False
+    ours = {x.ip for x in model.addresses(attachment)}
+    routed = any(h.index == peer.index and r.dst.split("/")[0] in ours for r in model.facts.node.routes for h in r.hops)
+    return routed or bool(model.node.addresses(peer))
 
 
 def _gateway_here(model: Model, bridge: Link, attachment: Attachment) -> bool:
@@ -137,7 +149,7 @@ def port_flags(model: Model) -> Iterator[Finding]:
         if bridge is None or peer is None:
             continue
         port = model.node.port(peer)
-        if port.state != FORWARDING and peer.up and bridge.up:
+        if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
             yield _state(model, attachment, bridge, peer, port.state)
         flags = []
         # Isolated ports may not talk to each other; with one only, nobody is cut off.

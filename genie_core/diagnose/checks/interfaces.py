@@ -102,8 +102,7 @@ def _gateway(model: Model, pod: Stack, attachment: Attachment, family: int, tabl
     told = [g for i in model.intended if i.ifname == attachment.link.name for g in i.gateways if version(g) == family]
     if told:
         return told[0]
-    near = [n.ip for n in pod.facts.neighbours if n.index == attachment.link.index and version(n.ip) == family and n.mac and n.state != "noarp"]
-    return near[0] if near else _first_host(model, attachment, family)
+    return _first_host(model, attachment, family)
 
 
 def _first_host(model: Model, attachment: Attachment, family: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.checks.host import expected_bridge
 from genie_core.diagnose.checks.links import restore_routes
 from genie_core.diagnose.facts import Link
 from genie_core.diagnose.model import Attachment, Model
@@ -173,6 +174,8 @@ def gateway_neighbour(model: Model) -> Iterator[Finding]:
     for attachment in model.attachments:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        if attachment.kind == "routed" and expected_bridge(model, attachment):  # out of its bridge: nobody is there
             continue
         gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
         for neighbour in pod.facts.neighbours:

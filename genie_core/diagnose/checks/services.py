@@ -8,7 +8,7 @@ from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.cluster import Frontend
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
 from genie_core.diagnose.firewall.rules import Packet
-from genie_core.diagnose.model import Model
+from genie_core.diagnose.model import Model, subnets
 from genie_core.diagnose.path import Walk
 from genie_core.diagnose.say import a, on_node, seen, the_pod
 from genie_core.diagnose.stack import version, within
@@ -182,8 +182,10 @@ def hairpin_source(model: Model) -> Iterator[Finding]:
 def masquerade(model: Model) -> Iterator[Finding]:
     """GN0511: what leaves the cluster must carry the node's address; GN0512: and what stays must not."""
     leaving = [w for w in model.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound]
-    bare = [w for w in leaving if w.source and _is_pods(model, w.source)]
     why = _not_routable(model)
+    # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
+    six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
+    bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
     if bare and why:
         yield _missing(model, bare, why)
     for walk in leaving:

@@ -1,0 +1,120 @@
+"""Healthy pods: any error or fatal about them is a false positive."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.diagnose.faults import IPV6_WIDE, NET1_ROUTED
+from tests.diagnose.lab import Lab
+
+NOTHING: Callable[[Lab], None] = lambda lab: None  # noqa: E731 (a name for "no change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One healthy node. `change` edits the lab's objects; `exit` is the code that the command must return."""
+
+    id: str
+    inject: str = ""
+    pod: str = "p1"
+    change: Callable[[Lab], None] = NOTHING
+    exit: int = 0
+
+
+def _pod(**changes: object) -> Callable[[Lab], None]:
+    def change(lab: Lab) -> None:
+        pod = next(o for o in lab.objects if o["metadata"]["name"] == "p1")
+        for key, value in changes.items():
+            part, _, name = key.partition("_")
+            pod[part][name] = value
+
+    return change
+
+
+def _policy(lab: Lab) -> None:
+    lab.objects.append(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"namespace": "default", "name": "deny-ingress"},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+        }
+    )
+
+
+MESH = "P iptables -t nat -N ISTIO_OUT; P iptables -t nat -A OUTPUT -p tcp -j ISTIO_OUT; P iptables -t nat -A ISTIO_OUT -d 127.0.0.1/32 -j RETURN; "
+MESH += "P iptables -t nat -A ISTIO_OUT -p tcp -j REDIRECT --to-ports 15001; P iptables -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 15006"
+POLICY = "N nft add table ip np; N nft 'add chain ip np f { type filter hook forward priority -5; }'; "
+POLICY += "N nft add rule ip np f ip daddr 10.244.1.10 ct state established,related accept; "
+POLICY += "N nft add rule ip np f ip daddr 10.244.1.10 ip saddr 10.244.77.0/24 counter drop comment '\"default/deny-ingress\"'"
+MACVLAN = "n link add link eth1 name mv1 type macvlan mode bridge; n link set mv1 netns $F-p1; p link set mv1 name net1; "
+MACVLAN += "p addr add 203.0.113.50/24 dev net1; p link set net1 up"
+PTP = "ip -n $F-p1 link del eth0; n link add vptp type veth peer name eth0 netns $F-p1; n link set vptp up; n addr add 10.244.1.1/32 dev vptp; "
+PTP += "n route replace 10.244.1.10/32 dev vptp src 10.244.1.1; p link set eth0 up; p addr add 10.244.1.10/24 dev eth0; "
+PTP += "p route del 10.244.1.0/24 dev eth0; p route add 10.244.1.1 dev eth0; p route add 10.244.1.0/24 via 10.244.1.1 src 10.244.1.10; p route add default via 10.244.1.1"
+FIREWALLD = "N nft add table inet fd; N nft 'add chain inet fd fw { type filter hook forward priority 10; policy drop; }'; "
+FIREWALLD += "N nft add rule inet fd fw ct state established,related accept; N nft add rule inet fd fw ct state invalid drop; "
+FIREWALLD += "N nft 'add rule inet fd fw iifname { \"cni0\", \"cali1\", \"flannel.1\" } accept'; N nft 'add rule inet fd fw oifname { \"cni0\", \"flannel.1\" } accept'"
+PROXY = "N iptables -t nat -F PREROUTING; N iptables -t nat -N KUBE-SERVICES; N iptables -t nat -N KUBE-SVC-A; N iptables -t nat -N KUBE-SEP-A; "
+PROXY += "N iptables -t nat -N KUBE-MARK-MASQ; N iptables -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000; "
+PROXY += "N iptables -t nat -A PREROUTING -m comment --comment 'kubernetes service portals' -j KUBE-SERVICES; "
+PROXY += "N iptables -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment 'default/web:http cluster IP' -m tcp --dport 80 -j KUBE-SVC-A; "
+PROXY += "N iptables -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.1.11:53; "
+PROXY += "N iptables -t nat -A KUBE-SVC-A -m comment --comment 'default/web:http -> 10.244.1.11:8080' -j KUBE-SEP-A; "
+PROXY += "N iptables -t nat -A KUBE-SEP-A -s 10.244.1.11/32 -j KUBE-MARK-MASQ; N iptables -t nat -A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 10.244.1.11:8080; "
+PROXY += "N iptables -t nat -A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE; "
+PROXY += "N iptables -N KUBE-FORWARD; N iptables -A FORWARD -j KUBE-FORWARD; N iptables -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP; "
+PROXY += "N iptables -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT; N iptables -A INPUT -d 169.254.20.10 -p tcp --dport 9999 -j DROP"
+
+CONTROLS: tuple[Control, ...] = (
+    Control(id="H1 as built"),
+    Control(id="H1 p2", pod="p2"),
+    Control(id="H2 rp_filter 1", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=1; for l in eth0 eth1 cni0 veth1 flannel/1; do N sysctl -qw net.ipv4.conf.$l.rp_filter=1; done"),
+    Control(id="H2 rp_filter 2", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=2"),
+    Control(id="H3 service mesh", inject=MESH),
+    Control(id="H4 calico style", pod="c1"),
+    Control(id="H5 macvlan on the parent's subnet", inject=MACVLAN),
+    Control(id="H6 policy routing", inject=NET1_ROUTED),
+    Control(id="H6 second interface, no routes", inject='eval "$NET1"'),
+    Control(id="H7 gateway drops ICMP", inject="N iptables -A INPUT -i cni0 -p icmp -j DROP"),
+    Control(id="H7 node drops ICMP", inject="N sysctl -qw net.ipv4.icmp_echo_ignore_all=1"),
+    Control(id="H8 VIP without ICMP", inject="true"),
+    Control(id="H9 stale neighbours", inject="P bash -c 'echo x > /dev/udp/10.244.1.11/53'; sleep 0.1; p neigh change 10.244.1.11 dev eth0 nud stale"),
+    Control(id="H12 hostNetwork", change=_pod(spec_hostNetwork=True)),
+    Control(id="H12 Completed", change=_pod(status_phase="Succeeded"), exit=3),
+    Control(id="H12 Evicted", change=_pod(status_phase="Failed", status_reason="Evicted"), exit=3),
+    Control(id="H12 another node", change=_pod(spec_nodeName="node2"), exit=3),
+    Control(id="H15 policy nobody needs", inject=POLICY, change=_policy),
+    Control(id="dual stack", inject=IPV6_WIDE),
+    Control(id="ptp", inject=PTP),
+    Control(id="firewall that accepts pods", inject=FIREWALLD),
+    Control(id="kube-proxy's chains", inject=PROXY),
+    Control(id="kube-proxy's chains, backend", inject=PROXY, pod="p2"),
+    Control(id="blackhole of the own block", inject="n route add blackhole 10.244.1.128/26"),
+    Control(id="three bridges", inject='eval "$NET1"; n link add br2 type bridge; n addr add 10.99.0.1/24 dev br2; n link set br2 up; n link add v2 type veth peer name net2 netns $F-p1; n link set v2 master br2 up; p addr add 10.99.0.5/24 dev net2; p link set net2 up'),
+)  # fmt: skip
+
+
+def judge(names: list[str], extra: list[str]) -> int:
+    """How many controls were called ill; each is printed."""
+    ill = 0
+    for control in (c for c in CONTROLS if not names or c.id.split()[0] in names):
+        wrong = run_control(control, *extra)
+        ill += bool(wrong)
+        print(f"{control.id:34} {'; '.join(wrong) or 'healthy'}", flush=True)
+    print(f"healthy: {ill} false positives")
+    return ill
+
+
+def run_control(control: Control, *extra: str) -> list[str]:
+    """What was wrongly said about a healthy pod."""
+    with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
+        control.change(lab)
+        lab.sh(control.inject)
+        code, report, _ = lab.debug(control.pod, *extra)
+    wrong = [f"{f['severity']} {f['code']} {f['title']}" for f in report["findings"] if f["severity"] in ("error", "fatal")]
+    wrong += [str(c) for c in report["checks"] if c["status"] == "error"]
+    return wrong + ([f"exit {code}, not {control.exit}"] if code != control.exit and not wrong else [])
