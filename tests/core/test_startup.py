@@ -1,0 +1,184 @@
+"""The kubelet path is a budget (design, section 4): what is loaded when a call ends, by the installed plugin.
+
+Each module here is there because it is worth its time; whoever needs another one adds it, with what it costs
+(`python -X importtime`), to the list in genie_core/plugin.py and here.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from genie_core.tasks.install import InstallOptions, install
+from tests.plugin.harness import Node
+
+BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+INTERPRETERS = sorted({BASE, *(path for path in [Path("/usr/bin/python3.11")] if path.exists())})
+
+# What a call may load of the standard library, beside what a bare interpreter has: C modules alone. `_socket` reads
+# and writes addresses (spec/addresses.py) and, for ALL, speaks netlink; `socket` would cost thirty times as much.
+VERSION = {"_json", "errno"}
+ALL = VERSION | {"_socket", "fcntl", "select"}
+
+# What a call may load of Genie: everybody
+CORE = {
+    "genie_core",
+    "genie_core.archive",
+    "genie_core.edges",
+    "genie_core.edges.cancel",
+    "genie_core.edges.files",
+    "genie_core.edges.log",
+    "genie_core.errors",
+    "genie_core.fields",
+    "genie_core.jsontext",
+    "genie_core.model",
+    "genie_core.plugin",
+    "genie_core.settings",
+    "genie_core.spec",
+    "genie_core.spec.request",
+    "genie_core.spec.versions",
+}
+# ... who works on a container
+STATEFUL = CORE | {
+    "genie_core.attach",
+    "genie_core.edges.delegates",
+    "genie_core.edges.locks",
+    "genie_core.edges.store",
+    "genie_core.plan",
+    "genie_core.spec.addresses",
+    "genie_core.spec.call",
+    "genie_core.spec.conf",
+    "genie_core.spec.result",
+    "genie_core.state",
+    "genie_core.verbs",
+    "genie_core.verbs.delete",
+    "genie_core.verbs.node",
+    "genie_core.verbs.pods",
+}
+# ... who reads configuration files
+CHOOSING = STATEFUL | {
+    "genie_core.edges.confdir",
+    "genie_core.select",
+    "genie_core.select.annotations",
+    "genie_core.select.choose",
+    "genie_core.select.files",
+    "genie_core.verbs.networks",
+}
+# ... and ADD
+ADDING = CHOOSING | {
+    "genie_core.edges.netlink",
+    "genie_core.edges.netns",
+    "genie_core.edges.podnet",
+    "genie_core.merge",
+    "genie_core.routes",
+    "genie_core.status",
+    "genie_core.verbs.add",
+}
+
+TELL = """\
+def _tell(status, leave=sys.modules["posix"]._exit):
+    posix = sys.modules["posix"]
+    out = posix.open({file!r}, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
+    posix.write(out, "\\n".join(sorted(sys.modules)).encode())
+    leave(status)
+sys.modules["posix"]._exit = _tell
+"""
+
+
+@pytest.fixture(scope="module", params=INTERPRETERS, ids=lambda path: path.name)
+def plugin(request):
+    """The plugin, installed for this interpreter."""
+    root = Path(tempfile.mkdtemp(prefix="genie-startup-"))
+    try:
+        yield install(InstallOptions(bin_dir=root / "bin", conf_dir=root / "net.d", python=request.param))
+    finally:
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def node(plugin, tmp_path):
+    """A node whose launcher tells what was loaded when it ends."""
+    launcher = plugin.launcher.with_name("telling")
+    text = plugin.launcher.read_text()
+    assert text.count("\nmain(") == 1
+    launcher.write_text(text.replace("\nmain(", "\n" + TELL.format(file=str(tmp_path / "modules")) + "main("))
+    launcher.chmod(0o755)
+    made = Node(launcher, tmp_path)
+    for name in ("a", "b"):
+        made.network(name, version="1.1.0")
+    return made
+
+
+@pytest.fixture
+def loaded(node):
+    """The modules of the last call: (of the standard library and not in a bare interpreter, Genie's)."""
+    shebang = node.genie.read_text().partition("\n")[0].removeprefix("#!").split()
+    script = "import sys; print(*sys.modules)"
+    bare = set(
+        subprocess.run([*shebang, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+    def read():
+        names = set((node.root / "modules").read_text().split())
+        own = {name for name in names if name.partition(".")[0] == "genie_core"}
+        return names - bare - own, own
+
+    return read
+
+
+def demand(loaded, standard, own):
+    """Fail naming what is loaded besides."""
+    got_standard, got_own = loaded
+    assert sorted(got_standard - standard) == []
+    assert sorted(got_own - own) == []
+
+
+def test_version_needs_next_to_nothing(node, loaded):
+    assert node.call("VERSION").result
+    demand(loaded(), VERSION, CORE)
+
+
+def test_an_add_of_two_networks(node, loaded):
+    assert node.add("a,b@net7").result
+    demand(loaded(), ALL, ADDING)
+
+
+def test_a_del(node, loaded):
+    assert node.add("a,b").result
+    assert node.delete().is_silent_success
+    demand(loaded(), ALL, STATEFUL)
+
+
+def test_a_del_without_state(node, loaded):
+    assert node.delete().is_silent_success
+    assert node.said() == ["DEL a@eth0"]
+    demand(loaded(), ALL, CHOOSING)
+
+
+def test_status(node, loaded):
+    assert node.call("STATUS", kubernetes={"k8s_api_root": "https://127.0.0.1:1"}).is_silent_success
+    assert node.said() == ["STATUS a@"]
+    demand(loaded(), ALL, CHOOSING | {"genie_core.verbs.status"})
+
+
+def test_gc(node, loaded):
+    assert node.add("a,b").result
+    assert node.gc().is_silent_success
+    demand(loaded(), ALL, CHOOSING | {"genie_core.edges.libcni_cache", "genie_core.verbs.gc"})
+
+
+def test_an_add_that_must_be_tried_again(node, loaded):
+    """A runtime repeats it for ever: without annotations and without an API server, say."""
+    node.call("ADD").error(11)
+    demand(loaded(), ALL, ADDING)
+
+
+def test_names_are_utf_8_in_every_locale(node):
+    """The launcher tells the interpreter, which would take the locale's encoding for paths and environments."""
+    shebang = node.genie.read_text().partition("\n")[0].removeprefix("#!").split()
+    script = "import sys; print(sys.flags.utf8_mode, sys.flags.isolated, sys.flags.no_site)"
+    done = subprocess.run([*shebang, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1", "1"]
