@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from ..model import Plan
 
+FOLDERS = ("containers", "locks", "slots", "tmp")
+# Everything that may be in the state directory: what an uninstallation removes, and nothing else.
+CONTENTS = (*FOLDERS, "objects", "corrupt", "lock")
 _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 
 
@@ -67,11 +70,9 @@ class Store:
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
-        if is_private_directory(self._containers):  # made last: the others are there
-            return
-        make_private_directory(self.directory)
-        for name in ("locks", "slots", "tmp", "containers"):
-            make_private_directory(f"{self.directory}/{name}")
+        for directory in (self.directory, *(f"{self.directory}/{name}" for name in FOLDERS)):
+            if not is_private_directory(directory):
+                make_private_directory(directory)
 
     def lock(self, container_id: str, ifname: str, deadline: float) -> Lock:
         """Hold the container's lock. Raises TryAgain at the deadline (time.monotonic())."""

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from ..edges.confdir import ConfDirs
 from ..edges.log import JSONLog
+from ..edges.store import CONTENTS
 from ..errors import Denied, GenieError, InvalidConfig
 from ..select.files import Finder
 from ..settings import STATE_DIR
@@ -87,9 +88,12 @@ def _uninstall(options: UninstallOptions) -> UninstallReport:
     _remove([conflist], removed, dry_run=options.dry_run)
     released, attached, problems = _release_gone(config, dry_run=options.dry_run)
     if not attached:
-        state = Path(config.get("state_dir", STATE_DIR))
-        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, options.bin_dir / CODE, state]
-        _remove(leftovers, removed, dry_run=options.dry_run)
+        state = Path(str(config.get("state_dir", STATE_DIR)))
+        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, options.bin_dir / CODE]
+        # never the whole directory: a configured path may turn out to be somebody else's
+        _remove([*leftovers, *(state / name for name in CONTENTS)], removed, dry_run=options.dry_run)
+        if not options.dry_run and state.is_dir() and not any(state.iterdir()):
+            state.rmdir()
     return UninstallReport(
         removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
     )
