@@ -1,0 +1,235 @@
+"""Measuring networks: counters of the kernel and of cAdvisor, leases, attachments (conformance D16-D18, X29)."""
+
+import json
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+
+import pytest
+
+from genie_core.edges.load import LIMIT_SECONDS, LoadMeter, cadvisor_rates, kernel_counters, rates_between
+from genie_core.edges.store import Store
+from genie_core.errors import GenieError
+from genie_core.model import Attachment, Plan
+from genie_core.spec.conf import parse_network
+
+
+def network(name, **plugin):
+    return parse_network(
+        json.dumps({"name": name, "plugins": [{"type": name, **plugin}]}), f"10-{name}.conflist"
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    found = Store(str(tmp_path / "state"))
+    found.prepare()
+    return found
+
+
+def meter(store, cadvisor="", path=()):
+    return LoadMeter(store, path, cadvisor)
+
+
+def attach(store, found, container, host_side="veth0"):
+    """Record a container that the network serves."""
+    plan = Plan(container, "eth0", "/run/netns/x", [], None, "boot", [Attachment(found, "eth0", found.name)])
+    store.save(plan)
+    result = {"cniVersion": "1.0.0", "interfaces": [{"name": host_side}, {"name": "eth0", "sandbox": "/x"}]}
+    store.record_result(plan, 0, json.dumps(result))
+    return plan
+
+
+# --- what is counted
+
+
+def test_kernel_counters_know_short_names():
+    """CNI-Genie panicked on `lo` (X29)."""
+    assert set(kernel_counters()) >= {"lo"}
+
+
+def test_x29_rates_are_each_interfaces_own():
+    first = {"lo": (10, 20), "new-counters": (100, 100)}
+    second = {"lo": (30, 21), "new-counters": (1, 1), "appeared": (7, 7)}
+    assert rates_between(first, second, 2.0) == {"lo": (10, 0.5), "new-counters": (0, 0), "appeared": (0, 0)}
+
+
+def test_attachments_are_counted_by_network(store):
+    blue, red = network("blue"), network("red")
+    plans = [attach(store, blue, "one"), attach(store, blue, "two"), attach(store, red, "three")]
+    store.record_release(plans[1], 0)
+    found = meter(store).measure({"blue": blue, "red": red})
+    assert (found["blue"].attachments, found["red"].attachments) == (1, 1)
+
+
+def test_leases_are_counted_in_the_range(store, tmp_path):
+    folder = tmp_path / "leases" / "blue"
+    folder.mkdir(parents=True)
+    for name in ("10.1.0.2", "10.1.0.3", "fd00::2", "lock", "last_reserved_ip.0"):
+        (folder / name).touch()
+    ipam = {"type": "host-local", "dataDir": str(folder.parent), "ranges": [[{"subnet": "10.1.0.0/28"}]]}
+    (found,) = meter(store).measure({"blue": network("blue", ipam=ipam)}).values()
+    assert (found.addresses_used, found.addresses) == (3, 14)
+
+
+@pytest.mark.parametrize(
+    "ipam, size",
+    [
+        (None, 0),
+        ({"type": "whereabouts", "range": "10.0.0.0/8"}, 0),
+        ({"type": "host-local"}, 0),
+        ({"type": "host-local", "subnet": "10.0.0.0/24"}, 254),
+        ({"type": "host-local", "subnet": "10.0.0.5/24"}, 254),
+        ({"type": "host-local", "ranges": [[{"subnet": "10.0.0.0/30"}, {"subnet": "10.0.1.0/30"}]]}, 4),
+        ({"type": "host-local", "ranges": [1, [2], [{}], "x"]}, 0),
+        ({"type": "host-local", "ranges": {}}, 0),
+        ({"type": "host-local", "subnet": 5}, 0),
+        ({"type": "host-local", "subnet": "x"}, 0),
+        ({"type": "host-local", "dataDir": 5, "subnet": "10.0.0.0/24"}, 0),
+        (5, 0),
+        ([], 0),
+    ],
+)
+def test_x28_x29_an_odd_configuration_is_measured_without_a_crash(store, ipam, size):
+    (found,) = meter(store).measure({"blue": network("blue", ipam=ipam)}).values()
+    assert found.addresses == size
+
+
+def test_usable_means_installed(store, tmp_path):
+    (tmp_path / "blue").touch()
+    (tmp_path / "bin" / "win-red").mkdir(parents=True)
+    found = meter(store, path=[str(tmp_path)])
+    assert found.usable(network("blue"))
+    assert not found.usable(network("red"))
+
+
+# --- cAdvisor
+
+
+def sample(second, **interfaces):
+    counters = [{"name": name, "rx_bytes": rx, "tx_bytes": tx} for name, (rx, tx) in interfaces.items()]
+    return {"timestamp": f"2026-01-01T00:00:0{second}.123456789Z", "network": {"interfaces": counters}}
+
+
+STATS = {
+    "name": "/",
+    "stats": [sample(0), sample(1, veth0=(0, 0), lo=(0, 0)), sample(3, veth0=(400, 20), lo=(0, 2))],
+}
+
+
+@contextmanager
+def cadvisor(answer=STATS, status=200, before=0.0, drip=0.0):
+    """A server that says this; `before` seconds pass first, and `drip` between the bytes."""
+    stop = Event()
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            stop.wait(before)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            for byte in [body] if not drip else [body[i : i + 1] for i in range(len(body))]:
+                if stop.wait(drip):
+                    return
+                self.wfile.write(byte)
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """A client that did not wait."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        stop.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def rates(address):
+    return cadvisor_rates(address, time.monotonic() + LIMIT_SECONDS)
+
+
+def test_d16_cadvisor_is_asked_as_cni_genie_asked_it():
+    with cadvisor() as (address, asked):
+        assert rates(address) == {"veth0": (200.0, 10.0), "lo": (0.0, 1.0)}
+        assert asked == [("/api/v1.3/containers", b"null")]
+
+
+def test_d18_a_trailing_slash():
+    with cadvisor() as (address, asked):
+        assert rates(address + "/")["veth0"] == (200.0, 10.0)
+        assert asked[0][0] == "/api/v1.3/containers"
+
+
+@pytest.mark.parametrize("status", [404, 500, 301])
+def test_d18_an_answer_that_is_no_success(status):
+    with (
+        cadvisor(status=status) as (address, _),
+        pytest.raises(GenieError, match=r"request '.*' failed with error"),
+    ):
+        rates(address)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no",
+        b"[]",
+        b"5",
+        b'{"stats": 5}',
+        {"stats": []},
+        {"stats": [sample(1)]},
+        {"stats": [1, 2]},
+        {"stats": [sample(1), sample(1)]},
+        {"stats": [{}, {}]},
+        {"stats": [sample(1), {**sample(2), "timestamp": "x"}]},
+        {"stats": [sample(1), {**sample(2), "network": {"interfaces": [{"name": "x"}]}}]},
+    ],
+)
+def test_d18_an_answer_that_makes_no_sense(answer):
+    with cadvisor(answer) as (address, _), pytest.raises(GenieError, match=r"request '.*' "):
+        rates(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "ftp://x", "127.0.0.1:1", "x y", "http://", "file:///etc/passwd"]
+)
+def test_d18_an_address_where_nobody_is(address):
+    with pytest.raises(GenieError):
+        rates(address)
+
+
+@pytest.mark.parametrize("fault", [{"before": 30.0}, {"drip": 0.05}])
+def test_d17_x29_a_cadvisor_that_hangs_costs_a_second(store, fault):
+    with cadvisor(**fault) as (address, _):
+        began = time.monotonic()
+        with pytest.raises(GenieError):
+            meter(store, address).measure({"blue": network("blue"), "red": network("red")})
+        assert time.monotonic() - began < LIMIT_SECONDS + 0.3
+
+
+def test_d16_rates_are_summed_by_network(store):
+    """By recorded host side, by the bridge it names, and by CNI-Genie's prefixes."""
+    blue, red, flannel = network("blue", bridge="br9"), network("red"), network("flannel")
+    attach(store, blue, "one", "veth1")
+    samples = [sample(0, **dict.fromkeys(("veth1", "br9", "veth2", "flannel.1"), (0, 0)))]
+    samples += [sample(1, veth1=(1, 10), br9=(2, 20), veth2=(4, 40), **{"flannel.1": (8, 80)})]
+    with cadvisor({"stats": samples}) as (address, _):
+        found = meter(store, address).measure({"blue": blue, "red": red, "flannel": flannel})
+    assert {name: (m.received, m.sent) for name, m in found.items()} == {
+        "blue": (3, 30),
+        "red": (0, 0),
+        "flannel": (8, 80),
+    }

@@ -1,0 +1,210 @@
+"""The last good copies of API objects, and when they are believed (design 3; lessons 14)."""
+
+import json
+import os
+
+import pytest
+
+from genie_core.edges import object_cache
+from genie_core.edges.object_cache import MAX_OBJECT_BYTES, ObjectCache
+from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
+from tests.desk import Desk
+from tests.fakes_kube import MemoryConnection
+
+KEY = ("NetworkAttachmentDefinition", "ns", "net")
+SPEC = {"spec": {"config": "{}"}, "metadata": {"name": "net", "namespace": "ns", "labels": {"a": "b"}}}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return ObjectCache(str(tmp_path / "state"))
+
+
+def files(tmp_path):
+    folder = tmp_path / "state" / "objects"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+# --- the files
+
+
+def test_a_copy_and_its_age(cache, tmp_path):
+    assert cache.find(*KEY) is None
+    cache.keep(*KEY, SPEC)
+    (file,) = files(tmp_path)
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({**document, "read": document["read"] - 100}))
+    age, found = cache.find(*KEY)
+    assert 100 <= age < 110
+    assert found["spec"] == SPEC["spec"]
+    assert found["metadata"] == {"name": "net", "namespace": "ns"}
+
+
+def test_it_is_private(cache, tmp_path):
+    cache.keep(*KEY, SPEC)
+    (file,) = files(tmp_path)
+    assert oct(file.stat().st_mode)[-3:] == "600"
+    assert oct(file.parent.stat().st_mode)[-3:] == "700"
+    assert not list((tmp_path / "state" / "tmp").iterdir())
+
+
+def test_an_unchanged_object_is_not_written_again(cache, tmp_path):
+    cache.keep(*KEY, SPEC)
+    (file,) = files(tmp_path)
+    before = file.stat().st_ino
+    cache.keep(*KEY, SPEC)
+    assert file.stat().st_ino == before
+    cache.keep(*KEY, {**SPEC, "spec": {"config": "[]"}})
+    assert file.stat().st_ino != before
+
+
+def test_what_is_too_large_is_not_kept(cache, tmp_path):
+    cache.keep(*KEY, {"spec": {"config": "x" * MAX_OBJECT_BYTES}})
+    assert files(tmp_path) == []
+
+
+def test_full_it_gives_up_the_oldest(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(object_cache, "MAX_OBJECTS", 3)
+    for number in range(5):
+        cache.keep("K", "ns", f"n{number}", SPEC)
+        for age, file in enumerate(reversed(files(tmp_path))):
+            os.utime(file, (1000 - age, 1000 - age))
+    assert [file.name for file in files(tmp_path)] == ["K@ns@n2", "K@ns@n3", "K@ns@n4"]
+
+
+def test_names_longer_than_a_file_name(cache, tmp_path):
+    long = ("NetworkAttachmentDefinition", "n" * 63, "x" * 253)
+    cache.keep(*long, SPEC)
+    assert cache.find(*long)
+    assert cache.find(*long[:2], "x" * 252 + "y") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "{}", '{"read": "x", "object": {}}', '{"read": 1, "object": 5}']
+)
+def test_a_damaged_copy_is_none(cache, tmp_path, text):
+    cache.keep(*KEY, SPEC)
+    files(tmp_path)[0].write_text(text)
+    assert cache.find(*KEY) is None
+
+
+def test_a_file_that_others_may_write_is_none(cache, tmp_path):
+    cache.keep(*KEY, SPEC)
+    files(tmp_path)[0].chmod(0o666)
+    assert cache.find(*KEY) is None
+
+
+def test_a_link_is_none(cache, tmp_path):
+    cache.keep(*KEY, SPEC)
+    (file,) = files(tmp_path)
+    target = file.rename(tmp_path / "elsewhere")
+    file.symlink_to(target)
+    assert cache.find(*KEY) is None
+
+
+def test_forgetting_what_is_not_there(cache, tmp_path):
+    cache.forget(*KEY)
+    cache.keep(*KEY, SPEC)
+    cache.forget(*KEY)
+    assert files(tmp_path) == []
+
+
+# --- when they are used
+
+NPWG = "k8s.v1.cni.cncf.io/networks"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A node that has attached a pod to ns/net, and to a logical network, once."""
+    desk = Desk(tmp_path)
+    desk.file("a")
+    desk.nad("net", {"type": "macvlan", "mtu": 1})
+    desk.physical("phy", dedicatedNet=True, plugin="a", subnet="10.1.0.0/16")
+    desk.logical("logical", physicalNet="phy")
+    assert desk.plan({NPWG: "net"})
+    assert desk.plan({"networks": "logical"})
+    desk.log.lines.clear()
+    return desk
+
+
+def away(desk):
+    def refuse():
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    desk.connection = MemoryConnection(desk.api, refuse)
+
+
+def test_a_copy_is_used_while_the_server_is_away_with_a_warning_and_its_age(desk):
+    away(desk)
+    assert desk.seen({NPWG: "net"}) == ["a@eth0", "ns/net@net1"]
+    assert desk.seen({"networks": "logical"}) == ["ns/logical@eth0"]
+    assert desk.warnings() == ["API server away, last good copy used"] * 3
+    used = [fields for _, event, fields in desk.log.lines if event == "API server away, last good copy used"]
+    assert [fields["object"] for fields in used] == [
+        "NetworkAttachmentDefinition ns/net",
+        "Logicalnetwork ns/logical",
+        "Physicalnetwork ns/phy",
+    ]
+    assert all(fields["ageSeconds"] in range(10) for fields in used)
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_server_that_is_as_good_as_away(desk, status):
+    desk.api.fail(status, times=999)
+    assert desk.plan({NPWG: "net"})
+
+
+def test_an_object_that_was_never_read_is_missing(desk):
+    away(desk)
+    with pytest.raises(GenieError) as caught:
+        desk.plan({NPWG: "net,other"})
+    assert caught.value.code == 11
+    assert "item 2" in caught.value.msg
+
+
+def test_after_a_404_there_is_no_copy_any_more(desk):
+    kind = desk.objects.find_kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions")
+    desk.objects.remove(kind, "ns", "net")
+    with pytest.raises(NetworkNotFound):
+        desk.plan({NPWG: "net"})
+    away(desk)
+    with pytest.raises(GenieError) as caught:
+        desk.plan({NPWG: "net"})
+    assert caught.value.code == 11
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 422])
+def test_a_refusal_is_not_answered_from_a_copy(desk, status):
+    desk.api.fail(status, times=999)
+    with pytest.raises(GenieError):
+        desk.plan({NPWG: "net"})
+
+
+def test_a_copy_is_checked_like_an_answer(desk):
+    """Isolation, the configuration itself, and capabilities: nothing is believed because it is old."""
+    (file,) = (desk.state / "objects").glob("Network*@ns@net")
+    document = json.loads(file.read_text())
+    document["object"]["spec"]["config"] = '{"type": "../evil"}'
+    file.write_text(json.dumps(document))
+    away(desk)
+    with pytest.raises(InvalidConfig, match="invalid plugin name"):
+        desk.plan({NPWG: "net"})
+
+
+def test_isolation_holds_for_copies(desk):
+    desk.nad("net", {"type": "macvlan"}, namespace="other")
+    assert desk.plan({NPWG: "other/net"})
+    away(desk)
+    assert desk.plan({NPWG: "other/net"})
+    with pytest.raises(InvalidConfig, match="may not use"):
+        desk.plan({NPWG: "other/net"}, namespace_isolation=True)
+
+
+def test_a_disk_that_refuses_costs_the_copy_and_not_the_pod(desk):
+    for file in (desk.state / "objects").iterdir():
+        file.unlink()
+    (desk.state / "objects").rmdir()
+    (desk.state / "objects").write_text("")
+    assert desk.plan({NPWG: "net"})
+    assert desk.warnings() == ["copy of an API object not kept"]

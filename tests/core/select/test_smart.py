@@ -1,0 +1,132 @@
+"""`cni: ""` alone: whom it chooses from, by what, and what happens where it cannot (conformance D13, D16-D18, X29)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genie_core.errors import GenieError
+from genie_core.select.load import Measures, address_use, attachments, received_rate, sent_rate
+from genie_core.select.load.score import WEIGHTS, judge
+
+BLANK = {"cni": ""}
+
+
+@pytest.fixture
+def node(desk):
+    for name in ("calico", "flannel", "weave"):
+        desk.file(name)
+    return desk
+
+
+def chosen(desk, **settings):
+    (choice,) = desk.choose(BLANK, **settings)
+    return choice
+
+
+# --- candidates
+
+
+def test_d16_ties_go_by_cni_genies_order(node):
+    assert chosen(node).network.name == "flannel"
+
+
+def test_d17_the_choice_is_told_to_the_pod_and_has_a_reason(node):
+    choice = chosen(node)
+    assert choice.told == {"cni": "flannel"}
+    assert "least load of " in choice.wish.origin
+    assert ("info", "chosen by load") in [(level, event) for level, event, _ in node.log.lines]
+
+
+def test_x29_what_is_not_installed_is_no_candidate(node):
+    (node.bin / "flannel").unlink()
+    assert chosen(node).network.name == "calico"
+
+
+def test_x29_broken_files_and_genie_itself_are_no_candidates(node):
+    (node.conf / "05-aaa.conflist").write_text("{")
+    node.file("0", {"type": "genie"}, file="00-genie.conflist")
+    assert chosen(node).network.name == "flannel"
+
+
+def test_x29_a_list_of_candidates(node):
+    assert chosen(node, smart_selection={"candidates": ["weave", "calico"]}).network.name == "calico"
+    assert chosen(node, smart_selection={"candidates": ["nobody", "weave"]}).network.name == "weave"
+    assert "candidate left out" in node.warnings()
+
+
+def test_of_two_files_of_one_name_the_first_counts(node):
+    node.file("second", "ptp", file="20-flannel.conflist")
+    assert chosen(node).network.name == "flannel"
+
+
+def test_d16_the_annotation_holds_the_name_by_which_the_file_is_found(desk):
+    desk.file("k8s-pod-network", "calico", file="10-calico.conflist")
+    choice = chosen(desk)
+    assert choice.told == {"cni": "calico"}
+    assert desk.choose({"cni": "calico"})[0].network.name == choice.network.name == "k8s-pod-network"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"smart_selection": {"candidates": ["nobody"]}}, {"cAdvisor_address": "http://127.0.0.1:1"}]
+)
+def test_d13_d17_the_default_network_where_it_cannot_choose(node, settings):
+    choice = chosen(node, default_plugin="weave", **settings)
+    assert choice.network.name == "weave"
+    assert choice.told == {}
+    assert "no choice by load, default network used" in node.warnings()
+
+
+def test_d13_nothing_at_all(desk):
+    with pytest.raises(GenieError) as caught:
+        desk.choose(BLANK)
+    assert caught.value.code == 11
+
+
+# --- indicators
+
+
+def test_each_indicator_is_a_share():
+    measures = {
+        "x": Measures(received=30, sent=0, attachments=1, addresses_used=5, addresses=10),
+        "y": Measures(received=10, sent=0, attachments=3, addresses_used=0, addresses=0),
+    }
+    assert received_rate.indicate(measures) == {"x": 0.75, "y": 0.25}
+    assert sent_rate.indicate(measures) == {"x": 0.0, "y": 0.0}
+    assert attachments.indicate(measures) == {"x": 0.25, "y": 0.75}
+    assert address_use.indicate(measures) == {"x": 0.5, "y": 0.0}
+
+
+@pytest.mark.parametrize("indicator", WEIGHTS)
+def test_weights_decide(indicator):
+    busy = Measures(received=9, sent=9, attachments=9, addresses_used=9, addresses=10)
+    alone = dict.fromkeys(WEIGHTS, 0.0) | {indicator: 1.0}
+    assert judge({"a": busy, "b": Measures()}, alone).name == "b"
+    assert judge({"a": busy, "b": Measures()}, dict.fromkeys(WEIGHTS, 0.0)).name == "a"
+
+
+def test_x29_a_nearly_full_network_loses_against_a_busier_one():
+    measures = {
+        "full": Measures(addresses_used=95, addresses=100),
+        "busy": Measures(received=1, addresses=100),
+    }
+    assert judge(measures, {"received_rate": 0.5}).name == "busy"
+
+
+NUMBERS = st.floats(0, 1e12, allow_nan=False)
+MEASURES = st.builds(
+    Measures, NUMBERS, NUMBERS, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)
+)
+NAMES = st.sampled_from(["flannel", "calico", "weave", "lo", "x", "bridge"])
+
+
+@pytest.mark.property
+@given(
+    st.dictionaries(NAMES, MEASURES, min_size=1),
+    st.dictionaries(st.sampled_from(list(WEIGHTS)), st.floats(0, 10)),
+)
+def test_x29_the_same_numbers_give_the_same_choice_in_any_order(measures, weights):
+    verdict = judge(measures, weights)
+    backwards = dict(reversed(list(measures.items())))
+    assert judge(backwards, weights) == verdict
+    assert verdict.loads[verdict.name] == min(verdict.loads.values())
+    assert all(name in str(verdict) for name in measures)

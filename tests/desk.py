@@ -1,0 +1,91 @@
+"""The chooser at a desk: real configuration files, real rules, and an API server in memory; nothing is attached."""
+
+import json
+from pathlib import Path
+
+from genie_core.edges.cancel import Cancel
+from genie_core.plan import make_plan
+from genie_core.settings import Settings
+from genie_core.spec.request import parse_request
+from genie_core.verbs.networks import decide
+from genie_core.verbs.node import Node
+from tests.apiserver import API, Objects
+from tests.fakes_kube import Recorder, memory_api
+from tests.manifests import logical, nad, physical
+
+POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
+
+
+class Desk:
+    """A node's configuration directory and a cluster's objects; `settings` are the keys of genie.conf."""
+
+    def __init__(self, root: Path) -> None:
+        self.conf, self.bin = root / "net.d", root / "bin"
+        self.conf.mkdir()
+        self.bin.mkdir()
+        self.state = root / "state"
+        self.settings = {
+            "conf_dirs": [str(self.conf)],
+            "bin_dirs": [str(self.bin)],
+            "state_dir": str(self.state),
+        }
+        self.objects = Objects()
+        self.api = API(self.objects)
+        self.log = Recorder()
+        self.timeout = 30.0
+        self.connection = None
+
+    # --- what there is
+
+    def file(self, name, *plugins, file=None, version="1.0.0"):
+        """A configuration list of these plugins, types or objects; one of the network's own name by default."""
+        entries = [{"type": item} if isinstance(item, str) else item for item in plugins or (name,)]
+        text = json.dumps({"cniVersion": version, "name": name, "plugins": entries})
+        (self.conf / (file or f"10-{name}.conflist")).write_text(text)
+        for entry in entries:
+            (self.bin / entry["type"]).touch()
+
+    def nad(self, name, config=None, namespace="ns"):
+        self.objects.add(nad(name, config, namespace))
+
+    def logical(self, name, **spec):
+        self.objects.add(logical(name, **spec))
+
+    def physical(self, name, **spec):
+        self.objects.add(physical(name, **spec))
+
+    # --- what comes of it
+
+    def decision(self, annotations, pod=True, **settings):
+        """The request and its decision, for a pod ns/p or for a container that is no pod."""
+        config = {"cniVersion": "1.1.0", "name": "genie", "type": "genie", **self.settings, **settings}
+        config["runtimeConfig"] = {POD_ANNOTATIONS: annotations}
+        request = parse_request(
+            {
+                "CNI_COMMAND": "ADD",
+                "CNI_CONTAINERID": "cid1",
+                "CNI_NETNS": "/run/netns/none",
+                "CNI_IFNAME": "eth0",
+                "CNI_ARGS": "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_UID=u1" if pod else "",
+            },
+            json.dumps(config),
+        )
+        node = Node(request, Settings(request.config), self.log, Cancel(), own="")
+        node.pods._api = memory_api(self.api, timeout_seconds=self.timeout, connection=self.connection)
+        return request, decide(request, node)
+
+    def choose(self, annotations, **settings):
+        return self.decision(annotations, **settings)[1].choices
+
+    def plan(self, annotations, **settings):
+        """The attachments that the ADD would make."""
+        request, decision = self.decision(annotations, **settings)
+        prefix = settings.get("interface_prefix", "")
+        return make_plan(request, decision.pod, "boot", decision.choices, prefix).attachments
+
+    def seen(self, annotations, **settings):
+        """The plan in short: `label@interface`."""
+        return [f"{item.label}@{item.ifname}" for item in self.plan(annotations, **settings)]
+
+    def warnings(self):
+        return [event for level, event, _ in self.log.lines if level == "warning"]
