@@ -17,6 +17,8 @@ from .node import refuse_own_netns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..model import Plan, PodRef, Request, Result
     from .networks import Decision
     from .node import Node
@@ -28,6 +30,7 @@ def run(request: "Request", node: "Node") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
     require_ready(node)
+    previous = _previous(request)
     decision = decide(request, node)
     plan = _plan(request, decision, node)
     node.store.prepare()
@@ -39,7 +42,7 @@ def run(request: "Request", node: "Node") -> str:
         try:
             _release_leftovers(plan, node)
             _refuse_taken_names(plan)
-            text, parts = _attach(plan, request, node)
+            text, parts = _attach(plan, request, previous, node)
         finally:
             _drop_unused_lock(plan, node)
     if decision.pod:
@@ -98,20 +101,22 @@ def _refuse_taken_names(plan: "Plan") -> None:
             )
 
 
-def _attach(plan: "Plan", request: "Request", node: "Node") -> "tuple[str, Parts]":
+def _attach(plan: "Plan", request: "Request", previous: "Result | None", node: "Node") -> "tuple[str, Parts]":
     results = node.drive(add(plan))
     try:
-        return _answer(plan, results, request, node)
+        return _answer(plan, results, request, previous, node)
     except GenieError:
         node.drive(undo(plan, results))
         raise
 
 
-def _answer(plan: "Plan", results: list[str], request: "Request", node: "Node") -> "tuple[str, Parts]":
+def _answer(
+    plan: "Plan", results: list[str], request: "Request", previous: "Result | None", node: "Node"
+) -> "tuple[str, Parts]":
     """The text for the runtime, and each attachment's own result."""
     from ..merge import merge, merge_previous
     from ..spec.result import encode as encode_result
-    from ..spec.result import parse, prev_result
+    from ..spec.result import parse
 
     for attachment, printed in zip(plan.attachments, results, strict=True):
         attachment.result = printed
@@ -122,12 +127,30 @@ def _answer(plan: "Plan", results: list[str], request: "Request", node: "Node") 
     }
     shown = ordered if node.settings.result == "merged" else ordered[:1]
     result = merge([(item.ifname, parsed[item.ifname]) for item in shown], plan.netns)
-    if request.config.get("prevResult"):
-        from ..jsontext import members
-
-        result = merge_previous(prev_result(members(request.text)["prevResult"], request.version), result)
+    if previous is not None:
+        result = merge_previous(_as_it_is_now(previous, plan, parsed), result)
     text = encode(encode_result(result, request.version))
     return text, [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
+
+
+def _previous(request: "Request") -> "Result | None":
+    """What the plugins before Genie in the same chain gave the container (A51); read before anything is attached."""
+    if not request.config.get("prevResult"):
+        return None
+    from ..jsontext import members
+    from ..spec.result import prev_result
+
+    return prev_result(members(request.text)["prevResult"], request.version)
+
+
+def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result]") -> "Result":
+    """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
+    requests = {item.ifname: item.default_route for item in plan.attachments}
+    if all(wanted is None for wanted in requests.values()):
+        return previous
+    from ..routes import changed_results, route_changes
+
+    return changed_results(route_changes(requests, parsed), {"": previous}).get("", previous)
 
 
 def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
