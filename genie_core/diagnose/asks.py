@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from genie_core.diagnose.checks.overlay import next_hop, remotes
 from genie_core.diagnose.checks.routes import real_defaults
 from genie_core.diagnose.flows import local_peers, remote_targets
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.probe import Ask
-from genie_core.diagnose.stack import version
+from genie_core.diagnose.stack import version, within
 
 MAX_SERVICES = 3
 
@@ -25,8 +26,9 @@ def standard(model: Model) -> list[Ask]:
         for ip, _, cidr in list(remote_targets(model, family))[:2]:
             known = any(ip in pod.ips for pod in model.pods)
             if known:
-                asks.append(Ask(kind="ping", target=ip, role="remote", count=4, netns=netns))
+                asks.append(Ask(kind="ping", target=ip, role="remote", count=3, netns=netns))
                 asks += _large(model, ip, netns)
+            asks += _tunnel(model, ip if known else "", cidr)
             asks += [Ask(kind="ping", target=x, role=f"underlay {cidr}") for n in model.other_nodes if cidr in n.cidrs for x in n.addresses[:1]]
     asks += _services(model, netns)
     return [ask for ask in asks if ask.target]
@@ -60,6 +62,16 @@ def _large(model: Model, ip: str, netns: str) -> list[Ask]:
     header = 48 if version(ip) == 6 else 28
     mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
     return [Ask(kind="ping", target=ip, role="large", size=mtu - header, netns=netns)]
+
+
+def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
+    """From the node itself through the tunnel, to its other end and to a pod there: no pod is in the way."""
+    remote = next((r for r in remotes(model) if r.cidr == cidr), None)
+    if remote is None or not remote.tunnel.up:
+        return []
+    hop = next_hop(model, remote)
+    role = f"through {remote.tunnel.name} {cidr}"
+    return [Ask(kind="ping", target=ip, role=role, count=2) for ip in dict.fromkeys((hop, pod)) if ip and within(ip, cidr)]
 
 
 def _services(model: Model, netns: str) -> list[Ask]:

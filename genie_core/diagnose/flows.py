@@ -13,6 +13,7 @@ from genie_core.diagnose.stack import version, within
 OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; nothing is ever sent there
 MAX_PORTS = 8
 MAX_TARGETS = 4
+MAX_SERVICES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,11 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
                     Flow(role="remote", target=address, protocol=p, port=n, name=title, inbound=inbound, family=family, expected=tunnel)
                     for p, n in kinds
                 ]
+        found += [
+            Flow(role="service", target=f.ip, protocol=f.protocol, port=f.port, name=f.service, family=family)
+            for f in model.frontends[:MAX_SERVICES]
+            if version(f.ip) == family
+        ]
         for address, title in list(outside_targets(model, family))[:MAX_TARGETS]:
             found += [
                 Flow(role="outside", target=address, protocol=p, port=n, name=title, family=family)

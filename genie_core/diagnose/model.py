@@ -13,7 +13,7 @@ from os.path import basename
 from typing import TYPE_CHECKING
 
 from genie_core.diagnose import cluster
-from genie_core.diagnose.facts import Address, Cached, Facts, Hop, Link, Netns, Route, Tenant
+from genie_core.diagnose.facts import Address, Cached, ConfFile, Facts, Hop, Link, Netns, Route, Tenant
 from genie_core.diagnose.stack import Stack, version, within
 
 if TYPE_CHECKING:
@@ -166,6 +166,12 @@ class Model:
             found.append(Intended(ifname="eth0", ips=self.pod_object.ips, gateways=(), routes=(), source="pod.status.podIPs"))
         return tuple(found)
 
+    @cached_property
+    def own_confs(self) -> tuple[ConfFile, ...]:
+        """The configurations of the networks that the pod's results name; all of them where nothing is known."""
+        names = {c.network for c in self.results if c.network}
+        return tuple(c for c in self.facts.files.confs if not names or c.name in names)
+
     def expected_gateway(self, family: int) -> str:
         """The primary interface's gateway: what ADD said, else the bridge's own address in the pod's subnet."""
         primary = self.primary
@@ -204,6 +210,14 @@ class Model:
 
         flows = standard(self, mentioned_ports(self)) if self._flows is None else self._flows
         return all_walks(self, flows)
+
+    def astray(self, family: int) -> bool:
+        """Whether the pod reaches even its own node by another interface than the primary one."""
+        primary, pod = self.primary, self.pod
+        if primary is None or pod is None or primary.kind not in ("bridge", "routed"):
+            return False
+        own = [a.ip for link in self.uplinks for a in self.node.addresses(link, family)]
+        return any(pod.fib.lookup(ip).hop.index not in (0, primary.link.index) for ip in own[:1])
 
     # Around the pod
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from genie_core.diagnose.facts import Link
 from genie_core.diagnose.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
-from genie_core.diagnose.firewall.rules import Packet
+from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
 from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.stack import Stack
@@ -48,6 +48,7 @@ class Walk:
     flow: Flow
     blocks: list[Block] = field(default_factory=list)
     doubts: list[tuple[str, Outcome]] = field(default_factory=list)
+    untracked: list[tuple[str, Chain, Rule]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     source: str = ""
     target: str = ""
@@ -72,6 +73,8 @@ class _Walker:
         """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
         passed: Packet | None = None
         for outcome in at_hook(stack.rules, hook, packet, family, device):
+            if outcome.untracked:
+                self.walk.untracked.append((place, *outcome.untracked))
             if outcome.doubts:
                 self.walk.doubts.append((place, outcome))
             if outcome.verdict in ("drop", "reject"):
@@ -114,6 +117,8 @@ class _Walker:
         if attachment is not primary and self.flow.role != "outside":
             self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
             attachment = primary
+        if attachment is not primary and self.model.astray(self.flow.family):
+            attachment = primary  # the default route has moved, which has its own check: look behind it
         source = self.source(attachment, way)
         if not source:
             return

@@ -13,13 +13,14 @@ UNREACHABLE = (
     "GN0504", "GN0506", "GN0507", "GN0510", "GN0508", "GN0509", "GN0503", "GN0513", "GN0515", "GN0505", "GN0706",
     "GN0701", "GN0702", "GN0703", "GN0704", "GN0705", "GN0707", "GN0711", "GN0710", "GN0601", "GN0602", "GN0412",
     "GN0407", "GN0410", "GN0708", "GN0511", "GN0512", "GN0304", "GN0305", "GN0309", "GN0409", "GN0604", "GN0107",
-    "GN0206", "GN0605", "GN0603",
+    "GN0206", "GN0605", "GN0518", "GN0603",
 )  # fmt: skip
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0805": UNREACHABLE,
     "GN0806": tuple(c for c in UNREACHABLE if c != "GN0710"),
-    "GN0710": tuple(c for c in UNREACHABLE[: UNREACHABLE.index("GN0710")] if c not in ("GN0203", "GN0411")),
-    "GN0603": ("GN0410",),
+    "GN0710": ("GN0706", "GN0701", "GN0702", "GN0703", "GN0704", "GN0705", "GN0707", "GN0711", "GN0503", "GN0513", "GN0404", "GN0406"),
+    "GN0601": ("GN0518",),
+    "GN0511": ("GN0518",),
     "GN0301": ("GN0102", "GN0101", "GN0202"),
     "GN0408": ("GN0401",),
     "GN1024": ("GN0406", "GN0404"),

@@ -14,6 +14,7 @@ from genie_core.diagnose import asks, cluster, codec, probe, rank, registry
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.collect import api, gather
 from genie_core.diagnose.collect.gather import Places
+from genie_core.diagnose.collect.netns import plain
 from genie_core.diagnose.facts import JSON, Facts, Link, Probe
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
@@ -235,7 +236,7 @@ def collect(question: Question, pod: JSON, objects: tuple[JSON, ...], missing: d
         node_name=_node_name(question, objects),
         namespace=question.namespace,
         pod=question.name,
-        netns=question.netns or _find_netns(question, pod),
+        netns=plain(question.netns or _find_netns(question, pod)),
         conf_dir=question.conf_dir,
         bin_dir=question.bin_dirs[0] if question.bin_dirs else "",
         ipam_dir=question.ipam_dir,
@@ -271,6 +272,8 @@ def _find_netns(question: Question, pod: JSON) -> str:
 def _probe(facts: Facts, question: Question, announce: Callable[[str], None]) -> tuple[Probe, ...]:
     """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
     model = Model(facts)
+    if facts.pod is None:
+        return ()
     target = aim(model, question.to) if question.to else None
     wanted = target.asks(facts.netns_path) if target else asks.standard(model)
     if not wanted:

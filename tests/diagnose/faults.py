@@ -77,7 +77,7 @@ IPV6_WIDE = (
 n addr add fd00:50::10/64 dev eth0 nodad; x addr add fd00:50::1/64 dev e0 nodad; x route add fd00:1::/64 via fd00:50::10
 N sysctl -qw net.ipv6.conf.all.forwarding=1; p route add default via fd00:1::1; n route add default via fd00:50::1"""
 )
-GENIE_CONF = """printf '{"cniVersion":"1.0.0","name":"genie","plugins":[{"type":"genie","default_plugin":"cbr0","kubernetes":{"kubeconfig":"%s/genie.kubeconfig"}}]}' "$D" >$C/20-genie.conflist; cp /usr/lib/cni/loopback $B/genie; """
+GENIE_CONF = """printf '{"cniVersion":"1.0.0","name":"genie","plugins":[{"type":"genie","default_plugin":"cbr0","kubernetes":{"kubeconfig":"%s/genie.kubeconfig"}}]}' "$D" >$C/00-genie.conflist; cp /usr/lib/cni/loopback $B/genie; """
 KUBECONFIG = """t=$(python3 -c 'import base64, json; e = lambda d: base64.urlsafe_b64encode(json.dumps(d).encode()).decode().rstrip("="); print(e({"alg": "none"}) + "." + e({"exp": EXP, "sub": "system:serviceaccount:kube-system:genie"}) + ".sig")')
 printf 'apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: %s}}]\n' "$t" >$D/genie.kubeconfig
 chmod 0600 $D/genie.kubeconfig"""
@@ -191,10 +191,11 @@ LISTED: tuple[Fault, ...] = (
         codes=("GN1201", "GN1202", "GN1203", "GN1204", "GN1205", "GN1206"), says=("other",), mends=False, args=("--runtime-config", "{D}/config.toml"),
     ),
     Fault(id="F92", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "1600000000"), codes=("GN1501", "GN1502", "GN1503"), says=("genie.kubeconfig",), mends=False),
-    Fault(id="F106", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "4000000000") + "; chmod 0644 $D/genie.kubeconfig", codes=("GN1504", "GN1505", "GN1507"), says=("genie.kubeconfig",), mends=False, severity="warning"),
+    Fault(id="F106", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "4000000000") + "; chmod 0644 $D/genie.kubeconfig", codes=("GN1501", "GN1502", "GN1504", "GN1505", "GN1507"), says=("genie.kubeconfig",), mends=False, severity="warning"),
     Fault(id="F94", inject="for a in $(seq 20 60); do printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("41",), mends=False, severity="warning"),
     Fault(id="F95", inject="for a in $(seq 2 254); do [ -e $L/10.244.1.$a ] || printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("25",), mends=False),
     Fault(id="F98", inject="sed 's/cidp1/dead0000/g;s/-p1\"/-gone\"/g' $R/cbr0-cidp1-eth0 >$R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning"),
+    Fault(id="F98b", inject="cp $R/cbr0-cidp1-eth0 $R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning"),
     Fault(
         id="F99", inject="ip netns add cni-11111111-$F; n link add vethdead type veth peer name eth0 netns cni-11111111-$F; n link set vethdead master cni0 up",
         codes=("GN1401", "GN1402", "GN1403"), says=("cni-11111111",), mends=False, severity="warning",

@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tests.diagnose import attached
 from tests.diagnose.faults import IPV6_WIDE, NET1_ROUTED
 from tests.diagnose.lab import Lab
 
@@ -105,8 +107,31 @@ def judge(names: list[str], extra: list[str]) -> int:
         wrong = run_control(control, *extra)
         ill += bool(wrong)
         print(f"{control.id:34} {'; '.join(wrong) or 'healthy'}", flush=True)
+    for name in WAYS if not names or "attached" in names else ():
+        wrong = run_attached(name, *extra)
+        ill += bool(wrong)
+        print(f"attached: {name:24} {'; '.join(wrong) or 'healthy'}", flush=True)
     print(f"healthy: {ill} false positives")
     return ill
+
+
+WAYS = (
+    "bridge", "bridge portmap firewall", "bridge dual stack", "bridge without masquerade", "ptp", "ptp firewall", "macvlan", "two bridges",
+    "two of one network", "bridge and macvlan", "bridge and ptp", "source based routing", "bridge bandwidth", "bridge tuning",
+)  # fmt: skip
+
+
+def run_attached(name: str, *extra: str) -> list[str]:
+    """What was wrongly said about a pod that the real plugins attached."""
+    with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
+        attached.add(lab, "px", name)
+        code, report, _ = lab.debug("px", *extra)
+    return _wrong(report) + ([f"exit {code}"] if code else [])
+
+
+def _wrong(report: dict[str, Any]) -> list[str]:
+    wrong = [f"{f['severity']} {f['code']} {f['title']}" for f in report["findings"] if f["severity"] in ("error", "fatal")]
+    return wrong + [str(c) for c in report["checks"] if c["status"] == "error"]
 
 
 def run_control(control: Control, *extra: str) -> list[str]:
@@ -115,6 +140,5 @@ def run_control(control: Control, *extra: str) -> list[str]:
         control.change(lab)
         lab.sh(control.inject)
         code, report, _ = lab.debug(control.pod, *extra)
-    wrong = [f"{f['severity']} {f['code']} {f['title']}" for f in report["findings"] if f["severity"] in ("error", "fatal")]
-    wrong += [str(c) for c in report["checks"] if c["status"] == "error"]
+    wrong = _wrong(report)
     return wrong + ([f"exit {code}, not {control.exit}"] if code != control.exit and not wrong else [])

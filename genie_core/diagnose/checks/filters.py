@@ -108,7 +108,7 @@ def _random(model: Model, found: list[Block], chain: Chain, rule: Rule, chance: 
         title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random ({_hits(found)}): {rule.text}",
         object=_object(model, found, chain),  # type: ignore[arg-type]  # both are subjects
         evidence=_evidence(found, chain, rule),
-        remedy=Remedy(text="delete the rule", commands=(_delete(found, chain, rule),)),
+        remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
     )
 
 
@@ -117,10 +117,12 @@ def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[object, ...
     return (seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", _show(chain)), seen("model", str(found[0].packet)))
 
 
-def _delete(found: list[Block], chain: Chain, rule: Rule) -> Command:
+def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
+    """The command that takes one rule out of its chain."""
+    command = in_pod if place == "pod" else on_node
     if chain.tool == "nft":
-        return _command(found, "nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle)
-    return _command(found, chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
+        return command("nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle)
+    return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
 
 
 def _policy_name(model: Model, chain: Chain, rule: Rule) -> str:
@@ -154,7 +156,7 @@ def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Find
         evidence=_evidence(found, chain, rule),  # type: ignore[arg-type]  # evidence values
         remedy=Remedy(
             text=_advice(found, chain, rule, policy, general),
-            commands=_accepts(model, found, chain) if general and not policy else (_delete(found, chain, rule),),
+            commands=_accepts(model, found, chain) if general and not policy else (delete_rule(found[0].place, chain, rule),),
             risk="check first that the rule is not meant",
         ),
         confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,

@@ -236,9 +236,11 @@ def mtu(model: Model) -> Iterator[Finding]:
         wider = [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
         yield Finding(
             code="GN0410",
-            severity=Severity.ERROR,
-            title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: larger frames are lost without a word",
-            object=the_interface(link.name) if link is peer else the_interface(link.name),
+            # A veth drops silently; a bridge that routes answers with fragmentation-needed.
+            severity=Severity.ERROR if link is peer else Severity.WARNING,
+            title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
+            + ("larger frames are lost without a word" if link is peer else "larger packets depend on path MTU discovery"),
+            object=the_interface(link.name),
             evidence=(
                 seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
                 seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),

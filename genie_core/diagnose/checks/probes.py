@@ -35,17 +35,18 @@ def own_address(model: Model) -> Iterator[Finding]:
 
 
 def _proxied(model: Model, probe: Probe) -> bool:
-    """The node's proxy ARP answers for everything, with its own MAC."""
-    macs = {link.mac for link in model.facts.node.links}
+    """Answers of the node's proxy ARP, or of the pod's other interfaces on the same link: nobody else's."""
+    macs = {link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))}
     return all(mac in macs for mac in probe.detail.split())
 
 
 def underlay(model: Model) -> Iterator[Finding]:
     """GN0710: encapsulated packets leave and nothing comes back, while the other node itself answers."""
     for remote in remotes(model):
-        sent = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
+        sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
         plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
-        if not sent or any(p.received for p in sent) or not remote.tunnel.up:
+        through = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
+        if not sent or any(p.received for p in (*sent, *through)) or not remote.tunnel.up:
             continue
         answered = any(p.result == "ok" for p in plain)
         port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
@@ -88,7 +89,7 @@ def loss(model: Model) -> Iterator[Finding]:
 def silent(model: Model) -> Iterator[Finding]:
     """GN0805: a target does not answer, and nothing that was seen says why. Ranking drops it behind a cause."""
     for probe in model.facts.probes:
-        if probe.result in ANSWERED or probe.role in ("own", "gateway") or probe.role.startswith(("tunnel", "underlay")):
+        if probe.result in ANSWERED or probe.role in ("own", "gateway") or probe.role.startswith(("tunnel", "through", "underlay")):
             continue
         if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
             continue

@@ -37,9 +37,10 @@ def default_route(model: Model) -> Iterator[Finding]:
         gateway = model.expected_gateway(family)
         source = next((i.source for i in model.intended if gateway in i.gateways), "")
         told = f"; ADD's result says via {gateway}" if source else f"; {gateway} on the node would be its gateway" if gateway else ""
+        meant = _configured_without(model, primary, family)
         yield Finding(
             code="GN0301",
-            severity=Severity.FATAL,
+            severity=Severity.INFO if meant else Severity.FATAL,
             title=f"the pod has no IPv{family} default route{told}",
             object=the_pod(model, primary.link.name),
             evidence=(
@@ -56,6 +57,15 @@ def default_route(model: Model) -> Iterator[Finding]:
 def _default_wanted(model: Model, primary: Attachment, family: int) -> bool:
     """IPv4 always; IPv6 where something says so: a lone ULA address need not lead anywhere."""
     return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
+
+
+def _configured_without(model: Model, primary: Attachment, family: int) -> bool:
+    """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
+    everything = "0.0.0.0/0" if family == 4 else "::/0"
+    mine = [c for c in model.results if c.ifname == primary.link.name and c.result.get("ips")]
+    routed = [r for c in mine for r in c.result.get("routes") or () if r.get("dst") == everything]
+    default_gateway = any(p.get("isDefaultGateway") for conf in model.own_confs for p in conf.plugins)
+    return bool(mine) and not routed and not default_gateway
 
 
 def gateway_exists(model: Model) -> Iterator[Finding]:

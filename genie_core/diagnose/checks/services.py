@@ -203,11 +203,17 @@ def _is_pods(model: Model, ip: str) -> bool:
 
 def _not_routable(model: Model) -> str:
     """Why pod addresses mean nothing outside: the configuration says so, or an overlay hides them."""
-    for conf in model.facts.files.confs:
+    for conf in model.own_confs:
         for plugin in conf.plugins:
             inner = plugin.get("delegate") or {}
             if plugin.get("ipMasq") or inner.get("ipMasq"):
                 return f"ipMasq is true in {conf.path}"
+    # A network whose own configuration does not ask for it is meant to be as it is.
+    if any(c.network for c in model.results) and model.own_confs:
+        return ""
+    mine = model.address(4)
+    if not any(mine and within(mine, cidr) for cidr in (model.this_node.cidrs if model.this_node else ())):
+        return ""
     used = [t.name for t in model.tunnels if t.kind == "vxlan"]
     return f"the pods' addresses live behind {used[0]} only" if used else ""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.checks.filters import filter_findings
+from genie_core.diagnose.checks.filters import delete_rule, filter_findings
+from genie_core.diagnose.fib import Way
+from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.path import Block
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
@@ -164,10 +166,17 @@ def refused_routes(model: Model) -> Iterator[Finding]:
             object=a("route", title),
             evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
             remedy=Remedy(
-                text="delete the route" if explicit else "restore the node's route",
-                commands=(on_node("ip", "route", "del", *title.split()),) if explicit else (),
+                text="delete the route, and restore the one that it stands for" if explicit else "restore the node's route",
+                commands=(on_node("ip", "route", "del", *title.split()), *_overlay_route(model, way, found[0])) if explicit else (),
             ),
         )
+
+
+def _overlay_route(model: Model, way: Way, block: Block) -> tuple[Command, ...]:
+    """The route into the tunnel, where the refusing route took a remote prefix's place."""
+    from genie_core.diagnose.checks.overlay import restore_route
+
+    return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
 def pod_routes(model: Model) -> Iterator[Finding]:
@@ -251,7 +260,26 @@ def filters(model: Model) -> Iterator[Finding]:
     yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
 
 
+def untracked(model: Model) -> Iterator[Finding]:
+    """GN0518: packets that skip connection tracking are not translated: services and masquerading need it."""
+    told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
+    for walk in model.walks:
+        for place, chain, rule in walk.untracked:
+            told.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
+    needed = bool(model.frontends) or bool(model.pod_cidrs)
+    for place, chain, rule in told.values():
+        yield Finding(
+            code="GN0518",
+            severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
+            title=f"{chain.place} rule {rule.number} takes the pod's packets out of connection tracking: services and masquerading do not apply to them",
+            object=a("firewall", chain.place) if place == "node" else the_pod(model),
+            evidence=(seen("firewall", rule.text, f"{chain.tool} -t {chain.table} -S {chain.name}" if chain.tool != "nft" else f"nft -a list chain {chain.place}"),),
+            remedy=Remedy(text="delete the rule, or except the pods from it", commands=(delete_rule(place, chain, rule),)),
+        )
+
+
 CHECKS = (
+    PodCheck(id="tracked", title="the pod's packets are tracked", run=untracked, needs=("pod", "node firewall")),
     PodCheck(id="forwarding", title="the node forwards for the pod", run=forwarding, needs=("pod", "node")),
     PodCheck(id="policy-rules", title="no policy rule of the node hijacks the pod", run=policy_rules, needs=("pod", "node")),
     PodCheck(id="host-route", title="the node's route to the pod leads to it", run=host_routes, needs=("pod", "node")),

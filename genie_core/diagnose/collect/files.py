@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from genie_core.diagnose.collect.netns import plain
 from genie_core.diagnose.facts import JSON, Cached, ConfFile, Files, Lease
 from genie_core.errors import GenieError
 from genie_core.spec.conf import parse_file
@@ -60,7 +61,7 @@ def cached(directory: Path) -> tuple[Cached, ...]:
                     container=str(data.get("containerId", "")),
                     network=str(data.get("networkName", "")),
                     ifname=str(data.get("ifName", "")),
-                    netns=str(data.get("netns", "")) or _sandbox(data.get("result") or {}),
+                    netns=plain(str(data.get("netns", "")) or _sandbox(data.get("result") or {})),
                     pod=_pod_of(data.get("cniArgs")),
                     result=_result(data.get("result") or {}),
                 )
@@ -111,7 +112,7 @@ def state(directory: Path) -> tuple[Cached, ...]:
                     container=plan.container_id,
                     network=attachment.network.name,
                     ifname=attachment.ifname,
-                    netns=plan.netns,
+                    netns=plain(plan.netns),
                     pod=str(plan.pod) if plan.pod else "",
                     result=_result(result),
                 )

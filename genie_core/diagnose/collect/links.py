@@ -210,7 +210,7 @@ def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
     found = []
     for message in netlink.fdb("dump"):
         a = _nested(message)
-        permanent = message["state"] & 0x80 != 0
+        permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both are somebody's entry
         mac = (a.get("NDA_LLADDR") or "").lower()
         found.append(Forwarding(index=message["ifindex"], mac=mac, dst=a.get("NDA_DST", ""), permanent=permanent))
     return tuple(found)

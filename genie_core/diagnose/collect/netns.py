@@ -69,3 +69,10 @@ def inode(path: str) -> int:
         return os.stat(path).st_ino
     except OSError:
         return 0
+
+
+def plain(path: str) -> str:
+    """One spelling of a namespace's path: /var/run is /run on every distribution that has both."""
+    if path.startswith("/var/run/") and os.path.realpath("/var/run") == "/run":
+        return path.removeprefix("/var")
+    return path

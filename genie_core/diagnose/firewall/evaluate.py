@@ -22,7 +22,8 @@ class Outcome:
     """One way the packet can go: `verdict` accept, drop or reject, by `rule` of `chain` (None: the policy).
 
     `packet` is as it leaves the hook; `translations` are the rules that changed it; `doubts` are rules that
-    drop under a condition that is not modelled, or only heavy traffic.
+    drop under a condition that is not modelled, or only heavy traffic; `untracked` is the rule that took it out
+    of connection tracking.
     """
 
     verdict: str
@@ -32,6 +33,7 @@ class Outcome:
     rule: Rule | None = None
     translations: tuple[tuple[Chain, Rule], ...] = ()
     doubts: tuple[tuple[Chain, Rule], ...] = ()
+    untracked: tuple[Chain, Rule] | None = None
 
 
 def _word_fits(pattern: Value, word: str) -> bool:
@@ -114,6 +116,7 @@ class _Step:
     chance: float
     translations: tuple[tuple[Chain, Rule], ...] = ()
     doubts: tuple[tuple[Chain, Rule], ...] = ()
+    untracked: tuple[Chain, Rule] | None = None
 
 
 class _Run:
@@ -163,8 +166,9 @@ class _Run:
         elif kind == "foreign":
             yield "accept", step, chain, rule
         else:
-            packet = _marked(action, step.packet)
-            yield from self.chain(chain, replace(step, packet=packet), depth, number + 1)
+            step = replace(step, packet=_marked(action, step.packet))
+            step = replace(step, untracked=(chain, rule)) if kind == "notrack" else step
+            yield from self.chain(chain, step, depth, number + 1)
 
     def _jump(
         self, chain: Chain, action: Action, step: _Step, depth: int, number: int
@@ -244,7 +248,7 @@ def _through(rules: Ruleset, chain: Chain, before: Outcome) -> Iterator[Outcome]
     if chain.kind == "nat" and before.translations:
         yield before
         return
-    step = _Step(before.packet, before.chance, before.translations, before.doubts)
+    step = _Step(before.packet, before.chance, before.translations, before.doubts, before.untracked)
     for verdict, after, where, rule in _Run(rules).chain(chain, step):
         policy = verdict == "return"
         final = chain.policy if policy else verdict
@@ -256,4 +260,5 @@ def _through(rules: Ruleset, chain: Chain, before: Outcome) -> Iterator[Outcome]
             rule=None if policy else rule,
             translations=after.translations,
             doubts=after.doubts,
+            untracked=after.untracked,
         )
