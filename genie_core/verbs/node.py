@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..attach import Step, Steps, T
     from ..edges.cancel import Cancel
-    from ..edges.log import JSONLog
     from ..model import Request
+    from ..ports import Log
     from ..settings import Settings
     from .pods import PodReader
 
@@ -24,7 +24,7 @@ class Node:
     """Everything that a verb needs besides its request."""
 
     def __init__(
-        self, request: "Request", settings: "Settings", log: "JSONLog", cancel: "Cancel", own: str
+        self, request: "Request", settings: "Settings", log: "Log", cancel: "Cancel", own: str
     ) -> None:
         self.settings = settings
         self.request_path = request.path

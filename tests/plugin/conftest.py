@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.tasks.install import InstallOptions, install
+from tests.plugin.cluster import Cluster
 from tests.plugin.harness import Node
 
 
@@ -24,3 +25,11 @@ def installed():
 @pytest.fixture
 def node(installed, tmp_path):
     return Node(installed.launcher, tmp_path)
+
+
+@pytest.fixture
+def cluster(node):
+    """An API server that the node knows."""
+    running = Cluster(node)
+    yield running
+    running.close()

@@ -7,20 +7,20 @@ import pytest
 from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments
 
 
+class Cache:
+    """A cache directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def add(self, network, container, ifname="eth0"):
+        entry = {"kind": "cniCacheV1", "containerId": container, "ifName": ifname, "networkName": network}
+        (self.directory / f"{network}-{container}-{ifname}").write_text(json.dumps(entry))
+
+
 @pytest.fixture
 def cache(tmp_path):
-    def entry(network, container, ifname="eth0", file=None, **changes):
-        data = {
-            "kind": "cniCacheV1",
-            "containerId": container,
-            "ifName": ifname,
-            "networkName": network,
-            **changes,
-        }
-        (tmp_path / (file or f"{network}-{container}-{ifname}")).write_text(json.dumps(data))
-
-    entry.directory = tmp_path
-    return entry
+    return Cache(tmp_path)
 
 
 def pairs(cache, network="blue"):
@@ -28,10 +28,10 @@ def pairs(cache, network="blue"):
 
 
 def test_the_networks_own_and_no_others(cache):
-    cache("blue", "one")
-    cache("blue", "two", "net1")
-    cache("blue-green", "three")
-    cache("red", "four")
+    cache.add("blue", "one")
+    cache.add("blue", "two", "net1")
+    cache.add("blue-green", "three")
+    cache.add("red", "four")
     assert pairs(cache) == {("one", "eth0"), ("two", "net1")}
     assert pairs(cache, "blue-green") == {("three", "eth0")}
 
@@ -49,7 +49,7 @@ def test_an_entry_that_cannot_be_read_may_be_anybodys(cache, text):
 
 
 def test_an_entry_without_a_container(cache):
-    cache("blue", 5)
+    cache.add("blue", 5)
     with pytest.raises(UnknownAttachment):
         pairs(cache)
 
