@@ -1,0 +1,64 @@
+"""How many ADDs run at once, and that DEL does not queue behind them (max_parallel_adds; lessons 7)."""
+
+import time
+
+import pytest
+
+from genie_core.edges.store import Store
+from genie_core.errors import TryAgain
+
+
+def start(node, number, verb="ADD", **options):
+    options.setdefault("annotations", {})
+    return node.start(verb, env={"CNI_CONTAINERID": f"cid{number}"}, **options).feed()
+
+
+def most_at_once(calls):
+    """How many of these ran at the same moment."""
+    return max(sum(other.started <= call.started < other.ended for other in calls) for call in calls)
+
+
+def test_no_more_adds_than_places(node):
+    node.networks("a")
+    node.answer("ADD", "a", shell="sleep 0.15; echo '{}'")
+    for running in [start(node, number, max_parallel_adds=2) for number in range(6)]:
+        assert running.wait().result
+    assert most_at_once(node.calls("ADD")) == 2
+
+
+def test_del_comes_first(node):
+    """Whoever gives something back is not kept waiting by those who want something."""
+    node.networks("a")
+    assert node.add(env={"CNI_CONTAINERID": "old"}).result
+    node.answer("ADD", "a", shell="sleep 0.6; echo '{}'")
+    adding = [start(node, number, max_parallel_adds=1) for number in range(3)]
+    while len(node.calls("ADD")) < 2:
+        time.sleep(0.01)
+    assert node.delete(env={"CNI_CONTAINERID": "old"}, max_parallel_adds=1).is_silent_success
+    assert len(node.calls("ADD")) == 2  # the second waited, the third still waits
+    for running in adding:
+        assert running.wait().result
+
+
+def test_a_place_is_free_again_when_its_add_was_killed(node):
+    node.networks("a")
+    node.answer("ADD", "a", shell="sleep 2; echo '{}'")
+    killed = start(node, 1, max_parallel_adds=1)
+    while not node.calls("ADD"):
+        time.sleep(0.01)
+    killed.process.kill()
+    killed.process.communicate()
+    node.heal()
+    began = time.monotonic()
+    assert node.add(env={"CNI_CONTAINERID": "cid2"}, max_parallel_adds=1).result
+    assert time.monotonic() - began < 1
+
+
+def test_nobody_waits_for_ever(tmp_path):
+    store = Store(str(tmp_path / "state"))
+    store.prepare()
+    with store.lock_slot(1, time.monotonic() + 1):
+        with pytest.raises(TryAgain) as caught:
+            store.lock_slot(1, time.monotonic() + 0.05)
+        assert "max_parallel_adds" in caught.value.hint
+    store.lock_slot(1, time.monotonic()).__exit__()
