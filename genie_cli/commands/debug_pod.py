@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,34 +32,114 @@ EXAMPLES = [
 
 
 def run(
-    pod: Annotated[str, typer.Argument(metavar="[NAMESPACE/]POD", help="The pod; also pod/NAME.", show_default=False)] = "",
+    pod: Annotated[
+        str, typer.Argument(metavar="[NAMESPACE/]POD", help="The pod; also pod/NAME.", show_default=False)
+    ] = "",
     namespace: options.Namespace = "",
-    netns: Annotated[str, typer.Option("--netns", metavar="PATH", help="The pod's network namespace. Default: asked for.", rich_help_panel=NODE)] = "",
-    pod_file: Annotated[str, typer.Option("--pod-file", metavar="FILE", help="The Pod object, instead of the API server's.", rich_help_panel=CLUSTER)] = "",
+    netns: Annotated[
+        str,
+        typer.Option(
+            "--netns",
+            metavar="PATH",
+            help="The pod's network namespace. Default: asked for.",
+            rich_help_panel=NODE,
+        ),
+    ] = "",
+    pod_file: Annotated[
+        str,
+        typer.Option(
+            "--pod-file",
+            metavar="FILE",
+            help="The Pod object, instead of the API server's.",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = "",
     objects_file: Annotated[
         str,
-        typer.Option("--objects-file", metavar="FILE", help="A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, instead of the API server's.", rich_help_panel=CLUSTER),
+        typer.Option(
+            "--objects-file",
+            metavar="FILE",
+            help="A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, instead of the API server's.",
+            rich_help_panel=CLUSTER,
+        ),
     ] = "",
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="Ask about one target only: IP, POD or SERVICE, with :PORT.")] = "",
-    probes: Annotated[bool, typer.Option("--probes/--no-probes", help="Send a few packets from inside the pod.")] = True,
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep the facts, without secrets.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Diagnose saved facts.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="REGEX", help="Run the checks with such ids only; may be repeated.", rich_help_panel=FINDINGS)] = None,
-    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="REGEX", help="Leave out checks with such ids; may be repeated.", rich_help_panel=FINDINGS)] = None,
-    list_checks: Annotated[bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="TARGET", help="Ask about one target only: IP, POD or SERVICE, with :PORT."
+        ),
+    ] = "",
+    probes: Annotated[
+        bool, typer.Option("--probes/--no-probes", help="Send a few packets from inside the pod.")
+    ] = True,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep the facts, without secrets.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Diagnose saved facts.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="REGEX",
+            help="Run the checks with such ids only; may be repeated.",
+            rich_help_panel=FINDINGS,
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="REGEX",
+            help="Leave out checks with such ids; may be repeated.",
+            rich_help_panel=FINDINGS,
+        ),
+    ] = None,
+    list_checks: Annotated[
+        bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
+    ] = False,
     fail_on: options.FailOnOption = FailOn.ERROR,
-    conf_dir: Annotated[Path, typer.Option("--conf-dir", metavar="DIR", help="Directory of CNI configurations.", rich_help_panel=NODE)] = Path("/etc/cni/net.d"),
+    conf_dir: Annotated[
+        Path,
+        typer.Option(
+            "--conf-dir", metavar="DIR", help="Directory of CNI configurations.", rich_help_panel=NODE
+        ),
+    ] = Path("/etc/cni/net.d"),
     bin_dir: options.BinDirs = None,
-    state_dir: Annotated[Path, typer.Option("--state-dir", metavar="DIR", help="Genie's state.", rich_help_panel=NODE)] = Path("/var/lib/cni/genie"),
-    ipam_dir: Annotated[Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)] = Path(IPAM_DIR),
-    cache_dir: Annotated[Path, typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE)] = Path(CACHE_DIR),
-    runtime_config: Annotated[str, typer.Option("--runtime-config", metavar="FILE", help="The runtime's own configuration.", rich_help_panel=NODE)] = "",
+    state_dir: Annotated[
+        Path, typer.Option("--state-dir", metavar="DIR", help="Genie's state.", rich_help_panel=NODE)
+    ] = Path("/var/lib/cni/genie"),
+    ipam_dir: Annotated[
+        Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
+    ] = Path(IPAM_DIR),
+    cache_dir: Annotated[
+        Path,
+        typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE),
+    ] = Path(CACHE_DIR),
+    runtime_config: Annotated[
+        str,
+        typer.Option(
+            "--runtime-config", metavar="FILE", help="The runtime's own configuration.", rich_help_panel=NODE
+        ),
+    ] = "",
     cri_socket: options.CRISocket = "",
     kubeconfig: options.Kubeconfig = None,
-    node: Annotated[str, typer.Option("--node", metavar="NAME", help="This node's name. Default: $NODE_NAME, else the host name.", rich_help_panel=CLUSTER)] = "",
+    node: Annotated[
+        str,
+        typer.Option(
+            "--node",
+            metavar="NAME",
+            help="This node's name. Default: $NODE_NAME, else the host name.",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = "",
     root: options.Root = Path("/"),
     output: Annotated[
-        str, typer.Option("--output", "-o", help="table, wide, json, yaml or junit.", rich_help_panel=options.OUTPUT)
+        str,
+        typer.Option(
+            "--output", "-o", help="table, wide, json, yaml or junit.", rich_help_panel=options.OUTPUT
+        ),
     ] = "table",
 ) -> int:
     """Says what is wrong with a pod's network on this node: the root cause first, its evidence, a safe remedy.
@@ -97,7 +178,9 @@ def target(pod: str, namespace: str) -> tuple[str, str]:
         pod = rest
     space, separator, name = pod.rpartition("/")
     if not name or "/" in space or (separator and namespace and namespace != space):
-        raise GenieError(f"{pod!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE)
+        raise GenieError(
+            f"{pod!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
+        )
     return space or namespace or "default", name
 
 
@@ -113,10 +196,12 @@ def show_report(report: DiagnosisReport, output: str) -> None:
     if output.lower() == "junit":
         from genie_cli.views.junit import junit
 
-        print(junit(report), end="")
+        sys.stdout.write(junit(report))
         return
     try:
         form = OutputFormat(output.lower())
     except ValueError:
-        raise GenieError(f"-o {output} is not offered: table, wide, json, yaml or junit", exit_code=EXIT_USAGE) from None
+        raise GenieError(
+            f"-o {output} is not offered: table, wide, json, yaml or junit", exit_code=EXIT_USAGE
+        ) from None
     emit(report, form, view)

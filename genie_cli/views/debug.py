@@ -20,9 +20,19 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield Heading(f"{title} on {facts.node_name}" if facts.pod_name else title)
     pairs: list[tuple[str, str | Cell]] = [("namespace", facts.netns_path)] if facts.netns_path else []
     for link in facts.pod.links if facts.pod else ():
-        held = [f"{a.ip}/{a.prefix}" for a in facts.pod.addresses if a.index == link.index and a.scope not in ("link", "host")] if facts.pod else []
+        held = (
+            [
+                f"{a.ip}/{a.prefix}"
+                for a in facts.pod.addresses
+                if a.index == link.index and a.scope not in ("link", "host")
+            ]
+            if facts.pod
+            else []
+        )
         if link.name != "lo":
-            pairs.append((link.name, f"{', '.join(held) or 'no address'}, mtu {link.mtu}{'' if link.up else ', DOWN'}"))
+            pairs.append(
+                (link.name, f"{', '.join(held) or 'no address'}, mtu {link.mtu}{'' if link.up else ', DOWN'}")
+            )
     yield Fields(pairs)
     if report.reason:
         yield Text(report.reason, "dim")
@@ -31,7 +41,17 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
         yield Table(("TO", "BY", ""), [_way(report, target) for target in report.ways], fold=("BY",))
     if wide and facts.probes:
         yield Heading("Probes")
-        yield Table(("PROBE", "TARGET", "RESULT"), [(p.kind, f"{p.target}{f':{p.port}' if p.port else ''} ({p.role})", f"{p.result} {p.received}/{p.sent}") for p in facts.probes])
+        yield Table(
+            ("PROBE", "TARGET", "RESULT"),
+            [
+                (
+                    p.kind,
+                    f"{p.target}{f':{p.port}' if p.port else ''} ({p.role})",
+                    f"{p.result} {p.received}/{p.sent}",
+                )
+                for p in facts.probes
+            ],
+        )
     yield from findings_view(report.findings, report.checks, wide=wide)
     if not report.findings and all(c.status is not Status.ERROR for c in report.checks):
         yield Text("nothing on this node is wrong with the pod's network", "good")
@@ -39,4 +59,8 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
 
 def _way(report: DiagnosisReport, target: str) -> tuple[str | Cell, ...]:
     blocked = target in report.blocked
-    return target, " > ".join(report.ways[target]), Cell("blocked", "bad") if blocked else Cell("open", "good")
+    return (
+        target,
+        " > ".join(report.ways[target]),
+        Cell("blocked", "bad") if blocked else Cell("open", "good"),
+    )

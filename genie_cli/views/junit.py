@@ -20,9 +20,18 @@ def junit(report: DiagnosisReport) -> str:
     )
     for check in report.checks:
         inside = f"<skipped message={quoteattr(check.reason)}/>" if check.status is Status.SKIP else ""
-        lines.append(f'  <testcase classname="check" name={quoteattr(check.id)} time="{check.ms / 1000:.3f}">{inside}</testcase>')
+        lines.append(
+            f'  <testcase classname="check" name={quoteattr(check.id)} time="{check.ms / 1000:.3f}">{inside}</testcase>'
+        )
     for finding in report.findings:
-        failure = f"<failure type={quoteattr(finding.severity.value)} message={quoteattr(finding.title)}/>" if finding in bad else ""
+        failure = (
+            f"<failure type={quoteattr(finding.severity.value)} message={quoteattr(finding.title)}/>"
+            if finding in bad
+            else ""
+        )
         text = "" if failure else f"<system-out>{escape(finding.title)}</system-out>"
-        lines.append(f'  <testcase classname="finding" name={quoteattr(f"{finding.code} {finding.object}")}>{failure}{text}</testcase>')
+        lines.append(
+            '  <testcase classname="finding" '
+            f"name={quoteattr(f'{finding.code} {finding.object}')}>{failure}{text}</testcase>"
+        )
     return "\n".join([*lines, "</testsuite>", ""])

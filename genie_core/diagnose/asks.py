@@ -22,14 +22,22 @@ def standard(model: Model) -> list[Ask]:
     for family in model.families:
         asks += _gateway(model, primary, family, netns)
         asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(model, family)]
-        asks += [Ask(kind="ping", target=ip, role="peer", netns=netns) for ip, _, _ in list(local_peers(model, primary, family))[:1]]
+        asks += [
+            Ask(kind="ping", target=ip, role="peer", netns=netns)
+            for ip, _, _ in list(local_peers(model, primary, family))[:1]
+        ]
         for ip, _, cidr in list(remote_targets(model, family))[:2]:
             known = any(ip in pod.ips for pod in model.pods)
             if known:
                 asks.append(Ask(kind="ping", target=ip, role="remote", count=3, netns=netns))
                 asks += _large(model, ip, netns)
             asks += _tunnel(model, ip if known else "", cidr)
-            asks += [Ask(kind="ping", target=x, role=f"underlay {cidr}") for n in model.other_nodes if cidr in n.cidrs for x in n.addresses[:1]]
+            asks += [
+                Ask(kind="ping", target=x, role=f"underlay {cidr}")
+                for n in model.other_nodes
+                if cidr in n.cidrs
+                for x in n.addresses[:1]
+            ]
     asks += _services(model, netns)
     return [ask for ask in asks if ask.target]
 
@@ -50,7 +58,17 @@ def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list
         return []
     # A proxy answers only a sender with an address.
     source = model.address(4) if primary.kind == "routed" else ""
-    return [Ask(kind="arp", target=gateway, role="gateway", interface=primary.link.name, mac=primary.link.mac, source=source, netns=netns)]
+    return [
+        Ask(
+            kind="arp",
+            target=gateway,
+            role="gateway",
+            interface=primary.link.name,
+            mac=primary.link.mac,
+            source=source,
+            netns=netns,
+        )
+    ]
 
 
 def _node_address(model: Model, family: int) -> list[str]:
@@ -58,7 +76,7 @@ def _node_address(model: Model, family: int) -> list[str]:
 
 
 def _large(model: Model, ip: str, netns: str) -> list[Ask]:
-    assert model.pod is not None and model.primary is not None
+    assert model.primary is not None
     header = 48 if version(ip) == 6 else 28
     mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
     return [Ask(kind="ping", target=ip, role="large", size=mtu - header, netns=netns)]
@@ -71,12 +89,24 @@ def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
         return []
     hop = next_hop(model, remote)
     role = f"through {remote.tunnel.name} {cidr}"
-    return [Ask(kind="ping", target=ip, role=role, count=2) for ip in dict.fromkeys((hop, pod)) if ip and within(ip, cidr)]
+    return [
+        Ask(kind="ping", target=ip, role=role, count=2)
+        for ip in dict.fromkeys((hop, pod))
+        if ip and within(ip, cidr)
+    ]
 
 
 def _services(model: Model, netns: str) -> list[Ask]:
     fronts = [f for f in model.frontends if f.endpoints and version(f.ip) in model.families]
-    asks = [Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns) for f in fronts if f.protocol == "tcp"]
+    asks = [
+        Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns)
+        for f in fronts
+        if f.protocol == "tcp"
+    ]
     asks = asks[:MAX_SERVICES]
-    asks += [Ask(kind="udp", target=f.ip, port=53, role="dns", netns=netns) for f in fronts if f.protocol == "udp" and f.port == 53][:1]
+    asks += [
+        Ask(kind="udp", target=f.ip, port=53, role="dns", netns=netns)
+        for f in fronts
+        if f.protocol == "udp" and f.port == 53
+    ][:1]
     return asks

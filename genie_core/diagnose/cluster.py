@@ -87,7 +87,9 @@ def node(item: JSON) -> Node:
     return Node(
         name=meta.get("name", ""),
         addresses=tuple(
-            a["address"] for a in status.get("addresses") or () if a.get("type") in ("InternalIP", "ExternalIP")
+            a["address"]
+            for a in status.get("addresses") or ()
+            if a.get("type") in ("InternalIP", "ExternalIP")
         ),
         cidrs=tuple(cidrs),
         tunnel=_json(notes.get("flannel.alpha.coreos.com/backend-data", "")),
@@ -121,8 +123,8 @@ def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
         spec = service.get("spec") or {}
         addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
         for ip in (a for a in addresses if a and a != "None"):
-            for port in spec.get("ports") or ():
-                found.append(_frontend(key(service), ip, port, backing.get(key(service))))
+            ports = spec.get("ports") or ()
+            found += [_frontend(key(service), ip, port, backing.get(key(service))) for port in ports]
     return tuple(found)
 
 
@@ -158,7 +160,9 @@ def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
         meta = item.get("metadata") or {}
         name = (meta.get("labels") or {}).get("kubernetes.io/service-name", "")
         into = found.setdefault(f"{meta.get('namespace') or 'default'}/{name}", [])
-        ready = [e for e in item.get("endpoints") or () if (e.get("conditions") or {}).get("ready") is not False]
+        ready = [
+            e for e in item.get("endpoints") or () if (e.get("conditions") or {}).get("ready") is not False
+        ]
         addresses = [address for endpoint in ready for address in endpoint.get("addresses") or ()]
         into += [(port, addresses) for port in item.get("ports") or ()]
     for item in of_kind(items, "Endpoints"):

@@ -132,8 +132,10 @@ class Qdisc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firewall:
-    """Rules as their tools print them: `nft -j list ruleset`, and iptables-save text by "ip", "ip6",
-    "ip-legacy", "ip6-legacy". `reason` says why something is missing.
+    """Rules as their tools print them.
+
+    `nft` is what `nft -j list ruleset` gives, `iptables` the iptables-save text by "ip", "ip6", "ip-legacy",
+    "ip6-legacy". `reason` says why something is missing.
     """
 
     nft: tuple[JSON, ...] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genie_core.diagnose.facts import Hop, Netns, Route, Rule
 
@@ -17,7 +17,7 @@ class Way:
 
     type: str
     route: Route | None = None
-    hop: Hop = Hop()
+    hop: Hop = field(default_factory=Hop)
     rule: Rule | None = None
 
     @property

@@ -74,7 +74,9 @@ def tunnel_of(model: Model, cidr: str) -> Link | None:
         ends = [f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if owner and set(ends) & set(owner.addresses):
             return tunnel
-    routed = [r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in model.tunnels}]
+    routed = [
+        r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in model.tunnels}
+    ]
     siblings = [r for r in routed if r.dst in model.pod_cidrs]
     return model.node.link(siblings[0].hops[0].index) if siblings and len(model.tunnels) == 1 else None
 
@@ -100,7 +102,11 @@ def local_peers(model: Model, attachment: Attachment, family: int) -> Iterator[t
     mine = [f"{a.ip}/{a.prefix}" for a in model.addresses(attachment, family)]
     for port, tenant in model.neighbours_on(attachment.bridge):
         for address in tenant.addresses:
-            if address.scope == "global" and version(address.ip) == family and any(within(address.ip, p) for p in mine):
+            if (
+                address.scope == "global"
+                and version(address.ip) == family
+                and any(within(address.ip, p) for p in mine)
+            ):
                 yield address.ip, port, tenant
                 break
 
@@ -112,7 +118,9 @@ def outside_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
     for link in model.uplinks:
         for own in model.node.addresses(link, family):
             network = ipaddress.ip_network(f"{own.ip}/{own.prefix}", strict=False)
-            host = next((h for h in _some(network) if str(h) != own.ip and not model.in_cluster(str(h))), None)
+            host = next(
+                (h for h in _some(network) if str(h) != own.ip and not model.in_cluster(str(h))), None
+            )
             if host is not None:
                 yield str(host), f"a host on {link.name}"
 
@@ -139,14 +147,32 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
             title = model.title_of(tenant)
             for kinds, inbound in ((out, False), (into, True)):
                 found += [
-                    Flow(role="peer", target=address, protocol=p, port=n, name=title, inbound=inbound, family=family, peer=(port, tenant))
+                    Flow(
+                        role="peer",
+                        target=address,
+                        protocol=p,
+                        port=n,
+                        name=title,
+                        inbound=inbound,
+                        family=family,
+                        peer=(port, tenant),
+                    )
                     for p, n in kinds
                 ]
         for address, title, cidr in list(remote_targets(model, family))[:MAX_TARGETS]:
             tunnel = tunnel_of(model, cidr)
             for kinds, inbound in ((out, False), (into, True)):
                 found += [
-                    Flow(role="remote", target=address, protocol=p, port=n, name=title, inbound=inbound, family=family, expected=tunnel)
+                    Flow(
+                        role="remote",
+                        target=address,
+                        protocol=p,
+                        port=n,
+                        name=title,
+                        inbound=inbound,
+                        family=family,
+                        expected=tunnel,
+                    )
                     for p, n in kinds
                 ]
         found += [

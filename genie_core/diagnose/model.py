@@ -18,7 +18,7 @@ from genie_core.diagnose.stack import Stack, version, within
 
 if TYPE_CHECKING:
     from genie_core.diagnose.flows import Flow
-    from genie_core.diagnose.path import Walk
+    from genie_core.diagnose.walks import Walk
 
 TUNNELS = ("vxlan", "ipip", "sit", "gre", "gretap", "geneve", "wireguard", "ip6tnl", "tun")
 ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
@@ -28,8 +28,10 @@ STRETCH = {4: 32, 6: 128}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One interface of the pod. `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan),
-    foreign (its other end is not on this node) or device. `peer` is the node's end or the parent.
+    """One interface of the pod.
+
+    `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan), foreign (its other end is not on
+    this node) or device. `peer` is the node's end or the parent.
     """
 
     link: Link
@@ -75,7 +77,9 @@ class Model:
         return next((n for n, path in self.facts.node.nsids.items() if path == self.facts.netns_path), None)
 
     def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
-        return tuple(self._attachment(link) for link in pod.links if link.name != "lo" and link.kind not in VIRTUAL)
+        return tuple(
+            self._attachment(link) for link in pod.links if link.name != "lo" and link.kind not in VIRTUAL
+        )
 
     def _attachment(self, link: Link) -> Attachment:
         node = Stack(self.facts.node)
@@ -163,7 +167,11 @@ class Model:
                     )
                 )
         if self.pod_object.ips and not self.pod_object.host_network:
-            found.append(Intended(ifname="eth0", ips=self.pod_object.ips, gateways=(), routes=(), source="pod.status.podIPs"))
+            found.append(
+                Intended(
+                    ifname="eth0", ips=self.pod_object.ips, gateways=(), routes=(), source="pod.status.podIPs"
+                )
+            )
         return tuple(found)
 
     @cached_property
@@ -254,7 +262,10 @@ class Model:
         known = [cidr for node in self.nodes for cidr in node.cidrs]
         known += [] if known else [s for conf in self.facts.files.confs for s in subnets(conf.plugins)]
         if not known and self.primary:
-            known = [str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False)) for a in self.addresses(self.primary)]
+            known = [
+                str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False))
+                for a in self.addresses(self.primary)
+            ]
         return tuple(dict.fromkeys(known))
 
     def in_cluster(self, ip: str) -> bool:
@@ -300,7 +311,9 @@ class Model:
 
     def tenant_of(self, link: Link) -> Tenant | None:
         """The namespace at the other end of a node's veth."""
-        return next((t for t in self.facts.tenants if link.peer_nsid is not None and t.nsid == link.peer_nsid), None)
+        return next(
+            (t for t in self.facts.tenants if link.peer_nsid is not None and t.nsid == link.peer_nsid), None
+        )
 
     def title_of(self, tenant: Tenant) -> str:
         """A tenant's pod as NS/NAME where anything tells, else its namespace's name."""
@@ -310,7 +323,9 @@ class Model:
         if cached:
             return cached
         mine = {a.ip for a in tenant.addresses}
-        return next((p.name for p in self.pods if mine & set(p.ips) and p.name != self.name), basename(tenant.path))
+        return next(
+            (p.name for p in self.pods if mine & set(p.ips) and p.name != self.name), basename(tenant.path)
+        )
 
     def neighbours_on(self, bridge: Link) -> list[tuple[Link, Tenant]]:
         """The other pods on a bridge: (port, namespace)."""

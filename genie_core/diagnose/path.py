@@ -5,55 +5,16 @@ A walk goes on behind a blockage as if that were mended: two faults on one path 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from genie_core.diagnose.facts import Link
 from genie_core.diagnose.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
-from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
+from genie_core.diagnose.firewall.rules import Packet
 from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.stack import Stack
+from genie_core.diagnose.walks import Block, Walk
 
 ANY_PORT = 33333  # stands for "some port that no rule names"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
-
-    `place` is "pod" or "node"; `reply` says that it is the answer that stops.
-    """
-
-    kind: str
-    flow: Flow
-    place: str
-    packet: Packet
-    outcome: Outcome | None = None
-    way: Way | None = None
-    link: str = ""
-    wanted: str = ""
-    reply: bool = False
-
-    @property
-    def chance(self) -> float:
-        """How much of the traffic stops here."""
-        return self.outcome.chance if self.outcome else 1.0
-
-
-@dataclass(slots=True)
-class Walk:
-    """What became of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
-
-    flow: Flow
-    blocks: list[Block] = field(default_factory=list)
-    doubts: list[tuple[str, Outcome]] = field(default_factory=list)
-    untracked: list[tuple[str, Chain, Rule]] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    source: str = ""
-    target: str = ""
-    egress: Link | None = None
-    translated: bool = False
 
 
 class _Walker:
@@ -69,7 +30,9 @@ class _Walker:
 
     # Hooks
 
-    def hook(self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = "") -> Packet:
+    def hook(
+        self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
+    ) -> Packet:
         """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
         passed: Packet | None = None
         for outcome in at_hook(stack.rules, hook, packet, family, device):
@@ -95,11 +58,23 @@ class _Walker:
     ) -> None:
         reply = packet.state == "established"
         self.walk.blocks.append(
-            Block(kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link, wanted=wanted, reply=reply)
+            Block(
+                kind=kind,
+                flow=self.flow,
+                place=place,
+                packet=packet,
+                outcome=outcome,
+                way=way,
+                link=link,
+                wanted=wanted,
+                reply=reply,
+            )
         )
 
     def packet(self, source: str, target: str, **more: object) -> Packet:
-        return Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target).with_(**more)
+        return Packet(
+            family=self.flow.family, protocol=self.flow.protocol, source=source, target=target
+        ).with_(**more)
 
     # The way out
 
@@ -124,13 +99,19 @@ class _Walker:
             return
         way2 = self.pod.fib.lookup(target, source)
         if way2.hop.index and way2.hop.index != attachment.link.index and self.flow.role != "outside":
-            self.block("diverted", "pod", self.packet(source, target), way=way2, link=self.pod.name(way2.hop.index))
+            self.block(
+                "diverted", "pod", self.packet(source, target), way=way2, link=self.pod.name(way2.hop.index)
+            )
         elif way2.refused and not way.refused:
             self.block("route", "pod", self.packet(source, target), way=way2)
-        packet = self.packet(source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True)
+        packet = self.packet(
+            source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True
+        )
         packet = self.hook(self.pod, "pod", "output", packet)
         packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
-        packet = packet.with_(source=packet.source or source, oif=None, source_local=False, mark=0, translated=False)
+        packet = packet.with_(
+            source=packet.source or source, oif=None, source_local=False, mark=0, translated=False
+        )
         self.walk.steps.append(f"pod {attachment.link.name}")
         self.enter_node(attachment, packet)
 
@@ -217,7 +198,14 @@ class _Walker:
         chosen = self.node.link(way.hop.index)
         if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
             if self.flow.role != "outside" and (way.refused or way.hop.index != plain.hop.index):
-                self.block("rule", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=self.node.name(plain.hop.index))
+                self.block(
+                    "rule",
+                    "node",
+                    packet,
+                    way=way,
+                    link=self.node.name(way.hop.index),
+                    wanted=self.node.name(plain.hop.index),
+                )
                 return self.node.link(plain.hop.index) or expected
             if way.refused:
                 self.block("rule", "node", packet, way=way)
@@ -226,7 +214,9 @@ class _Walker:
             self.block("route", "node", packet, way=way, wanted=expected.name if expected else "")
             return expected
         if expected is not None and expected.up and way.hop.index != expected.index:
-            self.block("bypass", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=expected.name)
+            self.block(
+                "bypass", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=expected.name
+            )
             return expected
         return chosen
 
@@ -241,7 +231,9 @@ class _Walker:
         if egress is None:
             return
         arrives = self.flow.expected or egress
-        reply = self.packet(request.target, request.source, state="established", iif=arrives.name, dport=40000)
+        reply = self.packet(
+            request.target, request.source, state="established", iif=arrives.name, dport=40000
+        )
         reply = reply.with_(sport=request.dport)
         self.netdev_in(reply, arrives)
         reply = self.hook(self.node, "node", "prerouting", reply)
@@ -255,10 +247,17 @@ class _Walker:
     def to_pod(self, packet: Packet, arrived: Link | None) -> None:
         """From the node (or through it, from `arrived`) to the pod's address."""
         attachment = self.model.primary
-        if attachment is None or attachment.entry is None or attachment.peer is None or attachment.kind == "parent":
+        if (
+            attachment is None
+            or attachment.entry is None
+            or attachment.peer is None
+            or attachment.kind == "parent"
+        ):
             return
         entry = attachment.entry
-        way = self.node.fib.lookup(packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark)
+        way = self.node.fib.lookup(
+            packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark
+        )
         if way.refused or way.hop.index != entry.index:
             kind = "rule" if way.rule and way.rule.table not in (MAIN, LOCAL, DEFAULT) else "host-route"
             self.block(kind, "node", packet, way=way, link=self.node.name(way.hop.index), wanted=entry.name)
@@ -305,7 +304,9 @@ class _Walker:
         self.pod_answers(primary, mine)
 
     def pod_answers(self, primary: Attachment, mine: str) -> None:
-        reply = self.packet(mine, self.flow.target, state="established", sport=self.flow.port or ANY_PORT, dport=40000)
+        reply = self.packet(
+            mine, self.flow.target, state="established", sport=self.flow.port or ANY_PORT, dport=40000
+        )
         reply = reply.with_(oif=primary.link.name, source_local=True)
         reply = self.hook(self.pod, "pod", "output", reply)
         self.hook(self.pod, "pod", "postrouting", reply)
@@ -328,7 +329,9 @@ class _Walker:
         packet = self.bridged(attachment, packet, self.flow.peer[0], attachment.peer)
         self.into_pod(packet, attachment)
 
-    def bridged(self, attachment: Attachment, packet: Packet, port_in: Link | None, port_out: Link | None) -> Packet:
+    def bridged(
+        self, attachment: Attachment, packet: Packet, port_in: Link | None, port_out: Link | None
+    ) -> Packet:
         """A frame from port to port: the bridge family's hooks, and with br_netfilter the IP hooks too."""
         bridge = attachment.bridge
         if bridge is None or port_in is None or port_out is None:
@@ -339,7 +342,11 @@ class _Walker:
         if not calls_iptables(self.node, bridge, self.flow.family):
             return packet
         packet = packet.with_(
-            iif=bridge.name, oif=bridge.name, bridged=True, physical_in=port_in.name, physical_out=port_out.name
+            iif=bridge.name,
+            oif=bridge.name,
+            bridged=True,
+            physical_in=port_in.name,
+            physical_out=port_out.name,
         )
         packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
         packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))

@@ -59,7 +59,15 @@ def run(asks: Sequence[Ask], announce: Callable[[str], None]) -> tuple[Probe, ..
 
 def _one(ask: Ask) -> Probe:
     work = {"arp": _arp, "ping": _ping, "tcp": _tcp, "udp": _udp}[ask.kind]
-    base = Probe(kind=ask.kind, target=ask.target, role=ask.role, port=ask.port, size=ask.size, result="timeout", source=ask.source)
+    base = Probe(
+        kind=ask.kind,
+        target=ask.target,
+        role=ask.role,
+        port=ask.port,
+        size=ask.size,
+        result="timeout",
+        source=ask.source,
+    )
     try:
         return inside(ask.netns, lambda: work(ask, base), timeout=WAIT * ask.count + 2)
     except TimeoutError:
@@ -71,7 +79,7 @@ def _one(ask: Ask) -> Probe:
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data + b"\0" * (len(data) % 2)))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
@@ -79,12 +87,16 @@ def _checksum(data: bytes) -> int:
 def _ping(ask: Ask, base: Probe) -> Probe:
     """ICMP echo with DF set; `received` of `sent`."""
     six = ":" in ask.target
-    family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+    family, protocol = (
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+    )
     ident, received, last = os.urandom(2), 0, ""
     with socket.socket(family, socket.SOCK_RAW, protocol) as sock:
         if ask.source:
             sock.bind((ask.source, 0))
-        level, option = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+        level, option = (
+            (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+        )
         sock.setsockopt(level, option, IP_PMTUDISC_PROBE)
         for number in range(ask.count):
             body = struct.pack("!2sH", ident, number) + b"\0" * (ask.size - ask.size % 2)
@@ -131,7 +143,11 @@ def _tcp(ask: Ask, base: Probe) -> Probe:
 def _udp(ask: Ask, base: Probe) -> Probe:
     """A DNS question; any datagram is an answer."""
     family = socket.AF_INET6 if ":" in ask.target else socket.AF_INET
-    question = os.urandom(2) + bytes.fromhex("01000001000000000000") + b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\0\0\x01\0\x01"
+    question = (
+        os.urandom(2)
+        + bytes.fromhex("01000001000000000000")
+        + b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\0\0\x01\0\x01"
+    )
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(WAIT)
         try:
@@ -149,7 +165,7 @@ def _arp(ask: Ask, base: Probe) -> Probe:
     """Who answers for an address on a link; `detail` lists the MACs. Sender 0.0.0.0 leaves no cache entries."""
     own = bytes.fromhex(ask.mac.replace(":", ""))
     frame = b"\xff" * 6 + own + struct.pack("!HHHBBH", ETH_P_ARP, 1, 0x0800, 6, 4, 1)
-    frame += own + socket.inet_aton(ask.source or "0.0.0.0") + b"\0" * 6 + socket.inet_aton(ask.target)  # noqa: S104 (ARP's "no address")
+    frame += own + socket.inet_aton(ask.source or "0.0.0.0") + b"\0" * 6 + socket.inet_aton(ask.target)
     macs: list[str] = []
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as sock:
         sock.bind((ask.interface, 0))

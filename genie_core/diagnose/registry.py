@@ -6,7 +6,25 @@ import re
 import time
 from collections.abc import Sequence
 
-from genie_core.diagnose.checks import addresses, host, interfaces, kernel, leases, links, overlay, probes, routes, services, traffic
+from genie_core.diagnose.checks import (
+    addresses,
+    gateway,
+    host,
+    interfaces,
+    kernel,
+    leases,
+    links,
+    masquerade,
+    overlay,
+    path_mtu,
+    probes,
+    resolver,
+    routes,
+    services,
+    tracking,
+    traffic,
+    underlay,
+)
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Model
 from genie_core.errors import GenieError
@@ -16,10 +34,16 @@ ALL: tuple[PodCheck, ...] = (
     *links.CHECKS,
     *addresses.CHECKS,
     *routes.CHECKS,
+    *gateway.CHECKS,
     *host.CHECKS,
     *traffic.CHECKS,
+    *tracking.CHECKS,
     *services.CHECKS,
+    *masquerade.CHECKS,
+    *resolver.CHECKS,
     *overlay.CHECKS,
+    *underlay.CHECKS,
+    *path_mtu.CHECKS,
     *interfaces.CHECKS,
     *kernel.CHECKS,
     *leases.CHECKS,
@@ -44,14 +68,24 @@ def lacking(model: Model, check: PodCheck) -> str:
     """Why a check cannot run, "" where it can."""
     facts = model.facts
     reasons = {
-        "pod": None if facts.pod is not None else facts.missing.get("pod", "the pod's network namespace is not known"),
-        "node": None if facts.node.links else facts.missing.get("node", "the node's interfaces could not be read"),
+        "pod": None
+        if facts.pod is not None
+        else facts.missing.get("pod", "the pod's network namespace is not known"),
+        "node": None
+        if facts.node.links
+        else facts.missing.get("node", "the node's interfaces could not be read"),
         "pod firewall": _firewall(model, "pod"),
         "node firewall": _firewall(model, "node"),
-        "objects": None if facts.objects else facts.missing.get("objects", "no API server and no --objects-file"),
-        "pod object": None if facts.pod_object else facts.missing.get("pod object", "no API server and no --pod-file"),
+        "objects": None
+        if facts.objects
+        else facts.missing.get("objects", "no API server and no --objects-file"),
+        "pod object": None
+        if facts.pod_object
+        else facts.missing.get("pod object", "no API server and no --pod-file"),
         "probes": None if facts.probes else facts.missing.get("probes", "no probe was sent"),
-        "resolv.conf": None if facts.resolv_conf is not None else facts.missing.get("resolv.conf", _NO_RESOLVER),
+        "resolv.conf": None
+        if facts.resolv_conf is not None
+        else facts.missing.get("resolv.conf", _NO_RESOLVER),
     }
     return next((str(reasons[need]) for need in check.needs if reasons.get(need)), "")
 
@@ -80,8 +114,18 @@ def run(model: Model, checks: Sequence[PodCheck]) -> tuple[list[Finding], list[C
         started = time.perf_counter()
         try:
             found = list(check.run(model))
-        except (GenieError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AssertionError) as error:
-            outcomes.append(Check(id=check.id, status=Status.ERROR, reason=f"{type(error).__name__}: {error}"))
+        except (
+            GenieError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AssertionError,
+        ) as error:
+            outcomes.append(
+                Check(id=check.id, status=Status.ERROR, reason=f"{type(error).__name__}: {error}")
+            )
             continue
         milliseconds = (time.perf_counter() - started) * 1000
         findings += found

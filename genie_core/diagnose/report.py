@@ -70,7 +70,9 @@ class DiagnosisReport:
         interfaces = [
             {
                 "name": name,
-                "addresses": [f"{a.ip}/{a.prefix}" for a in addresses if a.index == index and a.scope != "link"],
+                "addresses": [
+                    f"{a.ip}/{a.prefix}" for a in addresses if a.index == index and a.scope != "link"
+                ],
             }
             for index, name in names.items()
         ]

@@ -28,7 +28,11 @@ class Aim:
 
     def asks(self, netns: str) -> list[Ask]:
         """The probes to make."""
-        ping = [] if self.flow.role == "service" else [Ask(kind="ping", target=self.ip, role="target", count=3, netns=netns)]
+        ping = (
+            []
+            if self.flow.role == "service"
+            else [Ask(kind="ping", target=self.ip, role="target", count=3, netns=netns)]
+        )
         if self.port:
             ping.append(Ask(kind=self.protocol, target=self.ip, port=self.port, role="target", netns=netns))
         return ping
@@ -82,7 +86,11 @@ def _flow(model: Model, ip: str, port: int, protocol: str, title: str) -> Flow:
     if ip in model.node.local:
         return Flow(role="node", **common)  # type: ignore[arg-type]  # the members have these types
     primary = model.primary
-    peer = next(((p, t) for x, p, t in local_peers(model, primary, family) if x == ip), None) if primary else None
+    peer = (
+        next(((p, t) for x, p, t in local_peers(model, primary, family) if x == ip), None)
+        if primary
+        else None
+    )
     if peer:
         return Flow(role="peer", peer=peer, **common)  # type: ignore[arg-type]  # as above
     if any(f.ip == ip for f in model.frontends):

@@ -81,6 +81,10 @@ def _items(path: str) -> tuple[JSON, ...]:
     return tuple(item for item in items if isinstance(item, dict))
 
 
+def _is_pod(document: object) -> bool:
+    return isinstance(document, dict) and document.get("kind", "Pod") == "Pod"
+
+
 def read_objects(question: Question) -> tuple[JSON, tuple[JSON, ...], dict[str, str]]:
     """The Pod and the other objects, from the files that were named, else from the API server."""
     pod: JSON = {}
@@ -88,7 +92,7 @@ def read_objects(question: Question) -> tuple[JSON, tuple[JSON, ...], dict[str, 
     missing: dict[str, str] = {}
     if question.pod_file:
         pod = load(question.pod_file, "--pod-file")
-        if not isinstance(pod, dict) or pod.get("kind", "Pod") != "Pod":
+        if not _is_pod(pod):
             raise InvalidConfig(f"--pod-file {question.pod_file}: a Pod was expected", exit_code=EXIT_USAGE)
     if question.objects_file:
         objects = _items(question.objects_file)
@@ -124,7 +128,11 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
     if early:
         state, reason = early
         facts = Facts(
-            node_name=question.node, namespace=question.namespace, pod_name=question.name, time=time.time(), pod_object=pod
+            node_name=question.node,
+            namespace=question.namespace,
+            pod_name=question.name,
+            time=time.time(),
+            pod_object=pod,
         )
         return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=_since(started))
     announce("reading the node and the pod")
@@ -132,7 +140,9 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
         files = pool.submit(_files, question)
         facts = collect(question, pod, objects, missing)
         if facts.pod is None and question.netns:
-            raise NotFound(facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns")
+            raise NotFound(
+                facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
+            )
         if question.probes:
             facts = replace(facts, probes=_probe(facts, question, announce))
         else:
@@ -204,7 +214,9 @@ def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[
 
 def _why(pod: JSON) -> str:
     status = pod.get("status") or {}
-    waiting = [c.get("state", {}).get("waiting", {}).get("reason", "") for c in status.get("containerStatuses") or ()]
+    waiting = [
+        c.get("state", {}).get("waiting", {}).get("reason", "") for c in status.get("containerStatuses") or ()
+    ]
     conditions = [c.get("message", "") for c in status.get("conditions") or () if c.get("status") == "False"]
     said = [str(x) for x in (status.get("reason"), status.get("message"), *waiting, *conditions) if x]
     return said[0] if said else status.get("phase", "?")
@@ -260,10 +272,11 @@ def _find_netns(question: Question, pod: JSON) -> str:
     if cluster.pod(pod).host_network:
         return ""
     wanted = f"{question.namespace}/{question.name}"
-    path = locate(wanted, question.cri_socket, question.state_dir, question.cache_dir, question.root)
+    path = locate(wanted, question.cri_socket, question.state_dir, question.cache_dir)
     if not path:
         raise NotFound(
-            f"pod {wanted} has no sandbox on this node: neither the runtime nor Genie's state nor the CNI cache knows it",
+            f"pod {wanted} has no sandbox on this node: neither the runtime nor Genie's state nor "
+            "the CNI cache knows it",
             hint="run it on the pod's node, or name the namespace with --netns",
         )
     return path
@@ -310,7 +323,11 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
 
 def snapshot(report: DiagnosisReport) -> str:
     """The facts of a report as a document for `--from`."""
-    body = {"apiVersion": "genie/v1alpha1", "kind": "Snapshot", "facts": codec.encode(_without_secrets(report.facts))}
+    body = {
+        "apiVersion": "genie/v1alpha1",
+        "kind": "Snapshot",
+        "facts": codec.encode(_without_secrets(report.facts)),
+    }
     return json.dumps(body, indent=1) + "\n"
 
 
@@ -324,20 +341,39 @@ def _without_secrets(facts: Facts) -> Facts:
 
 
 KEPT_META = ("name", "namespace", "uid", "labels", "creationTimestamp")
-KEPT_NOTES = ("k8s.v1.cni.cncf.io/network-status", "k8s.v1.cni.cncf.io/networks", "flannel.alpha.coreos.com/backend-data", "cni")
+KEPT_NOTES = (
+    "k8s.v1.cni.cncf.io/network-status",
+    "k8s.v1.cni.cncf.io/networks",
+    "flannel.alpha.coreos.com/backend-data",
+    "cni",
+)
 
 
 def _lean(item: JSON) -> JSON:
     meta = item.get("metadata") or {}
     notes = meta.get("annotations") or {}
-    kept: JSON = {name: item[name] for name in ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets") if name in item}
+    kept: JSON = {
+        name: item[name]
+        for name in ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
+        if name in item
+    }
     kept["metadata"] = {name: meta[name] for name in KEPT_META if name in meta}
     kept["metadata"]["annotations"] = {name: notes[name] for name in KEPT_NOTES if name in notes}
-    kept["status"] = {k: v for k, v in (item.get("status") or {}).items() if k in ("phase", "reason", "podIP", "podIPs", "addresses")}
+    kept["status"] = {
+        k: v
+        for k, v in (item.get("status") or {}).items()
+        if k in ("phase", "reason", "podIP", "podIPs", "addresses")
+    }
     spec = item.get("spec") or {}
     if item.get("kind") == "Pod" or "containers" in spec:
-        containers = [{"name": c.get("name", ""), "ports": c.get("ports") or []} for c in spec.get("containers") or ()]
-        kept["spec"] = {"nodeName": spec.get("nodeName", ""), "hostNetwork": bool(spec.get("hostNetwork")), "containers": containers}
+        containers = [
+            {"name": c.get("name", ""), "ports": c.get("ports") or []} for c in spec.get("containers") or ()
+        ]
+        kept["spec"] = {
+            "nodeName": spec.get("nodeName", ""),
+            "hostNetwork": bool(spec.get("hostNetwork")),
+            "containers": containers,
+        }
     else:
         kept["spec"] = spec
     return kept
@@ -358,7 +394,11 @@ def diagnose(facts: Facts, question: Question, started: float) -> DiagnosisRepor
     for walk in walks:
         if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
             ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
-    hit = {f"{w.flow.role}: {w.flow.name or w.flow.target}" for w in walks if any(b.chance > 0.5 for b in w.blocks) and w.flow.general}
+    hit = {
+        f"{w.flow.role}: {w.flow.name or w.flow.target}"
+        for w in walks
+        if any(b.chance > 0.5 for b in w.blocks) and w.flow.general
+    }
     return DiagnosisReport(
         facts=facts,
         findings=tuple(rank.ranked(findings)),

@@ -26,10 +26,25 @@ def host_local(lab: Lab, *subnets: str, routes: bool = True) -> Conf:
 
 def chains(lab: Lab) -> dict[str, list[tuple[str, list[Conf]]]]:
     """Name -> the networks of one pod: (interface, chain)."""
-    bridge = {"type": "bridge", "bridge": "br7", "isDefaultGateway": True, "ipMasq": True, "hairpinMode": True}
+    bridge = {
+        "type": "bridge",
+        "bridge": "br7",
+        "isDefaultGateway": True,
+        "ipMasq": True,
+        "hairpinMode": True,
+    }
     plain = bridge | {"ipam": host_local(lab, "10.77.0.0/24", routes=False)}
-    second = {"type": "bridge", "bridge": "br8", "isGateway": True, "ipam": host_local(lab, "10.88.0.0/24", routes=False)}
-    portmap = {"type": "portmap", "snat": True, "runtimeConfig": {"portMappings": [{"hostPort": 8099, "containerPort": 80, "protocol": "tcp"}]}}
+    second = {
+        "type": "bridge",
+        "bridge": "br8",
+        "isGateway": True,
+        "ipam": host_local(lab, "10.88.0.0/24", routes=False),
+    }
+    portmap = {
+        "type": "portmap",
+        "snat": True,
+        "runtimeConfig": {"portMappings": [{"hostPort": 8099, "containerPort": 80, "protocol": "tcp"}]},
+    }
     return {
         "bridge": [("eth0", [plain])],
         "bridge portmap firewall": [("eth0", [plain, portmap, {"type": "firewall"}])],

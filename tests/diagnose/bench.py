@@ -49,13 +49,21 @@ def answers(finding: dict[str, Any], fault: Fault) -> bool:
 def score(fault: Fault, report: dict[str, Any], expected: tuple[str, ...] = ()) -> Score:
     """The points of one report."""
     findings = report["findings"]
-    row = Score(id=fault.id, milliseconds=report["metadata"]["durationMs"], first=findings[0]["title"] if findings else "")
+    row = Score(
+        id=fault.id,
+        milliseconds=report["metadata"]["durationMs"],
+        first=findings[0]["title"] if findings else "",
+    )
     if findings and answers(findings[0], fault):
         row.points = 2
     elif any(answers(f, fault) for f in findings):
         row.points = 1
         row.notes.append("not first")
-    wrong = [f for f in findings if f["severity"] in BAD and not f.get("consequenceOf") and f["code"] not in (*fault.codes, *expected)]
+    wrong = [
+        f
+        for f in findings
+        if f["severity"] in BAD and not f.get("consequenceOf") and f["code"] not in (*fault.codes, *expected)
+    ]
     for finding in wrong:
         row.points -= 1
         row.notes.append(f"wrong: {finding['code']} {finding['title'][:90]}")
@@ -83,7 +91,9 @@ def run_fault(fault: Fault, *extra: str) -> Score:
         lab.sh(fault.inject)
         notes += [f"{name} still works" for name in fault.breaks if not settle(lab, name, False)]
         before = node_state(lab)
-        _, report, _ = lab.debug(fault.pod, *(a.replace("{D}", str(lab.directory)) for a in fault.args), *extra)
+        _, report, _ = lab.debug(
+            fault.pod, *(a.replace("{D}", str(lab.directory)) for a in fault.args), *extra
+        )
         row = score(fault, report)
         if node_state(lab) != before:
             notes.append("the node's state changed")
@@ -98,7 +108,11 @@ def expect_ipv6(lab: Lab, fault: Fault) -> None:
     """A dual-stack pod says so in its status."""
     if fault.also == "v6":
         pod = next(o for o in lab.objects if o["metadata"]["name"] == fault.pod)
-        pod["status"] = {"phase": "Running", "podIP": "10.244.1.10", "podIPs": [{"ip": "10.244.1.10"}, {"ip": "fd00:1::10"}]}
+        pod["status"] = {
+            "phase": "Running",
+            "podIP": "10.244.1.10",
+            "podIPs": [{"ip": "10.244.1.10"}, {"ip": "fd00:1::10"}],
+        }
 
 
 def settle(lab: Lab, probe: str, wanted: bool) -> bool:
@@ -138,9 +152,14 @@ PAIRS = (
 
 def table(title: str, rows: list[Score]) -> str:
     """The rows and their total."""
-    lines = [title] + [f"{r.id:34} {r.points:3}/{r.possible} {r.milliseconds:6.0f} ms  {'; '.join(r.notes) or 'ok'}" for r in rows]
+    lines = [title] + [
+        f"{r.id:34} {r.points:3}/{r.possible} {r.milliseconds:6.0f} ms  {'; '.join(r.notes) or 'ok'}"
+        for r in rows
+    ]
     points, possible = sum(r.points for r in rows), sum(r.possible for r in rows)
-    return "\n".join([*lines, f"{title}: {points} of {possible} points ({100 * points / max(1, possible):.1f} %)", ""])
+    return "\n".join(
+        [*lines, f"{title}: {points} of {possible} points ({100 * points / max(1, possible):.1f} %)", ""]
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -155,7 +174,10 @@ def main(argv: list[str]) -> int:
         mine = []
         for fault in (f for f in faults if not names or f.id.split()[0] in names):
             row = run_fault(fault, *extra)
-            print(f"{row.id:34} {row.points}/2 {row.milliseconds:6.0f} ms  {'; '.join(row.notes) or 'ok'}", flush=True)
+            print(
+                f"{row.id:34} {row.points}/2 {row.milliseconds:6.0f} ms  {'; '.join(row.notes) or 'ok'}",
+                flush=True,
+            )
             if row.points < 2:
                 print(f"    first: {row.first}", flush=True)
             mine.append(row)

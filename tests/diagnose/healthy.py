@@ -59,10 +59,12 @@ PTP += "n route replace 10.244.1.10/32 dev vptp src 10.244.1.1; p link set eth0 
 PTP += "p route del 10.244.1.0/24 dev eth0; p route add 10.244.1.1 dev eth0; p route add 10.244.1.0/24 via 10.244.1.1 src 10.244.1.10; p route add default via 10.244.1.1"
 FIREWALLD = "N nft add table inet fd; N nft 'add chain inet fd fw { type filter hook forward priority 10; policy drop; }'; "
 FIREWALLD += "N nft add rule inet fd fw ct state established,related accept; N nft add rule inet fd fw ct state invalid drop; "
-FIREWALLD += "N nft 'add rule inet fd fw iifname { \"cni0\", \"cali1\", \"flannel.1\" } accept'; N nft 'add rule inet fd fw oifname { \"cni0\", \"flannel.1\" } accept'"
+FIREWALLD += 'N nft \'add rule inet fd fw iifname { "cni0", "cali1", "flannel.1" } accept\'; N nft \'add rule inet fd fw oifname { "cni0", "flannel.1" } accept\''
 PROXY = "N iptables -t nat -F PREROUTING; N iptables -t nat -N KUBE-SERVICES; N iptables -t nat -N KUBE-SVC-A; N iptables -t nat -N KUBE-SEP-A; "
 PROXY += "N iptables -t nat -N KUBE-MARK-MASQ; N iptables -t nat -A KUBE-MARK-MASQ -j MARK --or-mark 0x4000; "
-PROXY += "N iptables -t nat -A PREROUTING -m comment --comment 'kubernetes service portals' -j KUBE-SERVICES; "
+PROXY += (
+    "N iptables -t nat -A PREROUTING -m comment --comment 'kubernetes service portals' -j KUBE-SERVICES; "
+)
 PROXY += "N iptables -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment 'default/web:http cluster IP' -m tcp --dport 80 -j KUBE-SVC-A; "
 PROXY += "N iptables -t nat -A KUBE-SERVICES -d 10.96.0.10/32 -p udp -m udp --dport 53 -j DNAT --to-destination 10.244.1.11:53; "
 PROXY += "N iptables -t nat -A KUBE-SVC-A -m comment --comment 'default/web:http -> 10.244.1.11:8080' -j KUBE-SEP-A; "
@@ -74,7 +76,9 @@ PROXY += "N iptables -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT; N i
 CONTROLS: tuple[Control, ...] = (
     Control(id="H1 as built"),
     Control(id="H1 p2", pod="p2"),
-    Control(id="H2 rp_filter 1", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=1; for l in eth0 eth1 cni0 veth1 flannel/1; do N sysctl -qw net.ipv4.conf.$l.rp_filter=1; done"),
+    Control(id="H2 rp_filter 1", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=1; for l in eth0 "
+                                        "eth1 cni0 veth1 flannel/1; do N sysctl -qw "
+                                        "net.ipv4.conf.$l.rp_filter=1; done"),
     Control(id="H2 rp_filter 2", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=2"),
     Control(id="H3 service mesh", inject=MESH),
     Control(id="H4 calico style", pod="c1"),
@@ -84,7 +88,8 @@ CONTROLS: tuple[Control, ...] = (
     Control(id="H7 gateway drops ICMP", inject="N iptables -A INPUT -i cni0 -p icmp -j DROP"),
     Control(id="H7 node drops ICMP", inject="N sysctl -qw net.ipv4.icmp_echo_ignore_all=1"),
     Control(id="H8 VIP without ICMP", inject="true"),
-    Control(id="H9 stale neighbours", inject="P bash -c 'echo x > /dev/udp/10.244.1.11/53'; sleep 0.1; p neigh change 10.244.1.11 dev eth0 nud stale"),
+    Control(id="H9 stale neighbours", inject="P bash -c 'echo x > /dev/udp/10.244.1.11/53'; sleep "
+                                             "0.1; p neigh change 10.244.1.11 dev eth0 nud stale"),
     Control(id="H12 hostNetwork", change=_pod(spec_hostNetwork=True)),
     Control(id="H12 Completed", change=_pod(status_phase="Succeeded"), exit=3),
     Control(id="H12 Evicted", change=_pod(status_phase="Failed", status_reason="Evicted"), exit=3),
@@ -96,7 +101,10 @@ CONTROLS: tuple[Control, ...] = (
     Control(id="kube-proxy's chains", inject=PROXY),
     Control(id="kube-proxy's chains, backend", inject=PROXY, pod="p2"),
     Control(id="blackhole of the own block", inject="n route add blackhole 10.244.1.128/26"),
-    Control(id="three bridges", inject='eval "$NET1"; n link add br2 type bridge; n addr add 10.99.0.1/24 dev br2; n link set br2 up; n link add v2 type veth peer name net2 netns $F-p1; n link set v2 master br2 up; p addr add 10.99.0.5/24 dev net2; p link set net2 up'),
+    Control(id="three bridges", inject='eval "$NET1"; n link add br2 type bridge; n addr add '
+                                       '10.99.0.1/24 dev br2; n link set br2 up; n link add v2 type '
+                                       'veth peer name net2 netns $F-p1; n link set v2 master br2 '
+                                       'up; p addr add 10.99.0.5/24 dev net2; p link set net2 up'),
 )  # fmt: skip
 
 
@@ -130,7 +138,11 @@ def run_attached(name: str, *extra: str) -> list[str]:
 
 
 def _wrong(report: dict[str, Any]) -> list[str]:
-    wrong = [f"{f['severity']} {f['code']} {f['title']}" for f in report["findings"] if f["severity"] in ("error", "fatal")]
+    wrong = [
+        f"{f['severity']} {f['code']} {f['title']}"
+        for f in report["findings"]
+        if f["severity"] in ("error", "fatal")
+    ]
     return wrong + [str(c) for c in report["checks"] if c["status"] == "error"]
 
 

@@ -131,9 +131,7 @@ def objects() -> list[dict[str, Any]]:
     """Everything that the API server would say about the lab."""
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
     dns = [{"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"}]
-    slices = [
-        {"name": p["name"], "port": p["targetPort"], "protocol": p["protocol"]} for p in (*ports, *dns)
-    ]
+    slices = [{"name": p["name"], "port": p["targetPort"], "protocol": p["protocol"]} for p in (*ports, *dns)]
     return [
         *copy.deepcopy(list(PODS.values())),
         _node("node", "192.168.50.10", "10.244.1.0/24"),
@@ -210,7 +208,9 @@ class Lab:
             "R": str(self.results),
             "D": str(self.directory),
         }
-        done = subprocess.run(["bash", "-c", LETTERS + text], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-c", LETTERS + text], env=env, capture_output=True, text=True, check=False
+        )
         if check and done.returncode:
             raise RuntimeError(f"{text!r} failed: {done.stderr}")
         return done.stdout
@@ -219,7 +219,9 @@ class Lab:
         """Run the real command in the node's namespace: exit code, report, milliseconds that it took."""
         argv = [sys.executable, "-m", "genie_cli", *self.arguments(pod, netns), *extra]
         inside = ["ip", "netns", "exec", f"{self.prefix}-node", *argv]
-        done = subprocess.run(inside, capture_output=True, text=True, check=False, env=os.environ | {"NODE_NAME": "node"})
+        done = subprocess.run(
+            inside, capture_output=True, text=True, check=False, env=os.environ | {"NODE_NAME": "node"}
+        )
         if not done.stdout.strip():
             raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr}")
         report = json.loads(done.stdout)
@@ -255,7 +257,11 @@ class Lab:
     def _result(self, pod: str, ip: str) -> None:
         result = {
             "cniVersion": "1.0.0",
-            "interfaces": [{"name": "cni0"}, {"name": "veth" + pod[1:]}, {"name": "eth0", "sandbox": self.netns(pod)}],
+            "interfaces": [
+                {"name": "cni0"},
+                {"name": "veth" + pod[1:]},
+                {"name": "eth0", "sandbox": self.netns(pod)},
+            ],
             "ips": [{"address": f"{ip}/24", "gateway": "10.244.1.1", "interface": 2}],
             "routes": [{"dst": "0.0.0.0/0", "gw": "10.244.1.1"}],
             "dns": {},

@@ -29,7 +29,7 @@ def inside(netns: str, work: Callable[[], T]) -> T:
             finally:
                 os.close(fd)
             outcome.append(work())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
             outcome.append(error)
 
     thread = threading.Thread(target=body)
@@ -94,7 +94,9 @@ class Server:
             sock.close()
 
 
-def ping(netns: str, target: str, source: str = "", size: int = 56, wait: float = 0.7, df: bool = False) -> bool:
+def ping(
+    netns: str, target: str, source: str = "", size: int = 56, wait: float = 0.7, df: bool = False
+) -> bool:
     """One ICMP echo, answered or not."""
     return inside(netns, lambda: _ping(target, source, size, wait, df))
 

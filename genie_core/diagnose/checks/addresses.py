@@ -42,8 +42,10 @@ def _missing(model: Model) -> Iterator[tuple[Attachment, str, list[Intended]]]:
 
 def _without_ipv6(model: Model, attachment: Attachment) -> bool:
     pod = model.pod
-    return pod is None or not attachment.link.up or bool(
-        pod.setting(attachment.link.name, "disable_ipv6", 6) or pod.setting("all", "disable_ipv6", 6)
+    return (
+        pod is None
+        or not attachment.link.up
+        or bool(pod.setting(attachment.link.name, "disable_ipv6", 6) or pod.setting("all", "disable_ipv6", 6))
     )
 
 
@@ -81,7 +83,11 @@ def drift(model: Model) -> Iterator[Finding]:
 def _default(model: Model, attachment: Attachment, family: int) -> list[Command]:
     """Removing an address takes the routes over it along."""
     gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
-    return [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)] if gateway else []
+    return (
+        [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)]
+        if gateway
+        else []
+    )
 
 
 def none_at_all(model: Model) -> Iterator[Finding]:
@@ -117,14 +123,26 @@ def _holders(model: Model, attachment: Attachment, ip: str) -> Iterator[Finding]
             link = next((x for x in tenant.links if x.index == address.index), None)
             if address.ip != ip or link is None or address.scope == "host":
                 continue
-            fact = seen("netlink", f"{ip} on {link.name} ({link.mac}) in {tenant.path}", f"ip -n {basename(tenant.path)} addr")
-            undo = on_node("ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name)
+            fact = seen(
+                "netlink",
+                f"{ip} on {link.name} ({link.mac}) in {tenant.path}",
+                f"ip -n {basename(tenant.path)} addr",
+            )
+            undo = on_node(
+                "ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name
+            )
             others.append((model.title_of(tenant), fact, (undo,)))
     if ip in model.node.local:
         address = model.node.local[ip]
         where = model.node.name(address.index)
         fact = seen("netlink", f"{ip} on the node's {where}", f"ip addr show {where}")
-        others.append((f"the node ({where})", fact, (on_node("ip", "addr", "del", f"{ip}/{address.prefix}", "dev", where),)))
+        others.append(
+            (
+                f"the node ({where})",
+                fact,
+                (on_node("ip", "addr", "del", f"{ip}/{address.prefix}", "dev", where),),
+            )
+        )
     # The namespace of the same pod under another path is not another owner.
     others = [o for o in others if o[0] != model.name]
     if others:
@@ -141,7 +159,11 @@ def _duplicate(
         title=f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
         object=the_pod(model, attachment.link.name),
         evidence=(
-            seen("netlink", f"{ip} on {attachment.link.name} ({attachment.link.mac})", f"ip addr show {attachment.link.name}"),
+            seen(
+                "netlink",
+                f"{ip} on {attachment.link.name} ({attachment.link.mac})",
+                f"ip addr show {attachment.link.name}",
+            ),
             *(fact for _, fact, _ in others),
         ),
         remedy=Remedy(
@@ -180,15 +202,24 @@ def ipv6_usable(model: Model) -> Iterator[Finding]:
 def _disabled(model: Model, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
     commands = [in_pod("sysctl", "-w", f"net.ipv6.conf.{n}.disable_ipv6=0") for n in off]
     attachment = next(a for a in model.attachments if a.link.name == name)
-    commands += [in_pod("ip", "-6", "addr", "add", _prefix(model, attachment, ip), "dev", name) for ip in wanted]
+    commands += [
+        in_pod("ip", "-6", "addr", "add", _prefix(model, attachment, ip), "dev", name) for ip in wanted
+    ]
     why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
     return Finding(
         code="GN0204",
         severity=Severity.ERROR if asked or wanted else Severity.WARNING,
         title=f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
         object=the_pod(model, name),
-        evidence=(seen("sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"),),
-        remedy=Remedy(text="enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)", commands=tuple(commands)),
+        evidence=(
+            seen(
+                "sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"
+            ),
+        ),
+        remedy=Remedy(
+            text="enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)",
+            commands=tuple(commands),
+        ),
     )
 
 
@@ -199,7 +230,11 @@ def prefix_length(model: Model) -> Iterator[Finding]:
         if entry is None:
             continue
         for own in model.addresses(attachment):
-            peers = [a for a in model.node.addresses(entry, version(own.ip)) if within(own.ip, f"{a.ip}/{a.prefix}")]
+            peers = [
+                a
+                for a in model.node.addresses(entry, version(own.ip))
+                if within(own.ip, f"{a.ip}/{a.prefix}")
+            ]
             promised = _promised_prefix(model, own.ip)
             if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
                 continue
@@ -208,7 +243,8 @@ def prefix_length(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0206",
                 severity=Severity.ERROR,
-                title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so neighbours are taken for remote or remote ones for neighbours",
+                title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
+                "neighbours are taken for remote or remote ones for neighbours",
                 object=the_pod(model, name),
                 evidence=(
                     seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
@@ -236,9 +272,24 @@ def _promised_prefix(model: Model, ip: str) -> int | None:
 
 
 CHECKS = (
-    PodCheck(id="address-drift", title="the pod has the addresses that ADD, status and cluster say", run=drift, needs=("pod",)),
+    PodCheck(
+        id="address-drift",
+        title="the pod has the addresses that ADD, status and cluster say",
+        run=drift,
+        needs=("pod",),
+    ),
     PodCheck(id="address-any", title="the primary interface has an address", run=none_at_all, needs=("pod",)),
-    PodCheck(id="address-duplicate", title="no other namespace holds the pod's addresses", run=duplicate, needs=("pod", "node")),
+    PodCheck(
+        id="address-duplicate",
+        title="no other namespace holds the pod's addresses",
+        run=duplicate,
+        needs=("pod", "node"),
+    ),
     PodCheck(id="ipv6-usable", title="IPv6 is on where it was asked for", run=ipv6_usable, needs=("pod",)),
-    PodCheck(id="address-prefix", title="pod and bridge agree on the subnet", run=prefix_length, needs=("pod", "node")),
+    PodCheck(
+        id="address-prefix",
+        title="pod and bridge agree on the subnet",
+        run=prefix_length,
+        needs=("pod", "node"),
+    ),
 )

@@ -11,8 +11,10 @@ from genie_core.findings import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodCheck:
-    """One check. `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall,
-    objects, pod object, cache, leases, configurations, probes, resolv.conf.
+    """One check, a pure function.
+
+    `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall, objects,
+    pod object, probes, resolv.conf.
     """
 
     id: str

@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from genie_core.diagnose import cluster
 from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.model import Model
-from genie_core.diagnose.path import Block
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.diagnose.walks import Block
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
 
 ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out"}
 # How policy engines name their chains: Calico, kube-router, Antrea, Weave, kube-network-policies.
-POLICY_MARKS = ("cali-", "KUBE-NWPLCY", "KUBE-POD-FW", "ANTREA-POL", "WEAVE-NPC", "kube-network-policies", "netpol")
+POLICY_MARKS = (
+    "cali-",
+    "KUBE-NWPLCY",
+    "KUBE-POD-FW",
+    "ANTREA-POL",
+    "WEAVE-NPC",
+    "kube-network-policies",
+    "netpol",
+)
 
 
 def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
@@ -33,7 +41,8 @@ def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
 
 def _one(model: Model, found: list[Block]) -> Iterator[Finding]:
     outcome = found[0].outcome
-    assert outcome is not None and outcome.chain is not None
+    assert outcome is not None
+    assert outcome.chain is not None
     chain, rule = outcome.chain, outcome.rule
     if rule is None:
         yield _policy(model, found, chain)
@@ -64,7 +73,7 @@ def _command(found: list[Block], *argv: object) -> Command:
     return in_pod(*argv) if found[0].place == "pod" else on_node(*argv)
 
 
-def _object(model: Model, found: list[Block], chain: Chain) -> object:
+def _object(model: Model, found: list[Block], chain: Chain) -> Subject:
     return the_pod(model) if found[0].place == "pod" else a("firewall", chain.place)
 
 
@@ -77,9 +86,27 @@ def _accepts(model: Model, found: list[Block], chain: Chain) -> tuple[Command, .
         for nft_side, side in (("saddr", "-s"), ("daddr", "-d")):
             if chain.tool == "nft":
                 word = "ip" if family == 4 else "ip6"
-                commands.append(_command(found, "nft", "insert", "rule", chain.family, chain.table, chain.name, word, nft_side, cidr, "accept"))
+                commands.append(
+                    _command(
+                        found,
+                        "nft",
+                        "insert",
+                        "rule",
+                        chain.family,
+                        chain.table,
+                        chain.name,
+                        word,
+                        nft_side,
+                        cidr,
+                        "accept",
+                    )
+                )
             else:
-                commands.append(_command(found, chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"))
+                commands.append(
+                    _command(
+                        found, chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"
+                    )
+                )
     return tuple(commands)
 
 
@@ -88,14 +115,16 @@ def _policy(model: Model, found: list[Block], chain: Chain) -> Finding:
     return Finding(
         code="GN0506",
         severity=Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
-        title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods ({_hits(found)} is dropped){count}",
-        object=_object(model, found, chain),  # type: ignore[arg-type]  # both are subjects
+        title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
+        f"({_hits(found)} is dropped){count}",
+        object=_object(model, found, chain),
         evidence=(
             seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
             seen("model", str(found[0].packet)),
         ),
         remedy=Remedy(
-            text="accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own accept rules were flushed)",
+            text="accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
+            "accept rules were flushed)",
             commands=_accepts(model, found, chain),
         ),
     )
@@ -105,16 +134,20 @@ def _random(model: Model, found: list[Block], chain: Chain, rule: Rule, chance: 
     return Finding(
         code="GN0509",
         severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random ({_hits(found)}): {rule.text}",
-        object=_object(model, found, chain),  # type: ignore[arg-type]  # both are subjects
+        title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
+        f"({_hits(found)}): {rule.text}",
+        object=_object(model, found, chain),
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
     )
 
 
-def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[object, ...]:  # type: ignore[type-arg]
+def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, ...]:
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
-    return (seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", _show(chain)), seen("model", str(found[0].packet)))
+    return (
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", _show(chain)),
+        seen("model", str(found[0].packet)),
+    )
 
 
 def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
@@ -152,11 +185,13 @@ def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Find
         code=code,
         severity=_severity(model, found, rule, policy),
         title=title,
-        object=_object(model, found, chain),  # type: ignore[arg-type]  # both are subjects
-        evidence=_evidence(found, chain, rule),  # type: ignore[arg-type]  # evidence values
+        object=_object(model, found, chain),
+        evidence=_evidence(found, chain, rule),
         remedy=Remedy(
             text=_advice(found, chain, rule, policy, general),
-            commands=_accepts(model, found, chain) if general and not policy else (delete_rule(found[0].place, chain, rule),),
+            commands=_accepts(model, found, chain)
+            if general and not policy
+            else (delete_rule(found[0].place, chain, rule),),
             risk="check first that the rule is not meant",
         ),
         confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,
@@ -165,9 +200,13 @@ def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Find
 
 def _advice(found: list[Block], chain: Chain, rule: Rule, policy: str, general: bool) -> str:
     if policy:
-        return f"allow the sender in NetworkPolicy {policy} if it should get through (its engine would put the rule back)"
+        return (
+            f"allow the sender in NetworkPolicy {policy} if it should get through; its engine puts rules back"
+        )
     if "firewalld" in chain.table:
-        return "put the pods' interface into a trusted zone: firewall-cmd --zone=trusted --add-interface=IFACE"
+        return (
+            "put the pods' interface into a trusted zone: firewall-cmd --zone=trusted --add-interface=IFACE"
+        )
     if found[0].place == "pod":
         return "a sidecar or init container left the rule: delete it, correct its author"
     if general:
@@ -212,6 +251,8 @@ def mentioned_ports(model: Model) -> list[tuple[str, int]]:
 
 
 def _ports_of(rule: Rule) -> list[tuple[str, int]]:
-    protocols = [v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")] or ["tcp", "udp"]
+    protocols = [
+        v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")
+    ] or ["tcp", "udp"]
     spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
     return [(str(p), s[0]) for p in protocols for s in spans if not isinstance(s, str)]

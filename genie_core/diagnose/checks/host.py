@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.facts import Link
-from genie_core.diagnose.flows import local_peers
 from genie_core.diagnose.model import Attachment, Model
-from genie_core.diagnose.path import calls_iptables
-from genie_core.diagnose.say import a, ends, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.diagnose.say import ends, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.diagnose.stack import FORWARDING, version, within
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
 
@@ -30,7 +28,11 @@ def peer_up(model: Model) -> Iterator[Finding]:
             object=the_interface(peer.name),
             evidence=(
                 seen("netlink", f"{peer.name}: flags without UP", f"ip link show {peer.name}"),
-                seen("netlink", f"{attachment.link.name}: {'NO-CARRIER' if not attachment.link.carrier else 'up'}", "ip link"),
+                seen(
+                    "netlink",
+                    f"{attachment.link.name}: {'NO-CARRIER' if not attachment.link.carrier else 'up'}",
+                    "ip link",
+                ),
             ),
             remedy=Remedy(
                 text=f"set {peer.name} up; find out what set it down",
@@ -39,12 +41,20 @@ def peer_up(model: Model) -> Iterator[Finding]:
         )
 
 
-def _host_route(model: Model, attachment: Attachment) -> tuple[object, ...]:
+def _host_route(model: Model, attachment: Attachment) -> tuple[Command, ...]:
     """A downed host end of a routed pod loses the /32 route to it."""
     if attachment.kind != "routed" or attachment.peer is None:
         return ()
-    lost = [x for x in model.addresses(attachment) if model.node.fib.lookup(x.ip).hop.index != attachment.peer.index]
-    return tuple(on_node("ip", "route", "replace", f"{x.ip}/32", "dev", attachment.peer.name) for x in lost if version(x.ip) == 4)
+    lost = [
+        x
+        for x in model.addresses(attachment)
+        if model.node.fib.lookup(x.ip).hop.index != attachment.peer.index
+    ]
+    return tuple(
+        on_node("ip", "route", "replace", f"{x.ip}/32", "dev", attachment.peer.name)
+        for x in lost
+        if version(x.ip) == 4
+    )
 
 
 def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | None:
@@ -76,7 +86,9 @@ def _routed_on_purpose(model: Model, attachment: Attachment) -> bool:
     if peer is None or peer.master:
         return False
     ours = {x.ip for x in model.addresses(attachment)}
-    routed = any(h.index == peer.index and r.dst.split("/")[0] in ours for r in model.facts.node.routes for h in r.hops)
+    routed = any(
+        h.index == peer.index and r.dst.split("/")[0] in ours for r in model.facts.node.routes for h in r.hops
+    )
     return routed or bool(model.node.addresses(peer))
 
 
@@ -100,20 +112,30 @@ def attached(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0403" if master else "GN0402",
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
-            title=f"{ends(attachment)} is " + (f"in {master}, not in bridge {bridge.name}" if master else f"not attached to bridge {bridge.name}") + f" ({why})",
+            title=f"{ends(attachment)} is "
+            + (
+                f"in {master}, not in bridge {bridge.name}"
+                if master
+                else f"not attached to bridge {bridge.name}"
+            )
+            + f" ({why})",
             object=the_interface(peer.name),
             evidence=(
                 seen("netlink", f"{peer.name}: master {master or 'none'}", f"ip -d link show {peer.name}"),
                 seen("intent", why),
             ),
             remedy=Remedy(
-                text=f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may have released it: let them leave veths alone",
-                commands=(on_node("ip", "link", "set", peer.name, "master", bridge.name), *_hairpin(model, peer, bridge)),
+                text=f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
+                "have released it: let them leave veths alone",
+                commands=(
+                    on_node("ip", "link", "set", peer.name, "master", bridge.name),
+                    *_hairpin(model, peer, bridge),
+                ),
             ),
         )
 
 
-def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[object, ...]:
+def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[Command, ...]:
     """Leaving a bridge forgets the port's flags: hairpin comes back where its siblings have it."""
     siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
     if siblings and all(model.node.port(p).hairpin for p in siblings):
@@ -137,7 +159,9 @@ def bridge_up(model: Model) -> Iterator[Finding]:
             title=f"bridge {bridge.name} is DOWN: {len(others) + 1} pods are cut off",
             object=the_interface(bridge.name),
             evidence=(seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),),
-            remedy=Remedy(text=f"set {bridge.name} up", commands=(on_node("ip", "link", "set", bridge.name, "up"),)),
+            remedy=Remedy(
+                text=f"set {bridge.name} up", commands=(on_node("ip", "link", "set", bridge.name, "up"),)
+            ),
             affects=others,
         )
 
@@ -153,7 +177,9 @@ def port_flags(model: Model) -> Iterator[Finding]:
             yield _state(model, attachment, bridge, peer, port.state)
         flags = []
         # Isolated ports may not talk to each other; with one only, nobody is cut off.
-        if port.isolated and any(model.node.port(p).isolated for p in model.node.ports(bridge) if p.index != peer.index):
+        if port.isolated and any(
+            model.node.port(p).isolated for p in model.node.ports(bridge) if p.index != peer.index
+        ):
             flags.append(("isolated", "off", "pods on isolated ports of one bridge cannot reach each other"))
         if port.locked:
             flags.append(("locked", "off", "frames from a MAC without an FDB entry are dropped"))
@@ -163,7 +189,8 @@ def port_flags(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0409",
                 severity=Severity.ERROR,
-                title=f"bridge port {peer.name} on {bridge.name}: {flag} is {'on' if right == 'off' else 'off'}, so {why}",
+                title=f"bridge port {peer.name} on {bridge.name}: {flag} is "
+                f"{'on' if right == 'off' else 'off'}, so {why}",
                 object=the_interface(peer.name),
                 evidence=(seen("netlink", f"{peer.name}: {flag}", f"bridge -d link show dev {peer.name}"),),
                 remedy=Remedy(
@@ -184,11 +211,21 @@ def _state(model: Model, attachment: Attachment, bridge: Link, peer: Link, state
         title=f"bridge port {peer.name} on {bridge.name} is {STATES.get(state, state)}, not forwarding{heals}",
         object=the_interface(peer.name),
         evidence=(
-            seen("netlink", f"{peer.name}: state {STATES.get(state, state)}", f"bridge link show dev {peer.name}"),
-            seen("netlink", f"{bridge.name}: stp_state {int(stp)}, forward_delay {delay} s", f"ip -d link show {bridge.name}"),
+            seen(
+                "netlink",
+                f"{peer.name}: state {STATES.get(state, state)}",
+                f"bridge link show dev {peer.name}",
+            ),
+            seen(
+                "netlink",
+                f"{bridge.name}: stp_state {int(stp)}, forward_delay {delay} s",
+                f"ip -d link show {bridge.name}",
+            ),
         ),
         remedy=Remedy(
-            text=f"disable STP on {bridge.name}: no loop can pass a pod" if stp else f"set {peer.name} forwarding",
+            text=f"disable STP on {bridge.name}: no loop can pass a pod"
+            if stp
+            else f"set {peer.name} forwarding",
             commands=(*commands, on_node("bridge", "link", "set", "dev", peer.name, "state", "3")),
         ),
     )
@@ -204,7 +241,11 @@ def hairpin(model: Model) -> Iterator[Finding]:
         mine = {x.ip for x in model.addresses(attachment)}
         fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in mine]
         siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
-        wanted = any(p.get("hairpinMode") and p.get("bridge", "cni0") == bridge.name for c in model.facts.files.confs for p in c.plugins)
+        wanted = any(
+            p.get("hairpinMode") and p.get("bridge", "cni0") == bridge.name
+            for c in model.facts.files.confs
+            for p in c.plugins
+        )
         if not fronts and not (wanted or (siblings and all(model.node.port(p).hairpin for p in siblings))):
             continue
         vip = f"{fronts[0].ip}:{fronts[0].port} ({fronts[0].service})" if fronts else ""
@@ -233,13 +274,19 @@ def mtu(model: Model) -> Iterator[Finding]:
             continue
         link, pod = narrow[0], attachment.link
         end = "host end" if link is peer else "bridge"
-        wider = [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
+        wider = (
+            [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
+        )
         yield Finding(
             code="GN0410",
             # A veth drops silently; a bridge that routes answers with fragmentation-needed.
             severity=Severity.ERROR if link is peer else Severity.WARNING,
             title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
-            + ("larger frames are lost without a word" if link is peer else "larger packets depend on path MTU discovery"),
+            + (
+                "larger frames are lost without a word"
+                if link is peer
+                else "larger packets depend on path MTU discovery"
+            ),
             object=the_interface(link.name),
             evidence=(
                 seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
@@ -247,7 +294,10 @@ def mtu(model: Model) -> Iterator[Finding]:
             ),
             remedy=Remedy(
                 text="give both ends the same MTU",
-                commands=tuple(on_node("ip", "link", "set", x.name, "mtu", pod.mtu) for x in dict.fromkeys((*wider, link)))
+                commands=tuple(
+                    on_node("ip", "link", "set", x.name, "mtu", pod.mtu)
+                    for x in dict.fromkeys((*wider, link))
+                )
                 if link is peer
                 else (in_pod("ip", "link", "set", pod.name, "mtu", link.mtu),),
             ),
@@ -274,7 +324,11 @@ def stale_neighbour(model: Model) -> Iterator[Finding]:
                 f"but the pod's is {attachment.link.mac}: a previous owner of the address",
                 object=the_pod(model, attachment.link.name),
                 evidence=(
-                    seen("netlink", f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}", f"ip neigh show {own.ip}"),
+                    seen(
+                        "netlink",
+                        f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
+                        f"ip neigh show {own.ip}",
+                    ),
                     seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
                 ),
                 remedy=Remedy(
@@ -285,43 +339,24 @@ def stale_neighbour(model: Model) -> Iterator[Finding]:
             )
 
 
-def bridge_netfilter(model: Model) -> Iterator[Finding]:
-    """GN0412: replies of a service's backend on the same bridge must pass conntrack."""
-    attachment = model.primary
-    bridge = attachment.bridge if attachment else None
-    if attachment is None or bridge is None:
-        return
-    for family in model.families:
-        if calls_iptables(model.node, bridge, family):
-            continue
-        beside = {ip for ip, _, _ in local_peers(model, attachment, family)} | {model.address(family)}
-        fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in beside]
-        name = f"bridge-nf-call-ip{'6' if family == 6 else ''}tables"
-        if not fronts or model.node.rules.known is False:
-            continue
-        front = fronts[0]
-        yield Finding(
-            code="GN0412",
-            severity=Severity.ERROR,
-            title=f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
-            f"so {front.ip}:{front.port} ({front.service}) times out for pods on the same bridge",
-            object=a("sysctl", f"net.bridge.{name}"),
-            evidence=(seen("sysctl", f"net.bridge.{name}=0, {bridge.name} nf_call 0", f"sysctl net.bridge.{name}"),),
-            remedy=Remedy(
-                text="set it to 1, also in /etc/sysctl.d (module br_netfilter)",
-                commands=(on_node("sysctl", "-w", f"net.bridge.{name}=1"),),
-            ),
-            affects=model.affected(bridge),
-        )
-
-
 CHECKS = (
-    PodCheck(id="host-end-up", title="the node's end of the pod's link is up", run=peer_up, needs=("pod", "node")),
+    PodCheck(
+        id="host-end-up", title="the node's end of the pod's link is up", run=peer_up, needs=("pod", "node")
+    ),
     PodCheck(id="bridge-port", title="the host end is in its bridge", run=attached, needs=("pod", "node")),
     PodCheck(id="bridge-up", title="the bridge is up", run=bridge_up, needs=("pod", "node")),
     PodCheck(id="bridge-port-state", title="the bridge port forwards", run=port_flags, needs=("pod", "node")),
     PodCheck(id="hairpin", title="a service's backend can reach itself", run=hairpin, needs=("pod", "node")),
-    PodCheck(id="mtu-link", title="both ends of the link and the bridge have one MTU", run=mtu, needs=("pod", "node")),
-    PodCheck(id="node-neighbour", title="the node's neighbour entry for the pod is right", run=stale_neighbour, needs=("pod", "node")),
-    PodCheck(id="bridge-netfilter", title="bridged replies pass conntrack", run=bridge_netfilter, needs=("pod", "node", "objects")),
+    PodCheck(
+        id="mtu-link",
+        title="both ends of the link and the bridge have one MTU",
+        run=mtu,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="node-neighbour",
+        title="the node's neighbour entry for the pod is right",
+        run=stale_neighbour,
+        needs=("pod", "node"),
+    ),
 )

@@ -37,7 +37,11 @@ def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterat
     way = pod.fib.lookup(beyond, ip)
     if way.hop.index == attachment.link.index:
         return
-    rules = [r for r in pod.fib.rules[family] if r.src and within(ip, r.src) and r.table not in (MAIN, LOCAL, DEFAULT)]
+    rules = [
+        r
+        for r in pod.fib.rules[family]
+        if r.src and within(ip, r.src) and r.table not in (MAIN, LOCAL, DEFAULT)
+    ]
     tables = _tables(pod, attachment, family)
     why = _why_wanted(model, pod, attachment, family, rules, tables)
     if why is None:
@@ -45,16 +49,25 @@ def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterat
     text, confidence = why
     name = attachment.link.name
     gateway = _gateway(model, pod, attachment, family, tables)
-    table = rules[0].table if rules else (sorted(tables)[0] if tables else 100 + attachment.link.index)
+    table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
     yield Finding(
         code="GN0307",
         severity=Severity.ERROR,
-        title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by {pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
+        title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
+        f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
         object=the_pod(model, name),
         evidence=(
             seen("netlink", text, "ip rule; ip route show table all"),
-            seen("netlink", f"{beyond} from {ip} dev {pod.name(way.hop.index) if way.hop.index else way.type}", f"ip route get {beyond} from {ip}"),
-            seen("sysctl", f"rp_filter {pod.rp_filter(name)}, IPReversePathFilter {pod.facts.counters.get('IPReversePathFilter', 0)}"),
+            seen(
+                "netlink",
+                f"{beyond} from {ip} dev {pod.name(way.hop.index) if way.hop.index else way.type}",
+                f"ip route get {beyond} from {ip}",
+            ),
+            seen(
+                "sysctl",
+                f"rp_filter {pod.rp_filter(name)}, IPReversePathFilter "
+                f"{pod.facts.counters.get('IPReversePathFilter', 0)}",
+            ),
         ),
         remedy=Remedy(
             text=f"route what {ip} sends by {name}: the sbr plugin in the network's chain does it",
@@ -68,7 +81,11 @@ def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
     """Tables other than main with a default route by the attachment, and their gateway."""
     found = {}
     for route in pod.facts.routes:
-        if route.table in (MAIN, LOCAL, DEFAULT) or version(route.dst) != family or not route.dst.endswith("/0"):
+        if (
+            route.table in (MAIN, LOCAL, DEFAULT)
+            or version(route.dst) != family
+            or not route.dst.endswith("/0")
+        ):
             continue
         for hop in route.hops:
             if hop.index == attachment.link.index:
@@ -82,7 +99,7 @@ def _why_wanted(
     """What shows that somebody counts on source routing here; a pod without it is healthy otherwise."""
     name = attachment.link.name
     if tables and not rules:
-        return f"table {sorted(tables)[0]} has the routes, but no rule selects it", Confidence.HIGH
+        return f"table {min(tables)} has the routes, but no rule selects it", Confidence.HIGH
     if rules and not pod.fib.table(family, rules[0].table):
         return f"rule {rules[0].priority} selects table {rules[0].table}, which is empty", Confidence.HIGH
     if rules:
@@ -98,8 +115,14 @@ def _why_wanted(
 
 def _gateway(model: Model, pod: Stack, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
     if tables:
-        return tables[sorted(tables)[0]]
-    told = [g for i in model.intended if i.ifname == attachment.link.name for g in i.gateways if version(g) == family]
+        return tables[min(tables)]
+    told = [
+        g
+        for i in model.intended
+        if i.ifname == attachment.link.name
+        for g in i.gateways
+        if version(g) == family
+    ]
     if told:
         return told[0]
     return _first_host(model, attachment, family)
@@ -115,12 +138,28 @@ def _first_host(model: Model, attachment: Attachment, family: int) -> str:
     return ""
 
 
-def _mend(attachment: Attachment, ip: str, family: int, gateway: str, table: int, rules: list[Rule]) -> tuple[Command, ...]:
+def _mend(
+    attachment: Attachment, ip: str, family: int, gateway: str, table: int, rules: list[Rule]
+) -> tuple[Command, ...]:
     if not gateway:
         return ()
     word = ["-6"] if family == 6 else []
     length = 32 if family == 4 else 128
-    commands = [in_pod("ip", *word, "route", "replace", "default", "via", gateway, "dev", attachment.link.name, "table", table)]
+    commands = [
+        in_pod(
+            "ip",
+            *word,
+            "route",
+            "replace",
+            "default",
+            "via",
+            gateway,
+            "dev",
+            attachment.link.name,
+            "table",
+            table,
+        )
+    ]
     if not rules:
         commands.append(in_pod("ip", *word, "rule", "add", "from", f"{ip}/{length}", "lookup", table))
     return tuple(commands)
@@ -133,18 +172,30 @@ def on_parent(model: Model) -> Iterator[Finding]:
         if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):
             continue
         for own in model.addresses(attachment):
-            hit = [a.ip for a in model.node.addresses(parent, version(own.ip)) if within(a.ip, f"{own.ip}/{own.prefix}")]
+            hit = [
+                a.ip
+                for a in model.node.addresses(parent, version(own.ip))
+                if within(a.ip, f"{own.ip}/{own.prefix}")
+            ]
             if not hit:
                 continue
             name, kind = attachment.link.name, attachment.link.kind
             yield Finding(
                 code="GN0801",
                 severity=Severity.INFO,
-                title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by design, {kind} does not talk to its parent",
+                title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
+                f"design, {kind} does not talk to its parent",
                 object=the_pod(model, name),
-                evidence=(seen("netlink", f"{name}: {kind} of {parent.name}, which has {hit[0]}", f"ip -d link show {name}"),),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{name}: {kind} of {parent.name}, which has {hit[0]}",
+                        f"ip -d link show {name}",
+                    ),
+                ),
                 remedy=Remedy(
-                    text=f"where the node must be reached that way, give it a {kind} interface of its own on {parent.name}",
+                    text=f"where the node must be reached that way, give it a {kind} interface of "
+                    f"its own on {parent.name}",
                     commands=_shim(kind, parent.name),
                     risk="adds an interface to the node",
                 ),
@@ -185,7 +236,8 @@ def isolated_mode(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0804",
                 severity=Severity.INFO,
-                title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same parent reach each other only through the switch, or not at all",
+                title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
+                "parent reach each other only through the switch, or not at all",
                 object=the_pod(model, attachment.link.name),
                 evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
                 remedy=Remedy(text='use "mode": "bridge" where they should reach each other'),
@@ -193,8 +245,23 @@ def isolated_mode(model: Model) -> Iterator[Finding]:
 
 
 CHECKS = (
-    PodCheck(id="source-routing", title="answers leave by the interface that was asked", run=source_routing, needs=("pod",)),
-    PodCheck(id="macvlan-parent", title="what macvlan and ipvlan cannot reach", run=on_parent, needs=("pod", "node")),
-    PodCheck(id="parent-up", title="the parents of macvlan, ipvlan and vlan have carrier", run=parent_carrier, needs=("pod", "node")),
+    PodCheck(
+        id="source-routing",
+        title="answers leave by the interface that was asked",
+        run=source_routing,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="macvlan-parent",
+        title="what macvlan and ipvlan cannot reach",
+        run=on_parent,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="parent-up",
+        title="the parents of macvlan, ipvlan and vlan have carrier",
+        run=parent_carrier,
+        needs=("pod", "node"),
+    ),
     PodCheck(id="macvlan-mode", title="macvlan pods see each other", run=isolated_mode, needs=("pod",)),
 )

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.facts import Qdisc
 from genie_core.diagnose.model import Model
-from genie_core.diagnose.path import Block
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.diagnose.stack import Stack
 from genie_core.findings import Finding, Remedy, Severity
@@ -17,14 +16,23 @@ FULL, NEARLY, MANY = 100, 90, 80
 
 def conntrack(model: Model) -> Iterator[Finding]:
     """GN0505: a full table drops every new connection; old ones go on."""
-    count, limit = model.node.sysctl("netfilter/nf_conntrack_count"), model.node.sysctl("netfilter/nf_conntrack_max")
+    count, limit = (
+        model.node.sysctl("netfilter/nf_conntrack_count"),
+        model.node.sysctl("netfilter/nf_conntrack_max"),
+    )
     if not limit:
         return
     percent = count * 100 // limit
     if percent < MANY:
         return
-    drops = {name: value for name, value in model.facts.node.counters.items() if name.startswith("conntrack_") and value}
-    full = count >= limit * 0.98 or (percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop")))
+    drops = {
+        name: value
+        for name, value in model.facts.node.counters.items()
+        if name.startswith("conntrack_") and value
+    }
+    full = count >= limit * 0.98 or (
+        percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
+    )
     yield Finding(
         code="GN0505",
         severity=Severity.FATAL if full else Severity.WARNING,
@@ -32,8 +40,16 @@ def conntrack(model: Model) -> Iterator[Finding]:
         + (", new connections are dropped" if full else ""),
         object=a("sysctl", "net.netfilter.nf_conntrack_max"),
         evidence=(
-            seen("sysctl", f"nf_conntrack_count {count}, nf_conntrack_max {limit}", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"),
-            *((seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),) if drops else ()),
+            seen(
+                "sysctl",
+                f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
+                "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+            ),
+            *(
+                (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
+                if drops
+                else ()
+            ),
         ),
         remedy=Remedy(
             text="raise the limit, and find who opens so many connections (conntrack -L)",
@@ -64,12 +80,21 @@ def neighbour_table(model: Model) -> Iterator[Finding]:
 def queues(model: Model) -> Iterator[Finding]:
     """GN0515: netem loss and its like on the pod's path."""
     for attachment in model.attachments:
-        for stack, links, in_node in ((model.pod, (attachment.link,), False), (model.node, (attachment.peer, attachment.bridge), True)):
+        for stack, links, in_node in (
+            (model.pod, (attachment.link,), False),
+            (model.node, (attachment.peer, attachment.bridge), True),
+        ):
             if stack is None or (in_node and attachment.kind == "parent"):
                 continue
             for link in filter(None, links):
                 for qdisc in stack.facts.qdiscs:
-                    if qdisc.index == link.index and qdisc.kind in ("netem", "tbf", "blackhole", "red", "plug"):
+                    if qdisc.index == link.index and qdisc.kind in (
+                        "netem",
+                        "tbf",
+                        "blackhole",
+                        "red",
+                        "plug",
+                    ):
                         yield _queue(model, stack, link.name, qdisc, in_node)
 
 
@@ -82,10 +107,14 @@ def _queue(model: Model, stack: Stack, name: str, qdisc: Qdisc, in_node: bool) -
     return Finding(
         code="GN0515",
         severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
-        title=f"queueing discipline {what}: {'delays or loses the pod’s packets' if bad else 'limits the pod’s bandwidth'}",
+        title=f"queueing discipline {what}: it "
+        + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
         object=the_interface(name) if in_node else the_pod(model, name),
         evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
-        remedy=Remedy(text="remove it if nobody asked for it", commands=(command("tc", "qdisc", "del", "dev", name, "root"),)),
+        remedy=Remedy(
+            text="remove it if nobody asked for it",
+            commands=(command("tc", "qdisc", "del", "dev", name, "root"),),
+        ),
     )
 
 
@@ -99,7 +128,9 @@ def both_firewalls(model: Model) -> Iterator[Finding]:
             title="both iptables-legacy and iptables-nft have rules on this node: each tool shows half of what happens",
             object=a("firewall", "iptables-legacy"),
             evidence=(seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),),
-            remedy=Remedy(text="move everything to one back end (update-alternatives --config iptables), then flush the other"),
+            remedy=Remedy(
+                text="move everything to one back end (update-alternatives --config iptables), then flush the other"
+            ),
         )
 
 
@@ -117,22 +148,39 @@ def rate_limits(model: Model) -> Iterator[Finding]:
                 yield Finding(
                     code="GN0517",
                     severity=Severity.WARNING,
-                    title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, and has dropped {rule.packets}: {rule.text}",
+                    title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
+                    f"and has dropped {rule.packets}: {rule.text}",
                     object=a("firewall", chain.place) if place == "node" else the_pod(model),
                     evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
                     remedy=Remedy(text="raise the limit if the traffic is meant"),
                 )
 
 
-def blocked(walks: list[Block]) -> bool:
-    """Whether anything is blocked at all."""
-    return bool(walks)
-
-
 CHECKS = (
-    PodCheck(id="conntrack", title="connection tracking has room", run=conntrack, needs=("node",), node_wide=True),
-    PodCheck(id="neighbour-table", title="the neighbour table has room", run=neighbour_table, needs=("node",), node_wide=True),
-    PodCheck(id="queues", title="no queueing discipline loses the pod's packets", run=queues, needs=("pod", "node")),
-    PodCheck(id="one-firewall", title="one iptables back end is in use", run=both_firewalls, needs=("node firewall",), node_wide=True),
-    PodCheck(id="rate-limits", title="no rate limit drops the pod's packets", run=rate_limits, needs=("pod", "node firewall")),
+    PodCheck(
+        id="conntrack", title="connection tracking has room", run=conntrack, needs=("node",), node_wide=True
+    ),
+    PodCheck(
+        id="neighbour-table",
+        title="the neighbour table has room",
+        run=neighbour_table,
+        needs=("node",),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="queues", title="no queueing discipline loses the pod's packets", run=queues, needs=("pod", "node")
+    ),
+    PodCheck(
+        id="one-firewall",
+        title="one iptables back end is in use",
+        run=both_firewalls,
+        needs=("node firewall",),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="rate-limits",
+        title="no rate limit drops the pod's packets",
+        run=rate_limits,
+        needs=("pod", "node firewall"),
+    ),
 )

@@ -18,7 +18,9 @@ def leaked(model: Model) -> Iterator[Finding]:
     """GN1301: leases whose container no cached result knows and whose address no namespace holds."""
     facts = model.facts
     containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
-    held = {a.ip for t in facts.tenants for a in t.addresses} | {a.ip for a in (facts.pod.addresses if facts.pod else ())}
+    held = {a.ip for t in facts.tenants for a in t.addresses} | {
+        a.ip for a in (facts.pod.addresses if facts.pod else ())
+    }
     if not held:
         return
     networks: dict[str, list[Lease]] = {}
@@ -33,9 +35,12 @@ def _finding(model: Model, network: str, lost: list[Lease]) -> Finding:
     return Finding(
         code="GN1301",
         severity=Severity.WARNING,
-        title=f'network "{network}": {len(lost)} of {_size(model, network, lost)} leases belong to container IDs that nothing on this node knows, their addresses are on no interface',
+        title=f'network "{network}": {len(lost)} of {_size(model, network, lost)} leases belong to '
+        "container IDs that nothing on this node knows, their addresses are on no interface",
         object=Subject(kind="network", name=network),
-        evidence=tuple(seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]),
+        evidence=tuple(
+            seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]
+        ),
         remedy=Remedy(
             text="look again in a minute; if they are still there, let `genie gc` free them",
             commands=(Command(argv=("genie", "gc", "--dry-run")),),
@@ -57,5 +62,11 @@ def _size(model: Model, network: str, lost: list[Lease]) -> int:
 
 
 CHECKS = (
-    PodCheck(id="leases-known", title="every lease belongs to a container of this node", run=leaked, needs=("node",), node_wide=True),
+    PodCheck(
+        id="leases-known",
+        title="every lease belongs to a container of this node",
+        run=leaked,
+        needs=("node",),
+        node_wide=True,
+    ),
 )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.facts import Route
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.say import in_pod, on_node, seen, the_pod
-from genie_core.diagnose.stack import version
 from genie_core.findings import Command, Finding, Remedy, Severity
 
 RECREATE = "delete the pod so that the runtime attaches it again"
@@ -21,7 +19,9 @@ def restore_routes(model: Model, attachment: Attachment) -> tuple[Command, ...]:
         gateway = model.expected_gateway(family)
         lost = model.pod is not None and not any(r not in model.pod.extra for r in model.pod.defaults(family))
         if gateway and lost:
-            commands.append(in_pod("ip", *(["-6"] if family == 6 else []), *_route(attachment, gateway, model)))
+            commands.append(
+                in_pod("ip", *(["-6"] if family == 6 else []), *_route(attachment, gateway, model))
+            )
     return tuple(commands)
 
 
@@ -92,7 +92,10 @@ def loopback(model: Model) -> Iterator[Finding]:
         title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
         object=the_pod(model, "lo"),
         evidence=(seen("netlink", f"lo: {state}", "ip addr show lo"),),
-        remedy=Remedy(text="set lo up; add or repair the loopback plugin in the CNI bin directory", commands=tuple(commands)),
+        remedy=Remedy(
+            text="set lo up; add or repair the loopback plugin in the CNI bin directory",
+            commands=tuple(commands),
+        ),
     )
 
 
@@ -108,7 +111,9 @@ def arp_enabled(model: Model) -> Iterator[Finding]:
             title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers none",
             object=the_pod(model, link.name),
             evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
-            remedy=Remedy(text="turn ARP on", commands=(in_pod("ip", "link", "set", link.name, "arp", "on"),)),
+            remedy=Remedy(
+                text="turn ARP on", commands=(in_pod("ip", "link", "set", link.name, "arp", "on"),)
+            ),
         )
     ignoring = [a for a in model.attachments if model.pod and _ignores(model, a)]
     for attachment in ignoring:
@@ -121,7 +126,11 @@ def arp_enabled(model: Model) -> Iterator[Finding]:
             evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
             remedy=Remedy(
                 text="set arp_ignore to 0",
-                commands=(in_pod("sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"),),
+                commands=(
+                    in_pod(
+                        "sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"
+                    ),
+                ),
             ),
         )
 
@@ -148,7 +157,8 @@ def mac_unique(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0106",
             severity=Severity.FATAL,
-            title=f"MAC {attachment.link.mac} of the pod's {name} is also that of {', '.join(holders)} on {bridge.name}",
+            title=f"MAC {attachment.link.mac} of the pod's {name} is also that of "
+            f"{', '.join(holders)} on {bridge.name}",
             object=the_pod(model, name),
             evidence=(
                 seen("netlink", attachment.link.mac, f"ip link show {name}"),
@@ -184,9 +194,12 @@ def mac_filter(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0107",
                 severity=Severity.FATAL,
-                title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not to {peer.name}: a static FDB entry",
+                title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
+                f"to {peer.name}: a static FDB entry",
                 object=the_pod(model, attachment.link.name),
-                evidence=(seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),),
+                evidence=(
+                    seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
+                ),
                 remedy=Remedy(
                     text="delete the entry; the bridge learns the right port by itself",
                     commands=(on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),),
@@ -194,16 +207,21 @@ def mac_filter(model: Model) -> Iterator[Finding]:
             )
 
 
-def foreign_routes_of(attachment: Attachment, routes: tuple[Route, ...], family: int) -> list[Route]:
-    """The routes of one family that leave by an attachment."""
-    return [r for r in routes if version(r.dst) == family and any(h.index == attachment.link.index for h in r.hops)]
-
-
 CHECKS = (
-    PodCheck(id="pod-interface-present", title="every interface that ADD reported is there", run=present, needs=("pod",)),
+    PodCheck(
+        id="pod-interface-present",
+        title="every interface that ADD reported is there",
+        run=present,
+        needs=("pod",),
+    ),
     PodCheck(id="pod-link-up", title="the pod's interfaces are up", run=link_up, needs=("pod",)),
     PodCheck(id="pod-loopback", title="lo is up", run=loopback, needs=("pod",)),
     PodCheck(id="pod-arp", title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
     PodCheck(id="mac-unique", title="no other pod has the same MAC", run=mac_unique, needs=("pod", "node")),
-    PodCheck(id="mac-pinned", title="the bridge sends the pod's MAC to its port", run=mac_filter, needs=("pod", "node")),
+    PodCheck(
+        id="mac-pinned",
+        title="the bridge sends the pod's MAC to its port",
+        run=mac_filter,
+        needs=("pod", "node"),
+    ),
 )

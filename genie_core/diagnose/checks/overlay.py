@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.cluster import Node
 from genie_core.diagnose.facts import Link, Route
-from genie_core.diagnose.firewall.evaluate import at_hook
-from genie_core.diagnose.firewall.rules import Packet
 from genie_core.diagnose.flows import tunnel_of
 from genie_core.diagnose.model import Model
-from genie_core.diagnose.say import a, in_pod, on_node, seen, the_interface
-from genie_core.diagnose.stack import Stack, version, within
+from genie_core.diagnose.say import a, on_node, seen, the_interface
+from genie_core.diagnose.stack import version, within
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 
 # Outer headers that each tunnel adds over IPv4, in bytes (20 more over IPv6).
-OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,9 @@ def remotes(model: Model) -> list[Remote]:
         for route in model.facts.node.routes:
             tunnel = next((t for t in model.tunnels for h in route.hops if h.index == t.index), None)
             if tunnel is not None and route.table == 254 and route.hops[0].gateway:
-                found.append(Remote(node=Node(name="another node", cidrs=(route.dst,)), cidr=route.dst, tunnel=tunnel))
+                found.append(
+                    Remote(node=Node(name="another node", cidrs=(route.dst,)), cidr=route.dst, tunnel=tunnel)
+                )
     return found
 
 
@@ -54,11 +53,15 @@ def _route(model: Model, cidr: str) -> Route | None:
 
 
 def next_hop(model: Model, remote: Remote) -> str:
-    """The tunnel's next hop for a remote prefix: its route's, else a neighbour inside the prefix, else its first address."""
+    """The tunnel's next hop for a remote prefix: its route's, else a neighbour in it, else its first address."""
     route = _route(model, remote.cidr)
     if route and route.hops and route.hops[0].gateway and route.hops[0].index == remote.tunnel.index:
         return route.hops[0].gateway
-    inside = [n.ip for n in model.facts.node.neighbours if n.index == remote.tunnel.index and within(n.ip, remote.cidr)]
+    inside = [
+        n.ip
+        for n in model.facts.node.neighbours
+        if n.index == remote.tunnel.index and within(n.ip, remote.cidr)
+    ]
     return inside[0] if inside else remote.cidr.split("/")[0]
 
 
@@ -84,7 +87,9 @@ def _vtep(model: Model, remote: Remote) -> tuple[str, str]:
     neighbour = model.node.neighbour(remote.tunnel.index, next_hop(model, remote))
     mac = mac or (neighbour.mac if neighbour else "")
     if not mac:
-        entries = [f for f in model.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address]
+        entries = [
+            f for f in model.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address
+        ]
         mac = entries[0].mac if entries else ""
     return mac, address
 
@@ -92,7 +97,7 @@ def _vtep(model: Model, remote: Remote) -> tuple[str, str]:
 def tunnel_up(model: Model) -> Iterator[Finding]:
     """GN0706: a tunnel that is down, with the commands that bring back what went with it."""
     for tunnel in model.tunnels:
-        if tunnel.up or not _carries(model, tunnel):
+        if tunnel.up or not carries(model, tunnel):
             continue
         mine = [r for r in remotes(model) if r.tunnel.index == tunnel.index]
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
@@ -106,11 +111,14 @@ def tunnel_up(model: Model) -> Iterator[Finding]:
             + " cannot be reached",
             object=the_interface(tunnel.name),
             evidence=(seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),),
-            remedy=Remedy(text=f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest", commands=tuple(commands)),
+            remedy=Remedy(
+                text=f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest",
+                commands=tuple(commands),
+            ),
         )
 
 
-def _carries(model: Model, tunnel: Link) -> bool:
+def carries(model: Model, tunnel: Link) -> bool:
     """tunl0, sit0 and their like come with their module and mean nothing while they are unused."""
     used = any(h.index == tunnel.index for r in model.facts.node.routes for h in r.hops)
     peers = any(f.index == tunnel.index and f.dst for f in model.facts.node.forwarding)
@@ -122,8 +130,26 @@ def _restore(model: Model, remote: Remote) -> list[Command]:
     commands = [on_node(*_replace(model, remote))]
     if remote.tunnel.kind == "vxlan" and mac:
         name = remote.tunnel.name
-        commands.append(on_node("ip", "neigh", "replace", next_hop(model, remote), "lladdr", mac, "dev", name, "nud", "permanent"))
-        if not any(f.mac == mac and f.dst and f.index == remote.tunnel.index for f in model.facts.node.forwarding) and address:
+        commands.append(
+            on_node(
+                "ip",
+                "neigh",
+                "replace",
+                next_hop(model, remote),
+                "lladdr",
+                mac,
+                "dev",
+                name,
+                "nud",
+                "permanent",
+            )
+        )
+        if (
+            not any(
+                f.mac == mac and f.dst and f.index == remote.tunnel.index for f in model.facts.node.forwarding
+            )
+            and address
+        ):
             commands.append(on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address))
     return commands
 
@@ -133,7 +159,7 @@ def routes(model: Model) -> Iterator[Finding]:
     for remote in remotes(model):
         if not remote.tunnel.up:
             continue
-        address = str(_some_address(remote.cidr))
+        address = str(some_address(remote.cidr))
         way = model.node.fib.lookup(address)
         if way.rule is not None and way.rule.table not in (254, 255, 253):
             continue
@@ -153,31 +179,42 @@ def routes(model: Model) -> Iterator[Finding]:
                     seen("netlink", f"{address} {falls}", f"ip route get {address}"),
                     seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
                 ),
-                remedy=Remedy(text="add the route again; restart the overlay's agent", commands=tuple(_restore(model, remote)[:1])),
+                remedy=Remedy(
+                    text="add the route again; restart the overlay's agent",
+                    commands=tuple(_restore(model, remote)[:1]),
+                ),
             )
 
 
-def _some_address(cidr: str) -> object:
+def some_address(cidr: str) -> object:
+    """An address inside a prefix."""
     import ipaddress
 
     return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
 def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
-    strict = model.facts.node and model.node.rp_filter(remote.tunnel.name) == 1
+    strict = model.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check says it, with the drop
         return
     gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
     yield Finding(
         code="GN0702",
         severity=Severity.ERROR,
-        title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel {remote.tunnel.name}: the network between the nodes does not know pods",
+        title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
+        f"{remote.tunnel.name}: the network between the nodes does not know pods",
         object=a("route", route.dst, link),
         evidence=(
             seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
-            seen("netlink", f"{remote.tunnel.name} has neighbours for {remote.cidr}", f"ip neigh show dev {remote.tunnel.name}"),
+            seen(
+                "netlink",
+                f"{remote.tunnel.name} has neighbours for {remote.cidr}",
+                f"ip neigh show dev {remote.tunnel.name}",
+            ),
         ),
-        remedy=Remedy(text="route the prefix into the tunnel again", commands=(on_node(*_replace(model, remote)),)),
+        remedy=Remedy(
+            text="route the prefix into the tunnel again", commands=(on_node(*_replace(model, remote)),)
+        ),
         confidence=Confidence.MEDIUM,
     )
 
@@ -209,7 +246,11 @@ def ends(model: Model) -> Iterator[Finding]:
 
 def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
     name = remote.tunnel.name
-    commands = (on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent"),) if mac else ()
+    commands = (
+        (on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent"),)
+        if mac
+        else ()
+    )
     return Finding(
         code="GN0705",
         severity=Severity.ERROR,
@@ -229,7 +270,9 @@ def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
         title=f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
         object=the_interface(name),
         evidence=(seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),),
-        remedy=Remedy(text=f"add the entry for {remote.node.name}; restart the overlay's agent", commands=commands),
+        remedy=Remedy(
+            text=f"add the entry for {remote.node.name}; restart the overlay's agent", commands=commands
+        ),
     )
 
 
@@ -254,193 +297,13 @@ def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
     )
 
 
-def underlay(model: Model) -> Iterator[Finding]:
-    """GN0707: the tunnel's own outer address and device; GN0709: and its MTU."""
-    for tunnel in model.tunnels:
-        if not _carries(model, tunnel):
-            continue
-        local = str(tunnel.data.get("vxlan_local") or tunnel.data.get("ipip_local") or tunnel.data.get("geneve_local") or "")
-        device = model.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
-        if local and local != "0.0.0.0" and local not in model.node.local:
-            yield Finding(
-                code="GN0707",
-                severity=Severity.ERROR,
-                title=f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
-                object=the_interface(tunnel.name),
-                evidence=(seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),),
-                remedy=Remedy(text="let the overlay's agent build the tunnel again with the node's present address"),
-            )
-        if device is not None and not device.up:
-            yield Finding(
-                code="GN0707",
-                severity=Severity.ERROR,
-                title=f"{device.name}, which tunnel {tunnel.name} sends by, is DOWN",
-                object=the_interface(device.name),
-                evidence=(seen("netlink", f"{device.name}: flags without UP", f"ip link show {device.name}"),),
-                remedy=Remedy(text=f"set {device.name} up", commands=(on_node("ip", "link", "set", device.name, "up"),)),
-            )
-        overhead = OVERHEAD.get(tunnel.kind, 0)
-        if device is not None and overhead and tunnel.mtu + overhead > device.mtu:
-            yield _tunnel_mtu(tunnel, device, overhead)
-
-
-def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
-    fits = device.mtu - overhead
-    return Finding(
-        code="GN0709",
-        severity=Severity.WARNING,
-        title=f"tunnel {tunnel.name} has MTU {tunnel.mtu}, but {device.name} with {device.mtu} leaves {fits}: outer packets are fragmented or lost",
-        object=the_interface(tunnel.name),
-        evidence=(seen("netlink", f"{tunnel.name} mtu {tunnel.mtu}, {device.name} mtu {device.mtu}", f"ip link show {tunnel.name}"),),
-        remedy=Remedy(text="lower the tunnel's MTU", commands=(on_node("ip", "link", "set", tunnel.name, "mtu", fits),)),
-    )
-
-
-def outer_filter(model: Model) -> Iterator[Finding]:
-    """GN0711: the node's own firewall drops the encapsulated packets."""
-    for remote in remotes(model):
-        address = next((x for x in remote.node.addresses if ":" not in x), "")
-        port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
-        if not address or not port:
-            continue
-        way = model.node.fib.lookup(address)
-        link = model.node.name(way.hop.index)
-        own = str(remote.tunnel.data.get("vxlan_local") or (way.route.source if way.route else "")) or "0.0.0.0"
-        out = Packet(source=own, target=address, protocol="udp", dport=port, oif=link, source_local=True)
-        back = Packet(source=address, target=own, protocol="udp", dport=port, iif=link, target_local=True)
-        for hooks, packet in ((("output", "postrouting"), out), (("prerouting", "input"), back)):
-            for hook in hooks:
-                yield from _outer(model, remote, hook, packet, port)
-
-
-def _outer(model: Model, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
-    for outcome in at_hook(model.node.rules, hook, packet):
-        if outcome.verdict == "accept" or outcome.chain is None:
-            continue
-        chain, rule = outcome.chain, outcome.rule
-        text = rule.text if rule else f"policy {chain.policy}"
-        yield Finding(
-            code="GN0711",
-            severity=Severity.ERROR,
-            title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> {packet.target}): {remote.title} cannot be reached",
-            object=a("firewall", chain.place),
-            evidence=(seen("firewall", f"{chain.place}: {text}" + (f" (packets {rule.packets})" if rule and rule.packets is not None else "")),),
-            remedy=Remedy(text=f"accept udp/{port} between the nodes", commands=(_accept(chain.tool, chain, port),)),
-        )
-
-
-def _accept(tool: str, chain: object, port: int) -> Command:
-    from genie_core.diagnose.firewall.rules import Chain
-
-    assert isinstance(chain, Chain)
-    if tool == "nft":
-        return on_node("nft", "insert", "rule", chain.family, chain.table, chain.name, "udp", "dport", port, "accept")
-    return on_node(tool, "-t", chain.table, "-I", chain.name, "-p", "udp", "--dport", port, "-j", "ACCEPT")
-
-
-def path_mtu(model: Model) -> Iterator[Finding]:
-    """GN0708: the pod sends larger packets than the tunnel takes, and nobody may tell it."""
-    primary = model.primary
-    if primary is None or primary.kind not in ("bridge", "routed"):
-        return
-    seen_tunnels: set[int] = set()
-    for remote in remotes(model):
-        tunnel = remote.tunnel
-        if tunnel.index in seen_tunnels or not tunnel.up or _route_mtu(model, remote) <= tunnel.mtu:
-            continue
-        seen_tunnels.add(tunnel.index)
-        yield from _black_hole(model, tunnel, primary.link)
-
-
-def _route_mtu(model: Model, remote: Remote) -> int:
-    """The largest packet that the pod sends there: its link's MTU, or its route's own."""
-    assert model.primary is not None
-    way = model.pod.fib.lookup(str(_some_address(remote.cidr))) if model.pod else None
-    return way.route.mtu if way and way.route and way.route.mtu else model.primary.link.mtu
-
-
-def _black_hole(model: Model, tunnel: Link, link: Link) -> Iterator[Finding]:
-    blocked = list(_fragmentation_blocked(model))
-    others = [x for x in (model.primary.peer, model.primary.bridge) if x] if model.primary else []
-    commands = [in_pod("ip", "link", "set", link.name, "mtu", tunnel.mtu)]
-    yield Finding(
-        code="GN0708",
-        severity=Severity.ERROR if blocked else Severity.INFO,
-        title=f"the pod's MTU {link.mtu} exceeds the {tunnel.mtu} of tunnel {tunnel.name}"
-        + (f", and ICMP fragmentation-needed is dropped ({blocked[0][0]}): large segments vanish, small packets pass" if blocked else "; path MTU discovery makes up for it"),
-        object=the_interface(tunnel.name) if not blocked else _pod_object(model, link),
-        evidence=(
-            seen("netlink", f"{link.name} mtu {link.mtu}, {', '.join(f'{x.name} mtu {x.mtu}' for x in others)}", f"ip link show {link.name}"),
-            seen("netlink", f"{tunnel.name} mtu {tunnel.mtu}", f"ip link show {tunnel.name}"),
-            *(seen("firewall", text) for text, _ in blocked),
-        ),
-        remedy=Remedy(
-            text=f"set the pods' MTU to {tunnel.mtu} in the network's configuration, and let fragmentation-needed pass",
-            commands=(*commands, *(c for _, c in blocked)),
-        ),
-    )
-
-
-def _pod_object(model: Model, link: Link) -> object:
-    from genie_core.diagnose.say import the_pod
-
-    return the_pod(model, link.name)
-
-
-def _fragmentation_blocked(model: Model) -> Iterator[tuple[str, Command]]:
-    """Rules of the node and of the pod that drop ICMP destination-unreachable/fragmentation-needed."""
-    for stack, hooks, command in ((model.node, ("output", "postrouting"), on_node), (model.pod, ("prerouting", "input"), in_pod)):
-        if stack is None:
-            continue
-        for chain in stack.rules.chains:
-            if chain.hook not in hooks:
-                continue
-            for rule in chain.rules:
-                if rule.action.kind not in ("drop", "reject") or not _hits_fragmentation(rule.matches):
-                    continue
-                text = f"{chain.place} rule {rule.number}: {rule.text}"
-                argv: list[object]
-                if chain.tool == "nft":
-                    argv = ["nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle]
-                else:
-                    import shlex
-
-                    argv = [chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text)]
-                yield text, command(*argv)
-
-
-def _hits_fragmentation(matches: tuple[object, ...]) -> bool:
-    """Whether a dropping rule is about ICMP at all, and does not spare fragmentation-needed."""
-    from genie_core.diagnose.firewall.rules import Match
-
-    about = False
-    for match in matches:
-        assert isinstance(match, Match)
-        if match.name == "protocol":
-            if "icmp" not in match.values:
-                return False
-            about = True
-        elif match.name == "icmp_type":
-            words = {str(v) for v in match.values}
-            spared = not any(w in ("3", "3/4", "any", "fragmentation-needed", "destination-unreachable") for w in words)
-            if spared != match.invert:
-                return False
-            about = True
-        elif match.name in ("source", "target", "state", "oif", "iif"):
-            continue
-    return about
-
-
-def blind(stack: Stack) -> bool:
-    """Whether the stack's rules could not be read."""
-    return not stack.rules.known
-
-
 CHECKS = (
     PodCheck(id="tunnel-up", title="tunnels to other nodes are up", run=tunnel_up, needs=("node",)),
-    PodCheck(id="remote-routes", title="other nodes' pods are routed into their tunnel", run=routes, needs=("node", "objects")),
+    PodCheck(
+        id="remote-routes",
+        title="other nodes' pods are routed into their tunnel",
+        run=routes,
+        needs=("node", "objects"),
+    ),
     PodCheck(id="tunnel-ends", title="the tunnel knows its other ends", run=ends, needs=("node",)),
-    PodCheck(id="underlay", title="the tunnel's outer address, device and MTU fit", run=underlay, needs=("node",)),
-    PodCheck(id="tunnel-filter", title="the node's firewall lets the tunnel's packets pass", run=outer_filter, needs=("node firewall", "objects")),
-    PodCheck(id="path-mtu", title="large packets find their way through the tunnel", run=path_mtu, needs=("pod", "node")),
 )

@@ -23,20 +23,28 @@ def own_address(model: Model) -> Iterator[Finding]:
     """GN0203 for holders that no namespace of this node shows: a machine on the same link."""
     known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
     for probe in _probes(model, "own", "arp"):
-        if probe.received and probe.target not in known | model.node.local.keys() and not _proxied(model, probe):
+        if (
+            probe.received
+            and probe.target not in known | model.node.local.keys()
+            and not _proxied(model, probe)
+        ):
             yield Finding(
                 code="GN0203",
                 severity=Severity.FATAL,
                 title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
                 object=the_pod(model),
-                evidence=(seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),),
+                evidence=(
+                    seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
+                ),
                 remedy=Remedy(text="find that machine, and exclude its address from the pods' range"),
             )
 
 
 def _proxied(model: Model, probe: Probe) -> bool:
     """Answers of the node's proxy ARP, or of the pod's other interfaces on the same link: nobody else's."""
-    macs = {link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))}
+    macs = {
+        link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))
+    }
     return all(mac in macs for mac in probe.detail.split())
 
 
@@ -51,22 +59,40 @@ def underlay(model: Model) -> Iterator[Finding]:
         answered = any(p.result == "ok" for p in plain)
         port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
         address = next(iter(remote.node.addresses), remote.node.name)
-        moved = [p for p in _probes(model, f"tunnel {remote.tunnel.name}")]
+        moved = _probes(model, f"tunnel {remote.tunnel.name}")
         counted = moved[0] if moved else None
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
         yield Finding(
             code="GN0710",
             severity=Severity.ERROR,
-            title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and nothing returns: udp/{port} to {address} is filtered on the way or there"
+            title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
+            f"nothing returns: udp/{port} to {address} is filtered on the way or there"
             + ("; plain ping works" if answered else ""),
             object=a("tunnel", remote.tunnel.name, remote.tunnel.name),
             evidence=(
-                seen("probe", f"{sent[0].target}: {sum(p.received for p in sent)} of {sum(p.sent for p in sent)} echoes answered", f"ping {sent[0].target}"),
-                *((seen("netlink", f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}", f"ip -s link show {remote.tunnel.name}"),) if counted else ()),
+                seen(
+                    "probe",
+                    f"{sent[0].target}: {sum(p.received for p in sent)} of {sum(p.sent for p in sent)} echoes answered",
+                    f"ping {sent[0].target}",
+                ),
+                *(
+                    (
+                        seen(
+                            "netlink",
+                            f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}",
+                            f"ip -s link show {remote.tunnel.name}",
+                        ),
+                    )
+                    if counted
+                    else ()
+                ),
                 *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
             ),
-            remedy=Remedy(text=f"open udp/{port} between the nodes (host firewalls, security groups); on {address}: tcpdump -ni any udp port {port}"),
+            remedy=Remedy(
+                text=f"open udp/{port} between the nodes (host firewalls, security groups); on "
+                f"{address}: tcpdump -ni any udp port {port}"
+            ),
             confidence=Confidence.HIGH if counted and answered else Confidence.MEDIUM,
         )
 
@@ -78,10 +104,15 @@ def loss(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0806",
                 severity=Severity.WARNING,
-                title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} ({probe.role}) were lost",
+                title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
+                f"({probe.role}) were lost",
                 object=the_pod(model),
-                evidence=(seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),),
-                remedy=Remedy(text="repeat with more packets; look at the counters of the rules and queues on the way"),
+                evidence=(
+                    seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
+                ),
+                remedy=Remedy(
+                    text="repeat with more packets; look at the counters of the rules and queues on the way"
+                ),
                 confidence=Confidence.LOW,
             )
 
@@ -89,7 +120,11 @@ def loss(model: Model) -> Iterator[Finding]:
 def silent(model: Model) -> Iterator[Finding]:
     """GN0805: a target does not answer, and nothing that was seen says why. Ranking drops it behind a cause."""
     for probe in model.facts.probes:
-        if probe.result in ANSWERED or probe.role in ("own", "gateway") or probe.role.startswith(("tunnel", "through", "underlay")):
+        if (
+            probe.result in ANSWERED
+            or probe.role in ("own", "gateway")
+            or probe.role.startswith(("tunnel", "through", "underlay"))
+        ):
             continue
         if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
             continue
@@ -99,15 +134,27 @@ def silent(model: Model) -> Iterator[Finding]:
             severity=Severity.WARNING,
             title=f"{probe.role} {probe.target}{port} does not answer the pod ({probe.kind}: {probe.result})",
             object=the_pod(model),
-            evidence=(seen("probe", f"{probe.kind} {probe.target}{port}: {probe.result} {probe.detail}".rstrip()),),
+            evidence=(
+                seen("probe", f"{probe.kind} {probe.target}{port}: {probe.result} {probe.detail}".rstrip()),
+            ),
             remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
             confidence=Confidence.LOW,
         )
 
 
 CHECKS = (
-    PodCheck(id="probe-own-address", title="nobody else answers for the pod's address", run=own_address, needs=("probes",)),
-    PodCheck(id="probe-underlay", title="encapsulated packets get through", run=underlay, needs=("probes", "objects")),
+    PodCheck(
+        id="probe-own-address",
+        title="nobody else answers for the pod's address",
+        run=own_address,
+        needs=("probes",),
+    ),
+    PodCheck(
+        id="probe-underlay",
+        title="encapsulated packets get through",
+        run=underlay,
+        needs=("probes", "objects"),
+    ),
     PodCheck(id="probe-loss", title="probes are not lost", run=loss, needs=("probes",)),
     PodCheck(id="probe-answers", title="targets answer the pod", run=silent, needs=("probes",)),
 )

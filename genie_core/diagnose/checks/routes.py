@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.checks.host import expected_bridge
 from genie_core.diagnose.checks.links import restore_routes
-from genie_core.diagnose.facts import Link
 from genie_core.diagnose.model import Attachment, Model
-from genie_core.diagnose.say import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.diagnose.say import in_pod, seen, the_pod
 from genie_core.diagnose.stack import version, within
 from genie_core.findings import Finding, Remedy, Severity
 
@@ -31,12 +30,20 @@ def default_route(model: Model) -> Iterator[Finding]:
     for family in model.families:
         if real_defaults(model, family) or not _default_wanted(model, primary, family):
             continue
-        refusing = [r for r in pod.facts.routes if r.dst in ("0.0.0.0/0", "::/0") and r.table == 254 and not r.hops]
+        refusing = [
+            r for r in pod.facts.routes if r.dst in ("0.0.0.0/0", "::/0") and r.table == 254 and not r.hops
+        ]
         if refusing:
             continue
         gateway = model.expected_gateway(family)
         source = next((i.source for i in model.intended if gateway in i.gateways), "")
-        told = f"; ADD's result says via {gateway}" if source else f"; {gateway} on the node would be its gateway" if gateway else ""
+        told = (
+            f"; ADD's result says via {gateway}"
+            if source
+            else f"; {gateway} on the node would be its gateway"
+            if gateway
+            else ""
+        )
         meant = _configured_without(model, primary, family)
         yield Finding(
             code="GN0301",
@@ -68,114 +75,6 @@ def _configured_without(model: Model, primary: Attachment, family: int) -> bool:
     return bool(mine) and not routed and not default_gateway
 
 
-def gateway_exists(model: Model) -> Iterator[Finding]:
-    """GN0302, GN0406, GN0408: somebody on the link must answer for the default gateway."""
-    for family in model.families:
-        for attachment, gateway in real_defaults(model, family)[:1]:
-            if attachment is None or not gateway or attachment.entry is None or attachment.kind not in ("bridge", "routed"):
-                continue
-            if not attachment.link.up or _answered(model, attachment, gateway, family):
-                continue
-            if attachment.kind == "routed":
-                yield _no_proxy(model, attachment, gateway, family)
-            else:
-                yield _wrong(model, attachment, gateway, family)
-
-
-def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -> bool:
-    entry = attachment.entry
-    assert entry is not None
-    own = model.node.local.get(gateway)
-    if own is not None and (family == 4 or own.index == entry.index):
-        return True
-    if family == 6 and gateway.startswith("fe80:"):
-        return True
-    proxy = "proxy_arp" if family == 4 else "proxy_ndp"
-    if model.node.setting(entry.name, proxy, family) or model.node.setting("all", proxy, family):
-        return True
-    pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
-    if pinned is not None and pinned.state == "permanent":
-        return True
-    return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
-
-
-def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
-    """Another namespace on the bridge, or a host behind a port that leads out of the node."""
-    if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
-        return True
-    return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
-
-
-def _no_proxy(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
-    entry = attachment.entry
-    assert entry is not None
-    name = "proxy_arp" if family == 4 else "proxy_ndp"
-    return Finding(
-        code="GN0408",
-        severity=Severity.FATAL,
-        title=f"{entry.name} has {name}=0 and no address {gateway}: nobody answers for the pod's gateway",
-        object=the_interface(entry.name),
-        evidence=(
-            seen("sysctl", f"net.ipv{family}.conf.{entry.name}.{name}=0", f"sysctl net.ipv{family}.conf.{entry.name}.{name}"),
-            seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
-        ),
-        remedy=Remedy(
-            text=f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
-            commands=(on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),),
-        ),
-    )
-
-
-def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
-    bridge = attachment.bridge
-    assert bridge is not None
-    right = model.segment_gateway(attachment, family)
-    if right:
-        name = attachment.link.name
-        return Finding(
-            code="GN0302",
-            severity=Severity.FATAL,
-            title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
-            object=the_pod(model, name),
-            evidence=(
-                seen("netlink", f"default via {gateway}", "ip route show default"),
-                seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
-            ),
-            remedy=Remedy(
-                text="point the default route to the bridge; correct the gateway in the network's ipam section",
-                commands=(in_pod("ip", "route", "replace", "default", "via", right, "dev", name),),
-            ),
-        )
-    return wrong_subnet(model, attachment, gateway, family)
-
-
-def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
-    """GN0406: the bridge has not the gateway's address."""
-    bridge = attachment.bridge
-    assert bridge is not None
-    own = model.addresses(attachment, family)[0]
-    has = [f"{x.ip}/{x.prefix}" for x in model.node.addresses(bridge, family)]
-    commands = [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
-    commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
-    return Finding(
-        code="GN0406",
-        severity=Severity.FATAL,
-        title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway {gateway}/{own.prefix}: "
-        + ("left over from another CNI or pod CIDR" if has else "it was taken away"),
-        object=the_interface(bridge.name),
-        evidence=(
-            seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
-            seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
-        ),
-        remedy=Remedy(
-            text=f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, delete {bridge.name}, restart the pods",
-            commands=tuple(commands),
-            risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
-        ),
-        affects=model.affected(bridge),
-    )
-
-
 def gateway_neighbour(model: Model) -> Iterator[Finding]:
     """GN0306: the pod's neighbour entry of an address on the link has another MAC than its owner."""
     pod = model.pod
@@ -185,18 +84,32 @@ def gateway_neighbour(model: Model) -> Iterator[Finding]:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        if attachment.kind == "routed" and expected_bridge(model, attachment):  # out of its bridge: nobody is there
+        if attachment.kind == "routed" and expected_bridge(
+            model, attachment
+        ):  # out of its bridge: nobody is there
             continue
         gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
         for neighbour in pod.facts.neighbours:
-            if neighbour.index != attachment.link.index or not neighbour.mac or neighbour.state in ("failed", "noarp"):
+            if (
+                neighbour.index != attachment.link.index
+                or not neighbour.mac
+                or neighbour.state in ("failed", "noarp")
+            ):
                 continue
             owner = _owner(model, attachment, neighbour.ip, neighbour.ip in gateways)
             if owner is None or owner[1] == neighbour.mac:
                 continue
-            if neighbour.state != "permanent" and neighbour.state != "reachable":
+            if neighbour.state not in ("permanent", "reachable"):
                 continue
-            yield _poisoned(model, attachment, neighbour.ip, neighbour.mac, neighbour.state, owner, neighbour.ip in gateways)
+            yield _poisoned(
+                model,
+                attachment,
+                neighbour.ip,
+                neighbour.mac,
+                neighbour.state,
+                owner,
+                neighbour.ip in gateways,
+            )
 
 
 def _owner(model: Model, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
@@ -228,7 +141,10 @@ def _poisoned(
             seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
             seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
         ),
-        remedy=Remedy(text="delete the entry; the kernel asks again", commands=(in_pod("ip", "neigh", "del", ip, "dev", name),)),
+        remedy=Remedy(
+            text="delete the entry; the kernel asks again",
+            commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
+        ),
     )
 
 
@@ -250,16 +166,29 @@ def gateway_on_link(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0303",
             severity=Severity.FATAL,
-            title=f"the default route moved to {other.link.name} (via {gateway or 'link'}), and nothing routes {', '.join(stranded)} to {primary.link.name}",
+            title=f"the default route moved to {other.link.name} (via {gateway or 'link'}), and "
+            f"nothing routes {', '.join(stranded)} to {primary.link.name}",
             object=the_pod(model, other.link.name),
             evidence=(
                 seen("netlink", f"default via {gateway} dev {other.link.name}", "ip route show default"),
-                *(seen("model", f"{prefix} leaves by {other.link.name}", f"ip route get {prefix.split('/')[0]}") for prefix in stranded[:3]),
+                *(
+                    seen(
+                        "model",
+                        f"{prefix} leaves by {other.link.name}",
+                        f"ip route get {prefix.split('/')[0]}",
+                    )
+                    for prefix in stranded[:3]
+                ),
             ),
             remedy=Remedy(
-                text=f"give the default route back to {primary.link.name}, or add routes for the cluster's prefixes there "
+                text=f"give the default route back to {primary.link.name}, or add routes for the "
+                "cluster's prefixes there "
                 "(default-route in the networks annotation moved it)",
-                commands=(in_pod("ip", "route", "replace", "default", "via", right, "dev", primary.link.name),) if right else (),
+                commands=(
+                    in_pod("ip", "route", "replace", "default", "via", right, "dev", primary.link.name),
+                )
+                if right
+                else (),
                 risk=f"what needed the default route on {other.link.name} needs routes of its own",
             ),
         )
@@ -268,7 +197,11 @@ def gateway_on_link(model: Model) -> Iterator[Finding]:
 def _cluster_prefixes(model: Model, family: int) -> list[str]:
     """Service addresses, other nodes' pods and the nodes: what the pod must reach by its primary interface."""
     remote = [c for n in model.other_nodes for c in n.cidrs]
-    prefixes = [*dict.fromkeys(f.ip for f in model.frontends), *remote, *(ip for n in model.nodes for ip in n.addresses)]
+    prefixes = [
+        *dict.fromkeys(f.ip for f in model.frontends),
+        *remote,
+        *(ip for n in model.nodes for ip in n.addresses),
+    ]
     if not prefixes:
         prefixes = [x.ip for link in model.uplinks for x in model.node.addresses(link)]
     return [p for p in dict.fromkeys(prefixes) if version(p) == family]
@@ -276,12 +209,17 @@ def _cluster_prefixes(model: Model, family: int) -> list[str]:
 
 def _leaves_by(model: Model, prefix: str, other: Attachment) -> bool:
     assert model.pod is not None
-    return model.pod.fib.lookup(prefix.split("/")[0]).hop.index == other.link.index
+    return model.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
 
 
 def overlapping(model: Model) -> Iterator[Finding]:
     """GN0803: two interfaces of the pod claim the same subnet."""
-    held = [(x, f"{own.ip}/{own.prefix}", own) for x in model.attachments for own in model.addresses(x) if own.prefix not in (32, 128)]
+    held = [
+        (x, f"{own.ip}/{own.prefix}", own)
+        for x in model.attachments
+        for own in model.addresses(x)
+        if own.prefix not in (32, 128)
+    ]
     for number, (one, prefix, _) in enumerate(held):
         for other, another, own in held[number + 1 :]:
             if one is other or not within(own.ip, prefix):
@@ -290,7 +228,8 @@ def overlapping(model: Model) -> Iterator[Finding]:
             yield Finding(
                 code="GN0803",
                 severity=Severity.INFO if same else Severity.WARNING,
-                title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only the first route is used",
+                title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
+                "the first route is used",
                 object=the_pod(model, other.link.name),
                 evidence=(seen("netlink", f"{prefix}, {another}", "ip addr"),),
                 remedy=Remedy(text="use distinct subnets, or policy routing (the sbr plugin)"),
@@ -305,15 +244,26 @@ def refused(model: Model) -> Iterator[Finding]:
     for route in pod.facts.routes:
         if route.type not in ("blackhole", "unreachable", "prohibit") or route.metric == 4294967295:
             continue
-        hit = [t for t in needed_targets(model) if version(t) == version(route.dst) and pod.fib.lookup(t).route == route]
+        hit = [
+            t
+            for t in needed_targets(model)
+            if version(t) == version(route.dst) and pod.fib.lookup(t).route == route
+        ]
         if not hit and route.dst not in ("0.0.0.0/0", "::/0"):
             continue
         yield Finding(
             code="GN0304",
             severity=Severity.ERROR,
-            title=f"the pod's own routes refuse {route.dst} ({route.type})" + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
+            title=f"the pod's own routes refuse {route.dst} ({route.type})"
+            + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
             object=the_pod(model),
-            evidence=(seen("netlink", f"{route.type} {route.dst} table {route.table}", f"ip route show table {route.table}"),),
+            evidence=(
+                seen(
+                    "netlink",
+                    f"{route.type} {route.dst} table {route.table}",
+                    f"ip route show table {route.table}",
+                ),
+            ),
             remedy=Remedy(
                 text="delete the route",
                 commands=(in_pod("ip", "route", "del", route.type, route.dst, "table", route.table),),
@@ -328,16 +278,27 @@ def needed_targets(model: Model) -> list[str]:
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
-def rule_object(name: str) -> object:
-    """A policy routing rule as a subject."""
-    return a("rule", name)
-
-
 CHECKS = (
     PodCheck(id="default-route", title="the pod has a default route", run=default_route, needs=("pod",)),
-    PodCheck(id="gateway-exists", title="somebody owns the default gateway", run=gateway_exists, needs=("pod", "node")),
-    PodCheck(id="gateway-neighbour", title="neighbour entries in the pod are right", run=gateway_neighbour, needs=("pod", "node")),
-    PodCheck(id="default-moved", title="the default route is where the cluster is", run=gateway_on_link, needs=("pod", "node")),
-    PodCheck(id="pod-routes-refuse", title="no route of the pod refuses what it needs", run=refused, needs=("pod",)),
-    PodCheck(id="subnets-overlap", title="the pod's interfaces have subnets of their own", run=overlapping, needs=("pod",)),
+    PodCheck(
+        id="gateway-neighbour",
+        title="neighbour entries in the pod are right",
+        run=gateway_neighbour,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="default-moved",
+        title="the default route is where the cluster is",
+        run=gateway_on_link,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="pod-routes-refuse", title="no route of the pod refuses what it needs", run=refused, needs=("pod",)
+    ),
+    PodCheck(
+        id="subnets-overlap",
+        title="the pod's interfaces have subnets of their own",
+        run=overlapping,
+        needs=("pod",),
+    ),
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.checks.filters import delete_rule, filter_findings
+from genie_core.diagnose.checks.filters import filter_findings
 from genie_core.diagnose.fib import Way
-from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.model import Model
-from genie_core.diagnose.path import Block
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
+from genie_core.diagnose.walks import Block
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 
 
@@ -33,7 +32,11 @@ def forwarding(model: Model) -> Iterator[Finding]:
         by_link.setdefault((block.flow.family, block.link), []).append(block)
     for family in sorted({f for f, _ in by_link}):
         links = {link: hit for (f, link), hit in by_link.items() if f == family}
-        everywhere = not model.node.sysctl("ipv4/ip_forward") if family == 4 else not model.node.setting("all", "forwarding", 6)
+        everywhere = (
+            not model.node.sysctl("ipv4/ip_forward")
+            if family == 4
+            else not model.node.setting("all", "forwarding", 6)
+        )
         if everywhere:
             name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
             yield Finding(
@@ -43,7 +46,8 @@ def forwarding(model: Model) -> Iterator[Finding]:
                 object=a("sysctl", name),
                 evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
                 remedy=Remedy(
-                    text="set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, docker, a network service)",
+                    text="set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
+                    "docker, a network service)",
                     commands=(on_node("sysctl", "-w", f"{name}=1"),),
                 ),
                 affects=_all_local(model),
@@ -53,7 +57,9 @@ def forwarding(model: Model) -> Iterator[Finding]:
             name = f"net.ipv{family}.conf.{link.replace('.', '/')}.forwarding"
             yield Finding(
                 code="GN0502",
-                severity=Severity.FATAL if model.primary and model.primary.entry and link == model.primary.entry.name else Severity.ERROR,
+                severity=Severity.FATAL
+                if model.primary and model.primary.entry and link == model.primary.entry.name
+                else Severity.ERROR,
                 title=f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
                 object=a("sysctl", name, link),
                 evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
@@ -62,7 +68,11 @@ def forwarding(model: Model) -> Iterator[Finding]:
 
 
 def _all_local(model: Model) -> tuple[str, ...]:
-    names = {model.title_of(t) for link in model.pod_links if (t := model.tenant_of(link)) and t.path != model.facts.netns_path}
+    names = {
+        model.title_of(t)
+        for link in model.pod_links
+        if (t := model.tenant_of(link)) and t.path != model.facts.netns_path
+    }
     return tuple(sorted(names))
 
 
@@ -74,13 +84,27 @@ def policy_rules(model: Model) -> Iterator[Finding]:
             groups.setdefault((block.way.rule.priority, block.way.rule.table), []).append(block)
     for (priority, table), found in groups.items():
         way = found[0].way
-        assert way is not None and way.rule is not None
+        assert way is not None
+        assert way.rule is not None
         rule = way.rule
         selector = " ".join(
-            part for part in (f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else "", f"iif {rule.iif}" if rule.iif else "") if part
+            part
+            for part in (
+                f"from {rule.src or 'all'}",
+                f"to {rule.dst}" if rule.dst else "",
+                f"iif {rule.iif}" if rule.iif else "",
+            )
+            if part
         )
         where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
-        argv: list[object] = ["ip", *(["-6"] if rule.family == 6 else []), "rule", "del", "priority", priority]
+        argv: list[object] = [
+            "ip",
+            *(["-6"] if rule.family == 6 else []),
+            "rule",
+            "del",
+            "priority",
+            priority,
+        ]
         yield Finding(
             code="GN0504",
             severity=Severity.FATAL,
@@ -89,10 +113,15 @@ def policy_rules(model: Model) -> Iterator[Finding]:
             object=a("rule", f"{priority}: {selector} lookup {table}"),
             evidence=(
                 seen("netlink", f"{priority}: {selector} lookup {table}", "ip rule"),
-                seen("netlink", f"{way.route.dst if way.route else way.type} dev {found[0].link}", f"ip route show table {table}"),
+                seen(
+                    "netlink",
+                    f"{way.route.dst if way.route else way.type} dev {found[0].link}",
+                    f"ip route show table {table}",
+                ),
             ),
             remedy=Remedy(
-                text="delete the rule (an egress gateway's or VPN's leftover), or add the cluster's prefixes to its table",
+                text="delete the rule (an egress gateway's or VPN's leftover), or add the cluster's "
+                "prefixes to its table",
                 commands=(on_node(*argv),),
                 risk="traffic that was meant to take this table takes the main table again",
             ),
@@ -111,14 +140,28 @@ def host_routes(model: Model) -> Iterator[Finding]:
         commands: list[Command] = []
         if way.route is not None and subnet_route and not way.route.dst.startswith("0.0.0.0"):
             verb = [way.route.type] if way.refused else []
-            commands.append(on_node("ip", "route", "del", *verb, way.route.dst, *([] if way.refused else ["dev", block.link])))
+            commands.append(
+                on_node(
+                    "ip", "route", "del", *verb, way.route.dst, *([] if way.refused else ["dev", block.link])
+                )
+            )
         if model.primary and model.primary.kind == "routed":
-            commands.append(on_node("ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry))
+            commands.append(
+                on_node(
+                    "ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry
+                )
+            )
         elif not commands or (way.route and way.route.dst.startswith("0.0.0.0/0")):
             commands = _restore_connected(model, target)
         if model.primary and model.primary.entry and not model.primary.entry.up:
             continue
-        where = f"leads to {block.link}" if not way.refused else f"is {way.type}" if way.type != "none" else "is missing"
+        where = (
+            f"leads to {block.link}"
+            if not way.refused
+            else f"is {way.type}"
+            if way.type != "none"
+            else "is missing"
+        )
         owner = _peer_title(model, block.link)
         shown = way.route.dst if way.route else target
         yield Finding(
@@ -127,7 +170,10 @@ def host_routes(model: Model) -> Iterator[Finding]:
             title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
             object=a("route", f"{shown} dev {block.link}" if not way.refused else shown),
             evidence=(seen("netlink", f"{target} {where}", f"ip route get {target}"),),
-            remedy=Remedy(text=f"delete the stale route so that {target} goes to {entry} again", commands=tuple(commands)),
+            remedy=Remedy(
+                text=f"delete the stale route so that {target} goes to {entry} again",
+                commands=tuple(commands),
+            ),
         )
 
 
@@ -138,7 +184,18 @@ def _restore_connected(model: Model, target: str) -> list[Command]:
     entry = model.primary.entry if model.primary else None
     for address in model.node.addresses(entry) if entry else ():
         if within(target, subnet(address)):
-            return [on_node("ip", "route", "replace", subnet(address), "dev", entry.name if entry else "", "src", address.ip)]
+            return [
+                on_node(
+                    "ip",
+                    "route",
+                    "replace",
+                    subnet(address),
+                    "dev",
+                    entry.name if entry else "",
+                    "src",
+                    address.ip,
+                )
+            ]
     return []
 
 
@@ -154,7 +211,9 @@ def refused_routes(model: Model) -> Iterator[Finding]:
     for block in blocks(model, "route", place="node"):
         if block.way is None or (block.flow.role == "remote" and block.way.type == "none"):
             continue
-        by_way.setdefault(f"{block.way.type} {block.way.route.dst if block.way.route else block.packet.target}", []).append(block)
+        by_way.setdefault(
+            f"{block.way.type} {block.way.route.dst if block.way.route else block.packet.target}", []
+        ).append(block)
     for title, found in by_way.items():
         way = found[0].way
         assert way is not None
@@ -162,12 +221,21 @@ def refused_routes(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0513",
             severity=Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
-            title=f"the node has {'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: {flows_text(found)} is not reached",
+            title="the node has "
+            f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
+            f"{flows_text(found)} is not reached",
             object=a("route", title),
             evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
             remedy=Remedy(
-                text="delete the route, and restore the one that it stands for" if explicit else "restore the node's route",
-                commands=(on_node("ip", "route", "del", *title.split()), *_overlay_route(model, way, found[0])) if explicit else (),
+                text="delete the route, and restore the one that it stands for"
+                if explicit
+                else "restore the node's route",
+                commands=(
+                    on_node("ip", "route", "del", *title.split()),
+                    *_overlay_route(model, way, found[0]),
+                )
+                if explicit
+                else (),
             ),
         )
 
@@ -185,36 +253,50 @@ def pod_routes(model: Model) -> Iterator[Finding]:
     groups: dict[str, list[Block]] = {}
     for block in found:
         way = block.way
-        if way is None or way.route is None or way.route.dst in ("0.0.0.0/0", "::/0") and way.rule and way.rule.table == 254:
+        if (
+            way is None
+            or way.route is None
+            or (way.route.dst in ("0.0.0.0/0", "::/0") and way.rule and way.rule.table == 254)
+        ):
             continue  # the moved default route is a check of its own
         groups.setdefault(f"{way.route.dst} table {way.route.table}", []).append(block)
     for title, hit in groups.items():
         way = hit[0].way
-        assert way is not None and way.route is not None and way.rule is not None
+        assert way is not None
+        assert way.route is not None
+        assert way.rule is not None
         by_rule = way.rule.table != 254
         command = (
             in_pod("ip", "rule", "del", "priority", way.rule.priority)
             if by_rule
             else in_pod("ip", "route", "del", way.route.dst, "dev", hit[0].link)
         )
+        what = f"rule {way.rule.priority}" if by_rule else f"route {way.route.dst}"
         yield Finding(
             code="GN0305" if by_rule else "GN0309",
             severity=Severity.ERROR,
-            title=f"the pod's {'rule ' + str(way.rule.priority) if by_rule else 'route ' + way.route.dst} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
+            title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
             object=the_pod(model, hit[0].link),
             evidence=(seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),),
             remedy=Remedy(text="delete it, or narrow it", commands=(command,)),
         )
-    refusing = [b for b in blocks(model, "route", place="pod") if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")]
+    refusing = [
+        b
+        for b in blocks(model, "route", place="pod")
+        if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")
+    ]
     for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
         hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
         yield Finding(
             code="GN0305",
             severity=Severity.FATAL,
-            title=f"the pod's ip rule {priority} refuses its packets ({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
+            title=f"the pod's ip rule {priority} refuses its packets "
+            f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
             object=the_pod(model),
             evidence=(seen("netlink", f"rule {priority}", "ip rule"),),
-            remedy=Remedy(text="delete the rule", commands=(in_pod("ip", "rule", "del", "priority", priority),)),
+            remedy=Remedy(
+                text="delete the rule", commands=(in_pod("ip", "rule", "del", "priority", priority),)
+            ),
         )
 
 
@@ -237,19 +319,22 @@ def reverse_path(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0503",
             severity=Severity.ERROR,
-            title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, because the route to it points to {back}",
+            title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
+            f"because the route to it points to {back}",
             object=a("route", route, link),
             evidence=(
-                seen("sysctl", f"net.ipv4.conf.{link}.rp_filter={mode} (with all)", f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter"),
+                seen(
+                    "sysctl",
+                    f"net.ipv4.conf.{link}.rp_filter={mode} (with all)",
+                    f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter",
+                ),
                 seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
                 seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
             ),
             remedy=Remedy(
                 text=f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
                 commands=mend
-                or (
-                    on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),
-                ),
+                or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),
             ),
             confidence=Confidence.HIGH if counter else Confidence.MEDIUM,
         )
@@ -260,31 +345,42 @@ def filters(model: Model) -> Iterator[Finding]:
     yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
 
 
-def untracked(model: Model) -> Iterator[Finding]:
-    """GN0518: packets that skip connection tracking are not translated: services and masquerading need it."""
-    told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
-    for walk in model.walks:
-        for place, chain, rule in walk.untracked:
-            told.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
-    needed = bool(model.frontends) or bool(model.pod_cidrs)
-    for place, chain, rule in told.values():
-        yield Finding(
-            code="GN0518",
-            severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
-            title=f"{chain.place} rule {rule.number} takes the pod's packets out of connection tracking: services and masquerading do not apply to them",
-            object=a("firewall", chain.place) if place == "node" else the_pod(model),
-            evidence=(seen("firewall", rule.text, f"{chain.tool} -t {chain.table} -S {chain.name}" if chain.tool != "nft" else f"nft -a list chain {chain.place}"),),
-            remedy=Remedy(text="delete the rule, or except the pods from it", commands=(delete_rule(place, chain, rule),)),
-        )
-
-
 CHECKS = (
-    PodCheck(id="tracked", title="the pod's packets are tracked", run=untracked, needs=("pod", "node firewall")),
     PodCheck(id="forwarding", title="the node forwards for the pod", run=forwarding, needs=("pod", "node")),
-    PodCheck(id="policy-rules", title="no policy rule of the node hijacks the pod", run=policy_rules, needs=("pod", "node")),
-    PodCheck(id="host-route", title="the node's route to the pod leads to it", run=host_routes, needs=("pod", "node")),
-    PodCheck(id="node-routes", title="the node routes what the pod sends", run=refused_routes, needs=("pod", "node")),
-    PodCheck(id="pod-routes", title="the pod's rules and routes lead to the cluster", run=pod_routes, needs=("pod", "node")),
-    PodCheck(id="reverse-path", title="no reverse path filter drops the pod's traffic", run=reverse_path, needs=("pod", "node")),
-    PodCheck(id="firewall", title="no firewall rule drops the pod's packets", run=filters, needs=("pod", "node firewall", "pod firewall")),
+    PodCheck(
+        id="policy-rules",
+        title="no policy rule of the node hijacks the pod",
+        run=policy_rules,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="host-route",
+        title="the node's route to the pod leads to it",
+        run=host_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="node-routes",
+        title="the node routes what the pod sends",
+        run=refused_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="pod-routes",
+        title="the pod's rules and routes lead to the cluster",
+        run=pod_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="reverse-path",
+        title="no reverse path filter drops the pod's traffic",
+        run=reverse_path,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="firewall",
+        title="no firewall rule drops the pod's packets",
+        run=filters,
+        needs=("pod", "node firewall", "pod firewall"),
+    ),
 )

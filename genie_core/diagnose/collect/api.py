@@ -52,7 +52,9 @@ def _pod(api: KubeAPI, namespace: str, name: str, missing: dict[str, str]) -> JS
     try:
         return api.get(("api", "v1", "namespaces", namespace, "pods", name))
     except ObjectNotFound:
-        raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name") from None
+        raise NotFound(
+            f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
+        ) from None
     except GenieError as error:
         missing["pod object"] = error.msg
         return {}

@@ -13,8 +13,24 @@ from genie_core.errors import GenieError
 from genie_core.spec.conf import parse_file
 
 # A plugin's members that say how the network is built. Everything else may be a secret and stays where it is.
-PLAIN = ("type", "bridge", "mtu", "ipMasq", "isGateway", "isDefaultGateway", "hairpinMode", "master", "mode", "vlan")
-PLAIN += ("vlanId", "forceAddress", "promiscMode", "device", "backend", "enableIPv6")
+PLAIN = (
+    "type",
+    "bridge",
+    "mtu",
+    "ipMasq",
+    "isGateway",
+    "isDefaultGateway",
+    "hairpinMode",
+    "master",
+    "mode",
+    "vlan",
+    "vlanId",
+    "forceAddress",
+    "promiscMode",
+    "device",
+    "backend",
+    "enableIPv6",
+)
 IPAM = ("type", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "ranges", "addresses", "dataDir")
 EXTENSIONS = (".conf", ".conflist", ".json")
 
@@ -36,7 +52,9 @@ def confs(directory: Path) -> tuple[ConfFile, ...]:
         try:
             network = parse_file(path.read_text(), str(path))
             plugins = tuple(_plugin(plugin.text) for plugin in network.plugins)
-            found.append(ConfFile(path=str(path), name=network.name, version=network.version, plugins=plugins))
+            found.append(
+                ConfFile(path=str(path), name=network.name, version=network.version, plugins=plugins)
+            )
         except (GenieError, OSError, UnicodeDecodeError) as error:
             found.append(ConfFile(path=str(path), problem=getattr(error, "msg", str(error))))
     return tuple(found)
@@ -120,7 +138,9 @@ def state(directory: Path) -> tuple[Cached, ...]:
     return tuple(found)
 
 
-def collect(conf_dir: str, bin_dir: str, ipam_dir: str, cache_dir: str, state_dir: str) -> tuple[Files, dict[str, str]]:
+def collect(
+    conf_dir: str, bin_dir: str, ipam_dir: str, cache_dir: str, state_dir: str
+) -> tuple[Files, dict[str, str]]:
     """All of them, and for each directory that could not be read the reason."""
     missing: dict[str, str] = {}
 

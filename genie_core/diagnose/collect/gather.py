@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from genie_core.diagnose.collect import files, kernel, namespaces, pids
 from genie_core.diagnose.collect.netns import inode, inside
@@ -81,8 +83,8 @@ def gather(places: Places) -> Facts:
         found, reasons = todo.result("files", on_disk, (Files(), {}))
         missing |= reasons
         node_facts = todo.result("node", node, Netns())
-        counts = todo.result("processes", seen, {})
-        neighbours = todo.start(lambda: _tenants(node_facts, counts, places.netns))
+        counts = todo.result("processes", seen, Counter())
+        neighbours = todo.start(lambda: _tenants(node_facts, counts))
         facts = Facts(
             node_name=places.node_name,
             namespace=places.namespace,
@@ -120,13 +122,13 @@ def _pod(path: str) -> Netns | None:
     return inside(path, lambda: namespaces.survey(path, ("/proc/1/ns/net",))) if path else None
 
 
-def _tenants(node: Netns, counts: Any, victim: str) -> tuple[Tenant, ...]:
+def _tenants(node: Netns, counts: Counter[int]) -> tuple[Tenant, ...]:
     """Every namespace that this node's links lead to, the victim's among them."""
     found = []
     for nsid, path in sorted(node.nsids.items(), key=lambda item: int(item[0])):
-        count = counts.get(inode(path), 0) if counts else -1
+        count = counts[inode(path)] if counts else -1
         try:
-            found.append(inside(path, lambda path=path, nsid=nsid, count=count: namespaces.tenant(path, int(nsid), count)))  # type: ignore[misc]  # bound per turn
+            found.append(inside(path, partial(namespaces.tenant, path, int(nsid), count)))
         except (GenieError, OSError):
             continue
     return tuple(found)

@@ -19,7 +19,15 @@ SINGLE = (
     "netfilter/nf_conntrack_count",
 )
 PER_INTERFACE = {
-    "ipv4": ("rp_filter", "forwarding", "proxy_arp", "arp_ignore", "arp_filter", "accept_local", "src_valid_mark"),
+    "ipv4": (
+        "rp_filter",
+        "forwarding",
+        "proxy_arp",
+        "arp_ignore",
+        "arp_filter",
+        "accept_local",
+        "src_valid_mark",
+    ),
     "ipv6": ("disable_ipv6", "forwarding", "proxy_ndp", "accept_ra"),
 }
 COUNTERS = ("IPReversePathFilter", "InNoRoutes", "OutNoRoutes", "ForwDatagrams", "FragFails", "InAddrErrors")

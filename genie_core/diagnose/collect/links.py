@@ -35,7 +35,7 @@ def open_netlink() -> IPRoute:
 
 def _nested(message: Any) -> dict[str, Any]:
     """An attribute list as a dict; nested lists stay as they are."""
-    return {name: value for name, value in (tuple(a)[:2] for a in message["attrs"])} if message else {}
+    return dict(tuple(a)[:2] for a in message["attrs"]) if message else {}
 
 
 def _port(data: dict[str, Any]) -> Port:
@@ -53,7 +53,7 @@ def _port(data: dict[str, Any]) -> Port:
     )
 
 
-def _kind_data(kind: str, info: Any) -> dict[str, Any]:
+def _kind_data(info: Any) -> dict[str, Any]:
     """Plain values of the kind's own attributes, names without their prefix: `vxlan_id`, `br_stp_state`."""
     if not info or "attrs" not in info:
         return {}
@@ -83,7 +83,7 @@ def _link(message: Any) -> Link:
         master=a.get("IFLA_MASTER", 0) or 0,
         peer=a.get("IFLA_LINK", 0) or 0,
         peer_nsid=a.get("IFLA_LINK_NETNSID"),
-        data=_kind_data(kind, info.get("IFLA_INFO_DATA")),
+        data=_kind_data(info.get("IFLA_INFO_DATA")),
         port=_port(_nested(info.get("IFLA_INFO_SLAVE_DATA"))) if is_port else None,
         rx=stats.get("rx_packets", 0),
         tx=stats.get("tx_packets", 0),
@@ -121,7 +121,9 @@ def _hops(message: Any, a: dict[str, Any]) -> tuple[Hop, ...]:
         hops = []
         for one in a["RTA_MULTIPATH"]:
             inner = _nested(one)
-            hops.append(Hop(index=one["oif"], gateway=_gateway(inner), onlink=bool(one["flags"] & RTNH_F_ONLINK)))
+            hops.append(
+                Hop(index=one["oif"], gateway=_gateway(inner), onlink=bool(one["flags"] & RTNH_F_ONLINK))
+            )
         return tuple(hops)
     if "RTA_OIF" not in a and "RTA_GATEWAY" not in a:
         return ()
@@ -180,7 +182,10 @@ def rules(netlink: IPRoute) -> tuple[Rule, ...]:
                     mask=a.get("FRA_FWMASK", 0),
                     invert=bool(message["flags"] & FIB_RULE_INVERT),
                     suppress=-1 if suppress in (None, 0xFFFFFFFF) else suppress,
-                    narrow=any(a.get(n) for n in ("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE", "FRA_UID_RANGE")),
+                    narrow=any(
+                        a.get(n)
+                        for n in ("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE", "FRA_UID_RANGE")
+                    ),
                 )
             )
     return tuple(sorted(found, key=lambda rule: (rule.family, rule.priority)))
@@ -212,7 +217,9 @@ def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
         a = _nested(message)
         permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both are somebody's entry
         mac = (a.get("NDA_LLADDR") or "").lower()
-        found.append(Forwarding(index=message["ifindex"], mac=mac, dst=a.get("NDA_DST", ""), permanent=permanent))
+        found.append(
+            Forwarding(index=message["ifindex"], mac=mac, dst=a.get("NDA_DST", ""), permanent=permanent)
+        )
     return tuple(found)
 
 
@@ -226,7 +233,11 @@ def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
             continue
         stats = a.get("TCA_STATS") or {}
         options = a.get("TCA_OPTIONS")
-        plain = {k: v for k, v in options.items() if isinstance(v, int | float | str)} if isinstance(options, dict) else {}
+        plain = (
+            {k: v for k, v in options.items() if isinstance(v, int | float | str)}
+            if isinstance(options, dict)
+            else {}
+        )
         found.append(Qdisc(index=message["index"], kind=kind, dropped=stats.get("drop", 0), options=plain))
     return tuple(found)
 

@@ -12,10 +12,15 @@ from typing import Any
 from genie_core.diagnose.collect import files
 from genie_core.errors import GenieError
 
-SOCKETS = ("/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock", "/run/k3s/containerd/containerd.sock")
+SOCKETS = (
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+)
 
 
-def locate(pod: str, socket: str, state_dir: str, cache_dir: str, root: str) -> str:
+def locate(pod: str, socket: str, state_dir: str, cache_dir: str) -> str:
     """The path of the namespace of pod NS/NAME, "" where nothing knows it."""
     return _of_runtime(pod, socket) or _of_files(pod, state_dir, cache_dir)
 
@@ -34,14 +39,37 @@ def _of_files(pod: str, state_dir: str, cache_dir: str) -> str:
 
 def _of_runtime(pod: str, socket: str) -> str:
     """crictl's answer; without crictl or a socket there is none."""
-    endpoint = socket or os.environ.get("CONTAINER_RUNTIME_ENDPOINT", "") or next((s for s in SOCKETS if os.path.exists(s)), "")
+    endpoint = (
+        socket
+        or os.environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
+        or next((s for s in SOCKETS if os.path.exists(s)), "")
+    )
     crictl = shutil.which("crictl")
     if not crictl or not endpoint:
         return ""
-    base = [crictl, "--runtime-endpoint", endpoint if "://" in endpoint else f"unix://{endpoint}", "--timeout", "2s"]
+    base = [
+        crictl,
+        "--runtime-endpoint",
+        endpoint if "://" in endpoint else f"unix://{endpoint}",
+        "--timeout",
+        "2s",
+    ]
     namespace, _, name = pod.partition("/")
     try:
-        listed = _json([*base, "pods", "--namespace", f"^{namespace}$", "--name", f"^{name}$", "--state", "ready", "-o", "json"])
+        listed = _json(
+            [
+                *base,
+                "pods",
+                "--namespace",
+                f"^{namespace}$",
+                "--name",
+                f"^{name}$",
+                "--state",
+                "ready",
+                "-o",
+                "json",
+            ]
+        )
         identities = [str(item["id"]) for item in listed.get("items") or ()]
         if not identities:
             return ""

@@ -31,7 +31,9 @@ def enter(path: str) -> None:
         if _libc.setns(descriptor, CLONE_NEWNET):
             code = ctypes.get_errno()
             if code == 1:
-                raise Denied(f"network namespace {path} may not be entered", hint="run as root (CAP_SYS_ADMIN)")
+                raise Denied(
+                    f"network namespace {path} may not be entered", hint="run as root (CAP_SYS_ADMIN)"
+                )
             raise InvalidNetns(f"{path} is not a network namespace: {os.strerror(code)}")
     finally:
         os.close(descriptor)
@@ -50,7 +52,7 @@ def inside(path: str, work: Callable[[], T], timeout: float | None = None) -> T:
             if path:
                 enter(path)
             values.append(work())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
             errors.append(error)
 
     thread = threading.Thread(target=body, daemon=True)

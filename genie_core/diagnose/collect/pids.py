@@ -13,6 +13,6 @@ def of(netns: str) -> Iterator[int]:
     wanted = inode(netns)
     if not wanted:
         return
-    for entry in sorted((int(e.name) for e in os.scandir("/proc") if e.name.isdigit())):
+    for entry in sorted(int(e.name) for e in os.scandir("/proc") if e.name.isdigit()):
         if inode(f"/proc/{entry}/ns/net") == wanted:
             yield entry

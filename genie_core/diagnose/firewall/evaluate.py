@@ -6,7 +6,7 @@ taken not to hold for a drop, and to hold for an accept: doubt never makes a blo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from genie_core.diagnose.firewall.rules import Action, Chain, Match, Packet, Rule, Ruleset, Value, span
@@ -42,24 +42,26 @@ def _word_fits(pattern: Value, word: str) -> bool:
     return word.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == word
 
 
+DERIVED: dict[str, Callable[[Packet], str | bool | None]] = {
+    "family": lambda p: str(p.family),
+    "ethertype": lambda p: str(p.family),
+    "target_type": lambda p: "local" if p.target_local else "unicast",
+    "source_type": lambda p: "local" if p.source_local else "unicast",
+    "icmp_type": lambda p: None if p.protocol.endswith("icmp") else False,
+    "bridged": lambda p: "yes" if p.bridged else "no",
+    "ct_status": lambda p: "dnat" if p.translated else "none",
+    "ct_direction": lambda p: "reply" if p.state == "established" else "original",
+}
+
+
 def _read(packet: Packet, name: str) -> int | str | bool | None:
     """The packet's value of a field: None is not known, False is "has no such field"."""
     if name in ("source", "target"):
         return span(getattr(packet, name))[0]
     if name in ("sport", "dport"):
         return getattr(packet, name) if packet.protocol in PORTED else False
-    if name in ("family", "ethertype"):
-        return str(packet.family)
-    if name in ("target_type", "source_type"):
-        return "local" if getattr(packet, name.replace("type", "local")) else "unicast"
-    if name == "icmp_type":
-        return None if packet.protocol.endswith("icmp") else False
-    if name == "bridged":
-        return "yes" if packet.bridged else "no"
-    if name == "ct_status":
-        return "dnat" if packet.translated else "none"
-    if name == "ct_direction":
-        return "reply" if packet.state == "established" else "original"
+    if name in DERIVED:
+        return DERIVED[name](packet)
     value: int | str | None = getattr(packet, name, None)
     return value
 
@@ -82,10 +84,8 @@ def _holds(match: Match, packet: Packet) -> bool | None:
     return any(not isinstance(v, str) and v[0] <= number <= v[1] for v in match.values) != match.invert
 
 
-def _in_rows(match: Match, packet: Packet) -> bool | None:
-    names, rows = match.values
-    hit = any(_row_fits(names, row, packet) for row, _ in rows)  # type: ignore[misc, arg-type]  # a tuple match's values
-    return hit != match.invert
+def _in_rows(match: Match, packet: Packet) -> bool:
+    return any(_row_fits(match.keys, row, packet) for row in match.rows) != match.invert
 
 
 def _row_fits(names: tuple[str, ...], row: tuple[Value, ...], packet: Packet) -> bool:
@@ -125,7 +125,9 @@ class _Run:
     def __init__(self, rules: Ruleset) -> None:
         self.rules = rules
 
-    def chain(self, chain: Chain, step: _Step, depth: int = 0, start: int = 0) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
+    def chain(
+        self, chain: Chain, step: _Step, depth: int = 0, start: int = 0
+    ) -> Iterator[tuple[str, _Step, Chain, Rule | None]]:
         """(verdict, step, chain, rule); verdict "return" is the end of a chain without one."""
         if depth > MAX_DEPTH:
             yield "return", step, chain, None
@@ -141,7 +143,9 @@ class _Run:
             if doubt and rule.action.kind not in ("accept", "jump", "goto"):
                 continue
             if chance < 1:
-                yield from self._hit(chain, rule, rule.action, replace(step, chance=step.chance * chance), depth, number)
+                yield from self._hit(
+                    chain, rule, rule.action, replace(step, chance=step.chance * chance), depth, number
+                )
                 step = replace(step, chance=step.chance * (1 - chance))
                 continue
             if rule.action.kind == "continue":
@@ -158,7 +162,12 @@ class _Run:
             yield kind, step, chain, rule
         elif kind in ("dnat", "snat", "masquerade", "redirect"):
             moved = _translated(action, step.packet)
-            yield "accept", replace(step, packet=moved, translations=(*step.translations, (chain, rule))), chain, rule
+            yield (
+                "accept",
+                replace(step, packet=moved, translations=(*step.translations, (chain, rule))),
+                chain,
+                rule,
+            )
         elif kind in ("jump", "goto"):
             yield from self._jump(chain, action, step, depth, number)
         elif kind == "map":

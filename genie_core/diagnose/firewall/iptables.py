@@ -3,22 +3,94 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
 
 from genie_core.diagnose.firewall.rules import Action, Chain, Match, Rule, Value, span
 
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 NAT_PRIORITIES = {"PREROUTING": -100, "OUTPUT": -100, "INPUT": 100, "POSTROUTING": 100}
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
-VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "return", "MASQUERADE": "masquerade"}
-PASSING = {"LOG", "NFLOG", "TRACE", "CONNMARK", "SET", "TCPMSS", "CHECKSUM", "TOS", "DSCP", "TTL", "CLASSIFY", "CT"}
-PASSING |= {"AUDIT", "ULOG", "SECMARK", "CONNSECMARK", "HL", "ECN", "TEE", "HMARK", "IDLETIMER", "LED", "RATEEST"}
+VERDICTS = {
+    "ACCEPT": "accept",
+    "DROP": "drop",
+    "REJECT": "reject",
+    "RETURN": "return",
+    "MASQUERADE": "masquerade",
+}
+PASSING = {
+    "LOG",
+    "NFLOG",
+    "TRACE",
+    "CONNMARK",
+    "SET",
+    "TCPMSS",
+    "CHECKSUM",
+    "TOS",
+    "DSCP",
+    "TTL",
+    "CLASSIFY",
+    "CT",
+}
+PASSING |= {
+    "AUDIT",
+    "ULOG",
+    "SECMARK",
+    "CONNSECMARK",
+    "HL",
+    "ECN",
+    "TEE",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "RATEEST",
+}
 STATEMENTS = {"--dport": "dport", "--destination-port": "dport", "--sport": "sport", "--source-port": "sport"}
-STATEMENTS |= {"--dports": "dport", "--destination-ports": "dport", "--sports": "sport", "--source-ports": "sport"}
+STATEMENTS |= {
+    "--dports": "dport",
+    "--destination-ports": "dport",
+    "--sports": "sport",
+    "--source-ports": "sport",
+}
 SILENT = {"--comment", "--reject-with", "--log-prefix", "--log-level", "--random-fully", "--limit-burst"}
-SILENT |= {"--nflog-prefix", "--nflog-group", "--random", "--mode", "--packet", "--name", "--save-mark", "--restore-mark"}
-FLAGS = {"--random-fully", "--random", "--save-mark", "--restore-mark", "--notrack", "--rcheck", "--update", "--ctmask"}
-FLAGS |= {"--physdev-is-bridged", "--physdev-is-in", "--physdev-is-out", "--syn", "--socket-exists", "--log-uid"}
-FLAGS |= {"--validmark", "--loose", "--accept-local", "--invert", "--transparent", "--persistent", "--save", "--restore"}
+SILENT |= {
+    "--nflog-prefix",
+    "--nflog-group",
+    "--random",
+    "--mode",
+    "--packet",
+    "--name",
+    "--save-mark",
+    "--restore-mark",
+}
+FLAGS = {
+    "--random-fully",
+    "--random",
+    "--save-mark",
+    "--restore-mark",
+    "--notrack",
+    "--rcheck",
+    "--update",
+    "--ctmask",
+}
+FLAGS |= {
+    "--physdev-is-bridged",
+    "--physdev-is-in",
+    "--physdev-is-out",
+    "--syn",
+    "--socket-exists",
+    "--log-uid",
+}
+FLAGS |= {
+    "--validmark",
+    "--loose",
+    "--accept-local",
+    "--invert",
+    "--transparent",
+    "--persistent",
+    "--save",
+    "--restore",
+}
 
 
 def _ports(text: str) -> tuple[Value, ...]:
@@ -36,6 +108,28 @@ def _mark(text: str) -> tuple[int, int]:
 
 def _interface(text: str) -> str:
     return text[:-1] + "*" if text.endswith("+") else text
+
+
+def _words(text: str) -> tuple[Value, ...]:
+    return tuple(text.lower().split(","))
+
+
+# Option -> the field that it looks at, and how its argument is read.
+MATCHES: dict[str, tuple[str, Callable[[str], tuple[Value, ...]]]] = {
+    "--ctstate": ("state", _words),
+    "--state": ("state", _words),
+    "--dst-type": ("target_type", _words),
+    "--src-type": ("source_type", _words),
+    "--src-range": ("source", lambda text: (span(text),)),
+    "--dst-range": ("target", lambda text: (span(text),)),
+    "--physdev-in": ("physical_in", lambda text: (_interface(text),)),
+    "--physdev-out": ("physical_out", lambda text: (_interface(text),)),
+    "--physdev-is-bridged": ("bridged", lambda _: ("yes",)),
+    "--icmp-type": ("icmp_type", lambda text: (text,)),
+    "--icmpv6-type": ("icmp_type", lambda text: (text,)),
+    "--length": ("length", _ports),
+    "--syn": ("state", lambda _: ("new",)),
+}
 
 
 class _Parser:
@@ -79,52 +173,52 @@ class _Parser:
             self._module(value)
         elif word == "--comment":
             self.comment = value
-        elif not self._target_option(word, value) and not self._match_option(word, value) and word not in SILENT:
+        elif (
+            not self._target_option(word, value)
+            and not self._match_option(word, value)
+            and word not in SILENT
+        ):
             self._add("unknown", word)
 
     def _module(self, value: str) -> None:
         if value == "limit":
             self._add("under")
-        elif value in ("hashlimit", "recent", "connlimit", "quota", "nfacct", "bpf", "u32", "string", "time", "set"):
+        elif value in (
+            "hashlimit",
+            "recent",
+            "connlimit",
+            "quota",
+            "nfacct",
+            "bpf",
+            "u32",
+            "string",
+            "time",
+            "set",
+        ):
             self._add("rate" if value in ("hashlimit", "connlimit") else "unknown", value)
 
     def _match_option(self, word: str, value: str) -> bool:
-        if word in ("--ctstate", "--state"):
-            self._add("state", *(state.lower() for state in value.split(",")))
+        if word in MATCHES:
+            name, read = MATCHES[word]
+            self._add(name, *read(value))
         elif word == "--mark":
             number, mask = _mark(value)
             self._add("mark", (number, number), mask=mask)
-        elif word in ("--dst-type", "--src-type"):
-            self._add("target_type" if word == "--dst-type" else "source_type", *value.lower().split(","))
-        elif word in ("--src-range", "--dst-range"):
-            self._add("source" if word == "--src-range" else "target", span(value))
-        elif word in ("--physdev-in", "--physdev-out"):
-            self._add("physical_in" if word.endswith("in") else "physical_out", _interface(value))
-        elif word == "--physdev-is-bridged":
-            self._add("bridged", "yes")
-        elif word == "--probability":
-            self._add("chance", chance=float(value))
-        elif word == "--every":
-            self._add("chance", chance=1 / int(value))
-        elif word in ("--icmp-type", "--icmpv6-type"):
-            self._add("icmp_type", value)
-        elif word == "--length":
-            self._add("length", *_ports(value))
-        elif word in ("--ports",):
-            self._add("unknown", word)
-        elif word == "--syn":
-            self._add("state", "new")
-        elif word in ("--limit", "--hashlimit-above", "--hashlimit-upto", "--hashlimit-burst"):
-            pass
-        elif word.startswith(("--hashlimit", "--connlimit", "--quota")):
-            pass
+        elif word in ("--probability", "--every"):
+            self._add("chance", chance=float(value) if word == "--probability" else 1 / int(value))
         else:
-            return False
+            return word.startswith(
+                ("--limit", "--hashlimit", "--connlimit", "--quota")
+            )  # their modules said it
         return True
 
     def _target_option(self, word: str, value: str) -> bool:
         kind = self.action.kind
-        if word in ("--to-destination", "--to-source", "--to", "--to-ports") and kind in ("dnat", "snat", "redirect"):
+        if word in ("--to-destination", "--to-source", "--to", "--to-ports") and kind in (
+            "dnat",
+            "snat",
+            "redirect",
+        ):
             self.action = _translation(kind, f":{value}" if kind == "redirect" else value)
         elif word in ("--set-xmark", "--set-mark") and kind == "mark":
             number, mask = _mark(value)
@@ -200,8 +294,6 @@ def parse(text: str, tool: str) -> list[Chain]:
                 _, name, *spec = rest.split(" ", 2)
                 into = rules.setdefault((table, name), [])
                 into.append(_rule(spec[0] if spec else "", len(into) + 1, packets))
-    from dataclasses import replace
-
     return [replace(chain, rules=tuple(rules[key])) for key, chain in chains.items()]
 
 
@@ -217,5 +309,5 @@ def _base(tool: str, table: str, name: str, policy: str, counts: str) -> Chain:
         kind="nat" if is_nat else "filter",
         priority=NAT_PRIORITIES.get(name, 0) if is_nat else PRIORITIES.get(table, 0),
         policy=policy.lower() if hooked else "accept",
-        policy_packets=int(counts[1:].split(":")[0]) if counts.startswith("[") else None,
+        policy_packets=int(counts[1:].split(":", maxsplit=1)[0]) if counts.startswith("[") else None,
     )

@@ -6,7 +6,12 @@ from genie_core.diagnose.facts import Firewall
 from genie_core.diagnose.firewall import iptables, nft
 from genie_core.diagnose.firewall.rules import Chain, Ruleset, ruleset
 
-TOOLS = {"ip": "iptables", "ip6": "ip6tables", "ip-legacy": "iptables-legacy", "ip6-legacy": "ip6tables-legacy"}
+TOOLS = {
+    "ip": "iptables",
+    "ip6": "ip6tables",
+    "ip-legacy": "iptables-legacy",
+    "ip6-legacy": "ip6tables-legacy",
+}
 
 
 def load(firewall: Firewall) -> Ruleset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from genie_core.diagnose.firewall.rules import Action, Chain, Match, Rule, Value, span
@@ -12,9 +13,26 @@ Sets = dict[str, tuple[Any, ...]]
 FAMILY = {"ip": 4, "ip6": 6}
 META = {"iifname": "iif", "iif": "iif", "oifname": "oif", "oif": "oif", "l4proto": "protocol", "mark": "mark"}
 META |= {"ibrname": "unknown", "length": "length"}
-PLAIN = {"accept": "accept", "drop": "drop", "return": "return", "reject": "reject", "masquerade": "masquerade"}
+PLAIN = {
+    "accept": "accept",
+    "drop": "drop",
+    "return": "return",
+    "reject": "reject",
+    "masquerade": "masquerade",
+}
 PLAIN |= {"notrack": "notrack"}
-PASSING = {"counter", "log", "ct helper", "ct timeout", "ct expectation", "flow", "dup", "quota", "secmark", "last"}
+PASSING = {
+    "counter",
+    "log",
+    "ct helper",
+    "ct timeout",
+    "ct expectation",
+    "flow",
+    "dup",
+    "quota",
+    "secmark",
+    "last",
+}
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 OPERATORS = {"==": False, "in": False, "!=": True}
@@ -34,7 +52,11 @@ def _field(left: Any) -> tuple[str, list[Match], int | None]:
         return _payload(left["payload"])
     if "ct" in left:
         key = left["ct"]["key"]
-        return {"state": "state", "status": "ct_status", "direction": "ct_direction"}.get(key, "unknown"), [], None
+        return (
+            {"state": "state", "status": "ct_status", "direction": "ct_direction"}.get(key, "unknown"),
+            [],
+            None,
+        )
     if "fib" in left:
         fib = left["fib"]
         if fib.get("result") == "type":
@@ -50,7 +72,9 @@ def _payload(payload: JSON) -> tuple[str, list[Match], int | None]:
     protocol, name = payload.get("protocol", ""), payload.get("field", "")
     if protocol in FAMILY:
         implied = [Match("family", (str(FAMILY[protocol]),))]
-        field = {"saddr": "source", "daddr": "target", "protocol": "protocol", "nexthdr": "protocol"}.get(name)
+        field = {"saddr": "source", "daddr": "target", "protocol": "protocol", "nexthdr": "protocol"}.get(
+            name
+        )
         return {"length": "length"}.get(name, field or "unknown"), implied, None
     if protocol in PORT_PROTOCOLS or protocol == "th":
         implied = [] if protocol == "th" else [Match("protocol", (protocol,))]
@@ -132,23 +156,23 @@ def _comparison(name: str, operator: str, values: tuple[Value, ...]) -> Match:
 
 
 def _concatenation(parts: list[Any], expression: JSON, sets: Sets) -> list[Match]:
-    names = [_field(part)[0] for part in parts]
+    names = tuple(_field(part)[0] for part in parts)
     rows = []
     try:
         for element in _elements(expression["right"], sets):
             inner = element["elem"]["val"] if isinstance(element, dict) and "elem" in element else element
-            rows.append((tuple(_value(n, v) for n, v in zip(names, inner["concat"], strict=True)), Action("continue")))
+            rows.append(tuple(_value(n, v) for n, v in zip(names, inner["concat"], strict=True)))
     except (ValueError, TypeError, KeyError, OSError):
         return [Match("unknown")]
-    return [Match("tuple", (tuple(names), tuple(rows)), expression.get("op") == "!=")]  # type: ignore[arg-type]  # see evaluate
+    return [Match("tuple", invert=expression.get("op") == "!=", keys=names, rows=tuple(rows))]
 
 
 def _chance(numgen: JSON, operator: str, right: Any) -> Match:
     """`numgen random mod 100 < 40` holds for 40 of 100 packets."""
-    count = numgen.get("mod", 1)
-    hits = {"<": lambda n: n, "<=": lambda n: n + 1, ">": lambda n: count - n - 1, ">=": lambda n: count - n}
+    count = int(numgen.get("mod", 1))
     if isinstance(right, int):
-        good = hits.get(operator, lambda _: count - 1 if operator == "!=" else 1)(right)
+        hits = {"<": right, "<=": right + 1, ">": count - right - 1, ">=": count - right, "!=": count - 1}
+        good = hits.get(operator, 1)
     else:
         good = len(_elements(right, {}))
     return Match("chance", chance=max(0.0, min(1.0, good / count)))
@@ -175,7 +199,7 @@ def _map_of(mapping: JSON, kind: str, maps: Sets) -> Action:
     """A translation looked up in a map: one entry per key; `numgen` keys are chances."""
     entries = []
     for key, value in _elements(mapping["data"], maps):
-        address, port = (value["concat"] if isinstance(value, dict) and "concat" in value else (value, 0))
+        address, port = value["concat"] if isinstance(value, dict) and "concat" in value else (value, 0)
         entries.append((key, Action(kind, address=str(address), port=int(port))))
     return _keyed(mapping["key"], entries)
 
@@ -205,13 +229,15 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
         return [], _keyed(detail["key"], [(k, _verdict(v)) for k, v in _elements(detail["data"], maps)])
     if kind == "mangle" and _field(detail["key"])[0] == "mark":
         return [], _set_mark(detail["value"])
-    if kind == "limit":
-        return [Match("rate" if detail.get("inv") else "under")], None
-    if kind == "ct count":
+    if kind in ("limit", "ct count"):
         return [Match("rate" if detail.get("inv") else "under")], None
     if kind in PASSING or kind == "mangle":
         return [], None
-    return ([], Action("foreign", target=kind)) if kind in ("queue", "tproxy", "fwd") else ([Match("unknown")], None)
+    return (
+        ([], Action("foreign", target=kind))
+        if kind in ("queue", "tproxy", "fwd")
+        else ([Match("unknown")], None)
+    )
 
 
 def _set_mark(value: Any) -> Action | None:
@@ -277,21 +303,23 @@ def _plain(value: Any) -> str:
     if not isinstance(value, dict):
         return ",".join(map(_plain, value)) if isinstance(value, list) else str(value)
     kind, detail = next(iter(value.items()))
-    if kind == "payload":
-        return f"{detail.get('protocol', '')} {detail.get('field', '')}".strip()
-    if kind in ("meta", "ct"):
-        return f"{'' if detail['key'] in META else kind + ' '}{detail['key']}"
-    if kind == "prefix":
-        return f"{detail['addr']}/{detail['len']}"
-    if kind == "range":
-        return "-".join(map(_plain, detail))
-    if kind == "set":
-        return "{ " + ", ".join(map(_plain, detail)) + " }"
-    if kind == "numgen":
-        return f"numgen {detail.get('mode')} mod {detail.get('mod')}"
-    if kind == "concat":
-        return " . ".join(map(_plain, detail))
-    return kind
+    return PLAIN_TEXT[kind](detail) if kind in PLAIN_TEXT else kind
+
+
+def _key_text(kind: str, detail: JSON) -> str:
+    return f"{'' if detail['key'] in META else kind + ' '}{detail['key']}"
+
+
+PLAIN_TEXT: dict[str, Callable[[Any], str]] = {
+    "payload": lambda d: f"{d.get('protocol', '')} {d.get('field', '')}".strip(),
+    "meta": lambda d: _key_text("meta", d),
+    "ct": lambda d: _key_text("ct", d),
+    "prefix": lambda d: f"{d['addr']}/{d['len']}",
+    "range": lambda d: "-".join(map(_plain, d)),
+    "set": lambda d: "{ " + ", ".join(map(_plain, d)) + " }",
+    "numgen": lambda d: f"numgen {d.get('mode')} mod {d.get('mod')}",
+    "concat": lambda d: " . ".join(map(_plain, d)),
+}
 
 
 def parse(document: tuple[JSON, ...], skip: set[tuple[str, str]]) -> list[Chain]:

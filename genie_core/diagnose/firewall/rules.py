@@ -62,7 +62,8 @@ class Match:
     """One condition. `values` of the field `name` that meet it; `invert` turns it round.
 
     Field "chance" holds with probability `chance`; field "rate" is a limit that only heavy traffic meets;
-    field "unknown" is a condition that is not modelled.
+    field "unknown" is a condition that is not modelled. A set of tuples has the fields in `keys`, each row's
+    values in `rows`.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Match:
     invert: bool = False
     mask: int | None = None
     chance: float = 1.0
+    keys: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,141 @@
+"""The pod's default gateway: somebody on the link must be it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.checks.routes import real_defaults
+from genie_core.diagnose.facts import Link
+from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+
+
+def gateway_exists(model: Model) -> Iterator[Finding]:
+    """GN0302, GN0406, GN0408: somebody on the link must answer for the default gateway."""
+    for family in model.families:
+        for attachment, gateway in real_defaults(model, family)[:1]:
+            if (
+                attachment is None
+                or not gateway
+                or attachment.entry is None
+                or attachment.kind not in ("bridge", "routed")
+            ):
+                continue
+            if not attachment.link.up or _answered(model, attachment, gateway, family):
+                continue
+            if attachment.kind == "routed":
+                yield _no_proxy(model, attachment, gateway, family)
+            else:
+                yield _wrong(model, attachment, gateway, family)
+
+
+def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -> bool:
+    entry = attachment.entry
+    assert entry is not None
+    own = model.node.local.get(gateway)
+    if own is not None and (family == 4 or own.index == entry.index):
+        return True
+    if family == 6 and gateway.startswith("fe80:"):
+        return True
+    proxy = "proxy_arp" if family == 4 else "proxy_ndp"
+    if model.node.setting(entry.name, proxy, family) or model.node.setting("all", proxy, family):
+        return True
+    pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
+    if pinned is not None and pinned.state == "permanent":
+        return True
+    return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
+
+
+def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
+    """Another namespace on the bridge, or a host behind a port that leads out of the node."""
+    if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
+        return True
+    return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
+
+
+def _no_proxy(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    entry = attachment.entry
+    assert entry is not None
+    name = "proxy_arp" if family == 4 else "proxy_ndp"
+    return Finding(
+        code="GN0408",
+        severity=Severity.FATAL,
+        title=f"{entry.name} has {name}=0 and no address {gateway}: nobody answers for the pod's gateway",
+        object=the_interface(entry.name),
+        evidence=(
+            seen(
+                "sysctl",
+                f"net.ipv{family}.conf.{entry.name}.{name}=0",
+                f"sysctl net.ipv{family}.conf.{entry.name}.{name}",
+            ),
+            seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
+        ),
+        remedy=Remedy(
+            text=f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
+            commands=(on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),),
+        ),
+    )
+
+
+def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    bridge = attachment.bridge
+    assert bridge is not None
+    right = model.segment_gateway(attachment, family)
+    if right:
+        name = attachment.link.name
+        return Finding(
+            code="GN0302",
+            severity=Severity.FATAL,
+            title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
+            object=the_pod(model, name),
+            evidence=(
+                seen("netlink", f"default via {gateway}", "ip route show default"),
+                seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
+            ),
+            remedy=Remedy(
+                text="point the default route to the bridge; correct the gateway in the network's ipam section",
+                commands=(in_pod("ip", "route", "replace", "default", "via", right, "dev", name),),
+            ),
+        )
+    return wrong_subnet(model, attachment, gateway, family)
+
+
+def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    """GN0406: the bridge has not the gateway's address."""
+    bridge = attachment.bridge
+    assert bridge is not None
+    own = model.addresses(attachment, family)[0]
+    has = [f"{x.ip}/{x.prefix}" for x in model.node.addresses(bridge, family)]
+    commands = [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
+    commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
+    return Finding(
+        code="GN0406",
+        severity=Severity.FATAL,
+        title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
+        f"{gateway}/{own.prefix}: "
+        + ("left over from another CNI or pod CIDR" if has else "it was taken away"),
+        object=the_interface(bridge.name),
+        evidence=(
+            seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
+            seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
+        ),
+        remedy=Remedy(
+            text=f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
+            f"delete {bridge.name}, restart the pods",
+            commands=tuple(commands),
+            risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
+        ),
+        affects=model.affected(bridge),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="gateway-exists",
+        title="somebody owns the default gateway",
+        run=gateway_exists,
+        needs=("pod", "node"),
+    ),
+)

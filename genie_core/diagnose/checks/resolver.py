@@ -1,0 +1,99 @@
+"""The pod's resolv.conf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.model import Model
+from genie_core.diagnose.say import seen, the_pod
+from genie_core.diagnose.stack import version, within
+from genie_core.findings import Finding, Remedy, Severity
+
+
+def resolver(model: Model) -> Iterator[Finding]:
+    """GN0604: the pod's resolv.conf names servers that can answer."""
+    text = model.facts.resolv_conf
+    if text is None:
+        return
+    words = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+    servers = [w[1] for w in words if w[0] == "nameserver" and len(w) > 1]
+    for title, remedy, severity in _resolver_faults(model, servers, words):
+        yield Finding(
+            code="GN0604",
+            severity=severity,
+            title=title,
+            object=the_pod(model),
+            evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
+            remedy=Remedy(text=remedy),
+        )
+
+
+def _resolver_faults(
+    model: Model, servers: list[str], words: list[list[str]]
+) -> Iterator[tuple[str, str, Severity]]:
+    import ipaddress
+
+    if not servers:
+        yield (
+            "the pod's resolv.conf names no nameserver: every lookup asks 127.0.0.1",
+            "correct kubelet's clusterDNS or the pod's dnsPolicy",
+            Severity.FATAL,
+        )
+        return
+    if len(servers) > 3:
+        yield (
+            f"resolv.conf has {len(servers)} nameservers, the resolver uses the first 3",
+            "shorten the list (kubelet's resolvConf)",
+            Severity.WARNING,
+        )
+    dns = [f for f in model.frontends if f.port == 53]
+    for server in servers[:3]:
+        try:
+            address = ipaddress.ip_address(server.split("%")[0])
+        except ValueError:
+            yield (
+                f"resolv.conf: {server!r} is not an address",
+                "correct the file that kubelet's resolvConf names",
+                Severity.ERROR,
+            )
+            continue
+        if address.is_loopback and not _listens(model, server):
+            yield (
+                f"the pod's resolv.conf points to {server}, where nothing listens in its namespace",
+                "set kubelet's resolvConf to /run/systemd/resolve/resolv.conf, and recreate the pod",
+                Severity.FATAL,
+            )
+        elif dns and _in_service_range(model, server) and server not in {f.ip for f in dns}:
+            names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
+            yield (
+                f"resolv.conf points to {server}, which no DNS service has (there is {names})",
+                "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
+                Severity.FATAL if server == servers[0] else Severity.ERROR,
+            )
+    if any(w[0] == "search" and len(w) > 33 for w in words):
+        yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
+
+
+def _listens(model: Model, server: str) -> bool:
+    """Whether something answers there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
+    bound = model.pod.facts.listeners if model.pod else ()
+    anywhere = () if server.startswith("127.0.0.5") else ("udp 0.0.0.0:53", "udp :::53")
+    return any(b in (f"udp {server}:53", *anywhere) for b in bound)
+
+
+def _in_service_range(model: Model, server: str) -> bool:
+    """Whether an address looks like a service's: in one /16 with known ones, and no pod's or node's."""
+    if version(server) != 4 or model.in_cluster(server):
+        return False
+    return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in model.frontends)
+
+
+CHECKS = (
+    PodCheck(
+        id="resolv-conf",
+        title="resolv.conf names servers that can answer",
+        run=resolver,
+        needs=("resolv.conf",),
+    ),
+)
