@@ -291,9 +291,8 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
     """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
     for attachment in plan.attachments:
         network = attachment.network
-        if (
-            attachment.released or not attachment.result
-        ):  # an ADD that was cut off, a DEL that failed half-way
+        # an ADD that was cut off, or a DEL that failed half-way
+        if attachment.released or not attachment.result:
             raise UnknownContainer(
                 f"network {network.name} ({attachment.ifname}) of container {plan.container_id} is not attached",
                 hint="the runtime has to call DEL; the pod has to be recreated",

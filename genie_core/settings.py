@@ -93,7 +93,8 @@ def _smart_selection(config: "Mapping[str, Any]", key: str, default: SmartSelect
 
 def _path(config: "Mapping[str, Any]", key: str, default: str) -> str:
     path = get_str(config, key) or default
-    _require_absolute(path, key)
+    if path:
+        _require_absolute(path, key)
     return path
 
 
@@ -107,7 +108,7 @@ def _paths(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[st
 
 
 def _require_absolute(path: str, where: str) -> None:
-    if path and (not path.startswith("/") or "\0" in path):
+    if not path.startswith("/") or "\0" in path:
         raise InvalidConfig(f"{where} must be an absolute path, not {path!r}")
 
 
