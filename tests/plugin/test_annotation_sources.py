@@ -114,7 +114,7 @@ def written(server):
 def test_d26_d27_several_networks_are_told_to_the_pod(abc, server):
     abc.answer("ADD", "b", stdout={"ips": [{"address": "10.7.0.2/24"}]})
     assert abc.add("a,b@net3").result
-    patched = {}
+    patched: dict[str, str] = {}
     for patch in written(server):
         assert patch["metadata"].get("uid", "u1") == "u1"
         patched |= patch["metadata"]["annotations"]

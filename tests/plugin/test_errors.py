@@ -226,9 +226,13 @@ def start_with_closed_reader(node, which, **options):
     """Begin a call whose stdout or stderr nobody reads: writing to it fails (EPIPE)."""
     reader, writer = os.pipe()
     os.close(reader)
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, which: writer}
     process = subprocess.Popen(
-        [node.genie], env=node.environment("ADD"), stdin=subprocess.PIPE, start_new_session=True, **streams
+        [node.genie],
+        env=node.environment("ADD"),
+        stdin=subprocess.PIPE,
+        stdout=writer if which == "stdout" else subprocess.PIPE,
+        stderr=writer if which == "stderr" else subprocess.PIPE,
+        start_new_session=True,
     )
     os.close(writer)
     return process, node.stdin(annotations={"cni": "a,b"}, **options)

@@ -14,7 +14,7 @@ def result_of(ifname, address, **more):
 
 def by_interface(result):
     """Interface name -> addresses, as containerd's go-cni reads a result: without an index, eth0's."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for ip in result["ips"]:
         name = result["interfaces"][ip["interface"]]["name"] if "interface" in ip else "eth0"
         found.setdefault(name, []).append(ip["address"])

@@ -1,0 +1,347 @@
+"""The engine without a world: what is done, failed and killed at every step (design, section 6; B53-B56, A60-A66).
+
+`World` is the driver: it holds what the delegates hold and, as text, what the disk holds, so that a kill at any
+step loses all that a real one would.
+"""
+
+import itertools
+
+import pytest
+
+from genie_core import attach
+from genie_core.attach import Attached, Forget, Invoke, PluginMissing, Released, Save
+from genie_core.errors import DelegateFailed, GenieError, IOFailure
+from genie_core.jsontext import decode
+from genie_core.model import Attachment, NetConf, Plan, PluginConf
+from genie_core.state import decode_plan, encode_plan, encode_release, encode_result
+
+RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
+CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}
+
+
+def network(name, types, version="1.0.0", **fields):
+    plugins = [PluginConf(type_, f'{{"type": "{type_}"}}') for type_ in types]
+    return NetConf(name, version, plugins, f"/net.d/{name}.conflist", **fields)
+
+
+def make_plan(chains=None, **fields):
+    attachments = [
+        Attachment(network(name, types, **fields), f"eth{number}", name, binaries=[])
+        for number, (name, types) in enumerate((chains or CHAINS).items())
+    ]
+    return Plan("cid1", "eth0", "/netns", ["/bin"], None, "boot", attachments)
+
+
+class Killed(BaseException):
+    """SIGKILL."""
+
+
+class World:
+    """Delegates and disk. `broken` says which steps fail: a function from the step to an error, or None."""
+
+    def __init__(self, broken=lambda step: None):
+        self.held = set()  # (plugin, interface) with resources
+        self.disk = ""  # the state file's text
+        self.log = []
+        self.broken = broken
+        self.printed = {}  # plugin -> what it prints on ADD
+        self.steps = 0
+        self.left = None  # how many steps until the kill
+        self.effect_first = False  # the last of them is done, but nobody lives to hear of it
+
+    def drive(self, steps):
+        answer: object = ""
+        started = False
+        try:
+            while True:
+                if isinstance(answer, GenieError):
+                    step = steps.throw(answer)
+                else:
+                    step = steps.send(answer) if started else next(steps)
+                started = True
+                answer = self.perform(step)
+        except StopIteration as stop:
+            return stop.value
+
+    def perform(self, step):
+        killed = self.left is not None and self.steps >= self.left
+        if killed:
+            self.left = None  # whoever comes next lives
+            if not self.effect_first:
+                raise Killed
+        self.steps += 1
+        error = self.broken(step)
+        answer = self.invoke(step, error) if isinstance(step, Invoke) else self.write(step, error)
+        if killed:
+            raise Killed
+        return answer
+
+    def kill_after(self, steps, *, effect_first=False):
+        """Kill it so many steps from now."""
+        self.left = self.steps + steps
+        self.effect_first = effect_first
+
+    def invoke(self, step, error):
+        self.log.append(f"{step.verb} {step.type}@{step.ifname}")
+        holding = (step.type, step.ifname)
+        if step.verb == "ADD":
+            self.held.add(holding)  # a delegate that fails may hold something all the same
+        if error is not None:
+            return error
+        if step.verb == "DEL":
+            self.held.discard(holding)
+        return self.printed.get(step.type, RESULT % len(self.log)) if step.verb == "ADD" else ""
+
+    def write(self, step, error):
+        if error is not None:
+            return error
+        if isinstance(step, Save):
+            self.disk = encode_plan(step.plan) + "\n"
+        elif isinstance(step, Attached):
+            self.disk += f"\n{encode_result(step.index, step.result)}\n"
+        elif isinstance(step, Released):
+            self.disk += f"\n{encode_release(step.index)}\n"
+        elif isinstance(step, Forget):
+            self.disk = ""
+        return ""
+
+    def delete(self, netns="/netns"):
+        """What the runtime's DEL does, from the disk alone."""
+        if not self.disk:
+            return []
+        return self.drive(attach.delete(decode_plan(self.disk), netns))
+
+    @property
+    def is_clean(self):
+        return not self.held and not self.disk
+
+
+def failing(verb, *types, error=None):
+    def broken(step):
+        if isinstance(step, Invoke) and step.verb == verb and step.type in types:
+            return error or DelegateFailed(f"{step.type} does not want to", code=123)
+        return None
+
+    return broken
+
+
+def added(world=None):
+    world = world or World()
+    world.drive(attach.add(make_plan()))
+    return world
+
+
+ADD_STEPS = added().steps
+DEL_STEPS = 3 + 5 + 1  # a Released for each network, a DEL for each plugin, Forget
+
+
+def test_an_add_and_a_del():
+    world = World()
+    results = world.drive(attach.add(make_plan()))
+    assert [decode(result)["ips"][0]["address"] for result in results] == [
+        "10.0.0.1/24",
+        "10.0.0.3/24",
+        "10.0.0.5/24",
+    ]
+    assert world.delete() == []
+    assert world.is_clean
+    assert world.log == [
+        *("ADD a1@eth0", "ADD b1@eth1", "ADD b2@eth1", "ADD c1@eth2", "ADD c2@eth2"),
+        *("DEL c2@eth2", "DEL c1@eth2", "DEL b2@eth1", "DEL b1@eth1", "DEL a1@eth0"),
+    ]
+
+
+def test_the_plan_is_on_the_disk_before_anything_runs():
+    """B61, design 6: the very first step."""
+    first = next(attach.add(make_plan()))
+    assert isinstance(first, Save)
+    assert decode_plan(encode_plan(first.plan)) == make_plan()
+
+
+def test_a_plan_that_cannot_be_written_runs_nothing():
+    world = World(lambda step: IOFailure("full") if isinstance(step, Save) else None)
+    with pytest.raises(IOFailure):
+        added(world)
+    assert world.log == []
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("number", range(ADD_STEPS))
+def test_an_add_that_is_killed_at_any_step_leaves_nothing_after_a_del(number, effect_first):
+    world = World()
+    world.kill_after(number, effect_first=effect_first)
+    with pytest.raises(Killed):
+        added(world)
+    assert world.delete() == []
+    assert world.is_clean
+
+
+@pytest.mark.parametrize("number", range(ADD_STEPS))
+def test_an_add_that_fails_at_any_step_leaves_nothing(number):
+    """Each step fails once: a delegate, or the disk."""
+    steps = itertools.count()
+    world = World(lambda step: DelegateFailed("here", code=123) if next(steps) == number else None)
+    with pytest.raises(DelegateFailed, match="here"):
+        added(world)
+    assert world.is_clean
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("number", range(DEL_STEPS))
+def test_a_del_that_is_killed_at_any_step_is_finished_by_the_next(number, effect_first):
+    world = added()
+    world.kill_after(number, effect_first=effect_first)
+    with pytest.raises(Killed):
+        world.delete()
+    assert world.delete() == []
+    assert world.is_clean
+
+
+@pytest.mark.parametrize("failing_type", ["a1", "b1", "b2", "c1", "c2"])
+@pytest.mark.parametrize("number", range(ADD_STEPS + DEL_STEPS))
+def test_a_failing_add_that_is_killed_at_any_step_of_its_undoing_is_finished_by_a_del(failing_type, number):
+    world = World(failing("ADD", failing_type))
+    world.kill_after(number)
+    with pytest.raises((Killed, DelegateFailed)):
+        added(world)
+    world.left = None
+    assert world.delete() == []
+    assert world.is_clean
+
+
+@pytest.mark.parametrize("stuck", ["a1", "b1", "b2", "c1", "c2"])
+def test_a_del_that_fails_keeps_what_it_could_not_release(stuck):
+    """A66, B71: the rest of that chain waits, the other networks go."""
+    world = added()
+    world.broken = failing("DEL", stuck)
+    assert [error.code for error in world.delete()] == [123]
+    assert {name[0] for name, _ in world.held} == {stuck[0]}
+    world.broken = lambda step: None
+    world.log.clear()
+    assert world.delete() == []
+    assert world.is_clean
+    assert {line[4] for line in world.log} == {stuck[0]}  # what was released is left alone
+
+
+@pytest.mark.parametrize("stuck", ["a1", "b1", "b2"])
+def test_b55_an_undoing_that_fails_leaves_the_rest_to_the_next_del(stuck):
+    world = World()
+    world.broken = lambda step: failing("ADD", "b2")(step) or failing("DEL", stuck)(step)
+    with pytest.raises(DelegateFailed, match="b2 does not want to"):
+        added(world)
+    world.broken = lambda step: None
+    world.log.clear()
+    assert world.delete() == []
+    assert world.is_clean
+    assert {line[4] for line in world.log} == {stuck[0]}  # neither the released ones nor c, never attempted
+
+
+def test_a_missing_plugin_waits_and_the_others_of_its_chain_go():
+    world = added()
+    world.broken = failing("DEL", "b2", error=PluginMissing("no b2"))
+    assert [type(error) for error in world.delete()] == [PluginMissing]
+    assert world.held == {("b2", "eth1")}
+    assert world.disk
+
+
+def test_one_network_twice_is_tried_once_more():
+    """A plugin that can release the first of two only after the second was asked for."""
+    plan = make_plan({"a": ["a1"]})
+    plan = plan.replace(attachments=[plan.attachments[0], plan.attachments[0].replace(ifname="eth1")])
+    world = World()
+    world.drive(attach.add(plan))
+    refused: list[Invoke] = []
+
+    def broken(step):
+        if isinstance(step, Invoke) and step.ifname == "eth1" and not refused:
+            refused.append(step)
+            return DelegateFailed("chain in use")
+        return None
+
+    world.broken = broken
+    assert world.delete() == []
+    assert world.is_clean
+    assert world.log[2:] == ["DEL a1@eth1", "DEL a1@eth0", "DEL a1@eth1"]
+
+
+@pytest.mark.parametrize("printed", ["", "  \n"])
+def test_b29_no_result_is_a_failure(printed):
+    world = World()
+    world.printed["b1"] = printed
+    with pytest.raises(DelegateFailed, match="printed no result"):
+        added(world)
+    assert world.is_clean
+
+
+def inputs(steps, answer=RESULT % 1):
+    """The (step, decoded stdin) of every call, each answered alike."""
+    found = []
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Invoke):
+                found.append((step, decode(step.stdin)))
+            step = steps.send(answer)
+    except StopIteration:
+        return found
+
+
+def test_b41_b42_previous_results_go_along_the_chain():
+    given = [
+        config.get("prevResult") for _, config in inputs(attach.add(make_plan({"x": ["p", "q"], "y": ["r"]})))
+    ]
+    assert given == [None, decode(RESULT % 1), None]
+
+
+@pytest.mark.parametrize("version,has", [("0.3.1", False), ("0.4.0", True), ("1.1.0", True)])
+def test_b69_b70_del_gives_the_final_result(version, has):
+    plan = make_plan({"x": ["p", "q"]}, version=version)
+    plan.attachments[0].result = RESULT % 9
+    assert ["prevResult" in config for _, config in inputs(attach.delete(plan, ""))] == [has, has]
+
+
+def test_b72_check_goes_forward_with_each_networks_own_result():
+    plan = make_plan()
+    for number, attachment in enumerate(plan.attachments):
+        attachment.result = RESULT % number
+    calls = inputs(attach.check(plan, "/netns"), "")
+    assert [step.type for step, _ in calls] == ["a1", "b1", "b2", "c1", "c2"]
+    addresses = [config["prevResult"]["ips"][0]["address"] for _, config in calls]
+    assert addresses == [f"10.0.0.{number}/24" for number in (0, 1, 1, 2, 2)]
+
+
+@pytest.mark.parametrize("fields", [{"version": "0.3.1"}, {"disable_check": True}])
+def test_b72_check_is_left_out(fields):
+    plan = make_plan({"x": ["p"]}, **fields)
+    plan.attachments[0].result = RESULT % 1
+    assert inputs(attach.check(plan, "")) == []
+
+
+def test_b73_b74_gc_asks_every_plugin_of_every_network_that_does_gc():
+    plan = make_plan(version="1.1.0")
+    pairs = [(plan, attachment) for attachment in plan.attachments]
+    plan.attachments[0].network.disable_gc = True
+    world = World(failing("GC", "b1"))
+    errors = world.drive(attach.collect(pairs, [("cid1", "eth0")]))
+    assert [error.code for error in errors] == [123]
+    assert world.log == ["GC b1@", "GC b2@", "GC c1@", "GC c2@"]
+    for _, config in inputs(attach.collect(pairs, [("cid1", "eth0")])):
+        assert config["cni.dev/valid-attachments"] == [{"containerID": "cid1", "ifname": "eth0"}]
+        assert config["cni.dev/attachments"] == config["cni.dev/valid-attachments"]
+
+
+def test_b75_status_stops_at_the_first_error():
+    networks = [network("old", ["o"], "1.0.0"), network("x", ["p", "q"], "1.1.0")]
+    world = World(failing("STATUS", "p", error=DelegateFailed("no", code=50)))
+    with pytest.raises(DelegateFailed, match="no"):
+        world.drive(attach.status(["/bin"], networks))
+    assert world.log == ["STATUS p@"]
+
+
+def test_a_step_says_where_it_is():
+    steps = attach.add(make_plan())
+    next(steps)
+    step = steps.send("")
+    assert isinstance(step, Invoke)
+    assert step.where == 'network "a" (eth0), plugin a1, ADD'
+    assert (step.container_id, step.netns, step.path) == ("cid1", "/netns", ["/bin"])

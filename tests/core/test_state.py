@@ -1,0 +1,127 @@
+"""The state file's text (design, section 6; B57-B68: lossless, and whole or told)."""
+
+import pytest
+
+from genie_core.errors import DecodingFailure
+from genie_core.jsontext import decode, encode
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from genie_core.state import decode_plan, encode_failure, encode_plan, encode_release, encode_result
+
+ODD = '{"x": 9007199254740993, "f": 1.10, "bytes": "\udcff", "ü": [ 1 ]}'
+
+
+def make_plan():
+    network = NetConf("n", "1.0.0", [PluginConf("p", ODD), PluginConf("q", "{}")], "/net.d/x", True, True)
+    return Plan(
+        "cid",
+        "eth0",
+        "/run/netns/ü",
+        ["/bin", "/opt/\udcff"],
+        PodRef("ns", "pod", "uid", "sandbox"),
+        "boot",
+        [
+            Attachment(
+                network, "eth0", "n", "A=1;B=\udcff", {"mac": '"02:.."'}, ["/bin/p", "/bin/q"], origin="cni"
+            ),
+            Attachment(network.replace(disable_gc=False), "net1", "ns/n", binaries=[]),
+        ],
+    )
+
+
+@pytest.fixture
+def text():
+    return encode_plan(make_plan()) + "\n"
+
+
+def test_nothing_is_lost_not_even_bytes_that_are_no_text(text):
+    assert decode_plan(text) == make_plan()
+    assert text.isascii()
+    assert text.count("\n") == 1
+
+
+def test_without_a_pod():
+    plan = make_plan().replace(pod=None)
+    assert decode_plan(encode_plan(plan)) == plan
+
+
+def test_what_happened_since(text):
+    text += f"\n{encode_result(0, ODD)}\n\n{encode_release(1)}\n\n{encode_failure()}\n"
+    plan = decode_plan(text)
+    assert [(item.result, item.released) for item in plan.attachments] == [(ODD, False), ("", True)]
+    assert plan.failed_releases == 1
+
+
+def test_the_last_word_counts(text):
+    assert (
+        decode_plan(text + f"{encode_result(0, 'old')}\n{encode_result(0, 'new')}\n").attachments[0].result
+        == "new"
+    )
+
+
+@pytest.mark.parametrize("length", range(0, 60, 7))
+def test_a_torn_line_costs_that_line_alone(text, length):
+    torn = encode_result(0, "x" * 50)[: length + 1]
+    plan = decode_plan(text + f"\n{torn}\n{encode_release(1)}\n")
+    assert [(item.result, item.released) for item in plan.attachments] == [("", False), ("", True)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "[]",
+        "7",
+        "null",
+        '"released"',
+        '{"attached": 9, "result": "x"}',
+        '{"attached": "0", "result": "x"}',
+        '{"attached": 0, "result": 7}',
+        '{"attached": 0}',
+        '{"released": 5}',
+        '{"released": null}',
+        "\x00",
+        "x",
+    ],
+)
+def test_a_line_that_says_nothing_known_is_passed_over(text, line):
+    assert decode_plan(f"{text}\n{line}\n") == make_plan()
+
+
+def test_a_first_line_cut_short_is_no_plan_at_any_length(text):
+    for length in range(0, len(text) - 2, 37):
+        with pytest.raises(DecodingFailure):
+            decode_plan(text[:length])
+
+
+def keys_of(value, path=()):
+    """Every path to a value inside a document."""
+    yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from keys_of(part, (*path, key))
+
+
+def changed(document, path, new):
+    if not path:
+        return new
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = changed(document[path[0]], path[1:], new)
+    return copy
+
+
+@pytest.mark.parametrize("wrong", [7, [7], {"x": 7}])
+def test_a_plan_with_any_value_of_another_kind_is_refused_or_harmless(text, wrong):
+    """Never anything but DecodingFailure: what was decoded can be encoded again."""
+    document = decode(text)
+    for path in keys_of(document):
+        try:
+            plan = decode_plan(encode(changed(document, path, wrong)))
+        except DecodingFailure:
+            continue
+        assert encode_plan(plan)
+
+
+@pytest.mark.parametrize("bad", ["", "null", "7", "{}", '{"format": 2}', '{"format": 1}', "[1]"])
+def test_what_is_no_plan(bad):
+    with pytest.raises(DecodingFailure):
+        decode_plan(bad)
