@@ -44,6 +44,8 @@ _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 class CorruptState(GenieError):
     """A state file that holds no readable plan; `path` is where it is."""
 
+    code = IOFailure.code
+
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(
             f"the state file {path} cannot be read: {problem}", hint="`genie gc` shows what is left over"
