@@ -350,3 +350,12 @@ def test_b76_b77_delegates_are_not_asked_for_their_version(node):
         details='config is "1.0.0", plugin supports ["0.4.0"]',
     )
     assert node.add("a,b").error(1)["details"].startswith('config is "1.0.0"')
+
+
+@pytest.mark.parametrize("printed", ["[" * 200_000, '{"ips":' * 200_000, '{"dns": ' + "9" * 5000 + "}"])
+def test_b29_what_breaks_a_parser_is_a_failure_of_that_delegate(node, printed):
+    node.networks("a")
+    (node.root / "printed").write_text(printed)
+    node.answer("ADD", "a", shell='cat "$home/printed"')
+    assert 'network "a" (eth0), plugin a, ADD' in node.add().error(6)["msg"]
+    assert node.said() == ["ADD a@eth0", "DEL a@eth0"]

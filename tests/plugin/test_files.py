@@ -453,3 +453,21 @@ def test_d14_all_keys_of_cni_genie_are_taken(node):
     node.networks("weave")
     assert node.add(**OLD_KEYS).result
     assert node.delete(**OLD_KEYS).is_silent_success
+
+
+def test_a_hundred_networks(node):
+    node.networks("a")
+    result = node.add(",".join(["a"] * 100)).result
+    assert [link["name"] for link in result["interfaces"]] == [f"eth{number}" for number in range(100)]
+    assert node.delete().is_silent_success
+    assert node.leftovers() == []
+
+
+def test_a_directory_with_a_name_in_other_letters(node):
+    node.network("a")
+    folder = node.root / "größe"
+    node.conf.rename(folder)
+    env = {"LC_ALL": "C", "CNI_PATH": None}
+    node.bin.rename(node.root / "böse")
+    assert node.add(env=env, conf_dirs=[str(folder)], bin_dirs=[str(node.root / "böse")]).result
+    assert node.calls()[0].argv0 == str(node.root / "böse" / "a")
