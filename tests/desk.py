@@ -19,7 +19,8 @@ POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 class Desk:
     """A node's configuration directory and a cluster's objects; `settings` are the keys of genie.conf."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, namespace: str = "ns") -> None:
+        self.namespace = namespace
         self.conf, self.bin = root / "net.d", root / "bin"
         self.conf.mkdir()
         self.bin.mkdir()
@@ -57,7 +58,7 @@ class Desk:
     # --- what comes of it
 
     def decision(self, annotations, pod=True, **settings):
-        """The request and its decision, for a pod ns/p or for a container that is no pod."""
+        """The request and its decision, for a pod or for a container that is no pod."""
         config = {"cniVersion": "1.1.0", "name": "genie", "type": "genie", **self.settings, **settings}
         config["runtimeConfig"] = {POD_ANNOTATIONS: annotations}
         request = parse_request(
@@ -66,7 +67,9 @@ class Desk:
                 "CNI_CONTAINERID": "cid1",
                 "CNI_NETNS": "/run/netns/none",
                 "CNI_IFNAME": "eth0",
-                "CNI_ARGS": "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_UID=u1" if pod else "",
+                "CNI_ARGS": f"K8S_POD_NAMESPACE={self.namespace};K8S_POD_NAME=p;K8S_POD_UID=u1"
+                if pod
+                else "",
             },
             json.dumps(config),
         )

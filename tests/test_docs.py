@@ -1,0 +1,71 @@
+"""The examples of docs/networks.md, run through the real rules; its tables name what there is."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genie_core.errors import GenieError
+from genie_core.select.load.score import WEIGHTS
+from tests.desk import Desk
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "networks.md").read_text()
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+YAML = [yaml.safe_load(text) for kind, text in FENCES if kind == "yaml"]
+# A pod's annotations, and the block behind them: what it gets.
+EXAMPLES = [
+    (yaml.safe_load(text)["metadata"]["annotations"], outcome)
+    for (kind, text), (behind, outcome) in pairwise(FENCES)
+    if (kind, behind) == ("yaml", "text")
+]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """The page's node and its objects."""
+    desk = Desk(tmp_path, namespace="shop")
+    desk.settings["default_plugin"] = "bridge"
+    for name in ("bridge", "flannel", "macvlan", "weave"):
+        desk.file(name)
+    for manifest in YAML:
+        if "kind" in manifest:
+            desk.objects.add(manifest)
+    return desk
+
+
+@pytest.mark.parametrize("annotations, outcome", EXAMPLES)
+def test_examples(desk, annotations, outcome):
+    if outcome.startswith("refused: "):
+        with pytest.raises(GenieError) as caught:
+            desk.plan(annotations)
+        assert caught.value.msg.startswith(outcome.removeprefix("refused: ").strip())
+        return
+    got = [[item.ifname, item.label] for item in desk.plan(annotations)]
+    assert got == [line.split() for line in outcome.splitlines()]
+
+
+def test_every_example_has_an_outcome():
+    assert len(EXAMPLES) == sum("annotations" in manifest["metadata"] for manifest in YAML) > 7
+
+
+@pytest.mark.parametrize("indicator, weight", WEIGHTS.items())
+def test_the_weights_of_the_table(indicator, weight):
+    assert re.search(rf"^\| `{indicator}` \|.*\| {weight:g} \|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        found = page.parent / file if file else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, target
