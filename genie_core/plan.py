@@ -4,7 +4,7 @@ from .errors import InvalidConfig
 from .fields import get_object
 from .jsontext import encode, members
 from .model import Attachment, Plan
-from .spec.conf import capabilities_of
+from .spec.conf import DEVICE_INFO, capabilities_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
-# The capability by which a plugin is told where to describe the device that it gave the pod (device-info spec).
-DEVICE_INFO = "CNIDeviceInfoFile"
 DEVICE_INFO_DIRECTORY = "/var/run/k8s.cni.cncf.io/devinfo/cni"
 
 

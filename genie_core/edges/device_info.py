@@ -6,7 +6,8 @@ On the kubelet path, for networks whose plugins have that capability.
 
 from ..errors import GenieError
 from ..jsontext import JSONError, decode
-from ..plan import DEVICE_INFO, DEVICE_INFO_DIRECTORY
+from ..plan import DEVICE_INFO_DIRECTORY
+from ..spec.conf import DEVICE_INFO
 from .confdir import read_text
 from .files import remove
 

@@ -27,6 +27,9 @@ DEFAULT_VERSION = "0.3.0"
 # Keys that only a runtime may set; a stored configuration that has them would speak in its name (SPEC 1, B44).
 _RESERVED = ("capabilities", "runtimeConfig", "prevResult")
 
+# The capability by which a plugin is told where to describe the device that it gave the pod (device-info spec).
+DEVICE_INFO = "CNIDeviceInfoFile"
+
 
 def _decode_object(text: str, source: str) -> "dict[str, Any]":
     try:

@@ -106,12 +106,17 @@ def _networks(plans: "list[Plan]", request: "Request", node: "Node") -> "list[tu
     from ..edges.store import boot_id
     from ..plan import make_plan
 
-    networks = {item.network.name: (plan, item) for plan in plans for item in plan.attachments}
+    networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
     try:
         plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), default_of(node))
     except GenieError as error:
         node.log.debug("no default network to collect", problem=error.msg)
     else:
         for item in plan.attachments:
-            networks.setdefault(item.network.name, (plan, item))
+            networks.setdefault(_identity(item), (plan, item))
     return list(networks.values())
+
+
+def _identity(attachment: "Attachment") -> tuple[str, str]:
+    """Definitions of two namespaces may have one name, and keep their books in different places."""
+    return (attachment.network.name, attachment.network.source)

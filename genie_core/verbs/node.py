@@ -8,7 +8,7 @@ from ..edges.delegates import Delegates
 from ..edges.locks import SHORTEST_WAIT_SECONDS
 from ..edges.store import Store
 from ..errors import GenieError, InvalidNetns, IOFailure
-from ..plan import DEVICE_INFO
+from ..spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

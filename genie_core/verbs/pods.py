@@ -4,8 +4,8 @@ Everything that talks to the server is imported here, when it is needed: it cost
 """
 
 from ..errors import GenieError
-from ..plan import DEVICE_INFO
 from ..select.annotations import BY_ATTACHMENT, dialect_of
+from ..spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -243,6 +243,14 @@ def test_default_networks_and_system_namespaces(pod, cluster):
     assert pod.said() == ["ADD a@eth0"]
 
 
+def test_a81_definitions_of_one_name_in_two_namespaces_are_two_networks(pod, cluster):
+    cluster.nad("same", {"cniVersion": "1.1.0", "type": "x"})
+    cluster.nad("same", {"cniVersion": "1.1.0", "type": "y"}, namespace="other")
+    assert add(pod, "same,other/same").result
+    assert pod.gc(("cid1", "eth0")).is_silent_success
+    assert pod.said("GC") == ["GC x@", "GC y@"]
+
+
 def test_d19_d21_logical_networks(node, cluster):
     node.network("weave", {"type": "weave-net", "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}})
     cluster.add(physical("phy", dedicatedNet=True, plugin="weave", subnet="10.32.0.0/16"))
