@@ -4,7 +4,7 @@
 
 # Debian's folder of the reference plugins, and where .ci/setup unpacks them for an ordinary user.
 CNI_BINS := /usr/lib/cni build/cni/usr/lib/cni
-.PHONY: help demo test setup lint bench
+.PHONY: help demo test setup lint bench diagnose-bench
 
 help:
 	@echo "make demo    a pod gets two networks and loses them again, in a private node; no root needed"
@@ -12,6 +12,7 @@ help:
 	@echo "make setup   only the set-up that the others begin with: Debian's packages and .venv"
 	@echo "make lint    the tests that only read the source: style, types, layers"
 	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin"
+	@echo "make diagnose-bench   what genie debug pod makes of a hundred faults, pairs of them, and healthy pods; as root"
 
 demo:
 	@.ci/setup demo
@@ -28,3 +29,6 @@ lint: setup
 
 bench: setup
 	@.venv/bin/python -m tests.bench
+
+diagnose-bench: setup
+	@.venv/bin/python -m tests.diagnose.bench

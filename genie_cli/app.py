@@ -35,15 +35,20 @@ COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
 COMMANDS: dict[str, Entry] = {
     "debug": Entry("", "Find out what is wrong", NODE),
     "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
+    "debug node": Entry("debug_node", "Say what is wrong for all pods of this node", NODE),
+    "debug bundle": Entry("debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE),
     "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
     "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
+    "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
+    "explain": Entry("explain", "Explain a finding's code, and how to confirm it by hand", MORE),
     "help": Entry("help", "Explain exit codes and forms of output, or a command", MORE),
 }
 
 EXAMPLES = [
+    ("what is wrong with this pod's network", "genie debug pod shop/web-0"),
     ("give a pod two networks, in a private copy of the node", "genie dry-run --cni 'bridge,macvlan@net1'"),
 ]
 

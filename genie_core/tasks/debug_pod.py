@@ -23,6 +23,8 @@ from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
 from genie_core.findings import Check, Finding
 from genie_core.tasks.discover import DiscoverOptions, discover
 
+CONF_DIR = "/etc/cni/net.d"
+STATE_DIR = "/var/lib/cni/genie"
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 
 
@@ -134,10 +136,10 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
             time=time.time(),
             pod_object=pod,
         )
-        return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=_since(started))
+        return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(started))
     announce("reading the node and the pod")
     with ThreadPoolExecutor(max_workers=1) as pool:
-        files = pool.submit(_files, question)
+        files = pool.submit(node_files, question)
         facts = collect(question, pod, objects, missing)
         if facts.pod is None and question.netns:
             raise NotFound(
@@ -149,23 +151,24 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
             facts.missing["probes"] = "--no-probes"
         report = diagnose(facts, question, started)
         more, outcomes = files.result()
-    findings = rank.ranked(_once(report.findings, more))
+    findings = rank.ranked(once(report.findings, more))
     return replace(
-        report, findings=tuple(findings), checks=(*report.checks, *outcomes), milliseconds=_since(started)
+        report, findings=tuple(findings), checks=(*report.checks, *outcomes), milliseconds=since(started)
     )
 
 
-def _once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:
+def once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:
     """Where the node's checks name a leak with the runtime's own knowledge, theirs counts."""
     told = {finding.code for finding in node}
     return [*(f for f in mine if not (f.code == "GN1301" and f.code in told)), *node]
 
 
-def _since(started: float) -> float:
+def since(started: float) -> float:
+    """Milliseconds since a moment of the performance counter."""
     return (time.perf_counter() - started) * 1000
 
 
-def _files(question: Question) -> tuple[list[Finding], list[Check]]:
+def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
     """The checks of the node's files, which `genie discover` runs too."""
     if not question.files:
         return [], []
@@ -249,11 +252,11 @@ def collect(question: Question, pod: JSON, objects: tuple[JSON, ...], missing: d
         namespace=question.namespace,
         pod=question.name,
         netns=plain(question.netns or _find_netns(question, pod)),
-        conf_dir=question.conf_dir,
+        conf_dir=question.conf_dir or CONF_DIR,
         bin_dir=question.bin_dirs[0] if question.bin_dirs else "",
         ipam_dir=question.ipam_dir,
         cache_dir=question.cache_dir,
-        state_dir=question.state_dir,
+        state_dir=question.state_dir or STATE_DIR,
         root=question.root,
         pod_object=pod,
         objects=objects,
@@ -271,8 +274,10 @@ def _find_netns(question: Question, pod: JSON) -> str:
 
     if cluster.pod(pod).host_network:
         return ""
+    if not question.name:
+        return ""
     wanted = f"{question.namespace}/{question.name}"
-    path = locate(wanted, question.cri_socket, question.state_dir, question.cache_dir)
+    path = locate(wanted, question.cri_socket, question.state_dir or STATE_DIR, question.cache_dir)
     if not path:
         raise NotFound(
             f"pod {wanted} has no sandbox on this node: neither the runtime nor Genie's state nor "
@@ -403,7 +408,7 @@ def diagnose(facts: Facts, question: Question, started: float) -> DiagnosisRepor
         facts=facts,
         findings=tuple(rank.ranked(findings)),
         checks=tuple(outcomes),
-        milliseconds=_since(started),
+        milliseconds=since(started),
         state="host-network" if cluster.pod(facts.pod_object).host_network else "diagnosed",
         reason="the pod uses the node's own network" if cluster.pod(facts.pod_object).host_network else "",
         ways=ways,

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,11 @@ def expect_ipv6(lab: Lab, fault: Fault) -> None:
 
 def settle(lab: Lab, probe: str, wanted: bool) -> bool:
     """Whether a probe comes out as wanted, within a few tries (ARP, STP, routes settle)."""
-    return any(PROBES[probe](lab) is wanted for _ in range(3 if wanted else 2))
+    for _ in range(4):
+        if PROBES[probe](lab) is wanted:
+            return True
+        time.sleep(0.5)  # duplicate address detection takes a second
+    return False
 
 
 def run_pair(one: Fault, other: Fault, *extra: str) -> Score:

@@ -128,7 +128,7 @@ def _ping(target: str, source: str, size: int, wait: float, df: bool) -> bool:
     return False
 
 
-def tcp(netns: str, target: str, port: int, wait: float = 1.5) -> bool:
+def tcp(netns: str, target: str, port: int, wait: float = 0.8) -> bool:
     """A connection that delivers all 20 kB."""
 
     def work() -> bool:

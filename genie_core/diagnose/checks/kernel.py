@@ -156,7 +156,30 @@ def rate_limits(model: Model) -> Iterator[Finding]:
                 )
 
 
+def node_forwards(model: Model) -> Iterator[Finding]:
+    """GN0501 for a node as a whole; a pod's own diagnosis finds it on the pod's way."""
+    if model.facts.pod is None and model.pod_links and not model.node.sysctl("ipv4/ip_forward", 1):
+        yield Finding(
+            code="GN0501",
+            severity=Severity.FATAL,
+            title="net.ipv4.ip_forward=0: the node forwards nothing for its pods",
+            object=a("sysctl", "net.ipv4.ip_forward"),
+            evidence=(seen("sysctl", "net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward"),),
+            remedy=Remedy(
+                text="set it to 1, also in /etc/sysctl.d, and find what resets it",
+                commands=(on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),),
+            ),
+        )
+
+
 CHECKS = (
+    PodCheck(
+        id="node-forwards",
+        title="the node forwards for its pods",
+        run=node_forwards,
+        needs=("node",),
+        node_wide=True,
+    ),
     PodCheck(
         id="conntrack", title="connection tracking has room", run=conntrack, needs=("node",), node_wide=True
     ),

@@ -179,9 +179,9 @@ def _chance(numgen: JSON, operator: str, right: Any) -> Match:
 
 
 def _verdict(value: Any) -> Action:
-    kind, detail = next(iter(value.items())) if isinstance(value, dict) else (value, None)
+    kind = next(iter(value)) if isinstance(value, dict) else value
     if kind in ("jump", "goto"):
-        return Action(kind, target=detail["target"])
+        return Action(kind, target=value[kind]["target"])
     return Action(PLAIN.get(kind, "continue"))
 
 

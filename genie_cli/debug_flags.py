@@ -1,0 +1,200 @@
+"""The flags that the `genie debug` commands share, and the question that they make together."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genie_cli.options import CLUSTER, FINDINGS, NODE, OUTPUT, OutputFormat
+from genie_cli.render import emit
+from genie_cli.views.debug import view
+from genie_core.diagnose.report import DiagnosisReport
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.tasks.debug_pod import Question
+
+Netns = Annotated[
+    str,
+    typer.Option(
+        "--netns",
+        metavar="PATH",
+        help="The pod's network namespace. Default: asked for.",
+        rich_help_panel=NODE,
+    ),
+]
+PodFile = Annotated[
+    str,
+    typer.Option(
+        "--pod-file",
+        metavar="FILE",
+        help="The Pod object, instead of the API server's.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+ObjectsFile = Annotated[
+    str,
+    typer.Option(
+        "--objects-file",
+        metavar="FILE",
+        help="A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, instead of the API server's.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+Probes = Annotated[bool, typer.Option("--probes/--no-probes", help="Send a few packets from inside the pod.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="REGEX",
+        help="Run the checks with such ids only; may be repeated.",
+        rich_help_panel=FINDINGS,
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="REGEX",
+        help="Leave out checks with such ids; may be repeated.",
+        rich_help_panel=FINDINGS,
+    ),
+]
+ListChecks = Annotated[
+    bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
+]
+ConfDir = Annotated[
+    str,
+    typer.Option(
+        "--conf-dir",
+        metavar="DIR",
+        help="Directory of CNI configurations. Default: the runtime's, /etc/cni/net.d.",
+        rich_help_panel=NODE,
+    ),
+]
+StateDir = Annotated[
+    str,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Genie's state. Default: its configuration's, /var/lib/cni/genie.",
+        rich_help_panel=NODE,
+    ),
+]
+IpamDir = Annotated[
+    str, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
+]
+CacheDir = Annotated[
+    str, typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE)
+]
+RuntimeConfig = Annotated[
+    str,
+    typer.Option(
+        "--runtime-config", metavar="FILE", help="The runtime's own configuration.", rich_help_panel=NODE
+    ),
+]
+NodeName = Annotated[
+    str,
+    typer.Option(
+        "--node",
+        metavar="NAME",
+        help="This node's name. Default: $NODE_NAME, else the host name.",
+        rich_help_panel=CLUSTER,
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", help="table, wide, json, yaml or junit.", rich_help_panel=OUTPUT),
+]
+
+
+def target(pod: str, namespace: str) -> tuple[str, str]:
+    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`. Raises GenieError for nothing, or for two namespaces."""
+    kind, _, rest = pod.partition("/")
+    if kind in ("pod", "pods", "po") and rest:
+        pod = rest
+    space, separator, name = pod.rpartition("/")
+    if not name or "/" in space or (separator and namespace and namespace != space):
+        raise GenieError(
+            f"{pod!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
+        )
+    return space or namespace or "default", name
+
+
+def node_of(asked: str) -> tuple[str, bool]:
+    """This node's name, and whether somebody said it."""
+    explicit = asked or os.environ.get("NODE_NAME", "")
+    return explicit or socket.gethostname(), bool(explicit)
+
+
+def absolute(path: str | Path | None) -> str:
+    """A path as seen from the root, "" for none."""
+    return str(Path(path).absolute()) if path else ""
+
+
+def question(
+    pod: tuple[str, str],
+    *,
+    node: str,
+    bin_dirs: Sequence[Path] | None,
+    only: Sequence[str] | None,
+    skip: Sequence[str] | None,
+    kubeconfig: Path | None,
+    root: Path,
+    conf_dir: str,
+    state_dir: str,
+    ipam_dir: str,
+    cache_dir: str,
+    runtime_config: str = "",
+    cri_socket: str = "",
+    netns: str = "",
+    pod_file: str = "",
+    objects_file: str = "",
+    to: str = "",
+    probes: bool = False,
+) -> Question:
+    """The question that the flags make together."""
+    name, explicit = node_of(node)
+    return Question(
+        namespace=pod[0],
+        name=pod[1],
+        netns=netns,
+        pod_file=pod_file,
+        objects_file=objects_file,
+        conf_dir=absolute(conf_dir),
+        bin_dirs=tuple(absolute(d) for d in bin_dirs or ()),
+        state_dir=absolute(state_dir),
+        ipam_dir=absolute(ipam_dir),
+        cache_dir=absolute(cache_dir),
+        runtime_config=absolute(runtime_config),
+        cri_socket=cri_socket,
+        kubeconfig=absolute(kubeconfig),
+        root=str(root),
+        node=name,
+        node_explicit=explicit,
+        to=to,
+        probes=probes,
+        only=tuple(only or ()),
+        skip=tuple(skip or ()),
+    )
+
+
+def show_report(report: DiagnosisReport, output: str) -> None:
+    """Print the report in the wanted form. Raises GenieError for an unknown one."""
+    if output.lower() == "junit":
+        import sys
+
+        from genie_cli.views.junit import junit
+
+        sys.stdout.write(junit(report))
+        return
+    try:
+        form = OutputFormat(output.lower())
+    except ValueError:
+        raise GenieError(
+            f"-o {output} is not offered: table, wide, json, yaml or junit", exit_code=EXIT_USAGE
+        ) from None
+    emit(report, form, view)

@@ -1,0 +1,149 @@
+"""`genie debug` from outside: its documents, its exit codes, its files, and what it leaves out."""
+
+import json
+import stat
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.diagnose.lab import Lab
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "genie_cli/schemas/DiagnosisReport.json").read_text())
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with Lab(tmp_path_factory.mktemp("lab") / "files", tag="t") as built:
+        built.sh("n link set veth1 nomaster")
+        yield built
+
+
+def genie(lab, *argv):
+    """The command inside the lab's node: the finished process."""
+    inside = ["ip", "netns", "exec", f"{lab.prefix}-node", sys.executable, "-m", "genie_cli", *argv]
+    return subprocess.run(inside, capture_output=True, text=True, check=False)
+
+
+def asked(lab, *extra, output="json"):
+    arguments = lab.arguments("p1")
+    return genie(lab, *arguments[:-2], "-o", output, "--no-probes", *extra)
+
+
+def test_the_document_is_what_the_schema_says(lab):
+    done = asked(lab)
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert done.returncode == 1
+    assert report["findings"][0]["code"] == "GN0402"
+    assert report["target"]["interfaces"][1] == {"name": "eth0", "addresses": ["10.244.1.10/24"]}
+
+
+def test_the_same_facts_give_the_same_findings_in_the_same_order(lab):
+    one, other = (json.loads(asked(lab).stdout) for _ in range(2))
+    assert one["findings"] == other["findings"]
+
+
+def test_a_saved_snapshot_gives_the_same_diagnosis_elsewhere(lab, tmp_path):
+    file = tmp_path / "facts.json"
+    here = json.loads(asked(lab, "--save", str(file), "--skip", "conf|plugin|runtime|genie|leases").stdout)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    there = subprocess.run(
+        [sys.executable, "-m", "genie_cli", "debug", "pod", "--from", str(file), "-o", "json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = json.loads(there.stdout)["findings"]
+    assert [f for f in found if f["code"] < "GN10"] == [f for f in here["findings"] if f["code"] < "GN10"]
+
+
+def test_secrets_stay_out_of_snapshots_and_bundles(lab, tmp_path):
+    pod = lab.objects[0]
+    pod["metadata"]["annotations"] = {
+        "team/password": "hunter2",
+        "kubectl.kubernetes.io/last-applied": "hunter2",
+    }
+    pod["spec"]["containers"][0]["env"] = [{"name": "TOKEN", "value": "hunter2"}]
+    (lab.conf / "30-secret.conflist").write_text(
+        '{"cniVersion": "1.0.0", "name": "s", "plugins": [{"type": "bridge", "token": "hunter2"}]}'
+    )
+    try:
+        facts, bundle = tmp_path / "facts.json", tmp_path / "b.tar.gz"
+        report = asked(lab, "--save", str(facts)).stdout
+        arguments = lab.arguments("p1")[3:-2]
+        done = genie(lab, "debug", "bundle", "default/p1", *arguments, "-f", str(bundle), "-o", "json")
+    finally:
+        (lab.conf / "30-secret.conflist").unlink()
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
+    with tarfile.open(bundle) as archive:
+        texts = [archive.extractfile(member).read().decode() for member in archive.getmembers()]
+        names = {member.name for member in archive.getmembers()}
+    assert names == {f"genie-bundle/{n}.json" for n in ("facts", "report", "versions", "manifest")}
+    assert "hunter2" not in "".join((report, facts.read_text(), *texts))
+
+
+def test_only_and_skip_choose_checks(lab):
+    only = json.loads(asked(lab, "--only", "^pod-link").stdout)
+    assert [check["id"] for check in only["checks"]] == ["pod-link-up"]
+    assert only["findings"] == []
+    assert asked(lab, "--only", "(").returncode == 2
+
+
+def test_fail_on_decides_the_exit_code(lab):
+    assert asked(lab, "--fail-on", "never").returncode == 0
+    assert asked(lab, "--fail-on", "fatal").returncode == 1
+
+
+def test_junit_counts_findings_as_failures(lab):
+    assert 'failures="1"' in asked(lab, output="junit").stdout
+
+
+def test_a_person_reads_the_cause_its_evidence_and_the_remedy(lab):
+    text = " ".join(asked(lab, output="table").stdout.split())
+    assert "FATAL [GN0402] veth1 (peer of the pod's eth0) is not attached to bridge cni0" in text
+    assert "ip link set veth1 master cni0" in text
+    assert "1 fatal" in text
+
+
+@pytest.mark.parametrize(
+    "name, code",
+    [("default/p1", 1), ("p1", 1), ("pod/p1", 1), ("a/b/c", 2), ("", 2)],
+)
+def test_a_pod_is_named_as_kubectl_names_it(lab, name, code):
+    arguments = lab.arguments("p1")
+    assert genie(lab, "debug", "pod", name, *arguments[3:], "--no-probes").returncode == code
+
+
+def test_a_namespace_that_is_not_there_is_a_target_not_found(lab):
+    arguments = [*lab.arguments("p1", netns="/run/netns/none-such"), "--no-probes"]
+    done = genie(lab, *arguments)
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["kind"] == "Error"
+
+
+def test_a_target_can_be_asked_about_alone(lab):
+    report = json.loads(asked(lab, "--to", "service/web:80").stdout)
+    assert report["findings"][0]["code"] == "GN0402"
+    assert asked(lab, "--to", "service/none").returncode == 3
+    assert asked(lab, "--to", "10.0.0.1:x").returncode == 2
+
+
+def test_the_node_is_diagnosed_without_a_pod(lab):
+    lab.sh("n link set flannel.1 down")
+    try:
+        arguments = lab.arguments("p1")[7:]
+        done = genie(lab, "debug", "node", "--objects-file", str(lab.directory / "objects.json"), *arguments)
+    finally:
+        lab.sh("n link set flannel.1 up")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert "GN0706" in {finding["code"] for finding in report["findings"]}
+
+
+def test_every_check_can_be_listed(lab):
+    assert "pod-link-up" in genie(lab, "debug", "pod", "--list-checks").stdout

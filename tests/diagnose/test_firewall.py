@@ -1,0 +1,176 @@
+"""Rules of both tools, evaluated for given packets: against what the kernel's own documentation says of them."""
+
+import pytest
+
+from genie_core.diagnose.facts import Firewall
+from genie_core.diagnose.firewall.evaluate import at_hook
+from genie_core.diagnose.firewall.load import load
+from genie_core.diagnose.firewall.rules import Packet
+
+PACKET = Packet(source="10.244.1.10", target="10.244.2.2", protocol="tcp", dport=8080, iif="cni0", oif="eth0")
+
+
+def iptables(*rules, table="filter", chain="FORWARD", policy="ACCEPT", more=""):
+    lines = [
+        f"*{table}",
+        f":{chain} {policy} [0:0]",
+        *more.split("\n"),
+        *(f"[3:180] {rule}" for rule in rules),
+        "COMMIT",
+    ]
+    return load(Firewall(iptables={"ip": "\n".join(line for line in lines if line)}))
+
+
+def verdicts(rules, packet=PACKET, hook="forward"):
+    return {(o.verdict, round(o.chance, 2)) for o in at_hook(rules, hook, packet)}
+
+
+@pytest.mark.parametrize(
+    "rule, drops",
+    [
+        ("-A FORWARD -s 10.244.1.0/24 -j DROP", True),
+        ("-A FORWARD ! -s 10.244.1.0/24 -j DROP", False),
+        ("-A FORWARD -i cni+ -o eth0 -j DROP", True),
+        ("-A FORWARD -p udp -j DROP", False),
+        ("-A FORWARD -p tcp -m tcp --dport 8000:8100 -j DROP", True),
+        ("-A FORWARD -p tcp -m multiport --dports 80,443 -j DROP", False),
+        ("-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j DROP", False),
+        ("-A FORWARD -m mark --mark 0x1/0x1 -j DROP", False),
+        ("-A FORWARD -m mark ! --mark 0x1/0x1 -j DROP", True),
+        ('-A FORWARD -m comment --comment "a -j DROP" -j ACCEPT', False),
+        ("-A FORWARD -m iprange --src-range 10.244.1.5-10.244.1.20 -j DROP", True),
+        ("-A FORWARD -m set --match-set bad src -j DROP", False),
+        ("-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP", False),
+    ],
+)
+def test_iptables_matches(rule, drops):
+    assert verdicts(iptables(rule)) == {("drop" if drops else "accept", 1.0)}
+
+
+def test_a_jump_returns_and_a_goto_does_not():
+    chains = ":A - [0:0]\n:B - [0:0]"
+    jump = iptables("-A FORWARD -j A", "-A FORWARD -j DROP", "-A A -j RETURN", more=chains)
+    goto = iptables("-A FORWARD -g A", "-A FORWARD -j DROP", "-A A -s 1.2.3.4 -j DROP", more=chains)
+    assert verdicts(jump) == {("drop", 1.0)}
+    assert verdicts(goto) == {("accept", 1.0)}
+
+
+def test_chance_splits_a_packet():
+    rules = iptables("-A FORWARD -m statistic --mode random --probability 0.25 -j DROP")
+    assert verdicts(rules) == {("drop", 0.25), ("accept", 0.75)}
+
+
+def test_a_policy_is_met_last_and_has_no_rule():
+    outcome = at_hook(iptables(policy="DROP"), "forward", PACKET)[0]
+    assert (outcome.verdict, outcome.rule) == ("drop", None)
+    assert outcome.chain.place == "iptables filter/FORWARD"
+
+
+def test_translation_is_for_new_connections_only():
+    rules = iptables(
+        "-A PREROUTING -d 10.244.2.2/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.9:80",
+        table="nat", chain="PREROUTING",
+    )  # fmt: skip
+    new = at_hook(rules, "prerouting", PACKET)[0].packet
+    reply = at_hook(rules, "prerouting", PACKET.with_(state="established"))[0].packet
+    assert (new.target, new.dport) == ("10.0.0.9", 80)
+    assert reply.target == "10.244.2.2"
+
+
+def test_untracked_packets_are_not_translated():
+    text = "*raw\n:PREROUTING ACCEPT [0:0]\n[1:1] -A PREROUTING -j CT --notrack\nCOMMIT\n"
+    text += "*nat\n:PREROUTING ACCEPT [0:0]\n[1:1] -A PREROUTING -j DNAT --to-destination 10.0.0.9\nCOMMIT"
+    outcome = at_hook(load(Firewall(iptables={"ip": text})), "prerouting", PACKET)[0]
+    assert outcome.packet.target == "10.244.2.2"
+    assert outcome.untracked is not None
+
+
+def nft(*expressions, policy="accept", extra=()):
+    chain = {
+        "family": "inet",
+        "table": "t",
+        "name": "f",
+        "type": "filter",
+        "hook": "forward",
+        "prio": 0,
+        "policy": policy,
+    }
+    rules = [
+        {"rule": {"family": "inet", "table": "t", "chain": "f", "handle": n, "expr": e}}
+        for n, e in enumerate(expressions)
+    ]
+    return load(Firewall(nft=({"chain": chain}, *extra, *rules)))
+
+
+def match(left, right, op="=="):
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
+DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+NAMED = (
+    {
+        "set": {
+            "family": "inet",
+            "table": "t",
+            "name": "s",
+            "elem": ["10.244.1.10", {"prefix": {"addr": "10.9.0.0", "len": 16}}],
+        }
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "condition, extra, drops",
+    [
+        (match(SADDR, "10.244.1.10"), (), True),
+        (match(SADDR, {"prefix": {"addr": "10.244.0.0", "len": 16}}), (), True),
+        (match(SADDR, "@s"), NAMED, True),
+        (match(SADDR, "@s", "!="), NAMED, False),
+        (match(DPORT, {"set": [80, {"range": [8000, 8100]}]}), (), True),
+        (match(DPORT, 1024, "<"), (), False),
+        (match({"meta": {"key": "iifname"}}, "cni*"), (), True),
+        (match({"ct": {"key": "state"}}, ["established", "related"], "in"), (), False),
+        (match({"meta": {"key": "nfproto"}}, "ipv6"), (), False),
+        (match({"meta": {"key": "l4proto"}}, {"set": ["tcp", "udp"]}), (), True),
+        (match({"concat": [SADDR, DPORT]}, {"set": [{"concat": ["10.244.1.10", 8080]}]}), (), True),
+        ({"limit": {"rate": 5, "per": "second", "inv": True}}, (), False),
+        ({"xt": {"type": "match", "name": "bpf"}}, (), False),
+    ],
+)
+def test_nft_matches(condition, extra, drops):
+    assert verdicts(nft([condition, {"drop": None}], extra=extra)) == {("drop" if drops else "accept", 1.0)}
+
+
+def test_nft_verdict_maps_and_jumps():
+    goto = {
+        "vmap": {"key": DPORT, "data": {"set": [[80, {"accept": None}], [8080, {"jump": {"target": "g"}}]]}}
+    }
+    inner = (
+        {"chain": {"family": "inet", "table": "t", "name": "g"}},
+        {
+            "rule": {
+                "family": "inet",
+                "table": "t",
+                "chain": "g",
+                "handle": 9,
+                "expr": [{"reject": {"type": "tcp reset"}}],
+            }
+        },
+    )
+    assert verdicts(nft([goto], extra=inner)) == {("reject", 1.0)}
+    assert verdicts(nft([goto], extra=inner), PACKET.with_(dport=80)) == {("accept", 1.0)}
+
+
+def test_iptables_tables_in_nftables_are_read_once():
+    chain = {
+        "family": "ip",
+        "table": "filter",
+        "name": "FORWARD",
+        "type": "filter",
+        "hook": "forward",
+        "prio": 0,
+        "policy": "drop",
+    }
+    rules = load(Firewall(nft=({"chain": chain},), iptables={"ip": "*filter\n:FORWARD DROP [0:0]\nCOMMIT"}))
+    assert [c.tool for c in rules.chains] == ["iptables"]

@@ -1,0 +1,142 @@
+"""The pure parts on hand-made facts: routing, snapshots, ranking, explanations, limits."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genie_core.diagnose import codec, rank
+from genie_core.diagnose.checks import kernel, resolver
+from genie_core.diagnose.facts import Address, Facts, Hop, Link, Netns, Route, Rule
+from genie_core.diagnose.fib import Fib, default_rules
+from genie_core.diagnose.model import Model
+from genie_core.errors import DecodingFailure
+from genie_core.findings import Finding, Severity, Subject
+from genie_core.tasks.explain import ALL
+
+SOURCES = Path(__file__).parents[2] / "genie_core"
+
+
+def routes(*lines):
+    """`10.0.0.0/8 2` or `10.0.0.0/8 2 via 10.0.0.1 table 100`."""
+    made = []
+    for line in lines:
+        words = line.split()
+        options = dict(zip(words[2::2], words[3::2], strict=True))
+        hop = (Hop(index=int(words[1]), gateway=options.get("via", "")),) if words[1].isdigit() else ()
+        kind = "unicast" if words[1].isdigit() else words[1]
+        made.append(
+            Route(
+                dst=words[0],
+                hops=hop,
+                type=kind,
+                table=int(options.get("table", 254)),
+                metric=int(options.get("metric", 0)),
+            )
+        )
+    return tuple(made)
+
+
+@pytest.mark.parametrize(
+    "target, index",
+    [("10.1.2.3", 3), ("10.2.0.1", 2), ("192.0.2.1", 1), ("10.1.2.200", 0)],
+)
+def test_the_longest_prefix_wins(target, index):
+    fib = Fib(Netns(routes=routes("0.0.0.0/0 1", "10.0.0.0/8 2", "10.1.2.0/24 3", "10.1.2.200/32 blackhole")))
+    assert fib.lookup(target).hop.index == index
+
+
+def test_rules_choose_tables_and_throw_goes_on():
+    rule = Rule(family=4, priority=100, table=100, src="10.0.0.5/32")
+    facts = Netns(
+        routes=routes("0.0.0.0/0 1", "0.0.0.0/0 2 table 100", "10.9.0.0/16 throw table 100"),
+        rules=(default_rules(4)[0], rule, *default_rules(4)[1:]),
+    )
+    fib = Fib(facts)
+    assert fib.lookup("192.0.2.1", "10.0.0.5").hop.index == 2
+    assert fib.lookup("10.9.0.1", "10.0.0.5").hop.index == 1
+    assert fib.lookup("192.0.2.1", "10.0.0.6").hop.index == 1
+    assert Fib(Netns()).lookup("192.0.2.1").type == "none"
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 32))
+def test_a_default_route_catches_what_nothing_else_does(address, length):
+    fib = Fib(Netns(routes=routes("0.0.0.0/0 1", f"203.0.113.0/{max(length, 24)} 2")))
+    assert fib.lookup(str(address)).hop.index == (
+        2 if fib.lookup(str(address)).route.dst != "0.0.0.0/0" else 1
+    )
+
+
+def test_facts_survive_json():
+    link = Link(index=2, name="eth0", kind="veth", data={"x": 1}, peer=5, peer_nsid=3)
+    facts = Facts(
+        node_name="n",
+        pod=Netns(links=(link,), addresses=(Address(index=2, ip="fd00::1", prefix=64),)),
+        missing={"a": "b"},
+    )
+    assert codec.decode(Facts, json.loads(json.dumps(codec.encode(facts)))) == facts
+    with pytest.raises(DecodingFailure):
+        codec.decode(Facts, {"pod": {"links": [{"index": 1, "nmae": "x"}, 7]}})
+
+
+def finding(code, severity=Severity.ERROR, **more):
+    return Finding(code=code, severity=severity, title=code, object=Subject(kind="pod"), **more)
+
+
+def test_causes_come_before_consequences():
+    ordered = rank.ranked(
+        [
+            finding("GN0805", Severity.WARNING),
+            finding("GN0501"),
+            finding("GN0102", Severity.FATAL),
+            finding("GN0301"),
+        ]
+    )
+    assert [f.code for f in ordered] == ["GN0102", "GN0501", "GN0301", "GN0805"]
+    assert ordered[2].consequence_of == "GN0102"
+    assert ordered[2].severity is Severity.WARNING
+
+
+def test_no_consequence_explains_itself_away():
+    assert all(code not in causes for code, causes in rank.EXPLAINED.items())
+
+
+def test_every_code_has_its_explanation():
+    used = set()
+    for path in (*SOURCES.glob("diagnose/checks/*.py"), *SOURCES.glob("nodecheck/*.py")):
+        used |= set(re.findall(r'code="(GN\d{4})"', path.read_text()))
+        used |= set(re.findall(r'"(GN\d{4})" (?:if|else)', path.read_text()))
+    assert len(used) > 80
+    assert used - ALL.keys() == set()
+
+
+def conntrack(count, limit, **counters):
+    sysctls = {"netfilter/nf_conntrack_count": str(count), "netfilter/nf_conntrack_max": str(limit)}
+    return list(kernel.conntrack(Model(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
+
+
+def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
+    assert conntrack(100, 1000) == []
+    assert conntrack(850, 1000)[0].severity is Severity.WARNING
+    assert conntrack(1000, 1000)[0].severity is Severity.FATAL
+    assert conntrack(950, 1000, conntrack_drop=7)[0].severity is Severity.FATAL
+    assert "1000/1000 (100 %)" in conntrack(1000, 1000)[0].title
+
+
+@pytest.mark.parametrize(
+    "text, listeners, faults",
+    [
+        ("nameserver 8.8.8.8\n", (), 0),
+        ("# nothing\nsearch a.b\n", (), 1),
+        ("nameserver 127.0.0.53\n", ("udp 0.0.0.0:53",), 1),
+        ("nameserver 127.0.0.1\n", ("udp 0.0.0.0:53",), 0),
+        ("nameserver dns.example\n", (), 1),
+        ("nameserver 8.8.8.8\n" * 4, (), 1),
+    ],
+)
+def test_resolv_conf(text, listeners, faults):
+    facts = Facts(pod=Netns(listeners=listeners), resolv_conf=text)
+    assert len(list(resolver.resolver(Model(facts)))) == faults
