@@ -10,7 +10,7 @@ from genie_core.spec.request import parse_request
 from genie_core.verbs.networks import decide
 from genie_core.verbs.node import Node
 from tests.apiserver import API, Objects
-from tests.fakes_kube import Recorder, memory_api
+from tests.fakes_kube import Clock, Recorder, memory_api
 from tests.manifests import logical, nad, physical
 
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
@@ -35,6 +35,7 @@ class Desk:
         self.log = Recorder()
         self.timeout = 30.0
         self.connection = None
+        self.clock = Clock()
 
     # --- what there is
 
@@ -74,7 +75,9 @@ class Desk:
             json.dumps(config),
         )
         node = Node(request, Settings(request.config), self.log, Cancel(), own="")
-        node.pods._api = memory_api(self.api, timeout_seconds=self.timeout, connection=self.connection)
+        node.pods._api = memory_api(
+            self.api, timeout_seconds=self.timeout, connection=self.connection, clock=self.clock
+        )
         return request, decide(request, node)
 
     def choose(self, annotations, **settings):

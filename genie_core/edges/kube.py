@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 
 TRY_SECONDS = 10.0
+# What a request has after one was given up: a server that is away stays so for a while.
+AWAY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
 _POD_TRIES = 3
@@ -71,6 +73,7 @@ class KubeAPI:
         self.cluster = cluster
         self._left = timeout_seconds
         self._timeout = timeout_seconds
+        self._is_away = False
         self._log = log
         self._connection = connection or Connection(cluster, clock)
         self._clock = clock
@@ -140,9 +143,12 @@ class KubeAPI:
 
     # --- any object ------------------------------------------------------------------------------------
 
-    def get_object(self, resource: Resource, namespace: str, name: str) -> "dict[str, Any]":
+    def get_object(
+        self, resource: Resource, namespace: str, name: str, *, within: float | None = None
+    ) -> "dict[str, Any]":
+        """An object; after `within` seconds without answer it is given up, where the caller can do without."""
         parts = resource.path(namespace, name)
-        return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}")
+        return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}", within)
 
     def list_objects(self, resource: Resource, namespace: str) -> "list[dict[str, Any]]":
         """All of a namespace."""
@@ -173,25 +179,36 @@ class KubeAPI:
     # --- one request, as often as it takes -------------------------------------------------------------
 
     def _request(
-        self, method: str, parts: "Sequence[str]", query: "Mapping[str, str]", body: bytes, what: str
+        self,
+        method: str,
+        parts: "Sequence[str]",
+        query: "Mapping[str, str]",
+        body: bytes,
+        what: str,
+        within: float | None = None,
     ) -> "dict[str, Any]":
         url = self.cluster.base + target(parts, query)
         began = self._clock()
-        until = began + self._left
+        last = began + self._left
+        until = min(last, began + (AWAY_SECONDS if self._is_away else within or self._left))
         attempt = 0
         try:
             while True:
                 attempt += 1
                 try:
-                    return self._authorized(method, url, body, what, until)
+                    document = self._authorized(method, url, body, what, until)
                 except Unreachable as error:
                     pause = error.retry_after or _pause_before(attempt)
                     if self._clock() + pause >= until:
+                        self._is_away = True
                         raise self._exhausted(error, attempt) from None
                     self._log.info("API request failed, trying again", error=error.msg, attempt=attempt)
                     self._sleep(pause)
+                else:
+                    self._is_away = False
+                    return document
         finally:
-            self._left = until - self._clock()
+            self._left = last - self._clock()
 
     def _authorized(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
         """One try; a second with the token file as it is then, where the first was refused (lessons 3)."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .pods import PodReader
 
 
+# How long to wait for a server that is away, where there is a copy.
+PATIENCE_SECONDS = 5.0
+
+
 class NetworkObjects:
     """The port `Objects` of select.choose. A copy is never used after a 404, nor instead of a refusal."""
 
@@ -69,9 +73,10 @@ class NetworkObjects:
         from ..edges.kube_errors import APIError, ObjectNotFound, Unreachable
 
         key = (resource.kind, namespace, name)
+        patience = PATIENCE_SECONDS if self._cache.find(*key) else None
         try:
             definition: Mapping[str, Any] = self._ask(
-                lambda api: api.get_object(resource, namespace, name), origin
+                lambda api: api.get_object(resource, namespace, name, within=patience), origin
             )
         except ObjectNotFound:
             self._quietly(lambda: self._cache.forget(*key))

@@ -149,6 +149,29 @@ def test_a_copy_is_used_while_the_server_is_away_with_a_warning_and_its_age(desk
     assert all(fields["ageSeconds"] in range(10) for fields in used)
 
 
+def test_the_bad_day_does_not_cost_every_pod_the_whole_timeout(desk):
+    """Five seconds for the first object of which there is a copy, one for each that follows."""
+    away(desk)
+    before = desk.clock.now
+    assert desk.plan({"networks": "logical,logical,logical"})
+    assert desk.clock.now - before < 5 + 5 * 1
+    assert desk.timeout == 30
+
+
+def test_without_a_copy_the_server_has_all_the_time(desk):
+    away(desk)
+    before = desk.clock.now
+    with pytest.raises(GenieError):
+        desk.plan({NPWG: "other"})
+    assert desk.clock.now - before > 20
+
+
+def test_a_server_that_comes_back_meanwhile_is_believed(desk):
+    desk.api.fail(503, times=3)
+    assert desk.plan({NPWG: "net"})
+    assert desk.warnings() == []
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_server_that_is_as_good_as_away(desk, status):
     desk.api.fail(status, times=999)
