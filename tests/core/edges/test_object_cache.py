@@ -6,10 +6,11 @@ import os
 import pytest
 
 from genie_core.edges import object_cache
+from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
 from genie_core.edges.object_cache import MAX_OBJECT_BYTES, ObjectCache
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from tests.desk import Desk
-from tests.fakes_kube import MemoryConnection
+from tests.fakes_kube import Clock, MemoryConnection, memory_api
 
 KEY = ("NetworkAttachmentDefinition", "ns", "net")
 SPEC = {"spec": {"config": "{}"}, "metadata": {"name": "net", "namespace": "ns", "labels": {"a": "b"}}}
@@ -164,6 +165,23 @@ def test_without_a_copy_the_server_has_all_the_time(desk):
     with pytest.raises(GenieError):
         desk.plan({NPWG: "other"})
     assert desk.clock.now - before > 20
+
+
+def test_a_server_that_is_back_has_all_its_time_again(desk):
+    clock = Clock()
+    api = memory_api(desk.api, clock=clock)
+    desk.api.fail(503, times=999)
+    for most in (2.0, 1.0):
+        before = clock.now
+        with pytest.raises(GenieError):
+            api.get_object(NETWORK_ATTACHMENT, "ns", "net", within=2.0)
+        assert clock.now - before < most
+    desk.api.script.clear()
+    assert api.get_object(NETWORK_ATTACHMENT, "ns", "net")
+    desk.api.fail(503, times=6)
+    before = clock.now
+    assert api.get_object(NETWORK_ATTACHMENT, "ns", "net")
+    assert clock.now - before > 1
 
 
 def test_a_server_that_comes_back_meanwhile_is_believed(desk):
