@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ..edges import libcni_cache
 from ..edges.confdir import ConfDirs
 from ..edges.log import JSONLog
 from ..edges.store import CONTENTS
 from ..errors import Denied, GenieError, InvalidConfig
+from ..model import Plan
 from ..select.files import Finder
 from ..settings import STATE_DIR
+from ..verbs.node import Node
 from . import node_state
 from .atomic import sync
 from .install import CODE, CONFLIST, KUBECONFIG, TYPE
@@ -133,10 +136,19 @@ def _release_gone(config: dict[str, object], *, dry_run: bool) -> tuple[list[str
     problems: list[str] = []
     for plan in node_state.plans(node):
         name = f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
-        failures = [] if dry_run or not node_state.is_gone(plan) else node_state.release(plan, node)
+        failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, node)
         problems += [f"{name}: {failure}" for failure in failures]
         (released if node_state.is_gone(plan) and not failures else attached).append(name)
     return released, attached, problems
+
+
+def _release(plan: Plan, node: Node) -> list[GenieError]:
+    """DEL, and what libcni remembers of it: the runtime forgets only entries of the network that it has now."""
+    failures = node_state.release(plan, node)
+    if not failures:
+        entry = f"{TYPE}-{plan.container_id}-{plan.ifname}"
+        Path(libcni_cache.DIRECTORY, entry).unlink(missing_ok=True)
+    return failures
 
 
 def _remove(paths: Sequence[Path], removed: list[Path], *, dry_run: bool) -> None:

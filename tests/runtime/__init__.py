@@ -1,0 +1,1 @@
+"""A real container runtime that calls Genie: Debian's containerd, in namespaces of its own."""
