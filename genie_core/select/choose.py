@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .npwg import NetworkWish
     from .smart import Meter
 
+    # What a dialect chooses, before and behind `default_networks`
+    Sides = tuple[list[Choice], list[Choice]]
     # A network that CNI-Genie would have generated a configuration for, or None (conformance D10)
     Generate = Callable[[str], NetConf | None]
 
@@ -79,8 +81,8 @@ class Chooser:
 
     def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The pod's networks in order. Raises GenieError before anything is attached."""
-        dialect = dialect_of(annotations)
-        return _DIALECTS[dialect](self, annotations)
+        first, then = _DIALECTS[dialect_of(annotations)](self, annotations)
+        return [*first, *self.everybody(), *then]
 
     # --- the node's own networks -----------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class Chooser:
             raise
 
     def everybody(self) -> list[Choice]:
-        """`default_networks`: what pods get besides the default network, but for those in `system_namespaces`.
+        """`default_networks`: what every pod gets besides, whatever it asks for, but for `system_namespaces`.
 
         Nothing for a container that is no pod: it gets the default network, without an API call (A15).
         """
@@ -152,23 +154,23 @@ class Chooser:
         )
 
 
-def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
-    return [*_overridden_defaults(chooser, annotations), *chooser.everybody()]
+def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
+    return _overridden_defaults(chooser, annotations), []
 
 
-def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
-    return [chooser.by_name(wish) for wish in parse_names(annotations[CNI], f"annotation {CNI}")]
+def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
+    return [chooser.by_name(wish) for wish in parse_names(annotations[CNI], f"annotation {CNI}")], []
 
 
-def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
     """The default network first, then each entry (NPWG 6.2; conformance C11)."""
     from .npwg import parse_selections
 
     wishes = parse_selections(annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}")
     for wish in wishes:
         chooser.require_allowed(wish.namespace, wish.origin)
-    defaults = _choose_default(chooser, annotations)
-    return [*defaults, *(chooser.by_attachment(wish) for wish in wishes)]
+    defaults = _overridden_defaults(chooser, annotations)
+    return defaults, [chooser.by_attachment(wish) for wish in wishes]
 
 
 def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
@@ -188,19 +190,19 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
     return [chooser.by_attachment(wish)]
 
 
-def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
+def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
     from .logical import choose
 
-    return choose(chooser, annotations[NETWORKS])
+    return choose(chooser, annotations[NETWORKS]), []
 
 
-def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> list[Choice]:
+def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> "Sides":
     from .smart import choose
 
-    return choose(chooser, chooser.meter())
+    return choose(chooser, chooser.meter()), []
 
 
-_DIALECTS: "dict[str, Callable[[Chooser, Mapping[str, str]], list[Choice]]]" = {
+_DIALECTS: "dict[str, Callable[[Chooser, Mapping[str, str]], Sides]]" = {
     BY_ATTACHMENT: _choose_by_attachment,
     BY_NAME: _choose_by_name,
     BY_LOGICAL_NETWORK: _choose_by_logical_network,

@@ -84,9 +84,13 @@ def tell_pod(
     `annotations` are what it asked with; `parts` the networks' own results in the plan's order.
     """
     told = {key: value for choice in choices for key, value in choice.told.items()}
-    # network attachments may also be among the defaults, which the pod did not ask for
-    by_attachment = dialect_of(annotations) == BY_ATTACHMENT or any(item.prefix == "net" for item in choices)
-    told |= _network_status(plan, parts) if by_attachment else _preferences(parts)
+    by_attachment = dialect_of(annotations) == BY_ATTACHMENT
+    if not by_attachment:
+        told |= _preferences(parts)
+    if by_attachment or any(
+        choice.prefix == "net" for choice in choices
+    ):  # which `default_networks` are, too
+        told |= _network_status(plan, parts)
     if told:
         reader.annotate(pod, told)
 

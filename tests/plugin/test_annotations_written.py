@@ -245,6 +245,13 @@ def test_d26_x13_the_template_is_replaced_and_nothing_is_lost(node, cluster):
     }
 
 
+def test_d26_default_networks_beside_names_are_told_in_both_annotations(node, cluster):
+    assert node.call("ADD", annotations={"cni": "a"}, default_networks=["b"]).result
+    assert json.loads(cluster.annotations()[PREFERENCES])["multi_entry"] == 2
+    assert [entry["name"] for entry in cluster.status()] == ["a", "b"]
+    assert len(cluster.patches()) == 1
+
+
 def test_d17_the_choice_by_load_is_written_back_logged_and_stored(node, cluster):
     reply = node.call("ADD", annotations={"cni": ""})
     assert reply.result

@@ -103,9 +103,20 @@ def test_default_networks_come_after_the_default_and_before_the_pods_own(node):
     assert node.seen({DEFAULT: "ns/net"}, **more) == ["ns/net@eth0", "c@net1", "default/net@net2"]
 
 
-def test_default_networks_are_not_for_pods_that_choose_by_name(node):
-    assert node.seen({"cni": "b"}, default_networks=["c"]) == ["b@eth0"]
-    assert node.seen({"networks": "logical"}, default_networks=["c"]) == ["ns/logical@eth0"]
+@pytest.mark.parametrize(
+    "annotations, expected",
+    [
+        ({"cni": "b"}, ["b@eth0"]),
+        ({"cni": "b,a"}, ["b@eth0", "a@eth1"]),
+        ({"networks": "logical"}, ["ns/logical@eth0"]),
+        ({"cni": ""}, ["a@eth0"]),
+    ],
+)
+def test_default_networks_hold_on_every_path(node, annotations, expected):
+    """They are the operator's: no annotation takes them off."""
+    place = len(expected)
+    assert node.seen(annotations, default_networks=["c"]) == [*expected, f"c@net{place}"]
+    assert node.seen(annotations, default_networks=["c"], system_namespaces=["ns"]) == expected
 
 
 def test_system_namespaces_get_the_default_network_alone(node):
