@@ -36,7 +36,9 @@ COMMANDS: dict[str, Entry] = {
     "debug": Entry("", "Find out what is wrong", NODE),
     "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
     "debug node": Entry("debug_node", "Say what is wrong for all pods of this node", NODE),
-    "debug bundle": Entry("debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE),
+    "debug bundle": Entry(
+        "debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE
+    ),
     "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
     "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),

@@ -18,7 +18,8 @@ from genie_core.diagnose.registry import ALL
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
 from genie_core.errors import EXIT_NOT_FOUND
-from genie_core.tasks.debug_pod import debug_pod, from_snapshot, snapshot
+from genie_core.tasks.debug_pod import debug_pod
+from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
 
 EXAMPLES = [
     ("what is wrong with this pod's network", "genie debug pod shop/web-0"),

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from genie_core import __version__
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.errors import IOFailure
-from genie_core.tasks.debug_pod import snapshot
+from genie_core.tasks.debug_snapshot import snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ def test_chance_splits_a_packet():
 def test_a_policy_is_met_last_and_has_no_rule():
     outcome = at_hook(iptables(policy="DROP"), "forward", PACKET)[0]
     assert (outcome.verdict, outcome.rule) == ("drop", None)
+    assert outcome.chain
     assert outcome.chain.place == "iptables filter/FORWARD"
 
 

@@ -47,7 +47,7 @@ def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -
         "version": _version(binary.path, root) if binary else "",
         "conf": file.path if file else "",
         "default_network": settings.default_plugin,
-        "default_file": _default_file(facts, settings) if file else "",
+        "default_file": _default_file(facts, settings, file) if file else "",
     }
 
 
@@ -76,9 +76,11 @@ class _Known:
         return network
 
 
-def _default_file(facts: NodeFacts, settings: Settings) -> str:
+def _default_file(facts: NodeFacts, settings: Settings, own: ConfFile) -> str:
     """The file of the network that pods without annotations get; "" where there is none."""
-    directories = [directory for directory in settings.conf_dirs if directory in facts.directories]
+    named = any("conf_dirs" in entry for entry in own.chain)
+    wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
+    directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
     files = [file for directory in directories for file in candidates(facts.directories[directory])]
     finder = Finder(_Known(files, directories), _SILENT)
     first = settings.default_plugin.partition(",")[0].partition("@")[0].strip()

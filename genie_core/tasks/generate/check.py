@@ -29,6 +29,7 @@ _RUN: tuple[tuple[str, Callable[[NodeFacts], Iterator[Finding]], tuple[str, ...]
     ("conf-version", configuration.versions_refused, ("probe",)),
     ("conf-cniversion", configuration.versions_missing, ()),
     ("subnet-networks", subnets.overlapping_networks, ()),
+    ("bridge-shared", subnets.shared_bridge, ()),
     ("subnet-node", subnets.overlapping_node, ("netlink",)),
     ("bridge-address", subnets.bridge_address, ("netlink",)),
     ("plugin-missing", plugins.missing, ()),

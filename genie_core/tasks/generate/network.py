@@ -52,7 +52,7 @@ class Draft:
 
 def draft_network(options: GenerateOptions, facts: NodeFacts) -> Draft:
     """The configuration for a catalogue type, or from a given one. Raises InvalidConfig for what cannot work."""
-    view = node_view(facts)
+    view = replace(node_view(facts), bridges=_bridges(facts, options.wanted.name))
     draft = _from_base(options, facts) if options.base else _from_type(options, facts, view)
     for path, value in options.changes:
         try:
@@ -65,6 +65,17 @@ def draft_network(options: GenerateOptions, facts: NodeFacts) -> Draft:
             raise GenieError(f"--set {error}", exit_code=EXIT_USAGE) from None
     _choose_version(draft, options, facts)
     return draft
+
+
+def _bridges(facts: NodeFacts, name: str) -> frozenset[str]:
+    """The bridges of the other networks; an older file of this one may keep its own."""
+    others = [file for file in facts.files if file.network and file.network.name != name]
+    return frozenset(
+        str(entry.get("bridge") or "cni0")
+        for file in others
+        for entry in file.chain
+        if entry.get("type") == "bridge"
+    )
 
 
 _TOP = ("name", "cniVersion", "cniVersions", "disableCheck", "disableGC", "plugins", "loadOnlyInlinedPlugins")
@@ -135,7 +146,7 @@ def _complete(options: GenerateOptions, plugin: Plugin, facts: NodeFacts, notes:
         return replace(
             wanted, subnet=_parse_subnet(wanted.subnet), default_route=_wants_route(plugin, wanted)
         )
-    subnet = free_subnet(facts)
+    subnet = free_subnet(facts, wanted.name)
     notes.append(f"subnet {subnet} is free on this node; --subnet names another")
     if plugin.on_lan:
         notes.append(
@@ -178,12 +189,12 @@ def _parse_subnet(text: str) -> str:
     )
 
 
-def free_subnet(facts: NodeFacts) -> str:
-    """A /24 that no interface, route or other network of the node touches. Raises InvalidConfig where none is left."""
+def free_subnet(facts: NodeFacts, name: str = "") -> str:
+    """A /24 that no interface, route or network but `name` of the node touches. Raises InvalidConfig without one."""
     taken = [
         ipaddress.ip_network(subnet) for subnet in (facts.net.subnets if facts.net else {}) if "." in subnet
     ]
-    taken += [used.span.subnet for used in used_subnets(facts.files)]
+    taken += [used.span.subnet for used in used_subnets(facts.files) if used.network != name]
     for candidate in ipaddress.ip_network(_POOL).subnets(new_prefix=_NEW_PREFIX):
         if not any(candidate.version == other.version and candidate.overlaps(other) for other in taken):
             return str(candidate)
