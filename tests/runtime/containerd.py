@@ -11,6 +11,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import grpc
 from cri_api.v1 import api_pb2 as cri
@@ -50,6 +51,16 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 _INIT = 'mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib && echo ready && read -r _'
 
 
+def _namespaces(root, host):
+    """The process that holds them; it ends when its standard input does."""
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, "sh", str(root)]
+    command = ["nsenter", f"--net={host.path}", "--", *unshare]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout
+    assert holder.stdout.readline() == b"ready\n"
+    return holder
+
+
 class Containerd:
     """The runtime. It reads CNI from `bin_dir` and `conf_dir`; `root` is a short path (sockets have 108 bytes)."""
 
@@ -59,29 +70,16 @@ class Containerd:
         self._config = root / "config.toml"
         self.socket = root / "c.sock"
         self._cgroup = f"genie-{host.name}"
-        self._daemon = self._channel = self.client = None
+        self._daemon: Any = None
+        self._channel: Any = None
+        self.client: Any = None
         for folder in ("run/netns", "lib/cni"):
             (root / folder).mkdir(parents=True)
         self._config.write_text(
             _CONFIG.format(socket=self.socket, image=image.NAME, bin_dir=bin_dir, conf_dir=conf_dir)
         )
         image.write(self.lib / "pause.tar")
-        unshare = [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            "sh",
-            "-c",
-            _INIT,
-            "sh",
-            str(root),
-        ]
-        self._spaces = subprocess.Popen(
-            ["nsenter", f"--net={host.path}", "--", *unshare], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        assert self._spaces.stdout.readline() == b"ready\n"
+        self._spaces = _namespaces(root, host)
 
     # --- its life ---------------------------------------------------------------------------------------
 

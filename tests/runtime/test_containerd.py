@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -16,17 +16,10 @@ import grpc
 import pytest
 
 import genie_core
-from tests.runtime.node import HOST_ADDRESS, ClusterNode, fetch, serving
+from tests.runtime.node import HOST_ADDRESS, ClusterNode, fetch, network_of, serving
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
-NETWORKS = {
-    "10.61.0.0/16": "a",
-    "10.62.0.0/16": "b",
-    "10.63.0.0/16": "dual",
-    "fd63::/64": "dual",
-    "10.64.0.0/16": "far",
-}
 BOTH = {"cni": "a,b@net7"}
 BY_ATTACHMENT = {"k8s.v1.cni.cncf.io/networks": "far@far0"}
 CROWD = 100
@@ -37,7 +30,7 @@ def started(tmp_path_factory, cni_bin):
     """A node that has had pods on each network: what is made once, and stays, is there."""
     node = ClusterNode(tmp_path_factory.mktemp("cri"), cni_bin)
     try:
-        everything = {"cni": "a,b,dual", "kubernetes.io/ingress-bandwidth": "1M"}
+        everything = {"cni": "a,b,dual,limited", "kubernetes.io/ingress-bandwidth": "1M"}
         node.containerd.remove_pod(node.run_pod("first", everything, ports=[(18080, 80)]))
         node.containerd.remove_pod(node.run_pod("second", BY_ATTACHMENT))
         yield node
@@ -61,10 +54,6 @@ def containerd(node):
 def networks_of(containerd, sandbox):
     """Interface -> the network that its addresses are from."""
     return {name: {network_of(one) for one in found} for name, found in containerd.pod_links(sandbox).items()}
-
-
-def network_of(address):
-    return next(name for subnet, name in NETWORKS.items() if ip_address(address) in ip_network(subnet))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +100,11 @@ def test_bandwidth(node, containerd):
     def shaped():
         return [options["rate"] for kind, options in node.qdiscs() if kind == "tbf"]
 
-    limits = {"kubernetes.io/ingress-bandwidth": "8M", "kubernetes.io/egress-bandwidth": "16M"}
+    limits = {
+        "cni": "limited",
+        "kubernetes.io/ingress-bandwidth": "8M",
+        "kubernetes.io/egress-bandwidth": "16M",
+    }
     sandbox = node.run_pod("p", limits)
     assert sorted(shaped()) == [1_000_000, 2_000_000]  # bytes a second
     containerd.remove_pod(sandbox)
@@ -130,7 +123,7 @@ def test_an_unknown_network_is_said_whole(node):
         node.run_pod("p", {"cni": "a,nowhere"})
     assert refused.value.details().endswith(
         'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): no configuration for network '
-        f"'nowhere' in {node.conf} /etc/cni/genie/net.d; there is a, b, dual; "
+        f"'nowhere' in {node.conf} /etc/cni/genie/net.d; there is a, b, dual, limited; "
         "`genie generate-config nowhere --write` writes one, if the plugin is installed"
     )
 
