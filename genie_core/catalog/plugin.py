@@ -47,13 +47,15 @@ class NodeView:
 
     `links` is None where the node could not be read, or is not this machine: then nothing is said of interfaces.
     `default_link` is the interface of the default route. `binaries` are the plugin types installed, None likewise.
-    `subnets` are the networks in use: addresses, routes and other configurations, each with its holder.
+    `subnets` are the networks in use: addresses and routes, each with its holder. `bridges` are the bridges that
+    other configurations name.
     """
 
     links: Mapping[str, LinkView] | None = None
     default_link: str = ""
     binaries: Sequence[str] | None = None
     subnets: Mapping[str, str] = field(default_factory=dict)
+    bridges: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ CHECKS = (
     _check(
         "subnet-node", "networks do not overlap the node's own", subnets.overlapping_node, "conf", "netlink"
     ),
+    _check("bridge-shared", "every network has a bridge of its own", subnets.shared_bridge, "conf"),
     _check(
         "bridge-address", "bridges have their network's address", subnets.bridge_address, "conf", "netlink"
     ),

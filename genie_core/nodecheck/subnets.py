@@ -82,6 +82,32 @@ def _overlap_finding(one: Used, other: Used) -> Finding:
     )
 
 
+def shared_bridge(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1037: two networks with different subnets on one bridge: the second one's ADDs are refused."""
+    first: dict[str, Used] = {}
+    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+        other = first.setdefault(used.bridge, used)
+        if not used.bridge or other.network == used.network or used.span.subnet == other.span.subnet:
+            continue
+        if used.span.subnet.version == other.span.subnet.version and _is_gateway(used) and _is_gateway(other):
+            yield Finding(
+                code="GN1037",
+                severity=Severity.ERROR,
+                title=f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
+                f"({other.file.file}), with another subnet: the second to come is refused",
+                object=at(used.file, f"{used.span.path}.subnet"),
+                evidence=tuple(
+                    line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, used)
+                ),
+                remedy=fix("give each network a bridge of its own"),
+            )
+
+
+def _is_gateway(used: Used) -> bool:
+    entry = _entry(used)
+    return bool(entry.get("isGateway") or entry.get("isDefaultGateway")) and not entry.get("forceAddress")
+
+
 def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
     """GN1036: a network whose subnet is the node's own on another interface. Info where it is the LAN on purpose."""
     if facts.net is None:

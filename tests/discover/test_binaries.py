@@ -1,0 +1,154 @@
+"""Plugin binaries: what a file is, what it answers, and that one bad one delays nobody (B16, B17, B35, B76)."""
+
+import os
+import time
+
+import pytest
+
+from genie_core.edges.binaries import list_binaries, may_ask, read_versions
+from genie_core.edges.rootfs import Root
+from genie_core.errors import DelegateFailed
+from tests.discover import nodes
+from tests.discover.conftest import codes, the
+
+
+def plugin(report, name):
+    (found,) = [plugin for plugin in report.as_json()["plugins"] if plugin["type"] == name]
+    return found
+
+
+def test_every_fact_of_a_real_plugin(node, cni_bin):
+    report = node.discover(bin_dirs=(str(cni_bin),))
+    bridge = plugin(report, "bridge")
+    assert (bridge["form"], bridge["known"], bridge["role"]) == ("elf", True, "interface")
+    assert bridge["machine"] == os.uname().machine
+    assert bridge["size"] == (cni_bin / "bridge").stat().st_size
+    assert "1.0.0" in bridge["versions"]
+    assert bridge["status"] == ("supported" if "1.1.0" in bridge["versions"] else "not supported")
+    assert len(bridge["sha256"]) == 64
+
+
+def test_a_hanging_plugin_is_named_and_delays_nobody(node):
+    nodes.write(node.bin / "sleeper", "#!/bin/sh\nsleep 60\n", mode=0o755)
+    node.configure("10-net.conflist", nodes.bridge())
+    started = time.monotonic()
+    report = node.discover()
+    assert time.monotonic() - started < 2
+    assert plugin(report, "sleeper")["problem"] == "hang"
+    assert "no answer after 0.5 seconds" in the(report, "GN1104").title
+    assert plugin(report, "bridge")["versions"] == nodes.VERSIONS
+
+
+@pytest.mark.parametrize(
+    "name,content,mode,code",
+    [
+        ("crasher", "#!/bin/sh\nkill -SEGV $$\n", 0o755, "GN1105"),
+        ("orphan", "#!/nowhere/python\n", 0o755, "GN1105"),
+        ("chatty", "#!/bin/sh\necho hello\n", 0o755, "GN1106"),
+        ("silent", "#!/bin/sh\nexit 0\n", 0o755, "GN1106"),
+        ("loose", nodes.PLUGIN % ('["1.0.0"]', "exit 0"), 0o777, "GN1108"),
+        ("bridge", "#!/bin/sh\n", 0o644, "GN1102"),
+    ],
+)
+def test_files_that_are_no_good(node, name, content, mode, code):
+    (node.bin / name).unlink(missing_ok=True)
+    nodes.write(node.bin / name, content, mode=mode)
+    finding = the(node.discover(), code)
+    assert finding.object.file == f"{node.bin}/{name}"
+
+
+def test_a_plugin_for_another_machine(node):
+    path = node.bin / "bridge"
+    machine = 183 if os.uname().machine != "aarch64" else 62
+    path.write_bytes(
+        b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + machine.to_bytes(2, "little") + bytes(300)
+    )
+    node.configure("10-net.conflist", nodes.bridge())
+    assert "is built for" in the(node.discover(), "GN1103").title
+
+
+def test_a_dangling_link(node):
+    (node.bin / "macvlan").symlink_to("/opt/gone/macvlan")
+    assert "/opt/gone/macvlan" in the(node.discover(), "GN1107").title
+
+
+def test_readmes_and_programs_are_not_run(node, tmp_path):
+    marker = tmp_path / "ran"
+    script = f"#!/bin/sh\ntouch {marker}\n"
+    for name in ("install", "poweroff", "sh", "mount", "unknown-tool"):
+        nodes.write(node.bin / name, script, mode=0o755)
+    nodes.write(node.bin / "README.md", "plugins\n")
+    report = node.discover()
+    assert not marker.exists()
+    assert [p["type"] for p in report.as_json()["plugins"]] == ["bridge", "host-local", "portmap"]
+    assert codes(report) == ["GN1203"]  # there is no configuration: nothing about the programs
+
+
+def test_an_installer_beside_plugins_is_listed_and_not_run(node, tmp_path):
+    marker = tmp_path / "ran"
+    nodes.write(node.bin / "install", f"#!/bin/sh\ntouch {marker}\n", mode=0o755)
+    assert plugin(node.discover(), "install")["asked"] is False
+    assert not marker.exists()
+
+
+def test_what_may_be_asked(node):
+    by_type = {binary.type: binary for binary in list_binaries(str(node.bin), Root())}
+    assert may_ask(by_type["bridge"], wanted=("bridge",), tools=True)
+    assert not may_ask(by_type["bridge"], wanted=(), tools=True)
+    assert may_ask(by_type["bridge"], wanted=(), tools=False)
+
+
+def test_status_is_asked_with_the_network_s_own_configuration(node, tmp_path):
+    seen = tmp_path / "stdin"
+    status = f'cat > {seen}; echo \'{{"code":50,"msg":"agent is away"}}\'; exit 1'
+    nodes.add_plugins(node.bin, "acme", versions=["1.0.0", "1.1.0"], status=status)
+    conf = {"cniVersion": "1.1.0", "name": "acme", "plugins": [{"type": "acme", "agent": "/run/acme"}]}
+    node.configure("10-acme.conflist", conf)
+    report = node.discover()
+    assert "agent is away" in the(report, "GN1110").title
+    assert '"/run/acme"' in seen.read_text()
+    assert plugin(report, "acme")["status"] == "not ready"
+
+
+def test_status_is_not_asked_of_older_networks(node, tmp_path):
+    marker = tmp_path / "ran"
+    nodes.add_plugins(node.bin, "acme", versions=["1.0.0"], status=f"touch {marker}")
+    node.configure("10-acme.conf", {"cniVersion": "1.0.0", "name": "acme", "type": "acme"})
+    assert plugin(node.discover(), "acme")["status"] == "not supported"
+    assert not marker.exists()
+
+
+def test_no_probes_runs_nothing(node):
+    report = node.discover(probe=False)
+    assert all(not plugin["asked"] for plugin in report.as_json()["plugins"])
+    assert {c.reason for c in report.checks if c.id == "plugin-answer"} == {"--no-probes"}
+
+
+@pytest.mark.parametrize(
+    "text,versions",
+    [
+        ('{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}', ("0.4.0", "1.0.0")),
+        ('{"CNIVersion":"0.2.0"}', ("0.1.0", "0.2.0")),
+        ('{"cniversion":"1.0.0","SupportedVersions":["1.0.0"]}', ("1.0.0",)),
+    ],
+)
+def test_answers_to_version(text, versions):
+    assert read_versions(text) == versions
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "[]", "{}", '{"cniVersion":"1.0.0"}', '{"supportedVersions":[1]}']
+)
+def test_answers_that_name_no_versions(text):
+    with pytest.raises(DelegateFailed):
+        read_versions(text)
+
+
+def test_a_node_with_ten_networks_and_twenty_binaries_takes_less_than_a_second(node, cni_bin):
+    for number in range(10):
+        node.configure(f"{number:02}-net.conflist", nodes.bridge(f"net{number}", f"100.99.{number}.0/24"))
+    nodes.add_plugins(node.bin, *(f"extra{number}" for number in range(4)))
+    fastest = min(
+        node.discover(bin_dirs=(str(cni_bin), str(node.bin))).ms for _ in range(3)
+    )  # the machine's other work is not this code's
+    assert fastest < 1000

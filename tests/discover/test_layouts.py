@@ -1,0 +1,193 @@
+"""Real nodes' layouts: where each runtime looks, which file it uses and why (lessons 4, 5, 19)."""
+
+import pytest
+
+from genie_core.edges.rootfs import Root
+from genie_core.edges.runtimes import find_runtimes
+from genie_core.tasks.discover import DiscoverOptions, discover
+from tests.discover import nodes
+from tests.discover.conftest import codes, the
+
+CALICO = ("calico", "calico-ipam", "portmap", "bandwidth")
+FLANNEL = ("flannel", "portmap", "bridge", "host-local")
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Discover a layout with plugins in one of its directories."""
+
+    def make(name, bin_dir, types, sockets=(), **options):
+        root = nodes.layout(name, tmp_path / "node")
+        nodes.add_plugins(root / bin_dir, *types)
+        for socket in sockets:
+            nodes.write(root / socket, "")
+        return discover(DiscoverOptions(root=str(root), api=False, **options), skip="subnet|bridge-")
+
+    return make
+
+
+def first(report):
+    """The runtime that comes first, and the name of the file it uses."""
+    choice = report.choices[0]
+    return choice.runtime, choice.first.file if choice.first else None
+
+
+def test_kubeadm_with_a_drop_in(look):
+    report = look("kubeadm", "opt/cni/bin", CALICO, ["run/containerd/containerd.sock"])
+    runtime, file = first(report)
+    assert (runtime.kind, runtime.running, runtime.kubelet) == ("containerd", True, True)
+    assert runtime.sources["conf_dir"] == "/etc/containerd/conf.d/10-cni.toml"
+    assert runtime.config_files == ("/etc/containerd/config.toml", "/etc/containerd/conf.d/10-cni.toml")
+    assert file == "10-calico.conflist"
+    assert codes(report) == ["GN1501"]  # the copy of the kubeconfig is readable, as git keeps no mode
+
+
+def test_k3s_keeps_everything_elsewhere(look):
+    report = look("k3s", "var/lib/rancher/k3s/data/cni", FLANNEL)
+    runtime, file = first(report)
+    assert runtime.name == "containerd (k3s)"
+    assert runtime.conf_dir == "/var/lib/rancher/k3s/agent/etc/cni/net.d"
+    assert runtime.bin_dirs == ("/var/lib/rancher/k3s/data/cni",)
+    assert file == "10-flannel.conflist"
+    assert codes(report) == []
+
+
+def test_rke2_uses_the_defaults_and_canal_is_recognised(look):
+    report = look("rke2", "opt/cni/bin", (*CALICO, "host-local"))
+    runtime, file = first(report)
+    assert runtime.name == "containerd (rke2)"
+    assert (runtime.conf_dir, runtime.sources["conf_dir"]) == ("/etc/cni/net.d", "default")
+    assert [conf["kind"] for conf in report.as_json()["configurations"]] == ["canal"]
+    assert file == "10-canal.conflist"
+
+
+def test_microk8s_variables_and_its_link(look):
+    report = look(
+        "microk8s",
+        "var/snap/microk8s/6089/opt/cni/bin",
+        CALICO,
+        ["var/snap/microk8s/common/run/containerd.sock"],
+    )
+    runtime, file = first(report)
+    assert runtime.conf_dir == "/var/snap/microk8s/current/args/cni-network"
+    assert (runtime.running, runtime.kubelet) == (True, True)
+    assert file == "10-calico.conflist"
+    assert "GN1101" not in codes(report)
+
+
+def test_crio_drop_ins_and_the_network_it_is_told_to_use(look):
+    report = look("crio", "usr/libexec/cni", ("bridge", "host-local", "ovn-k8s-cni-overlay"))
+    runtime, file = first(report)
+    assert runtime.bin_dirs == ("/usr/libexec/cni", "/opt/cni/bin")
+    assert runtime.sources["default_network"] == "/etc/crio/crio.conf.d/20-default.conf"
+    assert file == "50-ovn.conf"
+    assert "GN1203" not in codes(report)
+
+
+def test_crio_passes_over_files_whose_plugins_are_missing(look):
+    report = look("crio", "usr/libexec/cni", ("bridge", "host-local"))
+    assert first(report)[1] is None
+    assert 'no usable file has the network "ovn"' in the(report, "GN1206").title
+
+
+def test_cilium_has_renamed_everybody_s_files(look):
+    report = look("cilium", "opt/cni/bin", ("cilium-cni",))
+    assert first(report)[1] == "05-cilium.conflist"
+    assert codes(report) == ["GN1005", "GN1005"]
+    assert [conf["verdict"] for conf in report.as_json()["configurations"]] == ["ok", "ignored", "ignored"]
+
+
+def test_two_runtimes_choose_by_their_own_rules(look):
+    report = look("two-runtimes", "opt/cni/bin", FLANNEL, ["run/crio/crio.sock"])
+    crio, containerd = report.choices
+    assert (crio.runtime.kind, crio.runtime.kubelet) == ("crio", True)
+    assert crio.first.file == "10-flannel.conflist"
+    assert containerd.first is None
+    assert "loads nothing" in containerd.reason
+    assert the(report, "GN1001").object.line == 4
+    assert "both read /etc/cni/net.d" in the(report, "GN1204").title
+
+
+def test_a_socket_names_its_runtime(tmp_path):
+    root = Root(str(nodes.layout("two-runtimes", tmp_path / "node")))
+    found = find_runtimes(root, socket="unix:///run/containerd/containerd.sock")
+    assert [runtime.kind for runtime in found] == ["containerd"]
+
+
+def test_a_node_without_any_runtime_says_so(tmp_path):
+    report = discover(DiscoverOptions(root=str(tmp_path), api=False))
+    assert report.choices == []
+    reasons = {check.reason for check in report.checks if check.id == "runtime-network"}
+    assert reasons == {"no container runtime found: name its configuration with --runtime-config"}
+
+
+CNI = '[plugins."io.containerd.grpc.v1.cri".cni]\n'
+
+
+@pytest.mark.parametrize(
+    "text,conf_dir",
+    [
+        ('version = 3\n[plugins."io.containerd.cri.v1.runtime".cni]\nconf_dir = "/a/"\n', "/a"),
+        (f'version = 2\n{CNI}conf_dir = "/b"\n', "/b"),
+        ('[plugins.cri.cni]\nconf_dir = "/c"\n', "/c"),
+        (f'version = 2\n{CNI}conf_dir = ""\n', "/etc/cni/net.d"),
+        ("version = 2\n", "/etc/cni/net.d"),
+    ],
+)
+def test_containerd_s_three_versions_of_its_configuration(tmp_path, text, conf_dir):
+    nodes.write(tmp_path / "etc/containerd/config.toml", text)
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert runtime.conf_dir == conf_dir
+
+
+def test_an_import_overrides_what_imports_it_and_may_be_relative(tmp_path):
+    nodes.write(
+        tmp_path / "etc/containerd/config.toml",
+        f'version = 2\nimports = ["more/*.toml"]\n{CNI}conf_dir = "/a"\n',
+    )
+    nodes.write(
+        tmp_path / "etc/containerd/more/2.toml", f'version = 2\n{CNI}conf_dir = "/c"\nmax_conf_num = 2\n'
+    )
+    nodes.write(tmp_path / "etc/containerd/more/1.toml", f'version = 2\n{CNI}conf_dir = "/b"\n')
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert (runtime.conf_dir, runtime.max_conf_num) == ("/c", 2)
+    assert runtime.sources["conf_dir"] == "/etc/containerd/more/2.toml"
+
+
+def test_a_file_that_imports_itself_is_read_once(tmp_path):
+    nodes.write(
+        tmp_path / "etc/containerd/config.toml", 'version = 2\nimports = ["/etc/containerd/config.toml"]\n'
+    )
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert runtime.config_files == ("/etc/containerd/config.toml",)
+
+
+def test_a_handler_s_own_directory_is_listed(tmp_path):
+    runc = '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]\ncni_conf_dir = "/etc/cni/kata"\n'
+    nodes.write(tmp_path / "etc/containerd/config.toml", f"version = 2\n{runc}")
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert runtime.handlers == {"kata": "/etc/cni/kata"}
+
+
+def test_broken_toml_has_its_place_in_the_message(tmp_path):
+    nodes.write(tmp_path / "etc/containerd/config.toml", "version = 2\n[plugins\n")
+    report = discover(DiscoverOptions(root=str(tmp_path), api=False))
+    assert "line 2" in the(report, "GN1202").title
+
+
+def test_cri_dockerd_is_told_by_its_unit(tmp_path):
+    unit = "[Service]\nExecStart=/usr/bin/cri-dockerd --cni-conf-dir=/etc/cni/docker.d --cni-bin-dir /opt/a,/opt/b\n"
+    nodes.write(tmp_path / "etc/systemd/system/cri-docker.service", unit)
+    (runtime,) = find_runtimes(Root(str(tmp_path)))
+    assert (runtime.conf_dir, runtime.bin_dirs) == ("/etc/cni/docker.d", ("/opt/a", "/opt/b"))
+
+
+def test_links_are_followed_inside_the_root(tmp_path):
+    nodes.write(tmp_path / "real/file", "inside")
+    (tmp_path / "link").symlink_to("/real")
+    (tmp_path / "out").symlink_to("../../../../real/file")
+    root = Root(str(tmp_path))
+    assert root.text("/link/file") == "inside"
+    assert root.text("/out") == "inside"
+    (tmp_path / "loop").symlink_to("/loop")
+    assert not root.exists("/loop/x")
