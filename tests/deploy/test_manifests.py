@@ -1,0 +1,79 @@
+"""What `kubectl apply -k deploy` would apply."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import genie_core
+from tests.deploy.openapi import problems
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
+DOCUMENTS = [
+    pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")
+    for file in KUSTOMIZATION["resources"]
+    for document in yaml.safe_load_all((DEPLOY / file).read_text())
+]
+
+
+def document(kind, name):
+    return next(one.values[0] for one in DOCUMENTS if one.id == f"{kind} {name}")
+
+
+@pytest.fixture
+def daemonset():
+    return copy.deepcopy(document("DaemonSet", "genie"))
+
+
+@pytest.mark.parametrize("manifest", DOCUMENTS)
+def test_manifests_hold_to_kubernetes_schemas(manifest):
+    assert problems(manifest) == []
+
+
+@pytest.mark.parametrize(
+    "spoil, told",
+    [
+        (
+            lambda pod: pod.update(hostNetworks=True),
+            "DaemonSet.spec.template.spec: V1PodSpec has no hostNetworks",
+        ),
+        (
+            lambda pod: pod.update(hostNetwork="yes"),
+            "DaemonSet.spec.template.spec.hostNetwork: 'yes' is no bool",
+        ),
+        (lambda pod: pod["containers"][0].pop("name"), "DaemonSet.spec.template.spec.containers[0]: "),
+        (lambda pod: pod.update(tolerations={}), "DaemonSet.spec.template.spec.tolerations: no list"),
+    ],
+)
+def test_a_wrong_manifest_is_seen(daemonset, spoil, told):
+    spoil(daemonset["spec"]["template"]["spec"])
+    assert any(problem.startswith(told) for problem in problems(daemonset))
+
+
+def test_every_file_is_part_of_it():
+    files = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml")}
+    assert files == {*KUSTOMIZATION["resources"], "kustomization.yaml"}
+
+
+def test_the_image_is_that_of_this_version():
+    (image,) = KUSTOMIZATION["images"]
+    assert image["newTag"] == genie_core.__version__
+
+
+def test_the_daemonset_has_no_rights_on_the_node_but_its_two_directories(daemonset):
+    pod = daemonset["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert "privileged" not in json.dumps(daemonset)
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == paths
+
+
+def test_nothing_is_bound_to_everybody():
+    """As CNI-Genie's was, to system:authenticated (lessons 2)."""
+    for parameter in DOCUMENTS:
+        for subject in parameter.values[0].get("subjects", ()):
+            assert subject["kind"] == "ServiceAccount"

@@ -1,0 +1,56 @@
+"""The rights that `deploy/rbac.yaml` gives to the plugin are those that it uses, no more and no fewer."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.manifests import logical, physical
+from tests.plugin.cluster import NPWG
+
+RBAC = Path(__file__).parents[2] / "deploy" / "rbac.yaml"
+VERBS = {"GET": "get", "PATCH": "patch", "POST": "create"}
+
+
+def granted():
+    """The rules of the ClusterRole, as (group, resource, verb)."""
+    (role,) = (one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole")
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def used(request):
+    """A request as such a rule."""
+    _, root, *parts = urlsplit(request.target).path.split("/")
+    group = parts.pop(0) if root == "apis" else ""
+    _, _, _, resource, *name = parts  # version, namespaces, the namespace
+    return group, resource, "list" if request.method == "GET" and not name else VERBS[request.method]
+
+
+@pytest.fixture
+def busy(node, cluster):
+    """A node whose pods have asked the API server in every way."""
+    node.networks("a", "b")
+    cluster.nad("net", ["x"])
+    cluster.add(physical("phy", dedicatedNet=True, plugin="a", subnet="10.32.0.0/16"))
+    cluster.add(logical("logic", physicalNet="phy", sub_subnet="10.32.7.0/24"))
+    cluster.add(physical("big"), logical("part", physicalNet="big", plugin="a", sub_subnet="10.33.7.0/24"))
+    by_default = {"v1.multus-cni.io/default-network": "ns/net"}
+    asked = ({}, {"cni": "a,b"}, {NPWG: "net"}, {"networks": "logic@eth0,part"}, by_default)
+    for number, annotations in enumerate(asked):
+        cluster.pod(annotations=annotations)
+        env = {"CNI_CONTAINERID": f"c{number}"}
+        assert node.call("ADD", env=env).result
+        assert node.check(env=env).is_silent_success
+        assert node.delete(env=env).is_silent_success
+    return cluster
+
+
+def test_the_cluster_role_is_what_the_plugin_asks(busy):
+    assert {used(request) for request in busy.api.requests} == granted()
