@@ -336,7 +336,7 @@ def diagnose(facts: Facts, question: Question, started: float) -> DiagnosisRepor
     hit = {
         f"{w.flow.role}: {w.flow.name or w.flow.target}"
         for w in walks
-        if any(b.chance > 0.5 for b in w.blocks) and w.flow.general
+        if any(b.chance > 0.5 for b in w.blocks) and (w.flow.general or w.flow.role == "service")
     }
     return DiagnosisReport(
         facts=facts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from genie_core.diagnose import cluster
 from genie_core.diagnose.firewall.rules import Chain, Rule
@@ -55,8 +55,20 @@ def _one(model: Model, found: list[Block]) -> Iterator[Finding]:
 
 
 def _hits(found: list[Block]) -> str:
-    names = list(dict.fromkeys(str(b.flow) for b in found))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    """`all traffic with default/p2, default/r1`, or `tcp/8080 to default/p2` where only ports are hit."""
+    general = [b for b in found if b.flow.general]
+    if not general:
+        return _some(str(b.flow) for b in found)
+    protocols = {b.packet.protocol for b in general}
+    what = "all traffic" if len(protocols) > 2 else "/".join(sorted(protocols))
+    ways = {b.flow.inbound for b in general}
+    way = "with" if len(ways) > 1 else "from" if True in ways else "to"
+    return f"{what} {way} {_some(b.flow.name or b.flow.target for b in general)}"
+
+
+def _some(names: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
 
 
 def _number(model: Model, found: list[Block]) -> str:

@@ -118,28 +118,32 @@ def loss(model: Model) -> Iterator[Finding]:
 
 
 def silent(model: Model) -> Iterator[Finding]:
-    """GN0805: a target does not answer, and nothing that was seen says why. Ranking drops it behind a cause."""
-    for probe in model.facts.probes:
-        if (
-            probe.result in ANSWERED
-            or probe.role in ("own", "gateway")
-            or probe.role.startswith(("tunnel", "through", "underlay"))
-        ):
-            continue
-        if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
-            continue
-        port = f":{probe.port}" if probe.port else ""
-        yield Finding(
-            code="GN0805",
-            severity=Severity.WARNING,
-            title=f"{probe.role} {probe.target}{port} does not answer the pod ({probe.kind}: {probe.result})",
-            object=the_pod(model),
-            evidence=(
-                seen("probe", f"{probe.kind} {probe.target}{port}: {probe.result} {probe.detail}".rstrip()),
-            ),
-            remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
-            confidence=Confidence.LOW,
-        )
+    """GN0805: targets that do not answer, where nothing that was seen says why. Ranking puts it behind a cause."""
+    mute = [p for p in model.facts.probes if _mute(p)]
+    if not mute:
+        return
+    names = ", ".join(dict.fromkeys(_name(p) for p in mute))
+    yield Finding(
+        code="GN0805",
+        severity=Severity.WARNING,
+        title=f"no answer to the pod from {names}",
+        object=the_pod(model),
+        evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in mute),
+        remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
+        confidence=Confidence.LOW,
+    )
+
+
+def _mute(probe: Probe) -> bool:
+    if probe.result in ANSWERED or probe.role in ("own", "gateway"):
+        return False
+    if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
+        return False
+    return not probe.role.startswith(("tunnel", "through", "underlay"))
+
+
+def _name(probe: Probe) -> str:
+    return f"{probe.role} {probe.target}" + (f":{probe.port}" if probe.port else "")
 
 
 CHECKS = (
