@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any
 
 import typer
 
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
+from genie_core.edges.health import serve
+from genie_core.edges.kube_resources import is_label, is_subdomain
+from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.settings import BIN_DIRS, CONF_DIRS
+from genie_core.tasks.daemonset import (
+    CA_FILE,
+    TOKEN_FILE,
+    TOKEN_SECONDS,
+    Keeper,
+    KeepOptions,
+    in_cluster_server,
+    keep,
+)
 from genie_core.tasks.install import InstallOptions, InstallReport, install
+
+DAEMONSET = "DaemonSet"
 
 EXAMPLES = [
     ("install where kubelet looks", "genie install"),
@@ -25,6 +42,7 @@ EXAMPLES = [
         "with a service account's token",
         "genie install --api-server https://10.0.0.1:6443 --token-file T --ca-file CA",
     ),
+    ("in a DaemonSet: install, stay, and renew the token", "genie install --from-daemonset"),
     ("pin the network of pods that name none", "genie install --set default_plugin=canal"),
 ]
 
@@ -60,6 +78,42 @@ def run(
             "--set", metavar="KEY=VALUE", help="A key of Genie's configuration; VALUE is JSON or text."
         ),
     ] = None,
+    from_daemonset: Annotated[
+        bool,
+        typer.Option(
+            "--from-daemonset",
+            help="Stay, keep the plugin installed and its token fresh; on SIGTERM leave everything as it is.",
+            rich_help_panel=DAEMONSET,
+        ),
+    ] = False,
+    service_account: Annotated[
+        str,
+        typer.Option(
+            "--service-account",
+            metavar="NAMESPACE/NAME",
+            help="Whose token the plugin gets.",
+            rich_help_panel=DAEMONSET,
+        ),
+    ] = "kube-system/genie",
+    token_life: Annotated[
+        float,
+        typer.Option(
+            "--token-life",
+            parser=options.parse_duration,
+            metavar="DURATION",
+            help="How long a token is good for; it is renewed at half of that.",
+            rich_help_panel=DAEMONSET,
+        ),
+    ] = TOKEN_SECONDS,
+    health: Annotated[
+        str,
+        typer.Option(
+            "--health",
+            metavar="HOST:PORT",
+            help="Where to answer kubelet's probes, /readyz and /livez.",
+            rich_help_panel=DAEMONSET,
+        ),
+    ] = "127.0.0.1:9451",
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
     """Puts the plugin and its configuration in place, or upgrades them, while pods come and go.
@@ -67,23 +121,54 @@ def run(
     Files are exchanged as a whole, the configuration last. Running it again changes nothing. What was added to
     00-genie.conflist by hand stays.
     """
-    report = install(
-        InstallOptions(
-            bin_dir=bin_dir.absolute(),
-            conf_dir=conf_dir.absolute(),
-            state_dir=_absolute(state_dir),
-            kubeconfig=_absolute(kubeconfig),
-            api_server=api_server,
-            token_file=_absolute(token_file),
-            ca_file=_absolute(ca_file),
-            python=python,
-            extra=_parse_settings(settings or []),
-        )
+    wanted = InstallOptions(
+        bin_dir=bin_dir.absolute(),
+        conf_dir=conf_dir.absolute(),
+        state_dir=_absolute(state_dir),
+        kubeconfig=_absolute(kubeconfig),
+        api_server=api_server,
+        token_file=_absolute(token_file),
+        ca_file=_absolute(ca_file),
+        python=python,
+        extra=_parse_settings(settings or []),
     )
+    if from_daemonset:
+        return _keep(wanted, _parse_account(service_account), token_life, health)
+    report = install(wanted)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
     render.emit(report, output, _view)
     return 0
+
+
+def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, health: str) -> int:
+    """Until SIGTERM. Kubelet asks this loop how the plugin is."""
+    in_pod = replace(
+        wanted,
+        api_server=wanted.api_server or in_cluster_server(),
+        token_file=wanted.token_file or TOKEN_FILE,
+        ca_file=wanted.ca_file or CA_FILE,
+    )
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    kept = KeepOptions(install=in_pod, account=account, token_seconds=token_life)
+    keeper = Keeper(options=kept, log=JSONLog())
+    host, _, port = health.rpartition(":")
+    with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
+        keep(keeper, stop)
+    return 0
+
+
+def _parse_account(text: str) -> tuple[str, str]:
+    namespace, slash, name = text.partition("/")
+    if not (slash and is_label(namespace) and is_subdomain(name)):
+        raise GenieError(
+            f"--service-account {text!r}: expected NAMESPACE/NAME",
+            hint="as in kube-system/genie",
+            exit_code=2,
+        )
+    return namespace, name
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -54,6 +54,7 @@ AWAY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
 _POD_TRIES = 3
+_MEDIA_TYPES = {"PATCH": "application/merge-patch+json", "POST": "application/json"}
 _CONFIG_SOURCE = "kubernetes.io/config.source"
 
 
@@ -176,6 +177,10 @@ class KubeAPI:
                 self._pause(_pause_before(attempt))
         return self._request("PATCH", parts, {}, body, what)
 
+    def create(self, parts: "Sequence[str]", document: "Mapping[str, Any]") -> "dict[str, Any]":
+        """What the server makes of a document; where its answer is lost it may make it twice."""
+        return self._request("POST", parts, {}, encode(document).encode("ascii"), "/" + "/".join(parts))
+
     # --- one request, as often as it takes -------------------------------------------------------------
 
     def _request(
@@ -222,7 +227,7 @@ class KubeAPI:
     def _try(self, method: str, target: str, body: bytes, what: str, until: float) -> "dict[str, Any]":
         until = min(until, self._clock() + TRY_SECONDS)
         try:
-            response = self._connection.exchange(method, target, self._headers(body), body, until)
+            response = self._connection.exchange(method, target, self._headers(method, body), body, until)
         except OSError as error:
             raise self._unreachable(error) from None
         try:
@@ -235,10 +240,10 @@ class KubeAPI:
             return document
         raise self._refusal(method, what, response, document)
 
-    def _headers(self, body: bytes) -> dict[str, str]:
+    def _headers(self, method: str, body: bytes) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"genie/{__version__}"}
         if body:
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = _MEDIA_TYPES[method]
         credentials = self.cluster.credentials
         if self.cluster.tls and credentials.bearer:  # a token that went in the clear is everybody's
             token = read_token(credentials.token_file) if credentials.token_file else credentials.token

@@ -1,8 +1,10 @@
 """A request -> an answer, as an API server gives it. No sockets, so that a twin in memory can share it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -10,6 +12,7 @@ from . import status
 from .objects import Kind, Objects
 
 _MERGE_PATCH = "application/merge-patch+json"
+_ACCOUNT_TOKEN = re.compile(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token")
 _VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 
 
@@ -95,6 +98,8 @@ class API:
         found = discover(self.objects.kinds, url.path)
         if found:
             return _json(200, found)
+        if account := _ACCOUNT_TOKEN.fullmatch(url.path):
+            return self._mint(user, account[1], account[2], request)
         route = self._route(url.path)
         if route is None:
             return Answer(404, b"404 page not found\n", {"Content-Type": "text/plain; charset=utf-8"})
@@ -122,6 +127,19 @@ class API:
         if media_type != _MERGE_PATCH:
             raise status.unsupported_media_type(media_type)
         return _json(200, self.objects.patch(kind, namespace, name, _document(request.body)))
+
+    def _mint(self, user: str, namespace: str, account: str, request: Request) -> Answer:
+        """TokenRequest: a new token of the account, good for the seconds that were asked for."""
+        if ("create", "serviceaccounts/token") in self.forbidden:
+            raise status.forbidden(user, "create", "serviceaccounts/token", "", namespace, account)
+        spec = _document(request.body)["spec"]
+        end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
+        token = f"minted-{len(self.tokens)}"
+        self.tokens[token] = f"system:serviceaccount:{namespace}:{account}"
+        minted = {"token": token, "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return _json(
+            201, {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": minted}
+        )
 
     def _user(self, request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

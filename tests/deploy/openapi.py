@@ -7,7 +7,7 @@ import re
 
 from kubernetes import client
 
-_PLAIN = {"str": str, "int": int, "float": (int, float), "bool": bool, "object": object}
+_PLAIN: dict = {"str": str, "int": int, "float": (int, float), "bool": bool, "object": object}
 
 
 def problems(document):

@@ -74,6 +74,9 @@ def test_the_daemonset_has_no_rights_on_the_node_but_its_two_directories(daemons
 
 def test_nothing_is_bound_to_everybody():
     """As CNI-Genie's was, to system:authenticated (lessons 2)."""
-    for parameter in DOCUMENTS:
-        for subject in parameter.values[0].get("subjects", ()):
-            assert subject["kind"] == "ServiceAccount"
+    bindings = (document("ClusterRoleBinding", "genie"), document("RoleBinding", "genie-installer"))
+    subjects = [subject for binding in bindings for subject in binding["subjects"]]
+    assert [(one["kind"], one["name"]) for one in subjects] == [
+        ("ServiceAccount", "genie"),
+        ("ServiceAccount", "genie-installer"),
+    ]

@@ -42,7 +42,7 @@ def busy(node, cluster):
     cluster.add(logical("logic", physicalNet="phy", sub_subnet="10.32.7.0/24"))
     cluster.add(physical("big"), logical("part", physicalNet="big", plugin="a", sub_subnet="10.33.7.0/24"))
     by_default = {"v1.multus-cni.io/default-network": "ns/net"}
-    asked = ({}, {"cni": "a,b"}, {NPWG: "net"}, {"networks": "logic@eth0,part"}, by_default)
+    asked: tuple[dict, ...] = ({}, {"cni": "a,b"}, {NPWG: "net"}, {"networks": "logic@eth0,part"}, by_default)
     for number, annotations in enumerate(asked):
         cluster.pod(annotations=annotations)
         env = {"CNI_CONTAINERID": f"c{number}"}

@@ -1,0 +1,174 @@
+"""`genie install --from-daemonset`: the plugin kept on a node, for as long as this runs and beyond.
+
+Every few seconds it puts right what is not: installs what is missing (another agent may have removed it, lessons 5),
+and renews the token of the plugin's account at half of its life (lessons 3). The token is asked for with
+TokenRequest and bound to nothing that ends: the one that kubelet projects into a pod dies with the pod, and
+for the length of an upgrade the plugin would be refused everywhere. Nothing is taken away at the end.
+
+The plugin is installed even while no token can be had: pods whose annotations come from the runtime start.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..edges.kube import KubeAPI
+from ..edges.kube_cluster import Cluster, Credentials, Pem, parse_server
+from ..edges.kube_resources import Resource
+from ..edges.log import JSONLog
+from ..errors import GenieError, InvalidConfig
+from .atomic import write_file
+from .install import InstallOptions, install
+
+ACCOUNT_DIR = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_FILE = Path("/etc/cni/genie/token")
+CA_FILE = Path("/etc/cni/genie/ca.crt")
+LOOK_SECONDS = 10.0
+TOKEN_SECONDS = 24 * 3600
+RETRY_SECONDS = 30.0
+API_SECONDS = 15.0
+_STUCK_LOOKS = 12  # a look installs at most once, which takes seconds
+_SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+
+class Stop(Protocol):
+    """A threading.Event, as far as it is needed."""
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepOptions:
+    """What to keep on the node. `install` names the API server and the files of token and CA on the node.
+
+    `account` is (namespace, name) of the account that the plugin acts as; `credentials` the folder with this
+    process's own token and the cluster's CA.
+    """
+
+    install: InstallOptions
+    account: tuple[str, str]
+    credentials: Path = ACCOUNT_DIR
+    token_seconds: float = TOKEN_SECONDS
+    api_seconds: float = API_SECONDS
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """What was found at the last look. `renew_at` and `expires_at` are seconds since 1970, 0 before the first token."""
+
+    options: KeepOptions
+    log: JSONLog
+    clock: Callable[[], float] = time.time
+    renew_at: float = 0
+    expires_at: float = 0
+    looked_at: float = field(default_factory=time.monotonic)
+    problems: list[str] = field(default_factory=list)
+    version: str = ""
+
+    def look(self) -> None:
+        """Put right what is not. What cannot be is told, and tried again at the next look."""
+        problems = []
+        for step in (self._install, self._write_ca, self._renew_token):
+            try:
+                step()
+            except (GenieError, OSError) as error:
+                problems.append(error.msg if isinstance(error, GenieError) else str(error))
+        if self.clock() >= self.expires_at > 0:
+            problems.append("the plugin's token has expired")
+        if problems != self.problems:
+            self.log.warning("not as it should be", problems=problems) if problems else self.log.info(
+                "all right"
+            )
+        self.problems = problems
+        self.looked_at = time.monotonic()
+
+    def readiness(self) -> tuple[list[str], Mapping[str, object]]:
+        """Whether pods get their networks: what is wrong, and the facts."""
+        problems = self.problems if self.version else ["the plugin is not installed", *self.problems]
+        return problems, {"version": self.version, "tokenExpires": int(self.expires_at)}
+
+    def liveness(self) -> tuple[list[str], Mapping[str, object]]:
+        """Whether the loop goes on."""
+        seconds = time.monotonic() - self.looked_at
+        return (["the loop is stuck"] if seconds > _STUCK_LOOKS * LOOK_SECONDS else []), {
+            "secondsAgo": int(seconds)
+        }
+
+    # --- the steps --------------------------------------------------------------------------------------
+
+    def _write_ca(self) -> None:
+        _write(self.options.install.ca_file, (self.options.credentials / "ca.crt").read_text(), 0o644)
+
+    def _renew_token(self) -> None:
+        target = self.options.install.token_file
+        if target is None or (self.clock() < self.renew_at and target.exists()):
+            return
+        asked = self.clock()
+        self.renew_at = asked + RETRY_SECONDS if target.exists() else 0
+        with KubeAPI(self._cluster(), self.options.api_seconds, self.log) as api:
+            token, expires = request_token(api, *self.options.account, self.options.token_seconds)
+        _write(target, token, 0o600)
+        self.expires_at = expires
+        self.renew_at = asked + (expires - asked) / 2
+        self.log.info("token renewed", seconds=int(expires - asked))
+
+    def _install(self) -> None:
+        try:
+            report = install(self.options.install)
+        except GenieError:
+            self.version = ""
+            raise
+        self.version = report.version
+        if report.changed:
+            self.log.info("installed", version=report.version, changed=[str(path) for path in report.changed])
+
+    def _cluster(self) -> Cluster:
+        tls, host, port, base = parse_server(self.options.install.api_server, secured=True)
+        credentials = Credentials(token_file=str(self.options.credentials / "token"))
+        authority = Pem(str(self.options.credentials / "ca.crt"))
+        return Cluster(
+            tls, host, port, base, ca=authority, credentials=credentials, source="this pod's account"
+        )
+
+
+def keep(keeper: Keeper, stop: Stop, seconds: float = LOOK_SECONDS) -> None:
+    """Look until `stop` is set."""
+    keeper.look()
+    while not stop.wait(seconds):
+        keeper.look()
+
+
+def request_token(api: KubeAPI, namespace: str, account: str, seconds: float) -> tuple[str, float]:
+    """A token of the account and when it expires, in seconds since 1970: the server may grant fewer than asked for."""
+    spec = {"expirationSeconds": int(seconds)}
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    answer: Any = api.create((*_SERVICE_ACCOUNT.path(namespace, account), "token"), request)
+    try:
+        status = answer["status"]
+        return status["token"], datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        raise GenieError(f"the API server's answer for a token of {namespace}/{account} holds none") from None
+
+
+def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
+    """The API server's URL as kubelet tells every pod. Raises InvalidConfig outside of one."""
+    env = os.environ if env is None else env
+    host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise InvalidConfig(
+            "--from-daemonset: KUBERNETES_SERVICE_HOST is not set, as it is in every pod",
+            hint="name the API server with --api-server",
+        )
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _write(path: Path | None, text: str, mode: int) -> None:
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text, mode)

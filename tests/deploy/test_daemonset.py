@@ -1,0 +1,208 @@
+"""`genie install --from-daemonset` beside an API server: what it keeps, renews, reports, and leaves at its end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from genie_core import __version__
+from genie_core.edges.log import JSONLog
+from genie_core.tasks.daemonset import Keeper, KeepOptions, in_cluster_server
+from genie_core.tasks.install import InstallOptions
+from tests.apiserver import API, APIServer, Authority
+
+DAY = 24 * 3600
+OWN = {"installer-token": "system:serviceaccount:kube-system:genie-installer"}
+
+
+class Clock:
+    """Seconds since 1970, as the test wants them."""
+
+    def __init__(self):
+        self.ahead = 0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def server(tmp_path):
+    authority = Authority(tmp_path)
+    with APIServer(API(tokens=OWN), authority=authority) as server:
+        yield server
+
+
+@pytest.fixture
+def account(tmp_path, server):
+    """What kubelet puts into the pod."""
+    folder = tmp_path / "account"
+    folder.mkdir()
+    (folder / "token").write_text("installer-token")
+    (folder / "ca.crt").write_text(Path(server.authority.ca_file).read_text())
+    return folder
+
+
+@pytest.fixture
+def keeper(tmp_path, server, account):
+    installed = InstallOptions(
+        bin_dir=tmp_path / "bin",
+        conf_dir=tmp_path / "etc/net.d",
+        api_server=server.url,
+        token_file=tmp_path / "etc/genie/token",
+        ca_file=tmp_path / "etc/genie/ca.crt",
+    )
+    acts_as = ("kube-system", "genie")
+    options = KeepOptions(install=installed, account=acts_as, credentials=account, api_seconds=1)
+    return Keeper(options=options, log=JSONLog("error"), clock=Clock())
+
+
+@pytest.fixture
+def token(keeper):
+    return keeper.options.install.token_file
+
+
+def test_the_first_look_installs_everything(keeper, token):
+    keeper.look()
+    assert keeper.problems == []
+    assert keeper.version == __version__
+    assert (token.parents[1] / "net.d/00-genie.conflist").exists()
+    assert token.read_text() == "minted-1"
+    assert token.stat().st_mode & 0o777 == 0o600
+    kubeconfig = json.loads((token.parents[1] / "net.d/genie.kubeconfig").read_text())
+    assert kubeconfig["users"][0]["user"] == {"tokenFile": str(token)}
+    assert Path(kubeconfig["clusters"][0]["cluster"]["certificate-authority"]).exists()
+
+
+def test_the_token_is_renewed_at_half_of_its_life(keeper, token):
+    keeper.look()
+    keeper.clock.ahead = DAY / 2 - 60
+    keeper.look()
+    assert token.read_text() == "minted-1"
+    keeper.clock.ahead = DAY / 2 + 60
+    keeper.look()
+    assert token.read_text() == "minted-2"
+
+
+def test_a_removed_file_comes_back(keeper, token):
+    """As after another agent that wants to be the only one (lessons 5)."""
+    keeper.look()
+    conflist = token.parents[1] / "net.d/00-genie.conflist"
+    plugin = keeper.options.install.bin_dir / "genie"
+    for path in (conflist, plugin, token):
+        path.unlink()
+    keeper.look()
+    assert all(path.exists() for path in (conflist, plugin, token))
+
+
+def test_without_an_api_server_the_plugin_is_installed_all_the_same(keeper, token, server):
+    server.close()
+    keeper.look()
+    assert keeper.version == __version__
+    assert "cannot be reached" in keeper.readiness()[0][0]
+    assert not token.exists()
+
+
+def test_what_goes_wrong_is_told_until_it_is_right_again(keeper, token, server):
+    server.api.forbidden.add(("create", "serviceaccounts/token"))
+    keeper.look()
+    assert "does not allow" in keeper.readiness()[0][0]
+    server.api.forbidden.clear()
+    keeper.look()
+    assert keeper.readiness() == ([], {"version": __version__, "tokenExpires": int(keeper.expires_at)})
+
+
+def test_an_expired_token_is_told(keeper, token, server):
+    keeper.look()
+    keeper.clock.ahead = DAY + 60
+    server.api.forbidden.add(("create", "serviceaccounts/token"))
+    keeper.look()
+    assert keeper.readiness()[0][-1] == "the plugin's token has expired"
+    assert token.read_text() == "minted-1"
+
+
+def test_it_may_do_what_it_does_and_no_more(keeper, server):
+    """The Role of deploy/rbac.yaml against the requests that were made."""
+    keeper.look()
+    roles = yaml.safe_load_all((Path(__file__).parents[2] / "deploy/rbac.yaml").read_text())
+    (rule,) = next(one["rules"] for one in roles if one["kind"] == "Role")
+    (name,), (resource,), (verb,) = rule["resourceNames"], rule["resources"], rule["verbs"]
+    account, _, subresource = resource.partition("/")
+    path = f"/api/v1/namespaces/kube-system/{account}/{name}/{subresource}"
+    made = {(request.method, urlsplit(request.target).path) for request in server.api.requests}
+    assert (made, verb) == ({("POST", path)}, "create")
+
+
+@pytest.mark.parametrize(
+    "env, url",
+    [
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "6443"}, "https://10.0.0.1:6443"),
+        ({"KUBERNETES_SERVICE_HOST": "fd00::1"}, "https://[fd00::1]:443"),
+    ],
+)
+def test_the_api_server_is_the_one_of_the_pod(env, url):
+    assert in_cluster_server(env) == url
+
+
+def test_the_command_stays_and_leaves_the_plugin_in_place(tmp_path, server):
+    """A whole life: no account of a pod here, so it is not ready, says why, and the plugin is there all the same."""
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from genie_cli.app import main; sys.exit(main())",
+        "install",
+    ]
+    where = ["--bin-dir", tmp_path / "bin", "--conf-dir", tmp_path / "net.d", "--api-server", server.url]
+    files = ["--token-file", tmp_path / "token", "--ca-file", tmp_path / "ca.crt"]
+    port = free_port()
+    process = subprocess.Popen(
+        [*command, "--from-daemonset", *where, *files, "--health", f"127.0.0.1:{port}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_until(lambda: answer(port, "/livez")[0] == 200)
+        wait_until((tmp_path / "net.d/00-genie.conflist").exists)
+        status, document = answer(port, "/readyz")
+        assert status == 503
+        assert document["problems"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, b""), err
+    assert os.access(tmp_path / "bin/genie", os.X_OK)
+    assert (tmp_path / "net.d/00-genie.conflist").exists()
+
+
+def answer(port, path):
+    """(status, document); status 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+    except OSError:
+        return 0, {}
+
+
+def free_port():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def wait_until(condition, seconds=20):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
