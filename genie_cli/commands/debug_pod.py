@@ -17,7 +17,7 @@ from genie_cli.views.findings import exit_code
 from genie_core.diagnose.registry import ALL
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
-from genie_core.errors import EXIT_NOT_FOUND
+from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND
 from genie_core.tasks.debug_pod import debug_pod
 from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
 
@@ -103,6 +103,10 @@ def run(
     flags.show_report(report, output)
     if report.state in ("not-here", "no-sandbox"):
         return EXIT_NOT_FOUND
+    if (
+        report.state == "diagnosed" and report.facts.pod is None
+    ):  # what an ordinary user may see is only a part
+        return exit_code(report.findings, fail_on) or EXIT_INCOMPLETE
     return exit_code(report.findings, fail_on)
 
 

@@ -141,7 +141,7 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
     with ThreadPoolExecutor(max_workers=1) as pool:
         files = pool.submit(node_files, question)
         facts = collect(question, pod, objects, missing)
-        if facts.pod is None and question.netns:
+        if facts.pod is None and question.netns and "run as root" not in facts.missing.get("pod", ""):
             raise NotFound(
                 facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
             )

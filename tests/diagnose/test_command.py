@@ -148,3 +148,21 @@ def test_the_node_is_diagnosed_without_a_pod(lab):
 
 def test_every_check_can_be_listed(lab):
     assert "pod-link-up" in genie(lab, "debug", "pod", "--list-checks").stdout
+
+
+def test_an_ordinary_user_is_told_what_needs_root_and_gets_the_rest(lab):
+    """Skipped checks are never "ok", and a partial answer is no healthy one."""
+    command = [
+        *("setpriv", "--reuid=0", "--bounding-set=-all", "--inh-caps=-all", "--"),
+        sys.executable,
+        "-m",
+        "genie_cli",
+    ]
+    inside = ["ip", "netns", "exec", f"{lab.prefix}-node", *command, *lab.arguments("p1"), "--no-probes"]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    status = {check["id"]: check for check in report["checks"]}
+    assert done.returncode in (1, 5)
+    assert "root" in report["missing"]["pod"]
+    assert (status["pod-link-up"]["status"], "root" in status["pod-link-up"]["reason"]) == ("skip", True)
+    assert status["firewall"]["status"] == "skip"
