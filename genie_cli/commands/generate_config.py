@@ -44,7 +44,7 @@ EXAMPLES = [
     ),
 ]
 LIST = "Network"
-OBJECTS = ("nad", "logical-network", "physical-network", "definitions")
+OBJECTS = ("genie", "nad", "logical-network", "physical-network")
 
 
 def _text(name: str, help_text: str, metavar: str) -> Any:
@@ -56,7 +56,7 @@ def run(
         str,
         typer.Argument(
             metavar="[TYPE]",
-            help="A plugin type, or genie, nad, logical-network, physical-network, definitions.",
+            help="A plugin type, or genie, nad, logical-network, physical-network.",
         ),
     ] = "",
     name: Annotated[str, _text("--name", "The network's name.", "NAME")] = "",
@@ -152,7 +152,7 @@ def run(
         range_end=range_end,
         addresses=tuple(address or ()),
     )
-    if type_ in ("logical-network", "physical-network", "definitions"):
+    if type_ in ("logical-network", "physical-network"):
         return documents(
             _objects(type_, wanted, namespace, plugin, physical_network, dedicated), output, yaml=True
         )
@@ -241,8 +241,6 @@ def _read(name: str) -> str:
 def _objects(
     type_: str, wanted: Wanted, namespace: str, plugin: str, physical: str, dedicated: bool
 ) -> list[dict[str, Any]]:
-    if type_ == "definitions":
-        return manifests.definitions()
     if not wanted.name:
         raise GenieError(f"a {type_} needs a name", hint="--name NAME", exit_code=EXIT_USAGE)
     if type_ == "physical-network":

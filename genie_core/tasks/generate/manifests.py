@@ -1,4 +1,4 @@
-"""Kubernetes objects: a NetworkAttachmentDefinition, LogicalNetwork, PhysicalNetwork, and their definitions (CRDs).
+"""Kubernetes objects: a NetworkAttachmentDefinition, LogicalNetwork, PhysicalNetwork. deploy/crds defines their kinds.
 
 Sources: the Network Plumbing Working Group's standard v1.3 (section 3); CNI-Genie's samples for the others
 (conformance D19-D25).
@@ -13,7 +13,6 @@ from typing import Any
 from ...errors import EXIT_USAGE, GenieError
 
 JSON = dict[str, Any]
-_APPROVAL = "unapproved, CNI-Genie's group predates the policy of KEP-2337"
 
 
 def attachment_definition(name: str, namespace: str, document: JSON) -> JSON:
@@ -100,51 +99,3 @@ def _subnet(text: str) -> str:
 def _inside(subnet: str, within: str) -> bool:
     one, other = ipaddress.ip_network(subnet), ipaddress.ip_network(within)
     return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]  # same version
-
-
-def definitions() -> list[JSON]:
-    """The three CustomResourceDefinitions (apiextensions.k8s.io/v1)."""
-    text: JSON = {"type": "string"}
-    shared = {
-        "type": "object",
-        "properties": {"subnet": text, "plugin": text, "dedicatedNet": {"type": "boolean"}},
-    }
-    logical = {"physicalNet": text, "plugin": text, "sub_subnet": text}
-    physical = {"referenceNic": text, "sharedStatus": shared}
-    return [
-        _definition(
-            "k8s.cni.cncf.io",
-            "network-attachment-definitions",
-            "network-attachment-definition",
-            "NetworkAttachmentDefinition",
-            {"config": text},
-            short=["net-attach-def"],
-        ),
-        _definition("alpha.network.k8s.io", "logicalnetworks", "logicalnetwork", "Logicalnetwork", logical),
-        _definition(
-            "alpha.network.k8s.io", "physicalnetworks", "physicalnetwork", "Physicalnetwork", physical
-        ),
-    ]
-
-
-def _definition(
-    group: str, plural: str, singular: str, kind: str, spec: JSON, *, short: list[str] | None = None
-) -> JSON:
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": spec}}}
-    annotations = {"api-approved.kubernetes.io": _APPROVAL} if group.endswith("network.k8s.io") else {}
-    names: JSON = {"plural": plural, "singular": singular, "kind": kind} | (
-        {"shortNames": short} if short else {}
-    )
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"} | ({"annotations": annotations} if annotations else {}),
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": names,
-            "versions": [
-                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-            ],
-        },
-    }
