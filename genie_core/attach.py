@@ -11,7 +11,7 @@ step N" are loops in a test. Rules:
 """
 
 from .errors import DelegateFailed, GenieError, UnknownContainer
-from .jsontext import encode
+from .jsontext import decode, encode
 from .spec.conf import plugin_input
 from .spec.result import convert_text, parse
 from .spec.versions import at_least
@@ -54,6 +54,16 @@ class Attached(Step):
         self.result = result
 
 
+class Releasing(Step):
+    """Record that an attachment's DEL begins."""
+
+    __slots__ = ("index", "plan")
+
+    def __init__(self, plan: "Plan", index: int) -> None:
+        self.plan = plan
+        self.index = index
+
+
 class Released(Step):
     """Record that an attachment's DEL succeeded."""
 
@@ -71,6 +81,21 @@ class Forget(Step):
 
     def __init__(self, plan: "Plan") -> None:
         self.plan = plan
+
+
+class StopMasquerading(Step):
+    """Remove the masquerading that a plugin's DEL leaves behind when it finds no interface (edges/masquerade.py).
+
+    That is so where `netns` is gone, or where an earlier DEL came as far as the interface: `again`.
+    """
+
+    __slots__ = ("again", "container_id", "netns", "network")
+
+    def __init__(self, network: str, container_id: str, netns: str, again: bool) -> None:
+        self.network = network
+        self.container_id = container_id
+        self.netns = netns
+        self.again = again
 
 
 class SetDefaultRoutes(Step):
@@ -266,6 +291,7 @@ def _release_each(plan: "Plan", indexes: list[int], netns: str) -> "Steps[dict[i
     failures: dict[int, GenieError] = {}
     for index in indexes:
         try:
+            yield Releasing(plan, index)
             yield from _delete_chain(plan, plan.attachments[index], netns)
             yield Released(plan, index)
         except GenieError as error:
@@ -281,10 +307,16 @@ def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[
     for position in reversed(range(len(network.plugins))):
         try:
             yield _invoke("DEL", plan, attachment, position, netns=netns, prev_result=prev_result)
+            if _masquerades(network.plugins[position]):
+                yield StopMasquerading(network.name, plan.container_id, netns, attachment.releasing)
         except PluginMissing as error:
             missing = error  # the rest of the chain can still give back what it holds
     if missing:
         raise missing
+
+
+def _masquerades(plugin: "PluginConf") -> bool:
+    return plugin.type in ("bridge", "ptp") and decode(plugin.text).get("ipMasq") is True
 
 
 def check(plan: "Plan", netns: str) -> "Steps[None]":

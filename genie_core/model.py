@@ -174,7 +174,8 @@ class Attachment(Value):
     `label` is the network's name in status annotations and messages. `capabilities` maps each capability
     argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
-    "" until it succeeded. `origin` says who asked for it and where. `released` is true once its DEL succeeded.
+    "" until it succeeded. `origin` says who asked for it and where. `released` is true once its DEL succeeded,
+    `releasing` once a DEL of it began.
     `default_route` is the wish's, for ADD only.
     """
 
@@ -188,6 +189,7 @@ class Attachment(Value):
         "network",
         "origin",
         "released",
+        "releasing",
         "result",
     )
 
@@ -201,6 +203,7 @@ class Attachment(Value):
         binaries: "Sequence[str]" = (),
         result: str = "",
         released: bool = False,
+        releasing: bool = False,
         default_route: "Sequence[str] | None" = None,
         origin: str = "",
     ) -> None:
@@ -213,6 +216,7 @@ class Attachment(Value):
         self.binaries = binaries
         self.result = result
         self.released = released
+        self.releasing = releasing
         self.default_route = default_route
 
 

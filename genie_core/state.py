@@ -1,8 +1,9 @@
 """The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
-The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`, `{"released": 0}`
-or `{"failed": true}` (a DEL failed). A line that is torn or says nothing known is passed over, so that a write cut
-short by a kill or a full disk costs that line and nothing else. Texts of plugins and results are kept verbatim.
+The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`,
+`{"releasing": 0}`, `{"released": 0}` or `{"failed": true}` (a DEL began, succeeded, failed). A line that is torn or
+says nothing known is passed over, so that a write cut short by a kill or a full disk costs that line and nothing
+else. Texts of plugins and results are kept verbatim.
 """
 
 from .errors import DecodingFailure
@@ -37,6 +38,11 @@ def encode_plan(plan: Plan) -> str:
 def encode_result(index: int, result: str) -> str:
     """The line that says an attachment succeeded with this final result."""
     return encode({"attached": index, "result": result})
+
+
+def encode_releasing(index: int) -> str:
+    """The line that says an attachment's DEL began."""
+    return encode({"releasing": index})
 
 
 def encode_release(index: int) -> str:
@@ -89,6 +95,8 @@ def _replay(plan: Plan, line: str) -> None:
         record = decode(line)
         if "attached" in record:
             plan.attachments[record["attached"]].result = _text(record["result"])
+        elif "releasing" in record:
+            plan.attachments[record["releasing"]].releasing = True
         elif "released" in record:
             plan.attachments[record["released"]].released = True
         elif "failed" in record:

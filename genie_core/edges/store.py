@@ -16,7 +16,14 @@ import posix
 from errno import ENOENT, ENOTDIR
 
 from ..errors import DecodingFailure, GenieError, IOFailure
-from ..state import decode_plan, encode_failure, encode_plan, encode_release, encode_result
+from ..state import (
+    decode_plan,
+    encode_failure,
+    encode_plan,
+    encode_release,
+    encode_releasing,
+    encode_result,
+)
 from .files import (
     failure,
     is_private_directory,
@@ -109,6 +116,10 @@ class Store:
     def record_result(self, plan: "Plan", index: int, result: str) -> None:
         """Note an attachment's final result."""
         self._append(plan, encode_result(index, result))
+
+    def record_releasing(self, plan: "Plan", index: int) -> None:
+        """Note that an attachment's DEL begins."""
+        self._append(plan, encode_releasing(index))
 
     def record_release(self, plan: "Plan", index: int) -> None:
         """Note that an attachment's DEL succeeded."""

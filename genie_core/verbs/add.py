@@ -7,7 +7,7 @@ fails after that is undone, in reverse, before the error is told.
 from ..attach import add, undo
 from ..edges.podnet import existing_links
 from ..edges.store import CorruptState, boot_id
-from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns
+from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
 from ..select.annotations import BY_ATTACHMENT, dialect_of
@@ -84,7 +84,13 @@ def _release_leftovers(plan: "Plan", node: "Node") -> None:
             hint="the runtime has to call DEL first",
         )
     node.log.warning("leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments])
-    refuse_failures(node.drive(delete(old, netns_of(old, old.netns))), node)
+    failures = node.drive(delete(old, netns_of(old, old.netns)))
+    refuse_failures(failures, node)
+    if failures:  # our plan would take the place of the only record of what is still held
+        raise TryAgain(
+            f"container {plan.container_id} still holds a network of an earlier ADD: {failures[0].msg}",
+            hint=failures[0].hint,
+        )
 
 
 def _refuse_taken_names(plan: "Plan") -> None:

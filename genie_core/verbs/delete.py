@@ -1,5 +1,7 @@
 """DEL: give back what ADD recorded, from the state alone (design, section 6; conformance A60-A69). No API, ever."""
 
+import posix
+
 from ..attach import PluginMissing, delete
 from ..edges.store import CorruptState, boot_id
 from ..errors import GenieError, IOFailure
@@ -87,8 +89,17 @@ def _note_failure(plan: "Plan", node: "Node") -> None:
 
 
 def netns_of(plan: "Plan", netns: str) -> str:
-    """The namespace to give the delegates: none after a reboot, when the path may be somebody else's (lessons 15)."""
-    return netns if plan.boot_id == boot_id() else ""
+    """The namespace to give the delegates: none after a reboot, when the path may be somebody else's (lessons 15).
+
+    Neither is there one where the path is not, or no longer, a namespace: the plugins would fail for ever.
+    """
+    if plan.boot_id != boot_id():
+        return ""
+    try:
+        own, given = posix.stat("/proc/self/ns/net"), posix.stat(netns)
+    except OSError:
+        return netns
+    return netns if own.st_dev == given.st_dev else ""  # all namespaces are on nsfs
 
 
 def refuse_failures(failures: "Sequence[GenieError]", node: "Node") -> None:

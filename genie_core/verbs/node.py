@@ -3,8 +3,18 @@
 import posix
 from time import monotonic
 
-from ..attach import Attached, Forget, Invoke, Released, Save, SetDefaultRoutes
+from ..attach import (
+    Attached,
+    Forget,
+    Invoke,
+    Released,
+    Releasing,
+    Save,
+    SetDefaultRoutes,
+    StopMasquerading,
+)
 from ..edges.delegates import Delegates
+from ..edges.files import exists
 from ..edges.locks import SHORTEST_WAIT_SECONDS
 from ..edges.store import Store
 from ..errors import GenieError, InvalidNetns, IOFailure
@@ -32,6 +42,7 @@ class Node:
         self._pods: PodReader | None = None
         self.cancel = cancel
         self.store = Store(settings.state_dir)
+        self._path = request.env.get("PATH", "")
         self.delegates = Delegates(
             request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own
         )
@@ -72,28 +83,36 @@ class Node:
                 from ..edges.default_routes import set_default_routes
 
                 set_default_routes(step.netns, step.changes)
+            elif isinstance(step, StopMasquerading):
+                self._stop_masquerading(step)
             elif not stateless:
                 self._write(step)
         except GenieError as error:
             return error
-        except (
-            OSError
-        ) as error:  # out of descriptors, memory or processes: what is attached is released all the same
+        except OSError as error:  # out of descriptors, memory or processes: release what is attached
             return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
         return ""
+
+    def _stop_masquerading(self, step: "StopMasquerading") -> None:
+        if step.again or not step.netns or not exists(step.netns):
+            from ..edges.masquerade import stop_masquerading
+
+            stop_masquerading(step.network, step.container_id, self._path)
 
     def _write(self, step: "Step") -> None:
         if isinstance(step, Save):
             self.store.save(step.plan)
         elif isinstance(step, Attached):
             self.store.record_result(step.plan, step.index, step.result)
-        elif isinstance(step, Released | Forget):
+        elif isinstance(step, Releasing | Released | Forget):
             self._write_release(step)
 
-    def _write_release(self, step: "Released | Forget") -> None:
+    def _write_release(self, step: "Releasing | Released | Forget") -> None:
         """What is released stays released if the disk refuses to note it: a later DEL finds nothing to do."""
         try:
-            if isinstance(step, Released):
+            if isinstance(step, Releasing):
+                self.store.record_releasing(step.plan, step.index)
+            elif isinstance(step, Released):
                 self.store.record_release(step.plan, step.index)
                 attachment = step.plan.attachments[step.index]
                 if DEVICE_INFO in attachment.capabilities:

@@ -46,7 +46,7 @@ def strace_kill(point):
 
 def points(trace, *, begin=""):
     """All places, from the first system call whose line has `begin` in it."""
-    seen = Counter()
+    seen: Counter[str] = Counter()
     found = []
     begun = not begin
     for line in trace.read_text().splitlines():

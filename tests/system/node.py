@@ -162,6 +162,7 @@ class Node:
             **options,
         )
         # small enough for the pipe, and the reader may be dead
+        assert process.stdin
         os.write(process.stdin.fileno(), stdin.encode())
         process.stdin.close()
         process.stdin = None

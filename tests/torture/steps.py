@@ -1,5 +1,7 @@
 """Killed at every step: one call is killed before one system call, DEL follows, and nothing may be left."""
 
+from typing import Any
+
 from tests.system import audit, kills
 from tests.system.node import THREE
 
@@ -42,7 +44,7 @@ class Steps:
         return None if verb == "ADD" else self.node.add()
 
     def _call(self, verb, result, wrap):
-        document = {"annotations": {"cni": THREE}}
+        document: dict[str, Any] = {"annotations": {"cni": THREE}}
         if verb == "CHECK":
             document["prevResult"] = result
         if verb == "GC":

@@ -1,0 +1,350 @@
+"""The reference plugins through Genie: what a pod gets, and that nothing of it is left after DEL, whatever is gone."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.system import audit
+from tests.system.node import CNI_BIN, PATH, finish
+
+pytestmark = [pytest.mark.system]
+
+
+@pytest.fixture
+def before(node):
+    """The audit of the node with nothing attached."""
+    return audit.settle(node)
+
+
+@pytest.fixture
+def settled(node, before):
+    """Fails when anything is left that was not there before."""
+    yield before
+    assert audit.difference(before, node.trace()) == ""
+
+
+def addresses(result):
+    return [ip["address"] for ip in result["ips"]]
+
+
+# --- what a pod gets ------------------------------------------------------------------------------------
+
+
+def test_a_pod_gets_each_network_that_it_names(node, settled):
+    result = node.add("blue,red@net7,green")
+    links = node.pod.links()
+    assert set(links) == {"eth0", "net7", "eth1"}
+    assert links["eth0"][0].startswith("10.1.")
+    assert links["net7"][0].startswith("10.2.")
+    assert links["eth1"][0].startswith("10.3.")
+    assert [ip.rpartition("/")[0].rpartition(".")[0] for ip in addresses(result)] == [
+        "10.1.0",
+        "10.2.0",
+        "10.3.0",
+    ]
+    node.delete()
+
+
+def chain(node, *plugins, name="chained", **bridge):
+    """A list of bridge and other plugins, dual stack."""
+    first = {
+        "type": "bridge",
+        "bridge": "br1",
+        "isGateway": True,
+        "ipMasq": True,
+        "ipam": node.ipam("10.4.0.0/24", "fd00:4::/64"),
+        **bridge,
+    }
+    node.configure("40-chained.conflist", {"cniVersion": "1.0.0", "name": name, "plugins": [first, *plugins]})
+
+
+@pytest.fixture
+def chained(node):
+    """A network with a bridge and everything that Debian's plugins can chain to it here."""
+    chain(
+        node,
+        {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
+        {"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "1"}, "mtu": 1400},
+        {"type": "firewall", "backend": "iptables"},
+    )
+
+
+RUNTIME = {
+    "portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
+}
+
+
+def test_a_chain_with_port_mapping_tuning_and_firewall_on_both_families(node, chained):
+    node.add("chained", runtime=RUNTIME)
+    node.delete()
+    before = node.trace()
+    result = node.add("chained", runtime=RUNTIME)
+    assert [address.partition("/")[0][:6] for address in addresses(result)] == ["10.4.0", "fd00:4"]
+    rules = node.host.run("nft", "list", "ruleset").stdout
+    assert "8080" in rules
+    link = json.loads(node.pod.run("ip", "-json", "link", "show", "eth0").stdout)[0]
+    assert link["mtu"] == 1400
+    assert node.pod.run("sysctl", "-n", "net.ipv4.conf.eth0.arp_notify").stdout.strip() == "1"
+    node.delete()
+    assert audit.difference(before, node.trace()) == ""
+
+
+def test_a_bandwidth_limit_reaches_the_kernel_or_the_pod_is_refused_whole(node):
+    """Without the kernel's ifb or tbf the plugin fails: then the bridge before it in the chain is undone."""
+    chain(node, {"type": "bandwidth", "capabilities": {"bandwidth": True}})
+    node.add("chained")
+    node.delete()
+    before = node.trace()
+    limits = {"ingressRate": 1000000, "ingressBurst": 500000}
+    outcome = node.call("ADD", annotations={"cni": "chained"}, runtime={"bandwidth": limits})
+    if outcome.status == 0:
+        shaped = node.host.run("tc", "qdisc").stdout
+        assert "tbf" in shaped
+    else:
+        assert "plugin bandwidth" in outcome.reply["msg"]
+        assert audit.difference(before, node.trace()) == ""
+    node.delete()
+    assert audit.difference(before, node.trace()) == ""
+
+
+@pytest.mark.parametrize("version", ["0.2.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+def test_every_version_of_genies_own_configuration(node, settled, version):
+    outcome = node.call("ADD", annotations={"cni": "blue,green"}, version=version)
+    assert (outcome.status, outcome.reply["cniVersion"]) == (0, version)
+    node.delete(version=version)
+
+
+def test_check_of_a_chain_follows_what_is_really_there(node):
+    """portmap is left out: v1.1.1 does not find its own rules again under iptables-nft."""
+    chain(node, {"type": "tuning", "mtu": 1400}, {"type": "firewall", "backend": "iptables"})
+    node.add("chained,red")
+    node.delete()
+    before = node.trace()
+    result = node.add("chained,red")
+    check = {"annotations": {"cni": "chained,red"}, "prevResult": result}
+    outcome = node.call("CHECK", **check)
+    assert outcome.status == 0, outcome
+    node.pod.run("ip", "link", "set", "eth0", "mtu", "1300")
+    assert node.call("CHECK", **check).status == 1
+    node.delete()
+    assert audit.difference(before, node.trace()) == ""
+
+
+def test_b54_a_failure_of_the_last_network_takes_the_others_back(node, settled):
+    full = {"type": "ptp", "ipam": node.ipam("10.9.0.0/30")}
+    path = node.configure("50-full.conf", {"cniVersion": "1.0.0", "name": "full", **full})
+    other = node.add_pod()
+    node.add("full", "c2", netns=other.path)
+    outcome = node.call("ADD", annotations={"cni": "blue,red,full"})
+    assert outcome.status == 1
+    assert "full" in outcome.reply["msg"]
+    assert node.pod.links() == {}
+    assert (node.held(), node.state_files()) == (["10.9.0.2"], ["c2@eth0"])
+    node.delete("c2", netns=other.path)
+    node.pods.remove(other)
+    other.remove()
+    path.unlink()
+
+
+# --- DEL when something is gone ----------------------------------------------------------------------------
+
+
+def test_a61_del_twice_and_del_before_add(node, settled):
+    node.delete()
+    node.add()
+    for _ in range(3):
+        node.delete()
+    node.delete("never-added")
+
+
+def test_a62_del_after_the_namespace_is_gone(node, settled):
+    """The plugins of v1.1.1 then leave their masquerading behind; nobody else would ever remove it."""
+    pod = node.add_pod()
+    node.add(netns=pod.path)
+    pod.remove()
+    node.delete(netns=pod.path)
+    node.pods.remove(pod)
+
+
+def test_a62_del_without_a_namespace(node, settled):
+    pod = node.add_pod()
+    node.add(netns=pod.path)
+    pod.remove()
+    node.delete(netns="")
+    node.pods.remove(pod)
+
+
+def test_del_with_a_path_that_is_no_namespace_any_more(node, settled):
+    """`ip netns` and runtimes leave an empty file when they are killed between umount and unlink."""
+    pod = node.add_pod()
+    node.add(netns=pod.path)
+    pod.remove()
+    file = node.root / "was-a-namespace"
+    file.touch()
+    node.delete(netns=file)
+    file.unlink()
+    node.pods.remove(pod)
+
+
+def test_masquerading_shared_by_two_containers_is_nobodys_to_remove(node, settled):
+    """Only the released container's rules go."""
+    first, second = node.add_pod(), node.add_pod()
+    node.add("blue", "c1", netns=first.path)
+    node.add("blue", "c2", netns=second.path)
+    with_both = node.host.run("nft", "list", "ruleset").stdout
+    first.remove()
+    node.delete("c1", netns=first.path)
+    rules = node.host.run("nft", "list", "ruleset").stdout
+    assert 0 < rules.count("masquerade") < with_both.count("masquerade")
+    node.delete("c2", netns=second.path)
+    second.remove()
+    del node.pods[1:]
+
+
+def test_masquerading_goes_when_an_earlier_del_came_as_far_as_the_interface(node, settled):
+    """The plugin's DEL failed, or was killed, after it had removed the link it reads the addresses from."""
+    for plugin in ("bridge", "ptp"):
+        node.wrap(plugin, f'[ "$CNI_COMMAND" != DEL ] || [ ! -e {node.root}/fail ] || exit 1\nexec "$REAL"')
+    node.add()
+    for name in ("eth0", "net1"):
+        node.pod.run("ip", "link", "delete", name)
+    (node.root / "fail").touch()
+    assert node.call("DEL").status == 1
+    (node.root / "fail").unlink()
+    node.delete()
+
+
+@pytest.mark.parametrize("gone", ["one file", "all files", "directory"])
+def test_a64_del_without_the_configuration(node, settled, gone):
+    node.add()
+    kept = {path: path.read_text() for path in sorted(node.conf.iterdir())}
+    for path in list(kept)[: 1 if gone == "one file" else None]:
+        path.unlink()
+    if gone == "directory":
+        node.conf.rmdir()
+    node.delete()
+    assert (node.held(), node.state_files()) == ([], [])
+    node.conf.mkdir(exist_ok=True)
+    for path, text in kept.items():
+        path.write_text(text)
+
+
+def test_b63_del_uses_the_configuration_of_its_add(node, settled):
+    node.add()
+    old = (node.conf / "10-blue.conf").read_text()
+    node.configure("10-blue.conf", {"cniVersion": "1.0.0", "name": "blue", "type": "ptp", "ipam": {}})
+    node.settings["default_plugin"] = "green"
+    node.delete()
+    assert (node.held(), node.state_files()) == ([], [])
+    (node.conf / "10-blue.conf").write_text(old)
+
+
+def test_del_with_the_binary_of_one_plugin_gone(node, settled):
+    """The others are released at once; its address is not lost: it is released when the binary is back."""
+    node.wrap("ptp", 'exec "$REAL"')
+    (node.root / "wrapped" / "ptp").rename(node.root / "wrapped" / "own-ptp")
+    configured = json.loads((node.conf / "20-red.conf").read_text())
+    node.configure("20-red.conf", {**configured, "type": "own-ptp"})
+    node.add()
+    binary = node.root / "wrapped" / "own-ptp"
+    binary.rename(node.root / "away")
+    node.delete()
+    assert [address[:5] for address in node.held()] == ["10.2."]
+    assert node.state_files() == ["c1@eth0"]
+    (node.root / "away").rename(binary)
+    node.delete()
+    assert (node.held(), node.state_files()) == ([], [])
+    node.configure("20-red.conf", configured)
+
+
+def test_a_container_attached_again_keeps_what_its_last_del_could_not_release(node, settled):
+    """Podman starts a container again under the same ID; the address that waits for its binary is not forgotten."""
+    node.wrap("ptp", 'exec "$REAL"')
+    binary = node.root / "wrapped" / "own-ptp"
+    (node.root / "wrapped" / "ptp").rename(binary)
+    configured = json.loads((node.conf / "20-red.conf").read_text())
+    node.configure("20-red.conf", {**configured, "type": "own-ptp"})
+    node.add("blue,red")
+    binary.rename(node.root / "away")
+    node.delete()
+    again = node.call("ADD", annotations={"cni": "blue"})
+    assert (again.status, again.reply["code"]) == (1, 11)
+    (node.root / "away").rename(binary)
+    node.delete()
+    assert node.held() == [], again
+    node.configure("20-red.conf", configured)
+
+
+def test_a64_add_and_del_with_annotations_from_the_runtime_ask_no_api_server(node, settled):
+    """The server that is configured does not exist: an ADD that has its annotations, and any DEL, do not notice."""
+    kubeconfig = node.root / "kubeconfig"
+    kubeconfig.write_text(
+        json.dumps({"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}]})
+    )
+    node.settings["kubernetes"] = {"kubeconfig": str(kubeconfig)}
+    node.add("blue")
+    node.delete()
+
+
+def test_a67_a_failed_del_is_said_so_and_what_is_left_is_tried_again(node, settled):
+    reply = json.dumps({"cniVersion": "1.0.0", "code": 100, "msg": "lease not found"})
+    fails = f"[ ! -e {node.root}/fail ] || {{ echo '{reply}'; exit 1; }}"
+    node.wrap("ptp", f'[ "$CNI_COMMAND" != DEL ] || {fails}\nexec "$REAL"')
+    node.add()
+    (node.root / "fail").touch()
+    outcome = node.call("DEL")
+    assert outcome.status == 1
+    assert "not found" not in json.dumps(outcome.reply)
+    assert [address[:5] for address in node.held()] == ["10.2."]
+    (node.root / "fail").unlink()
+    node.delete()
+
+
+# --- many at once -----------------------------------------------------------------------------------------
+
+LANES = 8
+
+
+def test_a_hundred_pods_with_two_networks_eight_at_once(node, settled):
+    """Every address is given away once; afterwards nothing is left."""
+    pods = [node.add_pod() for _ in range(LANES)]
+    seen = []
+    guard = threading.Lock()
+
+    def lane(pod):
+        for turn in range(13):
+            container = f"{pod.name}-{turn}"
+            result = node.add("blue,green", container, netns=pod.path)
+            with guard:
+                seen.append(tuple(addresses(result)))
+            node.delete(container, netns=pod.path)
+
+    with ThreadPoolExecutor(LANES) as pool:
+        list(pool.map(lane, pods))
+    assert len(seen) == LANES * 13
+    for pod in pods:
+        assert pod.links() == {}
+        pod.remove()
+    del node.pods[1:]
+
+
+def test_two_calls_for_one_container_take_turns(node, settled):
+    """ADD and three DELs of the same container at once: no order of them may leave anything."""
+    for _ in range(6):
+        add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
+        deletes = [node.start(node.env("DEL"), node.stdin()) for _ in range(3)]
+        outcomes = [finish(process) for process in (add, *deletes)]
+        assert [outcome.status for outcome in outcomes] == [0, 0, 0, 0], outcomes
+        node.delete()
+
+
+def test_nothing_but_the_nodes_own_path_is_needed(node, settled):
+    """env -i from `/`, without HOME; PATH is what iptables is found by."""
+    env = {name: value for name, value in node.env("ADD").items() if name.startswith("CNI_")}
+    outcome = finish(node.start({**env, "PATH": PATH}, node.stdin(annotations={"cni": "green"})))
+    assert outcome.status == 0
+    assert (CNI_BIN / "macvlan").exists()
+    process = node.start({**env, "CNI_COMMAND": "DEL"}, node.stdin())
+    assert finish(process).status == 0
