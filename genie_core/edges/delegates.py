@@ -100,7 +100,7 @@ class Delegates:
         env = delegate_env(
             self._env,
             step.verb,
-            path=self._bin_dirs,
+            path=[*step.path, *(directory for directory in self._bin_dirs if directory not in step.path)],
             container_id=step.container_id,
             netns=step.netns,
             ifname=step.ifname,

@@ -15,6 +15,11 @@ _RUNTIMES_OWN = re.compile(r"cni-[0-9a-f-]+[0-9a-z-]*|[0-9a-f]{8}-[0-9a-f]{4}-[0
 _SHOWN = 5
 
 
+def is_runtimes_own(name: str) -> bool:
+    """Whether a runtime gives namespaces such names."""
+    return _RUNTIMES_OWN.fullmatch(name) is not None
+
+
 def stale_cache(facts: NodeFacts) -> Iterator[Finding]:
     """GN1401: cached results whose container nobody has, or that carry another container's name."""
     alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
@@ -79,7 +84,7 @@ def stale_namespaces(facts: NodeFacts) -> Iterator[Finding]:
     used = {entry.netns.rpartition("/")[2] for entry in facts.cache or () if _is_live(entry.container, facts)}
     for namespace in facts.namespaces:
         name = namespace.path.rpartition("/")[2]
-        if namespace.processes != 0 or name in used or not _RUNTIMES_OWN.fullmatch(name):
+        if namespace.processes != 0 or name in used or not is_runtimes_own(name):
             continue
         yield _stale(
             namespace,

@@ -1,0 +1,54 @@
+"""What a garbage collection found, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_cli.render import Block, Cell, Heading, Table, Text
+from genie_cli.terminal import symbol
+from genie_core.tasks.gc import KINDS, GCReport, Leftover
+
+_SHORT_ID = 12
+
+
+def view(report: GCReport, wide: bool) -> Iterator[Block]:
+    """A table for each kind; `wide` shows whole container IDs."""
+    yield Text(f"Asked which containers there are: {report.source}", "dim")
+    for kind, meaning in KINDS.items():
+        found = [leftover for leftover in report.leftovers if leftover.kind == kind]
+        if found:
+            yield Heading(f"{meaning[0].upper()}{meaning[1:]} ({len(found)})")
+            yield Table(
+                ("", "WHAT", "CONTAINER", "WHY"), [_row(item, wide) for item in found], fold=("WHAT", "WHY")
+            )
+    for what, reason in report.skipped.items():
+        yield Text(f"{symbol('skip')} {what} not looked at: {reason}", "warn")
+    yield Text("")
+    yield _summary(report)
+
+
+def _row(leftover: Leftover, wide: bool) -> tuple[str | Cell, ...]:
+    container = leftover.container if wide else leftover.container[:_SHORT_ID]
+    why = "; ".join(leftover.evidence)
+    if leftover.problem:
+        return (
+            Cell(symbol("fail"), "bad"),
+            leftover.name,
+            container or "-",
+            Cell(f"not removed: {leftover.problem}", "bad"),
+        )
+    mark = Cell(symbol("ok"), "good") if leftover.removed else Cell(symbol("dot"))
+    return mark, leftover.name, container or "-", why
+
+
+def _summary(report: GCReport) -> Text:
+    found = len(report.leftovers)
+    if not found:
+        return Text(
+            "nothing is left over" + (" of what could be looked at" if report.skipped else ""), "good"
+        )
+    if report.dry_run:
+        return Text(f"{found} left over, seen twice, {report.seconds:g} s apart; nothing was removed", "warn")
+    removed = found - report.failed
+    failed = f", {report.failed} could not be removed" if report.failed else ""
+    return Text(f"{removed} of {found} removed{failed}", "bad" if report.failed else "good")

@@ -1,0 +1,86 @@
+"""`genie gc`: what no sandbox of the runtime owns any more, found by two observations that agree, then removed.
+
+One look is not enough: a sandbox that is just being made is in nobody's list yet (calicoctl#2431). The second look
+waits until no ADD or DEL of Genie's is under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from genie_core.errors import Denied, IOFailure
+from genie_core.verbs.node import Node
+
+from .judge import leftovers
+from .look import GCOptions, Scene, look, open_genie
+from .remove import remove
+from .report import KINDS, GCReport, Kind, Leftover
+
+__all__ = ["KINDS", "GCOptions", "GCReport", "Kind", "Leftover", "collect", "confirm", "find"]
+
+Tell = Callable[[str], None]
+
+
+def find(
+    options: GCOptions,
+    *,
+    interval: float,
+    tell: Tell = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> GCReport:
+    """What two looks, `interval` seconds apart, agree on. Nothing is changed.
+
+    Raises GenieError where Genie's own configuration cannot be read, or a runtime that was named does not answer.
+    """
+    began = time.monotonic()
+    node = open_genie(options)
+    tell("looking at the node")
+    first = _judged(look(options, node), options)
+    if first:
+        tell(f"{len(first)} candidates; looking again in {interval:g} s")
+        sleep(interval)
+    scene = _look_in_peace(options, node)
+    second = _judged(scene, options)
+    agreed = [leftover for key, leftover in second.items() if key in first]
+    return GCReport(
+        dry_run=True,
+        source=scene.source,
+        seconds=interval,
+        leftovers=tuple(agreed),
+        unconfirmed=len(first.keys() ^ second.keys()),
+        skipped=dict(scene.skipped),
+        ms=(time.monotonic() - began) * 1000,
+    )
+
+
+def _judged(scene: Scene, options: GCOptions) -> dict[tuple[str, str, str], Leftover]:
+    return {leftover.key: leftover for leftover in leftovers(scene, options.min_age)}
+
+
+def _look_in_peace(options: GCOptions, node: Node) -> Scene:
+    """Look while no call of Genie's is under way; without that where the state cannot be locked."""
+    with ExitStack() as peace:
+        try:
+            peace.enter_context(node.store.lock_node(exclusive=True, deadline=node.deadline()))
+        except (Denied, IOFailure):
+            pass  # no state, or not this user's: nothing to wait for
+        return look(options, node)
+
+
+def confirm(report: GCReport, options: GCOptions) -> GCReport:
+    """The report without what a further look does not find any more: time may have gone by since."""
+    still = _judged(_look_in_peace(options, open_genie(options)), options)
+    return replace(report, leftovers=tuple(still[item.key] for item in report.leftovers if item.key in still))
+
+
+def collect(report: GCReport, options: GCOptions, tell: Tell = lambda _: None) -> GCReport:
+    """Remove what was found; the report says what became of each."""
+    node = open_genie(options)
+    done = []
+    for leftover in report.leftovers:
+        tell(f"removing {leftover.kind} {leftover.name}")
+        done.append(remove(leftover, node))
+    return replace(report, dry_run=False, leftovers=tuple(done))

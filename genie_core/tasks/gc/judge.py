@@ -1,0 +1,242 @@
+"""What of a scene is nobody's any more, and why. Pure.
+
+A container is gone when nobody has it: not the runtime, where it could be asked, and no record whose namespace is
+still there. Where the runtime answered itself, a namespace without a process does not keep a container alive; where
+only files could be read, it does. Addresses that are in use in any namespace are never freed, whatever the records
+say: other tools (nerdctl, podman) run containers that no kubelet's runtime knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from genie_core.diagnose.firewall.rules import Chain, Rule
+from genie_core.edges.records import CachedResult, Namespace
+from genie_core.model import Plan
+from genie_core.nodecheck.leftovers import is_runtimes_own
+
+from .look import Scene
+from .report import Leftover
+
+# What the reference plugins write beside their rules: utils.FormatComment(network, container).
+_OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')
+_CHAIN = re.compile(r"CNI-(DN-)?[0-9a-f]+")
+_SOURCE = re.compile(r"(?:^| )-s (?P<address>[0-9a-fA-F.:]+)")
+
+
+def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
+    """Everything that is nobody's and at least `min_age` seconds old, in the order of removal."""
+    owners = _Owners(scene, min_age)
+    found = [
+        *_pending(scene, owners),
+        *_leases(scene, owners, min_age),
+        *_cache(scene, owners),
+        *_chains(scene, owners),
+    ]
+    spaces = list(_namespaces(scene, owners, min_age))
+    found += [*_veths(scene, spaces), *spaces]
+    return [leftover for leftover in found if leftover.kind not in scene.skipped]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Whether a container is gone, and what says so."""
+
+    gone: bool
+    evidence: tuple[str, ...] = ()
+
+
+class _Owners:
+    """Who is alive, by container ID and by namespace."""
+
+    def __init__(self, scene: Scene, min_age: float) -> None:
+        self._scene = scene
+        self._here = {space.path.rpartition("/")[2]: space for space in scene.namespaces}
+        self.plans = {plan.container_id: self._of_plan(plan, min_age) for plan in scene.plans}
+        self._cache = {entry.container: entry for entry in scene.cache if entry.container}
+
+    def _of_plan(self, plan: Plan, min_age: float) -> _Verdict:
+        if self._scene.ages.get(plan.container_id, 0) < min_age:
+            return _Verdict(False)
+        if plan.boot_id != self._scene.boot and not self._is_listed(plan.container_id):
+            return _Verdict(True, ("the node has been rebooted since it was attached",))
+        return self._of_record(plan.container_id, plan.netns)
+
+    def _is_listed(self, container: str) -> bool:
+        return container in (self._scene.sandboxes or ())
+
+    def _of_record(self, container: str, netns: str) -> _Verdict:
+        """The verdict on a container that a record connects with a namespace."""
+        if self._is_listed(container):
+            return _Verdict(False)
+        missing = [] if self._scene.sandboxes is None else [f"{self._scene.source} has no such sandbox"]
+        state = self.state_of(netns)
+        if state == "in use" or (state != "gone" and not self._scene.asked_runtime):
+            return _Verdict(False)
+        detail = "does not exist" if state == "gone" else "has no process"
+        return _Verdict(
+            True, (*missing, f"its namespace {netns} {detail}" if netns else "it has no namespace")
+        )
+
+    def state_of(self, netns: str) -> str:
+        """gone, empty or in use; a namespace of a process (/proc/PID/ns/net) is in use while it exists."""
+        name = netns.rpartition("/")[2]
+        if netns.startswith("/proc/"):
+            return "in use" if netns in self._scene.existing else "gone"
+        space = self._here.get(name)
+        if space is None:
+            return "in use" if netns in self._scene.existing else "gone"
+        return "empty" if space.processes == 0 else "in use"
+
+    def of_container(self, container: str) -> _Verdict:
+        """The verdict on a container ID that stands in a lease, a rule or a cached result."""
+        known = self.plans.get(container)
+        if known is not None:
+            return known
+        entry = self._cache.get(container)
+        if entry is not None:
+            return self._of_record(container, entry.netns)
+        if self._is_listed(container):
+            return _Verdict(False)
+        where = "no record has its container"
+        if self._scene.sandboxes is None:
+            return _Verdict(True, (where,))
+        return _Verdict(True, (f"{self._scene.source} has no such sandbox", where))
+
+    def living_netns(self) -> set[str]:
+        """Names of the namespaces of containers that are not gone."""
+        records = [(plan.container_id, plan.netns) for plan in self._scene.plans]
+        records += [(entry.container, entry.netns) for entry in self._scene.cache]
+        living = {netns for container, netns in records if not self.of_container(container).gone}
+        return {path.rpartition("/")[2] for path in (*living, *self._scene.sandbox_netns)}
+
+
+def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
+    for plan in scene.plans:
+        verdict = owners.plans[plan.container_id]
+        held = [item for item in plan.attachments if not item.released]
+        if not verdict.gone:
+            continue
+        failed = [f"{plan.failed_releases} DELs have failed"] if plan.failed_releases else []
+        yield Leftover(
+            kind="pending",
+            name=", ".join(f"{item.network.name}@{item.ifname}" for item in held) or "nothing any more",
+            container=plan.container_id,
+            network=held[0].network.name if held else "",
+            evidence=(*verdict.evidence, *failed, *([f"it was pod {plan.pod}"] if plan.pod else [])),
+            handle=plan,
+        )
+
+
+def _leases(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:
+    """Those of Genie's own containers are given back by their DEL."""
+    for network, leases in scene.leases.items():
+        for lease in leases:
+            verdict = owners.of_container(lease.container)
+            if lease.age < min_age or not verdict.gone or lease.container in owners.plans:
+                continue
+            if lease.address in scene.in_use:
+                continue
+            yield Leftover(
+                kind="lease",
+                name=lease.file,
+                container=lease.container,
+                network=network,
+                evidence=(*verdict.evidence, f"no namespace has the address {lease.address}"),
+                handle=lease,
+            )
+
+
+def _cache(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
+    for entry in scene.cache:
+        verdict = owners.of_container(entry.container)
+        if not entry.container or not verdict.gone or _used(entry, scene.in_use):
+            continue
+        yield Leftover(
+            kind="cache",
+            name=entry.file,
+            container=entry.container,
+            network=entry.network,
+            evidence=verdict.evidence,
+            handle=entry,
+        )
+
+
+def _used(entry: CachedResult, in_use: Mapping[str, str]) -> bool:
+    return any(address in in_use for address in entry.addresses)
+
+
+def _chains(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
+    """NAT chains that the reference plugins made for one container each; their rules' comments say for which.
+
+    Those of Genie's own containers too: without its namespace, a DEL of bridge or ptp does not find them.
+    """
+    for chain in scene.chains:
+        if not _CHAIN.fullmatch(chain.name):
+            continue
+        jumps = [(other, rule) for other in scene.chains for rule in _jumps(other, chain)]
+        match = next(
+            (m for rule in [*chain.rules, *(r for _, r in jumps)] if (m := _OWNER.search(rule.comment))), None
+        )
+        if match is None:
+            continue
+        verdict = owners.of_container(match["container"])
+        sources = [m["address"] for _, rule in jumps if (m := _SOURCE.search(rule.text))]
+        if not verdict.gone or any(address in scene.in_use for address in sources):
+            continue
+        unused = [f"no namespace has the address {address}" for address in sources]
+        yield Leftover(
+            kind="chain",
+            name=f"{chain.tool} nat {chain.name}",
+            container=match["container"],
+            network=match["network"],
+            evidence=(*verdict.evidence, *unused),
+            handle=(chain, [(other.name, rule.text) for other, rule in jumps]),
+        )
+
+
+def _jumps(source: Chain, target: Chain) -> list[Rule]:
+    if source.tool != target.tool:
+        return []
+    return [rule for rule in source.rules if rule.action.target == target.name]
+
+
+def _namespaces(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:
+    """Those with a runtime's kind of name, or that records of containers name that are gone."""
+    living = owners.living_netns()
+    gone = {
+        plan.netns.rpartition("/")[2]: plan.container_id
+        for plan in scene.plans
+        if owners.plans[plan.container_id].gone
+    }
+    for space in scene.namespaces:
+        name = space.path.rpartition("/")[2]
+        old = scene.ages.get(space.path, 0) >= min_age
+        if space.processes != 0 or name in living or not old or not (is_runtimes_own(name) or name in gone):
+            continue
+        yield Leftover(
+            kind="namespace",
+            name=space.path,
+            container=gone.get(name, ""),
+            evidence=("no process is in it", "no container that is there has it"),
+            handle=space,
+        )
+
+
+def _veths(scene: Scene, abandoned: list[Leftover]) -> Iterator[Leftover]:
+    for leftover in abandoned:
+        space: Namespace = leftover.handle
+        number = scene.numbers.get(space.path, -1)
+        for link in scene.links:
+            if number < 0 or link.peer_nsid != number or link.kind != "veth":
+                continue
+            where = [f"it is on {link.master}"] if link.master else []
+            yield Leftover(
+                kind="veth",
+                name=link.name,
+                container=leftover.container,
+                evidence=(f"its other end is in {space.path}, in which no process is", *where),
+                handle=link,
+            )

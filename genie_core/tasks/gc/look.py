@@ -1,0 +1,196 @@
+"""One look at the node: which containers there are, and everything that networks leave behind for containers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from genie_core.diagnose.collect.rulesets import firewall
+from genie_core.diagnose.firewall.iptables import parse
+from genie_core.diagnose.firewall.rules import Chain
+from genie_core.edges.cri import list_sandboxes
+from genie_core.edges.nodenet import Link, namespace_number, read_node
+from genie_core.edges.records import (
+    CACHE_DIR,
+    IPAM_DIR,
+    NETNS_DIRS,
+    CachedResult,
+    Lease,
+    Namespace,
+    read_cache,
+    read_leases,
+    read_namespaces,
+    read_sandboxes,
+)
+from genie_core.edges.rootfs import Root
+from genie_core.edges.runtimes import find_runtimes
+from genie_core.edges.store import boot_id, file_name
+from genie_core.edges.tenants import addresses_in_use
+from genie_core.errors import GenieError
+from genie_core.model import Plan
+from genie_core.tasks.node_state import open_node, plans, read_conflist
+from genie_core.verbs.node import Node
+
+T = TypeVar("T")
+CONFLIST = "00-genie.conflist"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GCOptions:
+    """Where to look. `state_dir` "" means: as Genie's configuration says; `cri_socket` "": found.
+
+    What is younger than `min_age` seconds may belong to a pod that is just being made; `timeout` in seconds is for
+    each question to the runtime.
+    """
+
+    conf_dir: str = "/etc/cni/net.d"
+    state_dir: str = ""
+    ipam_dir: str = IPAM_DIR
+    cache_dir: str = CACHE_DIR
+    netns_dirs: tuple[str, ...] = NETNS_DIRS
+    cri_socket: str = ""
+    min_age: float = 60
+    timeout: float = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What one look saw. Times are seconds since the epoch; `ages` maps files and namespaces to seconds.
+
+    `sandboxes` are the container IDs that a runtime has, None where none could be asked; `asked_runtime` is true
+    where the runtime itself answered, and not only its directories; `sandbox_netns` are those sandboxes' namespaces.
+    `in_use` maps addresses to a namespace that has them. `numbers` maps namespaces to the kernel's numbers of them,
+    `existing` are the namespaces' paths in records that are there, `boot` is this boot's identity.
+    """
+
+    source: str
+    asked_runtime: bool
+    sandboxes: frozenset[str] | None
+    sandbox_netns: frozenset[str] = frozenset()
+    plans: Sequence[Plan] = ()
+    leases: Mapping[str, Sequence[Lease]] = field(default_factory=dict)
+    cache: Sequence[CachedResult] = ()
+    namespaces: Sequence[Namespace] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    links: Sequence[Link] = ()
+    chains: Sequence[Chain] = ()
+    in_use: Mapping[str, str] = field(default_factory=dict)
+    existing: frozenset[str] = frozenset()
+    boot: str = ""
+    ages: Mapping[str, float] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_genie(options: GCOptions) -> Node:
+    """Genie's node, to release what its state holds. Raises InvalidConfig where its conflist cannot be read."""
+    config = read_conflist(Path(options.conf_dir) / CONFLIST) or {}
+    if options.state_dir:
+        config = {**config, "state_dir": options.state_dir}
+    return open_node(config)
+
+
+def look(options: GCOptions, node: Node) -> Scene:
+    """See everything once. What this user may not see is in `skipped`."""
+    root = Root()
+    skipped: dict[str, str] = {}
+
+    def read(kind: str, reader: Callable[[], T], nothing: T) -> T:
+        try:
+            return reader()
+        except FileNotFoundError:
+            return nothing
+        except GenieError as error:
+            skipped[kind] = error.msg
+        except OSError as error:
+            skipped[kind] = f"{error.filename or kind}: {error.strerror}"
+        return nothing
+
+    source, asked, ids, netns = _sandboxes(options, root)
+    namespaces = read_namespaces(root, options.netns_dirs)
+    net = read("veth", read_node, None)
+    scene = Scene(
+        source=source,
+        asked_runtime=asked,
+        sandboxes=ids,
+        sandbox_netns=netns,
+        plans=read("pending", lambda: list(_plans(node)), []),
+        leases=read("lease", lambda: read_leases(options.ipam_dir, root, time.time()), {}),
+        cache=read("cache", lambda: read_cache(options.cache_dir, root), []),
+        namespaces=namespaces,
+        numbers={space.path: namespace_number(space.path) for space in namespaces if space.processes == 0},
+        links=list(net.links.values()) if net else [],
+        chains=_chains(skipped),
+        in_use=addresses_in_use([space.path for space in namespaces]),
+        skipped=skipped,
+    )
+    if os.geteuid() != 0:
+        skipped.update(
+            dict.fromkeys(("lease", "chain", "veth", "namespace"), "seeing who uses it needs root")
+        )
+    return _with_ages(scene, node)
+
+
+def _plans(node: Node) -> list[Plan]:
+    if not os.access(node.store.directory, os.R_OK | os.X_OK) and os.path.exists(node.store.directory):
+        raise PermissionError(13, "needs root", node.store.directory)
+    return list(plans(node))
+
+
+def _sandboxes(options: GCOptions, root: Root) -> tuple[str, bool, frozenset[str] | None, frozenset[str]]:
+    """Who was asked, whether the runtime answered, the container IDs, and their namespaces.
+
+    A runtime that is there and does not answer is an error where it was named, since without it nothing is sure.
+    """
+    runtimes = find_runtimes(
+        root, socket=options.cri_socket or os.environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
+    )
+    socket = next((runtime.socket for runtime in runtimes if root.exists(runtime.socket)), options.cri_socket)
+    problem = ""
+    if socket:
+        try:
+            found = list_sandboxes(socket, options.timeout)
+        except GenieError as error:
+            if options.cri_socket:
+                raise
+            problem = f" ({error.msg})"
+        else:
+            spaces = frozenset(os.path.realpath(sandbox.netns) for sandbox in found if sandbox.netns)
+            return f"the runtime at {socket}", True, frozenset(sandbox.id for sandbox in found), spaces
+    ids, seen = read_sandboxes(root)
+    if seen:
+        return f"the runtime's directories {', '.join(seen)}{problem}", False, frozenset(ids), frozenset()
+    return f"the network namespaces that exist{problem}", False, None, frozenset()
+
+
+def _chains(skipped: dict[str, str]) -> list[Chain]:
+    seen = firewall()
+    if not seen.iptables and seen.reason:
+        skipped["chain"] = seen.reason
+    names = {"ip": "iptables", "ip6": "ip6tables"}
+    chains = []
+    for key, text in seen.iptables.items():
+        family, _, legacy = key.partition("-")
+        chains += parse(text, f"{names[family]}{'-legacy' if legacy else ''}")
+    return [chain for chain in chains if chain.table == "nat"]
+
+
+def _with_ages(scene: Scene, node: Node) -> Scene:
+    """Add how long things have been there, and which of the recorded namespaces still are."""
+    files = {
+        plan.container_id: f"{node.store.directory}/containers/{file_name(*plan.key)}" for plan in scene.plans
+    }
+    files |= {entry.file: entry.file for entry in scene.cache}
+    files |= {space.path: space.path for space in scene.namespaces}
+    ages = {}
+    for key, path in files.items():
+        try:
+            ages[key] = time.time() - os.stat(path).st_mtime
+        except OSError:
+            continue
+    recorded = {plan.netns for plan in scene.plans} | {entry.netns for entry in scene.cache}
+    existing = frozenset(path for path in recorded if path and os.path.exists(path))
+    return replace(scene, ages=ages, existing=existing, boot=boot_id())

@@ -1,0 +1,113 @@
+"""Removing one thing of each kind. Each looks once more that it still is what was observed.
+
+Each function says why it could not, "" where it could; what is gone already is removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from genie_core.edges.records import CachedResult, Lease, Namespace
+from genie_core.errors import GenieError
+from genie_core.tasks.node_state import release
+from genie_core.verbs.node import Node
+
+from .report import Kind, Leftover
+
+_SECONDS = 10
+_NO_SUCH_RULE = (
+    "No chain/target/match by that name",
+    "Bad rule (does a matching rule exist",
+    "does not exist",
+)
+_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+def remove(leftover: Leftover, node: Node) -> Leftover:
+    """The leftover with what became of it."""
+    try:
+        pending = leftover.kind == "pending"
+        problem = _release(leftover, node) if pending else _REMOVERS[leftover.kind](leftover)
+    except GenieError as error:
+        problem = error.msg
+    except OSError as error:
+        problem = f"{error.filename or leftover.name}: {error.strerror}"
+    except subprocess.TimeoutExpired as error:
+        problem = str(error)
+    return replace(leftover, removed=not problem, problem=problem)
+
+
+def _release(leftover: Leftover, node: Node) -> str:
+    """A DEL of what Genie recorded, by the plugins that attached it."""
+    return "; ".join(failure.msg for failure in release(leftover.handle, node))
+
+
+def _free(leftover: Leftover) -> str:
+    """host-local's own order: its lock, then the file, if it still has the same container in it."""
+    lease: Lease = leftover.handle
+    folder = os.path.dirname(lease.file)
+    with open(f"{folder}/lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            with open(lease.file, encoding="utf-8", errors="surrogateescape") as file:
+                holder = file.readline().strip()
+            if holder != lease.container:
+                return f"{lease.file} has been given to another container meanwhile"
+            os.unlink(lease.file)
+    return ""
+
+
+def _forget(leftover: Leftover) -> str:
+    entry: CachedResult = leftover.handle
+    with suppress(FileNotFoundError):
+        os.unlink(entry.file)
+    return ""
+
+
+def _delete_chain(leftover: Leftover) -> str:
+    """First the rules that lead to it, then its own, then itself."""
+    chain, jumps = leftover.handle
+    orders = [["-D", name, *shlex.split(spec)] for name, spec in jumps]
+    for order in (*orders, ["-F", chain.name], ["-X", chain.name]):
+        problem = _run([chain.tool, "-w", "5", "-t", "nat", *order], *_NO_SUCH_RULE)
+        if problem:
+            return problem
+    return ""
+
+
+def _delete_link(leftover: Leftover) -> str:
+    return _run(["ip", "link", "delete", "dev", leftover.name, "type", "veth"], "Cannot find device")
+
+
+def _delete_namespace(leftover: Leftover) -> str:
+    """Unmount and unlink, as runtimes do; `ip netns` knows only its own directory."""
+    space: Namespace = leftover.handle
+    problem = _run(["umount", "--lazy", space.path], "not mounted")
+    if not problem:
+        with suppress(FileNotFoundError):
+            os.unlink(space.path)
+    return problem
+
+
+def _run(argv: list[str], *gone: str) -> str:
+    """Why a command failed, "" where it did not, or said that there is nothing to do."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, env=_ENV, check=False)
+    words = done.stderr.strip()
+    return (
+        "" if done.returncode == 0 or any(said in words for said in gone) else f"{shlex.join(argv)}: {words}"
+    )
+
+
+_REMOVERS: dict[Kind, Callable[[Leftover], str]] = {
+    "lease": _free,
+    "cache": _forget,
+    "chain": _delete_chain,
+    "veth": _delete_link,
+    "namespace": _delete_namespace,
+}

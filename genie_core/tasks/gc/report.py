@@ -1,0 +1,99 @@
+"""What pods that are gone have left on the node, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from genie_core import __version__
+from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
+
+# In the order of removal: a plugin's own DEL first, and a namespace after what leads into it.
+Kind = Literal["pending", "lease", "cache", "chain", "veth", "namespace"]
+KINDS: dict[Kind, str] = {
+    "pending": "networks in Genie's state that no DEL has released",
+    "lease": "addresses that host-local has given to containers that are gone",
+    "cache": "libcni's cached results of containers that are gone",
+    "chain": "NAT chains of containers that are gone",
+    "veth": "the node's ends of veth pairs that lead into abandoned namespaces",
+    "namespace": "network namespaces of runtimes that no process and no container uses",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """One thing that nobody owns any more. `name` is where it is; `evidence` says in sentences why it is nobody's.
+
+    `problem` is why it could not be removed, "" otherwise; `handle` is for those who remove it.
+    """
+
+    kind: Kind
+    name: str
+    container: str = ""
+    network: str = ""
+    evidence: tuple[str, ...]
+    removed: bool = False
+    problem: str = ""
+    handle: Any = field(default=None, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two observations speak of the same thing."""
+        return self.kind, self.name, self.container
+
+    def as_json(self) -> dict[str, Any]:
+        """kind, name, container, network, evidence, removed, problem."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "container": self.container,
+            "network": self.network,
+            "evidence": list(self.evidence),
+            "removed": self.removed,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GCReport:
+    """What was found by both observations, `seconds` apart, and removed.
+
+    `source` says who was asked which containers there are; `skipped` maps kinds to why they were not looked for;
+    `unconfirmed` counts what only one observation saw.
+    """
+
+    kind: ClassVar[str] = "GCReport"
+    dry_run: bool
+    source: str
+    seconds: float
+    leftovers: tuple[Leftover, ...] = ()
+    unconfirmed: int = 0
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    ms: float = field(default=0, compare=False)
+
+    @property
+    def failed(self) -> int:
+        """How many could not be removed."""
+        return sum(bool(leftover.problem) for leftover in self.leftovers)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something could not be removed, 5 where something could not be looked at, else 0."""
+        return EXIT_FAILURE if self.failed else EXIT_INCOMPLETE if self.skipped else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """metadata, dryRun, source, observations, leftovers, skipped, summary."""
+        return {
+            "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
+            "dryRun": self.dry_run,
+            "source": self.source,
+            "observations": {"secondsApart": self.seconds, "unconfirmed": self.unconfirmed},
+            "leftovers": [leftover.as_json() for leftover in self.leftovers],
+            "skipped": dict(self.skipped),
+            "summary": {
+                "found": len(self.leftovers),
+                "removed": sum(leftover.removed for leftover in self.leftovers),
+                "failed": self.failed,
+            },
+        }

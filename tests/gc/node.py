@@ -1,0 +1,118 @@
+"""A private node with Genie on it, to leave things behind in, and `genie gc` to find them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from genie_core.edges.private_node import PrivateNode
+from genie_core.jsontext import encode
+from genie_core.spec.conf import parse_network
+from genie_core.tasks.dry_run.configuration import BIN_DIR, configure
+from genie_core.tasks.dry_run.runtime_call import Sandbox, environment, standard_input
+
+CNI_BIN = "/usr/lib/cni"
+ROOT = Path(__file__).parents[2]
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+CACHE = "/var/lib/cni/results"
+
+
+class LeakyNode:
+    """Attach pods as a runtime does, and forget them as a runtime must not."""
+
+    def __init__(self, node):
+        self.node = node
+        configured = configure(node, {"cni": "bridge,ptp"}, [], {}, "always")
+        self.network = parse_network(node.read(configured.conflist), configured.conflist)
+        self.pods = 0
+
+    def add(self, cni="bridge", ports=None):
+        """An attached pod: its sandbox."""
+        self.pods += 1
+        name = f"cni-00000000-0000-4000-8000-{self.pods:012d}"
+        annotations = {"cni": cni}
+        pod = Sandbox(
+            netns=self.node.add_namespace(name),
+            name=f"p{self.pods}",
+            namespace="shop",
+            annotations=annotations,
+        )
+        stdin = json.loads(standard_input(self.network, pod))
+        if ports:
+            stdin["runtimeConfig"]["portMappings"] = ports
+        ran = self.node.run(
+            [f"{BIN_DIR}/genie"],
+            env=environment("ADD", pod, [BIN_DIR, CNI_BIN], PATH),
+            stdin=encode(stdin),
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return pod
+
+    def direct(self, verb, pod, plugin):
+        """A call of a plugin without Genie."""
+        ran = self.node.run(
+            [f"{CNI_BIN}/{plugin['type']}"],
+            env=environment(verb, pod, [CNI_BIN], PATH),
+            stdin=json.dumps(plugin),
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return json.loads(ran.stdout or "{}")
+
+    def remember(self, pod, network, result):
+        """The result as libcni keeps it."""
+        document = {
+            "kind": "cniCacheV1",
+            "containerId": pod.container_id,
+            "ifName": "eth0",
+            "networkName": network,
+        }
+        document |= {"netns": pod.netns, "result": result}
+        path = f"{CACHE}/{network}-{pod.container_id}-eth0"
+        self.node.write(path, json.dumps(document))
+        return path
+
+    def kill(self, pod):
+        """The pod's namespace goes, and no DEL is called."""
+        self.node.remove_namespace(pod.netns)
+
+    def gc(self, *arguments, code=0):
+        """`genie gc`'s report."""
+        words = [
+            sys.executable,
+            "-m",
+            "genie_cli",
+            "gc",
+            "--interval",
+            "10ms",
+            "--min-age",
+            "1ms",
+            "-o",
+            "json",
+        ]
+        env = {"PATH": PATH, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {key: value for key, value in os.environ.items() if key.startswith("COVERAGE")}
+        ran = self.node.run([*words, *arguments], env=env)
+        assert ran.returncode == code, ran.stdout + ran.stderr
+        return json.loads(ran.stdout)
+
+    def leases(self):
+        return [
+            path for path in self.node.files("/var/lib/cni/networks") if path.rpartition("/")[2][0].isdigit()
+        ]
+
+    def chains(self):
+        """The NAT chains that plugins made for containers."""
+        text = self.node.run(["iptables-save", "-t", "nat"]).stdout
+        return [
+            line.split()[0][1:]
+            for line in text.splitlines()
+            if line.startswith(":CNI-") and line[5:].split()[0][-1].isalnum()
+        ]
+
+    def links(self):
+        return {link["ifname"] for link in json.loads(self.node.run(["ip", "-json", "link"]).stdout)}
+
+
+def make():
+    """The context of a private node in which this checkout can be run."""
+    return PrivateNode(visible=[CNI_BIN, str(ROOT)])

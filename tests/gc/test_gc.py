@@ -1,0 +1,235 @@
+"""`genie gc` on a private node: what is left there by hand is found and removed, and nothing else."""
+
+import json
+import sys
+import time
+
+import pytest
+
+from genie_core.edges.cri import list_sandboxes
+from genie_core.errors import IOFailure
+from tests.gc.node import PATH, ROOT, LeakyNode, make
+from tests.gc.runtime import serve
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+BRIDGE = {
+    "cniVersion": "1.0.0",
+    "name": "foreign",
+    "type": "bridge",
+    "bridge": "fb0",
+    "isGateway": True,
+    "ipMasq": True,
+    "ipam": {"type": "host-local", "subnet": "10.99.0.0/24"},
+}
+
+
+@pytest.fixture
+def node():
+    with make() as private:
+        yield LeakyNode(private)
+
+
+def kinds(report):
+    return sorted(item["kind"] for item in report["leftovers"])
+
+
+def foreign_pod(node):
+    """A pod that another program has attached, without Genie: its sandbox."""
+    node.pods += 1
+    from genie_core.tasks.dry_run.runtime_call import Sandbox
+
+    netns = node.node.add_namespace(f"cni-00000000-0000-4000-8000-{node.pods:012d}")
+    pod = Sandbox(netns=netns, name="foreign", namespace="shop", annotations={})
+    result = node.direct("ADD", pod, BRIDGE)
+    return pod, node.remember(pod, "foreign", result)
+
+
+def test_a_healthy_node_has_nothing_left_over(node):
+    node.add("bridge,ptp@net1")
+    foreign_pod(node)
+    report = node.gc("--yes")
+    assert report["leftovers"] == []
+    assert report["source"] == "the network namespaces that exist"
+    assert len(node.leases()) == 3
+
+
+def test_a_pod_that_vanished_is_released_by_its_plugins_and_its_chains_go(node):
+    """lessons 1, 17: the kubelet comes with a new container ID, the old one's leftovers are ours."""
+    gone, living = node.add("bridge,ptp@net1"), node.add("bridge")
+    before = (node.leases(), node.chains())
+    node.kill(gone)
+    seen = node.gc("--dry-run")
+    assert kinds(seen) == ["chain", "chain", "pending"]
+    (pending,) = (item for item in seen["leftovers"] if item["kind"] == "pending")
+    assert pending["container"] == gone.container_id
+    assert pending["name"] == "bridge@eth0, ptp@net1"
+    assert any("does not exist" in sentence for sentence in pending["evidence"])
+    assert f"it was pod shop/{gone.name}" in pending["evidence"]
+    assert (node.leases(), node.chains()) == before  # --dry-run
+    done = node.gc("--yes")
+    assert done["summary"] == {"found": 3, "removed": 3, "failed": 0}
+    assert node.leases() == ["/var/lib/cni/networks/bridge/10.22.0.3"]
+    assert len(node.chains()) == 1
+    state = node.node.files("/var/lib/cni/genie/containers")
+    assert [path.rpartition("/")[2] for path in state] == [f"{living.container_id}@eth0"]
+    assert node.gc("--dry-run")["leftovers"] == []
+
+
+def test_what_other_programs_left(node):
+    """Leases, cached results and NAT chains of containers that Genie never saw."""
+    pod, cached = foreign_pod(node)
+    living, _ = foreign_pod(node)
+    node.kill(pod)
+    found = node.gc("--dry-run")
+    assert kinds(found) == ["cache", "chain", "lease"]
+    assert {item["container"] for item in found["leftovers"]} == {pod.container_id}
+    assert all(item["evidence"] for item in found["leftovers"])
+    node.gc("--yes")
+    assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.3"]
+    assert len(node.chains()) == 1
+    assert cached not in node.node.files("/var/lib/cni/results")
+    assert node.direct("CHECK", living, {**BRIDGE, "prevResult": _cached_result(node)}) == {}
+
+
+def _cached_result(node):
+    (path,) = node.node.files("/var/lib/cni/results")
+    return json.loads(node.node.read(path))["result"]
+
+
+def test_an_abandoned_namespace_and_the_veth_into_it(node):
+    """A runtime that was killed leaves both; people's own namespaces are nobody's business."""
+    pod, cached = foreign_pod(node)
+    node.node.run(["rm", cached])
+    node.node.add_namespace("peoples")
+    found = node.gc("--dry-run")
+    assert kinds(found) == ["namespace", "veth"]
+    veth, namespace = found["leftovers"]
+    assert namespace["name"] == pod.netns
+    assert "it is on fb0" in veth["evidence"]
+    done = node.gc("--yes")
+    assert done["summary"] == {"found": 2, "removed": 2, "failed": 0}
+    assert veth["name"] not in node.links()
+    # the address is in no namespace any more: now its lease and its chain are nobody's
+    assert kinds(node.gc("--yes")) == ["chain", "lease"]
+    assert node.leases() == []
+    assert node.node.files("/run/netns") == ["/run/netns/peoples"]
+
+
+def test_a_namespace_with_a_process_is_in_use(node):
+    pod, cached = foreign_pod(node)
+    node.node.run(["rm", cached])
+    node.node.run(["sh", "-c", f"nsenter --net={pod.netns} sleep 30 >/dev/null 2>&1 &"])
+    assert node.gc("--yes")["leftovers"] == []
+
+
+def test_a_plain_file_where_a_namespace_was(node):
+    """After a reboot only the mount point may be left."""
+    path = "/run/netns/cni-00000000-0000-4000-8000-00000000dead"
+    node.node.write(path, "")
+    assert kinds(node.gc("--yes")) == ["namespace"]
+    assert node.node.files("/run/netns") == []
+
+
+def test_an_address_that_is_in_use_is_never_freed(node):
+    """nerdctl's containers are in no kubelet's runtime: the address in a namespace is what counts."""
+    pod, cached = foreign_pod(node)
+    node.node.run(["rm", cached])
+    node.kill(pod)
+    other = node.node.add_namespace("peoples")
+    node.node.run(["ip", "address", "add", "10.99.0.2/24", "dev", "lo"], netns=other)
+    assert "lease" not in kinds(node.gc("--yes"))
+    assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.2"]
+
+
+def test_young_things_are_left(node):
+    """A sandbox that is just being made is in nobody's list yet."""
+    node.kill(node.add())
+    assert node.gc("--yes", "--min-age", "1h")["leftovers"] == []
+    assert len(node.leases()) == 1
+
+
+def test_both_looks_have_to_agree(node):
+    """What appears, or is put right, between the two looks is left alone."""
+    node.node.write("/var/lib/cni/networks/net/10.5.0.5", "c" * 64 + "\neth0")
+    back = node.node.add_namespace("back")
+    later = f"sleep 1; nsenter --net={back} ip address add 10.5.0.5/24 dev lo"
+    node.node.run(["sh", "-c", f"({later}) >/dev/null 2>&1 &"])
+    report = node.gc("--yes", "--interval", "3s")
+    assert report["leftovers"] == []
+    assert report["observations"] == {"secondsApart": 3.0, "unconfirmed": 1}
+    assert node.leases() == ["/var/lib/cni/networks/net/10.5.0.5"]
+
+
+def test_what_cannot_be_removed_is_said(node):
+    """A plugin whose binary is gone keeps its network in the state; everything else goes on."""
+    gone = node.add("bridge")
+    node.kill(gone)
+    node.node.run(["mount", "-t", "tmpfs", "none", "/usr/lib/cni"])
+    report = node.gc("--yes", code=1)
+    (pending,) = (item for item in report["leftovers"] if item["kind"] == "pending")
+    assert pending["removed"] is False
+    assert 'failed to find plugin "bridge"' in pending["problem"]
+
+
+@pytest.fixture
+def runtime(node):
+    """Start a runtime with these sandboxes in the node: its socket."""
+
+    def start(sandboxes):
+        words = [sys.executable, "-m", "tests.gc.runtime", "/run/cri.sock", json.dumps(sandboxes)]
+        env = f"PATH={PATH} PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1"
+        line = f"env {env} " + " ".join(f"'{word}'" for word in words)
+        node.node.run(["sh", "-c", f"{line} >/run/runtime.log 2>&1 &"])
+        deadline = time.monotonic() + 20
+        while "/run/cri.sock" not in node.node.files("/run"):
+            assert time.monotonic() < deadline, node.node.read("/run/runtime.log")
+            time.sleep(0.05)
+        return "/run/cri.sock"
+
+    return start
+
+
+def test_the_runtime_itself_says_which_sandboxes_there_are(node, runtime):
+    """A container that the runtime does not list is gone, though its namespace is still there without a process."""
+    forgotten, living = node.add("bridge"), node.add("bridge")
+    socket = runtime({living.container_id: living.netns})
+    found = node.gc("--dry-run", "--cri-socket", socket)
+    assert found["source"] == f"the runtime at {socket}"
+    assert {item["container"] for item in found["leftovers"]} == {forgotten.container_id}
+    assert kinds(found) == ["namespace", "pending", "veth"]
+    assert any("has no such sandbox" in said for said in found["leftovers"][0]["evidence"])
+    node.gc("--yes", "--cri-socket", socket)
+    assert node.leases() == ["/var/lib/cni/networks/bridge/10.22.0.3"]
+    assert node.node.files("/run/netns") == [living.netns]
+    assert node.gc("--dry-run", "--cri-socket", socket)["leftovers"] == []
+
+
+def test_a_runtime_that_was_named_and_does_not_answer(node):
+    node.kill(node.add())
+    error = node.gc("--yes", "--cri-socket", "/run/nobody.sock", "--timeout", "1s", code=1)
+    assert error["kind"] == "Error"
+    assert "/run/nobody.sock" in error["message"]
+    assert len(node.leases()) == 1
+
+
+def test_without_yes_nobody_can_be_asked(node):
+    error = node.gc(code=2)
+    assert "--dry-run" in error["hint"]
+
+
+def test_the_edge_of_the_runtime(tmp_path):
+    """The sandboxes with their namespaces, over real gRPC; and a socket that nobody serves."""
+    server = serve(tmp_path / "cri.sock", {"abc": "/run/netns/x"})
+    try:
+        (sandbox,) = list_sandboxes(f"unix://{tmp_path}/cri.sock", 5)
+    finally:
+        server.stop(0)
+    assert (sandbox.id, sandbox.namespace, sandbox.name, sandbox.netns) == (
+        "abc",
+        "shop",
+        "p",
+        "/run/netns/x",
+    )
+    with pytest.raises(IOFailure, match=r"nobody\.sock"):
+        list_sandboxes(f"{tmp_path}/nobody.sock", 1)
