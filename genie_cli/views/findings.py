@@ -26,7 +26,6 @@ def findings_view(findings: Sequence[Finding], checks: Sequence[Check], *, wide:
     if wide:
         yield from _skipped(checks)
     worst = min((finding.severity for finding in findings), key=lambda s: s.rank, default=None)
-    yield Text("")
     yield Text(summary_line(findings, checks), _TONES[worst] if worst else "good")
 
 

@@ -73,9 +73,11 @@ class NodeNet:
 
 def read_node() -> NodeNet:
     """The network namespace this process is in. Raises IOFailure where netlink refuses."""
-    from pyroute2 import IPRoute  # 175 ms: never at module level
-    from pyroute2.netlink.exceptions import NetlinkError
-
+    try:
+        from pyroute2 import IPRoute  # 175 ms: never at module level
+        from pyroute2.netlink.exceptions import NetlinkError
+    except ImportError:
+        raise IOFailure("pyroute2 is not installed") from None
     try:
         with IPRoute() as kernel:
             links = list(kernel.get_links())

@@ -30,25 +30,26 @@ PARTS = (
 )
 
 
-@pytest.fixture
-def make(tmp_path):
-    """Generate on a node of files with scripted plugins, and with interfaces of our choosing."""
-    conf, bin_dir = tmp_path / "conf", tmp_path / "bin"
-    conf.mkdir()
-    nodes.add_plugins(bin_dir, *PARTS)
+class Maker:
+    """Generates on a node of files with scripted plugins, and with an uplink of our choosing."""
 
-    def generated(type_="", mtu=1500, address="192.0.2.9/24", **options):
+    def __init__(self, path):
+        self.conf, self.bin = path / "conf", path / "bin"
+        self.conf.mkdir()
+        nodes.add_plugins(self.bin, *PARTS)
+
+    def __call__(self, type_="", mtu=1500, address="192.0.2.9/24", **options):
         wanted = Wanted(**options.pop("wanted", {}))
-        asked = GenerateOptions(
-            type=type_, wanted=wanted, conf_dirs=(str(conf),), bin_dirs=(str(bin_dir),), **options
-        )
-        facts = generate.look(asked)
+        places = {"conf_dirs": (str(self.conf),), "bin_dirs": (str(self.bin),)}
+        asked = GenerateOptions(type=type_, wanted=wanted, **places, **options)
         link = Link(name="up0", index=2, mtu=mtu, up=True, addresses=(address,))
         net = NodeNet(links={"up0": link}, routes=[Route(dst="default", device="up0")])
-        return generate.generate_network(asked, replace(facts, net=net))
+        return generate.generate_network(asked, replace(generate.look(asked), net=net))
 
-    generated.conf, generated.bin = conf, bin_dir
-    return generated
+
+@pytest.fixture
+def make(tmp_path):
+    return Maker(tmp_path)
 
 
 def first(result):

@@ -29,6 +29,18 @@ NODE = NodeView(
 WANTED = Wanted(name="n", subnet="10.5.0.0/24", addresses=("10.5.0.9/24",), master="eth0", default_route=True)
 
 
+def known(type_):
+    plugin = of_type(type_)
+    assert plugin is not None
+    return plugin
+
+
+def template(name, wanted, node):
+    make = PLUGINS[name].template
+    assert make is not None
+    return make(wanted, node)
+
+
 def problems(type_, node=NODE, **members):
     """(path, severity, text) of every problem of an object of this type."""
     plugin = of_type(type_)
@@ -51,9 +63,9 @@ def test_every_promised_type_has_a_module_of_its_own():
 def test_a_template_passes_its_own_checks_and_its_own_schema(name):
     plugin = PLUGINS[name]
     wanted = WANTED if name != "host-device" else Wanted(master="eth1")
-    entry = plugin.template(wanted, NODE)
+    entry = template(name, wanted, NODE)
     if plugin.ipam is Ipam.REQUIRED and "ipam" not in entry:
-        entry["ipam"] = PLUGINS["host-local"].template(WANTED, NODE)
+        entry["ipam"] = template("host-local", WANTED, NODE)
     found = [p for p in plugin.problems(entry, "", NODE) if p.severity.rank <= Severity.ERROR.rank]
     assert found == []
     jsonschema.Draft202012Validator.check_schema(plugin.schema())
@@ -189,7 +201,7 @@ def test_interfaces_are_not_judged_where_the_node_is_unknown():
 
 
 def test_a_slip_gets_the_nearest_key():
-    (problem,) = of_type("bridge").problems({"type": "bridge", "isGatway": True}, "", NODE)
+    (problem,) = known("bridge").problems({"type": "bridge", "isGatway": True}, "", NODE)
     assert (problem.severity, problem.hint) == (Severity.WARNING, "did you mean isGateway?")
 
 
@@ -210,4 +222,4 @@ def test_parts_of_a_chain_have_their_role():
 
 def test_host_device_needs_a_spare_interface():
     with pytest.raises(InvalidConfig, match="no spare one"):
-        PLUGINS["host-device"].template(Wanted(), NodeView(links={"lo": LinkView(name="lo")}))
+        template("host-device", Wanted(), NodeView(links={"lo": LinkView(name="lo")}))
