@@ -15,7 +15,7 @@ from genie_cli.options import FailOn, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.findings import exit_code
-from genie_cli.views.generated import check_view, documents, written_view
+from genie_cli.views.generated import check_view, documents, setup_view, written_view
 from genie_core.catalog import PLUGINS
 from genie_core.catalog.plugin import Wanted
 from genie_core.edges.rootfs import Root
@@ -157,36 +157,38 @@ def run(
             _objects(type_, wanted, namespace, plugin, physical_network, dedicated), output, yaml=True
         )
     if type_ == "genie":
-        generated = generate.generate_setup(
-            SetupOptions(
-                conf_dir=common.conf_dir,
-                bin_dir=common.bin_dirs[0] if common.bin_dirs else wiring.BIN_DIRS[0].as_posix(),
-                state_dir=state_dir,
-                default_network=default_network,
-                api_server=api_server,
-                token_file=token_file,
-                ca_file=ca_file,
-            ),
-            generate.look(common),
-            str(root),
+        setup = SetupOptions(
+            conf_dir=common.conf_dir,
+            bin_dir=common.bin_dirs[0] if common.bin_dirs else wiring.BIN_DIRS[0].as_posix(),
+            state_dir=state_dir,
+            default_network=default_network,
+            api_server=api_server,
+            token_file=token_file,
+            ca_file=ca_file,
         )
+        generated = generate.generate_setup(setup, generate.look(common), common.root)
     else:
-        generated = _network(
-            plugin if type_ == "nad" else type_, wanted, common, ipam, chain, cni_version, settings, from_
-        )
+        kind = plugin if type_ == "nad" else type_
+        generated = _network(kind, wanted, common, ipam, chain, cni_version, settings, from_)
     for text in generated.notes:
         note(f"note: {text}")
     if test:
         return _try(generated, common, output)
     if type_ == "nad":
-        document = manifests.attachment_definition(
-            name or str(generated.document["name"]), namespace, generated.document
-        )
-        return documents([document], output, yaml=True)
+        manifest = manifests.attachment_definition(name, namespace, generated.document)
+        return documents([manifest], output, yaml=True)
+    return _give(generated, common.root, output, write=write)
+
+
+def _give(generated: Generated, root: str, output: OutputFormat, *, write: bool) -> int:
+    """Write the files, or print them: one as it is, several each under its name."""
     if write:
-        emit(generate.write_files(generated.files, Root(str(root))), output, written_view)
-        return 0
-    return documents([generated.document], output) if type_ != "genie" else _setup(generated, output)
+        emit(generate.write_files(generated.files, Root(root)), output, written_view)
+    elif len(generated.files) == 1 and not generated.several:
+        documents([generated.document], output)
+    else:
+        emit(generated, output, setup_view)
+    return 0
 
 
 def _network(
@@ -277,10 +279,3 @@ def _try(generated: Generated, common: GenerateOptions, output: OutputFormat) ->
         report = try_out(generated, bin_dirs, node, progress)
     emit(report, output, view)
     return report.exit_code
-
-
-def _setup(generated: Generated, output: OutputFormat) -> int:
-    from genie_cli.views.generated import setup_view
-
-    emit(generated, output, setup_view)
-    return 0

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ class Maker:
 
     def __call__(self, type_="", mtu=1500, address="192.0.2.9/24", **options):
         wanted = Wanted(**options.pop("wanted", {}))
-        places = {"conf_dirs": (str(self.conf),), "bin_dirs": (str(self.bin),)}
+        places: dict[str, Any] = {"conf_dirs": (str(self.conf),), "bin_dirs": (str(self.bin),)}
         asked = GenerateOptions(type=type_, wanted=wanted, **places, **options)
         link = Link(name="up0", index=2, mtu=mtu, up=True, addresses=(address,))
         net = NodeNet(links={"up0": link}, routes=[Route(dst="default", device="up0")])

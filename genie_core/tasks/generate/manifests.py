@@ -16,7 +16,8 @@ JSON = dict[str, Any]
 
 
 def attachment_definition(name: str, namespace: str, document: JSON) -> JSON:
-    """A NetworkAttachmentDefinition with the configuration in it."""
+    """A NetworkAttachmentDefinition with the configuration in it, by default named like the network."""
+    name = name or str(document["name"])
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": "NetworkAttachmentDefinition",

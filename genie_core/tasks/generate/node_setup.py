@@ -68,7 +68,7 @@ def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated
         notes.append(
             f"{options.bin_dir}/genie is not there yet: `genie install` puts it there, and writes these files too"
         )
-    return Generated(document=decode(text), files=files, notes=notes)
+    return Generated(document=decode(text), files=files, several=True, notes=notes)
 
 
 def secret_mode_of_conflist(text: str) -> int:

@@ -52,11 +52,15 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """A result: the document that is printed, the files that --write writes, and what to know about it."""
+    """A result: the document that is printed, the files that --write writes, and what to know about it.
+
+    `several` marks a set-up, which is shown file by file even where it is a single one.
+    """
 
     kind: ClassVar[str] = "GeneratedFiles"
     document: JSON
     files: Sequence[OutputFile] = ()
+    several: bool = False
     notes: Sequence[str] = ()
     findings: Sequence[Finding] = ()
 

@@ -38,6 +38,10 @@ def try_out(
 
 def _refuse_agents(document: JSON) -> None:
     plugin = of_type(str(document["plugins"][0].get("type", "")))
+    if plugin and plugin.role is Role.DISPATCHER:
+        raise GenieError(
+            f"{plugin.type} is no network", hint="genie dry-run tries a pod's networks", exit_code=EXIT_USAGE
+        )
     if plugin and (plugin.role is Role.CLUSTER or plugin.ipam is Ipam.OWN):
         raise GenieError(
             f"{plugin.type} needs its agent on the node, so it cannot be tried in a private one",

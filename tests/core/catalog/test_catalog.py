@@ -43,7 +43,7 @@ def template(name, wanted, node):
 
 def problems(type_, node=NODE, **members):
     """(path, severity, text) of every problem of an object of this type."""
-    plugin = of_type(type_)
+    plugin = known(type_)
     return [
         (p.path, p.severity, p.text) for p in plugin.problems({"type": type_} | members, "plugins[0]", node)
     ]
