@@ -76,17 +76,21 @@ class Connection:
 
     def _ask(self, request: bytes, until: float) -> Response:
         if self._stream is not None:
-            reader = _Reader(self._receiver(self._stream, until))
             try:
-                self._send(self._stream, request, until)
-                return read_response(reader)
+                return self._once(self._stream, request, until)
             except ConnectionError:
-                if reader.received:
-                    raise
-                self.close()  # it was closed while it lay idle: the request has not been looked at
+                self.close()  # the server hung up while the connection lay idle
         self._stream = self._open(until)
-        self._send(self._stream, request, until)
-        return read_response(_Reader(self._receiver(self._stream, until)))
+        return self._once(self._stream, request, until)
+
+    def _once(self, stream: "socket | TLSStream", request: bytes, until: float) -> Response:
+        def receive() -> bytes:
+            stream.settimeout(self._left(until))
+            return stream.recv(_BLOCK)
+
+        stream.settimeout(self._left(until))
+        stream.sendall(request)
+        return read_response(_Reader(receive))
 
     def _open(self, until: float) -> "socket | TLSStream":
         sock = self._connect(until)
@@ -158,17 +162,6 @@ class Connection:
             raise answers[0]
         return answers[0]
 
-    def _send(self, stream: "socket | TLSStream", data: bytes, until: float) -> None:
-        stream.settimeout(self._left(until))
-        stream.sendall(data)
-
-    def _receiver(self, stream: "socket | TLSStream", until: float) -> "Callable[[], bytes]":
-        def receive() -> bytes:
-            stream.settimeout(self._left(until))
-            return stream.recv(_BLOCK)
-
-        return receive
-
     def _left(self, until: float) -> float:
         left = until - self._clock()
         if left <= 0:
@@ -187,17 +180,15 @@ def _request(method: str, target: str, headers: "Mapping[str, str]", body: bytes
 
 
 class _Reader:
-    """Bytes as they come, taken by lines and by counts. `received` tells whether any came."""
+    """Bytes as they come, taken by lines and by counts."""
 
     def __init__(self, receive: "Callable[[], bytes]") -> None:
         self._receive = receive
         self._buffer = bytearray()
-        self.received = False
 
     def more(self) -> bool:
         """Wait for more; False at the end of the stream."""
         block = self._receive()
-        self.received = self.received or bool(block)
         self._buffer += block
         return bool(block)
 

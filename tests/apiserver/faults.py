@@ -98,6 +98,14 @@ def reset_half_way(wire: Wire, answer: Answer) -> bool:
     return False
 
 
+def reset_afterwards(wire: Wire, answer: Answer) -> bool:
+    """A whole answer; a moment later the connection is reset."""
+    plainly(wire, answer)
+    wire.wait(0.03)
+    wire.reset()
+    return False
+
+
 def chunked(wire: Wire, answer: Answer) -> bool:
     """No fault either: the body in chunks, with an extension and a trailer."""
     middle = len(answer.body) // 2
@@ -115,6 +123,12 @@ def until_close(wire: Wire, answer: Answer) -> bool:
         + answer.body
     )
     return False
+
+
+def announcing_close(wire: Wire, answer: Answer) -> bool:
+    """The answer says that the connection ends with it, and then it does not."""
+    wire.send(render(answer, Connection="close"))
+    return True
 
 
 def continued(wire: Wire, answer: Answer) -> bool:

@@ -423,6 +423,7 @@ def test_every_way_of_sending_a_body(https, api, fault):
         (faults.body(b'"\xff\xfe"'), "without a JSON object"),
         (faults.body(b"[" * 200_000), "without a JSON object"),
         (faults.huge(20), "larger than 8 MiB"),
+        (faults.raw(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (9 << 20)), "larger than 8 MiB"),
         (faults.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "not HTTP/1.1"),
         (faults.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), "larger than 8 MiB"),
         (faults.raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "Content-Length"),
@@ -473,6 +474,46 @@ def test_the_address_that_answers_is_taken(serve, connect, objects, monkeypatch)
     monkeypatch.setattr(api._connection, "_resolve", lambda _until: both)
     with api:
         assert api.get_pod("demo", "web")
+
+
+def test_a_connection_that_the_server_ends_is_not_used_again(https, api):
+    """Whatever came on it later would be taken for the next answer."""
+    https.faults = [faults.announcing_close]
+    for _ in range(2):
+        api.get_pod("demo", "web")
+    assert [request.connection for request in https.api.requests] == [1, 2]
+
+
+def test_an_address_that_swallows_all_leaves_time_for_the_next(serve, objects, monkeypatch):
+    """One of several control plane nodes is gone, its packets are dropped."""
+    server = serve(API(objects))
+    with socket.create_server(("127.0.0.2", server.port), backlog=0) as silent:
+        queue = [socket.socket() for _ in range(4)]  # fills the backlog: later connections hang
+        for sock in queue:
+            sock.setblocking(False)
+            sock.connect_ex(silent.getsockname())
+        api = KubeAPI(Cluster(tls=False, host="x", port=server.port), 1, Recorder())
+        both = [(2, 1, 6, "", ("127.0.0.2", server.port)), (2, 1, 6, "", ("127.0.0.1", server.port))]
+        monkeypatch.setattr(api._connection, "_resolve", lambda _until: both)
+        began = time.monotonic()
+        with api:
+            assert api.get_pod("demo", "web")
+        assert 0.4 < time.monotonic() - began < 0.9
+        for sock in queue:
+            sock.close()
+
+
+def test_no_time_is_no_time(https, api):
+    with pytest.raises(TimeoutError):
+        api._connection.exchange("GET", "/version", {}, b"", time.monotonic() - 1)
+    assert https.connections == 0
+
+
+def test_waiting_for_the_right_pod_ends_with_the_time_too(objects):
+    api = API(objects)
+    with pytest.raises(Unreachable, match="are used up"):
+        memory_api(api, timeout_seconds=0.01).annotations("demo", "web", "u-2")
+    assert len(api.requests) == 1
 
 
 def test_what_the_server_says_is_quoted_shortly_and_printably(https, api):

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from genie_core.edges.kube_errors import Unauthorized, Untrusted
 from genie_core.errors import INVALID_CONFIG, InvalidConfig
-from tests.apiserver import API, Authority, Objects
+from tests.apiserver import API, Authority, Objects, faults
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETERS = sorted(
@@ -60,6 +60,7 @@ BANNED = {
 }
 PROGRAM = """
 import sys
+from time import sleep
 sys.path.insert(0, sys.argv[1])
 import genie_core.edges.kube
 import genie_core.edges.kubeconfig
@@ -73,7 +74,11 @@ def outcome(path):
     from genie_core.errors import GenieError
     try:
         with KubeAPI(load_cluster({"kubeconfig": path}, {}, Log()), 1.5, Log()) as api:
-            return api.get_pod("demo", "web")["metadata"]["name"]
+            name = api.get_pod("demo", "web")["metadata"]["name"]
+            if path.endswith("-idle"):
+                sleep(0.1)
+                api.get_pod("demo", "web")
+            return name
     except GenieError as error:
         return f"{type(error).__name__} {error.code}: {error}"
 outcomes = [outcome(path) for path in sys.argv[2:]]
@@ -173,6 +178,27 @@ def test_a_tls_read_costs_no_heavy_module(interpreter, https, authority, write):
     assert BANNED.isdisjoint(after)
     assert {"_ssl", "_socket"}.isdisjoint(before)
     assert {"_ssl", "_socket"} <= set(after)
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+@pytest.mark.parametrize(
+    "fault", [faults.close_at_once, faults.cut_off, faults.reset_half_way, faults.until_close]
+)
+def test_a_broken_connection_is_told_from_distrust(interpreter, fault, https, write):
+    """How `_ssl` reports a reset depends on its version, and on OpenSSL's."""
+    https.faults = [fault]
+    *_, outcomes = run(interpreter, write(https))
+    assert outcomes == ["web"]
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_a_connection_reset_while_idle_is_told_from_distrust(interpreter, https, write):
+    """On Python 3.11 that is an error of OpenSSL, like one about certificates."""
+    https.faults = [faults.reset_afterwards]
+    kubeconfig = write(https)
+    *_, outcomes = run(interpreter, kubeconfig.rename(f"{kubeconfig}-idle"))
+    assert outcomes == ["web"]
+    assert [request.connection for request in https.api.requests] == [1, 2]
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
