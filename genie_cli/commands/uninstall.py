@@ -10,7 +10,7 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_core.settings import BIN_DIRS, CONF_DIRS
-from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, uninstall
+from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
 EXAMPLES = [
     ("see what would go", "genie uninstall --dry-run"),
@@ -43,16 +43,17 @@ def run(
     as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
     says that something stays for now.
     """
-    report = uninstall(
-        UninstallOptions(
-            bin_dir=bin_dir.absolute(),
-            conf_dir=conf_dir.absolute(),
-            state_dir=state_dir.absolute() if state_dir else None,
-            force=force,
-            dry_run=dry_run,
-        )
+    wanted = UninstallOptions(
+        bin_dir=bin_dir.absolute(),
+        conf_dir=conf_dir.absolute(),
+        state_dir=state_dir.absolute() if state_dir else None,
+        force=force,
+        dry_run=dry_run,
     )
+    report = uninstall(wanted)
     render.emit(report, output, _view)
+    if report.complete:
+        remove_own_python(wanted)
     return 0 if report.complete else 5
 
 

@@ -78,7 +78,7 @@ class Keeper:
             try:
                 step()
             except (GenieError, OSError) as error:
-                problems.append(error.msg if isinstance(error, GenieError) else str(error))
+                problems.append(_words(error))
         if self.clock() >= self.expires_at > 0:
             problems.append("the plugin's token has expired")
         if problems != self.problems:
@@ -166,6 +166,10 @@ def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
             hint="name the API server with --api-server",
         )
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _words(error: GenieError | OSError) -> str:
+    return error.msg if isinstance(error, GenieError) else f"{error.filename}: {error.strerror}"
 
 
 def _write(path: Path | None, text: str, mode: int) -> None:

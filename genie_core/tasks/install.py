@@ -27,7 +27,7 @@ from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
 from ..settings import Settings
 from ..spec.versions import CURRENT
-from . import bundle
+from . import bundle, runtime_tree
 from .atomic import write_file
 
 CONFLIST = "00-genie.conflist"
@@ -116,13 +116,14 @@ def _install(options: InstallOptions, python: Path) -> InstallReport:
     conflist = options.conf_dir / CONFLIST
     # first: a bad option must not leave half an installation
     text = conflist_text(options, existing_entry(conflist))
+    python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
     launcher = options.bin_dir / TYPE
     _write(launcher, _launcher(python, code), 0o755, changed)
     if options.api_server:
         _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
     _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
-    _remove_old_code(options.bin_dir / CODE, code)
+    _remove_old_code(options.bin_dir / CODE, {code, *python.parents})
     return InstallReport(
         version=__version__,
         launcher=launcher,
@@ -161,6 +162,15 @@ def _interpreter(wanted: Path | None) -> Path:
     if done.returncode:
         raise InvalidConfig(f"{python} is not Python 3.11 or newer", hint="name another --python")
     return python
+
+
+def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
+    """From the image, a copy of its Python on the node; any other one as it is."""
+    tree = runtime_tree.tree_of(python)
+    if tree is None or folder in tree.parents:
+        return python
+    folder.mkdir(parents=True, exist_ok=True)
+    return runtime_tree.copy_to(tree, folder, changed)
 
 
 # --- the code -------------------------------------------------------------------------------------------
@@ -248,10 +258,14 @@ def _sync_tree(directory: Path) -> None:
                 os.close(fd)
 
 
-def _remove_old_code(directory: Path, current: Path) -> None:
+def _remove_old_code(directory: Path, current: set[Path]) -> None:
     """Remove what no running call can need any more. The last day's versions stay."""
     for path in directory.iterdir():
-        if path != current and time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS:
+        if (
+            path not in current
+            and not path.is_symlink()
+            and time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS
+        ):
             shutil.rmtree(path, ignore_errors=True)
 
 

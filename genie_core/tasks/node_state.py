@@ -45,7 +45,15 @@ def plans(node: Node) -> Iterator[Plan]:
 
 def is_gone(plan: Plan) -> bool:
     """Whether the container's namespace does not exist any more: its path is gone, or the node has rebooted."""
-    return plan.boot_id != boot_id() or not Path(plan.netns).exists()
+    if plan.boot_id != boot_id():
+        return True
+    try:
+        Path(plan.netns).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # it cannot be looked at, as /proc/1/ns/net by who may not trace that process
+    return False
 
 
 def release(plan: Plan, node: Node) -> list[GenieError]:

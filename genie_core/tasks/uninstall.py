@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def _uninstall(options: UninstallOptions) -> UninstallReport:
     released, attached, problems = _release_gone(config, dry_run=options.dry_run)
     if not attached:
         state = Path(str(config.get("state_dir", STATE_DIR)))
-        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, options.bin_dir / CODE]
+        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, *_code(options.bin_dir / CODE)]
         # never the whole directory: a configured path may turn out to be somebody else's
         _remove([*leftovers, *(state / name for name in CONTENTS)], removed, dry_run=options.dry_run)
         if not options.dry_run and state.is_dir() and not any(state.iterdir()):
@@ -100,6 +101,24 @@ def _uninstall(options: UninstallOptions) -> UninstallReport:
     return UninstallReport(
         removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
     )
+
+
+def remove_own_python(options: UninstallOptions) -> None:
+    """What this very program runs from, where that is below the directory of plugins; nothing can be done after it."""
+    folder = options.bin_dir / CODE
+    if _runs_from(folder) and not (options.bin_dir / TYPE).exists() and not options.dry_run:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs_from(folder: Path) -> bool:
+    return folder.resolve() in Path(sys.executable).resolve().parents
+
+
+def _code(folder: Path) -> list[Path]:
+    """What to remove of the code: all of it, or for now all but the Python that runs this."""
+    if not _runs_from(folder):
+        return [folder]
+    return [path for path in folder.iterdir() if not path.is_symlink() and not _runs_from(path)]
 
 
 def _refuse_lockout(conf_dir: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_image_is_that_of_this_version():
 def test_the_daemonset_has_no_rights_on_the_node_but_its_two_directories(daemonset):
     pod = daemonset["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}
     assert "privileged" not in json.dumps(daemonset)
     paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == paths

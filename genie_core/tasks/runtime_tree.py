@@ -1,0 +1,90 @@
+"""A Python of Genie's own, for nodes without one: the tree that deploy/build-rootfs makes.
+
+    RELEASE                 its name: python3.13-<digest>
+    bin/python3, bin/genie  the interpreter, and the command line
+    lib/                    loader and shared libraries, the standard library, packages
+
+Nothing in it is looked for elsewhere. Two files know where it lies: the command line in its first lines, and
+the interpreter, in which the kernel finds the path of the loader, with room for a longer one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from ..errors import InvalidConfig
+from .atomic import sync
+
+HOME = Path("/opt/genie")  # where the image has it
+RELEASE = "RELEASE"
+ROOM = 256  # bytes for the loader's path in the interpreter, its NUL included
+LINK = "python"
+
+
+def tree_of(python: Path) -> Path | None:
+    """The tree that an interpreter belongs to; None for any other Python."""
+    tree = python.parents[1]
+    return tree if (tree / RELEASE).is_file() else None
+
+
+def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
+    """The tree below `folder`, under its name, complete before it has it: the path of its interpreter there.
+
+    `folder/python` leads to it, for people; the launcher names the tree itself, so calls that run keep theirs.
+    """
+    target = folder / (tree / RELEASE).read_text().strip()
+    if not target.is_dir():
+        staging = target.with_name(f".{target.name}.{os.getpid()}")
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            shutil.copytree(tree, staging, symlinks=True)
+            relocate(staging, tree, target)
+            os.sync()  # six thousand files: one call for all of them
+            _rename(staging, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        changed.append(target)
+    _point(folder / LINK, target.name)
+    return target / "bin/python3"
+
+
+def relocate(files: Path, old: Path, new: Path) -> None:
+    """Let a copy in `files` of the tree at `old` work at `new`. Raises InvalidConfig where that path is too long."""
+    (loader,) = (path.name for path in (files / "lib").glob("ld-linux-*.so.*"))
+    if len(f"{new}/lib/{loader}") >= ROOM:
+        raise InvalidConfig(
+            f"{new}: the path is too long for an interpreter", hint="name a shorter --bin-dir"
+        )
+    before, after = (f"{place}/lib/{loader}".encode().ljust(ROOM, b"\0") for place in (old, new))
+    _replace(files / "bin/python3", before, after)
+    _replace(files / "bin/genie", str(old).encode(), str(new).encode())
+
+
+def _replace(path: Path, before: bytes, after: bytes) -> None:
+    data = path.read_bytes()
+    if before not in data:
+        raise InvalidConfig(
+            f"{path} does not say where it lies", hint="build the tree again: deploy/build-rootfs"
+        )
+    path.write_bytes(data.replace(before, after))
+
+
+def _rename(staging: Path, target: Path) -> None:
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another install was faster, with the same content
+            raise
+
+
+def _point(link: Path, name: str) -> None:
+    """Exchange a link as a whole."""
+    if link.is_symlink() and link.readlink() == Path(name):
+        return
+    fresh = link.with_name(f".{link.name}-{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(name)
+    fresh.rename(link)
+    sync(link.parent)

@@ -1,0 +1,138 @@
+"""The image's file system, and the plugin run from it with nothing else around: no Python, no libraries, no shell."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import genie_core
+
+pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.timeout(300)]
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PLUGIN = "/opt/cni/bin/genie"
+ON_NODE = "/opt/cni/bin/.genie/python/bin"
+DELEGATE = """\
+#!/opt/cni/bin/.genie/python/bin/python3 -IS
+import json, os, sys
+if os.environ["CNI_COMMAND"] == "VERSION":
+    print('{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}')
+elif os.environ["CNI_COMMAND"] == "ADD":
+    print('{"cniVersion":"1.0.0","ips":[{"address":"10.9.0.2/24"}]}')
+"""
+
+
+class Root:
+    """A root directory that commands see as all there is, besides /proc and /dev/null."""
+
+    def __init__(self, path):
+        self.path = path
+        for folder in ("proc", "dev", "etc", "tmp", "var/lib"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        (path / "dev/null").touch()
+
+    def run(self, *argv, stdin="", status=0):
+        """A command's stdout, from namespaces of its own and with an empty environment."""
+        enter = 'mount -t proc proc "$0/proc"; mount --bind /dev/null "$0/dev/null"; exec chroot "$0" "$@"'
+        done = subprocess.run(
+            ["unshare", "--mount", "--net", "sh", "-ec", enter, self.path, *argv],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    def run_with(self, env, *argv, stdin):
+        """The same with this environment and no other; there is no env(1)."""
+        script = "import json, os, sys; os.execve(sys.argv[2], sys.argv[2:], json.loads(sys.argv[1]))"
+        return self.run(f"{ON_NODE}/python3", "-ISc", script, json.dumps(env), *argv, stdin=stdin)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """What the Containerfile copies; made without a registry."""
+    root = tmp_path_factory.mktemp("image")
+    subprocess.run([sys.executable, DEPLOY / "build-rootfs", root], check=True, capture_output=True)
+    return Root(root)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory, image):
+    """A node that has nothing but what `genie install`, run in the image, has put into /opt/cni and /etc/cni."""
+    image.run("/opt/genie/bin/genie", "install")
+    root = tmp_path_factory.mktemp("node")
+    for folder in ("opt/cni", "etc/cni"):
+        shutil.copytree(image.path / folder, root / folder, symlinks=True, copy_function=os.link)
+    delegate = root / "opt/cni/bin/delegate"
+    delegate.write_text(DELEGATE)
+    delegate.chmod(0o755)
+    (root / "etc/cni/net.d/10-net.conf").write_text('{"cniVersion":"1.0.0","name":"net","type":"delegate"}')
+    return Root(root)
+
+
+@pytest.fixture
+def call(node):
+    def call(verb, **changes):
+        conflist = json.loads((node.path / "etc/cni/net.d/00-genie.conflist").read_text())
+        config = {**conflist["plugins"][0], "name": "genie", "cniVersion": "1.0.0"}
+        variables = {
+            "CONTAINERID": "c1",
+            "NETNS": "/proc/self/ns/net",
+            "IFNAME": "eth0",
+            "PATH": "/opt/cni/bin",
+        }
+        env = {f"CNI_{key}": value for key, value in {"COMMAND": verb, **variables}.items()}
+        env["CNI_NETNS_OVERRIDE"] = "1"  # there is no other namespace here, and the delegate looks at none
+        out = node.run_with(env, PLUGIN, stdin=json.dumps(config))
+        return json.loads(out) if out else None
+
+    return call
+
+
+def test_the_image_runs_the_command_line(image):
+    assert image.run("/opt/genie/bin/genie", "--version") == f"genie {genie_core.__version__}\n"
+    assert "uninstall" in image.run("/opt/genie/bin/genie", "--help")
+
+
+def test_everything_that_the_plugin_may_load_is_there(node):
+    modules = "ssl, ctypes, socket, hashlib, http.client, subprocess, zlib, json"
+    assert node.run(f"{ON_NODE}/python3", "-ISc", f"import {modules}; print(ssl.OPENSSL_VERSION)").startswith(
+        "OpenSSL"
+    )
+
+
+def test_the_installed_plugin_names_its_own_python(node):
+    first = (node.path / PLUGIN[1:]).read_text().splitlines()[0]
+    link = node.path / "opt/cni/bin/.genie/python"
+    assert first == f"#!/opt/cni/bin/.genie/{link.readlink()}/bin/python3 -ISXutf8"
+    assert (link / "RELEASE").read_text().strip() == str(link.readlink())
+
+
+def test_the_plugin_attaches_and_releases(node, call):
+    containers = node.path / "var/lib/cni/genie/containers"
+    assert call("VERSION")["supportedVersions"][-1] == "1.1.0"
+    assert call("ADD")["ips"][0]["address"] == "10.9.0.2/24"
+    assert len(list(containers.iterdir())) == 1
+    assert call("DEL") is None
+    assert not list(containers.iterdir())
+
+
+def test_installing_again_changes_nothing(image):
+    again = json.loads(image.run("/opt/genie/bin/genie", "install", "-o", "json"))
+    assert again["changed"] == []
+
+
+def test_the_nodes_own_copy_takes_everything_away(node):
+    """Itself at last, with the Python that runs it."""
+    report = json.loads(node.run(f"{ON_NODE}/genie", "uninstall", "-o", "json"))
+    assert report["complete"]
+    assert [path.name for path in (node.path / "opt/cni/bin").iterdir()] == ["delegate"]
+    assert [path.name for path in (node.path / "etc/cni/net.d").iterdir()] == ["10-net.conf"]
