@@ -15,7 +15,7 @@ fsync: after a power cut the namespaces are gone, and DEL works without results.
 import posix
 from errno import ENOENT, ENOTDIR
 
-from ..errors import DecodingFailure, GenieError, IOFailure
+from ..errors import DecodingFailure, GenieError, IOFailure, TryAgain
 from ..state import (
     decode_plan,
     encode_failure,
@@ -49,7 +49,7 @@ _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 
 
 class CorruptState(GenieError):
-    """A state file that holds no readable plan; `path` is where it is."""
+    """A state file that holds no readable plan; `path` is where it is, `name` that of the file."""
 
     code = IOFailure.code
 
@@ -58,6 +58,10 @@ class CorruptState(GenieError):
             f"the state file {path} cannot be read: {problem}", hint="`genie gc` shows what is left over"
         )
         self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 def file_name(container_id: str, ifname: str) -> str:
@@ -68,6 +72,12 @@ def file_name(container_id: str, ifname: str) -> str:
     from hashlib import sha256  # 3 ms, for container IDs longer than any runtime makes
 
     return f"{container_id[:100]}-{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def key_of(name: str) -> tuple[str, str] | None:
+    """The pair that a file is named for; None where the name is a digest. Only for a file that cannot be read."""
+    container_id, at, ifname = name.partition("@")  # a container ID has no @ (conformance A06)
+    return (container_id, ifname) if at and ifname else None
 
 
 class Store:
@@ -176,14 +186,32 @@ class Store:
             return
 
     def sweep(self) -> None:
-        """Remove what killed calls left half-written. Only under the exclusive node lock: nobody writes then."""
-        directory = f"{self.directory}/tmp"
+        """Remove what killed calls left: half-written files, and locks of containers without state.
+
+        Only under the exclusive node lock: nobody writes then, and only an orphan holds a container's lock.
+        """
+        for name in self._names("tmp"):
+            remove(f"{self.directory}/tmp/{name}")
+        for name in {*self._names("locks")} - {*self.names()}:
+            path = f"{self.directory}/locks/{name}"
+            try:
+                with lock_container(path, 0):
+                    remove(path)
+            except TryAgain:
+                continue
+
+    def names(self) -> list[str]:
+        """The names of all state files."""
+        return self._names("containers")
+
+    def _names(self, folder: str) -> list[str]:
+        directory = f"{self.directory}/{folder}"
         try:
-            names = posix.listdir(directory)
+            return sorted(posix.listdir(directory))
         except OSError as error:
+            if error.errno == ENOENT:
+                return []
             raise failure("read the directory", directory, error) from None
-        for name in names:
-            remove(f"{directory}/{name}")
 
     def drop_lock(self, container_id: str, ifname: str) -> None:
         """Remove the lock file, while holding it, once nothing of the container is left."""
@@ -194,19 +222,13 @@ class Store:
         aside = f"{self.directory}/corrupt"
         make_private_directory(aside)
         try:
-            posix.rename(error.path, f"{aside}/{error.path.rsplit('/', 1)[-1]}.{posix.getpid()}")
+            posix.rename(error.path, f"{aside}/{error.name}.{posix.getpid()}")
         except OSError as problem:
             raise failure("move the damaged state file", error.path, problem) from None
 
     def plans(self) -> "Iterator[Plan | GenieError]":
         """Every container's plan by file name, and an error for each file that cannot be read."""
-        try:
-            names = sorted(posix.listdir(self._containers))
-        except OSError as error:
-            if error.errno == ENOENT:
-                return
-            raise failure("read the state directory", self._containers, error) from None
-        for name in names:
+        for name in self.names():
             try:
                 plan = self._load(f"{self._containers}/{name}")
             except GenieError as error:

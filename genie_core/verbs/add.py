@@ -11,7 +11,7 @@ from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, T
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
 from ..select.annotations import BY_ATTACHMENT, dialect_of
-from .delete import netns_of, refuse_failures
+from .delete import netns_of, refuse_failures, release_damaged
 from .networks import decide, require_ready
 from .node import refuse_own_netns
 
@@ -40,7 +40,7 @@ def run(request: "Request", node: "Node") -> str:
         node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
     ):
         try:
-            _release_leftovers(plan, node)
+            _release_leftovers(plan, request, node)
             _refuse_taken_names(plan)
             text, parts = _attach(plan, request, previous, node)
         finally:
@@ -65,15 +65,14 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
     return plan
 
 
-def _release_leftovers(plan: "Plan", node: "Node") -> None:
+def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
     """Undo what an ADD of the same container left that was killed, or that a reboot cut off (lessons 15)."""
     from ..attach import delete
 
     try:
         old = node.store.load(*plan.key)
     except CorruptState as error:
-        node.log.error("state damaged", problem=error.msg)
-        node.store.set_aside(error)
+        release_damaged(error, request, node)
         return
     if old is None:
         return

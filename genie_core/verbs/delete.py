@@ -50,13 +50,13 @@ def release(request: "Request", node: "Node") -> None:
     try:
         plan = node.store.load(*key)
     except CorruptState as error:
-        node.log.error("state damaged", problem=error.msg)
-        _release_default(request, node)
-        _set_aside(error, node)
+        release_damaged(error, request, node)
         plan = None
     else:
         if plan is None:
-            _release_default(request, node)
+            from .salvage import release_default
+
+            release_default(request, node)
     if plan:
         failures = node.drive(delete(plan, netns_of(plan, request.netns)))
         if failures:
@@ -121,22 +121,12 @@ def _reworded(text: str) -> str:
     return text.replace("not found", "not-found").replace("no such file or directory", "ENOENT")
 
 
-def _release_default(request: "Request", node: "Node") -> None:
-    """Without a readable state the default network is released, as well as that goes (conformance A68)."""
-    from ..plan import make_plan
-    from .networks import default_of
+def release_damaged(error: CorruptState, request: "Request", node: "Node") -> None:
+    """Release what the container may hold, and keep the file for people. Raises nothing."""
+    from .salvage import release_everything
 
-    try:
-        plan = make_plan(request, None, boot_id(), default_of(node), node.settings.interface_prefix)
-        failures = node.drive(delete(plan, request.netns), stateless=True)
-    except GenieError as error:
-        failures = [error]
-    for failure in failures:
-        node.log.info("no state; default network not released", problem=failure.msg)
-
-
-def _set_aside(error: CorruptState, node: "Node") -> None:
-    """Keep the file for people. A disk that refuses does not keep the pod from going."""
+    node.log.error("state damaged", problem=error.msg)
+    release_everything(request, node)
     try:
         node.store.set_aside(error)
     except IOFailure as problem:

@@ -5,9 +5,10 @@ alone: an ADD that is on its way is in nobody's list yet.
 """
 
 from ..attach import PluginMissing, collect, delete
+from ..edges.store import CorruptState, file_name, key_of
 from ..errors import GenieError, InvalidConfig
 from ..fields import get_list, get_str, place
-from .delete import netns_of, refuse_failures
+from .delete import netns_of, refuse_failures, release_damaged
 from .networks import default_of
 
 TYPE_CHECKING = False
@@ -46,12 +47,12 @@ def run(request: "Request", node: "Node") -> str:
     living: list[Plan] = []
     released: list[Plan] = []
     readable = True
+    old = {*node.store.names()}  # an ADD that ends while we wait for the lock is in nobody's list yet
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         for plan in node.store.plans():
             if isinstance(plan, GenieError):
-                readable = False
-                node.log.error("state damaged", problem=plan.msg)
-            elif plan.key in valid:
+                readable = _release_damaged(plan, old, valid, request, node) and readable
+            elif plan.key in valid or file_name(*plan.key) not in old:
                 living.append(plan)
             else:
                 failures += _release(plan, node)
@@ -76,6 +77,19 @@ def _release(plan: "Plan", node: "Node") -> list[GenieError]:
         node.delegates.lock = None
     node.log.info("collected", container=plan.container_id, left=len(failures))
     return [failure for failure in failures if not isinstance(failure, PluginMissing)]
+
+
+def _release_damaged(
+    error: GenieError, old: set[str], valid: set[tuple[str, str]], request: "Request", node: "Node"
+) -> bool:
+    """Release a container whose state cannot be read, if it is not in the list; false where it may be alive."""
+    if isinstance(error, CorruptState) and error.name in old:
+        key = key_of(error.name)
+        if key and key not in valid:
+            release_damaged(error, request.replace(container_id=key[0], ifname=key[1], netns=""), node)
+            return True
+    node.log.error("state damaged", problem=error.msg)
+    return False
 
 
 def _held(plans: "list[Plan]") -> set[tuple[str, str]]:

@@ -125,3 +125,9 @@ def test_a_plan_with_any_value_of_another_kind_is_refused_or_harmless(text, wron
 def test_what_is_no_plan(bad):
     with pytest.raises(DecodingFailure):
         decode_plan(bad)
+
+
+def test_a_plan_of_another_version_is_read_as_far_as_it_says_what_ours_says():
+    plan = decode(encode_plan(make_plan()))
+    text = encode({**plan, "format": 2, "unknown": [{"later": True}]})
+    assert decode_plan(text) == make_plan()

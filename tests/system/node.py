@@ -62,15 +62,19 @@ class Node:
         self.binaries = [CNI_BIN]
         self.settings = {"log_level": "debug"}
         self.conf.mkdir(parents=True)
-        self.host = Namespace()
-        self.host.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
-        self.host.run("ip", "link", "set", "up0", "up")
-        self.host.run("ip", "link", "set", "up1", "up")
+        self.attach_host()
         self.pods = [Namespace()]
 
     @property
     def pod(self):
         return self.pods[0]
+
+    def attach_host(self):
+        """A new namespace for the host, as after a boot."""
+        self.host = Namespace()
+        self.host.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
+        self.host.run("ip", "link", "set", "up0", "up")
+        self.host.run("ip", "link", "set", "up1", "up")
 
     def add_pod(self):
         self.pods.append(Namespace())
