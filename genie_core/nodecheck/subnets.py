@@ -134,12 +134,8 @@ def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
 def _held(net: NodeNet, used: Used) -> Iterator[tuple[Link, Network]]:
     """The node's interfaces with addresses in the subnet, other than the network's own."""
     for link in net.links.values():
-        # The network's own bridge and the host ends of pods belong there; so do an overlay's /32 addresses.
-        if (
-            link.name == used.bridge
-            or link.kind in ("veth", "loopback")
-            or (link.kind == "bridge" and used.on_lan)
-        ):
+        # The network's own bridge belongs there; so do the /32 addresses of overlays and of the host ends of pods.
+        if link.name == used.bridge or (link.kind == "bridge" and used.on_lan):
             continue
         for address in link.addresses:
             network = ipaddress.ip_interface(address).network

@@ -29,6 +29,7 @@ class Node:
             "ipam_dir": str(self.ipam),
             "cache_dir": str(self.cache),
             "state_dir": str(self.state),
+            "sandbox_dirs": (),  # whatever else runs on this machine
             "api": False,
         }
         checks = {key: options.pop(key) for key in ("only", "skip") if key in options}

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -312,6 +313,17 @@ def test_f95_a_range_that_is_full_or_nearly(node, held, code):
 
 
 @pytest.mark.root
+def test_f94_the_runtime_s_own_directories_are_believed(node):
+    node.configure("10-net.conflist", nodes.bridge())
+    sandboxes = node.path / "sandboxes"
+    (sandboxes / "alive").mkdir(parents=True)
+    lease(node, "100.99.0.2", "alive")
+    lease(node, "100.99.0.3", "dead")
+    finding = the(node.discover(sandbox_dirs=(str(sandboxes),)), "GN1301")
+    assert [fact.value for fact in finding.evidence] == ["dead eth0"]
+
+
+@pytest.mark.root
 def test_f98_a_cached_result_without_a_sandbox(node, namespace):
     node.configure("10-net.conflist", nodes.bridge())
     original = cached(node, "alive", namespace)
@@ -337,6 +349,77 @@ def test_f99_a_stale_namespace_is_named_with_the_veth_it_keeps(node):
         subprocess.run(["ip", "netns", "delete", name], check=True)
     assert finding.severity is Severity.WARNING
     assert f"{name} has no process and no sandbox; it holds {veth}" in finding.title
+
+
+class Lab:
+    """A node with a bridge that its network uses, an overlay's /32 address in it, and a pod."""
+
+    def __init__(self, namespace, pod, node):
+        self.namespace, self.node = namespace, node
+        for line in (
+            "link add cni0 type bridge",
+            "addr add 100.99.0.1/24 dev cni0",
+            "link set cni0 up",
+            "link add eth0 type veth peer name e0",
+            "addr add 192.0.2.10/24 dev eth0",
+            "link set eth0 up",
+            "route add default via 192.0.2.1",
+            "link add ov0 type bridge",
+            "addr add 100.99.0.0/32 dev ov0",
+            f"link add veth1 type veth peer name eth0 netns {pod.name}",
+            "link set veth1 master cni0",
+        ):
+            self.ip(line)
+        node.configure("10-net.conflist", nodes.bridge("net", "100.99.0.0/24", bridge="cni0"))
+
+    def ip(self, line):
+        self.namespace.run("ip", *line.split())
+
+    def findings(self):
+        command = [
+            sys.executable,
+            "-m",
+            "genie_cli",
+            "discover",
+            "--no-api",
+            "-o",
+            "json",
+            "--fail-on",
+            "never",
+        ]
+        flags = [
+            "--only",
+            "subnet|bridge|conf",
+            "--conf-dir",
+            str(self.node.conf),
+            "--bin-dir",
+            str(self.node.bin),
+        ]
+        return json.loads(self.namespace.run(*command, *flags).stdout)["findings"]
+
+
+@pytest.fixture
+def lab(netns, node):
+    return Lab(netns(), netns(), node)
+
+
+def test_the_network_s_own_bridge_is_no_overlap(lab):
+    assert lab.findings() == []
+
+
+def test_f27_a_bridge_with_another_subnet(lab):
+    lab.ip("addr del 100.99.0.1/24 dev cni0")
+    lab.ip("addr add 100.98.0.1/24 dev cni0")
+    (finding,) = lab.findings()
+    assert finding["code"] == "GN1024"
+    assert "bridge cni0 has 100.98.0.1/24" in finding["title"]
+
+
+def test_a_network_on_the_node_s_own_subnet(lab):
+    lab.ip("addr add 100.99.0.200/24 dev eth0")
+    (finding,) = lab.findings()
+    assert (finding["code"], finding["severity"]) == ("GN1036", "error")
+    assert "the node's eth0" in finding["title"]
 
 
 # --- more of what sits in a configuration directory -------------------------------------------------------

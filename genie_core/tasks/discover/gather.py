@@ -244,7 +244,7 @@ def _records(
     cache = missing.read(
         "cache", f"reading {options.cache_dir}", partial(read_cache, options.cache_dir, root), empty
     )
-    ids, seen = read_sandboxes(root)
+    ids, seen = read_sandboxes(root, options.sandbox_dirs)
     namespaces = read_namespaces(root)
     return replace(
         facts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ...edges.records import CACHE_DIR, IPAM_DIR
+from ...edges.records import CACHE_DIR, IPAM_DIR, SANDBOX_DIRS
 from ...edges.rootfs import Root
 from ...edges.runtimes import BIN_DIR, CONF_DIR, Runtime, find_runtimes
 
@@ -28,6 +28,7 @@ class DiscoverOptions:
     state_dir: str = ""
     ipam_dir: str = IPAM_DIR
     cache_dir: str = CACHE_DIR
+    sandbox_dirs: tuple[str, ...] = SANDBOX_DIRS
     cri_socket: str = ""
     runtime_config: str = ""
     kubeconfig: str = ""
