@@ -1,0 +1,107 @@
+"""Genie's own health where it has an API server: answering, away, refusing, without the definitions; and its state."""
+
+import json
+import time
+
+import pytest
+
+from genie_core.edges.store import Store
+from genie_core.findings import Severity
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from tests.apiserver import API, APIServer, Authority, Objects
+from tests.discover import nodes
+from tests.discover.conftest import codes, the
+from tests.discover.test_faults import GENIE
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def server(authority):
+    with APIServer(API(Objects(), {"good-token": "genie"}), authority=authority) as running:
+        yield running
+
+
+def install(node, server, token="good-token"):
+    """Genie's configuration with a kubeconfig for the server."""
+    nodes.add_plugins(node.bin, "genie")
+    kubeconfig = server.write_kubeconfig(node.path / "genie.kubeconfig", user={"token": token})
+    kubeconfig.chmod(0o600)
+    conf = json.loads(json.dumps(GENIE))
+    conf["plugins"][0]["kubernetes"] = {"kubeconfig": str(kubeconfig)}
+    node.configure("00-genie.conflist", conf)
+    node.configure("10-net.conflist", nodes.bridge())
+
+
+def test_an_api_server_that_answers(node, server):
+    install(node, server)
+    report = node.discover(api=True)
+    assert codes(report) == []
+    assert report.as_json()["genie"]["api"] == "ok"
+    assert len(report.as_json()["genie"]["definitions"]) == 3
+
+
+def test_a_token_that_it_refuses_is_not_shown(node, server):
+    install(node, server, token="stale-s3cret")
+    report = node.discover(api=True)
+    assert the(report, "GN1605").severity is Severity.ERROR
+    assert "stale-s3cret" not in json.dumps(report.as_json())
+
+
+def test_an_api_server_that_is_away_delays_by_its_deadline_only(node, server):
+    install(node, server)
+    server.close()
+    started = time.monotonic()
+    report = node.discover(api=True, timeout=0.5)
+    assert time.monotonic() - started < 3
+    assert "GN1605" in codes(report)
+
+
+def test_no_api_asks_nobody(node, server):
+    install(node, server)
+    report = node.discover()
+    assert report.as_json()["genie"]["api"] == "not asked"
+    assert {check.reason for check in report.checks if check.id == "genie-api"} == {"--no-api"}
+
+
+# --- the state -----------------------------------------------------------------------------------------------
+
+
+def plan(container, *, released=(), boot_id="another-boot"):
+    network = NetConf("net", "1.0.0", [PluginConf("bridge", '{"type":"bridge"}')], "net.conf")
+    attachments = [
+        Attachment(network, f"eth{i}", "net", released=flag) for i, flag in enumerate(released or (False,))
+    ]
+    return Plan(container, "eth0", "/run/netns/x", ["/bin"], PodRef("shop", "web"), boot_id, attachments)
+
+
+@pytest.mark.root
+def test_what_the_state_holds(node):
+    store = Store(str(node.state))
+    store.prepare()
+    half = plan("half", released=(False, False))
+    for entry in (plan("whole"), half):
+        store.save(entry)
+    store.record_release(half, 0)
+    damaged = node.state / "containers" / "bad@eth0"
+    nodes.write(damaged, "{", mode=0o600)
+    report = node.discover()
+    genie = report.as_json()["genie"]
+    assert (genie["entries"], genie["pendingDeletes"], genie["damaged"]) == (2, 1, [str(damaged)])
+    assert {"GN1603", "GN1604", "GN1608"} <= set(codes(report))
+
+
+@pytest.mark.root
+def test_a_lease_is_told_with_its_pod(node):
+    store = Store(str(node.state))
+    store.prepare()
+    store.save(plan("c1"))
+    node.configure("10-net.conflist", nodes.bridge())
+    nodes.write(node.ipam / "net" / "100.99.0.2", "c1\r\neth0")
+    (network,) = node.discover().as_json()["networks"]
+    assert network["leases"] == [
+        {"address": "100.99.0.2", "container": "c1", "interface": "eth0", "pod": "shop/web", "leaked": False}
+    ]
