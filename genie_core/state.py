@@ -106,7 +106,9 @@ def _replay(plan: Plan, line: str) -> None:
 
 
 def _decode_plan(data: "dict[str, Any]") -> Plan:
-    int(data["format"])  # another version's plan is read as far as it says what ours says: no field changes meaning
+    int(
+        data["format"]
+    )  # another version's plan is read as far as it says what ours says: no field changes meaning
     pod = data["pod"]
     return Plan(
         container_id=_text(data["containerId"]),

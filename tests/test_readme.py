@@ -17,7 +17,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 # A node of its own: memory over every directory that the tour writes to, an uplink with a default route.
 NODE = """
 set -e
-for directory in /opt /run /etc/cni /etc/containerd /var/lib/cni; do mkdir -p $directory; mount -t tmpfs tmpfs $directory; done
+for directory in /opt /run /etc/cni /etc/containerd /var/lib/cni; do
+  mkdir -p $directory; mount -t tmpfs tmpfs $directory
+done
 mkdir -p /opt/cni /etc/cni/net.d; cp -r /usr/lib/cni /opt/cni/bin
 ip link set lo up
 ip link add eth0 type veth peer name uplink

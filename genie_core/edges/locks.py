@@ -23,7 +23,9 @@ from .files import failure, open_private, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Check = Callable[[], None]
 
 ORPHAN_GRACE_SECONDS = 5.0
 DAEMON_GRACE_SECONDS = 1.0
@@ -32,6 +34,10 @@ SHORTEST_WAIT_SECONDS = 2 * ORPHAN_GRACE_SECONDS
 # In place of a process group: a delegate is being started, so any holder may be it.
 STARTING = -1
 _SIGKILL = 9
+
+
+def _go_on() -> None:
+    """Nobody asks anybody to stop."""
 
 
 class Lock:
@@ -58,12 +64,12 @@ class Lock:
             return
 
 
-def lock_node(path: str, *, exclusive: bool, deadline: float) -> Lock:
+def lock_node(path: str, *, exclusive: bool, deadline: float, check: "Check" = _go_on) -> Lock:
     """Shared by everything that works on one container, exclusive for GC (conformance A82). Raises TryAgain."""
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
     how = LOCK_EX if exclusive else LOCK_SH
     try:
-        for pause in _pauses():
+        for pause in _pauses(check):
             if _try(fd, how, path):
                 return Lock(fd)
             if monotonic() >= deadline:
@@ -78,10 +84,10 @@ def lock_node(path: str, *, exclusive: bool, deadline: float) -> Lock:
     raise AssertionError
 
 
-def lock_slot(directory: str, count: int, deadline: float) -> Lock:
+def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_on) -> Lock:
     """Hold one of `count` files, whichever is free first. Raises TryAgain at the deadline."""
     first = posix.getpid() % count  # so that not everybody begins with the same one
-    for pause in _pauses():
+    for pause in _pauses(check):
         for number in range(count):
             path = f"{directory}/{(first + number) % count}"
             fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
@@ -97,10 +103,10 @@ def lock_slot(directory: str, count: int, deadline: float) -> Lock:
     raise AssertionError
 
 
-def lock_container(path: str, deadline: float) -> Lock:
+def lock_container(path: str, deadline: float, check: "Check" = _go_on) -> Lock:
     """Hold the container's lock file, made if need be. Raises TryAgain at the deadline (time.monotonic())."""
     waiting_since = monotonic()
-    for pause in _pauses():
+    for pause in _pauses(check):
         fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
         try:
             # a DEL that ended just now removes the file: then what we hold is not the lock any more
@@ -123,9 +129,11 @@ def lock_container(path: str, deadline: float) -> Lock:
     raise AssertionError
 
 
-def _pauses() -> "Iterator[float]":
+def _pauses(check: "Check") -> "Iterator[float]":
+    """Seconds to wait before the next try; `check` raises where somebody asked this process to stop."""
     pause = 0.001
     while True:
+        check()
         yield pause
         pause = min(pause * 2, 0.1)
 

@@ -38,7 +38,7 @@ from .locks import Lock, lock_container, lock_node, lock_slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..model import Plan
 
@@ -83,8 +83,10 @@ def key_of(name: str) -> tuple[str, str] | None:
 class Store:
     """The state directory. Every method raises IOFailure where the disk refuses."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, check: "Callable[[], None]" = lambda: None) -> None:
+        """`check` is called while waiting for a lock, and raises to end the wait (cancel.py)."""
         self.directory = directory
+        self._check = check
         self._containers = f"{directory}/containers"
 
     def prepare(self) -> None:
@@ -95,16 +97,18 @@ class Store:
 
     def lock(self, container_id: str, ifname: str, deadline: float) -> Lock:
         """Hold the container's lock. Raises TryAgain at the deadline (time.monotonic())."""
-        return lock_container(f"{self.directory}/locks/{file_name(container_id, ifname)}", deadline)
+        return lock_container(
+            f"{self.directory}/locks/{file_name(container_id, ifname)}", deadline, self._check
+        )
 
     def lock_node(self, *, exclusive: bool, deadline: float) -> Lock:
         """Hold the node's lock. Raises TryAgain at the deadline."""
-        return lock_node(f"{self.directory}/lock", exclusive=exclusive, deadline=deadline)
+        return lock_node(f"{self.directory}/lock", exclusive=exclusive, deadline=deadline, check=self._check)
 
     def lock_slot(self, count: int, deadline: float) -> Lock:
         """One of the places of the ADDs that run at once; `count` 0 means four per processor (lessons 7)."""
         places = count or 4 * (posix.cpu_count() or 1)
-        return lock_slot(f"{self.directory}/slots", places, deadline)
+        return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
     def save(self, plan: "Plan") -> None:
         """Write a new state file, durably and at once."""

@@ -41,7 +41,7 @@ class Node:
         self.log = log
         self._pods: PodReader | None = None
         self.cancel = cancel
-        self.store = Store(settings.state_dir)
+        self.store = Store(settings.state_dir, cancel.check)
         self._path = request.env.get("PATH", "")
         self.delegates = Delegates(
             request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own

@@ -118,22 +118,29 @@ class Node:
         folder = Path(tempfile.mkdtemp(prefix="api-", dir=self.root))
         file, kubeconfig = folder / "objects.json", folder / "kubeconfig"
         self._write(file, {"items": objects})
-        command = [sys.executable, "-m", "tests.apiserver", "--objects", file, "--tls-dir", folder / "tls"]
-        server = subprocess.Popen(
-            [*command, "--token", "bench", "--kubeconfig", kubeconfig], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            if not server.stdout.readline():
-                sys.exit("the API server did not start")
-            yield kubeconfig
-        finally:
-            server.terminate()
-            server.wait()
-            server.stdout.close()
+        options = {
+            "--objects": file,
+            "--tls-dir": folder / "tls",
+            "--token": "bench",
+            "--kubeconfig": kubeconfig,
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "tests.apiserver",
+            *(str(word) for pair in options.items() for word in pair),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                if server.stdout is None or not server.stdout.readline():
+                    sys.exit("the API server did not start")
+                yield kubeconfig
+            finally:
+                server.terminate()
 
     def drop_code_from_cache(self) -> None:
         """Let the kernel forget the installed code's pages, as after a long time without a new pod."""
-        for path in self.code.rglob("*.pyc"):
+        for path in self.code.rglob("*.marshal"):
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 

@@ -1,5 +1,7 @@
 """Calls at the same time (conformance B52, A82, B68, lessons 25)."""
 
+import time
+
 import pytest
 
 
@@ -71,3 +73,19 @@ def test_b67_names_that_look_alike_are_not_mixed_up(node, second):
     assert node.add(env=one).result
     assert node.add(env=other).result
     assert len(node.states()) == 2
+
+
+def test_a_call_that_waits_for_another_ends_when_it_is_asked_to(node):
+    node.networks("a")
+    node.answer("ADD", "a", shell="sleep 1.5; echo '{}'")
+    adding = node.start("ADD", annotations={}).feed()
+    while not node.calls():
+        assert adding.process.poll() is None
+    deleting = node.start("DEL").feed()
+    time.sleep(0.3)
+    deleting.process.terminate()
+    deleting.wait().error(11)
+    assert adding.process.poll() is None  # it did not wait for the other one
+    assert adding.wait().result
+    assert node.delete().is_silent_success
+    assert node.leftovers() == []
