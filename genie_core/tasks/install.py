@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .. import __version__
+from ..catalog.genie import CAPABILITIES
 from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
 from ..settings import Settings
@@ -40,21 +41,6 @@ KEEP_OLD_SECONDS = 24 * 3600
 # of delegates go through it. One word: the kernel passes what follows the interpreter as one argument.
 _OPTIONS = "-ISXutf8"
 _LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
-
-# Whatever a delegate may want from the runtime: what is not declared here is never sent (conformance B48).
-CAPABILITIES = (
-    "io.kubernetes.cri.pod-annotations",
-    "portMappings",
-    "bandwidth",
-    "ips",
-    "mac",
-    "dns",
-    "ipRanges",
-    "infinibandGUID",
-    "deviceID",
-    "aliases",
-    "cgroupPath",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
