@@ -1,0 +1,230 @@
+"""`genie install` and `genie uninstall` on a node: exchanged whole, and nobody is locked out (lessons 8, 10)."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from genie_core.errors import InvalidConfig
+from genie_core.tasks import bundle, install, uninstall
+from tests.system.node import THREE, Node
+
+ROOT = Path(__file__).parents[2]
+MAIN = {
+    "cniVersion": "1.0.0",
+    "name": "next",
+    "type": "bridge",
+    "ipam": {"type": "host-local", "subnet": "10.9.0.0/24"},
+}
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Where to install; the configuration directory already holds another network."""
+    conf = tmp_path / "net.d"
+    conf.mkdir()
+    (conf / "90-next.conf").write_text(json.dumps(MAIN))
+    return {"bin_dir": tmp_path / "bin", "conf_dir": conf, "state_dir": tmp_path / "state"}
+
+
+def put(places, **more):
+    return install.install(install.InstallOptions(**places, **more))
+
+
+def take_away(places, **more):
+    return uninstall.uninstall(uninstall.UninstallOptions(**places, **more))
+
+
+def tree(directory):
+    """Every file's path and content, without those that only the clock tells apart."""
+    return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def version_of(launcher, *argv_before):
+    """VERSION with an empty environment, from /."""
+    command = [*argv_before, "env", "-i", "CNI_COMMAND=VERSION", str(launcher)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=20)
+    return json.loads(done.stdout)["supportedVersions"]
+
+
+def test_what_is_written_and_that_a_second_run_changes_nothing(places):
+    report = put(places, extra={"default_plugin": "next"})
+    plugin = json.loads(report.conflist.read_text())["plugins"][0]
+    assert plugin["conf_dirs"][0] == str(places["conf_dir"])
+    assert plugin["bin_dirs"] == [str(places["bin_dir"])]
+    assert plugin["state_dir"] == str(places["state_dir"])
+    assert plugin["capabilities"]["io.kubernetes.cri.pod-annotations"] is True
+    before = tree(places["bin_dir"]) | tree(places["conf_dir"])
+    assert put(places).changed == []
+    assert tree(places["bin_dir"]) | tree(places["conf_dir"]) == before
+    assert (
+        json.loads(report.conflist.read_text())["plugins"][0]["default_plugin"] == "next"
+    )  # an operator's key stays
+
+
+def test_it_runs_from_anywhere_with_nothing_when_the_clone_is_gone(tmp_path, places):
+    clone = tmp_path / "clone"
+    for package in ("genie_core", "genie_cli"):
+        shutil.copytree(ROOT / package, clone / package)
+    script = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "from genie_core.tasks.install import *; import genie_core; assert genie_core.__file__.startswith(sys.argv[1]);"
+        "install(InstallOptions(bin_dir=Path(sys.argv[2]), conf_dir=Path(sys.argv[3])))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, clone, places["bin_dir"], places["conf_dir"]],
+        check=True,
+        cwd="/",
+        timeout=60,
+    )
+    shutil.rmtree(clone)
+    launcher = places["bin_dir"] / "genie"
+    assert "1.1.0" in version_of(launcher)
+    assert str(clone) not in "".join(path.read_text() for path in places["bin_dir"].rglob("*.py"))
+    read_only = f"mount --bind {places['bin_dir']} {places['bin_dir']} && mount -o remount,bind,ro {places['bin_dir']}"
+    assert "1.1.0" in version_of(
+        launcher, "unshare", "--mount", "sh", "-c", f'{read_only} && exec "$@"', "sh"
+    )
+
+
+def test_compiled_in_place_and_for_the_interpreter_that_runs_it(places):
+    report = put(places)
+    compiled = {path.name.split(".")[0] for path in report.code.rglob("*.pyc")}
+    sources = {path.stem for path in report.code.rglob("*.py")}
+    assert sources <= compiled
+    assert report.launcher.read_text().startswith(f"#!{report.python} -IS")
+    assert not report.python.is_relative_to(ROOT)
+
+
+def test_without_the_archive_the_modules_are_found_one_by_one(places):
+    report = put(places)
+    (report.code / "modules.marshal").write_bytes(b"torn")
+    assert "1.1.0" in version_of(report.launcher)
+    (report.code / "modules.marshal").unlink()
+    assert "1.1.0" in version_of(report.launcher)
+
+
+def test_an_upgrade_keeps_the_old_code_for_calls_that_still_run(places, tmp_path, monkeypatch):
+    old = put(places)
+    changed = tmp_path / "errors.py"
+    changed.write_text((ROOT / "genie_core" / "errors.py").read_text() + "\n# newer\n")
+    files = bundle.plugin_files() | {"genie_core/errors.py": changed}
+    monkeypatch.setattr(bundle, "plugin_files", lambda: files)
+    new = put(places)
+    assert new.code != old.code
+    assert old.code.is_dir()
+    assert str(new.code) in new.launcher.read_text()
+
+
+def test_installed_over_and_over_while_it_is_called(places, tmp_path, monkeypatch):
+    """No call meets half of it, and none finds the file busy."""
+    put(places)
+    versions = []
+    for number in range(2):
+        changed = tmp_path / f"errors{number}.py"
+        changed.write_text((ROOT / "genie_core" / "errors.py").read_text() + f"\n# version {number}\n")
+        versions.append(bundle.plugin_files() | {"genie_core/errors.py": changed})
+    done = threading.Event()
+    seen = []
+
+    def call():
+        while not done.is_set():
+            seen.append(version_of(places["bin_dir"] / "genie"))
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        for number in range(8):
+            monkeypatch.setattr(bundle, "plugin_files", lambda number=number: versions[number % 2])
+            put(places)
+    finally:
+        done.set()
+        caller.join()
+    assert len(seen) > 10
+    assert all("1.1.0" in versions for versions in seen)
+
+
+def test_a_kubeconfig_names_the_token_and_does_not_hold_it(places, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret-t0ken")
+    report = put(places, api_server="https://10.0.0.1:6443", token_file=token, ca_file=tmp_path / "ca")
+    kubeconfig = places["conf_dir"] / "genie.kubeconfig"
+    assert kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert json.loads(kubeconfig.read_text())["users"][0]["user"] == {"tokenFile": str(token)}
+    assert not any(b"s3cret" in content for content in tree(places["conf_dir"]).values())
+    assert any("ca does not exist" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"conf_dirs": "not a list"}, {"result": "both"}, {"log_file": "relative"}]
+)
+def test_what_the_plugin_would_refuse_is_not_installed(places, extra):
+    with pytest.raises(InvalidConfig):
+        put(places, extra=extra)
+    assert not places["bin_dir"].exists() or list(places["bin_dir"].iterdir()) == []
+    assert not (places["conf_dir"] / "00-genie.conflist").exists()
+
+
+def test_a_conflist_that_cannot_be_read_is_not_overwritten(places):
+    conflist = places["conf_dir"] / "00-genie.conflist"
+    conflist.write_text("{")
+    with pytest.raises(InvalidConfig, match=re.escape(str(conflist))):
+        put(places)
+    assert conflist.read_text() == "{"
+
+
+def test_uninstalled_nothing_is_left_and_again_is_fine(places):
+    put(places)
+    assert take_away(places).complete
+    assert [path.name for path in places["conf_dir"].iterdir()] == ["90-next.conf"]
+    assert list(places["bin_dir"].iterdir()) == []
+    assert not places["state_dir"].exists()
+    assert take_away(places).removed == []
+
+
+def test_a_dry_run_removes_nothing(places):
+    put(places)
+    before = tree(places["bin_dir"]) | tree(places["conf_dir"])
+    report = take_away(places, dry_run=True)
+    assert report.removed
+    assert tree(places["bin_dir"]) | tree(places["conf_dir"]) == before
+
+
+def test_the_last_network_is_not_taken_from_a_node(places):
+    put(places)
+    (places["conf_dir"] / "90-next.conf").unlink()
+    with pytest.raises(InvalidConfig, match="no network configuration"):
+        take_away(places)
+    assert (places["conf_dir"] / "00-genie.conflist").exists()
+    assert take_away(places, force=True).complete
+
+
+def test_only_what_genie_made_goes_from_the_state_directory(places):
+    put(places)
+    places["state_dir"].mkdir()
+    (places["state_dir"] / "somebody-elses").write_text("keep")
+    take_away(places)
+    assert (places["state_dir"] / "somebody-elses").read_text() == "keep"
+
+
+def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp_path):
+    """The conflist goes first; DEL still works; the second run finishes."""
+    assert node.call("ADD", annotations={"cni": THREE}).status == 0
+    bin_dir = tmp_path / "bin"
+    conf_dir = tmp_path / "runtime-conf"
+    conf_dir.mkdir()
+    (conf_dir / "90-next.conf").write_text(json.dumps(MAIN))
+    places = {"bin_dir": bin_dir, "conf_dir": conf_dir, "state_dir": node.state}
+    put(places)
+    first = take_away(places)
+    assert not first.complete
+    assert [path.name for path in conf_dir.iterdir()] == ["90-next.conf"]
+    assert (bin_dir / "genie").exists()
+    assert node.call("DEL").status == 0
+    assert take_away(places).complete
+    assert list(bin_dir.iterdir()) == []
