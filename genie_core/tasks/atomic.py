@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,7 +21,7 @@ def write_file(path: Path, text: str, mode: int) -> bool:
             return False
     except FileNotFoundError:
         pass
-    temporary = path.with_name(f".{path.name.replace('.', '-')}-{os.getpid()}")
+    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(fd, mode)
@@ -32,6 +35,28 @@ def write_file(path: Path, text: str, mode: int) -> bool:
         raise
     sync(path.parent)
     return True
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what killed writers of this file left; for those who know that nobody else writes it now."""
+    for other in path.parent.glob(f"{_prefix(path)}*"):
+        if other.name.removeprefix(_prefix(path)).isdecimal():
+            other.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name.replace('.', '-')}-"
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process is in a block of the same directory. A killed one lets go by itself."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def sync(directory: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = ("archive", "plugin")  # what the launcher imports
+SEAL = "sealed"
 
 
 def plugin_files() -> dict[str, Path]:
@@ -29,6 +30,24 @@ def digest(files: dict[str, Path]) -> str:
     for name, path in sorted(files.items()):
         total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()[:12]
+
+
+def seal(directory: Path) -> None:
+    """Note what a finished directory holds."""
+    (directory / SEAL).write_text(_content(directory), encoding="ascii")
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether it holds what it was sealed with: nothing lost, nothing cut short, nothing changed."""
+    try:
+        return (directory / SEAL).read_text(encoding="ascii") == _content(directory)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _content(directory: Path) -> str:
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name != SEAL)
+    return digest({str(path.relative_to(directory)): path for path in files})
 
 
 def _closure() -> set[Path]:

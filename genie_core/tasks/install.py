@@ -29,7 +29,7 @@ from ..errors import Denied, GenieError, InvalidConfig
 from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
-from .atomic import write_file
+from .atomic import alone, remove_temporaries, sync, write_file
 
 CONFLIST = "00-genie.conflist"
 KUBECONFIG = "genie.kubeconfig"
@@ -87,29 +87,40 @@ class InstallReport:
 def install(options: InstallOptions) -> InstallReport:
     """Install or upgrade. Raises InvalidConfig for options that cannot work, Denied without the rights."""
     python = _interpreter(options.python)
+    mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
         return _install(options, python)
     except PermissionError as error:
         raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot install {error.filename}: {error.strerror}") from None
+    finally:
+        os.umask(mask)
 
 
 def _install(options: InstallOptions, python: Path) -> InstallReport:
-    changed: list[Path] = []
-    for directory in (options.bin_dir, options.conf_dir):
-        directory.mkdir(parents=True, exist_ok=True)
-    conflist = options.conf_dir / CONFLIST
     # first: a bad option must not leave half an installation
+    conflist_text(options, existing_entry(options.conf_dir / CONFLIST))
+    for directory in (options.bin_dir / CODE, options.conf_dir):
+        directory.mkdir(parents=True, exist_ok=True)
+    with alone(options.bin_dir / CODE):
+        return _install_alone(options, python)
+
+
+def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
+    changed: list[Path] = []
+    conflist = options.conf_dir / CONFLIST
+    launcher = options.bin_dir / TYPE
+    for path in (launcher, conflist, options.conf_dir / KUBECONFIG):
+        remove_temporaries(path)
     text = conflist_text(options, existing_entry(conflist))
     python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
-    launcher = options.bin_dir / TYPE
     _write(launcher, _launcher(python, code), 0o755, changed)
     if options.api_server:
         _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
     _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
-    _remove_old_code(options.bin_dir / CODE, {code, *python.parents})
+    _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
     return InstallReport(
         version=__version__,
         launcher=launcher,
@@ -192,26 +203,28 @@ def _launcher(python: Path, code: Path) -> str:
 
 
 def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
-    """The code in a directory named for its content, complete before it has that name."""
+    """The code in a directory named for its content, complete before it has that name; replaced if it is damaged."""
     files = bundle.plugin_files()
     target = bin_dir / CODE / f"{__version__}-{bundle.digest(files)}-{_tag(python)}"
-    if target.is_dir():
+    staging, damaged = (bin_dir / CODE / f".{word}" for word in ("staging", "damaged"))
+    for leftover in (staging, damaged):
+        shutil.rmtree(leftover, ignore_errors=True)
+    if bundle.is_whole(target):
         return target
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(staging, ignore_errors=True)
     try:
         for name, source in files.items():
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, staging / name)
         _compile(staging, target, python)
+        bundle.seal(staging)
         _sync_tree(staging)
-        try:
-            staging.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another install was faster, with the same content
-                raise
+        if target.exists():
+            target.rename(damaged)
+        staging.rename(target)
+        sync(target.parent)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        for leftover in (staging, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
     changed.append(target)
     return target
 
@@ -244,14 +257,14 @@ def _sync_tree(directory: Path) -> None:
                 os.close(fd)
 
 
-def _remove_old_code(directory: Path, current: set[Path]) -> None:
-    """Remove what no running call can need any more. The last day's versions stay."""
+def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> None:
+    """Remove what no running call can need any more: what was `replaced` a day ago, however old it was then."""
     for path in directory.iterdir():
-        if (
-            path not in current
-            and not path.is_symlink()
-            and time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS
-        ):
+        if path in current or path.is_symlink() or not path.is_dir():
+            continue
+        if replaced:
+            os.utime(path)
+        elif time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 
 

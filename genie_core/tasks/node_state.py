@@ -43,6 +43,19 @@ def plans(node: Node) -> Iterator[Plan]:
     return (plan for plan in node.store.plans() if isinstance(plan, Plan))
 
 
+def calls(launcher: Path) -> list[int]:
+    """The processes that run the plugin now, as far as they can be seen from here."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            argv = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []
+            if os.fsencode(launcher) in argv[1:3] and b"CNI_COMMAND=" in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+    return found
+
+
 def is_gone(plan: Plan) -> bool:
     """Whether the container's namespace does not exist any more: its path is gone, or the node has rebooted."""
     if plan.boot_id != boot_id():

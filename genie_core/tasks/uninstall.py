@@ -2,7 +2,8 @@
 
 1. The conflist goes first, and only if another network is left for the runtime: new pods use that one.
 2. What is recorded for containers that are gone is released.
-3. The binary, the code and the state go once no container is recorded any more: until then DEL needs them.
+3. The binary, the code and the state go once no container is recorded any more, and no call is at work that might
+   record one: until then DEL needs them.
    Running it again finishes what could not be done before.
 """
 
@@ -90,17 +91,32 @@ def _uninstall(options: UninstallOptions) -> UninstallReport:
     removed: list[Path] = []
     _remember(options, config)
     _remove([conflist], removed, dry_run=options.dry_run)
-    released, attached, problems = _release_gone(config, dry_run=options.dry_run)
+    node = node_state.open_node(dict(config))
+    released, attached, problems = _release_gone(node, dry_run=options.dry_run)
     if not attached:
-        state = Path(str(config.get("state_dir", STATE_DIR)))
-        leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, *_code(options.bin_dir / CODE)]
-        # never the whole directory: a configured path may turn out to be somebody else's
-        _remove([*leftovers, *(state / name for name in CONTENTS)], removed, dry_run=options.dry_run)
-        if not options.dry_run and state.is_dir() and not any(state.iterdir()):
-            state.rmdir()
+        attached = _remove_rest(options, Path(str(config.get("state_dir", STATE_DIR))), node, removed)
     return UninstallReport(
         removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
     )
+
+
+def _remove_rest(options: UninstallOptions, state: Path, node: Node, removed: list[Path]) -> list[str]:
+    """Remove everything else; who is in the way, if anybody: what a call attaches now must find its DEL."""
+    if calls := node_state.calls(options.bin_dir / TYPE):
+        return [f"process {pid}, a call that is at work" for pid in calls]
+    leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, *_code(options.bin_dir / CODE)]
+    # never the whole directory: a configured path may turn out to be somebody else's
+    paths = [*leftovers, *(state / name for name in CONTENTS)]
+    if options.dry_run or not state.is_dir():
+        _remove(paths, removed, dry_run=options.dry_run)
+        return []
+    with node.store.lock_node(exclusive=True, deadline=node.deadline()):
+        if names := node.store.names():
+            return names
+        _remove(paths, removed, dry_run=False)
+    if not any(state.iterdir()):
+        state.rmdir()
+    return []
 
 
 def remove_own_python(options: UninstallOptions) -> None:
@@ -147,13 +163,16 @@ def _remember(options: UninstallOptions, config: dict[str, object]) -> None:
         write_file(folder / CONFLIST, json.dumps({"plugins": [{**config, "type": TYPE}]}), 0o600)
 
 
-def _release_gone(config: dict[str, object], *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
+def _release_gone(node: Node, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
     """(released, still attached, problems), by container."""
-    node = node_state.open_node(dict(config))
     released: list[str] = []
     attached: list[str] = []
     problems: list[str] = []
-    for plan in node_state.plans(node):
+    for plan in node.store.plans():
+        if isinstance(plan, GenieError):  # only its DEL, or GC, can tell what it still holds
+            problems.append(str(plan))
+            attached.append("a container whose state cannot be read")
+            continue
         name = f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
         failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, node)
         problems += [f"{name}: {failure}" for failure in failures]

@@ -160,9 +160,7 @@ def test_a_kubeconfig_names_the_token_and_does_not_hold_it(places, tmp_path):
     assert any("ca does not exist" in warning for warning in report.warnings)
 
 
-@pytest.mark.parametrize(
-    "extra", [{"conf_dirs": "not a list"}, {"result": "both"}, {"log_file": "relative"}]
-)
+@pytest.mark.parametrize("extra", [{"conf_dirs": "not a list"}, {"result": "both"}, {"log_file": "relative"}])
 def test_what_the_plugin_would_refuse_is_not_installed(places, extra):
     with pytest.raises(InvalidConfig):
         put(places, extra=extra)

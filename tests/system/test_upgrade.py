@@ -1,0 +1,322 @@
+"""Installing, upgrading and uninstalling on a node at work: killed, damaged, under calls that run (lessons 8, 10)."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from genie_core.tasks import install as installing
+from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.uninstall import UninstallOptions, uninstall
+from tests.system import audit, kills
+from tests.system.node import CNI_BIN, finish
+from tests.test_lint import ROOT
+
+pytestmark = [pytest.mark.system]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The bin and conf directories of a node."""
+    (tmp_path / "net.d").mkdir()
+    (tmp_path / "net.d" / "10-other.conf").write_text(
+        '{"cniVersion": "1.0.0", "name": "o", "type": "bridge"}'
+    )
+    return tmp_path
+
+
+def options(folder, **more):
+    return InstallOptions(
+        bin_dir=folder / "bin", conf_dir=folder / "net.d", state_dir=folder / "state", **more
+    )
+
+
+def version(launcher, **more):
+    """What the installed plugin answers to VERSION, with an empty environment."""
+    done = subprocess.run(
+        [launcher],
+        env={"CNI_COMMAND": "VERSION"},
+        input="{}",
+        capture_output=True,
+        text=True,
+        check=False,
+        **more,
+    )
+    return json.loads(done.stdout)
+
+
+# --- what is installed --------------------------------------------------------------------------------------
+
+
+def test_what_an_operator_changed_in_the_conflist_stays(folder):
+    report = install(options(folder))
+    document = json.loads(report.conflist.read_text())
+    document["plugins"][0] |= {"default_plugin": "other", "log_level": "debug"}
+    document["plugins"][0]["capabilities"]["bandwidth"] = False
+    report.conflist.write_text(json.dumps(document))
+    install(options(folder))
+    plugin = json.loads(report.conflist.read_text())["plugins"][0]
+    assert (plugin["default_plugin"], plugin["log_level"]) == ("other", "debug")
+    assert plugin["capabilities"]["bandwidth"] is False
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_nobody_else_may_write_what_root_runs(folder, umask):
+    """Whatever the umask of the shell that it was run from."""
+    old = os.umask(umask)
+    try:
+        install(options(folder))
+    finally:
+        os.umask(old)
+    modes = {path: path.lstat().st_mode for path in (folder / "bin").rglob("*") if not path.is_symlink()}
+    assert {str(path) for path, mode in modes.items() if mode & 0o022} == set()
+    assert {str(path) for path, mode in modes.items() if not mode & 0o044} == set()
+
+
+def test_relative_directories_on_the_command_line(folder):
+    argv = [sys.executable, "-m", "genie_cli", "install", "--bin-dir", "bin", "--conf-dir", "net.d"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert version(folder / "bin" / "genie", cwd="/")["supportedVersions"]
+
+
+def test_a_damaged_installation_is_repaired_by_installing_again(folder):
+    """The launcher's own advice, where the code has gone or was cut short."""
+    report = install(options(folder))
+    for path in list(report.code.rglob("plugin*.py*")) + list(report.code.glob("*.marshal")):
+        path.unlink()
+    broken = version(report.launcher)
+    assert broken["code"] == 999
+    assert "genie install" in broken["details"]
+    install(options(folder))
+    assert version(report.launcher)["supportedVersions"]
+
+
+# --- run from anywhere ------------------------------------------------------------------------------------------
+
+
+def test_it_runs_on_a_read_only_root_with_the_projects_clone_gone(folder, node):
+    """ADD and DEL with nothing but the CNI variables, from `/`; the clone and its environment are hidden."""
+    report = install(options(folder))
+    node.plugins = report.launcher.parent
+    hide = [str(ROOT), str(Path(sys.prefix).resolve())]
+    hidden = " && ".join(f"mount -t tmpfs none {path}" for path in hide if not str(folder).startswith(path))
+    keep = f"mount --bind {node.root} {node.root} && mount -o remount,bind,ro / && {hidden}"
+    wrap = ("unshare", "--mount", "sh", "-c", f'{keep} && exec "$0" "$@"')
+    node.add()
+    node.delete()
+    before = node.trace()
+    for verb in ("ADD", "DEL"):
+        outcome = node.call(verb, annotations={"cni": "blue,red@net1"}, wrap=wrap)
+        assert outcome.status == 0, outcome
+    assert audit.difference(before, node.trace()) == ""
+
+
+# --- upgrades ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def versions(folder, monkeypatch):
+    """Installs version `n` of the plugin."""
+
+    def put(number):
+        monkeypatch.setattr(installing, "__version__", f"1.0.{number}")
+        return install(options(folder))
+
+    return put
+
+
+def age(path, hours):
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then))
+
+
+def test_an_upgrade_leaves_the_old_code_to_those_who_run_it(versions):
+    """Also where it was installed long ago: what counts is since when nobody starts it any more (lessons 8)."""
+    old = versions(1)
+    age(old.code, 24 * 30)
+    new = versions(2)
+    assert old.code != new.code
+    assert (old.code / "genie_core" / "plugin.py").exists()
+    age(old.code, 25)
+    assert not versions(2).changed
+    assert not old.code.exists()
+
+
+def test_an_add_that_runs_during_an_upgrade_ends_with_the_code_it_began_with(folder, node, versions):
+    report = versions(1)
+    age(report.code, 24 * 30)
+    node.plugins = report.launcher.parent
+    node.wrap("bridge", '[ "$CNI_COMMAND" != ADD ] || sleep 1\nexec "$REAL"')
+    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
+    time.sleep(0.3)
+    versions(2)
+    outcome = finish(add)
+    assert outcome.status == 0, outcome
+    node.delete()
+
+
+def test_installing_while_pods_come_and_go(node, versions):
+    """Every call meets one version or the other, whole: no "text file busy", no half-written file."""
+    report = versions(1)
+    node.plugins = report.launcher.parent
+    node.add()
+    node.delete()
+    before = node.trace()
+    stop = threading.Event()
+    failures = []
+
+    def lane(pod):
+        number = 0
+        while not stop.is_set():
+            number += 1
+            for verb in ("VERSION", "ADD", "DEL"):
+                outcome = node.call(
+                    verb, f"{pod.name}-{number}", netns=pod.path, annotations={"cni": "green"}
+                )
+                if outcome.status:
+                    failures.append(outcome)
+
+    pods = [node.add_pod() for _ in range(3)]
+    threads = [threading.Thread(target=lane, args=(pod,)) for pod in pods]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in (2, 1, 3, 2):
+            versions(number)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for pod in pods:
+        pod.remove()
+    del node.pods[1:]
+    assert failures == []
+    assert audit.difference(before, node.trace()) == ""
+
+
+INSTALL = """
+import sys; sys.path.insert(0, {root!r})
+from pathlib import Path
+from genie_core.tasks import install as i
+i.__version__ = sys.argv[2]
+folder = Path(sys.argv[1])
+i.install(i.InstallOptions(bin_dir=folder / "bin", conf_dir=folder / "net.d", state_dir=folder / "state"))
+"""
+
+
+def test_an_install_that_is_killed_leaves_the_old_or_the_new_plugin(folder):
+    """Killed before any of the system calls that change something; the next run finishes and leaves no trace of it."""
+    report = install(options(folder))
+    command = [sys.executable, "-c", INSTALL.format(root=str(ROOT)), str(folder)]
+    trace = folder / "strace"
+    subprocess.run([*kills.strace_record(trace), *command, "9.0.0"], check=True)
+    places = [
+        place
+        for place in kills.points(trace, begin="9.0.0")
+        if place[0] in ("rename", "mkdir", "unlink", "fsync")
+    ]
+    trace.unlink()
+    telling = [place for place in places if place[0] != "fsync"] + [p for p in places if p[0] == "fsync"][:2]
+    killed = 0
+    for number, place in enumerate(telling[:: max(1, len(telling) // 10)], 1):
+        done = subprocess.run([*kills.strace_kill(place), *command, f"9.0.{number}"], check=False)
+        killed += done.returncode != 0
+        assert version(report.launcher)["supportedVersions"]
+        json.loads(report.conflist.read_text())
+    assert killed >= 8
+    subprocess.run([*command, "9.1.0"], check=True)
+    assert version(report.launcher)["supportedVersions"]
+    names = {path.name for path in (folder / "net.d").iterdir()} | {
+        path.name for path in (folder / "bin").iterdir()
+    }
+    assert names == {"10-other.conf", installing.CONFLIST, "genie", installing.CODE}
+
+
+# --- uninstalling ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(folder, node):
+    """Genie installed on the node's own directories."""
+    shutil.copytree(folder / "net.d", node.conf, dirs_exist_ok=True)
+    report = install(InstallOptions(bin_dir=folder / "bin", conf_dir=node.conf, state_dir=node.state))
+    node.plugins = report.launcher.parent
+    node.binaries = [CNI_BIN]
+    return report
+
+
+def removal(installed, node, **more):
+    return UninstallOptions(
+        bin_dir=installed.launcher.parent, conf_dir=node.conf, state_dir=node.state, **more
+    )
+
+
+def test_uninstall_while_a_pod_is_attached_leaves_what_its_del_needs(installed, node):
+    node.add("blue,red")
+    first = uninstall(removal(installed, node))
+    assert (first.complete, len(first.attached)) == (False, 1)
+    assert not installed.conflist.exists()
+    node.delete()
+    assert node.held() == []
+    second = uninstall(removal(installed, node))
+    assert second.complete
+    assert not installed.launcher.exists()
+    assert not node.state.exists()
+
+
+def test_uninstall_releases_what_containers_that_are_gone_held(installed, node):
+    pod = node.add_pod()
+    node.add("blue,red", netns=pod.path)
+    pod.remove()
+    node.pods.remove(pod)
+    report = uninstall(removal(installed, node))
+    assert (report.complete, len(report.released)) == (True, 1)
+    assert node.held() == []
+
+
+def test_uninstall_keeps_a_state_that_it_cannot_read(installed, node):
+    """Whoever it belongs to still has an address; only the plugin can release it."""
+    node.add("blue,red")
+    (node.state / "containers" / "c1@eth0").write_bytes(b"{")
+    report = uninstall(removal(installed, node))
+    assert not report.complete
+    assert report.problems
+    node.delete()
+    assert node.held() == []
+    assert uninstall(removal(installed, node)).complete
+
+
+def test_uninstall_during_an_add_leaves_what_the_pod_needs(installed, node):
+    """Its call began before the configuration went: it must find its state, and DEL its binary."""
+    node.wrap("bridge", '[ "$CNI_COMMAND" != ADD ] || sleep 1\nexec "$REAL"')
+    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
+    time.sleep(0.1)
+    report = uninstall(removal(installed, node))
+    outcome = finish(add)
+    assert outcome.status == 0, outcome
+    assert not report.complete
+    node.delete()
+    assert uninstall(removal(installed, node)).complete
+    assert node.held() == []
+
+
+def test_uninstall_during_a_call_that_has_nothing_on_disk_yet(installed, node):
+    """It reads its input, or asks the API server: its ADD is still to come."""
+    call = subprocess.Popen(
+        [str(installed.launcher)], env=node.env("ADD"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    try:
+        time.sleep(0.3)
+        assert not uninstall(removal(installed, node)).complete
+        assert installed.launcher.exists()
+    finally:
+        call.communicate(b"")
+    assert uninstall(removal(installed, node)).complete
