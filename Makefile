@@ -4,13 +4,14 @@
 
 # Debian's folder of the reference plugins, and where .ci/setup unpacks them for an ordinary user.
 CNI_BINS := /usr/lib/cni build/cni/usr/lib/cni
-.PHONY: help demo test setup lint bench diagnose-bench
+.PHONY: help demo test setup lint bench generated diagnose-bench
 
 help:
 	@echo "make demo    a pod gets two networks and loses them again, in a private node; no root needed"
 	@echo "make test    all tests, with real network namespaces and plugins; as root"
 	@echo "make setup   only the set-up that the others begin with: Debian's packages and .venv"
 	@echo "make lint    the tests that only read the source: style, types, layers"
+	@echo "make generated  completions/ and docs/man, after a change of commands or flags"
 	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin"
 	@echo "make diagnose-bench   what genie debug pod makes of a hundred faults, pairs of them, and healthy pods; as root"
 
@@ -26,6 +27,11 @@ setup:
 
 lint: setup
 	@.venv/bin/pytest -q tests/test_lint.py tests/test_layers.py
+
+# What tests compare with the program: completion scripts and manual pages.
+generated: setup
+	@.venv/bin/python -m genie_cli.shells completions
+	@.venv/bin/python -m genie_cli.manual docs/man
 
 bench: setup
 	@.venv/bin/python -m tests.bench

@@ -13,7 +13,6 @@ How to add a command `genie frob`:
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -30,7 +29,7 @@ TRY = "Try a configuration"
 NODE = "Look after a node"
 MORE = "More"
 
-COMPLETE = "_GENIE_COMPLETE"  # set by the shells' completion scripts
+COMPLETE = "__complete"  # what the shells' completion scripts call: see completing.py
 
 COMMANDS: dict[str, Entry] = {
     "debug": Entry("", "Find out what is wrong", NODE),
@@ -45,7 +44,10 @@ COMMANDS: dict[str, Entry] = {
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
-    "explain": Entry("explain", "Explain a finding's code, and how to confirm it by hand", MORE),
+    "explain": Entry("explain", "Explain a code, a configuration key, or why a pod has its networks", MORE),
+    "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),
+    "schema": Entry("schema", "Print the JSON Schema of a kind of document", MORE),
+    "completion": Entry("completion", "Print a shell's completion script", MORE),
     "help": Entry("help", "Explain exit codes and forms of output, or a command", MORE),
 }
 
@@ -87,6 +89,10 @@ def root() -> Branch:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: this process's own); its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == [COMPLETE]:
+        from . import completing
+
+        return completing.main(arguments[1:])
     # kubectl runs `kubectl genie` as `kubectl-genie`: usage text follows the name it was called by.
     name = "kubectl genie" if PurePath(sys.argv[0]).name == "kubectl-genie" else "genie"
     return guard(lambda: _call(arguments, name), arguments)
@@ -94,11 +100,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _call(arguments: list[str], name: str) -> int:
     tree = root()
-    if COMPLETE in os.environ:
-        from typer.completion import completion_init  # type: ignore[attr-defined]  # typer's own, not re-exported
-
-        completion_init()
-        tree.main(arguments, prog_name=name, complete_var=COMPLETE)
     with tree.make_context(name, arguments) as context:
         answer = tree.invoke(context)
     return answer if isinstance(answer, int) else 0

@@ -46,9 +46,13 @@ class Leaf(TyperCommand):
         formatter.write_paragraph()
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
-        for heading, rows in _by_panel(self.get_params(ctx), ctx).items():
+        for heading, rows in self.help_rows(ctx).items():
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=28)
+
+    def help_rows(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Heading -> (flags, what they do)."""
+        return _by_panel(self.get_params(ctx), ctx)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """The docstring, its paragraphs kept."""

@@ -2,35 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from genie_cli import options
-from genie_cli.options import OutputFormat
-from genie_cli.render import Block, Fields, Heading, Table, emit
-from genie_core.tasks.explain import Explained, explain
+from genie_cli import options, wiring
+from genie_cli.options import CLUSTER, NODE, OutputFormat
+from genie_cli.render import emit
+from genie_cli.views.explain import code_view, key_view, selection_view
+from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
+from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
+from genie_core.tasks.node_state import read_conflist
+from genie_core.tasks.pods import PodObject, fetch_pod, parse_name, parse_pod
 
 EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to mend it", "genie explain GN0402"),
+    ("what a CNI error code in a pod's events means", "genie explain CNI7"),
+    ("why this pod has these networks", "genie explain pod shop/web-0"),
+    ("a key of Genie's configuration, or of a plugin's", "genie explain default_plugin"),
+    ("", "genie explain bridge.ipMasq"),
     ("all codes", "genie explain"),
 ]
+_CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
 def run(
-    code: Annotated[str, typer.Argument(metavar="[CODE]", help="A finding's code.", show_default=False)] = "",
+    topic: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CODE | KEY | pod [NAMESPACE/]POD]",
+            help="A code, a configuration key, or a pod.",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: options.Namespace = "",
+    pod_file: Annotated[
+        str,
+        typer.Option(
+            "--pod-file", metavar="FILE", help="The pod's manifest, - for stdin.", rich_help_panel=CLUSTER
+        ),
+    ] = "",
+    kubeconfig: options.Kubeconfig = None,
+    conf_dir: Annotated[
+        Path,
+        typer.Option(
+            "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
+        ),
+    ] = wiring.CONF_DIR,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--state-dir",
+            metavar="DIR",
+            help="Genie's state. Default: its configuration's.",
+            rich_help_panel=NODE,
+        ),
+    ] = None,
+    bin_dir: options.BinDirs = None,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
-    """Says what a code of `genie debug` and `genie discover` means. Codes are stable: scripts may rely on them."""
-    emit(explain(code), output, _view, lambda report: [item.code for item in report.items])
+    """Explains a code, a configuration key, or why a pod has the networks that it has.
+
+    Codes are those of `genie debug` and `genie discover` (GN0402), and CNI's own (CNI7 or 7); they are stable. For a
+    pod it says which annotation decides, by which rule, and which file each network comes from: as this node's state
+    has it, and as an ADD would choose now.
+    """
+    words = topic or []
+    subject = words[-1] if words else ""
+    if len(words) > 2 or (len(words) == 2 and words[0] not in ("pod", "pods", "po", "code", "key")):
+        raise GenieError(
+            f"{' '.join(words)!r} is no topic: CODE, KEY or pod NAMESPACE/NAME", exit_code=EXIT_USAGE
+        )
+    kind = words[0] if len(words) == 2 else _kind_of(subject, pod_file)
+    if kind == "code":
+        emit(explain(subject), output, code_view, lambda report: [item.code for item in report.items])
+    elif kind == "key":
+        emit(explain_key(subject), output, key_view, lambda report: [report.path])
+    else:
+        return _explain_pod(subject, namespace, pod_file, kubeconfig, conf_dir, state_dir, bin_dir, output)
     return 0
 
 
-def _view(report: Explained, wide: bool) -> Iterator[Block]:
-    if len(report.items) > 1:
-        yield Table(("CODE", "WHAT"), [(item.code, item.title) for item in report.items])
-        return
-    for item in report.items:
-        yield Heading(f"{item.code}: {item.title}")
-        yield Fields([("cause", item.cause), ("confirm", item.confirm), ("fix", item.fix)])
+def _kind_of(subject: str, pod_file: str) -> str:
+    """What a single word is about: codes have digits, keys are known, and pods have a slash."""
+    if pod_file or "/" in subject:
+        return "pod"
+    if not subject or _CODE.fullmatch(subject):
+        return "code"
+    if "." in subject or "_" in subject or subject in key_names():
+        return "key"
+    raise NotFound(
+        f"{subject!r} is neither a code nor a configuration key",
+        hint=f"for a pod: genie explain pod NAMESPACE/{subject}; all codes: genie explain",
+    )
+
+
+def _explain_pod(
+    subject: str,
+    namespace: str,
+    pod_file: str,
+    kubeconfig: Path | None,
+    conf_dir: Path,
+    state_dir: Path | None,
+    bin_dir: list[Path] | None,
+    output: OutputFormat,
+) -> int:
+    config: dict[str, Any] = read_conflist(conf_dir / "00-genie.conflist") or {
+        "conf_dirs": [str(conf_dir.absolute())]
+    }
+    if state_dir:
+        config = {**config, "state_dir": str(state_dir.absolute())}
+    pod, problem = _pod(
+        subject, namespace, pod_file, kubeconfig or config.get("kubernetes", {}).get("kubeconfig", "")
+    )
+    report = explain_selection(
+        pod.namespace,
+        pod.name,
+        annotations=None if problem else pod.annotations,
+        problem=problem,
+        config=config,
+        path=wiring.bin_dirs(bin_dir),
+    )
+    if report.attached is None and report.annotations is None:
+        raise GenieError(
+            f"pod {report.pod} is not in this node's state, and its annotations are not known: {problem}",
+            hint="run it on the pod's node, or give the manifest with --pod-file",
+            exit_code=EXIT_NOT_FOUND,
+        )
+    emit(report, output, selection_view)
+    return 1 if report.annotations is not None and report.now is None else 0
+
+
+def _pod(subject: str, namespace: str, pod_file: str, kubeconfig: Path | str) -> tuple[PodObject, str]:
+    """The pod, and why its annotations are not known."""
+    if pod_file:
+        pod = parse_pod(_text(pod_file), pod_file)
+        return pod, ""
+    space, name = parse_name(subject, namespace)
+    try:
+        return fetch_pod(space, name, str(kubeconfig)), ""
+    except GenieError as error:
+        return PodObject(namespace=space, name=name, annotations={}), error.msg
+
+
+def _text(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenieError(f"--pod-file {name}: {error}", exit_code=EXIT_USAGE) from None

@@ -57,7 +57,11 @@ TOPICS = {"exit-codes": _exit_codes, "output": _output}
 def run(
     topic: Annotated[
         list[str] | None,
-        typer.Argument(help=f"A command, or one of: {', '.join(TOPICS)}.", show_default=False),
+        typer.Argument(
+            metavar="[COMMAND | TOPIC]",
+            help=f"A command, or one of: {', '.join(TOPICS)}.",
+            show_default=False,
+        ),
     ] = None,
 ) -> int:
     """Explains what all commands have in common, or shows a command's help."""

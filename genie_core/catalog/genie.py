@@ -31,6 +31,10 @@ _POLICY = (
     Field(name="k8s_client_key", doc="client key file"),
     Field(name="k8s_certificate_authority", doc="CA file"),
 )
+_SMART_SELECTION = (
+    Field(name="candidates", kind="array", items=Field(name="name"), doc="among whom; absent: all networks"),
+    Field(name="weights", kind="object", doc="how much each indicator counts, by its name"),
+)
 _KUBERNETES = (
     Field(name="kubeconfig", doc="credentials file"),
     Field(name="k8s_api_root", doc="API server; wins over the kubeconfig's"),
@@ -109,6 +113,12 @@ PLUGIN = Plugin(
         Field(name="result", choices=("merged", "primary"), default="merged", doc="what the runtime is told"),
         Field(name="readiness_file", doc="STATUS fails until it exists"),
         Field(name="max_parallel_adds", kind="any", doc="how many ADDs run at once"),
+        Field(
+            name="smart_selection",
+            kind="object",
+            fields=_SMART_SELECTION,
+            doc="how a blank `cni` annotation chooses by load",
+        ),
         Field(name="generate_missing", kind="any", doc="CNI-Genie's defaults for bridge, macvlan, sriov"),
         *(Field(name=name, kind="any", doc="ignored") for name in _IGNORED),
     ),

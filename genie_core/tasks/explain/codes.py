@@ -1,4 +1,4 @@
-"""`genie explain CODE`: one place for what every code means."""
+"""What every code means: of findings (GN0402) and of CNI errors (CNI7, or just 7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from genie_core.errors import NotFound
 from genie_core.findings import Explanation
 from genie_core.nodecheck.explanations import EXPLANATIONS as OF_NODES
 
-ALL: dict[str, Explanation] = OF_PODS | OF_NODES
+from .cni_errors import EXPLANATIONS as OF_CALLS
+
+ALL: dict[str, Explanation] = OF_PODS | OF_NODES | OF_CALLS
 # What the catalogue finds in a plugin's own object: the finding names the key and what it should be.
 CONFIGURATION = Explanation(
     code="GN10",
@@ -41,13 +43,20 @@ class Explained:
 
 def explain(code: str) -> Explained:
     """One code's explanation; "" lists them all. Raises NotFound, with what is near."""
-    wanted = code.strip().upper()
+    wanted = code.strip().upper().replace("CNI-", "CNI")
+    wanted = f"CNI{wanted}" if wanted.isdecimal() else wanted
     if not wanted:
-        return Explained(items=tuple(ALL[key] for key in sorted(ALL)))
+        return Explained(items=tuple(ALL[key] for key in sorted(ALL, key=_order)))
     if wanted in ALL:
         return Explained(items=(ALL[wanted],))
     if wanted.startswith("GN10") and wanted[4:].isdigit() and len(wanted) == 6:
         return Explained(items=(CONFIGURATION,))
-    near = get_close_matches(wanted, ALL, cutoff=0.6)
+    kin = [known for known in ALL if known.startswith(wanted[:2])]
+    near = get_close_matches(wanted, kin, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "genie explain lists them all"
     raise NotFound(f"there is no code {code!r}", hint=hint)
+
+
+def _order(code: str) -> tuple[str, int]:
+    """CNI7 before CNI11."""
+    return code.rstrip("0123456789"), int(code.lstrip("CGIN"))

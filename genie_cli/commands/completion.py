@@ -1,0 +1,40 @@
+"""`genie completion`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from genie_cli.shells import script
+
+EXAMPLES = [
+    (
+        "the script for bash: source <(...) loads it now, /etc/bash_completion.d keeps it",
+        "genie completion bash",
+    ),
+    ("for zsh: into a directory of $fpath, as _genie", "genie completion zsh"),
+    ("for fish: into ~/.config/fish/completions", "genie completion fish"),
+]
+
+
+class Shell(StrEnum):
+    """The shells that can complete genie's words."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+def run(
+    shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)],
+) -> int:
+    """Prints the script that lets a shell complete genie's commands, flags, pods, networks and files.
+
+    For `kubectl genie` put the program kubectl_complete-genie, which comes with genie, on PATH.
+    """
+    sys.stdout.write(script(shell.value))
+    return 0

@@ -1,0 +1,47 @@
+"""`genie version`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genie_cli import options
+from genie_cli.options import NODE, OutputFormat
+from genie_cli.render import Block, Fields, emit
+from genie_core.settings import BIN_DIRS
+from genie_core.tasks.version import VersionReport, version
+
+EXAMPLES = [
+    ("what this is, and what is installed on this node", "genie version"),
+    ("for a script", "genie version -o json"),
+]
+
+
+def run(
+    bin_dir: Annotated[
+        Path,
+        typer.Option("--bin-dir", metavar="DIR", help="Where the plugin is installed.", rich_help_panel=NODE),
+    ] = Path(BIN_DIRS[0]),
+    output: options.Output = OutputFormat.TABLE,
+) -> int:
+    """Shows the versions of this command, of the plugin on this node, of Python, the kernel and the specification."""
+    emit(version(str(bin_dir.absolute())), output, _view, lambda report: [report.client])
+    return 0
+
+
+def _view(report: VersionReport, wide: bool) -> Iterator[Block]:
+    plugin = f"{report.plugin} ({report.plugin_path})" if report.plugin else "not installed"
+    commit = f" ({report.commit if wide else report.commit[:12]})" if report.commit else ""
+    yield Fields(
+        [
+            ("genie", report.client + commit),
+            ("plugin", plugin),
+            ("CNI", ", ".join(report.spec_versions)),
+            ("Python", report.python),
+            ("kernel", report.kernel),
+        ],
+        indent=0,
+    )

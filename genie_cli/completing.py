@@ -1,0 +1,211 @@
+"""What may follow on a command line: the answer to the shells' scripts (`completions/`) and to kubectl.
+
+    genie __complete -- WORD... CURRENT        the words after `genie`, the last one as far as it is typed
+    genie __complete --line 'genie dry-run --c'
+
+prints one `value<TAB>description` a line, and as last line a directive as Cobra has them, which kubectl understands
+too: `:0` let the shell complete files, `:16` directories, `:4` nothing else. Whatever goes wrong or takes longer
+than a second ends in silence: completion must never disturb who types.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+FILES, NOTHING_ELSE, DIRECTORIES = 0, 4, 16
+SECONDS = 0.8  # with the interpreter's start a second
+_API_SECONDS = 0.6
+
+
+class Candidate(NamedTuple):
+    """A value for the current word, and what it is."""
+
+    value: str
+    help: str = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer on stdout, in time, and end without waiting for whoever is late."""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(_answer(arguments)), daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    sys.stdout.write(answers[0] if answers else f":{FILES}\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def kubectl() -> int:
+    """The program kubectl_complete-genie: kubectl calls it with the words after `kubectl genie`."""
+    return main(["--", *sys.argv[1:]])
+
+
+def _answer(arguments: Sequence[str]) -> str:
+    try:
+        candidates, directive = complete(*_words(arguments))
+    except Exception:  # noqa: BLE001 (the promise above)
+        return f":{FILES}\n"
+    return "".join(f"{value}\t{' '.join(text.split())}\n" for value, text in candidates) + f":{directive}\n"
+
+
+def _words(arguments: Sequence[str]) -> tuple[list[str], str]:
+    if arguments[:1] == ["--line"]:
+        from typer._click import shell_completion
+
+        line = arguments[1]
+        words = shell_completion.split_arg_string(line)[1:]
+        return (words, "") if line[-1:].isspace() or not words else (words[:-1], words[-1])
+    words = list(arguments[1:])
+    return words[:-1], words[-1] if words else ""
+
+
+def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
+    """The candidates for the word `current` behind `words`, whole words, and the directive."""
+    from typer._click import shell_completion  # not public, and the only one to know which parameter it is
+
+    from .app import root
+
+    context = shell_completion._resolve_context(root(), {}, "genie", list(words))  # noqa: SLF001
+    target, rest = shell_completion._resolve_incomplete(context, list(words), current)  # noqa: SLF001
+    before = current.removesuffix(rest) if rest else current if current.endswith("=") else ""
+    source = _SOURCES.get(getattr(target, "metavar", None) or "")
+    if isinstance(source, int):
+        return [], source
+    if source is not None:
+        found = _matching(source(rest), rest)
+    else:
+        found = [Candidate(item.value, item.help or "") for item in target.shell_complete(context, rest)]
+    named = [Candidate(before + value, text) for value, text in found]
+    return named, FILES if not named and _takes_path(target) else NOTHING_ELSE
+
+
+def _matching(found: Iterable[Candidate], rest: str) -> list[Candidate]:
+    return [candidate for candidate in found if candidate.value.startswith(rest)]
+
+
+def _takes_path(target: Any) -> bool:
+    return "path" in type(getattr(target, "type", None)).__name__.lower()
+
+
+# --- values that only this machine or its cluster knows ---------------------------------------------------------
+
+
+def _pods(_current: str) -> list[Candidate]:
+    """The pods of this node's state, and of the API server."""
+    found = dict.fromkeys(_pods_of_state(), "on this node")
+    for name in _pods_of_api():
+        found.setdefault(name, "")
+    return [Candidate(name, text) for name, text in sorted(found.items())]
+
+
+def _pods_of_state() -> list[str]:
+    from genie_core.edges.store import Store
+    from genie_core.model import Plan
+    from genie_core.settings import STATE_DIR
+
+    try:
+        return [str(plan.pod) for plan in Store(STATE_DIR).plans() if isinstance(plan, Plan) and plan.pod]
+    except Exception:  # noqa: BLE001 (the other source may know)
+        return []
+
+
+def _pods_of_api() -> list[str]:
+    metadata = [item.get("metadata", {}) for item in _listed(("api", "v1", "pods"))]
+    return [f"{item.get('namespace')}/{item.get('name')}" for item in metadata]
+
+
+def _namespaces(_current: str) -> list[Candidate]:
+    return [
+        Candidate(str(item.get("metadata", {}).get("name"))) for item in _listed(("api", "v1", "namespaces"))
+    ]
+
+
+def _listed(parts: tuple[str, ...]) -> list[dict[str, Any]]:
+    from genie_core.diagnose.collect.api import kubeconfig_path
+    from genie_core.edges.kube import KubeAPI
+    from genie_core.edges.kubeconfig import load_cluster
+    from genie_core.edges.log import JSONLog
+
+    log = JSONLog("error", fd=-1)
+    try:
+        path = kubeconfig_path("")
+        cluster = load_cluster({"kubeconfig": path}, {}, log) if path else None
+        if cluster is None:
+            return []
+        with KubeAPI(cluster, _API_SECONDS, log) as api:
+            return list(api.get(parts, {"limit": "500"}).get("items") or ())
+    except Exception:  # noqa: BLE001 (no server, no names)
+        return []
+
+
+def _networks(current: str) -> list[Candidate]:
+    """The networks of the node's files; the last of a comma list, as `net` of `net@interface`."""
+    from genie_core.edges.confdir import ConfDirs
+    from genie_core.select.files import is_self
+    from genie_core.settings import CONF_DIRS
+
+    before, comma, _ = current.rpartition(",")
+    confs = ConfDirs([directory for directory in CONF_DIRS if os.path.isdir(directory)])
+    names: dict[str, str] = {}
+    for path in confs.paths():
+        try:
+            network = confs.read(path)
+        except Exception:  # noqa: BLE001, S112 (a file that cannot be read names nothing)
+            continue
+        if not is_self(network):
+            names.setdefault(network.name, " + ".join(plugin.type for plugin in network.plugins))
+    if not names:
+        names = dict.fromkeys(("bridge", "macvlan", "ptp"), "made up for a dry run")
+    return [Candidate(f"{before}{comma}{name}", text) for name, text in names.items()]
+
+
+def _interfaces(_current: str) -> list[Candidate]:
+    return [Candidate(name) for name in sorted(os.listdir("/sys/class/net")) if name != "lo"]
+
+
+def _topics(current: str) -> list[Candidate]:
+    """Codes, configuration keys, `pod`; where there is a slash, pods."""
+    if "/" in current:
+        return _pods(current)
+    from genie_core.tasks.explain import ALL, key_names
+
+    codes = [Candidate(code, item.title) for code, item in ALL.items()]
+    return [
+        Candidate("pod", "why a pod has its networks"),
+        *codes,
+        *(Candidate(name) for name in key_names()),
+    ]
+
+
+def _schemas(_current: str) -> list[Candidate]:
+    from .schemas import kinds
+
+    return [Candidate(kind) for kind in kinds()]
+
+
+def _help_topics(_current: str) -> list[Candidate]:
+    from .app import COMMANDS
+    from .commands.help import TOPICS
+
+    names = {words.split(" ")[0]: entry.summary for words, entry in reversed(COMMANDS.items())}
+    return [*(Candidate(topic) for topic in TOPICS), *(Candidate(name, text) for name, text in names.items())]
+
+
+# By the metavar that stands in the command's help: what kind of value it wants.
+_SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
+    "FILE": FILES,
+    "PATH": FILES,
+    "DIR": DIRECTORIES,
+    "[NAMESPACE/]POD": _pods,
+    "POD": _pods,
+    "NETWORKS": _networks,
+    "IFACE": _interfaces,
+    "NAMESPACE": _namespaces,
+    "[KIND]": _schemas,
+    "[COMMAND | TOPIC]": _help_topics,
+    "[CODE | KEY | pod [NAMESPACE/]POD]": _topics,
+}

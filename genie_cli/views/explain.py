@@ -1,0 +1,70 @@
+"""Explanations as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
+from genie_core.tasks.explain import Chosen, Explained, KeyReport, Selection
+
+
+def code_view(report: Explained, wide: bool) -> Iterator[Block]:
+    """One code with all that is known, or a list of several."""
+    if len(report.items) > 1:
+        yield Table(("CODE", "WHAT"), [(item.code, item.title) for item in report.items])
+        return
+    for item in report.items:
+        yield Heading(f"{item.code}: {item.title}")
+        yield Fields([("cause", item.cause), ("confirm", item.confirm), ("fix", item.fix)])
+
+
+def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:
+    """What a key takes and does."""
+    field = report.field
+    yield Heading(f"{report.path} of a configuration of type {report.plugin}")
+    pairs: list[tuple[str, str | Cell]] = [("what", field.doc or "-")]
+    if field.kind != "any":
+        pairs.append(("type", field.kind))
+    if field.default is not None:
+        pairs.append(("default", str(field.default)))
+    if field.choices:
+        pairs.append(("one of", ", ".join(map(str, field.choices))))
+    if field.fields:
+        pairs.append(("members", ", ".join(member.name for member in field.fields)))
+    yield Fields(pairs)
+
+
+def selection_view(report: Selection, wide: bool) -> Iterator[Block]:
+    """The annotations, the rule, the networks as recorded and as they would be now."""
+    yield Heading(f"Why pod {report.pod} has its networks")
+    yield from _rule(report)
+    if report.attached is not None:
+        yield Heading("Attached, as this node's state has it")
+        yield from _networks(report.attached)
+    if report.now is not None and (report.changed or report.attached is None):
+        yield Heading("What an ADD would choose now" + (": not the same" if report.changed else ""))
+        yield from _networks(report.now)
+    elif report.now is not None:
+        yield Text("An ADD would choose the same now.", "good")
+    elif report.annotations is not None:
+        yield Text(f"An ADD would fail now: {report.problem}", "bad")
+
+
+def _rule(report: Selection) -> Iterator[Block]:
+    if report.annotations is None:
+        yield Text(f"Its annotations are not known: {report.problem}", "warn", 2)
+        return
+    rows = [
+        (Cell(key, "strong"), value.strip() or '""', "decides" if key == report.decides else "-")
+        for key, value in report.considered.items()
+    ]
+    if rows:
+        yield Table(("ANNOTATION", "VALUE", ""), rows, fold=("VALUE",))
+    decided = f"Annotation {report.decides} decides: " if report.decides else ""
+    yield Text(f"{decided}{report.rule}.", indent=2)
+
+
+def _networks(networks: tuple[Chosen, ...]) -> Iterator[Block]:
+    rows = [(Cell(n.interface, "strong"), n.network, " + ".join(n.plugins), n.why) for n in networks]
+    yield Table(("INTERFACE", "NETWORK", "PLUGINS", "ASKED FOR BY"), rows, fold=("PLUGINS", "ASKED FOR BY"))
+    yield Table(("NETWORK", "CONFIGURATION"), [(n.network, n.source) for n in networks])

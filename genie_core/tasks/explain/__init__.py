@@ -1,0 +1,17 @@
+"""`genie explain`: what a code means, what a configuration key does, why a pod has its networks."""
+
+from .codes import ALL, Explained, explain
+from .keys import KeyReport, explain_key, key_names
+from .selection import Chosen, Selection, explain_selection
+
+__all__ = [
+    "ALL",
+    "Chosen",
+    "Explained",
+    "KeyReport",
+    "Selection",
+    "explain",
+    "explain_key",
+    "explain_selection",
+    "key_names",
+]

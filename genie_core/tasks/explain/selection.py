@@ -1,0 +1,177 @@
+"""Why a pod has its networks: which annotation decides, which rule, which file; as recorded, and as it would be now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from genie_core.errors import GenieError
+from genie_core.model import Plan
+from genie_core.plan import POD_ANNOTATIONS
+from genie_core.select.annotations import (
+    BY_ATTACHMENT,
+    BY_DEFAULT,
+    BY_LOAD,
+    BY_LOGICAL_NETWORK,
+    BY_NAME,
+    CNI,
+    DEFAULT_NETWORK,
+    NETWORKS,
+    NPWG_NETWORKS,
+    dialect_of,
+)
+from genie_core.tasks.dry_run.preview import preview
+from genie_core.tasks.node_state import open_node, plans
+
+_RULES = {
+    BY_ATTACHMENT: (NPWG_NETWORKS, "it is not blank: the default network, then each of its entries"),
+    BY_NAME: (CNI, "it names networks: the configuration that each name fits, in order"),
+    BY_LOGICAL_NETWORK: (NETWORKS, "cni is blank or absent, and this is not: each LogicalNetwork, in order"),
+    BY_LOAD: (CNI, "it is blank: the least loaded network; on any doubt the default network"),
+    BY_DEFAULT: ("", "no annotation names a network: the default network"),
+}
+_READ = (NPWG_NETWORKS, CNI, NETWORKS, DEFAULT_NETWORK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """One network of the pod: `why` says who asked for it, `source` where its configuration is."""
+
+    network: str
+    interface: str
+    why: str
+    source: str
+    plugins: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """network, interface, why, source, plugins."""
+        return {
+            "network": self.network,
+            "interface": self.interface,
+            "why": self.why,
+            "source": self.source,
+            "plugins": list(self.plugins),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The answer. `annotations` None: nobody could be asked; `problem` says why, or why an ADD would fail now.
+
+    `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
+    """
+
+    kind: ClassVar[str] = "Selection"
+    pod: str
+    annotations: Mapping[str, str] | None = None
+    attached: tuple[Chosen, ...] | None = None
+    now: tuple[Chosen, ...] | None = None
+    problem: str = ""
+
+    @property
+    def decides(self) -> str:
+        """The annotation that decides, "" where none does."""
+        return _RULES[dialect_of(self.annotations or {})][0]
+
+    @property
+    def rule(self) -> str:
+        """Why it does; "" where the annotations are not known."""
+        return "" if self.annotations is None else _RULES[dialect_of(self.annotations)][1]
+
+    @property
+    def considered(self) -> dict[str, str]:
+        """The pod's annotations that Genie reads."""
+        return {key: self.annotations[key] for key in _READ if self.annotations and key in self.annotations}
+
+    @property
+    def changed(self) -> bool:
+        """Whether an ADD would choose otherwise now."""
+        return self.attached is not None and self.now is not None and self.attached != self.now
+
+    def as_json(self) -> dict[str, Any]:
+        """pod, annotations, decides, rule, attached, now, changed, problem."""
+        return {
+            "pod": self.pod,
+            "annotations": self.considered if self.annotations is not None else None,
+            "decides": self.decides,
+            "rule": self.rule,
+            "attached": None if self.attached is None else [chosen.as_json() for chosen in self.attached],
+            "now": None if self.now is None else [chosen.as_json() for chosen in self.now],
+            "changed": self.changed,
+            "problem": self.problem,
+        }
+
+
+def explain_selection(
+    namespace: str,
+    name: str,
+    *,
+    annotations: Mapping[str, str] | None,
+    problem: str = "",
+    config: Mapping[str, Any],
+    path: Sequence[str] = (),
+) -> Selection:
+    """Why pod NAMESPACE/NAME has its networks on this node.
+
+    `annotations` are the pod's, None where they are not known (`problem` says why); `config` is Genie's entry of
+    its conflist; `path` are the directories of plugins.
+    """
+    pod = f"{namespace}/{name}"
+    plan = _recorded(pod, config)
+    attached = None if plan is None else tuple(_of_plan(plan))
+    now = None
+    if annotations is not None:
+        try:
+            now = tuple(_choose(namespace, name, annotations, config, path))
+        except GenieError as error:
+            problem = error.msg
+    return Selection(pod=pod, annotations=annotations, attached=attached, now=now, problem=problem)
+
+
+def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:
+    """The pod's newest plan in the state: a recreated pod of the same name comes after the old one."""
+    node = open_node(dict(config))
+    found = [plan for plan in plans(node) if str(plan.pod or "") == pod]
+    return max(found, key=lambda plan: (Path(plan.netns).exists(), plan.container_id), default=None)
+
+
+def _of_plan(plan: Plan) -> list[Chosen]:
+    return [
+        Chosen(
+            network=item.network.name,
+            interface=item.ifname,
+            why=item.origin,
+            source=item.network.source,
+            plugins=tuple(plugin.type for plugin in item.network.plugins),
+        )
+        for item in plan.attachments
+    ]
+
+
+def _choose(
+    namespace: str, name: str, annotations: Mapping[str, str], config: Mapping[str, Any], path: Sequence[str]
+) -> list[Chosen]:
+    """What an ADD would choose: the same rules on the same input, and nothing is attached."""
+    env = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": "explain",
+        "CNI_NETNS": "/proc/self/ns/net",
+        "CNI_IFNAME": "eth0",
+        "CNI_ARGS": f"K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}",
+        "CNI_PATH": ":".join(path),
+    }
+    supplied = {"runtimeConfig": {POD_ANNOTATIONS: dict(annotations)}}
+    document = {"cniVersion": "1.0.0", "name": "genie", "type": "genie", **config, **supplied}
+    return [
+        Chosen(
+            network=planned["network"],
+            interface=planned["interface"],
+            why=planned["why"],
+            source=planned["source"],
+            plugins=tuple(planned["plugins"]),
+        )
+        for planned in preview(env, json.dumps(document))
+    ]

@@ -1,0 +1,127 @@
+"""A pod as an operator names it: NAMESPACE/NAME on the API server, or a manifest of it or of its workload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from genie_core.diagnose.collect.api import kubeconfig_path
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import ObjectNotFound
+from genie_core.edges.kubeconfig import load_cluster
+from genie_core.edges.log import JSONLog
+from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
+from genie_core.select.annotations import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
+
+ASKING = (CNI, NETWORKS, NPWG_NETWORKS, DEFAULT_NETWORK)
+_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodObject:
+    """What of a pod matters to its networks. `warnings` are sentences for whoever wrote the manifest."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
+    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`. Raises GenieError (wrong usage)."""
+    kind, _, rest = text.partition("/")
+    if kind in ("pod", "pods", "po") and rest:
+        text = rest
+    space, separator, name = text.rpartition("/")
+    if not name or "/" in space or (separator and namespace and namespace != space):
+        raise GenieError(
+            f"{text!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
+        )
+    return space or namespace or "default", name
+
+
+def fetch_pod(namespace: str, name: str, kubeconfig: str = "") -> PodObject:
+    """The pod of the API server. Raises NotFound, and GenieError where there is none or it does not answer."""
+    path = kubeconfig_path(kubeconfig)
+    log = JSONLog("error", fd=-1)
+    cluster = load_cluster({"kubeconfig": path}, {}, log) if path else None
+    if cluster is None:
+        raise GenieError(
+            f"pod {namespace}/{name}: no API server is known",
+            hint="name one with --kubeconfig, or give a manifest",
+        )
+    with KubeAPI(cluster, _SECONDS, log) as api:
+        try:
+            return read_pod(api.get_pod(namespace, name))
+        except ObjectNotFound:
+            raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at -n and the name") from None
+
+
+def parse_pod(text: str, source: str) -> PodObject:
+    """The first pod, or workload with a pod template, of a YAML or JSON manifest. Raises InvalidConfig."""
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InvalidConfig(
+            f"{source}{where}: neither YAML nor JSON: {getattr(error, 'problem', '') or 'it cannot be read'}",
+            exit_code=EXIT_USAGE,
+        ) from None
+    for document in documents:
+        if document.get("kind") == "List":
+            documents += [item for item in document.get("items") or () if isinstance(item, dict)]
+    found = next(
+        (document for document in documents if document.get("kind") == "Pod" or _template(document)), None
+    )
+    if found is None:
+        raise InvalidConfig(
+            f"{source}: neither a Pod nor a workload with a pod template", exit_code=EXIT_USAGE
+        )
+    return read_pod(found)
+
+
+def read_pod(document: Mapping[str, Any]) -> PodObject:
+    """A Pod, or the pod that a workload's template makes. Raises InvalidConfig."""
+    template = _template(document)
+    own = _metadata(document)
+    metadata = _metadata(template) if template else own
+    annotations = metadata.get("annotations") or {}
+    if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
+        raise InvalidConfig(
+            "metadata.annotations: every annotation must be a string", hint="quote it", exit_code=EXIT_USAGE
+        )
+    return PodObject(
+        namespace=str(own.get("namespace") or "default"),
+        name=str(own.get("name") or own.get("generateName") or "dry-run"),
+        annotations=annotations,
+        warnings=tuple(_misplaced(own, annotations, document)) if template else (),
+    )
+
+
+def _misplaced(
+    own: Mapping[str, Any], annotations: Mapping[str, str], document: Mapping[str, Any]
+) -> list[str]:
+    """lessons 9: an annotation of the workload is not one of its pods."""
+    return [
+        f"annotation {key} is the {document.get('kind')}'s own, not its pods': put it below spec.template.metadata"
+        for key in ASKING
+        if key in (own.get("annotations") or {}) and key not in annotations
+    ]
+
+
+def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = document.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _template(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The pod template of a Deployment, StatefulSet, DaemonSet, Job or CronJob."""
+    spec = document.get("spec")
+    if isinstance(spec, dict) and isinstance(job := spec.get("jobTemplate"), dict):
+        spec = job.get("spec")
+    template = spec.get("template") if isinstance(spec, dict) else None
+    return template if isinstance(template, dict) else None

@@ -1,0 +1,84 @@
+"""Which Genie this is, what it speaks, and what it stands on."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any, ClassVar
+
+from genie_core import __version__
+from genie_core.spec.versions import SUPPORTED
+
+_INSTALLED = re.compile(r'"""Genie ([\w.+-]+),')
+_DISTRIBUTION = "cni-genie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionReport:
+    """`plugin` is the version of the launcher in the directory of plugins, "" where there is none; `commit` too."""
+
+    kind: ClassVar[str] = "VersionReport"
+    client: str
+    commit: str
+    plugin: str
+    plugin_path: str
+    python: str
+    kernel: str
+    spec_versions: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """client, commit, plugin, pluginPath, python, kernel, specVersions."""
+        return {
+            "client": self.client,
+            "commit": self.commit,
+            "plugin": self.plugin,
+            "pluginPath": self.plugin_path,
+            "python": self.python,
+            "kernel": self.kernel,
+            "specVersions": list(self.spec_versions),
+        }
+
+
+def version(bin_dir: str) -> VersionReport:
+    """What is here. `bin_dir` is the directory of plugins."""
+    launcher = f"{bin_dir}/genie"
+    installed = _installed(launcher)
+    return VersionReport(
+        client=__version__,
+        commit=_commit(),
+        plugin=installed,
+        plugin_path=launcher if installed else "",
+        python=platform.python_version(),
+        kernel=platform.release(),
+        spec_versions=tuple(SUPPORTED),
+    )
+
+
+def _installed(launcher: str) -> str:
+    try:
+        with open(launcher, "rb") as file:
+            match = _INSTALLED.search(file.read(4096).decode("utf-8", "replace"))
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+def _commit() -> str:
+    """The commit of a checkout, or what pip noted of the repository that it installed from; "" where nobody knows."""
+    checkout = Path(__file__).parents[2]
+    if (checkout / ".git").exists():
+        argv = ["git", "-c", f"safe.directory={checkout}", "-C", str(checkout), "rev-parse", "HEAD"]
+        try:
+            return subprocess.run(argv, capture_output=True, text=True, timeout=2, check=True).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            return ""
+    try:
+        origin = json.loads(distribution(_DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return ""
+    return str(origin.get("vcs_info", {}).get("commit_id", ""))

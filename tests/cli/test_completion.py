@@ -1,0 +1,253 @@
+"""What the shells complete: the protocol, the real shells, kubectl's way, and the files that are shipped."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from genie_cli.app import COMMANDS
+from genie_cli.completing import DIRECTORIES, FILES, NOTHING_ELSE, complete
+from genie_cli.shells import FILES as SHELLS
+from genie_cli.shells import script
+from tests.test_lint import ROOT
+
+NAMES = [words for words in COMMANDS if " " not in words]
+
+
+def values(words, current):
+    return [candidate.value for candidate in complete(words, current)[0]]
+
+
+def test_every_command_is_completed_with_what_it_does():
+    candidates, directive = complete([], "")
+    assert sorted(candidate.value for candidate in candidates) == sorted(NAMES)
+    assert all(candidate.help for candidate in candidates)
+    assert directive == NOTHING_ELSE
+    assert values(["debug"], "") == ["pod", "node", "bundle"]
+
+
+@pytest.mark.parametrize("words", [words for words, entry in COMMANDS.items() if entry.module])
+def test_every_commands_flags(words):
+    found = values(words.split(), "--")
+    assert "--verbose" in found
+    assert all(value.startswith("--") for value in found)
+
+
+@pytest.mark.parametrize(
+    "words, current, found, directive",
+    [
+        (["dry-run", "-o"], "j", ["json"], NOTHING_ELSE),
+        (["dry-run"], "--output=j", ["--output=json"], NOTHING_ELSE),
+        (["dry-run", "--conf"], "", [], FILES),
+        (["dry-run", "--conf-dir"], "", [], DIRECTORIES),
+        (["gc", "--timeout"], "", [], NOTHING_ELSE),
+        (["completion"], "f", ["fish"], NOTHING_ELSE),
+        (["schema"], "Node", ["NodeReport"], NOTHING_ELSE),
+        (["explain"], "CNI10", ["CNI100", "CNI101", "CNI102", "CNI103", "CNI104"], NOTHING_ELSE),
+        (["explain"], "default_p", ["default_plugin"], NOTHING_ELSE),
+        (["help"], "exit", ["exit-codes"], NOTHING_ELSE),
+    ],
+)
+def test_values(words, current, found, directive):
+    candidates, answered = complete(words, current)
+    assert ([candidate.value for candidate in candidates], answered) == (found, directive)
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    """Networks of the node's directory."""
+    monkeypatch.setattr("genie_core.settings.CONF_DIRS", (str(tmp_path),))
+    for name in ("blue", "black", "red"):
+        (tmp_path / f"{name}.conf").write_text(
+            f'{{"cniVersion": "1.0.0", "name": "{name}", "type": "bridge"}}'
+        )
+    (tmp_path / "broken.conf").write_text("{")
+
+
+@pytest.mark.usefixtures("networks")
+def test_networks_of_the_node_also_behind_a_comma():
+    assert values(["dry-run", "--cni"], "bl") == ["black", "blue"]
+    assert values(["dry-run", "--cni"], "red,bl") == ["red,black", "red,blue"]
+    assert values(["dry-run"], "--cni=re") == ["--cni=red"]
+
+
+def program(folder):
+    """A directory with `genie` of this checkout in it, for PATH."""
+    folder.mkdir()
+    for name, entry in (
+        ("genie", "genie_cli.app import main"),
+        ("kubectl_complete-genie", "genie_cli.completing import kubectl as main"),
+    ):
+        path = folder / name
+        path.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom {entry}\nsys.exit(main())\n"
+        )
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Of a person with an empty home, and genie on PATH."""
+    found = program(tmp_path / "bin")
+    return {
+        "PATH": f"{found}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "TERM": "dumb",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def test_a_garbled_line_is_answered_in_silence(environment):
+    done = subprocess.run(
+        ["genie", "__complete", "--line", "genie nonsense 'x"],
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] in (b":0", b":4")
+    assert not done.stderr
+
+
+def test_a_server_that_hangs_costs_less_than_a_second(environment, tmp_path):
+    """A port that takes connections and never answers stands for it; the state has no pods."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = tmp_path / "kubeconfig"
+        cluster = {"server": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        document = {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        config.write_text(json.dumps(document))
+        began = time.monotonic()
+        done = subprocess.run(
+            ["genie", "__complete", "--", "debug", "pod", ""],
+            env={**environment, "KUBECONFIG": str(config)},
+            capture_output=True,
+            check=True,
+        )
+    assert time.monotonic() - began < 1.5  # 1 s, and a machine that others use too
+    assert done.stdout.splitlines()[-1] in (b":0", b":4")
+    assert done.stderr == b""
+
+
+def test_kubectl_is_answered_in_its_own_form(environment):
+    """kubernetes#105867: the words after `kubectl genie`; values with tabs, and a directive of Cobra's."""
+    done = subprocess.run(
+        ["kubectl_complete-genie", "dry"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"dry-run\t{COMMANDS['dry-run'].summary}\n:4\n"
+
+
+def test_bash_function(environment):
+    """The function itself, with readline's variables set by hand: what stands behind the last `=`, `:` or `@`."""
+    line = "genie dry-run --output=j"
+    variables = f"COMP_LINE='{line}' COMP_POINT={len(line)}"
+    code = f"{script('bash')}\n{variables}\n_genie 2>/dev/null\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run(
+        ["bash", "--norc", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "json\n"
+
+
+TYPED = [
+    ("genie disc", "genie discover "),
+    ("genie debug no", "genie debug node "),
+    ("genie dry-run -o y", "genie dry-run -o yaml "),
+    ("genie completion z", "genie completion zsh "),
+]
+
+
+@pytest.mark.parametrize("typed, completed", TYPED)
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_typed_at_a_prompt(shell, typed, completed, environment):
+    """The real shell on a terminal: what is on the line after TAB."""
+    start = {
+        "bash": ["bash", "--norc", "--noprofile", "-i"],
+        "zsh": ["zsh", "-f", "-i"],
+    }[shell]
+    prepare = {
+        "bash": "PS1='@@'; source <(genie completion bash)",
+        "zsh": "unsetopt prompt_cr prompt_sp; PS1='@@'; autoload -Uz compinit; compinit -D -u; "
+        "source <(genie completion zsh)",
+    }[shell]
+    seen = at_terminal(start, prepare, typed, completed, environment)
+    assert completed in seen
+
+
+def at_terminal(start, prepare, typed, wanted, environment):
+    """Start a shell on a terminal, prepare it, type and press TAB: everything on the screen since."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvpe(start[0], start, environment)
+    try:
+        read_until(fd, b"", 0.3)
+        os.write(fd, f"{prepare}; echo rea''dy\n".encode())
+        read_until(fd, b"ready\r\n", 10)
+        read_until(fd, b"@@", 5)
+        os.write(fd, f"{typed}\t".encode())
+        return read_until(fd, wanted.encode(), 10).decode(errors="replace")
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(fd)
+
+
+def read_until(fd, wanted, seconds):
+    seen = b""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not (wanted and wanted in seen):
+        if select.select([fd], [], [], left)[0]:
+            try:
+                seen += os.read(fd, 4096)
+            except OSError:
+                break
+    return seen
+
+
+@pytest.mark.parametrize("typed, completed", TYPED)
+def test_fish(typed, completed, environment):
+    code = f"{script('fish')}\ncomplete --do-complete '{typed}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert completed.split()[-1] in [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert len(done.stdout.splitlines()) < 4
+
+
+def test_fish_completes_files_where_files_are_wanted(environment, tmp_path):
+    (tmp_path / "blue.conflist").write_text("{}")
+    code = f"cd {tmp_path}\n{script('fish')}\ncomplete --do-complete 'genie dry-run --conf bl'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\t")[0].strip() == "blue.conflist"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shipped_scripts_are_current(shell, capsys):
+    """`make generated` writes them."""
+    from genie_cli.app import main
+
+    assert main(["completion", shell]) == 0
+    assert capsys.readouterr().out == (ROOT / "completions" / SHELLS[shell]).read_text()
+
+
+def test_scripts_are_right_syntax(tmp_path):
+    for shell, check in {
+        "bash": ["bash", "-n"],
+        "zsh": ["zsh", "-n"],
+        "fish": ["fish", "--no-execute"],
+    }.items():
+        assert shutil.which(shell)
+        subprocess.run([*check, ROOT / "completions" / SHELLS[shell]], check=True)

@@ -1,0 +1,161 @@
+"""`genie explain`: codes, configuration keys, and why a pod has its networks."""
+
+import json
+
+import pytest
+
+from genie_cli.app import main
+from genie_core import errors
+from genie_core.catalog import PLUGINS
+from genie_core.settings import Settings
+from genie_core.tasks.explain import ALL, explain, explain_key, key_names
+
+ANNOTATED = """
+kind: Pod
+metadata:
+  name: web-0
+  namespace: shop
+  annotations:
+    cni: "blue,red@net1"
+    networks: ignored
+"""
+
+
+def answer(capsys, *arguments, code=0):
+    assert main(["explain", *arguments, "-o", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_code_of_the_error_tree_is_explained():
+    codes = {
+        value
+        for name, value in vars(errors).items()
+        if name.isupper() and isinstance(value, int) and "EXIT" not in name
+    }
+    assert {f"CNI{code}" for code in codes} <= set(ALL)
+
+
+@pytest.mark.parametrize("spelled", ["CNI7", "cni7", "CNI-7", "7"])
+def test_a_cni_code_however_it_is_spelled(capsys, spelled):
+    (item,) = answer(capsys, spelled)["explanations"]
+    assert item["code"] == "CNI7"
+    assert all(item.values())
+
+
+def test_codes_are_listed_in_the_order_of_their_numbers():
+    codes = [item.code for item in explain("").items]
+    assert codes.index("CNI7") < codes.index("CNI11") < codes.index("CNI100") < codes.index("GN0101")
+
+
+@pytest.mark.parametrize("key", [key for key in vars(Settings({})) if key != "problems"])
+def test_every_setting_is_a_key_that_can_be_explained(key):
+    names = {
+        "cadvisor_address": "cAdvisor_address",
+        "api_timeout": "api_timeout_seconds",
+        "delegate_timeout": "delegate_timeout_seconds",
+    }
+    assert explain_key(names.get(key, key)).field.doc
+
+
+def test_keys_of_objects_and_of_other_plugins(capsys):
+    assert "kubernetes.kubeconfig" in key_names()
+    assert answer(capsys, "bridge.ipMasq")["type"] == "boolean"
+    assert answer(capsys, "key", "log_level")["plugin"] == "genie"
+    assert PLUGINS["genie"].summary
+
+
+@pytest.mark.parametrize(
+    "words, said, hint",
+    [
+        (["GN9999"], "no code", "genie explain lists them all"),
+        (["default_plugins"], "no configuration key", "did you mean default_plugin"),
+        (["bridge.ipmask"], "no configuration key", "bridge.ipMasq"),
+        (["hello"], "neither a code nor", "genie explain pod NAMESPACE/hello"),
+    ],
+)
+def test_what_is_not_known_says_what_is_near(capsys, words, said, hint):
+    error = answer(capsys, *words, code=3)
+    assert said in error["message"]
+    assert hint in error["hint"]
+
+
+def test_three_words_are_no_topic(capsys):
+    assert "no topic" in answer(capsys, "a", "b", "c", code=2)["message"]
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A node's directory with networks, and Genie's own file in it; the flags that name them."""
+    for number, name in enumerate(("blue", "red"), 1):
+        text = {"cniVersion": "1.0.0", "name": name, "type": "bridge"}
+        (tmp_path / f"{number}0-{name}.conf").write_text(json.dumps(text))
+    own = {"type": "genie", "conf_dirs": [str(tmp_path)], "state_dir": str(tmp_path / "state")}
+    (tmp_path / "00-genie.conflist").write_text(
+        json.dumps({"cniVersion": "1.0.0", "name": "genie", "plugins": [own]})
+    )
+    (tmp_path / "pod.yaml").write_text(ANNOTATED)
+    return tmp_path, ["--conf-dir", str(tmp_path), "--pod-file", str(tmp_path / "pod.yaml")]
+
+
+def test_why_a_pod_would_get_its_networks(capsys, node):
+    folder, flags = node
+    report = answer(capsys, "pod", *flags)
+    assert report["pod"] == "shop/web-0"
+    assert report["decides"] == "cni"
+    assert report["annotations"] == {"cni": "blue,red@net1", "networks": "ignored"}
+    assert [(item["interface"], item["network"], item["source"]) for item in report["now"]] == [
+        ("eth0", "blue", f"{folder}/10-blue.conf"),
+        ("net1", "red", f"{folder}/20-red.conf"),
+    ]
+    assert report["now"][1]["why"] == 'annotation cni, item 2 ("red@net1")'
+    assert report["attached"] is None
+
+
+def test_a_pod_that_would_get_none_says_why(capsys, node):
+    folder, flags = node
+    (folder / "20-red.conf").unlink()
+    report = answer(capsys, "pod", *flags, code=1)
+    assert report["now"] is None
+    assert "item 2" in report["problem"]
+
+
+def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
+    """The state keeps who asked and which file it was, also after the file has changed."""
+    from genie_core.edges.store import Store, boot_id
+    from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+
+    folder, flags = node
+    network = NetConf("green", "1.0.0", [PluginConf("ptp", "{}")], "/etc/cni/net.d/30-green.conf")
+    attachment = Attachment(network, "eth0", "green", origin="the node's default network")
+    plan = Plan("c1", "eth0", "/run/netns/x", [], PodRef("shop", "web-0"), boot_id(), [attachment])
+    store = Store(str(folder / "state"))
+    store.prepare()
+    store.save(plan)
+    report = answer(capsys, "pod", *flags)
+    assert report["attached"] == [
+        {
+            "network": "green",
+            "interface": "eth0",
+            "why": "the node's default network",
+            "source": "/etc/cni/net.d/30-green.conf",
+            "plugins": ["ptp"],
+        }
+    ]
+    assert report["changed"] is True
+
+
+def test_a_pod_that_nobody_knows(capsys, node, monkeypatch):
+    folder, _ = node
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setenv("HOME", str(folder))
+    error = answer(capsys, "pod", "shop/web-1", "--conf-dir", str(folder), code=3)
+    assert "shop/web-1 is not in this node's state" in error["message"]
+    assert "no API server is known" in error["message"]
+
+
+def test_the_table(capsys, node, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["explain", "pod", *node[1]]) == 0
+    shown = capsys.readouterr().out
+    assert "Annotation cni decides: it names networks" in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
