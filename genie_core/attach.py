@@ -16,6 +16,9 @@ from .spec.conf import plugin_input
 from .spec.result import convert_text, parse
 from .spec.versions import at_least
 
+_INTERRUPTED = "interrupted system call"  # strerror(EINTR), as Go prints it
+_INTERRUPTIONS = 3
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -198,13 +201,29 @@ def add(plan: "Plan") -> "Steps[list[str]]":
     try:
         for index, attachment in enumerate(plan.attachments):
             results.append("")  # attempted from here on
-            results[index] = yield from _add_chain(plan, attachment)
+            results[index] = yield from _add_patiently(plan, attachment)
             yield Attached(plan, index, results[index])
         yield from _lead_default_routes(plan, results)
     except GenieError:
         yield from undo(plan, results)
         raise
     return results
+
+
+def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
+    """ADD of the chain, begun anew where a plugin's look at the kernel was interrupted.
+
+    With many pods at once the kernel tells a reader of its tables that they changed meanwhile (NLM_F_DUMP_INTR,
+    linux/netlink.h), and the reference plugins give up at that. It says nothing about this pod.
+    """
+    for _ in range(_INTERRUPTIONS):
+        try:
+            return (yield from _add_chain(plan, attachment))
+        except DelegateFailed as error:
+            if _INTERRUPTED not in error.msg:
+                raise
+            yield from _delete_chain(plan, attachment, plan.netns)
+    return (yield from _add_chain(plan, attachment))
 
 
 def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":

@@ -75,5 +75,5 @@ def test_links_lead_somewhere(target):
 
 def test_every_make_target_that_is_named_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"`make (\w+)`|^make (\w+)", README, flags=re.MULTILINE)):
+    for target in set(re.findall(r"`make ([\w-]+)`|^make ([\w-]+)", README, flags=re.MULTILINE)):
         assert re.search(rf"^{''.join(target)}:", makefile, flags=re.MULTILINE), target

@@ -37,7 +37,7 @@ def is_identifier(text: str) -> bool:
 def ifname_problem(name: str) -> str:
     """Why the kernel would not take an interface name; "" where it would (net/core/dev.c dev_valid_name).
 
-    Stricter than the kernel, which takes control characters: they, and halves of characters (JSON's `"\\ud800"`),
+    Stricter than the kernel, which takes control characters: they, and halves of characters (a lone surrogate in JSON),
     could not be put into an environment or a message.
     """
     if not name:

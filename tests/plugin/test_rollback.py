@@ -101,3 +101,22 @@ def test_x05_every_add_is_complete(node):
             "a,b,c", env={"CNI_CONTAINERID": f"cid{number}"}, cniVersion=VERSIONS[-1 - number % 5]
         ).result
         assert [ip["address"] for ip in result["ips"]] == ["10.1.0.2/24", "10.2.0.2/24", "10.3.0.2/24"]
+
+
+INTERRUPTED = '{"code":999,"msg":"could not get list of IP addresses: interrupted system call"}'
+
+
+def test_a_plugin_whose_look_at_the_kernel_was_interrupted_is_run_again(node3, tmp_path):
+    """Many pods at once make it so; the pod has done nothing wrong."""
+    once = f"if [ -e {tmp_path}/seen ]; then echo '{{}}'; else touch {tmp_path}/seen; echo '{INTERRUPTED}'; exit 1; fi"
+    node3.answer("ADD", "b", shell=once)
+    assert node3.add("a,b").result
+    again = ["DEL b2@eth1", "DEL b@eth1", "ADD b@eth1", "ADD b2@eth1"]
+    assert node3.said() == ["ADD a@eth0", "ADD a2@eth0", "ADD b@eth1", *again]
+
+
+def test_a_plugin_that_is_interrupted_every_time_fails_the_add(node3):
+    node3.answer("ADD", "b", shell=f"echo '{INTERRUPTED}'; exit 1")
+    assert "interrupted system call" in node3.add("a,b").error(999)["msg"]
+    assert node3.said().count("ADD b@eth1") == 4
+    assert node3.leftovers() == []
