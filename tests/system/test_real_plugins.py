@@ -305,16 +305,17 @@ def test_a67_a_failed_del_is_said_so_and_what_is_left_is_tried_again(node, settl
 # --- many at once -----------------------------------------------------------------------------------------
 
 LANES = 8
+TURNS = 8
 
 
-def test_a_hundred_pods_with_two_networks_eight_at_once(node, settled):
+def test_sixty_four_pods_with_two_networks_eight_at_once(node, settled):
     """Every address is given away once; afterwards nothing is left."""
     pods = [node.add_pod() for _ in range(LANES)]
     seen = []
     guard = threading.Lock()
 
     def lane(pod):
-        for turn in range(13):
+        for turn in range(TURNS):
             container = f"{pod.name}-{turn}"
             result = node.add("blue,green", container, netns=pod.path)
             with guard:
@@ -323,7 +324,7 @@ def test_a_hundred_pods_with_two_networks_eight_at_once(node, settled):
 
     with ThreadPoolExecutor(LANES) as pool:
         list(pool.map(lane, pods))
-    assert len(seen) == LANES * 13
+    assert len(seen) == LANES * TURNS
     for pod in pods:
         assert pod.links() == {}
         pod.remove()
@@ -332,7 +333,7 @@ def test_a_hundred_pods_with_two_networks_eight_at_once(node, settled):
 
 def test_two_calls_for_one_container_take_turns(node, settled):
     """ADD and three DELs of the same container at once: no order of them may leave anything."""
-    for _ in range(6):
+    for _ in range(4):
         add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
         deletes = [node.start(node.env("DEL"), node.stdin()) for _ in range(3)]
         outcomes = [finish(process) for process in (add, *deletes)]

@@ -1,4 +1,7 @@
-"""Killed at every step: one call is killed before one system call, DEL follows, and nothing may be left."""
+"""Killed at every step: one call is killed before one system call, DEL follows, and nothing may be left.
+
+`Steps` kills the plugin itself; `Delegates` the plugins below it, and host-local below those.
+"""
 
 from typing import Any
 
@@ -50,3 +53,48 @@ class Steps:
         if verb == "GC":
             document |= {"version": "1.1.0", "cni.dev/valid-attachments": None}
         return self.node.call(verb, wrap=wrap, **document)
+
+
+# What the reference plugins change the world with: files, netlink, programs.
+CHANGING = ("openat", "write", "sendto", "unlinkat", "execve", "flock")
+PLUGINS = ("bridge", "ptp", "macvlan", "host-local")
+WRAPPER = """\
+[ "$CNI_COMMAND:$0" = "$KILL_VERB:{folder}/$KILL_PLUGIN" ] || exec "$REAL"
+exec strace -f -q -o /dev/null -e trace=$KILL_CALL --inject=$KILL_CALL:signal=KILL:when=$KILL_NUMBER "$REAL"
+"""
+
+
+class Delegates:
+    """Kills the delegates of one node, with what they started. `orphans` counts host-local's leases of nobody."""
+
+    def __init__(self, node):
+        self.node = node
+        self.before = audit.settle(node)
+        self.orphans = 0
+        for plugin in PLUGINS:
+            node.wrap(plugin, WRAPPER.format(folder=node.root / "wrapped"))
+
+    def kill(self, verb, plugin, call, number):
+        """What is wrong after a plugin was killed before its `number`-th `call`; None if none was killed."""
+        env = {
+            "KILL_VERB": verb,
+            "KILL_PLUGIN": plugin,
+            "KILL_CALL": call,
+            "KILL_NUMBER": str(number),
+        }
+        pod = self.node.add_pod()
+        try:
+            if verb == "DEL":
+                self.node.add(netns=pod.path)
+            outcome = self.node.call(verb, netns=pod.path, env=env, annotations={"cni": THREE})
+            again = self.node.call("DEL", netns=pod.path)
+        finally:
+            self.node.pods.remove(pod)
+            pod.remove()  # as the runtime does; a killed macvlan leaves a link of another name in it
+        if again.status:
+            return f"DEL failed: {again.reply}"
+        for lease in audit.empty_leases(self.node.leases):
+            self.orphans += 1
+            lease.unlink()
+        problem = audit.difference(self.before, self.node.trace())
+        return problem if problem or outcome.status else None

@@ -1,0 +1,103 @@
+"""`python -m tests.torture`: everything is killed everywhere, thousands of times, and nothing may be left. As root.
+
+--pods N     pods that come and go in the lanes (10000)
+--lanes N    at once (8)
+--seed N     what is killed when (0)
+--only WHAT  steps, delegates or lanes
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.system.node import Node, install_plugin
+from tests.torture.lanes import Campaign
+from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
+
+CAMPAIGNS = ("steps", "delegates", "lanes")
+
+
+def main(argv=None):
+    """The exit status: 0 if nothing was lost."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__.partition("\n")[0])
+    parser.add_argument("--pods", type=int, default=10_000)
+    parser.add_argument("--lanes", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=CAMPAIGNS)
+    options = parser.parse_args(argv)
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="genie-torture-") as root:
+        plugins = install_plugin(Path(root) / "installed")
+        for name in CAMPAIGNS if options.only is None else (options.only,):
+            with a_node(Path(root) / name, plugins) as node:
+                started = time.monotonic()
+                problems += globals()[name](node, options)
+                print(f"  {time.monotonic() - started:.0f} seconds\n", flush=True)
+    print("\n".join(problems) or "nothing was lost")
+    return bool(problems)
+
+
+@contextmanager
+def a_node(root, plugins):
+    node = Node(root, plugins)
+    try:
+        node.configure_three()
+        node.settings["log_level"] = "error"
+        yield node
+    finally:
+        node.remove()
+
+
+def steps(node, options):
+    """The plugin, before each of its system calls."""
+    print("The plugin killed before every system call from its first lock on, then DEL twice and an audit")
+    campaign = Steps(node)
+    problems = []
+    for verb in VERBS:
+        came = {point: campaign.kill(verb, point) for point in campaign.points(verb)}
+        wrong = [f"{verb} killed before {point}: {problem}" for point, problem in came.items() if problem]
+        killed = sum(problem is not None for problem in came.values())
+        print(f"  {verb:6}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
+        problems += wrong
+    return problems
+
+
+def delegates(node, options):
+    """Its plugins, before each system call that changes something."""
+    print(f"{', '.join(PLUGINS)} killed before every system call that changes something")
+    campaign = Delegates(node)
+    problems = []
+    for verb in ("ADD", "DEL"):
+        killed = 0
+        wrong = []
+        for plugin in PLUGINS:
+            for call in CHANGING:
+                for number in range(1, 200):
+                    problem = campaign.kill(verb, plugin, call, number)
+                    if problem is None:  # it makes no more of them
+                        break
+                    killed += 1
+                    if problem:
+                        wrong.append(f"{verb}, {plugin} killed before {call} {number}: {problem}")
+        print(f"  {verb:6}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
+        problems += wrong
+    print(f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself")
+    return problems
+
+
+def lanes(node, options):
+    """Pods in lanes."""
+    print(f"{options.pods} pods in {options.lanes} lanes, killed at random, with GC and CHECK in between")
+    campaign = Campaign(node, pods=options.pods, lanes=options.lanes, seed=options.seed)
+    campaign.run()
+    for what, number in sorted(campaign.figures.items()):
+        print(f"  {what:32}{number:8}")
+    print(f"  {'slowest release':32}{campaign.slowest:8.1f} seconds")
+    return campaign.problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())
