@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +12,26 @@ from typing import Annotated
 import typer
 
 from genie_cli import options, wiring
-from genie_cli.options import NODE, OutputFormat
+from genie_cli.holding import hold
+from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
-from genie_cli.render import emit
+from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.select.annotations import CNI
-from genie_core.tasks.dry_run import Question, dry_run
+from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
+from genie_core.tasks.dry_run import MOST_PODS, Question, dry_run, plan_only
+from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
+from genie_core.tasks.pods import PodObject, connect, fetch_pod, parse_name, parse_pod
 
 EXAMPLES = [
     ("two networks for one pod, the second as interface net1", "genie dry-run --cni 'bridge,macvlan@net1'"),
     ("what a pod without annotations gets", "genie dry-run"),
+    ("the pod of a manifest, also of a Deployment", "genie dry-run --pod web.yaml"),
+    ("a pod of the cluster, with the networks that it names there", "genie dry-run --pod shop/web-0"),
+    ("network attachments of a manifest", "genie dry-run --nad nets.yaml --networks storage@net1"),
     ("try a configuration before it goes to a node", "genie dry-run --cni blue --conf blue.conflist"),
+    ("only what would be done; do two pods reach each other?", "genie dry-run --cni bridge --plan"),
+    ("", "genie dry-run --cni bridge --pods 2"),
     ("with plugins from elsewhere, for a script", "genie dry-run --cni ptp --bin-dir ~/cni -o json"),
 ]
 
@@ -32,6 +41,8 @@ class Verb(StrEnum):
 
     CYCLE = "cycle"
     ADD = "add"
+    CHECK = "check"
+    DEL = "del"
 
 
 def run(
@@ -39,15 +50,52 @@ def run(
         str | None,
         typer.Option("--cni", metavar="NETWORKS", help="Networks by name: the pod's annotation `cni`."),
     ] = None,
+    networks: Annotated[
+        str | None,
+        typer.Option(
+            "--networks",
+            metavar="OBJECTS",
+            help="NetworkAttachmentDefinitions, or LogicalNetworks where --nad has only such.",
+        ),
+    ] = None,
     annotation: Annotated[
         list[str] | None,
         typer.Option(
             "--annotation", "-a", metavar="KEY=VALUE", help="Another annotation of the pod; may be repeated."
         ),
     ] = None,
+    pod: Annotated[
+        str,
+        typer.Option(
+            "--pod", metavar="FILE|NS/NAME", help="The pod of a manifest (- for stdin) or of the cluster."
+        ),
+    ] = "",
+    nad: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--nad",
+            metavar="FILE",
+            help="Manifest with network objects, - for stdin; may be repeated.",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = None,
+    namespace: options.Namespace = "",
+    kubeconfig: options.Kubeconfig = None,
     verb: Annotated[
-        Verb, typer.Option("--verb", help="Attach, check and release the pod, or only attach it.")
+        Verb,
+        typer.Option("--verb", help="Go as far as ADD, CHECK or DEL; cycle: also a second DEL, and GC."),
     ] = Verb.CYCLE,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    pods: Annotated[
+        int, typer.Option("--pods", min=1, max=MOST_PODS, help="Attach so many pods side by side.")
+    ] = 1,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Open a shell in the pod before it is released; without a terminal, wait for the end of input.",
+        ),
+    ] = False,
     samples: Annotated[
         bool | None,
         typer.Option(
@@ -71,7 +119,7 @@ def run(
     timeout: options.Timeout = 60.0,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
-    """Shows what a pod would get: the plan, each plugin's run, the pod's interfaces, and what DEL leaves.
+    """Shows what a pod would get: the plan, each plugin's run, the pod's interfaces, who answers it, what DEL leaves.
 
     The real plugins run with the real configuration, in a private copy of the node: namespaces of its own with
     an uplink eth0, and leases and state in memory. Nothing on the node changes. It needs no root.
@@ -79,20 +127,73 @@ def run(
     The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 if the time
     was up.
     """
+    subject = _pod(pod, namespace, kubeconfig)
+    objects = _objects(nad or [], subject, namespace)
+    asked = dict(subject.annotations) | _annotations(cni, annotation or [])
+    if networks is not None:
+        asked[annotation_for(objects)] = networks
+    objects += _of_cluster(asked, subject, pod, nad or [], kubeconfig)
     conf_dirs, bin_dirs = wiring.conf_dirs(conf_dir), wiring.bin_dirs(bin_dir)
     question = Question(
-        annotations=_annotations(cni, annotation or []),
+        annotations=asked,
         conf_dirs=conf_dirs,
         conf_files=dict(_conf_file(name) for name in conf or []),
         bin_dirs=bin_dirs,
         samples="auto" if samples is None else "always" if samples else "never",
-        verb="add" if verb is Verb.ADD else "cycle",
+        verb=verb.value,
+        objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
+        pods=pods,
+        namespace=subject.namespace,
+        pod=subject.name,
         timeout=timeout,
     )
     with Progress() as progress, wiring.private_node(conf_dirs, bin_dirs) as node:
-        report = dry_run(question, node, progress)
+        if plan:
+            report = plan_only(question, node, progress)
+        else:
+            report = dry_run(question, node, progress, hold if keep else None)
     emit(report, output, view)
     return report.exit_code
+
+
+def _pod(text: str, namespace: str, kubeconfig: Path | None) -> PodObject:
+    """The pod of a manifest or of the cluster; one without annotations where none is named."""
+    if not text:
+        return PodObject(namespace=namespace or "default", name="dry-run", annotations={})
+    if text == "-" or Path(text).is_file() or text.endswith((".yaml", ".yml", ".json")):
+        subject = parse_pod(_read("--pod", text), text)
+    else:
+        subject = fetch_pod(*parse_name(text, namespace), str(kubeconfig or ""))
+    for warning in subject.warnings:
+        note(f"warning: {warning}")
+    return subject
+
+
+def _objects(files: Sequence[str], subject: PodObject, namespace: str) -> list[Object]:
+    return [
+        document
+        for name in files
+        for document in parse_objects(_read("--nad", name), name, namespace or subject.namespace)
+    ]
+
+
+def _of_cluster(
+    asked: dict[str, str], subject: PodObject, pod: str, files: Sequence[str], kubeconfig: Path | None
+) -> list[Object]:
+    """The objects that the annotations name, from the cluster, where it was named and no file has them."""
+    is_there = kubeconfig is not None or (pod and pod != "-" and not Path(pod).is_file())
+    api = connect(str(kubeconfig or "")) if is_there and not files else None
+    if api is None:
+        return []
+    with api:
+        return fetch_objects(asked, subject.namespace, api)
+
+
+def _read(flag: str, name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenieError(f"{flag} {name}: {error}", exit_code=EXIT_USAGE) from None
 
 
 def _annotations(cni: str | None, others: list[str]) -> dict[str, str]:
@@ -107,12 +208,9 @@ def _annotations(cni: str | None, others: list[str]) -> dict[str, str]:
 
 def _conf_file(name: str) -> tuple[str, str]:
     """The name that a configuration gets in the node's directory, and its text."""
+    text = _read("--conf", name)
     if name != "-":
-        try:
-            return Path(name).name, Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise GenieError(f"--conf {name}: {error}", exit_code=EXIT_USAGE) from None
-    text = sys.stdin.read()
+        return Path(name).name, text
     try:
         is_list = "plugins" in json.loads(text)
     except ValueError:

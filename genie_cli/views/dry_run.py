@@ -19,6 +19,7 @@ _MEANING = {
     "CHECK": "CHECK: is everything still as ADD left it?",
     "DEL": "DEL: the pod goes, and gives everything back",
     "DEL again": "DEL again: a runtime may repeat it",
+    "GC": "GC: the runtime says that nothing is attached any more",
 }
 
 
@@ -26,23 +27,31 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
     """The blocks, in the order of events."""
     asked = ", ".join(f'{key}: "{value}"' for key, value in report.annotations.items())
     yield Text(f"A pod with the annotation {asked}" if asked else "A pod without annotations", "strong")
-    yield Text("All of this happened in a private copy of this node; the node itself is unchanged.", "dim")
+    happened = "All of this happened" if report.calls else "This was decided"
+    yield Text(f"{happened} in a private copy of this node; the node itself is unchanged.", "dim")
     for note in report.notes:
         yield Text(f"note: {note}", "warn")
     yield from _plan(report)
-    add, *others = zip(_titles(report), report.calls, strict=True)
-    yield from _call(*add)
-    yield from _pod(report)
+    if not report.calls:
+        yield Heading("Nothing was run: --plan only shows what would be done")
+        return
+    titled = list(zip(_titles(report), report.calls, strict=True))
+    for title, call in titled[: len(report.pods)]:
+        yield from _call(title, call, report)
+    for number in range(len(report.pods)):
+        yield from _pod(report, number, wide)
+    yield from _written(report)
+    yield from _reach(report)
     yield from _appeared(report, wide)
-    for title, call in others:
-        yield from _call(title, call)
+    for title, call in titled[len(report.pods) :]:
+        yield from _call(title, call, report)
     yield from _left(report)
     yield from _summary(report)
 
 
 def _titles(report: DryRunReport) -> list[str]:
-    verbs = [call.verb for call in report.calls]
-    return [f"{verb} again" if verb in verbs[:index] else verb for index, verb in enumerate(verbs)]
+    verbs = [(call.verb, call.pod) for call in report.calls]
+    return [f"{verb} again" if (verb, pod) in verbs[:at] else verb for at, (verb, pod) in enumerate(verbs)]
 
 
 def _plan(report: DryRunReport) -> Iterator[Block]:
@@ -64,8 +73,9 @@ def _source(planned: PlannedNetwork) -> str:
     return f"{planned.source} (made up)" if planned.made_up else planned.source
 
 
-def _call(title: str, call: Call) -> Iterator[Block]:
-    yield Heading(f"{_MEANING[title]} ({call.ms:.0f} ms)")
+def _call(title: str, call: Call, report: DryRunReport) -> Iterator[Block]:
+    which = f"Pod {call.pod}, " if call.pod and len(report.pods) > 1 else ""
+    yield Heading(f"{which}{_MEANING[title]} ({call.ms:.0f} ms)")
     if call.steps:
         yield Table(
             ("", "INTERFACE", "NETWORK", "PLUGIN", "MS"),
@@ -91,22 +101,49 @@ def _step(step: Step, verb: str) -> tuple[str | Cell, ...]:
     return mark, step.interface, step.network, plugin, f"{step.ms:.1f}"
 
 
-def _pod(report: DryRunReport) -> Iterator[Block]:
-    yield Heading("What the pod has now")
-    if not report.interfaces:
+def _pod(report: DryRunReport, number: int, wide: bool) -> Iterator[Block]:
+    pod = report.pods[number]
+    yield Heading("What the pod has now" if len(report.pods) == 1 else f"What pod {number + 1} has now")
+    if not pod.interfaces:
         yield Text("no interface", indent=2)
         return
     rows = [
         (Cell(interface.name, "strong"), interface.kind, address, interface.mac, str(interface.mtu))
-        for interface in report.interfaces
+        for interface in pod.interfaces
         for address in _own(interface.addresses)
     ]
     yield Table(("INTERFACE", "KIND", "ADDRESS", "MAC", "MTU"), rows, fold=("ADDRESS",))
-    if report.routes:
+    if pod.routes:
         yield Table(
             ("ROUTE TO", "VIA", "INTERFACE"),
-            [(route.to, route.via or "-", route.interface) for route in report.routes],
+            [(route.to, route.via or "-", route.interface) for route in pod.routes],
         )
+    if pod.rules:
+        yield Table(("POLICY RULE",), [(rule,) for rule in pod.rules])
+
+
+def _written(report: DryRunReport) -> Iterator[Block]:
+    for key, value in report.written.items():
+        yield Heading(f"What genie wrote into the pod's annotation {key}")
+        yield Text(value, indent=2)
+
+
+def _reach(report: DryRunReport) -> Iterator[Block]:
+    if not report.reach:
+        return
+    yield Heading("Who answers it" if len(report.pods) == 1 else "Who answers whom")
+    yield Table(
+        ("", "FROM", "ADDRESS", "WHOSE"),
+        [
+            (
+                Cell(symbol("ok"), "good") if reach.reached else Cell(symbol("fail"), "warn"),
+                f"pod {reach.pod}" if len(report.pods) > 1 else "the pod",
+                reach.address,
+                reach.what if reach.reached else f"{reach.what}: no answer here",
+            )
+            for reach in report.reach
+        ],
+    )
 
 
 def _own(addresses: tuple[str, ...]) -> list[str]:

@@ -165,6 +165,22 @@ class PrivateNode:
             raise GenieError(**answer["error"])
         return answer["value"]
 
+    def entering(self, netns: str) -> list[str]:
+        """The words to put before a command that is to run in the node, from outside: in the pod's namespace too."""
+        parent = self._process.pid
+        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+            first = file.read().split()[0]
+        return [
+            "nsenter",
+            *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
+            f"--target={first}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            f"--net=/proc/{first}/root{netns}",
+        ]
+
     def add_namespace(self, name: str) -> str:
         """Make a network namespace for a pod; its path."""
         path = f"/run/netns/{name}"

@@ -43,17 +43,23 @@ def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
     return space or namespace or "default", name
 
 
-def fetch_pod(namespace: str, name: str, kubeconfig: str = "") -> PodObject:
-    """The pod of the API server. Raises NotFound, and GenieError where there is none or it does not answer."""
+def connect(kubeconfig: str = "") -> KubeAPI | None:
+    """The API server of a kubeconfig, by default the user's; None where there is none. Raises InvalidConfig."""
     path = kubeconfig_path(kubeconfig)
     log = JSONLog("error", fd=-1)
     cluster = load_cluster({"kubeconfig": path}, {}, log) if path else None
-    if cluster is None:
+    return KubeAPI(cluster, _SECONDS, log) if cluster else None
+
+
+def fetch_pod(namespace: str, name: str, kubeconfig: str = "") -> PodObject:
+    """The pod of the API server. Raises NotFound, and GenieError where there is none or it does not answer."""
+    api = connect(kubeconfig)
+    if api is None:
         raise GenieError(
             f"pod {namespace}/{name}: no API server is known",
             hint="name one with --kubeconfig, or give a manifest",
         )
-    with KubeAPI(cluster, _SECONDS, log) as api:
+    with api:
         try:
             return read_pod(api.get_pod(namespace, name))
         except ObjectNotFound:

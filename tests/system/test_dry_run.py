@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
+from genie_cli import schemas
 from tests import machine, ordinary_user
 from tests.netns import PREFIX
 from tests.system.test_private_node import IN_CI, wait_for
@@ -35,7 +37,9 @@ def dry_run(*arguments, code=0, stdin=""):
         timeout=60,
     )
     assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    document = json.loads(done.stdout)
+    Draft202012Validator(json.loads(schemas.text(document["kind"]))).validate(document)
+    return document
 
 
 def network(name, number, *chained, **changes):
@@ -93,7 +97,7 @@ def test_the_demo():
         ("net1", "macvlan", False),
     ]
     assert report["plan"][1]["why"] == 'annotation cni, item 2 ("macvlan@net1")'
-    assert [call["verb"] for call in report["calls"]] == ["ADD", "CHECK", "DEL", "DEL"]
+    assert [call["verb"] for call in report["calls"]] == ["ADD", "CHECK", "DEL", "DEL", "GC"]
     assert all(call["ok"] for call in report["calls"])
     assert [(step["plugin"], step["interface"]) for step in report["calls"][0]["steps"]] == [
         ("bridge", "eth0"),
@@ -201,6 +205,137 @@ def test_only_add(conf_dir):
     }
 
 
+@pytest.mark.parametrize("verb, verbs", [("check", ["ADD", "CHECK"]), ("del", ["ADD", "DEL"])])
+def test_as_far_as_a_verb(conf_dir, verb, verbs):
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--cni", "blue", "--conf-dir", str(conf_dir), "--verb", verb)
+    assert [call["verb"] for call in report["calls"]] == verbs
+    assert report["summary"]["released"] is (verb == "del")
+
+
+def test_only_the_plan(conf_dir):
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--cni", "blue,blue@net1", "--conf-dir", str(conf_dir), "--plan")
+    assert [item["interface"] for item in report["plan"]] == ["eth0", "net1"]
+    assert report["calls"] == []
+    error = dry_run("--cni", "green", "--conf-dir", str(conf_dir), "--plan", code=3)
+    assert "green" in error["message"]
+
+
+NAD = """
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: storage}
+spec:
+  config: |
+    {"cniVersion": "1.0.0", "type": "macvlan", "master": "eth0",
+     "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.50"}}
+"""
+
+
+def test_a_network_attachment_of_a_manifest():
+    """The node has an API server of its own with it; what genie tells the pod is shown (C46)."""
+    report = dry_run("--nad", "-", "--networks", "storage@net7", "--samples", stdin=NAD)
+    assert report["target"]["annotations"] == {"k8s.v1.cni.cncf.io/networks": "storage@net7"}
+    assert [(item["interface"], item["network"]) for item in report["plan"]] == [
+        ("eth0", "bridge"),
+        ("net7", "storage"),
+    ]
+    status = json.loads(report["annotationsWritten"]["k8s.v1.cni.cncf.io/network-status"])
+    assert [(entry["name"], entry["ips"]) for entry in status] == [
+        ("bridge", ["10.22.0.2"]),
+        ("default/storage", ["192.0.2.50"]),
+    ]
+    assert report["node"]["left"] == []
+
+
+def test_a_network_attachment_that_nobody_has():
+    report = dry_run("--networks", "storage", "--samples", code=1)
+    assert "default/storage does not exist" in report["calls"][0]["error"]["msg"]
+
+
+LOGICAL = """
+apiVersion: alpha.network.k8s.io/v1
+kind: Logicalnetwork
+metadata: {name: front, namespace: shop}
+spec: {plugin: bridge, sub_subnet: 10.22.7.0/24}
+"""
+
+
+def test_a_logical_network_for_the_pod_of_a_deployment(tmp_path):
+    (tmp_path / "web.yaml").write_text(
+        "kind: Deployment\nmetadata: {name: web, namespace: shop, annotations: {cni: ptp}}\n"
+        "spec: {template: {metadata: {labels: {app: web}}}}\n"
+    )
+    (tmp_path / "front.yaml").write_text(LOGICAL)
+    flags = [
+        "--pod",
+        str(tmp_path / "web.yaml"),
+        "--nad",
+        str(tmp_path / "front.yaml"),
+        "--networks",
+        "front",
+    ]
+    done = subprocess.run(
+        command(*flags, "--conf", str(sample_file(tmp_path)), "-o", "json"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    report = json.loads(done.stdout)
+    assert report["target"]["annotations"] == {"networks": "front"}
+    assert report["summary"]["addresses"] == ["10.22.7.2/24"]
+    assert "annotation cni is the Deployment's own" in done.stderr  # lessons 9
+
+
+def sample_file(folder):
+    path = folder / "bridge.conflist"
+    path.write_text(json.dumps(network("bridge", 7) | {"name": "bridge"}))
+    return path
+
+
+def test_two_pods_reach_each_other_and_their_gateways():
+    report = dry_run("--cni", "bridge", "--samples", "--pods", "2", "--verb", "del")
+    assert [(call["verb"], call["pod"]) for call in report["calls"]] == [
+        ("ADD", 1),
+        ("ADD", 2),
+        ("DEL", 1),
+        ("DEL", 2),
+    ]
+    assert len(report["pods"]) == 2
+    assert [(r["pod"], r["address"], r["what"], r["reached"]) for r in report["reachability"]] == [
+        (1, "10.22.0.1", "gateway", True),
+        (1, "10.22.0.3", "pod 2", True),
+        (2, "10.22.0.1", "gateway", True),
+        (2, "10.22.0.2", "pod 1", True),
+    ]
+    assert report["node"]["left"] == []
+
+
+def test_a_gateway_that_nobody_has_does_not_answer(conf_dir):
+    conf = network("blue", 1, isGateway=False, ipMasq=False)
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(conf))
+    report = dry_run("--cni", "blue", "--conf-dir", str(conf_dir), "--verb", "add")
+    assert [(reach["what"], reach["reached"]) for reach in report["reachability"]] == [("gateway", False)]
+
+
+def test_kept_until_standard_input_ends():
+    with subprocess.Popen(
+        command("--cni", "bridge", "--samples", "--keep", "-o", "json"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        line = next(line for line in running.stderr or () if "look at it with" in line)
+        shown = subprocess.run(
+            line.partition("with: ")[2].split(), capture_output=True, text=True, check=True
+        ).stdout
+        assert "10.22.0.2/16" in shown
+        out, _ = running.communicate(timeout=30)
+    assert json.loads(out)["summary"]["ok"] is True
+
+
 def test_a_network_that_is_not_configured_is_no_sample_on_a_real_node(conf_dir):
     """Where the node has configurations, a made-up one would hide what is wrong."""
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
@@ -243,7 +378,12 @@ def test_a_network_that_cannot_be_released_is_a_failure(conf_dir):
     bad = network("bad", 2, type="macvlan", master="nosuch0")
     (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
     report = dry_run("--cni", "bad", "--conf-dir", str(conf_dir), code=1)
-    assert [call["ok"] for call in report["calls"]] == [False, False, False]
+    assert [(call["verb"], call["ok"]) for call in report["calls"]] == [
+        ("ADD", False),
+        ("DEL", False),
+        ("DEL", False),
+        ("GC", False),
+    ]
     assert "Link not found" in report["calls"][0]["error"]["msg"]
 
 
@@ -290,7 +430,7 @@ def test_a_plugin_that_cannot_del_twice_does_no_harm(plugin):
         echo '{"cniVersion": "1.0.0"}'"""
     )
     report = dry_run(*arguments, code=0)
-    assert [call["ok"] for call in report["calls"]] == [True, True, True, True]
+    assert [call["ok"] for call in report["calls"]] == [True] * 5
 
 
 def test_a_plugin_that_hangs(plugin):
@@ -343,7 +483,11 @@ def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
         (["--conf", "/nonexistent.conf"], "--conf /nonexistent.conf"),
         (["--conf-dir", "/nonexistent"], "--conf-dir /nonexistent: there is no such directory"),
         (["--bin-dir", "/nonexistent"], "--bin-dir /nonexistent: there is no such directory"),
-        (["--verb", "del"], "'del' is not one of"),
+        (["--verb", "gc"], "'gc' is not one of"),
+        (["--pods", "9"], "less than or equal to 8"),
+        (["--pod", "a/b/c"], "names no pod"),
+        (["--pod", "/nonexistent.yaml"], "--pod /nonexistent.yaml"),
+        (["--nad", "/nonexistent.yaml"], "--nad /nonexistent.yaml"),
     ],
 )
 def test_wrong_usage(arguments, said):

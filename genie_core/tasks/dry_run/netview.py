@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from genie_core.errors import IOFailure
 
 _ROUTES = ("route", "show", "table", "all")
-# Routes that the kernel adds by itself with each address.
+# What the kernel adds by itself: rules to each namespace, routes with each address.
+_OWN_RULES = ("0", "32766", "32767")
 _OWN_ROUTES = ("local", "broadcast", "multicast", "anycast")
 
 
@@ -92,8 +93,17 @@ class View:
 
     interfaces: tuple[Interface, ...]
     routes: tuple[Route, ...]
+    rules: tuple[str, ...] = ()
     firewall: tuple[str, ...] | None = None
     files: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """interfaces, routes, rules."""
+        return {
+            "interfaces": [interface.as_json() for interface in self.interfaces],
+            "routes": [route.as_json() for route in self.routes],
+            "rules": list(self.rules),
+        }
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Everything that can appear and vanish, as (kind, name)."""
@@ -104,6 +114,7 @@ class View:
                     yield "address", f"{address} on {interface.name}"
         for route in self.routes:
             yield "route", f"{route.to}{f' via {route.via}' if route.via else ''} on {route.interface}"
+        yield from (("rule", rule) for rule in self.rules)
         yield from (("firewall", line) for line in self.firewall or ())
         yield from (("file", path) for path in self.files)
 
@@ -119,6 +130,7 @@ def observe(
     return View(
         interfaces=tuple(_interface(link) for link in links if link.get("ifname") != "lo"),
         routes=tuple(routes),
+        rules=_rules(machine, netns),
         firewall=_firewall(machine, netns) if firewall else (),
         files=tuple(machine.files(*directories)) if directories else (),
     )
@@ -163,6 +175,16 @@ def _routes(found: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:
         yield Route(
             to=dst, via=str(route.get("gateway", "")), interface=str(route.get("dev", "")), family=family
         )
+
+
+def _rules(machine: Machine, netns: str) -> tuple[str, ...]:
+    """Policy rules, but for the kernel's own three, which every namespace has."""
+    found = []
+    for family in (4, 6):
+        ran = machine.run(["ip", f"-{family}", "rule"], netns=netns)
+        lines = [" ".join(line.split()) for line in ran.stdout.splitlines()]
+        found += [line for line in lines if line.partition(":")[0] not in _OWN_RULES]
+    return tuple(found)
 
 
 def _firewall(machine: Machine, netns: str) -> tuple[str, ...] | None:

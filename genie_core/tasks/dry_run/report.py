@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_TIMEOUT
 
-from .netview import Interface, Route
+from .netview import Interface, Route, View
+from .reach import Reach
 from .runtime_call import Call
 
 Thing = tuple[str, str]  # what can appear and vanish: (kind, name), as netview.View.items has it
@@ -41,19 +42,40 @@ class PlannedNetwork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodSeen:
+    """What a pod had while it was attached."""
+
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+    rules: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """interfaces, routes, rules."""
+        return {
+            "interfaces": [interface.as_json() for interface in self.interfaces],
+            "routes": [route.as_json() for route in self.routes],
+            "rules": list(self.rules),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DryRunReport:
     """A pod's life in a private node: what was planned, called and seen, and what was left of it.
 
-    `appeared` came to the node with the pod. After DEL, `left` is what every pod would leave behind (a fault),
-    `stays` what the first pod made for all and the second found there (a bridge).
+    No call at all: only the plan was asked for. `pods` are side by side; `written` are the annotations that Genie
+    wrote into the pod; `before` is the node before. `appeared` came to the node with the pods. After DEL, `left` is
+    what every pod would leave behind (a fault), `stays` what the first pod made for all and the second found there
+    (a bridge).
     """
 
     kind: ClassVar[str] = "DryRunReport"
     annotations: Mapping[str, str]
     plan: tuple[PlannedNetwork, ...]
     calls: tuple[Call, ...]
-    interfaces: tuple[Interface, ...] = ()
-    routes: tuple[Route, ...] = ()
+    pods: tuple[PodSeen, ...] = ()
+    reach: tuple[Reach, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict)
+    before: View | None = None
     appeared: tuple[Thing, ...] = ()
     left: tuple[Thing, ...] = ()
     stays: tuple[Thing, ...] = ()
@@ -74,26 +96,29 @@ class DryRunReport:
 
     @property
     def addresses(self) -> list[str]:
-        """What the pod can be reached by, without link-local addresses."""
+        """What the first pod can be reached by, without link-local addresses."""
         return [
             address
-            for interface in self.interfaces
+            for pod in self.pods[:1]
+            for interface in pod.interfaces
             for address in interface.addresses
             if not address.startswith("fe80:")
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """metadata, target, plan, calls, pod, node, summary."""
+        """metadata, target, plan, calls, pod (the first), pods, reachability, node, notes, summary."""
+        first = self.pods[0] if self.pods else PodSeen(interfaces=(), routes=())
         return {
             "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
             "target": {"annotations": dict(self.annotations)},
             "plan": [network.as_json() for network in self.plan],
             "calls": [call.as_json() for call in self.calls],
-            "pod": {
-                "interfaces": [interface.as_json() for interface in self.interfaces],
-                "routes": [route.as_json() for route in self.routes],
-            },
+            "pod": first.as_json(),
+            "pods": [pod.as_json() for pod in self.pods],
+            "reachability": [reach.as_json() for reach in self.reach],
+            "annotationsWritten": dict(self.written),
             "node": {
+                "before": self.before.as_json() if self.before else None,
                 "appeared": _things(self.appeared),
                 "left": _things(self.left),
                 "stays": _things(self.stays),

@@ -74,19 +74,24 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of Genie and what came of it: `result` for an ADD that succeeded, `problem` for any that failed."""
+    """One call of Genie and what came of it: `result` for an ADD that succeeded, `problem` for any that failed.
+
+    `pod` counts from 1; 0 for a call that is about no pod.
+    """
 
     verb: str
     ms: float
+    pod: int = 1
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """verb, ok, ms, steps, warnings, and result or error."""
+        """verb, pod, ok, ms, steps, warnings, and result or error."""
         document: dict[str, Any] = {
             "verb": self.verb,
+            "pod": self.pod,
             "ok": self.problem is None,
             "ms": round(self.ms, 1),
             "steps": [step.as_json() for step in self.steps],
@@ -117,17 +122,37 @@ def environment(verb: str, sandbox: Sandbox, bin_dirs: Sequence[str], path: str)
     }
 
 
-def standard_input(network: NetConf, sandbox: Sandbox, result: str = "") -> str:
-    """The configuration on stdin; `result` is ADD's, for CHECK and DEL.
+def gc_environment(bin_dirs: Sequence[str], path: str) -> dict[str, str]:
+    """The whole environment of a GC: it is about no container (conformance A79)."""
+    return {"PATH": path, "CNI_COMMAND": "GC", "CNI_PATH": ":".join(bin_dirs)}
 
-    Genie is asked to log every delegate, and kept from the API server, which knows nothing of this pod.
+
+def gc_input(network: NetConf) -> str:
+    """The configuration of a GC after the last pod has gone: nothing is valid any more."""
+    quiet = {"log_level": '"debug"', "kubernetes": "{}", "policy": "{}", "readiness_file": '""'}
+    return plugin_input(
+        network,
+        network.plugins[0],
+        extra={**quiet, "cni.dev/valid-attachments": "[]", "cni.dev/attachments": "[]"},
+    )
+
+
+def standard_input(network: NetConf, sandbox: Sandbox, result: str = "", api: str = "") -> str:
+    """The configuration on stdin; `result` is ADD's, for CHECK and DEL. `api` is the URL of the node's own API server.
+
+    Genie is asked to log every delegate, and kept from the real API server, which knows nothing of this pod.
     """
     return plugin_input(
         network,
         network.plugins[0],
         prev_result=result,
         capabilities={POD_ANNOTATIONS: encode(dict(sandbox.annotations))},
-        extra={"log_level": '"debug"', "kubernetes": "{}", "policy": "{}", "readiness_file": '""'},
+        extra={
+            "log_level": '"debug"',
+            "kubernetes": encode({"k8s_api_root": api} if api else {}),
+            "policy": "{}",
+            "readiness_file": '""',
+        },
     )
 
 

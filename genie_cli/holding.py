@@ -1,0 +1,38 @@
+"""`genie dry-run --keep`: the pod stays attached until the person has seen enough."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from genie_core.edges.private_node import PrivateNode
+
+from .render import note
+
+
+def hold(node: PrivateNode, netns: Sequence[str]) -> None:
+    """A shell in the first pod where there is a terminal; else wait until standard input ends."""
+    commands = [node.entering(path) for path in netns]
+    if sys.stdin.isatty():
+        note("a shell in the pod's network namespace; leave it to go on")
+        _shell(commands[0])
+        return
+    for command in commands:
+        note(
+            f"the pod stays until standard input ends; look at it with: {shlex.join([*command, 'ip', 'address'])}"
+        )
+    sys.stderr.flush()
+    sys.stdin.read()
+
+
+def _shell(command: Sequence[str]) -> None:
+    """^C is for the shell then, not for genie."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        subprocess.run([*command, os.environ.get("SHELL", "/bin/sh")], check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,210 @@
+"""The life of one or more pods in a node: attached, looked at, released; every call made as kubelet's runtime does."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from genie_core.edges.loopback_api import PATCHES, serve, written
+from genie_core.edges.private_node import PrivateNode
+from genie_core.errors import GenieError
+from genie_core.jsontext import encode
+from genie_core.settings import STATE_DIR
+from genie_core.spec.conf import parse_network
+from genie_core.spec.versions import at_least
+
+from .configuration import BIN_DIR, Configured
+from .netview import View, observe
+from .preview import preview
+from .question import Question
+from .reach import Reach, probe
+from .report import PlannedNetwork, Thing
+from .runtime_call import Call, Sandbox, environment, gc_environment, gc_input, read_answer, standard_input
+
+# Where plugins keep leases and locks, and Genie its state. /run/netns holds the pods of this dry run itself.
+_KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
+# Genie's counting lock: each ADD takes any one of a fixed number of files, which stay (edges/locks.py).
+# And the copies of API objects that it keeps for a bad day.
+_OF_ALL_PODS = (f"{STATE_DIR}/slots/", f"{STATE_DIR}/objects/")
+
+Hold = Callable[[PrivateNode, Sequence[str]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What was called and seen, from the making of the pods' namespaces to their removal.
+
+    `pods` are the pods while they were attached, `after_pods` what was in their namespaces after DEL.
+    """
+
+    plan: tuple[PlannedNetwork, ...]
+    calls: tuple[Call, ...]
+    before: View
+    during: View
+    after: View
+    pods: tuple[View, ...]
+    after_pods: tuple[View, ...]
+    reach: tuple[Reach, ...]
+
+    @property
+    def left_in_pods(self) -> tuple[Thing, ...]:
+        """Interfaces that are still in a pod's namespace after DEL."""
+        left = [item for view in self.after_pods for item in view.items()]
+        return tuple((kind, f"{name} in the pod") for kind, name in left if kind == "interface")
+
+
+class Run:
+    """One dry run under way: calls are made until its time is up."""
+
+    def __init__(
+        self,
+        question: Question,
+        node: PrivateNode,
+        configured: Configured,
+        deadline: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._question = question
+        self._node = node
+        self._made_up = configured.made_up
+        self._network = parse_network(node.read(configured.conflist), configured.conflist)
+        self._deadline = deadline
+        self._tell = tell
+        self._api = self._serve()
+        self.expired = False
+
+    def _serve(self) -> str:
+        objects = self._question.objects
+        return f"http://127.0.0.1:{self._node.call(serve, objects)}" if objects is not None else ""
+
+    def sandbox(self) -> Sandbox:
+        """A new pod's namespace, with lo up, which is the runtime's own loopback plugin's work."""
+        question = self._question
+        sandbox = Sandbox(
+            netns=self._node.add_namespace(f"cni-{secrets.token_hex(8)}"),
+            name=question.pod,
+            namespace=question.namespace,
+            annotations=question.annotations,
+        )
+        self._node.run(["ip", "link", "set", "lo", "up"], netns=sandbox.netns)
+        return sandbox
+
+    def plan(self, sandbox: Sandbox) -> tuple[PlannedNetwork, ...]:
+        """What an ADD would do. Raises the GenieError that it would fail with."""
+        planned = self._node.call(preview, *self._input("ADD", sandbox, ""))
+        return tuple(
+            PlannedNetwork(
+                **network | {"plugins": tuple(network["plugins"])}, made_up=network["source"] in self._made_up
+            )
+            for network in planned
+        )
+
+    def live(self, count: int, hold: Hold | None = None) -> Life:
+        """Attach `count` pods side by side, look, release them, look again, remove their namespaces."""
+        sandboxes = [self.sandbox() for _ in range(count)]
+        before = self._look()
+        plan = self._planned(sandboxes[0])
+        adds = [self._call("ADD", box, number) for number, box in enumerate(sandboxes, 1) if not self.expired]
+        pods = tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes)
+        during = self._look()
+        reach = tuple(self._probes(sandboxes, adds)) if all(add.result for add in adds) else ()
+        if hold is not None:
+            hold(self._node, [sandbox.netns for sandbox in sandboxes])
+        calls = [*adds, *self._released(sandboxes, adds)]
+        life = Life(
+            plan=plan,
+            calls=tuple(calls),
+            before=before,
+            during=during,
+            after=self._look(),
+            pods=pods,
+            after_pods=tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes),
+            reach=reach,
+        )
+        for sandbox in sandboxes:
+            self._node.remove_namespace(sandbox.netns)
+        return life
+
+    def annotations_written(self) -> dict[str, str]:
+        """What Genie wrote into the pod's annotations, on the node's own API server."""
+        try:
+            return written(self._node.read(PATCHES)) if self._api else {}
+        except OSError:
+            return {}
+
+    def _planned(self, sandbox: Sandbox) -> tuple[PlannedNetwork, ...]:
+        try:
+            return self.plan(sandbox)
+        except GenieError:
+            return ()  # the ADD fails for the same reason, and says it
+
+    def _look(self) -> View:
+        view = observe(self._node, directories=_KEPT_IN, firewall=True)
+        return replace(view, files=tuple(path for path in view.files if not path.startswith(_OF_ALL_PODS)))
+
+    def _probes(self, sandboxes: Sequence[Sandbox], adds: Sequence[Call]) -> Iterator[Reach]:
+        """Each pod asks its gateways and the other pods."""
+        self._tell("asking who answers the pod")
+        for number, sandbox in enumerate(sandboxes, 1):
+            targets = [(address, "gateway") for address in _gateways(adds[number - 1])]
+            for other, add in enumerate(adds, 1):
+                targets += (
+                    [(address, f"pod {other}") for address in _addresses(add)] if other != number else []
+                )
+            yield from probe(self._node, sandbox.netns, number, list(dict(targets).items()))
+
+    def _released(self, sandboxes: Sequence[Sandbox], adds: Sequence[Call]) -> Iterator[Call]:
+        """CHECK what was attached, DEL it, DEL it again, which has to succeed too (SPEC, "DEL"), and GC."""
+        for number, (sandbox, add) in enumerate(zip(sandboxes, adds, strict=False), 1):
+            result = encode(dict(add.result)) if add.result else ""
+            for verb in self._verbs(checked=bool(result)):
+                if not self.expired:
+                    yield self._call(verb, sandbox, number, result)
+        if self._question.verb == "cycle" and at_least(self._network.version, "1.1.0") and not self.expired:
+            yield self._collect()
+
+    def _verbs(self, *, checked: bool) -> list[str]:
+        does_check = checked and at_least(self._network.version, "0.4.0")
+        verbs = {"add": [], "check": ["CHECK"], "del": ["DEL"], "cycle": ["CHECK", "DEL", "DEL"]}[
+            self._question.verb
+        ]
+        return [verb for verb in verbs if verb != "CHECK" or does_check]
+
+    def _call(self, verb: str, sandbox: Sandbox, number: int, result: str = "") -> Call:
+        self._tell(f"calling genie: {verb}")
+        return replace(self._run(verb, *self._input(verb, sandbox, result)), pod=number)
+
+    def _collect(self) -> Call:
+        self._tell("calling genie: GC")
+        return replace(
+            self._run("GC", gc_environment(self._bin_dirs, _path()), gc_input(self._network)), pod=0
+        )
+
+    def _run(self, verb: str, env: dict[str, str], stdin: str) -> Call:
+        left = max(self._deadline - time.monotonic(), 0.1)
+        ran = self._node.run([f"{BIN_DIR}/genie"], env=env, stdin=stdin, timeout=left)
+        self.expired = self.expired or ran.expired
+        return read_answer(verb, ran)
+
+    @property
+    def _bin_dirs(self) -> list[str]:
+        return [BIN_DIR, *(path for path in self._question.bin_dirs if path != BIN_DIR)]
+
+    def _input(self, verb: str, sandbox: Sandbox, result: str) -> tuple[dict[str, str], str]:
+        env = environment(verb, sandbox, self._bin_dirs, _path())
+        return env, standard_input(self._network, sandbox, result, self._api)
+
+
+def _path() -> str:
+    return os.environ.get("PATH", os.defpath)
+
+
+def _gateways(add: Call) -> list[str]:
+    return [str(ip["gateway"]) for ip in add.result.get("ips", ()) if ip.get("gateway")]
+
+
+def _addresses(add: Call) -> list[str]:
+    return [str(ip["address"]).partition("/")[0] for ip in add.result.get("ips", ())]

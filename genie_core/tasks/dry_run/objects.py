@@ -1,0 +1,91 @@
+"""The API objects that a dry run knows: NetworkAttachmentDefinitions, LogicalNetworks, PhysicalNetworks.
+
+They come from manifests, or from the cluster's own API server; in the private node a server of its own has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
+from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
+from genie_core.select.annotations import NETWORKS, NPWG_NETWORKS
+
+Object = Mapping[str, Any]
+_RESOURCES: dict[str, Resource] = {
+    resource.kind.lower(): resource for resource in (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
+}
+
+
+def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
+    """The objects of a manifest, those without a namespace in `namespace`. Raises InvalidConfig naming the file."""
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InvalidConfig(f"{source}{place}: neither YAML nor JSON", exit_code=EXIT_USAGE) from None
+    found: list[Object] = []
+    for document in documents:
+        items = (
+            document.get("items")
+            if isinstance(document, dict) and document.get("kind") == "List"
+            else [document]
+        )
+        found += [_checked(item, source, namespace) for item in items or ()]
+    return found
+
+
+def _checked(document: object, source: str, namespace: str) -> Object:
+    kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
+    if not isinstance(document, dict) or kind.lower() not in _RESOURCES:
+        wanted = ", ".join(resource.kind for resource in _RESOURCES.values())
+        raise InvalidConfig(f"{source}: kind {kind!r} is none of {wanted}", exit_code=EXIT_USAGE)
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(name, str):
+        raise InvalidConfig(f"{source}: metadata.name is missing", exit_code=EXIT_USAGE)
+    return document | {"metadata": {"namespace": namespace, **metadata}}
+
+
+def urls(objects: Sequence[Object]) -> dict[str, Object]:
+    """The path of each object on an API server. Raises InvalidConfig for a name that cannot be one."""
+    found = {}
+    for document in objects:
+        metadata = document["metadata"]
+        parts = _RESOURCES[document["kind"].lower()].path(metadata["namespace"], metadata["name"])
+        found["/" + "/".join(parts)] = document
+    return found
+
+
+def annotation_for(objects: Sequence[Object]) -> str:
+    """The annotation in which --networks is meant: logical networks where only such are there, else attachments."""
+    kinds = {str(document["kind"]).lower() for document in objects}
+    only_logical = kinds and NETWORK_ATTACHMENT.kind.lower() not in kinds
+    return NETWORKS if only_logical else NPWG_NETWORKS
+
+
+def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> list[Object]:
+    """The objects that annotations name, from an API server (`KubeAPI`). What it has not, the ADD will miss."""
+    from genie_core.select.npwg import parse_selections
+
+    found: list[Object] = []
+    for wish in parse_selections(
+        annotations.get(NPWG_NETWORKS, ""), namespace, f"annotation {NPWG_NETWORKS}"
+    ):
+        found += _fetch(NETWORK_ATTACHMENT, wish.namespace, wish.name, api)
+    if annotations.get(NETWORKS, "").strip():
+        for resource in (LOGICAL_NETWORK, PHYSICAL_NETWORK):
+            for item in api.list_objects(resource, namespace):
+                found.append({"kind": resource.kind, **item})
+    return found
+
+
+def _fetch(resource: Resource, namespace: str, name: str, api: Any) -> list[Object]:
+    try:
+        return [{"kind": resource.kind, **api.get_object(resource, namespace, name)}]
+    except GenieError:
+        return []

@@ -1,0 +1,34 @@
+"""What a dry run is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .configuration import Samples
+
+# Each goes further: attach; look whether it still is; release; or all of it, with a second DEL and a GC.
+Verb = Literal["add", "check", "del", "cycle"]
+MOST_PODS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The pod to try: its annotations, on which configuration, with which plugins; `timeout` in seconds.
+
+    `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their
+    URL path; where there are any, the node has an API server with just these. `pods` are attached side by side.
+    """
+
+    annotations: Mapping[str, str]
+    conf_dirs: Sequence[str] = ()
+    conf_files: Mapping[str, str]
+    bin_dirs: Sequence[str]
+    samples: Samples = "auto"
+    verb: Verb = "cycle"
+    objects: Mapping[str, Mapping[str, Any]] | None = None
+    pods: int = 1
+    namespace: str = "default"
+    pod: str = "dry-run"
+    timeout: float = 60
