@@ -132,6 +132,6 @@ def api(facts: NodeFacts) -> Iterator[Finding]:
             object=_genie("definitions"),
             remedy=fix(
                 "install them if pods are to name such networks",
-                ["kubectl", "apply", "-f", "deploy/crds.yaml"],
+                ["kubectl", "apply", "-f", "deploy/crds"],
             ),
         )
