@@ -161,8 +161,7 @@ def _consider_holder(fd: int, path: str, waited: float) -> None:
     """Get rid of a holder that will not let go by itself (see the head of this file)."""
     if waited < DAEMON_GRACE_SECONDS:
         return
-    note = posix.pread(fd, 64, 0).split()
-    genie, group, namespace = (int(word) for word in note) if len(note) == 3 else (0, 0, 0)
+    genie, group, namespace = _note(fd)
     holders = _holders(posix.fstat(fd))
     if genie in holders or not holders or namespace != _pid_namespace():
         return
@@ -172,6 +171,15 @@ def _consider_holder(fd: int, path: str, waited: float) -> None:
     elif waited >= ORPHAN_GRACE_SECONDS:
         for pid in orphans:
             _kill(pid)
+
+
+def _note(fd: int) -> tuple[int, int, int]:
+    """(who took the lock, the process group at work, their PID namespace); 0 each where the file says nothing."""
+    try:
+        genie, group, namespace = (int(word) for word in posix.pread(fd, 64, 0).split())
+    except ValueError:
+        return 0, 0, 0
+    return genie, group, namespace
 
 
 def _break(fd: int, path: str) -> None:
