@@ -1,7 +1,7 @@
 """The one error tree. An error carries its own answer.
 
 `code` is the CNI error code that the runtime reads (SPEC, "Error"), `exit_code` is what the command line
-returns (docs/exit-codes), `msg` says in one sentence what is wrong and where, `details` holds evidence,
+returns (genie help exit-codes), `msg` says in one sentence what is wrong and where, `details` holds evidence,
 `hint` says what to do about it. Anything else that escapes is a bug and is answered with code 999.
 
 This module is on the kubelet path: it imports nothing.

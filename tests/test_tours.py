@@ -1,0 +1,57 @@
+"""The console examples of docs/ are run, page by page, each on a node made for it, as the README's tour is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_readme import NODE, ROOT, normal
+
+PAGES = ("install-a-node", "move-a-cluster", "understand-a-failed-pod", "try-a-pod")
+
+
+def steps(page):
+    """(command, the lines shown below it), in order; and the files that the page has, by name."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    files = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", text, flags=re.DOTALL))
+    return found, files
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_shows_what_comes_out(page, tmp_path):
+    found, files = steps(page)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    script = NODE + "".join(
+        f"echo '=== {number}'; {command.partition(' # ')[0]} 2>&1\n"
+        for number, (command, _) in enumerate(found)
+    )
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", script],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "80"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    outputs = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(outputs) == len(found) >= 2, done.stdout + done.stderr
+    for (command, shown), output in zip(found, outputs, strict=True):
+        lines = iter([normal(line) for line in output.splitlines()])
+        for line in shown:
+            if line != "...":
+                assert normal(line) in lines, (
+                    f"$ {command}: {line!r} is not in\n{output}"
+                )  # and in this order
