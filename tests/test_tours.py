@@ -16,7 +16,7 @@ PAGES = ("install-a-node", "move-a-cluster", "understand-a-failed-pod", "try-a-p
 def steps(page):
     """(command, the lines shown below it), in order; and the files that the page has, by name."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
