@@ -143,6 +143,7 @@ def run(
         verb=verb.value,
         objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
         pods=pods,
+        record=output is OutputFormat.WIDE or output.for_machines,
         namespace=subject.namespace,
         pod=subject.name,
         timeout=timeout,

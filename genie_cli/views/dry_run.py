@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from genie_cli.render import Block, Cell, Heading, Table, Text
+from genie_cli.render import Block, Cell, Heading, Table, Text, Verbatim
 from genie_cli.terminal import symbol
 from genie_core.catalog.host_local import DATA_DIR
 from genie_core.tasks.dry_run import DryRunReport
+from genie_core.tasks.dry_run.recorder import Note
 from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
 from genie_core.tasks.dry_run.runtime_call import Call, Step
 
@@ -35,16 +37,18 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
     if not report.calls:
         yield Heading("Nothing was run: --plan only shows what would be done")
         return
+    if wide:
+        yield from _before(report)
     titled = list(zip(_titles(report), report.calls, strict=True))
     for title, call in titled[: len(report.pods)]:
-        yield from _call(title, call, report)
+        yield from _call(title, call, report, wide)
     for number in range(len(report.pods)):
         yield from _pod(report, number, wide)
     yield from _written(report)
     yield from _reach(report)
     yield from _appeared(report, wide)
     for title, call in titled[len(report.pods) :]:
-        yield from _call(title, call, report)
+        yield from _call(title, call, report, wide)
     yield from _left(report)
     yield from _summary(report)
 
@@ -73,7 +77,7 @@ def _source(planned: PlannedNetwork) -> str:
     return f"{planned.source} (made up)" if planned.made_up else planned.source
 
 
-def _call(title: str, call: Call, report: DryRunReport) -> Iterator[Block]:
+def _call(title: str, call: Call, report: DryRunReport, wide: bool) -> Iterator[Block]:
     which = f"Pod {call.pod}, " if call.pod and len(report.pods) > 1 else ""
     yield Heading(f"{which}{_MEANING[title]} ({call.ms:.0f} ms)")
     if call.steps:
@@ -82,6 +86,9 @@ def _call(title: str, call: Call, report: DryRunReport) -> Iterator[Block]:
             [_step(step, call.verb) for step in call.steps],
             right=("MS",),
         )
+    for step in call.steps if wide else ():
+        if step.note:
+            yield from _note(step.note, f"{step.plugin} for {step.interface}, {step.verb}")
     for warning in call.warnings:
         yield Text(f"warning: {warning}", "warn", 2)
     if call.problem:
@@ -92,6 +99,22 @@ def _call(title: str, call: Call, report: DryRunReport) -> Iterator[Block]:
             yield Text(call.problem.details, indent=4)
     elif not call.steps:
         yield Text(f"{symbol('ok')} done", "good", 2)
+
+
+def _note(note: Note, title: str) -> Iterator[Block]:
+    """Everything that a plugin was given, and what it answered; then those that it called itself."""
+    yield Text(f"{title}: environment, input, output", "strong", 2)
+    yield Verbatim("\n".join(f"{key}={value}" for key, value in note.environment.items()), indent=4)
+    yield Verbatim(_json(note.input), indent=4)
+    yield Verbatim(_json(note.output) if note.output is not None else "(nothing)", indent=4)
+    if note.stderr.strip():
+        yield Verbatim(note.stderr.strip(), indent=4)
+    for inner in note.inner:
+        yield from _note(inner, f"{inner.plugin}, called by {note.plugin}")
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _step(step: Step, verb: str) -> tuple[str | Cell, ...]:
@@ -148,6 +171,20 @@ def _reach(report: DryRunReport) -> Iterator[Block]:
 
 def _own(addresses: tuple[str, ...]) -> list[str]:
     return [address for address in addresses if not address.startswith("fe80:")] or ["-"]
+
+
+def _before(report: DryRunReport) -> Iterator[Block]:
+    if report.before is None:
+        return
+    yield Heading("The private node before it")
+    yield Table(
+        ("INTERFACE", "KIND", "ADDRESS", "MTU"),
+        [(i.name, i.kind, a, str(i.mtu)) for i in report.before.interfaces for a in _own(i.addresses)],
+    )
+    yield Table(
+        ("ROUTE TO", "VIA", "INTERFACE"),
+        [(route.to, route.via or "-", route.interface) for route in report.before.routes],
+    )
 
 
 def _appeared(report: DryRunReport, wide: bool) -> Iterator[Block]:

@@ -213,6 +213,35 @@ def test_as_far_as_a_verb(conf_dir, verb, verbs):
     assert report["summary"]["released"] is (verb == "del")
 
 
+def test_what_each_plugin_was_given_and_answered(conf_dir):
+    """The exact environment and input, those of the IPAM plugin that the bridge calls, and no secret."""
+    chained = {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}, "apiToken": "verysecret"}
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1, chained)))
+    report = dry_run("--cni", "blue@eth0", "--conf-dir", str(conf_dir), "--verb", "del")
+    bridge, tuning = report["calls"][0]["steps"]
+    assert bridge["environment"]["CNI_COMMAND"] == "ADD"
+    assert bridge["environment"]["CNI_IFNAME"] == "eth0"
+    assert "K8S_POD_NAME=dry-run" in bridge["environment"]["CNI_ARGS"]
+    assert bridge["input"]["name"] == "blue"
+    assert bridge["output"]["ips"][0]["address"] == "10.213.1.2/24"
+    (ipam,) = bridge["inner"]
+    assert (ipam["plugin"], ipam["environment"]["CNI_COMMAND"]) == ("host-local", "ADD")
+    assert tuning["input"]["prevResult"]["ips"] == bridge["output"]["ips"]
+    assert tuning["input"]["apiToken"] == "(not shown)"
+    assert "verysecret" not in json.dumps(report)
+    released = [(step["plugin"], step["environment"]["CNI_COMMAND"]) for step in report["calls"][1]["steps"]]
+    assert released == [("tuning", "DEL"), ("bridge", "DEL")]
+
+
+def test_wide_shows_them_to_a_person():
+    done = subprocess.run(
+        command("--cni", "bridge", "--samples", "-o", "wide"), capture_output=True, text=True, check=True
+    )
+    assert "host-local, called by bridge" in done.stdout
+    assert "CNI_COMMAND=CHECK" in done.stdout
+    assert "The private node before it" in done.stdout
+
+
 def test_only_the_plan(conf_dir):
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
     report = dry_run("--cni", "blue,blue@net1", "--conf-dir", str(conf_dir), "--plan")

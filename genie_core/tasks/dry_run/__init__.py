@@ -36,7 +36,7 @@ def dry_run(
     report = DryRunReport(
         annotations=question.annotations,
         plan=life.plan,
-        calls=life.calls,
+        calls=run.with_notes(life.calls),
         pods=tuple(PodSeen(interfaces=p.interfaces, routes=p.routes, rules=p.rules) for p in life.pods),
         reach=life.reach,
         before=life.before,

@@ -21,8 +21,18 @@ from .netview import View, observe
 from .preview import preview
 from .question import Question
 from .reach import Reach, probe
+from .recorder import Note, cover, notes, read_notes
 from .report import PlannedNetwork, Thing
-from .runtime_call import Call, Sandbox, environment, gc_environment, gc_input, read_answer, standard_input
+from .runtime_call import (
+    Call,
+    Sandbox,
+    Step,
+    environment,
+    gc_environment,
+    gc_input,
+    read_answer,
+    standard_input,
+)
 
 # Where plugins keep leases and locks, and Genie its state. /run/netns holds the pods of this dry run itself.
 _KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
@@ -74,6 +84,7 @@ class Run:
         self._deadline = deadline
         self._tell = tell
         self._api = self._serve()
+        self._recorded = question.record and node.call(cover, self._bin_dirs)
         self.expired = False
 
     def _serve(self) -> str:
@@ -134,6 +145,15 @@ class Run:
             return written(self._node.read(PATCHES)) if self._api else {}
         except OSError:
             return {}
+
+    def with_notes(self, calls: Sequence[Call]) -> tuple[Call, ...]:
+        """The calls, each of their steps with what was recorded of it, and its own time, without the recording."""
+        if not self._recorded:
+            return tuple(calls)
+        recorded = iter(read_notes(self._node.call(notes)))
+        return tuple(
+            replace(call, steps=tuple(_noted(step, recorded) for step in call.steps)) for call in calls
+        )
 
     def _planned(self, sandbox: Sandbox) -> tuple[PlannedNetwork, ...]:
         try:
@@ -196,6 +216,12 @@ class Run:
     def _input(self, verb: str, sandbox: Sandbox, result: str) -> tuple[dict[str, str], str]:
         env = environment(verb, sandbox, self._bin_dirs, _path())
         return env, standard_input(self._network, sandbox, result, self._api)
+
+
+def _noted(step: Step, recorded: Iterator[Note]) -> Step:
+    """The step with the next note of its plugin: runs are noted in the order in which Genie reports them."""
+    note = next((note for note in recorded if note.plugin == step.plugin), None)
+    return replace(step, note=note, ms=note.ms if note and note.ms is not None else step.ms)
 
 
 def _path() -> str:

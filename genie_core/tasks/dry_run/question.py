@@ -19,6 +19,7 @@ class Question:
 
     `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their
     URL path; where there are any, the node has an API server with just these. `pods` are attached side by side.
+    `record` notes what each plugin is given and answers.
     """
 
     annotations: Mapping[str, str]
@@ -29,6 +30,7 @@ class Question:
     verb: Verb = "cycle"
     objects: Mapping[str, Mapping[str, Any]] | None = None
     pods: int = 1
+    record: bool = False
     namespace: str = "default"
     pod: str = "dry-run"
     timeout: float = 60

@@ -20,6 +20,7 @@ from genie_core.plan import POD_ANNOTATIONS
 from genie_core.spec.conf import plugin_input
 
 from .netview import Ran
+from .recorder import Note
 
 INTERFACE = "eth0"  # what every runtime calls the pod's first interface
 
@@ -38,7 +39,10 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One delegate that Genie ran; `status` is its exit status, `ms` its wall time."""
+    """One delegate that Genie ran; `status` is its exit status, `ms` its wall time.
+
+    `note` is what it was given and answered, where that was recorded.
+    """
 
     verb: str
     plugin: str
@@ -46,10 +50,11 @@ class Step:
     interface: str
     status: int
     ms: float
+    note: Note | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """verb, plugin, network, interface, status, ms."""
-        return {
+        """verb, plugin, network, interface, status, ms; environment, input, output, stderr, inner if recorded."""
+        document = {
             "verb": self.verb,
             "plugin": self.plugin,
             "network": self.network,
@@ -57,6 +62,7 @@ class Step:
             "status": self.status,
             "ms": round(self.ms, 1),
         }
+        return (self.note.as_json() if self.note else {}) | document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

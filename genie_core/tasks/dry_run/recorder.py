@@ -1,0 +1,158 @@
+"""What each plugin was given and what it answered: every plugin of a private node stands behind a script that notes it.
+
+The script has the plugin's own name and place, so that neither Genie nor a plugin that calls another (bridge calls
+host-local) sees a difference. `cover` and `notes` run in the node.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genie_core.edges import kernel
+
+STEPS = "/run/genie-steps"
+_REAL = "/run/genie-real"
+_NEEDED = ("/bin/sh", "/bin/cat", "/bin/cp", "/bin/date", "/bin/mkdir")
+_SCRIPT = """\
+#!/bin/sh
+step={steps}/$(/bin/date +%s%N)-$$-{name}
+/bin/mkdir -p "$step"
+/bin/cat >"$step/stdin"
+/bin/cp /proc/$$/environ "$step/environment"
+/bin/date +%s%N >"$step/start"
+{real} <"$step/stdin" >"$step/stdout" 2>"$step/stderr"
+status=$?
+/bin/date +%s%N >"$step/end"
+/bin/cat "$step/stdout"
+/bin/cat "$step/stderr" >&2
+[ $status -le 128 ] || kill -$((status - 128)) $$
+exit $status
+"""
+_PARTS = ("environment", "stdin", "stdout", "stderr", "start", "end")
+_SECRET = re.compile(r"token|password|secret|key|cert", re.IGNORECASE)
+_HIDDEN = "(not shown)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One run of a plugin. `input` and `output` are decoded JSON, or text where they are none; secrets are left out.
+
+    `inner` are the runs that it started itself. `ms` is None where it was killed.
+    """
+
+    plugin: str
+    environment: Mapping[str, str]
+    input: Any
+    output: Any
+    stderr: str
+    ms: float | None
+    inner: tuple[Note, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """plugin, environment, input, output, stderr, ms, inner."""
+        return {
+            "plugin": self.plugin,
+            "environment": dict(self.environment),
+            "input": self.input,
+            "output": self.output,
+            "stderr": self.stderr,
+            "ms": None if self.ms is None else round(self.ms, 1),
+            "inner": [note.as_json() for note in self.inner],
+        }
+
+
+def cover(bin_dirs: Sequence[str]) -> bool:
+    """Put a script in front of each plugin but Genie; whether that could be done."""
+    if not all(os.access(path, os.X_OK) for path in _NEEDED):
+        return False
+    for number, directory in enumerate(dict.fromkeys(os.path.realpath(path) for path in bin_dirs)):
+        real = f"{_REAL}/{number}"
+        os.makedirs(real, exist_ok=True)
+        kernel.mount(directory, real, flags=kernel.MS_BIND | kernel.MS_REC)
+        kernel.mount("tmpfs", directory, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
+        for name in os.listdir(real):
+            _put(f"{real}/{name}", f"{directory}/{name}")
+    return True
+
+
+def _put(real: str, path: str) -> None:
+    name = os.path.basename(path)
+    if not os.path.isfile(real) or not os.access(real, os.X_OK) or name == "genie":
+        os.symlink(real, path)
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(_SCRIPT.format(steps=STEPS, real=shlex.quote(real), name=shlex.quote(name)))
+        os.fchmod(file.fileno(), 0o755)
+
+
+def notes() -> list[dict[str, str]]:
+    """What was noted so far, in the order of the runs' beginnings: JSON values for `read_notes`."""
+    try:
+        names = sorted(os.listdir(STEPS))
+    except FileNotFoundError:
+        return []
+    return [
+        {part: _text(f"{STEPS}/{name}/{part}") for part in _PARTS} | {"plugin": name.split("-", 2)[2]}
+        for name in names
+    ]
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def read_notes(raw: Sequence[Mapping[str, str]]) -> list[Note]:
+    """The outermost runs, each with those that it started."""
+    outer: list[tuple[Mapping[str, str], list[Note]]] = []
+    for run in raw:
+        if outer and _number(run["start"]) < _number(outer[-1][0]["end"]):
+            outer[-1][1].append(_note(run))
+        else:
+            outer.append((run, []))
+    return [_note(run, inner) for run, inner in outer]
+
+
+def _note(run: Mapping[str, str], inner: Sequence[Note] = ()) -> Note:
+    environment = dict(line.partition("=")[::2] for line in run["environment"].split("\0") if line)
+    ended = _number(run["end"])
+    return Note(
+        plugin=run["plugin"],
+        environment={
+            key: value for key, value in environment.items() if key.startswith("CNI_") or key == "PATH"
+        },
+        input=_without_secrets(_decoded(run["stdin"])),
+        output=_without_secrets(_decoded(run["stdout"])),
+        stderr=run["stderr"][-2000:],
+        ms=(ended - _number(run["start"])) / 1e6 if ended else None,
+        inner=tuple(inner),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.strip().isdecimal() else 0
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        return text[:2000]
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: _HIDDEN if _SECRET.search(k) and isinstance(v, str) else _without_secrets(v)
+            for k, v in value.items()
+        }
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
