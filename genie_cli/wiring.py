@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from genie_core.edges.nodenet import read_node
 from genie_core.edges.private_node import PrivateNode
+from genie_core.edges.private_node_links import UPLINK, likeness
 from genie_core.errors import EXIT_USAGE, GenieError
 
 # Where distributions put the reference plugins; the first is Kubernetes' own convention.
@@ -41,6 +43,10 @@ def _missing(flag: str, path: Path) -> GenieError:
     return GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
 
 
-def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str]) -> PrivateNode:
-    """A private node, not started yet, with these directories in it; the former may be written to there."""
-    return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs])
+def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bool = False) -> PrivateNode:
+    """A private node, not started yet, with these directories in it; the former may be written to there.
+
+    `alike`: with interfaces of the same names, MTUs and addresses as this node's. Raises IOFailure.
+    """
+    links = likeness(read_node()) if alike else [UPLINK]
+    return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs], links=links)

@@ -114,6 +114,14 @@ def run(
             rich_help_panel=NODE,
         ),
     ] = None,
+    node_like_this: Annotated[
+        bool,
+        typer.Option(
+            "--node-like-this",
+            help="Give the private node this node's interfaces: names, MTUs and addresses.",
+            rich_help_panel=NODE,
+        ),
+    ] = False,
     conf_dir: options.ConfDirs = None,
     bin_dir: options.BinDirs = None,
     timeout: options.Timeout = 60.0,
@@ -148,7 +156,7 @@ def run(
         pod=subject.name,
         timeout=timeout,
     )
-    with Progress() as progress, wiring.private_node(conf_dirs, bin_dirs) as node:
+    with Progress() as progress, wiring.private_node(conf_dirs, bin_dirs, alike=node_like_this) as node:
         if plan:
             report = plan_only(question, node, progress)
         else:

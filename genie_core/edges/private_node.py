@@ -15,10 +15,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from genie_core.edges.private_node_links import UPLINK, Link
 from genie_core.errors import Denied, GenieError, IOFailure, TryAgain
 
 # Where CNI plugins keep what they know: empty in a private node. /run: sockets of daemons, locks, namespaces.
@@ -62,14 +63,18 @@ class PrivateNode:
     """A node of its own, from `with` to the end of its block.
 
     `copied` directories show what the real node has and may be written to, in addition to COPIED; `visible`
-    paths stay where they are although the node hides the directory above them. It lives as long as the thread
-    that made it. Raises Denied where this kernel or this container does not let this user make namespaces.
+    paths stay where they are although the node hides the directory above them; `links` are its interfaces. It
+    lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this
+    user make namespaces.
     """
 
-    def __init__(self, *, copied: Sequence[str] = (), visible: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, copied: Sequence[str] = (), visible: Sequence[str] = (), links: Sequence[Link] = (UPLINK,)
+    ) -> None:
         self._wanted = {
             "hidden": [path for path in HIDDEN if not os.path.islink(path)],
             "copied": [*COPIED, *copied],
+            "links": [asdict(link) for link in links],
             "visible": [os.path.realpath(path) for path in (*visible, _ROOT, sys.prefix, sys.base_prefix)],
         }
 

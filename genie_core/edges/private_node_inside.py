@@ -7,7 +7,7 @@ steps matters:
 2. Every mount becomes read-only, then the few places that plugins write to are covered with private memory.
    `hidden` places start empty (leases, and /run, where sockets of the real node's daemons are: firewalld would
    change the real firewall for whoever asks it); `copied` ones show what the real node has.
-3. An uplink, `eth0`, whose other end is in a second network namespace that stands for the world outside.
+3. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
 
 It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
 PID namespace the kernel kills all others with it: whatever happens, nothing is left.
@@ -20,31 +20,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from . import kernel
 
 WORLD = "/run/genie-world"  # the network namespace behind eth0
-# Addresses that belong to nobody: RFC 5737 (TEST-NET-1), RFC 3849.
-UPLINK = """\
-link set lo up
-link set eth0 up
-addr add 192.0.2.2/24 dev eth0
-route add default via 192.0.2.1
-"""
-UPLINK_V6 = """\
-addr add 2001:db8::2/64 dev eth0 nodad
-route add default via 2001:db8::1
-"""
-OUTSIDE = """\
-link set lo up
-link set uplink up
-addr add 192.0.2.1/24 dev uplink
-"""
-OUTSIDE_V6 = """\
-addr add 2001:db8::1/64 dev uplink nodad
-"""
 NAMESPACES = (
     kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
 )
@@ -60,6 +41,7 @@ def main(fd: int) -> None:
         _leave_the_host()
         _become_first(fd)
         _furnish(wanted["hidden"], wanted["copied"], wanted["visible"])
+        connect(wanted["links"])
         answer = {"pid": os.getpid()}
     except OSError as error:
         answer = _failed(error)
@@ -135,7 +117,6 @@ def _furnish(hidden: Sequence[str], copied: Sequence[str], visible: Sequence[str
         _make_private(path, private, None, keep=())
     os.makedirs("/run/netns", exist_ok=True)
     kernel.set_hostname("private-node")
-    _connect_uplink()
 
 
 def _make_private(path: str, private: list[str], entries: Sequence[str] | None, keep: Sequence[str]) -> None:
@@ -198,20 +179,60 @@ def _bind(source: str, target: str) -> None:
 # --- Its network namespaces -------------------------------------------------------------------------------------
 
 
-def _connect_uplink() -> None:
+def connect(links: Sequence[dict[str, Any]]) -> None:
+    """Make the node's interfaces (`private_node_links.Link`), and behind each uplink the world with its gateways."""
     _add_namespace(WORLD)
-    _ip("link add eth0 type veth peer name uplink\n")
+    _ip("link set lo up\n")
+    _ip("link set lo up\n", WORLD)
     # By the number of a process that is in it: `ip` knows names under /run/netns only, where pods are.
     with _inside(WORLD):
         resident = subprocess.Popen(["sleep", "60"])
-    _ip(f"link set uplink netns {resident.pid}\n")
+    for number, link in enumerate(links):
+        _make(link, f"world{number}", resident.pid)
     resident.kill()
     resident.wait()
-    _ip(UPLINK)
-    _ip(OUTSIDE, WORLD)
-    with suppress(OSError):  # a kernel without IPv6
-        _ip(UPLINK_V6)
-        _ip(OUTSIDE_V6, WORLD)
+    for number, link in enumerate(links):
+        _furnish_link(link, f"world{number}")
+
+
+def _make(link: dict[str, Any], peer: str, world: int) -> None:
+    name, mtu = link["name"], link["mtu"]
+    mac = f"address {link['mac']} " if link["mac"] else ""
+    if link["is_bridge"]:
+        _ip(f"link add {name} {mac}mtu {mtu} type bridge\nlink set {name} up\n")
+        return
+    _ip(f"link add {name} {mac}mtu {mtu} type veth peer name {peer} mtu {mtu}\n")
+    _ip(f"link set {peer} netns {world}\nlink set {name} up\n")
+    _ip(f"link set {peer} up\n", WORLD)
+
+
+def _furnish_link(link: dict[str, Any], peer: str) -> None:
+    """IPv6 goes in a batch of its own: a kernel may be without."""
+    for family in (4, 6):
+        own = _addresses(link["name"], link["addresses"], family)
+        gateways = _addresses(peer, link["gateways"], family)
+        routes = [
+            f"route add default via {gateway.partition('/')[0]} dev {link['name']}"
+            for gateway in link["gateways"]
+            if _family(gateway) == family
+        ]
+        with suppress(OSError) if family == 6 else nullcontext():
+            if gateways:
+                _ip("\n".join(gateways) + "\n", WORLD)
+            if own or routes:
+                _ip("\n".join([*own, *routes]) + "\n")
+
+
+def _addresses(name: str, addresses: Sequence[str], family: int) -> list[str]:
+    return [
+        f"addr add {address} dev {name}{' nodad' if family == 6 else ''}"
+        for address in addresses
+        if _family(address) == family
+    ]
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
 
 
 def _ip(batch: str, netns: str = "") -> None:

@@ -213,6 +213,40 @@ def test_as_far_as_a_verb(conf_dir, verb, verbs):
     assert report["summary"]["released"] is (verb == "del")
 
 
+def test_a_private_node_like_this_one(conf_dir, netns):
+    """Names, MTUs and addresses of the node, and a gateway that answers: `master: up0` works."""
+    node = netns()
+    for line in (
+        "link add up0 mtu 1400 type veth peer name up1",
+        "link set up0 up",
+        "link set up1 up",
+        "addr add 10.77.0.5/24 dev up0",
+        "route add default via 10.77.0.1",
+        "link add br7 type bridge",
+        "addr add 10.88.0.1/24 dev br7",
+    ):
+        node.run("ip", *line.split())
+    lan = network("lan", 7, type="macvlan", master="up0", ipam=ipam("10.77.0.0/24", "10.77.0.50"))
+    (conf_dir / "10-lan.conflist").write_text(json.dumps(lan))
+    words = command("--cni", "lan", "--conf-dir", str(conf_dir), "--node-like-this", "-o", "json")
+    report = json.loads(node.run(*words).stdout)
+    before = {item["name"]: item for item in report["node"]["before"]["interfaces"]}
+    assert before.keys() == {"up0", "br7"}
+    assert before["up0"]["mtu"] == 1400
+    assert "10.77.0.5/24" in before["up0"]["addresses"]
+    assert (before["br7"]["kind"], before["br7"]["addresses"][0]) == ("bridge", "10.88.0.1/24")
+    assert {"to": "default", "via": "10.77.0.1", "interface": "up0", "family": 4} in report["node"]["before"][
+        "routes"
+    ]
+    assert report["summary"]["addresses"] == ["10.77.0.50/24"]
+    assert [(reach["address"], reach["reached"]) for reach in report["reachability"]] == [("10.77.0.1", True)]
+    assert report["summary"]["ok"] is True
+
+
+def ipam(subnet, first):
+    return {"type": "host-local", "ranges": [[{"subnet": subnet, "rangeStart": first}]]}
+
+
 def test_what_each_plugin_was_given_and_answered(conf_dir):
     """The exact environment and input, those of the IPAM plugin that the bridge calls, and no secret."""
     chained = {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}, "apiToken": "verysecret"}

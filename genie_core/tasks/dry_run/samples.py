@@ -1,6 +1,6 @@
 """Made-up configurations for machines that have none: a laptop can try what a node would do.
 
-They are valid for the uplink of a private node (private_node_inside.UPLINK): macvlan pods get addresses on it.
+They are valid for the uplink of a private node (private_node_links.UPLINK): macvlan pods get addresses on it.
 """
 
 from __future__ import annotations
