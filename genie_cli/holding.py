@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from genie_core.edges.private_node import PrivateNode
+from genie_core.tasks.dry_run import AnyNode
 
 from .render import note
 
 
-def hold(node: PrivateNode, netns: Sequence[str]) -> None:
+def hold(node: AnyNode, netns: Sequence[str]) -> None:
     """A shell in the first pod where there is a terminal; else wait until standard input ends."""
     commands = [node.entering(path) for path in netns]
     if sys.stdin.isatty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from genie_core.edges.host_node import HostNode
 from genie_core.edges.nodenet import read_node
 from genie_core.edges.private_node import PrivateNode
 from genie_core.edges.private_node_links import UPLINK, likeness
@@ -50,3 +51,8 @@ def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bo
     """
     links = likeness(read_node()) if alike else [UPLINK]
     return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs], links=links)
+
+
+def host_node() -> HostNode:
+    """This node itself, for a dry run."""
+    return HostNode()

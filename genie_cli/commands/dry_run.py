@@ -122,6 +122,15 @@ def run(
             rich_help_panel=NODE,
         ),
     ] = False,
+    on_host: Annotated[
+        bool,
+        typer.Option(
+            "--on-host",
+            help="Run the plugins on this node itself, in a throw-away namespace: for those that need a daemon.",
+            rich_help_panel=NODE,
+        ),
+    ] = False,
+    yes: options.Yes = False,
     conf_dir: options.ConfDirs = None,
     bin_dir: options.BinDirs = None,
     timeout: options.Timeout = 60.0,
@@ -147,22 +156,42 @@ def run(
         conf_dirs=conf_dirs,
         conf_files=dict(_conf_file(name) for name in conf or []),
         bin_dirs=bin_dirs,
-        samples="auto" if samples is None else "always" if samples else "never",
+        samples="never" if on_host else "auto" if samples is None else "always" if samples else "never",
         verb=verb.value,
         objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
         pods=pods,
-        record=output is OutputFormat.WIDE or output.for_machines,
+        record=not on_host and (output is OutputFormat.WIDE or output.for_machines),
         namespace=subject.namespace,
         pod=subject.name,
         timeout=timeout,
     )
-    with Progress() as progress, wiring.private_node(conf_dirs, bin_dirs, alike=node_like_this) as node:
+    if on_host:
+        _warn(question, yes=yes)
+    where = wiring.host_node() if on_host else wiring.private_node(conf_dirs, bin_dirs, alike=node_like_this)
+    with Progress() as progress, where as node:
         if plan:
             report = plan_only(question, node, progress)
         else:
             report = dry_run(question, node, progress, hold if keep else None)
     emit(report, output, view)
     return report.exit_code
+
+
+def _warn(question: Question, *, yes: bool) -> None:
+    """Say what will be touched. Raises GenieError (wrong usage) where nobody agreed to it."""
+    touched = (
+        "the real plugins will run on this node: they make interfaces, addresses, routes, firewall rules and leases "
+        "for a pod in a throw-away namespace, and their DEL takes them away again"
+    )
+    if not yes:
+        raise GenieError(f"--on-host: {touched}", hint="--yes says that this is wanted", exit_code=EXIT_USAGE)
+    if question.objects is not None:
+        raise GenieError(
+            "--on-host: network objects can be tried in a private node only",
+            hint="try their configuration with --conf FILE and --cni NAME",
+            exit_code=EXIT_USAGE,
+        )
+    note(f"warning: --on-host: {touched}")
 
 
 def _pod(text: str, namespace: str, kubeconfig: Path | None) -> PodObject:

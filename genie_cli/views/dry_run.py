@@ -29,8 +29,7 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
     """The blocks, in the order of events."""
     asked = ", ".join(f'{key}: "{value}"' for key, value in report.annotations.items())
     yield Text(f"A pod with the annotation {asked}" if asked else "A pod without annotations", "strong")
-    happened = "All of this happened" if report.calls else "This was decided"
-    yield Text(f"{happened} in a private copy of this node; the node itself is unchanged.", "dim")
+    yield _where(report)
     for note in report.notes:
         yield Text(f"note: {note}", "warn")
     yield from _plan(report)
@@ -51,6 +50,13 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
         yield from _call(title, call, report, wide)
     yield from _left(report)
     yield from _summary(report)
+
+
+def _where(report: DryRunReport) -> Text:
+    if report.on_host:
+        return Text("This happened on the node itself: --on-host.", "warn")
+    happened = "All of this happened" if report.calls else "This was decided"
+    return Text(f"{happened} in a private copy of this node; the node itself is unchanged.", "dim")
 
 
 def _titles(report: DryRunReport) -> list[str]:

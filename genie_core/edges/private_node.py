@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from genie_core.edges.private_node_links import UPLINK, Link
 from genie_core.errors import Denied, GenieError, IOFailure, TryAgain
+from genie_core.settings import STATE_DIR
 
 # Where CNI plugins keep what they know: empty in a private node. /run: sockets of daemons, locks, namespaces.
 HIDDEN = ("/run", "/var/run", "/var/lib/cni")
@@ -59,6 +60,15 @@ class Ran:
     expired: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a dry run puts the plugin, configurations and state; `conf_dir` "": where the node has its own."""
+
+    bin_dir: str = "/opt/cni/bin"
+    conf_dir: str = ""
+    state_dir: str = STATE_DIR
+
+
 class PrivateNode:
     """A node of its own, from `with` to the end of its block.
 
@@ -67,6 +77,9 @@ class PrivateNode:
     lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this
     user make namespaces.
     """
+
+    is_private = True
+    places = Places()
 
     def __init__(
         self, *, copied: Sequence[str] = (), visible: Sequence[str] = (), links: Sequence[Link] = (UPLINK,)

@@ -8,9 +8,10 @@ from pathlib import Path
 from genie_core.edges.private_node import PrivateNode
 from genie_core.jsontext import encode
 from genie_core.spec.conf import parse_network
-from genie_core.tasks.dry_run.configuration import BIN_DIR, configure
+from genie_core.tasks.dry_run.configuration import configure
 from genie_core.tasks.dry_run.runtime_call import Sandbox, environment, standard_input
 
+BIN_DIR = "/opt/cni/bin"
 CNI_BIN = "/usr/lib/cni"
 ROOT = Path(__file__).parents[2]
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

@@ -243,6 +243,71 @@ def test_a_private_node_like_this_one(conf_dir, netns):
     assert report["summary"]["ok"] is True
 
 
+def pod_namespaces():
+    """Those of dry runs; other tests have theirs."""
+    return {name for name in os.listdir("/run/netns") if name.startswith("cni-")}
+
+
+def on_host(host, *arguments, code=0):
+    """`genie dry-run --on-host --yes` in a namespace that stands for the node."""
+    done = host.run(*command("--on-host", "--yes", "-o", "json", *arguments), check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_on_the_node_itself(conf_dir, netns, tmp_path):
+    """The real node's interfaces, a throw-away pod, and nothing left of either; it is said loudly."""
+    host = netns()
+    leases = tmp_path / "leases"
+    conf = network("blue", 1, ipam=ipam("10.213.1.0/24", "10.213.1.2") | {"dataDir": str(leases)})
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(conf))
+    pods = pod_namespaces()
+    report, said = on_host(host, "--cni", "blue", "--conf-dir", str(conf_dir))
+    assert "the real plugins will run on this node" in said
+    assert report["target"]["onHost"] is True
+    assert report["summary"]["ok"] is True
+    assert report["summary"]["addresses"] == ["10.213.1.2/24"]
+    assert set(host.links()) == {f"{PREFIX}b1"}  # the bridge stays, as after any pod
+    assert not [path for path in leases.rglob("10.*") if path.is_file()]
+    assert pod_namespaces() == pods
+    assert sorted(path.name for path in conf_dir.iterdir()) == ["10-blue.conflist"]
+
+
+def test_on_the_node_itself_only_when_it_is_wanted(conf_dir):
+    error = dry_run("--on-host", "--cni", "blue", "--conf-dir", str(conf_dir), code=2)
+    assert "leases" in error["message"]
+    assert "--yes" in error["hint"]
+
+
+def test_interrupted_on_the_node_itself_it_leaves_nothing(conf_dir, netns, plugin, tmp_path):
+    host = netns()
+    leases, pods = tmp_path / "leases", pod_namespaces()
+    conf = network("blue", 1, ipam=ipam("10.213.1.0/24", "10.213.1.2") | {"dataDir": str(leases)})
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(conf))
+    seconds = f"309.{os.getpid()}"
+    arguments = plugin(f"[ $CNI_COMMAND != ADD ] || exec sleep {seconds}")
+    arguments += [
+        "--cni",
+        "blue,scripted",
+        "--conf-dir",
+        str(conf_dir),
+        "--bin-dir",
+        BIN,
+        "--on-host",
+        "--yes",
+    ]
+    words = ["ip", "netns", "exec", host.name, *command(*arguments)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        wait_for(lambda: sleeping(seconds), 20)
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert set(host.links()) == {f"{PREFIX}b1"}
+    assert not [path for path in leases.rglob("10.*") if path.is_file()]
+    assert pod_namespaces() == pods
+    assert not sleeping(seconds)
+
+
 def ipam(subnet, first):
     return {"type": "host-local", "ranges": [[{"subnet": subnet, "rangeStart": first}]]}
 

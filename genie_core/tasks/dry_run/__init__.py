@@ -10,21 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from genie_core.edges.private_node import PrivateNode
-
-from .configuration import Configured, configure
+from .configuration import AnyNode, Configured, configure
 from .life import Hold, Life, Run
 from .netview import appeared
 from .question import MOST_PODS, Question, Verb
 from .report import DryRunReport, PodSeen, Thing
 
-__all__ = ["MOST_PODS", "DryRunReport", "Question", "Verb", "dry_run", "plan_only"]
+__all__ = ["MOST_PODS", "AnyNode", "DryRunReport", "Question", "Verb", "dry_run", "plan_only"]
 
 Tell = Callable[[str], None]
 
 
 def dry_run(
-    question: Question, node: PrivateNode, tell: Tell = lambda _: None, hold: Hold | None = None
+    question: Question, node: AnyNode, tell: Tell = lambda _: None, hold: Hold | None = None
 ) -> DryRunReport:
     """Try it. `tell` hears what is being done; `hold` is called while the pods are attached.
 
@@ -43,6 +41,7 @@ def dry_run(
         appeared=tuple(appeared(life.before, life.during)),
         written=run.annotations_written(),
         notes=_notes(life, configured),
+        on_host=not node.is_private,
         expired=run.expired,
     )
     if question.verb in ("del", "cycle") and not run.expired:
@@ -51,7 +50,7 @@ def dry_run(
     return replace(report, ms=(time.monotonic() - began) * 1000)
 
 
-def plan_only(question: Question, node: PrivateNode, tell: Tell = lambda _: None) -> DryRunReport:
+def plan_only(question: Question, node: AnyNode, tell: Tell = lambda _: None) -> DryRunReport:
     """Only what would be done. Raises the GenieError that an ADD would fail with."""
     began = time.monotonic()
     run, configured = _start(question, node, tell)
@@ -61,7 +60,7 @@ def plan_only(question: Question, node: PrivateNode, tell: Tell = lambda _: None
     return DryRunReport(annotations=question.annotations, plan=plan, calls=(), notes=notes, ms=ms)
 
 
-def _start(question: Question, node: PrivateNode, tell: Tell) -> tuple[Run, Configured]:
+def _start(question: Question, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
     deadline = time.monotonic() + question.timeout
     tell("installing genie in the private node")
     configured = configure(

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Literal
 
 from genie_core.edges.confdir import ConfDirs, list_files
+from genie_core.edges.host_node import HostNode
 from genie_core.edges.log import JSONLog
 from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Wish
 from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
-from genie_core.settings import STATE_DIR
-from genie_core.tasks.install import DELEGATE_CONF_DIR, InstallOptions, install
+from genie_core.tasks.install import CONFLIST, DELEGATE_CONF_DIR, InstallOptions, existing_entry, install
 
 from . import samples
 
-BIN_DIR = "/opt/cni/bin"
+AnyNode = PrivateNode | HostNode
 CONF_DIR = "/etc/cni/net.d"
 
 Samples = Literal["auto", "always", "never"]
@@ -34,7 +34,7 @@ class Configured:
 
 
 def configure(
-    node: PrivateNode,
+    node: AnyNode,
     annotations: Mapping[str, str],
     conf_dirs: Sequence[str],
     extra: Mapping[str, str],
@@ -45,10 +45,11 @@ def configure(
     Samples stand in for networks that are asked for and have no configuration: always, never, or only where the
     node has no configuration at all ("auto"), since on a real node a missing one is what the dry run should show.
     """
-    home = conf_dirs[0] if conf_dirs else CONF_DIR
+    places = node.places
+    home = places.conf_dir or (conf_dirs[0] if conf_dirs else CONF_DIR)
     for name, text in extra.items():
         node.write(f"{home}/{name}", text)
-    directories = list(conf_dirs) or [home]
+    directories = list(dict.fromkeys([home, *conf_dirs]))
     wanted = [name for name in _names(annotations) if name in samples.NAMES]
     if use_samples == "never" or not wanted:
         missing = []
@@ -59,7 +60,10 @@ def configure(
     made_up = [f"{home}/10-{name}.conflist" for name in missing]
     for name, path in zip(missing, made_up, strict=True):
         node.write(path, samples.sample(name))
-    return Configured(conflist=node.call(install_genie, directories), made_up=tuple(made_up))
+    return Configured(
+        conflist=node.call(install_genie, directories, places.bin_dir, places.state_dir),
+        made_up=tuple(made_up),
+    )
 
 
 def _names(annotations: Mapping[str, str]) -> list[str]:
@@ -94,10 +98,18 @@ def _is_other(confs: ConfDirs, path: str) -> bool:
         return True
 
 
-def install_genie(conf_dirs: Sequence[str]) -> str:
-    """Do what `genie install` does, with the first directory for its own configuration; that file. Runs in the node."""
+def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str:
+    """Do what `genie install` does, with the first directory for its own configuration; that file. Runs in the node.
+
+    Genie's settings are those of the first directory that has any.
+    """
+    files = (Path(directory) / CONFLIST for directory in conf_dirs)
+    settings = next((entry for file in files if (entry := existing_entry(file))), {})
     more = {"conf_dirs": [*conf_dirs, DELEGATE_CONF_DIR]} if len(conf_dirs) > 1 else {}
     options = InstallOptions(
-        bin_dir=Path(BIN_DIR), conf_dir=Path(conf_dirs[0]), state_dir=Path(STATE_DIR), extra=more
+        bin_dir=Path(bin_dir),
+        conf_dir=Path(conf_dirs[0]),
+        state_dir=Path(state_dir),
+        extra={key: value for key, value in settings.items() if key != "type"} | more,
     )
     return str(install(options).conflist)

@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from genie_core.edges.loopback_api import PATCHES, serve, written
-from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
-from genie_core.settings import STATE_DIR
 from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
 
-from .configuration import BIN_DIR, Configured
+from .configuration import AnyNode, Configured
 from .netview import View, observe
 from .preview import preview
 from .question import Question
@@ -38,9 +36,10 @@ from .runtime_call import (
 _KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
 # Genie's counting lock: each ADD takes any one of a fixed number of files, which stay (edges/locks.py).
 # And the copies of API objects that it keeps for a bad day.
-_OF_ALL_PODS = (f"{STATE_DIR}/slots/", f"{STATE_DIR}/objects/")
+_OF_ALL_PODS = ("slots/", "objects/")
 
-Hold = Callable[[PrivateNode, Sequence[str]], None]
+_UNDO_SECONDS = 30
+Hold = Callable[[AnyNode, Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Run:
     def __init__(
         self,
         question: Question,
-        node: PrivateNode,
+        node: AnyNode,
         configured: Configured,
         deadline: float,
         tell: Callable[[str], None],
@@ -116,6 +115,20 @@ class Run:
     def live(self, count: int, hold: Hold | None = None) -> Life:
         """Attach `count` pods side by side, look, release them, look again, remove their namespaces."""
         sandboxes = [self.sandbox() for _ in range(count)]
+        try:
+            return self._live(sandboxes, hold)
+        except BaseException:
+            if not self._node.is_private:  # whose end would undo everything
+                self._undo(sandboxes)
+            raise
+
+    def _undo(self, sandboxes: Sequence[Sandbox]) -> None:
+        """Interrupted on a real node: DEL, whatever was attached."""
+        self._deadline = time.monotonic() + _UNDO_SECONDS
+        for number, sandbox in enumerate(sandboxes, 1):
+            self._call("DEL", sandbox, number)
+
+    def _live(self, sandboxes: Sequence[Sandbox], hold: Hold | None) -> Life:
         before = self._look()
         plan = self._planned(sandboxes[0])
         adds = [self._call("ADD", box, number) for number, box in enumerate(sandboxes, 1) if not self.expired]
@@ -135,6 +148,8 @@ class Run:
             after_pods=tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes),
             reach=reach,
         )
+        if self._question.verb in ("add", "check") and not self._node.is_private:
+            self._undo(sandboxes)
         for sandbox in sandboxes:
             self._node.remove_namespace(sandbox.netns)
         return life
@@ -163,7 +178,8 @@ class Run:
 
     def _look(self) -> View:
         view = observe(self._node, directories=_KEPT_IN, firewall=True)
-        return replace(view, files=tuple(path for path in view.files if not path.startswith(_OF_ALL_PODS)))
+        common = tuple(f"{self._node.places.state_dir}/{folder}" for folder in _OF_ALL_PODS)
+        return replace(view, files=tuple(path for path in view.files if not path.startswith(common)))
 
     def _probes(self, sandboxes: Sequence[Sandbox], adds: Sequence[Call]) -> Iterator[Reach]:
         """Each pod asks its gateways and the other pods."""
@@ -205,13 +221,14 @@ class Run:
 
     def _run(self, verb: str, env: dict[str, str], stdin: str) -> Call:
         left = max(self._deadline - time.monotonic(), 0.1)
-        ran = self._node.run([f"{BIN_DIR}/genie"], env=env, stdin=stdin, timeout=left)
+        ran = self._node.run([f"{self._node.places.bin_dir}/genie"], env=env, stdin=stdin, timeout=left)
         self.expired = self.expired or ran.expired
         return read_answer(verb, ran)
 
     @property
     def _bin_dirs(self) -> list[str]:
-        return [BIN_DIR, *(path for path in self._question.bin_dirs if path != BIN_DIR)]
+        own = self._node.places.bin_dir
+        return [own, *(path for path in self._question.bin_dirs if path != own)]
 
     def _input(self, verb: str, sandbox: Sandbox, result: str) -> tuple[dict[str, str], str]:
         env = environment(verb, sandbox, self._bin_dirs, _path())

@@ -80,6 +80,7 @@ class DryRunReport:
     left: tuple[Thing, ...] = ()
     stays: tuple[Thing, ...] = ()
     notes: tuple[str, ...] = ()
+    on_host: bool = False
     released: bool = False
     expired: bool = False
     ms: float = field(default=0, compare=False)
@@ -110,7 +111,7 @@ class DryRunReport:
         first = self.pods[0] if self.pods else PodSeen(interfaces=(), routes=())
         return {
             "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
-            "target": {"annotations": dict(self.annotations)},
+            "target": {"annotations": dict(self.annotations), "onHost": self.on_host},
             "plan": [network.as_json() for network in self.plan],
             "calls": [call.as_json() for call in self.calls],
             "pod": first.as_json(),
