@@ -20,7 +20,7 @@ from .edges.log import JSONLog
 from .errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
 from .jsontext import encode
 from .settings import Settings
-from .spec.request import missing_variables, parse_request, refuse_missing
+from .spec.request import read_request
 from .spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
 
 TYPE_CHECKING = False
@@ -92,10 +92,7 @@ def run(
         else:
             cancel = Cancel()
             cancel.listen()
-            missing = missing_variables(env)
-            if missing != ["CNI_PATH"]:
-                refuse_missing(missing)
-            request = parse_request(env, "" if closed_stdin else _read_stdin(stdin, cancel))
+            request = read_request(env, lambda: "" if closed_stdin else _read_stdin(stdin, cancel))
             version = _answer_version(request)
             text = _call(request, log, cancel, own)
     except GenieError as error:

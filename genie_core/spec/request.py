@@ -11,7 +11,7 @@ from ..model import PodRef, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 VERBS = ("ADD", "CHECK", "DEL", "GC", "STATUS")
@@ -119,9 +119,15 @@ def parse_config(text: str) -> "dict[str, Any]":
 
 def parse_request(env: "Mapping[str, str]", text: str) -> Request:
     """The whole call. Raises GenieError with code 4, 6 or 7 (conformance A02-A23)."""
+    return read_request(env, lambda: text)
+
+
+def read_request(env: "Mapping[str, str]", read: "Callable[[], str]") -> Request:
+    """The same, where stdin is to be read only if the variables are right, as libcni's skeleton does it."""
     missing = missing_variables(env)
     if missing != ["CNI_PATH"]:
         refuse_missing(missing)
+    text = read()
     config = parse_config(text)
     if not config.get("bin_dirs"):
         refuse_missing(missing)

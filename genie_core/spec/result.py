@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from ..model import Request
+
     Reader = Callable[[Any, str], Any]
     Fields = Mapping[str, tuple[str, Reader]]
 
@@ -77,6 +79,13 @@ def convert_text(text: str, to_version: str, default_version: str, where: str) -
     members = jsontext.members(text) if data else {}
     kept = {name: raw for name, raw in members.items() if name.lower() != "cniversion"}
     return jsontext.join_members({"cniVersion": jsontext.encode(to_version), **kept})
+
+
+def previous_of(request: "Request") -> Result | None:
+    """The result that the runtime passed in the configuration; None where it passed none. Raises as `prev_result`."""
+    if not request.config.get("prevResult"):
+        return None
+    return prev_result(jsontext.members(request.text)["prevResult"], request.version)
 
 
 def prev_result(text: str, config_version: str) -> Result:

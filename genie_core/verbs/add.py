@@ -11,6 +11,7 @@ from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, T
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
 from ..select.annotations import BY_ATTACHMENT, dialect_of
+from ..spec.result import previous_of
 from .delete import netns_of, refuse_failures, release_damaged
 from .networks import decide, require_ready
 from .node import refuse_own_netns
@@ -30,7 +31,7 @@ def run(request: "Request", node: "Node") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
     require_ready(node)
-    previous = _previous(request)
+    previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
     decision = decide(request, node)
     plan = _plan(request, decision, node)
     node.store.prepare()
@@ -43,8 +44,9 @@ def run(request: "Request", node: "Node") -> str:
             _release_leftovers(plan, request, node)
             _refuse_taken_names(plan)
             text, parts = _attach(plan, request, previous, node)
-        finally:
+        except BaseException:
             _drop_unused_lock(plan, node)
+            raise
     if decision.pod:
         _tell_pod(decision.pod, decision, plan, parts, node)
     return text
@@ -138,16 +140,6 @@ def _answer(
     return text, [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
 
 
-def _previous(request: "Request") -> "Result | None":
-    """What the plugins before Genie in the same chain gave the container (A51); read before anything is attached."""
-    if not request.config.get("prevResult"):
-        return None
-    from ..jsontext import members
-    from ..spec.result import prev_result
-
-    return prev_result(members(request.text)["prevResult"], request.version)
-
-
 def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result]") -> "Result":
     """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
     requests = {item.ifname: item.default_route for item in plan.attachments}
@@ -159,7 +151,7 @@ def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result
 
 
 def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
-    """An ADD that left no state leaves no lock file either."""
+    """An ADD that failed and left no state leaves no lock file either."""
     try:
         if node.store.load(*plan.key) is None:
             node.store.discard(*plan.key)

@@ -3,6 +3,7 @@
 from ..attach import check
 from ..edges.podnet import verify
 from ..errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
+from ..spec.result import parse, previous_of
 from .delete import netns_of
 
 TYPE_CHECKING = False
@@ -21,8 +22,6 @@ def _verify(request: "Request", plan: "Plan", node: "Node") -> None:
 
 def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
     """What each network's result said would be there, also where its plugins do not do CHECK."""
-    from ..spec.result import parse
-
     return [
         (item.ifname, parse(item.result, item.network.version, item.label)[1])
         for item in plan.attachments
@@ -32,15 +31,11 @@ def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
 
 def run(request: "Request", node: "Node") -> str:
     """Nothing is printed. Raises the first delegate's error."""
-    from ..jsontext import members
-    from ..spec.result import prev_result
-
-    if not request.config.get("prevResult"):
+    if previous_of(request) is None:
         raise InvalidConfig(
             "CHECK needs prevResult, and the configuration has none",
             hint="the runtime must pass ADD's result",
         )
-    prev_result(members(request.text)["prevResult"], request.version)
     node.store.prepare()
     with (
         node.store.lock_node(exclusive=False, deadline=node.deadline()),
