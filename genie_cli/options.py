@@ -83,9 +83,6 @@ Kubeconfig = Annotated[
         rich_help_panel=CLUSTER,
     ),
 ]
-KubeContext = Annotated[
-    str, typer.Option("--context", help="Context of the kubeconfig.", rich_help_panel=CLUSTER, metavar="NAME")
-]
 Namespace = Annotated[
     str,
     typer.Option(
@@ -115,10 +112,20 @@ BinDirs = Annotated[
     ),
 ]
 StateDir = Annotated[
-    Path,
+    Path | None,
     typer.Option(
-        "--state-dir", help="Where Genie keeps what it attached.", rich_help_panel=NODE, metavar="DIR"
+        "--state-dir",
+        metavar="DIR",
+        help="Genie's state. Default: its configuration's.",
+        rich_help_panel=NODE,
     ),
+]
+IpamDir = Annotated[
+    Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
+]
+CacheDir = Annotated[
+    Path,
+    typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE),
 ]
 Root = Annotated[
     Path,

@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
     from .model import NetConf
@@ -25,18 +25,3 @@ if TYPE_CHECKING:
 
         def read(self, path: str) -> NetConf:
             """The network in a file. Raises InvalidConfig, or IOFailure where it cannot be read."""
-
-    class Delegates(Protocol):
-        """The plugin binaries."""
-
-        def find(self, type_: str, path: Sequence[str]) -> str:
-            """The file of a plugin. Raises InvalidConfig naming the directories searched."""
-
-        def run(self, binary: str, env: Mapping[str, str], stdin: str, where: str) -> str:
-            """What the plugin printed. Raises DelegateFailed with the plugin's own code, or TryAgain on timeout."""
-
-    class Pods(Protocol):
-        """The API server, as far as an ADD needs it."""
-
-        def annotations(self, namespace: str, name: str, uid: str) -> Mapping[str, str]: ...
-        def annotate(self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]) -> None: ...

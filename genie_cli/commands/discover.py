@@ -59,22 +59,9 @@ def run(
     ] = True,
     conf_dir: options.ConfDirs = None,
     bin_dir: options.BinDirs = None,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--state-dir",
-            metavar="DIR",
-            help="Genie's state. Default: its configuration's.",
-            rich_help_panel=NODE,
-        ),
-    ] = None,
-    ipam_dir: Annotated[
-        Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
-    ] = Path(IPAM_DIR),
-    cache_dir: Annotated[
-        Path,
-        typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE),
-    ] = Path(CACHE_DIR),
+    state_dir: options.StateDir = None,
+    ipam_dir: options.IpamDir = Path(IPAM_DIR),
+    cache_dir: options.CacheDir = Path(CACHE_DIR),
     runtime_config: Annotated[
         Path | None,
         typer.Option(

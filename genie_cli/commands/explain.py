@@ -52,15 +52,7 @@ def run(
             "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
         ),
     ] = wiring.CONF_DIR,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--state-dir",
-            metavar="DIR",
-            help="Genie's state. Default: its configuration's.",
-            rich_help_panel=NODE,
-        ),
-    ] = None,
+    state_dir: options.StateDir = None,
     bin_dir: options.BinDirs = None,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:

@@ -51,22 +51,9 @@ def run(
             "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
         ),
     ] = Path("/etc/cni/net.d"),
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--state-dir",
-            metavar="DIR",
-            help="Genie's state. Default: its configuration's.",
-            rich_help_panel=NODE,
-        ),
-    ] = None,
-    ipam_dir: Annotated[
-        Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
-    ] = Path(IPAM_DIR),
-    cache_dir: Annotated[
-        Path,
-        typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE),
-    ] = Path(CACHE_DIR),
+    state_dir: options.StateDir = None,
+    ipam_dir: options.IpamDir = Path(IPAM_DIR),
+    cache_dir: options.CacheDir = Path(CACHE_DIR),
     cri_socket: options.CRISocket = "",
     timeout: Annotated[
         float,

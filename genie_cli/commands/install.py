@@ -15,10 +15,10 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_core.edges.health import serve
-from genie_core.edges.kube_resources import is_label, is_subdomain
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.settings import BIN_DIRS, CONF_DIRS
+from genie_core.spec.names import is_label, is_subdomain
 from genie_core.tasks.daemonset import (
     CA_FILE,
     TOKEN_FILE,

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from genie_core.diagnose.facts import JSON
 
 STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
-NETWORKS_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,17 +170,4 @@ def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
         for part in item.get("subsets") or ():
             addresses = [a["ip"] for a in part.get("addresses") or ()]
             into += [(port, addresses) for port in part.get("ports") or ()]
-    return found
-
-
-def policies(objects: Iterable[JSON], item: JSON) -> list[str]:
-    """NS/NAME of the NetworkPolicies that select the pod."""
-    meta: dict[str, Any] = item.get("metadata") or {}
-    labels = meta.get("labels") or {}
-    found = []
-    for policy in of_kind(objects, "NetworkPolicy"):
-        same = (policy["metadata"].get("namespace") or "default") == (meta.get("namespace") or "default")
-        wanted = ((policy.get("spec") or {}).get("podSelector") or {}).get("matchLabels") or {}
-        if same and all(labels.get(name) == value for name, value in wanted.items()):
-            found.append(key(policy))
     return found

@@ -336,10 +336,6 @@ class Model:
         """Names of the other pods on a bridge."""
         return tuple(sorted({self.title_of(t) for _, t in self.neighbours_on(bridge)}))
 
-    def conf_bridge(self, name: str) -> bool:
-        """Whether a configuration names this bridge."""
-        return any(p.get("bridge") == name for conf in self.facts.files.confs for p in conf.plugins)
-
 
 def subnets(plugins: tuple[dict[str, object], ...]) -> list[str]:
     """The subnets in the ipam sections of a chain."""

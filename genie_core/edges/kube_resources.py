@@ -6,6 +6,7 @@ with the plugin's rights (conformance X22). Kubelet path.
 
 from ..errors import InvalidConfig
 from ..model import Value
+from ..spec.names import is_label, is_subdomain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 _UNRESERVED = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
 )  # RFC 3986, 2.3
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_LONGEST_NAMESPACE, _LONGEST_NAME = 63, 253  # RFC 1123, as Kubernetes reads it
 
 
 class Resource(Value):
@@ -47,20 +46,6 @@ NETWORK_ATTACHMENT = Resource(
 )
 LOGICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork")
 PHYSICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork")
-
-
-def is_label(text: str) -> bool:
-    """A namespace's name: lower-case letters, digits and inner hyphens (DNS-1123 label)."""
-    return len(text) <= _LONGEST_NAMESPACE and _is_part(text)
-
-
-def is_subdomain(text: str) -> bool:
-    """An object's name: such parts, with dots between (DNS-1123 subdomain)."""
-    return len(text) <= _LONGEST_NAME and all(_is_part(part) for part in text.split("."))
-
-
-def _is_part(text: str) -> bool:
-    return bool(text) and "-" not in (text[0], text[-1]) and _NAME_CHARACTERS.issuperset(text)
 
 
 def _require(text: str, good: bool, what: str) -> None:

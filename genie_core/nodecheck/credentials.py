@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ..findings import Evidence, Finding, Severity, Subject
@@ -138,8 +138,3 @@ def unusable(facts: NodeFacts) -> Iterator[Finding]:
                 else "write it again: `genie install`, or its own installer"
             ),
         )
-
-
-def all_files(credentials: Sequence[Credential]) -> list[str]:
-    """The credential files that there are, for people who want to look."""
-    return sorted({credential.path for credential in credentials if not credential.error})

@@ -30,6 +30,7 @@ from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
 from .atomic import alone, remove_temporaries, sync, write_file
+from .node_state import read_conflist
 
 CONFLIST = "00-genie.conflist"
 KUBECONFIG = "genie.kubeconfig"
@@ -274,11 +275,8 @@ def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> 
 def existing_entry(conflist: Path) -> dict[str, Any]:
     """Genie's entry in the conflist that is there: what an operator wrote into it is kept."""
     try:
-        plugins = json.loads(conflist.read_text(encoding="utf-8"))["plugins"]
-        return next((plugin for plugin in plugins if plugin.get("type") == TYPE), {})
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return read_conflist(conflist) or {}
+    except InvalidConfig:
         raise InvalidConfig(
             f"{conflist} is there and cannot be read",
             hint="correct it or move it away; it is not overwritten",

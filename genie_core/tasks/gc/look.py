@@ -32,11 +32,11 @@ from genie_core.edges.store import boot_id, file_name
 from genie_core.edges.tenants import addresses_in_use
 from genie_core.errors import GenieError
 from genie_core.model import Plan
+from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
 from genie_core.verbs.node import Node
 
 T = TypeVar("T")
-CONFLIST = "00-genie.conflist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
