@@ -1,10 +1,10 @@
 """The kubelet-facing plugin: one call in, exactly one JSON document out (SPEC, section 2).
 
 The path from exec to result is a budget. Measured on a 2-core machine with CPython 3.11, milliseconds over a
-bare interpreter that exits at once (5): this module and what it imports 1.1; `verbs.add` and the rules 2;
-`fcntl` and `select` 0.2; `json` 7, so nobody imports it; `ssl` and a connection 20-25, only in
-`edges.kube_tls`, only when the API server is asked. VERSION, STATUS and DEL never ask it. docs/performance.md
-has the profile. What may be loaded after a full ADD is a list in tests/core/test_startup.py.
+bare interpreter that exits at once (5): sh, which starts it, 0.5; this module and what it imports 1.1;
+`verbs.add` and the rules 2; `fcntl` and `select` 0.2; `json` 7, so nobody imports it; `ssl` and a connection
+20-25, only in `edges.kube_tls`, only when the API server is asked. VERSION, STATUS and DEL never ask it.
+docs/performance.md has the profile. What may be loaded after a full ADD is a list in tests/core/test_startup.py.
 
 Rules: standard library only, and of that only what is cheap; verbs are imported when called; every error ends
 here, as a JSON document on stdout and exit status 1 (conformance A52-A59).
@@ -35,6 +35,10 @@ Genie: a CNI plugin that calls the plugins that a pod's annotations name
 CNI protocol versions supported: {", ".join(SUPPORTED)}
 """
 
+# The launcher begins as a script of sh's, and shells add these, asked or not. A caller's own are lost with them: they
+# say where another shell was.
+_SHELL_ADDS = ("PWD", "OLDPWD", "SHLVL", "_")
+
 # The first version of a configuration for which a runtime may call the verb (conformance A30, A31)
 _SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
@@ -47,7 +51,7 @@ def main(own: str) -> "NoReturn":
 
 
 def _caller_environment() -> dict[str, str]:
-    """The environment as the caller gave it: Python has written LC_CTYPE into its own copy (PEP 538, B22)."""
+    """The environment as the caller gave it (B22): Python has written LC_CTYPE into its own copy (PEP 538)."""
     try:
         fd = posix.open("/proc/self/environ", posix.O_RDONLY | posix.O_CLOEXEC)
         try:
@@ -59,7 +63,7 @@ def _caller_environment() -> dict[str, str]:
     env: dict[str, str] = {}
     for entry in entries:
         key, equals, value = entry.decode("utf-8", "surrogateescape").partition("=")
-        if equals and key:
+        if equals and key and key not in _SHELL_ADDS:
             env.setdefault(key, value)  # of two, getenv(3) finds the first
     return env
 

@@ -79,6 +79,7 @@ CHECKS = (
     _check("credential-valid", "credentials are valid", credentials.expired),
     _check("credential-usable", "kubeconfigs can be used", credentials.unusable),
     _check("genie-installed", "Genie is installed whole", genie.half_installed, "conf", "bin"),
+    _check("genie-python", "Genie's interpreter is there", genie.interpreter, "bin"),
     _check("genie-default", "Genie has a default network", genie.no_default, "conf"),
     _check("genie-state", "nothing is left undone", genie.state, "state"),
     _check("genie-api", "the API server answers", genie.api, "api"),

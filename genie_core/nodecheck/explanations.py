@@ -69,6 +69,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1607", "the default network is missing", "pods that name none have no network", "genie discover", "set default_plugin to one that is there"),
     ("GN1608", "entries of an earlier boot", "their namespaces are gone", "genie gc --dry-run", "genie gc"),
     ("GN1609", "the default network may change", "it is the first file, whichever that becomes", "genie discover", "pin default_plugin"),
+    ("GN1610", "Genie's interpreter is gone", "an upgrade of the distribution removed it: another Python runs the plugin, without its compiled code, or none does", "head -2 /opt/cni/bin/genie", "genie install"),
 )  # fmt: skip
 
 EXPLANATIONS = {

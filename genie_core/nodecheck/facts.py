@@ -99,11 +99,13 @@ class GenieState:
 
     `entries` counts the containers in the state, `pending` the attachments whose DEL has still to succeed,
     `damaged` the state files that cannot be read. `api` is ok, none, or why not; `definitions` the CRDs installed,
-    None where nobody could be asked.
+    None where nobody could be asked. `python` is the interpreter that the binary names, "" where it names none.
     """
 
     installed: bool = False
     version: str = ""
+    python: str = ""
+    python_is_gone: bool = False
     binary: str = ""
     conf: str = ""
     state_dir: str = ""

@@ -35,6 +35,20 @@ def half_installed(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+def interpreter(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1610: the interpreter that the binary was installed for is gone: another one runs it, slowly, if any does."""
+    genie = facts.genie
+    if genie.python_is_gone:
+        yield Finding(
+            code="GN1610",
+            severity=Severity.ERROR,
+            title=f"the interpreter of {genie.binary} is gone: {genie.python}",
+            object=_genie("genie", genie.binary),
+            evidence=(Evidence(source="launcher", command=f"head -2 {genie.binary}", value=genie.python),),
+            remedy=fix("install Genie again, for the Python that is there now", ["genie", "install"]),
+        )
+
+
 def no_default(facts: NodeFacts) -> Iterator[Finding]:
     """GN1607, GN1609: no network for pods that name none, or one that another file could become."""
     genie = facts.genie

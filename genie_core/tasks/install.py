@@ -30,6 +30,7 @@ from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
 from .atomic import alone, remove_temporaries, sync, write_file
+from .launcher import launcher_text, require_nameable
 from .node_state import read_conflist
 
 CONFLIST = "00-genie.conflist"
@@ -38,10 +39,6 @@ CODE = ".genie"
 TYPE = "genie"
 DELEGATE_CONF_DIR = "/etc/cni/genie/net.d"
 KEEP_OLD_SECONDS = 24 * 3600
-# Isolated from the caller's Python, without site-packages, and UTF-8 whatever the locale: names and environments
-# of delegates go through it. One word: the kernel passes what follows the interpreter as one argument.
-_OPTIONS = "-ISXutf8"
-_LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +114,7 @@ def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
     text = conflist_text(options, existing_entry(conflist))
     python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
-    _write(launcher, _launcher(python, code), 0o755, changed)
+    _write(launcher, launcher_text(python, code, launcher), 0o755, changed)
     if options.api_server:
         _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
     _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
@@ -145,11 +142,7 @@ def _interpreter(wanted: Path | None) -> Path:
     """The Python that the launcher names: an absolute path that outlives this environment."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = Path(wanted or base).resolve()
-    line = f"#!{python} {_OPTIONS}"
-    if len(line) > _LONGEST_SHEBANG or any(char.isspace() for char in str(python)):
-        raise InvalidConfig(
-            f"{python} cannot stand in a #! line: too long, or with a space", hint="name another --python"
-        )
+    require_nameable(python)
     check = "import sys; sys.exit(sys.version_info < (3, 11))"
     try:
         done = subprocess.run([python, "-IS", "-c", check], capture_output=True, check=False, timeout=30)
@@ -172,35 +165,6 @@ def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
 
 
 # --- the code -------------------------------------------------------------------------------------------
-
-_LAUNCHER = '''\
-#!{python} {options}
-"""Genie {version}, the CNI plugin: see `genie --help` on this node."""
-import sys
-sys.dont_write_bytecode = True
-sys.path.insert(0, {code!r})
-try:
-    from genie_core.archive import serve
-    serve({code!r})
-    from genie_core.plugin import main
-except BaseException as error:
-    print('{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: %s",'
-          '"details":"run `genie install` again"}}' % type(error).__name__)
-    sys.exit(1)
-main({launcher!r})
-'''
-
-
-def _launcher(python: Path, code: Path) -> str:
-    launcher = code.parent.parent / TYPE
-    return _LAUNCHER.format(
-        python=python,
-        options=_OPTIONS,
-        version=__version__,
-        code=str(code),
-        current=CURRENT,
-        launcher=str(launcher),
-    )
 
 
 def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:

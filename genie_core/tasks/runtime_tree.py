@@ -25,7 +25,7 @@ LINK = "python"
 
 def tree_of(python: Path) -> Path | None:
     """The tree that an interpreter belongs to; None for any other Python."""
-    tree = python.parents[1]
+    tree = python.parent.parent
     return tree if (tree / RELEASE).is_file() else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -14,7 +13,8 @@ from typing import Any, ClassVar
 from genie_core import __version__
 from genie_core.spec.versions import SUPPORTED
 
-_INSTALLED = re.compile(r'"""Genie ([\w.+-]+),')
+from .launcher import read_launcher
+
 _DISTRIBUTION = "cni-genie"
 
 
@@ -62,10 +62,10 @@ def version(bin_dir: str) -> VersionReport:
 def _installed(launcher: str) -> str:
     try:
         with open(launcher, "rb") as file:
-            match = _INSTALLED.search(file.read(4096).decode("utf-8", "replace"))
+            found = read_launcher(file.read(4096).decode("utf-8", "replace"))
     except OSError:
         return ""
-    return match[1] if match else ""
+    return found.version if found else ""
 
 
 def _commit() -> str:

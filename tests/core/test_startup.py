@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.launcher import OPTIONS
 from tests.plugin.harness import Node
 
 BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
@@ -112,14 +113,17 @@ def node(plugin, tmp_path):
     return made
 
 
+def interpreted(plugin, script):
+    """The words that a script prints, run as the launcher runs Genie."""
+    assert f'"$python" {OPTIONS} "$0"' in plugin.launcher.read_text()
+    done = subprocess.run([plugin.python, OPTIONS, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 @pytest.fixture
-def loaded(node):
+def loaded(node, plugin):
     """The modules of the last call: (of the standard library and not in a bare interpreter, Genie's)."""
-    shebang = node.genie.read_text().partition("\n")[0].removeprefix("#!").split()
-    script = "import sys; print(*sys.modules)"
-    bare = set(
-        subprocess.run([*shebang, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    )
+    bare = set(interpreted(plugin, "import sys; print(*sys.modules)"))
 
     def read():
         names = set((node.root / "modules").read_text().split())
@@ -176,9 +180,7 @@ def test_an_add_that_must_be_tried_again(node, loaded):
     demand(loaded(), ALL, ADDING)
 
 
-def test_names_are_utf_8_in_every_locale(node):
+def test_names_are_utf_8_in_every_locale(plugin):
     """The launcher tells the interpreter, which would take the locale's encoding for paths and environments."""
-    shebang = node.genie.read_text().partition("\n")[0].removeprefix("#!").split()
     script = "import sys; print(sys.flags.utf8_mode, sys.flags.isolated, sys.flags.no_site)"
-    done = subprocess.run([*shebang, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "1", "1"]
+    assert interpreted(plugin, script) == ["1", "1", "1"]

@@ -537,6 +537,19 @@ def test_genie_s_binary_without_its_configuration(node):
     assert the(node.discover(), "GN1601").severity is Severity.WARNING
 
 
+def test_genie_whose_interpreter_an_upgrade_removed(node):
+    """Another Python still answers for it, so nothing else tells."""
+    nodes.add_plugins(node.bin, "genie")
+    script = (node.bin / "genie").read_text()
+    nodes.write(
+        node.bin / "genie", f"{script}# Genie 1.0.0, the CNI plugin, run by /no/python3\n", mode=0o755
+    )
+    node.configure("00-genie.conflist", GENIE)
+    node.configure("10-net.conflist", nodes.bridge())
+    found = the(node.discover(), "GN1610")
+    assert (found.severity, "/no/python3" in found.title) == (Severity.ERROR, True)
+
+
 def test_genie_that_lets_the_runtime_keep_the_annotations(node):
     nodes.add_plugins(node.bin, "genie")
     conf = json.loads(json.dumps(GENIE))

@@ -97,7 +97,7 @@ def test_compiled_in_place_and_for_the_interpreter_that_runs_it(places):
     compiled = {path.name.split(".")[0] for path in report.code.rglob("*.pyc")}
     sources = {path.stem for path in report.code.rglob("*.py")}
     assert sources <= compiled
-    assert report.launcher.read_text().startswith(f"#!{report.python} -IS")
+    assert f"run by {report.python}\n" in report.launcher.read_text()
     assert not report.python.is_relative_to(ROOT)
 
 

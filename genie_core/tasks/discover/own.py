@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +19,9 @@ from ...nodecheck.genie import DEFINITIONS
 from ...nodecheck.selection import candidates
 from ...select.files import SELF_TYPE, Finder, is_self
 from ...settings import Settings
+from ..launcher import Launcher, read_launcher
 
 _SILENT = JSONLog("error", fd=-1)
-_VERSION = re.compile(r'"""Genie ([\w.+-]+),')
 
 
 def own_file(files: Sequence[ConfFile]) -> ConfFile | None:
@@ -37,26 +36,28 @@ def own_settings(file: ConfFile | None) -> Settings:
 
 
 def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
-    """installed, binary, version, conf, default_network and default_file of a GenieState."""
+    """installed, binary, version, python, conf, default_network and default_file of a GenieState."""
     path = facts.search_path(file.directory) if file else tuple(facts.binaries)
     binary = facts.find_binary(SELF_TYPE, path)
+    launcher = _launcher(binary.path, root) if binary else None
     settings = own_settings(file)
     return {
         "installed": bool(binary and file),
         "binary": binary.path if binary else "",
-        "version": _version(binary.path, root) if binary else "",
+        "version": launcher.version if launcher else "",
+        "python": launcher.python if launcher else "",
+        "python_is_gone": bool(launcher and launcher.python and not root.exists(launcher.python)),
         "conf": file.path if file else "",
         "default_network": settings.default_plugin,
         "default_file": _default_file(facts, settings, file) if file else "",
     }
 
 
-def _version(binary: str, root: Root) -> str:
+def _launcher(binary: str, root: Root) -> Launcher | None:
     try:
-        match = _VERSION.search(root.text(binary, 4096))
+        return read_launcher(root.text(binary, 4096))
     except OSError:
-        return ""
-    return match[1] if match else ""
+        return None
 
 
 class _Known:

@@ -1,0 +1,123 @@
+"""The launcher `<bin-dir>/genie`: a few lines in the one file that the runtime executes.
+
+Its first lines are sh's, the others Python's, in one file: Python takes sh's part for a string, and sh never reads on.
+sh answers where Python could not: on a stdin that is a directory CPython does not start (Python/pylifecycle.c,
+init_sys_streams), and after an upgrade of the distribution the interpreter may be gone, and with it every DEL. Only
+builtins, no PATH; 0.5 ms with dash.
+
+Where the interpreter is Genie's own, the kernel starts it directly: it cannot disappear alone, and the node, whose root
+is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh.
+
+sh passes on what the caller's environment names, but neither a name that is no shell variable's (dash) nor the
+caller's own PWD, SHLVL, ...: genie_core/plugin.py takes those for sh's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InvalidConfig
+from ..spec.versions import CURRENT
+from . import runtime_tree
+
+SHELL = "/bin/sh"
+OTHERS = "/usr/bin/python3 /usr/local/bin/python3"  # to be tried until Genie is installed again
+# Isolated from the caller's Python, without site-packages, and UTF-8 whatever the locale: names and environments
+# of delegates go through it. One word: the kernel passes what follows the interpreter as one argument.
+OPTIONS = "-ISXutf8"
+_LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
+_QUOTING = "'\"\\"  # the path stands in sh's quotes, in Python's and in JSON's
+_HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
+
+_KERNEL_STARTS = """\
+#!{python} {options}
+# Genie {version}, the CNI plugin, run by {python}
+"""
+_SHELL_STARTS = """\
+#!{shell}
+# Genie {version}, the CNI plugin, run by {python}
+''':'
+# sh reads this part and goes no further; for Python it is a string.
+if [ -d /proc/self/fd/0 ]; then
+    echo '{{"cniVersion":"{current}","code":5,"msg":"error reading from stdin: it is a directory",\
+"details":"the network configuration is expected there, as JSON"}}'
+    exit 1
+fi
+for python in '{python}' {others}; do
+    [ -x "$python" ] && exec "$python" {options} "$0"
+    echo '{{"level":"warning","event":"no interpreter","file":"'"$python"'","hint":"run `genie install` again"}}' >&2
+done
+echo '{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: {python} is gone",\
+"details":"run `genie install` again"}}'
+exit 1
+'''
+"""
+_PROGRAM = """\
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, {code!r})
+try:
+    if sys.version_info < (3, 11):
+        raise ImportError("{python} is gone, and " + sys.executable + " is not Python 3.11 or newer")
+    from genie_core.archive import serve
+    serve({code!r})
+    from genie_core.plugin import main
+except BaseException as error:
+    from _json import encode_basestring_ascii as quote
+    print('{{"cniVersion":"{current}","code":999,"msg":%s,"details":"run `genie install` again"}}'
+          % quote("Genie is not installed completely: %s" % (error or type(error).__name__)))
+    sys.exit(1)
+main({launcher!r})
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """What a launcher says of itself: Genie's version, and the interpreter's path ("" where it does not say)."""
+
+    version: str
+    python: str
+
+
+def read_launcher(text: str) -> Launcher | None:
+    """The launcher whose file begins with `text`; None where it is none."""
+    found = _HEADER.search(text)
+    return Launcher(version=found[1], python=found[2] or "") if found else None
+
+
+def launcher_text(python: Path, code: Path, launcher: Path) -> str:
+    """The file's text, to be put at `launcher`. Raises InvalidConfig for an interpreter that it cannot name."""
+    start = _KERNEL_STARTS if _is_started_by_kernel(python) else _SHELL_STARTS
+    return (start + _PROGRAM).format(
+        shell=SHELL,
+        python=python,
+        others=OTHERS,
+        options=OPTIONS,
+        version=__version__,
+        code=str(code),
+        current=CURRENT,
+        launcher=str(launcher),
+    )
+
+
+def _is_started_by_kernel(python: Path) -> bool:
+    return runtime_tree.tree_of(python) is not None or not os.access(SHELL, os.X_OK)
+
+
+def require_nameable(python: Path) -> None:
+    """Raise InvalidConfig for an interpreter whose path cannot stand in a launcher."""
+    path = str(python)
+    if not path.isprintable() or any(char in path for char in _QUOTING):
+        raise InvalidConfig(
+            f"{path!r} cannot stand in a launcher: a quote, a backslash or what is not printable",
+            hint="name another --python",
+        )
+    too_long = len(os.fsencode(f"#!{path} {OPTIONS}")) > _LONGEST_SHEBANG
+    if _is_started_by_kernel(python) and (too_long or " " in path):
+        raise InvalidConfig(
+            f"{path} cannot stand in a #! line: too long, or with a space", hint="name another --python"
+        )
