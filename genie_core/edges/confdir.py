@@ -6,7 +6,7 @@ from time import sleep, time
 
 from ..errors import InvalidConfig
 from ..spec.conf import parse_file
-from .files import failure, read_all
+from .files import failure, open_regular, read_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def list_files(directory: str, extensions: "Sequence[str]" = EXTENSIONS) -> list
 def read_text(path: str) -> str:
     """A configuration file's text. Bytes that are not UTF-8 survive. Raises IOFailure, InvalidConfig if too large."""
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        fd = open_regular(path)
     except OSError as error:
         raise failure("read", path, error) from None
     try:

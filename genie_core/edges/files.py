@@ -5,13 +5,16 @@ anything there. On the kubelet path.
 """
 
 import posix
-from errno import EEXIST, ENOENT
+from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
 
 from ..errors import IOFailure
 
 _REGULAR, _DIRECTORY = 0o100000, 0o040000  # stat.h S_IFREG, S_IFDIR
 _KIND = 0o170000
-_OTHERS_WRITE = 0o022
+_LINK = 0o120000
+_OTHERS_WRITE, _EVERYBODY_WRITES, _STICKY = 0o022, 0o002, 0o1000
+# Whom a user namespace shows where it does not know the owner, such as the host's root (user_namespaces(7)).
+_UNMAPPED = 65534
 
 
 def failure(what: str, path: str, error: OSError) -> IOFailure:
@@ -23,17 +26,35 @@ def failure(what: str, path: str, error: OSError) -> IOFailure:
 
 
 def open_private(path: str, flags: int) -> int:
-    """A descriptor of a regular file of ours, made with mode 0600 if O_CREAT says so. Raises IOFailure."""
+    """A descriptor of a regular file of ours, made with mode 0600 if O_CREAT says so. Raises IOFailure.
+
+    O_TRUNC takes effect once the file has proved to be ours: a hard link may lead to somebody else's.
+    """
+    safe = posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     try:
-        fd = posix.open(path, flags | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK, 0o600)
+        fd = posix.open(path, flags & ~posix.O_TRUNC | safe, 0o600)
     except OSError as error:
         raise failure("open", path, error) from None
     try:
         _refuse_foreign(posix.fstat(fd), path, _REGULAR)
+        if flags & posix.O_TRUNC:
+            posix.ftruncate(fd, 0)
     except BaseException:
         posix.close(fd)
         raise
     return fd
+
+
+def open_regular(path: str) -> int:
+    """A descriptor to read a regular file, links followed. Raises OSError, IOFailure for anything else.
+
+    A pipe or a device in its place would keep the reader waiting, or fill its memory.
+    """
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    if posix.fstat(fd).st_mode & _KIND == _REGULAR:
+        return fd
+    posix.close(fd)
+    raise IOFailure(f"{path} is not read: it is not a regular file", hint="find out who made it")
 
 
 def _refuse_foreign(status: "posix.stat_result", path: str, kind: int) -> None:
@@ -47,7 +68,20 @@ def _refuse_foreign(status: "posix.stat_result", path: str, kind: int) -> None:
     elif status.st_mode & _OTHERS_WRITE:
         problem = "others may write to it"
     if problem:
-        raise IOFailure(f"{path} is not used: {problem}", hint="find out who made it, then remove it")
+        raise _foreign(path, problem)
+
+
+def _foreign(path: str, problem: str) -> IOFailure:
+    return IOFailure(f"{path} is not used: {problem}", hint="find out who made it, then remove it")
+
+
+def refuse_foreign_directory(path: str) -> None:
+    """Raise IOFailure where it is no directory of ours, or one that others may write to."""
+    try:
+        status = posix.lstat(path)
+    except OSError as error:
+        raise failure("open the directory", path, error) from None
+    _refuse_foreign(status, path, _DIRECTORY)
 
 
 def is_private_directory(path: str) -> bool:
@@ -67,17 +101,48 @@ def make_private_directory(path: str) -> None:
     except OSError as error:
         if error.errno != EEXIST:
             raise failure("make the directory", path, error) from None
-    if is_private_directory(path):
-        return
+    if not is_private_directory(path):
+        _make_private(path)
+
+
+def _make_private(path: str) -> None:
+    """Close a directory of ours that was made by hand with the usual mode; nobody else could put files into it."""
     try:
-        status = posix.lstat(path)
-        if status.st_mode & _KIND == _DIRECTORY and status.st_uid == posix.geteuid():
-            # ours, but made by hand with the usual mode: the files in it were never anybody else's to write
-            posix.chmod(path, 0o700)
-            return
+        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (ENOTDIR, ELOOP):
+            raise failure("open the directory", path, error) from None
+        raise _foreign(path, "it is not a directory") from None
+    try:
+        _refuse_foreign(posix.fstat(fd), path, _DIRECTORY)
+        posix.fchmod(fd, 0o700)
     except OSError as error:
         raise failure("make private the directory", path, error) from None
-    _refuse_foreign(status, path, _DIRECTORY)
+    finally:
+        posix.close(fd)
+
+
+def refuse_open_way(path: str) -> None:
+    """Raise IOFailure where somebody else could exchange a directory on the way to `path`, and so what is there.
+
+    Each may be root's or ours, and writable by everybody only if sticky, as /tmp. Groups are the administrator's.
+    """
+    trusted = (0, posix.geteuid(), _UNMAPPED)
+    position = path.find("/", 1)
+    while position != -1:
+        directory = path[:position]
+        try:
+            found = posix.lstat(directory)
+            statuses = (found, posix.stat(directory)) if found.st_mode & _KIND == _LINK else (found,)
+        except OSError:
+            return  # what is not there yet, will be made
+        for status in statuses:
+            if status.st_uid not in trusted:
+                raise _foreign(path, f"{directory} belongs to another user")
+            is_open = status.st_mode & _EVERYBODY_WRITES and not status.st_mode & _STICKY
+            if is_open and status.st_mode & _KIND == _DIRECTORY:
+                raise _foreign(path, f"everybody may write to {directory}")
+        position = path.find("/", position + 1)
 
 
 def _make_parents(path: str) -> None:

@@ -7,6 +7,7 @@ import posix
 
 from ..errors import InvalidConfig, IOFailure
 from ..model import Value
+from .files import open_regular
 
 _LARGEST_FILE = 1 << 20
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
@@ -178,23 +179,31 @@ def _bad_server(text: str) -> InvalidConfig:
         return InvalidConfig(
             "no API server is named", hint="set clusters[].cluster.server, or kubernetes.k8s_api_root"
         )
-    shown = "".join(char for char in text.rpartition("@")[2][:100] if char.isprintable())
     return InvalidConfig(
-        f"the API server's address {shown!r} is not http(s)://host[:port][/path]",
+        f"the API server's address{shown_address(text)} is not http(s)://host[:port][/path]",
         hint="an IPv6 address needs brackets: https://[fd00::1]:6443; user names and queries are not taken",
     )
+
+
+def shown_address(text: str) -> str:
+    """A wrong address for a message, behind a space; "" where it may hold a password or a token."""
+    return "" if any(char in text for char in "@?#") else f" {text[:100]!r}"
 
 
 def read_text(path: str, what: str) -> tuple[str, int]:
     """A file's text, and its permission bits. Raises IOFailure or InvalidConfig naming the file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(_LARGEST_FILE + 1)
-            mode = posix.fstat(file.fileno()).st_mode & 0o777
+        fd = open_regular(path)
+        try:
+            data = posix.read(fd, _LARGEST_FILE + 1)
+            mode = posix.fstat(fd).st_mode & 0o777
+        finally:
+            posix.close(fd)
+        text = data.decode("utf-8")
     except OSError as error:
         raise IOFailure(f"{what} {path} cannot be read: {error.strerror}") from None
     except ValueError:  # UnicodeDecodeError, or a NUL in the name
         raise InvalidConfig(f"{what} {path!r} is not UTF-8 text") from None
-    if len(text) > _LARGEST_FILE:
+    if len(data) > _LARGEST_FILE:
         raise InvalidConfig(f"{what} {path} is larger than {_LARGEST_FILE >> 20} MiB")
     return text, mode

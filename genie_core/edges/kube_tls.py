@@ -16,6 +16,7 @@ for nothing. The system's CAs are read (4 ms) only where no CA is given.
 import posix
 
 from ..errors import GenieError, InvalidConfig
+from .files import open_regular
 from .kube_errors import Unauthorized, Untrusted
 
 TYPE_CHECKING = False
@@ -111,6 +112,7 @@ def _load_authorities(context: "Any", cluster: "Cluster") -> None:
         return
     try:
         if ca.path:
+            posix.close(open_regular(ca.path))  # OpenSSL would wait for a pipe
             context.load_verify_locations(ca.path)
         else:
             context.load_verify_locations(None, None, ca.data.decode("ascii"))
@@ -142,6 +144,7 @@ def _load_pair(context: "Any", certificate: "Pem", key: "Pem") -> None:
 def _path(pem: "Pem", descriptors: list[int]) -> str:
     """A file name for what OpenSSL reads from files only: inline data goes through memory, not through a disk."""
     if pem.path:
+        posix.close(open_regular(pem.path))
         return pem.path
     descriptor = posix.memfd_create("pem", posix.MFD_CLOEXEC)
     descriptors.append(descriptor)

@@ -178,14 +178,16 @@ def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]
 
 
 def _cadvisor_stats(address: str, url: str, until: float) -> "list[Any]":
-    from .kube_cluster import Cluster, parse_server
+    from .kube_cluster import Cluster, parse_server, shown_address
     from .kube_errors import APIError
     from .kube_http import Connection  # its deadline holds for an answer that drips, too
 
     try:
         cluster = Cluster(*parse_server(address, secured=False))
     except InvalidConfig:
-        raise GenieError(f"cAdvisor_address {address!r} is not http(s)://host[:port][/path]") from None
+        raise GenieError(
+            f"cAdvisor_address{shown_address(address)} is not http(s)://host[:port][/path]"
+        ) from None
     connection = Connection(cluster)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     try:

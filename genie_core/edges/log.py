@@ -10,7 +10,7 @@ from time import gmtime, strftime, time
 from ..errors import IOFailure
 from ..jsontext import encode
 from ..settings import LOG_LEVELS
-from .files import open_private
+from .files import failure, open_private, refuse_open_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,19 +58,28 @@ class JSONLog:
 
     def _append(self, data: bytes) -> None:
         try:
+            refuse_open_way(self._file)
             fd = open_private(self._file, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT)
         except IOFailure as error:
-            file, self._file = self._file, ""  # said once, then stderr alone
-            self.warning("log file not written", file=file, problem=error.msg)
+            self._give_up("log file not written", error)
             return
         _write_quietly(fd, data)
         full = posix.fstat(fd).st_size > ROTATE_BYTES
         posix.close(fd)
         if full:
-            try:
-                posix.rename(self._file, self._file + ".1")
-            except OSError:
-                return
+            self._rotate()
+
+    def _rotate(self) -> None:
+        """Another file, or a link, that is in the place of the old log goes; nobody follows it."""
+        try:
+            posix.rename(self._file, self._file + ".1")
+        except OSError as error:
+            self._give_up("log file not rotated", failure("rename", self._file, error))
+
+    def _give_up(self, event: str, error: IOFailure) -> None:
+        """Said once by each process, then stderr alone."""
+        file, self._file = self._file, ""
+        self.warning(event, file=file, problem=error.msg)
 
 
 def _shorten(value: "Any") -> "Any":

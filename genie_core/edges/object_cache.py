@@ -17,6 +17,8 @@ from .files import (
     make_private_directory,
     open_private,
     read_all,
+    refuse_foreign_directory,
+    refuse_open_way,
     remove,
     write_all,
 )
@@ -36,6 +38,7 @@ class ObjectCache:
     """Copies by kind, namespace and name; all three are checked names, never paths."""
 
     def __init__(self, state_dir: str) -> None:
+        self._state_dir = state_dir
         self._directory = f"{state_dir}/objects"
         self._tmp = f"{state_dir}/tmp"
 
@@ -94,6 +97,9 @@ class ObjectCache:
     def _read(self, path: str) -> "tuple[float, Mapping[str, Any]] | None":
         try:
             posix.lstat(path)
+            refuse_open_way(self._directory)
+            for directory in (self._state_dir, self._directory):
+                refuse_foreign_directory(directory)
             fd = open_private(path, posix.O_RDONLY)
         except (OSError, GenieError):
             return None

@@ -30,6 +30,8 @@ from .files import (
     make_private_directory,
     open_private,
     read_all,
+    refuse_foreign_directory,
+    refuse_open_way,
     remove,
     sync_directory,
     write_all,
@@ -91,6 +93,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
+        refuse_open_way(self.directory)
         for directory in (self.directory, *(f"{self.directory}/{name}" for name in FOLDERS)):
             if not is_private_directory(directory):
                 make_private_directory(directory)
@@ -165,6 +168,7 @@ class Store:
                 return None
             raise failure("read the state file", path, error) from None
         try:
+            self._refuse_foreign()
             fd = open_private(path, posix.O_RDONLY)
         except IOFailure as error:
             raise CorruptState(path, error.msg) from None
@@ -176,6 +180,12 @@ class Store:
             raise failure("read the state file", path, error) from None
         finally:
             posix.close(fd)
+
+    def _refuse_foreign(self) -> None:
+        """A state says which programs to run: it is believed where nobody else could have put it."""
+        refuse_open_way(self.directory)
+        for directory in (self.directory, self._containers):
+            refuse_foreign_directory(directory)
 
     def forget(self, container_id: str, ifname: str) -> None:
         """Remove the state file, and what a killed call may have left of it."""
@@ -223,6 +233,7 @@ class Store:
 
     def set_aside(self, error: CorruptState) -> None:
         """Keep a file that cannot be read for people to look at, out of the way of the next ADD."""
+        self._refuse_foreign()
         aside = f"{self.directory}/corrupt"
         make_private_directory(aside)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +17,13 @@ def write_file(path: Path, text: str, mode: int) -> bool:
     such files over (lessons 22).
     """
     data = text.encode()
-    try:
-        if not path.is_symlink() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
-            return False
-    except FileNotFoundError:
-        pass
+    if _is_there(path, data, mode):
+        return False
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    temporary.unlink(
+        missing_ok=True
+    )  # of a killed writer, or put there by somebody who wants to own what we write
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(fd, mode)
         with os.fdopen(fd, "wb") as file:
@@ -35,6 +36,16 @@ def write_file(path: Path, text: str, mode: int) -> bool:
         raise
     sync(path.parent)
     return True
+
+
+def _is_there(path: Path, data: bytes, mode: int) -> bool:
+    """Whether a file of ours has this content and mode. Anything else, such as a link or a pipe, is replaced."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+    return ours and stat.S_IMODE(found.st_mode) == mode and path.read_bytes() == data
 
 
 def remove_temporaries(path: Path) -> None:

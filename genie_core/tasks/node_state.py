@@ -11,6 +11,7 @@ from typing import Any
 from ..attach import delete
 from ..edges.cancel import Cancel
 from ..edges.log import JSONLog
+from ..edges.rootfs import Root
 from ..edges.store import boot_id
 from ..errors import GenieError, InvalidConfig
 from ..model import Plan, Request
@@ -22,7 +23,7 @@ from ..verbs.node import Node
 def read_conflist(path: Path) -> dict[str, Any] | None:
     """Genie's entry in its conflist; None where there is none. Raises InvalidConfig where it cannot be read."""
     try:
-        plugins = json.loads(path.read_text(encoding="utf-8"))["plugins"]
+        plugins = json.loads(Root().text(str(path)))["plugins"]
         return next((plugin for plugin in plugins if plugin.get("type") == "genie"), None)
     except FileNotFoundError:
         return None

@@ -159,15 +159,20 @@ def test_a_link_where_a_file_should_be_is_not_followed(node):
 
 def test_a_state_directory_of_somebody_else_is_not_used(node):
     node.networks("a")
-    node.state.mkdir()
+    node.state.mkdir(mode=0o700)
     node.state.chmod(0o777)
+    assert "others may write to it" in node.add().error(5)["msg"]
     if os.geteuid() == 0:
         os.chown(node.state, 65534, 65534)
         assert "another user" in node.add().error(5)["msg"]
-        assert node.said() == []
-    else:
-        assert node.add().result
-        assert node.state.stat().st_mode & 0o777 == 0o700
+    assert node.said() == []
+
+
+def test_a_state_directory_that_was_made_by_hand_is_closed(node):
+    node.networks("a")
+    node.state.mkdir(mode=0o755)
+    assert node.add().result
+    assert node.state.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_log_file_may_be_impossible(node):

@@ -45,8 +45,7 @@ def read_credential(path: str, used_by: str, root: Root) -> Credential:
     """One kubeconfig, as far as it can be read."""
     try:
         status = os.stat(root.real(path))
-        with open(root.real(path), "rb"):
-            pass
+        root.read(path, 1)
     except PermissionError:
         return Credential(path=path, used_by=used_by, readable=False, error="this user may not read it")
     except OSError as error:
@@ -118,8 +117,7 @@ def _certificate(pem: Pem, root: Root) -> dict[str, Any]:
     try:
         data = pem.data
         if pem.path:
-            with open(pem.path if pem.path.startswith(root.directory) else root.real(pem.path), "rb") as file:
-                data = file.read(1 << 20)
+            data = root.read("/" + pem.path.removeprefix(root.directory).lstrip("/"))
         issued, expires = certificate_validity(data)
     except OSError as error:
         return {"error": f"its client certificate {pem.path}: {error.strerror}"}

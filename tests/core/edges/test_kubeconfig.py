@@ -341,7 +341,7 @@ def test_every_problem_names_file_and_place_but_no_content(load, tmp_path, docum
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(IOFailure, match="the kubeconfig /absent cannot be read: No such file"):
         load_cluster({"kubeconfig": "/absent"}, {}, Recorder())
-    with pytest.raises(IOFailure, match="Is a directory"):
+    with pytest.raises(IOFailure, match="not a regular file"):
         load_cluster({"kubeconfig": str(tmp_path)}, {}, Recorder())
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_bytes(b" " * ((1 << 20) + 1))
