@@ -157,10 +157,10 @@ def tell(failure: Failure, output: OutputFormat) -> None:
         from .render import emit  # rich and yaml are not loaded to say one line
 
         emit(failure, output)
-    lines = [_red("error:") + " " + failure.message]
-    lines += ["  " + line for line in failure.details.splitlines()]
+    lines = [_red("error:") + " " + terminal.visible(failure.message)]
+    lines += ["  " + terminal.visible(line, keep="\t") for line in failure.details.splitlines()]
     if failure.hint:
-        lines.append(f"  hint: {failure.hint}")
+        lines.append(f"  hint: {terminal.visible(failure.hint)}")
     print("\n".join(lines), file=sys.stderr)
 
 

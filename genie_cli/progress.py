@@ -24,6 +24,7 @@ class Progress:
         """Say what is being done now."""
         if terminal.current.get().quiet or time.monotonic() - self._began < PATIENCE:
             return
+        step = terminal.visible(step)
         self._drawn = terminal.current.get().interactive()
         sys.stderr.write(f"\r\x1b[K{step} ..." if self._drawn else f"{step}\n")
         sys.stderr.flush()

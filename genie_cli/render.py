@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
 from genie_core.errors import EXIT_USAGE, GenieError
@@ -114,7 +115,7 @@ def emit(
             _serialized({"apiVersion": API_VERSION, "kind": report.kind} | report.as_json(), output)
         )
     elif output is OutputFormat.NAME and names is not None:
-        sys.stdout.writelines(f"{name}\n" for name in names(report))
+        sys.stdout.writelines(f"{terminal.visible(name)}\n" for name in names(report))
     elif output is not OutputFormat.NAME and view is not None:
         show(view(report, output is OutputFormat.WIDE))
     else:
@@ -122,12 +123,22 @@ def emit(
 
 
 def _serialized(document: dict[str, Any], output: OutputFormat) -> str:
-    if output is OutputFormat.JSON:
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return to_json(document) if output is OutputFormat.JSON else to_yaml(document)
+
+
+def to_json(document: object) -> str:
+    """JSON that a terminal may show: what could steer it is escaped, all other characters are as they are."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
+
+
+def to_yaml(document: object) -> str:
+    """YAML that a terminal may show: all but ASCII is escaped where anything could steer it."""
     import yaml
 
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return text
+    dump = partial(yaml.safe_dump, document, sort_keys=False, default_flow_style=False)
+    text = str(dump(allow_unicode=True))
+    return text if text.replace("\n", "").isprintable() else str(dump())
 
 
 def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
@@ -148,7 +159,7 @@ def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
 def note(text: str) -> None:
     """One line for the person, on stderr, unless --quiet."""
     if not terminal.current.get().quiet:
-        print(text, file=sys.stderr)
+        print(terminal.visible(text), file=sys.stderr)
 
 
 def _console(stream: TextIO) -> Any:
@@ -173,12 +184,13 @@ def _renderable(block: Block, console: Any) -> Any:
 
     match block:
         case Heading():
-            return RichText(block.text, "bold")
+            return RichText(terminal.visible(block.text), "bold")
         case Text():
             wrapped = _wrapped(block.text, min(console.width, terminal.PROSE_WIDTH) - block.indent)
             return Padding(RichText(wrapped, _STYLES[block.tone]), (0, 0, 0, block.indent), expand=False)
         case Verbatim():
-            return RichText("\n".join(" " * block.indent + line for line in block.text.splitlines()))
+            text = terminal.visible(block.text, keep="\n\t")
+            return RichText("\n".join(" " * block.indent + line for line in text.splitlines()))
         case Table():
             return Padding(_table(block), (0, 0, 0, block.indent), expand=False)
         case Fields():
@@ -188,13 +200,17 @@ def _renderable(block: Block, console: Any) -> Any:
 def _wrapped(text: str, width: int) -> str:
     from textwrap import fill
 
-    return fill(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
+    return fill(
+        terminal.visible(text, keep="\n\t"), max(width, 20), break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _cell(cell: str | Cell) -> Any:
     from rich.text import Text as RichText
 
-    return RichText(cell.text, _STYLES[cell.tone]) if isinstance(cell, Cell) else RichText(cell)
+    if isinstance(cell, str):
+        return RichText(terminal.visible(cell))
+    return RichText(terminal.visible(cell.text), _STYLES[cell.tone])
 
 
 def _grid(**settings: Any) -> Any:

@@ -65,3 +65,17 @@ def symbol(name: str, stream: TextIO | None = None) -> str:
     except (LookupError, UnicodeEncodeError):
         return plain
     return fancy
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text with what would steer a terminal written out by its code, but for the characters of `keep`.
+
+    Names, annotations and plugins' words are others': an escape sequence in them could hide a line or forge one, and
+    so could marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )

@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from genie_cli import debug_flags as flags
-from genie_cli import options
+from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
 from genie_cli.render import Table, note, show
-from genie_cli.views.findings import exit_code
 from genie_core.diagnose.registry import ALL
 from genie_core.diagnose.report import DiagnosisReport
+from genie_core.edges.files import open_private
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
-from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND
 from genie_core.tasks.debug_pod import debug_pod
+from genie_core.tasks.debug_question import SECONDS
 from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
 
 EXAMPLES = [
@@ -63,26 +63,31 @@ def run(
     runtime_config: flags.RuntimeConfig = "",
     cri_socket: options.CRISocket = "",
     kubeconfig: options.Kubeconfig = None,
+    context: options.Context = "",
     node: flags.NodeName = "",
     root: options.Root = Path("/"),
+    timeout: options.Timeout = SECONDS,
     output: flags.Output = "table",
 ) -> int:
     """Says what is wrong with a pod's network on this node: the root cause first, its evidence, a safe remedy.
 
     It runs on the pod's node and changes nothing. Probes are a few packets from inside the pod's namespace,
     announced on stderr; --no-probes does without. The exit code is 0 for a healthy network, 1 for findings at or above
-    --fail-on, 3 for a pod that is not on this node or has no sandbox.
+    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 if --timeout was up: what was found until
+    then is printed.
     """
     if list_checks:
         show([Table(("CHECK", "WHAT HOLDS"), [(check.id, check.title) for check in ALL])])
         return 0
+    access = wiring.access(kubeconfig, context)
     asked = flags.question(
-        ("", "") if from_ else flags.target(pod, namespace),
+        ("", "") if from_ else wiring.pod_name(pod, namespace, access),
         node=node,
         bin_dirs=bin_dir,
         only=only,
         skip=skip,
-        kubeconfig=kubeconfig,
+        access=access,
+        timeout=timeout,
         root=root,
         conf_dir=conf_dir,
         state_dir=state_dir,
@@ -101,17 +106,12 @@ def run(
     if save is not None:
         _save(save, report)
     flags.show_report(report, output)
-    if report.state in ("not-here", "no-sandbox"):
-        return EXIT_NOT_FOUND
-    if (
-        report.state == "diagnosed" and report.facts.pod is None
-    ):  # what an ordinary user may see is only a part
-        return exit_code(report.findings, fail_on) or EXIT_INCOMPLETE
-    return exit_code(report.findings, fail_on)
+    return flags.exit_of(report, fail_on)
 
 
 def _save(path: Path, report: DiagnosisReport) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = open_private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # it may lie in /tmp
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)
         file.write(snapshot(report))
     note(f"facts saved to {path}")

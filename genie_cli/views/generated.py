@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genie_cli.options import OutputFormat
-from genie_cli.render import Block, Fields, Heading, Text, Verbatim
+from genie_cli.render import Block, Fields, Heading, Text, Verbatim, to_json
 from genie_cli.views.findings import findings_view
 from genie_core.tasks.generate import CheckReport, Generated, WriteReport
 
@@ -20,10 +19,10 @@ def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bo
 
         sys.stdout.write("---\n".join(dump(document) for document in found))
     elif len(found) == 1:
-        sys.stdout.write(json.dumps(found[0], indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(to_json(found[0]))
     else:
         whole = {"apiVersion": "v1", "kind": "List", "items": list(found)}
-        sys.stdout.write(json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(to_json(whole))
     return 0
 
 

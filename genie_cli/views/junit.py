@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
+from genie_cli.terminal import visible
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.findings import Severity, Status
 
@@ -34,4 +35,6 @@ def junit(report: DiagnosisReport) -> str:
             '  <testcase classname="finding" '
             f"name={quoteattr(f'{finding.code} {finding.object}')}>{failure}{text}</testcase>"
         )
-    return "\n".join([*lines, "</testsuite>", ""])
+    return visible(
+        "\n".join([*lines, "</testsuite>", ""]), keep="\n"
+    )  # XML takes no control characters either
