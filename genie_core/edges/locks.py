@@ -31,6 +31,8 @@ ORPHAN_GRACE_SECONDS = 5.0
 DAEMON_GRACE_SECONDS = 1.0
 # Whoever waits shorter than this never gets rid of an orphan that hangs.
 SHORTEST_WAIT_SECONDS = 2 * ORPHAN_GRACE_SECONDS
+# For how long newcomers wait for who wants the node alone; less than anybody's patience.
+TURN_SECONDS = 5.0
 # In place of a process group: a delegate is being started, so any holder may be it.
 STARTING = -1
 _SIGKILL = 9
@@ -65,23 +67,45 @@ class Lock:
 
 
 def lock_node(path: str, *, exclusive: bool, deadline: float, check: "Check" = _go_on) -> Lock:
-    """Shared by everything that works on one container, exclusive for GC (conformance A82). Raises TryAgain."""
+    """Shared by everything that works on one container, exclusive for GC (conformance A82). Raises TryAgain.
+
+    On a busy node shared holders overlap without end. So they come through a turnstile, a lock on the directory,
+    and whoever wants to be alone shuts it, for TURN_SECONDS at a time: the calls at work come to their end
+    meanwhile, and where one of them hangs, the others do not wait with it.
+    """
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
-    how = LOCK_EX if exclusive else LOCK_SH
     try:
-        for pause in _pauses(check):
-            if _try(fd, how, path):
-                return Lock(fd)
-            if monotonic() >= deadline:
-                raise TryAgain(
-                    f"the node's lock {path} is held by {'other calls' if exclusive else 'a garbage collection'}",
-                    hint="the runtime repeats the call",
-                )
-            sleep(pause)
+        turnstile = _open_folder_of(path)
+        try:
+            enter = _enter_alone if exclusive else _enter
+            waiting_since = monotonic()
+            for pause in _pauses(check):
+                if enter(fd, turnstile, path, monotonic() - waiting_since):
+                    return Lock(fd)
+                if monotonic() >= deadline:
+                    raise TryAgain(
+                        f"the node's lock {path} is held by {'other calls' if exclusive else 'a garbage collection'}",
+                        hint="the runtime repeats the call",
+                    )
+                sleep(pause)
+        finally:
+            posix.close(turnstile)
     except BaseException:
         posix.close(fd)
         raise
     raise AssertionError
+
+
+def _enter(fd: int, turnstile: int, path: str, _: float) -> bool:
+    entered = _try(turnstile, LOCK_SH, path) and _try(fd, LOCK_SH, path)
+    flock(turnstile, LOCK_UN)
+    return entered
+
+
+def _enter_alone(fd: int, turnstile: int, path: str, waited: float) -> bool:
+    shut = waited % (2 * TURN_SECONDS) < TURN_SECONDS
+    _try(turnstile, LOCK_EX if shut else LOCK_UN, path)
+    return _try(fd, LOCK_EX, path)
 
 
 def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_on) -> Lock:
@@ -184,13 +208,21 @@ def _note(fd: int) -> tuple[int, int, int]:
 
 def _break(fd: int, path: str) -> None:
     """Remove the lock file, unless another waiter did and the path is a new lock already."""
-    folder = posix.open(path.rpartition("/")[0], posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    folder = _open_folder_of(path)
     try:
         flock(folder, LOCK_EX)
         if _is_at(fd, path):
             remove(path)
     finally:
         posix.close(folder)
+
+
+def _open_folder_of(path: str) -> int:
+    folder = path.rpartition("/")[0]
+    try:
+        return posix.open(folder, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
+    except OSError as error:
+        raise failure("open the directory", folder, error) from None
 
 
 def _kill(pid: int) -> None:

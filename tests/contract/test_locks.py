@@ -15,6 +15,7 @@ from tests.test_lint import ROOT
 CHILD = f"""
 import os, sys, time
 sys.path.insert(0, {str(ROOT)!r})
+from genie_core.edges import locks
 from genie_core.edges.locks import *
 path = sys.argv[1]
 """
@@ -108,6 +109,41 @@ def test_gc_waits_for_everybody_and_everybody_for_gc(path, child):
     second.__exit__()
     with lock_node(path, exclusive=True, deadline=0), pytest.raises(TryAgain):
         lock_node(path, exclusive=False, deadline=within(0.1))
+
+
+BUSY = """
+locks.TURN_SECONDS = 0.3
+until = time.monotonic() + 20
+while time.monotonic() < until:
+    with lock_node(path, exclusive={exclusive}, deadline=time.monotonic() + 20):
+        print("in", flush=True)
+        time.sleep({seconds})
+"""
+
+
+def test_a82_gc_has_its_turn_however_many_come_and_go(path, child):
+    """Four that are never all out at once."""
+    for _ in range(4):
+        child(BUSY.format(exclusive=False, seconds=0.1))
+    lock_node(path, exclusive=True, deadline=within(3)).__exit__()
+
+
+def test_while_gc_waits_for_one_that_hangs_the_others_go_on(path, child):
+    with lock_node(path, exclusive=False, deadline=0):
+        child(BUSY.format(exclusive=True, seconds=0), wait=False)
+        wait_until_shut(path)
+        lock_node(path, exclusive=False, deadline=within(3)).__exit__()
+
+
+def wait_until_shut(path):
+    """Until newcomers do not get in any more."""
+    ends = within(5)
+    while time.monotonic() < ends:
+        try:
+            lock_node(path, exclusive=False, deadline=0).__exit__()
+        except TryAgain:
+            return
+    raise AssertionError
 
 
 def test_as_many_slots_as_there_are(tmp_path):
