@@ -1,9 +1,11 @@
 """The last good copies of the API objects that describe networks, for the day the API server is away (design 3).
 
     <state-dir>/objects/<kind>@<namespace>@<name>     one object as JSON, with when it was read
+    <state-dir>/objects/.<process>                    one that is being written
 
 Kept small, private, and believed only after the same checks as an answer of the server. Full, it gives up what
-was not read for longest. On the kubelet path.
+was not read for longest, half-written ones included: GC sweeps the others' folder, and these are written without
+the node's lock. On the kubelet path.
 """
 
 import posix
@@ -26,7 +28,7 @@ from .store import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 MAX_OBJECT_BYTES = 256 << 10
@@ -40,7 +42,6 @@ class ObjectCache:
     def __init__(self, state_dir: str) -> None:
         self._state_dir = state_dir
         self._directory = f"{state_dir}/objects"
-        self._tmp = f"{state_dir}/tmp"
 
     def _path(self, kind: str, namespace: str, name: str) -> str:
         return f"{self._directory}/{file_name(f'{kind}@{namespace}', name)}"
@@ -56,11 +57,11 @@ class ObjectCache:
         path = self._path(kind, namespace, name)
         if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, definition):
             return
-        for directory in (self._tmp, self._directory):
+        for directory in (self._state_dir, self._directory):
             if not is_private_directory(directory):
                 make_private_directory(directory)
         self._make_room()
-        temporary = f"{self._tmp}/object-{posix.getpid()}"
+        temporary = f"{self._directory}/.{posix.getpid()}"
         try:
             fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
             try:
@@ -93,6 +94,17 @@ class ObjectCache:
         """The copy's age in seconds and the copy; None where there is none that can be believed."""
         found = self._read(self._path(kind, namespace, name))
         return found and (max(0.0, time() - found[0]), found[1])
+
+    def kept(self, kind: str) -> "Iterator[Mapping[str, Any]]":
+        """Every copy of this kind that can be believed, by file name."""
+        try:
+            names = sorted(posix.listdir(self._directory))
+        except OSError:
+            return
+        for name in names:
+            found = self._read(f"{self._directory}/{name}") if name.startswith(f"{kind}@") else None
+            if found:
+                yield found[1]
 
     def _read(self, path: str) -> "tuple[float, Mapping[str, Any]] | None":
         try:

@@ -202,7 +202,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what killed calls left: half-written files, and locks of containers without state.
 
-        Only under the exclusive node lock: nobody writes then, and only an orphan holds a container's lock.
+        Only under the exclusive node lock: nobody writes plans then, and only an orphan holds a container's lock.
         """
         for name in self._names("tmp"):
             remove(f"{self.directory}/tmp/{name}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..model import NetConf
     from .npwg import NetworkWish
 
+_DEVICE_KEYS = ("deviceID", "pciBusID")
+
 
 def choice_of(
     wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
@@ -31,8 +33,7 @@ def choice_of(
     if wish.cni_args:
         network = with_cni_args(network, wish.cni_args, wish.origin)
     if "deviceID" in wish.offers:
-        device = wish.offers["deviceID"]
-        network = with_members(network, {"deviceID": device, "pciBusID": device})
+        network = _with_device(network, wish)
     return Choice(
         wish,
         network,
@@ -46,11 +47,24 @@ def choice_of(
 def _network(
     wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
 ) -> "NetConf":
-    source = f"NetworkAttachmentDefinition {wish.label}"
+    return inline_network(definition, wish.name, wish.label) or find_file(wish.name)
+
+
+def inline_network(definition: "Mapping[str, Any]", name: str, label: str) -> "NetConf | None":
+    """The network that the definition holds itself; None where it is in a file. Raises InvalidConfig."""
+    source = f"NetworkAttachmentDefinition {label}"
     text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
-    if not text.strip():
-        return find_file(wish.name)
-    return parse_network(_named(text, wish.name, source), f"{source}: spec.config")
+    return parse_network(_named(text, name, source), f"{source}: spec.config") if text.strip() else None
+
+
+def _with_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
+    """The network with the pod's device. The definition's own stays: whose hardware it is, its author decides (C24)."""
+    if any(decode(plugin.text).get(key) for plugin in network.plugins for key in _DEVICE_KEYS):
+        raise InvalidConfig(
+            f"{wish.origin}: deviceID is asked for, and {network.source} names a device itself",
+            hint="leave deviceID out, or use a definition that leaves the device to the pod",
+        )
+    return with_members(network, dict.fromkeys(_DEVICE_KEYS, wish.offers["deviceID"]))
 
 
 def _named(text: str, name: str, source: str) -> str:

@@ -2,13 +2,16 @@
 
 DEL of what was never added is no error (SPEC, section 2, "DEL"): asking too many plugins costs time, asking too
 few costs an address that nobody gives back. So a damaged state means every network of this node, on every
-interface that the container has; no state at all, the usual second DEL, means the default networks.
+interface that the container has; no state at all, the usual second DEL, means the default networks. This node's
+networks are those of its files, those that its other containers have, and those of the definitions that it has
+read: a definition may hold its network itself, and then no file does.
 """
 
 from ..attach import delete
 from ..edges.confdir import ConfDirs
 from ..edges.store import boot_id
-from ..errors import GenieError
+from ..errors import GenieError, InvalidConfig
+from ..fields import get_object, get_str
 from ..model import Attachment, Plan
 from ..plan import make_plan
 from ..select.files import Finder
@@ -16,9 +19,9 @@ from .networks import default_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from ..model import Request
+    from ..model import NetConf, Request
     from .node import Node
 
 # What CNI-Genie and Multus call further interfaces: tried where the namespace is gone and tells nothing.
@@ -36,20 +39,49 @@ def release_default(request: "Request", node: "Node") -> None:
 
 
 def release_everything(request: "Request", node: "Node") -> None:
-    """Release every configured network on every interface, the default ones first, as well as that goes."""
+    """Release every network of this node on every interface, the default ones first, as well as that goes."""
     release_default(request, node)
     names = _interfaces(request)
-    networks = Finder(ConfDirs(node.settings.conf_dirs), node.log).valid()
     attachments = [
         # one network's DEL may remove another one's interface: `releasing`, so the rules are looked for
         Attachment(network=network, ifname=ifname, label=network.name, args=request.args, releasing=True)
-        for network in networks
+        for network in _networks(node)
         for ifname in names
     ]
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
     )
     _release(plan, node)
+
+
+def _networks(node: "Node") -> "list[NetConf]":
+    """The networks of this node, each once, the configured ones first."""
+    found = Finder(ConfDirs(node.settings.conf_dirs), node.log).valid()
+    plans = [plan for plan in node.store.plans() if isinstance(plan, Plan)]
+    recorded = [attachment.network for plan in plans for attachment in plan.attachments]
+    for network in [*recorded, *_defined(node)]:
+        if not any((network.name, network.plugins) == (other.name, other.plugins) for other in found):
+            found.append(network)
+    return found
+
+
+def _defined(node: "Node") -> "Iterator[NetConf]":
+    """The networks inside the NetworkAttachmentDefinitions that this node has a copy of."""
+    from ..edges.kube_resources import NETWORK_ATTACHMENT
+    from ..edges.object_cache import ObjectCache
+    from ..select.definitions import inline_network
+    from ..select.files import is_self
+
+    for definition in ObjectCache(node.settings.state_dir).kept(NETWORK_ATTACHMENT.kind):
+        try:
+            metadata = get_object(definition, "metadata")
+            namespace, name = (get_str(metadata, key) for key in ("namespace", "name"))
+            network = inline_network(definition, name, f"{namespace}/{name}")
+        except InvalidConfig as error:
+            node.log.info("definition not read", problem=error.msg)
+            continue
+        if network and not is_self(network):
+            yield network
 
 
 def _interfaces(request: "Request") -> list[str]:

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from tests.plugin.cluster import NPWG
+
 UNREACHABLE = {"kubernetes": {"k8s_api_root": "http://127.0.0.1:1"}}
 
 
@@ -199,6 +201,27 @@ def test_a68_a_damaged_state_never_wedges_the_pod(attached, damage):
     assert {line for line in said if line.endswith("eth0")} == {"DEL a@eth0", "DEL b@eth0", "DEL c@eth0"}
     assert attached.states() == []
     assert attached.delete().is_silent_success
+
+
+@pytest.mark.parametrize("known_from", ["a copy of the definition", "another container"])
+def test_a68_a_damaged_state_of_a_network_that_no_file_describes(node, cluster, known_from):
+    """Its configuration is in a NetworkAttachmentDefinition; DEL asks no API server."""
+    node.network("a")
+    cluster.nad("net", {"cniVersion": "1.0.0", "name": "inline", "type": "x"})
+    cluster.nad("bad", "{")
+    assert node.add(annotations={NPWG: "net"}).result
+    if known_from == "another container":
+        assert node.add(annotations={NPWG: "net"}, env={"CNI_CONTAINERID": "other"}).result
+        shutil.rmtree(node.state / "objects")
+    else:
+        node.add(annotations={NPWG: "bad"}, env={"CNI_CONTAINERID": "other"}).error(7)
+    (node.state / "containers" / "cid1@eth0").write_bytes(b"{")
+    node.forget_calls()
+    asked = cluster.asked()
+    assert node.delete().is_silent_success
+    assert "DEL x@net1" in node.said()
+    assert cluster.asked() == asked
+    assert [path.name for path in node.states()] == ["other@eth0"] * (known_from == "another container")
 
 
 def test_a68_two_damaged_states_of_one_name(attached):
