@@ -40,6 +40,16 @@ def describe(value: object) -> str:
     return "an array" if isinstance(value, list) else "an object"
 
 
+# Words by which people name what nobody else may see.
+_SECRET_WORDS = ("token", "passw", "passphrase", "secret", "key", "cert", "credential", "psk", "auth")
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether a member of this name, or a line with this in it, may hold a secret."""
+    lower = name.lower()
+    return any(word in lower for word in _SECRET_WORDS)
+
+
 def get_str(data: "JSONObject", key: str, default: str = "", *, where: str = "") -> str:
     """A string."""
     value = data.get(key)

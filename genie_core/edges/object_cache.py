@@ -57,6 +57,7 @@ class ObjectCache:
         path = self._path(kind, namespace, name)
         if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, definition):
             return
+        refuse_open_way(self._directory)
         for directory in (self._state_dir, self._directory):
             if not is_private_directory(directory):
                 make_private_directory(directory)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..catalog.positions import positions
 from ..catalog.schema import Problem
+from ..fields import may_be_secret
 from ..findings import Command, Evidence, Finding, Remedy, Severity, Subject
 from .facts import ConfFile
 
@@ -26,7 +27,7 @@ def line_of(file: ConfFile, number: int) -> Evidence:
     """A line of a configuration file. Lines that may hold a secret are not shown."""
     lines = (file.text or "").splitlines()
     shown = lines[number - 1].strip()[:160] if 0 < number <= len(lines) else ""
-    if any(word in shown.lower() for word in ("token", "password", "secret", "key", "cert")):
+    if may_be_secret(shown):
         shown = "(a line that may hold a secret)"
     return Evidence(source=f"{file.path}:{number}", command=f"sed -n {number}p {file.path}", value=shown)
 

@@ -5,6 +5,7 @@ when no file's name does. `Confs` is the port that reads. On the kubelet path.
 """
 
 from ..errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
+from ..jsontext import decode
 from ..model import NetConf, Wish
 
 TYPE_CHECKING = False
@@ -37,8 +38,27 @@ def genie_name(path: str) -> str:
 
 
 def is_self(network: NetConf) -> bool:
-    """Whether the configuration would call Genie again, in any position of its chain."""
-    return any(plugin.type == SELF_TYPE for plugin in network.plugins)
+    """Whether the configuration would call Genie again: in any position of its chain, or by one of its plugins.
+
+    As bridge's IPAM plugin, or a delegate of flannel's or Multus's, Genie would take that configuration for its own,
+    with the directories, log file and API server that are written there.
+    """
+    return any(plugin.type == SELF_TYPE or _calls_self(plugin.text) for plugin in network.plugins)
+
+
+def _calls_self(text: str) -> bool:
+    if SELF_TYPE not in text and "\\u" not in text:
+        return False
+    waiting = [decode(text)]
+    while waiting:  # a loop: text may nest as deeply as the parser takes it
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if value.get("type") == SELF_TYPE:
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 class Finder:

@@ -11,6 +11,7 @@ from ..jsontext import JSONError, decode, encode
 from ..model import Wish
 from ..spec.addresses import canonical_address, canonical_prefix, is_v4
 from ..spec.names import is_label, is_subdomain
+from ..spec.request import is_identifier
 from .annotations import check_ifname, printable
 
 TYPE_CHECKING = False
@@ -146,7 +147,7 @@ class _Entry:
             self.where,
             namespace or pod_namespace,
             capabilities=self._capabilities(),
-            offers={"deviceID": encode(self._string("deviceID"))} if self._string("deviceID") else {},
+            offers=self._device(),
             cni_args=self._cni_args(),
             default_route=self._default_route(),
         )
@@ -214,6 +215,13 @@ class _Entry:
                 "infiniband-guid", f"{guid!r} is no GUID", "write eight octets: c2:11:22:33:44:55:66:77"
             )
         return guid
+
+    def _device(self) -> dict[str, str]:
+        """Plugins put it into a path below /sys (conformance C24): it is one name, such as a PCI address."""
+        device = self._string("deviceID")
+        if device and not is_identifier(device.replace(":", "")):
+            raise self._refuse("deviceID", f"{device!r} is no device", 'write a PCI address: "0000:03:02.0"')
+        return {"deviceID": encode(device)} if device else {}
 
     def _port_mappings(self) -> "list[dict[str, Any]]":
         mappings = self._array("portMappings")

@@ -26,6 +26,7 @@ from .. import __version__
 from ..catalog.genie import CAPABILITIES
 from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
+from ..fields import may_be_secret
 from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
@@ -117,7 +118,7 @@ def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
     _write(launcher, launcher_text(python, code, launcher), 0o755, changed)
     if options.api_server:
         _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
-    _write(conflist, text, 0o600 if _holds_secrets(text) else 0o644, changed)
+    _write(conflist, text, _mode(conflist, text), changed)
     _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
     return InstallReport(
         version=__version__,
@@ -270,9 +271,21 @@ def conflist_text(options: InstallOptions, existing: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _holds_secrets(conflist: str) -> bool:
-    """Whether an operator put CNI-Genie's `policy` credentials into the conflist (conformance X14)."""
-    return any(plugin.get("policy") for plugin in json.loads(conflist)["plugins"])
+def _mode(conflist: Path, text: str) -> int:
+    """0600 for CNI-Genie's `policy` and other credentials (conformance X14), and where an operator closed the file."""
+    closed = conflist.exists() and not conflist.stat().st_mode & 0o044
+    return 0o600 if closed or _holds_secrets(json.loads(text)["plugins"]) else 0o644
+
+
+def _holds_secrets(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_secrets, value))
+    if not isinstance(value, dict):
+        return False
+    named = (inner for key, inner in value.items() if key == "policy" or may_be_secret(key))
+    return any(isinstance(inner, str | dict) and inner for inner in named) or any(
+        map(_holds_secrets, value.values())
+    )
 
 
 def _with_first(directory: Path, others: Sequence[str]) -> list[str]:
