@@ -125,20 +125,24 @@ def _namespaces(_current: str) -> list[Candidate]:
 
 
 def _listed(parts: tuple[str, ...]) -> list[dict[str, Any]]:
-    from genie_core.diagnose.collect.api import kubeconfig_path
-    from genie_core.edges.kube import KubeAPI
-    from genie_core.edges.kubeconfig import load_cluster
-    from genie_core.edges.log import JSONLog
+    from genie_core.edges.user_cluster import Access, connect
 
-    log = JSONLog("error", fd=-1)
     try:
-        path = kubeconfig_path("")
-        cluster = load_cluster({"kubeconfig": path}, {}, log) if path else None
-        if cluster is None:
+        found = connect(Access(), _API_SECONDS)
+        if found is None:
             return []
-        with KubeAPI(cluster, _API_SECONDS, log) as api:
+        with found as api:
             return list(api.get(parts, {"limit": "500"}).get("items") or ())
     except Exception:  # noqa: BLE001 (no server, no names)
+        return []
+
+
+def _contexts(_current: str) -> list[Candidate]:
+    from genie_core.edges.user_cluster import Access, contexts
+
+    try:
+        return [Candidate(name) for name in contexts(Access())]
+    except Exception:  # noqa: BLE001 (no kubeconfig, no names)
         return []
 
 
@@ -205,6 +209,7 @@ _SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
     "NETWORKS": _networks,
     "IFACE": _interfaces,
     "NAMESPACE": _namespaces,
+    "CONTEXT": _contexts,
     "[KIND]": _schemas,
     "[COMMAND | TOPIC]": _help_topics,
     "[CODE | KEY | pod [NAMESPACE/]POD]": _topics,

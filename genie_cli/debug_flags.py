@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
-from genie_cli.options import CLUSTER, FINDINGS, NODE, OUTPUT, OutputFormat
+from genie_cli.options import CLUSTER, FINDINGS, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
+from genie_cli.views.findings import exit_code
 from genie_core.diagnose.report import DiagnosisReport
-from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.tasks.debug_pod import Question
+from genie_core.edges.user_cluster import Access
+from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT, EXIT_USAGE, GenieError
+from genie_core.tasks.debug_question import Question
 
 Netns = Annotated[
     str,
@@ -40,7 +42,7 @@ ObjectsFile = Annotated[
     typer.Option(
         "--objects-file",
         metavar="FILE",
-        help="A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, instead of the API server's.",
+        help="A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, Events, instead of the API server's.",
         rich_help_panel=CLUSTER,
     ),
 ]
@@ -111,19 +113,6 @@ Output = Annotated[
 ]
 
 
-def target(pod: str, namespace: str) -> tuple[str, str]:
-    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`. Raises GenieError for nothing, or for two namespaces."""
-    kind, _, rest = pod.partition("/")
-    if kind in ("pod", "pods", "po") and rest:
-        pod = rest
-    space, separator, name = pod.rpartition("/")
-    if not name or "/" in space or (separator and namespace and namespace != space):
-        raise GenieError(
-            f"{pod!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
-        )
-    return space or namespace or "default", name
-
-
 def node_of(asked: str) -> tuple[str, bool]:
     """This node's name, and whether somebody said it."""
     explicit = asked or os.environ.get("NODE_NAME", "")
@@ -142,7 +131,8 @@ def question(
     bin_dirs: Sequence[Path] | None,
     only: Sequence[str] | None,
     skip: Sequence[str] | None,
-    kubeconfig: Path | None,
+    access: Access,
+    timeout: float,
     root: Path,
     conf_dir: str,
     state_dir: str,
@@ -171,7 +161,8 @@ def question(
         cache_dir=absolute(cache_dir),
         runtime_config=absolute(runtime_config),
         cri_socket=cri_socket,
-        kubeconfig=absolute(kubeconfig),
+        access=access,
+        timeout=timeout,
         root=str(root),
         node=name,
         node_explicit=explicit,
@@ -198,3 +189,15 @@ def show_report(report: DiagnosisReport, output: str) -> None:
             f"-o {output} is not offered: table, wide, json, yaml or junit", exit_code=EXIT_USAGE
         ) from None
     emit(report, form, view)
+
+
+def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
+    """124 where the time was up, 3 for a pod that is not here, 5 where its namespace could not be seen."""
+    if report.late:
+        return EXIT_TIMEOUT
+    if report.state in ("not-here", "no-sandbox"):
+        return EXIT_NOT_FOUND
+    code = exit_code(report.findings, fail_on)
+    if report.state == "diagnosed" and report.facts.pod is None:
+        return code or EXIT_INCOMPLETE  # what an ordinary user may see is only a part
+    return code

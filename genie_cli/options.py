@@ -83,6 +83,15 @@ Kubeconfig = Annotated[
         rich_help_panel=CLUSTER,
     ),
 ]
+Context = Annotated[
+    str,
+    typer.Option(
+        "--context",
+        help="The kubeconfig's context. Default: its current one.",
+        rich_help_panel=CLUSTER,
+        metavar="CONTEXT",
+    ),
+]
 Namespace = Annotated[
     str,
     typer.Option(

@@ -9,7 +9,10 @@ from genie_core.edges.host_node import HostNode
 from genie_core.edges.nodenet import read_node
 from genie_core.edges.private_node import PrivateNode
 from genie_core.edges.private_node_links import UPLINK, likeness
+from genie_core.edges.user_cluster import Access, find_cluster
 from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.tasks.abandoned import undo
+from genie_core.tasks.pods import parse_name
 
 # Where distributions put the reference plugins; the first is Kubernetes' own convention.
 BIN_DIRS = (
@@ -44,6 +47,28 @@ def _missing(flag: str, path: Path) -> GenieError:
     return GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
 
 
+def access(kubeconfig: Path | str | None, context: str) -> Access:
+    """Which API server --kubeconfig and --context mean."""
+    return Access(kubeconfig=str(Path(kubeconfig).absolute()) if kubeconfig else "", context=context)
+
+
+def pod_name(text: str, namespace: str, chosen: Access) -> tuple[str, str]:
+    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; without a namespace, that of the context.
+
+    Raises GenieError for nothing, and for two namespaces.
+    """
+    space, name = parse_name(text, namespace)
+    return space or _namespace(chosen), name
+
+
+def _namespace(chosen: Access) -> str:
+    try:
+        found = find_cluster(chosen)
+    except GenieError:
+        found = None  # whoever asks that server is told why it cannot be
+    return (found.namespace if found else "") or "default"
+
+
 def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bool = False) -> PrivateNode:
     """A private node, not started yet, with these directories in it; the former may be written to there.
 
@@ -55,4 +80,4 @@ def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bo
 
 def host_node() -> HostNode:
     """This node itself, for a dry run."""
-    return HostNode()
+    return HostNode(undo)

@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from genie_cli import debug_flags as flags
-from genie_cli import options
+from genie_cli import options, wiring
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import Block, Heading, Table, Text, emit
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
+from genie_core.errors import EXIT_TIMEOUT
 from genie_core.tasks.debug_bundle import BundleReport, write
 from genie_core.tasks.debug_node import debug_node
 from genie_core.tasks.debug_pod import debug_pod
+from genie_core.tasks.debug_question import SECONDS
 
 EXAMPLES = [
     ("facts and diagnosis of a pod, to attach to an issue", "genie debug bundle shop/web-0"),
@@ -46,9 +48,12 @@ def run(
     state_dir: flags.StateDir = "",
     ipam_dir: flags.IpamDir = IPAM_DIR,
     cache_dir: flags.CacheDir = CACHE_DIR,
+    cri_socket: options.CRISocket = "",
     kubeconfig: options.Kubeconfig = None,
+    context: options.Context = "",
     node: flags.NodeName = "",
     root: options.Root = Path("/"),
+    timeout: options.Timeout = SECONDS,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
     """Writes facts, diagnosis, versions and a manifest with hashes into one file of mode 0600.
@@ -56,18 +61,21 @@ def run(
     It takes what is on a list, and leaves out everything else: no configuration files, kubeconfigs, tokens,
     environments or logs. Look into it before you share it: names and addresses of your cluster are in it.
     """
+    access = wiring.access(kubeconfig, context)
     asked = flags.question(
-        flags.target(pod, namespace) if pod else ("", ""),
+        wiring.pod_name(pod, namespace, access) if pod else ("", ""),
         node=node,
         bin_dirs=bin_dir,
         only=None,
         skip=None,
-        kubeconfig=kubeconfig,
+        access=access,
+        timeout=timeout,
         root=root,
         conf_dir=conf_dir,
         state_dir=state_dir,
         ipam_dir=ipam_dir,
         cache_dir=cache_dir,
+        cri_socket=cri_socket,
         netns=netns,
         pod_file=pod_file,
         objects_file=objects_file,
@@ -77,7 +85,7 @@ def run(
         report = debug_pod(asked, progress) if pod else debug_node(asked, progress)
     path = file or Path(time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime()))
     emit(write(report, str(path)), output, _view, lambda bundle: [bundle.path])
-    return 0
+    return EXIT_TIMEOUT if report.late else 0
 
 
 def _view(bundle: BundleReport, wide: bool) -> Iterator[Block]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from genie_cli import debug_flags as flags
-from genie_cli import options
+from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
-from genie_cli.views.findings import exit_code
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.debug_node import debug_node
+from genie_core.tasks.debug_question import SECONDS
 
 EXAMPLES = [
     ("what is wrong for all pods of this node", "genie debug node"),
@@ -31,21 +31,25 @@ def run(
     runtime_config: flags.RuntimeConfig = "",
     cri_socket: options.CRISocket = "",
     kubeconfig: options.Kubeconfig = None,
+    context: options.Context = "",
     node: flags.NodeName = "",
     root: options.Root = Path("/"),
+    timeout: options.Timeout = SECONDS,
     output: flags.Output = "table",
 ) -> int:
     """Says what is wrong for every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
 
     It sends no packet and changes nothing. What concerns one pod is `genie debug pod`.
     """
+    access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", ""),
         node=node,
         bin_dirs=bin_dir,
         only=only,
         skip=skip,
-        kubeconfig=kubeconfig,
+        access=access,
+        timeout=timeout,
         root=root,
         conf_dir=conf_dir,
         state_dir=state_dir,
@@ -58,4 +62,4 @@ def run(
     with Progress() as progress:
         report = debug_node(asked, progress)
     flags.show_report(report, output)
-    return exit_code(report.findings, fail_on)
+    return flags.exit_of(report, fail_on)

@@ -17,11 +17,12 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
+from genie_core.edges.user_cluster import Access, connect
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
 from genie_core.tasks.dry_run import MOST_PODS, Question, dry_run, plan_only
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
-from genie_core.tasks.pods import PodObject, connect, fetch_pod, parse_name, parse_pod
+from genie_core.tasks.pods import API_SECONDS, PodObject, fetch_pod, parse_pod
 
 EXAMPLES = [
     ("two networks for one pod, the second as interface net1", "genie dry-run --cni 'bridge,macvlan@net1'"),
@@ -81,6 +82,7 @@ def run(
     ] = None,
     namespace: options.Namespace = "",
     kubeconfig: options.Kubeconfig = None,
+    context: options.Context = "",
     verb: Annotated[
         Verb,
         typer.Option("--verb", help="Go as far as ADD, CHECK or DEL; cycle: also a second DEL, and GC."),
@@ -144,12 +146,13 @@ def run(
     The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 if the time
     was up.
     """
-    subject = _pod(pod, namespace, kubeconfig)
+    access = wiring.access(kubeconfig, context)
+    subject = _pod(pod, namespace, access)
     objects = _objects(nad or [], subject, namespace)
     asked = dict(subject.annotations) | _annotations(cni, annotation or [])
     if networks is not None:
         asked[annotation_for(objects)] = networks
-    objects += _of_cluster(asked, subject, pod, nad or [], kubeconfig)
+    objects += _of_cluster(asked, subject, pod, nad or [], access)
     conf_dirs, bin_dirs = wiring.conf_dirs(conf_dir), wiring.bin_dirs(bin_dir)
     question = Question(
         annotations=asked,
@@ -160,13 +163,13 @@ def run(
         verb=verb.value,
         objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
         pods=pods,
-        record=not on_host and (output is OutputFormat.WIDE or output.for_machines),
+        record=output is OutputFormat.WIDE or output.for_machines,
         namespace=subject.namespace,
         pod=subject.name,
         timeout=timeout,
     )
     if on_host:
-        _warn(question, yes=yes)
+        _warn(yes=yes)
     where = wiring.host_node() if on_host else wiring.private_node(conf_dirs, bin_dirs, alike=node_like_this)
     with Progress() as progress, where as node:
         if plan:
@@ -177,7 +180,7 @@ def run(
     return report.exit_code
 
 
-def _warn(question: Question, *, yes: bool) -> None:
+def _warn(*, yes: bool) -> None:
     """Say what will be touched. Raises GenieError (wrong usage) where nobody agreed to it."""
     touched = (
         "the real plugins will run on this node: they make interfaces, addresses, routes, firewall rules and leases "
@@ -185,23 +188,17 @@ def _warn(question: Question, *, yes: bool) -> None:
     )
     if not yes:
         raise GenieError(f"--on-host: {touched}", hint="--yes says that this is wanted", exit_code=EXIT_USAGE)
-    if question.objects is not None:
-        raise GenieError(
-            "--on-host: network objects can be tried in a private node only",
-            hint="try their configuration with --conf FILE and --cni NAME",
-            exit_code=EXIT_USAGE,
-        )
     note(f"warning: --on-host: {touched}")
 
 
-def _pod(text: str, namespace: str, kubeconfig: Path | None) -> PodObject:
+def _pod(text: str, namespace: str, access: Access) -> PodObject:
     """The pod of a manifest or of the cluster; one without annotations where none is named."""
     if not text:
         return PodObject(namespace=namespace or "default", name="dry-run", annotations={})
     if text == "-" or Path(text).is_file() or text.endswith((".yaml", ".yml", ".json")):
         subject = parse_pod(_read("--pod", text), text)
     else:
-        subject = fetch_pod(*parse_name(text, namespace), str(kubeconfig or ""))
+        subject = fetch_pod(*wiring.pod_name(text, namespace, access), access)
     for warning in subject.warnings:
         note(f"warning: {warning}")
     return subject
@@ -216,11 +213,11 @@ def _objects(files: Sequence[str], subject: PodObject, namespace: str) -> list[O
 
 
 def _of_cluster(
-    asked: dict[str, str], subject: PodObject, pod: str, files: Sequence[str], kubeconfig: Path | None
+    asked: dict[str, str], subject: PodObject, pod: str, files: Sequence[str], access: Access
 ) -> list[Object]:
     """The objects that the annotations name, from the cluster, where it was named and no file has them."""
-    is_there = kubeconfig is not None or (pod and pod != "-" and not Path(pod).is_file())
-    api = connect(str(kubeconfig or "")) if is_there and not files else None
+    is_there = access != Access() or (pod and pod != "-" and not Path(pod).is_file())
+    api = connect(access, API_SECONDS) if is_there and not files else None
     if api is None:
         return []
     with api:

@@ -13,10 +13,11 @@ from genie_cli import options, wiring
 from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, selection_view
+from genie_core.edges.user_cluster import Access
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
 from genie_core.tasks.node_state import read_conflist
-from genie_core.tasks.pods import PodObject, fetch_pod, parse_name, parse_pod
+from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
 
 EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to mend it", "genie explain GN0402"),
@@ -46,6 +47,7 @@ def run(
         ),
     ] = "",
     kubeconfig: options.Kubeconfig = None,
+    context: options.Context = "",
     conf_dir: Annotated[
         Path,
         typer.Option(
@@ -74,7 +76,16 @@ def run(
     elif kind == "key":
         emit(explain_key(subject), output, key_view, lambda report: [report.path])
     else:
-        return _explain_pod(subject, namespace, pod_file, kubeconfig, conf_dir, state_dir, bin_dir, output)
+        return _explain_pod(
+            subject,
+            namespace,
+            pod_file,
+            wiring.access(kubeconfig, context),
+            conf_dir,
+            state_dir,
+            bin_dir,
+            output,
+        )
     return 0
 
 
@@ -96,7 +107,7 @@ def _explain_pod(
     subject: str,
     namespace: str,
     pod_file: str,
-    kubeconfig: Path | None,
+    access: Access,
     conf_dir: Path,
     state_dir: Path | None,
     bin_dir: list[Path] | None,
@@ -107,9 +118,9 @@ def _explain_pod(
     }
     if state_dir:
         config = {**config, "state_dir": str(state_dir.absolute())}
-    pod, problem = _pod(
-        subject, namespace, pod_file, kubeconfig or config.get("kubernetes", {}).get("kubeconfig", "")
-    )
+    if access == Access():
+        access = Access(kubeconfig=str(config.get("kubernetes", {}).get("kubeconfig", "")))
+    pod, problem = _pod(subject, namespace, pod_file, access)
     report = explain_selection(
         pod.namespace,
         pod.name,
@@ -128,14 +139,14 @@ def _explain_pod(
     return 1 if report.annotations is not None and report.now is None else 0
 
 
-def _pod(subject: str, namespace: str, pod_file: str, kubeconfig: Path | str) -> tuple[PodObject, str]:
+def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[PodObject, str]:
     """The pod, and why its annotations are not known."""
     if pod_file:
         pod = parse_pod(_text(pod_file), pod_file)
         return pod, ""
-    space, name = parse_name(subject, namespace)
+    space, name = wiring.pod_name(subject, namespace, access)
     try:
-        return fetch_pod(space, name, str(kubeconfig)), ""
+        return fetch_pod(space, name, access), ""
     except GenieError as error:
         return PodObject(namespace=space, name=name, annotations={}), error.msg
 

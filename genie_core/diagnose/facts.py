@@ -171,7 +171,6 @@ class Tenant:
     nsid: int = -1
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
-    processes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,18 +216,36 @@ class Files:
     confs: tuple[ConfFile, ...] = ()
     cached: tuple[Cached, ...] = ()
     leases: tuple[Lease, ...] = ()
-    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """One sandbox of the container runtime."""
+    """One sandbox of the container runtime; `netns` and `ips` are known of the pod's own. `created`: since 1970."""
 
     id: str
     pod: str
     ready: bool = True
     netns: str = ""
     ips: tuple[str, ...] = ()
+    created: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event of the API server about the pod or its node. `message` is one line, without secrets.
+
+    `kind` is Pod or Node, `type` Normal or Warning; `first` and `last` are the API server's times (RFC 3339).
+    """
+
+    kind: str
+    name: str
+    reason: str
+    message: str = ""
+    type: str = "Normal"
+    count: int = 1
+    first: str = ""
+    last: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +279,7 @@ class Facts:
     pod_object: JSON = field(default_factory=dict)
     objects: tuple[JSON, ...] = ()
     files: Files = field(default_factory=Files)
+    events: tuple[Event, ...] = ()
     sandboxes: tuple[Sandbox, ...] | None = None
     resolv_conf: str | None = None
     probes: tuple[Probe, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from math import inf
 
 from genie_core.diagnose.checks import (
     addresses,
@@ -66,31 +67,38 @@ def select(checks: Sequence[PodCheck], only: Sequence[str], skip: Sequence[str])
 
 def lacking(model: Model, check: PodCheck) -> str:
     """Why a check cannot run, "" where it can."""
+    return next((reason for need in check.needs if (reason := _lacks(model, need))), "")
+
+
+def _lacks(model: Model, need: str) -> str:
+    """Why a source is not there, "" where it is. "objects: KIND" is one kind of API objects."""
     facts = model.facts
-    reasons = {
-        "pod": None
-        if facts.pod is not None
-        else facts.missing.get("pod", "the pod's network namespace is not known"),
-        "node": None
-        if facts.node.links
-        else facts.missing.get("node", "the node's interfaces could not be read"),
-        "pod firewall": _firewall(model, "pod"),
-        "node firewall": _firewall(model, "node"),
-        "objects": None
-        if facts.objects
-        else facts.missing.get("objects", "no API server and no --objects-file"),
-        "pod object": None
-        if facts.pod_object
-        else facts.missing.get("pod object", "no API server and no --pod-file"),
-        "probes": None if facts.probes else facts.missing.get("probes", "no probe was sent"),
-        "resolv.conf": None
-        if facts.resolv_conf is not None
-        else facts.missing.get("resolv.conf", _NO_RESOLVER),
+    if need in ("pod firewall", "node firewall"):
+        return _firewall(model, need.partition(" ")[0]) or ""
+    there = {
+        "pod": facts.pod is not None,
+        "node": bool(facts.node.links),
+        "objects": bool(facts.objects),
+        "pod object": bool(facts.pod_object),
+        "events": bool(facts.events) or "events" not in facts.missing,
+        "probes": bool(facts.probes),
+        "resolv.conf": facts.resolv_conf is not None,
     }
-    return next((str(reasons[need]) for need in check.needs if reasons.get(need)), "")
+    source, _, kind = need.partition(": ")
+    if kind and need in facts.missing:
+        return facts.missing[need]
+    return "" if there[source] else facts.missing.get(source, _ABSENT[source])
 
 
-_NO_RESOLVER = "no process of the pod shows its resolv.conf, and /etc/netns has none"
+_ABSENT = {
+    "pod": "the pod's network namespace is not known",
+    "node": "the node's interfaces could not be read",
+    "objects": "no API server and no --objects-file",
+    "pod object": "no API server and no --pod-file",
+    "events": "no API server",
+    "probes": "no probe was sent",
+    "resolv.conf": "no process of the pod shows its resolv.conf, and /etc/netns has none",
+}
 
 
 def _firewall(model: Model, place: str) -> str | None:
@@ -102,12 +110,15 @@ def _firewall(model: Model, place: str) -> str | None:
     return model.facts.missing.get(f"{place} firewall") or "nft and iptables-save gave nothing: run as root"
 
 
-def run(model: Model, checks: Sequence[PodCheck]) -> tuple[list[Finding], list[Check]]:
-    """Every check's findings, and what became of it. A check that breaks is reported as such; the others go on."""
+def run(model: Model, checks: Sequence[PodCheck], until: float = inf) -> tuple[list[Finding], list[Check]]:
+    """Every check's findings, and what became of it. A check that breaks is reported as such; the others go on.
+
+    At `until` (monotonic seconds) the checks that are left are skipped.
+    """
     findings: list[Finding] = []
     outcomes: list[Check] = []
     for check in checks:
-        reason = lacking(model, check)
+        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking(model, check)
         if reason:
             outcomes.append(Check(id=check.id, status=Status.SKIP, reason=reason))
             continue

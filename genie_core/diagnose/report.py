@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core import __version__
+from genie_core.diagnose import codec
 from genie_core.diagnose.facts import Facts
 from genie_core.findings import Check, Finding, summary
 
@@ -15,7 +16,8 @@ from genie_core.findings import Check, Finding, summary
 class DiagnosisReport:
     """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
 
-    `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops.
+    `late`: the time was up before everything was done. `ways` maps a conversation to the interfaces it crosses;
+    `blocked` names those on which it stops.
     """
 
     kind: ClassVar[str] = "DiagnosisReport"
@@ -25,6 +27,7 @@ class DiagnosisReport:
     milliseconds: float = 0
     state: str = "diagnosed"
     reason: str = ""
+    late: bool = False
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
 
@@ -39,6 +42,7 @@ class DiagnosisReport:
                 "version": __version__,
                 "durationMs": round(self.milliseconds),
             },
+            "timedOut": self.late,
             "target": self._target(),
             "summary": summary(self.findings, self.checks),
             "findings": [finding.as_json() for finding in self.findings],
@@ -59,6 +63,7 @@ class DiagnosisReport:
                 }
                 for p in facts.probes
             ],
+            "events": [codec.encode(event) for event in facts.events],
             "missing": dict(sorted(facts.missing.items())),
         }
 

@@ -1,13 +1,14 @@
 """What the container runtime itself says it runs: ListPodSandbox and PodSandboxStatus of the CRI (k8s.io/cri-api v1).
 
-Needs the package `container-runtime-interface-api` (the extra `cri`), which brings gRPC; so it is imported late,
-and whoever asks has to do without where it is missing.
+Needs the package `container-runtime-interface-api` (the extra `cri`), which brings gRPC; so it is imported late.
+`crictl`, where the node has it, asks the same questions without it (crictl.py).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Denied, IOFailure
@@ -15,16 +16,33 @@ from ..errors import Denied, IOFailure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A pod sandbox, ready or not. `netns` is the path of its network namespace, "" where the runtime hides it."""
+    """A pod sandbox. `created` is in seconds since 1970; `attempt` counts the pod's sandboxes from 0.
+
+    Only of those that were asked about in detail: `netns`, the path of the network namespace, "" where the runtime
+    hides it, and `ips`.
+    """
 
     id: str
     namespace: str
     name: str
-    netns: str
+    ready: bool = True
+    attempt: int = 0
+    created: float = 0
+    netns: str = ""
+    ips: tuple[str, ...] = ()
 
 
-def list_sandboxes(socket: str, timeout: float) -> list[Sandbox]:
-    """All pod sandboxes of the runtime at `socket`, asked for at most `timeout` seconds each time.
+def every(_sandbox: Sandbox) -> bool:
+    """All of them are asked about in detail."""
+    return True
+
+
+class PackageMissing(IOFailure):
+    """gRPC is not installed."""
+
+
+def list_sandboxes(socket: str, timeout: float, detailed: Callable[[Sandbox], bool] = every) -> list[Sandbox]:
+    """All pod sandboxes of the runtime at `socket`; each question has `timeout` seconds.
 
     Raises IOFailure where it does not answer or the package is missing, Denied where this user may not ask.
     """
@@ -32,7 +50,7 @@ def list_sandboxes(socket: str, timeout: float) -> list[Sandbox]:
         import grpc
         from cri_api.v1 import api_pb2, api_pb2_grpc
     except ImportError:
-        raise IOFailure(
+        raise PackageMissing(
             f"{socket} cannot be asked: the package container-runtime-interface-api is not installed",
             hint="pip install 'cni-genie[cri]'",
         ) from None
@@ -41,7 +59,8 @@ def list_sandboxes(socket: str, timeout: float) -> list[Sandbox]:
         with grpc.insecure_channel(f"unix://{path}") as channel:
             runtime: Any = api_pb2_grpc.RuntimeServiceStub(channel)  # type: ignore[no-untyped-call]  # generated code
             listed = runtime.ListPodSandbox(api_pb2.ListPodSandboxRequest(), timeout=timeout).items
-            return [_described(item, runtime, api_pb2, timeout) for item in listed]
+            found = [_sandbox(item, api_pb2) for item in listed]
+            return [_described(one, runtime, api_pb2, timeout) if detailed(one) else one for one in found]
     except grpc.RpcError as error:
         reason = f"{path}: {error.details() if isinstance(error, grpc.Call) else error}"
         if "permission denied" in reason.lower():
@@ -49,21 +68,38 @@ def list_sandboxes(socket: str, timeout: float) -> list[Sandbox]:
         raise IOFailure(reason) from None
 
 
-def _described(item: Any, runtime: Any, messages: Any, timeout: float) -> Sandbox:
-    question = messages.PodSandboxStatusRequest(pod_sandbox_id=item.id, verbose=True)
-    info = dict(runtime.PodSandboxStatus(question, timeout=timeout).info)
+def _sandbox(item: Any, messages: Any) -> Sandbox:
     return Sandbox(
         id=item.id,
         namespace=item.metadata.namespace,
         name=item.metadata.name,
-        netns=_netns(info.get("info", "")),
+        ready=item.state == messages.SANDBOX_READY,
+        attempt=item.metadata.attempt,
+        created=item.created_at / 1e9,
     )
 
 
-def _netns(info: str) -> str:
+def _described(sandbox: Sandbox, runtime: Any, messages: Any, timeout: float) -> Sandbox:
+    import grpc
+
+    question = messages.PodSandboxStatusRequest(pod_sandbox_id=sandbox.id, verbose=True)
+    try:
+        answer = runtime.PodSandboxStatus(question, timeout=timeout)
+    except grpc.RpcError as error:
+        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
+            return sandbox  # removed since it was listed
+        raise
+    network = answer.status.network
+    ips = (network.ip, *(more.ip for more in network.additional_ips))
+    return replace(
+        sandbox, netns=netns_of(dict(answer.info).get("info", "")), ips=tuple(ip for ip in ips if ip)
+    )
+
+
+def netns_of(info: str) -> str:
     """The path in the runtime's own description; containerd and CRI-O both put the OCI specification there."""
     try:
         spaces = json.loads(info)["runtimeSpec"]["linux"]["namespaces"]
         return next((str(space.get("path", "")) for space in spaces if space["type"] == "network"), "")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ""

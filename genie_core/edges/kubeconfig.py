@@ -67,11 +67,7 @@ def load_cluster(kubernetes: "Mapping[str, Any]", policy: "Mapping[str, Any]", l
         cluster["server"] = _without_api_suffix(cluster["server"])
     if not path and not cluster.get("server"):
         return None
-    source = f"kubeconfig {path}" if path else "genie.conf"
-    try:
-        return _cluster(cluster, user, source, log)
-    except InvalidConfig as error:
-        raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
+    return make_cluster(cluster, user, f"kubeconfig {path}" if path else "genie.conf", log)
 
 
 def _override(
@@ -98,8 +94,9 @@ def _read_kubeconfig(path: str, log: "Log") -> "tuple[dict[str, Any], dict[str, 
     """The cluster and the user of the current context, file names made absolute."""
     text, mode = read_text(path, "the kubeconfig")
     try:
-        cluster, user = _current(_document(text))
-        cluster, user = _resolve(cluster, path), _resolve(user, path)
+        document = parse_document(text)
+        cluster, user = entries(document, current_context(document))
+        cluster, user = absolute_files(cluster, path), absolute_files(user, path)
     except InvalidConfig as error:
         raise InvalidConfig(f"kubeconfig {path}: {error.msg}", hint=error.hint) from None
     if mode & _OTHERS and any(user.get(key) for key in _SECRET_KEYS):
@@ -112,7 +109,7 @@ def _read_kubeconfig(path: str, log: "Log") -> "tuple[dict[str, Any], dict[str, 
     return cluster, user
 
 
-def _document(text: str) -> "dict[str, Any]":
+def parse_document(text: str) -> "dict[str, Any]":
     """The kubeconfig's top object. Messages never quote the text: it holds secrets."""
     document = _from_json(text) if text.lstrip()[:1] == "{" else _from_yaml(text)
     if not isinstance(document, dict):
@@ -143,16 +140,21 @@ def _from_yaml(text: str) -> "Any":
         raise InvalidConfig(f"it is neither JSON nor YAML{position}") from None
 
 
-def _current(document: "dict[str, Any]") -> "tuple[dict[str, Any], dict[str, Any]]":
-    """The cluster and user that the current context names; {} for what no context names."""
+def current_context(document: "dict[str, Any]", name: str = "") -> "dict[str, Any]":
+    """The context that `name`, else `current-context`, names; {} where the document has none."""
     contexts = get_list(document, "contexts")
-    name = get_str(document, "current-context")
+    name = name or get_str(document, "current-context")
     if not name and len(contexts) == 1:
-        context = get_object(_item(contexts, 0, "contexts"), "context", where="contexts[0]")
-    elif not name and contexts:
+        return get_object(_item(contexts, 0, "contexts"), "context", where="contexts[0]")
+    if not name and contexts:
         raise InvalidConfig("current-context is missing", hint="kubectl config use-context NAME sets it")
-    else:
-        context = _named(document, "contexts", "context", name)
+    return _named(document, "contexts", "context", name)
+
+
+def entries(
+    document: "dict[str, Any]", context: "dict[str, Any]"
+) -> "tuple[dict[str, Any], dict[str, Any]]":
+    """The cluster and the user that a context names; {} for what it does not."""
     cluster = _named(
         document, "clusters", "cluster", get_str(context, "cluster", where="the context's entry")
     )
@@ -179,13 +181,22 @@ def _named(document: "dict[str, Any]", key: str, inner: str, name: str) -> "dict
     raise InvalidConfig(f"{key} has no entry named {name!r}")
 
 
-def _resolve(entry: "dict[str, Any]", path: str) -> "dict[str, Any]":
+def absolute_files(entry: "dict[str, Any]", path: str) -> "dict[str, Any]":
+    """The entry with the files that it names made absolute: they are relative to the kubeconfig's directory."""
     directory = path[: path.rfind("/") + 1]
     files = {key: get_str(entry, key) for key in _FILE_KEYS if entry.get(key)}
     return entry | {key: file if file.startswith("/") else directory + file for key, file in files.items()}
 
 
 # --- what it means ---------------------------------------------------------------------------------------
+
+
+def make_cluster(cluster: "dict[str, Any]", user: "dict[str, Any]", source: str, log: "Log") -> Cluster:
+    """The API server of a kubeconfig's entries. Raises InvalidConfig naming `source`."""
+    try:
+        return _cluster(cluster, user, source, log)
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
 
 
 def _cluster(cluster: "dict[str, Any]", user: "dict[str, Any]", source: str, log: "Log") -> Cluster:

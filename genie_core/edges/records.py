@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..fields import get_str
 from ..jsontext import JSONError, decode
@@ -42,15 +43,26 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedResult:
-    """One attachment in libcni's cache, without its configuration and arguments. `addresses` have no prefix."""
+    """One attachment in libcni's cache, without its configuration: that holds secrets.
+
+    `result` is the CNI result as it was written, {} without one; of the arguments only the pod's NS/NAME is kept.
+    """
 
     file: str
     network: str = ""
     container: str = ""
     ifname: str = ""
     netns: str = ""
-    addresses: tuple[str, ...] = ()
+    pod: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The result's addresses, without prefix."""
+        ips = self.result.get("ips")
+        entries = [ip for ip in ips if isinstance(ip, dict)] if isinstance(ips, list) else []
+        return tuple(str(ip.get("address", "")).partition("/")[0] for ip in entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +123,23 @@ def _cached(file: str, root: Root) -> CachedResult:
     except (OSError, JSONError) as error:
         return CachedResult(file=file, problem=str(error))
     result = data.get("result") if data.get("kind") else data
-    ips = result.get("ips") if isinstance(result, dict) else None
-    addresses = [str(ip.get("address", "")).partition("/")[0] for ip in ips or () if isinstance(ip, dict)]
     return CachedResult(
         file=file,
         network=_text(data, "networkName"),
         container=_text(data, "containerId"),
         ifname=_text(data, "ifName"),
         netns=_text(data, "netns"),
-        addresses=tuple(addresses),
+        pod=_pod_of(data.get("cniArgs")),
+        result=result if isinstance(result, dict) else {},
     )
+
+
+def _pod_of(arguments: object) -> str:
+    """NS/NAME out of libcni's `cniArgs`, a list of pairs."""
+    entries = arguments if isinstance(arguments, list) else []
+    pairs = {str(entry[0]): str(entry[1]) for entry in entries if isinstance(entry, list) and len(entry) == 2}
+    name = pairs.get("K8S_POD_NAME", "")
+    return f"{pairs.get('K8S_POD_NAMESPACE', '')}/{name}" if name else ""
 
 
 def _text(data: dict[str, object], key: str) -> str:

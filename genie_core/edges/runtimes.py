@@ -198,6 +198,15 @@ def kubelet_socket(root: Root) -> str:
     return ""
 
 
+def runtime_socket(root: Root, asked: str, environ: Mapping[str, str]) -> str:
+    """The runtime's socket: asked for, of crictl's variable, kubelet's, else the first that exists; "" for none."""
+    named = asked or environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
+    if named:
+        return _socket_path(named)
+    usual = [socket for layout in LAYOUTS for socket in layout.sockets]
+    return next((path for path in (kubelet_socket(root), *usual) if path and root.exists(path)), "")
+
+
 def _expand(text: str, variables: Mapping[str, str]) -> str:
     for name, value in variables.items():
         text = text.replace(name, value)

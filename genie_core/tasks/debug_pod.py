@@ -2,207 +2,132 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from genie_core.diagnose import asks, cluster, probe, rank, registry
-from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose import asks, cluster, probe, rank
 from genie_core.diagnose.collect import api, gather
-from genie_core.diagnose.collect.gather import Places
+from genie_core.diagnose.collect.collection import TIME_IS_UP, Collection
+from genie_core.diagnose.collect.files import Directories
+from genie_core.diagnose.collect.locate import locate
 from genie_core.diagnose.collect.netns import plain
-from genie_core.diagnose.facts import JSON, Facts, Link, Probe
+from genie_core.diagnose.facts import JSON, Facts, Link, Probe, Sandbox
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
-from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
-from genie_core.findings import Check, Finding
-from genie_core.tasks.discover import DiscoverOptions, discover
+from genie_core.edges.rootfs import Root
+from genie_core.errors import NotFound
+from genie_core.findings import Check, Finding, Status
+from genie_core.tasks.debug_checks import diagnose, node_files, once, since
+from genie_core.tasks.debug_question import Question, ask_objects, take_objects
 
 CONF_DIR = "/etc/cni/net.d"
 STATE_DIR = "/var/lib/cni/genie"
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Which pod, and where everything is; "" means: find out, or do without.
-
-    `node_explicit` says that somebody named the node. `snapshot` answers from saved facts instead.
-    """
-
-    namespace: str
-    name: str
-    netns: str = ""
-    pod_file: str = ""
-    objects_file: str = ""
-    conf_dir: str = ""
-    bin_dirs: tuple[str, ...] = ()
-    state_dir: str = ""
-    ipam_dir: str = ""
-    cache_dir: str = ""
-    runtime_config: str = ""
-    cri_socket: str = ""
-    kubeconfig: str = ""
-    root: str = "/"
-    node: str = ""
-    node_explicit: bool = False
-    to: str = ""
-    probes: bool = True
-    files: bool = True
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-
-
-def load(path: str, what: str) -> Any:
-    """A JSON or YAML document. Raises InvalidConfig naming the file; it never quotes the content."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{what} {path}: {error}", exit_code=EXIT_USAGE) from None
-    try:
-        return json.loads(text)
-    except ValueError:
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InvalidConfig(f"{what} {path} is neither JSON nor YAML", exit_code=EXIT_USAGE) from None
-
-
-def _items(path: str) -> tuple[JSON, ...]:
-    document = load(path, "--objects-file")
-    items = document.get("items") if isinstance(document, dict) else None
-    if not isinstance(items, list):
-        raise InvalidConfig(f"--objects-file {path}: a List with items was expected", exit_code=EXIT_USAGE)
-    return tuple(item for item in items if isinstance(item, dict))
-
-
-def _is_pod(document: object) -> bool:
-    return isinstance(document, dict) and document.get("kind", "Pod") == "Pod"
-
-
-def read_objects(question: Question) -> tuple[JSON, tuple[JSON, ...], dict[str, str]]:
-    """The Pod and the other objects, from the files that were named, else from the API server."""
-    pod: JSON = {}
-    objects: tuple[JSON, ...] = ()
-    missing: dict[str, str] = {}
-    if question.pod_file:
-        pod = load(question.pod_file, "--pod-file")
-        if not _is_pod(pod):
-            raise InvalidConfig(f"--pod-file {question.pod_file}: a Pod was expected", exit_code=EXIT_USAGE)
-    if question.objects_file:
-        objects = _items(question.objects_file)
-    if not question.pod_file and not question.objects_file:
-        pod, objects, missing = _from_api(question)
-    if not pod:
-        wanted = f"{question.namespace}/{question.name}"
-        pod = next((p for p in cluster.of_kind(objects, "Pod") if cluster.key(p) == wanted), {})
-    return pod, objects, missing
-
-
-def _from_api(question: Question) -> tuple[JSON, tuple[JSON, ...], dict[str, str]]:
-    path = api.kubeconfig_path(question.kubeconfig)
-    if not path:
-        reason = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
-        return {}, (), {"objects": reason, "pod object": reason}
-    try:
-        return api.read(path, question.namespace, question.name)
-    except NotFound:
-        raise
-    except GenieError as error:
-        return {}, (), {"objects": error.msg, "pod object": error.msg}
+PROBE_SECONDS = 15.0
 
 
 def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis. `announce` is told each step and each probe before it is made.
 
-    Raises NotFound where the pod does not exist, InvalidConfig for an unusable file, Denied without the rights.
+    Raises NotFound where the pod does not exist, InvalidConfig for an unusable file or flag.
     """
-    started = time.perf_counter()
-    pod, objects, missing = read_objects(question)
-    early = _elsewhere(question, pod, objects)
-    if early:
-        state, reason = early
-        facts = Facts(
-            node_name=question.node,
+    work = Work(question)
+    announce("reading the node and the pod")
+    work.begin()
+    answers = work.answers()
+    state, reason = _elsewhere(question, answers.pod, answers.objects)
+    if state:
+        return work.elsewhere(state, reason, answers)
+    facts = work.facts(_find_netns(work, answers.pod), answers)
+    if facts.pod is None and question.netns and "run as root" not in facts.missing.get("pod", ""):
+        raise NotFound(
+            facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
+        )
+    if question.probes:
+        facts = replace(facts, probes=_probe(facts, question, announce, work.todo))
+    else:
+        facts.missing["probes"] = "--no-probes"
+    return work.report(diagnose(facts, question, work.todo.until))
+
+
+class Work:
+    """One diagnosis under way: what was begun, and until when."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.started = time.perf_counter()
+        self.todo = Collection({}, time.monotonic() + question.timeout)
+
+    def begin(self) -> None:
+        """Start every collector that needs no other one's answer. Raises InvalidConfig for unusable files."""
+        question = self.question
+        self.root = Root(question.root)
+        self.objects = ask_objects(question, self.todo)
+        self.node = gather.start(_places(question, self.root), self.todo)
+        self.files = self.todo.start("node files", lambda: node_files(question), seconds=question.timeout)
+
+    def answers(self) -> api.Answers:
+        """What the API server, or the files, say. Raises NotFound for a pod that does not exist."""
+        return take_objects(self.question, self.objects, self.todo)
+
+    def facts(self, netns: str, answers: api.Answers) -> Facts:
+        """All facts but the probes; `netns` "" means the node alone."""
+        found = gather.finish(self.node, netns, self.todo)
+        return replace(
+            self._target(found, answers),
+            files=replace(found.files, confs=(*found.files.confs, *answers.networks)),
+        )
+
+    def _target(self, facts: Facts, answers: api.Answers) -> Facts:
+        """The facts with what they are about."""
+        question = self.question
+        return replace(
+            facts,
+            node_name=_node_name(question, answers.objects),
             namespace=question.namespace,
             pod_name=question.name,
             time=time.time(),
-            pod_object=pod,
+            pod_object=answers.pod,
+            objects=tuple(answers.objects),
+            events=answers.events,
+            missing=self.todo.missing,
         )
-        return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(started))
-    announce("reading the node and the pod")
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        files = pool.submit(node_files, question)
-        facts = collect(question, pod, objects, missing)
-        if facts.pod is None and question.netns and "run as root" not in facts.missing.get("pod", ""):
-            raise NotFound(
-                facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
-            )
-        if question.probes:
-            facts = replace(facts, probes=_probe(facts, question, announce))
-        else:
-            facts.missing["probes"] = "--no-probes"
-        report = diagnose(facts, question, started)
-        more, outcomes = files.result()
-    findings = rank.ranked(once(report.findings, more))
-    return replace(
-        report, findings=tuple(findings), checks=(*report.checks, *outcomes), milliseconds=since(started)
+
+    def elsewhere(self, state: str, reason: str, answers: api.Answers) -> DiagnosisReport:
+        """The answer about a pod that has no network here."""
+        facts = self._target(Facts(), replace(answers, objects=[]))
+        return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(self.started))
+
+    def report(self, mine: DiagnosisReport) -> DiagnosisReport:
+        """The diagnosis together with what the checks of the node's files say."""
+        late = [Check(id="files", status=Status.SKIP, reason=TIME_IS_UP)]
+        more, checks = self.todo.result(self.files, (list[Finding](), late))
+        return replace(
+            mine,
+            findings=tuple(rank.ranked(once(mine.findings, more))),
+            checks=(*mine.checks, *checks),
+            milliseconds=since(self.started),
+            late=self.todo.late or mine.late,
+        )
+
+
+def _places(question: Question, root: Root) -> gather.Places:
+    directories = Directories(
+        conf=question.conf_dir or CONF_DIR,
+        bin=question.bin_dirs[0] if question.bin_dirs else "",
+        ipam=question.ipam_dir,
+        cache=question.cache_dir,
+        state=question.state_dir or STATE_DIR,
     )
+    return gather.Places(pod=question.pod, directories=directories, cri_socket=question.cri_socket, root=root)
 
 
-def once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:
-    """Where the node's checks name a leak with the runtime's own knowledge, theirs counts."""
-    told = {finding.code for finding in node}
-    return [*(f for f in mine if not (f.code == "GN1301" and f.code in told)), *node]
-
-
-def since(started: float) -> float:
-    """Milliseconds since a moment of the performance counter."""
-    return (time.perf_counter() - started) * 1000
-
-
-def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
-    """The checks of the node's files, which `genie discover` runs too."""
-    if not question.files:
-        return [], []
-    only, skip = "|".join(question.only), "|".join(question.skip)
-    options = DiscoverOptions(
-        root=question.root,
-        conf_dirs=(question.conf_dir,) if question.conf_dir else (),
-        bin_dirs=question.bin_dirs,
-        state_dir=question.state_dir,
-        ipam_dir=question.ipam_dir,
-        cache_dir=question.cache_dir,
-        cri_socket=question.cri_socket,
-        runtime_config=question.runtime_config,
-        kubeconfig=question.kubeconfig,
-        node=question.node,
-        api=False,
-    )
-    try:
-        found = discover(options, only=only, skip=skip)
-    except (GenieError, OSError) as error:
-        return [], [Check(id="files", status=_error(), reason=str(error))]
-    return list(found.findings), list(found.checks)
-
-
-def _error() -> Any:
-    from genie_core.findings import Status
-
-    return Status.ERROR
-
-
-def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str] | None:
-    """(state, reason) for a pod that has no network namespace on this node."""
+def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
+    """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
     about = cluster.pod(pod)
-    title = f"{question.namespace}/{question.name}"
+    title = question.pod
     if about.phase in ENDED:
         return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
     here = _node_name(question, objects)
@@ -212,7 +137,7 @@ def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[
         return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie debug pod there"
     if not question.netns and about.phase == "Pending":
         return "no-sandbox", f"pod {title} is Pending ({_why(pod)}): it has no sandbox on this node yet"
-    return None
+    return "", ""
 
 
 def _why(pod: JSON) -> str:
@@ -245,60 +170,54 @@ def own_addresses() -> set[str]:
         return set()
 
 
-def collect(question: Question, pod: JSON, objects: tuple[JSON, ...], missing: dict[str, str]) -> Facts:
-    """All facts but the probes."""
-    places = Places(
-        node_name=_node_name(question, objects),
-        namespace=question.namespace,
-        pod=question.name,
-        netns=plain(question.netns or _find_netns(question, pod)),
-        conf_dir=question.conf_dir or CONF_DIR,
-        bin_dir=question.bin_dirs[0] if question.bin_dirs else "",
-        ipam_dir=question.ipam_dir,
-        cache_dir=question.cache_dir,
-        state_dir=question.state_dir or STATE_DIR,
-        root=question.root,
-        pod_object=pod,
-        objects=objects,
-        missing=missing,
-    )
-    return gather.gather(places)
-
-
-def _find_netns(question: Question, pod: JSON) -> str:
-    """Where the pod's namespace is: the runtime's answer, else Genie's state, else libcni's cache.
+def _find_netns(work: Work, pod: JSON) -> str:
+    """Where the pod's namespace is: as was said, else by the runtime, Genie's state, libcni's cache.
 
     Raises NotFound where nothing of this node knows the pod. A pod on the host's network has none of its own.
     """
-    from genie_core.diagnose.collect.locate import locate
-
+    question = work.question
+    if question.netns:
+        return plain(question.netns)
     if cluster.pod(pod).host_network:
         return ""
-    if not question.name:
-        return ""
-    wanted = f"{question.namespace}/{question.name}"
-    path = locate(wanted, question.cri_socket, question.state_dir or STATE_DIR, question.cache_dir)
+    files, sandboxes = gather.recorded(work.node, work.todo)
+    path = locate(question.pod, sandboxes or (), files.cached, work.root)
     if not path:
-        raise NotFound(
-            f"pod {wanted} has no sandbox on this node: neither the runtime nor Genie's state nor "
-            "the CNI cache knows it",
-            hint="run it on the pod's node, or name the namespace with --netns",
-        )
+        raise _unknown(question.pod, sandboxes, work.todo.missing.get("runtime", ""))
     return path
 
 
-def _probe(facts: Facts, question: Question, announce: Callable[[str], None]) -> tuple[Probe, ...]:
+def _unknown(pod: str, sandboxes: tuple[Sandbox, ...] | None, reason: str) -> NotFound:
+    ended = any(sandbox.pod == pod for sandbox in sandboxes or ())
+    if ended:
+        return NotFound(
+            f"pod {pod} has no running sandbox on this node: the runtime has only ended ones of it",
+            hint="kubelet makes a new one, or the events say why it cannot: kubectl describe pod",
+        )
+    return NotFound(
+        f"pod {pod} has no sandbox on this node: neither the runtime nor Genie's state nor the CNI cache knows it",
+        details=f"runtime: {reason}" if reason else "",
+        hint="run it on the pod's node, or name the namespace with --netns",
+    )
+
+
+def _probe(
+    facts: Facts, question: Question, announce: Callable[[str], None], todo: Collection
+) -> tuple[Probe, ...]:
     """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
     model = Model(facts)
     if facts.pod is None:
         return ()
     target = aim(model, question.to) if question.to else None
-    wanted = target.asks(facts.netns_path) if target else asks.standard(model)
+    planned = target.asks(facts.netns_path) if target else asks.standard(model)
+    root = Root(question.root)
+    wanted = [replace(ask, netns=root.real(ask.netns)) if ask.netns else ask for ask in planned]
     if not wanted:
         return ()
     before = {link.name: (link.tx, link.rx) for link in model.tunnels}
     counted = _links() if before else {}
-    outcomes = probe.run(wanted, announce)
+    sent = todo.start("probes", lambda: probe.run(wanted, announce), seconds=PROBE_SECONDS)
+    outcomes = todo.result(sent, ())
     after = _links() if before else {}
     moved = [
         Probe(
@@ -316,35 +235,3 @@ def _links() -> dict[str, Link]:
 
     with links.open_netlink() as netlink:
         return {link.name: link for link in links.links(netlink)}
-
-
-def diagnose(facts: Facts, question: Question, started: float) -> DiagnosisReport:
-    """Checks over facts: pure but for the clock."""
-    model = Model(facts)
-    if question.to:
-        target = aim(model, question.to)
-        model.narrow(target.flows())
-    checks: list[PodCheck] = registry.select(registry.ALL, question.only, question.skip)
-    if cluster.pod(facts.pod_object).host_network:
-        checks = [c for c in checks if c.node_wide or "pod" not in c.needs]
-    findings, outcomes = registry.run(model, checks)
-    walks = model.walks if facts.pod is not None else []
-    ways: dict[str, tuple[str, ...]] = {}
-    for walk in walks:
-        if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
-            ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
-    hit = {
-        f"{w.flow.role}: {w.flow.name or w.flow.target}"
-        for w in walks
-        if any(b.chance > 0.5 for b in w.blocks) and (w.flow.general or w.flow.role == "service")
-    }
-    return DiagnosisReport(
-        facts=facts,
-        findings=tuple(rank.ranked(findings)),
-        checks=tuple(outcomes),
-        milliseconds=since(started),
-        state="host-network" if cluster.pod(facts.pod_object).host_network else "diagnosed",
-        reason="the pod uses the node's own network" if cluster.pod(facts.pod_object).host_network else "",
-        ways=ways,
-        blocked=tuple(sorted(hit & ways.keys())),
-    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 from genie_core.diagnose import codec
 from genie_core.diagnose.facts import JSON, Facts
 from genie_core.diagnose.report import DiagnosisReport
-from genie_core.tasks.debug_pod import Question, diagnose, load
+from genie_core.tasks.debug_checks import diagnose
+from genie_core.tasks.debug_question import Question, load
 
 
 def from_snapshot(path: str, question: Question) -> DiagnosisReport:
@@ -17,7 +17,7 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     document = load(path, "--from")
     facts = codec.decode(Facts, document.get("facts", {}) if isinstance(document, dict) else {})
     named = replace(question, namespace=facts.namespace, name=facts.pod_name)
-    return diagnose(facts, named, time.perf_counter())
+    return diagnose(facts, named)
 
 
 def snapshot(report: DiagnosisReport) -> str:

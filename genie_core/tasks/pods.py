@@ -8,16 +8,13 @@ from typing import Any
 
 import yaml
 
-from genie_core.diagnose.collect.api import kubeconfig_path
-from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
-from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.user_cluster import Access, connect
 from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
 from genie_core.select.annotations import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
 
 ASKING = (CNI, NETWORKS, NPWG_NETWORKS, DEFAULT_NETWORK)
-_SECONDS = 3.0
+API_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +28,10 @@ class PodObject:
 
 
 def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
-    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`. Raises GenieError (wrong usage)."""
+    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that nobody names.
+
+    Raises GenieError (wrong usage) for nothing, or for two namespaces.
+    """
     kind, _, rest = text.partition("/")
     if kind in ("pod", "pods", "po") and rest:
         text = rest
@@ -40,20 +40,12 @@ def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
         raise GenieError(
             f"{text!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
         )
-    return space or namespace or "default", name
+    return space or namespace, name
 
 
-def connect(kubeconfig: str = "") -> KubeAPI | None:
-    """The API server of a kubeconfig, by default the user's; None where there is none. Raises InvalidConfig."""
-    path = kubeconfig_path(kubeconfig)
-    log = JSONLog("error", fd=-1)
-    cluster = load_cluster({"kubeconfig": path}, {}, log) if path else None
-    return KubeAPI(cluster, _SECONDS, log) if cluster else None
-
-
-def fetch_pod(namespace: str, name: str, kubeconfig: str = "") -> PodObject:
+def fetch_pod(namespace: str, name: str, access: Access) -> PodObject:
     """The pod of the API server. Raises NotFound, and GenieError where there is none or it does not answer."""
-    api = connect(kubeconfig)
+    api = connect(access, API_SECONDS)
     if api is None:
         raise GenieError(
             f"pod {namespace}/{name}: no API server is known",

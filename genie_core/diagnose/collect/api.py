@@ -1,70 +1,187 @@
-"""The Pod and what surrounds it, from the API server: a handful of requests, each of which may be refused."""
+"""The Pod and what surrounds it, from the API server: a dozen bounded requests, each of which may be refused.
+
+deploy/debug-rbac.yaml grants them; a test holds the two to each other.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
-from genie_core.diagnose.facts import JSON
+from genie_core.diagnose import cluster
+from genie_core.diagnose.collect import events
+from genie_core.diagnose.collect.collection import reason
+from genie_core.diagnose.collect.files import conf_of
+from genie_core.diagnose.facts import JSON, ConfFile, Event
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import ObjectNotFound
-from genie_core.edges.kubeconfig import load_cluster
-from genie_core.edges.log import JSONLog
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unreachable
+from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, POD, Resource
+from genie_core.edges.user_cluster import UserCluster
 from genie_core.errors import GenieError, NotFound
+from genie_core.select.annotations import NPWG_NETWORKS
+from genie_core.select.npwg import parse_selections
+
+T = TypeVar("T")
 
 SECONDS = 3.0
-KINDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "Node": (("api", "v1", "nodes"), ""),
-    "Pod": (("api", "v1", "pods"), "status.phase=Running"),
-    "Service": (("api", "v1", "services"), ""),
-    "EndpointSlice": (("apis", "discovery.k8s.io", "v1", "endpointslices"), ""),
-    "NetworkPolicy": (("apis", "networking.k8s.io", "v1", "networkpolicies"), ""),
-}
+PAGE, MOST, ELSEWHERE = 500, 5000, 100
+MOST_NETWORKS = 16
+ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
 
 
-def kubeconfig_path(asked: str) -> str:
-    """The kubeconfig: asked for, of $KUBECONFIG, or ~/.kube/config; "" where there is none."""
-    listed = os.environ.get("KUBECONFIG", "").split(":")
-    candidates = [asked, *listed, str(Path.home() / ".kube/config")]
-    return next((path for path in candidates if path and (path == asked or Path(path).exists())), "")
+NODE = Resource("", "v1", "nodes", "Node")
+SERVICE = Resource("", "v1", "services", "Service")
+EVENT = Resource("", "v1", "events", "Event")
+ENDPOINTS = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 
 
-def read(path: str, namespace: str, name: str) -> tuple[JSON, tuple[JSON, ...], dict[str, str]]:
-    """The Pod, the other objects, and why any kind is missing. Raises NotFound where there is no such pod."""
-    log = JSONLog("error", fd=-1)
-    cluster = load_cluster({"kubeconfig": path}, {}, log)
-    if cluster is None:
-        return {}, (), {"objects": f"{path} names no API server"}
-    missing: dict[str, str] = {}
-    objects: list[JSON] = []
-    with KubeAPI(cluster, SECONDS, log) as api:
-        pod = _pod(api, namespace, name, missing) if name else {}
-        for kind, (parts, selector) in KINDS.items():
-            query = {"fieldSelector": selector} if selector else {}
-            objects += _list(lambda parts=parts, query=query: api.get(parts, query), kind, missing)  # type: ignore[misc]  # bound per turn
-            if missing.get("objects"):
+@dataclass(slots=True, kw_only=True)
+class Answers:
+    """What the API server said. `missing` maps a source to why it is not there."""
+
+    pod: JSON = field(default_factory=dict)
+    objects: list[JSON] = field(default_factory=list)
+    events: tuple[Event, ...] = ()
+    networks: tuple[ConfFile, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read(server: UserCluster, namespace: str, name: str, node: str) -> Answers:
+    """All of it, within SECONDS; `name` "" means the node alone. Raises NotFound where there is no such pod."""
+    with server.connect(SECONDS) as api:
+        return _Reader(api).read(namespace, name, node)
+
+
+class _Reader:
+    """One reading. Once the server is away, nothing more is asked, and the rest is missing for that reason."""
+
+    def __init__(self, api: KubeAPI) -> None:
+        self.api = api
+        self.found = Answers()
+        self.away = ""
+
+    def read(self, namespace: str, name: str, node: str) -> Answers:
+        found = self.found
+        if name:
+            found.pod = self.attempt(
+                "pod object", "get", POD, namespace, partial(self._pod, namespace, name), dict[str, Any]()
+            )
+        self._add(NODE)
+        here = cluster.pod(found.pod).node or node
+        if name:
+            found.events = self._events("Pod", name, namespace)
+        found.events = (*found.events, *self._events("Node", here, "default"))
+        self._add(SERVICE)
+        self._add(ENDPOINTS)
+        self._pods(here)
+        self._add(POLICY)
+        found.networks = self._networks(namespace)
+        if self.away and not found.objects:
+            found.missing["objects"] = self.away
+        return found
+
+    def attempt(
+        self, source: str, verb: str, kind: Resource, namespace: str, ask: Callable[[], T], otherwise: T
+    ) -> T:
+        """The answer; `otherwise`, and in `missing` what would be needed, where there is none."""
+        if self.away:
+            self.found.missing[source] = self.away
+            return otherwise
+        try:
+            return ask()
+        except Unreachable as error:
+            self.away = self.found.missing[source] = "; ".join(filter(None, (error.msg, error.details)))
+        except GenieError as error:
+            if isinstance(error, NotFound) and source == "pod object":
+                raise
+            self.found.missing[source] = _refusal(error, verb, kind, namespace)
+        return otherwise
+
+    def _pod(self, namespace: str, name: str) -> JSON:
+        try:
+            return self.api.get(POD.path(namespace, name))
+        except ObjectNotFound:
+            raise NotFound(
+                f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
+            ) from None
+
+    def _list(
+        self, kind: Resource, query: Mapping[str, str], most: int = MOST, namespace: str = ""
+    ) -> list[JSON]:
+        """Items of a list, page by page, at most so many."""
+        items: list[JSON] = []
+        more = ""
+        while len(items) < most:
+            page = (
+                dict(query)
+                | {"limit": str(min(PAGE, most - len(items)))}
+                | ({"continue": more} if more else {})
+            )
+            document = self.api.get(_list_of(kind, namespace), page)
+            items += [
+                item | {"kind": kind.kind} for item in document.get("items") or () if isinstance(item, dict)
+            ]
+            metadata = document.get("metadata")
+            more = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+            if not more:
                 break
-    return pod, tuple(objects), missing
+        return items
+
+    def _add(self, kind: Resource, query: Mapping[str, str] | None = None, most: int = MOST) -> None:
+        ask = partial(self._list, kind, query or {}, most)
+        self.found.objects += self.attempt(f"objects: {kind.kind}", "list", kind, "", ask, list[JSON]())
+
+    def _pods(self, node: str) -> None:
+        """All of this node, those elsewhere that have one of the pod's addresses, and a few others."""
+        running = "status.phase=Running"
+        self._add(POD, {"fieldSelector": f"spec.nodeName={node},{running}"})
+        for ip in cluster.pod(self.found.pod).ips:
+            self._add(POD, {"fieldSelector": f"spec.nodeName!={node},status.podIP={ip},{running}"})
+        self._add(POD, {"fieldSelector": f"spec.nodeName!={node},{running}"}, ELSEWHERE)
+
+    def _events(self, kind: str, name: str, namespace: str) -> tuple[Event, ...]:
+        """The newest events about an object. Those about nodes are kept in the namespace `default`."""
+        query = {"fieldSelector": f"involvedObject.kind={kind},involvedObject.name={name}"}
+        ask = partial(self._list, EVENT, query, PAGE, namespace)
+        return events.newest(self.attempt("events", "list", EVENT, namespace, ask, list[JSON]()))
+
+    def _networks(self, namespace: str) -> tuple[ConfFile, ...]:
+        """The NetworkAttachmentDefinitions that the pod's annotation names, without their secrets."""
+        found = []
+        for space, name in _named(self.found.pod, namespace)[:MOST_NETWORKS]:
+            ask = partial(self.api.get_object, NETWORK_ATTACHMENT, space, name)
+            source = f"networks: {space}/{name}"
+            document = self.attempt(source, "get", NETWORK_ATTACHMENT, space, ask, dict[str, Any]())
+            spec = document.get("spec")
+            text = spec.get("config") if isinstance(spec, dict) else None
+            if isinstance(text, str) and text.strip():
+                found.append(conf_of(f"{NETWORK_ATTACHMENT.kind} {space}/{name}", text))
+        return tuple(found)
 
 
-def _pod(api: KubeAPI, namespace: str, name: str, missing: dict[str, str]) -> JSON:
+def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
+    """(namespace, name) of the definitions that the pod's annotation names; () where it cannot be read."""
+    notes = (pod.get("metadata") or {}).get("annotations") or {}
     try:
-        return api.get(("api", "v1", "namespaces", namespace, "pods", name))
-    except ObjectNotFound:
-        raise NotFound(
-            f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
-        ) from None
-    except GenieError as error:
-        missing["pod object"] = error.msg
-        return {}
+        wishes = parse_selections(str(notes.get(NPWG_NETWORKS, "")), namespace, "")
+    except GenieError:
+        return ()
+    return list(dict.fromkeys((wish.namespace, wish.name) for wish in wishes))
 
 
-def _list(ask: Callable[[], JSON], kind: str, missing: dict[str, str]) -> list[JSON]:
-    try:
-        items = ask().get("items") or []
-    except GenieError as error:
-        key = "objects" if kind == "Node" else f"objects: {kind}"
-        missing[key] = error.msg
-        return []
-    return [item | {"kind": kind} for item in items if isinstance(item, dict)]
+def _list_of(kind: Resource, namespace: str) -> tuple[str, ...]:
+    """The parts of a list's URL, of one namespace or of all."""
+    if namespace:
+        return kind.collection(namespace)
+    return (*(("apis", kind.group) if kind.group else ("api",)), kind.version, kind.plural)
+
+
+def _refusal(error: GenieError, verb: str, kind: Resource, namespace: str) -> str:
+    where = f"in namespace {namespace}" if namespace else "in all namespaces"
+    if isinstance(error, Forbidden):
+        resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+        return f"the API server does not allow to {verb} {resource} {where} (403): {ROLE}"
+    return reason(error)

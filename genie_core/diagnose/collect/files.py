@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from pathlib import Path
-from typing import Any
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from genie_core.diagnose.collect.netns import plain
 from genie_core.diagnose.facts import JSON, Cached, ConfFile, Files, Lease
+from genie_core.edges.records import read_cache, read_leases
+from genie_core.edges.rootfs import Root
+from genie_core.edges.store import Store
 from genie_core.errors import GenieError
 from genie_core.spec.conf import parse_file
+
+T = TypeVar("T")
 
 # A plugin's members that say how the network is built. Everything else may be a secret and stays where it is.
 PLAIN = (
@@ -33,135 +40,127 @@ PLAIN = (
 )
 IPAM = ("type", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "ranges", "addresses", "dataDir")
 EXTENSIONS = (".conf", ".conflist", ".json")
+RESULT = ("interfaces", "ips", "routes", "dns")
 
 
-def _plugin(text: str) -> JSON:
-    data = json.loads(text)
-    kept = {name: data[name] for name in PLAIN if name in data}
-    if isinstance(data.get("ipam"), dict):
-        kept["ipam"] = {name: data["ipam"][name] for name in IPAM if name in data["ipam"]}
-    if isinstance(data.get("delegate"), dict):
-        kept["delegate"] = {name: data["delegate"][name] for name in PLAIN if name in data["delegate"]}
-    return kept
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directories:
+    """Where the files are, as the node calls the places; "" leaves one out."""
+
+    conf: str = ""
+    bin: str = ""
+    ipam: str = ""
+    cache: str = ""
+    state: str = ""
 
 
-def confs(directory: Path) -> tuple[ConfFile, ...]:
-    """The files that a runtime would look at, in its order."""
-    found = []
-    for path in sorted(p for p in directory.iterdir() if p.suffix in EXTENSIONS and p.is_file()):
-        try:
-            network = parse_file(path.read_text(), str(path))
-            plugins = tuple(_plugin(plugin.text) for plugin in network.plugins)
-            found.append(
-                ConfFile(path=str(path), name=network.name, version=network.version, plugins=plugins)
-            )
-        except (GenieError, OSError, UnicodeDecodeError) as error:
-            found.append(ConfFile(path=str(path), problem=getattr(error, "msg", str(error))))
-    return tuple(found)
-
-
-def _pod_of(arguments: Any) -> str:
-    """NS/NAME out of libcni's `cniArgs`, a list of pairs; nothing else of it is kept."""
-    pairs = dict(pair for pair in arguments or () if isinstance(pair, list) and len(pair) == 2)
-    namespace, name = pairs.get("K8S_POD_NAMESPACE", ""), pairs.get("K8S_POD_NAME", "")
-    return f"{namespace}/{name}" if name else ""
-
-
-def cached(directory: Path) -> tuple[Cached, ...]:
-    """libcni's cached results; the base64 configuration in them is not read."""
-    found = []
-    for path in sorted(p for p in directory.iterdir() if p.is_file()):
-        try:
-            data = json.loads(path.read_text())
-            found.append(
-                Cached(
-                    file=str(path),
-                    container=str(data.get("containerId", "")),
-                    network=str(data.get("networkName", "")),
-                    ifname=str(data.get("ifName", "")),
-                    netns=plain(str(data.get("netns", "")) or _sandbox(data.get("result") or {})),
-                    pod=_pod_of(data.get("cniArgs")),
-                    result=_result(data.get("result") or {}),
-                )
-            )
-        except (ValueError, OSError, AttributeError, TypeError):
-            found.append(Cached(file=str(path)))
-    return tuple(found)
-
-
-def _sandbox(result: JSON) -> str:
-    return next((i["sandbox"] for i in result.get("interfaces") or () if i.get("sandbox")), "")
-
-
-def _result(result: JSON) -> JSON:
-    return {name: result[name] for name in ("interfaces", "ips", "routes", "dns") if name in result}
-
-
-def leases(directory: Path) -> tuple[Lease, ...]:
-    """host-local's leases of every network below its data directory."""
-    found = []
-    for network in sorted(p for p in directory.iterdir() if p.is_dir()):
-        for path in sorted(network.iterdir()):
-            # host-local writes IPv6 colons as they are; on other file systems as underscores.
-            name = path.name.replace("_", ":") if path.name.count("_") > 1 else path.name
-            try:
-                ipaddress.ip_address(name)
-                lines = path.read_text().split()
-            except (ValueError, OSError):
-                continue
-            owner = [*lines, "", ""]
-            found.append(Lease(network=network.name, ip=name, container=owner[0], ifname=owner[1]))
-    return tuple(found)
-
-
-def state(directory: Path) -> tuple[Cached, ...]:
-    """Genie's own plans as cached results: one per attachment."""
-    from genie_core.edges.store import Store
-
-    found = []
-    for plan in Store(str(directory)).plans():
-        if isinstance(plan, GenieError):
-            continue
-        for attachment in plan.attachments:
-            result = json.loads(attachment.result) if attachment.result else {}
-            found.append(
-                Cached(
-                    file=f"{directory} {plan.container_id}",
-                    container=plan.container_id,
-                    network=attachment.network.name,
-                    ifname=attachment.ifname,
-                    netns=plain(plan.netns),
-                    pod=str(plan.pod) if plan.pod else "",
-                    result=_result(result),
-                )
-            )
-    return tuple(found)
-
-
-def collect(
-    conf_dir: str, bin_dir: str, ipam_dir: str, cache_dir: str, state_dir: str
-) -> tuple[Files, dict[str, str]]:
+def collect(places: Directories, root: Root) -> tuple[Files, dict[str, str]]:
     """All of them, and for each directory that could not be read the reason."""
     missing: dict[str, str] = {}
 
-    def attempt(name: str, directory: str, read: Any) -> Any:
+    def attempt(name: str, directory: str, read: Callable[[str, Root], tuple[T, ...]]) -> tuple[T, ...]:
         try:
-            return read(Path(directory))
+            return read(directory, root) if directory else ()
         except FileNotFoundError:
             missing[name] = f"{directory} does not exist"
         except PermissionError:
             missing[name] = f"{directory} may not be read: run as root"
-        except (OSError, GenieError, ImportError, AttributeError) as error:
+        except (OSError, GenieError) as error:
             missing[name] = f"{directory}: {error}"
         return ()
 
-    results = attempt("cache", cache_dir, cached) if cache_dir else ()
-    own = attempt("state", state_dir, state) if state_dir else ()
     files = Files(
-        conf_dir=conf_dir,
-        bin_dir=bin_dir,
-        confs=attempt("configurations", conf_dir, confs) if conf_dir else (),
-        cached=(*results, *own),
-        leases=attempt("leases", ipam_dir, leases) if ipam_dir else (),
+        conf_dir=places.conf,
+        bin_dir=places.bin,
+        confs=attempt("configurations", places.conf, confs),
+        cached=(*attempt("cache", places.cache, cached), *attempt("state", places.state, state)),
+        leases=attempt("leases", places.ipam, leases),
     )
     return files, missing
+
+
+def confs(directory: str, root: Root) -> tuple[ConfFile, ...]:
+    """The files that a runtime would look at, in its order. Raises OSError for the directory."""
+    paths = [f"{directory}/{name}" for name in root.names(directory) if name.endswith(EXTENSIONS)]
+    return tuple(_conf(path, root) for path in paths if os.path.isfile(root.real(path)))
+
+
+def _conf(path: str, root: Root) -> ConfFile:
+    try:
+        return conf_of(path, root.text(path))
+    except OSError as error:
+        return ConfFile(path=path, problem=str(error))
+
+
+def conf_of(path: str, text: str) -> ConfFile:
+    """A network configuration without its secrets; `problem` says why it is none."""
+    try:
+        network = parse_file(text, path)
+    except GenieError as error:
+        return ConfFile(path=path, problem=error.msg)
+    plugins = tuple(_plugin(plugin.text) for plugin in network.plugins)
+    return ConfFile(path=path, name=network.name, version=network.version, plugins=plugins)
+
+
+def _plugin(text: str) -> JSON:
+    data = json.loads(text)
+    kept = _members(data, PLAIN)
+    for name, members in (("ipam", IPAM), ("delegate", PLAIN)):
+        if isinstance(data.get(name), dict):
+            kept[name] = _members(data[name], members)
+    return kept
+
+
+def _members(data: JSON, names: tuple[str, ...]) -> JSON:
+    return {name: data[name] for name in names if name in data}
+
+
+def cached(directory: str, root: Root) -> tuple[Cached, ...]:
+    """libcni's cached results. Raises OSError for the directory."""
+    return tuple(
+        Cached(
+            file=found.file,
+            container=found.container,
+            network=found.network,
+            ifname=found.ifname,
+            netns=plain(found.netns or _sandbox(found.result)),
+            pod=found.pod,
+            result=_members(dict(found.result), RESULT),
+        )
+        for found in read_cache(directory, root)
+    )
+
+
+def _sandbox(result: Any) -> str:
+    interfaces = result.get("interfaces")
+    entries = (
+        [entry for entry in interfaces if isinstance(entry, dict)] if isinstance(interfaces, list) else []
+    )
+    return next((str(entry["sandbox"]) for entry in entries if entry.get("sandbox")), "")
+
+
+def leases(directory: str, root: Root) -> tuple[Lease, ...]:
+    """host-local's leases of every network below its data directory. Raises OSError for the directory."""
+    return tuple(
+        Lease(network=network, ip=lease.address, container=lease.container, ifname=lease.ifname)
+        for network, held in read_leases(directory, root, time.time()).items()
+        for lease in held
+    )
+
+
+def state(directory: str, root: Root) -> tuple[Cached, ...]:
+    """Genie's own plans as cached results: one per attachment. Raises OSError and GenieError for the directory."""
+    plans = [plan for plan in Store(root.real(directory)).plans() if not isinstance(plan, GenieError)]
+    return tuple(
+        Cached(
+            file=f"{directory} {plan.container_id}",
+            container=plan.container_id,
+            network=attachment.network.name,
+            ifname=attachment.ifname,
+            netns=plain(plan.netns),
+            pod=str(plan.pod) if plan.pod else "",
+            result=_members(json.loads(attachment.result), RESULT) if attachment.result else {},
+        )
+        for plan in plans
+        for attachment in plan.attachments
+    )

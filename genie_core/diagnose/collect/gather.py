@@ -1,150 +1,135 @@
-"""All collectors, at the same time, each with a deadline, each allowed to be missing."""
+"""What is read on the node itself: all at the same time, each with a deadline, each allowed to be missing.
+
+Two steps, since where the pod is has to be found out first: `start` begins what concerns the node, `finish` reads
+the pod's namespace and puts everything together. Nothing is changed, nothing is sent.
+"""
 
 from __future__ import annotations
 
 import os
-import time
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as Late
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from genie_core.diagnose.collect import files, kernel, namespaces, pids
-from genie_core.diagnose.collect.netns import inode, inside
-from genie_core.diagnose.facts import JSON, Facts, Files, Netns, Sandbox, Tenant
+from genie_core.diagnose.collect import files, kernel, namespaces, pids, rulesets, runtime
+from genie_core.diagnose.collect.collection import Collection, Pending
+from genie_core.diagnose.collect.netns import inside
+from genie_core.diagnose.facts import Facts, Files, Firewall, Netns, Sandbox, Tenant
+from genie_core.edges.rootfs import Root
 from genie_core.errors import GenieError
-
-T = TypeVar("T")
-DEADLINE = 4.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where everything is. "" leaves a source out."""
+    """What to look at: pod "NS/NAME" ("" for the node alone), the node's directories, the runtime's socket."""
 
-    node_name: str
-    namespace: str = ""
     pod: str = ""
-    netns: str = ""
-    conf_dir: str = ""
-    bin_dir: str = ""
-    ipam_dir: str = ""
-    cache_dir: str = ""
-    state_dir: str = ""
-    root: str = "/"
-    pod_object: JSON = field(default_factory=dict)
-    objects: tuple[JSON, ...] = ()
-    sandboxes: tuple[Sandbox, ...] | None = None
-    missing: dict[str, str] = field(default_factory=dict)
+    directories: files.Directories
+    cri_socket: str = ""
+    root: Root
 
 
-class _Collection:
-    """Runs collectors in threads and remembers why any of them gave nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The collectors that are at work."""
 
-    def __init__(self, pool: ThreadPoolExecutor, missing: dict[str, str]) -> None:
-        self.pool = pool
-        self.missing = missing
-        self.deadline = time.monotonic() + DEADLINE
-
-    def start(self, work: Callable[[], T]) -> Future[T]:
-        return self.pool.submit(work)
-
-    def result(self, name: str, future: Future[T], otherwise: T) -> T:
-        try:
-            return future.result(max(0.01, self.deadline - time.monotonic()))
-        except (Late, TimeoutError):
-            self.missing[name] = f"no answer within {DEADLINE} s"
-        except GenieError as error:
-            self.missing[name] = "; ".join(part for part in (error.msg, error.hint) if part)
-        except Exception as error:  # noqa: BLE001 (netlink's own kinds: a missing source is a fact, not a crash)
-            self.missing[name] = f"{type(error).__name__}: {error}"
-        return otherwise
+    places: Places
+    node: Pending[Netns]
+    firewall: Pending[Firewall]
+    files: Pending[tuple[Files, dict[str, str]]]
+    sandboxes: Pending[tuple[Sandbox, ...]]
 
 
-def gather(places: Places) -> Facts:
-    """The facts of one pod on this node. Nothing is changed, nothing is sent."""
+def start(places: Places, todo: Collection) -> Started:
+    """Begin with all that needs no knowledge of the pod."""
     import pyroute2  # noqa: F401 (150 ms, once, before the threads that need it)
 
-    missing = dict(places.missing)
-    named = namespaces.named(places.root)
+    socket = places.cri_socket
+    return Started(
+        places=places,
+        node=todo.start("node", partial(namespaces.survey, "")),
+        firewall=todo.start("node firewall", rulesets.firewall),
+        files=todo.start("files", partial(files.collect, places.directories, places.root)),
+        sandboxes=todo.start("runtime", partial(runtime.sandboxes, places.pod, socket, places.root)),
+    )
+
+
+def recorded(started: Started, todo: Collection) -> tuple[Files, tuple[Sandbox, ...] | None]:
+    """What files and the runtime say: by them the pod is found."""
+    found, reasons = todo.result(started.files, (Files(), {}))
+    todo.missing.update(reasons)
+    return found, todo.result(started.sandboxes, None)
+
+
+def finish(started: Started, netns: str, todo: Collection) -> Facts:
+    """All facts of the node, and of the pod's namespace at `netns` ("" for none)."""
+    root = started.places.root
+    real = root.real(netns) if netns else ""
     # The victim's own path comes first: a namespace may be known by several.
-    others = tuple(dict.fromkeys((*((places.netns,) if places.netns else ()), *named)))
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        todo = _Collection(pool, missing)
-        node = todo.start(lambda: inside("", lambda: namespaces.survey("", others)))
-        pod = todo.start(lambda: _pod(places.netns))
-        seen = todo.start(namespaces.processes)
-        on_disk = todo.start(lambda: _files(places))
-        resolver = todo.start(lambda: resolv_conf(places.netns))
-        found, reasons = todo.result("files", on_disk, (Files(), {}))
-        missing |= reasons
-        node_facts = todo.result("node", node, Netns())
-        counts = todo.result("processes", seen, Counter())
-        neighbours = todo.start(lambda: _tenants(node_facts, counts))
-        facts = Facts(
-            node_name=places.node_name,
-            namespace=places.namespace,
-            pod_name=places.pod,
-            netns_path=places.netns,
-            time=time.time(),
-            node=node_facts,
-            pod=todo.result("pod", pod, None),
-            tenants=todo.result("tenants", neighbours, ()),
-            pod_object=places.pod_object,
-            objects=places.objects,
-            files=_with_namespaces(found, named),
-            sandboxes=places.sandboxes,
-            resolv_conf=todo.result("resolv.conf", resolver, None),
-            kernel_counters=kernel.conntrack_statistics(),
-            missing=missing,
-        )
-    for name, netns in (("node firewall", facts.node), ("pod firewall", facts.pod)):
-        if netns and netns.firewall.reason:
-            missing[name] = netns.firewall.reason
+    paths = tuple(dict.fromkeys((*((netns,) if netns else ()), *namespaces.named(root))))
+    numbers = todo.start("namespaces", partial(namespaces.numbers, paths, root))
+    pod = todo.start("pod", partial(_pod, netns, real))
+    pod_firewall = todo.start("pod firewall", partial(_firewall, real))
+    resolver = todo.start("resolv.conf", partial(resolv_conf, netns, root))
+    nsids = todo.result(numbers, dict[str, str]())
+    tenants = todo.start("tenants", partial(_tenants, nsids, root))
+    found, sandboxes = recorded(started, todo)
+    node = todo.result(started.node, Netns())
+    pod_netns = todo.result(pod, None)
+    node_rules = todo.result(started.firewall, Firewall(reason="it could not be read in time"))
+    pod_rules = todo.result(pod_firewall, Firewall(reason="it could not be read in time"))
+    facts = Facts(
+        netns_path=netns,
+        node=replace(node, nsids=nsids, firewall=node_rules),
+        pod=replace(pod_netns, firewall=pod_rules) if pod_netns else None,
+        tenants=todo.result(tenants, ()),
+        files=found,
+        sandboxes=sandboxes,
+        resolv_conf=todo.result(resolver, None),
+        kernel_counters=kernel.conntrack_statistics(),
+    )
+    for name, rules in (("node firewall", node_rules), ("pod firewall", pod_rules)):
+        if rules.reason and (name == "node firewall" or pod_netns):
+            todo.missing.setdefault(name, rules.reason)
     return facts
 
 
-def _files(places: Places) -> tuple[Files, dict[str, str]]:
-    return files.collect(places.conf_dir, places.bin_dir, places.ipam_dir, places.cache_dir, places.state_dir)
+def _pod(netns: str, real: str) -> Netns | None:
+    if not netns:
+        return None
+
+    def work() -> Netns:
+        return replace(namespaces.survey(netns), nsids=namespaces.numbers(("/proc/1/ns/net",), Root()))
+
+    return inside(real, work)
 
 
-def _with_namespaces(found: Files, paths: tuple[str, ...]) -> Files:
-    from dataclasses import replace
-
-    return replace(found, namespaces=paths)
+def _firewall(real: str) -> Firewall:
+    return inside(real, rulesets.firewall) if real else Firewall()
 
 
-def _pod(path: str) -> Netns | None:
-    return inside(path, lambda: namespaces.survey(path, ("/proc/1/ns/net",))) if path else None
-
-
-def _tenants(node: Netns, counts: Counter[int]) -> tuple[Tenant, ...]:
+def _tenants(nsids: dict[str, str], root: Root) -> tuple[Tenant, ...]:
     """Every namespace that this node's links lead to, the victim's among them."""
     found = []
-    for nsid, path in sorted(node.nsids.items(), key=lambda item: int(item[0])):
-        count = counts[inode(path)] if counts else -1
+    for nsid, path in sorted(nsids.items(), key=lambda item: int(item[0])):
         try:
-            found.append(inside(path, partial(namespaces.tenant, path, int(nsid), count)))
+            found.append(inside(root.real(path), partial(namespaces.tenant, path, int(nsid))))
         except (GenieError, OSError):
             continue
     return tuple(found)
 
 
-def resolv_conf(netns: str) -> str | None:
+def resolv_conf(netns: str, root: Root) -> str | None:
     """The pod's resolv.conf: /etc/netns/NAME/resolv.conf, else that of a process in its namespace.
 
     A process that merely entered the network namespace has the node's file: that one says nothing of the pod.
     """
     if not netns:
         return None
-    text = _text(Path("/etc/netns") / os.path.basename(netns) / "resolv.conf")
+    text = _text(Path(root.real(f"/etc/netns/{os.path.basename(netns)}/resolv.conf")))
     if text is not None:
         return text
-    for process in pids.of(netns):
+    for process in pids.of(root.real(netns)):
         path = Path(f"/proc/{process}/root/etc/resolv.conf")
         if _identity(path) not in (None, _identity(Path("/proc/1/root/etc/resolv.conf"))):
             return _text(path)
@@ -161,6 +146,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return path.read_text(errors="replace")
     except OSError:
         return None

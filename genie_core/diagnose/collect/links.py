@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genie_core.diagnose.facts import Address, Forwarding, Hop, Link, Neighbour, Port, Qdisc, Route, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from pyroute2 import IPRoute
 
@@ -242,12 +242,15 @@ def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
     return tuple(found)
 
 
-def nsids(netlink: IPRoute, paths: Iterable[str]) -> dict[str, str]:
-    """This namespace's id of each namespace among `paths` that it has links to: id (as text) -> path."""
+def nsids(netlink: IPRoute, paths: Mapping[str, str]) -> dict[str, str]:
+    """This namespace's id of each namespace that it has links to: id (as text) -> path.
+
+    `paths` maps the name of each to where it is from here.
+    """
     found: dict[str, str] = {}
-    for path in paths:
+    for path, real in paths.items():
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
         try:

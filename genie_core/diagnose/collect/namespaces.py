@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from pathlib import Path
-
-from genie_core.diagnose.collect import kernel, links, rulesets
+from genie_core.diagnose.collect import kernel, links
 from genie_core.diagnose.collect.netns import inode
 from genie_core.diagnose.facts import Netns, Tenant
+from genie_core.edges.rootfs import Root
 
 DIRECTORIES = ("/run/netns", "/var/run/netns", "/run/docker/netns")
 
 
-def named(root: str = "/") -> tuple[str, ...]:
+def named(root: Root) -> tuple[str, ...]:
     """Paths of the namespaces that are bind-mounted under the usual directories, each namespace once."""
     found: dict[int, str] = {}
     for directory in DIRECTORIES:
-        place = Path(root) / directory.lstrip("/")
-        for path in sorted(place.iterdir()) if place.is_dir() else ():
-            found.setdefault(inode(str(path)), str(path))
-    return tuple(path for number, path in sorted(found.items(), key=lambda item: item[1]) if number)
+        try:
+            names = root.names(directory)
+        except OSError:
+            continue
+        for path in (f"{directory}/{name}" for name in names):
+            found.setdefault(inode(root.real(path)), path)
+    return tuple(sorted(path for number, path in found.items() if number))
 
 
-def processes() -> Counter[int]:
-    """How many processes each network namespace (by inode) has."""
-    counts: Counter[int] = Counter()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            counts[inode(f"/proc/{entry.name}/ns/net")] += 1
-    return counts
-
-
-def survey(path: str, others: tuple[str, ...] = ()) -> Netns:
-    """Everything about the calling thread's namespace; `path` is how it was reached."""
+def survey(path: str) -> Netns:
+    """Everything about the calling thread's namespace but its firewall; `path` is how it is called."""
     with links.open_netlink() as netlink:
         return Netns(
             path=path,
@@ -47,13 +38,17 @@ def survey(path: str, others: tuple[str, ...] = ()) -> Netns:
             sysctls=kernel.sysctls(),
             counters=kernel.counters(),
             listeners=kernel.listeners(),
-            firewall=rulesets.firewall(),
-            nsids=links.nsids(netlink, others),
             ipvs=kernel.ipvs(),
         )
 
 
-def tenant(path: str, nsid: int, count: int) -> Tenant:
+def numbers(paths: tuple[str, ...], root: Root) -> dict[str, str]:
+    """The calling thread's namespace's number of each of these: number (as text) -> path."""
+    with links.open_netlink() as netlink:
+        return links.nsids(netlink, {path: root.real(path) for path in paths})
+
+
+def tenant(path: str, nsid: int) -> Tenant:
     """The little that is asked about another namespace of the node, from inside it."""
     with links.open_netlink() as netlink:
         return Tenant(
@@ -61,5 +56,4 @@ def tenant(path: str, nsid: int, count: int) -> Tenant:
             nsid=nsid,
             links=links.links(netlink),
             addresses=links.addresses(netlink),
-            processes=count,
         )

@@ -27,7 +27,7 @@ from genie_core.edges.records import (
     read_sandboxes,
 )
 from genie_core.edges.rootfs import Root
-from genie_core.edges.runtimes import find_runtimes
+from genie_core.edges.runtimes import runtime_socket
 from genie_core.edges.store import boot_id, file_name
 from genie_core.edges.tenants import addresses_in_use
 from genie_core.errors import GenieError
@@ -145,10 +145,7 @@ def _sandboxes(options: GCOptions, root: Root) -> tuple[str, bool, frozenset[str
 
     A runtime that is there and does not answer is an error where it was named, since without it nothing is sure.
     """
-    runtimes = find_runtimes(
-        root, socket=options.cri_socket or os.environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
-    )
-    socket = next((runtime.socket for runtime in runtimes if root.exists(runtime.socket)), options.cri_socket)
+    socket = runtime_socket(root, options.cri_socket, os.environ)
     problem = ""
     if socket:
         try:

@@ -1,0 +1,83 @@
+"""The container runtime's sandboxes by way of `crictl`, for a Python without gRPC. The same values as cri.py gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..errors import Denied, IOFailure
+from .cri import Sandbox, every, netns_of
+
+# Kubernetes' installers put it where root's PATH may not lead.
+_USUAL = "/usr/local/bin:/usr/bin:/opt/bin:/usr/sbin"
+
+
+def find_crictl(environ: Mapping[str, str] | None = None) -> str:
+    """The program's path, "" where there is none."""
+    path = (os.environ if environ is None else environ).get("PATH", "")
+    return shutil.which("crictl", path=f"{path}:{_USUAL}") or ""
+
+
+def list_sandboxes(
+    program: str, socket: str, timeout: float, detailed: Callable[[Sandbox], bool] = every
+) -> list[Sandbox]:
+    """All pod sandboxes of the runtime at `socket`; each call has `timeout` seconds.
+
+    Raises IOFailure where there is no answer, or one that cannot be understood, Denied where this user may not ask.
+    """
+    endpoint = socket if "://" in socket else f"unix://{socket}"
+    base = [program, "--runtime-endpoint", endpoint, "--timeout", f"{max(1, round(timeout))}s"]
+    listed = _ask([*base, "pods", "--output", "json"], timeout)
+    try:
+        found = [_sandbox(item) for item in listed.get("items") or ()]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise IOFailure(f"{program} pods: an answer that crictl does not give") from None
+    return [_described(one, base, timeout) if detailed(one) else one for one in found]
+
+
+def _sandbox(item: Any) -> Sandbox:
+    metadata = item["metadata"]
+    return Sandbox(
+        id=str(item["id"]),
+        namespace=str(metadata["namespace"]),
+        name=str(metadata["name"]),
+        ready=item.get("state") == "SANDBOX_READY",
+        attempt=int(metadata.get("attempt") or 0),
+        created=int(item.get("createdAt") or 0) / 1e9,
+    )
+
+
+def _described(sandbox: Sandbox, base: list[str], timeout: float) -> Sandbox:
+    answer = _ask([*base, "inspectp", "--output", "json", sandbox.id], timeout)
+    network = (answer.get("status") or {}).get("network") or {}
+    ips = [network.get("ip"), *(more.get("ip") for more in network.get("additionalIps") or ())]
+    return replace(
+        sandbox,
+        netns=netns_of(json.dumps(answer.get("info"))),
+        ips=tuple(str(ip) for ip in ips if ip),
+    )
+
+
+def _ask(argv: list[str], timeout: float) -> dict[str, Any]:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout + 1, check=False)
+    except subprocess.TimeoutExpired:
+        raise IOFailure(f"{argv[0]} gave no answer within {timeout + 1:g} s") from None
+    except OSError as error:
+        raise IOFailure(f"{argv[0]}: {error.strerror}") from None
+    if done.returncode:
+        words = " ".join(done.stderr.split())[-200:] or f"exit status {done.returncode}"
+        kind = Denied if "permission denied" in words else IOFailure
+        raise kind(f"{argv[0]}: {words}", hint="run it as root" if kind is Denied else "")
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise IOFailure(f"{argv[0]}: no JSON object")
+    return answer
