@@ -7,8 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import machine
-from tests.netns import PREFIX, Namespace
+from tests import machine, own_node
+from tests.netns import Namespace
 
 CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
 NEED_ROOT = {"cni_bin", "netns"}
@@ -18,6 +18,12 @@ IS_ROOT = os.geteuid() == 0
 # The machine's load is no property of the code; in CI a failure must come again.
 hypothesis.settings.register_profile("genie", deadline=None, derandomize=IN_CI, print_blob=True)
 hypothesis.settings.load_profile("genie")
+
+
+def pytest_configure(config):
+    """Enter a node of one's own; not the process that only hands tests to the others (pytest-xdist)."""
+    if IS_ROOT and not config.getoption("numprocesses", None):
+        own_node.enter()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,24 +66,15 @@ def netns():
 
 @pytest.fixture(scope="session", autouse=True)
 def machine_left_as_it_was():
-    """Fail the run when it leaves anything behind.
-
-    In CI everything on the machine counts. Elsewhere others may be at work on it: then only what bears this
-    process's prefix does.
-    """
+    """Fail the run when it leaves anything behind: links, addresses, rules, leases, files, mounts."""
     if not IS_ROOT:
         yield
         return
     before = machine.snapshot()
     yield
     for _ in range(30):  # the kernel takes namespaces and their links apart in the background
-        left = _left_behind(before)
+        left = machine.difference(before, machine.snapshot())
         if not left:
             return
         time.sleep(0.1)
-    pytest.fail(f"the tests left the machine changed:\n{left}", pytrace=False)
-
-
-def _left_behind(before):
-    lines = machine.difference(before, machine.snapshot()).splitlines()
-    return "\n".join(line for line in lines if IN_CI or PREFIX in line)
+    pytest.fail(f"the tests left their node changed:\n{left}", pytrace=False)

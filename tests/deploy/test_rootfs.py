@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import genie_core
+from tests import own_node
 
 pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -39,7 +40,7 @@ class Root:
         """A command's stdout, from namespaces of its own and with an empty environment."""
         enter = 'mount -t proc proc "$0/proc"; mount --bind /dev/null "$0/dev/null"; exec chroot "$0" "$@"'
         done = subprocess.run(
-            ["unshare", "--mount", "--net", "sh", "-ec", enter, self.path, *argv],
+            ["unshare", "--mount", "--net", "--pid", "--fork", "sh", "-ec", enter, self.path, *argv],
             input=stdin,
             capture_output=True,
             text=True,
@@ -60,7 +61,8 @@ class Root:
 def image(tmp_path_factory):
     """What the Containerfile copies; made without a registry."""
     root = tmp_path_factory.mktemp("image")
-    subprocess.run([sys.executable, DEPLOY / "build-rootfs", root], check=True, capture_output=True)
+    build = own_node.outside(sys.executable, DEPLOY / "build-rootfs", root)
+    subprocess.run(build, check=True, capture_output=True)
     return Root(root)
 
 

@@ -165,7 +165,7 @@ def test_a_signal_during_an_add_undoes_it(node, number):
     started = time.monotonic()
     reply = running.signal(number).wait()
     assert str(int(number)) in reply.error(11)["msg"]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     assert node.leftovers() == []
     wait_for(lambda: not is_running(int((node.root / "child").read_text())))

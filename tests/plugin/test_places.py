@@ -42,7 +42,7 @@ def test_del_comes_first(node):
 
 def test_a_place_is_free_again_when_its_add_was_killed(node):
     node.networks("a")
-    node.answer("ADD", "a", shell="sleep 2; echo '{}'")
+    node.answer("ADD", "a", shell="sleep 20; echo '{}'")
     killed = start(node, 1, max_parallel_adds=1)
     while not node.calls("ADD"):
         time.sleep(0.01)
@@ -51,7 +51,7 @@ def test_a_place_is_free_again_when_its_add_was_killed(node):
     node.heal()
     began = time.monotonic()
     assert node.add(env={"CNI_CONTAINERID": "cid2"}, max_parallel_adds=1).result
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 def test_nobody_waits_for_ever(tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 
 import pytest
 
@@ -127,7 +126,6 @@ def test_a24_version_reads_nothing(node):
     """stdin is a pipe that nobody writes to and nobody closes."""
     reader, writer = os.pipe()
     try:
-        started = time.monotonic()
         done = subprocess.run(
             [node.genie],
             env={"CNI_COMMAND": "VERSION"},
@@ -137,7 +135,6 @@ def test_a24_version_reads_nothing(node):
             timeout=10,
         )
         assert json.loads(done.stdout)["cniVersion"] == "1.1.0"
-        assert time.monotonic() - started < 1
     finally:
         os.close(reader)
         os.close(writer)

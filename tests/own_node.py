@@ -1,0 +1,68 @@
+"""Each test process as a node of its own: its own network and mount namespaces, in which tests may do what they like.
+
+So two of them run side by side on one machine, a test that compares "everything outside" sees nobody else's
+work, and whatever is killed, the machine is as it was.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+from genie_core.edges import kernel
+
+# Where plugins, runtimes and `ip netns` keep what must not be shared.
+_PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
+
+# Loopback, and an uplink as nodes have one; what is sent there reaches nobody.
+_LINKS = """\
+link set lo up
+link add eth0 type veth peer name wire0
+link set wire0 addrgenmode none up
+link set eth0 addrgenmode none up
+address add 192.0.2.2/24 dev eth0
+route add default via 192.0.2.1
+"""
+
+
+def enter():
+    """Move this process, and all that it will start, into a node that nobody else is on."""
+    kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", flags=kernel.MS_PRIVATE | kernel.MS_REC)
+    _show_its_links()
+    for folder in filter(os.path.isdir, _PRIVATE):
+        _let_go_of_mounts_below(folder)
+        kernel.mount("tmpfs", folder, "tmpfs", options="mode=755")
+    for folder in ("/run/lock", "/run/netns"):
+        Path(folder).mkdir()
+    Path("/run/cni/tuning").mkdir(mode=0o600, parents=True)  # which that plugin leaves behind
+    subprocess.run(["ip", "-batch", "-"], input=_LINKS, text=True, check=True)
+
+
+def outside(*argv):
+    """The words of a command that needs the machine's own network: packages are fetched there."""
+    return ["nsenter", f"--net={_machine_network()}", "--", *argv]
+
+
+def _let_go_of_mounts_below(folder):
+    """They are other processes' namespaces, and would vanish from here whenever those are deleted."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in reversed(points):
+        if point.startswith(f"{folder}/"):
+            kernel.unmount(point)
+
+
+def _show_its_links():
+    """A /sys with this network's interfaces, and the machine's control groups, which runtimes need."""
+    kernel.mount("sysfs", "/mnt", "sysfs")
+    if os.path.isdir("/mnt/fs/cgroup"):
+        kernel.mount("/sys/fs/cgroup", "/mnt/fs/cgroup", flags=kernel.MS_BIND | kernel.MS_REC)
+    kernel.mount("/mnt", "/sys", flags=kernel.MS_BIND | kernel.MS_REC)
+    kernel.unmount("/mnt")
+
+
+def _machine_network():
+    """The network of the process that started this one, or of its parent: the first that is not this one's."""
+    pid = os.getppid()
+    while os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return f"/proc/{pid}/ns/net"
