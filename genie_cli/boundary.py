@@ -46,7 +46,9 @@ class Failure:
 
 def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
     """Run `command`; its exit code, or that of what went wrong, told on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)  # so that `with` and `finally` clean up, as for ^C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that `with` and `finally` clean up, as for ^C
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(number, _interrupt)
     try:
         code = _answer(command, argv)
         sys.stdout.flush()

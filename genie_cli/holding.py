@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from genie_core.edges.kernel import die_with_parent
 from genie_core.tasks.dry_run import AnyNode
 
 from .render import note
@@ -29,10 +30,16 @@ def hold(node: AnyNode, netns: Sequence[str]) -> None:
     sys.stdin.read()
 
 
+def _with_genie() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_with_parent(signal.SIGHUP)
+
+
 def _shell(command: Sequence[str]) -> None:
-    """^C is for the shell then, not for genie."""
+    """^C is for the shell then, not for genie; it does not outlive genie."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    shell = [*command, os.environ.get("SHELL", "/bin/sh")]
     try:
-        subprocess.run([*command, os.environ.get("SHELL", "/bin/sh")], check=False)
+        subprocess.run(shell, check=False, preexec_fn=_with_genie)
     finally:
         signal.signal(signal.SIGINT, before)

@@ -54,7 +54,8 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
 
 def _where(report: DryRunReport) -> Text:
     if report.on_host:
-        return Text("This happened on the node itself: --on-host.", "warn")
+        happened = "This happened" if report.calls else "This was decided"
+        return Text(f"{happened} on the node itself: --on-host.", "warn")
     happened = "All of this happened" if report.calls else "This was decided"
     return Text(f"{happened} in a private copy of this node; the node itself is unchanged.", "dim")
 
@@ -182,7 +183,7 @@ def _own(addresses: tuple[str, ...]) -> list[str]:
 def _before(report: DryRunReport) -> Iterator[Block]:
     if report.before is None:
         return
-    yield Heading("The private node before it")
+    yield Heading("The node before it" if report.on_host else "The private node before it")
     yield Table(
         ("INTERFACE", "KIND", "ADDRESS", "MTU"),
         [(i.name, i.kind, a, str(i.mtu)) for i in report.before.interfaces for a in _own(i.addresses)],

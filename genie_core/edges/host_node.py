@@ -1,124 +1,97 @@
 """The real node, for a dry run of plugins that need their daemon: the same orders as a private node, carried out here.
 
 What the dry run itself writes (the plugin, configurations, state) is in a directory of its own, which goes with it;
-so do the network namespaces. What the plugins do, they do to the node, and their DEL undoes it.
+so do the network namespaces. What the plugins do, they do to the node, and their DEL undoes it: in the end, whatever
+the end is, by a process of its own (`host_node_inside`).
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from genie_core.errors import Denied, IOFailure
 
-from .private_node import Places, Ran
+from . import kernel
+from .host_node_inside import Undo, undo_abandoned
+from .node_process import NodeProcess, Places
+from .orders import LAST_WORDS_SECONDS
 
-NETNS_DIR = "/run/netns"
 
+class HostNode(NodeProcess):
+    """This node, from `with` to the end of its block. Raises Denied for an ordinary user.
 
-class HostNode:
-    """This node, from `with` to the end of its block. Raises Denied for an ordinary user."""
+    `undo` releases what is recorded in a dry run's folder, and removes it; it is a module's function.
+    """
 
     is_private = False
+
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
             raise Denied("--on-host makes network namespaces on the node itself", hint="run it as root")
-        self._folder = tempfile.TemporaryDirectory(prefix="genie-dry-run-")
-        self._made: list[str] = []
-        folder = self._folder.name
-        self.places = Places(bin_dir=f"{folder}/bin", conf_dir=f"{folder}/net.d", state_dir=f"{folder}/state")
+        _refuse(undo_abandoned(self._undo), "an earlier dry run that was killed")
+        kernel.adopt_orphans()
+        try:
+            wanted = {"undo": [self._undo.__module__, self._undo.__qualname__]}
+            folder = self.start("genie_core.edges.host_node_inside", wanted)["folder"]
+        except BaseException:
+            self.hang_up()
+            raise
+        self.places = Places(
+            bin_dir=f"{folder}/bin",
+            conf_dir=f"{folder}/net.d",
+            state_dir=f"{folder}/state",
+            records=f"{folder}/records",
+        )
         os.mkdir(self.places.conf_dir)
+        os.mkdir(self.places.records)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for path in self._made[:]:
-            self.remove_namespace(path)
-        self._folder.cleanup()
+        self.hang_up()
+        said = self._process.communicate()[1].decode(errors="replace").strip()
+        if self._process.returncode < 0:  # somebody killed it
+            _await_orphans()
+            said = "\n".join(undo_abandoned(self._undo))
+        if self._process.returncode:
+            _refuse([said] if said else [], "the dry run")
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: str = "",
-        timeout: float = 60,
-        netns: str = "",
-    ) -> Ran:
-        """Run a program here, or in the network namespace at `netns`; as `PrivateNode.run`."""
-        began = time.monotonic()
-        words = ["nsenter", f"--net={netns}", "--", *argv] if netns else list(argv)
-        process = subprocess.Popen(
-            words,
-            env=dict(env) if env is not None else None,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        expired = False
-        try:
-            out, err = process.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired:
-            expired = True
-            os.killpg(process.pid, signal.SIGKILL)
-            out, err = process.communicate()
-        except BaseException:  # ^C: genie undoes what it has begun, and is waited for
-            os.killpg(process.pid, signal.SIGTERM)
-            process.communicate()
-            raise
-        ms = (time.monotonic() - began) * 1000
-        return Ran(returncode=process.returncode, stdout=out, stderr=err, ms=ms, expired=expired)
+    def end(self) -> str:
+        """It ends by itself, when it has undone everything."""
+        self.hang_up()
+        return ""
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function; it is here already."""
-        return function(*arguments)
-
-    def add_namespace(self, name: str) -> str:
-        """Make a network namespace for a pod; its path."""
-        self._ip("add", name)
-        self._made.append(path := f"{NETNS_DIR}/{name}")
-        return path
-
-    def remove_namespace(self, path: str) -> None:
-        """Remove a pod's network namespace, as a runtime does after DEL."""
-        self._ip("delete", os.path.basename(path))
-        self._made.remove(path)
-
-    def _ip(self, verb: str, name: str) -> None:
-        done = subprocess.run(["ip", "netns", verb, name], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise IOFailure(f"ip netns {verb} {name}: {done.stderr.strip()}")
+    @property
+    def what(self) -> str:
+        """What it is to a person."""
+        return "the process that carries out the dry run"
 
     def entering(self, netns: str) -> list[str]:
         """The words to put before a command that is to run in the pod's network namespace."""
         return ["nsenter", f"--net={netns}", "--"]
 
-    def files(self, *directories: str) -> list[str]:
-        """All files in and below directories."""
-        return sorted(
-            os.path.join(folder, name)
-            for directory in directories
-            for folder, _, names in os.walk(directory)
-            for name in names
+
+def _await_orphans() -> None:
+    """The killed process's children have been asked to end (`orders.run`), and undo first what they have begun."""
+    deadline = time.monotonic() + LAST_WORDS_SECONDS
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.02)
+
+
+def _refuse(problems: list[str], whose: str) -> None:
+    if problems:
+        raise IOFailure(
+            f"not everything that {whose} did could be undone",
+            details="\n".join(problems),
+            hint="see what is left with: genie gc --dry-run",
         )
-
-    def read(self, path: str) -> str:
-        """A file's text. Raises OSError."""
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file of the dry run's own. Raises OSError."""
-        Path(path).write_text(text, encoding="utf-8")
-        os.chmod(path, mode)

@@ -24,6 +24,7 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
@@ -88,6 +89,11 @@ def make_read_only(target: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Have this process sent `signal` when its parent dies. A change of credentials forgets it."""
     _demand(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose parents have died."""
+    _demand(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
 
 
 def set_hostname(name: str) -> None:

@@ -1,38 +1,52 @@
-"""An API server for one dry run: the objects that it was given, on the loopback interface of a private node. Cold.
+"""An API server for one dry run: the objects that it was given, on the node's loopback interface. Cold.
 
 It answers GET of an object and of a collection, and takes the PATCH of a pod's annotations, which it writes down.
+Its URL has a path that nobody can guess: on a real node other users can reach the port too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-PATCHES = "/run/genie-api/annotations"  # one JSON object of annotations a line
+PATCHES = "annotations"  # in the records: one JSON object of annotations a line
+_SLICE_SECONDS = 0.5
 
 
-def serve(objects: Mapping[str, Any], patches: str = PATCHES) -> int:
-    """Serve `objects`, path -> document, in a process of its own until its node ends; the port."""
-    server = HTTPServer(
-        ("127.0.0.1", 0), type("Handler", (_Handler,), {"objects": objects, "patches": patches})
-    )
-    os.makedirs(os.path.dirname(patches), exist_ok=True)
+def serve(objects: Mapping[str, Any], records: str) -> str:
+    """Serve `objects`, path -> document, in a process of its own for as long as there is the directory `records`.
+
+    The server's URL.
+    """
+    root = f"/{secrets.token_hex(16)}"
+    members = {
+        "objects": {root + path: document for path, document in objects.items()},
+        "root": root,
+        "patches": f"{records}/{PATCHES}",
+    }
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), members))
+    server.timeout = _SLICE_SECONDS
+    os.makedirs(records, exist_ok=True)
     if os.fork() == 0:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
-        server.serve_forever()
+        while os.path.isdir(records):
+            server.handle_request()
         os._exit(0)
-    return server.server_address[1]
+    return f"http://127.0.0.1:{server.server_address[1]}{root}"
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     objects: Mapping[str, Any] = {}
-    patches = PATCHES
+    root = ""
+    patches = ""
+    timeout = 60  # seconds in which a connection may be silent
 
     def do_GET(self) -> None:
         """An object, or all whose path begins with the collection's."""
@@ -48,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         """A pod's annotations: noted, and taken for granted."""
+        if not self.path.startswith(f"{self.root}/"):
+            self._answer(404, _status(404, "NotFound", f"{self.path} not found"))
+            return
         document = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         with open(self.patches, "a", encoding="utf-8") as file:
             file.write(json.dumps(document.get("metadata", {}).get("annotations", {})) + "\n")

@@ -18,12 +18,12 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from . import kernel
+from .orders import ORDERS, add_namespace, failed, inside, obey, run, send
 
 WORLD = "/run/genie-world"  # the network namespace behind eth0
 NAMESPACES = (
@@ -44,27 +44,12 @@ def main(fd: int) -> None:
         connect(wanted["links"])
         answer = {"pid": os.getpid()}
     except OSError as error:
-        answer = _failed(error)
-    _send(channel, answer)
+        answer = failed(error)
+    send(channel, answer)
     if "error" not in answer:
         for line in channel:
-            _send(channel, _obey(json.loads(line)))
+            send(channel, obey(line, ORDERS))
             _reap()
-
-
-def _send(channel: Any, message: dict[str, Any]) -> None:
-    channel.write(json.dumps(message) + "\n")
-    channel.flush()
-
-
-def _failed(error: OSError) -> dict[str, Any]:
-    return {
-        "error": {
-            "errno": error.errno or 0,
-            "text": error.strerror or str(error),
-            "path": error.filename or "",
-        }
-    }
 
 
 def _leave_the_host() -> None:
@@ -181,11 +166,11 @@ def _bind(source: str, target: str) -> None:
 
 def connect(links: Sequence[dict[str, Any]]) -> None:
     """Make the node's interfaces (`private_node_links.Link`), and behind each uplink the world with its gateways."""
-    _add_namespace(WORLD)
+    add_namespace(WORLD)
     _ip("link set lo up\n")
     _ip("link set lo up\n", WORLD)
     # By the number of a process that is in it: `ip` knows names under /run/netns only, where pods are.
-    with _inside(WORLD):
+    with inside(WORLD):
         resident = subprocess.Popen(["sleep", "60"])
     for number, link in enumerate(links):
         _make(link, f"world{number}", resident.pid)
@@ -236,115 +221,9 @@ def _family(address: str) -> int:
 
 
 def _ip(batch: str, netns: str = "") -> None:
-    ran = _run(["ip", "-batch", "-"], stdin=batch, netns=netns)
+    ran = run(["ip", "-batch", "-"], stdin=batch, netns=netns)
     if ran["returncode"] != 0:
         raise OSError(ran["returncode"], f"ip: {ran['stderr'].strip()}")
-
-
-@contextmanager
-def _inside(netns: str) -> Iterator[None]:
-    """Be in the network namespace at `netns`, in a new one where it is "", then at home again."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        if netns:
-            fd = os.open(netns, os.O_RDONLY)
-            kernel.setns(fd, kernel.CLONE_NEWNET)
-            os.close(fd)
-        else:
-            kernel.unshare(kernel.CLONE_NEWNET)
-        yield
-    finally:
-        kernel.setns(home, kernel.CLONE_NEWNET)
-        os.close(home)
-
-
-def _add_namespace(path: str) -> dict[str, Any]:
-    """Make a network namespace that lives at `path`, as a container runtime does."""
-    with open(path, "x", encoding="ascii"), _inside(""):
-        kernel.mount("/proc/self/ns/net", path, flags=kernel.MS_BIND)
-    return {}
-
-
-def _remove_namespace(path: str) -> dict[str, Any]:
-    kernel.unmount(path)
-    os.unlink(path)
-    return {}
-
-
-# --- What it can be asked ---------------------------------------------------------------------------------------
-
-
-def _obey(order: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return ORDERS[order.pop("order")](**order)
-    except OSError as error:
-        return _failed(error)
-
-
-def _run(
-    argv: Sequence[str],
-    env: dict[str, str] | None = None,
-    stdin: str = "",
-    timeout: float = 60,
-    netns: str = "",
-) -> dict[str, Any]:
-    """Run a program to its end, or kill it with all its descendants in its process group."""
-    began = time.monotonic()
-    with _inside(netns or "/proc/self/ns/net"):
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-        )
-    expired = False
-    try:
-        stdout, stderr = process.communicate(stdin.encode(), timeout)
-    except subprocess.TimeoutExpired:
-        expired = True
-        os.killpg(process.pid, signal.SIGKILL)
-        stdout, stderr = process.communicate()
-    return {
-        "returncode": process.returncode,
-        "stdout": stdout.decode(errors="replace"),
-        "stderr": stderr.decode(errors="replace"),
-        "ms": (time.monotonic() - began) * 1000,
-        "expired": expired,
-    }
-
-
-def _files(paths: Sequence[str]) -> dict[str, Any]:
-    return {"files": sorted(found for path in paths for found in _walk(path))}
-
-
-def _walk(path: str) -> Iterator[str]:
-    for directory, _, names in os.walk(path):
-        yield from (os.path.join(directory, name) for name in names)
-
-
-def _read(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return {"text": file.read()}
-
-
-def _write(path: str, text: str, mode: int) -> dict[str, Any]:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    return {}
-
-
-ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "run": _run,
-    "files": _files,
-    "read": _read,
-    "write": _write,
-    "add_namespace": _add_namespace,
-    "remove_namespace": _remove_namespace,
-}
 
 
 def _reap() -> None:

@@ -17,9 +17,10 @@ from genie_core import errors
 
 @pytest.fixture(autouse=True)
 def own_signal_handlers():
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def failing(error):
@@ -112,12 +113,13 @@ def test_a_bug_is_one_line_and_with_v_says_where(capsys):
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-def test_sigterm_cleans_up_like_ctrl_c():
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_it_cleans_up_like_after_ctrl_c(name):
     code = (
         "import os, signal, sys; from genie_cli.boundary import guard\n"
         "def command():\n"
         "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
         "    finally:\n"
         "        print('cleaned up')\n"
         "    return 0\n"

@@ -40,11 +40,11 @@ def dry_run(
         before=life.before,
         appeared=tuple(appeared(life.before, life.during)),
         written=run.annotations_written(),
-        notes=_notes(life, configured),
+        notes=_notes(life, configured, node),
         on_host=not node.is_private,
         expired=run.expired,
     )
-    if question.verb in ("del", "cycle") and not run.expired:
+    if run.releases:
         left, stays = _left_by(life, run, tell)
         report = replace(report, released=True, left=left, stays=stays)
     return replace(report, ms=(time.monotonic() - began) * 1000)
@@ -62,7 +62,7 @@ def plan_only(question: Question, node: AnyNode, tell: Tell = lambda _: None) ->
 
 def _start(question: Question, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
     deadline = time.monotonic() + question.timeout
-    tell("installing genie in the private node")
+    tell("installing genie for this run")
     configured = configure(
         node, question.annotations, question.conf_dirs, question.conf_files, question.samples
     )
@@ -84,10 +84,14 @@ def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple
     return left, () if left else remains
 
 
-def _notes(life: Life, configured: Configured) -> tuple[str, ...]:
+def _notes(life: Life, configured: Configured, node: AnyNode) -> tuple[str, ...]:
+    found = [*_made_up(configured)]
     if life.before.firewall is None:
-        return (*_made_up(configured), "firewall rules are not shown: nft is not installed")
-    return _made_up(configured)
+        found.append("firewall rules are not shown: nft is not installed")
+    if not node.is_private:
+        found.append("what other pods of this node did meanwhile shows here too")
+        found.append("GC was left out: it is about all pods of a network, and this run knows only its own")
+    return tuple(found)
 
 
 def _made_up(configured: Configured) -> tuple[str, ...]:

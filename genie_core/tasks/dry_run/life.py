@@ -19,7 +19,7 @@ from .netview import View, observe
 from .preview import preview
 from .question import Question
 from .reach import Reach, probe
-from .recorder import Note, cover, notes, read_notes
+from .recorder import Note, cover, notes, read_notes, stand_before
 from .report import PlannedNetwork, Thing
 from .runtime_call import (
     Call,
@@ -38,7 +38,6 @@ _KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
 # And the copies of API objects that it keeps for a bad day.
 _OF_ALL_PODS = ("slots/", "objects/")
 
-_UNDO_SECONDS = 30
 Hold = Callable[[AnyNode, Sequence[str]], None]
 
 
@@ -82,13 +81,24 @@ class Run:
         self._network = parse_network(node.read(configured.conflist), configured.conflist)
         self._deadline = deadline
         self._tell = tell
-        self._api = self._serve()
-        self._recorded = question.record and node.call(cover, self._bin_dirs)
+        self._records = node.places.records
+        objects = question.objects
+        self._api = node.call(serve, objects, self._records) if objects is not None else ""
+        self._bin_dirs = [
+            node.places.bin_dir,
+            *(path for path in question.bin_dirs if path != node.places.bin_dir),
+        ]
+        self._recorded = question.record and self._record()
         self.expired = False
 
-    def _serve(self) -> str:
-        objects = self._question.objects
-        return f"http://127.0.0.1:{self._node.call(serve, objects)}" if objects is not None else ""
+    def _record(self) -> bool:
+        """Put a script in front of each plugin; whether that could be done."""
+        if self._node.is_private:
+            return bool(self._node.call(cover, self._bin_dirs, self._records))
+        own, *others = self._bin_dirs
+        scripts = self._node.call(stand_before, others, self._records)
+        self._bin_dirs = [own, *([scripts] if scripts else []), *others]
+        return bool(scripts)
 
     def sandbox(self) -> Sandbox:
         """A new pod's namespace, with lo up, which is the runtime's own loopback plugin's work."""
@@ -113,22 +123,11 @@ class Run:
         )
 
     def live(self, count: int, hold: Hold | None = None) -> Life:
-        """Attach `count` pods side by side, look, release them, look again, remove their namespaces."""
+        """Attach `count` pods side by side, look, release them, look again, remove their namespaces.
+
+        What is not released (`verb`, or the time is up) is left to the end of the node, which undoes everything.
+        """
         sandboxes = [self.sandbox() for _ in range(count)]
-        try:
-            return self._live(sandboxes, hold)
-        except BaseException:
-            if not self._node.is_private:  # whose end would undo everything
-                self._undo(sandboxes)
-            raise
-
-    def _undo(self, sandboxes: Sequence[Sandbox]) -> None:
-        """Interrupted on a real node: DEL, whatever was attached."""
-        self._deadline = time.monotonic() + _UNDO_SECONDS
-        for number, sandbox in enumerate(sandboxes, 1):
-            self._call("DEL", sandbox, number)
-
-    def _live(self, sandboxes: Sequence[Sandbox], hold: Hold | None) -> Life:
         before = self._look()
         plan = self._planned(sandboxes[0])
         adds = [self._call("ADD", box, number) for number, box in enumerate(sandboxes, 1) if not self.expired]
@@ -148,16 +147,20 @@ class Run:
             after_pods=tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes),
             reach=reach,
         )
-        if self._question.verb in ("add", "check") and not self._node.is_private:
-            self._undo(sandboxes)
-        for sandbox in sandboxes:
-            self._node.remove_namespace(sandbox.netns)
+        if self.releases:
+            for sandbox in sandboxes:
+                self._node.remove_namespace(sandbox.netns)
         return life
+
+    @property
+    def releases(self) -> bool:
+        """Whether the pods are released, as far as it has come."""
+        return self._question.verb in ("del", "cycle") and not self.expired
 
     def annotations_written(self) -> dict[str, str]:
         """What Genie wrote into the pod's annotations, on the node's own API server."""
         try:
-            return written(self._node.read(PATCHES)) if self._api else {}
+            return written(self._node.read(f"{self._records}/{PATCHES}")) if self._api else {}
         except OSError:
             return {}
 
@@ -165,7 +168,7 @@ class Run:
         """The calls, each of their steps with what was recorded of it, and its own time, without the recording."""
         if not self._recorded:
             return tuple(calls)
-        recorded = iter(read_notes(self._node.call(notes)))
+        recorded = iter(read_notes(self._node.call(notes, self._records)))
         return tuple(
             replace(call, steps=tuple(_noted(step, recorded) for step in call.steps)) for call in calls
         )
@@ -199,8 +202,14 @@ class Run:
             for verb in self._verbs(checked=bool(result)):
                 if not self.expired:
                     yield self._call(verb, sandbox, number, result)
-        if self._question.verb == "cycle" and at_least(self._network.version, "1.1.0") and not self.expired:
+        if self._collects and not self.expired:
             yield self._collect()
+
+    @property
+    def _collects(self) -> bool:
+        """Not on a real node: this state does not know the real pods, whose addresses the plugins would free."""
+        does_gc = at_least(self._network.version, "1.1.0")
+        return self._question.verb == "cycle" and does_gc and self._node.is_private
 
     def _verbs(self, *, checked: bool) -> list[str]:
         does_check = checked and at_least(self._network.version, "0.4.0")
@@ -224,11 +233,6 @@ class Run:
         ran = self._node.run([f"{self._node.places.bin_dir}/genie"], env=env, stdin=stdin, timeout=left)
         self.expired = self.expired or ran.expired
         return read_answer(verb, ran)
-
-    @property
-    def _bin_dirs(self) -> list[str]:
-        own = self._node.places.bin_dir
-        return [own, *(path for path in self._question.bin_dirs if path != own)]
 
     def _input(self, verb: str, sandbox: Sandbox, result: str) -> tuple[dict[str, str], str]:
         env = environment(verb, sandbox, self._bin_dirs, _path())

@@ -1,7 +1,9 @@
-"""What each plugin was given and what it answered: every plugin of a private node stands behind a script that notes it.
+"""What each plugin was given and what it answered: every plugin stands behind a script of its name that notes it.
 
-The script has the plugin's own name and place, so that neither Genie nor a plugin that calls another (bridge calls
-host-local) sees a difference. `cover` and `notes` run in the node.
+In a private node the scripts have the plugins' own places too (`cover`), so that neither Genie nor a plugin that
+calls another (bridge calls host-local) sees a difference. A real node's directories stay as they are: there the
+scripts are in a directory of their own, which comes first in CNI_PATH (`stand_before`). These and `notes` run in
+the node.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from genie_core.edges import kernel
+from genie_core.tasks.install import TYPE
 
-STEPS = "/run/genie-steps"
+_STEPS = "steps"  # in the records, a directory for each run
+_SCRIPTS = "plugins"
 _REAL = "/run/genie-real"
 _NEEDED = ("/bin/sh", "/bin/cat", "/bin/cp", "/bin/date", "/bin/mkdir")
 _SCRIPT = """\
@@ -67,9 +71,9 @@ class Note:
         }
 
 
-def cover(bin_dirs: Sequence[str]) -> bool:
-    """Put a script in front of each plugin but Genie; whether that could be done."""
-    if not all(os.access(path, os.X_OK) for path in _NEEDED):
+def cover(bin_dirs: Sequence[str], records: str) -> bool:
+    """Put a script over each plugin but Genie; whether that could be done."""
+    if not _can_record():
         return False
     for number, directory in enumerate(dict.fromkeys(os.path.realpath(path) for path in bin_dirs)):
         real = f"{_REAL}/{number}"
@@ -77,28 +81,47 @@ def cover(bin_dirs: Sequence[str]) -> bool:
         kernel.mount(directory, real, flags=kernel.MS_BIND | kernel.MS_REC)
         kernel.mount("tmpfs", directory, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
         for name in os.listdir(real):
-            _put(f"{real}/{name}", f"{directory}/{name}")
+            _put(f"{real}/{name}", f"{directory}/{name}", records)
     return True
 
 
-def _put(real: str, path: str) -> None:
+def stand_before(bin_dirs: Sequence[str], records: str) -> str:
+    """A directory with a script for each plugin but Genie, to be searched first; "" where that cannot be done."""
+    if not _can_record():
+        return ""
+    scripts = f"{records}/{_SCRIPTS}"
+    os.makedirs(scripts)
+    for directory in bin_dirs:
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if name != TYPE and not os.path.lexists(f"{scripts}/{name}"):
+                _put(f"{directory}/{name}", f"{scripts}/{name}", records)
+    return scripts
+
+
+def _can_record() -> bool:
+    return all(os.access(path, os.X_OK) for path in _NEEDED)
+
+
+def _put(real: str, path: str, records: str) -> None:
     name = os.path.basename(path)
-    if not os.path.isfile(real) or not os.access(real, os.X_OK) or name == "genie":
+    if not os.path.isfile(real) or not os.access(real, os.X_OK) or name == TYPE:
         os.symlink(real, path)
         return
+    words = {"steps": f"{records}/{_STEPS}", "real": real, "name": name}
     with open(path, "w", encoding="utf-8") as file:
-        file.write(_SCRIPT.format(steps=STEPS, real=shlex.quote(real), name=shlex.quote(name)))
+        file.write(_SCRIPT.format(**{key: shlex.quote(text) for key, text in words.items()}))
         os.fchmod(file.fileno(), 0o755)
 
 
-def notes() -> list[dict[str, str]]:
+def notes(records: str) -> list[dict[str, str]]:
     """What was noted so far, in the order of the runs' beginnings: JSON values for `read_notes`."""
+    steps = f"{records}/{_STEPS}"
     try:
-        names = sorted(os.listdir(STEPS))
+        names = sorted(os.listdir(steps))
     except FileNotFoundError:
         return []
     return [
-        {part: _text(f"{STEPS}/{name}/{part}") for part in _PARTS} | {"plugin": name.split("-", 2)[2]}
+        {part: _text(f"{steps}/{name}/{part}") for part in _PARTS} | {"plugin": name.split("-", 2)[2]}
         for name in names
     ]
 

@@ -1,0 +1,187 @@
+"""A process that stands for a node and does what it is told (`orders`); this side of the socket.
+
+It runs in a session of its own: ^C is for this process alone, which then ends the other in order.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from genie_core.errors import GenieError, IOFailure
+from genie_core.settings import STATE_DIR
+
+START_TIMEOUT = 30.0  # seconds; it takes about 0.1
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from importlib import import_module
+import_module(sys.argv[2]).main(int(sys.argv[3]))
+"""
+_CALL = """\
+import importlib, json, sys
+path, module, name, arguments = json.load(sys.stdin)
+sys.path[:] = path
+from genie_core.errors import GenieError
+try:
+    answer = {"value": getattr(importlib.import_module(module), name)(*arguments)}
+except GenieError as error:
+    answer = {"error": {key: getattr(error, key) for key in ("msg", "details", "hint", "code", "exit_code")}}
+json.dump(answer, sys.stdout)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What became of a program: `expired` when it took longer than allowed and was killed; `ms` of wall time."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    ms: float
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a dry run puts the plugin, configurations and state; `conf_dir` "": where the node has its own.
+
+    `records` is for what the dry run itself writes down.
+    """
+
+    bin_dir: str = "/opt/cni/bin"
+    conf_dir: str = ""
+    state_dir: str = STATE_DIR
+    records: str = "/run/genie-records"
+
+
+class NodeProcess:
+    """The orders as methods. Subclasses start it in `__enter__` and end it in `__exit__`."""
+
+    def start(self, module: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Start the module's `main` and tell it what is wanted; its first answer.
+
+        Raises OSError as it reports it, TimeoutError, IOFailure where it ends.
+        """
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        self._channel = ours.makefile("rw", encoding="utf-8", newline="\n")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, ROOT, module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        return self.ask(wanted)
+
+    def hang_up(self) -> bool:
+        """Tell it that nothing more will come; whether that was news."""
+        if self._socket.fileno() < 0:
+            return False
+        with suppress(OSError):  # what it was not told any more
+            self._channel.close()
+        self._socket.close()
+        return True
+
+    def end(self) -> str:
+        """End it, if it has not ended yet; what it had to say on stderr."""
+        if not self.hang_up():
+            return ""
+        self._process.kill()
+        return self._process.communicate()[1].decode(errors="replace").strip()
+
+    def ask(self, message: Mapping[str, Any], seconds: float = START_TIMEOUT) -> dict[str, Any]:
+        """One order. Raises OSError as it was met there, TimeoutError, IOFailure where nobody answers any more."""
+        if self._socket.fileno() < 0:
+            raise IOFailure(f"{self.what} has ended")
+        self._socket.settimeout(seconds)
+        try:
+            self._channel.write(json.dumps(message) + "\n")
+            self._channel.flush()
+            line = self._channel.readline()
+        except ConnectionError:
+            line = ""
+        if not line:
+            raise IOFailure(f"{self.what} ended unexpectedly", details=self.end())
+        answer: dict[str, Any] = json.loads(line)
+        if error := answer.get("error"):
+            raise OSError(error["errno"], error["text"], error["path"] or None)
+        return answer
+
+    @property
+    def what(self) -> str:
+        """What it is to a person."""
+        return "the private node"
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout: float = 60,
+        netns: str = "",
+    ) -> Ran:
+        """Run a program in the node, or in the network namespace at path `netns` of it, for at most `timeout` s.
+
+        Raises OSError where it cannot be started. `env` is its whole environment; default: PATH of this process.
+        """
+        order = {
+            "order": "run",
+            "argv": list(argv),
+            "env": dict(env if env is not None else {"PATH": os.environ.get("PATH", os.defpath)}),
+            "stdin": stdin,
+            "timeout": timeout,
+            "netns": netns,
+        }
+        return Ran(**self.ask(order, timeout + START_TIMEOUT))
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a module's function in the node, in a process of its own. Arguments and result are JSON values.
+
+        Raises the GenieError that it raised.
+        """
+        task = [sys.path, function.__module__, function.__qualname__, arguments]
+        ran = self.run([sys.executable, "-I", "-S", "-B", "-c", _CALL], stdin=json.dumps(task))
+        if ran.returncode != 0:
+            raise IOFailure(
+                f"{function.__qualname__} failed in {self.what}", details=ran.stderr.strip()[-2000:]
+            )
+        answer = json.loads(ran.stdout)
+        if "error" in answer:
+            raise GenieError(**answer["error"])
+        return answer["value"]
+
+    def add_namespace(self, name: str) -> str:
+        """Make a network namespace for a pod; its path."""
+        path = f"/run/netns/{name}"
+        self.ask({"order": "add_namespace", "path": path})
+        return path
+
+    def remove_namespace(self, path: str) -> None:
+        """Remove a pod's network namespace, as a runtime does after DEL."""
+        self.ask({"order": "remove_namespace", "path": path})
+
+    def files(self, *directories: str) -> list[str]:
+        """All files in and below directories of the node; a directory that does not exist has none."""
+        found: list[str] = self.ask({"order": "files", "paths": directories})["files"]
+        return found
+
+    def read(self, path: str) -> str:
+        """A file's text. Raises OSError."""
+        text: str = self.ask({"order": "read", "path": path})["text"]
+        return text
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file, and the directories above it. Raises OSError: most of a private node is read-only."""
+        self.ask({"order": "write", "path": path, "text": text, "mode": mode})

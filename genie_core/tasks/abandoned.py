@@ -1,0 +1,58 @@
+"""What a dry run on the node itself leaves where it was cut off: read from its folder, and undone.
+
+Standard library only: it runs in the process that outlives the dry run (`edges/host_node_inside.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ..edges.host_node_inside import NAMESPACES
+from ..edges.kernel import unmount
+from ..errors import GenieError
+from .node_state import open_node, release
+
+STATE = "state"  # the folder's own state directory
+
+
+def undo(folder: str) -> list[str]:
+    """DEL what its state still holds, remove its namespaces, and itself; what could not be done, in sentences."""
+    problems = [*_release(folder), *_remove_namespaces(folder)]
+    shutil.rmtree(folder, ignore_errors=True)
+    return problems
+
+
+def _release(folder: str) -> Iterator[str]:
+    state = f"{folder}/{STATE}"
+    if not os.path.isdir(state):
+        return
+    node = open_node({"state_dir": state})
+    for plan in node.store.plans():
+        if isinstance(plan, GenieError):
+            yield plan.msg
+            continue
+        try:
+            failures = release(plan, node)
+        except GenieError as error:
+            failures = [error]
+        yield from (f"container {plan.container_id}: {failure.msg}" for failure in failures)
+
+
+def _remove_namespaces(folder: str) -> Iterator[str]:
+    try:
+        with open(f"{folder}/{NAMESPACES}", encoding="utf-8") as file:
+            paths = file.read().splitlines()
+    except FileNotFoundError:
+        return
+    for path in paths:
+        with suppress(OSError):  # it was made and never mounted, or is unmounted already
+            unmount(path)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield f"{path}: {error.strerror}"
