@@ -1,0 +1,6 @@
+"""The attacker's desk: the installed plugin with scripted delegates, and an API server that speaks TLS."""
+
+from tests.contract.conftest import authority, serve
+from tests.plugin.conftest import cluster, installed, node
+
+__all__ = ["authority", "cluster", "installed", "node", "serve"]
