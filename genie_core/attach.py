@@ -222,8 +222,24 @@ def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
         except DelegateFailed as error:
             if _INTERRUPTED not in error.msg:
                 raise
-            yield from _delete_chain(plan, attachment, plan.netns)
+            if not (yield from _cleared(plan, attachment)):
+                raise
     return (yield from _add_chain(plan, attachment))
+
+
+def _cleared(plan: "Plan", attachment: "Attachment") -> "Steps[bool]":
+    """Whether a second ADD finds nothing of the first one in its way.
+
+    bridge and ptp fail a DEL that misses the chain of masquerading, which a failed ADD had not made yet; by then
+    they have removed the interface, and without one the next DEL looks for no chain.
+    """
+    for begun in (False, True):
+        try:
+            yield from _delete_chain(plan, attachment.replace(releasing=begun), plan.netns)
+            return True
+        except DelegateFailed:
+            continue
+    return False
 
 
 def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":

@@ -115,6 +115,17 @@ def test_a_plugin_whose_look_at_the_kernel_was_interrupted_is_run_again(node3, t
     assert node3.said() == ["ADD a@eth0", "ADD a2@eth0", "ADD b@eth1", *again]
 
 
+def test_a_del_that_misses_what_the_interrupted_add_had_not_made_is_run_again(node3, tmp_path):
+    """bridge's: it has removed the interface when it misses its chain of masquerading."""
+    broken = f"if [ -e {tmp_path}/%s ]; then echo '{{}}'; else touch {tmp_path}/%s; echo '%s'; exit 1; fi"
+    missed = '{"code":999,"msg":"Chain CNI-0123 does not exist"}'
+    node3.answer("ADD", "b", shell=broken % ("added", "added", INTERRUPTED))
+    node3.answer("DEL", "b", shell=broken % ("deleted", "deleted", missed))
+    assert node3.add("a,b").result
+    cleared = ["DEL b2@eth1", "DEL b@eth1"] * 2
+    assert node3.said()[3:] == [*cleared, "ADD b@eth1", "ADD b2@eth1"]
+
+
 def test_a_plugin_that_is_interrupted_every_time_fails_the_add(node3):
     node3.answer("ADD", "b", shell=f"echo '{INTERRUPTED}'; exit 1")
     assert "interrupted system call" in node3.add("a,b").error(999)["msg"]
