@@ -1,7 +1,8 @@
 """The faults: how each is injected, what it breaks, and what the diagnosis must say first.
 
 `breaks` names probes (below) that work in the healthy lab and must fail once the fault is in; the finding's
-remedy must bring them back unless `mends` is false. `setup` runs before the healthy state is checked.
+remedy must bring them back unless `mends` is false. `setup` runs before the healthy state is checked. Where the
+fault brings along what it breaks, `fails` names the probe; where nothing can be seen to fail, `silent` says why.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.diagnose import traffic
+from tests.diagnose import runtime, traffic
 from tests.diagnose.lab import Lab
 
 Check = Callable[[Lab], bool]
@@ -45,12 +46,17 @@ PROBES: dict[str, Check] = {
     "v6": _from("p1", traffic.udp, "fd00:1::11", 53),
     "v6-remote": _from("p1", traffic.udp, "fd00:50::1", 53),
     "shim": _from("p1", traffic.ping, "203.0.113.10", source="203.0.113.50"),
+    "dns": _from("p1", traffic.resolves),
+    "add": runtime.add_works,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. `codes` are right answers; `says` must be in the first finding's title, object or evidence."""
+    """One fault. `codes` are right answers; `says` must be in the first finding's title, object or evidence.
+
+    `probes` says that no fact on this node tells of it: only probes do.
+    """
 
     id: str
     inject: str
@@ -61,11 +67,14 @@ class Fault:
     pod: str = "p1"
     mends: bool = True
     also: str = ""
-    unlisted: bool = False
     severity: str = "error"
     args: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+    silent: str = ""
+    probes: bool = False
 
 
+RESOLV = "mkdir -p /etc/netns/$F-p1; echo nameserver 10.96.0.10 >/etc/netns/$F-p1/resolv.conf"
 NET1_ROUTED = """eval "$NET1"; i addr add 172.31.0.1/32 dev lo
 p route add default via 172.30.0.1 dev net1 table 100; p rule add from 172.30.0.10 lookup 100
 P sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.net1.rp_filter=1"""
@@ -99,12 +108,13 @@ LISTED: tuple[Fault, ...] = (
     Fault(id="F13", inject="p neigh replace 10.244.1.1 lladdr 02:de:ad:be:ef:01 dev eth0 nud permanent", codes=("GN0306",), says=("02:de:ad:be:ef:01",), breaks=("node", "inet")),
     Fault(id="F14", inject="n neigh replace 10.244.1.10 lladdr 02:de:ad:be:ef:02 dev cni0 nud permanent", codes=("GN0411",), says=("02:de:ad:be:ef:02",), breaks=("in-node", "in-remote")),
     Fault(id="F17", inject="P iptables -A OUTPUT -p tcp --dport 8080 -j DROP", codes=("GN0510",), says=("OUTPUT", "8080"), breaks=("peer", "remote")),
-    Fault(id="F18", inject="mkdir -p /etc/netns/$F-p1; printf 'nameserver 127.0.0.53\\n' >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("127.0.0.53",), mends=False),
-    Fault(id="F18b", inject="mkdir -p /etc/netns/$F-p1; : >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("nameserver",), mends=False),
-    Fault(id="F18c", inject="mkdir -p /etc/netns/$F-p1; printf 'nameserver 10.96.0.99\\n' >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.99",), mends=False),
+    Fault(id="F18", setup=RESOLV, inject="printf 'nameserver 127.0.0.53\\n' >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("127.0.0.53",), breaks=("dns",), mends=False),
+    Fault(id="F18b", setup=RESOLV, inject=": >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("nameserver",), breaks=("dns",), mends=False),
+    Fault(id="F18c", setup=RESOLV, inject="printf 'nameserver 10.96.0.99\\n' >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.99",), breaks=("dns",), mends=False),
     Fault(
-        id="F18d", inject="mkdir -p /etc/netns/$F-p1; for k in 10 1 2 3; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf",
+        id="F18d", setup=RESOLV, inject="for k in 10 1 2 3; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf",
         codes=("GN0604",), says=("nameserver",), mends=False, severity="warning",
+        silent="the resolver leaves the fourth server out and asks the first, which is right",
     ),
     Fault(id="F19", inject="n link set veth1 down", codes=("GN0401",), says=("veth1",), breaks=("gateway", "vip")),
     Fault(id="F20", inject="n link set veth1 nomaster", codes=("GN0402",), says=("veth1", "cni0"), breaks=("gateway", "vip")),
@@ -148,13 +158,17 @@ LISTED: tuple[Fault, ...] = (
     ),
     Fault(id="F49", inject="n route add 10.244.1.10/32 dev cali1", codes=("GN0413",), says=("10.244.1.10", "cali1"), breaks=("in-node", "inet")),
     Fault(id="F51", inject="N sysctl -qw net.ipv4.conf.cali1.proxy_arp=0; " + FLUSH, pod="c1", codes=("GN0408",), says=("cali1", "proxy_arp"), breaks=("c1-node", "c1-remote")),
+    Fault(
+        id="F54", inject="N python3 $T/crowd.py", codes=("GN0505",), says=("262144",), breaks=("remote", "vip"),
+        severity="fatal", mends=False,  # the limit is written in the machine's first namespace only
+    ),
     Fault(id="F56", inject="N iptables -t nat -D PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.11:8080", codes=("GN0601",), says=("10.96.0.10:80",), breaks=("vip",)),
     Fault(id="F57", inject="N iptables -t nat -I PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.77:8080", codes=("GN0602",), says=("10.244.1.77", "10.244.1.11"), breaks=("vip",)),
     Fault(id="F60", inject="n route del 10.244.2.0/24", codes=("GN0701",), says=("10.244.2.0/24", "flannel.1"), breaks=("remote",)),
     Fault(id="F62", inject="N bridge fdb del 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1", codes=("GN0703",), says=("flannel.1", "02:00:00:00:02:02"), breaks=("remote",)),
     Fault(
         id="F68", inject="X nft add table ip fw; X nft 'add chain ip fw in { type filter hook input priority 0; }'; X nft add rule ip fw in udp dport 8472 drop",
-        codes=("GN0710",), says=("udp/8472", "192.168.50.1"), breaks=("remote",), mends=False,
+        codes=("GN0710",), says=("udp/8472", "192.168.50.1"), breaks=("remote",), mends=False, probes=True,
     ),
     Fault(id="F69", inject="n link set flannel.1 down", codes=("GN0706",), says=("flannel.1",), breaks=("remote",)),
     Fault(
@@ -168,36 +182,37 @@ LISTED: tuple[Fault, ...] = (
     Fault(id="F76b", setup=NET1_ROUTED, inject="p route flush table 100", codes=("GN0307",), says=("net1",), breaks=("net1-far",)),
     Fault(
         id="F76c", setup='eval "$NET1"; i addr add 172.31.0.1/32 dev lo; P sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.net1.rp_filter=1',
-        inject="I python3 -c 'import socket; t = socket.socket(2, 2); t.sendto(b\"x\", (\"172.30.0.10\", 9)); import time; time.sleep(0.2); s = socket.socket(2, 2); s.bind((\"172.31.0.1\", 0)); s.sendto(b\"x\", (\"172.30.0.10\", 9))'; sleep 0.1", codes=("GN0307",), says=("net1",), breaks=(),
+        inject="I python3 -c 'import socket; t = socket.socket(2, 2); t.sendto(b\"x\", (\"172.30.0.10\", 9)); import time; time.sleep(0.2); s = socket.socket(2, 2); s.bind((\"172.31.0.1\", 0)); s.sendto(b\"x\", (\"172.30.0.10\", 9))'; sleep 0.1", codes=("GN0307",), says=("net1",), fails=("net1-far",),
     ),
     Fault(
         id="F78",
         inject="n link add link eth1 name mv1 type macvlan mode bridge; n link set mv1 netns $F-p1; p link set mv1 name net1; p addr add 203.0.113.50/24 dev net1; p link set net1 up",
-        codes=("GN0801",), says=("macvlan", "203.0.113.10"), severity="info", mends=False,
+        codes=("GN0801",), says=("macvlan", "203.0.113.10"), severity="info", mends=False, fails=("shim",),
     ),
     Fault(id="F81", inject="P sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", setup=IPV6, codes=("GN0204",), says=("disable_ipv6",), breaks=("v6",), also="v6"),
     # Files
-    Fault(id="F84", inject="""printf '{"cniVersion":"1.0.0","name":"t","type":"bridge",}' >$C/05-a.conf""", codes=("GN1001",), says=("05-a.conf",), mends=False),
+    Fault(id="F84", inject="""printf '{"cniVersion":"1.0.0","name":"t","type":"bridge",}' >$C/05-a.conf""", codes=("GN1001",), says=("05-a.conf",), breaks=("add",), mends=False),
     Fault(
         id="F85", inject="""printf '{"cniVersion":"0.4.0","name":"podman","plugins":[{"type":"bridge","bridge":"cni-podman0","isGateway":true,"ipMasq":true,"""
         """"ipam":{"type":"host-local","ranges":[[{"subnet":"10.88.0.0/16"}]]}}]}' >$C/00-podman.conflist""",
-        codes=("GN1006",), says=("00-podman.conflist",), mends=False,
+        codes=("GN1006",), says=("00-podman.conflist",), breaks=("add",), mends=False,
     ),
-    Fault(id="F86", inject="mv $B/portmap $B/portmap.bak", codes=("GN1101",), says=("portmap",), mends=False),
-    Fault(id="F87", inject="chmod 0644 $B/portmap", codes=("GN1102", "GN1101"), says=("portmap",), mends=False),
-    Fault(id="F89", inject="""sed -i 's/"cniVersion": *"[^"]*"/"cniVersion": "9.9.9"/' $C/10-*.conflist""", codes=("GN1040",), says=("9.9.9",), mends=False),
+    Fault(id="F86", inject="mv $B/portmap $B/portmap.bak", codes=("GN1101",), says=("portmap",), breaks=("add",), mends=False),
+    Fault(id="F87", inject="chmod 0644 $B/portmap", codes=("GN1102", "GN1101"), says=("portmap",), breaks=("add",), mends=False),
+    Fault(id="F89", inject="""sed -i 's/"cniVersion": *"[^"]*"/"cniVersion": "9.9.9"/' $C/10-*.conflist""", codes=("GN1040",), says=("9.9.9",), breaks=("add",), mends=False),
     Fault(
         id="F91", inject='mkdir -p $D/other; printf "version = 2\n[plugins.\\"io.containerd.grpc.v1.cri\\".cni]\nconf_dir = \\"$D/other\\"\nbin_dir = \\"$B\\"\n" >$D/config.toml',
-        codes=("GN1201", "GN1202", "GN1203", "GN1204", "GN1205", "GN1206"), says=("other",), mends=False, args=("--runtime-config", "{D}/config.toml"),
+        codes=("GN1201", "GN1202", "GN1203", "GN1204", "GN1205", "GN1206"), says=("other",), breaks=("add",), mends=False, args=("--runtime-config", "{D}/config.toml"),
     ),
-    Fault(id="F92", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "1600000000"), codes=("GN1501", "GN1502", "GN1503"), says=("genie.kubeconfig",), mends=False),
-    Fault(id="F106", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "4000000000") + "; chmod 0644 $D/genie.kubeconfig", codes=("GN1501", "GN1502", "GN1504", "GN1505", "GN1507"), says=("genie.kubeconfig",), mends=False, severity="warning"),
-    Fault(id="F94", inject="for a in $(seq 20 60); do printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("41",), mends=False, severity="warning"),
-    Fault(id="F95", inject="for a in $(seq 2 254); do [ -e $L/10.244.1.$a ] || printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("25",), mends=False),
-    Fault(id="F98", inject="sed 's/cidp1/dead0000/g;s/-p1\"/-gone\"/g' $R/cbr0-cidp1-eth0 >$R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning"),
-    Fault(id="F98b", inject="cp $R/cbr0-cidp1-eth0 $R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning"),
+    Fault(id="F92", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "1600000000"), codes=("GN1501", "GN1502", "GN1503"), says=("genie.kubeconfig",), mends=False, silent="who judges the token is the API server, and the pod's annotations come from the runtime"),
+    Fault(id="F106", inject=GENIE_CONF + KUBECONFIG.replace("EXP", "4000000000") + "; chmod 0644 $D/genie.kubeconfig", codes=("GN1501", "GN1502", "GN1504", "GN1505", "GN1507"), says=("genie.kubeconfig",), mends=False, severity="warning", silent="others may read a secret: nothing fails"),
+    Fault(id="F94", inject="for a in $(seq 20 60); do printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("41",), mends=False, severity="warning", silent="the range still has room"),
+    Fault(id="F95", inject="for a in $(seq 2 254); do [ -e $L/10.244.1.$a ] || printf 'deadbeef%s\\r\\neth0' $a >$L/10.244.1.$a; done", codes=("GN1301", "GN1302", "GN1303"), says=("25",), breaks=("add",), mends=False),
+    Fault(id="F98", inject="sed 's/cidp1/dead0000/g;s/-p1\"/-gone\"/g' $R/cbr0-cidp1-eth0 >$R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning", silent="a file of a pod that is gone"),
+    Fault(id="F98b", inject="cp $R/cbr0-cidp1-eth0 $R/cbr0-dead0000-eth0", codes=("GN1401", "GN1402", "GN1403"), says=("dead0000",), mends=False, severity="warning", silent="a file of a pod that is gone"),
     Fault(
         id="F99", inject="ip netns add cni-11111111-$F; n link add vethdead type veth peer name eth0 netns cni-11111111-$F; n link set vethdead master cni0 up",
         codes=("GN1401", "GN1402", "GN1403"), says=("cni-11111111",), mends=False, severity="warning",
+        silent="a namespace and a veth that nobody uses",
     ),
 )  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tests.diagnose import attached
 from tests.diagnose.faults import IPV6_WIDE, NET1_ROUTED
 from tests.diagnose.lab import Lab
+from tests.diagnose.state import examined
 
 NOTHING: Callable[[Lab], None] = lambda lab: None  # noqa: E731 (a name for "no change")
 
@@ -108,18 +109,18 @@ CONTROLS: tuple[Control, ...] = (
 )  # fmt: skip
 
 
-def judge(names: list[str], extra: list[str]) -> int:
-    """How many controls were called ill; each is printed."""
+def judge(names: list[str], modes: tuple[tuple[str, ...], ...]) -> int:
+    """How many healthy pods were called ill; each is printed."""
     ill = 0
-    for control in (c for c in CONTROLS if not names or c.id.split()[0] in names):
-        wrong = run_control(control, *extra)
+    runs = [(c.id, partial(run_control, c)) for c in CONTROLS if not names or c.id.split()[0] in names]
+    runs += [
+        (f"attached: {way}", partial(run_attached, way)) for way in WAYS if not names or "attached" in names
+    ]
+    for title, run in runs:
+        wrong = run(*modes)
         ill += bool(wrong)
-        print(f"{control.id:34} {'; '.join(wrong) or 'healthy'}", flush=True)
-    for name in WAYS if not names or "attached" in names else ():
-        wrong = run_attached(name, *extra)
-        ill += bool(wrong)
-        print(f"attached: {name:24} {'; '.join(wrong) or 'healthy'}", flush=True)
-    print(f"healthy: {ill} false positives")
+        print(f"{title:34} {'; '.join(wrong) or 'healthy'}", flush=True)
+    print(f"healthy: {ill} false positives on {len(runs)}")
     return ill
 
 
@@ -129,28 +130,27 @@ WAYS = (
 )  # fmt: skip
 
 
-def run_attached(name: str, *extra: str) -> list[str]:
+def run_attached(name: str, *modes: tuple[str, ...]) -> list[str]:
     """What was wrongly said about a pod that the real plugins attached."""
     with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
         attached.add(lab, "px", name)
-        code, report, _ = lab.debug("px", *extra)
-    return _wrong(report) + ([f"exit {code}"] if code else [])
+        return [wrong for mode in modes for wrong in _wrong(lab, "px", 0, mode)]
 
 
-def _wrong(report: dict[str, Any]) -> list[str]:
-    wrong = [
+def run_control(control: Control, *modes: tuple[str, ...]) -> list[str]:
+    """What was wrongly said about a healthy pod, or changed on its node."""
+    with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
+        control.change(lab)
+        lab.sh(control.inject)
+        return [wrong for mode in modes for wrong in _wrong(lab, control.pod, control.exit, mode)]
+
+
+def _wrong(lab: Lab, pod: str, expected: int, mode: tuple[str, ...]) -> list[str]:
+    code, report, wrong = examined(lab, pod, *mode)
+    wrong += [
         f"{f['severity']} {f['code']} {f['title']}"
         for f in report["findings"]
         if f["severity"] in ("error", "fatal")
     ]
-    return wrong + [str(c) for c in report["checks"] if c["status"] == "error"]
-
-
-def run_control(control: Control, *extra: str) -> list[str]:
-    """What was wrongly said about a healthy pod."""
-    with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
-        control.change(lab)
-        lab.sh(control.inject)
-        code, report, _ = lab.debug(control.pod, *extra)
-    wrong = _wrong(report)
-    return wrong + ([f"exit {code}, not {control.exit}"] if code != control.exit and not wrong else [])
+    wrong += [str(c) for c in report["checks"] if c["status"] == "error"]
+    return wrong or ([f"exit {code}, not {expected}"] if code != expected else [])

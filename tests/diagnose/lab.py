@@ -6,7 +6,7 @@ carries the lab's own prefix, so that several labs live side by side.
 
 Faults are shell text over one letter per namespace: `n` is `ip -n node`, `N` runs a command in the node, and so
 on for pods p1 (p/P), p2 (q/Q), c1 (c/C1), r1 (r/R1), ext (x/X) and inet (i/I). `$C`, `$B`, `$L`, `$R` are the
-directories of configurations, binaries, leases and cached results.
+directories of configurations, binaries, leases and cached results, `$T` is this folder.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests.diagnose import warm
 from tests.diagnose.traffic import Server
 
 NAMESPACES = ("node", "ext", "r1", "inet", "p1", "p2", "c1")
@@ -176,7 +176,7 @@ class Lab:
         try:
             self._files()
             self.sh(BUILD)
-            self.servers = [Server(self.netns(name)) for name in ("p1", "p2", "r1", "inet", "ext")]
+            self.servers = [Server(self.netns(name), dns=name != "p1") for name in ("p1", "p2", "r1", "inet", "ext")]
         except BaseException:
             self.__exit__()
             raise
@@ -207,6 +207,7 @@ class Lab:
             "L": str(self.leases),
             "R": str(self.results),
             "D": str(self.directory),
+            "T": str(Path(__file__).parent),
         }
         done = subprocess.run(
             ["bash", "-c", LETTERS + text], env=env, capture_output=True, text=True, check=False
@@ -217,17 +218,14 @@ class Lab:
 
     def debug(self, pod: str = "p1", *extra: str, netns: str = "") -> tuple[int, dict[str, Any], float]:
         """Run the real command in the node's namespace: exit code, report, milliseconds that it took."""
-        argv = [sys.executable, "-m", "genie_cli", *self.arguments(pod, netns), *extra]
-        inside = ["ip", "netns", "exec", f"{self.prefix}-node", *argv]
-        done = subprocess.run(
-            inside, capture_output=True, text=True, check=False, env=os.environ | {"NODE_NAME": "node"}
-        )
-        if not done.stdout.strip():
-            raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr}")
-        report = json.loads(done.stdout)
+        argv = [*self.arguments(pod, netns), *extra]
+        code, stdout, stderr = warm.run(self.netns("node"), argv, {"NODE_NAME": "node"})
+        if not stdout.strip():
+            raise RuntimeError(f"no report, exit {code}: {stderr}")
+        report = json.loads(stdout)
         if report["kind"] == "Error":
-            raise RuntimeError(f"exit {done.returncode}: {done.stdout}")
-        return done.returncode, report, report["metadata"]["durationMs"]
+            raise RuntimeError(f"exit {code}: {stdout}")
+        return code, report, report["metadata"]["durationMs"]
 
     def arguments(self, pod: str, netns: str = "") -> list[str]:
         """The command line that says where everything of the lab is."""

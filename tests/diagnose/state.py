@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tests.diagnose.lab import Lab
 
+# `iptables` of either back end makes its tables by looking: nft lists those of the one, /proc names those of the other.
+# Caches that any packet fills (learned neighbours, tracked connections, a bridge's own FDB entries) are nobody's
+# configuration.
 COMMANDS = r"""
-for s in node p1 p2 c1; do echo "# $s"
- for what in "link" "addr" "rule" "-6 rule" "route show table all"; do ip -n $F-$s $what; done
- ip netns exec $F-$s iptables-save; ip netns exec $F-$s ip6tables-save; ip netns exec $F-$s nft -s list ruleset
- ip netns exec $F-$s sysctl -a -r 'net.ipv[46].(ip_forward|conf)|net.bridge' 2>/dev/null | sort
+set +e
+ls /run/netns /etc/netns 2>/dev/null | grep -e "$F"
+for s in node p1 p2 c1 r1 ext inet; do
+ {
+ printf '%s\n' "addr show" "rule" "route show table all" "neigh show nud permanent" "neigh show proxy" |
+  ip -d -n $F-$s -batch -
+ ip -n $F-$s -6 rule; bridge -n $F-$s fdb show | grep -e permanent -e static -e ' dst '; tc -n $F-$s qdisc show
+ ip netns exec $F-$s sh -c 'nft -s list ruleset; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names
+  cd /proc/sys/net; grep -rs "" ipv4/conf ipv6/conf bridge; grep -s "" ipv4/*'
+ } 2>/dev/null | sed "s/^/$s: /"
 done
 """
-# Times and counters move by themselves.
+# Times, counters and counts move by themselves.
 MOVING = re.compile(
-    r"^#.*|\[\d+:\d+\]| (valid|preferred)_lft \S+| expires \d+sec| \(offload\)| proto kernel_ra", re.MULTILINE
+    r"\w+: # .*|\[\d+:\d+\]| (valid|preferred)_lft \S+| expires \d+sec| \(offload\)| proto kernel_ra|timer +\S+"
+    r"| state (UP|DOWN|UNKNOWN|LOWERLAYERDOWN)|,?LOWER_UP|NO-CARRIER,?| packets \d+ bytes \d+|tentative| linkdown"
 )
 
 
-def node_state(lab: Lab) -> str:
-    """All of it, as text, and the files' names and contents."""
+def node_state(lab: Lab) -> list[str]:
+    """All of it, as lines of text, and the files' names, modes and contents."""
     text = MOVING.sub("", lab.sh(COMMANDS, check=False))
-    text = re.sub(r" state (UP|DOWN|UNKNOWN|LOWERLAYERDOWN)| packets \d+ bytes \d+|tentative", "", text)
     files = [
         f"{p} {p.stat().st_mode:o} {p.read_bytes()[:2000]!r}"
         for p in sorted(lab.directory.rglob("*"))
         if p.is_file() and p.parent not in (lab.directory, lab.bin)
     ]
-    # Link-local addresses come up by themselves, seconds after their links.
+    # Link-local addresses and their multicast groups come up by themselves, seconds after their links.
     lines = [
-        " ".join(line.split()) for line in text.splitlines() if "fe80::" not in line and "ff00::" not in line
+        " ".join(line.split()) for line in text.splitlines() if not re.search("fe80::|ff00::|33:33:", line)
     ]
-    return "\n".join([*lines, *files])
+    return [*lines, *files]
+
+
+def examined(lab: Lab, pod: str, *extra: str) -> tuple[int, dict[str, Any], list[str]]:
+    """The diagnosis' exit code, its report, and what it changed on any node, pod or file of the lab: nothing."""
+    before = node_state(lab)
+    code, report, _ = lab.debug(pod, *extra)
+    after = node_state(lab)
+    changed = [f"changed: {line}" for line in set(before) ^ set(after)]
+    return code, report, sorted(changed)[:5]

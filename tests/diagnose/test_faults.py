@@ -18,26 +18,26 @@ pytestmark = pytest.mark.root
 
 @pytest.mark.parametrize("name", QUICK)
 def test_the_cause_is_the_first_finding_and_its_remedy_mends(name):
-    row = bench.run_fault(BY_ID[name], "--no-probes")
+    row = bench.run_fault(BY_ID[name], bench.FACTS_ONLY)
     assert (row.points, row.notes) == (2, []), row.first
 
 
 def test_probes_tell_what_no_fact_on_this_node_does():
-    row = bench.run_fault(BY_ID["F68"])
+    row = bench.run_fault(BY_ID["F68"], ())
     assert (row.points, row.notes) == (2, []), row.first
 
 
 @pytest.mark.parametrize("pair", [("F01", "F31"), ("F27", "F57")])
 def test_two_faults_at_once_are_both_found(pair):
-    row = bench.run_pair(BY_ID[pair[0]], BY_ID[pair[1]], "--no-probes")
+    row = bench.run_pair(BY_ID[pair[0]], BY_ID[pair[1]], bench.FACTS_ONLY)
     assert (row.points, row.notes) == (2, [])
 
 
 @pytest.mark.parametrize("control", [c for c in healthy.CONTROLS if c.id in CONTROLS], ids=lambda c: c.id)
 def test_a_healthy_pod_is_called_healthy(control):
-    assert healthy.run_control(control) == []
+    assert healthy.run_control(control, ()) == []
 
 
 @pytest.mark.parametrize("way", ["bridge portmap firewall", "macvlan", "source based routing"])
 def test_a_pod_that_the_real_plugins_attached_is_healthy(way):
-    assert healthy.run_attached(way, "--no-probes") == []
+    assert healthy.run_attached(way, bench.FACTS_ONLY) == []

@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,18 +17,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def enter(netns: str) -> None:
+    """Move the calling thread into the namespace."""
+    fd = os.open(netns, os.O_RDONLY)
+    try:
+        if _libc.setns(fd, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {netns}")
+    finally:
+        os.close(fd)
+
+
 def inside(netns: str, work: Callable[[], T]) -> T:
     """Run `work` in a thread of its own that has entered the namespace."""
     outcome: list[T | BaseException] = []
 
     def body() -> None:
         try:
-            fd = os.open(netns, os.O_RDONLY)
-            try:
-                if _libc.setns(fd, CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), f"setns {netns}")
-            finally:
-                os.close(fd)
+            enter(netns)
             outcome.append(work())
         except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
             outcome.append(error)
@@ -41,17 +47,17 @@ def inside(netns: str, work: Callable[[], T]) -> T:
 
 
 class Server:
-    """TCP 8080 sends 20 kB and closes, UDP 53 echoes; on every address, IPv4 and IPv6."""
+    """TCP 8080 sends 20 kB and closes, UDP 53 echoes, and answers DNS questions; on every address, IPv4 and IPv6."""
 
-    def __init__(self, netns: str) -> None:
+    def __init__(self, netns: str, dns: bool = True) -> None:
+        self.ports = ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 53))[: 1 + dns]
         self.sockets = inside(netns, self._open)
         for sock in self.sockets:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
-    @staticmethod
-    def _open() -> list[socket.socket]:
+    def _open(self) -> list[socket.socket]:
         sockets = []
-        for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 53)):
+        for kind, port in self.ports:
             sock = socket.socket(socket.AF_INET6, kind)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,7 +75,7 @@ class Server:
                     data, peer = sock.recvfrom(2048)
                     if not peer:  # shut down
                         return
-                    sock.sendto(data, peer)
+                    sock.sendto(_dns_answer(data) if len(data) > 16 else data, peer)
                 else:
                     threading.Thread(target=Server._answer, args=(sock.accept()[0],), daemon=True).start()
         except OSError:
@@ -94,8 +100,23 @@ class Server:
             sock.close()
 
 
+def _dns_answer(question: bytes) -> bytes:
+    """The question again, answered: whatever was asked for has 192.0.2.53 (RFC 1035, section 4)."""
+    name = question[12 : question.index(b"\0", 12) + 5]
+    record = b"\xc0\x0c\0\x01\0\x01" + struct.pack("!IH", 60, 4) + socket.inet_aton("192.0.2.53")
+    return question[:2] + b"\x81\x80\0\x01\0\x01\0\0\0\0" + name + record
+
+
+def resolves(netns: str) -> bool:
+    """Whether the C library looks up a name in the namespace, with its /etc/netns/NAME/resolv.conf."""
+    argv = ["ip", "netns", "exec", os.path.basename(netns), "getent", "ahostsv4", "web.example"]
+    env = os.environ | {"RES_OPTIONS": "timeout:1 attempts:1"}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    return "192.0.2.53" in done.stdout
+
+
 def ping(
-    netns: str, target: str, source: str = "", size: int = 56, wait: float = 0.7, df: bool = False
+    netns: str, target: str, source: str = "", size: int = 56, wait: float = 0.5, df: bool = False
 ) -> bool:
     """One ICMP echo, answered or not."""
     return inside(netns, lambda: _ping(target, source, size, wait, df))
@@ -128,7 +149,7 @@ def _ping(target: str, source: str, size: int, wait: float, df: bool) -> bool:
     return False
 
 
-def tcp(netns: str, target: str, port: int, wait: float = 0.8) -> bool:
+def tcp(netns: str, target: str, port: int, wait: float = 0.6) -> bool:
     """A connection that delivers all 20 kB."""
 
     def work() -> bool:
@@ -145,7 +166,7 @@ def tcp(netns: str, target: str, port: int, wait: float = 0.8) -> bool:
     return inside(netns, work)
 
 
-def udp(netns: str, target: str, port: int, wait: float = 0.8) -> bool:
+def udp(netns: str, target: str, port: int, wait: float = 0.6) -> bool:
     """A datagram that comes back."""
 
     def work() -> bool:
