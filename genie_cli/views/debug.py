@@ -16,6 +16,8 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     title = f"{facts.namespace}/{facts.pod_name}" if facts.pod_name else f"node {facts.node_name}"
     if report.state in ("not-here", "no-sandbox"):
         yield Text(report.reason, "warn")
+        if report.findings:
+            yield from findings_view(report.findings, report.checks, wide=wide)
         return
     yield Heading(f"{title} on {facts.node_name}" if facts.pod_name else title)
     pairs: list[tuple[str, str | Cell]] = [("namespace", facts.netns_path)] if facts.netns_path else []

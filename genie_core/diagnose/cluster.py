@@ -77,6 +77,12 @@ def pod(item: JSON) -> Pod:
     )
 
 
+def conditions(item: JSON) -> list[JSON]:
+    """The conditions of an object's status."""
+    held = (item.get("status") or {}).get("conditions")
+    return [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
+
+
 def node(item: JSON) -> Node:
     """A Node object."""
     meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from genie_core.errors import DecodingFailure
+from genie_core.fields import describe
 
 T = TypeVar("T")
 
@@ -19,11 +20,14 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], value: Any) -> T:
-    """The dataclass again. Raises DecodingFailure for a document that is not one; unknown members are ignored."""
+    """The dataclass again; unknown members are ignored, missing ones have their default.
+
+    Raises DecodingFailure naming the member that is not what it should be.
+    """
     try:
-        return typing.cast(T, _value(kind, value))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DecodingFailure(f"not a snapshot of this version: {error}") from None
+        return typing.cast(T, _value(kind, value, ""))
+    except RecursionError:
+        raise DecodingFailure("it is nested too deep") from None
 
 
 @cache
@@ -31,16 +35,43 @@ def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _value(kind: Any, value: Any) -> Any:
+def _value(kind: Any, value: Any, place: str) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = _hints(kind)
-        known = {f.name for f in fields(kind)}
-        return kind(**{name: _value(hints[name], member) for name, member in value.items() if name in known})
+        return _members(kind, value, place)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _value(next(a for a in arguments if a is not types.NoneType), value)
+        inner = next(a for a in arguments if a is not types.NoneType)
+        return None if value is None else _value(inner, value, place)
     if origin is tuple:
-        return tuple(_value(arguments[0], item) for item in value)
-    if origin is dict and arguments[1] is not Any:
-        return {name: _value(arguments[1], item) for name, item in value.items()}
+        items = _checked(list, value, place)
+        return tuple(_value(arguments[0], item, f"{place}[{number}]") for number, item in enumerate(items))
+    if origin is dict:
+        members = _checked(dict, value, place)
+        return {name: _value(arguments[1], item, f"{place}.{name[:40]}") for name, item in members.items()}
+    return value if kind is Any else _checked(kind, value, place)
+
+
+def _members(kind: type, value: Any, place: str) -> Any:
+    given, hints = _checked(dict, value, place), _hints(kind)
+    known = {f.name: f"{place}.{f.name}" if place else f.name for f in fields(kind) if f.name in given}
+    try:
+        return kind(**{name: _value(hints[name], given[name], where) for name, where in known.items()})
+    except TypeError as error:  # a member without a default is not there
+        raise DecodingFailure(f"{place or 'facts'}: {str(error).rpartition(') ')[2]}") from None
+
+
+_WORDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+def _checked(kind: Any, value: Any, place: str) -> Any:
+    allowed = (int, float) if kind is float else kind
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        raise DecodingFailure(f"{place or 'facts'} must be {_WORDS[kind]}, not {describe(value)}")
     return value

@@ -86,6 +86,10 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0804", "macvlan pods are separated", "private and vepa modes", "ip -d link show net1", '"mode": "bridge"'),
     ("GN0805", "a target does not answer", "nothing on this node explains it", "the probe in the evidence", "look at the target's own node and firewall"),
     ("GN0806", "echoes are lost", "some probes came back, some did not", "ping -c 100", "counters of rules, queues and interfaces on the way"),
+    # What Kubernetes reports
+    ("GN0901", "the pod's sandbox cannot be made", "the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event", "kubectl describe pod POD", "correct what the message names; kubelet tries again by itself"),
+    ("GN0902", "a deleted pod's network cannot be released", "a plugin fails DEL, so the runtime keeps the sandbox and its addresses", "kubectl get events --field-selector involvedObject.name=POD", "correct what the message names, or bring the plugin's binary back"),
+    ("GN0903", "the node's network is not ready", "the runtime has no valid configuration, or the network's agent has not said that it is up", "kubectl describe node NODE; crictl info", "genie discover says which configuration is wrong"),
 )  # fmt: skip
 
 EXPLANATIONS = {

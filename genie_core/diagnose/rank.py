@@ -45,7 +45,19 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0705": ("GN0706",),
     "GN0206": ("GN0406",),
     "GN0203": ("GN0106",),
+    "GN0903": ("GN1001", "GN1203"),
 }
+# A plugin's message that GN0901 repeats, by its words, is explained by any of these.
+QUOTED = (
+    ("failed to find plugin", ("GN1101", "GN1107", "GN1201")),
+    ("permission denied", ("GN1102",)),
+    ("exec format error", ("GN1103",)),
+    ("no ip addresses available", ("GN1302",)),
+    ("incompatible cni versions", ("GN1040",)),
+    ("already has an ip address different", ("GN1024", "GN0406")),
+    ("invalid character", ("GN1001",)),
+    ("not initialized", ("GN1203", "GN1001")),
+)
 # Of one severity, what lies deeper comes first: a link before an address before a route before a rule.
 LAST = ("GN0805", "GN0806")
 
@@ -56,9 +68,17 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     serious = {f.code for f in unique if f.severity in (Severity.FATAL, Severity.ERROR)}
     marked = []
     for finding in unique:
-        cause = next((c for c in EXPLAINED.get(finding.code, ()) if c in serious and c != finding.code), "")
+        cause = next((c for c in _explaining(finding) if c in serious and c != finding.code), "")
         marked.append(_consequence(finding, cause) if cause else finding)
     return ordered(marked)
+
+
+def _explaining(finding: Finding) -> tuple[str, ...]:
+    """The codes that would explain a finding."""
+    if finding.code != "GN0901":
+        return EXPLAINED.get(finding.code, ())
+    words = finding.title.lower()
+    return next((codes for said, codes in QUOTED if said in words), ())
 
 
 def _consequence(finding: Finding, cause: str) -> Finding:

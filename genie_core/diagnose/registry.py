@@ -19,6 +19,7 @@ from genie_core.diagnose.checks import (
     overlay,
     path_mtu,
     probes,
+    reported,
     resolver,
     routes,
     services,
@@ -49,6 +50,12 @@ ALL: tuple[PodCheck, ...] = (
     *kernel.CHECKS,
     *leases.CHECKS,
     *probes.CHECKS,
+    *reported.CHECKS,
+)
+
+# Those that need no look into the pod.
+OF_NODE = tuple(
+    check for check in ALL if not {"pod", "pod firewall", "probes", "resolv.conf"} & set(check.needs)
 )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EXIT_USAGE, InvalidConfig
-from ..fields import get_str
+from ..fields import get_list, get_str
 from .kube import KubeAPI
 from .kube_cluster import Cluster, Credentials, Pem, parse_server, read_text
 from .kubeconfig import absolute_files, current_context, entries, make_cluster, parse_document
@@ -114,7 +114,7 @@ def _add(merged: dict[str, Any], document: dict[str, Any], path: str) -> None:
     merged["current-context"] = merged["current-context"] or get_str(document, "current-context")
     for plural, kind in _LISTS:
         known = {entry["name"] for entry in merged[plural]}
-        for entry in document.get(plural) or ():
+        for entry in get_list(document, plural):
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
                 raise InvalidConfig(f"every entry of {plural} needs a name")
             inner = entry.get(kind) or {}
@@ -124,17 +124,22 @@ def _add(merged: dict[str, Any], document: dict[str, Any], path: str) -> None:
 
 def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | None:
     """In a pod: the server of kubelet's variables, with the pod's own account (client-go rest.InClusterConfig)."""
-    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "")
-    token = f"{directory}/token"
-    if not host or not port or not os.path.exists(token):
+    url, token, namespace = url_in_pod(environ), f"{directory}/token", f"{directory}/namespace"
+    if not url or not os.path.exists(token):
         return None
-    address = f"[{host}]" if ":" in host else host
-    tls, name, number, base = parse_server(f"https://{address}:{port}", secured=True)
-    credentials = Credentials(token_file=token)
-    authority = Pem(f"{directory}/ca.crt")
-    source = f"the service account in {directory}"
-    namespace = f"{directory}/namespace"
-    return UserCluster(
-        cluster=Cluster(tls, name, number, base, ca=authority, credentials=credentials, source=source),
-        namespace=Path(namespace).read_text().strip() if os.path.exists(namespace) else "",
+    cluster = Cluster(
+        *parse_server(url, secured=True),
+        ca=Pem(f"{directory}/ca.crt"),
+        credentials=Credentials(token_file=token),
+        source=f"the service account in {directory}",
     )
+    known = os.path.exists(namespace)
+    return UserCluster(cluster=cluster, namespace=Path(namespace).read_text().strip() if known else "")
+
+
+def url_in_pod(environ: Mapping[str, str]) -> str:
+    """The API server's URL as kubelet tells every pod, "" outside of one."""
+    host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return ""
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -22,11 +22,11 @@ from ..edges.kube import KubeAPI
 from ..edges.kube_cluster import Cluster, Credentials, Pem, parse_server
 from ..edges.kube_resources import Resource
 from ..edges.log import JSONLog
+from ..edges.user_cluster import ACCOUNT_DIR, url_in_pod
 from ..errors import GenieError, InvalidConfig
 from .atomic import write_file
 from .install import InstallOptions, install
 
-ACCOUNT_DIR = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_FILE = Path("/etc/cni/genie/token")
 CA_FILE = Path("/etc/cni/genie/ca.crt")
 LOOK_SECONDS = 10.0
@@ -53,7 +53,7 @@ class KeepOptions:
 
     install: InstallOptions
     account: tuple[str, str]
-    credentials: Path = ACCOUNT_DIR
+    credentials: Path = Path(ACCOUNT_DIR)
     token_seconds: float = TOKEN_SECONDS
     api_seconds: float = API_SECONDS
 
@@ -158,14 +158,13 @@ def request_token(api: KubeAPI, namespace: str, account: str, seconds: float) ->
 
 def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
     """The API server's URL as kubelet tells every pod. Raises InvalidConfig outside of one."""
-    env = os.environ if env is None else env
-    host, port = env.get("KUBERNETES_SERVICE_HOST"), env.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
+    url = url_in_pod(os.environ if env is None else env)
+    if not url:
         raise InvalidConfig(
             "--from-daemonset: KUBERNETES_SERVICE_HOST is not set, as it is in every pod",
             hint="name the API server with --api-server",
         )
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return url
 
 
 def _words(error: GenieError | OSError) -> str:

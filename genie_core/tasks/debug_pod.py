@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from genie_core.diagnose import asks, cluster, probe, rank
+from genie_core.diagnose import asks, cluster, probe, rank, registry
+from genie_core.diagnose.checks import reported
+from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.collect import api, gather
 from genie_core.diagnose.collect.collection import TIME_IS_UP, Collection
 from genie_core.diagnose.collect.files import Directories
@@ -39,8 +41,17 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
     answers = work.answers()
     state, reason = _elsewhere(question, answers.pod, answers.objects)
     if state:
+        is_tried = cluster.pod(answers.pod).phase == "Pending" and state != "not-here"
+        if is_tried and reported.refused(answers.events):
+            return work.unmade(reason, answers)
         return work.elsewhere(state, reason, answers)
-    facts = work.facts(_find_netns(work, answers.pod), answers)
+    try:
+        netns = _find_netns(work, answers.pod)
+    except NotFound as error:
+        if reported.refused(answers.events):
+            return work.unmade(error.msg, answers)
+        raise
+    facts = work.facts(netns, answers)
     if facts.pod is None and question.netns and "run as root" not in facts.missing.get("pod", ""):
         raise NotFound(
             facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
@@ -99,6 +110,19 @@ class Work:
         """The answer about a pod that has no network here."""
         facts = self._target(Facts(), replace(answers, objects=[]))
         return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(self.started))
+
+    def unmade(self, reason: str, answers: api.Answers) -> DiagnosisReport:
+        """The answer about a pod whose sandbox cannot be made here: the cause is on the node."""
+        return replace(self.of_node(registry.OF_NODE, answers), state="no-sandbox", reason=reason)
+
+    def of_node(self, checks: Sequence[PodCheck], answers: api.Answers) -> DiagnosisReport:
+        """What these checks and those of the node's files say, without a look into any pod."""
+        facts = self.facts("", answers)
+        chosen = registry.select(checks, self.question.only, self.question.skip)
+        findings, outcomes = registry.run(Model(facts), chosen, self.todo.until)
+        return self.report(
+            DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
+        )
 
     def report(self, mine: DiagnosisReport) -> DiagnosisReport:
         """The diagnosis together with what the checks of the node's files say."""

@@ -13,9 +13,11 @@ from typing import Any
 from genie_core.diagnose import cluster
 from genie_core.diagnose.collect import api, events
 from genie_core.diagnose.collect.collection import Collection, Pending
+from genie_core.diagnose.collect.objects import lean
 from genie_core.diagnose.facts import JSON
 from genie_core.edges.user_cluster import Access, UserCluster, find_cluster
-from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
+from genie_core.edges.yamlio import load_documents
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 
 NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
 SECONDS = 30.0
@@ -69,11 +71,9 @@ def load(path: str, what: str) -> Any:
     except RecursionError:
         raise InvalidConfig(f"{what} {path} is nested too deep", exit_code=EXIT_USAGE) from None
     except ValueError:
-        import yaml
-
         try:
-            return yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            return next(iter(load_documents(text, what)), None)
+        except DecodingFailure:
             raise InvalidConfig(f"{what} {path} is neither JSON nor YAML", exit_code=EXIT_USAGE) from None
 
 
@@ -105,7 +105,7 @@ def _pod(path: str) -> JSON:
 def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
     """Begin to read the Pod and the other objects. Raises InvalidConfig for files and flags that cannot be used."""
     if question.pod_file or question.objects_file:
-        answers = _of_files(question)
+        answers = _read_files(question)
         return todo.start("objects", lambda: answers)
     server = _server(question, todo)
     if server is None:
@@ -114,12 +114,22 @@ def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
     return todo.start("objects", lambda: api.read(server, question.namespace, question.name, question.node))
 
 
+def _read_files(question: Question) -> api.Answers:
+    try:
+        return _of_files(question)
+    except (AttributeError, TypeError):
+        named = " and ".join(filter(None, (question.pod_file, question.objects_file)))
+        raise InvalidConfig(
+            f"{named}: an object in it is not of the shape that Kubernetes gives it", exit_code=EXIT_USAGE
+        ) from None
+
+
 def _of_files(question: Question) -> api.Answers:
     objects = _items(question.objects_file) if question.objects_file else []
     told = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
     return api.Answers(
-        pod=_pod(question.pod_file) if question.pod_file else {},
-        objects=[item for item in objects if item.get("kind") != "Event"],
+        pod=lean(_pod(question.pod_file)) if question.pod_file else {},
+        objects=[lean(item) for item in objects if item.get("kind") != "Event"],
         events=events.newest(told),
         missing={} if told else {"events": "no API server, and the --objects-file has no events"},
     )

@@ -1,78 +1,53 @@
-"""Saved facts: what `--save` writes and `--from` reads. Applications' own data stays out of them."""
+"""Saved facts: what `--save` writes and `--from` reads. The collectors take no secrets into facts."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from genie_core.diagnose import codec
 from genie_core.diagnose.facts import JSON, Facts
 from genie_core.diagnose.report import DiagnosisReport
+from genie_core.errors import DecodingFailure
 from genie_core.tasks.debug_checks import diagnose
 from genie_core.tasks.debug_question import Question, load
+
+VERSION, KIND = "genie/v1alpha1", "Snapshot"
+# The states that were found out where the facts were read.
+STATES = ("not-here", "no-sandbox")
 
 
 def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
     document = load(path, "--from")
-    facts = codec.decode(Facts, document.get("facts", {}) if isinstance(document, dict) else {})
-    named = replace(question, namespace=facts.namespace, name=facts.pod_name)
-    return diagnose(facts, named)
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise DecodingFailure(
+            f"--from {path} is no saved facts", hint="genie debug pod --save FILE writes them"
+        )
+    if document.get("apiVersion") != VERSION:
+        raise DecodingFailure(f"--from {path}: apiVersion must be {VERSION}")
+    try:
+        facts = codec.decode(Facts, document.get("facts"))
+        report = diagnose(facts, replace(question, namespace=facts.namespace, name=facts.pod_name))
+    except DecodingFailure as error:
+        raise DecodingFailure(f"--from {path}: {error.msg}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # API objects have no shape that was checked: an API server wrote them, or somebody who wants to see a crash.
+        raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
+    return _as_it_was(report, document)
+
+
+def _as_it_was(report: DiagnosisReport, document: JSON) -> DiagnosisReport:
+    state, reason = document.get("state"), document.get("reason")
+    if state not in STATES or not isinstance(reason, str):
+        return report
+    return replace(report, state=str(state), reason=reason)
 
 
 def snapshot(report: DiagnosisReport) -> str:
     """The facts of a report as a document for `--from`."""
-    body = {
-        "apiVersion": "genie/v1alpha1",
-        "kind": "Snapshot",
-        "facts": codec.encode(_without_secrets(report.facts)),
-    }
-    return json.dumps(body, indent=1) + "\n"
-
-
-def _without_secrets(facts: Facts) -> Facts:
-    """Objects hold environments, arguments and annotations of applications: keep what diagnosis reads."""
-    return replace(
-        facts,
-        pod_object=_lean(facts.pod_object),
-        objects=tuple(_lean(item) for item in facts.objects),
-    )
-
-
-KEPT_META = ("name", "namespace", "uid", "labels", "creationTimestamp")
-KEPT_NOTES = (
-    "k8s.v1.cni.cncf.io/network-status",
-    "k8s.v1.cni.cncf.io/networks",
-    "flannel.alpha.coreos.com/backend-data",
-    "cni",
-)
-
-
-def _lean(item: JSON) -> JSON:
-    meta = item.get("metadata") or {}
-    notes = meta.get("annotations") or {}
-    kept: JSON = {
-        name: item[name]
-        for name in ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
-        if name in item
-    }
-    kept["metadata"] = {name: meta[name] for name in KEPT_META if name in meta}
-    kept["metadata"]["annotations"] = {name: notes[name] for name in KEPT_NOTES if name in notes}
-    kept["status"] = {
-        k: v
-        for k, v in (item.get("status") or {}).items()
-        if k in ("phase", "reason", "podIP", "podIPs", "addresses")
-    }
-    spec = item.get("spec") or {}
-    if item.get("kind") == "Pod" or "containers" in spec:
-        containers = [
-            {"name": c.get("name", ""), "ports": c.get("ports") or []} for c in spec.get("containers") or ()
-        ]
-        kept["spec"] = {
-            "nodeName": spec.get("nodeName", ""),
-            "hostNetwork": bool(spec.get("hostNetwork")),
-            "containers": containers,
-        }
-    else:
-        kept["spec"] = spec
-    return kept
+    body: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND}
+    if report.state in STATES:
+        body |= {"state": report.state, "reason": report.reason}
+    return json.dumps(body | {"facts": codec.encode(report.facts)}, indent=1) + "\n"

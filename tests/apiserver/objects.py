@@ -33,12 +33,25 @@ KINDS = (
     Kind("", "v1", "services", "Service"),
     Kind("", "v1", "events", "Event"),
     Kind("", "v1", "configmaps", "ConfigMap"),
+    Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+    Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
     Kind("apps", "v1", "daemonsets", "DaemonSet"),
     Kind("apps", "v1", "deployments", "Deployment"),
     Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"),
     Kind("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork"),
     Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork"),
 )
+
+# What field selectors may name besides metadata.name and metadata.namespace (pkg/apis/core/v1/conversion.go).
+FIELDS = {
+    "Pod": ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+            "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
+    "Event": ("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+              "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
+              "reason", "reportingComponent", "source", "type"),
+    "Node": ("spec.unschedulable",),
+    "Service": ("spec.clusterIP", "spec.type"),
+}  # fmt: skip
 
 
 class Objects:
@@ -137,6 +150,10 @@ class Objects:
 
     def _matching(self, kind: Kind, namespace: str, query: dict[str, str]) -> Iterator[Object]:
         fields = [_requirement(text) for text in _split(query.get("fieldSelector", ""))]
+        supported = ("metadata.name", "metadata.namespace", *FIELDS.get(kind.kind, ()))
+        for path, _, _ in fields:
+            if path not in supported:
+                raise status.bad_request(f"field label not supported: {path}")
         labels = [_requirement(text) for text in _split(query.get("labelSelector", ""))]
         for (group, plural, object_namespace, _), held in sorted(self._objects.items()):
             if (group, plural) != (kind.group, kind.plural) or namespace not in ("", object_namespace):

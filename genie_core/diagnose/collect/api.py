@@ -5,7 +5,7 @@ deploy/debug-rbac.yaml grants them; a test holds the two to each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -14,10 +14,11 @@ from genie_core.diagnose import cluster
 from genie_core.diagnose.collect import events
 from genie_core.diagnose.collect.collection import reason
 from genie_core.diagnose.collect.files import conf_of
+from genie_core.diagnose.collect.objects import lean
 from genie_core.diagnose.facts import JSON, ConfFile, Event
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unreachable
-from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, POD, Resource
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unauthorized, Unreachable
+from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, Resource
 from genie_core.edges.user_cluster import UserCluster
 from genie_core.errors import GenieError, NotFound
 from genie_core.select.annotations import NPWG_NETWORKS
@@ -27,10 +28,12 @@ T = TypeVar("T")
 
 SECONDS = 3.0
 PAGE, MOST, ELSEWHERE = 500, 5000, 100
+RUNNING = "status.phase=Running"
 MOST_NETWORKS = 16
 ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
 
 
+POD = Resource("", "v1", "pods", "Pod")
 NODE = Resource("", "v1", "nodes", "Node")
 SERVICE = Resource("", "v1", "services", "Service")
 EVENT = Resource("", "v1", "events", "Event")
@@ -56,7 +59,7 @@ def read(server: UserCluster, namespace: str, name: str, node: str) -> Answers:
 
 
 class _Reader:
-    """One reading. Once the server is away, nothing more is asked, and the rest is missing for that reason."""
+    """One reading. Once the server is away, or knows us not, the rest is missing for that reason."""
 
     def __init__(self, api: KubeAPI) -> None:
         self.api = api
@@ -79,6 +82,7 @@ class _Reader:
         self._pods(here)
         self._add(POLICY)
         found.networks = self._networks(namespace)
+        found.pod = lean(found.pod) if found.pod else {}
         if self.away and not found.objects:
             found.missing["objects"] = self.away
         return found
@@ -92,7 +96,7 @@ class _Reader:
             return otherwise
         try:
             return ask()
-        except Unreachable as error:
+        except (Unreachable, Unauthorized) as error:
             self.away = self.found.missing[source] = "; ".join(filter(None, (error.msg, error.details)))
         except GenieError as error:
             if isinstance(error, NotFound) and source == "pod object":
@@ -102,50 +106,51 @@ class _Reader:
 
     def _pod(self, namespace: str, name: str) -> JSON:
         try:
-            return self.api.get(POD.path(namespace, name))
+            return self.api.get(POD.path(namespace, name)) | {"kind": "Pod"}
         except ObjectNotFound:
             raise NotFound(
                 f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
             ) from None
 
     def _list(
-        self, kind: Resource, query: Mapping[str, str], most: int = MOST, namespace: str = ""
+        self,
+        kind: Resource,
+        selector: str,
+        most: int,
+        namespace: str = "",
+        keep: Callable[[JSON], JSON] = lean,
     ) -> list[JSON]:
-        """Items of a list, page by page, at most so many."""
+        """Items of a list, page by page, at most so many, and of each what `keep` leaves."""
+        query = {"fieldSelector": selector} if selector else {}
         items: list[JSON] = []
-        more = ""
         while len(items) < most:
-            page = (
-                dict(query)
-                | {"limit": str(min(PAGE, most - len(items)))}
-                | ({"continue": more} if more else {})
-            )
-            document = self.api.get(_list_of(kind, namespace), page)
-            items += [
-                item | {"kind": kind.kind} for item in document.get("items") or () if isinstance(item, dict)
-            ]
+            limit = {"limit": str(min(PAGE, most - len(items)))}
+            document = self.api.get(_list_of(kind, namespace), query | limit)
+            found = (item for item in document.get("items") or () if isinstance(item, dict))
+            items += [keep(item | {"kind": kind.kind}) for item in found]
             metadata = document.get("metadata")
-            more = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+            more = metadata.get("continue") if isinstance(metadata, dict) else None
             if not more:
                 break
+            query["continue"] = str(more)
         return items
 
-    def _add(self, kind: Resource, query: Mapping[str, str] | None = None, most: int = MOST) -> None:
-        ask = partial(self._list, kind, query or {}, most)
+    def _add(self, kind: Resource, selector: str = "", most: int = 0) -> None:
+        ask = partial(self._list, kind, selector, most or MOST)
         self.found.objects += self.attempt(f"objects: {kind.kind}", "list", kind, "", ask, list[JSON]())
 
     def _pods(self, node: str) -> None:
         """All of this node, those elsewhere that have one of the pod's addresses, and a few others."""
-        running = "status.phase=Running"
-        self._add(POD, {"fieldSelector": f"spec.nodeName={node},{running}"})
+        here, elsewhere = f"spec.nodeName={node},{RUNNING}", f"spec.nodeName!={node},{RUNNING}"
+        self._add(POD, here)
         for ip in cluster.pod(self.found.pod).ips:
-            self._add(POD, {"fieldSelector": f"spec.nodeName!={node},status.podIP={ip},{running}"})
-        self._add(POD, {"fieldSelector": f"spec.nodeName!={node},{running}"}, ELSEWHERE)
+            self._add(POD, f"{elsewhere},status.podIP={ip}")
+        self._add(POD, elsewhere, ELSEWHERE)
 
     def _events(self, kind: str, name: str, namespace: str) -> tuple[Event, ...]:
         """The newest events about an object. Those about nodes are kept in the namespace `default`."""
-        query = {"fieldSelector": f"involvedObject.kind={kind},involvedObject.name={name}"}
-        ask = partial(self._list, EVENT, query, PAGE, namespace)
+        selector = f"involvedObject.kind={kind},involvedObject.name={name}"
+        ask = partial(self._list, EVENT, selector, PAGE, namespace, dict)
         return events.newest(self.attempt("events", "list", EVENT, namespace, ask, list[JSON]()))
 
     def _networks(self, namespace: str) -> tuple[ConfFile, ...]:

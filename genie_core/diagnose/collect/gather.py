@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from genie_core.diagnose.collect import files, kernel, namespaces, pids, rulesets, runtime
 from genie_core.diagnose.collect.collection import Collection, Pending
@@ -17,6 +16,9 @@ from genie_core.diagnose.collect.netns import inside
 from genie_core.diagnose.facts import Facts, Files, Firewall, Netns, Sandbox, Tenant
 from genie_core.edges.rootfs import Root
 from genie_core.errors import GenieError
+
+_RESOLV_CONF = "/etc/resolv.conf"
+_LARGEST = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,26 +128,28 @@ def resolv_conf(netns: str, root: Root) -> str | None:
     """
     if not netns:
         return None
-    text = _text(Path(root.real(f"/etc/netns/{os.path.basename(netns)}/resolv.conf")))
+    text = _text(root, f"/etc/netns/{os.path.basename(netns)}/resolv.conf")
     if text is not None:
         return text
+    node = _identity(Root("/proc/1/root"))
     for process in pids.of(root.real(netns)):
-        path = Path(f"/proc/{process}/root/etc/resolv.conf")
-        if _identity(path) not in (None, _identity(Path("/proc/1/root/etc/resolv.conf"))):
-            return _text(path)
+        pod = Root(f"/proc/{process}/root")
+        if _identity(pod) not in (None, node):
+            return _text(pod, _RESOLV_CONF)
     return None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(root: Root) -> tuple[int, int] | None:
     try:
-        seen = path.stat()
+        seen = os.stat(root.real(_RESOLV_CONF))
     except OSError:
         return None
     return seen.st_dev, seen.st_ino
 
 
-def _text(path: Path) -> str | None:
+def _text(root: Root, path: str) -> str | None:
+    """What a pod's owner put there may be a link to the node's own files, a pipe, or a file without end."""
     try:
-        return path.read_text(errors="replace")
+        return root.read(path, _LARGEST).decode("utf-8", "replace")
     except OSError:
         return None

@@ -14,6 +14,7 @@ from pathlib import Path
 from genie_core.diagnose.facts import JSON, Firewall
 
 SECONDS = 3.0
+ABSENT = "is not installed"
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}
 
 
@@ -49,7 +50,7 @@ class _Run:
 
 def _start(*argv: str) -> _Run:
     if shutil.which(argv[0], path=ENV["PATH"]) is None:
-        return _Run(argv[0], reason=f"{argv[0]} is not installed")
+        return _Run(argv[0], reason=f"{argv[0]} {ABSENT}")
     try:
         process = subprocess.Popen(
             argv,

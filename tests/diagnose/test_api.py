@@ -1,0 +1,266 @@
+"""What `genie debug` reads from an API server: all of it, refused in parts, slow, away, of the wrong pod or context."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genie_cli.app import main
+from genie_core.diagnose import cluster
+from genie_core.diagnose.collect import api as collect
+from genie_core.diagnose.collect import events
+from genie_core.edges.user_cluster import Access, find_cluster
+from genie_core.errors import InvalidConfig, NotFound
+from tests.apiserver import APIServer, Authority
+from tests.apiserver.faults import slow_headers
+from tests.diagnose import world
+from tests.plugin.test_rights import used
+
+ROLE = Path(__file__).parents[2] / "deploy/debug-rbac.yaml"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def server(authority):
+    with APIServer(world.api(), authority=authority) as running:
+        yield running
+
+
+@pytest.fixture
+def kubeconfig(server, tmp_path):
+    path = server.write_kubeconfig(tmp_path / "kubeconfig", user={"token": world.TOKEN})
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def read(kubeconfig):
+    """Read what surrounds a pod."""
+
+    def read_it(name="web-0", node="node1"):
+        return collect.read(find_cluster(Access(kubeconfig=str(kubeconfig))), "shop", name, node)
+
+    return read_it
+
+
+def names(answers, kind):
+    return sorted(item["metadata"]["name"] for item in cluster.of_kind(answers.objects, kind))
+
+
+def test_everything_that_surrounds_the_pod(read):
+    found = read()
+    assert found.pod["metadata"]["name"] == "web-0"
+    assert names(found, "Node") == ["node1", "node2"]
+    assert set(names(found, "Pod")) == {"web-0", "web-1", "twin", "api-0"}
+    assert (names(found, "Service"), names(found, "EndpointSlice")) == (["web"], ["web-x"])
+    assert names(found, "NetworkPolicy") == ["deny"]
+
+
+def test_events_are_the_pods_and_its_nodes_newest_first(read):
+    told = [(event.kind, event.reason, event.count) for event in read().events]
+    assert told == [
+        ("Pod", "FailedCreatePodSandBox", 7),
+        ("Pod", "Scheduled", 1),
+        ("Node", "NodeNotReady", 1),
+    ]
+
+
+def test_networks_that_the_annotation_names_come_without_secrets(read):
+    found = read()
+    assert [(one.name, one.plugins) for one in found.networks] == [
+        ("far", ({"type": "macvlan", "master": "eth1"},))
+    ]
+    assert "shop/gone does not exist" in found.missing["networks: shop/gone"]
+    assert "networks: other/hidden" in found.missing
+
+
+def test_the_cluster_role_is_what_is_asked(read, server):
+    """deploy/debug-rbac.yaml, no more and no fewer."""
+    read()
+    (role,) = yaml.safe_load_all(ROLE.read_text())
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert {_used(request) for request in server.api.requests} == granted
+
+
+def _used(request):
+    """A request as a rule; that of a list in all namespaces has no namespace in its path."""
+    path = request.target.partition("?")[0]
+    if "/namespaces/" not in path:
+        group = path.split("/")[2] if path.startswith("/apis/") else ""
+        return group, path.rpartition("/")[2], "list"
+    return used(request)
+
+
+@pytest.mark.parametrize(
+    "verb, plural, source, says",
+    [
+        ("get", "pods", "pod object", "get pods in namespace shop"),
+        ("list", "pods", "objects: Pod", "list pods in all namespaces"),
+        ("list", "nodes", "objects: Node", "list nodes in all namespaces"),
+        ("list", "services", "objects: Service", "list services in all namespaces"),
+        ("list", "events", "events", "list events in namespace"),
+        ("list", "endpointslices", "objects: EndpointSlice", "list endpointslices.discovery.k8s.io in all namespaces"),
+        ("list", "networkpolicies", "objects: NetworkPolicy", "list networkpolicies.networking.k8s.io in all"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_named_and_the_rest_is_there(read, server, verb, plural, source, says):
+    server.api.forbidden.add((verb, plural))
+    found = read()
+    assert says in found.missing[source]
+    assert "genie-debug" in found.missing[source]
+    assert len([key for key in found.missing if not key.startswith("networks")]) == 1
+    assert found.objects
+
+
+def test_a_pod_that_does_not_exist(read):
+    with pytest.raises(NotFound) as raised:
+        read("web-9")
+    assert raised.value.exit_code == 3
+
+
+def test_a_server_that_is_away_costs_its_deadline_once(read, server, monkeypatch):
+    monkeypatch.setattr(collect, "SECONDS", 0.5)
+    server.close()
+    started = time.monotonic()
+    found = read()
+    assert time.monotonic() - started < 1.5
+    assert {"pod object", "objects", "objects: Node", "events"} <= found.missing.keys()
+    assert "cannot be reached" in found.missing["objects"]
+
+
+def test_a_slow_server_gives_what_it_gave_in_time(read, server, monkeypatch):
+    monkeypatch.setattr(collect, "SECONDS", 0.6)
+    server.faults += [None, None, slow_headers(5)]
+    started = time.monotonic()
+    found = read()
+    assert time.monotonic() - started < 2
+    assert (found.pod != {}, names(found, "Node"), names(found, "Service")) == (True, ["node1", "node2"], [])
+    assert "objects" not in found.missing
+    assert "objects: Service" in found.missing
+
+
+def test_long_lists_come_in_pages_and_end_somewhere(read, server, monkeypatch):
+    monkeypatch.setattr(collect, "PAGE", 3)
+    monkeypatch.setattr(collect, "MOST", 7)
+    for number in range(10):
+        server.api.objects.add(world.pod(f"p{number}", "node1", f"10.244.1.{100 + number}"))
+    of_node1 = [pod for pod in cluster.of_kind(read().objects, "Pod") if cluster.pod(pod).node == "node1"]
+    assert len(of_node1) == 7
+
+
+def test_an_events_message_is_one_line_without_secrets():
+    jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2ln"
+    said = events.plain(
+        f"a\x1b[31m\nb Authorization: Bearer {jwt} https://u:pw@h/ token=abc password: 'x y' {'z' * 2000}"
+    )
+    assert said.startswith("a [31m b ")
+    assert len(said) == events.LONGEST
+    assert not any(secret in said for secret in (jwt, "u:pw", "abc", "'x"))
+
+
+@pytest.mark.parametrize(
+    "item", [{}, {"reason": "x"}, {"involvedObject": 3, "reason": 1}, {"series": [], "count": "x"}]
+)
+def test_what_is_no_event_is_passed_over(item):
+    assert events.newest([item]) == ()
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+def genie(capsys, *arguments, code):
+    """The document of `genie debug pod`, which must end with this code."""
+    assert main(["debug", "pod", *map(str, arguments), "--no-probes", "-o", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_pod_of_another_node_is_said_to_be_there(capsys, kubeconfig):
+    report = genie(capsys, "shop/api-0", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
+    assert report["target"]["state"] == "not-here"
+    assert "on node node2" in report["target"]["reason"]
+
+
+def test_an_unknown_pod_is_a_target_not_found(capsys, kubeconfig):
+    error = genie(capsys, "shop/web-9", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
+    assert "shop/web-9 does not exist" in error["message"]
+
+
+def test_a_pending_pod_has_the_plugins_words_as_its_cause(capsys, kubeconfig, server):
+    """No sandbox yet is exit code 3, in one document, and the events' message is the first finding."""
+    server.api.objects.add(world.pod("web-0", "node1", "", phase="Pending"))
+    report = genie(capsys, "shop/web-0", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
+    first = report["findings"][0]
+    assert (report["target"]["state"], first["code"]) == ("no-sandbox", "GN0901")
+    assert "plugin genie says: annotation cni, item 2" in first["title"]
+    assert "FailedCreatePodSandBox (7 times" in first["evidence"][0]["value"]
+    assert report["events"][0]["reason"] == "FailedCreatePodSandBox"
+
+
+def test_a_wrong_context_is_wrong_usage(capsys, kubeconfig):
+    error = genie(capsys, "shop/web-0", "--kubeconfig", kubeconfig, "--context", "prod", code=2)
+    assert "--context prod" in error["message"]
+    assert "test" in error["hint"]
+
+
+def test_a_credential_that_is_refused_is_a_missing_source_and_not_shown(capsys, server, tmp_path):
+    path = server.write_kubeconfig(tmp_path / "stale", user={"token": "stale-s3cret"})
+    assert main(["debug", "node", "--kubeconfig", str(path), "--node", "node1", "-o", "json"]) in (0, 1)
+    text = capsys.readouterr().out
+    assert "does not accept Genie's credentials" in json.loads(text)["missing"]["objects"]
+    assert "stale-s3cret" not in text
+
+
+# --- which server ----------------------------------------------------------------------------------------
+
+
+def test_the_files_of_kubeconfig_are_merged_and_the_first_counts(tmp_path):
+    one = world.kubeconfig(tmp_path / "one", {"a": "http://192.0.2.1:1"}, namespace="shop")
+    two = world.kubeconfig(
+        tmp_path / "two", {"a": "http://192.0.2.2:2", "b": "http://192.0.2.3:3"}, current="b"
+    )
+    environ = {"KUBECONFIG": f"{tmp_path}/none:{one}:{two}"}
+    assert str(find_cluster(Access(), environ).cluster) == "http://192.0.2.3:3"
+    chosen = find_cluster(Access(context="a"), environ)
+    assert (str(chosen.cluster), chosen.namespace) == ("http://192.0.2.1:1", "shop")
+    assert str(find_cluster(Access(kubeconfig=str(one)), environ).cluster) == "http://192.0.2.1:1"
+
+
+def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(tmp_path):
+    environ = {"HOME": str(tmp_path)}
+    assert find_cluster(Access(), environ) is None
+    with pytest.raises(InvalidConfig, match="there is no kubeconfig"):
+        find_cluster(Access(context="a"), environ)
+    (tmp_path / ".kube").mkdir()
+    world.kubeconfig(tmp_path / ".kube/config", {"home": "http://192.0.2.9:9"})
+    assert str(find_cluster(Access(), environ).cluster) == "http://192.0.2.9:9"
+
+
+def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "namespace").write_text("tools\n")
+    monkeypatch.setattr("genie_core.edges.user_cluster.ACCOUNT_DIR", str(tmp_path))
+    environ = {"HOME": "/nowhere", "KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
+    found = find_cluster(Access(), environ)
+    assert (str(found.cluster), found.namespace) == ("https://[fd00::1]:6443", "tools")
+    assert found.cluster.credentials.token_file == f"{tmp_path}/token"
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"clusters": [{}]}', '{"clusters": 3}', '{"contexts": [{"name": 1}]}', "\0"]
+)
+def test_a_damaged_kubeconfig_is_named(tmp_path, text):
+    (tmp_path / "kubeconfig").write_text(text)
+    with pytest.raises(InvalidConfig, match="kubeconfig"):
+        find_cluster(Access(kubeconfig=str(tmp_path / "kubeconfig")), {})
