@@ -100,9 +100,9 @@ def _lacks(model: Model, need: str) -> str:
 _ABSENT = {
     "pod": "the pod's network namespace is not known",
     "node": "the node's interfaces could not be read",
-    "objects": "no API server and no --objects-file",
-    "pod object": "no API server and no --pod-file",
-    "events": "no API server",
+    "objects": "the API server knows of none",
+    "pod object": "the Pod is not known",
+    "events": "no events are known",
     "probes": "no probe was sent",
     "resolv.conf": "no process of the pod shows its resolv.conf, and /etc/netns has none",
 }

@@ -166,6 +166,15 @@ class ClusterNode(InstalledNode):
         where = ("--ipam-dir", self.leases, "--cri-socket", self.containerd.socket)
         return self.genie("gc", "--yes", "--interval=100ms", "--min-age=1ms", *where)
 
+    def debug(self, pod, *options, status=0):
+        """What `genie debug pod` says; where the pod is, it has to ask the runtime."""
+        files = ("--conf-dir", self.conf, "--bin-dir", self.bin, "--ipam-dir", self.leases, "--state-dir", self.state)
+        api = ("--kubeconfig", self.kubeconfig, "--node", "node", "--cri-socket", self.containerd.socket)
+        command = ("debug", "pod", pod, *files, *api, "--output", "json", *options)
+        done = self.containerd.run(*_CLI, *command, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
     # --- pods -------------------------------------------------------------------------------------------
 
     def run_pod(self, name, annotations=None, **more):

@@ -5,6 +5,7 @@ Every test ends with an audit: no lease, link, chain, namespace, state, cache en
 
 import json
 import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
@@ -126,6 +127,22 @@ def test_an_unknown_network_is_said_whole(node):
         f"'nowhere' in {node.conf} /etc/cni/genie/net.d; there is a, b, dual, limited; "
         "`genie generate-config nowhere --write` writes one, if the plugin is installed"
     )
+
+
+def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, containerd):
+    """`genie debug pod` asks the CRI where the pod is: healthy, broken, and gone."""
+    sandbox = node.run_pod("p", BOTH)
+    netns = containerd.netns(sandbox)
+    healthy = node.debug("default/p")
+    assert healthy["target"]["netns"].endswith(netns.name)
+    assert [link["name"] for link in healthy["target"]["interfaces"]] == ["lo", "eth0", "net7"]
+    assert "runtime" not in healthy["missing"]
+    subprocess.run(["nsenter", f"--net={netns}", "ip", "link", "set", "eth0", "down"], check=True)
+    broken = node.debug("default/p", "--no-probes", status=1)
+    assert (broken["findings"][0]["code"], broken["findings"][0]["object"]["iface"]) == ("GN0102", "eth0")
+    containerd.remove_pod(sandbox)
+    gone = node.debug("default/p", status=3)
+    assert "neither the runtime nor" in gone["message"]
 
 
 def test_a_crowd(node, containerd):
