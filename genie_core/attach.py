@@ -21,7 +21,7 @@ _INTERRUPTIONS = 3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
     from typing import TypeVar
 
     from .model import Attachment, NetConf, Plan, PluginConf
@@ -174,16 +174,13 @@ def _invoke(
     *,
     netns: str,
     prev_result: str,
-    extra: "Mapping[str, str] | None" = None,
 ) -> Invoke:
     network = attachment.network
     plugin = network.plugins[position]
     return Invoke(
         verb,
         plugin.type,
-        plugin_input(
-            network, plugin, prev_result=prev_result, capabilities=attachment.capabilities, extra=extra
-        ),
+        plugin_input(network, plugin, prev_result=prev_result, capabilities=attachment.capabilities),
         network.name,
         binary=attachment.binaries[position] if position < len(attachment.binaries) else "",
         path=plan.path,
@@ -220,19 +217,14 @@ def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
         try:
             return (yield from _add_chain(plan, attachment))
         except DelegateFailed as error:
-            if _INTERRUPTED not in error.msg:
-                raise
-            if not (yield from _cleared(plan, attachment)):
+            if _INTERRUPTED not in error.msg or not (yield from _cleared(plan, attachment)):
                 raise
     return (yield from _add_chain(plan, attachment))
 
 
 def _cleared(plan: "Plan", attachment: "Attachment") -> "Steps[bool]":
-    """Whether a second ADD finds nothing of the first one in its way.
-
-    bridge and ptp fail a DEL that misses the chain of masquerading, which a failed ADD had not made yet; by then
-    they have removed the interface, and without one the next DEL looks for no chain.
-    """
+    """Whether what the failed ADD made is gone."""
+    # bridge and ptp fail where its chain of masquerading is missing, the interface removed; the next DEL looks for none
     for begun in (False, True):
         try:
             yield from _delete_chain(plan, attachment.replace(releasing=begun), plan.netns)
@@ -297,8 +289,7 @@ def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
 def delete(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
     """Release every network that is left, in reverse; the errors of those that failed (conformance A66).
 
-    The state goes once nothing is left. A plugin whose binary is gone does not fail the DEL, but its network
-    stays in the state until the binary is back: its address is not lost (lessons 2).
+    A network whose plugin is gone stays in the state until the binary is back: its address is not lost (lessons 2).
     """
     return (yield from _release_all(plan, netns))
 
