@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from genie_cli.render import note
 from genie_core.edges.host_node import HostNode
 from genie_core.edges.nodenet import read_node
 from genie_core.edges.private_node import PrivateNode
 from genie_core.edges.private_node_links import UPLINK, likeness
+from genie_core.edges.rootfs import seen_otherwise
 from genie_core.edges.user_cluster import Access, find_cluster
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.tasks.abandoned import undo
@@ -81,3 +83,12 @@ def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bo
 def host_node() -> HostNode:
     """This node itself, for a dry run."""
     return HostNode(undo)
+
+
+def warn_of_container(*paths: str) -> None:
+    """Say that the node is elsewhere, where this is a container that shares its processes only."""
+    for path in seen_otherwise(*paths)[:1]:
+        note(
+            f"warning: {path} is not the node's: this runs in a container, or in a mount namespace of its own; "
+            "run it on the node itself (nsenter --target 1 --mount --net)"
+        )

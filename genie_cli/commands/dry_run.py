@@ -17,6 +17,7 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
+from genie_core.edges.records import IPAM_DIR, NETNS_DIRS
 from genie_core.edges.user_cluster import Access, connect
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
@@ -189,6 +190,7 @@ def _warn(*, yes: bool) -> None:
     if not yes:
         raise GenieError(f"--on-host: {touched}", hint="--yes says that this is wanted", exit_code=EXIT_USAGE)
     note(f"warning: --on-host: {touched}")
+    wiring.warn_of_container(IPAM_DIR, NETNS_DIRS[0])
 
 
 def _pod(text: str, namespace: str, access: Access) -> PodObject:

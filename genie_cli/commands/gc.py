@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from genie_cli import options
+from genie_cli import options, wiring
 from genie_cli.options import NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
-from genie_core.edges.records import CACHE_DIR, IPAM_DIR
+from genie_core.edges.records import CACHE_DIR, IPAM_DIR, NETNS_DIRS
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
@@ -68,11 +68,11 @@ def run(
 ) -> int:
     """Removes what no sandbox of the runtime owns any more, seen twice.
 
-    That is: networks in Genie's state, leases, cached results, NAT chains, veths and network namespaces. It looks
-    twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it asks
-    first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by the
-    DEL of the plugins that attached them. The exit code is 1 if something could not be removed, 5 if something could
-    not be looked at.
+    That is: networks in Genie's state, leases, cached results, NAT chains and rules, veths and network namespaces.
+    It looks twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it
+    asks first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by
+    the DEL of the plugins that attached them. It has to run on the node itself, where their plugins are. The exit code
+    is 1 if something could not be removed, 5 if something could not be looked at.
     """
     if not (dry_run or yes or sys.stdin.isatty()):
         raise GenieError(
@@ -89,6 +89,7 @@ def run(
         min_age=min_age,
         timeout=timeout,
     )
+    wiring.warn_of_container(wanted.ipam_dir, NETNS_DIRS[0])
     with Progress() as progress:
         report = find(wanted, interval=interval, tell=progress)
     if not dry_run and report.leftovers and (yes or _agreed(report)):

@@ -84,3 +84,23 @@ class Root:
     def exists(self, path: str) -> bool:
         """Whether something is there that this user can see."""
         return os.path.exists(self.real(path))
+
+
+def seen_otherwise(*paths: str) -> list[str]:
+    """Those of the paths that are other files to the machine's first process: seen from a container, as a rule.
+
+    Nothing where that cannot be told: without root, or where the first process is the container's own.
+    """
+    return (
+        [path for path in paths if _inode(path) != _inode(f"/proc/1/root{path}")] if os.geteuid() == 0 else []
+    )
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return (0, 0)
+    return status.st_dev, status.st_ino

@@ -1,6 +1,7 @@
 """`genie gc` on a private node: what is left there by hand is found and removed, and nothing else."""
 
 import json
+import shlex
 import sys
 import time
 
@@ -10,6 +11,7 @@ from genie_core.edges.cri import list_sandboxes
 from genie_core.errors import IOFailure
 from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve
+from tests.system.test_private_node import wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -95,6 +97,89 @@ def test_what_other_programs_left(node):
 def _cached_result(node):
     (path,) = node.node.files("/var/lib/cni/results")
     return json.loads(node.node.read(path))["result"]
+
+
+def nft_rules(network, container, address):
+    """What bridge and portmap make with their nftables back ends (plugins 1.6, ipmasq_nftables_linux.go)."""
+    comment = f"{'0' * 16}-{'1' * 16}, net: {network}, if: eth0, id: {container}"[:128]
+    return f"""
+add table inet cni_plugins_masquerade
+add chain inet cni_plugins_masquerade masq_checks
+add rule inet cni_plugins_masquerade masq_checks ip saddr {address} ip daddr != 10.99.0.0/24 masquerade \
+    comment "{comment}"
+add table ip cni_hostport
+add chain ip cni_hostport hostports
+add chain ip cni_hostport masquerading {{ type nat hook postrouting priority srcnat; }}
+add rule ip cni_hostport hostports ip protocol tcp th dport 8080 dnat ip addr . port to {address} . 80 \
+    comment "{container}"
+add rule ip cni_hostport masquerading ip saddr 127.0.0.1 ip daddr {address} masquerade comment "{container}"
+"""
+
+
+def test_nftables_rules_that_other_programs_left(node):
+    """Also where the comment was too long for the whole container ID; a living container's are not touched."""
+    living, _ = foreign_pod(node)
+    node.node.run(["nft", "-f", "-"], stdin="add table inet peoples\nadd chain inet peoples c\n")
+    for container, address in ((living.container_id, "10.99.0.2"), ("d" * 64, "10.99.0.77")):
+        ran = node.node.run(
+            ["nft", "-f", "-"], stdin=nft_rules("a-network-of-some-length", container, address)
+        )
+        assert ran.returncode == 0, ran.stderr
+    before = node.node.run(["nft", "list", "ruleset"]).stdout
+    assert f"id: {'d' * 64}" not in before
+    found = node.gc("--dry-run")
+    assert [(item["kind"], item["container"][:32]) for item in found["leftovers"]] == [
+        ("chain", "d" * 32)
+    ] * 2
+    assert all("no namespace has the address 10.99.0.77" in item["evidence"] for item in found["leftovers"])
+    assert node.node.run(["nft", "list", "ruleset"]).stdout == before
+    assert node.gc("--yes")["summary"] == {"found": 2, "removed": 2, "failed": 0}
+    after = node.node.run(["nft", "list", "ruleset"]).stdout
+    assert "dddd" not in after
+    assert after.count(living.container_id[:32]) == before.count(living.container_id[:32]) > 2
+    assert node.gc("--dry-run")["leftovers"] == []
+
+
+def test_a_lease_that_names_nobody(node):
+    """host-local was killed between making the file and writing into it; one that is in use stays."""
+    for address in ("10.99.0.9", "10.99.0.10"):
+        node.node.write(f"/var/lib/cni/networks/foreign/{address}", "")
+    other = node.node.add_namespace("peoples")
+    node.node.run(["ip", "address", "add", "10.99.0.10/24", "dev", "lo"], netns=other)
+    assert node.gc("--dry-run", "--min-age", "1h")["leftovers"] == []
+    (found,) = node.gc("--yes")["leftovers"]
+    assert (found["kind"], found["name"]) == ("lease", "/var/lib/cni/networks/foreign/10.99.0.9")
+    assert found["evidence"][0].startswith("it is empty")
+    assert found["removed"] is True
+    assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.10"]
+
+
+# Holds host-local's lock until somebody else has it open too, then writes whose the lease is.
+SLOW_WRITER = """
+import fcntl, glob, os, sys, time
+lock = open(os.path.dirname(sys.argv[1]) + "/lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+open("/run/held", "w").close()
+deadline = time.monotonic() + 20
+while time.monotonic() < deadline:
+    fds = [fd for fd in glob.glob("/proc/[0-9]*/fd/*") if fd.split("/")[2] != str(os.getpid())]
+    if any(os.path.lexists(fd) and os.readlink(fd) == lock.name for fd in fds):
+        break
+    time.sleep(0.02)
+open(sys.argv[1], "w").write("x")
+"""
+
+
+def test_a_lease_that_is_written_while_it_is_to_be_removed_stays(node):
+    """host-local holds its lock while it writes: whoever removes waits for it, and looks again."""
+    path = "/var/lib/cni/networks/foreign/10.99.0.9"
+    node.node.write(path, "")
+    words = shlex.join([sys.executable, "-c", SLOW_WRITER, path])
+    node.node.run(["sh", "-c", f"{words} >/dev/null 2>&1 &"])
+    wait_for(lambda: "/run/held" in node.node.files("/run"))
+    report = node.gc("--yes", code=1)
+    assert "given to another container" in report["leftovers"][0]["problem"]
+    assert node.leases() == [path]
 
 
 def test_an_abandoned_namespace_and_the_veth_into_it(node):
@@ -211,6 +296,16 @@ def test_a_runtime_that_was_named_and_does_not_answer(node):
     assert error["kind"] == "Error"
     assert "/run/nobody.sock" in error["message"]
     assert len(node.leases()) == 1
+
+
+def test_in_a_container_it_says_that_the_node_is_elsewhere(node):
+    """lessons 24: `hostPID: true`, and files of its own."""
+    node.node.write("/var/lib/cni/networks/net/10.5.0.5", "c" * 64)
+    words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /var/lib/cni && exec "$@"', "sh"]
+    words += [sys.executable, "-m", "genie_cli", "gc", "--dry-run"]
+    ran = node.node.run(words, env={"PATH": PATH, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+    assert "/var/lib/cni/networks is not the node's" in ran.stderr
+    assert "nothing is left over" in ran.stdout
 
 
 def test_without_yes_nobody_can_be_asked(node):

@@ -18,11 +18,13 @@ from genie_core.model import Plan
 from genie_core.nodecheck.leftovers import is_runtimes_own
 
 from .look import Scene
+from .nft_rules import OwnedRule
 from .report import Leftover
 
 # What the reference plugins write beside their rules: utils.FormatComment(network, container).
 _OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')
 _CHAIN = re.compile(r"CNI-(DN-)?[0-9a-f]+")
+_TELLING = 12  # digits of a container ID that are enough to know it by, as docker and crictl print them
 _SOURCE = re.compile(r"(?:^| )-s (?P<address>[0-9a-fA-F.:]+)")
 
 
@@ -34,6 +36,7 @@ def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
         *_leases(scene, owners, min_age),
         *_cache(scene, owners),
         *_chains(scene, owners),
+        *_nft_rules(scene, owners),
     ]
     spaces = list(_namespaces(scene, owners, min_age))
     found += [*_veths(scene, spaces), *spaces]
@@ -46,6 +49,10 @@ class _Verdict:
 
     gone: bool
     evidence: tuple[str, ...] = ()
+
+
+# It writes whose it is at once, under its lock, which is taken again before the file is removed.
+_CUT_OFF = _Verdict(True, ("it is empty: host-local was ended before it wrote whose it is",))
 
 
 class _Owners:
@@ -105,6 +112,16 @@ class _Owners:
             return _Verdict(True, (where,))
         return _Verdict(True, (f"{self._scene.source} has no such sandbox", where))
 
+    def of_rule(self, rule: OwnedRule) -> str:
+        """The container that a rule is for, also where the rule has only the beginning of its ID; "" if unsure."""
+        if not rule.is_cut:
+            return rule.container
+        everybody = {*self.plans, *self._cache, *(self._scene.sandboxes or ())}
+        found = [container for container in everybody if container.startswith(rule.container)]
+        if found:
+            return found[0] if len(found) == 1 else ""
+        return rule.container if len(rule.container) >= _TELLING else ""
+
     def living_netns(self) -> set[str]:
         """Names of the namespaces of containers that are not gone."""
         records = [(plan.container_id, plan.netns) for plan in self._scene.plans]
@@ -134,7 +151,7 @@ def _leases(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]
     """Those of Genie's own containers are given back by their DEL."""
     for network, leases in scene.leases.items():
         for lease in leases:
-            verdict = owners.of_container(lease.container)
+            verdict = owners.of_container(lease.container) if lease.container else _CUT_OFF
             if lease.age < min_age or not verdict.gone or lease.container in owners.plans:
                 continue
             if lease.address in scene.in_use:
@@ -194,6 +211,28 @@ def _chains(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
             network=match["network"],
             evidence=(*verdict.evidence, *unused),
             handle=(chain, [(other.name, rule.text) for other, rule in jumps]),
+        )
+
+
+def _nft_rules(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
+    """The same of plugins that write nftables: the rules that each container has in each of their tables."""
+    groups: dict[tuple[str, str, str], list[OwnedRule]] = {}
+    for rule in scene.nft_rules:
+        if container := owners.of_rule(rule):
+            groups.setdefault((rule.family, rule.table, container), []).append(rule)
+    for (family, table, container), rules in groups.items():
+        verdict = owners.of_container(container)
+        addresses = sorted({address for rule in rules for address in rule.addresses})
+        if not verdict.gone or any(address in scene.in_use for address in addresses):
+            continue
+        unused = [f"no namespace has the address {address}" for address in addresses]
+        yield Leftover(
+            kind="chain",
+            name=f"nft {family} {table} {', '.join(str(rule.handle) for rule in rules)}",
+            container=container,
+            network=rules[0].network,
+            evidence=(*verdict.evidence, *unused),
+            handle=rules,
         )
 
 

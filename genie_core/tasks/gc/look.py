@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from genie_core.diagnose.collect.rulesets import firewall
+from genie_core.diagnose.facts import Firewall
 from genie_core.diagnose.firewall.iptables import parse
 from genie_core.diagnose.firewall.rules import Chain
 from genie_core.edges.cri import list_sandboxes
@@ -35,6 +36,8 @@ from genie_core.model import Plan
 from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
 from genie_core.verbs.node import Node
+
+from .nft_rules import OwnedRule, owned_rules
 
 T = TypeVar("T")
 
@@ -78,6 +81,7 @@ class Scene:
     numbers: Mapping[str, int] = field(default_factory=dict)
     links: Sequence[Link] = ()
     chains: Sequence[Chain] = ()
+    nft_rules: Sequence[OwnedRule] = ()
     in_use: Mapping[str, str] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
     boot: str = ""
@@ -112,6 +116,7 @@ def look(options: GCOptions, node: Node) -> Scene:
     source, asked, ids, netns = _sandboxes(options, root)
     namespaces = read_namespaces(root, options.netns_dirs)
     net = read("veth", read_node, None)
+    chains, nft_rules = _nat(skipped)
     scene = Scene(
         source=source,
         asked_runtime=asked,
@@ -123,7 +128,8 @@ def look(options: GCOptions, node: Node) -> Scene:
         namespaces=namespaces,
         numbers={space.path: namespace_number(space.path) for space in namespaces if space.processes == 0},
         links=list(net.links.values()) if net else [],
-        chains=_chains(skipped),
+        chains=chains,
+        nft_rules=nft_rules,
         in_use=addresses_in_use([space.path for space in namespaces]),
         skipped=skipped,
     )
@@ -163,16 +169,24 @@ def _sandboxes(options: GCOptions, root: Root) -> tuple[str, bool, frozenset[str
     return f"the network namespaces that exist{problem}", False, None, frozenset()
 
 
-def _chains(skipped: dict[str, str]) -> list[Chain]:
+def _nat(skipped: dict[str, str]) -> tuple[list[Chain], list[OwnedRule]]:
+    """iptables' NAT chains, and the plugins' own nftables rules. A program that is not installed made none."""
     seen = firewall()
-    if not seen.iptables and seen.reason:
-        skipped["chain"] = seen.reason
+    if reason := _unseen(seen):
+        skipped["chain"] = reason
     names = {"ip": "iptables", "ip6": "ip6tables"}
     chains = []
     for key, text in seen.iptables.items():
         family, _, legacy = key.partition("-")
         chains += parse(text, f"{names[family]}{'-legacy' if legacy else ''}")
-    return [chain for chain in chains if chain.table == "nat"]
+    return [chain for chain in chains if chain.table == "nat"], list(owned_rules(seen.nft or ()))
+
+
+def _unseen(seen: Firewall) -> str:
+    """Why rules may be there that were not seen."""
+    problems = [reason for reason in seen.reason.split("; ") if reason and not reason.endswith("is not installed")]
+    nothing = seen.nft is None and not seen.iptables
+    return "; ".join(problems) or (seen.reason if nothing else "")
 
 
 def _with_ages(scene: Scene, node: Node) -> Scene:

@@ -18,6 +18,7 @@ from genie_core.errors import GenieError
 from genie_core.tasks.node_state import release
 from genie_core.verbs.node import Node
 
+from .nft_rules import OwnedRule
 from .report import Kind, Leftover
 
 _SECONDS = 10
@@ -72,10 +73,22 @@ def _forget(leftover: Leftover) -> str:
 
 def _delete_chain(leftover: Leftover) -> str:
     """First the rules that lead to it, then its own, then itself."""
+    if isinstance(leftover.handle, list):
+        return _delete_rules(leftover.handle)
     chain, jumps = leftover.handle
     orders = [["-D", name, *shlex.split(spec)] for name, spec in jumps]
     for order in (*orders, ["-F", chain.name], ["-X", chain.name]):
         problem = _run([chain.tool, "-w", "5", "-t", "nat", *order], *_NO_SUCH_RULE)
+        if problem:
+            return problem
+    return ""
+
+
+def _delete_rules(rules: list[OwnedRule]) -> str:
+    """One by one, each by the number that no other rule of its table ever gets."""
+    for rule in rules:
+        words = ["nft", "delete", "rule", rule.family, rule.table, rule.chain, "handle", str(rule.handle)]
+        problem = _run(words, "No such file or directory")
         if problem:
             return problem
     return ""

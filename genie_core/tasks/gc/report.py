@@ -15,7 +15,7 @@ KINDS: dict[Kind, str] = {
     "pending": "networks in Genie's state that no DEL has released",
     "lease": "addresses that host-local has given to containers that are gone",
     "cache": "libcni's cached results of containers that are gone",
-    "chain": "NAT chains of containers that are gone",
+    "chain": "NAT chains and rules of containers that are gone",
     "veth": "the node's ends of veth pairs that lead into abandoned namespaces",
     "namespace": "network namespaces of runtimes that no process and no container uses",
 }
