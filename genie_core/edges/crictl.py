@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..errors import Denied, IOFailure
 from .cri import Sandbox, every, netns_of
+from .programs import start
 
 # Kubernetes' installers put it where root's PATH may not lead.
 _USUAL = "/usr/local/bin:/usr/bin:/opt/bin:/usr/sbin"
@@ -36,7 +37,7 @@ def list_sandboxes(
     try:
         found = [_sandbox(item) for item in listed.get("items") or ()]
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise IOFailure(f"{program} pods: an answer that crictl does not give") from None
+        raise IOFailure("crictl pods: an answer that crictl does not give") from None
     return [_described(one, base, timeout) if detailed(one) else one for one in found]
 
 
@@ -64,20 +65,15 @@ def _described(sandbox: Sandbox, base: list[str], timeout: float) -> Sandbox:
 
 
 def _ask(argv: list[str], timeout: float) -> dict[str, Any]:
+    until = time.monotonic() + timeout + 1  # crictl keeps the deadline itself, and says so better
+    out, reason = start(*argv, env=dict(os.environ)).finish(until)
+    if reason:
+        kind = Denied if "permission denied" in reason else IOFailure
+        raise kind(reason, hint="run it as root" if kind is Denied else "")
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout + 1, check=False)
-    except subprocess.TimeoutExpired:
-        raise IOFailure(f"{argv[0]} gave no answer within {timeout + 1:g} s") from None
-    except OSError as error:
-        raise IOFailure(f"{argv[0]}: {error.strerror}") from None
-    if done.returncode:
-        words = " ".join(done.stderr.split())[-200:] or f"exit status {done.returncode}"
-        kind = Denied if "permission denied" in words else IOFailure
-        raise kind(f"{argv[0]}: {words}", hint="run it as root" if kind is Denied else "")
-    try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(out)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise IOFailure(f"{argv[0]}: no JSON object")
+        raise IOFailure("crictl: no JSON object")
     return answer

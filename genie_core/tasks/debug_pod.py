@@ -19,7 +19,7 @@ from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
 from genie_core.edges.rootfs import Root
-from genie_core.errors import NotFound
+from genie_core.errors import GenieError, NotFound
 from genie_core.findings import Check, Finding, Status
 from genie_core.tasks.debug_checks import diagnose, node_files, once, since
 from genie_core.tasks.debug_question import Question, ask_objects, take_objects
@@ -190,7 +190,7 @@ def own_addresses() -> set[str]:
     try:
         with links.open_netlink() as netlink:
             return {a.ip for a in links.addresses(netlink)}
-    except OSError:
+    except (OSError, GenieError):
         return set()
 
 

@@ -7,6 +7,7 @@ the pod's namespace and puts everything together. Nothing is changed, nothing is
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -44,8 +45,8 @@ class Started:
 
 def start(places: Places, todo: Collection) -> Started:
     """Begin with all that needs no knowledge of the pod."""
-    import pyroute2  # noqa: F401 (150 ms, once, before the threads that need it)
-
+    with suppress(ImportError):  # then the collectors say so
+        import pyroute2  # noqa: F401 (150 ms, once, before the threads that need it)
     socket = places.cri_socket
     return Started(
         places=places,

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from genie_core.diagnose.facts import Address, Forwarding, Hop, Link, Neighbour, Port, Qdisc, Route, Rule
+from genie_core.errors import IOFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +28,11 @@ NTF_SELF = 0x02
 
 
 def open_netlink() -> IPRoute:
-    """A netlink socket in the calling thread's namespace."""
-    from pyroute2 import IPRoute  # 150 ms
-
+    """A netlink socket in the calling thread's namespace. Raises IOFailure without pyroute2."""
+    try:
+        from pyroute2 import IPRoute  # 150 ms
+    except ImportError:
+        raise IOFailure("the package pyroute2 is not installed", hint="pip install pyroute2") from None
     return IPRoute()
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from genie_core.diagnose.facts import JSON, Firewall
+from genie_core.edges.programs import Program, start
 
 SECONDS = 3.0
-ABSENT = "is not installed"
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}
 
 
@@ -24,13 +19,13 @@ def firewall() -> Firewall:
     The programs run side by side; what is not there, fails, or takes longer than SECONDS is named in `reason`.
     """
     until = time.monotonic() + SECONDS
-    nft_list = _start("nft", "-j", "list", "ruleset")
-    saves = {family: _start(f"{family}tables-save", "-c") for family in ("ip", "ip6")}
-    legacy = {f"{f}-legacy": _start(f"{f}tables-legacy-save", "-c") for f in saves if _legacy_tables(f)}
-    nft, reason = _parsed(*_finish(nft_list, until))
+    nft_list = _run("nft", "-j", "list", "ruleset")
+    saves = {family: _run(f"{family}tables-save", "-c") for family in ("ip", "ip6")}
+    legacy = {f"{f}-legacy": _run(f"{f}tables-legacy-save", "-c") for f in saves if _legacy_tables(f)}
+    nft, reason = _parsed(*nft_list.finish(until))
     texts, reasons = {}, [reason]
     for family, run in (*saves.items(), *legacy.items()):
-        texts[family], reason = _finish(run, until)
+        texts[family], reason = run.finish(until)
         reasons.append(reason)
     return Firewall(
         nft=nft,
@@ -39,46 +34,8 @@ def firewall() -> Firewall:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """A program that was started, or why it was not."""
-
-    name: str
-    process: subprocess.Popen[str] | None = None
-    reason: str = ""
-
-
-def _start(*argv: str) -> _Run:
-    if shutil.which(argv[0], path=ENV["PATH"]) is None:
-        return _Run(argv[0], reason=f"{argv[0]} {ABSENT}")
-    try:
-        process = subprocess.Popen(
-            argv,
-            env=ENV,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return _Run(argv[0], reason=f"{argv[0]}: {error.strerror}")
-    return _Run(argv[0], process)
-
-
-def _finish(run: _Run, until: float) -> tuple[str, str]:
-    """The program's output, and why there is none."""
-    if run.process is None:
-        return "", run.reason
-    try:
-        out, err = run.process.communicate(timeout=max(0.0, until - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        os.killpg(run.process.pid, signal.SIGKILL)  # it, and whatever it has started
-        run.process.communicate()
-        return "", f"{run.name} gave no answer within {SECONDS:g} s"
-    if run.process.returncode:
-        return "", f"{run.name}: {err.strip().splitlines()[-1] if err.strip() else 'failed'}"
-    return out, ""
+def _run(*argv: str) -> Program:
+    return start(*argv, env=ENV)
 
 
 def _legacy_tables(family: str) -> bool:

@@ -1,0 +1,58 @@
+"""Programs that are asked something: started at once, each with a deadline, killed with all that they started. Cold."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One that was started, or the reason why it was not."""
+
+    name: str
+    process: subprocess.Popen[str] | None = None
+    reason: str = ""
+
+    def finish(self, until: float) -> tuple[str, str]:
+        """Its output, and why there is none; at `until` (monotonic seconds) it is killed."""
+        if self.process is None:
+            return "", self.reason
+        began = time.monotonic()
+        try:
+            out, err = self.process.communicate(timeout=max(0.0, until - began))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)  # it, and whatever it has started
+            self.process.communicate()
+            return "", f"{self.name} gave no answer in time"
+        if self.process.returncode:
+            words = err.strip().splitlines()
+            return "", f"{self.name}: {words[-1] if words else f'exit status {self.process.returncode}'}"
+        return out, ""
+
+
+def start(*argv: str, env: Mapping[str, str]) -> Program:
+    """Run a program, found by `env`'s PATH; nothing is raised."""
+    name = os.path.basename(argv[0])
+    path = shutil.which(argv[0], path=env["PATH"])
+    if path is None:
+        return Program(name=name, reason=f"{name} is not installed")
+    try:
+        process = subprocess.Popen(
+            [path, *argv[1:]],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Program(name=name, reason=f"{name}: {error.strerror}")
+    return Program(name=name, process=process)

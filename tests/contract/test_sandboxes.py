@@ -1,0 +1,193 @@
+"""What a container runtime says of its sandboxes, over gRPC and through crictl: the same, also on a bad day."""
+
+import json
+import os
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from cri_api.v1 import api_pb2, api_pb2_grpc
+
+from genie_core.diagnose.collect import runtime as collector
+from genie_core.edges import cri, crictl
+from genie_core.edges.cri import Sandbox
+from genie_core.edges.rootfs import Root
+from genie_core.edges.runtimes import runtime_socket
+from genie_core.errors import IOFailure
+
+LIVE = Sandbox(
+    id="b2", namespace="shop", name="web", attempt=1, created=1700000002.5,
+    netns="/run/netns/cni-b2", ips=("10.244.1.10", "fd00::10"),
+)  # fmt: skip
+ENDED = Sandbox(
+    id="a1", namespace="shop", name="web", ready=False, created=1700000001, netns="/run/netns/cni-a1"
+)
+OTHER = Sandbox(
+    id="c3", namespace="shop", name="db", created=1700000003, netns="/run/netns/cni-c3", ips=("10.244.1.11",)
+)
+ALL = [ENDED, LIVE, OTHER]
+
+
+class Runtime(api_pb2_grpc.RuntimeServiceServicer):
+    """Those sandboxes. `gone` is removed before its status is asked for; `silent` answers nothing at all."""
+
+    def __init__(self):
+        self.gone = ""
+        self.silent = False
+
+    def ListPodSandbox(self, request, context):
+        while self.silent and context.is_active():
+            time.sleep(0.05)
+        states = {True: api_pb2.SANDBOX_READY, False: api_pb2.SANDBOX_NOTREADY}
+        items = [
+            api_pb2.PodSandbox(
+                id=one.id, state=states[one.ready], created_at=int(one.created * 1e9),
+                metadata=api_pb2.PodSandboxMetadata(name=one.name, namespace=one.namespace, attempt=one.attempt),
+            )
+            for one in ALL
+        ]  # fmt: skip
+        return api_pb2.ListPodSandboxResponse(items=items)
+
+    def PodSandboxStatus(self, request, context):
+        if request.pod_sandbox_id == self.gone:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such sandbox")
+        one = next(sandbox for sandbox in ALL if sandbox.id == request.pod_sandbox_id)
+        spaces = [{"type": "pid"}, {"type": "network", "path": one.netns}]
+        ips = [api_pb2.PodIP(ip=ip) for ip in one.ips[1:]]
+        network = api_pb2.PodSandboxNetworkStatus(ip=one.ips[0] if one.ips else "", additional_ips=ips)
+        return api_pb2.PodSandboxStatusResponse(
+            status=api_pb2.PodSandboxStatus(id=one.id, network=network),
+            info={"info": json.dumps({"runtimeSpec": {"linux": {"namespaces": spaces}}})},
+        )
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    """A runtime that listens at `tmp_path`/s."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    servicer = Runtime()
+    api_pb2_grpc.add_RuntimeServiceServicer_to_server(servicer, server)
+    server.add_insecure_port(f"unix://{tmp_path}/s")
+    server.start()
+    yield servicer
+    server.stop(0).wait()
+
+
+@pytest.fixture
+def program(tmp_path):
+    """crictl, by its path."""
+    path = tmp_path / "bin/crictl"
+    path.parent.mkdir()
+    path.write_text(f"#!{sys.executable}\n{(Path(__file__).parent / 'crictl.py').read_text()}")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture(params=["grpc", "crictl"])
+def ask(request, tmp_path, runtime, program):
+    """List the sandboxes, one way or the other."""
+
+    def ask_it(timeout=5.0, detailed=cri.every):
+        if request.param == "grpc":
+            return cri.list_sandboxes(f"{tmp_path}/s", timeout, detailed)
+        return crictl.list_sandboxes(program, f"{tmp_path}/s", timeout, detailed)
+
+    return ask_it
+
+
+def test_every_sandbox_with_its_namespace_and_addresses(ask):
+    assert ask() == ALL
+
+
+def test_only_those_that_matter_are_asked_about_in_detail(ask):
+    found = ask(detailed=lambda sandbox: sandbox.name == "db")
+    assert [one.netns for one in found] == ["", "", OTHER.netns]
+
+
+def test_a_sandbox_that_is_removed_meanwhile_is_still_listed(runtime, tmp_path):
+    runtime.gone = "b2"
+    assert [one.netns for one in cri.list_sandboxes(f"{tmp_path}/s", 5)] == [ENDED.netns, "", OTHER.netns]
+
+
+def test_a_silent_runtime_is_given_up(ask, runtime):
+    runtime.silent = True
+    started = time.monotonic()
+    with pytest.raises(IOFailure):
+        ask(timeout=0.2)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sleep 60",
+        "echo nothing",
+        "echo '{\"items\": [3]}'",
+        "echo '[]'",
+        "echo broken >&2; exit 1",
+        "exec /none",
+    ],
+)
+def test_a_crictl_that_is_none_is_an_error_in_time(tmp_path, script):
+    """Also one that hangs in a process that it has started, which is killed with it."""
+    path = tmp_path / "crictl"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    with pytest.raises(IOFailure, match="crictl"):
+        crictl.list_sandboxes(str(path), "/run/s", 0.1)
+
+
+# --- the collector ---------------------------------------------------------------------------------------
+
+
+def test_the_newest_that_runs_comes_first_and_only_the_pods_own_are_asked_about(runtime, tmp_path):
+    found = collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
+    assert [(one.id, one.netns, one.ready) for one in found] == [
+        ("c3", "", True),
+        ("b2", LIVE.netns, True),
+        ("a1", ENDED.netns, False),
+    ]
+    assert found[1].ips == LIVE.ips
+
+
+def test_without_grpc_crictl_is_asked_and_without_both_it_is_said_what_to_install(
+    runtime, tmp_path, program, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "cri_api.v1", None)
+    monkeypatch.setenv("PATH", f"{Path(program).parent}:{os.environ['PATH']}")
+    assert {one.id for one in collector.sandboxes("shop/web", f"{tmp_path}/s", Root())} == {"a1", "b2", "c3"}
+    monkeypatch.setattr(crictl, "_USUAL", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(IOFailure, match="and there is no crictl") as raised:
+        collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
+    assert "cni-genie[cri]" in raised.value.hint
+
+
+def test_a_socket_that_nobody_serves_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(collector, "SECONDS", 0.3)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/s")
+        listening.listen()
+        with pytest.raises(IOFailure, match="Deadline"):
+            collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
+
+
+def test_the_socket_is_the_one_asked_for_then_crictls_then_the_first_that_is_there(tmp_path):
+    def socket_of(asked="", **environ):
+        return runtime_socket(Root(str(tmp_path)), asked, environ)
+
+    assert socket_of() == ""
+    (tmp_path / "run/crio").mkdir(parents=True)
+    (tmp_path / "run/crio/crio.sock").touch()
+    assert socket_of() == "/run/crio/crio.sock"
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/crictl.yaml").write_text("runtime-endpoint: unix:///run/mine.sock\n")
+    assert socket_of() == "/run/crio/crio.sock"
+    (tmp_path / "run/mine.sock").touch()
+    assert socket_of() == "/run/mine.sock"
+    assert socket_of(CONTAINER_RUNTIME_ENDPOINT="unix:///run/env.sock") == "/run/env.sock"
+    assert socket_of("/run/asked.sock", CONTAINER_RUNTIME_ENDPOINT="/run/env.sock") == "/run/asked.sock"
