@@ -36,11 +36,31 @@ EXIT_TIMEOUT = 124
 EXIT_INTERRUPTED = 130
 
 
+# Of a message and of its details, in characters: what a runtime passes on has to fit into a header of gRPC.
+LONGEST_TEXT = 4000
+
+
+def visible(text: str, kept: str = "") -> str:
+    """The text with escapes for what cannot be printed, but for `kept`, and without what is too long of it.
+
+    Messages quote what others wrote: it must not break a line, move a cursor, or hide the message.
+    """
+    if len(text) > LONGEST_TEXT:
+        text = text[:LONGEST_TEXT] + "..."
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in kept else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
 class GenieError(Exception):
-    """Base of every error that Genie raises on purpose."""
+    """Base of every error that Genie raises on purpose. Its message is one line, whatever it quotes."""
 
     code = INTERNAL
     exit_code = EXIT_FAILURE
+    _kept = ""
 
     def __init__(
         self,
@@ -51,9 +71,9 @@ class GenieError(Exception):
         code: int | None = None,
         exit_code: int | None = None,
     ) -> None:
-        super().__init__(msg)
-        self.msg = msg
-        self.details = details
+        self.msg = visible(msg, self._kept)
+        super().__init__(self.msg)
+        self.details = visible(details, "\n\t")
         self.hint = hint
         if code is not None:
             self.code = code
@@ -142,9 +162,10 @@ class NetworkNotFound(InvalidConfig):
 
 
 class DelegateFailed(GenieError):
-    """A delegate plugin failed; `code` is the delegate's own where it gave one."""
+    """A delegate plugin failed; `code` is the delegate's own where it gave one, and so are the lines of its message."""
 
     code = DELEGATE_FAILED
+    _kept = "\n\t"
 
 
 class CheckFailed(GenieError):

@@ -1,0 +1,35 @@
+"""What an error may say: one line that can be printed, of a length that can be passed on, whatever it quotes."""
+
+import pytest
+
+from genie_core.errors import LONGEST_TEXT, DelegateFailed, GenieError, InvalidConfig
+
+
+@pytest.mark.parametrize(
+    "quoted, shown",
+    [
+        ("plain é 🧞", "plain é 🧞"),
+        ("a\nb\tc", r"a\nb\tc"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\u202e\u2028", r"\u202e\u2028"),
+        ("\udcff", r"\udcff"),
+        ("\0", r"\x00"),
+    ],
+)
+def test_what_cannot_be_printed_is_escaped(quoted, shown):
+    error = InvalidConfig(f"<{quoted}>", details=quoted)
+    assert error.msg == f"<{shown}>"
+    assert str(error).isprintable() or "\n" in quoted  # details may have lines
+
+
+def test_lines_of_delegates_and_of_details_stay():
+    """A56: a delegate's words are its own."""
+    error = DelegateFailed("one\ntwo\x1b", details="three\nfour\x7f")
+    assert (error.msg, error.details) == ("one\ntwo\\x1b", "three\nfour\\x7f")
+
+
+def test_a_text_that_is_too_long_is_cut():
+    error = GenieError("x" * 1_000_000, details="y" * (LONGEST_TEXT + 1))
+    assert error.msg == "x" * LONGEST_TEXT + "..."
+    assert error.details == "y" * LONGEST_TEXT + "..."
+    assert GenieError("x" * LONGEST_TEXT).msg == "x" * LONGEST_TEXT
