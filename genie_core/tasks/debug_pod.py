@@ -19,7 +19,7 @@ from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
 from genie_core.edges.rootfs import Root
-from genie_core.errors import GenieError, NotFound
+from genie_core.errors import GenieError, InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
 from genie_core.tasks.debug_checks import diagnose, node_files, once, since
 from genie_core.tasks.debug_question import Question, ask_objects, take_objects
@@ -51,16 +51,15 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
         if reported.refused(answers.events):
             return work.unmade(error.msg, answers)
         raise
-    facts = work.facts(netns, answers)
-    if facts.pod is None and question.netns and "run as root" not in facts.missing.get("pod", ""):
-        raise NotFound(
-            facts.missing.get("pod", f"{question.netns} is no network namespace"), hint="look at --netns"
-        )
+    try:
+        facts = work.facts(netns, answers)
+    except InvalidNetns as error:
+        raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
     if question.probes:
         facts = replace(facts, probes=_probe(facts, question, announce, work.todo))
     else:
         facts.missing["probes"] = "--no-probes"
-    return work.report(diagnose(facts, question, work.todo.until))
+    return work.report(diagnose(facts, question, work.until))
 
 
 class Work:
@@ -69,7 +68,9 @@ class Work:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.started = time.perf_counter()
-        self.todo = Collection({}, time.monotonic() + question.timeout)
+        self.until = time.monotonic() + question.timeout
+        # What was read by then is still to be looked at.
+        self.todo = Collection({}, self.until - min(1.0, question.timeout / 4))
 
     def begin(self) -> None:
         """Start every collector that needs no other one's answer. Raises InvalidConfig for unusable files."""
@@ -119,7 +120,7 @@ class Work:
         """What these checks and those of the node's files say, without a look into any pod."""
         facts = self.facts("", answers)
         chosen = registry.select(checks, self.question.only, self.question.skip)
-        findings, outcomes = registry.run(Model(facts), chosen, self.todo.until)
+        findings, outcomes = registry.run(Model(facts), chosen, self.until)
         return self.report(
             DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
         )
@@ -206,7 +207,9 @@ def _find_netns(work: Work, pod: JSON) -> str:
         return ""
     files, sandboxes = gather.recorded(work.node, work.todo)
     path = locate(question.pod, sandboxes or (), files.cached, work.root)
-    if not path:
+    if not path and work.todo.late:
+        work.todo.missing.setdefault("pod", TIME_IS_UP)
+    elif not path:
         raise _unknown(question.pod, sandboxes, work.todo.missing.get("runtime", ""))
     return path
 

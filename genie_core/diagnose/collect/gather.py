@@ -16,7 +16,7 @@ from genie_core.diagnose.collect.collection import Collection, Pending
 from genie_core.diagnose.collect.netns import inside
 from genie_core.diagnose.facts import Facts, Files, Firewall, Netns, Sandbox, Tenant
 from genie_core.edges.rootfs import Root
-from genie_core.errors import GenieError
+from genie_core.errors import GenieError, InvalidNetns
 
 _RESOLV_CONF = "/etc/resolv.conf"
 _LARGEST = 64 << 10
@@ -65,7 +65,7 @@ def recorded(started: Started, todo: Collection) -> tuple[Files, tuple[Sandbox, 
 
 
 def finish(started: Started, netns: str, todo: Collection) -> Facts:
-    """All facts of the node, and of the pod's namespace at `netns` ("" for none)."""
+    """All facts of the node, and of the pod's namespace at `netns` ("" for none). Raises InvalidNetns."""
     root = started.places.root
     real = root.real(netns) if netns else ""
     # The victim's own path comes first: a namespace may be known by several.
@@ -78,7 +78,7 @@ def finish(started: Started, netns: str, todo: Collection) -> Facts:
     tenants = todo.start("tenants", partial(_tenants, nsids, root))
     found, sandboxes = recorded(started, todo)
     node = todo.result(started.node, Netns())
-    pod_netns = todo.result(pod, None)
+    pod_netns = todo.result(pod, None, let=(InvalidNetns,))
     node_rules = todo.result(started.firewall, Firewall(reason="it could not be read in time"))
     pod_rules = todo.result(pod_firewall, Firewall(reason="it could not be read in time"))
     facts = Facts(

@@ -1,0 +1,154 @@
+"""Every source may be away, hang, or be forbidden: the rest is diagnosed in time, and what is missing is named."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import jsonschema
+import pytest
+
+from tests import ordinary_user
+from tests.diagnose.lab import Lab
+from tests.diagnose.test_command import SCHEMA
+
+pytestmark = pytest.mark.root
+
+SECONDS = 5.0  # what a diagnosis without probes may take; the interpreter's start is not counted
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A pod whose veth left its bridge: the finding that must be there whatever is missing."""
+    with Lab(tmp_path_factory.mktemp("lab") / "files", tag="m") as built:
+        built.sh("n link set veth1 nomaster")
+        yield built
+
+
+@pytest.fixture
+def debug(lab, tmp_path):
+    """Run the command; with `covered`, in a mount namespace where other files lie over those programs."""
+
+    def run(*extra, covered=None, objects=True, code=1):
+        arguments = lab.arguments("p1")
+        files = arguments.index("--pod-file")
+        arguments = arguments if objects else [*arguments[:files], *arguments[files + 4 :]]
+        mounts = [f"mount --bind {file} {path}" for path, file in (covered or {}).items()]
+        inside = ["ip", "netns", "exec", f"{lab.prefix}-node", sys.executable, "-m", "genie_cli"]
+        command = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh", *inside]
+        started = time.monotonic()
+        done = subprocess.run(
+            [*command, *arguments, "--no-probes", *extra],
+            capture_output=True, text=True, check=False, timeout=60,
+            env=os.environ | {"HOME": str(tmp_path), "KUBECONFIG": "", "NODE_NAME": "node"},
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        report = json.loads(done.stdout)
+        report["seconds"] = time.monotonic() - started
+        if report["kind"] == "DiagnosisReport":
+            jsonschema.validate(report, SCHEMA)
+        return report
+
+    return run
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text):
+        path = tmp_path / "program"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+def skipped(report):
+    return {check["id"]: check["reason"] for check in report["checks"] if check["status"] == "skip"}
+
+
+def finds_the_cause(report):
+    return report["findings"][0]["code"] == "GN0402" and report["metadata"]["durationMs"] < SECONDS * 1000
+
+
+def test_a_firewall_program_that_hangs_costs_its_deadline_and_its_checks(debug, script):
+    """iptables' tools are one program: all of them hang with it, in a process that they have started."""
+    child = f"sleep 600.{os.getpid()}"
+    report = debug(covered={"/usr/sbin/iptables-save": script(f"{child} & wait")})
+    assert finds_the_cause(report)
+    assert "iptables-save gave no answer in time" in report["missing"]["node firewall"]
+    assert subprocess.run(["pgrep", "-f", child], capture_output=True, check=False).stdout == b""
+
+
+def test_without_nft_and_iptables_the_firewall_checks_say_what_is_not_installed(debug, tmp_path):
+    nothing = tmp_path / "nothing"
+    nothing.touch()
+    report = debug(covered={"/usr/sbin/nft": nothing, "/usr/sbin/iptables-save": nothing})
+    assert finds_the_cause(report)
+    assert "nft is not installed" in skipped(report)["firewall"]
+    assert "iptables-save is not installed" in report["missing"]["node firewall"]
+
+
+def test_without_an_api_server_what_needs_it_is_skipped(debug):
+    report = debug(objects=False)
+    assert finds_the_cause(report)
+    reasons = skipped(report)
+    assert all("no API server" in reasons[name] for name in ("services", "sandbox-made", "network-released"))
+
+
+def test_without_a_runtime_it_is_said_how_to_name_one(debug):
+    assert "--cri-socket" in debug()["missing"]["runtime"]
+    named = debug("--cri-socket", "/run/none-such.sock")
+    assert finds_the_cause(named)
+    assert "none-such.sock" in named["missing"]["runtime"]
+
+
+def test_directories_that_are_not_there_are_named(debug):
+    report = debug("--ipam-dir", "/none/such", "--cache-dir", "/none/such")
+    assert report["missing"]["leases"] == "/none/such does not exist"
+    assert finds_the_cause(report)
+
+
+def test_when_the_time_is_up_what_was_found_is_printed(debug, script):
+    """Exit code 124, one document that holds to the schema, what was found among it, what was cut off named."""
+    report = debug("--timeout", "1.5s", covered={"/usr/sbin/nft": script("sleep 60")}, code=124)
+    assert report["timedOut"] is True
+    assert "--timeout" in report["missing"]["node firewall"]
+    assert [finding["code"] for finding in report["findings"]][:1] == ["GN0402"]
+    nothing = debug("--timeout", "1ms", code=124)
+    assert nothing["timedOut"] is True
+    assert nothing["findings"] == []
+
+
+def test_a_timeout_that_is_none_is_wrong_usage(debug):
+    assert "duration" in debug("--timeout", "soon", code=2)["message"]
+
+
+ORDINARY = """
+import json, sys
+sys.path[:0] = sys.argv[1:3]
+from genie_core.tasks.debug_pod import debug_pod
+from genie_core.tasks.debug_question import Question
+question = Question(namespace="default", name="p1", netns=sys.argv[3], files=False, probes=False)
+print(json.dumps(debug_pod(question, lambda step: None).as_json()))
+"""
+
+
+def test_an_ordinary_user_is_told_which_capability_is_missing(lab):
+    """A real one, who may not even read the clone: on a copy of the code."""
+    import pyroute2
+
+    with ordinary_user.readable_copy() as folder:
+        packages = folder / "packages"
+        packages.mkdir()
+        subprocess.run(["cp", "-r", os.path.dirname(pyroute2.__file__), packages], check=True)
+        command = [*ordinary_user.AS_NOBODY, ordinary_user.python(), "-I", "-c", ORDINARY, folder, packages]
+        inside = ["ip", "netns", "exec", f"{lab.prefix}-node", *map(str, command), lab.netns("p1")]
+        done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=60, cwd="/")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert "CAP_SYS_ADMIN" in report["missing"]["pod"]
+    assert "CAP_SYS_ADMIN" in skipped(report)["pod-link-up"]
+    assert "node" not in report["missing"]
+    assert "ermitted" in report["missing"]["node firewall"] or "root" in report["missing"]["node firewall"]

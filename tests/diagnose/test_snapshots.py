@@ -1,0 +1,100 @@
+"""Saved facts: read again elsewhere, also those of older versions; what is no snapshot is refused in one sentence."""
+
+import json
+import os
+
+import pytest
+
+from genie_cli.app import main
+from genie_core.diagnose.facts import Event, Facts, Netns, Sandbox
+from genie_core.diagnose.report import DiagnosisReport
+from genie_core.errors import GenieError
+from genie_core.tasks.debug_question import Question
+from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
+from tests.diagnose import world
+
+NOBODY = Question(namespace="", name="")
+
+
+def saved(tmp_path, document):
+    path = tmp_path / "facts.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+def document(**facts):
+    return {"apiVersion": "genie/v1alpha1", "kind": "Snapshot", "facts": facts}
+
+
+def test_new_facts_are_in_it(tmp_path):
+    facts = Facts(
+        namespace="shop", pod_name="web-0", node_name="node1",
+        events=(Event(kind="Pod", name="web-0", reason="FailedCreatePodSandBox", message=world.SANDBOX, count=3),),
+        sandboxes=(Sandbox(id="a1", pod="shop/web-0", netns="/run/netns/a1", ips=("10.0.0.1",), created=1.5),),
+    )  # fmt: skip
+    report = DiagnosisReport(facts=facts, state="no-sandbox", reason="pod shop/web-0 is Pending")
+    again = from_snapshot(saved(tmp_path, snapshot(report)), NOBODY)
+    assert again.facts == facts
+    assert (again.state, again.reason) == ("no-sandbox", "pod shop/web-0 is Pending")
+    assert [finding.code for finding in again.findings] == ["GN0901"]
+
+
+def test_one_of_an_older_version_is_read(tmp_path):
+    """Without what came later, and with members that are gone."""
+    older = document(
+        namespace="shop", pod_name="web-0", pod={"links": [{"index": 1, "name": "lo", "up": True}]},
+        tenants=[{"path": "/run/netns/x", "nsid": 1, "processes": 3}], files={"namespaces": ["/run/netns/x"]},
+        sandboxes=None, missing={"objects": "--no-api"},
+    )  # fmt: skip
+    report = from_snapshot(saved(tmp_path, older), NOBODY)
+    assert (report.facts.events, report.facts.tenants[0].path) == ((), "/run/netns/x")
+    assert report.state == "diagnosed"
+
+
+DEEP = "[" * 100_000
+GARBAGE = [
+    "", "\0\1", "nothing", "[]", "{}", "3", DEEP, '{"kind": "Snapshot"}', '{"a": 1, "a": ',
+    document() | {"kind": "Pod"}, document() | {"apiVersion": "genie/v9"}, document() | {"facts": None},
+    document(node_name=5), document(missing=[]), document(missing={"a": 1}), document(node={"links": 3}),
+    document(pod={"links": [{"index": "x", "name": "y"}]}), document(pod={"links": [{"name": "y"}]}),
+    document(events=[{"kind": "Pod"}]), document(time="soon"), document(pod={"sysctls": {"a": {}}}),
+    document(pod_object={"metadata": 3}), document(objects=[{"kind": "Pod", "spec": []}]), document(objects=[3]),
+    document(pod={"addresses": [{"index": 1, "ip": "x", "prefix": 99}], "links": [{"index": 1, "name": "eth0"}]}),
+    document(node={"firewall": {"nft": [{"rule": 3}]}}, pod={}, objects=[{"kind": "Service", "spec": {"ports": 3}}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GARBAGE, ids=lambda text: str(text)[:40])
+def test_garbage_is_an_error_in_one_sentence_or_facts_like_others(tmp_path, text):
+    """It may be diagnosed, it may be refused; it never ends in a crash."""
+    try:
+        from_snapshot(saved(tmp_path, text), NOBODY)
+    except GenieError as error:
+        assert "--from" in error.msg
+        assert error.exit_code in (1, 2)
+
+
+@pytest.mark.parametrize(
+    "facts, place",
+    [
+        ({"node_name": 5}, "node_name must be a string, not a number"),
+        ({"pod": {"links": [{"name": 1}]}}, "pod.links[0]."),
+    ],
+)
+def test_the_member_that_is_wrong_is_named(tmp_path, facts, place):
+    with pytest.raises(GenieError) as raised:
+        from_snapshot(saved(tmp_path, document(**facts)), NOBODY)
+    assert place in raised.value.msg
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["debug", "pod", "--from", str(tmp_path / "pipe"), "-o", "json"]) == 2
+    assert "not a regular file" in json.loads(capsys.readouterr().out)["message"]
+
+
+def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):
+    facts = Facts(namespace="shop", pod_name="web-0", node=Netns())
+    path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts, state="not-here", reason="on node2")))
+    assert main(["debug", "pod", "--from", path, "-o", "json"]) == 3
+    assert json.loads(capsys.readouterr().out)["target"]["reason"] == "on node2"
