@@ -64,6 +64,17 @@ def _split(text: str) -> tuple[str, int]:
     return host, int(port or 0)
 
 
+def pod_of(text: str, namespace: str) -> tuple[str, str]:
+    """(namespace, name) of the pod that `--to` may name, ("", "") where it names an address or a service."""
+    name = text.partition(":")[0]
+    kind, _, rest = name.partition("/")
+    if ":" in text.partition(":")[2] or kind in ("service", "svc") or text.startswith("["):
+        return "", ""
+    bare = rest if kind == "pod" and rest else name
+    space, _, short = bare.rpartition("/")
+    return ("", "") if short.replace(".", "").isdigit() else (space or namespace, short)
+
+
 def _named(model: Model, name: str, port: int) -> tuple[str, str, str, int]:
     kind, _, rest = name.partition("/")
     bare = rest if kind in ("pod", "service", "svc") and rest else name

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from genie_core.diagnose.collect import api, events
 from genie_core.diagnose.collect.collection import Collection, Pending
 from genie_core.diagnose.collect.objects import lean
 from genie_core.diagnose.facts import JSON
+from genie_core.diagnose.towards import pod_of
 from genie_core.edges.user_cluster import Access, UserCluster, find_cluster
 from genie_core.edges.yamlio import load_documents
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
@@ -111,7 +113,9 @@ def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
     if server is None:
         todo.missing.setdefault("objects", NO_SERVER)
         return todo.start("objects", api.Answers)
-    return todo.start("objects", lambda: api.read(server, question.namespace, question.name, question.node))
+    other = pod_of(question.to, question.namespace) if question.to else ("", "")
+    read = partial(api.read, server, question.namespace, question.name, question.node, other)
+    return todo.start("objects", read)
 
 
 def _read_files(question: Question) -> api.Answers:

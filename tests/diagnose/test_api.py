@@ -8,11 +8,16 @@ import pytest
 import yaml
 
 from genie_cli.app import main
-from genie_core.diagnose import cluster
+from genie_core.diagnose import cluster, registry
+from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.collect import api as collect
 from genie_core.diagnose.collect import events
+from genie_core.diagnose.facts import Facts
+from genie_core.diagnose.model import Model
+from genie_core.diagnose.towards import pod_of
 from genie_core.edges.user_cluster import Access, find_cluster
 from genie_core.errors import InvalidConfig, NotFound
+from genie_core.findings import Status
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
@@ -151,13 +156,32 @@ def test_a_slow_server_gives_what_it_gave_in_time(read, server, monkeypatch):
     assert "objects: Service" in found.missing
 
 
-def test_long_lists_come_in_pages_and_end_somewhere(read, server, monkeypatch):
+def test_long_lists_come_in_pages_and_what_is_too_long_is_not_taken_for_all(read, server, monkeypatch):
     monkeypatch.setattr(collect, "PAGE", 3)
     monkeypatch.setattr(collect, "MOST", 7)
     for number in range(10):
-        server.api.objects.add(world.pod(f"p{number}", "node1", f"10.244.1.{100 + number}"))
-    of_node1 = [pod for pod in cluster.of_kind(read().objects, "Pod") if cluster.pod(pod).node == "node1"]
-    assert len(of_node1) == 7
+        server.api.objects.add(world.node(f"n{number}", f"192.0.2.{100 + number}", f"10.{number}.0.0/24"))
+    found = read()
+    assert len(names(found, "Node")) == 7
+    assert "more than 7" in found.missing["objects: Node"]
+    assert len([key for key in found.missing if not key.startswith("networks")]) == 1
+
+
+def test_the_pod_that_is_asked_about_with_to_is_read_wherever_it_is(kubeconfig, server, monkeypatch):
+    monkeypatch.setattr(collect, "ELSEWHERE", 1)
+    server.api.objects.add(world.pod("zz", "node2", "10.244.2.99", namespace="zoo"))
+    found = find_cluster(Access(kubeconfig=str(kubeconfig)))
+    assert "zz" in names(collect.read(found, "shop", "web-0", "node1", ("zoo", "zz")), "Pod")
+    assert "zz" not in names(collect.read(found, "shop", "web-0", "node1"), "Pod")
+
+
+@pytest.mark.parametrize(
+    "text, pod",
+    [("web", ("shop", "web")), ("a/web:80", ("a", "web")), ("pod/web", ("shop", "web")), ("pod/a/web", ("a", "web")),
+     ("10.0.0.1:80", ("", "")), ("[fd00::1]:80", ("", "")), ("fd00::1", ("", "")), ("service/web:80", ("", ""))],
+)  # fmt: skip
+def test_a_target_may_be_a_pod(text, pod):
+    assert pod_of(text, "shop") == pod
 
 
 def test_an_events_message_is_one_line_without_secrets():
@@ -264,3 +288,12 @@ def test_a_damaged_kubeconfig_is_named(tmp_path, text):
     (tmp_path / "kubeconfig").write_text(text)
     with pytest.raises(InvalidConfig, match="kubeconfig"):
         find_cluster(Access(kubeconfig=str(tmp_path / "kubeconfig")), {})
+
+
+def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():
+    facts = Facts(objects=({"kind": "Node"},), missing={"objects: Service": "may not list services"})
+    need = {check.id: check.needs for check in registry.ALL}
+    assert {"objects: Service", "objects: EndpointSlice"} <= set(need["services"])
+    check = PodCheck(id="x", title="x", run=lambda model: [], needs=("objects: Node", "objects: Service"))
+    _, (outcome,) = registry.run(Model(facts), [check])
+    assert (outcome.status, outcome.reason) == (Status.SKIP, "may not list services")

@@ -13,8 +13,8 @@ from genie_core.findings import Finding
 class PodCheck:
     """One check, a pure function.
 
-    `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall, objects,
-    pod object, probes, resolv.conf.
+    `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall, objects (those of
+    one kind: "objects: Service"), pod object, events, probes, resolv.conf.
     """
 
     id: str

@@ -303,7 +303,7 @@ CHECKS = (
         id="remote-routes",
         title="other nodes' pods are routed into their tunnel",
         run=routes,
-        needs=("node", "objects"),
+        needs=("node", "objects: Node"),
     ),
     PodCheck(id="tunnel-ends", title="the tunnel knows its other ends", run=ends, needs=("node",)),
 )

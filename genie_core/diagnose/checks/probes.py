@@ -157,7 +157,7 @@ CHECKS = (
         id="probe-underlay",
         title="encapsulated packets get through",
         run=underlay,
-        needs=("probes", "objects"),
+        needs=("probes", "objects: Node"),
     ),
     PodCheck(id="probe-loss", title="probes are not lost", run=loss, needs=("probes",)),
     PodCheck(id="probe-answers", title="targets answer the pod", run=silent, needs=("probes",)),

@@ -235,12 +235,12 @@ CHECKS = (
         id="services",
         title="services are translated to their endpoints",
         run=translation,
-        needs=("pod", "node firewall", "objects"),
+        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
     ),
     PodCheck(
         id="hairpin-source",
         title="a backend's own service masquerades it to itself",
         run=hairpin_source,
-        needs=("pod", "node firewall", "objects"),
+        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
     ),
 )

@@ -84,6 +84,6 @@ CHECKS = (
         id="bridge-netfilter",
         title="bridged replies pass conntrack",
         run=bridge_netfilter,
-        needs=("pod", "node", "objects"),
+        needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
     ),
 )

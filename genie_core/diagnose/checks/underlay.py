@@ -141,6 +141,6 @@ CHECKS = (
         id="tunnel-filter",
         title="the node's firewall lets the tunnel's packets pass",
         run=outer_filter,
-        needs=("node firewall", "objects"),
+        needs=("node firewall", "objects: Node"),
     ),
 )

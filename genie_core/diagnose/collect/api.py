@@ -52,10 +52,15 @@ class Answers:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def read(server: UserCluster, namespace: str, name: str, node: str) -> Answers:
-    """All of it, within SECONDS; `name` "" means the node alone. Raises NotFound where there is no such pod."""
+def read(
+    server: UserCluster, namespace: str, name: str, node: str, other: tuple[str, str] = ("", "")
+) -> Answers:
+    """All of it, within SECONDS; `name` "" means the node alone, `other` is one more pod (namespace, name).
+
+    Raises NotFound where there is no such pod.
+    """
     with server.connect(SECONDS) as api:
-        return _Reader(api).read(namespace, name, node)
+        return _Reader(api).read(namespace, name, node, other)
 
 
 class _Reader:
@@ -66,7 +71,7 @@ class _Reader:
         self.found = Answers()
         self.away = ""
 
-    def read(self, namespace: str, name: str, node: str) -> Answers:
+    def read(self, namespace: str, name: str, node: str, other: tuple[str, str]) -> Answers:
         found = self.found
         if name:
             found.pod = self.attempt(
@@ -80,6 +85,8 @@ class _Reader:
         self._add(SERVICE)
         self._add(ENDPOINTS)
         self._pods(here)
+        if other[1]:
+            self._add(POD, f"metadata.namespace={other[0]},metadata.name={other[1]}")
         self._add(POLICY)
         found.networks = self._networks(namespace)
         found.pod = lean(found.pod) if found.pod else {}
@@ -133,6 +140,9 @@ class _Reader:
             if not more:
                 break
             query["continue"] = str(more)
+        else:
+            if most == MOST:
+                self.found.missing[f"objects: {kind.kind}"] = f"there are more than {most}: not all were read"
         return items
 
     def _add(self, kind: Resource, selector: str = "", most: int = 0) -> None:
