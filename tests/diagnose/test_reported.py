@@ -92,7 +92,7 @@ def test_a_deleted_pod_whose_network_stays():
 @pytest.mark.parametrize(
     "condition, severity",
     [
-        ({"type": "Ready", "status": "False", "message": "network not ready: cni plugin not initialized"}, Severity.ERROR),
+        ({"type": "Ready", "status": "False", "message": "network not ready: cni not initialized"}, Severity.ERROR),
         ({"type": "NetworkUnavailable", "status": "True", "reason": "NoRouteCreated"}, Severity.WARNING),
         ({"type": "NetworkUnavailable", "status": "False"}, None),
         ({"type": "Ready", "status": "True", "message": "kubelet is posting ready status, network too"}, None),
