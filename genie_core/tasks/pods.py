@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.user_cluster import Access, connect
-from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig, NotFound
+from genie_core.edges.yamlio import load_documents
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.select.annotations import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
 
 ASKING = (CNI, NETWORKS, NPWG_NETWORKS, DEFAULT_NETWORK)
@@ -19,7 +18,10 @@ API_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodObject:
-    """What of a pod matters to its networks. `warnings` are sentences for whoever wrote the manifest."""
+    """What of a pod matters to its networks. `warnings` are sentences for whoever wrote the manifest.
+
+    `annotations` are those that Genie reads: the others are nobody's business (`kubectl apply` puts whole pods there).
+    """
 
     namespace: str
     name: str
@@ -61,14 +63,9 @@ def fetch_pod(namespace: str, name: str, access: Access) -> PodObject:
 def parse_pod(text: str, source: str) -> PodObject:
     """The first pod, or workload with a pod template, of a YAML or JSON manifest. Raises InvalidConfig."""
     try:
-        documents = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InvalidConfig(
-            f"{source}{where}: neither YAML nor JSON: {getattr(error, 'problem', '') or 'it cannot be read'}",
-            exit_code=EXIT_USAGE,
-        ) from None
+        documents = [item for item in load_documents(text, source) if isinstance(item, dict)]
+    except DecodingFailure as error:
+        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
     for document in documents:
         if document.get("kind") == "List":
             documents += [item for item in document.get("items") or () if isinstance(item, dict)]
@@ -95,7 +92,7 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
     return PodObject(
         namespace=str(own.get("namespace") or "default"),
         name=str(own.get("name") or own.get("generateName") or "dry-run"),
-        annotations=annotations,
+        annotations={key: annotations[key] for key in ASKING if key in annotations},
         warnings=tuple(_misplaced(own, annotations, document)) if template else (),
     )
 

@@ -20,10 +20,10 @@ from tests.fakes_kube import memory_api
 from tests.plugin.cluster import NPWG
 
 HOSTILE = [
-    "..", ".", "../../../etc/shadow", "/etc/shadow", "a/../../b", "a/b", "a\\b", "a\nb", "a\r\nHost: evil", "a\tb",
-    "a b", " ", "a\x1b[2Jb", "a\x00b", "a\x7fb", "a\x9b2Jb", "a\u202eb", "a\u2028b", "%2e%2e%2f", "a%00b", "a?x=1", "a#b",
-    "$(touch pwned)", "`touch pwned`", "a;touch pwned", "a|b", "a&&b", "a>pwned", "*", "~root", "-rf", "--help", "{}", '"',
-    "'", 'a","type":"evil', "<nil>", "a@b@c", "A_B", "a" * 300, "\ud800", "é", "名",
+    "..", ".", "../../../etc/shadow", "/etc/shadow", "a/../../b", "a/b", "a\\b", "a\nb", "a\r\nHost: evil",
+    "a\tb", "a b", " ", "a\x1b[2Jb", "a\x00b", "a\x7fb", "a\x9b2Jb", "a\u202eb", "a\u2028b", "%2e%2e%2f", "a%00b",
+    "a?x=1", "a#b", "$(touch pwned)", "`touch pwned`", "a;touch pwned", "a|b", "a&&b", "a>pwned", "*", "~root",
+    "-rf", "--help", "{}", '"', "'", 'a","type":"evil', "<nil>", "a@b@c", "A_B", "a" * 300, "\ud800", "é", "名",
 ]  # fmt: skip
 CODES = {4, 6, 7}  # environment, decoding, configuration (SPEC, "Error")
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
@@ -178,9 +178,7 @@ def test_what_is_told_is_one_line_of_json(node):
     """Annotations come back in errors and logs: quoted, and nothing of them steers a terminal or forges a line."""
     node.networks("a")
     for name in HOSTILE[::3]:
-        reply = node.add(
-            name, env={"CNI_ARGS": f"K8S_POD_NAMESPACE=ns;K8S_POD_NAME={os.fsdecode(b'p\x1b[2J')}"}
-        )
+        reply = node.add(name, env={"CNI_ARGS": "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p\x1b[2J"})
         for line in (*reply.stdout.decode().splitlines(), *reply.stderr.splitlines()):
             assert line.isascii()
             assert line.isprintable()

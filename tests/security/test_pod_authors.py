@@ -90,8 +90,9 @@ def test_what_a_copy_holds_is_isolated_too(desk):
 
 # Keys of Genie's configuration, of definitions and of runtimes, in the pod's own annotation.
 FOREIGN_KEYS = {
-    "config": '{"type": "evil"}', "type": "evil", "plugins": [{"type": "evil"}], "conf_dirs": [EVIL], "bin_dirs": [EVIL],
-    "binDir": EVIL, "cniPath": EVIL, "confDir": EVIL, "state_dir": EVIL, "log_file": EVIL, "logFile": EVIL,
+    "config": '{"type": "evil"}', "type": "evil", "plugins": [{"type": "evil"}], "conf_dirs": [EVIL],
+    "bin_dirs": [EVIL], "binDir": EVIL, "cniPath": EVIL, "confDir": EVIL, "state_dir": EVIL,
+    "log_file": EVIL, "logFile": EVIL,
     "readiness_file": EVIL, "kubeconfig": EVIL, "kubernetes": {"k8s_api_root": "http://evil"}, "master": "eth0",
     "bridge": "cbr0", "socketPath": EVIL, "dataDir": EVIL, "ipam": {"type": "evil", "dataDir": EVIL},
     "runtimeConfig": {"evil": EVIL}, "capabilities": {"evil": True}, "prevResult": {}, "args": {"evil": 1},
@@ -107,7 +108,7 @@ def test_keys_that_are_not_the_standards_reach_no_plugin(desk):
 
 
 def test_cni_args_stay_in_their_place(desk):
-    args = {key: value for key, value in FOREIGN_KEYS.items()}
+    args = dict(FOREIGN_KEYS)
     entry = {"name": "mine", "cni-args": args}
     [_, plain], [_, found] = (
         read_by_plugins(desk.plan({NPWG: json.dumps([e])})) for e in ({"name": "mine"}, entry)

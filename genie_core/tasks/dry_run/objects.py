@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
-from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
+from genie_core.edges.yamlio import load_documents
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
 from genie_core.select.annotations import NETWORKS, NPWG_NETWORKS
 
 Object = Mapping[str, Any]
@@ -23,11 +22,9 @@ _RESOURCES: dict[str, Resource] = {
 def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
     """The objects of a manifest, those without a namespace in `namespace`. Raises InvalidConfig naming the file."""
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InvalidConfig(f"{source}{place}: neither YAML nor JSON", exit_code=EXIT_USAGE) from None
+        documents = load_documents(text, source)
+    except DecodingFailure as error:
+        raise InvalidConfig(error.msg, exit_code=EXIT_USAGE) from None
     found: list[Object] = []
     for document in documents:
         items = (

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from genie_core.edges import kernel
+from genie_core.fields import may_be_secret
 from genie_core.tasks.install import TYPE
 
 _STEPS = "steps"  # in the records, a directory for each run
@@ -39,7 +39,6 @@ status=$?
 exit $status
 """
 _PARTS = ("environment", "stdin", "stdout", "stderr", "start", "end")
-_SECRET = re.compile(r"token|password|secret|key|cert", re.IGNORECASE)
 _HIDDEN = "(not shown)"
 
 
@@ -175,7 +174,9 @@ def _decoded(text: str) -> Any:
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            k: _HIDDEN if _SECRET.search(k) and isinstance(v, str) else _without_secrets(v)
-            for k, v in value.items()
+            key: _HIDDEN
+            if may_be_secret(key) and isinstance(inner, str | list | dict)
+            else _without_secrets(inner)
+            for key, inner in value.items()
         }
     return [_without_secrets(item) for item in value] if isinstance(value, list) else value
