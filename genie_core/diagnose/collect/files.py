@@ -104,11 +104,19 @@ def conf_of(path: str, text: str) -> ConfFile:
 
 def _plugin(text: str) -> JSON:
     data = json.loads(text)
-    kept = _members(data, PLAIN)
-    for name, members in (("ipam", IPAM), ("delegate", PLAIN)):
-        if isinstance(data.get(name), dict):
-            kept[name] = _members(data[name], members)
+    kept = _plain(data)
+    if isinstance(data.get("ipam"), dict):
+        kept["ipam"] = _members(data["ipam"], IPAM)
+    if isinstance(data.get("delegate"), dict):
+        kept["delegate"] = _plain(data["delegate"])
     return kept
+
+
+def _plain(data: JSON) -> JSON:
+    """Only words and numbers: an object in their place, such as flannel's backend with its PSK, may hold anything."""
+    return {
+        name: value for name, value in _members(data, PLAIN).items() if isinstance(value, str | int | float)
+    }
 
 
 def _members(data: JSON, names: tuple[str, ...]) -> JSON:
