@@ -66,7 +66,8 @@ def _answer(command: Callable[[], int], argv: Sequence[str]) -> int:
         return stop.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: a person has to be told)
         failure = explain(error)
-        tell(failure, wanted_output(argv))
+        if not terminal.current.get().quiet or failure.exit_code == errors.EXIT_USAGE:
+            tell(failure, wanted_output(argv))
         return failure.exit_code
 
 

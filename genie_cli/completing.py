@@ -21,6 +21,10 @@ SECONDS = 0.8  # with the interpreter's start a second
 _API_SECONDS = 0.6
 
 
+# Names from a cluster or a node are others'.
+_SHELLS = frozenset(" \t\r\n\\'\"`$&|;<>(){}*?!#~\x1b\0")
+
+
 class Candidate(NamedTuple):
     """A value for the current word, and what it is."""
 
@@ -67,8 +71,11 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
     """The candidates for the word `current` behind `words`, whole words, and the directive."""
     from typer._click import shell_completion  # not public, and the only one to know which parameter it is
 
-    from .app import root
+    from .app import arranged, root
 
+    words = arranged(words)
+    if words and words[0].startswith("-"):
+        words = []  # only flags so far: a command follows
     context = shell_completion._resolve_context(root(), {}, "genie", list(words))  # noqa: SLF001
     target, rest = shell_completion._resolve_incomplete(context, list(words), current)  # noqa: SLF001
     before = current.removesuffix(rest) if rest else current if current.endswith("=") else ""
@@ -84,7 +91,12 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
 
 
 def _matching(found: Iterable[Candidate], rest: str) -> list[Candidate]:
-    return [candidate for candidate in found if candidate.value.startswith(rest)]
+    """Those that fit, without what a shell would do more with than take it: it stands on the command line next."""
+    return [
+        candidate
+        for candidate in found
+        if candidate.value.startswith(rest) and not _SHELLS.intersection(candidate.value)
+    ]
 
 
 def _takes_path(target: Any) -> bool:
@@ -203,6 +215,7 @@ def _help_topics(_current: str) -> list[Candidate]:
 _SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
     "FILE": FILES,
     "PATH": FILES,
+    "SOCKET": FILES,
     "DIR": DIRECTORIES,
     "[NAMESPACE/]POD": _pods,
     "POD": _pods,
@@ -210,7 +223,7 @@ _SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
     "IFACE": _interfaces,
     "NAMESPACE": _namespaces,
     "CONTEXT": _contexts,
-    "[KIND]": _schemas,
-    "[COMMAND | TOPIC]": _help_topics,
-    "[CODE | KEY | pod [NAMESPACE/]POD]": _topics,
+    "KIND": _schemas,
+    "COMMAND | TOPIC": _help_topics,
+    "CODE | KEY | pod [NAMESPACE/]POD": _topics,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,10 @@ import typer
 from genie_cli.options import CLUSTER, FINDINGS, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
-from genie_cli.views.findings import exit_code
+from genie_cli.views.findings import Titled, exit_code, print_checks
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.edges.user_cluster import Access
-from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT, EXIT_USAGE, GenieError
+from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.tasks.debug_question import Question
 
 Netns = Annotated[
@@ -107,9 +108,22 @@ NodeName = Annotated[
         rich_help_panel=CLUSTER,
     ),
 ]
+
+
+class ReportFormat(StrEnum):
+    """Those of every command, and junit for CI systems."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+    JUNIT = "junit"
+
+
 Output = Annotated[
-    str,
-    typer.Option("--output", "-o", help="table, wide, json, yaml or junit.", rich_help_panel=OUTPUT),
+    ReportFormat,
+    typer.Option("--output", "-o", help="Form of the result.", rich_help_panel=OUTPUT, case_sensitive=False),
 ]
 
 
@@ -173,22 +187,22 @@ def question(
     )
 
 
-def show_report(report: DiagnosisReport, output: str) -> None:
-    """Print the report in the wanted form. Raises GenieError for an unknown one."""
-    if output.lower() == "junit":
+def show_report(report: DiagnosisReport, output: ReportFormat) -> None:
+    """Print the report in the wanted form; by name: the codes of its findings."""
+    if output is ReportFormat.JUNIT:
         import sys
 
         from genie_cli.views.junit import junit
 
         sys.stdout.write(junit(report))
-        return
-    try:
-        form = OutputFormat(output.lower())
-    except ValueError:
-        raise GenieError(
-            f"-o {output} is not offered: table, wide, json, yaml or junit", exit_code=EXIT_USAGE
-        ) from None
-    emit(report, form, view)
+    else:
+        emit(report, OutputFormat(output.value), view, lambda r: [finding.code for finding in r.findings])
+
+
+def show_checks(checks: Sequence[Titled], output: ReportFormat) -> int:
+    """What --list-checks prints; the exit code."""
+    form = OutputFormat.TABLE if output is ReportFormat.JUNIT else OutputFormat(output.value)
+    return print_checks(checks, form)
 
 
 def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:

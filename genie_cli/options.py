@@ -62,6 +62,14 @@ def parse_duration(text: str | float) -> float:
     return seconds
 
 
+def duration(seconds: float) -> str:
+    """As Go writes it, in whole hours, minutes and seconds: "24h", "1m30s"."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or f"{seconds:g}s"
+
+
 Output = Annotated[
     OutputFormat,
     typer.Option("--output", "-o", help="Form of the result.", rich_help_panel=OUTPUT, case_sensitive=False),
@@ -79,6 +87,7 @@ Kubeconfig = Annotated[
     Path | None,
     typer.Option(
         "--kubeconfig",
+        metavar="FILE",
         help="Credentials for the API server. Default: $KUBECONFIG, ~/.kube/config, in-cluster.",
         rich_help_panel=CLUSTER,
     ),
@@ -149,6 +158,7 @@ CRISocket = Annotated[
     str,
     typer.Option(
         "--cri-socket",
+        metavar="SOCKET",
         help="The container runtime's socket. Default: found like crictl does.",
         rich_help_panel=NODE,
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from threading import Lock, Timer
 from types import TracebackType
 from typing import Self
 
@@ -16,21 +16,40 @@ class Progress:
     """Call it with each step. On a terminal one line is rewritten, elsewhere (and with CI set) lines follow."""
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
-        self._drawn = False
+        self._terminal = terminal.current.get()
+        self._waited = self._drawn = False
+        self._step = ""
+        self._lock = Lock()
+        self._timer = Timer(PATIENCE, self._begin)
+        self._timer.daemon = True
+        if not self._terminal.quiet:
+            self._timer.start()
         return self
 
     def __call__(self, step: str) -> None:
         """Say what is being done now."""
-        if terminal.current.get().quiet or time.monotonic() - self._began < PATIENCE:
-            return
-        step = terminal.visible(step)
-        self._drawn = terminal.current.get().interactive()
-        sys.stderr.write(f"\r\x1b[K{step} ..." if self._drawn else f"{step}\n")
+        with self._lock:
+            self._step = terminal.visible(step)
+            if self._waited:
+                self._show()
+
+    def _begin(self) -> None:
+        """Somebody has waited: the step that is under way is shown, and each that follows."""
+        with self._lock:
+            self._waited = True
+            if self._step:
+                self._show()
+
+    def _show(self) -> None:
+        self._drawn = self._terminal.interactive()
+        sys.stderr.write(f"\r\x1b[K{self._step} ..." if self._drawn else f"{self._step}\n")
         sys.stderr.flush()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._waited, self._step = False, ""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")

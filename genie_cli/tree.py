@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import terminal
-from .options import OUTPUT
+from .options import OUTPUT, duration
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -155,12 +155,25 @@ def _by_panel(params: Sequence[Any], ctx: Any) -> dict[str, list[tuple[str, str]
     """The help rows of a command's parameters under their headings: own first, common ones last."""
     panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Flags": []}
     for param in params:
-        row = param.get_help_record(ctx)
+        row = _help_row(param, ctx)
         if row is not None:
             heading = "Arguments" if param.param_type_name == "argument" else param.rich_help_panel or "Flags"
             panels.setdefault(heading, []).append(row)
     panels[OUTPUT] = panels.pop(OUTPUT, [])
     return {heading: rows for heading, rows in panels.items() if rows}
+
+
+def _help_row(param: Any, ctx: Any) -> tuple[str, str] | None:
+    """Arguments without the word `str`, durations as they are written."""
+    row = param.get_help_record(ctx)
+    if row is None:
+        return None
+    names, text = row
+    if param.param_type_name == "argument" and param.metavar:
+        names = param.metavar
+    if param.metavar == "DURATION" and isinstance(param.default, float | int):
+        text = text.replace(f"[default: {param.default}]", f"[default: {duration(param.default)}]")
+    return names, text
 
 
 def _speak(**changes: Any) -> None:

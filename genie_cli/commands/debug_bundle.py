@@ -30,7 +30,7 @@ EXAMPLES = [
 def run(
     pod: Annotated[
         str,
-        typer.Argument(metavar="[[NAMESPACE/]POD]", help="A pod; without one, the node.", show_default=False),
+        typer.Argument(metavar="[NAMESPACE/]POD", help="A pod; without one, the node.", show_default=False),
     ] = "",
     namespace: options.Namespace = "",
     file: Annotated[

@@ -35,7 +35,7 @@ def run(
     node: flags.NodeName = "",
     root: options.Root = Path("/"),
     timeout: options.Timeout = SECONDS,
-    output: flags.Output = "table",
+    output: flags.Output = flags.ReportFormat.TABLE,
 ) -> int:
     """Says what is wrong for every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
 

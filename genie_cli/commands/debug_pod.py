@@ -12,7 +12,7 @@ from genie_cli import debug_flags as flags
 from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
-from genie_cli.render import Table, note, show
+from genie_cli.render import note
 from genie_core.diagnose.registry import ALL
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.edges.files import open_private
@@ -67,7 +67,7 @@ def run(
     node: flags.NodeName = "",
     root: options.Root = Path("/"),
     timeout: options.Timeout = SECONDS,
-    output: flags.Output = "table",
+    output: flags.Output = flags.ReportFormat.TABLE,
 ) -> int:
     """Says what is wrong with a pod's network on this node: the root cause first, its evidence, a safe remedy.
 
@@ -77,8 +77,7 @@ def run(
     then is printed.
     """
     if list_checks:
-        show([Table(("CHECK", "WHAT HOLDS"), [(check.id, check.title) for check in ALL])])
-        return 0
+        return flags.show_checks(ALL, output)
     access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", "") if from_ else wiring.pod_name(pod, namespace, access),

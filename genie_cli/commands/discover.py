@@ -11,9 +11,9 @@ import typer
 from genie_cli import options
 from genie_cli.options import CLUSTER, FINDINGS, NODE, FailOn, OutputFormat
 from genie_cli.progress import Progress
-from genie_cli.render import Table, emit, show
+from genie_cli.render import emit
 from genie_cli.views.discover import view
-from genie_cli.views.findings import exit_code
+from genie_cli.views.findings import exit_code, print_checks
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
 from genie_core.nodecheck.checks import CHECKS
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
@@ -97,8 +97,7 @@ def run(
     What an ordinary user may not read is named, and its checks are skipped. --timeout bounds the API server's part.
     """
     if list_checks:
-        show([Table(("CHECK", "WHAT HOLDS"), [(check.id, check.title) for check in CHECKS])])
-        return 0
+        return print_checks(CHECKS, output)
     wanted = DiscoverOptions(
         root=str(root),
         conf_dirs=_texts(conf_dir),

@@ -90,7 +90,10 @@ def run(
     ] = Verb.CYCLE,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     pods: Annotated[
-        int, typer.Option("--pods", min=1, max=MOST_PODS, help="Attach so many pods side by side.")
+        int,
+        typer.Option(
+            "--pods", metavar="NUMBER", min=1, max=MOST_PODS, help="Attach so many pods side by side."
+        ),
     ] = 1,
     keep: Annotated[
         bool,
@@ -177,7 +180,7 @@ def run(
             report = plan_only(question, node, progress)
         else:
             report = dry_run(question, node, progress, hold if keep else None)
-    emit(report, output, view)
+    emit(report, output, view, lambda report: [planned.network for planned in report.plan])
     return report.exit_code
 
 

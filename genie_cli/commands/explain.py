@@ -16,6 +16,7 @@ from genie_cli.views.explain import code_view, key_view, selection_view
 from genie_core.edges.user_cluster import Access
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
+from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.node_state import read_conflist
 from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
 
@@ -34,7 +35,7 @@ def run(
     topic: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CODE | KEY | pod [NAMESPACE/]POD]",
+            metavar="CODE | KEY | pod [NAMESPACE/]POD",
             help="A code, a configuration key, or a pod.",
             show_default=False,
         ),
@@ -135,7 +136,7 @@ def _explain_pod(
             hint="run it on the pod's node, or give the manifest with --pod-file",
             exit_code=EXIT_NOT_FOUND,
         )
-    emit(report, output, selection_view)
+    emit(report, output, selection_view, _networks)
     return 1 if report.annotations is not None and report.now is None else 0
 
 
@@ -149,6 +150,11 @@ def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[P
         return fetch_pod(space, name, access), ""
     except GenieError as error:
         return PodObject(namespace=space, name=name, annotations={}), error.msg
+
+
+def _networks(report: Selection) -> list[str]:
+    """Those that it has on this node, else those that an ADD would choose now."""
+    return [chosen.network for chosen in report.attached or report.now or ()]
 
 
 def _text(name: str) -> str:

@@ -47,15 +47,15 @@ LIST = "Network"
 OBJECTS = ("genie", "nad", "logical-network", "physical-network")
 
 
-def _text(name: str, help_text: str, metavar: str) -> Any:
-    return typer.Option(name, help=help_text, metavar=metavar, rich_help_panel=LIST)
+def _text(name: str, help_text: str, metavar: str, **limits: int) -> Any:
+    return typer.Option(name, help=help_text, metavar=metavar, rich_help_panel=LIST, **limits)  # type: ignore[arg-type]  # min, max
 
 
 def run(
     type_: Annotated[
         str,
         typer.Argument(
-            metavar="[TYPE]",
+            metavar="TYPE",
             help="A plugin type, or genie, nad, logical-network, physical-network.",
         ),
     ] = "",
@@ -72,8 +72,8 @@ def run(
     ] = "",
     bridge: Annotated[str, _text("--bridge", "The bridge. Default: a new one.", "IFACE")] = "",
     mode: Annotated[str, _text("--mode", "Mode of macvlan or ipvlan.", "MODE")] = "",
-    vlan: Annotated[int, typer.Option("--vlan", min=0, max=4094, help="VLAN.", rich_help_panel=LIST)] = 0,
-    mtu: Annotated[int, typer.Option("--mtu", min=0, max=65536, help="MTU.", rich_help_panel=LIST)] = 0,
+    vlan: Annotated[int, _text("--vlan", "VLAN.", "NUMBER", min=0, max=4094)] = 0,
+    mtu: Annotated[int, _text("--mtu", "MTU.", "BYTES", min=0, max=65536)] = 0,
     ipam: Annotated[str, _text("--ipam", "Address plugin. Default: host-local.", "TYPE")] = "",
     chain: Annotated[
         str | None, _text("--chain", "Plugins behind it, comma separated; '' for none.", "TYPES")
@@ -108,7 +108,7 @@ def run(
         list[str] | None,
         typer.Option("--check", metavar="FILE", help="Check files, - for stdin; more may follow."),
     ] = None,
-    more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     schema: Annotated[bool, typer.Option("--schema", help="The JSON Schema of the type, and stop.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Run it in a private node: ADD, CHECK, DEL.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the files instead of printing them.")] = False,
@@ -183,11 +183,12 @@ def run(
 def _give(generated: Generated, root: str, output: OutputFormat, *, write: bool) -> int:
     """Write the files, or print them: one as it is, several each under its name."""
     if write:
-        emit(generate.write_files(generated.files, Root(root)), output, written_view)
+        written = generate.write_files(generated.files, Root(root))
+        emit(written, output, written_view, lambda report: report.written)
     elif len(generated.files) == 1 and not generated.several:
         documents([generated.document], output)
     else:
-        emit(generated, output, setup_view)
+        emit(generated, output, setup_view, lambda report: [file.path for file in report.files])
     return 0
 
 
@@ -266,7 +267,7 @@ def _objects(
 def _check(names: list[str], common: GenerateOptions, fail_on: FailOn, output: OutputFormat) -> int:
     texts = [("stdin" if name == "-" else str(Path(name).absolute()), _read(name)) for name in names]
     report = generate.check_files(texts, generate.look(common))
-    emit(report, output, check_view)
+    emit(report, output, check_view, lambda report: [file.path for file in report.files])
     return exit_code(report.findings, fail_on)
 
 
@@ -277,5 +278,5 @@ def _try(generated: Generated, common: GenerateOptions, output: OutputFormat) ->
     bin_dirs = list(common.bin_dirs) or wiring.bin_dirs(None)
     with Progress() as progress, wiring.private_node([], bin_dirs) as node:
         report = try_out(generated, bin_dirs, node, progress)
-    emit(report, output, view)
+    emit(report, output, view, lambda report: [planned.network for planned in report.plan])
     return report.exit_code

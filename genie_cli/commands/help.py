@@ -58,7 +58,7 @@ def run(
     topic: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[COMMAND | TOPIC]",
+            metavar="COMMAND | TOPIC",
             help=f"A command, or one of: {', '.join(TOPICS)}.",
             show_default=False,
         ),

@@ -137,7 +137,7 @@ def run(
     report = install(wanted)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
-    render.emit(report, output, _view)
+    render.emit(report, output, _view, lambda report: map(str, report.changed))
     return 0
 
 

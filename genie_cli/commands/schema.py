@@ -18,7 +18,7 @@ EXAMPLES = [
 
 def run(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="A document's kind; any case.", show_default=False)
+        str, typer.Argument(metavar="KIND", help="A document's kind; any case.", show_default=False)
     ] = "",
 ) -> int:
     """Prints the JSON Schema of a kind of document that -o json and -o yaml give, or the list of kinds.

@@ -51,7 +51,7 @@ def run(
         dry_run=dry_run,
     )
     report = uninstall(wanted)
-    render.emit(report, output, _view)
+    render.emit(report, output, _view, lambda report: map(str, report.removed))
     if report.complete:
         remove_own_python(wanted)
     return 0 if report.complete else 5

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
-from genie_cli.options import FailOn
-from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim
+from genie_cli.options import FailOn, OutputFormat
+from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit
 from genie_core.findings import Check, Finding, Severity, Status, at_least, summary_line
+
+
+class Titled(Protocol):
+    """A check, as far as a list of them goes."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckList:
+    """What --list-checks prints."""
+
+    kind: ClassVar[str] = "CheckList"
+    checks: Sequence[Titled]
+
+    def as_json(self) -> dict[str, Any]:
+        """checks: id and title of each."""
+        return {"checks": [{"id": check.id, "title": check.title} for check in self.checks]}
+
+
+def print_checks(checks: Sequence[Titled], output: OutputFormat) -> int:
+    """Print them; the exit code."""
+    emit(CheckList(checks), output, _checks_view, lambda report: [check.id for check in report.checks])
+    return 0
+
+
+def _checks_view(report: CheckList, wide: bool) -> Iterator[Block]:
+    yield Table(("CHECK", "WHAT HOLDS"), [(check.id, check.title) for check in report.checks])
+
 
 _TONES: dict[Severity, Tone] = {
     Severity.FATAL: "bad",

@@ -91,16 +91,16 @@ def seen_otherwise(*paths: str) -> list[str]:
 
     Nothing where that cannot be told: without root, or where the first process is the container's own.
     """
-    return (
-        [path for path in paths if _inode(path) != _inode(f"/proc/1/root{path}")] if os.geteuid() == 0 else []
-    )
+    try:
+        return [path for path in paths if _inode(path) != _inode(f"/proc/1/root{path}")]
+    except OSError:
+        return []
 
 
 def _inode(path: str) -> tuple[int, int] | None:
+    """None for what is not there. Raises OSError where it cannot be looked at."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
         return None
-    except OSError:
-        return (0, 0)
     return status.st_dev, status.st_ino

@@ -1,5 +1,6 @@
 """The tree of commands: its help, what it says to mistakes, and how little it imports."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -8,12 +9,21 @@ import time
 from importlib import import_module
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from genie_cli.app import COMMANDS, EXAMPLES, main, root
+from genie_cli import schemas, terminal
+from genie_cli.app import COMMANDS, EXAMPLES, arranged, main, root
 from genie_cli.tree import load
 from tests.test_lint import ROOT
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
+
+
+@pytest.fixture(autouse=True)
+def own_terminal():
+    token = terminal.current.set(terminal.Terminal())
+    yield
+    terminal.current.reset(token)
 
 
 def genie(*arguments, **options):
@@ -86,6 +96,49 @@ def test_wrong_usage_says_what_is_right(capsys, arguments, said):
     assert said in shown.err
     assert "Usage: genie" in shown.err
     assert "--help" in shown.err
+
+
+@pytest.mark.parametrize(
+    "typed, meant",
+    [
+        ("-n shop debug pod web-0", "debug pod -n shop web-0"),
+        ("--no-color -o json version", "version --no-color -o json"),
+        ("-v=3 dry-run --cni a", "dry-run -vvv --cni a"),
+        ("discover --verbose=2", "discover -vv"),
+        ("debug pod web-0 -- -n", "debug pod web-0 -- -n"),
+        ("--version", "--version"),
+        ("-h", "-h"),
+    ],
+)
+def test_flags_before_the_command_belong_to_it(typed, meant):
+    """As kubectl's do."""
+    assert arranged(typed.split()) == meant.split()
+
+
+def test_help_speaks_of_values_as_they_are_written(capsys):
+    for words in LEAVES:
+        main([*words.split(), "--help"])
+        text = capsys.readouterr().out
+        for odd in ("<str>", "<int range>", "<path>", "list[str]", "[[", "[]"):
+            assert odd not in text.replace("[[NAMESPACE/]POD]", ""), words
+    main(["install", "--help"])
+    assert "[default: 24h]" in capsys.readouterr().out
+
+
+def test_quiet_is_silent_about_failures_but_not_about_usage(capsys, tmp_path):
+    assert main(["explain", "-q", "GN9999"]) == 3
+    assert capsys.readouterr() == ("", "")
+    assert main(["explain", "-q", "--nonsense"]) == 2
+    assert "no such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["discover", "debug pod"])
+def test_the_list_of_checks_in_every_form(words, capsys):
+    assert main([*words.split(), "--list-checks", "-o", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    Draft202012Validator(json.loads(schemas.text("CheckList"))).validate(document)
+    assert main([*words.split(), "--list-checks", "-o", "name"]) == 0
+    assert capsys.readouterr().out.split() == [check["id"] for check in document["checks"]]
 
 
 @pytest.mark.parametrize("code", ["0", "1", "2", "3", "4", "5", "124", "130"])

@@ -24,6 +24,11 @@ def values(words, current):
     return [candidate.value for candidate in complete(words, current)[0]]
 
 
+def test_behind_flags_that_stand_before_the_command():
+    assert [item.value for item in complete(["-n", "shop"], "dry")[0]] == ["dry-run"]
+    assert [item.value for item in complete(["-n", "shop", "debug"], "po")[0]] == ["pod"]
+
+
 def test_every_command_is_completed_with_what_it_does():
     candidates, directive = complete([], "")
     assert sorted(candidate.value for candidate in candidates) == sorted(NAMES)

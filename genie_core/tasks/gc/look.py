@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from genie_core.diagnose.collect.rulesets import firewall
 from genie_core.diagnose.facts import Firewall
-from genie_core.diagnose.firewall.iptables import parse
+from genie_core.diagnose.firewall.load import TOOLS, load
 from genie_core.diagnose.firewall.rules import Chain
 from genie_core.edges.cri import list_sandboxes
 from genie_core.edges.nodenet import Link, namespace_number, read_node
@@ -174,12 +174,8 @@ def _nat(skipped: dict[str, str]) -> tuple[list[Chain], list[OwnedRule]]:
     seen = firewall()
     if reason := _unseen(seen):
         skipped["chain"] = reason
-    names = {"ip": "iptables", "ip6": "ip6tables"}
-    chains = []
-    for key, text in seen.iptables.items():
-        family, _, legacy = key.partition("-")
-        chains += parse(text, f"{names[family]}{'-legacy' if legacy else ''}")
-    return [chain for chain in chains if chain.table == "nat"], list(owned_rules(seen.nft or ()))
+    chains = [chain for chain in load(seen).chains if chain.table == "nat" and chain.tool in TOOLS.values()]
+    return chains, list(owned_rules(seen.nft or ()))
 
 
 def _unseen(seen: Firewall) -> str:

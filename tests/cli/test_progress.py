@@ -1,0 +1,49 @@
+"""Progress: nothing within a second, then the step that is under way, and those that follow."""
+
+import time
+
+import pytest
+
+from genie_cli import progress, terminal
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+
+
+def wait_for(capsys):
+    """What is said next."""
+    deadline = time.monotonic() + 5
+    while not (said := capsys.readouterr().err):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return said
+
+
+def test_a_quick_command_says_nothing(capsys):
+    with progress.Progress() as tell:
+        tell("one")
+        tell("two")
+    time.sleep(0.1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_step_that_takes_long_is_said_while_it_does(capsys):
+    with progress.Progress() as tell:
+        tell("quick")
+        tell("slow")
+        assert wait_for(capsys) == "slow\n"
+        tell("next")
+    assert capsys.readouterr() == ("", "next\n")
+
+
+def test_quiet(capsys):
+    token = terminal.current.set(terminal.Terminal(quiet=True))
+    try:
+        with progress.Progress() as tell:
+            tell("slow")
+            time.sleep(0.1)
+    finally:
+        terminal.current.reset(token)
+    assert capsys.readouterr() == ("", "")
