@@ -116,7 +116,7 @@ def _tenants(nsids: dict[str, str], root: Root) -> tuple[Tenant, ...]:
     found = []
     for nsid, path in sorted(nsids.items(), key=lambda item: int(item[0])):
         try:
-            found.append(inside(root.real(path), partial(namespaces.tenant, path, int(nsid))))
+            found.append(namespaces.tenant(path, root.real(path), int(nsid)))
         except (GenieError, OSError):
             continue
     return tuple(found)
