@@ -91,15 +91,25 @@ def read_node() -> NodeNet:
 
 def namespace_number(path: str) -> int:
     """This namespace's number of the one that `path` is (as in `ip netns list-id`), -1 where it has none."""
+    return namespace_numbers({path: path}).get(path, -1)
+
+
+def namespace_numbers(paths: Mapping[str, str]) -> dict[str, int]:
+    """This namespace's numbers of others; `paths` maps a name for each to its file. Those without one are left out."""
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
-    try:
-        with open(path, "rb") as file, IPRoute() as kernel:
-            number = kernel.get_netnsid(fd=file.fileno())["nsid"]
-    except (KeyError, NetlinkError, OSError):
-        return -1
-    return -1 if number == _NO_NUMBER else int(number)
+    found = {}
+    with IPRoute() as kernel:
+        for name, path in paths.items():
+            try:
+                with open(path, "rb") as file:
+                    number = int(kernel.get_netnsid(fd=file.fileno())["nsid"])
+            except (KeyError, NetlinkError, OSError):
+                continue
+            if number not in (-1, _NO_NUMBER):
+                found[name] = number
+    return found
 
 
 def _links(links: Sequence[Any], addresses: Sequence[Any], names: Mapping[int, str]) -> dict[str, Link]:

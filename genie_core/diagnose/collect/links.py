@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,6 @@ from genie_core.diagnose.facts import Address, Forwarding, Hop, Link, Neighbour,
 from genie_core.errors import IOFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyroute2 import IPRoute
 
 IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
@@ -243,25 +240,3 @@ def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
         )
         found.append(Qdisc(index=message["index"], kind=kind, dropped=stats.get("drop", 0), options=plain))
     return tuple(found)
-
-
-def nsids(netlink: IPRoute, paths: Mapping[str, str]) -> dict[str, str]:
-    """This namespace's id of each namespace that it has links to: id (as text) -> path.
-
-    `paths` maps the name of each to where it is from here.
-    """
-    found: dict[str, str] = {}
-    for path, real in paths.items():
-        try:
-            descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            number = (netlink.get_netnsid(fd=descriptor) or {}).get("nsid")
-        except Exception:  # noqa: BLE001 (pyroute2 raises its own kinds; no id means no link to it)
-            number = None
-        finally:
-            os.close(descriptor)
-        if number is not None and 0 <= number < 0x7FFFFFFF:
-            found.setdefault(str(number), path)
-    return found

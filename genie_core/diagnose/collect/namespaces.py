@@ -8,6 +8,7 @@ from genie_core.diagnose.collect import kernel, links
 from genie_core.diagnose.collect.netns import inode
 from genie_core.diagnose.facts import Address, Link, Netns, Tenant
 from genie_core.edges.netlink import open_in
+from genie_core.edges.nodenet import namespace_numbers
 from genie_core.edges.rootfs import Root
 
 DIRECTORIES = ("/run/netns", "/var/run/netns", "/run/docker/netns")
@@ -46,9 +47,11 @@ def survey(path: str) -> Netns:
 
 
 def numbers(paths: tuple[str, ...], root: Root) -> dict[str, str]:
-    """The calling thread's namespace's number of each of these: number (as text) -> path."""
-    with links.open_netlink() as netlink:
-        return links.nsids(netlink, {path: root.real(path) for path in paths})
+    """The calling thread's namespace's number of each of these: number (as text) -> the first such path."""
+    found: dict[str, str] = {}
+    for path, number in namespace_numbers({path: root.real(path) for path in paths}).items():
+        found.setdefault(str(number), path)
+    return found
 
 
 def tenant(path: str, real: str, nsid: int) -> Tenant:
