@@ -24,10 +24,10 @@ def fix(text: str, *commands: Sequence[str], risk: str = "") -> Remedy:
 
 
 def line_of(file: ConfFile, number: int) -> Evidence:
-    """A line of a configuration file. Lines that may hold a secret are not shown."""
+    """A line of a configuration file; not one that may hold a secret, nor a value whose name is in another line."""
     lines = (file.text or "").splitlines()
     shown = lines[number - 1].strip()[:160] if 0 < number <= len(lines) else ""
-    if may_be_secret(shown):
+    if may_be_secret(shown) or ('"' in shown and ":" not in shown):
         shown = "(a line that may hold a secret)"
     return Evidence(source=f"{file.path}:{number}", command=f"sed -n {number}p {file.path}", value=shown)
 
