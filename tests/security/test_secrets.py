@@ -90,8 +90,6 @@ def test_a_pods_life(planted):
                 planted.fail(verb, code=7, msg="no", details="nothing")
             reply = call(planted, verb)
             assert fate == "failing" or reply.status == 0, reply
-                reply
-            )
             assert found_in(reply.told) == set(), verb
             if (fate, verb) == ("well", "ADD"):
                 assert_private(planted)
