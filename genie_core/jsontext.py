@@ -32,13 +32,21 @@ class _NotAValue(ValueError):
     """NaN and the infinities: Python's decoder takes them, JSON does not have them."""
 
 
+def _parse_float(text: str) -> float:
+    """A finite number: Go's decoder refuses larger ones, and nobody could write them again."""
+    number = float(text)
+    if number - number != 0:
+        raise _NotAValue("a number is out of range")
+    return number
+
+
 class _Context:
     """What `_json.make_scanner` reads: the settings of a strict decoder."""
 
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_parse_float)
     parse_int = int
     memo: "dict[str, str]" = {}  # noqa: RUF012 (the scanner clears it after each document)
 

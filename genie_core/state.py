@@ -4,11 +4,17 @@ The first line is the plan. Each later line says one thing: `{"attached": 0, "re
 `{"releasing": 0}`, `{"released": 0}` or `{"failed": true}` (a DEL began, succeeded, failed). A line that is torn or
 says nothing known is passed over, so that a write cut short by a kill or a full disk costs that line and nothing
 else. Texts of plugins and results are kept verbatim.
+
+What is read back is a plan that can be carried out, or none: a DEL that meets its damage half-way would meet it
+again at every repetition, and never give the rest back.
 """
 
-from .errors import DecodingFailure
+from .errors import DecodingFailure, InvalidConfig
 from .jsontext import JSONError, decode, encode
 from .model import Attachment, NetConf, Plan, PluginConf, PodRef
+from .spec import versions
+from .spec.conf import capabilities_of, check_plugin_type
+from .spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +88,7 @@ def decode_plan(text: str) -> Plan:
         plan = _decode_plan(decode(first))
     except JSONError as error:
         raise DecodingFailure(str(error)) from None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidConfig):
         raise DecodingFailure("it does not hold a plan that this version of Genie can read") from None
     for line in rest.split("\n"):
         if line:  # records are written with a newline on both sides
@@ -94,15 +100,21 @@ def _replay(plan: Plan, line: str) -> None:
     try:
         record = decode(line)
         if "attached" in record:
-            plan.attachments[record["attached"]].result = _text(record["result"])
+            _at(plan, record["attached"]).result = _json(record["result"], dict)
         elif "releasing" in record:
-            plan.attachments[record["releasing"]].releasing = True
+            _at(plan, record["releasing"]).releasing = True
         elif "released" in record:
-            plan.attachments[record["released"]].released = True
+            _at(plan, record["released"]).released = True
         elif "failed" in record:
             plan.failed_releases += 1
-    except (JSONError, KeyError, IndexError, TypeError):
+    except (JSONError, KeyError, IndexError, TypeError, ValueError):
         return
+
+
+def _at(plan: Plan, index: object) -> Attachment:
+    if not isinstance(index, int) or index < 0:
+        raise TypeError("an index was expected")
+    return plan.attachments[index]
 
 
 def _decode_plan(data: "dict[str, Any]") -> Plan:
@@ -126,9 +138,9 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
     network = data["network"]
     return Attachment(
         network=NetConf(
-            name=_text(network["name"]),
-            version=_text(network["version"]),
-            plugins=[PluginConf(_text(type_), _text(raw)) for type_, raw in network["plugins"]],
+            name=_name(network["name"]),
+            version=_version(network["version"]),
+            plugins=[_decode_plugin(type_, raw) for type_, raw in network["plugins"]],
             source=_text(network["source"]),
             disable_check=bool(network["disableCheck"]),
             disable_gc=bool(network["disableGC"]),
@@ -137,12 +149,42 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         label=_text(data["label"]),
         origin=_text(data.get("origin", "")),
         args=_text(data["args"]),
-        capabilities={key: _text(raw) for key, raw in data["capabilities"].items()},
+        capabilities={_text(key): _json(raw) for key, raw in data["capabilities"].items()},
         binaries=[_text(binary) for binary in data["binaries"]],
     )
 
 
+def _decode_plugin(type_: object, raw: object) -> PluginConf:
+    plugin = PluginConf(_text(type_), _json(raw, dict))
+    check_plugin_type(plugin.type)
+    capabilities_of(plugin)
+    return plugin
+
+
+def _name(value: object) -> str:
+    name = _text(value)
+    if not is_identifier(name):
+        raise ValueError("a network's name was expected")
+    return name
+
+
+def _version(value: object) -> str:
+    version = _text(value)
+    versions.parse(version)
+    return version
+
+
+def _json(value: object, kind: type = object) -> str:
+    """The text, if it is JSON of this kind."""
+    text = _text(value)
+    if not isinstance(decode(text), kind):
+        raise TypeError("another kind of JSON value was expected")
+    return text
+
+
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    """A string that can be part of a path, a variable and a plugin's stdin."""
+    if not isinstance(value, str) or "\0" in value:
         raise TypeError("a string was expected")
+    value.encode("utf-8", "surrogateescape")  # a ValueError for half a character
     return value

@@ -173,7 +173,10 @@ class Store:
         except IOFailure as error:
             raise CorruptState(path, error.msg) from None
         try:
-            return decode_plan(read_all(fd).decode("utf-8", "surrogateescape"))
+            plan = decode_plan(read_all(fd).decode("utf-8", "surrogateescape"))
+            if file_name(*plan.key) != path.rpartition("/")[2]:  # releasing it would forget another one's
+                raise CorruptState(path, "it is the state of another container")
+            return plan
         except DecodingFailure as error:
             raise CorruptState(path, error.msg) from None
         except OSError as error:

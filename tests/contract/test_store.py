@@ -73,6 +73,16 @@ def test_b68_two_interfaces_of_one_container_do_not_share(store):
     assert store.load("c1", "eth1") == plan(ifname="eth1", count=1)
 
 
+def test_a_file_under_another_containers_name_is_not_its_state(store):
+    """Releasing what it says would forget the other one."""
+    store.save(plan("c1"))
+    store.save(plan("c2"))
+    file_of(store, "c1").write_bytes(file_of(store, "c2").read_bytes())
+    with pytest.raises(CorruptState, match="of another container"):
+        store.load("c1", "eth0")
+    assert store.load("c2", "eth0") == plan("c2")
+
+
 def test_forgetting_leaves_no_file_and_can_be_repeated(store):
     store.save(plan())
     for _ in range(2):

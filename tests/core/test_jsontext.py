@@ -44,6 +44,8 @@ def test_it_decodes_as_json_does(text):
         ('["\\x"]', "invalid \\escape", 1, 3),
         ("[" * 100_000, "nested too deeply", 1, 1),
         ("[" + "1" * 5000 + "]", "a number has too many digits", 1, 1),
+        ('{"a": 1e400}', "a number is out of range", 1, 1),
+        ("-1e400", "a number is out of range", 1, 1),
         ("nope", "a value was expected", 1, 1),
         ("{1: 2}", "expecting property name enclosed in double quotes", 1, 2),
         ("\ufeff{}", "a value was expected", 1, 1),

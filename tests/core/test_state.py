@@ -52,10 +52,8 @@ def test_what_happened_since(text):
 
 
 def test_the_last_word_counts(text):
-    assert (
-        decode_plan(text + f"{encode_result(0, 'old')}\n{encode_result(0, 'new')}\n").attachments[0].result
-        == "new"
-    )
+    records = f"{encode_result(0, '{}')}\n{encode_result(0, ODD)}\n"
+    assert decode_plan(text + records).attachments[0].result == ODD
 
 
 @pytest.mark.parametrize("length", range(0, 60, 7))
@@ -73,11 +71,16 @@ def test_a_torn_line_costs_that_line_alone(text, length):
         "7",
         "null",
         '"released"',
-        '{"attached": 9, "result": "x"}',
-        '{"attached": "0", "result": "x"}',
+        '{"attached": 9, "result": "{}"}',
+        '{"attached": "0", "result": "{}"}',
         '{"attached": 0, "result": 7}',
         '{"attached": 0}',
         '{"released": 5}',
+        '{"released": -1}',
+        '{"releasing": 1e999}',
+        '{"attached": 0, "result": "{"}',
+        '{"attached": 0, "result": "[]"}',
+        '{"attached": 0, "result": "{\\"a\\": \\"\\\\u0000\\"}\\u0000"}',
         '{"released": null}',
         "\x00",
         "x",
@@ -125,6 +128,32 @@ def test_a_plan_with_any_value_of_another_kind_is_refused_or_harmless(text, wron
 def test_what_is_no_plan(bad):
     with pytest.raises(DecodingFailure):
         decode_plan(bad)
+
+
+NETWORK = ("attachments", 0, "network")
+
+
+@pytest.mark.parametrize(
+    "path, wrong",
+    [
+        (("netns",), "/run\0"),
+        (("path", 0), "\ud800"),
+        (("attachments", 0, "args"), "A=\0"),
+        (("attachments", 0, "binaries", 0), "\0"),
+        (("attachments", 0, "capabilities", "mac"), "{"),
+        ((*NETWORK, "name"), "../x"),
+        ((*NETWORK, "version"), "one"),
+        ((*NETWORK, "plugins", 0, 0), "../../bin/sh"),
+        ((*NETWORK, "plugins", 0, 1), "{"),
+        ((*NETWORK, "plugins", 0, 1), "[]"),
+        ((*NETWORK, "plugins", 0, 1), '{"capabilities": 7}'),
+    ],
+)
+def test_a_plan_that_could_not_be_carried_out_is_no_plan(path, wrong):
+    """A DEL that failed at it half-way would fail so every time, and give nothing back (found by fuzzing)."""
+    document = changed(decode(encode_plan(make_plan())), path, wrong)
+    with pytest.raises(DecodingFailure):
+        decode_plan(encode(document))
 
 
 def test_a_plan_of_another_version_is_read_as_far_as_it_says_what_ours_says():
