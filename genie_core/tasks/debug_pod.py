@@ -19,10 +19,10 @@ from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
 from genie_core.edges.rootfs import Root
-from genie_core.errors import GenieError, InvalidNetns, NotFound
+from genie_core.errors import InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
 from genie_core.tasks.debug_checks import diagnose, node_files, once, since
-from genie_core.tasks.debug_question import Question, ask_objects, take_objects
+from genie_core.tasks.debug_question import Question, ask_objects, node_name, take_objects
 
 CONF_DIR = "/etc/cni/net.d"
 STATE_DIR = "/var/lib/cni/genie"
@@ -97,7 +97,7 @@ class Work:
         question = self.question
         return replace(
             facts,
-            node_name=_node_name(question, answers.objects),
+            node_name=node_name(question, answers.objects),
             namespace=question.namespace,
             pod_name=question.name,
             time=time.time(),
@@ -155,7 +155,7 @@ def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[
     title = question.pod
     if about.phase in ENDED:
         return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
-    here = _node_name(question, objects)
+    here = node_name(question, objects)
     known = {cluster.node(n).name for n in cluster.of_kind(objects, "Node")}
     strange = about.node and about.node != here
     if strange and (question.node_explicit or about.node in known or not question.netns):
@@ -173,26 +173,6 @@ def _why(pod: JSON) -> str:
     conditions = [c.get("message", "") for c in status.get("conditions") or () if c.get("status") == "False"]
     said = [str(x) for x in (status.get("reason"), status.get("message"), *waiting, *conditions) if x]
     return said[0] if said else status.get("phase", "?")
-
-
-def _node_name(question: Question, objects: Sequence[JSON]) -> str:
-    """This node's name: as somebody said, else the Node object that has one of this machine's addresses."""
-    nodes = [cluster.node(n) for n in cluster.of_kind(objects, "Node")]
-    if question.node_explicit or any(n.name == question.node for n in nodes):
-        return question.node
-    mine = own_addresses()
-    return next((n.name for n in nodes if mine & set(n.addresses)), question.node)
-
-
-def own_addresses() -> set[str]:
-    """The addresses of the namespace that this process runs in."""
-    from genie_core.diagnose.collect import links
-
-    try:
-        with links.open_netlink() as netlink:
-            return {a.ip for a in links.addresses(netlink)}
-    except (OSError, GenieError):
-        return set()
 
 
 def _find_netns(work: Work, pod: JSON) -> str:

@@ -114,7 +114,7 @@ def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
         todo.missing.setdefault("objects", NO_SERVER)
         return todo.start("objects", api.Answers)
     other = pod_of(question.to, question.namespace) if question.to else ("", "")
-    read = partial(api.read, server, question.namespace, question.name, question.node, other)
+    read = partial(api.read, server, question.namespace, question.name, partial(node_name, question), other)
     return todo.start("objects", read)
 
 
@@ -170,3 +170,23 @@ def take_objects(question: Question, pending: Pending[api.Answers], todo: Collec
 
 def _found(question: Question, objects: Sequence[JSON]) -> JSON:
     return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == question.pod), {})
+
+
+def node_name(question: Question, objects: Sequence[JSON]) -> str:
+    """This node's name: as somebody said, else the Node object that has one of this machine's addresses."""
+    nodes = [cluster.node(n) for n in cluster.of_kind(objects, "Node")]
+    if question.node_explicit or any(n.name == question.node for n in nodes):
+        return question.node
+    mine = own_addresses()
+    return next((n.name for n in nodes if mine & set(n.addresses)), question.node)
+
+
+def own_addresses() -> set[str]:
+    """The addresses of the namespace that this process runs in."""
+    from genie_core.diagnose.collect import links
+
+    try:
+        with links.open_netlink() as netlink:
+            return {a.ip for a in links.addresses(netlink)}
+    except (OSError, GenieError):
+        return set()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from genie_core.diagnose.collect import events
 from genie_core.diagnose.facts import Facts
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.towards import pod_of
-from genie_core.edges.user_cluster import Access, find_cluster
+from genie_core.edges.kubeconfig import make_cluster
+from genie_core.edges.user_cluster import Access, UserCluster, find_cluster
 from genie_core.errors import InvalidConfig, NotFound
 from genie_core.findings import Status
+from genie_core.tasks.debug_question import Question, node_name
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
@@ -48,10 +51,23 @@ def kubeconfig(server, tmp_path):
 def read(kubeconfig):
     """Read what surrounds a pod."""
 
-    def read_it(name="web-0", node="node1"):
-        return collect.read(find_cluster(Access(kubeconfig=str(kubeconfig))), "shop", name, node)
+    def read_it(name="web-0"):
+        return collect.read(find_cluster(Access(kubeconfig=str(kubeconfig))), "shop", name, node1)
 
     return read_it
+
+
+def node1(_nodes):
+    return "node1"
+
+
+def api_of(server, node_of):
+    """What is read for the node alone."""
+    server.api.require_user = False
+    cluster_of = make_cluster(
+        {"server": server.url, "certificate-authority": str(server.authority.ca_file)}, {}, "", None
+    )
+    return collect.read(UserCluster(cluster=cluster_of), "", "", node_of)
 
 
 def names(answers, kind):
@@ -171,8 +187,8 @@ def test_the_pod_that_is_asked_about_with_to_is_read_wherever_it_is(kubeconfig, 
     monkeypatch.setattr(collect, "ELSEWHERE", 1)
     server.api.objects.add(world.pod("zz", "node2", "10.244.2.99", namespace="zoo"))
     found = find_cluster(Access(kubeconfig=str(kubeconfig)))
-    assert "zz" in names(collect.read(found, "shop", "web-0", "node1", ("zoo", "zz")), "Pod")
-    assert "zz" not in names(collect.read(found, "shop", "web-0", "node1"), "Pod")
+    assert "zz" in names(collect.read(found, "shop", "web-0", node1, ("zoo", "zz")), "Pod")
+    assert "zz" not in names(collect.read(found, "shop", "web-0", node1), "Pod")
 
 
 @pytest.mark.parametrize(
@@ -230,6 +246,29 @@ def test_a_pending_pod_has_the_plugins_words_as_its_cause(capsys, kubeconfig, se
     assert "plugin genie says: annotation cni, item 2" in first["title"]
     assert "FailedCreatePodSandBox (7 times" in first["evidence"][0]["value"]
     assert report["events"][0]["reason"] == "FailedCreatePodSandBox"
+
+
+def test_the_node_is_known_by_its_address_where_nobody_names_it(read, server):
+    """Of the node alone: its pods and its events are those of the Node that has this machine's address."""
+    server.api.objects.add(world.node("mine", "127.0.0.1", "10.244.9.0/24"))
+    server.api.objects.add(world.pod("here", "mine", "10.244.9.9"))
+    question = Question(namespace="", name="", node="some-host-name")
+    found = api_of(server, partial(node_name, question))
+    assert "here" in names(found, "Pod")
+    assert found.events == ()
+
+
+def test_secrets_stay_out_of_what_is_saved(capsys, kubeconfig, server, tmp_path):
+    """Environments, a definition's token, a token in an event's message."""
+    server.api.objects.add(world.pod("web-0", "node1", "", phase="Pending", **{"team/password": world.TOKEN}))
+    told = f"{world.SANDBOX}; Authorization: Bearer {world.TOKEN}"
+    server.api.objects.add(
+        world.event(9, "web-0", "FailedCreatePodSandBox", told, last="2026-11-24T11:00:00Z")
+    )
+    where = ("--kubeconfig", kubeconfig, "--node", "node1", "--save", tmp_path / "facts.json")
+    report = genie(capsys, "shop/web-0", *where, code=3)
+    assert world.TOKEN not in (tmp_path / "facts.json").read_text() + json.dumps(report)
+    assert "(hidden)" in report["findings"][0]["evidence"][0]["value"]
 
 
 def test_a_wrong_context_is_wrong_usage(capsys, kubeconfig):

@@ -27,7 +27,9 @@ from genie_core.select.npwg import parse_selections
 T = TypeVar("T")
 
 SECONDS = 3.0
-PAGE, MOST, ELSEWHERE = 500, 5000, 100
+NodeOf = Callable[[Sequence[JSON]], str]
+# A page has to stay below what one answer may have (kube_http.LARGEST_BODY): pods are 10 to 20 kB each.
+PAGE, MOST, ELSEWHERE, MOST_EVENTS = 100, 5000, 100, 300
 RUNNING = "status.phase=Running"
 MOST_NETWORKS = 16
 ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
@@ -53,14 +55,14 @@ class Answers:
 
 
 def read(
-    server: UserCluster, namespace: str, name: str, node: str, other: tuple[str, str] = ("", "")
+    server: UserCluster, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str] = ("", "")
 ) -> Answers:
     """All of it, within SECONDS; `name` "" means the node alone, `other` is one more pod (namespace, name).
 
-    Raises NotFound where there is no such pod.
+    `node_of` tells this node's name from the Node objects. Raises NotFound where there is no such pod.
     """
     with server.connect(SECONDS) as api:
-        return _Reader(api).read(namespace, name, node, other)
+        return _Reader(api).read(namespace, name, node_of, other)
 
 
 class _Reader:
@@ -71,14 +73,14 @@ class _Reader:
         self.found = Answers()
         self.away = ""
 
-    def read(self, namespace: str, name: str, node: str, other: tuple[str, str]) -> Answers:
+    def read(self, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str]) -> Answers:
         found = self.found
         if name:
             found.pod = self.attempt(
                 "pod object", "get", POD, namespace, partial(self._pod, namespace, name), dict[str, Any]()
             )
         self._add(NODE)
-        here = cluster.pod(found.pod).node or node
+        here = cluster.pod(found.pod).node or node_of(found.objects)
         if name:
             found.events = self._events("Pod", name, namespace)
         found.events = (*found.events, *self._events("Node", here, "default"))
@@ -160,7 +162,7 @@ class _Reader:
     def _events(self, kind: str, name: str, namespace: str) -> tuple[Event, ...]:
         """The newest events about an object. Those about nodes are kept in the namespace `default`."""
         selector = f"involvedObject.kind={kind},involvedObject.name={name}"
-        ask = partial(self._list, EVENT, selector, PAGE, namespace, dict)
+        ask = partial(self._list, EVENT, selector, MOST_EVENTS, namespace, dict)
         return events.newest(self.attempt("events", "list", EVENT, namespace, ask, list[JSON]()))
 
     def _networks(self, namespace: str) -> tuple[ConfFile, ...]:
