@@ -188,7 +188,8 @@ def _warn(*, yes: bool) -> None:
     """Say what will be touched. Raises GenieError (wrong usage) where nobody agreed to it."""
     touched = (
         "the real plugins will run on this node: they make interfaces, addresses, routes, firewall rules and leases "
-        "for a pod in a throw-away namespace, and their DEL takes them away again"
+        "for a pod in a throw-away namespace, and their DEL takes them away again, whatever ends this command; what a "
+        "network makes once for all its pods (its bridge, IP forwarding) stays"
     )
     if not yes:
         raise GenieError(f"--on-host: {touched}", hint="--yes says that this is wanted", exit_code=EXIT_USAGE)

@@ -135,7 +135,9 @@ class Run:
         during = self._look()
         reach = tuple(self._probes(sandboxes, adds)) if all(add.result for add in adds) else ()
         if hold is not None:
+            began = time.monotonic()
             hold(self._node, [sandbox.netns for sandbox in sandboxes])
+            self._deadline += time.monotonic() - began  # the person's time is not the plugins'
         calls = [*adds, *self._released(sandboxes, adds)]
         life = Life(
             plan=plan,
