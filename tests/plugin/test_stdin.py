@@ -101,10 +101,11 @@ def test_a22_a_name_is_needed(node, text):
     assert node.add(stdin=text).error(7)["msg"] == "missing network name"
 
 
-@pytest.mark.parametrize("name", ["a/b", "a\n", "-a", ".a", "a b", "ä", "../../x", "a\x00"])
+@pytest.mark.parametrize("name", ["a/b", "a\n", "-a", ".a", "a b", "ä", "../../x", "a\x7f"])
 def test_a22_the_name_is_checked_whole(node, name):
     document = node.add(name=name).error(7)
-    assert (document["msg"], document["details"]) == ("invalid characters found in network name", name)
+    shown = name.replace("\x7f", "\\x7f")
+    assert (document["msg"], document["details"]) == ("invalid characters found in network name", shown)
 
 
 def test_a23_invalid_utf8_in_the_name(node):
