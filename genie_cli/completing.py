@@ -22,7 +22,7 @@ _API_SECONDS = 0.6
 
 
 # Names from a cluster or a node are others'.
-_SHELLS = frozenset(" \t\r\n\\'\"`$&|;<>(){}*?!#~\x1b\0")
+_SHELLS = frozenset(" \\'\"`$&|;<>(){}*?!#~")
 
 
 class Candidate(NamedTuple):
@@ -95,7 +95,9 @@ def _matching(found: Iterable[Candidate], rest: str) -> list[Candidate]:
     return [
         candidate
         for candidate in found
-        if candidate.value.startswith(rest) and not _SHELLS.intersection(candidate.value)
+        if candidate.value.startswith(rest)
+        and candidate.value.isprintable()
+        and not _SHELLS.intersection(candidate.value)
     ]
 
 

@@ -224,7 +224,7 @@ def _table(block: Table) -> Any:
     folding = block.fold or block.columns[-1:]
     for name in block.columns:
         grid.add_column(
-            name,
+            _cell(name),
             no_wrap=name not in folding,
             overflow="fold",
             justify="right" if name in block.right else "left",
@@ -239,5 +239,5 @@ def _fields(block: Fields) -> Any:
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
     for name, value in block.pairs:
-        grid.add_row(name, _cell(value))
+        grid.add_row(_cell(name), _cell(value))
     return grid
