@@ -19,6 +19,7 @@ from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
 from genie_core.edges.records import IPAM_DIR, NETNS_DIRS
 from genie_core.edges.user_cluster import Access, connect
+from genie_core.edges.yamlio import load_documents
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
 from genie_core.tasks.dry_run import MOST_PODS, Question, dry_run, plan_only
@@ -31,7 +32,7 @@ EXAMPLES = [
     ("the pod of a manifest, also of a Deployment", "genie dry-run --pod web.yaml"),
     ("a pod of the cluster, with the networks that it names there", "genie dry-run --pod shop/web-0"),
     ("network attachments of a manifest", "genie dry-run --nad nets.yaml --networks storage@net1"),
-    ("try a configuration before it goes to a node", "genie dry-run --cni blue --conf blue.conflist"),
+    ("try a configuration before it goes to a node", "genie dry-run -f blue.conflist"),
     ("only what would be done; do two pods reach each other?", "genie dry-run --cni bridge --plan"),
     ("", "genie dry-run --cni bridge --pods 2"),
     ("with plugins from elsewhere, for a script", "genie dry-run --cni ptp --bin-dir ~/cni -o json"),
@@ -116,7 +117,7 @@ def run(
             "--conf",
             "-f",
             metavar="FILE",
-            help="One more configuration file, - for stdin.",
+            help="One more configuration file, - for stdin; tried where no network is named.",
             rich_help_panel=NODE,
         ),
     ] = None,
@@ -157,11 +158,14 @@ def run(
     if networks is not None:
         asked[annotation_for(objects)] = networks
     objects += _of_cluster(asked, subject, pod, nad or [], access)
+    conf_files = dict(_conf_file(name) for name in conf or [])
+    if not asked and not pod and conf_files:  # then these are what is to be tried
+        asked[CNI] = ",".join(Path(name).stem for name in conf_files)
     conf_dirs, bin_dirs = wiring.conf_dirs(conf_dir), wiring.bin_dirs(bin_dir)
     question = Question(
         annotations=asked,
         conf_dirs=conf_dirs,
-        conf_files=dict(_conf_file(name) for name in conf or []),
+        conf_files=conf_files,
         bin_dirs=bin_dirs,
         samples="never" if on_host else "auto" if samples is None else "always" if samples else "never",
         verb=verb.value,
@@ -234,7 +238,8 @@ def _read(flag: str, name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GenieError(f"{flag} {name}: {error}", exit_code=EXIT_USAGE) from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise GenieError(f"{flag} {name}: {reason}", exit_code=EXIT_USAGE) from None
 
 
 def _annotations(cni: str | None, others: list[str]) -> dict[str, str]:
@@ -252,8 +257,19 @@ def _conf_file(name: str) -> tuple[str, str]:
     text = _read("--conf", name)
     if name != "-":
         return Path(name).name, text
+    document, text = _json_of(text)
+    is_single = isinstance(document, dict) and "plugins" not in document
+    return ("stdin.conf" if is_single else "stdin.conflist"), text
+
+
+def _json_of(text: str) -> tuple[object, str]:
+    """The document and its JSON; YAML is written anew, what is neither is left to the reader of configurations."""
     try:
-        is_list = "plugins" in json.loads(text)
+        return json.loads(text), text
     except ValueError:
-        is_list = True  # the reader of configurations says what is wrong with it
-    return ("stdin.conflist" if is_list else "stdin.conf"), text
+        pass
+    try:
+        documents = load_documents(text, "stdin")
+    except GenieError:
+        return None, text
+    return (documents[0], json.dumps(documents[0])) if len(documents) == 1 else (None, text)

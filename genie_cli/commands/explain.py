@@ -161,4 +161,5 @@ def _text(name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GenieError(f"--pod-file {name}: {error}", exit_code=EXIT_USAGE) from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise GenieError(f"--pod-file {name}: {reason}", exit_code=EXIT_USAGE) from None

@@ -32,7 +32,7 @@ EXAMPLES = [
     ),
     (
         "try it in a private copy of the node",
-        "genie generate-config bridge -o json | genie dry-run --cni stdin -f -",
+        "genie generate-config bridge -o json | genie dry-run -f -",
     ),
     ("the same in one step", "genie generate-config bridge --test"),
     ("bring an old file up to date", "genie generate-config --from /etc/cni/net.d/10-old.conf"),

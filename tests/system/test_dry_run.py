@@ -193,6 +193,15 @@ def test_a_configuration_from_a_pipe(conf_dir):
     assert list(conf_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("dump", [json.dumps, yaml.safe_dump])
+def test_a_configuration_that_is_piped_is_what_is_tried(conf_dir, dump):
+    """genie generate-config bridge -o json | genie dry-run -f -; the node's own networks come before it by name."""
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--conf-dir", str(conf_dir), "-f", "-", "--verb", "add", stdin=dump(network("piped", 3)))
+    assert [item["network"] for item in report["plan"]] == ["piped"]
+    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
+
+
 def test_only_add(conf_dir):
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
     report = dry_run("--cni", "blue", "--conf-dir", str(conf_dir), "--verb", "add")
