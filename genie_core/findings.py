@@ -4,8 +4,9 @@ Shared by `genie discover`, `genie generate-config --check` and `genie debug pod
 them, tasks sort and count them, the command line prints them. `as_json` of each gives the published shape
 (camelCase, empty members left out), which the shipped JSON Schemas describe.
 
-Codes: GN01xx-GN08xx pod and node networking, GN09xx what Kubernetes reports; GN10xx configuration files, GN11xx plugin binaries, GN12xx
-container runtimes, GN13xx addresses and leases, GN14xx leftovers, GN15xx credentials, GN16xx Genie itself.
+Codes: GN01xx-GN08xx pod and node networking, GN09xx what Kubernetes reports; GN10xx configuration files, GN11xx
+plugin binaries, GN12xx container runtimes, GN13xx addresses and leases, GN14xx leftovers, GN15xx credentials, GN16xx
+Genie itself.
 """
 
 from __future__ import annotations

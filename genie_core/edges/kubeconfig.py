@@ -151,9 +151,7 @@ def current_context(document: "dict[str, Any]", name: str = "") -> "dict[str, An
     return _named(document, "contexts", "context", name)
 
 
-def entries(
-    document: "dict[str, Any]", context: "dict[str, Any]"
-) -> "tuple[dict[str, Any], dict[str, Any]]":
+def entries(document: "dict[str, Any]", context: "dict[str, Any]") -> "tuple[dict[str, Any], dict[str, Any]]":
     """The cluster and the user that a context names; {} for what it does not."""
     cluster = _named(
         document, "clusters", "cluster", get_str(context, "cluster", where="the context's entry")

@@ -5,7 +5,7 @@ import sys
 
 import grpc
 from cri_api.v1 import api_pb2, api_pb2_grpc
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # no stubs in the set-up
 
 
 def main(arguments):

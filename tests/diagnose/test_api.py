@@ -24,6 +24,7 @@ from genie_core.tasks.debug_question import Question, node_name
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
+from tests.fakes_kube import Recorder
 from tests.plugin.test_rights import used
 
 ROLE = Path(__file__).parents[2] / "deploy/debug-rbac.yaml"
@@ -52,9 +53,16 @@ def read(kubeconfig):
     """Read what surrounds a pod."""
 
     def read_it(name="web-0"):
-        return collect.read(find_cluster(Access(kubeconfig=str(kubeconfig))), "shop", name, node1)
+        return collect.read(the_cluster(Access(kubeconfig=str(kubeconfig))), "shop", name, node1)
 
     return read_it
+
+
+def the_cluster(access, environ=None):
+    """The API server that is meant, which there must be."""
+    found = find_cluster(access, environ)
+    assert found is not None
+    return found
 
 
 def node1(_nodes):
@@ -186,7 +194,7 @@ def test_long_lists_come_in_pages_and_what_is_too_long_is_not_taken_for_all(read
 def test_the_pod_that_is_asked_about_with_to_is_read_wherever_it_is(kubeconfig, server, monkeypatch):
     monkeypatch.setattr(collect, "ELSEWHERE", 1)
     server.api.objects.add(world.pod("zz", "node2", "10.244.2.99", namespace="zoo"))
-    found = find_cluster(Access(kubeconfig=str(kubeconfig)))
+    found = the_cluster(Access(kubeconfig=str(kubeconfig)))
     assert "zz" in names(collect.read(found, "shop", "web-0", node1, ("zoo", "zz")), "Pod")
     assert "zz" not in names(collect.read(found, "shop", "web-0", node1), "Pod")
 
@@ -294,20 +302,20 @@ def test_the_files_of_kubeconfig_are_merged_and_the_first_counts(tmp_path):
         tmp_path / "two", {"a": "http://192.0.2.2:2", "b": "http://192.0.2.3:3"}, current="b"
     )
     environ = {"KUBECONFIG": f"{tmp_path}/none:{one}:{two}"}
-    assert str(find_cluster(Access(), environ).cluster) == "http://192.0.2.3:3"
-    chosen = find_cluster(Access(context="a"), environ)
+    assert str(the_cluster(Access(), environ).cluster) == "http://192.0.2.3:3"
+    chosen = the_cluster(Access(context="a"), environ)
     assert (str(chosen.cluster), chosen.namespace) == ("http://192.0.2.1:1", "shop")
-    assert str(find_cluster(Access(kubeconfig=str(one)), environ).cluster) == "http://192.0.2.1:1"
+    assert str(the_cluster(Access(kubeconfig=str(one)), environ).cluster) == "http://192.0.2.1:1"
 
 
 def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(tmp_path):
     environ = {"HOME": str(tmp_path)}
     assert find_cluster(Access(), environ) is None
     with pytest.raises(InvalidConfig, match="there is no kubeconfig"):
-        find_cluster(Access(context="a"), environ)
+        the_cluster(Access(context="a"), environ)
     (tmp_path / ".kube").mkdir()
     world.kubeconfig(tmp_path / ".kube/config", {"home": "http://192.0.2.9:9"})
-    assert str(find_cluster(Access(), environ).cluster) == "http://192.0.2.9:9"
+    assert str(the_cluster(Access(), environ).cluster) == "http://192.0.2.9:9"
 
 
 def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
@@ -315,7 +323,7 @@ def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
     (tmp_path / "namespace").write_text("tools\n")
     monkeypatch.setattr("genie_core.edges.user_cluster.ACCOUNT_DIR", str(tmp_path))
     environ = {"HOME": "/nowhere", "KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    found = find_cluster(Access(), environ)
+    found = the_cluster(Access(), environ)
     assert (str(found.cluster), found.namespace) == ("https://[fd00::1]:6443", "tools")
     assert found.cluster.credentials.token_file == f"{tmp_path}/token"
 
@@ -326,7 +334,7 @@ def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
 def test_a_damaged_kubeconfig_is_named(tmp_path, text):
     (tmp_path / "kubeconfig").write_text(text)
     with pytest.raises(InvalidConfig, match="kubeconfig"):
-        find_cluster(Access(kubeconfig=str(tmp_path / "kubeconfig")), {})
+        the_cluster(Access(kubeconfig=str(tmp_path / "kubeconfig")), {})
 
 
 def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():

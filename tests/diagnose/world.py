@@ -29,7 +29,9 @@ def node(name, address, cidr, *conditions):
     }  # fmt: skip
 
 
-def event(number, name, reason, message="", kind="Pod", namespace="shop", last="2026-11-24T10:00:00Z", **more):
+def event(
+    number, name, reason, message="", kind="Pod", namespace="shop", last="2026-11-24T10:00:00Z", **more
+):
     return {
         "apiVersion": "v1", "kind": "Event", "metadata": {"namespace": namespace, "name": f"{name}.{number}"},
         "involvedObject": {"kind": kind, "namespace": namespace, "name": name},

@@ -168,7 +168,16 @@ class ClusterNode(InstalledNode):
 
     def debug(self, pod, *options, status=0):
         """What `genie debug pod` says; where the pod is, it has to ask the runtime."""
-        files = ("--conf-dir", self.conf, "--bin-dir", self.bin, "--ipam-dir", self.leases, "--state-dir", self.state)
+        files = (
+            "--conf-dir",
+            self.conf,
+            "--bin-dir",
+            self.bin,
+            "--ipam-dir",
+            self.leases,
+            "--state-dir",
+            self.state,
+        )
         api = ("--kubeconfig", self.kubeconfig, "--node", "node", "--cri-socket", self.containerd.socket)
         command = ("debug", "pod", pod, *files, *api, "--output", "json", *options)
         done = self.containerd.run(*_CLI, *command, check=False)
