@@ -72,10 +72,8 @@ def node1(_nodes):
 def api_of(server, node_of):
     """What is read for the node alone."""
     server.api.require_user = False
-    cluster_of = make_cluster(
-        {"server": server.url, "certificate-authority": str(server.authority.ca_file)}, {}, "", None
-    )
-    return collect.read(UserCluster(cluster=cluster_of), "", "", node_of)
+    entry = {"server": server.url, "certificate-authority": str(server.authority.ca_file)}
+    return collect.read(UserCluster(cluster=make_cluster(entry, {}, "", Recorder())), "", "", node_of)
 
 
 def names(answers, kind):
