@@ -1,0 +1,45 @@
+"""docs/security.md: each test that it names is there, and each of this folder is named."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_lint import ROOT
+
+PAGE = (ROOT / "docs" / "security.md").read_text()
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+HERE = Path(__file__).parent
+# What only shows that a rule is not too strict, or how another test works.
+UNNAMED = {
+    "test_a_way_through_a_sticky_directory_is_right",
+    "test_aliases_as_people_use_them",
+    "test_colours_are_genies_own",
+    "test_devices_as_they_are_called_go_through",
+    "test_isolation_leaves_the_pods_own_and_the_global_namespaces",
+    "test_other_languages_stay_readable",
+    "test_that_is_told_at_any_depth_without_running_out_of_stack",
+}
+
+
+def functions_in(path):
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("file", sorted({file for file, _ in NAMED}))
+def test_every_test_that_is_named_exists(file):
+    assert {name for other, name in NAMED if other == file} <= functions_in(ROOT / file)
+
+
+def test_every_attack_of_this_folder_is_named():
+    here = {name for path in HERE.glob("test_*.py") if path != Path(__file__) for name in functions_in(path)}
+    assert {name for name in here if name.startswith("test_")} - UNNAMED == {
+        name for file, name in NAMED if file.startswith("tests/security/")
+    }
+
+
+def test_every_promise_has_a_test():
+    rows = [line for line in PAGE.split("## What holds")[1].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    assert [row for row in rows if "::test_" not in row] == []
