@@ -23,6 +23,7 @@ from .options import OutputFormat
 API_VERSION = "genie/v1alpha1"
 
 Tone = Literal["", "good", "warn", "bad", "dim", "strong"]
+_NARROWEST = 16  # columns in which folded text can still be read
 _STYLES: dict[Tone, str] = {
     "": "",
     "good": "green",
@@ -192,7 +193,7 @@ def _renderable(block: Block, console: Any) -> Any:
             text = terminal.visible(block.text, keep="\n\t")
             return RichText("\n".join(" " * block.indent + line for line in text.splitlines()))
         case Table():
-            return Padding(_table(block), (0, 0, 0, block.indent), expand=False)
+            return Padding(_table(block, console.width - block.indent), (0, 0, 0, block.indent), expand=False)
         case Fields():
             return Padding(_fields(block), (0, 0, 0, block.indent), expand=False)
 
@@ -219,9 +220,12 @@ def _grid(**settings: Any) -> Any:
     return RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), **settings)
 
 
-def _table(block: Table) -> Any:
+def _table(block: Table, width: int) -> Any:
+    """What does not fit is folded, nothing is cut off: in the columns that may fold, else in all."""
     grid = _grid(header_style="bold")
     folding = block.fold or block.columns[-1:]
+    if sum(_least(block, name, name in folding) + 2 for name in block.columns) > width:
+        folding = block.columns
     for name in block.columns:
         grid.add_column(
             _cell(name),
@@ -232,6 +236,17 @@ def _table(block: Table) -> Any:
     for row in block.rows:
         grid.add_row(*(_cell(cell) for cell in row))
     return grid
+
+
+def _least(block: Table, name: str, folds: bool) -> int:
+    """The columns of the terminal without which a column of the table cannot do."""
+    at = block.columns.index(name)
+    texts = [
+        name,
+        *(cell if isinstance(cell, str) else cell.text for cell in (row[at] for row in block.rows)),
+    ]
+    longest = max(len(text) for text in texts)
+    return min(longest, _NARROWEST) if folds else longest
 
 
 def _fields(block: Fields) -> Any:

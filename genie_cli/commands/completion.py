@@ -12,7 +12,7 @@ from genie_cli.shells import script
 
 EXAMPLES = [
     (
-        "the script for bash: source <(...) loads it now, /etc/bash_completion.d keeps it",
+        "for bash: source <(...) loads it now, /etc/bash_completion.d keeps it",
         "genie completion bash",
     ),
     ("for zsh: into a directory of $fpath, as _genie", "genie completion zsh"),
@@ -33,6 +33,8 @@ def run(
     shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)],
 ) -> int:
     """Prints the script that lets a shell complete genie's commands, flags, pods, networks and files.
+
+    Those of bash, zsh and fish are tested with these shells; PowerShell's is written from its documentation.
 
     For `kubectl genie` put the program kubectl_complete-genie, which comes with genie, on PATH.
     """

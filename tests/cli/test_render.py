@@ -111,6 +111,18 @@ def test_tables_fit_the_width(monkeypatch, columns):
     assert max(map(len, shown().splitlines())) <= columns
 
 
+@pytest.mark.parametrize("columns", [80, 160])
+def test_nothing_is_cut_off_where_names_are_as_long_as_they_may_be(monkeypatch, columns):
+    """A Kubernetes name, IPv6 addresses, an interface: folded where they do not fit, in whatever column."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    row = ("n" * 63, "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff/128", "i" * 15, "w" * 120)
+    text = shown([Table(("NAME", "ADDRESS", "INTERFACE", "WHY"), [row], fold=("WHY",))])
+    assert max(map(len, text.splitlines())) <= columns
+    for cell in row:
+        assert sum(text.count(char) for char in set(cell)) >= len(cell)
+    assert all(heading in text for heading in ("NAME", "ADDRESS", "INTERFACE", "WHY"))
+
+
 def test_prose_is_wrapped_also_in_a_pipe():
     assert max(map(len, shown([Text("words " * 40)]).splitlines())) <= terminal.PROSE_WIDTH
 
