@@ -14,7 +14,7 @@ from genie_core.diagnose.collect.collection import TIME_IS_UP, Collection
 from genie_core.diagnose.collect.files import Directories
 from genie_core.diagnose.collect.locate import locate
 from genie_core.diagnose.collect.netns import plain
-from genie_core.diagnose.facts import JSON, Facts, Link, Probe, Sandbox
+from genie_core.diagnose.facts import JSON, Facts, Link, Probe
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
@@ -41,16 +41,12 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
     answers = work.answers()
     state, reason = _elsewhere(question, answers.pod, answers.objects)
     if state:
-        is_tried = cluster.pod(answers.pod).phase == "Pending" and state != "not-here"
-        if is_tried and reported.refused(answers.events):
-            return work.unmade(reason, answers)
         return work.elsewhere(state, reason, answers)
-    try:
-        netns = _find_netns(work, answers.pod)
-    except NotFound as error:
-        if reported.refused(answers.events):
-            return work.unmade(error.msg, answers)
-        raise
+    netns = _find_netns(work, answers.pod)
+    if not netns and not cluster.pod(answers.pod).host_network:
+        if not work.todo.late:
+            return _without_sandbox(work, answers)
+        work.todo.missing["pod"] = TIME_IS_UP
     try:
         facts = work.facts(netns, answers)
     except InvalidNetns as error:
@@ -160,8 +156,6 @@ def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[
     strange = about.node and about.node != here
     if strange and (question.node_explicit or about.node in known or not question.netns):
         return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie debug pod there"
-    if not question.netns and about.phase == "Pending":
-        return "no-sandbox", f"pod {title} is Pending ({_why(pod)}): it has no sandbox on this node yet"
     return "", ""
 
 
@@ -176,36 +170,44 @@ def _why(pod: JSON) -> str:
 
 
 def _find_netns(work: Work, pod: JSON) -> str:
-    """Where the pod's namespace is: as was said, else by the runtime, Genie's state, libcni's cache.
+    """Where the pod's namespace is, "" where nothing of this node knows it, or it has none of its own.
 
-    Raises NotFound where nothing of this node knows the pod. A pod on the host's network has none of its own.
+    As was said, else by the runtime, by Genie's state, by libcni's cache. Of a Pending pod the records are of an
+    earlier attempt: only the runtime knows.
     """
-    question = work.question
-    if question.netns:
-        return plain(question.netns)
-    if cluster.pod(pod).host_network:
+    about = cluster.pod(pod)
+    if work.question.netns:
+        return plain(work.question.netns)
+    if about.host_network:
         return ""
     files, sandboxes = gather.recorded(work.node, work.todo)
-    path = locate(question.pod, sandboxes or (), files.cached, work.root)
-    if not path and work.todo.late:
-        work.todo.missing.setdefault("pod", TIME_IS_UP)
-    elif not path:
-        raise _unknown(question.pod, sandboxes, work.todo.missing.get("runtime", ""))
-    return path
+    records = () if about.phase == "Pending" else files.cached
+    return locate(work.question.pod, sandboxes or (), records, work.root)
 
 
-def _unknown(pod: str, sandboxes: tuple[Sandbox, ...] | None, reason: str) -> NotFound:
-    ended = any(sandbox.pod == pod for sandbox in sandboxes or ())
-    if ended:
-        return NotFound(
-            f"pod {pod} has no running sandbox on this node: the runtime has only ended ones of it",
-            hint="kubelet makes a new one, or the events say why it cannot: kubectl describe pod",
-        )
-    return NotFound(
-        f"pod {pod} has no sandbox on this node: neither the runtime nor Genie's state nor the CNI cache knows it",
-        details=f"runtime: {reason}" if reason else "",
+def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
+    """The answer about a pod that is not there (yet). Raises NotFound where Kubernetes says nothing of it either."""
+    pod = work.question.pod
+    if cluster.pod(answers.pod).phase == "Pending":
+        reason = f"pod {pod} is Pending ({_why(answers.pod)}): it has no sandbox on this node yet"
+    else:
+        reason = f"pod {pod} has no sandbox on this node: {_nobody(work)}"
+    if reported.refused(answers.events):
+        return work.unmade(reason, answers)
+    if cluster.pod(answers.pod).phase == "Pending":
+        return work.elsewhere("no-sandbox", reason, answers)
+    raise NotFound(
+        reason,
+        details=f"runtime: {why}" if (why := work.todo.missing.get("runtime")) else "",
         hint="run it on the pod's node, or name the namespace with --netns",
     )
+
+
+def _nobody(work: Work) -> str:
+    _, sandboxes = gather.recorded(work.node, work.todo)
+    if any(sandbox.pod == work.question.pod for sandbox in sandboxes or ()):
+        return "the runtime has only ended ones of it"
+    return "neither the runtime nor Genie's state nor the CNI cache knows it"
 
 
 def _probe(

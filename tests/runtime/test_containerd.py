@@ -17,6 +17,8 @@ import grpc
 import pytest
 
 import genie_core
+from tests.manifests import pod
+from tests.runtime.containerd import uid_of
 from tests.runtime.node import HOST_ADDRESS, ClusterNode, fetch, network_of, serving
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -132,6 +134,8 @@ def test_an_unknown_network_is_said_whole(node):
 def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, containerd):
     """`genie debug pod` asks the CRI where the pod is: healthy, broken, and gone."""
     sandbox = node.run_pod("p", BOTH)
+    waiting = {"spec": {"nodeName": "node"}, "status": {"phase": "Pending"}}  # for its image, for instance
+    node.objects.add(pod(None, "p", "default", uid_of("p")) | waiting)
     netns = containerd.netns(sandbox)
     healthy = node.debug("default/p")
     assert healthy["target"]["netns"].endswith(netns.name)
@@ -142,7 +146,12 @@ def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, container
     assert (broken["findings"][0]["code"], broken["findings"][0]["object"]["iface"]) == ("GN0102", "eth0")
     containerd.remove_pod(sandbox)
     gone = node.debug("default/p", status=3)
-    assert "neither the runtime nor" in gone["message"]
+    assert (gone["target"]["state"], "no sandbox on this node yet" in gone["target"]["reason"]) == (
+        "no-sandbox",
+        True,
+    )
+    node.announce("q")
+    assert "neither the runtime nor" in node.debug("default/q", status=3)["message"]
 
 
 def test_a_crowd(node, containerd):
