@@ -16,6 +16,7 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     title = f"{facts.namespace}/{facts.pod_name}" if facts.pod_name else f"node {facts.node_name}"
     if report.state in ("not-here", "no-sandbox"):
         yield Text(report.reason, "warn")
+        yield from _events(report) if wide else ()
         if report.findings:
             yield from findings_view(report.findings, report.checks, wide=wide)
         return
@@ -54,9 +55,22 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
                 for p in facts.probes
             ],
         )
+    yield from _events(report) if wide else ()
     yield from findings_view(report.findings, report.checks, wide=wide)
-    if not report.findings and all(c.status is not Status.ERROR for c in report.checks):
+    if report.late:
+        yield Text("the time was up (--timeout) before everything was read and looked at", "warn")
+    elif not report.findings and all(c.status is not Status.ERROR for c in report.checks):
         yield Text("nothing on this node is wrong with the pod's network", "good")
+
+
+def _events(report: DiagnosisReport) -> Iterator[Block]:
+    if report.facts.events:
+        yield Heading("Events")
+        rows = [
+            (event.last, f"{event.kind} {event.name}", event.reason, event.message)
+            for event in report.facts.events
+        ]
+        yield Table(("LAST", "OBJECT", "REASON", "MESSAGE"), rows, fold=("MESSAGE",))
 
 
 def _way(report: DiagnosisReport, target: str) -> tuple[str | Cell, ...]:

@@ -342,3 +342,13 @@ def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():
     check = PodCheck(id="x", title="x", run=lambda model: [], needs=("objects: Node", "objects: Service"))
     _, (outcome,) = registry.run(Model(facts), [check])
     assert (outcome.status, outcome.reason) == (Status.SKIP, "may not list services")
+
+
+def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeconfig, server):
+    server.api.objects.add(world.pod("web-0", "node1", "", phase="Pending"))
+    where = ["--kubeconfig", str(kubeconfig), "--node", "node1", "-o", "wide"]
+    assert main(["debug", "pod", "shop/web-0", *where]) == 3
+    shown = capsys.readouterr().out
+    assert "FailedCreatePodSandBox" in shown[: shown.index("GN0901")]
+    assert main(["debug", "node", *where, "--timeout", "1ms"]) == 124
+    assert "the time was up (--timeout)" in capsys.readouterr().out
