@@ -16,12 +16,23 @@ NETWORKS = "networks"
 NPWG_NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
 
+# An annotation has room for 100,000, each with a request to the API server and a plugin to run.
+MAX_NETWORKS = 256
+
 
 def parse_names(value: str, origin: str) -> list[Wish]:
     """`a, b@eth3, a` -> wishes. Raises InvalidConfig naming the item (D03, D05, X36)."""
-    return [
-        _parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(value.split(","), 1)
-    ]
+    items = value.split(",")
+    check_count(len(items), origin)
+    return [_parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(items, 1)]
+
+
+def check_count(count: int, origin: str) -> None:
+    """Raise InvalidConfig where that is more than a pod could mean."""
+    if count > MAX_NETWORKS:
+        raise InvalidConfig(
+            f"{origin}: {count} networks, where a pod may have {MAX_NETWORKS}", hint="name fewer networks"
+        )
 
 
 def _parse_item(item: str, where: str) -> Wish:

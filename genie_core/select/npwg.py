@@ -12,7 +12,7 @@ from ..model import Wish
 from ..spec.addresses import canonical_address, canonical_prefix, is_v4
 from ..spec.names import is_label, is_subdomain
 from ..spec.request import is_identifier
-from .annotations import check_ifname, printable
+from .annotations import check_count, check_ifname, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ def parse_selections(value: str, pod_namespace: str, origin: str) -> list[Networ
         return []
     if any(char in value for char in '[{"'):
         return _parse_json(value, pod_namespace, origin)
+    items = value.split(",")
+    check_count(len(items), origin)
     return [
         _parse_short(item.strip(), pod_namespace, f"{origin}, item {index}")
-        for index, item in enumerate(value.split(","), 1)
+        for index, item in enumerate(items, 1)
     ]
 
 
@@ -112,6 +114,7 @@ def _parse_json(value: str, pod_namespace: str, origin: str) -> list[NetworkWish
         raise InvalidConfig(
             f"{origin}: an array was expected, not {describe(entries)}", hint='write [{"name": "net1"}]'
         )
+    check_count(len(entries), origin)
     return [
         _Entry(entry, f"{origin}, entry {index}").wish(pod_namespace)
         for index, entry in enumerate(entries, 1)

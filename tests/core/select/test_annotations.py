@@ -9,6 +9,7 @@ from genie_core.select.annotations import (
     BY_LOAD,
     BY_LOGICAL_NETWORK,
     BY_NAME,
+    MAX_NETWORKS,
     dialect_of,
     parse_names,
     printable,
@@ -80,3 +81,10 @@ def test_d05_x36_an_error_names_the_item(value, item):
 def test_what_is_shown_of_an_annotation_cannot_confuse_a_terminal():
     assert printable("a\x1b\n\u202eb\ud800") == "a???b?"
     assert len(printable("x" * 1000)) == 80
+
+
+def test_an_annotation_names_no_more_networks_than_a_pod_could_have():
+    """Each costs a request and a plugin: 60,000 of them would keep a node busy (found by fuzzing)."""
+    assert len(parse_names(",".join(["a"] * MAX_NETWORKS), "x")) == MAX_NETWORKS
+    with pytest.raises(InvalidConfig, match=f"^x: {MAX_NETWORKS + 1} networks"):
+        parse_names(",".join(["a"] * (MAX_NETWORKS + 1)), "x")

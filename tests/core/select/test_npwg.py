@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig
+from genie_core.select.annotations import MAX_NETWORKS
 from genie_core.select.npwg import DEFAULT_BURST, parse_selections
 
 MAC, GUID = "c2:b0:57:49:47:f1", "c2:11:22:33:44:55:66:77"
@@ -372,3 +373,11 @@ def test_c12_anything_else_is_refused_in_words(value):
         assert error.msg.startswith("annotation x")
     else:
         assert all(wish.name and wish.namespace for wish in wishes)
+
+
+@pytest.mark.parametrize("separator, item, frame", [(",", "n", "{}"), (",", '{"name": "n"}', "[{}]")])
+def test_both_forms_name_no_more_networks_than_a_pod_could_have(separator, item, frame):
+    enough = frame.format(separator.join([item] * MAX_NETWORKS))
+    assert len(parse_selections(enough, "ns", "x")) == MAX_NETWORKS
+    with pytest.raises(InvalidConfig, match=f"^x: {MAX_NETWORKS + 1} networks"):
+        parse_selections(enough.replace(item, item + separator + item, 1), "ns", "x")
