@@ -6,12 +6,16 @@ that `--help` groups flags under.
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.fields import holds_secret
 
 OUTPUT = "Output"
 CLUSTER = "Cluster"
@@ -68,6 +72,24 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(rest, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
     return "".join(f"{number}{unit}" for number, unit in parts if number) or f"{seconds:g}s"
+
+
+def parse_setting(text: str, form: str) -> tuple[str, Any]:
+    """What --set takes, `form` its shape: a name, and a value as JSON or text. Raises GenieError (wrong usage)."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise GenieError(f"--set {text!r} is not {form}", exit_code=EXIT_USAGE)
+    try:
+        setting = name, json.loads(value)
+    except ValueError:
+        setting = name, value
+    if holds_secret(dict([setting])):
+        raise GenieError(
+            f"--set {name}: a credential on the command line is in everybody's list of processes",
+            hint="write it into the file, mode 0600; better still, name a kubeconfig with tokenFile",
+            exit_code=EXIT_USAGE,
+        )
+    return setting
 
 
 Output = Annotated[

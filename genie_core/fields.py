@@ -50,6 +50,25 @@ def may_be_secret(name: str) -> bool:
     return any(word in lower for word in _SECRET_WORDS)
 
 
+def holds_secret(value: "Any") -> bool:
+    """Whether a JSON value has a member, at any depth, that may be a secret: named so, and no path of a file."""
+    if isinstance(value, list):
+        return any(holds_secret(item) for item in value)
+    if not isinstance(value, dict):
+        return False
+    return any(
+        holds_secret(inner) or (may_be_secret(key) and _is_text(inner)) for key, inner in value.items()
+    )
+
+
+def _is_text(value: "Any") -> bool:
+    """Whether there is a text in it that is no path."""
+    if isinstance(value, str):
+        return bool(value) and not value.startswith("/")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_is_text(item) for item in inner)
+
+
 def get_str(data: "JSONObject", key: str, default: str = "", *, where: str = "") -> str:
     """A string."""
     value = data.get(key)

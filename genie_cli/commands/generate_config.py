@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -215,21 +214,11 @@ def _network(
         ipam=ipam,
         chain=None if chain is None else tuple(part.strip() for part in chain.split(",") if part.strip()),
         version=version,
-        changes=[_change(text) for text in settings or ()],
+        changes=[options.parse_setting(text, "PATH=VALUE") for text in settings or ()],
         base=_read(from_) if from_ else "",
         base_source="stdin" if from_ == "-" else from_,
     )
     return generate.generate_network(wanted_options, generate.look(wanted_options))
-
-
-def _change(text: str) -> tuple[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not path:
-        raise GenieError(f"--set {text!r} is not PATH=VALUE", exit_code=EXIT_USAGE)
-    try:
-        return path, json.loads(value)
-    except ValueError:
-        return path, value
 
 
 def _read(name: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -130,7 +128,7 @@ def run(
         token_file=_absolute(token_file),
         ca_file=_absolute(ca_file),
         python=python,
-        extra=_parse_settings(settings or []),
+        extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in settings or ()),
     )
     if from_daemonset:
         return _keep(wanted, _parse_account(service_account), token_life, health)
@@ -173,21 +171,6 @@ def _parse_account(text: str) -> tuple[str, str]:
 
 def _absolute(path: Path | None) -> Path | None:
     return path.absolute() if path else None
-
-
-def _parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    parsed: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise GenieError(
-                f"--set {pair!r}: expected KEY=VALUE", hint="as in --set log_level=debug", exit_code=2
-            )
-        try:
-            parsed[key] = json.loads(text)
-        except ValueError:
-            parsed[key] = text
-    return parsed
 
 
 def _view(report: InstallReport, wide: bool) -> list[render.Block]:

@@ -26,7 +26,7 @@ from .. import __version__
 from ..catalog.genie import CAPABILITIES
 from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
-from ..fields import may_be_secret
+from ..fields import holds_secret
 from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
@@ -274,18 +274,9 @@ def conflist_text(options: InstallOptions, existing: Mapping[str, Any]) -> str:
 def _mode(conflist: Path, text: str) -> int:
     """0600 for CNI-Genie's `policy` and other credentials (conformance X14), and where an operator closed the file."""
     closed = conflist.exists() and not conflist.stat().st_mode & 0o044
-    return 0o600 if closed or _holds_secrets(json.loads(text)["plugins"]) else 0o644
-
-
-def _holds_secrets(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(map(_holds_secrets, value))
-    if not isinstance(value, dict):
-        return False
-    named = (inner for key, inner in value.items() if key == "policy" or may_be_secret(key))
-    return any(isinstance(inner, str | dict) and inner for inner in named) or any(
-        map(_holds_secrets, value.values())
-    )
+    plugins = json.loads(text)["plugins"]
+    private = closed or holds_secret(plugins) or any(plugin.get("policy") for plugin in plugins)
+    return 0o600 if private else 0o644
 
 
 def _with_first(directory: Path, others: Sequence[str]) -> list[str]:

@@ -278,6 +278,21 @@ def test_checks_of_configurations(planted, genie):
     assert found_in(genie("generate-config", "--check", *files, "-o", "json")) == set()
 
 
+@pytest.mark.parametrize("setting", [f"etcd_password={TOKEN}", f'policy={{"k8s_auth_token": "{TOKEN}"}}'])
+def test_no_secret_is_taken_from_a_command_line(tmp_path, setting):
+    """Everybody may read it in the list of processes, and the shell keeps it."""
+    for words in (
+        ("install", "--bin-dir", str(tmp_path), "--conf-dir", str(tmp_path)),
+        ("generate-config", "bridge"),
+    ):
+        command = [sys.executable, "-m", "genie_cli", *words, "--set", setting]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "list of processes" in done.stderr
+        assert found_in(done.stdout + done.stderr) == set()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_dry_run_shows_of_a_plugins_input():
     """Whatever is under a name that may mean a secret, at any depth, in any form; `-o wide` and JSON show the rest."""
     given = {

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ...catalog.plugin import Wanted
 from ...edges.runtimes import CONF_DIR
+from ...fields import may_be_secret
 from ...findings import Finding
 
 JSON = dict[str, Any]
@@ -114,5 +115,4 @@ def _step(here: Any, key: str | int, empty: Any, path: str) -> Any:
 
 def secret_mode(text: str) -> int:
     """The mode for a text: 0600 where it can hold a credential."""
-    words = ("token", "password", "secret", "client-key", "auth")
-    return 0o600 if any(word in text.lower() for word in words) else 0o644
+    return 0o600 if may_be_secret(text) else 0o644
