@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +30,8 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
         raise DecodingFailure(f"--from {path}: apiVersion must be {VERSION}")
     try:
         facts = codec.decode(Facts, document.get("facts"))
-        report = diagnose(facts, replace(question, namespace=facts.namespace, name=facts.pod_name))
+        named = replace(question, namespace=facts.namespace, name=facts.pod_name)
+        report = diagnose(facts, named, time.monotonic() + question.timeout)
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:

@@ -238,6 +238,15 @@ def test_a_pod_of_another_node_is_said_to_be_there(capsys, kubeconfig):
     assert "on node node2" in report["target"]["reason"]
 
 
+def test_a_pod_without_a_namespace_is_one_of_the_contexts(capsys, kubeconfig):
+    document = json.loads(kubeconfig.read_text())
+    document["contexts"][0]["context"]["namespace"] = "shop"
+    kubeconfig.write_text(json.dumps(document))
+    where = ("--kubeconfig", kubeconfig, "--node", "node1")
+    assert "shop/api-0" in genie(capsys, "api-0", *where, code=3)["target"]["reason"]
+    assert "other/api-0 does not exist" in genie(capsys, "api-0", "-n", "other", *where, code=3)["message"]
+
+
 def test_an_unknown_pod_is_a_target_not_found(capsys, kubeconfig):
     error = genie(capsys, "shop/web-9", "--kubeconfig", kubeconfig, "--node", "node1", code=3)
     assert "shop/web-9 does not exist" in error["message"]
