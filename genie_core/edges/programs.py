@@ -1,14 +1,22 @@
-"""Programs that are asked something: started at once, each with a deadline, killed with all that they started. Cold."""
+"""Programs that are asked something: started at once, each with a deadline, killed with all that they started. Cold.
+
+Whoever waits for one may be given up himself, with the thread that he runs in; what is still running when this
+process ends is killed then.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+
+_running: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +31,14 @@ class Program:
         """Its output, and why there is none; at `until` (monotonic seconds) it is killed."""
         if self.process is None:
             return "", self.reason
-        began = time.monotonic()
         try:
-            out, err = self.process.communicate(timeout=max(0.0, until - began))
+            out, err = self.process.communicate(timeout=max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)  # it, and whatever it has started
+            _kill(self.process)
             self.process.communicate()
             return "", f"{self.name} gave no answer in time"
+        finally:
+            _running.discard(self.process)
         if self.process.returncode:
             words = err.strip().splitlines()
             return "", f"{self.name}: {words[-1] if words else f'exit status {self.process.returncode}'}"
@@ -55,4 +64,17 @@ def start(*argv: str, env: Mapping[str, str]) -> Program:
         )
     except OSError as error:
         return Program(name=name, reason=f"{name}: {error.strerror}")
+    _running.add(process)
     return Program(name=name, process=process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End it, and whatever it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@atexit.register
+def _kill_all() -> None:
+    for process in tuple(_running):
+        _kill(process)

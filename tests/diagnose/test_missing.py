@@ -112,7 +112,10 @@ def test_directories_that_are_not_there_are_named(debug):
 
 def test_when_the_time_is_up_what_was_found_is_printed(debug, script):
     """Exit code 124, one document that holds to the schema, what was found among it, what was cut off named."""
-    report = debug("--timeout", "1.5s", covered={"/usr/sbin/nft": script("sleep 60")}, code=124)
+    child = f"sleep 601.{os.getpid()}"
+    report = debug("--timeout", "1.5s", covered={"/usr/sbin/nft": script(f"{child} & wait")}, code=124)
+    assert report["seconds"] < 4
+    assert subprocess.run(["pgrep", "-f", child], capture_output=True, check=False).stdout == b""
     assert report["timedOut"] is True
     assert "--timeout" in report["missing"]["node firewall"]
     assert [finding["code"] for finding in report["findings"]][:1] == ["GN0402"]
