@@ -4,7 +4,7 @@
 
 # Debian's folder of the reference plugins, and where .ci/setup unpacks them for an ordinary user.
 CNI_BINS := /usr/lib/cni build/cni/usr/lib/cni
-.PHONY: help demo test setup lint bench generated diagnose-bench torture
+.PHONY: help demo test setup lint bench generated diagnose-bench torture fuzz
 
 help:
 	@echo "make demo    a pod gets two networks and loses them again, in a private node; no root needed"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    the tests that only read the source: style, types, layers"
 	@echo "make generated  completions/ and docs/man, after a change of commands or flags"
 	@echo "make torture   the plugin and its plugins killed everywhere, 10,000 pods, and an audit; as root, half an hour"
+	@echo "make fuzz    bad input, 120,000 times: CASES=n and SEED=n say otherwise; a quarter of an hour"
 	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin"
 	@echo "make diagnose-bench   what genie debug pod makes of a hundred faults, pairs of them, and healthy pods; as root"
 
@@ -44,3 +45,7 @@ diagnose-bench: setup
 
 torture: setup
 	@.venv/bin/python -m tests.torture
+
+# What is worth keeping of a run: .venv/bin/python -m tests.fuzz --keep DIR
+fuzz: setup
+	@.venv/bin/python -m tests.fuzz $(addprefix --cases ,$(CASES)) $(addprefix --seed ,$(SEED))
