@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 FILES, NOTHING_ELSE, DIRECTORIES = 0, 4, 16
@@ -30,6 +30,21 @@ class Candidate(NamedTuple):
 
     value: str
     help: str = ""
+
+
+class Asked(NamedTuple):
+    """The word that is typed, and what flags before it say about where to look."""
+
+    current: str
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+
+    @classmethod
+    def of(cls, current: str, params: Mapping[str, Any]) -> Asked:
+        """From the flags of the command, as far as they are typed."""
+        names = ("kubeconfig", "context", "namespace")
+        return cls(current, *(str(params.get(name) or "") for name in names))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,11 +98,12 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
     if isinstance(source, int):
         return [], source
     if source is not None:
-        found = _matching(source(rest), rest)
+        found = _matching(source(Asked.of(rest, context.params)), rest)
     else:
         found = [Candidate(item.value, item.help or "") for item in target.shell_complete(context, rest)]
     named = [Candidate(before + value, text) for value, text in found]
-    return named, FILES if not named and _takes_path(target) else NOTHING_ELSE
+    takes_file = _takes_path(target) or (getattr(target, "metavar", None) or "").startswith("FILE")
+    return named, FILES if not named and takes_file else NOTHING_ELSE
 
 
 def _matching(found: Iterable[Candidate], rest: str) -> list[Candidate]:
@@ -108,11 +124,14 @@ def _takes_path(target: Any) -> bool:
 # --- values that only this machine or its cluster knows ---------------------------------------------------------
 
 
-def _pods(_current: str) -> list[Candidate]:
-    """The pods of this node's state, and of the API server."""
+def _pods(asked: Asked) -> list[Candidate]:
+    """The pods of this node's state, and of the API server; those of --namespace by their names alone."""
     found = dict.fromkeys(_pods_of_state(), "on this node")
-    for name in _pods_of_api():
+    for name in _names_of(("api", "v1", "pods"), asked):
         found.setdefault(name, "")
+    if asked.namespace and "/" not in asked.current:
+        space = f"{asked.namespace}/"
+        found = {name.removeprefix(space): text for name, text in found.items() if name.startswith(space)}
     return [Candidate(name, text) for name, text in sorted(found.items())]
 
 
@@ -127,22 +146,39 @@ def _pods_of_state() -> list[str]:
         return []
 
 
-def _pods_of_api() -> list[str]:
-    metadata = [item.get("metadata", {}) for item in _listed(("api", "v1", "pods"))]
+def _names_of(parts: tuple[str, ...], asked: Asked) -> list[str]:
+    """namespace/name of all objects of a kind."""
+    metadata = [item.get("metadata", {}) for item in _listed(parts, asked)]
     return [f"{item.get('namespace')}/{item.get('name')}" for item in metadata]
 
 
-def _namespaces(_current: str) -> list[Candidate]:
-    return [
-        Candidate(str(item.get("metadata", {}).get("name"))) for item in _listed(("api", "v1", "namespaces"))
-    ]
+def _namespaces(asked: Asked) -> list[Candidate]:
+    found = _listed(("api", "v1", "namespaces"), asked)
+    return [Candidate(str(item.get("metadata", {}).get("name"))) for item in found]
 
 
-def _listed(parts: tuple[str, ...]) -> list[dict[str, Any]]:
+def _objects(asked: Asked) -> list[Candidate]:
+    """The cluster's network attachments; the last of a comma list."""
+    before, comma, _ = asked.current.rpartition(",")
+    parts = ("apis", "k8s.cni.cncf.io", "v1", "network-attachment-definitions")
+    own = f"{asked.namespace or 'default'}/"
+    names = [name.removeprefix(own) for name in _names_of(parts, asked)]
+    return [Candidate(f"{before}{comma}{name}") for name in sorted(names)]
+
+
+def _types(_asked: Asked) -> list[Candidate]:
+    from genie_core.catalog import PLUGINS
+
+    from .commands.generate_config import OBJECTS
+
+    return [Candidate(name) for name in (*PLUGINS, *(name for name in OBJECTS if name not in PLUGINS))]
+
+
+def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
     from genie_core.edges.user_cluster import Access, connect
 
     try:
-        found = connect(Access(), _API_SECONDS)
+        found = connect(Access(kubeconfig=asked.kubeconfig, context=asked.context), _API_SECONDS)
         if found is None:
             return []
         with found as api:
@@ -151,22 +187,22 @@ def _listed(parts: tuple[str, ...]) -> list[dict[str, Any]]:
         return []
 
 
-def _contexts(_current: str) -> list[Candidate]:
+def _contexts(asked: Asked) -> list[Candidate]:
     from genie_core.edges.user_cluster import Access, contexts
 
     try:
-        return [Candidate(name) for name in contexts(Access())]
+        return [Candidate(name) for name in contexts(Access(kubeconfig=asked.kubeconfig))]
     except Exception:  # noqa: BLE001 (no kubeconfig, no names)
         return []
 
 
-def _networks(current: str) -> list[Candidate]:
+def _networks(asked: Asked) -> list[Candidate]:
     """The networks of the node's files; the last of a comma list, as `net` of `net@interface`."""
     from genie_core.edges.confdir import ConfDirs
     from genie_core.select.files import is_self
     from genie_core.settings import CONF_DIRS
 
-    before, comma, _ = current.rpartition(",")
+    before, comma, _ = asked.current.rpartition(",")
     confs = ConfDirs([directory for directory in CONF_DIRS if os.path.isdir(directory)])
     names: dict[str, str] = {}
     for path in confs.paths():
@@ -181,14 +217,14 @@ def _networks(current: str) -> list[Candidate]:
     return [Candidate(f"{before}{comma}{name}", text) for name, text in names.items()]
 
 
-def _interfaces(_current: str) -> list[Candidate]:
+def _interfaces(_asked: Asked) -> list[Candidate]:
     return [Candidate(name) for name in sorted(os.listdir("/sys/class/net")) if name != "lo"]
 
 
-def _topics(current: str) -> list[Candidate]:
+def _topics(asked: Asked) -> list[Candidate]:
     """Codes, configuration keys, `pod`; where there is a slash, pods."""
-    if "/" in current:
-        return _pods(current)
+    if "/" in asked.current:
+        return _pods(asked)
     from genie_core.tasks.explain import ALL, key_names
 
     codes = [Candidate(code, item.title) for code, item in ALL.items()]
@@ -199,13 +235,13 @@ def _topics(current: str) -> list[Candidate]:
     ]
 
 
-def _schemas(_current: str) -> list[Candidate]:
+def _schemas(_asked: Asked) -> list[Candidate]:
     from .schemas import kinds
 
     return [Candidate(kind) for kind in kinds()]
 
 
-def _help_topics(_current: str) -> list[Candidate]:
+def _help_topics(_asked: Asked) -> list[Candidate]:
     from .app import COMMANDS
     from .commands.help import TOPICS
 
@@ -214,7 +250,7 @@ def _help_topics(_current: str) -> list[Candidate]:
 
 
 # By the metavar that stands in the command's help: what kind of value it wants.
-_SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
+_SOURCES: dict[str, Callable[[Asked], list[Candidate]] | int] = {
     "FILE": FILES,
     "PATH": FILES,
     "SOCKET": FILES,
@@ -222,6 +258,9 @@ _SOURCES: dict[str, Callable[[str], list[Candidate]] | int] = {
     "[NAMESPACE/]POD": _pods,
     "POD": _pods,
     "NETWORKS": _networks,
+    "OBJECTS": _objects,
+    "TYPE": _types,
+    "FILE|NS/NAME": _pods,
     "IFACE": _interfaces,
     "NAMESPACE": _namespaces,
     "CONTEXT": _contexts,

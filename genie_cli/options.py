@@ -130,7 +130,7 @@ Namespace = Annotated[
         "-n",
         help="Kubernetes namespace. Default: the context's.",
         rich_help_panel=CLUSTER,
-        metavar="NAME",
+        metavar="NAMESPACE",
     ),
 ]
 ConfDirs = Annotated[

@@ -73,7 +73,7 @@ def run(
     mode: Annotated[str, _text("--mode", "Mode of macvlan or ipvlan.", "MODE")] = "",
     vlan: Annotated[int, _text("--vlan", "VLAN.", "NUMBER", min=0, max=4094)] = 0,
     mtu: Annotated[int, _text("--mtu", "MTU.", "BYTES", min=0, max=65536)] = 0,
-    ipam: Annotated[str, _text("--ipam", "Address plugin. Default: host-local.", "TYPE")] = "",
+    ipam: Annotated[str, _text("--ipam", "Address plugin. Default: host-local.", "PLUGIN")] = "",
     chain: Annotated[
         str | None, _text("--chain", "Plugins behind it, comma separated; '' for none.", "TYPES")
     ] = None,

@@ -15,6 +15,7 @@ from genie_cli.app import COMMANDS
 from genie_cli.completing import DIRECTORIES, FILES, NOTHING_ELSE, complete
 from genie_cli.shells import FILES as SHELLS
 from genie_cli.shells import script
+from tests.apiserver import API, APIServer, Objects
 from tests.test_lint import ROOT
 
 NAMES = [words for words in COMMANDS if " " not in words]
@@ -80,6 +81,35 @@ def test_networks_of_the_node_also_behind_a_comma():
     assert values(["dry-run", "--cni"], "bl") == ["black", "blue"]
     assert values(["dry-run", "--cni"], "red,bl") == ["red,black", "red,blue"]
     assert values(["dry-run"], "--cni=re") == ["--cni=red"]
+
+
+@pytest.fixture
+def kubeconfig(tmp_path):
+    """Of an API server with pods and network attachments."""
+    attachment = {"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition", "spec": {}}
+    objects = Objects(
+        *(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop"}}
+            for name in ("web-0", "web-1", "db")
+        ),
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "dns", "namespace": "kube-system"}},
+        attachment | {"metadata": {"name": "storage", "namespace": "shop"}},
+        attachment | {"metadata": {"name": "lan", "namespace": "default"}},
+    )
+    with APIServer(API(objects)) as server:
+        yield str(server.write_kubeconfig(tmp_path / "kubeconfig", user={}))
+
+
+def test_names_of_the_cluster_that_the_flags_mean(kubeconfig, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    flags = ["--kubeconfig", kubeconfig]
+    assert values(["debug", "pod", *flags], "shop/w") == ["shop/web-0", "shop/web-1"]
+    assert values(["debug", "pod", *flags, "-n", "shop"], "w") == ["web-0", "web-1"]
+    assert values(["debug", "pod", *flags], "kube") == ["kube-system/dns"]
+    assert values(["dry-run", *flags, "--pod"], "shop/d") == ["shop/db"]
+    assert values(["dry-run", *flags, "--networks"], "lan,shop/") == ["lan,shop/storage"]
+    assert values(["dry-run", *flags, "-n", "shop", "--networks"], "") == ["default/lan", "storage"]
+    assert complete(["dry-run", *flags, "--pod"], "./we") == ([], FILES)
 
 
 def program(folder):
