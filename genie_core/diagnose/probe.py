@@ -12,14 +12,18 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import BoundedSemaphore
 
+from genie_core.diagnose.collect.collection import in_thread
 from genie_core.diagnose.collect.netns import inside
 from genie_core.diagnose.facts import Probe
 from genie_core.errors import GenieError
 
 WAIT = 1.0
+AT_ONCE = 8
 GAP = 0.1  # at most ten packets a second to one target
 ETH_P_ARP = 0x0806
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
@@ -49,12 +53,23 @@ class Ask:
         return f"{self.kind} {self.target}{port} ({self.role}{packets})"
 
 
-def run(asks: Sequence[Ask], announce: Callable[[str], None]) -> tuple[Probe, ...]:
-    """Make all probes, several at a time; `announce` is told of each before it is made."""
+def run(asks: Sequence[Ask], announce: Callable[[str], None], until: float) -> tuple[Probe, ...]:
+    """Make all probes, several at a time; `announce` is told of each before it is made.
+
+    Those that have not ended at `until` (monotonic seconds) are left out, and their threads to themselves.
+    """
     for ask in asks:
         announce(str(ask))
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return tuple(pool.map(_one, asks))
+    room = BoundedSemaphore(AT_ONCE)
+
+    def in_turn(ask: Ask) -> Probe:
+        with room:
+            return _one(ask)
+
+    pending = [in_thread(partial(in_turn, ask)) for ask in asks]
+    left = max(0.0, until - time.monotonic())
+    wait(pending, left)
+    return tuple(future.result() for future in pending if future.done())
 
 
 def _one(ask: Ask) -> Probe:

@@ -124,6 +124,13 @@ def test_when_the_time_is_up_what_was_found_is_printed(debug, script):
     assert nothing["findings"] == []
 
 
+def test_probes_that_nobody_answers_are_not_waited_for_longer(debug):
+    report = debug("--probes", "--timeout", "2s", code=124)
+    assert "had not ended in time" in report["missing"]["probes"]
+    assert report["findings"][0]["code"] == "GN0402"
+    assert report["seconds"] < 4
+
+
 def test_a_timeout_that_is_none_is_wrong_usage(debug):
     assert "duration" in debug("--timeout", "soon", code=2)["message"]
 
