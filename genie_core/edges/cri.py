@@ -97,9 +97,15 @@ def _described(sandbox: Sandbox, runtime: Any, messages: Any, timeout: float) ->
 
 
 def netns_of(info: str) -> str:
-    """The path in the runtime's own description; containerd and CRI-O both put the OCI specification there."""
+    """The path in the runtime's own description of a sandbox, "" where there is none.
+
+    containerd and CRI-O put the OCI specification there; others at least the process that holds the namespace.
+    """
     try:
-        spaces = json.loads(info)["runtimeSpec"]["linux"]["namespaces"]
-        return next((str(space.get("path", "")) for space in spaces if space["type"] == "network"), "")
+        described = json.loads(info)
+        spaces = described.get("runtimeSpec", {}).get("linux", {}).get("namespaces", ())
+        named = next((str(space.get("path", "")) for space in spaces if space["type"] == "network"), "")
+        process = described.get("pid")
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
+    return named or (f"/proc/{process}/ns/net" if isinstance(process, int) and process > 0 else "")

@@ -141,6 +141,27 @@ def test_a_crictl_that_is_none_is_an_error_in_time(tmp_path, script):
         crictl.list_sandboxes(str(path), "/run/s", 0.1)
 
 
+@pytest.mark.parametrize(
+    "info, path",
+    [
+        (
+            {
+                "runtimeSpec": {"linux": {"namespaces": [{"type": "network", "path": "/run/netns/a"}]}},
+                "pid": 7,
+            },
+            "/run/netns/a",
+        ),
+        ({"runtimeSpec": {"linux": {"namespaces": [{"type": "network"}]}}, "pid": 7}, "/proc/7/ns/net"),
+        ({"pid": 7}, "/proc/7/ns/net"),
+        ({"pid": 0}, ""),
+        ({"runtimeSpec": None}, ""),
+        ([], ""),
+    ],
+)
+def test_where_a_runtime_says_that_the_namespace_is(info, path):
+    assert cri.netns_of(json.dumps(info)) == path
+
+
 # --- the collector ---------------------------------------------------------------------------------------
 
 
