@@ -215,6 +215,7 @@ BAD_FILES = {
     "no type": f'{{"name": "a", "password": "{FILE_PASSWORD}"}}',
     "wrong types": f'{{"name": "a", "type": "a", "tokens": ["x", "{FILE_PASSWORD}", 1 2], "password": {{}} }}',
     "wrong capability": f'{{"name": "a", "type": "a", "capabilities": {{"x": "{FILE_PASSWORD}"}}}}',
+    "value alone": f'{{"name": "a",\n"type": "a",\n"tokens": ["x"\n"{FILE_PASSWORD}"]}}',
     "no plugins": f'{{"name": "a", "plugins": "{FILE_PASSWORD}"}}',
 }
 
@@ -244,6 +245,7 @@ def genie(planted):
     )
     (planted.conf / "90-bad.conflist").write_text(BAD_FILES["not JSON"])
     (planted.conf / "91-bad.conf").write_text(BAD_FILES["wrong types"].replace(",", ",\n"))
+    (planted.conf / "92-bad.conf").write_text(BAD_FILES["value alone"])
     environment = {**os.environ, "KUBE_TOKEN": IN_ENVIRONMENT, "KUBECONFIG": str(planted.root / "kubeconfig")}
 
     def run(*words):
