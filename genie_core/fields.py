@@ -69,6 +69,15 @@ def _is_text(value: "Any") -> bool:
     return any(_is_text(item) for item in inner)
 
 
+def can_be_passed(text: str) -> bool:
+    """Whether a path, a variable or a plugin's stdin can have the text in it: JSON can write NULs and half characters."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
 def get_str(data: "JSONObject", key: str, default: str = "", *, where: str = "") -> str:
     """A string."""
     value = data.get(key)

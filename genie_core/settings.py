@@ -4,7 +4,7 @@ docs/configuration.md explains each of them. Unknown keys are ignored (conforman
 """
 
 from .errors import InvalidConfig
-from .fields import get_bool, get_list, get_number, get_object, get_str, get_strings, place
+from .fields import can_be_passed, get_bool, get_list, get_number, get_object, get_str, get_strings, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _paths(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[st
 
 
 def _require_absolute(path: str, where: str) -> None:
-    if not path.startswith("/") or "\0" in path:
+    if not path.startswith("/") or not can_be_passed(path):
         raise InvalidConfig(f"{where} must be an absolute path, not {path!r}")
 
 

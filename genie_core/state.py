@@ -10,6 +10,7 @@ again at every repetition, and never give the rest back.
 """
 
 from .errors import DecodingFailure, InvalidConfig
+from .fields import can_be_passed
 from .jsontext import JSONError, decode, encode
 from .model import Attachment, NetConf, Plan, PluginConf, PodRef
 from .spec import versions
@@ -184,7 +185,6 @@ def _json(value: object, kind: type = object) -> str:
 
 def _text(value: object) -> str:
     """A string that can be part of a path, a variable and a plugin's stdin."""
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or not can_be_passed(value):
         raise TypeError("a string was expected")
-    value.encode("utf-8", "surrogateescape")  # a ValueError for half a character
     return value

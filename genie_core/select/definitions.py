@@ -1,7 +1,7 @@
 """A NetworkAttachmentDefinition and the wish for it -> the network to attach (NPWG 3.4; C15, C22-C24, C32-C36)."""
 
 from ..errors import InvalidConfig
-from ..fields import get_object, get_str
+from ..fields import can_be_passed, get_object, get_str
 from ..jsontext import JSONError, decode, encode, join_members, members
 from ..model import Choice
 from ..spec.conf import capabilities_of, parse_network, with_cni_args, with_members
@@ -54,6 +54,8 @@ def inline_network(definition: "Mapping[str, Any]", name: str, label: str) -> "N
     """The network that the definition holds itself; None where it is in a file. Raises InvalidConfig."""
     source = f"NetworkAttachmentDefinition {label}"
     text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
+    if not can_be_passed(text):
+        raise InvalidConfig(f"{source}: spec.config holds a NUL, or half a character")
     return parse_network(_named(text, name, source), f"{source}: spec.config") if text.strip() else None
 
 

@@ -64,3 +64,11 @@ def test_a_string_list_names_the_element():
 def test_places():
     assert fields.place(fields.place("plugins", 1), "type") == "plugins[1].type"
     assert fields.place("", "type") == "type"
+
+
+@pytest.mark.parametrize(
+    "text, can", [("", True), ("ü\n", True), ("\udc80", True), ("a\0", False), ("\ud83e", False)]
+)
+def test_what_a_path_or_a_variable_can_hold(text, can):
+    """Bytes that are no UTF-8 (PEP 383) can be passed on; half a character stands for none."""
+    assert fields.can_be_passed(text) is can

@@ -230,3 +230,10 @@ def test_c54_a_plugin_that_describes_its_device_is_told_where(node):
     assert json.loads(found.capabilities["CNIDeviceInfoFile"]) == (
         "/var/run/k8s.cni.cncf.io/devinfo/cni/ns-net-cid1_net1"
     )
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udbff"])
+def test_x22_half_a_character_in_the_configuration_is_told(node, half):
+    """The object's JSON can write it, and no plugin could be given it (found by fuzzing)."""
+    config = json.loads(f'"{half}"').join(['{"type": "a", "x": "', '"}'])
+    assert "half a character" in refusal(node, config)
