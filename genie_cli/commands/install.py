@@ -32,6 +32,7 @@ DAEMONSET = "DaemonSet"
 
 EXAMPLES = [
     ("install where kubelet looks", "genie install"),
+    ("only say what that would write", "genie install --dry-run"),
     (
         "with a kubeconfig, for nodes whose runtime passes no annotations",
         "genie install --kubeconfig /etc/cni/genie/kubeconfig",
@@ -76,6 +77,7 @@ def run(
             "--set", metavar="KEY=VALUE", help="A key of Genie's configuration; VALUE is JSON or text."
         ),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
     from_daemonset: Annotated[
         bool,
         typer.Option(
@@ -130,9 +132,9 @@ def run(
         python=python,
         extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in settings or ()),
     )
-    if from_daemonset:
+    if from_daemonset and not dry_run:
         return _keep(wanted, _parse_account(service_account), token_life, health)
-    report = install(wanted)
+    report = install(wanted, dry_run=dry_run)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
     render.emit(report, output, _view, lambda report: map(str, report.changed))
@@ -175,6 +177,7 @@ def _absolute(path: Path | None) -> Path | None:
 
 def _view(report: InstallReport, wide: bool) -> list[render.Block]:
     written = ", ".join(path.name for path in report.changed)
+    verb = "would write" if report.dry_run else "written"
     return [
         render.Fields(
             [
@@ -182,7 +185,7 @@ def _view(report: InstallReport, wide: bool) -> list[render.Block]:
                 ("configuration", str(report.conflist)),
                 ("code", str(report.code)),
                 ("python", str(report.python)),
-                ("written", written or "nothing: it was installed already"),
+                (verb, written or "nothing: it was installed already"),
             ]
         )
     ]

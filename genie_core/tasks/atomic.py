@@ -17,7 +17,7 @@ def write_file(path: Path, text: str, mode: int) -> bool:
     such files over (lessons 22).
     """
     data = text.encode()
-    if _is_there(path, data, mode):
+    if is_there(path, data, mode):
         return False
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
     temporary.unlink(
@@ -38,7 +38,7 @@ def write_file(path: Path, text: str, mode: int) -> bool:
     return True
 
 
-def _is_there(path: Path, data: bytes, mode: int) -> bool:
+def is_there(path: Path, data: bytes, mode: int) -> bool:
     """Whether a file of ours has this content and mode. Anything else, such as a link or a pipe, is replaced."""
     try:
         found = path.lstat()

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ from ..fields import holds_secret
 from ..settings import Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
-from .atomic import alone, remove_temporaries, sync, write_file
+from .atomic import alone, is_there, remove_temporaries, sync, write_file
 from .launcher import launcher_text, require_nameable
 from .node_state import read_conflist
 
@@ -59,7 +59,7 @@ class InstallOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallReport:
-    """What is installed now; `changed` lists the files that were written, [] for a second run."""
+    """What is installed now; `changed` lists the files that were written, or would be, [] for a second run."""
 
     kind: ClassVar[str] = "InstallReport"
     version: str
@@ -69,9 +69,10 @@ class InstallReport:
     python: Path
     changed: Sequence[Path]
     warnings: Sequence[str]
+    dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """version, launcher, code, conflist, python, changed, warnings."""
+        """version, launcher, code, conflist, python, changed, warnings, dryRun."""
         return {
             "version": self.version,
             "launcher": str(self.launcher),
@@ -80,12 +81,18 @@ class InstallReport:
             "python": str(self.python),
             "changed": [str(path) for path in self.changed],
             "warnings": list(self.warnings),
+            "dryRun": self.dry_run,
         }
 
 
-def install(options: InstallOptions) -> InstallReport:
-    """Install or upgrade. Raises InvalidConfig for options that cannot work, Denied without the rights."""
+def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
+    """Install or upgrade. Raises InvalidConfig for options that cannot work, Denied without the rights.
+
+    `dry_run`: nothing is written, only said.
+    """
     python = _interpreter(options.python)
+    if dry_run:
+        return _preview(options, python)
     mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
         return _install(options, python)
@@ -108,32 +115,46 @@ def _install(options: InstallOptions, python: Path) -> InstallReport:
 
 def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
     changed: list[Path] = []
-    conflist = options.conf_dir / CONFLIST
     launcher = options.bin_dir / TYPE
-    for path in (launcher, conflist, options.conf_dir / KUBECONFIG):
+    for path in (launcher, options.conf_dir / CONFLIST, options.conf_dir / KUBECONFIG):
         remove_temporaries(path)
-    text = conflist_text(options, existing_entry(conflist))
     python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
-    _write(launcher, launcher_text(python, code, launcher), 0o755, changed)
-    if options.api_server:
-        _write(options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600, changed)
-    _write(conflist, text, _mode(conflist, text), changed)
+    changed += [path for path, text, mode in _files(options, python, code) if write_file(path, text, mode)]
     _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
+    return _report(options, python, code, changed)
+
+
+def _preview(options: InstallOptions, python: Path) -> InstallReport:
+    """The same without the writing; a Python that would be copied is named where it is."""
+    code = _code_directory(options.bin_dir, python, bundle.plugin_files())
+    files = _files(options, python, code)
+    changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
+    if not bundle.is_whole(code):
+        changed.insert(0, code)
+    return replace(_report(options, python, code, changed), dry_run=True)
+
+
+def _files(options: InstallOptions, python: Path, code: Path) -> list[tuple[Path, str, int]]:
+    """Path, text and mode of each, in the order of writing: what makes the runtime call it comes last."""
+    conflist, launcher = options.conf_dir / CONFLIST, options.bin_dir / TYPE
+    text = conflist_text(options, existing_entry(conflist))
+    files = [(launcher, launcher_text(python, code, launcher), 0o755)]
+    if options.api_server:
+        files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600))
+    return [*files, (conflist, text, _mode(conflist, text))]
+
+
+def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence[Path]) -> InstallReport:
     return InstallReport(
         version=__version__,
-        launcher=launcher,
+        launcher=options.bin_dir / TYPE,
         code=code,
-        conflist=conflist,
+        conflist=options.conf_dir / CONFLIST,
         python=python,
         changed=changed,
         warnings=_warnings(options),
     )
-
-
-def _write(path: Path, text: str, mode: int, changed: list[Path]) -> None:
-    if write_file(path, text, mode):
-        changed.append(path)
 
 
 # --- the interpreter ------------------------------------------------------------------------------------
@@ -171,7 +192,7 @@ def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
 def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
     """The code in a directory named for its content, complete before it has that name; replaced if it is damaged."""
     files = bundle.plugin_files()
-    target = bin_dir / CODE / f"{__version__}-{bundle.digest(files)}-{_tag(python)}"
+    target = _code_directory(bin_dir, python, files)
     staging, damaged = (bin_dir / CODE / f".{word}" for word in ("staging", "damaged"))
     for leftover in (staging, damaged):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -193,6 +214,10 @@ def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
             shutil.rmtree(leftover, ignore_errors=True)
     changed.append(target)
     return target
+
+
+def _code_directory(bin_dir: Path, python: Path, files: dict[str, Path]) -> Path:
+    return bin_dir / CODE / f"{__version__}-{bundle.digest(files)}-{_tag(python)}"
 
 
 def _tag(python: Path) -> str:
@@ -304,7 +329,7 @@ def kubeconfig_text(options: InstallOptions) -> str:
 def _warnings(options: InstallOptions) -> list[str]:
     named = (options.kubeconfig, options.token_file, options.ca_file)
     warnings = [f"{path} does not exist yet" for path in named if path and not path.exists()]
-    first = Path(list_files(str(options.conf_dir))[0]).name
+    first = min([CONFLIST, *(Path(path).name for path in list_files(str(options.conf_dir)))], key=os.fsencode)
     if first != CONFLIST:
         warnings.append(f"{options.conf_dir / first} sorts before {CONFLIST}, so the runtime uses that one")
     return warnings

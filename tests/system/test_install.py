@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,23 @@ def test_what_is_written_and_that_a_second_run_changes_nothing(places):
     assert (
         json.loads(report.conflist.read_text())["plugins"][0]["default_plugin"] == "next"
     )  # an operator's key stays
+
+
+def test_a_dry_run_writes_nothing_and_says_what_an_installation_does(places):
+    """Before, and after an upgrade by hand: what it names is what is written then."""
+    before = tree(places["conf_dir"])
+    said = install.install(install.InstallOptions(**places), dry_run=True)
+    assert (tree(places["conf_dir"]), places["bin_dir"].exists(), places["state_dir"].exists()) == (
+        before,
+        False,
+        False,
+    )
+    done = put(places)
+    assert said == replace(done, dry_run=True)
+    assert [path.name for path in said.changed[1:]] == ["genie", "00-genie.conflist"]
+    said.launcher.write_text("changed by hand")
+    assert install.install(install.InstallOptions(**places), dry_run=True).changed == [said.launcher]
+    assert said.launcher.read_text() == "changed by hand"
 
 
 def test_it_runs_from_anywhere_with_nothing_when_the_clone_is_gone(tmp_path, places):
