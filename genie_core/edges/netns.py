@@ -37,7 +37,7 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
 
     def body() -> None:
         try:
-            _enter(netns)
+            enter(netns)
             values.append(work())
         except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
             errors.append(error)
@@ -56,7 +56,8 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
     return values[0]
 
 
-def _enter(netns: str) -> None:
+def enter(netns: str) -> None:
+    """Move the calling thread there, for good. Raises InvalidNetns and Denied."""
     try:
         descriptor = posix.open(netns, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
         try:

@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
-T = TypeVar("T")
-_libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
-
-
-def enter(netns: str) -> None:
-    """Move the calling thread into the namespace."""
-    fd = os.open(netns, os.O_RDONLY)
-    try:
-        if _libc.setns(fd, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"setns {netns}")
-    finally:
-        os.close(fd)
-
-
-def inside(netns: str, work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own that has entered the namespace."""
-    outcome: list[T | BaseException] = []
-
-    def body() -> None:
-        try:
-            enter(netns)
-            outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
-            outcome.append(error)
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+from genie_core.edges.netns import inside
 
 
 class Server:

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from tests.diagnose.traffic import enter
+from genie_core.edges.netns import enter
 
 _lock = threading.Lock()
 _server: list[subprocess.Popen[str]] = []
