@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """One pod. `ports` are its containers' (protocol, port)."""
+    """One pod. `ports` are its containers' (protocol, port), `host_ports` (protocol, hostPort, port, hostIP)."""
 
     name: str
     node: str = ""
@@ -31,6 +31,7 @@ class Pod:
     host_network: bool = False
     phase: str = ""
     ports: tuple[tuple[str, int], ...] = ()
+    host_ports: tuple[tuple[str, int, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,8 @@ def pod(item: JSON) -> Pod:
     """A Pod object."""
     spec, status = item.get("spec") or {}, item.get("status") or {}
     ips = [entry.get("ip", "") for entry in status.get("podIPs") or ()] or [status.get("podIP", "")]
-    ports = [
-        (str(port.get("protocol") or "TCP").lower(), int(port["containerPort"]))
+    declared = [
+        (str(port.get("protocol") or "TCP").lower(), port)
         for container in spec.get("containers") or ()
         for port in container.get("ports") or ()
         if port.get("containerPort")
@@ -73,7 +74,12 @@ def pod(item: JSON) -> Pod:
         ips=tuple(ip for ip in ips if ip),
         host_network=bool(spec.get("hostNetwork")),
         phase=status.get("phase", ""),
-        ports=tuple(ports),
+        ports=tuple((protocol, int(port["containerPort"])) for protocol, port in declared),
+        host_ports=tuple(
+            (protocol, int(port["hostPort"]), int(port["containerPort"]), str(port.get("hostIP") or ""))
+            for protocol, port in declared
+            if port.get("hostPort")
+        ),
     )
 
 

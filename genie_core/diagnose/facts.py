@@ -21,13 +21,17 @@ class Port:
     isolated: bool = False
     learning: bool = True
     flood: bool = True
+    broadcast: bool = True
     guard: bool = False
     locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One interface. `peer` is the index that IFLA_LINK names, in namespace `peer_nsid` (None: this one)."""
+    """One interface. `peer` is the index that IFLA_LINK names, in namespace `peer_nsid` (None: this one).
+
+    `xdp` is the number of its XDP program, 0 without one.
+    """
 
     index: int
     name: str
@@ -42,6 +46,7 @@ class Link:
     peer_nsid: int | None = None
     data: JSON = field(default_factory=dict, hash=False)
     port: Port | None = None
+    xdp: int = 0
     rx: int = 0
     tx: int = 0
     dropped: int = 0
@@ -131,15 +136,29 @@ class Qdisc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What sees an interface's packets ahead of netfilter: `hook` xdp, ingress, egress, tcx ingress or tcx egress.
+
+    `kind` is that of the tc filter: bpf, flower, u32, matchall, ...
+    """
+
+    index: int
+    hook: str
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Firewall:
     """Rules as their tools print them.
 
     `nft` is what `nft -j list ruleset` gives, `iptables` the iptables-save text by "ip", "ip6", "ip-legacy",
-    "ip6-legacy". `reason` says why something is missing.
+    "ip6-legacy", `ipsets` the text of `ipset save` where a rule names a set. `reason` says why something is missing.
     """
 
     nft: tuple[JSON, ...] | None = None
     iptables: dict[str, str] = field(default_factory=dict)
+    ipsets: str = ""
     reason: str = ""
 
 
@@ -155,6 +174,7 @@ class Netns:
     neighbours: tuple[Neighbour, ...] = ()
     forwarding: tuple[Forwarding, ...] = ()
     qdiscs: tuple[Qdisc, ...] = ()
+    programs: tuple[Program, ...] = ()
     sysctls: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     listeners: tuple[str, ...] = ()
@@ -171,6 +191,7 @@ class Tenant:
     nsid: int = -1
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
+    listeners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

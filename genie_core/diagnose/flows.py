@@ -113,7 +113,7 @@ def local_peers(model: Model, attachment: Attachment, family: int) -> Iterator[t
 
 def outside_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
     """(address, name): the internet where there is a default route, and a host on each uplink's own subnet."""
-    if model.node.defaults(family):
+    if family == 4 or model.node.defaults(family):
         yield OUTSIDE[family], "the internet"
     for link in model.uplinks:
         for own in model.node.addresses(link, family):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TUNNELS = ("vxlan", "ipip", "sit", "gre", "gretap", "geneve", "wireguard", "ip6tnl", "tun")
 ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
+# Interfaces of datapaths that carry routed pods past the node's own routes and rules: eBPF programs, Open vSwitch.
+DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
 STRETCH = {4: 32, 6: 128}
 
@@ -31,7 +33,7 @@ class Attachment:
     """One interface of the pod.
 
     `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan), foreign (its other end is not on
-    this node) or device. `peer` is the node's end or the parent.
+    this node, or belongs to a datapath that is not modelled) or device. `peer` is the node's end or the parent.
     """
 
     link: Link
@@ -76,6 +78,11 @@ class Model:
     def _victim_nsid(self) -> str | None:
         return next((n for n, path in self.facts.node.nsids.items() if path == self.facts.netns_path), None)
 
+    @property
+    def datapath(self) -> str:
+        """The interface that tells of a datapath other than the kernel's own routing; "" without one."""
+        return next((link.name for link in self.facts.node.links if link.name in DATAPATHS), "")
+
     def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
         return tuple(
             self._attachment(link) for link in pod.links if link.name != "lo" and link.kind not in VIRTUAL
@@ -91,6 +98,8 @@ class Model:
         master = node.link(peer.master)
         if master is not None and master.kind == "bridge":
             return Attachment(link=link, kind="bridge", peer=peer, bridge=master)
+        if master is not None or self.datapath:
+            return Attachment(link=link, kind="foreign", peer=peer)
         return Attachment(link=link, kind="routed", peer=peer)
 
     def _repaired_pod(self, pod: Netns) -> Stack:
@@ -208,6 +217,11 @@ class Model:
     def narrow(self, flows: list[Flow]) -> None:
         """Walk these conversations instead of the standard ones."""
         self._flows = flows
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether somebody asked about one target."""
+        return self._flows is not None
 
     @cached_property
     def walks(self) -> list[Walk]:

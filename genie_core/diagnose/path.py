@@ -8,9 +8,10 @@ from __future__ import annotations
 from genie_core.diagnose.facts import Link
 from genie_core.diagnose.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
-from genie_core.diagnose.firewall.rules import Packet
+from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
 from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.resolution import resolve
 from genie_core.diagnose.stack import Stack
 from genie_core.diagnose.walks import Block, Walk
 
@@ -27,6 +28,7 @@ class _Walker:
         self.pod: Stack = model.pod
         self.flow = flow
         self.walk = Walk(flow=flow)
+        self.zone: tuple[int, str, Chain, Rule] | None = None
 
     # Hooks
 
@@ -36,8 +38,7 @@ class _Walker:
         """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
         passed: Packet | None = None
         for outcome in at_hook(stack.rules, hook, packet, family, device):
-            if outcome.untracked:
-                self.walk.untracked.append((place, *outcome.untracked))
+            self.tracked(place, outcome)
             if outcome.doubts:
                 self.walk.doubts.append((place, outcome))
             if outcome.verdict in ("drop", "reject"):
@@ -45,6 +46,16 @@ class _Walker:
             elif passed is None:
                 passed = outcome.packet
         return passed or packet
+
+    def hook_of_frame(self, place: str, hook: str, packet: Packet, family: str) -> Packet:
+        return self.hook(self.pod if place == "pod" else self.node, place, hook, packet, family)
+
+    def tracked(self, place: str, outcome: Outcome) -> None:
+        """Note what connection tracking does not see; what ends on the node needs none."""
+        if outcome.untracked and outcome.packet.zone:
+            self.zone = (outcome.packet.zone, place, *outcome.untracked)
+        elif outcome.untracked and outcome.packet.target not in self.node.local:
+            self.walk.untracked.append((place, *outcome.untracked))
 
     def block(
         self,
@@ -104,9 +115,12 @@ class _Walker:
             )
         elif way2.refused and not way.refused:
             self.block("route", "pod", self.packet(source, target), way=way2)
+        port = self.flow.peer[0] if self.flow.peer else None
+        resolve(self.model, self.hook_of_frame, attachment, source, way.hop.gateway or target, port)
         packet = self.packet(
-            source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True
-        )
+            source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
+            smac=attachment.link.mac,
+        )  # fmt: skip
         packet = self.hook(self.pod, "pod", "output", packet)
         packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
         packet = packet.with_(
@@ -236,9 +250,19 @@ class _Walker:
         )
         reply = reply.with_(sport=request.dport)
         self.netdev_in(reply, arrives)
+        request_zone, self.zone = self.zone, None
         reply = self.hook(self.node, "node", "prerouting", reply)
+        if self.walk.translated or self.flow.role == "service":
+            self.same_zone(request_zone, self.zone)
         self.reverse_path(reply, arrives)
         self.to_pod(reply, arrives)
+
+    def same_zone(
+        self, one: tuple[int, str, Chain, Rule] | None, other: tuple[int, str, Chain, Rule] | None
+    ) -> None:
+        """An answer in another zone than its request is no answer to conntrack: nothing is translated back."""
+        if (one[0] if one else 0) != (other[0] if other else 0):
+            self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # they differ: one is there
 
     def netdev_in(self, packet: Packet, link: Link) -> None:
         self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
@@ -251,7 +275,7 @@ class _Walker:
             attachment is None
             or attachment.entry is None
             or attachment.peer is None
-            or attachment.kind == "parent"
+            or attachment.kind not in ("bridge", "routed")
         ):
             return
         entry = attachment.entry
@@ -269,6 +293,7 @@ class _Walker:
             packet = self.hook(self.node, "node", "forward", packet)
         packet = self.hook(self.node, "node", "postrouting", packet)
         if attachment.bridge:
+            packet = packet.with_(smac=entry.mac, dmac=attachment.link.mac)
             self.hook(self.node, "node", "output", packet, family="bridge")
             self.hook(self.node, "node", "postrouting", packet, family="bridge")
         self.hook(self.node, "node", "egress", packet, family="netdev", device=attachment.peer.name)
@@ -319,8 +344,9 @@ class _Walker:
         other = self.flow.peer[0]
         self.bridged(attachment, packet, attachment.peer, other)
         reply = packet.with_(
-            source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000
-        )
+            source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000,
+            smac="", dmac=attachment.link.mac,
+        )  # fmt: skip
         reply = self.bridged(attachment, reply, other, attachment.peer)
         self.into_pod(reply, attachment)
 

@@ -18,14 +18,18 @@ from genie_core.diagnose.checks import (
     masquerade,
     overlay,
     path_mtu,
+    policies,
+    policy_routing,
     probes,
     reported,
     resolver,
     routes,
     services,
+    serving,
     tracking,
     traffic,
     underlay,
+    unseen,
 )
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Model
@@ -39,8 +43,10 @@ ALL: tuple[PodCheck, ...] = (
     *gateway.CHECKS,
     *host.CHECKS,
     *traffic.CHECKS,
+    *policy_routing.CHECKS,
     *tracking.CHECKS,
     *services.CHECKS,
+    *serving.CHECKS,
     *masquerade.CHECKS,
     *resolver.CHECKS,
     *overlay.CHECKS,
@@ -49,6 +55,8 @@ ALL: tuple[PodCheck, ...] = (
     *interfaces.CHECKS,
     *kernel.CHECKS,
     *leases.CHECKS,
+    *policies.CHECKS,
+    *unseen.CHECKS,
     *probes.CHECKS,
     *reported.CHECKS,
 )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.diagnose import healthy
-from tests.diagnose.faults import LISTED, PROBES, Fault
+from tests.diagnose.faults import EDITS, LISTED, PROBES, Fault
 from tests.diagnose.lab import Lab
 from tests.diagnose.state import examined
 from tests.diagnose.unlisted import UNLISTED
@@ -95,6 +95,7 @@ def run_fault(fault: Fault, *modes: Mode) -> Score:
         expect_ipv6(lab, fault)
         notes = settle(lab, fault.breaks, True, "{} fails before the fault")
         lab.sh(fault.inject)
+        EDITS[fault.edit](lab)
         notes += settle(lab, (*fault.breaks, *fault.fails), False, "{} still works")
         reports, changes = diagnosed(lab, fault.pod, args_of(lab, fault), modes, fault.probes)
         row = min((score(fault, report) for report in reports), key=lambda row: row.points)
@@ -113,13 +114,12 @@ def args_of(lab: Lab, *faults: Fault) -> list[str]:
 def diagnosed(
     lab: Lab, pod: str, args: list[str], modes: tuple[Mode, ...], probes: bool = False
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The report of each mode, and what any of them changed. With `probes`, only modes that make them."""
+    """The report of each mode (with `probes`, only of the one that makes them), and what any of them changed."""
     reports, changes = [], []
-    for mode in modes or MODES:
-        if not (probes and mode):
-            _, report, changed = examined(lab, pod, *args, *mode)
-            reports.append(report)
-            changes += changed
+    for mode in ((),) if probes else modes:
+        _, report, changed = examined(lab, pod, *args, *mode)
+        reports.append(report)
+        changes += changed
     return reports, changes
 
 

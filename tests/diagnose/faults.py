@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.diagnose import runtime, traffic
 from tests.diagnose.lab import Lab
@@ -47,6 +48,8 @@ PROBES: dict[str, Check] = {
     "v6-remote": _from("p1", traffic.udp, "fd00:50::1", 53),
     "shim": _from("p1", traffic.ping, "203.0.113.10", source="203.0.113.50"),
     "dns": _from("p1", traffic.resolves),
+    "far": _from("p1", traffic.tcp, "198.51.100.1", 8080),
+    "host-port": _from("inet", traffic.tcp, "203.0.113.10", 8099),
     "add": runtime.add_works,
 }
 
@@ -55,7 +58,7 @@ PROBES: dict[str, Check] = {
 class Fault:
     """One fault. `codes` are right answers; `says` must be in the first finding's title, object or evidence.
 
-    `probes` says that no fact on this node tells of it: only probes do.
+    `probes` says that no fact on this node tells of it: only probes do. `edit` names a change of the API's objects.
     """
 
     id: str
@@ -72,7 +75,43 @@ class Fault:
     fails: tuple[str, ...] = ()
     silent: str = ""
     probes: bool = False
+    edit: str = ""
 
+
+def _object(lab: Lab, kind: str, name: str) -> Any:
+    return next(o for o in lab.objects if o["kind"] == kind and o["metadata"]["name"] == name)
+
+
+def _no_endpoints(lab: Lab) -> None:
+    _object(lab, "EndpointSlice", "web-x")["endpoints"] = []
+
+
+def _port_9999(lab: Lab) -> None:
+    _object(lab, "Service", "web")["spec"]["ports"][0]["targetPort"] = 9999
+    _object(lab, "EndpointSlice", "web-x")["ports"][0]["port"] = 9999
+
+
+def _host_port(lab: Lab) -> None:
+    _object(lab, "Pod", "p1")["spec"]["containers"][0]["ports"][0]["hostPort"] = 8099
+
+
+def _no_egress(lab: Lab) -> None:
+    lab.objects.append(
+        {
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"namespace": "default", "name": "no-egress"},
+            "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"ports": [{"protocol": "UDP", "port": 53}]}]},
+        }
+    )  # fmt: skip
+
+
+EDITS = {
+    "no-endpoints": _no_endpoints,
+    "port-9999": _port_9999,
+    "host-port": _host_port,
+    "no-egress": _no_egress,
+    "": lambda lab: None,
+}
 
 RESOLV = "mkdir -p /etc/netns/$F-p1; echo nameserver 10.96.0.10 >/etc/netns/$F-p1/resolv.conf"
 NET1_ROUTED = """eval "$NET1"; i addr add 172.31.0.1/32 dev lo

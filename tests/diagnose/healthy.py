@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.diagnose import attached
-from tests.diagnose.faults import IPV6_WIDE, NET1_ROUTED
+from tests.diagnose import attached, nodes
+from tests.diagnose.faults import EDITS, IPV6_WIDE, NET1_ROUTED
 from tests.diagnose.lab import Lab
 from tests.diagnose.state import examined
 
@@ -106,6 +106,32 @@ CONTROLS: tuple[Control, ...] = (
                                        '10.99.0.1/24 dev br2; n link set br2 up; n link add v2 type '
                                        'veth peer name net2 netns $F-p1; n link set v2 master br2 '
                                        'up; p addr add 10.99.0.5/24 dev net2; p link set net2 up'),
+)  # fmt: skip
+
+CONTROLS += (
+    Control(id="many services", change=nodes.many_services),
+    Control(id="nftables proxy", change=nodes.nft_proxy),
+    Control(id="nftables proxy, backend", change=nodes.nft_proxy, pod="p2"),
+    Control(id="docker's FORWARD", inject=nodes.DOCKER),
+    Control(id="ufw that accepts pods", inject=nodes.UFW),
+    Control(id="jumbo frames", inject=nodes.JUMBO),
+    Control(id="amazon-vpc-cni", inject=nodes.AWS, change=nodes.amazon),
+    Control(id="flannel host-gw", inject=nodes.HOST_GW),
+    Control(id="uplink is a bridge", inject=nodes.UPLINK_BRIDGE),
+    Control(id="cilium", inject=nodes.CILIUM, change=nodes.known_by_ip("10.244.1.10")),
+    Control(id="calico policies", inject=nodes.CALICO, pod="c1"),
+    Control(id="calico policies, bridged pod", inject=nodes.CALICO),
+    Control(id="NodeLocal DNSCache", inject=nodes.NODE_LOCAL_DNS),
+    Control(id="IPv6 only", inject=IPV6_WIDE + "\n" + nodes.IPV6_ONLY, change=nodes.known_by_ip("fd00:1::10")),
+    Control(id="ptp with two addresses", inject=nodes.PTP_TWICE, change=nodes.known_by_ip("10.66.0.10", "10.66.0.20")),
+    Control(id="macvlan, gateway elsewhere", inject=nodes.MACVLAN_ALONE, change=nodes.known_by_ip("203.0.113.60")),
+    Control(id="several next hops", inject=nodes.MULTIPATH),
+    Control(id="two uplinks with rules", inject=nodes.TWO_UPLINKS),
+    Control(id="a mesh VPN's rules", inject=nodes.VPN),
+    Control(id="guards that nobody meets", inject=nodes.SYN_FLOOD_GUARD),
+    Control(id="Pending with a sandbox", change=_pod(status_phase="Pending")),
+    Control(id="policies that nobody enforces", change=EDITS["no-egress"]),
+    Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip
 
 

@@ -71,4 +71,6 @@ def _run(lab: Lab, bin_dir: Path, conf: dict[str, Any], command: str) -> subproc
         "CNI_NETNS": f"/run/netns/{lab.prefix}-new", "CNI_PATH": str(bin_dir),
     }  # fmt: skip
     argv = ["ip", "netns", "exec", f"{lab.prefix}-node", str(plugin)]
-    return subprocess.run(argv, env=env, input=json.dumps(conf), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        argv, env=env, input=json.dumps(conf), capture_output=True, text=True, errors="replace", check=False
+    )

@@ -26,7 +26,8 @@ done
 # Times, counters and counts move by themselves.
 MOVING = re.compile(
     r"\w+: # .*|\[\d+:\d+\]| (valid|preferred)_lft \S+| expires \d+sec| \(offload\)| proto kernel_ra|timer +\S+"
-    r"| state (UP|DOWN|UNKNOWN|LOWERLAYERDOWN)|,?LOWER_UP|NO-CARRIER,?| packets \d+ bytes \d+|tentative| linkdown"
+    r"| state (UP|DOWN|UNKNOWN|LOWERLAYERDOWN)|,?LOWER_UP|NO-CARRIER,?| packets \d+ bytes \d+|tentative"
+    r"| linkdown| fdb_n_learned \d+"
 )
 
 

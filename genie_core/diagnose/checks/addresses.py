@@ -10,7 +10,7 @@ from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Attachment, Intended, Model
 from genie_core.diagnose.say import in_pod, on_node, seen, the_pod
 from genie_core.diagnose.stack import version, within
-from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
 
 
 def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
@@ -112,6 +112,41 @@ def duplicate(model: Model) -> Iterator[Finding]:
     for attachment in model.attachments:
         for own in model.addresses(attachment):
             yield from _holders(model, attachment, own.ip)
+        yield from _gateway_twice(model, attachment)
+
+
+def _gateway_twice(model: Model, attachment: Attachment) -> Iterator[Finding]:
+    """Another pod of the bridge holds an address of the bridge: neighbours learn now the one, now the other."""
+    bridge = attachment.bridge
+    mine = {x.ip for x in model.node.addresses(bridge)} if bridge else set()
+    for port, tenant in model.neighbours_on(bridge) if bridge else ():
+        for address in (x for x in tenant.addresses if x.ip in mine):
+            title, name = model.title_of(tenant), basename(tenant.path)
+            link = next((x.name for x in tenant.links if x.index == address.index), "")
+            yield Finding(
+                code="GN0203",
+                severity=Severity.FATAL,
+                title=f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
+                f"by {title}",
+                object=Subject(kind="pod", name=title, netns=tenant.path, iface=link),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
+                        f"ip -n {name} addr",
+                    ),
+                ),
+                remedy=Remedy(
+                    text="take it from the pod, and keep the gateway out of the range that IPAM gives out",
+                    commands=(
+                        on_node(
+                            "ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link
+                        ),
+                        in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
+                    ),
+                ),
+                affects=(title,),
+            )
 
 
 def _holders(model: Model, attachment: Attachment, ip: str) -> Iterator[Finding]:

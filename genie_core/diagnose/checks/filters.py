@@ -6,13 +6,15 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from genie_core.diagnose import cluster
+from genie_core.diagnose.denials import denials
 from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.model import Model
+from genie_core.diagnose.policy import Policies
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
 from genie_core.diagnose.walks import Block
 from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
 
-ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out"}
+ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out", "smac", "dmac"}
 # How policy engines name their chains: Calico, kube-router, Antrea, Weave, kube-network-policies.
 POLICY_MARKS = (
     "cali-",
@@ -28,9 +30,11 @@ POLICY_MARKS = (
 def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
     """One finding per rule (or policy) that drops, whatever number of flows it hits."""
     groups: dict[tuple[str, str, int, int], list[Block]] = {}
+    # kube-proxy refuses what goes to a service without endpoints: that it has none is said elsewhere.
+    empty = {(f.ip, f.port) for f in model.frontends if f.known and not f.endpoints}
     for block in blocks:
         outcome = block.outcome
-        if outcome is None or outcome.chain is None:
+        if outcome is None or outcome.chain is None or (block.flow.target, block.flow.port) in empty:
             continue
         rule = outcome.rule
         key = (block.place, outcome.chain.place, rule.number if rule else 0, rule.handle if rule else 0)
@@ -170,22 +174,26 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
     return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
 
 
-def _policy_name(model: Model, chain: Chain, rule: Rule) -> str:
-    """The NetworkPolicy that a rule carries out, as far as its comment or its chain tells."""
+def _policy_name(model: Model, found: list[Block], chain: Chain, rule: Rule) -> str:
+    """The NetworkPolicy that a rule carries out: as its comment says, or as the policies themselves do."""
     known = {cluster.key(p) for p in cluster.of_kind(model.facts.objects, "NetworkPolicy")}
     named = next((name for name in sorted(known) if name in rule.comment), "")
     if named:
         return named
     if "/" in rule.comment and " " not in rule.comment.strip():
         return rule.comment
-    return f"{chain.name}" if any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS) else ""
+    if not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
+        return ""
+    policies = Policies(model.facts.objects)
+    denied = (ruling for block in found for ruling, _, _ in denials(model, policies, block.flow))
+    return next((ruling.policies[0] for ruling in denied), chain.name)
 
 
 def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
-    policy = _policy_name(model, chain, rule)
-    general = not any(m.name in ADDRESSED for m in rule.matches)
+    policy = _policy_name(model, found, chain, rule)
+    general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
         title = f"NetworkPolicy {policy} {verb} {_hits(found)}: rule {rule.number} of {chain.place}{packets}"

@@ -102,7 +102,7 @@ def attached(model: Model) -> Iterator[Finding]:
     """GN0402, GN0403: the host end belongs into a bridge."""
     for attachment in model.attachments:
         peer = attachment.peer
-        if peer is None or attachment.kind == "parent":
+        if peer is None or attachment.kind in ("parent", "foreign"):
             continue
         expected = expected_bridge(model, attachment)
         if expected is None or expected[0].index == peer.master:
@@ -185,6 +185,14 @@ def port_flags(model: Model) -> Iterator[Finding]:
             flags.append(("locked", "off", "frames from a MAC without an FDB entry are dropped"))
         if not port.learning and not port.flood:
             flags.append(("learning", "on", "the bridge neither learns nor floods to the port"))
+        if not port.broadcast:
+            flags.append(
+                (
+                    "bcast_flood",
+                    "on",
+                    "ARP requests do not reach the pod: who has not its MAC yet cannot talk to it",
+                )
+            )
         for flag, right, why in flags:
             yield Finding(
                 code="GN0409",

@@ -5,13 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.facts import Lease
+from genie_core.diagnose.facts import Cached, Lease
 from genie_core.diagnose.model import Model, subnets
-from genie_core.diagnose.say import seen
+from genie_core.diagnose.say import seen, the_pod
 from genie_core.diagnose.stack import within
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity, Subject
 
 SHOWN = 5
+
+
+def held(model: Model) -> Iterator[Finding]:
+    """GN0208: an address that host-local gave the pod must be leased to it still."""
+    by_name = {conf.name: conf for conf in model.facts.files.confs}
+    leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
+    if "leases" in model.facts.missing:
+        return
+    for cached in model.results:
+        conf = by_name.get(cached.network)
+        local = conf and any((p.get("ipam") or {}).get("type") == "host-local" for p in conf.plugins)
+        for entry in (cached.result.get("ips") or ()) if local else ():
+            ip = str(entry.get("address", "")).split("/")[0]
+            lease = leases.get((cached.network, ip))
+            if lease is None or (cached.container and lease.container != cached.container):
+                yield _unheld(model, cached, ip, lease)
+
+
+def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Finding:
+    state = f"is leased to container {lease.container}" if lease else "has no lease"
+    return Finding(
+        code="GN0208",
+        severity=Severity.WARNING,
+        title=f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
+        "host-local may give it to another pod",
+        object=the_pod(model, cached.ifname),
+        evidence=(
+            seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
+            seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
+        ),
+        remedy=Remedy(
+            text="recreate the pod, which leases an address anew; find what changed the lease's file"
+        ),
+    )
 
 
 def leaked(model: Model) -> Iterator[Finding]:
@@ -62,6 +96,7 @@ def _size(model: Model, network: str, lost: list[Lease]) -> int:
 
 
 CHECKS = (
+    PodCheck(id="lease-held", title="the pod's addresses are leased to it", run=held, needs=("pod",)),
     PodCheck(
         id="leases-known",
         title="every lease belongs to a container of this node",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Attachment, Model
-from genie_core.diagnose.say import in_pod, on_node, seen, the_pod
+from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Finding, Remedy, Severity
 
 RECREATE = "delete the pod so that the runtime attaches it again"
@@ -54,7 +54,9 @@ def link_up(model: Model) -> Iterator[Finding]:
 
 def present(model: Model) -> Iterator[Finding]:
     """GN0101: an interface that ADD reported and that is not there."""
-    here = {a.link.name for a in model.attachments} | {"lo"}  # a runtime caches what its loopback plugin did, too
+    here = {a.link.name for a in model.attachments} | {
+        "lo"
+    }  # a runtime caches what its loopback plugin did, too
     told: dict[str, str] = {}
     for intended in model.intended:
         told.setdefault(intended.ifname, intended.source)
@@ -132,6 +134,34 @@ def arp_enabled(model: Model) -> Iterator[Finding]:
                     ),
                 ),
             ),
+        )
+
+
+def node_answers(model: Model) -> Iterator[Finding]:
+    """GN0105: the node's interface of the pod's link must speak ARP."""
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        name = f"net.ipv4.conf.{entry.name.replace('.', '/')}.arp_ignore"
+        ignoring = (
+            max(model.node.setting("all", "arp_ignore"), model.node.setting(entry.name, "arp_ignore")) == 8
+        )
+        if entry.arp and not ignoring:
+            continue
+        state, command = (
+            (f"{name}=8", on_node("sysctl", "-w", f"{name}=0", "net.ipv4.conf.all.arp_ignore=0"))
+            if entry.arp
+            else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
+        )
+        yield Finding(
+            code="GN0105",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
+            object=the_interface(entry.name),
+            evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
+            remedy=Remedy(text="turn ARP on again", commands=(command,)),
+            affects=model.affected(attachment.bridge) if attachment.bridge else (),
         )
 
 
@@ -217,6 +247,7 @@ CHECKS = (
     PodCheck(id="pod-link-up", title="the pod's interfaces are up", run=link_up, needs=("pod",)),
     PodCheck(id="pod-loopback", title="lo is up", run=loopback, needs=("pod",)),
     PodCheck(id="pod-arp", title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
+    PodCheck(id="node-arp", title="the node answers the pod's ARP", run=node_answers, needs=("pod", "node")),
     PodCheck(id="mac-unique", title="no other pod has the same MAC", run=mac_unique, needs=("pod", "node")),
     PodCheck(
         id="mac-pinned",

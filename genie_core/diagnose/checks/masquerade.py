@@ -85,7 +85,7 @@ def _missing(model: Model, bare: list[Walk], why: str) -> Finding:
                     tool,
                     "-t",
                     "nat",
-                    "-A",
+                    "-I",
                     "POSTROUTING",
                     "-s",
                     around,

@@ -33,26 +33,19 @@ def _outcomes(model: Model, front: Frontend) -> list[Outcome]:
     return at_hook(model.node.rules, "prerouting", packet)
 
 
-def _other_datapath(model: Model) -> bool:
-    """Cilium, Calico eBPF and OVN translate services without netfilter: its rules say nothing then."""
-    names = [link.name for link in model.facts.node.links]
-    return any(
-        n in ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "antrea-gw0", "kube-ipvs0", "nodelocaldns-ebpf")
-        for n in names
-    )
-
-
 def _watched(model: Model) -> list[Frontend]:
     primary = model.primary
     if (
         primary is None
         or primary.entry is None
         or primary.kind not in ("bridge", "routed")
-        or _other_datapath(model)
+        or model.datapath
+        or "kube-ipvs0" in model.node.by_name
     ):
         return []
     ipvs = model.facts.node.ipvs.count("\n") > 2
-    return [] if ipvs else [f for f in model.frontends if model.address(version(f.ip))][:MAX_FRONTENDS]
+    mine = [f for f in model.frontends if model.address(version(f.ip)) and f.ip not in model.node.local]
+    return [] if ipvs else mine[:MAX_FRONTENDS]
 
 
 def translation(model: Model) -> Iterator[Finding]:

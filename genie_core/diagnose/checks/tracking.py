@@ -22,11 +22,15 @@ def untracked(model: Model) -> Iterator[Finding]:
             told.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
     needed = bool(model.frontends) or bool(model.pod_cidrs)
     for place, chain, rule in told.values():
+        what = (
+            f"tracks the pod's packets in zone {rule.action.value} of their own, where their answers are not looked for"
+            if rule.action.kind == "zone"
+            else "takes the pod's packets out of connection tracking"
+        )
         yield Finding(
             code="GN0518",
             severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
-            title=f"{chain.place} rule {rule.number} takes the pod's packets out of connection "
-            "tracking: services and masquerading do not apply to them",
+            title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
             object=a("firewall", chain.place) if place == "node" else the_pod(model),
             evidence=(
                 seen(

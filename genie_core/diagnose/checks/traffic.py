@@ -76,58 +76,6 @@ def _all_local(model: Model) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def policy_rules(model: Model) -> Iterator[Finding]:
-    """GN0504: a policy routing rule of the node takes the pod's packets elsewhere."""
-    groups: dict[tuple[int, int], list[Block]] = {}
-    for block in blocks(model, "rule"):
-        if block.way and block.way.rule:
-            groups.setdefault((block.way.rule.priority, block.way.rule.table), []).append(block)
-    for (priority, table), found in groups.items():
-        way = found[0].way
-        assert way is not None
-        assert way.rule is not None
-        rule = way.rule
-        selector = " ".join(
-            part
-            for part in (
-                f"from {rule.src or 'all'}",
-                f"to {rule.dst}" if rule.dst else "",
-                f"iif {rule.iif}" if rule.iif else "",
-            )
-            if part
-        )
-        where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
-        argv: list[object] = [
-            "ip",
-            *(["-6"] if rule.family == 6 else []),
-            "rule",
-            "del",
-            "priority",
-            priority,
-        ]
-        yield Finding(
-            code="GN0504",
-            severity=Severity.FATAL,
-            title=f"ip rule {priority} ({selector} lookup {table}) {where} instead of {found[0].wanted or 'its way'}: "
-            f"table {table} lacks the cluster's routes; {flows_text(found)} is lost",
-            object=a("rule", f"{priority}: {selector} lookup {table}"),
-            evidence=(
-                seen("netlink", f"{priority}: {selector} lookup {table}", "ip rule"),
-                seen(
-                    "netlink",
-                    f"{way.route.dst if way.route else way.type} dev {found[0].link}",
-                    f"ip route show table {table}",
-                ),
-            ),
-            remedy=Remedy(
-                text="delete the rule (an egress gateway's or VPN's leftover), or add the cluster's "
-                "prefixes to its table",
-                commands=(on_node(*argv),),
-                risk="traffic that was meant to take this table takes the main table again",
-            ),
-        )
-
-
 def host_routes(model: Model) -> Iterator[Finding]:
     """GN0413: the node's route to the pod leads elsewhere, or nowhere."""
     found = blocks(model, "host-route")
@@ -347,12 +295,6 @@ def filters(model: Model) -> Iterator[Finding]:
 
 CHECKS = (
     PodCheck(id="forwarding", title="the node forwards for the pod", run=forwarding, needs=("pod", "node")),
-    PodCheck(
-        id="policy-rules",
-        title="no policy rule of the node hijacks the pod",
-        run=policy_rules,
-        needs=("pod", "node"),
-    ),
     PodCheck(
         id="host-route",
         title="the node's route to the pod leads to it",

@@ -37,6 +37,7 @@ ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
 
 POD = Resource("", "v1", "pods", "Pod")
 NODE = Resource("", "v1", "nodes", "Node")
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
 SERVICE = Resource("", "v1", "services", "Service")
 EVENT = Resource("", "v1", "events", "Event")
 ENDPOINTS = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -90,6 +91,8 @@ class _Reader:
         if other[1]:
             self._add(POD, f"metadata.namespace={other[0]},metadata.name={other[1]}")
         self._add(POLICY)
+        if any(True for _ in cluster.of_kind(found.objects, POLICY.kind)):
+            self._add(NAMESPACE)  # their labels are what policies select by
         found.networks = self._networks(namespace)
         found.pod = lean(found.pod) if found.pod else {}
         if self.away and not found.objects:

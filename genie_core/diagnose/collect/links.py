@@ -48,6 +48,7 @@ def _port(data: dict[str, Any]) -> Port:
         isolated=flag("ISOLATED", 0),
         learning=flag("LEARNING", 1),
         flood=flag("UNICAST_FLOOD", 1),
+        broadcast=flag("BCAST_FLOOD", 1),
         guard=flag("GUARD", 0),
         locked=flag("LOCKED", 0),
     )
@@ -85,6 +86,7 @@ def _link(message: Any) -> Link:
         peer_nsid=a.get("IFLA_LINK_NETNSID"),
         data=_kind_data(info.get("IFLA_INFO_DATA")),
         port=_port(_nested(info.get("IFLA_INFO_SLAVE_DATA"))) if is_port else None,
+        xdp=_nested(a.get("IFLA_XDP")).get("IFLA_XDP_PROG_ID", 0),
         rx=stats.get("rx_packets", 0),
         tx=stats.get("tx_packets", 0),
         dropped=stats.get("tx_dropped", 0) + stats.get("rx_dropped", 0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_interface
 
-from genie_core.diagnose.collect import kernel, links
+from genie_core.diagnose.collect import kernel, links, programs
 from genie_core.diagnose.collect.netns import inode
 from genie_core.diagnose.facts import Address, Link, Netns, Tenant
 from genie_core.edges.netlink import open_in
@@ -30,15 +30,19 @@ def named(root: Root) -> tuple[str, ...]:
 def survey(path: str) -> Netns:
     """Everything about the calling thread's namespace but its firewall; `path` is how it is called."""
     with links.open_netlink() as netlink:
+        interfaces, queues = links.links(netlink), links.qdiscs(netlink)
         return Netns(
             path=path,
-            links=links.links(netlink),
+            links=interfaces,
             addresses=links.addresses(netlink),
             routes=links.routes(netlink),
             rules=links.rules(netlink),
             neighbours=links.neighbours(netlink),
             forwarding=links.forwarding(netlink),
-            qdiscs=links.qdiscs(netlink),
+            qdiscs=queues,
+            programs=programs.programs(
+                netlink, interfaces, [q for q in queues if q.kind in ("clsact", "ingress")]
+            ),
             sysctls=kernel.sysctls(),
             counters=kernel.counters(),
             listeners=kernel.listeners(),

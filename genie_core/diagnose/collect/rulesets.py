@@ -27,8 +27,13 @@ def firewall() -> Firewall:
     for family, run in (*saves.items(), *legacy.items()):
         texts[family], reason = run.finish(until)
         reasons.append(reason)
+    sets = ""
+    if any("--match-set" in text for text in texts.values()):
+        sets, reason = _run("ipset", "save").finish(until)
+        reasons.append(reason)
     return Firewall(
         nft=nft,
+        ipsets=sets,
         iptables={name: text for name, text in texts.items() if text},
         reason="; ".join(reason for reason in reasons if reason),
     )

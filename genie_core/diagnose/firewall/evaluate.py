@@ -23,7 +23,7 @@ class Outcome:
 
     `packet` is as it leaves the hook; `translations` are the rules that changed it; `doubts` are rules that
     drop under a condition that is not modelled, or only heavy traffic; `untracked` is the rule that took it out
-    of connection tracking.
+    of connection tracking, or put it into a zone.
     """
 
     verdict: str
@@ -42,9 +42,19 @@ def _word_fits(pattern: Value, word: str) -> bool:
     return word.startswith(pattern[:-1]) if pattern.endswith("*") else pattern == word
 
 
-DERIVED: dict[str, Callable[[Packet], str | bool | None]] = {
-    "family": lambda p: str(p.family),
-    "ethertype": lambda p: str(p.family),
+def _ethertype(packet: Packet) -> str:
+    return "arp" if packet.protocol == "arp" else str(packet.family)
+
+
+DERIVED: dict[str, Callable[[Packet], int | str | bool | None]] = {
+    "family": _ethertype,
+    "ethertype": _ethertype,
+    "arp_operation": lambda p: "request" if p.state == "new" else "reply",
+    "arp_htype": lambda _: 1,
+    "arp_hlen": lambda _: 6,
+    "arp_plen": lambda _: 4,
+    "smac": lambda p: p.smac or None,
+    "dmac": lambda p: p.dmac or None,
     "target_type": lambda p: "local" if p.target_local else "unicast",
     "source_type": lambda p: "local" if p.source_local else "unicast",
     "icmp_type": lambda p: None if p.protocol.endswith("icmp") else False,
@@ -176,7 +186,7 @@ class _Run:
             yield "accept", step, chain, rule
         else:
             step = replace(step, packet=_marked(action, step.packet))
-            step = replace(step, untracked=(chain, rule)) if kind == "notrack" else step
+            step = replace(step, untracked=(chain, rule)) if kind in ("notrack", "zone") else step
             yield from self.chain(chain, step, depth, number + 1)
 
     def _jump(
@@ -210,6 +220,8 @@ class _Run:
 def _marked(action: Action, packet: Packet) -> Packet:
     if action.kind == "notrack":
         return packet.with_(state="untracked")
+    if action.kind == "zone":
+        return packet.with_(zone=action.value)
     if action.kind == "mark":
         return packet.with_(mark=(packet.mark & ~action.mask) ^ action.value)
     return packet

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
+from genie_core.diagnose.firewall import ipsets
+from genie_core.diagnose.firewall.ipsets import IPSets
 from genie_core.diagnose.firewall.rules import Action, Chain, Match, Rule, Value, span
 
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
@@ -129,14 +131,16 @@ MATCHES: dict[str, tuple[str, Callable[[str], tuple[Value, ...]]]] = {
     "--icmpv6-type": ("icmp_type", lambda text: (text,)),
     "--length": ("length", _ports),
     "--syn": ("state", lambda _: ("new",)),
+    "--mac-source": ("smac", _words),
 }
 
 
 class _Parser:
     """Reads the words of one rule: what has been understood so far."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], sets: IPSets) -> None:
         self.words = words
+        self.sets = sets
         self.matches: list[Match] = []
         self.action = Action("continue")
         self.comment = ""
@@ -193,7 +197,6 @@ class _Parser:
             "u32",
             "string",
             "time",
-            "set",
         ):
             self._add("rate" if value in ("hashlimit", "connlimit") else "unknown", value)
 
@@ -204,6 +207,8 @@ class _Parser:
         elif word == "--mark":
             number, mask = _mark(value)
             self._add("mark", (number, number), mask=mask)
+        elif word == "--match-set":
+            self.matches.append(ipsets.match(self.sets, value, self._argument(), self.invert))
         elif word in ("--probability", "--every"):
             self._add("chance", chance=float(value) if word == "--probability" else 1 / int(value))
         else:
@@ -227,6 +232,8 @@ class _Parser:
             self.action = Action("mark", value=_mark(value)[0], mask=_mark(value)[0])
         elif word == "--notrack":
             self.action = Action("notrack")
+        elif word in ("--zone", "--zone-orig") and value.isdigit():
+            self.action = Action("zone", value=int(value))
         else:
             return False
         return True
@@ -264,8 +271,8 @@ def _counter(line: str) -> tuple[int | None, str]:
     return int(counts.split(":")[0]), rest
 
 
-def _rule(spec: str, number: int, packets: int | None) -> Rule:
-    parsed = _Parser(shlex.split(spec)).run()
+def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> Rule:
+    parsed = _Parser(shlex.split(spec), sets).run()
     return Rule(
         text=spec,
         matches=tuple(m for m in parsed.matches if m.values or m.name != "protocol"),
@@ -276,8 +283,8 @@ def _rule(spec: str, number: int, packets: int | None) -> Rule:
     )
 
 
-def parse(text: str, tool: str) -> list[Chain]:
-    """The chains in what `<tool>-save -c` printed."""
+def parse(text: str, tool: str, sets: IPSets) -> list[Chain]:
+    """The chains in what `<tool>-save -c` printed; `sets` are those that rules name."""
     chains: dict[tuple[str, str], Chain] = {}
     rules: dict[tuple[str, str], list[Rule]] = {}
     table = ""
@@ -293,7 +300,7 @@ def parse(text: str, tool: str) -> list[Chain]:
             if rest.startswith("-A "):
                 _, name, *spec = rest.split(" ", 2)
                 into = rules.setdefault((table, name), [])
-                into.append(_rule(spec[0] if spec else "", len(into) + 1, packets))
+                into.append(_rule(spec[0] if spec else "", len(into) + 1, packets, sets))
     return [replace(chain, rules=tuple(rules[key])) for key, chain in chains.items()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genie_core.diagnose.facts import Firewall
-from genie_core.diagnose.firewall import iptables, nft
+from genie_core.diagnose.firewall import ipsets, iptables, nft
 from genie_core.diagnose.firewall.rules import Chain, Ruleset, ruleset
 
 TOOLS = {
@@ -17,8 +17,9 @@ TOOLS = {
 def load(firewall: Firewall) -> Ruleset:
     """All chains. iptables' own tables are read from iptables-save, which alone prints its extensions."""
     chains: list[Chain] = []
+    sets = ipsets.parse(firewall.ipsets)
     for family, text in firewall.iptables.items():
-        chains += iptables.parse(text, TOOLS[family])
+        chains += iptables.parse(text, TOOLS[family], sets)
     # The nft back end keeps its tables in nftables under the same names: do not read them twice.
     shown = {(chain.family, chain.table) for chain in chains if not chain.tool.endswith("legacy")}
     if firewall.nft is not None:

@@ -35,6 +35,8 @@ PASSING = {
 }
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
+ARP = ("source", "target", "arp_operation", "arp_htype", "arp_hlen", "arp_plen")
+NUMERIC = ("source", "target", "sport", "dport", "mark", "length", "arp_htype", "arp_hlen", "arp_plen")
 OPERATORS = {"==": False, "in": False, "!=": True}
 
 
@@ -79,6 +81,11 @@ def _payload(payload: JSON) -> tuple[str, list[Match], int | None]:
     if protocol in PORT_PROTOCOLS or protocol == "th":
         implied = [] if protocol == "th" else [Match("protocol", (protocol,))]
         return name if name in ("sport", "dport") else "unknown", implied, None
+    if protocol == "arp":
+        field = {"saddr ip": "source", "daddr ip": "target"}.get(name, f"arp_{name}")
+        return (field if field in ARP else "unknown"), [Match("family", ("arp",))], None
+    if protocol == "ether":
+        return {"type": "ethertype", "saddr": "smac", "daddr": "dmac"}.get(name, "unknown"), [], None
     if protocol in ("icmp", "icmpv6"):
         implied = [Match("protocol", ("icmp" if protocol == "icmp" else "ipv6-icmp",))]
         return "icmp_type" if name == "type" else "unknown", implied, None
@@ -94,7 +101,7 @@ def _value(field: str, right: Any) -> Value:
         return (_number(field, low), _number(field, high))
     if isinstance(right, dict) and "elem" in right:
         return _value(field, right["elem"]["val"])
-    if field in ("source", "target", "sport", "dport", "mark", "length") and not isinstance(right, dict):
+    if field in NUMERIC and not isinstance(right, dict):
         number = _number(field, right)
         return (number, number)
     if field == "protocol":
@@ -227,11 +234,11 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
         return [], _translate(kind, detail, maps)
     if kind == "vmap":
         return [], _keyed(detail["key"], [(k, _verdict(v)) for k, v in _elements(detail["data"], maps)])
-    if kind == "mangle" and _field(detail["key"])[0] == "mark":
-        return [], _set_mark(detail["value"])
+    if kind == "mangle":
+        return [], _set(detail["key"], detail["value"])
     if kind in ("limit", "ct count"):
         return [Match("rate" if detail.get("inv") else "under")], None
-    if kind in PASSING or kind == "mangle":
+    if kind in PASSING:
         return [], None
     return (
         ([], Action("foreign", target=kind))
@@ -240,11 +247,22 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
     )
 
 
+def _set(key: Any, value: Any) -> Action | None:
+    """Of what a rule changes about a packet: its mark and its conntrack zone."""
+    if key == {"ct": {"key": "zone"}}:
+        return Action("zone", value=value) if isinstance(value, int) else None
+    return _set_mark(value) if _field(key)[0] == "mark" else None
+
+
 def _set_mark(value: Any) -> Action | None:
     if isinstance(value, int):
         return Action("mark", value=value)
     if isinstance(value, dict) and "|" in value and isinstance(value["|"][1], int):
         return Action("mark", value=value["|"][1], mask=value["|"][1])
+    if isinstance(value, dict) and "^" in value and isinstance(value["^"][1], int):
+        return Action("mark", value=value["^"][1], mask=0)
+    if isinstance(value, dict) and "&" in value and isinstance(value["&"][1], int):
+        return Action("mark", mask=~value["&"][1] & 0xFFFFFFFF)
     return None
 
 

@@ -28,6 +28,7 @@ class Packet:
 
     `state` is the conntrack state; `source_local`, `target_local` say whether an address is this stack's own.
     `bridged` packets reach IP hooks only through br_netfilter; `physical_in/out` are then the bridge ports.
+    Protocol "arp" is an ARP packet, "new" a request; `smac` and `dmac` are a frame's addresses, "" not known here.
     """
 
     family: int = 4
@@ -47,6 +48,9 @@ class Packet:
     length: int = 84
     translated: bool = False
     bridged: bool = False
+    smac: str = ""
+    dmac: str = ""
+    zone: int = 0
 
     def with_(self, **changes: Any) -> Packet:
         """A changed copy."""
@@ -77,10 +81,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, mark, notrack, map or continue.
+    """accept, drop, reject, return, jump, goto, dnat, snat, masquerade, redirect, mark, notrack, zone, map or continue.
 
     `target` is the chain of a jump; `address` and `port` those of a translation ("" and 0 leave them);
-    `value` and `mask` set the mark; `entries` of a map are (key values, action), with `keys` the fields.
+    `value` and `mask` set the mark, `value` the zone; `entries` of a map are (key values, action), with `keys` the
+    fields.
     """
 
     kind: str

@@ -1,0 +1,245 @@
+"""The pod as a server, and what rewrites its traffic: listeners behind services, host ports, stray translations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.checks.filters import delete_rule
+from genie_core.diagnose.cluster import Frontend
+from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
+from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
+from genie_core.diagnose.model import Model
+from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+
+CLIENT = "192.0.2.99"  # stands for somebody outside; nothing is ever sent there
+
+
+def _sockets(model: Model, ip: str) -> tuple[str, ...] | None:
+    """What listens in the namespace that holds an address; None where that is not known."""
+    pod = model.facts.pod
+    if pod is not None and any(x.ip == ip for x in pod.addresses):
+        return pod.listeners
+    return next((t.listeners for t in model.facts.tenants if any(x.ip == ip for x in t.addresses)), None)
+
+
+def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
+    anywhere = ("0.0.0.0", "::") if ":" not in ip else ("::",)
+    return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
+
+
+def nobody_listens(model: Model) -> Iterator[Finding]:
+    """GN0606: a service sends to a port of a pod here on which nothing listens."""
+    told: set[tuple[str, int]] = set()
+    for front in model.frontends:
+        for ip, port in front.endpoints:
+            listeners = _sockets(model, ip)
+            if not listeners or front.protocol not in ("tcp", "udp") or (ip, port) in told:
+                continue
+            if _heard(listeners, front.protocol, ip, port) or _proxied(model, ip):
+                continue
+            told.add((ip, port))
+            yield _deaf(model, front, ip, port, listeners)
+
+
+def _proxied(model: Model, ip: str) -> bool:
+    """Whether the pod that is asked about has a proxy before its sockets; of others that is not known."""
+    pod = model.pod
+    mine = pod is not None and ip in pod.local
+    return mine and pod is not None and any(c.kind == "nat" and c.rules for c in pod.rules.chains)
+
+
+def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
+    alone = len(front.endpoints) == 1
+    local = [x for x in listeners if x.startswith(f"{front.protocol} ") and x.endswith(f":{port}")]
+    hint = f", only on {local[0].partition(' ')[2]}" if local else ""
+    mine = ip in (model.address(4), model.address(6))
+    name = model.name if mine else next((p.name for p in model.pods if ip in p.ips), ip)
+    heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
+    return Finding(
+        code="GN0606",
+        severity=Severity.ERROR if alone else Severity.WARNING,
+        title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
+        f"{front.ip}:{front.port}",
+        object=the_pod(model) if mine else a("service", front.service),
+        evidence=(
+            seen("procfs", f"{name} listens on {heard}", f"ss -ln{front.protocol[0]}"),
+            seen("objects", f"{front.service}: endpoint {ip}:{port}"),
+        ),
+        remedy=Remedy(
+            text="correct the service's targetPort, or the port and address that the application listens on"
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def host_ports(model: Model) -> Iterator[Finding]:
+    """GN0607: a hostPort of the pod must lead to it."""
+    primary = model.primary
+    if primary is None or primary.kind not in ("bridge", "routed") or model.datapath:
+        return
+    for protocol, outer, inner, host_ip in model.pod_object.host_ports:
+        for link in model.uplinks[:1]:
+            for own in model.node.addresses(link, 4)[:1]:
+                target = host_ip if host_ip in model.node.local else own.ip
+                packet = Packet(
+                    source=CLIENT,
+                    target=target,
+                    protocol=protocol,
+                    dport=outer,
+                    iif=link.name,
+                    target_local=True,
+                )
+                outcomes = at_hook(model.node.rules, "prerouting", packet)
+                if any(_leads(o, model, inner) for o in outcomes) or not model.address(4):
+                    continue
+                yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
+
+
+def _leads(outcome: Outcome, model: Model, port: int) -> bool:
+    return (outcome.packet.target, outcome.packet.dport) == (model.address(4), port)
+
+
+def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
+    astray = next((o for o in outcomes if o.translations), None)
+    where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
+    commands = [delete_rule("node", *astray.translations[-1])] if astray else []
+    host, _, inner = right.rpartition(":")
+    commands.append(
+        on_node(
+            "iptables", "-t", "nat", "-A", "PREROUTING", "-p", protocol, "--dport", port, "-m", "addrtype",
+            "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", f"{host}:{inner}",
+        )
+    )  # fmt: skip
+    return Finding(
+        code="GN0607",
+        severity=Severity.ERROR,
+        title=f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
+        object=the_pod(model),
+        evidence=(
+            seen(
+                "firewall",
+                astray.translations[-1][1].text if astray else f"no DNAT for {protocol}/{port}",
+                "iptables -t nat -S",
+            ),
+            seen("objects", f"hostPort {port}, containerPort {inner}"),
+        ),
+        remedy=Remedy(
+            text="delete the stale rule, attach the pod again with portmap in its chain; as a stopgap, one rule",
+            commands=tuple(commands),
+        ),
+    )
+
+
+def rewritten(model: Model) -> Iterator[Finding]:
+    """GN0521: a rule of the node sends what the pod addresses to other pods or to the outside somewhere else."""
+    entry = model.primary.entry if model.primary else None
+    told: set[tuple[str, str]] = set()
+    for walk in model.walks:
+        flow = walk.flow
+        if (
+            entry is None
+            or flow.inbound
+            or flow.role not in ("remote", "outside")
+            or flow.peer
+            or not flow.port
+        ):
+            continue
+        packet = Packet(
+            family=flow.family, source=model.address(flow.family), target=flow.target, protocol=flow.protocol,
+            dport=flow.port, iif=entry.name,
+        )  # fmt: skip
+        for outcome in at_hook(model.node.rules, "prerouting", packet):
+            moved = outcome.packet.target != flow.target or outcome.packet.target_local
+            if not outcome.translations or not moved:
+                continue
+            chain, rule = outcome.translations[-1]
+            if (chain.place, rule.text) not in told:
+                told.add((chain.place, rule.text))
+                yield _rewritten(model, flow.role, str(packet), outcome, chain, rule)
+
+
+def _rewritten(model: Model, role: str, packet: str, outcome: Outcome, chain: Chain, rule: Rule) -> Finding:
+    target = (
+        "a port of the node"
+        if outcome.packet.target_local
+        else f"{outcome.packet.target}:{outcome.packet.dport}"
+    )
+    wrong = role == "remote" or not (outcome.packet.target_local or model.in_cluster(outcome.packet.target))
+    return Finding(
+        code="GN0521",
+        severity=Severity.ERROR if wrong else Severity.WARNING,
+        title=f"{chain.place} rule {rule.number} sends {packet} to {target} instead",
+        object=a("firewall", chain.place),
+        evidence=(
+            seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
+        ),
+        remedy=Remedy(
+            text="delete the rule if no proxy is meant to take this traffic",
+            commands=(delete_rule("node", chain, rule),),
+            risk="check first that the rule is not meant",
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def redirects(model: Model) -> Iterator[Finding]:
+    """GN0522: rules in the pod hand connections to a proxy's port, and no proxy is there."""
+    pod = model.pod
+    if pod is None or not pod.facts.listeners:
+        return
+    told: set[int] = set()
+    for chain in pod.rules.chains:
+        for rule in chain.rules:
+            port = rule.action.port
+            if rule.action.kind != "redirect" or port in told or _any_socket(pod.facts.listeners, port):
+                continue
+            told.add(port)
+            yield Finding(
+                code="GN0522",
+                severity=Severity.WARNING,
+                title=f"rules in the pod hand its connections to port {port}, where nothing listens: the proxy is gone",
+                object=the_pod(model),
+                evidence=(
+                    seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
+                    seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
+                ),
+                remedy=Remedy(
+                    text="start the sidecar again (recreate the pod), or take its rules away",
+                    commands=(in_pod(*delete_rule("pod", chain, rule).argv),),
+                    risk="without the rules the traffic bypasses the mesh",
+                ),
+            )
+
+
+def _any_socket(listeners: tuple[str, ...], port: int) -> bool:
+    return any(x.endswith(f":{port}") for x in listeners)
+
+
+CHECKS = (
+    PodCheck(
+        id="listeners",
+        title="something listens behind each service here",
+        run=nobody_listens,
+        needs=("pod", "objects"),
+    ),
+    PodCheck(
+        id="host-ports",
+        title="the pod's host ports lead to it",
+        run=host_ports,
+        needs=("pod", "node firewall", "pod object"),
+    ),
+    PodCheck(
+        id="rewritten",
+        title="no rule sends the pod's traffic elsewhere",
+        run=rewritten,
+        needs=("pod", "node firewall"),
+    ),
+    PodCheck(
+        id="proxy-here",
+        title="a proxy takes what is handed to it",
+        run=redirects,
+        needs=("pod", "pod firewall"),
+    ),
+)
