@@ -87,6 +87,7 @@ def test_everything_that_surrounds_the_pod(read):
     assert set(names(found, "Pod")) == {"web-0", "web-1", "twin", "api-0"}
     assert (names(found, "Service"), names(found, "EndpointSlice")) == (["web"], ["web-x"])
     assert names(found, "NetworkPolicy") == ["deny"]
+    assert next(cluster.of_kind(found.objects, "Namespace"))["metadata"]["labels"] == {"team": "shop"}
 
 
 def test_events_are_the_pods_and_its_nodes_newest_first(read):
@@ -139,6 +140,7 @@ def _used(request):
         ("list", "services", "objects: Service", "list services in all namespaces"),
         ("list", "events", "events", "list events in namespace"),
         ("list", "endpointslices", "objects: EndpointSlice", "list endpointslices.discovery.k8s.io in all namespaces"),
+        ("list", "namespaces", "objects: Namespace", "list namespaces in all namespaces"),
         ("list", "networkpolicies", "objects: NetworkPolicy", "list networkpolicies.networking.k8s.io in all"),
     ],
 )  # fmt: skip

@@ -59,6 +59,7 @@ def objects():
          "ports": [{"name": "http", "port": 8080}], "endpoints": [{"addresses": ["10.244.1.10"]}]},
         {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
          "metadata": {"namespace": "shop", "name": "deny"}, "spec": {"podSelector": {}}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "shop"}}},
         nad("far", secret, "shop"),
         event(1, "web-0", "Scheduled", "assigned", last="2026-11-24T09:00:00Z", type="Normal"),
         event(2, "web-0", "FailedCreatePodSandBox", SANDBOX, last="2026-11-24T10:00:05Z", count=7),
