@@ -176,7 +176,9 @@ class Lab:
         try:
             self._files()
             self.sh(BUILD)
-            self.servers = [Server(self.netns(name), dns=name != "p1") for name in ("p1", "p2", "r1", "inet", "ext")]
+            self.servers = [
+                Server(self.netns(name), dns=name != "p1") for name in ("p1", "p2", "r1", "inet", "ext")
+            ]
         except BaseException:
             self.__exit__()
             raise
