@@ -70,7 +70,7 @@ def _is_text(value: "Any") -> bool:
 
 
 def can_be_passed(text: str) -> bool:
-    """Whether a path, a variable or a plugin's stdin can have the text in it: JSON can write NULs and half characters."""
+    """Whether a path, a variable or stdin can have the text in it: JSON can write NULs and half characters."""
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

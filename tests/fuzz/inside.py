@@ -26,13 +26,14 @@ _OF_THE_MACHINE = re.compile(r"/var/lib/|/run/|emporary failure|unreachable")
 
 def main():
     scratch, job = Path(sys.argv[1]), json.load(sys.stdin)
+    known = targets.load()
     server = answers.start(scratch / "api")
     try:
         if "replay" in job:
-            _replay(scratch, job["replay"])
+            _replay(scratch, known, job["replay"])
         else:
             for name, count in job["targets"].items():
-                _in_child(scratch, targets.load()[name], count, job)
+                _in_child(scratch, known[name], count, job)
     finally:
         os.kill(server, 9)
         os.waitpid(server, 0)
@@ -42,8 +43,7 @@ def _say(document):
     print(json.dumps(document), flush=True)
 
 
-def _replay(scratch, entries):
-    known = targets.load()
+def _replay(scratch, known, entries):
     for name, document in entries:
         world = World(scratch, known[name].base)
         case = cases.decode(document)

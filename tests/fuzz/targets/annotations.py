@@ -62,11 +62,10 @@ def _one_value(mutator, data):
     """The annotations with one of the values changed, as the text that it is."""
     try:
         annotations = json.loads(data)
-        key = mutator.rng.choice(sorted(annotations))
-        annotations[key] = mutator.string(annotations[key])
-    except (ValueError, RecursionError, LookupError, TypeError):
+        key = mutator.rng.choice(sorted(key for key, value in annotations.items() if isinstance(value, str)))
+    except (ValueError, RecursionError, LookupError, AttributeError):
         return mutator.bytes(data)
-    return dump(annotations)
+    return dump({**annotations, key: mutator.string(annotations[key])})
 
 
 TARGET = Target("annotations", _BASE, [_case(dump(item)) for item in _seeds()], _change, share=0.14)
