@@ -74,7 +74,7 @@ class GenieError(Exception):
         self.msg = visible(msg, self._kept)
         super().__init__(self.msg)
         self.details = visible(details, "\n\t")
-        self.hint = hint
+        self.hint = visible(hint, "\n\t")
         if code is not None:
             self.code = code
         if exit_code is not None:

@@ -29,7 +29,8 @@ def test_lines_of_delegates_and_of_details_stay():
 
 
 def test_a_text_that_is_too_long_is_cut():
-    error = GenieError("x" * 1_000_000, details="y" * (LONGEST_TEXT + 1))
+    error = GenieError("x" * 1_000_000, details="y" * (LONGEST_TEXT + 1), hint="z" * 1_000_000)
     assert error.msg == "x" * LONGEST_TEXT + "..."
     assert error.details == "y" * LONGEST_TEXT + "..."
+    assert len(str(error)) < 4 * LONGEST_TEXT
     assert GenieError("x" * LONGEST_TEXT).msg == "x" * LONGEST_TEXT
