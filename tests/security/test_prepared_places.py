@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.edges.files import open_private, refuse_open_way
+from genie_core.edges.object_cache import ObjectCache
 from genie_core.edges.rootfs import Root
 from genie_core.errors import IOFailure
 from genie_core.tasks.atomic import write_file
@@ -173,6 +174,19 @@ def test_a_way_through_a_sticky_directory_is_right(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "sticky")
     refuse_open_way(str(tmp_path / "sticky" / "genie"))
     refuse_open_way(str(tmp_path / "link" / "genie"))
+
+
+@pytest.mark.parametrize("place", ["state/objects", "state", "."])
+def test_a_copy_of_an_object_that_others_could_have_put_there_is_not_believed(tmp_path, place):
+    """It would choose networks while the API server is away."""
+    (tmp_path / "way").mkdir()
+    key = ("NetworkAttachmentDefinition", "ns", "net")
+    cache = ObjectCache(str(tmp_path / "way" / "state"))
+    cache.keep(*key, {"spec": {"config": "{}"}})
+    assert cache.find(*key)
+    (tmp_path / "way" / place).chmod(0o777)
+    assert cache.find(*key) is None
+    assert list(cache.kept(key[0])) == []
 
 
 # --- the log -----------------------------------------------------------------------------------------------
