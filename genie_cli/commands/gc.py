@@ -68,7 +68,8 @@ def run(
 ) -> int:
     """Removes what no sandbox of the runtime owns any more, seen twice.
 
-    That is: networks in Genie's state, leases, cached results, NAT chains and rules, veths and network namespaces.
+    That is: networks in Genie's state, leases, cached results, NAT chains and rules, veths, network namespaces, and
+    dry runs on the node itself that were killed.
     It looks twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it
     asks first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by
     the DEL of the plugins that attached them. It has to run on the node itself, where their plugins are. The exit code

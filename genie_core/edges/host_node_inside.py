@@ -97,10 +97,23 @@ class hold:  # noqa: N801 (reads as a verb)
         os.close(self._fd)
 
 
+def is_held(folder: str) -> bool:
+    """Whether the dry run is under way, or somebody undoes it."""
+    try:
+        with hold(folder):
+            return False
+    except OSError:
+        return True
+
+
 def abandoned() -> Iterator[str]:
     """The folders of this user's own that dry runs may have left."""
-    directory = tempfile.gettempdir()
-    for name in sorted(os.listdir(directory)):
+    try:
+        directory = tempfile.gettempdir()
+        names = sorted(os.listdir(directory))
+    except OSError:  # there is none that can be written to: then nobody has
+        return
+    for name in names:
         path = f"{directory}/{name}"
         with suppress(OSError):
             status = os.lstat(path)

@@ -208,6 +208,17 @@ def test_when_both_are_killed_the_next_one_does_it(host):
     assert host.left() == []
 
 
+def test_genie_gc_finds_what_nobody_undid(host):
+    pid = host.begin(stop_at="ADD")
+    words = [sys.executable, "-m", "genie_cli", "gc", "--yes", "--interval", "10ms", "-o", "name"]
+    assert host.node.run(words, env=ENV).stdout == ""  # it is under way
+    host.kill(signal.SIGKILL, pid, host.guard())
+    wait_for(lambda: not host.processes(), 10)
+    ran = host.node.run(words, env=ENV)
+    assert ran.stdout.startswith("dry-run//run/genie-dry-run-"), ran.stdout + ran.stderr
+    assert host.left() == []
+
+
 def test_only_when_it_is_wanted(host):
     ran = host.node.run(host.words(), env=ENV)
     assert ran.returncode == 2

@@ -32,6 +32,7 @@ def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
     """Everything that is nobody's and at least `min_age` seconds old, in the order of removal."""
     owners = _Owners(scene, min_age)
     found = [
+        *_dry_runs(scene),
         *_pending(scene, owners),
         *_leases(scene, owners, min_age),
         *_cache(scene, owners),
@@ -128,6 +129,11 @@ class _Owners:
         records += [(entry.container, entry.netns) for entry in self._scene.cache]
         living = {netns for container, netns in records if not self.of_container(container).gone}
         return {path.rpartition("/")[2] for path in (*living, *self._scene.sandbox_netns)}
+
+
+def _dry_runs(scene: Scene) -> Iterator[Leftover]:
+    for folder in scene.dry_runs:
+        yield Leftover(kind="dry-run", name=folder, evidence=("no process holds its lock",))
 
 
 def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:

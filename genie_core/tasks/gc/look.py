@@ -14,6 +14,7 @@ from genie_core.diagnose.facts import Firewall
 from genie_core.diagnose.firewall.load import TOOLS, load
 from genie_core.diagnose.firewall.rules import Chain
 from genie_core.edges.cri import list_sandboxes
+from genie_core.edges.host_node_inside import abandoned, is_held
 from genie_core.edges.nodenet import Link, namespace_number, read_node
 from genie_core.edges.records import (
     CACHE_DIR,
@@ -64,6 +65,7 @@ class GCOptions:
 class Scene:
     """What one look saw. Times are seconds since the epoch; `ages` maps files and namespaces to seconds.
 
+    `dry_runs` are folders of those that nobody carries out any more.
     `sandboxes` are the container IDs that a runtime has, None where none could be asked; `asked_runtime` is true
     where the runtime itself answered, and not only its directories; `sandbox_netns` are those sandboxes' namespaces.
     `in_use` maps addresses to a namespace that has them. `numbers` maps namespaces to the kernel's numbers of them,
@@ -74,6 +76,7 @@ class Scene:
     asked_runtime: bool
     sandboxes: frozenset[str] | None
     sandbox_netns: frozenset[str] = frozenset()
+    dry_runs: Sequence[str] = ()
     plans: Sequence[Plan] = ()
     leases: Mapping[str, Sequence[Lease]] = field(default_factory=dict)
     cache: Sequence[CachedResult] = ()
@@ -122,6 +125,7 @@ def look(options: GCOptions, node: Node) -> Scene:
         asked_runtime=asked,
         sandboxes=ids,
         sandbox_netns=netns,
+        dry_runs=[folder for folder in abandoned() if not is_held(folder)],
         plans=read("pending", lambda: list(_plans(node)), []),
         leases=read("lease", lambda: read_leases(options.ipam_dir, root, time.time()), {}),
         cache=read("cache", lambda: read_cache(options.cache_dir, root), []),
@@ -180,7 +184,9 @@ def _nat(skipped: dict[str, str]) -> tuple[list[Chain], list[OwnedRule]]:
 
 def _unseen(seen: Firewall) -> str:
     """Why rules may be there that were not seen."""
-    problems = [reason for reason in seen.reason.split("; ") if reason and not reason.endswith("is not installed")]
+    problems = [
+        reason for reason in seen.reason.split("; ") if reason and not reason.endswith("is not installed")
+    ]
     nothing = seen.nft is None and not seen.iptables
     return "; ".join(problems) or (seen.reason if nothing else "")
 

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from genie_core.edges.host_node_inside import hold
 from genie_core.edges.records import CachedResult, Lease, Namespace
 from genie_core.errors import GenieError
+from genie_core.tasks.abandoned import undo
 from genie_core.tasks.node_state import release
 from genie_core.verbs.node import Node
 
@@ -117,7 +119,14 @@ def _run(argv: list[str], *gone: str) -> str:
     )
 
 
+def _undo(leftover: Leftover) -> str:
+    """As the next dry run would: its pods are released, its namespaces go."""
+    with hold(leftover.name):
+        return "; ".join(undo(leftover.name))
+
+
 _REMOVERS: dict[Kind, Callable[[Leftover], str]] = {
+    "dry-run": _undo,
     "lease": _free,
     "cache": _forget,
     "chain": _delete_chain,

@@ -10,8 +10,9 @@ from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
 
 # In the order of removal: a plugin's own DEL first, and a namespace after what leads into it.
-Kind = Literal["pending", "lease", "cache", "chain", "veth", "namespace"]
+Kind = Literal["dry-run", "pending", "lease", "cache", "chain", "veth", "namespace"]
 KINDS: dict[Kind, str] = {
+    "dry-run": "dry runs on the node itself that were killed",
     "pending": "networks in Genie's state that no DEL has released",
     "lease": "addresses that host-local has given to containers that are gone",
     "cache": "libcni's cached results of containers that are gone",
