@@ -57,7 +57,10 @@ def plan_only(question: Question, node: AnyNode, tell: Tell = lambda _: None) ->
     plan = run.plan(run.sandbox())
     notes = _made_up(configured)
     ms = (time.monotonic() - began) * 1000
-    return DryRunReport(annotations=question.annotations, plan=plan, calls=(), notes=notes, ms=ms)
+    on_host = not node.is_private
+    return DryRunReport(
+        annotations=question.annotations, plan=plan, calls=(), notes=notes, on_host=on_host, ms=ms
+    )
 
 
 def _start(question: Question, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
