@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from genie_core.diagnose.checks.overlay import next_hop, remotes
+from genie_core.diagnose.checks.resolver import nameservers
 from genie_core.diagnose.checks.routes import real_defaults
 from genie_core.diagnose.flows import local_peers, remote_targets
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.probe import Ask
 from genie_core.diagnose.stack import version, within
 
-MAX_SERVICES = 3
+MAX_SERVICES, MAX_SERVERS = 3, 2
 
 
 def standard(model: Model) -> list[Ask]:
-    """The standard set: gateway, node, a pod here, a pod elsewhere, services, DNS."""
+    """The standard set: gateway, node, a pod here, a pod elsewhere, services, the pod's name servers."""
     primary = model.primary
     if primary is None or model.pod is None or not primary.link.up:
         return []
@@ -109,4 +110,10 @@ def _services(model: Model, netns: str) -> list[Ask]:
         for f in fronts
         if f.protocol == "udp" and f.port == 53
     ][:1]
+    known = {ask.target for ask in asks if ask.role == "dns"}
+    asks += [
+        Ask(kind="udp", target=server, port=53, role="dns", netns=netns)
+        for server in nameservers(model.facts.resolv_conf or "")[:MAX_SERVERS]
+        if server not in known and version(server) in model.families and not server.startswith("127.")
+    ]
     return asks

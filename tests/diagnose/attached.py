@@ -85,10 +85,14 @@ def add(lab: Lab, pod: str, name: str) -> None:
     lab.objects.append(
         {
             "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": pod},
-            "spec": {"nodeName": "node", "containers": []},
+            "spec": {"nodeName": "node", "containers": [{"name": "main", "ports": _host_ports(name)}]},
             "status": {"phase": "Running", "podIP": addresses[0], "podIPs": [{"ip": ip} for ip in addresses]},
         }
     )  # fmt: skip
+
+
+def _host_ports(name: str) -> list[Conf]:
+    return [{"containerPort": 80, "hostPort": 8099, "protocol": "TCP"}] if "portmap" in name else []
 
 
 def _chain(lab: Lab, pod: str, network: str, ifname: str, chain: list[Conf]) -> Conf:

@@ -7,7 +7,23 @@ from genie_core.diagnose.firewall.evaluate import at_hook
 from genie_core.diagnose.firewall.load import load
 from genie_core.diagnose.firewall.rules import Packet
 
-PACKET = Packet(source="10.244.1.10", target="10.244.2.2", protocol="tcp", dport=8080, iif="cni0", oif="eth0")
+PACKET = Packet(source="10.244.1.10", target="10.244.2.2", protocol="tcp", dport=8080, iif="cni0", oif="eth0",
+    smac="02:00:00:00:00:0a",
+)  # fmt: skip
+
+
+IPSETS = """create nets hash:net family inet hashsize 1024 maxelem 65536
+add nets 10.244.1.0/28
+create ports hash:ip,port family inet
+add ports 10.244.2.2,tcp:8080
+create several list:set size 8
+add several nets
+create but hash:net family inet
+add but 10.244.0.0/16
+add but 10.244.1.10/32 nomatch
+create here hash:net,iface family inet
+add here 10.244.1.0/24,cni0
+"""
 
 
 def iptables(*rules, table="filter", chain="FORWARD", policy="ACCEPT", more=""):
@@ -18,7 +34,7 @@ def iptables(*rules, table="filter", chain="FORWARD", policy="ACCEPT", more=""):
         *(f"[3:180] {rule}" for rule in rules),
         "COMMIT",
     ]
-    return load(Firewall(iptables={"ip": "\n".join(line for line in lines if line)}))
+    return load(Firewall(iptables={"ip": "\n".join(line for line in lines if line)}, ipsets=IPSETS))
 
 
 def verdicts(rules, packet=PACKET, hook="forward"):
@@ -39,7 +55,17 @@ def verdicts(rules, packet=PACKET, hook="forward"):
         ("-A FORWARD -m mark ! --mark 0x1/0x1 -j DROP", True),
         ('-A FORWARD -m comment --comment "a -j DROP" -j ACCEPT', False),
         ("-A FORWARD -m iprange --src-range 10.244.1.5-10.244.1.20 -j DROP", True),
-        ("-A FORWARD -m set --match-set bad src -j DROP", False),
+        ("-A FORWARD -m set --match-set unheard src -j DROP", False),
+        ("-A FORWARD -m set --match-set nets src -j DROP", True),
+        ("-A FORWARD -m set --match-set nets dst -j DROP", False),
+        ("-A FORWARD -m set ! --match-set nets dst -j DROP", True),
+        ("-A FORWARD -m set --match-set ports dst,dst -j DROP", True),
+        ("-A FORWARD -m set --match-set ports src,dst -j DROP", False),
+        ("-A FORWARD -m set --match-set several src -j DROP", True),
+        ("-A FORWARD -m set --match-set but src -j DROP", False),
+        ("-A FORWARD -m set --match-set here src,src -j DROP", False),
+        ("-A FORWARD -m mac --mac-source 02:00:00:00:00:0A -j DROP", True),
+        ("-A FORWARD -m mac --mac-source 02:00:00:00:00:0b -j DROP", False),
         ("-A FORWARD -p icmp -m icmp --icmp-type 8 -j DROP", False),
     ],
 )
@@ -175,3 +201,67 @@ def test_iptables_tables_in_nftables_are_read_once():
     }
     rules = load(Firewall(nft=({"chain": chain},), iptables={"ip": "*filter\n:FORWARD DROP [0:0]\nCOMMIT"}))
     assert [c.tool for c in rules.chains] == ["iptables"]
+
+
+def frame(*expressions, family, hook="input"):
+    chain = {
+        "family": family,
+        "table": "t",
+        "name": "f",
+        "type": "filter",
+        "hook": hook,
+        "prio": 0,
+        "policy": "accept",
+    }
+    rule = {"family": family, "table": "t", "chain": "f", "handle": 1, "expr": [*expressions, {"drop": None}]}
+    return load(Firewall(nft=({"chain": chain}, {"rule": rule})))
+
+
+def of(protocol, field):
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+ARP = Packet(protocol="arp", source="10.244.1.10", target="10.244.1.1", iif="cni0", smac="02:00:00:00:00:0a")
+
+
+@pytest.mark.parametrize(
+    "family, conditions, arp, ip",
+    [
+        (
+            "arp",
+            [match(of("arp", "htype"), 1), match(of("arp", "hlen"), 6), match(of("arp", "plen"), 4)],
+            True,
+            None,
+        ),
+        ("arp", [match(of("arp", "operation"), "reply")], False, None),
+        ("arp", [match(of("arp", "daddr ip"), "10.244.1.1")], True, None),
+        ("bridge", [match(of("ether", "type"), "arp")], True, False),
+        ("bridge", [match(of("ether", "type"), "ip")], False, True),
+        ("bridge", [match(of("ether", "saddr"), "02:00:00:00:00:0a")], True, True),
+        ("bridge", [match(of("ether", "daddr"), "02:00:00:00:00:0b")], False, False),
+        ("bridge", [match(of("ip", "saddr"), "10.244.1.10")], False, True),
+    ],
+)
+def test_frames(family, conditions, arp, ip):
+    """ARP passes the arp and bridge families only; a MAC that is not known makes no drop."""
+    rules = frame(*conditions, family=family)
+    for packet, drops in ((ARP, arp), (PACKET, ip)):
+        if drops is not None:
+            found = {o.verdict for o in at_hook(rules, "input", packet, family)}
+            assert found == {"drop" if drops else "accept"}
+
+
+@pytest.mark.parametrize(
+    "value, mark",
+    [
+        ({"^": [{"meta": {"key": "mark"}}, 3]}, 6),
+        ({"&": [{"meta": {"key": "mark"}}, 4]}, 4),
+        ({"|": [{"meta": {"key": "mark"}}, 2]}, 7),
+        (9, 9),
+    ],
+)
+def test_marks_and_zones_are_set(value, mark):
+    zone = {"mangle": {"key": {"ct": {"key": "zone"}}, "value": 7}}
+    rules = nft([{"mangle": {"key": {"meta": {"key": "mark"}}, "value": value}}], [zone])
+    outcome = at_hook(rules, "forward", PACKET.with_(mark=5))[0]
+    assert (outcome.packet.mark, outcome.packet.zone) == (mark, 7)

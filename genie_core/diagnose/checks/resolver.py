@@ -16,8 +16,7 @@ def resolver(model: Model) -> Iterator[Finding]:
     text = model.facts.resolv_conf
     if text is None:
         return
-    words = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
-    servers = [w[1] for w in words if w[0] == "nameserver" and len(w) > 1]
+    words, servers = _words(text), nameservers(text)
     for title, remedy, severity in _resolver_faults(model, servers, words):
         yield Finding(
             code="GN0604",
@@ -27,6 +26,15 @@ def resolver(model: Model) -> Iterator[Finding]:
             evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
             remedy=Remedy(text=remedy),
         )
+
+
+def _words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+
+
+def nameservers(text: str) -> list[str]:
+    """The servers that a resolv.conf names, in their order."""
+    return [w[1] for w in _words(text) if w[0] == "nameserver" and len(w) > 1]
 
 
 def _resolver_faults(

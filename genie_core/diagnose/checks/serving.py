@@ -59,7 +59,9 @@ def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[st
     heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
     return Finding(
         code="GN0606",
-        severity=Severity.ERROR if alone else Severity.WARNING,
+        severity=Severity.ERROR
+        if alone and mine
+        else Severity.WARNING,  # before others' sockets a proxy may be
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
         object=the_pod(model) if mine else a("service", front.service),
@@ -92,13 +94,18 @@ def host_ports(model: Model) -> Iterator[Finding]:
                     target_local=True,
                 )
                 outcomes = at_hook(model.node.rules, "prerouting", packet)
-                if any(_leads(o, model, inner) for o in outcomes) or not model.address(4):
+                if any(_leads(o, model, inner) or _unclear(o) for o in outcomes) or not model.address(4):
                     continue
                 yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
 
 
 def _leads(outcome: Outcome, model: Model, port: int) -> bool:
     return (outcome.packet.target, outcome.packet.dport) == (model.address(4), port)
+
+
+def _unclear(outcome: Outcome) -> bool:
+    """A translation that is not modelled took the packet."""
+    return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
 def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
