@@ -208,7 +208,9 @@ def _pod(text: str, namespace: str, access: Access) -> PodObject:
     if text == "-" or Path(text).is_file() or text.endswith((".yaml", ".yml", ".json")):
         subject = parse_pod(_read("--pod", text), text)
     else:
-        subject = fetch_pod(*wiring.pod_name(text, namespace, access), access)
+        with Progress() as progress:
+            progress("asking the API server for the pod")
+            subject = fetch_pod(*wiring.pod_name(text, namespace, access), access)
     for warning in subject.warnings:
         note(f"warning: {warning}")
     return subject
@@ -230,7 +232,8 @@ def _of_cluster(
     api = connect(access, API_SECONDS) if is_there and not files else None
     if api is None:
         return []
-    with api:
+    with api, Progress() as progress:
+        progress("asking the API server for networks")
         return fetch_objects(asked, subject.namespace, api)
 
 

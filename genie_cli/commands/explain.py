@@ -11,6 +11,7 @@ import typer
 
 from genie_cli import options, wiring
 from genie_cli.options import CLUSTER, NODE, OutputFormat
+from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, selection_view
 from genie_core.edges.user_cluster import Access
@@ -147,7 +148,9 @@ def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[P
         return pod, ""
     space, name = wiring.pod_name(subject, namespace, access)
     try:
-        return fetch_pod(space, name, access), ""
+        with Progress() as progress:
+            progress("asking the API server for the pod")
+            return fetch_pod(space, name, access), ""
     except GenieError as error:
         return PodObject(namespace=space, name=name, annotations={}), error.msg
 

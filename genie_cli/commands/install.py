@@ -12,6 +12,7 @@ import typer
 
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
+from genie_cli.progress import Progress
 from genie_core.edges.health import serve
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
@@ -134,7 +135,9 @@ def run(
     )
     if from_daemonset and not dry_run:
         return _keep(wanted, _parse_account(service_account), token_life, health)
-    report = install(wanted, dry_run=dry_run)
+    with Progress() as progress:
+        progress("compiling the plugin for this node's Python")
+        report = install(wanted, dry_run=dry_run)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
     render.emit(report, output, _view, lambda report: map(str, report.changed))

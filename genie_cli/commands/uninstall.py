@@ -9,6 +9,7 @@ import typer
 
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
+from genie_cli.progress import Progress
 from genie_core.settings import BIN_DIRS, CONF_DIRS
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
@@ -50,7 +51,9 @@ def run(
         force=force,
         dry_run=dry_run,
     )
-    report = uninstall(wanted)
+    with Progress() as progress:
+        progress("waiting for calls of the plugin to end")
+        report = uninstall(wanted)
     render.emit(report, output, _view, lambda report: map(str, report.removed))
     if report.complete:
         remove_own_python(wanted)
