@@ -6,61 +6,65 @@ from collections.abc import Iterator
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
 from genie_cli.views.findings import findings_view
+from genie_core.diagnose.facts import Netns
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.findings import Status
 
 
 def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
-    """What it is about, the findings, the paths; `wide` adds the probes."""
+    """What it is about, the findings, the paths; `wide` adds the probes and the events."""
     facts = report.facts
-    title = f"{facts.namespace}/{facts.pod_name}" if facts.pod_name else f"node {facts.node_name}"
     if report.state in ("not-here", "no-sandbox"):
         yield Text(report.reason, "warn")
         yield from _events(report) if wide else ()
         if report.findings:
             yield from findings_view(report.findings, report.checks, wide=wide)
         return
-    yield Heading(f"{title} on {facts.node_name}" if facts.pod_name else title)
-    pairs: list[tuple[str, str | Cell]] = [("namespace", facts.netns_path)] if facts.netns_path else []
-    for link in facts.pod.links if facts.pod else ():
-        held = (
-            [
-                f"{a.ip}/{a.prefix}"
-                for a in facts.pod.addresses
-                if a.index == link.index and a.scope not in ("link", "host")
-            ]
-            if facts.pod
-            else []
-        )
-        if link.name != "lo":
-            pairs.append(
-                (link.name, f"{', '.join(held) or 'no address'}, mtu {link.mtu}{'' if link.up else ', DOWN'}")
-            )
-    yield Fields(pairs)
+    title = f"{facts.namespace}/{facts.pod_name} on" if facts.pod_name else "node"
+    yield Heading(f"{title} {facts.node_name}")
+    yield Fields(_about(report))
     if report.reason:
         yield Text(report.reason, "dim")
     if report.ways:
         yield Heading("The packets' way")
         yield Table(("TO", "BY", ""), [_way(report, target) for target in report.ways], fold=("BY",))
-    if wide and facts.probes:
-        yield Heading("Probes")
-        yield Table(
-            ("PROBE", "TARGET", "RESULT"),
-            [
-                (
-                    p.kind,
-                    f"{p.target}{f':{p.port}' if p.port else ''} ({p.role})",
-                    f"{p.result} {p.received}/{p.sent}",
-                )
-                for p in facts.probes
-            ],
-        )
-    yield from _events(report) if wide else ()
+    if wide:
+        yield from _probes(report)
+        yield from _events(report)
     yield from findings_view(report.findings, report.checks, wide=wide)
     if report.late:
         yield Text("the time was up (--timeout) before everything was read and looked at", "warn")
     elif not report.findings and all(c.status is not Status.ERROR for c in report.checks):
         yield Text("nothing on this node is wrong with the pod's network", "good")
+
+
+def _about(report: DiagnosisReport) -> list[tuple[str, str | Cell]]:
+    """The namespace, and the pod's interfaces."""
+    facts = report.facts
+    known_by = f" (source: {report.source})" if report.source else ""
+    pairs: list[tuple[str, str | Cell]] = []
+    if facts.netns_path:
+        pairs.append(("namespace", f"{facts.netns_path}{known_by}"))
+    pod = facts.pod or Netns()
+    for link in (link for link in pod.links if link.name != "lo"):
+        own = (a for a in pod.addresses if a.index == link.index and a.scope not in ("link", "host"))
+        held = ", ".join(f"{a.ip}/{a.prefix}" for a in own) or "no address"
+        pairs.append((link.name, f"{held}, mtu {link.mtu}{'' if link.up else ', DOWN'}"))
+    return pairs
+
+
+def _probes(report: DiagnosisReport) -> Iterator[Block]:
+    if report.facts.probes:
+        yield Heading("Probes")
+        rows = [
+            (
+                p.kind,
+                f"{p.target}{f':{p.port}' if p.port else ''} ({p.role})",
+                f"{p.result} {p.received}/{p.sent}",
+            )
+            for p in report.facts.probes
+        ]
+        yield Table(("PROBE", "TARGET", "RESULT"), rows)
 
 
 def _events(report: DiagnosisReport) -> Iterator[Block]:

@@ -16,6 +16,7 @@ from genie_core.findings import Check, Finding, summary
 class DiagnosisReport:
     """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
 
+    `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
     `late`: the time was up before everything was done. `ways` maps a conversation to the interfaces it crosses;
     `blocked` names those on which it stops.
     """
@@ -28,6 +29,7 @@ class DiagnosisReport:
     state: str = "diagnosed"
     reason: str = ""
     late: bool = False
+    source: str = ""
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
 
@@ -84,4 +86,5 @@ class DiagnosisReport:
         target: dict[str, Any] = {"kind": "pod" if facts.pod_name else "node", "state": self.state}
         target |= {"namespace": facts.namespace, "name": facts.pod_name} if facts.pod_name else {}
         target |= {"reason": self.reason} if self.reason else {}
+        target |= {"source": self.source} if self.source else {}
         return target | {"netns": facts.netns_path, "interfaces": interfaces}

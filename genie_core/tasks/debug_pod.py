@@ -63,6 +63,7 @@ class Work:
 
     def __init__(self, question: Question) -> None:
         self.question = question
+        self.source = ""
         self.started = time.perf_counter()
         self.until = time.monotonic() + question.timeout
         # What was read by then is still to be looked at.
@@ -131,6 +132,7 @@ class Work:
             checks=(*mine.checks, *checks),
             milliseconds=since(self.started),
             late=self.todo.late or mine.late,
+            source=self.source,
         )
 
 
@@ -182,7 +184,8 @@ def _find_netns(work: Work, pod: JSON) -> str:
         return ""
     files, sandboxes = gather.recorded(work.node, work.todo)
     records = () if about.phase == "Pending" else files.cached
-    return locate(work.question.pod, sandboxes or (), records, work.root)
+    netns, work.source = locate(work.question.pod, sandboxes or (), records, work.root)
+    return netns
 
 
 def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:

@@ -139,6 +139,7 @@ def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, container
     netns = containerd.netns(sandbox)
     healthy = node.debug("default/p")
     assert healthy["target"]["netns"].endswith(netns.name)
+    assert healthy["target"]["source"] == "CRI"
     assert [link["name"] for link in healthy["target"]["interfaces"]] == ["lo", "eth0", "net7"]
     assert "runtime" not in healthy["missing"]
     subprocess.run(["nsenter", f"--net={netns}", "ip", "link", "set", "eth0", "down"], check=True)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from genie_core.diagnose.collect.netns import plain
 from genie_core.diagnose.facts import Cached, Sandbox
 from genie_core.edges.rootfs import Root
 
 
-def locate(pod: str, sandboxes: Iterable[Sandbox], records: Iterable[Cached], root: Root) -> str:
-    """The path of the namespace of pod NS/NAME, the newest that is there; "" where nothing knows one."""
-    known = (*_of_runtime(pod, sandboxes), *_of_records(pod, records))
-    return next((path for path in map(plain, known) if path and root.exists(path)), "")
-
-
-def _of_runtime(pod: str, sandboxes: Iterable[Sandbox]) -> Iterator[str]:
-    return (sandbox.netns for sandbox in sandboxes if sandbox.pod == pod and sandbox.ready)
-
-
-def _of_records(pod: str, records: Iterable[Cached]) -> list[str]:
-    """The last one first: Genie's own state stands behind the cache."""
-    return [record.netns for record in records if record.pod == pod][::-1]
+def locate(pod: str, sandboxes: Iterable[Sandbox], records: Iterable[Cached], root: Root) -> tuple[str, str]:
+    """The path of the namespace of pod NS/NAME, the newest that is there, and who knew it; ("", "") for none."""
+    known = [(sandbox.netns, "CRI") for sandbox in sandboxes if sandbox.pod == pod and sandbox.ready]
+    # The last one first: Genie's own state stands behind the cache.
+    known += [(record.netns, "records") for record in records if record.pod == pod][::-1]
+    there = ((plain(path), source) for path, source in known if path and root.exists(plain(path)))
+    return next(there, ("", ""))
