@@ -7,7 +7,7 @@
     annotations             the text in the place of `"@ANNOTATIONS@"` in stdin
     before                  a verb that is called first, with the target's own parts
 
-`@ROOT@` in a part stands for the scratch directory.
+`@ROOT@` in a part stands for the scratch directory, `@BOOT@` for the identity of this boot.
 """
 
 import gc
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genie_core import plugin
+from genie_core.edges.store import boot_id
 
-PLACEHOLDER = b"@ROOT@"
 ANNOTATIONS = b"@ANNOTATIONS@"
 # A delegate that answers as written down, and else as a good plugin does.
 DELEGATE = b"""#!/bin/sh
@@ -76,6 +76,7 @@ class World:
         self.root = Path(root)
         self.base = base
         self._written = {}
+        self._boot = boot_id().encode()
         for folder in ("bin", "net.d", "answers", "api"):
             shutil.rmtree(self.root / folder, ignore_errors=True)
             (self.root / folder).mkdir()
@@ -165,7 +166,7 @@ class World:
         del self._written[name]
 
     def _placed(self, data):
-        return data.replace(PLACEHOLDER, os.fsencode(self.root))
+        return data.replace(b"@ROOT@", os.fsencode(self.root)).replace(b"@BOOT@", self._boot)
 
     # --- the call
 

@@ -1,6 +1,5 @@
 """The state file that DEL, CHECK, GC and the next ADD find: another version's, torn, or by nobody knows whom."""
 
-from genie_core.edges.store import boot_id
 from tests.fuzz.targets import Target
 from tests.fuzz.targets.node import BASE, CAPABLE, dump, network, stdin
 
@@ -29,7 +28,7 @@ _PLAN = {
     "ifname": "eth0",
     "netns": "@ROOT@/netns",
     "path": ["@ROOT@/bin"],
-    "bootId": boot_id(),
+    "bootId": "@BOOT@",
     "pod": {"namespace": "ns", "name": "p", "uid": "u1", "sandbox": "cid1"},
     "attachments": [_attachment("a", "eth0"), _attachment("c", "net1", CAPABLE, {"type": "bridge", "ipMasq": True}, version="1.1.0")],
 }  # fmt: skip
