@@ -7,6 +7,7 @@ behind the first is found as well; that the link is down is its own check's busi
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
@@ -26,6 +27,8 @@ ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
 DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
 STRETCH = {4: 32, 6: 128}
+# Who speaks of the pod's first interface without its name.
+STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,13 +178,20 @@ class Model:
                         network=str(entry.get("name", "")),
                     )
                 )
-        if self.pod_object.ips and not self.pod_object.host_network:
-            found.append(
-                Intended(
-                    ifname="eth0", ips=self.pod_object.ips, gateways=(), routes=(), source="pod.status.podIPs"
-                )
-            )
+        if not self.pod_object.host_network:
+            found += [
+                Intended(ifname="eth0", ips=ips, gateways=(), routes=(), source=source)
+                for source, ips in self._told
+                if ips
+            ]
         return tuple(found)
+
+    @property
+    def _told(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Who else says which addresses the pod has on its first interface: (source, addresses)."""
+        yield STATUS, self.pod_object.ips
+        mine = (one for one in self.facts.sandboxes or () if self.name and one.pod == self.name and one.ready)
+        yield RUNTIME, next((one.ips for one in mine), ())
 
     @cached_property
     def own_confs(self) -> tuple[ConfFile, ...]:

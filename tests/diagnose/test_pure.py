@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from genie_core.diagnose import codec, rank
 from genie_core.diagnose.checks import kernel, resolver
-from genie_core.diagnose.facts import Address, Facts, Hop, Link, Netns, Route, Rule
+from genie_core.diagnose.facts import Address, Facts, Hop, Link, Netns, Route, Rule, Sandbox
 from genie_core.diagnose.fib import Fib, default_rules
 from genie_core.diagnose.model import Model
 from genie_core.errors import DecodingFailure
@@ -140,3 +140,15 @@ def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
 def test_resolv_conf(text, listeners, faults):
     facts = Facts(pod=Netns(listeners=listeners), resolv_conf=text)
     assert len(list(resolver.resolver(Model(facts)))) == faults
+
+
+def test_the_runtimes_addresses_count_as_what_add_promised():
+    """Without an API server and without a cache it is the sandbox's status that an address has drifted from."""
+    eth0 = Link(index=2, name="eth0", kind="veth", up=True)
+    pod = Netns(links=(eth0,), addresses=(Address(index=2, ip="10.0.0.9", prefix=24),))
+    mine = Sandbox(id="b", pod="shop/web", ips=("10.0.0.5",))
+    ended = Sandbox(id="a", pod="shop/web", ready=False, ips=("10.0.0.4",))
+    facts = Facts(namespace="shop", pod_name="web", pod=pod, sandboxes=(ended, mine))
+    (promised,) = Model(facts).intended
+    assert (promised.ifname, promised.ips) == ("eth0", ("10.0.0.5",))
+    assert "sandbox" in promised.source

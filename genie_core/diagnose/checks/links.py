@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.model import RUNTIME, STATUS, Attachment, Model
 from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Finding, Remedy, Severity
 
@@ -61,7 +61,7 @@ def present(model: Model) -> Iterator[Finding]:
     for intended in model.intended:
         told.setdefault(intended.ifname, intended.source)
     for name, source in told.items():
-        if name in here or (source == "pod.status.podIPs" and len(here) > 1):
+        if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
             continue
         yield Finding(
             code="GN0101",
