@@ -159,6 +159,7 @@ def run_pair(one: Fault, other: Fault, *modes: Mode) -> Score:
             expect_ipv6(lab, fault)
         for fault in both:
             lab.sh(fault.inject, check=False)
+            EDITS[fault.edit](lab)
         broken = tuple(name for fault in both for name in (*fault.breaks, *fault.fails))
         notes = settle(lab, broken, False, "{} still works")
         reports, changes = diagnosed(lab, one.pod, args_of(lab, *both), modes, one.probes or other.probes)
@@ -193,7 +194,8 @@ PAIRS = (
     ("F01", "F31"), ("F01", "F36"), ("F04", "F62"), ("F05", "F34"), ("F02", "F56"), ("F08", "F33"), ("F13", "F60"), ("F14", "F38"),
     ("F17", "F31"), ("F19", "F36"), ("F20", "F57"), ("F21", "F69"), ("F27", "F31"), ("F29", "F56"), ("F36", "F62"), ("F48", "F33"),
     ("F49", "F36"), ("F43", "F60"), ("F69", "F34"), ("F86", "F31"), ("F84", "F20"), ("F09", "F18"), ("F40", "F57"), ("F74", "F56"),
-    ("F42", "F56"), ("F33", "F36"), ("F31", "F68"), ("F94", "F01"),
+    ("F42", "F56"), ("F33", "F36"), ("F31", "F68"), ("F94", "F01"), ("U48", "F60"), ("U52", "F57"), ("U46", "F36"),
+    ("U67", "F62"), ("U84", "F43"), ("U95", "F62"), ("U47", "F56"), ("U68", "F19"), ("U58", "F60"), ("U82", "F36"),
 )  # fmt: skip
 
 
@@ -229,7 +231,7 @@ def main(argv: list[str]) -> int:
             chosen = [f for f in faults if not names or f.id.split()[0] in names]
             rows += judge(part[2:], [partial(run_fault, f, *modes) for f in chosen])
     if "--pairs" in parts or not (names or parts):
-        by_id = {f.id: f for f in LISTED}
+        by_id = {f.id.split()[0]: f for f in (*LISTED, *UNLISTED)}
         chosen_pairs = [p for p in PAIRS if not names or set(p) & set(names)]
         rows += judge("pairs", [partial(run_pair, by_id[a], by_id[b], *modes) for a, b in chosen_pairs])
     ill = healthy.judge(names, modes) if not parts or "--healthy" in parts else 0

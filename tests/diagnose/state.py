@@ -18,7 +18,7 @@ for s in node p1 p2 c1 r1 ext inet; do
  printf '%s\n' "addr show" "rule" "route show table all" "neigh show nud permanent" "neigh show proxy" |
   ip -d -n $F-$s -batch -
  ip netns exec $F-$s nft -s list ruleset
- case $s in r1|ext|inet) continue;; esac  # what is not on the node is only looked into
+ case $s in r1|ext|inet) exit;; esac  # these are at most looked into
  ip -n $F-$s -6 rule; bridge -n $F-$s fdb show | grep -e permanent -e static -e ' dst '; tc -n $F-$s qdisc show
  ip netns exec $F-$s sh -c 'cat /proc/net/ip_tables_names /proc/net/ip6_tables_names
   cd /proc/sys/net; grep -rs "" ipv4/conf ipv6/conf bridge; grep -s "" ipv4/*'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.facts import Cached, Lease
+from genie_core.diagnose.facts import Cached, ConfFile, Lease
 from genie_core.diagnose.model import Model, subnets
 from genie_core.diagnose.say import seen, the_pod
 from genie_core.diagnose.stack import within
@@ -22,12 +22,20 @@ def held(model: Model) -> Iterator[Finding]:
         return
     for cached in model.results:
         conf = by_name.get(cached.network)
-        local = conf and any((p.get("ipam") or {}).get("type") == "host-local" for p in conf.plugins)
+        local = conf is not None and _leases_here(model, conf)
         for entry in (cached.result.get("ips") or ()) if local else ():
             ip = str(entry.get("address", "")).split("/")[0]
             lease = leases.get((cached.network, ip))
             if lease is None or (cached.container and lease.container != cached.container):
                 yield _unheld(model, cached, ip, lease)
+
+
+def _leases_here(model: Model, conf: ConfFile) -> bool:
+    """Whether the network's addresses come from host-local, and its leases are where they were looked for."""
+    ipams = [p.get("ipam") or {} for p in conf.plugins]
+    elsewhere = any(ipam.get("dataDir") for ipam in ipams)
+    seen_any = any(lease.network == conf.name for lease in model.facts.files.leases)
+    return any(ipam.get("type") == "host-local" for ipam in ipams) and (seen_any or not elsewhere)
 
 
 def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Finding:

@@ -21,7 +21,9 @@ def _sockets(model: Model, ip: str) -> tuple[str, ...] | None:
     pod = model.facts.pod
     if pod is not None and any(x.ip == ip for x in pod.addresses):
         return pod.listeners
-    return next((t.listeners for t in model.facts.tenants if any(x.ip == ip for x in t.addresses)), None)
+    return next(
+        (t.listeners or None for t in model.facts.tenants if any(x.ip == ip for x in t.addresses)), None
+    )
 
 
 def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
@@ -35,7 +37,7 @@ def nobody_listens(model: Model) -> Iterator[Finding]:
     for front in model.frontends:
         for ip, port in front.endpoints:
             listeners = _sockets(model, ip)
-            if not listeners or front.protocol not in ("tcp", "udp") or (ip, port) in told:
+            if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in told:
                 continue
             if _heard(listeners, front.protocol, ip, port) or _proxied(model, ip):
                 continue

@@ -245,7 +245,7 @@ def base_chains(rules: Ruleset, hook: str, packet: Packet, family: str = "", dev
     families = (family,) if family else FAMILIES[packet.family]
     return [
         chain
-        for chain in rules.chains
+        for chain in rules.bases
         if chain.hook == hook
         and chain.family in families
         and (not device or not chain.devices or device in chain.devices)

@@ -272,7 +272,10 @@ def _counter(line: str) -> tuple[int | None, str]:
 
 
 def _rule(spec: str, number: int, packets: int | None, sets: IPSets) -> Rule:
-    parsed = _Parser(shlex.split(spec), sets).run()
+    quoted = any(mark in spec for mark in "\"'\\")
+    parsed = _Parser(
+        shlex.split(spec) if quoted else spec.split(), sets
+    ).run()  # shlex takes ten times as long
     return Rule(
         text=spec,
         matches=tuple(m for m in parsed.matches if m.values or m.name != "protocol"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from genie_core.diagnose.facts import Firewall
 from genie_core.diagnose.firewall import ipsets, iptables, nft
 from genie_core.diagnose.firewall.rules import Chain, Ruleset, ruleset
@@ -26,4 +28,4 @@ def load(firewall: Firewall) -> Ruleset:
         chains += nft.parse(firewall.nft, shown)
     result = ruleset(chains)
     known = firewall.nft is not None or bool(firewall.iptables)
-    return Ruleset(chains=result.chains, index=result.index, known=known)
+    return replace(result, known=known)

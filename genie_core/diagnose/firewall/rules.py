@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 Span = tuple[int, int]
 Value = Span | str
 
 
+@lru_cache(maxsize=1 << 16)
 def span(text: str) -> Span:
     """An address, a prefix or an address range as the range of integers that it covers."""
     if "-" in text:
@@ -140,11 +142,12 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """All chains of one network namespace. `known` is false where the rules could not be read."""
+    """All chains of one network namespace; `bases` hang on hooks. `known` is false where they could not be read."""
 
     chains: tuple[Chain, ...] = ()
     known: bool = True
     index: dict[tuple[str, str, str, str], Chain] = field(default_factory=dict, compare=False)
+    bases: tuple[Chain, ...] = ()
 
     def jump(self, source: Chain, name: str) -> Chain | None:
         """The chain of the same table that `source` jumps to."""
@@ -154,4 +157,5 @@ class Ruleset:
 def ruleset(chains: list[Chain]) -> Ruleset:
     """A Ruleset over `chains`, base chains in the order in which the kernel runs them."""
     ordered = tuple(sorted(chains, key=lambda c: (c.hook, c.priority)))
-    return Ruleset(chains=ordered, index={(c.tool, c.family, c.table, c.name): c for c in ordered})
+    index = {(c.tool, c.family, c.table, c.name): c for c in ordered}
+    return Ruleset(chains=ordered, index=index, bases=tuple(c for c in ordered if c.hook))
