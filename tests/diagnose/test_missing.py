@@ -35,8 +35,9 @@ def debug(lab, tmp_path):
         files = arguments.index("--pod-file")
         arguments = arguments if objects else [*arguments[:files], *arguments[files + 4 :]]
         mounts = [f"mount --bind {file} {path}" for path, file in (covered or {}).items()]
-        inside = ["ip", "netns", "exec", f"{lab.prefix}-node", sys.executable, "-m", "genie_cli"]
-        command = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh", *inside]
+        inside = ["ip", "netns", "exec", f"{lab.prefix}-node", "unshare", "--mount"]
+        covering = ["sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
+        command = [*inside, *covering, sys.executable, "-m", "genie_cli"]
         started = time.monotonic()
         done = subprocess.run(
             [*command, *arguments, "--no-probes", *extra],
@@ -88,6 +89,13 @@ def test_without_nft_and_iptables_the_firewall_checks_say_what_is_not_installed(
     assert finds_the_cause(report)
     assert "nft is not installed" in skipped(report)["firewall"]
     assert "iptables-save is not installed" in report["missing"]["node firewall"]
+
+
+def test_without_connection_tracking_its_check_is_skipped(debug, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    report = debug(covered={"/proc/sys/net/netfilter": tmp_path / "nothing"})
+    assert finds_the_cause(report)
+    assert "nf_conntrack is not loaded" in skipped(report)["conntrack"]
 
 
 def test_without_an_api_server_what_needs_it_is_skipped(debug):

@@ -181,7 +181,11 @@ CHECKS = (
         node_wide=True,
     ),
     PodCheck(
-        id="conntrack", title="connection tracking has room", run=conntrack, needs=("node",), node_wide=True
+        id="conntrack",
+        title="connection tracking has room",
+        run=conntrack,
+        needs=("node", "conntrack"),
+        node_wide=True,
     ),
     PodCheck(
         id="neighbour-table",
