@@ -30,6 +30,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0306", "a wrong neighbour entry in the pod", "a pinned entry has another MAC than the address's owner", "ip -n POD neigh", "ip neigh del"),
     ("GN0307", "no source routing", "answers leave by another interface than the request came in by; reverse path filters and firewalls drop them", "ip rule; ip route get FAR from ADDRESS", "the sbr plugin, or a rule and a table per interface"),
     ("GN0309", "a more specific route leads astray", "a route of the pod takes cluster traffic to a secondary interface", "ip -n POD route", "delete or narrow the route"),
+    ("GN0310", "a route sends with a foreign source", "the route's src is an address that the cluster does not route to this pod", "ip -n POD route; ip route get TARGET", "ip route replace ... src THE-POD'S-ADDRESS"),
     # The node's side
     ("GN0401", "the host end is down", "the veth's other end is without UP: the pod has no carrier", "ip link show vethX", "ip link set vethX up"),
     ("GN0402", "the host end is in no bridge", "the veth left its bridge: a network service may have released it", "ip -d link show vethX", "ip link set vethX master BRIDGE; make NetworkManager ignore veths"),

@@ -12,7 +12,7 @@ from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
 from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.resolution import resolve
-from genie_core.diagnose.stack import Stack
+from genie_core.diagnose.stack import Stack, calls_iptables
 from genie_core.diagnose.walks import Block, Walk
 
 ANY_PORT = 33333  # stands for "some port that no rule names"
@@ -46,9 +46,6 @@ class _Walker:
             elif passed is None:
                 passed = outcome.packet
         return passed or packet
-
-    def hook_of_frame(self, place: str, hook: str, packet: Packet, family: str) -> Packet:
-        return self.hook(self.pod if place == "pod" else self.node, place, hook, packet, family)
 
     def tracked(self, place: str, outcome: Outcome) -> None:
         """Note what connection tracking does not see; what ends on the node needs none."""
@@ -116,18 +113,27 @@ class _Walker:
         elif way2.refused and not way.refused:
             self.block("route", "pod", self.packet(source, target), way=way2)
         port = self.flow.peer[0] if self.flow.peer else None
-        resolve(self.model, self.hook_of_frame, attachment, source, way.hop.gateway or target, port)
+        hook = lambda place, *rest: self.hook(self.pod if place == "pod" else self.node, place, *rest)  # noqa: E731
+        resolve(self.model, hook, attachment, source, way.hop.gateway or target, port)
         packet = self.packet(
             source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
             smac=attachment.link.mac,
         )  # fmt: skip
         packet = self.hook(self.pod, "pod", "output", packet)
+        self.rerouted(packet, attachment)
         packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
         packet = packet.with_(
             source=packet.source or source, oif=None, source_local=False, mark=0, translated=False
         )
         self.walk.steps.append(f"pod {attachment.link.name}")
         self.enter_node(attachment, packet)
+
+    def rerouted(self, packet: Packet, attachment: Attachment) -> None:
+        """A mark that the pod's own rules set selects another route (ip_route_me_harder)."""
+        way = self.pod.fib.lookup(packet.target, packet.source, mark=packet.mark) if packet.mark else None
+        if way is not None and (way.refused or way.hop.index != attachment.link.index):
+            kind = "route" if way.refused else "diverted"
+            self.block(kind, "pod", packet, way=way, link=self.pod.name(way.hop.index))
 
     def source(self, attachment: Attachment, way: Way) -> str:
         """The pod's source address: the route's, else the interface's first."""
@@ -262,7 +268,7 @@ class _Walker:
     ) -> None:
         """An answer in another zone than its request is no answer to conntrack: nothing is translated back."""
         if (one[0] if one else 0) != (other[0] if other else 0):
-            self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # they differ: one is there
+            self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # one is there
 
     def netdev_in(self, packet: Packet, link: Link) -> None:
         self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
@@ -377,12 +383,6 @@ class _Walker:
         packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
         packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))
         return self.hook(self.node, "node", "postrouting", packet)
-
-
-def calls_iptables(node: Stack, bridge: Link, family: int) -> bool:
-    """Whether bridged frames of a family pass the IP hooks: br_netfilter's global switch, or the bridge's own."""
-    suffix = "iptables" if family == 4 else "ip6tables"
-    return bool(node.sysctl(f"bridge/bridge-nf-call-{suffix}") or bridge.data.get(f"br_nf_call_{suffix}"))
 
 
 def walk(model: Model, flow: Flow) -> Walk:

@@ -107,3 +107,9 @@ class Stack:
             for a in self.addresses(link)
             if a.prefix != (32 if version(a.ip) == 4 else 128)
         ]
+
+
+def calls_iptables(node: Stack, bridge: Link, family: int) -> bool:
+    """Whether bridged frames of a family pass the IP hooks: br_netfilter's global switch, or the bridge's own."""
+    suffix = "iptables" if family == 4 else "ip6tables"
+    return bool(node.sysctl(f"bridge/bridge-nf-call-{suffix}") or bridge.data.get(f"br_nf_call_{suffix}"))

@@ -130,6 +130,11 @@ CONTROLS += (
     Control(id="a mesh VPN's rules", inject=nodes.VPN),
     Control(id="guards that nobody meets", inject=nodes.SYN_FLOOD_GUARD),
     Control(id="Pending with a sandbox", change=_pod(status_phase="Pending")),
+    Control(id="odd services", change=nodes.odd_services),
+    Control(id="firewalld with zones", inject=nodes.FIREWALLD),
+    Control(id="rp_filter 1, routed pod", inject=nodes.STRICT, pod="c1"),
+    Control(id="two default routes", inject=nodes.TWO_DEFAULTS),
+    Control(id="kube-router's policies", inject=nodes.K3S),
     Control(id="policies that nobody enforces", change=EDITS["no-egress"]),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip

@@ -70,6 +70,23 @@ table ip kube-proxy {{
     lab.sh("N iptables -t nat -F PREROUTING; N nft -f $D/rules.nft; rm $D/rules.nft")
 
 
+def odd_services(lab: Lab) -> None:
+    """Without an address, by a name elsewhere, without slices, with an endpoint that is on its way out."""
+    ports = [{"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"}]
+    for name, spec in (
+        ("headless", {"clusterIP": "None", "clusterIPs": ["None"], "ports": ports}),
+        ("elsewhere", {"type": "ExternalName", "externalName": "web.example"}),
+        ("manual", {"clusterIP": "10.96.0.77", "clusterIPs": ["10.96.0.77"], "ports": ports}),
+    ):
+        lab.objects.append(
+            {"kind": "Service", "metadata": {"namespace": "default", "name": name}, "spec": spec}
+        )
+    slices = next(o for o in lab.objects if o["kind"] == "EndpointSlice")
+    slices["endpoints"].append(
+        {"addresses": ["10.244.1.99"], "conditions": {"ready": False, "terminating": True}}
+    )
+
+
 LEAVE = "p link del eth0; "  # the lab's own attachment goes, another comes
 DOCKER = """N iptables -P FORWARD DROP; N iptables -N DOCKER-USER; N iptables -N DOCKER-FORWARD; N iptables -A DOCKER-USER -j RETURN
 N iptables -A FORWARD -j DOCKER-USER; N iptables -A FORWARD -j DOCKER-FORWARD
@@ -176,3 +193,46 @@ SYN_FLOOD_GUARD = """N iptables -I FORWARD -p tcp --syn -m hashlimit --hashlimit
 N iptables -I INPUT -m mac --mac-source 02:99:99:99:99:99 -j DROP; N iptables -I FORWARD -m conntrack --ctstate INVALID -j DROP
 N iptables -I FORWARD -p tcp --tcp-flags ALL NONE -j DROP; N iptables -I FORWARD -m recent --name bad --rcheck --seconds 60 -j DROP
 N iptables -I FORWARD -m string --algo bm --string malware -j DROP"""
+FIREWALLD = """N nft -f - <<'RULES'
+table inet firewalld {
+ chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept
+  ct state { established, related } accept
+  ct status dnat accept
+  iifname "lo" accept
+  ct state invalid drop
+  jump filter_FORWARD_ZONES
+  reject with icmpx admin-prohibited; }
+ chain filter_FORWARD_ZONES {
+  iifname "cni0" goto filter_FWD_trusted
+  iifname "flannel.1" goto filter_FWD_trusted
+  iifname "eth0" goto filter_FWD_public; }
+ chain filter_FWD_trusted { accept; }
+ chain filter_FWD_public { oifname "cni0" accept
+  reject with icmpx admin-prohibited; }
+ chain filter_INPUT { type filter hook input priority filter + 10; policy accept
+  ct state { established, related } accept
+  iifname { "lo", "cni0", "cali1", "flannel.1" } accept
+  meta l4proto { icmp, ipv6-icmp } accept
+  tcp dport { 22, 6443, 10250 } accept
+  udp dport 8472 accept
+  reject with icmpx admin-prohibited; }
+}
+RULES"""
+STRICT = """N sysctl -qw net.ipv4.conf.all.rp_filter=1
+for l in eth0 eth1 cni0 cali1 flannel/1; do N sysctl -qw net.ipv4.conf.$l.rp_filter=1; done"""
+TWO_DEFAULTS = 'eval "$NET1"; p route add default via 172.30.0.1 dev net1 metric 500'
+K3S = """N ipset create KUBE-DST-A hash:ip; N ipset add KUBE-DST-A 10.244.1.10; N ipset create KUBE-SRC-A hash:ip
+for p in 10.244.1.11 10.244.2.2 10.244.1.1 10.244.1.130; do N ipset add KUBE-SRC-A $p; done
+for c in KUBE-ROUTER-FORWARD KUBE-POD-FW-A KUBE-NWPLCY-A KUBE-NWPLCY-DEFAULT; do N iptables -N $c; done
+N iptables -I FORWARD -m comment --comment "kube-router netpol" -j KUBE-ROUTER-FORWARD
+N iptables -A KUBE-ROUTER-FORWARD -d 10.244.1.10/32 -m comment --comment "rule to jump traffic destined to POD" -j KUBE-POD-FW-A
+N iptables -A KUBE-ROUTER-FORWARD -s 10.244.1.10/32 -j KUBE-POD-FW-A
+N iptables -A KUBE-ROUTER-FORWARD -m mark --mark 0x20000/0x20000 -j ACCEPT
+N iptables -A KUBE-POD-FW-A -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; N iptables -A KUBE-POD-FW-A -m conntrack --ctstate INVALID -j DROP
+N iptables -A KUBE-POD-FW-A -d 10.244.1.10/32 -m addrtype --src-type LOCAL -j ACCEPT
+N iptables -A KUBE-POD-FW-A -d 10.244.1.10/32 -j KUBE-NWPLCY-A; N iptables -A KUBE-POD-FW-A -s 10.244.1.10/32 -j KUBE-NWPLCY-DEFAULT
+N iptables -A KUBE-NWPLCY-A -m set --match-set KUBE-SRC-A src -m set --match-set KUBE-DST-A dst -j MARK --set-xmark 0x10000/0x10000
+N iptables -A KUBE-NWPLCY-DEFAULT -j MARK --set-xmark 0x10000/0x10000
+N iptables -A KUBE-POD-FW-A -m mark ! --mark 0x10000/0x10000 -m limit --limit 10/min -j NFLOG --nflog-group 100
+N iptables -A KUBE-POD-FW-A -m mark ! --mark 0x10000/0x10000 -j REJECT --reject-with icmp-port-unreachable
+N iptables -A KUBE-POD-FW-A -j MARK --set-xmark 0x0/0x10000; N iptables -A KUBE-POD-FW-A -j MARK --set-xmark 0x20000/0x20000"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.diagnose import nodes
 from tests.diagnose.faults import FLUSH, IPV6_WIDE, Fault
 
 ENFORCED = "N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j KUBE-POD-FW-X; N iptables -A KUBE-POD-FW-X -p udp --dport 53 -j RETURN; N iptables -A KUBE-POD-FW-X -m conntrack --ctstate NEW -j DROP"
@@ -108,4 +109,17 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U96 policy denies egress, asked", inject=ENFORCED, edit="no-egress", args=("--to", "default/r1:8080"), codes=("GN0508", "GN0523"), says=("default/no-egress",), breaks=("remote",), mends=False),
     Fault(id="U97 asked of a service", inject="N iptables -t nat -F PREROUTING", args=("--to", "service/default/web:80"), codes=("GN0601",), says=("10.96.0.10",), breaks=("vip",)),
     Fault(id="U98 asked of an address", inject="N iptables -I FORWARD -d 203.0.113.1 -p tcp --dport 8080 -j DROP", args=("--to", "203.0.113.1:8080"), codes=("GN0507",), says=("203.0.113.1",), breaks=("inet",)),
+    # A second handful
+    Fault(id="U99 zone without the pods", setup=nodes.FIREWALLD, inject="h=$(N nft -a list chain inet firewalld filter_FORWARD_ZONES | sed -n 's/.*cni0.*handle //p'); N nft delete rule inet firewalld filter_FORWARD_ZONES handle $h", codes=("GN0507",), says=("inet firewalld filter_FORWARD",), breaks=("remote", "inet")),
+    Fault(id="U100 pod left the engine's set", setup=nodes.K3S, inject="N ipset del KUBE-SRC-A 10.244.2.2", codes=("GN0508",), says=("KUBE-POD-FW-A",), breaks=("in-remote",), mends=False),
+    Fault(id="U101 DNAT in the pod", inject="P iptables -t nat -A OUTPUT -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.66:80", codes=("GN0602", "GN0521", "GN0524"), says=("10.244.1.66",), breaks=("vip",)),
+    Fault(id="U102 gateway's neighbour failed in the pod", inject="n link set cni0 address 02:00:00:00:00:77; p neigh replace 10.244.1.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent", codes=("GN0306",), says=("02:00:00:00:00:01",), breaks=("node", "inet")),
+    Fault(id="U103 source that is not the pod's", setup="p addr add 10.99.0.1/32 dev lo", inject="p route replace default via 10.244.1.1 src 10.99.0.1", codes=("GN0310",), says=("10.99.0.1",), breaks=("node", "vip")),
+    Fault(id="U104 fwmark rule in the pod", inject="P iptables -t mangle -A OUTPUT -j MARK --set-mark 9; p rule add fwmark 9 lookup 900; p route add unreachable default table 900", codes=("GN0305",), says=("900",), breaks=("remote",), mends=False),
+    Fault(id="U105 nodes share no prefix", inject="n route replace 10.244.2.0/24 via 203.0.113.1", codes=("GN0702",), says=("10.244.2.0/24", "eth1"), breaks=("remote",)),
+    Fault(id="U106 more specific host route of a peer", inject="n route add 10.244.2.2/32 dev cni0", codes=("GN0702", "GN0513", "GN0701"), says=("10.244.2.2",), breaks=("remote",)),
+    Fault(id="U107 FORWARD counts on marks", inject="N iptables -I FORWARD -m mark ! --mark 0x1 -i cni0 -j DROP", codes=("GN0507",), says=("FORWARD",), breaks=("remote", "inet")),
+    Fault(id="U108 output filter on the node", inject="N iptables -A OUTPUT -o cni0 -p tcp --dport 8080 -j DROP", codes=("GN0507",), says=("OUTPUT",), breaks=("in-node",)),
+    Fault(id="U109 mangle drop", inject="N iptables -t mangle -A FORWARD -d 10.244.1.10 -j DROP", codes=("GN0507",), says=("mangle/FORWARD",), breaks=("in-remote", "remote")),
+    Fault(id="U110 IPv6 rule drops neighbour discovery", setup=IPV6_WIDE, inject="N ip6tables -A INPUT -i cni0 -p ipv6-icmp -j DROP; p neigh flush all; n neigh flush all", codes=("GN0507",), says=("INPUT",), breaks=("v6-remote",), severity="error"),
 )  # fmt: skip

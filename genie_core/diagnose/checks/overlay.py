@@ -197,6 +197,8 @@ def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Ite
     strict = model.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check says it, with the drop
         return
+    narrower = route.dst != remote.cidr
+    mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(model, remote)
     gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
     yield Finding(
         code="GN0702",
@@ -212,9 +214,7 @@ def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Ite
                 f"ip neigh show dev {remote.tunnel.name}",
             ),
         ),
-        remedy=Remedy(
-            text="route the prefix into the tunnel again", commands=(on_node(*_replace(model, remote)),)
-        ),
+        remedy=Remedy(text="route the prefix into the tunnel again", commands=(on_node(*mend),)),
         confidence=Confidence.MEDIUM,
     )
 

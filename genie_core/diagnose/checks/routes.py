@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.checks.host import expected_bridge
 from genie_core.diagnose.checks.links import restore_routes
+from genie_core.diagnose.fib import MAIN
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.say import in_pod, seen, the_pod
 from genie_core.diagnose.stack import version, within
@@ -249,7 +250,7 @@ def refused(model: Model) -> Iterator[Finding]:
             for t in needed_targets(model)
             if version(t) == version(route.dst) and pod.fib.lookup(t).route == route
         ]
-        if not hit and route.dst not in ("0.0.0.0/0", "::/0"):
+        if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
             continue
         yield Finding(
             code="GN0304",
@@ -278,7 +279,41 @@ def needed_targets(model: Model) -> list[str]:
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
+def foreign_source(model: Model) -> Iterator[Finding]:
+    """GN0310: a route of the pod chooses a source address that is not its interface's: answers do not find back."""
+    primary, pod = model.primary, model.pod
+    told = {str(ip) for intended in model.intended for ip in intended.ips}
+    if primary is None or pod is None:
+        return
+    for route in pod.facts.routes:
+        own = [x.ip for x in model.addresses(primary, version(route.dst))]
+        leaves = route.type == "unicast" and any(h.index == primary.link.index for h in route.hops)
+        if not (leaves and route.source and own) or route.source in own or route.source in told:
+            continue
+        gateway = next((h.gateway for h in route.hops if h.gateway), "")
+        via = ["via", gateway] if gateway else []
+        yield Finding(
+            code="GN0310",
+            severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
+            title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
+            f"({', '.join(own)}): answers do not find back",
+            object=the_pod(model, primary.link.name),
+            evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
+            remedy=Remedy(
+                text="choose the interface's own address",
+                commands=(
+                    in_pod(
+                        "ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]
+                    ),
+                ),
+            ),
+        )
+
+
 CHECKS = (
+    PodCheck(
+        id="route-source", title="routes send with the pod's own address", run=foreign_source, needs=("pod",)
+    ),
     PodCheck(id="default-route", title="the pod has a default route", run=default_route, needs=("pod",)),
     PodCheck(
         id="gateway-neighbour",

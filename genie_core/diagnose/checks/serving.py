@@ -8,7 +8,8 @@ from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.checks.filters import delete_rule
 from genie_core.diagnose.cluster import Frontend
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
-from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
+from genie_core.diagnose.firewall.rules import Packet
+from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
@@ -142,51 +143,54 @@ def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: lis
 
 
 def rewritten(model: Model) -> Iterator[Finding]:
-    """GN0521: a rule of the node sends what the pod addresses to other pods or to the outside somewhere else."""
-    entry = model.primary.entry if model.primary else None
-    told: set[tuple[str, str]] = set()
+    """GN0521: a rule of the pod or the node sends what the pod addresses to others somewhere else."""
+    told: set[tuple[str, str, str]] = set()
     for walk in model.walks:
         flow = walk.flow
-        if (
-            entry is None
-            or flow.inbound
-            or flow.role not in ("remote", "outside")
-            or flow.peer
-            or not flow.port
-        ):
+        if flow.inbound or flow.role not in ("remote", "outside", "service") or not flow.port:
             continue
-        packet = Packet(
-            family=flow.family, source=model.address(flow.family), target=flow.target, protocol=flow.protocol,
-            dport=flow.port, iif=entry.name,
-        )  # fmt: skip
-        for outcome in at_hook(model.node.rules, "prerouting", packet):
-            moved = outcome.packet.target != flow.target or outcome.packet.target_local
-            if not outcome.translations or not moved:
-                continue
+        for place, outcome in _translated(model, flow):
             chain, rule = outcome.translations[-1]
-            if (chain.place, rule.text) not in told:
-                told.add((chain.place, rule.text))
-                yield _rewritten(model, flow.role, str(packet), outcome, chain, rule)
+            key = (place, chain.place, rule.text)
+            if key not in told and (outcome.packet.target != flow.target or outcome.packet.target_local):
+                told.add(key)
+                yield _rewritten(model, flow, place, outcome)
 
 
-def _rewritten(model: Model, role: str, packet: str, outcome: Outcome, chain: Chain, rule: Rule) -> Finding:
-    target = (
-        "a port of the node"
-        if outcome.packet.target_local
-        else f"{outcome.packet.target}:{outcome.packet.dport}"
+def _translated(model: Model, flow: Flow) -> Iterator[tuple[str, Outcome]]:
+    """What rules change about a flow: in the pod, then on the node, which services are meant to pass."""
+    entry = model.primary.entry if model.primary else None
+    source = model.address(flow.family)
+    packet = Packet(
+        family=flow.family, source=source, target=flow.target, protocol=flow.protocol, dport=flow.port
     )
-    wrong = role == "remote" or not (outcome.packet.target_local or model.in_cluster(outcome.packet.target))
+    if model.pod is not None:
+        outcomes = at_hook(model.pod.rules, "output", packet.with_(source_local=True))
+        yield from (("pod", o) for o in outcomes if o.translations and not o.packet.target_local)
+    if entry is not None and flow.role != "service" and flow.peer is None:
+        outcomes = at_hook(model.node.rules, "prerouting", packet.with_(iif=entry.name))
+        yield from (("node", o) for o in outcomes if o.translations)
+
+
+def _rewritten(model: Model, flow: Flow, place: str, outcome: Outcome) -> Finding:
+    chain, rule = outcome.translations[-1]
+    moved = outcome.packet
+    target = "a port of the node" if moved.target_local else f"{moved.target}:{moved.dport}"
+    meant = moved.target_local or model.in_cluster(moved.target) or moved.target.startswith("127.")
+    live = any(moved.target in pod.ips for pod in model.pods)
+    wrong = not meant or (flow.role != "outside" and not live)
     return Finding(
         code="GN0521",
         severity=Severity.ERROR if wrong else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number} sends {packet} to {target} instead",
-        object=a("firewall", chain.place),
+        title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends what is meant for "
+        f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
+        object=a("firewall", chain.place) if place == "node" else the_pod(model),
         evidence=(
             seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
         ),
         remedy=Remedy(
             text="delete the rule if no proxy is meant to take this traffic",
-            commands=(delete_rule("node", chain, rule),),
+            commands=(delete_rule(place, chain, rule),),
             risk="check first that the rule is not meant",
         ),
         confidence=Confidence.MEDIUM,

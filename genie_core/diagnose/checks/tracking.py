@@ -9,8 +9,8 @@ from genie_core.diagnose.checks.filters import delete_rule
 from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.flows import local_peers
 from genie_core.diagnose.model import Model
-from genie_core.diagnose.path import calls_iptables
 from genie_core.diagnose.say import a, on_node, seen, the_pod
+from genie_core.diagnose.stack import calls_iptables
 from genie_core.findings import Finding, Remedy, Severity
 
 

@@ -241,11 +241,16 @@ def pod_routes(model: Model) -> Iterator[Finding]:
             title=f"the pod's ip rule {priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
             object=the_pod(model),
-            evidence=(seen("netlink", f"rule {priority}", "ip rule"),),
+            evidence=(seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),),
             remedy=Remedy(
                 text="delete the rule", commands=(in_pod("ip", "rule", "del", "priority", priority),)
             ),
         )
+
+
+def _lookup(block: Block) -> str:
+    rule = block.way.rule if block.way else None
+    return f"{rule.action} {rule.table or ''}".rstrip() if rule else "no rule"
 
 
 def reverse_path(model: Model) -> Iterator[Finding]:
