@@ -113,8 +113,7 @@ class _Walker:
         elif way2.refused and not way.refused:
             self.block("route", "pod", self.packet(source, target), way=way2)
         port = self.flow.peer[0] if self.flow.peer else None
-        hook = lambda place, *rest: self.hook(self.pod if place == "pod" else self.node, place, *rest)  # noqa: E731
-        resolve(self.model, hook, attachment, source, way.hop.gateway or target, port)
+        resolve(self.model, self.hook, attachment, source, way.hop.gateway or target, port)
         packet = self.packet(
             source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
             smac=attachment.link.mac,

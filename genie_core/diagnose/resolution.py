@@ -7,18 +7,26 @@ from collections.abc import Callable
 from genie_core.diagnose.facts import Link
 from genie_core.diagnose.firewall.rules import Packet
 from genie_core.diagnose.model import Attachment, Model
+from genie_core.diagnose.stack import Stack
 
-Hook = Callable[[str, str, Packet, str], Packet]  # place, hook, packet, family
+Pass = Callable[[Stack, str, str, Packet, str], Packet]  # stack, place, hook, packet, family
+Hook = Callable[[str, str, Packet, str], object]  # place, hook, packet, family
 THROUGH = ("prerouting", "forward", "postrouting")
 
 
 def resolve(
-    model: Model, hook: Hook, attachment: Attachment, source: str, target: str, port: Link | None
+    model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
 ) -> None:
     """The pod asks who has `target`: the node's end of its link, or a pod behind another `port` of its bridge."""
     link, peer, entry = attachment.link, attachment.peer, attachment.entry
     if not _asks(model, attachment, target) or peer is None or entry is None:
         return
+
+    def hook(place: str, name: str, packet: Packet, family: str) -> None:
+        stack = model.pod if place == "pod" else model.node
+        if stack is not None:
+            through(stack, place, name, packet, family)
+
     question = Packet(protocol="arp", source=source, target=target, smac=link.mac)
     answer = Packet(protocol="arp", source=target, target=source, state="established", dmac=link.mac)
     hook("pod", "output", question.with_(oif=link.name), "arp")
