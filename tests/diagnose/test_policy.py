@@ -2,6 +2,10 @@
 
 import pytest
 
+from genie_core.diagnose.checks import policies
+from genie_core.diagnose.facts import Address, Facts, Firewall, Link, Netns, Probe
+from genie_core.diagnose.flows import Flow
+from genie_core.diagnose.model import Model
 from genie_core.diagnose.policy import EGRESS, INGRESS, End, Policies, Wanted
 
 NAMESPACES = {"default": {"team": "a"}, "other": {"team": "b"}}
@@ -141,3 +145,47 @@ def test_nobody_keeps_a_pod_from_itself_nor_binds_the_nodes_own_network():
     host = pod("agent", "192.168.0.1")
     host["spec"]["hostNetwork"] = True
     assert ruling(INGRESS, policy(), target=host).policies == ()
+
+
+ELSEWHERE = {"kind": "Node", "metadata": {"name": "n2"}, "spec": {"podCIDRs": ["10.0.0.2/32"]}}
+ENGINE = Firewall(iptables={"ip": "*filter\n:cali-FORWARD - [0:0]\nCOMMIT"})
+
+
+def found(*probes, asked=False, engine=True):
+    """What is said of a pod that a policy lets out to nobody, and that wants to talk to the database."""
+    facts = Facts(
+        namespace="default",
+        pod_name="web",
+        pod_object=WEB,
+        objects=(DB, ELSEWHERE, policy(policyTypes=["Egress"])),
+        pod=Netns(
+            links=(Link(index=2, name="eth0"),), addresses=(Address(index=2, ip="10.0.0.1", prefix=24),)
+        ),
+        node=Netns(firewall=ENGINE if engine else Firewall(iptables={"ip": ""})),
+        probes=tuple(Probe(kind="tcp", target="10.0.0.2", role="target", result=result) for result in probes),
+    )
+    model = Model(facts)
+    if asked:
+        model.narrow([Flow(role="outside", target="10.0.0.2", protocol="tcp", port=5432, name="default/db")])
+    (finding,) = policies.policies(model)
+    return finding
+
+
+@pytest.mark.parametrize(
+    "probes, more, severity",
+    [
+        ([], {}, "info"),
+        (["timeout"], {}, "error"),
+        (["ok"], {}, "info"),
+        ([], {"asked": True}, "error"),
+        (["ok"], {"asked": True}, "info"),
+        (["timeout"], {"engine": False}, "info"),
+    ],
+)
+def test_a_policy_is_an_intention_until_somebody_waits(probes, more, severity):
+    finding = found(*probes, **more)
+    assert (finding.code, finding.severity.value) == ("GN0523", severity)
+    assert finding.title.startswith(
+        "NetworkPolicy default/p selects this pod and allows no egress to default/db"
+    )
+    assert (finding.object.kind, finding.object.ns, finding.object.name) == ("NetworkPolicy", "default", "p")

@@ -4,6 +4,7 @@ import ctypes
 import os
 import struct
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_programs_and_filters_are_seen_wherever_they_are_attached(netns):
     index = int(space.run("cat", "/sys/class/net/up0/ifindex").stdout)
     assert seen(path) == ([], [])
     for kind, where, hook in ((XDP, XDP_ATTACH, "xdp"), (SCHED_CLS, TCX_INGRESS, "tcx ingress")):
-        found = inside(path, lambda kind=kind, where=where: _while_attached(kind, where, index, path))
+        found = inside(path, partial(_while_attached, kind, where, index, path))
         assert found == ([(hook, "bpf")], ["GN0519"])
     space.run("tc", "qdisc", "add", "dev", "up0", "clsact")
     space.run("tc", "filter", "add", "dev", "up0", "egress", "bpf", "da", "bytecode", "1,6 0 0 0")
