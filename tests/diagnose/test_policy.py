@@ -157,7 +157,7 @@ def found(*probes, asked=False, engine=True):
         namespace="default",
         pod_name="web",
         pod_object=WEB,
-        objects=(DB, ELSEWHERE, policy(policyTypes=["Egress"])),
+        objects=(DB, ELSEWHERE, policy(podSelector={"matchLabels": {"app": "web"}}, policyTypes=["Egress"])),
         pod=Netns(
             links=(Link(index=2, name="eth0"),), addresses=(Address(index=2, ip="10.0.0.1", prefix=24),)
         ),
