@@ -37,7 +37,8 @@ def diagnose(facts: Facts, question: Question, until: float = inf) -> DiagnosisR
     hit = {
         f"{w.flow.role}: {w.flow.name or w.flow.target}"
         for w in walks
-        if any(b.chance > 0.5 for b in w.blocks) and (w.flow.general or w.flow.role == "service")
+        if any(b.chance > 0.5 for b in w.blocks)
+        and (w.flow.general or w.flow.role == "service" or model.narrowed)
     }
     return DiagnosisReport(
         facts=facts,

@@ -132,10 +132,11 @@ def resolv_conf(netns: str, root: Root) -> str | None:
     text = _text(root, f"/etc/netns/{os.path.basename(netns)}/resolv.conf")
     if text is not None:
         return text
-    node = _identity(Root("/proc/1/root"))
+    # The node's own, and this program's: its children (nft, iptables-save) are in the pod's namespace too.
+    others = {None, _identity(Root("/proc/1/root")), _identity(Root("/proc/self/root"))}
     for process in pids.of(root.real(netns)):
         pod = Root(f"/proc/{process}/root")
-        if _identity(pod) not in (None, node):
+        if _identity(pod) not in others:
             return _text(pod, _RESOLV_CONF)
     return None
 
