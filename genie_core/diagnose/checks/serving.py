@@ -54,7 +54,9 @@ def _proxied(model: Model, ip: str) -> bool:
 
 
 def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
-    alone = len(front.endpoints) == 1
+    refused = any(
+        (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in model.facts.probes
+    )
     local = [x for x in listeners if x.startswith(f"{front.protocol} ") and x.endswith(f":{port}")]
     hint = f", only on {local[0].partition(' ')[2]}" if local else ""
     mine = ip in (model.address(4), model.address(6))
@@ -62,9 +64,7 @@ def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[st
     heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
     return Finding(
         code="GN0606",
-        severity=Severity.ERROR
-        if alone and mine
-        else Severity.WARNING,  # before others' sockets a proxy may be
+        severity=Severity.ERROR if refused else Severity.WARNING,  # it may just be starting
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
         object=the_pod(model) if mine else a("service", front.service),
