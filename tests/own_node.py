@@ -36,6 +36,8 @@ def enter():
         Path(folder).mkdir()
     Path("/run/cni/tuning").mkdir(mode=0o600, parents=True)  # which that plugin leaves behind
     subprocess.run(["ip", "-batch", "-"], input=_LINKS, text=True, check=True)
+    # A new network has the machine's setting, which is no property of a node that runs pods.
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
 
 
 def outside(*argv):

@@ -60,8 +60,8 @@ QUOTED = (
     ("invalid character", ("GN1001",)),
     ("not initialized", ("GN1203", "GN1001")),
 )
-# Of one severity, what lies deeper comes first: a link before an address before a route before a rule.
-LAST = ("GN0805", "GN0806")
+# What Kubernetes says of this very pod: it comes before what is wrong with the node in general.
+REPORTED = "GN0901"
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
@@ -72,12 +72,14 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     for finding in unique:
         cause = next((c for c in _explaining(finding) if c in serious and c != finding.code), "")
         marked.append(_consequence(finding, cause) if cause else finding)
-    return ordered(marked)
+    return sorted(
+        ordered(marked), key=lambda finding: finding.code != REPORTED or bool(finding.consequence_of)
+    )
 
 
 def _explaining(finding: Finding) -> tuple[str, ...]:
     """The codes that would explain a finding."""
-    if finding.code != "GN0901":
+    if finding.code != REPORTED:
         return EXPLAINED.get(finding.code, ())
     words = finding.title.lower()
     return next((codes for said, codes in QUOTED if said in words), ())

@@ -115,3 +115,12 @@ def test_a_quoted_message_follows_from_what_it_is_about_only(code, cause):
     other = Finding(code=code, severity=Severity.FATAL, title=code, object=Subject(kind="node"))
     ranked = rank.ranked([finding, other])
     assert next(f for f in ranked if f.code == "GN0901").consequence_of == cause
+
+
+def test_what_kubelet_says_of_the_pod_comes_before_the_nodes_own_faults():
+    """They would stop its packets, if it had a sandbox to send any."""
+    (finding,) = found(reported.unmade, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
+    forwarding = Finding(
+        code="GN0501", severity=Severity.FATAL, title="ip_forward=0", object=Subject(kind="sysctl")
+    )
+    assert [f.code for f in rank.ranked([forwarding, finding])] == ["GN0901", "GN0501"]
