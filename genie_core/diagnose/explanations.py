@@ -100,6 +100,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0901", "the pod's sandbox cannot be made", "the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event", "kubectl describe pod POD", "correct what the message names; kubelet tries again by itself"),
     ("GN0902", "a deleted pod's network cannot be released", "a plugin fails DEL, so the runtime keeps the sandbox and its addresses", "kubectl get events --field-selector involvedObject.name=POD", "correct what the message names, or bring the plugin's binary back"),
     ("GN0903", "the node's network is not ready", "the runtime has no valid configuration, or the network's agent has not said that it is up", "kubectl describe node NODE; crictl info", "genie discover says which configuration is wrong"),
+    ("GN0904", "a pod is not on the networks that it asked for", "while Genie's configuration was away (a reboot, an upgrade, another agent), the runtime took the next file of its directory", "kubectl get pod POD -o yaml; ls the runtime's directory; genie discover", "see that Genie's configuration is the runtime's choice, then delete the pod: its successor gets its networks"),
 )  # fmt: skip
 
 EXPLANATIONS = {

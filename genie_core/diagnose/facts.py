@@ -196,7 +196,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cached:
-    """One cached CNI result (libcni's cache, or Genie's own state): no configuration, no arguments."""
+    """One cached CNI result (libcni's cache, or Genie's own state: `planned`): no configuration, no arguments."""
 
     file: str
     container: str = ""
@@ -205,6 +205,7 @@ class Cached:
     netns: str = ""
     pod: str = ""
     result: JSON = field(default_factory=dict)
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +235,7 @@ class Files:
 
     conf_dir: str = ""
     bin_dir: str = ""
+    state_dir: str = ""
     confs: tuple[ConfFile, ...] = ()
     cached: tuple[Cached, ...] = ()
     leases: tuple[Lease, ...] = ()

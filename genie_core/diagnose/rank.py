@@ -48,6 +48,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0206": ("GN0406",),
     "GN0203": ("GN0106",),
     "GN0903": ("GN1001", "GN1203"),
+    "GN0904": ("GN1006", "GN1601", "GN1001"),
 }
 # A plugin's message that GN0901 repeats, by its words, is explained by any of these.
 QUOTED = (

@@ -9,6 +9,7 @@ from math import inf
 
 from genie_core.diagnose.checks import (
     addresses,
+    asked,
     gateway,
     host,
     interfaces,
@@ -59,6 +60,7 @@ ALL: tuple[PodCheck, ...] = (
     *unseen.CHECKS,
     *probes.CHECKS,
     *reported.CHECKS,
+    *asked.CHECKS,
 )
 
 # Those that need no look into the pod.
@@ -96,6 +98,7 @@ def _lacks(model: Model, need: str) -> str:
         "objects": bool(facts.objects),
         "pod object": bool(facts.pod_object),
         "events": bool(facts.events) or "events" not in facts.missing,
+        "state": bool(facts.files.state_dir) and "state" not in facts.missing,
         "conntrack": "netfilter/nf_conntrack_max" in facts.node.sysctls,
         "probes": bool(facts.probes),
         "resolv.conf": facts.resolv_conf is not None,
@@ -112,6 +115,7 @@ _ABSENT = {
     "objects": "the API server knows of none",
     "pod object": "the Pod is not known",
     "events": "no events are known",
+    "state": "Genie's state directory is not known",
     "conntrack": "the kernel tracks no connections here: nf_conntrack is not loaded, or /proc/sys is not the node's",
     "probes": "no probe was sent",
     "resolv.conf": "no process of the pod shows its resolv.conf, and /etc/netns has none",

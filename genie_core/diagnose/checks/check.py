@@ -14,7 +14,7 @@ class PodCheck:
     """One check, a pure function.
 
     `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall, objects (those of
-    one kind: "objects: Service"), pod object, events, conntrack, probes, resolv.conf.
+    one kind: "objects: Service"), pod object, events, state (Genie's), conntrack, probes, resolv.conf.
     """
 
     id: str

@@ -72,6 +72,7 @@ def collect(places: Directories, root: Root) -> tuple[Files, dict[str, str]]:
     files = Files(
         conf_dir=places.conf,
         bin_dir=places.bin,
+        state_dir=places.state,
         confs=attempt("configurations", places.conf, confs),
         cached=(*attempt("cache", places.cache, cached), *attempt("state", places.state, state)),
         leases=attempt("leases", places.ipam, leases),
@@ -168,6 +169,7 @@ def state(directory: str, root: Root) -> tuple[Cached, ...]:
             netns=plain(plan.netns),
             pod=str(plan.pod) if plan.pod else "",
             result=_members(json.loads(attachment.result), RESULT) if attachment.result else {},
+            planned=True,
         )
         for plan in plans
         for attachment in plan.attachments

@@ -1,0 +1,93 @@
+"""Pods that ask for networks and were attached by whatever the runtime found instead of Genie (lessons 4)."""
+
+import pytest
+
+from genie_core.diagnose import registry
+from genie_core.diagnose.checks import asked
+from genie_core.diagnose.facts import Cached, Facts, Files, Link, Netns
+from genie_core.diagnose.model import Model
+from genie_core.findings import Severity, Status
+from tests.diagnose import world
+
+ATTACHMENTS = "k8s.v1.cni.cncf.io/networks"
+ETH0, NET1 = Link(index=2, name="eth0", kind="device"), Link(index=3, name="net1", kind="device")
+
+
+def facts(annotations, links=(ETH0,), planned=(), others=(), **pod):
+    mine = world.pod("web-0", "node1", "10.244.1.10", **pod)
+    mine["metadata"]["annotations"] = annotations
+    runtime = Cached(
+        file="/var/lib/cni/results/podman-c1-eth0", network="podman", ifname="eth0", pod="shop/web-0"
+    )
+    return Facts(
+        namespace="shop",
+        pod_name="web-0",
+        node_name="node1",
+        netns_path="/run/netns/web-0",
+        pod=Netns(links=links),
+        pod_object=mine,
+        objects=(mine, *others),
+        files=Files(state_dir="/var/lib/cni/genie", cached=(runtime, *planned)),
+    )
+
+
+def found(*args, **more):
+    return list(asked.unanswered(Model(facts(*args, **more))))
+
+
+@pytest.mark.parametrize(
+    "annotations, links, severity, words",
+    [
+        ({"cni": "canal"}, (ETH0,), Severity.WARNING, 'cni: "canal"'),
+        ({"cni": "a,b"}, (ETH0,), Severity.ERROR, "it has eth0, of 2 that it asked for"),
+        ({"cni": "a,b"}, (ETH0, NET1), Severity.WARNING, "without Genie"),
+        ({ATTACHMENTS: "far"}, (ETH0,), Severity.ERROR, "it has eth0, of 2 that it asked for"),
+        ({"networks": "blue", "cni": " "}, (ETH0,), Severity.WARNING, 'networks: "blue"'),
+        ({"cni": "a,,b"}, (ETH0,), Severity.ERROR, "item 2 is empty"),
+    ],
+)
+def test_what_nobody_carried_out_is_told(annotations, links, severity, words):
+    (finding,) = found(annotations, links)
+    assert (finding.code, finding.severity, words in finding.title) == ("GN0904", severity, True), (
+        finding.title
+    )
+    assert "eth0 is of network podman" in finding.evidence[-1].value
+    assert finding.remedy.commands[-1].argv == ("kubectl", "delete", "pod", "-n", "shop", "web-0")
+
+
+@pytest.mark.parametrize(
+    "annotations, more",
+    [
+        ({}, {}),
+        ({"cni": ""}, {}),
+        ({"cni": "a"}, {"planned": [Cached(file="", pod="shop/web-0", planned=True)]}),
+        ({"cni": "a"}, {"planned": [Cached(file="", netns="/run/netns/web-0", planned=True)]}),
+        ({ATTACHMENTS: "far", "k8s.v1.cni.cncf.io/network-status": "[]"}, {}),
+        ({"cni": "a"}, {"phase": "Pending"}),
+    ],
+)
+def test_what_was_carried_out_or_is_not_there_yet_is_none(annotations, more):
+    assert found(annotations, **more) == []
+
+
+def test_it_says_which_other_pods_of_the_node_were_hit():
+    others = [
+        world.pod("web-1", "node1", "10.244.1.11", cni="a"),
+        world.pod("plain", "node1", "10.244.1.12"),
+        world.pod("far", "node2", "10.244.2.11", cni="a"),
+    ]
+    (finding,) = found({"cni": "a"}, others=others)
+    assert finding.affects == ("shop/web-1",)
+
+
+def test_of_the_node_all_are_named():
+    of_node = facts({"cni": "a"}, others=[world.pod("web-1", "node1", "10.244.1.11", cni="a")])
+    model = Model(Facts(node_name="node1", objects=of_node.objects, files=of_node.files))
+    (finding,) = asked.unanswered(model)
+    assert (finding.affects, finding.object.kind) == (("shop/web-0", "shop/web-1"), "node")
+
+
+def test_without_a_look_at_the_state_it_is_skipped():
+    model = Model(Facts(missing={"state": "/var/lib/cni/genie may not be read: run as root"}))
+    _, (check,) = registry.run(model, asked.CHECKS)
+    assert (check.status, "run as root" in check.reason) == (Status.SKIP, True)
