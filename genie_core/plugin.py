@@ -124,10 +124,33 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
         log.warning("setting ignored", problem=problem)
     from .verbs.node import Node
 
+    node = Node(request, settings, log, cancel, own)
     started = monotonic()
-    text = _VERBS[request.verb](request, Node(request, settings, log, cancel, own))
-    log.info("done", ms=round((monotonic() - started) * 1000, 1))
+    code = GenieError.code  # of a bug
+    try:
+        text = _VERBS[request.verb](request, node)
+        code = 0
+    except GenieError as error:
+        code = error.code
+        raise
+    finally:
+        seconds = monotonic() - started
+        if settings.metrics_file:
+            _count(settings.metrics_file, request.verb, code, seconds, node)
+    log.info("done", ms=round(seconds * 1000, 1))
     return text
+
+
+def _count(path: str, verb: str, code: int, seconds: float, node: "Node") -> None:
+    """Add the call to the counters; what cannot be counted fails nobody."""
+    from .edges.metrics_file import count
+    from .metrics import Run
+
+    runs = [Run(step.verb, step.network, step.type, ok, spent) for step, ok, spent in node.delegates.ran]
+    try:
+        count(path, verb, code, seconds, runs)
+    except IOFailure as error:
+        node.log.warning("call not counted", problem=error.msg)
 
 
 def _add(request: "Request", node: "Node") -> str:

@@ -51,6 +51,7 @@ class Settings:
         self.cadvisor_address: str = read(get_str, "cAdvisor_address", "")
         self.log_level: str = read(_level, "log_level", "info")
         self.log_file: str = read(_path, "log_file", "")
+        self.metrics_file: str = read(_path, "metrics_file", "")
         self.kubernetes: dict[str, Any] = read(_object, "kubernetes", {})
         self.policy: dict[str, Any] = read(_object, "policy", {})
         self.conf_dirs: list[str] = read(_paths, "conf_dirs", list(CONF_DIRS))

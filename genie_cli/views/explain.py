@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
 from genie_core.tasks.explain import Chosen, Explained, KeyReport, Selection
@@ -26,12 +28,17 @@ def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:
     if field.kind != "any":
         pairs.append(("type", field.kind))
     if field.default is not None:
-        pairs.append(("default", str(field.default)))
+        pairs.append(("default", _as_written(field.default)))
     if field.choices:
         pairs.append(("one of", ", ".join(map(str, field.choices))))
     if field.fields:
         pairs.append(("members", ", ".join(member.name for member in field.fields)))
     yield Fields(pairs)
+
+
+def _as_written(value: Any) -> str:
+    """A default as a configuration would say it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def selection_view(report: Selection, wide: bool) -> Iterator[Block]:

@@ -1,10 +1,18 @@
-"""genie: this project. Its keys are those of CNI-Genie's genie.conf and the newer ones (docs/configuration)."""
+"""genie: this project. Its keys are those of CNI-Genie's genie.conf and the newer ones (docs/configuration.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from ..settings import (
+    API_TIMEOUT_SECONDS,
+    BIN_DIRS,
+    CONF_DIRS,
+    DELEGATE_TIMEOUT_SECONDS,
+    LOG_LEVELS,
+    STATE_DIR,
+)
 from .plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
 
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
@@ -89,37 +97,124 @@ PLUGIN = Plugin(
     role=Role.DISPATCHER,
     summary="calls the plugins that a pod's annotations name",
     fields=(
-        Field(name="default_plugin", doc="the network of pods that name none: a comma list, name@interface"),
-        Field(name="cAdvisor_address", doc="where the load of networks is asked for"),
-        Field(name="log_level", doc="debug, info, warning or error"),
-        Field(name="log_file", doc="log file; absent: stderr"),
-        Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
-        Field(name="policy", kind="object", fields=_POLICY, doc="the same, as CNI-Genie had it"),
         Field(
-            name="conf_dirs",
-            kind="array",
-            items=Field(name="dir", kind="path"),
-            doc="where configurations are",
+            name="default_plugin",
+            doc="the networks of pods that name none: a, b@eth1; absent: the first file",
         ),
-        Field(name="bin_dirs", kind="array", items=Field(name="dir", kind="path"), doc="where plugins are"),
-        Field(name="state_dir", kind="path", default="/var/lib/cni/genie", doc="where plans are kept"),
-        Field(name="api_timeout_seconds", kind="any", doc="deadline of one API call"),
-        Field(name="delegate_timeout_seconds", kind="any", doc="deadline of one plugin"),
-        Field(name="default_networks", kind="any", doc="networks that every pod gets besides its own"),
-        Field(name="system_namespaces", kind="any", doc="namespaces that get the default network only"),
-        Field(name="namespace_isolation", kind="any", doc="pods use definitions of their own namespace only"),
-        Field(name="global_namespaces", kind="any", doc="namespaces whose definitions everybody may use"),
-        Field(name="interface_prefix", doc="how interfaces are named: net -> net1, net2"),
-        Field(name="result", choices=("merged", "primary"), default="merged", doc="what the runtime is told"),
-        Field(name="readiness_file", doc="STATUS fails until it exists"),
-        Field(name="max_parallel_adds", kind="any", doc="how many ADDs run at once"),
+        Field(
+            name="default_networks",
+            kind="array",
+            items=Field(name="network"),
+            default=[],
+            doc="networks that every pod gets besides: names as in `cni`, or namespace/name of definitions",
+        ),
+        Field(
+            name="system_namespaces",
+            kind="array",
+            items=Field(name="namespace"),
+            default=["kube-system"],
+            doc="namespaces whose pods get no default_networks",
+        ),
+        Field(
+            name="namespace_isolation",
+            kind="flag",
+            default=False,
+            doc="pods use definitions of their own namespace and of global_namespaces only",
+        ),
+        Field(
+            name="global_namespaces",
+            kind="array",
+            items=Field(name="namespace"),
+            default=["default"],
+            doc="namespaces whose definitions everybody may use; replaces the default, does not add to it",
+        ),
+        Field(
+            name="interface_prefix",
+            doc="how interfaces without a name are called: net -> net1, net2; 11 bytes",
+        ),
+        Field(
+            name="result",
+            choices=("merged", "primary"),
+            default="merged",
+            doc="what the runtime is told: all networks, the primary first, or the primary alone",
+        ),
         Field(
             name="smart_selection",
             kind="object",
             fields=_SMART_SELECTION,
             doc="how a blank `cni` annotation chooses by load",
         ),
-        Field(name="generate_missing", kind="any", doc="CNI-Genie's defaults for bridge, macvlan, sriov"),
+        Field(
+            name="generate_missing",
+            kind="flag",
+            default=False,
+            doc="a network bridge, macvlan or sriov without a file has CNI-Genie's configuration, made up in memory",
+        ),
+        Field(
+            name="conf_dirs",
+            kind="array",
+            items=Field(name="dir", kind="path"),
+            default=list(CONF_DIRS),
+            doc="where networks' configurations are, the first found wins",
+        ),
+        Field(
+            name="bin_dirs",
+            kind="array",
+            items=Field(name="dir", kind="path"),
+            default=list(BIN_DIRS),
+            doc="where plugins are, searched after CNI_PATH",
+        ),
+        Field(
+            name="state_dir",
+            kind="path",
+            default=STATE_DIR,
+            doc="where plans are kept; it has to outlive a reboot",
+        ),
+        Field(
+            name="api_timeout_seconds",
+            kind="number",
+            default=API_TIMEOUT_SECONDS,
+            maximum=600,
+            doc="how long a call waits for the API server in all, retries included; from 0.1",
+        ),
+        Field(
+            name="delegate_timeout_seconds",
+            kind="number",
+            default=DELEGATE_TIMEOUT_SECONDS,
+            maximum=3600,
+            doc="after how long a plugin is killed, and its ADD undone; from 0.1",
+        ),
+        Field(
+            name="max_parallel_adds",
+            kind="number",
+            default=0,
+            maximum=100_000,
+            doc="how many ADDs run on the node at once; 0: four per processor. DEL never waits for it",
+        ),
+        Field(
+            name="readiness_file",
+            kind="path",
+            doc="STATUS and ADD say `try again` until this file exists",
+        ),
+        # no `choices`: CNI-Genie took any word, and so does Genie
+        Field(
+            name="log_level",
+            default="info",
+            doc=f"events from this level on are logged: {', '.join(LOG_LEVELS)}",
+        ),
+        Field(
+            name="log_file", kind="path", doc="events go there too, besides stderr; renamed to .1 at 10 MiB"
+        ),
+        Field(
+            name="metrics_file",
+            kind="path",
+            doc="counters of calls and plugins, for node_exporter's textfile collector; absent: nothing is counted",
+        ),
+        Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
+        Field(name="policy", kind="object", fields=_POLICY, doc="the same, as CNI-Genie had it"),
+        Field(
+            name="cAdvisor_address", doc="where load is asked for too: http://127.0.0.1:4194; absent: nowhere"
+        ),
         *(Field(name=name, kind="any", doc="ignored") for name in _IGNORED),
     ),
     capabilities=CAPABILITIES,

@@ -103,6 +103,9 @@ KINDS: Mapping[str, tuple[str, str, Callable[[object], bool]]] = {
     ),
     "interface": ("string", "an interface name (1-15 bytes, no '/', ':' or white space)", _is_interface_name),
     "path": ("string", "an absolute path", lambda v: isinstance(v, str) and v.startswith("/")),
+    "number": ("number", "a number", lambda v: isinstance(v, int | float) and not isinstance(v, bool)),
+    # libcni and Genie take the words too
+    "flag": ("", "true or false", lambda v: isinstance(v, bool) or str(v).lower() in ("true", "false")),
     "any": ("", "a value", lambda _: True),
 }
 
@@ -118,7 +121,7 @@ def check_value(field: Field, value: object, where: str) -> Iterator[Problem]:
         yield Problem(
             path=where, text=f'"{value}" is not one of {_listed(field.choices)}', hint=_nearest(value, field)
         )
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         yield from _check_bounds(field, value, where)
     if isinstance(value, dict) and field.fields:
         yield from check_object(field.fields, value, where)
@@ -127,7 +130,7 @@ def check_value(field: Field, value: object, where: str) -> Iterator[Problem]:
             yield from check_value(field.items, element, place(where, index))
 
 
-def _check_bounds(field: Field, value: int, where: str) -> Iterator[Problem]:
+def _check_bounds(field: Field, value: float, where: str) -> Iterator[Problem]:
     low, high = field.minimum, field.maximum
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low}" if high is None else f"{low if low is not None else 0} to {high}"

@@ -80,6 +80,9 @@ class Delegates:
         self._own = own
         self._echo = echo
         self.lock: Lock | None = None  # which the children inherit, and which says who runs
+        self.ran: list[
+            tuple[Invoke, bool, float]
+        ] = []  # each step, whether it succeeded, and the seconds it took
 
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
@@ -107,7 +110,12 @@ class Delegates:
             args=step.args,
         )
         started = monotonic()
-        status, out, err = self._run(binary, env, step)
+        status = 1
+        try:
+            status, out, err = self._run(binary, env, step)
+        finally:
+            seconds = monotonic() - started
+            self.ran.append((step, status == 0, seconds))
         self._log.debug(
             "delegate",
             plugin=step.type,
@@ -115,7 +123,7 @@ class Delegates:
             interface=step.ifname,
             delegateVerb=step.verb,
             status=status,
-            ms=round((monotonic() - started) * 1000, 1),
+            ms=round(seconds * 1000, 1),
         )
         if status != 0:
             raise _failure(step, status, out, err)

@@ -133,32 +133,41 @@ def gc_environment(bin_dirs: Sequence[str], path: str) -> dict[str, str]:
     return {"PATH": path, "CNI_COMMAND": "GC", "CNI_PATH": ":".join(bin_dirs)}
 
 
+# Genie logs every delegate, to us alone; the node's counters and its readiness are about real pods.
+_OUR_OWN = {
+    "log_level": '"debug"',
+    "log_file": '""',
+    "metrics_file": '""',
+    "readiness_file": '""',
+    "policy": "{}",
+}
+
+
 def gc_input(network: NetConf) -> str:
     """The configuration of a GC after the last pod has gone: nothing is valid any more."""
-    quiet = {"log_level": '"debug"', "kubernetes": "{}", "policy": "{}", "readiness_file": '""'}
     return plugin_input(
         network,
         network.plugins[0],
-        extra={**quiet, "cni.dev/valid-attachments": "[]", "cni.dev/attachments": "[]"},
+        extra={
+            **_OUR_OWN,
+            "kubernetes": "{}",
+            "cni.dev/valid-attachments": "[]",
+            "cni.dev/attachments": "[]",
+        },
     )
 
 
 def standard_input(network: NetConf, sandbox: Sandbox, result: str = "", api: str = "") -> str:
     """The configuration on stdin; `result` is ADD's, for CHECK and DEL. `api` is the URL of the node's own API server.
 
-    Genie is asked to log every delegate, and kept from the real API server, which knows nothing of this pod.
+    Genie is kept from the real API server, which knows nothing of this pod.
     """
     return plugin_input(
         network,
         network.plugins[0],
         prev_result=result,
         capabilities={POD_ANNOTATIONS: encode(dict(sandbox.annotations))},
-        extra={
-            "log_level": '"debug"',
-            "kubernetes": encode({"k8s_api_root": api} if api else {}),
-            "policy": "{}",
-            "readiness_file": '""',
-        },
+        extra={**_OUR_OWN, "kubernetes": encode({"k8s_api_root": api} if api else {})},
     )
 
 
