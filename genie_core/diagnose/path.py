@@ -183,6 +183,7 @@ class _Walker:
         self.walk.source = leaving.source or (self.own_address(egress) if egress else "")
         if egress is not None:
             self.walk.steps.append(egress.name)
+            self.hook(self.node, "node", "egress", leaving, family="netdev", device=egress.name)
         self.walk.steps.append(self.flow.name or self.flow.target)
         self.answer(packet, egress)
 
