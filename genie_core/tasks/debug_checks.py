@@ -81,6 +81,7 @@ def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
         kubeconfig=question.access.kubeconfig,
         node=question.node,
         api=False,
+        unasked="`genie discover` asks the API server of Genie's configuration",
     )
     try:
         found = discover(options, only=only, skip=skip)

@@ -4,6 +4,7 @@ A real one is asked too when GENIE_TEST_KUBECONFIG names its kubeconfig (JSON, o
 namespaces and pods). Objects are made there by the official client, as they are on the tests' server over TLS.
 """
 
+import contextlib
 import importlib
 import os
 import time
@@ -15,6 +16,7 @@ import pytest
 from genie_core.edges.kube_errors import Conflict, ObjectNotFound
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import INVALID_CONFIG, TRY_AGAIN
+from tests import own_node
 from tests.apiserver import API, Objects
 from tests.fakes_kube import memory_api
 
@@ -109,9 +111,10 @@ def world(request, serve, connect, authority, tmp_path):
     if kind not in ("client", "real"):
         yield Direct(objects, client)
         return
-    by_client = ByClient(path, client)
-    yield by_client
-    by_client.remove()
+    with own_node.on_the_machine() if kind == "real" else contextlib.nullcontext():
+        by_client = ByClient(path, client)
+        yield by_client
+        by_client.remove()
 
 
 def head(api_version, kind, name):

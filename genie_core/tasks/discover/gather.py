@@ -93,7 +93,7 @@ def _with_gaps(facts: NodeFacts, reasons: Mapping[str, str], options: DiscoverOp
     if not options.probe:
         gaps["probe"] = "--no-probes"
     if not facts.genie.api:
-        gaps["api"] = "Genie's configuration names no API server" if options.api else "--no-api"
+        gaps["api"] = "Genie's configuration names no API server" if options.api else options.unasked
     if known_containers(facts) is None:
         gaps["sandboxes"] = "nothing says which containers there are: it needs root, or a runtime's directory"
     if any(namespace.processes is None for namespace in facts.namespaces):

@@ -18,8 +18,8 @@ GENIE_CONF_DIR = "/etc/cni/genie/net.d"
 class DiscoverOptions:
     """What to look at; empty members mean: find out. Paths are the node's, below `root`.
 
-    `probe` runs the plugins for VERSION and STATUS; `api` asks the API server; `kubeconfig` is one to look at
-    besides those that configurations name. `timeout` bounds the API server's part, in seconds.
+    `probe` runs the plugins for VERSION and STATUS; `api` asks the API server, `unasked` says why not; `kubeconfig` is
+    one to look at besides those that configurations name. `timeout` bounds the API server's part, in seconds.
     """
 
     root: str = "/"
@@ -35,6 +35,7 @@ class DiscoverOptions:
     node: str = ""
     probe: bool = True
     api: bool = True
+    unasked: str = "--no-api"
     timeout: float = 2
 
 
