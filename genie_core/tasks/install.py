@@ -32,7 +32,7 @@ from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
 from .atomic import alone, is_there, remove_temporaries, sync, write_file
 from .launcher import launcher_text, require_nameable
-from .node_state import read_conflist
+from .node_state import entry_of, read_document
 
 CONFLIST = "00-genie.conflist"
 KUBECONFIG = "genie.kubeconfig"
@@ -106,7 +106,7 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
 
 def _install(options: InstallOptions, python: Path) -> InstallReport:
     # first: a bad option must not leave half an installation
-    conflist_text(options, existing_entry(options.conf_dir / CONFLIST))
+    conflist_text(options, existing_document(options.conf_dir / CONFLIST))
     for directory in (options.bin_dir / CODE, options.conf_dir):
         directory.mkdir(parents=True, exist_ok=True)
     with alone(options.bin_dir / CODE):
@@ -138,7 +138,7 @@ def _preview(options: InstallOptions, python: Path) -> InstallReport:
 def _files(options: InstallOptions, python: Path, code: Path) -> list[tuple[Path, str, int]]:
     """Path, text and mode of each, in the order of writing: what makes the runtime call it comes last."""
     conflist, launcher = options.conf_dir / CONFLIST, options.bin_dir / TYPE
-    text = conflist_text(options, existing_entry(conflist))
+    text = conflist_text(options, existing_document(conflist))
     files = [(launcher, launcher_text(python, code, launcher), 0o755)]
     if options.api_server:
         files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600))
@@ -262,10 +262,10 @@ def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> 
 # --- the configuration ----------------------------------------------------------------------------------
 
 
-def existing_entry(conflist: Path) -> dict[str, Any]:
-    """Genie's entry in the conflist that is there: what an operator wrote into it is kept."""
+def existing_document(conflist: Path) -> dict[str, Any]:
+    """The conflist that is there, {} if none is: what an operator wrote into it is kept. Raises InvalidConfig."""
     try:
-        return read_conflist(conflist) or {}
+        return read_document(conflist) or {}
     except InvalidConfig:
         raise InvalidConfig(
             f"{conflist} is there and cannot be read",
@@ -273,8 +273,36 @@ def existing_entry(conflist: Path) -> dict[str, Any]:
         ) from None
 
 
-def conflist_text(options: InstallOptions, existing: Mapping[str, Any]) -> str:
-    """Genie's conflist; what `existing` has besides is kept. Raises InvalidConfig for what the plugin would refuse."""
+def existing_entry(conflist: Path) -> dict[str, Any]:
+    """Genie's entry in the conflist that is there; {} if none is. Raises InvalidConfig."""
+    document = existing_document(conflist)
+    return (entry_of(document) if document else None) or {}
+
+
+def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
+    """Genie's conflist; what the `existing` one has besides is kept: keys, versions, the plugins beside Genie.
+
+    Raises InvalidConfig for what the plugin would refuse.
+    """
+    if not existing or entry_of(existing) is None:
+        existing = {"plugins": [{"type": TYPE}]}
+    # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
+    versions = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", CURRENT]}
+    document = {
+        **(
+            {} if versions.keys() & existing.keys() else versions
+        ),  # one alone is a version that somebody pinned
+        **({} if existing.get("name") else {"name": TYPE}),
+        **existing,
+    }
+    document["plugins"] = [
+        _entry(options, entry) if entry.get("type") == TYPE else entry for entry in existing["plugins"]
+    ]
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, Any]:
+    """Genie's own entry among the plugins."""
     kept = {key: value for key, value in existing.items() if key != "type"}
     plugin: dict[str, Any] = {**kept, **options.extra}
     plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
@@ -286,14 +314,7 @@ def conflist_text(options: InstallOptions, existing: Mapping[str, Any]) -> str:
     if kubeconfig:
         plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
     Settings(plugin)  # refuses what the plugin would refuse
-    document = {
-        # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
-        "cniVersion": "1.0.0",
-        "cniVersions": ["1.0.0", CURRENT],
-        "name": TYPE,
-        "plugins": [{"type": TYPE, **plugin}],
-    }
-    return json.dumps(document, indent=2) + "\n"
+    return {"type": TYPE, **plugin}
 
 
 def _mode(conflist: Path, text: str) -> int:

@@ -20,15 +20,27 @@ from ..verbs.delete import netns_of
 from ..verbs.node import Node
 
 
-def read_conflist(path: Path) -> dict[str, Any] | None:
-    """Genie's entry in its conflist; None where there is none. Raises InvalidConfig where it cannot be read."""
+def read_document(path: Path) -> dict[str, Any] | None:
+    """The whole of Genie's conflist; None where there is no file. Raises InvalidConfig where it cannot be read."""
     try:
-        plugins = json.loads(Root().text(str(path)))["plugins"]
-        return next((plugin for plugin in plugins if plugin.get("type") == "genie"), None)
+        document: dict[str, Any] = json.loads(Root().text(str(path)))
+        entry_of(document)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidConfig(f"{path} cannot be read", hint="correct it or move it away") from None
+    return document
+
+
+def entry_of(document: dict[str, Any]) -> dict[str, Any] | None:
+    """Genie's entry among a conflist's plugins; None where it has none."""
+    return next((plugin for plugin in document["plugins"] if plugin.get("type") == "genie"), None)
+
+
+def read_conflist(path: Path) -> dict[str, Any] | None:
+    """Genie's entry in its conflist; None where there is none. Raises InvalidConfig where it cannot be read."""
+    document = read_document(path)
+    return entry_of(document) if document else None
 
 
 def open_node(config: dict[str, Any], *, path: str = "") -> Node:

@@ -68,6 +68,35 @@ def test_what_is_written_and_that_a_second_run_changes_nothing(places):
     )  # an operator's key stays
 
 
+def test_an_upgrade_keeps_what_an_operator_wrote_into_the_conflist(places):
+    """The plugins that stand beside Genie, their order, and keys of the list itself (lessons 4: a silent change)."""
+    conflist = put(places).conflist
+    document = json.loads(conflist.read_text())
+    [own] = document["plugins"]
+    first, last = {"type": "sbr"}, {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}}
+    document["plugins"] = [first, own | {"default_plugin": "next"}, last]
+    document |= {"name": "pods", "disableCheck": True, "cniVersion": "1.1.0"}
+    del document["cniVersions"]
+    conflist.write_text(json.dumps(document))
+    put(places)
+    assert json.loads(conflist.read_text()) == document
+    assert put(places).changed == []
+    put(places, extra={"result": "primary"})
+    assert json.loads(conflist.read_text())["plugins"] == [
+        first,
+        own | {"default_plugin": "next", "result": "primary"},
+        last,
+    ]
+
+
+def test_a_conflist_that_does_not_call_genie_is_replaced(places):
+    conflist = places["conf_dir"] / "00-genie.conflist"
+    conflist.parent.mkdir(parents=True, exist_ok=True)
+    conflist.write_text('{"name": "other", "cniVersion": "0.4.0", "plugins": [{"type": "bridge"}]}')
+    document = json.loads(put(places).conflist.read_text())
+    assert (document["name"], [entry["type"] for entry in document["plugins"]]) == ("genie", ["genie"])
+
+
 def test_a_dry_run_writes_nothing_and_says_what_an_installation_does(places):
     """Before, and after an upgrade by hand: what it names is what is written then."""
     before = tree(places["conf_dir"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from genie_core.edges.loopback_api import PATCHES, serve, written
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
+from genie_core.select.files import SELF_TYPE
 from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
 
@@ -78,7 +79,11 @@ class Run:
         self._question = question
         self._node = node
         self._made_up = configured.made_up
-        self._network = parse_network(node.read(configured.conflist), configured.conflist)
+        network = parse_network(node.read(configured.conflist), configured.conflist)
+        # Genie alone: plugins that the node chains to it see the pod before or after, and change none of its networks
+        self._network = network.replace(
+            plugins=[plugin for plugin in network.plugins if plugin.type == SELF_TYPE]
+        )
         self._deadline = deadline
         self._tell = tell
         self._records = node.places.records

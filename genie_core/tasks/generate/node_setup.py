@@ -14,7 +14,7 @@ from ...jsontext import decode
 from ...nodecheck.facts import NodeFacts
 from ...nodecheck.selection import candidates
 from ...select.files import derived_name, is_self
-from ..install import CONFLIST, KUBECONFIG, InstallOptions, conflist_text, existing_entry, kubeconfig_text
+from ..install import CONFLIST, KUBECONFIG, InstallOptions, conflist_text, existing_document, kubeconfig_text
 from .request import Generated, OutputFile, secret_mode
 
 # Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
@@ -59,7 +59,7 @@ def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated
         extra=extra,
     )
     install = _with_api(install, options, root, notes)
-    text = conflist_text(install, existing_entry(Path(root.real(f"{options.conf_dir}/{CONFLIST}"))))
+    text = conflist_text(install, existing_document(Path(root.real(f"{options.conf_dir}/{CONFLIST}"))))
     files = [OutputFile(path=f"{options.conf_dir}/{CONFLIST}", text=text, mode=secret_mode_of_conflist(text))]
     if install.api_server:
         path = f"{options.conf_dir}/{KUBECONFIG}"
