@@ -43,9 +43,12 @@ _SHELL_STARTS = """\
 ''':'
 # sh reads this part and goes no further; for Python it is a string.
 if [ -d /proc/self/fd/0 ]; then
-    echo '{{"cniVersion":"{current}","code":5,"msg":"error reading from stdin: it is a directory",\
+    case $CNI_COMMAND in
+    '' | VERSION) exec </dev/null ;; # it is never read
+    *)  echo '{{"cniVersion":"{current}","code":5,"msg":"error reading from stdin: it is a directory",\
 "details":"the network configuration is expected there, as JSON"}}'
-    exit 1
+        exit 1 ;;
+    esac
 fi
 for python in '{python}' {others}; do
     [ -x "$python" ] && exec "$python" {options} "$0"

@@ -54,6 +54,18 @@ def test_a20_a_directory_is_no_stdin(node):
     assert node.said() == []
 
 
+@pytest.mark.parametrize("stdin", ["</tmp", "<&-"])
+def test_a01_a24_where_stdin_is_not_read_it_may_be_anything(node, stdin):
+    for verb in ("VERSION", ""):
+        env = {"CNI_COMMAND": verb} if verb else {}
+        command = ["sh", "-c", f'exec "$0" {stdin}', node.genie]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=20)
+        assert ("supportedVersions" in done.stdout, "CNI protocol versions" in done.stderr) == (
+            bool(verb),
+            not verb,
+        )
+
+
 def test_a20_a_descriptor_that_cannot_be_read(node):
     status, document = run_with_stdin(node, f"0>{node.root}/write-only")
     assert (status, document["code"]) == (1, 6)  # EBADF, as if it were closed
