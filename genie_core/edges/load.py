@@ -52,7 +52,7 @@ class LoadMeter:
         until = monotonic() + LIMIT_SECONDS
         plans = [plan for plan in self._store.plans() if isinstance(plan, Plan)]
         rates = self._rates(until)
-        measured = {name: _measure(name, network, plans, rates) for name, network in networks.items()}
+        measured = {name: self._measure(name, network, plans, rates) for name, network in networks.items()}
         if monotonic() > until:
             raise GenieError(f"measuring took longer than {LIMIT_SECONDS:g} s")
         return measured
@@ -65,25 +65,29 @@ class LoadMeter:
         sleep(SAMPLE_SECONDS)
         return rates_between(first, kernel_counters(), monotonic() - began)
 
-
-def _measure(
-    name: str, network: "NetConf", plans: "Iterable[Plan]", rates: "Mapping[str, tuple[float, float]]"
-) -> Measures:
-    results = [
-        item.result
-        for plan in plans
-        for item in plan.attachments
-        if item.network.name == network.name and item.result and not item.released
-    ]
-    interfaces = _interfaces(name, network, results, rates)
-    used, size = _addresses(network)
-    return Measures(
-        received=sum(rates[interface][0] for interface in interfaces),
-        sent=sum(rates[interface][1] for interface in interfaces),
-        attachments=len(results),
-        addresses_used=used,
-        addresses=size,
-    )
+    def _measure(
+        self,
+        name: str,
+        network: "NetConf",
+        plans: "Iterable[Plan]",
+        rates: "Mapping[str, tuple[float, float]]",
+    ) -> Measures:
+        results = [
+            item.result
+            for plan in plans
+            for item in plan.attachments
+            if item.network.name == network.name and item.result and not item.released
+        ]
+        interfaces = _interfaces(name, network, results, rates)
+        used, size = _addresses(network)
+        return Measures(
+            received=sum(rates[interface][0] for interface in interfaces),
+            sent=sum(rates[interface][1] for interface in interfaces),
+            attachments=len(results),
+            addresses_used=used,
+            addresses=size,
+            seen=bool(interfaces) or not self._cadvisor,  # the kernel knows all that there are
+        )
 
 
 def _interfaces(name: str, network: "NetConf", results: list[str], known: "Iterable[str]") -> set[str]:
@@ -167,13 +171,13 @@ def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]
     url = address.rstrip("/") + _CADVISOR_PATH
     stats = _cadvisor_stats(address, url, until)
     if len(stats) < 2:
-        raise GenieError(f"request {url!r} gave fewer than two samples")
+        raise GenieError(f'request "{url}" gave fewer than two samples')
     try:
         (first, began), (second, ended) = ((_counters(sample), _seconds(sample)) for sample in stats[-2:])
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise GenieError(f"request {url!r} gave samples that cannot be read") from None
+        raise GenieError(f'request "{url}" gave samples that cannot be read') from None
     if ended <= began:
-        raise GenieError(f"request {url!r} gave two samples of the same time")
+        raise GenieError(f'request "{url}" gave two samples of the same time')
     return rates_between(first, second, ended - began)
 
 
@@ -194,15 +198,15 @@ def _cadvisor_stats(address: str, url: str, until: float) -> "list[Any]":
         answer = connection.exchange("POST", cluster.base + _CADVISOR_PATH, headers, b"null", until)
     except (OSError, APIError) as error:
         reason = getattr(error, "strerror", "") or str(error) or type(error).__name__
-        raise GenieError(f"request {url!r} failed with error: {reason}") from None
+        raise GenieError(f'request "{url}" failed with error: {reason}') from None
     finally:
         connection.close()
     if answer.status != 200:
-        raise GenieError(f"request {url!r} failed with error: status {answer.status}")
+        raise GenieError(f'request "{url}" failed with error: status {answer.status}')
     try:
         stats = decode(answer.body.decode("utf-8", "replace"))["stats"]
     except (JSONError, KeyError, TypeError):
-        raise GenieError(f"request {url!r} gave no container statistics") from None
+        raise GenieError(f'request "{url}" gave no container statistics') from None
     return stats if isinstance(stats, list) else []
 
 

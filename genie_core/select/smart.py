@@ -51,9 +51,12 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
             )  # of two files of one name the first is the one that is meant
     if not candidates:
         raise GenieError("no candidate network is installed and valid")
-    verdict = judge(
-        meter.measure(candidates) if len(candidates) > 1 else _alone(candidates), _weights(chooser)
-    )
+    measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)
+    if not chooser.settings.smart_selection.candidates:  # who is in that list is meant, seen or not
+        measures = {name: measure for name, measure in measures.items() if measure.seen}
+    if not measures:
+        raise GenieError("cAdvisor knows no interface of any candidate")
+    verdict = judge(measures, _weights(chooser))
     chooser.log.info("chosen by load", network=verdict.name, loads=dict(verdict.loads))
     # written back so that whoever reads the pod next finds the choice, as with CNI-Genie
     return Choice(_wish(verdict.name, str(verdict)), candidates[verdict.name], told={CNI: verdict.name})

@@ -16,9 +16,10 @@ class Measures(Value):
 
     `received` and `sent` are bytes per second over its interfaces on this node; `attachments` counts the
     recorded ones; `addresses_used` and `addresses` describe its IPAM range, 0 of 0 where nobody can tell.
+    `seen` is false where who measured knows none of its interfaces: then its rates say nothing.
     """
 
-    __slots__ = ("addresses", "addresses_used", "attachments", "received", "sent")
+    __slots__ = ("addresses", "addresses_used", "attachments", "received", "seen", "sent")
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Measures(Value):
         attachments: int = 0,
         addresses_used: int = 0,
         addresses: int = 0,
+        seen: bool = True,
     ) -> None:
         self.received = received
         self.sent = sent
         self.attachments = attachments
         self.addresses_used = addresses_used
         self.addresses = addresses
+        self.seen = seen
 
 
 def shares(values: "Mapping[str, float]") -> dict[str, float]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from genie_core.errors import GenieError
 from genie_core.select.load import Measures, address_use, attachments, received_rate, sent_rate
 from genie_core.select.load.score import WEIGHTS, judge
+from tests.core.cadvisor import cadvisor, sample
 
 BLANK = {"cni": ""}
 
@@ -64,6 +65,32 @@ def test_d16_the_annotation_holds_the_name_by_which_the_file_is_found(desk):
     choice = chosen(desk)
     assert choice.told == {"cni": "calico"}
     assert desk.choose({"cni": "calico"})[0].network.name == choice.network.name == "k8s-pod-network"
+
+
+def two_samples(**received):
+    """What cAdvisor says after a second in which these interfaces received so many bytes."""
+    return {
+        "stats": [
+            sample(0, **dict.fromkeys(received, (0, 0))),
+            sample(1, **{name: (count, 0) for name, count in received.items()}),
+        ]
+    }
+
+
+def test_d16_the_least_downlink_among_those_that_cadvisor_knows(node):
+    """A network of which nothing is measured is not the least loaded one, unless it is listed as a candidate."""
+    node.file("aaa", "bridge")
+    with cadvisor(two_samples(flannel1=500, cali7=20, weave=300, lo=1)) as (address, _):
+        assert chosen(node, cAdvisor_address=address).network.name == "calico"
+        listed = {"candidates": ["weave", "aaa"]}
+        assert chosen(node, cAdvisor_address=address, smart_selection=listed).network.name == "aaa"
+
+
+def test_d17_the_default_network_where_cadvisor_knows_nobody(node):
+    with cadvisor(two_samples(lo=1, eth0=5)) as (address, _):
+        choice = chosen(node, default_plugin="weave", cAdvisor_address=address)
+    assert (choice.network.name, choice.told) == ("weave", {})
+    assert "no choice by load, default network used" in node.warnings()
 
 
 @pytest.mark.parametrize(
