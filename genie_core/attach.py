@@ -121,6 +121,7 @@ class Invoke(Step):
         "args",
         "binary",
         "container_id",
+        "entry",
         "ifname",
         "netns",
         "network",
@@ -143,6 +144,7 @@ class Invoke(Step):
         netns: str = "",
         ifname: str = "",
         args: str = "",
+        entry: str = "{}",
     ) -> None:
         self.verb = verb
         self.type = type_
@@ -154,12 +156,16 @@ class Invoke(Step):
         self.netns = netns
         self.ifname = ifname
         self.args = args
+        self.entry = entry
 
     @property
     def where(self) -> str:
-        """Which plugin of which network this is, for messages."""
+        """What failed: the network, then the plugin in libcni's words, with its entry's own name (A56, B71)."""
         interface = f" ({self.ifname})" if self.ifname else ""
-        return f'network "{self.network}"{interface}, plugin {self.type}, {self.verb}'
+        own = decode(self.entry).get("name")
+        plugin = f"type={encode(self.type)}" + (f" name={encode(own)}" if own else "")
+        verb = "delete" if self.verb == "DEL" else self.verb.lower()
+        return f'network "{self.network}"{interface}: plugin {plugin} failed ({verb})'
 
 
 class PluginMissing(GenieError):
@@ -188,6 +194,7 @@ def _invoke(
         netns=netns,
         ifname=attachment.ifname,
         args=attachment.args,
+        entry=plugin.text,
     )
 
 
@@ -241,10 +248,8 @@ def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
         step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result)
         printed = yield step
         if not printed.strip():
-            raise DelegateFailed(
-                f"{step.where}: printed no result",
-                hint="the plugin is broken; run it by hand with `genie dry-run`",
-            )
+            broken = "the plugin is broken; run it by hand with `genie dry-run`"
+            raise DelegateFailed(f"{step.where}: printed no result", hint=broken)
         result = convert_text(printed, network.version, network.version, step.where)
     return result
 
@@ -273,12 +278,8 @@ def _lead_default_routes(plan: "Plan", results: list[str]) -> "Steps[None]":
 
 def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
-    done = plan.replace(
-        attachments=[
-            attachment.replace(result=result)
-            for attachment, result in zip(plan.attachments, results, strict=False)
-        ]
-    )
+    tried = zip(plan.attachments, results, strict=False)
+    done = plan.replace(attachments=[attachment.replace(result=result) for attachment, result in tried])
     failures = yield from _release_all(done, plan.netns)
     if failures:  # the state stays: what was never attempted must not look as if it were held
         for index in range(len(results), len(plan.attachments)):
@@ -378,9 +379,8 @@ def collect(
             continue
         for plugin in network.plugins:
             try:
-                yield _node_call(
-                    "GC", network.name, plugin, plugin_input(network, plugin, extra=extra), plan.path
-                )
+                stdin = plugin_input(network, plugin, extra=extra)
+                yield _node_call("GC", network.name, plugin, stdin, plan.path)
             except GenieError as error:
                 failures.append(error)
     return failures
@@ -396,4 +396,4 @@ def status(plan_path: "Sequence[str]", networks: "Sequence[NetConf]") -> "Steps[
 
 
 def _node_call(verb: str, network: str, plugin: "PluginConf", stdin: str, path: "Sequence[str]") -> Invoke:
-    return Invoke(verb, plugin.type, stdin, network, path=path)
+    return Invoke(verb, plugin.type, stdin, network, path=path, entry=plugin.text)

@@ -32,6 +32,24 @@ _TAIL_BYTES = 4096
 _MAX_CODE = 0xFFFFFFFF  # a `uint` of the runtime's, which would refuse the whole error for a larger one
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _REGULAR = 0o100000
+# Signals as Go names them (syscall/zerrors_linux_amd64.go): by these words people look for "signal: killed"
+_SIGNALS = {
+    1: "hangup",
+    2: "interrupt",
+    3: "quit",
+    4: "illegal instruction",
+    5: "trace/breakpoint trap",
+    6: "aborted",
+    7: "bus error",
+    8: "floating point exception",
+    9: "killed",
+    10: "user defined signal 1",
+    11: "segmentation fault",
+    12: "user defined signal 2",
+    13: "broken pipe",
+    14: "alarm clock",
+    15: "terminated",
+}
 
 
 def find_plugin(type_: str, path: "Sequence[str]") -> str:
@@ -301,7 +319,8 @@ def _cannot_execute(step: "Invoke", binary: str, error: OSError) -> DelegateFail
 
 def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
     """The delegate's own error, its code kept, with the network and interface in front (conformance A56, B26-B28)."""
-    how = f"exit status {status}" if status > 0 else f"signal {-status}"
+    signal = _SIGNALS.get(-status, f"signal {-status}")
+    how = f"exit status {status}" if status > 0 else f"signal: {signal}"
     if not out.strip():
         said = (
             f'netplugin failed: "{err.strip()}": {how}'

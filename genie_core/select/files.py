@@ -124,15 +124,17 @@ class Finder:
         return None
 
     def _refuse(self, wish: Wish, problems: list[str]) -> None:
+        """Raise in CNI-Genie's words, by which its users know what to look for (conformance D08, D09)."""
         if problems:
             raise InvalidConfig(
-                f"{wish.origin}: no valid configuration for network {wish.name!r}: {problems[0]}",
+                f"{wish.origin}: No valid configuration file present for plugin {wish.name}: {problems[0]}",
                 hint="correct the file; `genie discover` lists what is wrong with each",
             )
         names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
         near = _near(wish.name, names)
         raise NetworkNotFound(
-            f"{wish.origin}: no configuration for network {wish.name!r} in {' '.join(self._confs.directories)}",
+            f"{wish.origin}: Configuration file is missing from cni directory ({' '.join(self._confs.directories)}) "
+            f"for user requested plugin: {wish.name}",
             details=f"there is {', '.join(names) or 'none at all'}",
             hint=f"did you mean {near}?" if near else _GENERATE.format(name=wish.name),
         )
@@ -148,7 +150,7 @@ class Finder:
             if network.name == name:
                 return network
         raise NetworkNotFound(
-            f"{origin}: no net configuration with name {name!r} in {' '.join(self._confs.directories)}",
+            f'{origin}: no net configuration with name "{name}" in {" ".join(self._confs.directories)}',
             details="; ".join(item.msg for item in self._parsed.values() if isinstance(item, GenieError)),
             hint="put it there, or write the configuration into the NetworkAttachmentDefinition",
         )
@@ -162,7 +164,7 @@ class Finder:
             elif not is_self(network):
                 return network
         raise NetworkNotFound(
-            f"no CNI network is configured on this node: no valid configuration besides Genie's in "
+            f"No cni plugin has been installed on node: no valid configuration besides Genie's in "
             f"{' '.join(self._confs.directories)}",
             hint="install a CNI plugin, or set default_plugin",
             code=TRY_AGAIN,  # at boot the file may be on its way (conformance C40)

@@ -343,5 +343,5 @@ def test_a_step_says_where_it_is():
     next(steps)
     step = steps.send("")
     assert isinstance(step, Invoke)
-    assert step.where == 'network "a" (eth0), plugin a1, ADD'
+    assert step.where == 'network "a" (eth0): plugin type="a1" failed (add)'
     assert (step.container_id, step.netns, step.path) == ("cid1", "/netns", ["/bin"])

@@ -43,6 +43,16 @@ def test_the_innermost_plugin_and_its_words_are_the_cause(message, plugin, words
     assert reported.cause_of(message) == (plugin, words)
 
 
+def test_a_network_of_genies_that_failed_is_explained_by_genie():
+    """As Genie says it: the network, then the plugin in libcni's words."""
+    message = (
+        f'{CONTAINERD} "8c1f": {BLANK}: network "blue" (eth1): plugin type="bridge" failed (add): {MISSING}'
+    )
+    (finding,) = found(reported.unmade, event(message))
+    assert f"plugin bridge says: {MISSING}" in finding.title
+    assert finding.remedy.commands[0].argv[:2] == ("genie", "explain")
+
+
 def test_a_sandbox_that_cannot_be_made_is_fatal_and_quoted():
     (finding,) = found(reported.unmade, event(world.SANDBOX, count=7))
     assert (finding.code, finding.severity) == ("GN0901", Severity.FATAL)

@@ -8,7 +8,8 @@ from tests.manifests import nad
 TOKEN = "s3cret-t0ken"
 SANDBOX = (
     'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "8c1f": '
-    'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): no configuration for network \'nowhere\''
+    'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): Configuration file is missing from '
+    "cni directory (/etc/cni/net.d) for user requested plugin: nowhere"
 )
 
 

@@ -161,8 +161,8 @@ def test_b26_an_error_document_is_kept(node):
     [
         ({"status": 3, "stderr": "boom"}, 'netplugin failed: "boom": exit status 3'),
         ({"status": 3}, "netplugin failed with no error message: exit status 3"),
-        ({"kill": "KILL"}, "netplugin failed with no error message: signal"),
-        ({"kill": "SEGV", "stderr": "oh"}, 'netplugin failed: "oh": signal'),
+        ({"kill": "KILL"}, "netplugin failed with no error message: signal: killed"),
+        ({"kill": "SEGV", "stderr": "oh"}, 'netplugin failed: "oh": signal: segmentation fault'),
         (
             {"status": 1, "stdout": "panic: x"},
             'netplugin failed but error parsing its diagnostic message "panic: x"',
@@ -182,7 +182,7 @@ def test_b26_b27_b28_whatever_a_failing_delegate_says(node, answer, message):
     node.networks("a")
     node.answer("ADD", "a", **answer)
     document = node.add().error(101)
-    assert document["msg"].startswith('network "a" (eth0), plugin a, ADD: ')
+    assert document["msg"].startswith('network "a" (eth0): plugin type="a" failed (add): ')
     assert message in document["msg"]
     assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
 
@@ -216,7 +216,10 @@ def test_b29_success_without_a_result_is_a_failure_and_is_undone(node, printed):
     node.answer("ADD", "b", stdout=printed)
     reply = node.add("a,b")
     assert reply.status == 1
-    assert 'network "b" (eth1), plugin b, ADD' in reply.error(101 if not printed.strip() else 6)["msg"]
+    assert (
+        'network "b" (eth1): plugin type="b" failed (add): '
+        in reply.error(101 if not printed.strip() else 6)["msg"]
+    )
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     assert node.leftovers() == []
 
@@ -276,7 +279,7 @@ def test_b32_what_cannot_be_executed(node, content, mode, why):
     binary.write_text(content)
     binary.chmod(mode)
     document = node.add("a,b").error(101)
-    assert f"plugin b, ADD: cannot execute {binary}: {why}" in document["msg"]
+    assert f'plugin type="b" failed (add): cannot execute {binary}: {why}' in document["msg"]
     assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
     assert node.states()  # DEL of b cannot be run either: the runtime's DEL tries again
     binary.unlink()
@@ -357,5 +360,5 @@ def test_b29_what_breaks_a_parser_is_a_failure_of_that_delegate(node, printed):
     node.networks("a")
     (node.root / "printed").write_text(printed)
     node.answer("ADD", "a", shell='cat "$home/printed"')
-    assert 'network "a" (eth0), plugin a, ADD' in node.add().error(6)["msg"]
+    assert 'network "a" (eth0): plugin type="a" failed (add): ' in node.add().error(6)["msg"]
     assert node.said() == ["ADD a@eth0", "DEL a@eth0"]

@@ -274,9 +274,15 @@ def test_b71_a_chain_stops_at_the_failing_plugin_and_other_networks_go_on(node):
     assert node.add("x,chain").result
     node.fail("DEL", "b", msg="stuck")
     document = node.delete().error(7)
-    for word in ('"chain"', "b", "DEL", "stuck"):
-        assert word in document["msg"]
+    assert document["msg"] == 'network "chain" (eth1): plugin type="b" failed (delete): stuck'
     assert node.said("DEL") == ["DEL c@eth1", "DEL b@eth1", "DEL x@eth0"]
+
+
+def test_b71_an_entry_with_a_name_of_its_own_is_told_with_it(node):
+    node.network("chain", "a", {"type": "b", "name": "second"})
+    node.fail("ADD", "b", msg="full")
+    document = node.add("chain").error(7)
+    assert document["msg"] == 'network "chain" (eth0): plugin type="b" name="second" failed (add): full'
 
 
 def test_the_binary_is_gone_and_comes_back(attached):

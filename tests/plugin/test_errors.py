@@ -72,7 +72,7 @@ def test_a56_a_delegates_code_is_kept_and_its_network_named(node, code):
     node.network("blue", "a")
     node.fail("ADD", "a", code=code, msg="wrong colour", details="more")
     document = node.add().error(code)
-    assert document["msg"] == 'network "blue" (eth0), plugin a, ADD: wrong colour'
+    assert document["msg"] == 'network "blue" (eth0): plugin type="a" failed (add): wrong colour'
     assert document["details"].startswith("more")
 
 

@@ -78,21 +78,24 @@ def test_b04_d08_the_wanted_file_is_malformed(node):
     node.file("10-wanted.conflist", '{"name": "wanted",}')
     document = node.add("wanted").error(7)
     assert "annotation cni, item 1" in document["msg"]
-    assert "no valid configuration for network 'wanted'" in document["msg"]
+    assert "No valid configuration file present for plugin wanted: " in document["msg"]
     assert "10-wanted.conflist: trailing comma (line 1 column 18)" in document["msg"]
     assert node.said() == []
 
 
-def test_b05_errors_name_the_network_and_the_directories(node):
+def test_b05_d09_errors_name_the_network_and_the_directories(node):
+    """In CNI-Genie's words."""
     node.networks("other")
     document = node.add("wanted").error(7)
-    assert "'wanted'" in document["msg"]
-    assert str(node.conf) in document["msg"]
+    assert document["msg"].endswith(
+        f": Configuration file is missing from cni directory ({node.conf}) for user requested plugin: wanted"
+    )
     assert "other" in document["details"]
 
 
-def test_b05_nothing_at_all(node):
+def test_b05_d12_nothing_at_all(node):
     document = node.add().error(11)
+    assert document["msg"].startswith("No cni plugin has been installed on node")
     assert str(node.conf) in document["msg"]
     assert "install a CNI plugin" in document["details"]
 

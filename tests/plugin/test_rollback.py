@@ -23,7 +23,7 @@ def test_b53_b54_the_first_failure_stops_and_all_attempted_is_undone(node3, posi
     """Within the failing network every plugin is released, also those that never ran."""
     failing = STEPS[position].partition("@")[0]
     node3.fail("ADD", failing, code=123, msg="here")
-    assert f"plugin {failing}, ADD: here" in node3.add("a,b,c").error(123)["msg"]
+    assert f'plugin type="{failing}" failed (add): here' in node3.add("a,b,c").error(123)["msg"]
     attempted = STEPS[: position // 2 * 2 + 2]
     assert node3.said() == [f"ADD {step}" for step in STEPS[: position + 1]] + [
         f"DEL {step}" for step in reversed(attempted)

@@ -125,9 +125,9 @@ def test_an_unknown_network_is_said_whole(node):
     with pytest.raises(grpc.RpcError) as refused:
         node.run_pod("p", {"cni": "a,nowhere"})
     assert refused.value.details().endswith(
-        'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): no configuration for network '
-        f"'nowhere' in {node.conf} /etc/cni/genie/net.d; there is a, b, dual, limited; "
-        "`genie generate-config nowhere --write` writes one, if the plugin is installed"
+        'plugin type="genie" failed (add): annotation cni, item 2 ("nowhere"): Configuration file is missing from '
+        f"cni directory ({node.conf} /etc/cni/genie/net.d) for user requested plugin: nowhere; "
+        "there is a, b, dual, limited; `genie generate-config nowhere --write` writes one, if the plugin is installed"
     )
 
 

@@ -147,7 +147,7 @@ def test_a_killed_delegates_own_children_do_not_go_on(node):
     )
     outcome = node.call("ADD", annotations={"cni": "red"})
     assert outcome.status == 1
-    assert "signal 9" in outcome.reply["msg"]
+    assert "signal: killed" in outcome.reply["msg"]
     node.delete()
     time.sleep(1.2)
     assert not audit.difference(before, node.trace())

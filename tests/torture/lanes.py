@@ -156,7 +156,7 @@ class Lane:
         add = self._call("ADD", container, annotations={"cni": wish}, runtime=PORTS)
         if add.status == 0 and self.chance.random() < 0.3 and "ports" not in wish:
             check = self._call("CHECK", container, prevResult=add.reply)
-            if check.status and not check.killed and "signal 9" not in check.reply["msg"]:
+            if check.status and not check.killed and "signal: killed" not in check.reply["msg"]:
                 self.campaign.problem(f"{container} {wish} CHECK: {check.reply}")
         gone = self.chance.random() < 0.1
         path = self.pod.path

@@ -57,7 +57,7 @@ def unmade(model: Model) -> Iterator[Finding]:
             text="correct what the message names; kubelet tries again by itself",
             commands=(
                 on_node("genie", "explain", "pod", model.name)
-                if plugin == "genie"
+                if any(plugin["type"] == "genie" for plugin in PLUGIN.finditer(event.message))
                 else on_node("genie", "discover"),
             ),
         ),

@@ -82,7 +82,9 @@ def test_d06_the_next_file_where_the_first_cannot_be_read():
 
 
 def test_d08_a_file_that_fits_and_cannot_be_read():
-    with pytest.raises(InvalidConfig, match=r"^here: no valid configuration for network 'n': bad;") as caught:
+    with pytest.raises(
+        InvalidConfig, match=r"^here: No valid configuration file present for plugin n: bad;"
+    ) as caught:
         find("n", **{"10-n.conf": InvalidConfig("bad"), "20-o.conf": ("o", "p")})
     assert not isinstance(caught.value, NetworkNotFound)
 
@@ -90,7 +92,9 @@ def test_d08_a_file_that_fits_and_cannot_be_read():
 def test_b05_d09_a_name_that_nothing_fits():
     with pytest.raises(NetworkNotFound) as caught:
         find("n", **{"10-o.conf": ("o", "p"), "00-genie.conf": ("genie", "genie")})
-    assert "'n' in /net.d" in caught.value.msg
+    assert caught.value.msg.endswith(
+        ": Configuration file is missing from cni directory (/net.d) for user requested plugin: n"
+    )
     assert "there is o" in caught.value.details
     assert "genie generate-config n" in caught.value.hint
 

@@ -96,7 +96,7 @@ def test_d20_neither(node, spec):
 def test_d23_no_configuration_for_the_plugin(node):
     node.logical("net", plugin="romana")
     text = refusal(node, "net")
-    assert "'romana'" in text
+    assert "for user requested plugin: romana" in text
     assert "ns/net" in text
 
 
