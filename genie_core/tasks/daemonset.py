@@ -5,6 +5,9 @@ and renews the token of the plugin's account at half of its life (lessons 3). Th
 TokenRequest and bound to nothing that ends: the one that kubelet projects into a pod dies with the pod, and
 for the length of an upgrade the plugin would be refused everywhere. Nothing is taken away at the end.
 
+How long a token lives is counted on the clock that nobody sets: a node whose time of day was a year ahead when it
+started would not ask again for months.
+
 The plugin is installed even while no token can be had: pods whose annotations come from the runtime start.
 """
 
@@ -16,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..edges.kube import KubeAPI
 from ..edges.kube_cluster import Cluster, Credentials, Pem, parse_server
@@ -35,6 +38,11 @@ RETRY_SECONDS = 30.0
 API_SECONDS = 15.0
 _STUCK_LOOKS = 12  # a look installs at most once, which takes seconds
 _SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+
+def _since_boot() -> float:
+    """Seconds since the boot, those that the machine slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Stop(Protocol):
@@ -60,12 +68,17 @@ class KeepOptions:
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """What was found at the last look. `renew_at` and `expires_at` are seconds since 1970, 0 before the first token."""
+    """What was found at the last look. `renew_at` and `ends_at` are seconds on `clock`, 0 before the first token.
+
+    `time_of_day` and `expires_at` are seconds since 1970; the latter is what the server said.
+    """
 
     options: KeepOptions
     log: JSONLog
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = _since_boot
+    time_of_day: Callable[[], float] = time.time
     renew_at: float = 0
+    ends_at: float = 0
     expires_at: float = 0
     looked_at: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
@@ -79,7 +92,7 @@ class Keeper:
                 step()
             except (GenieError, OSError) as error:
                 problems.append(_words(error))
-        if self.clock() >= self.expires_at > 0:
+        if self.clock() >= self.ends_at > 0:
             problems.append("the plugin's token has expired")
         if problems != self.problems:
             self.log.warning("not as it should be", problems=problems) if problems else self.log.info(
@@ -112,11 +125,11 @@ class Keeper:
         asked = self.clock()
         self.renew_at = asked + RETRY_SECONDS if target.exists() else 0
         with KubeAPI(self._cluster(), self.options.api_seconds, self.log) as api:
-            token, expires = request_token(api, *self.options.account, self.options.token_seconds)
-        _write(target, token, 0o600)
-        self.expires_at = expires
-        self.renew_at = asked + (expires - asked) / 2
-        self.log.info("token renewed", seconds=int(expires - asked))
+            minted = request_token(api, *self.options.account, self.options.token_seconds)
+        _write(target, minted.token, 0o600)
+        life = minted.life(self.time_of_day())
+        self.expires_at, self.ends_at, self.renew_at = minted.expires_at, asked + life, asked + life / 2
+        self.log.info("token renewed", seconds=int(life))
 
     def _install(self) -> None:
         try:
@@ -144,15 +157,29 @@ def keep(keeper: Keeper, stop: Stop, seconds: float = LOOK_SECONDS) -> None:
         keeper.look()
 
 
-def request_token(api: KubeAPI, namespace: str, account: str, seconds: float) -> tuple[str, float]:
-    """A token of the account and when it expires, in seconds since 1970: the server may grant fewer than asked for."""
+class Minted(NamedTuple):
+    """A token, when it expires (seconds since 1970, by the server's clock), and the seconds that were granted."""
+
+    token: str
+    expires_at: float
+    granted: float
+
+    def life(self, time_of_day: float) -> float:
+        """Seconds for which it is good; where the two clocks cannot both be right, what was granted."""
+        left = self.expires_at - time_of_day
+        return left if 0 < left <= self.granted else self.granted
+
+
+def request_token(api: KubeAPI, namespace: str, account: str, seconds: float) -> Minted:
+    """A token of the account: the server may grant fewer seconds than were asked for, and says so in its answer."""
     spec = {"expirationSeconds": int(seconds)}
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     answer: Any = api.create((*_SERVICE_ACCOUNT.path(namespace, account), "token"), request)
     try:
-        status = answer["status"]
-        return status["token"], datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+        status, granted = answer["status"], answer.get("spec", spec).get("expirationSeconds", seconds)
+        expires_at = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+        return Minted(status["token"], expires_at, min(float(granted), seconds))
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise GenieError(f"the API server's answer for a token of {namespace}/{account} holds none") from None
 
 

@@ -59,7 +59,7 @@ class API:
 
     `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
     nobody has to say who they are. `forbidden` holds (verb, plural) pairs. `script` holds answers to be given
-    first, one a request, as (status, Retry-After or None).
+    first, one a request, as (status, Retry-After or None). No token is good for more than `longest_token_seconds`.
     """
 
     def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
@@ -68,6 +68,7 @@ class API:
         self.require_user = bool(tokens)
         self.forbidden: set[tuple[str, str]] = set()
         self.script: list[tuple[int, int | None]] = []
+        self.longest_token_seconds = 7 * 24 * 3600
         self.requests: list[Recorded] = []
 
     def fail(self, code: int, *, times: int = 1, retry_after: int | None = None) -> None:
@@ -133,12 +134,19 @@ class API:
         if ("create", "serviceaccounts/token") in self.forbidden:
             raise status.forbidden(user, "create", "serviceaccounts/token", "", namespace, account)
         spec = _document(request.body)["spec"]
+        spec["expirationSeconds"] = min(spec["expirationSeconds"], self.longest_token_seconds)
         end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
         token = f"minted-{len(self.tokens)}"
         self.tokens[token] = f"system:serviceaccount:{namespace}:{account}"
         minted = {"token": token, "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
         return _json(
-            201, {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": minted}
+            201,
+            {
+                "kind": "TokenRequest",
+                "apiVersion": "authentication.k8s.io/v1",
+                "spec": spec,
+                "status": minted,
+            },
         )
 
     def _user(self, request: Request) -> str:

@@ -25,13 +25,14 @@ OWN = {"installer-token": "system:serviceaccount:kube-system:genie-installer"}
 
 
 class Clock:
-    """Seconds since 1970, as the test wants them."""
+    """Real seconds and `ahead`, as the test wants them: since the boot, or the time of day."""
 
-    def __init__(self):
+    def __init__(self, real=time.monotonic):
+        self.real = real
         self.ahead = 0
 
     def __call__(self):
-        return time.time() + self.ahead
+        return self.real() + self.ahead
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def keeper(tmp_path, server, account):
     )
     acts_as = ("kube-system", "genie")
     options = KeepOptions(install=installed, account=acts_as, credentials=account, api_seconds=1)
-    return Keeper(options=options, log=JSONLog("error"), clock=Clock())
+    return Keeper(options=options, log=JSONLog("error"), clock=Clock(), time_of_day=Clock(time.time))
 
 
 @pytest.fixture
@@ -90,6 +91,28 @@ def test_the_token_is_renewed_at_half_of_its_life(keeper, token):
     keeper.clock.ahead = DAY / 2 + 60
     keeper.look()
     assert token.read_text() == "minted-2"
+
+
+YEAR = 365 * DAY
+
+
+@pytest.mark.parametrize("wrong", [YEAR, -YEAR], ids=["a year ahead", "a year behind"])
+@pytest.mark.parametrize("granted", [DAY, 3600])
+def test_the_token_is_renewed_in_time_whatever_the_time_of_day(keeper, token, server, wrong, granted):
+    """A node that starts with a wrong clock, which is set right later; and the other way round."""
+    server.api.longest_token_seconds = granted
+    for first, then in ((wrong, 0), (0, wrong)):
+        keeper.time_of_day.ahead = first
+        keeper.renew_at = 0
+        keeper.look()
+        minted = token.read_text()
+        keeper.time_of_day.ahead = then
+        keeper.clock.ahead += granted / 2 - 60
+        keeper.look()
+        assert (token.read_text(), keeper.problems) == (minted, [])
+        keeper.clock.ahead += 120
+        keeper.look()
+        assert (token.read_text() == minted, keeper.problems) == (False, [])
 
 
 def test_a_removed_file_comes_back(keeper, token):
