@@ -92,7 +92,7 @@ def _leases_of(folder: str, root: Root, now: float) -> list[Lease]:
             continue
         try:
             lines = root.text(f"{folder}/{name}", 4096).splitlines()
-            age = now - os.stat(root.real(f"{folder}/{name}")).st_mtime
+            age = age_of(root.real(f"{folder}/{name}"), now)
         except OSError:  # released meanwhile
             continue
         container, ifname = [*(line.strip() for line in lines), "", ""][:2]
@@ -100,6 +100,15 @@ def _leases_of(folder: str, root: Root, now: float) -> list[Lease]:
             Lease(address=address, container=container, ifname=ifname, file=f"{folder}/{name}", age=age)
         )
     return sorted(leases, key=lambda lease: (":" in lease.address, int(ipaddress.ip_address(lease.address))))
+
+
+def age_of(path: str, now: float) -> float:
+    """Seconds since the file was changed. Raises OSError.
+
+    One from the future was there before the clock was set back, as it is on a node that starts with a wrong one:
+    it counts as so old as it is ahead, or it would be too young to touch until then.
+    """
+    return abs(now - os.stat(path).st_mtime)
 
 
 def _address(name: str) -> str:

@@ -234,6 +234,25 @@ def test_young_things_are_left(node):
     assert len(node.leases()) == 1
 
 
+def test_what_is_left_from_before_the_clock_was_set_back_is_not_young_for_a_year(node):
+    """A node may start with a clock that is far ahead, and be told the time later."""
+    pod = node.add("bridge,ptp@net1")
+    sandbox, cached = foreign_pod(node)
+    [lease] = [path for path in node.leases() if "/foreign/" in path]
+    cut_off = "/var/lib/cni/networks/foreign/10.99.0.77"
+    node.node.write(cut_off, "")
+    state = f"/var/lib/cni/genie/containers/{pod.container_id}@eth0"
+    later = f"@{time.time() + 365 * 86400:.0f}"
+    node.node.run(["touch", "--no-create", "--date", later, cached, lease, cut_off, state])
+    for gone in (pod, sandbox):
+        node.kill(gone)
+    report = node.gc("--yes", "--min-age=1h")
+    found = {(item["kind"], item["name"]) for item in report["leftovers"]}
+    assert {("lease", lease), ("lease", cut_off), ("cache", cached)} <= found
+    assert "pending" in kinds(report)
+    assert node.leases() == []
+
+
 def test_both_looks_have_to_agree(node):
     """What appears, or is put right, between the two looks is left alone."""
     node.node.write("/var/lib/cni/networks/net/10.5.0.5", "c" * 64 + "\neth0")

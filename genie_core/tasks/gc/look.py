@@ -23,6 +23,7 @@ from genie_core.edges.records import (
     CachedResult,
     Lease,
     Namespace,
+    age_of,
     read_cache,
     read_leases,
     read_namespaces,
@@ -201,7 +202,7 @@ def _with_ages(scene: Scene, node: Node) -> Scene:
     ages = {}
     for key, path in files.items():
         try:
-            ages[key] = time.time() - os.stat(path).st_mtime
+            ages[key] = age_of(path, time.time())
         except OSError:
             continue
     recorded = {plan.netns for plan in scene.plans} | {entry.netns for entry in scene.cache}
