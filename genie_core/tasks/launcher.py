@@ -6,7 +6,9 @@ init_sys_streams), and after an upgrade of the distribution the interpreter may 
 builtins, no PATH; 0.5 ms with dash.
 
 Where the interpreter is Genie's own, the kernel starts it directly: it cannot disappear alone, and the node, whose root
-is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh.
+is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh. Even so the file
+begins with a line of sh's: the kernel reads the first line and its interpreter opens the file anew, and in between an
+upgrade may have put this one in the place of one that sh starts.
 
 sh passes on what the caller's environment names, but neither a name that is no shell variable's (dash) nor the
 caller's own PWD, SHLVL, ...: genie_core/plugin.py takes those for sh's.
@@ -36,6 +38,9 @@ _HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
 _KERNEL_STARTS = """\
 #!{python} {options}
 # Genie {version}, the CNI plugin, run by {python}
+''':'
+exec '{python}' {options} "$0"
+'''
 """
 _SHELL_STARTS = """\
 #!{shell}

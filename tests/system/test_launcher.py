@@ -107,6 +107,19 @@ def test_on_a_node_without_a_shell_the_kernel_starts_python(put, tmp_path, monke
         put(python=spaced)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_sh_may_find_a_launcher_that_the_kernel_starts(put, tmp_path, monkeypatch, shell):
+    """The kernel read `#!/bin/sh`, then an upgrade exchanged the file, then sh opened it (execve(2), interpreters)."""
+    monkeypatch.setattr(launcher, "SHELL", "/no/such/sh")
+    node = Node(put().launcher, tmp_path)
+    node.network("a")
+    as_sh = tmp_path / "sh"
+    as_sh.symlink_to(shell)
+    assert node.add("a", wrap=(as_sh,)).result
+    (call,) = node.calls()
+    assert call.env == node.environment("ADD")
+
+
 @pytest.mark.parametrize("name", ["it's", 'a"b', "a\\b", "a\nb"])
 def test_a_path_that_would_end_a_quotation_is_refused(put, tmp_path, name):
     with pytest.raises(InvalidConfig, match="cannot stand in a launcher"):
