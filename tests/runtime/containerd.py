@@ -20,6 +20,7 @@ from cri_api.v1.api_pb2_grpc import RuntimeServiceStub
 from . import image
 
 START_SECONDS = 30
+_SNAPSHOTS = ("--snapshotter", "native")
 CALL_SECONDS = 60
 
 _CONFIG = """
@@ -48,13 +49,19 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
         SystemdCgroup = false
 """
 
-_INIT = 'mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib && echo ready && read -r _'
+# Of CNI's directories `ctr` knows only the usual ones: those show what containerd was told to use.
+_INIT = """\
+mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib || exit
+mount -t tmpfs none /opt/cni && mkdir /opt/cni/bin && mount --bind "$2" /opt/cni/bin || exit
+mount -t tmpfs none /etc/cni && mkdir /etc/cni/net.d && mount --bind "$3" /etc/cni/net.d || exit
+echo ready && read -r _
+"""
 
 
-def _namespaces(root, host):
+def _namespaces(host, *folders):
     """The process that holds them; it ends when its standard input does."""
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, "sh", str(root)]
-    command = ["nsenter", f"--net={host.path}", "--", *unshare]
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, "sh"]
+    command = ["nsenter", f"--net={host.path}", "--", *unshare, *map(str, folders)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout
     assert holder.stdout.readline() == b"ready\n"
@@ -79,7 +86,7 @@ class Containerd:
             _CONFIG.format(socket=self.socket, image=image.NAME, bin_dir=bin_dir, conf_dir=conf_dir)
         )
         image.write(self.lib / "pause.tar")
-        self._spaces = _namespaces(root, host)
+        self._spaces = _namespaces(host, root, bin_dir, conf_dir)
 
     # --- its life ---------------------------------------------------------------------------------------
 
@@ -94,9 +101,9 @@ class Containerd:
         self._wait(self._answers)
 
     def import_image(self):
-        """Give it the sandbox image."""
-        ctr = ("ctr", "--address", self.socket, "--namespace", "k8s.io", "images", "import")
-        self.run(*ctr, "--snapshotter", "native", "/var/lib/pause.tar")
+        """Give it the sandbox image, for its CRI and for `ctr`."""
+        for namespace in ("k8s.io", "default"):
+            self.ctr("--namespace", namespace, "images", "import", *_SNAPSHOTS, "/var/lib/pause.tar")
 
     def kill(self):
         """SIGKILL, as from the kernel that is out of memory: sandboxes and their shims live on."""
@@ -147,6 +154,24 @@ class Containerd:
         )
         assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
         return done
+
+    def ctr(self, *words):
+        """What containerd's own client prints; it calls CNI itself, without any pod."""
+        return self.run("ctr", "--address", self.socket, *words).stdout
+
+    def run_container(self, name):
+        """`ctr run --cni`: the process's network namespace, for commands that `run` runs."""
+        self.ctr(
+            "run", "--detach", "--cni", *_SNAPSHOTS, "--cgroup", f"/{self._cgroup}/ctr", image.NAME, name
+        )
+        lines = [line.split() for line in self.ctr("tasks", "list").splitlines()]
+        return next(f"/proc/{words[1]}/ns/net" for words in lines if words[0] == name)
+
+    def remove_container(self, name):
+        self.ctr("tasks", "kill", "--signal", "SIGKILL", name)
+        self._wait(lambda: "RUNNING" not in self.ctr("tasks", "list"))
+        self.ctr("tasks", "delete", name)
+        self.ctr("containers", "delete", name)
 
     def namespaces(self):
         """The paths of the pods' network namespaces, good outside too."""

@@ -131,6 +131,16 @@ def test_an_unknown_network_is_said_whole(node):
     )
 
 
+def test_a_container_of_no_pod_gets_the_default_network(node, containerd):
+    """`ctr run --cni` calls the plugin as nerdctl does: with no pod, and DEL without a namespace (A62)."""
+    netns = containerd.run_container("one")
+    shown = containerd.run("nsenter", f"--net={netns}", "ip", "-json", "address", "show", "eth0")
+    (address,) = [one["local"] for one in json.loads(shown.stdout)[0]["addr_info"] if one["family"] == "inet"]
+    assert network_of(address) == "a"
+    assert [path.name for path in node.state.glob("containers/*")] == ["default-one@eth0"]
+    containerd.remove_container("one")
+
+
 def test_a_pod_is_found_by_the_runtime_and_its_network_diagnosed(node, containerd):
     """`genie debug pod` asks the CRI where the pod is: healthy, broken, and gone."""
     sandbox = node.run_pod("p", BOTH)
