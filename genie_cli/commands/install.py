@@ -157,6 +157,7 @@ def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, h
         signal.signal(number, lambda *_: stop.set())
     kept = KeepOptions(install=in_pod, account=account, token_seconds=token_life)
     keeper = Keeper(options=kept, log=JSONLog())
+    keeper.look()  # the node has its plugin even where health cannot be served
     host, _, port = health.rpartition(":")
     with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
         keep(keeper, stop)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write_file(path: Path, text: str, mode: int) -> bool:
-    """Put `text` at `path` with `mode`, durably; False where it is there already. Raises OSError.
+    """Put `text` at `path` with `mode`, durably; False where it is there already. Raises OSError, which names a file.
 
     The temporary file is a hidden one without an extension, in the same directory: runtimes that watch it pass
     such files over (lessons 22).
@@ -31,8 +31,10 @@ def write_file(path: Path, text: str, mode: int) -> bool:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # write(2) knows no names
+            error.filename = str(path)
         raise
     sync(path.parent)
     return True

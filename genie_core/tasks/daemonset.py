@@ -151,8 +151,7 @@ class Keeper:
 
 
 def keep(keeper: Keeper, stop: Stop, seconds: float = LOOK_SECONDS) -> None:
-    """Look until `stop` is set."""
-    keeper.look()
+    """Look again and again until `stop` is set."""
     while not stop.wait(seconds):
         keeper.look()
 

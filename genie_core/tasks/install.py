@@ -99,9 +99,20 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     except PermissionError as error:
         raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
-        raise GenieError(f"cannot install {error.filename}: {error.strerror}") from None
+        raise GenieError(
+            _unwritten(error),
+            hint="what was installed before goes on working; put it right and install again",
+        ) from None
     finally:
         os.umask(mask)
+
+
+def _unwritten(error: OSError) -> str:
+    """What could not be written, and why: of a copy its target, of a whole tree the first of its files."""
+    if isinstance(error, shutil.Error):  # copytree's: [(source, target, text of an OSError), ...]
+        _, where, text = error.args[0][0]
+        return f"cannot write {where}: {text.partition(': ')[0].rpartition('] ')[2]}"
+    return f"cannot write {error.filename2 or error.filename}: {error.strerror}"
 
 
 def _install(options: InstallOptions, python: Path) -> InstallReport:

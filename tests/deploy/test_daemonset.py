@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -175,32 +176,50 @@ def test_the_api_server_is_the_one_of_the_pod(env, url):
     assert in_cluster_server(env) == url
 
 
-def test_the_command_stays_and_leaves_the_plugin_in_place(tmp_path, server):
+@pytest.fixture
+def command(tmp_path, server):
+    """Start `genie install --from-daemonset` that serves health on that port: its process, ended after the test."""
+    processes = []
+
+    def start(port):
+        program = [sys.executable, "-c", "import sys; from genie_cli.app import main; sys.exit(main())"]
+        where = ["--bin-dir", tmp_path / "bin", "--conf-dir", tmp_path / "net.d", "--api-server", server.url]
+        files = ["--token-file", tmp_path / "token", "--ca-file", tmp_path / "ca.crt"]
+        words = ["install", "--from-daemonset", *where, *files, "--health", f"127.0.0.1:{port}"]
+        processes.append(
+            subprocess.Popen([*program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_the_command_stays_and_leaves_the_plugin_in_place(tmp_path, command):
     """A whole life: no account of a pod here, so it is not ready, says why, and the plugin is there all the same."""
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from genie_cli.app import main; sys.exit(main())",
-        "install",
-    ]
-    where = ["--bin-dir", tmp_path / "bin", "--conf-dir", tmp_path / "net.d", "--api-server", server.url]
-    files = ["--token-file", tmp_path / "token", "--ca-file", tmp_path / "ca.crt"]
     port = free_port()
-    process = subprocess.Popen(
-        [*command, "--from-daemonset", *where, *files, "--health", f"127.0.0.1:{port}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        wait_until(lambda: answer(port, "/livez")[0] == 200)
-        wait_until((tmp_path / "net.d/00-genie.conflist").exists)
-        status, document = answer(port, "/readyz")
-        assert status == 503
-        assert document["problems"]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (0, b""), err
+    process = command(port)
+    wait_until(lambda: answer(port, "/livez")[0] == 200)
+    wait_until((tmp_path / "net.d/00-genie.conflist").exists)
+    status, document = answer(port, "/readyz")
+    assert status == 503
+    assert document["problems"]
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, ""), err
+    assert os.access(tmp_path / "bin/genie", os.X_OK)
+    assert (tmp_path / "net.d/00-genie.conflist").exists()
+
+
+def test_a_port_that_is_taken_does_not_leave_the_node_without_its_plugin(tmp_path, command):
+    """The node's network is its own too: somebody else may listen there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        process = command(other.getsockname()[1])
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, ""), err
+    assert "health cannot be served on 127.0.0.1" in err
     assert os.access(tmp_path / "bin/genie", os.X_OK)
     assert (tmp_path / "net.d/00-genie.conflist").exists()
 
@@ -218,8 +237,6 @@ def answer(port, path):
 
 
 def free_port():
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 

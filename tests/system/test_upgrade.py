@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from genie_core.errors import GenieError
 from genie_core.tasks import install as installing
 from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.runtime_tree import RELEASE
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
 from tests.system import audit, kills
 from tests.system.node import CNI_BIN, finish
@@ -239,6 +242,59 @@ def test_an_install_that_is_killed_leaves_the_old_or_the_new_plugin(folder):
         path.name for path in (folder / "bin").iterdir()
     }
     assert names == {"10-other.conf", installing.CONFLIST, "genie", installing.CODE}
+
+
+@contextmanager
+def disk(where, size):
+    """A file system of that size there, which `fill` fills up."""
+
+    def fill():
+        with (where / "filler").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+
+    where.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(where)], check=True)
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", str(where)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_plugin(folder, monkeypatch):
+    with disk(folder / "bin", "16m") as fill:
+        report = install(options(folder))
+        fill()
+        with monkeypatch.context() as patch:
+            patch.setattr(installing, "__version__", "9.0.0")
+            with pytest.raises(GenieError, match=f"cannot write {folder}/bin/.*: No space left on device"):
+                install(options(folder))
+        assert version(report.launcher)["supportedVersions"]
+        assert install(options(folder)).changed == []
+
+
+def test_a_full_disk_leaves_the_old_configuration(folder):
+    with disk(folder / "net.d", "16k") as fill:
+        report = install(options(folder))
+        before = report.conflist.read_bytes()
+        fill()
+        with pytest.raises(GenieError, match=f"cannot write {report.conflist}: No space left on device"):
+            install(options(folder, extra={"log_level": "debug"}))
+        assert report.conflist.read_bytes() == before
+        assert {path.name for path in report.conflist.parent.iterdir()} == {report.conflist.name, "filler"}
+
+
+def test_a_disk_too_small_for_the_images_python_is_named(folder):
+    tree = folder / "image"
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy(Path("/usr/bin/python3").resolve(), tree / "bin/python3")
+    (tree / RELEASE).write_text("python-of-the-image\n")
+    with disk(folder / "bin", "64k"):
+        with pytest.raises(
+            GenieError, match=f"cannot write {folder}/bin/.*/bin/python3: No space left on device"
+        ):
+            install(options(folder, python=tree / "bin/python3"))
+        assert [path.name for path in (folder / "bin").rglob("*")] == [installing.CODE]
 
 
 # --- uninstalling ---------------------------------------------------------------------------------------------------
