@@ -224,7 +224,8 @@ class Plan(Value):
     """Everything that an ADD will do, decided before anything is done; stored, it is what DEL undoes.
 
     `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
-    after a reboot that `netns` may belong to somebody else by now. `failed_releases` counts the DELs that failed.
+    after a reboot that `netns` may belong to somebody else by now; `netns_id` tells it before one (edges/store.py,
+    namespace_id), "" where that is not known. `failed_releases` counts the DELs that failed.
     """
 
     __slots__ = (
@@ -234,6 +235,7 @@ class Plan(Value):
         "failed_releases",
         "ifname",
         "netns",
+        "netns_id",
         "path",
         "pod",
     )
@@ -248,8 +250,10 @@ class Plan(Value):
         boot_id: str,
         attachments: "Sequence[Attachment]",
         failed_releases: int = 0,
+        netns_id: str = "",
     ) -> None:
         self.failed_releases = failed_releases
+        self.netns_id = netns_id
         self.container_id = container_id
         self.ifname = ifname
         self.netns = netns

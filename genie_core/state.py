@@ -33,6 +33,7 @@ def encode_plan(plan: Plan) -> str:
             "containerId": plan.container_id,
             "ifname": plan.ifname,
             "netns": plan.netns,
+            "netnsId": plan.netns_id,
             "path": list(plan.path),
             "bootId": plan.boot_id,
             "pod": pod
@@ -132,6 +133,7 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
         and PodRef(_text(pod["namespace"]), _text(pod["name"]), _text(pod["uid"]), _text(pod["sandbox"])),
         boot_id=_text(data["bootId"]),
         attachments=[_decode_attachment(item) for item in data["attachments"]],
+        netns_id=_text(data.get("netnsId", "")),  # earlier versions did not write it
     )
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 FOLDERS = ("containers", "locks", "slots", "tmp")
 # Everything that may be in the state directory: what an uninstallation removes, and nothing else.
 CONTENTS = (*FOLDERS, "objects", "corrupt", "lock")
+_FILE_TYPE, _LINK = 0o170000, 0o120000  # S_IFMT, S_IFLNK
 _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 
 
@@ -254,6 +255,31 @@ class Store:
             else:
                 if plan:  # None: a DEL was faster
                     yield plan
+
+
+def namespace_id(path: str) -> str:
+    """What tells the namespace at a path from the next one there; "" where nothing does.
+
+    The kernel gives away the numbers of namespaces again, and of processes. One that is mounted there has been since
+    a time of its own; that of a process (/proc/PID/ns/net, which is a link) is told by when the process started.
+    """
+    try:
+        file = posix.lstat(path)
+        if file.st_mode & _FILE_TYPE != _LINK:
+            return f"{file.st_ino}@{file.st_ctime_ns}"
+        pid = path.removeprefix("/proc/").partition("/")[0]
+        return f"{posix.stat(path).st_ino}@{_start_of(pid)}" if pid.isdecimal() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _start_of(pid: str) -> str:
+    """When the process started, in clock ticks since the boot (proc(5), /proc/PID/stat, field 22)."""
+    fd = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(fd, 4096).decode("utf-8", "replace").rpartition(")")[2].split()[19]
+    finally:
+        posix.close(fd)
 
 
 def boot_id() -> str:

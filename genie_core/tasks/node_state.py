@@ -16,7 +16,7 @@ from ..edges.store import boot_id
 from ..errors import GenieError, InvalidConfig
 from ..model import Plan, Request
 from ..settings import Settings
-from ..verbs.delete import netns_of
+from ..verbs.delete import is_taken, netns_of
 from ..verbs.node import Node
 
 
@@ -70,8 +70,8 @@ def calls(launcher: Path) -> list[int]:
 
 
 def is_gone(plan: Plan) -> bool:
-    """Whether the container's namespace does not exist any more: its path is gone, or the node has rebooted."""
-    if plan.boot_id != boot_id():
+    """Whether the container's namespace does not exist any more: its path is gone or another's, or a reboot was."""
+    if plan.boot_id != boot_id() or is_taken(plan, plan.netns):
         return True
     try:
         Path(plan.netns).stat()

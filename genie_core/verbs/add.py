@@ -6,7 +6,7 @@ fails after that is undone, in reverse, before the error is told.
 
 from ..attach import add, undo
 from ..edges.podnet import existing_links
-from ..edges.store import CorruptState, boot_id
+from ..edges.store import CorruptState, boot_id, namespace_id
 from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
 from ..jsontext import encode
 from ..plan import make_plan, primary_first
@@ -54,6 +54,7 @@ def run(request: "Request", node: "Node") -> str:
 
 def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
     plan = make_plan(request, decision.pod, boot_id(), decision.choices, node.settings.interface_prefix)
+    plan.netns_id = namespace_id(plan.netns)
     for attachment in plan.attachments:
         attachment.binaries = [
             node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins

@@ -4,7 +4,7 @@ from ..attach import check
 from ..edges.podnet import verify
 from ..errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
 from ..spec.result import parse, previous_of
-from .delete import netns_of
+from .delete import is_taken, netns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ def run(request: "Request", node: "Node") -> str:
                 f"container {request.container_id} has no {request.ifname} attached by Genie",
                 details=f"no state in {node.store.directory}",
                 hint="recreate the pod: it was set up by another plugin, or its state was removed",
+            )
+        if is_taken(plan, request.netns):
+            raise UnknownContainer(
+                f"{request.netns} is not the namespace that container {request.container_id} was attached in",
+                hint="recreate the pod",
             )
         node.drive(check(plan, netns_of(plan, request.netns)))
         _verify(request, plan, node)

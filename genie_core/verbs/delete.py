@@ -3,7 +3,7 @@
 import posix
 
 from ..attach import PluginMissing, delete
-from ..edges.store import CorruptState, boot_id
+from ..edges.store import CorruptState, boot_id, namespace_id
 from ..errors import GenieError, IOFailure
 from .node import refuse_own_netns
 
@@ -89,17 +89,24 @@ def _note_failure(plan: "Plan", node: "Node") -> None:
 
 
 def netns_of(plan: "Plan", netns: str) -> str:
-    """The namespace to give the delegates: none after a reboot, when the path may be somebody else's (lessons 15).
+    """The namespace to give the delegates: none where the path is, or may be, somebody else's by now (lessons 15).
 
     Neither is there one where the path is not, or no longer, a namespace: the plugins would fail for ever.
     """
-    if plan.boot_id != boot_id():
+    if plan.boot_id != boot_id() or is_taken(plan, netns):
         return ""
     try:
         own, given = posix.stat("/proc/self/ns/net"), posix.stat(netns)
     except OSError:
         return netns
     return netns if own.st_dev == given.st_dev else ""  # all namespaces are on nsfs
+
+
+def is_taken(plan: "Plan", netns: str) -> bool:
+    """Whether another namespace is at the path that the plan's was at: its process has ended, and the PID is in use."""
+    if netns != plan.netns or not plan.netns_id:
+        return False
+    return namespace_id(netns) not in ("", plan.netns_id)
 
 
 def refuse_failures(failures: "Sequence[GenieError]", node: "Node") -> None:

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.edges.store import CorruptState, Store, file_name, key_of
+from genie_core.edges.store import CorruptState, Store, file_name, key_of, namespace_id
 from genie_core.errors import GenieError, IOFailure
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from tests.test_lint import ROOT
@@ -187,3 +188,28 @@ def test_a_directory_that_is_a_link_is_refused(tmp_path, place):
     with pytest.raises(IOFailure):
         Store(str(state)).prepare()
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_processs_namespace_is_told_from_the_next_ones_with_its_number(tmp_path):
+    """Both are in this namespace, so it is the process that tells them apart, as where a PID is used again."""
+    told = []
+    for _ in range(2):
+        time.sleep(0.05)  # processes' starts are counted in hundredths
+        process = subprocess.Popen(["sleep", "60"])
+        try:
+            path = f"/proc/{process.pid}/ns/net"
+            told.append(namespace_id(path))
+            assert namespace_id(path) == told[-1] != ""
+            (tmp_path / "link").unlink(missing_ok=True)
+            (tmp_path / "link").symlink_to(path)
+            assert namespace_id(str(tmp_path / "link")) == ""  # it may lead elsewhere tomorrow
+        finally:
+            process.kill()
+            process.wait()
+        assert namespace_id(path) == ""
+    assert told[0] != told[1]
+
+
+@pytest.mark.parametrize("path", ["", "/no/such/file", "/proc/self/ns/net", "/proc/x/ns/net", "a\0b"])
+def test_what_tells_no_namespace(path):
+    assert namespace_id(path) == ""

@@ -227,6 +227,18 @@ def test_an_address_that_is_in_use_is_never_freed(node):
     assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.2"]
 
 
+def test_a_pod_whose_namespaces_path_is_another_ones_by_now(node):
+    """It is gone, although its path exists; what is in the other namespace stays."""
+    pod = node.add("bridge")
+    name = pod.netns.rpartition("/")[2]
+    node.kill(pod)
+    assert node.node.add_namespace(name) == pod.netns
+    node.node.run(["ip", "link", "add", "eth0", "type", "dummy"], netns=pod.netns)
+    (found,) = [item for item in node.gc("--yes")["leftovers"] if item["kind"] == "pending"]
+    assert found["evidence"][0] == f"at {pod.netns} is another namespace by now"
+    assert (found["removed"], node.leases()) == (True, [])
+
+
 def test_young_things_are_left(node):
     """A sandbox that is just being made is in nobody's list yet."""
     node.kill(node.add())
@@ -257,11 +269,11 @@ def test_both_looks_have_to_agree(node):
     """What appears, or is put right, between the two looks is left alone."""
     node.node.write("/var/lib/cni/networks/net/10.5.0.5", "c" * 64 + "\neth0")
     back = node.node.add_namespace("back")
-    later = f"sleep 1; nsenter --net={back} ip address add 10.5.0.5/24 dev lo"
+    later = f"sleep 3; nsenter --net={back} ip address add 10.5.0.5/24 dev lo"
     node.node.run(["sh", "-c", f"({later}) >/dev/null 2>&1 &"])
-    report = node.gc("--yes", "--interval", "3s")
+    report = node.gc("--yes", "--interval", "6s")
     assert report["leftovers"] == []
-    assert report["observations"] == {"secondsApart": 3.0, "unconfirmed": 1}
+    assert report["observations"] == {"secondsApart": 6.0, "unconfirmed": 1}
     assert node.leases() == ["/var/lib/cni/networks/net/10.5.0.5"]
 
 

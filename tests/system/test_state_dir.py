@@ -213,6 +213,44 @@ def test_after_a_reboot_the_same_container_is_attached_anew(node, before):
     assert (node.held(), node.state_files()) == ([], [])
 
 
+def renew(pod):
+    """Another namespace at the same path, as where a PID or a name is used again."""
+    pod.remove()
+    subprocess.run(["ip", "netns", "add", pod.name], check=True)
+    pod.run("ip", "link", "set", "lo", "up")
+
+
+@pytest.mark.parametrize("verb", ["DEL", "GC"])
+def test_another_pods_namespace_at_the_same_path_is_left_alone(node, before, verb):
+    """Without a reboot, too: the paths that some runtimes give hold PIDs (lessons 15)."""
+    node.add("blue,red", "old")
+    renew(node.pod)
+    node.add("blue,red", "new")
+    links, firewall = node.pod.links(), {line for line in node.trace() if "firewall" in line}
+    if verb == "DEL":
+        node.delete("old")
+    else:
+        valid = [{"containerID": "new", "ifname": "eth0"}]
+        outcome = node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": valid})
+        assert (outcome.status, outcome.reply) == (0, None), outcome
+    assert node.state_files() == ["new@eth0"]
+    assert len(node.held()) == 2
+    assert node.pod.links() == links
+    assert {line for line in node.trace() if "firewall" in line} < firewall  # the old one's are gone
+    node.delete("new")
+    assert left(node, before) == []
+
+
+def test_check_says_that_the_namespace_is_another_one(node, before):
+    result = node.add("blue")
+    renew(node.pod)
+    outcome = node.call("CHECK", prevResult=result)
+    assert (outcome.status, outcome.reply["code"]) == (1, 3), outcome
+    assert "is not the namespace that container c1 was attached in" in outcome.reply["msg"]
+    node.delete()
+    assert left(node, before) == []
+
+
 def test_the_clock_was_set_back_a_year(node, before):
     """Files from the future: nothing is decided by age."""
     node.add("blue,red")

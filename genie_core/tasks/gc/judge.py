@@ -70,6 +70,8 @@ class _Owners:
             return _Verdict(False)
         if plan.boot_id != self._scene.boot and not self._is_listed(plan.container_id):
             return _Verdict(True, ("the node has been rebooted since it was attached",))
+        if plan.container_id in self._scene.taken and not self._is_listed(plan.container_id):
+            return _Verdict(True, (f"at {plan.netns} is another namespace by now",))
         return self._of_record(plan.container_id, plan.netns)
 
     def _is_listed(self, container: str) -> bool:

@@ -37,6 +37,7 @@ from genie_core.errors import GenieError
 from genie_core.model import Plan
 from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
+from genie_core.verbs.delete import is_taken
 from genie_core.verbs.node import Node
 
 from .nft_rules import OwnedRule, owned_rules
@@ -70,7 +71,8 @@ class Scene:
     `sandboxes` are the container IDs that a runtime has, None where none could be asked; `asked_runtime` is true
     where the runtime itself answered, and not only its directories; `sandbox_netns` are those sandboxes' namespaces.
     `in_use` maps addresses to a namespace that has them. `numbers` maps namespaces to the kernel's numbers of them,
-    `existing` are the namespaces' paths in records that are there, `boot` is this boot's identity.
+    `existing` are the namespaces' paths in records that are there, `taken` the container IDs whose path is another
+    namespace's by now, `boot` is this boot's identity.
     """
 
     source: str
@@ -88,6 +90,7 @@ class Scene:
     nft_rules: Sequence[OwnedRule] = ()
     in_use: Mapping[str, str] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
     boot: str = ""
     ages: Mapping[str, float] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -207,4 +210,5 @@ def _with_ages(scene: Scene, node: Node) -> Scene:
             continue
     recorded = {plan.netns for plan in scene.plans} | {entry.netns for entry in scene.cache}
     existing = frozenset(path for path in recorded if path and os.path.exists(path))
-    return replace(scene, ages=ages, existing=existing, boot=boot_id())
+    taken = frozenset(plan.container_id for plan in scene.plans if is_taken(plan, plan.netns))
+    return replace(scene, ages=ages, existing=existing, taken=taken, boot=boot_id())
