@@ -21,8 +21,10 @@ from genie_core.errors import Denied, GenieError, TryAgain
 
 # Where CNI plugins keep what they know: empty in a private node. /run: sockets of daemons, locks, namespaces.
 HIDDEN = ("/run", "/var/run", "/var/lib/cni")
-# What the real node has, open to change in the private one.
+# What the real node has, open to change in the private one, with the two levels of directories below: that is where
+# configurations (/etc/cni/genie/net.d) and the plugin's versions (/opt/cni/bin/.genie/VERSION) are written.
 COPIED = ("/etc/cni", "/opt/cni/bin")
+LEVELS = 2
 
 
 class PrivateNode(NodeProcess):
@@ -42,7 +44,7 @@ class PrivateNode(NodeProcess):
     ) -> None:
         self._wanted = {
             "hidden": [path for path in HIDDEN if not os.path.islink(path)],
-            "copied": [*COPIED, *copied],
+            "copied": [*((path, LEVELS) for path in COPIED), *((path, 0) for path in copied)],
             "links": [asdict(link) for link in links],
             "visible": [os.path.realpath(path) for path in (*visible, ROOT, sys.prefix, sys.base_prefix)],
         }

@@ -85,7 +85,7 @@ def _become_root_of_a_user_namespace() -> None:
 # --- The node's files -------------------------------------------------------------------------------------------
 
 
-def _furnish(hidden: Sequence[str], copied: Sequence[str], visible: Sequence[str]) -> None:
+def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: Sequence[str]) -> None:
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.make_read_only("/")
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
@@ -98,16 +98,19 @@ def _furnish(hidden: Sequence[str], copied: Sequence[str], visible: Sequence[str
     private: list[str] = []
     for path in hidden:
         _make_private(path, private, (), keep=visible)
-    for path in copied:
-        _make_private(path, private, None, keep=())
+    for path, levels in copied:
+        _make_private(path, private, None, keep=(), levels=levels)
     os.makedirs("/run/netns", exist_ok=True)
     kernel.set_hostname("private-node")
 
 
-def _make_private(path: str, private: list[str], entries: Sequence[str] | None, keep: Sequence[str]) -> None:
+def _make_private(
+    path: str, private: list[str], entries: Sequence[str] | None, keep: Sequence[str], levels: int = 0
+) -> None:
     """Cover a directory with private memory, with the given of its entries (None: all) and the paths to keep.
 
     For a directory that does not exist, the nearest one above it that does is covered, so that it can be made.
+    So many `levels` of the directories below can be written to as well.
     """
     target = os.path.realpath(path)
     above = target
@@ -116,29 +119,34 @@ def _make_private(path: str, private: list[str], entries: Sequence[str] | None, 
     if above == "/":
         raise FileNotFoundError(2, "there is no directory to make it in", path)
     if not (above != target and any(above == done or above.startswith(done + "/") for done in private)):
-        _cover(above, entries, keep)
+        _cover(above, entries, keep, levels)
         private.append(above)
     os.makedirs(target, exist_ok=True)
 
 
-def _cover(path: str, entries: Sequence[str] | None, keep: Sequence[str]) -> None:
+def _cover(path: str, entries: Sequence[str] | None, keep: Sequence[str], levels: int) -> None:
     below = os.open(path, os.O_PATH | os.O_DIRECTORY)
     kept = {place: os.open(place, os.O_PATH) for place in keep if place.startswith(path + "/")}
     mode = os.fstat(below).st_mode & 0o7777
     kernel.mount("tmpfs", path, "tmpfs", PRIVATE_FLAGS, f"mode={mode:o}")
     for name in os.listdir(f"/proc/self/fd/{below}") if entries is None else entries:
         with suppress(OSError):  # not readable for this user: then it is not there
-            _show(f"/proc/self/fd/{below}/{name}", f"{path}/{name}")
+            _show(f"/proc/self/fd/{below}/{name}", f"{path}/{name}", levels)
     for place, fd in kept.items():
         _bind(f"/proc/self/fd/{fd}", place)
         os.close(fd)
     os.close(below)
 
 
-def _show(source: str, target: str) -> None:
+def _show(source: str, target: str, levels: int) -> None:
     """Put a directory's entry into the directory that covers it."""
     if os.path.islink(source):
         os.symlink(os.readlink(source), target)
+    elif levels and os.path.isdir(source) and os.access(source, os.R_OK | os.X_OK):
+        os.mkdir(target, os.stat(source).st_mode & 0o7777)
+        for name in os.listdir(source):
+            with suppress(OSError):
+                _show(f"{source}/{name}", f"{target}/{name}", levels - 1)
     elif os.path.isfile(source) and os.path.getsize(source) <= TO_COPY and os.access(source, os.R_OK):
         _copy(source, target)
     else:

@@ -1,6 +1,7 @@
 """What `genie generate-config` writes, the real plugins carry out: ADD, CHECK, DEL, DEL, in a private node."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,17 @@ def assert_a_pod_lives_on(*arguments):
 def test_the_reference_plugins_are_here():
     assert {"bridge", "macvlan", "ptp", "ipvlan", "vlan", "loopback"} <= set(TYPES)
     assert {"portmap", "tuning", "bandwidth", "firewall", "sbr"} <= set(BEHIND)
+
+
+def test_on_a_node_that_has_configurations_already():
+    folder = Path("/etc/cni/net.d")
+    folder.mkdir()
+    try:
+        assert genie("bridge", "--write").returncode == 0
+        assert assert_a_pod_lives_on("bridge")["plan"][0]["network"] == "bridge2"
+        assert [file.name for file in folder.iterdir()] == ["90-bridge.conflist"]
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("type_", TYPES)

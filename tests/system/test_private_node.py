@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,27 @@ def test_copied_directories_show_what_is_there_and_take_changes(tmp_path):
         ]
     assert sorted(path.name for path in folder.iterdir()) == ["a.conf", "large.conf", "link.conf", "sub"]
     assert (folder / "a.conf").read_text() == "original"
+
+
+def test_what_lies_deeper_in_the_nodes_own_directories_takes_changes_too():
+    """/etc/cni/net.d where nobody named it, and the directory of the plugin's versions."""
+    written = {}
+    for folder in ("/etc/cni/net.d", "/etc/cni/genie/net.d", "/opt/cni/bin/.genie/0.9.0"):
+        Path(folder).mkdir(parents=True)
+        written[folder] = Path(folder, "there")
+        written[folder].write_text("original")
+    try:
+        with PrivateNode() as node:
+            for folder, file in written.items():
+                assert node.read(str(file)) == "original"
+                node.write(str(file), "changed")
+                node.write(f"{folder}/new", "new")
+            assert node.run(["mv", "/opt/cni/bin/.genie/0.9.0", "/opt/cni/bin/.genie/old"]).returncode == 0
+        assert {file.read_text() for file in written.values()} == {"original"}
+        assert [len(list(Path(folder).iterdir())) for folder in written] == [1, 1, 1]
+    finally:
+        for folder in ("/etc/cni/net.d", "/etc/cni/genie", "/opt/cni/bin"):
+            shutil.rmtree(folder)
 
 
 def test_a_missing_directory_is_made_only_inside(tmp_path):
