@@ -29,6 +29,10 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    if wanted.given.intersection(
+        _NAMING
+    ):  # the plugin takes `device` before the others, so it must not be there
+        return {"type": "host-device"}
     spare = [
         link.name
         for link in (node.links or {}).values()
@@ -38,7 +42,7 @@ def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
     if not device:
         raise InvalidConfig(
             "host-device needs the interface that it moves into the pod: this node has no spare one",
-            hint="name it with --master IFACE",
+            hint="name it with --master IFACE, or by --set pciBusID=, hwaddr= or kernelpath=",
         )
     return {"type": "host-device", "device": device}
 

@@ -60,7 +60,10 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What somebody asks `generate-config` for; empty where the generator is to choose."""
+    """What somebody asks `generate-config` for; empty where the generator is to choose.
+
+    `given` are the members of the plugin that `--set` gives, as in `ipam.addresses[0]`: nothing is chosen for them.
+    """
 
     name: str = ""
     master: str = ""
@@ -74,6 +77,7 @@ class Wanted:
     range_end: str = ""
     addresses: tuple[str, ...] = ()
     default_route: bool = False
+    given: frozenset[str] = frozenset()
 
 
 PluginCheck = Callable[[JSON, str, NodeView], Iterator[Problem]]

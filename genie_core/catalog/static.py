@@ -30,6 +30,8 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+    if any(member.startswith("ipam.addresses") for member in wanted.given):
+        return {"type": "static"}
     if not wanted.addresses:
         raise InvalidConfig("static needs the addresses", hint="--address 192.168.1.50/24, once for each")
     gateway = {"gateway": wanted.gateway} if wanted.gateway else {}

@@ -66,6 +66,22 @@ def test_a_bridge_from_nothing(make):
     assert result.findings == []
 
 
+@pytest.mark.parametrize("member", ["pciBusID", "hwaddr", "plugins[0].device"])
+def test_the_device_that_set_names_is_the_only_one(make, member):
+    result = make("host-device", changes=[(member, "0e:00:00:00:00:01")], force=True)
+    assert [key for key in first(result) if key not in ("type", "ipam")] == [
+        member.removeprefix("plugins[0].")
+    ]
+
+
+def test_the_addresses_of_static_that_set_gives(make):
+    addresses = [{"address": "10.9.0.5/24"}]
+    result = make("bridge", ipam="static", changes=[("ipam.addresses", addresses)])
+    assert first(result)["ipam"] == {"type": "static", "addresses": addresses}
+    member = make("bridge", ipam="static", changes=[("ipam.addresses[0].address", "10.9.0.5/24")])
+    assert first(member)["ipam"] == first(result)["ipam"]
+
+
 def test_the_uplink_s_mtu_where_it_is_not_the_usual_one(make):
     assert first(make("bridge", mtu=1400))["mtu"] == 1400
     assert "mtu" not in first(make("bridge", mtu=1500))

@@ -143,7 +143,8 @@ def _refuse_part(plugin: Plugin) -> None:
 
 
 def _complete(options: GenerateOptions, plugin: Plugin, facts: NodeFacts, notes: list[str]) -> Wanted:
-    wanted = replace(options.wanted, name=options.wanted.name or _free_name(plugin.type, facts))
+    given = frozenset(path.removeprefix("plugins[0].") for path, _ in options.changes)
+    wanted = replace(options.wanted, name=options.wanted.name or _free_name(plugin.type, facts), given=given)
     wanted = replace(wanted, mtu=wanted.mtu or _smaller_mtu(plugin, facts, notes))
     if plugin.type == "vlan" and not wanted.vlan:
         notes.append("VLAN 100 is a guess: --vlan names the right one")
