@@ -37,6 +37,7 @@ EXAMPLES = [
     ("", "genie dry-run --cni bridge --pods 2"),
     ("with plugins from elsewhere, for a script", "genie dry-run --cni ptp --bin-dir ~/cni -o json"),
 ]
+_READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
 
 
 class Verb(StrEnum):
@@ -117,7 +118,7 @@ def run(
             "--conf",
             "-f",
             metavar="FILE",
-            help="One more configuration file, - for stdin; tried where no network is named.",
+            help="One more configuration file, also YAML, - for stdin; tried where no network is named.",
             rich_help_panel=NODE,
         ),
     ] = None,
@@ -151,6 +152,7 @@ def run(
     The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 if the time
     was up.
     """
+    _require_one_reader_of_stdin(pod, *(nad or []), *(conf or []))
     access = wiring.access(kubeconfig, context)
     subject = _pod(pod, namespace, access)
     objects = _objects(nad or [], subject, namespace)
@@ -205,7 +207,7 @@ def _pod(text: str, namespace: str, access: Access) -> PodObject:
     """The pod of a manifest or of the cluster; one without annotations where none is named."""
     if not text:
         return PodObject(namespace=namespace or "default", name="dry-run", annotations={})
-    if text == "-" or Path(text).is_file() or text.endswith((".yaml", ".yml", ".json")):
+    if _is_manifest(text):
         subject = parse_pod(_read("--pod", text), text)
     else:
         with Progress() as progress:
@@ -214,6 +216,17 @@ def _pod(text: str, namespace: str, access: Access) -> PodObject:
     for warning in subject.warnings:
         note(f"warning: {warning}")
     return subject
+
+
+def _is_manifest(text: str) -> bool:
+    """A file, also one that a shell makes of `<(kubectl get pod web-0 -o yaml)`; else it names a pod of the cluster."""
+    path = Path(text)
+    return text == "-" or (path.exists() and not path.is_dir()) or path.suffix in (".yaml", ".yml", ".json")
+
+
+def _require_one_reader_of_stdin(*names: str) -> None:
+    if names.count("-") > 1:
+        raise GenieError("standard input can be read only once: one file may be -", exit_code=EXIT_USAGE)
 
 
 def _objects(files: Sequence[str], subject: PodObject, namespace: str) -> list[Object]:
@@ -228,7 +241,7 @@ def _of_cluster(
     asked: dict[str, str], subject: PodObject, pod: str, files: Sequence[str], access: Access
 ) -> list[Object]:
     """The objects that the annotations name, from the cluster, where it was named and no file has them."""
-    is_there = access != Access() or (pod and pod != "-" and not Path(pod).is_file())
+    is_there = access != Access() or (pod and not _is_manifest(pod))
     api = connect(access, API_SECONDS) if is_there and not files else None
     if api is None:
         return []
@@ -256,23 +269,27 @@ def _annotations(cni: str | None, others: list[str]) -> dict[str, str]:
 
 
 def _conf_file(name: str) -> tuple[str, str]:
-    """The name that a configuration gets in the node's directory, and its text."""
+    """The name that a configuration gets in the node's directory, and its text.
+
+    A name that no runtime reads (`-`, `blue.yaml`, `/dev/fd/63`) becomes one that it does, after what the text is.
+    """
     text = _read("--conf", name)
-    if name != "-":
+    if name != "-" and Path(name).suffix in _READ_BY_RUNTIMES:
         return Path(name).name, text
-    document, text = _json_of(text)
+    document, text = _json_of(text, name)
     is_single = isinstance(document, dict) and "plugins" not in document
-    return ("stdin.conf" if is_single else "stdin.conflist"), text
+    stem = "stdin" if name == "-" else Path(name).stem
+    return (f"{stem}.conf" if is_single else f"{stem}.conflist"), text
 
 
-def _json_of(text: str) -> tuple[object, str]:
+def _json_of(text: str, name: str) -> tuple[object, str]:
     """The document and its JSON; YAML is written anew, what is neither is left to the reader of configurations."""
     try:
         return json.loads(text), text
     except ValueError:
         pass
     try:
-        documents = load_documents(text, "stdin")
+        documents = load_documents(text, name)
     except GenieError:
         return None, text
     return (documents[0], json.dumps(documents[0])) if len(documents) == 1 else (None, text)

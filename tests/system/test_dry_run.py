@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,6 +201,61 @@ def test_a_configuration_that_is_piped_is_what_is_tried(conf_dir, dump):
     report = dry_run("--conf-dir", str(conf_dir), "-f", "-", "--verb", "add", stdin=dump(network("piped", 3)))
     assert [item["network"] for item in report["plan"]] == ["piped"]
     assert report["summary"]["addresses"] == ["10.213.3.2/24"]
+
+
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        ("blue.yaml", yaml.safe_dump(network("n", 3))),
+        ("blue", json.dumps(network("n", 3))),
+        ("blue.txt", json.dumps({"cniVersion": "1.0.0", "name": "n"} | network("n", 3)["plugins"][0])),
+    ],
+)
+def test_a_file_is_tried_whatever_it_is_called(tmp_path, conf_dir, file, text):
+    (tmp_path / file).write_text(text)
+    report = dry_run("--conf-dir", str(conf_dir), "-f", str(tmp_path / file), "--verb", "add")
+    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
+
+
+def test_a_list_in_a_file_that_runtimes_take_for_one_plugin(tmp_path, conf_dir):
+    (tmp_path / "blue.json").write_text(json.dumps(network("n", 3)))
+    error = dry_run("--conf-dir", str(conf_dir), "-f", str(tmp_path / "blue.json"), "--plan", code=1)
+    assert "rename it" in error["hint"]
+
+
+def test_what_a_shell_makes_of_a_commands_output(conf_dir):
+    """bash: genie dry-run -f <(genie generate-config bridge) --pod <(kubectl get pod web-0 -o yaml)"""
+    pod = {"kind": "Pod", "metadata": {"name": "web-0", "namespace": "shop", "annotations": {"cni": "n"}}}
+    ends = []
+    for document in (network("n", 3), pod):
+        read, write = os.pipe()
+        os.write(write, json.dumps(document).encode())
+        os.close(write)
+        ends.append(read)
+    conf, manifest = (f"/dev/fd/{end}" for end in ends)
+    done = subprocess.run(
+        command("--conf-dir", str(conf_dir), "-f", conf, "--pod", manifest, "--plan", "-o", "name"),
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=ends,
+    )
+    for end in ends:
+        os.close(end)
+    assert done.stdout == "n\n", done.stderr
+
+
+def test_another_version_of_the_plugin_is_installed(conf_dir):
+    """As after an upgrade of the command line alone; the node keeps its own."""
+    old = Path("/opt/cni/bin/.genie/0.9.0")
+    old.mkdir(parents=True)
+    try:
+        (old / "sealed").write_text("")
+        (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+        assert dry_run("--conf-dir", str(conf_dir), "--plan")["plan"][0]["network"] == "blue"
+        assert [path.name for path in old.parent.iterdir()] == ["0.9.0"]
+    finally:
+        shutil.rmtree("/opt/cni/bin")
 
 
 def test_only_add(conf_dir):
@@ -561,6 +617,7 @@ def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
         (["--conf-dir", "/nonexistent"], "--conf-dir /nonexistent: there is no such directory"),
         (["--bin-dir", "/nonexistent"], "--bin-dir /nonexistent: there is no such directory"),
         (["--verb", "gc"], "'gc' is not one of"),
+        (["--pod", "-", "-f", "-"], "standard input can be read only once"),
         (["--pods", "9"], "less than or equal to 8"),
         (["--pod", "a/b/c"], "names no pod"),
         (["--pod", "/nonexistent.yaml"], "--pod /nonexistent.yaml"),

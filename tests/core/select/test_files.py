@@ -85,8 +85,9 @@ def test_d08_a_file_that_fits_and_cannot_be_read():
     with pytest.raises(
         InvalidConfig, match=r"^here: No valid configuration file present for plugin n: bad;"
     ) as caught:
-        find("n", **{"10-n.conf": InvalidConfig("bad"), "20-o.conf": ("o", "p")})
+        find("n", **{"10-n.conf": InvalidConfig("bad", hint="make it good"), "20-o.conf": ("o", "p")})
     assert not isinstance(caught.value, NetworkNotFound)
+    assert caught.value.hint == "make it good"
 
 
 def test_b05_d09_a_name_that_nothing_fits():
