@@ -131,16 +131,25 @@ def _cached(file: str, root: Root) -> CachedResult:
             raise JSONError("an object was expected", "", 0)
     except (OSError, JSONError) as error:
         return CachedResult(file=file, problem=str(error))
-    result = data.get("result") if data.get("kind") else data
+    found = data.get("result") if data.get("kind") else data
+    result = found if isinstance(found, dict) else {}
     return CachedResult(
         file=file,
         network=_text(data, "networkName"),
         container=_text(data, "containerId"),
         ifname=_text(data, "ifName"),
-        netns=_text(data, "netns"),
+        netns=_text(data, "netns") or _sandbox_of(result),
         pod=_pod_of(data.get("cniArgs")),
-        result=result if isinstance(result, dict) else {},
+        result=result,
     )
+
+
+def _sandbox_of(result: dict[str, Any]) -> str:
+    """The namespace that a result puts an interface into: libcni before 1.2 (containerd 1.7) records no other."""
+    interfaces = result.get("interfaces")
+    entries = interfaces if isinstance(interfaces, list) else []
+    named = (_text(entry, "sandbox") for entry in entries if isinstance(entry, dict))
+    return next((path for path in named if path), "")
 
 
 def _pod_of(arguments: object) -> str:

@@ -59,15 +59,15 @@ class LeakyNode:
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return json.loads(ran.stdout or "{}")
 
-    def remember(self, pod, network, result):
-        """The result as libcni keeps it."""
+    def remember(self, pod, network, result, netns=None):
+        """The result as libcni keeps it; before its version 1.2 without the namespace: netns=""."""
         document = {
             "kind": "cniCacheV1",
             "containerId": pod.container_id,
             "ifName": "eth0",
             "networkName": network,
         }
-        document |= {"netns": pod.netns, "result": result}
+        document |= {"netns": pod.netns if netns is None else netns, "result": result}
         path = f"{CACHE}/{network}-{pod.container_id}-eth0"
         self.node.write(path, json.dumps(document))
         return path

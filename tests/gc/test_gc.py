@@ -9,6 +9,7 @@ import pytest
 
 from genie_core.edges.cri import list_sandboxes
 from genie_core.errors import IOFailure
+from genie_core.tasks.dry_run.runtime_call import Sandbox
 from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve
 from tests.system.test_private_node import wait_for
@@ -39,8 +40,6 @@ def kinds(report):
 def foreign_pod(node):
     """A pod that another program has attached, without Genie: its sandbox."""
     node.pods += 1
-    from genie_core.tasks.dry_run.runtime_call import Sandbox
-
     netns = node.node.add_namespace(f"cni-00000000-0000-4000-8000-{node.pods:012d}")
     pod = Sandbox(netns=netns, name="foreign", namespace="shop", annotations={})
     result = node.direct("ADD", pod, BRIDGE)
@@ -92,6 +91,36 @@ def test_what_other_programs_left(node):
     assert len(node.chains()) == 1
     assert cached not in node.node.files("/var/lib/cni/results")
     assert node.direct("CHECK", living, {**BRIDGE, "prevResult": _cached_result(node)}) == {}
+
+
+def test_cached_results_that_name_the_namespace_only_in_the_result(node):
+    """containerd 1.7's libcni has no member `netns`; such a pod is as much alive as any other."""
+    (living, _), (gone, cached) = foreign_pod(node), foreign_pod(node)
+    for pod in (living, gone):
+        node.remember(pod, "foreign", _result_of(node, pod), netns="")
+    assert node.gc("--yes")["leftovers"] == []
+    node.kill(gone)
+    found = node.gc("--dry-run")
+    assert kinds(found) == ["cache", "chain", "lease"]
+    assert {item["container"] for item in found["leftovers"]} == {gone.container_id}
+    (entry,) = (item for item in found["leftovers"] if item["kind"] == "cache")
+    assert entry["name"] == cached
+    assert entry["evidence"] == [
+        f"its namespace {gone.netns} does not exist",
+        "no namespace has the address 10.99.0.3",
+    ]
+
+
+def test_a_cached_result_that_tells_nothing_of_its_pod_stays(node):
+    """A network without addresses, and nobody to ask: nothing says that its container is gone."""
+    pod = Sandbox(netns="", name="plain", namespace="shop", annotations={})
+    path = node.remember(pod, "plain", {"cniVersion": "1.0.0"}, netns="")
+    assert node.gc("--yes")["leftovers"] == []
+    assert path in node.node.files("/var/lib/cni/results")
+
+
+def _result_of(node, pod):
+    return json.loads(node.node.read(f"/var/lib/cni/results/foreign-{pod.container_id}-eth0"))["result"]
 
 
 def _cached_result(node):
@@ -242,8 +271,11 @@ def test_a_pod_whose_namespaces_path_is_another_ones_by_now(node):
 def test_young_things_are_left(node):
     """A sandbox that is just being made is in nobody's list yet."""
     node.kill(node.add())
+    pod, cached = foreign_pod(node)
+    node.kill(pod)
     assert node.gc("--yes", "--min-age", "1h")["leftovers"] == []
-    assert len(node.leases()) == 1
+    assert len(node.leases()) == 2
+    assert node.node.files("/var/lib/cni/results") == [cached]
 
 
 def test_what_is_left_from_before_the_clock_was_set_back_is_not_young_for_a_year(node):

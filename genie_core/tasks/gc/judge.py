@@ -63,7 +63,14 @@ class _Owners:
         self._scene = scene
         self._here = {space.path.rpartition("/")[2]: space for space in scene.namespaces}
         self.plans = {plan.container_id: self._of_plan(plan, min_age) for plan in scene.plans}
-        self._cache = {entry.container: entry for entry in scene.cache if entry.container}
+        tell_less = sorted(
+            scene.cache, key=lambda entry: bool(entry.netns)
+        )  # who names a namespace overrides
+        self._cache = {entry.container: entry for entry in tell_less if entry.container}
+        self._young = {
+            lease.container for leases in scene.leases.values() for lease in leases if lease.age < min_age
+        }
+        self._young |= {entry.container for entry in scene.cache if scene.ages.get(entry.file, 0) < min_age}
 
     def _of_plan(self, plan: Plan, min_age: float) -> _Verdict:
         if self._scene.ages.get(plan.container_id, 0) < min_age:
@@ -105,12 +112,14 @@ class _Owners:
         known = self.plans.get(container)
         if known is not None:
             return known
+        if container in self._young:  # its pod may be on its way
+            return _Verdict(False)
         entry = self._cache.get(container)
-        if entry is not None:
+        if entry is not None and entry.netns:
             return self._of_record(container, entry.netns)
         if self._is_listed(container):
             return _Verdict(False)
-        where = "no record has its container"
+        where = "its cached result names no namespace" if entry else "no record has its container"
         if self._scene.sandboxes is None:
             return _Verdict(True, (where,))
         return _Verdict(True, (f"{self._scene.source} has no such sandbox", where))
@@ -179,12 +188,19 @@ def _cache(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
         verdict = owners.of_container(entry.container)
         if not entry.container or not verdict.gone or _used(entry, scene.in_use):
             continue
+        if (
+            scene.sandboxes is None and not entry.netns and not entry.addresses
+        ):  # nothing says that it is gone
+            continue
         yield Leftover(
             kind="cache",
             name=entry.file,
             container=entry.container,
             network=entry.network,
-            evidence=verdict.evidence,
+            evidence=(
+                *verdict.evidence,
+                *(f"no namespace has the address {address}" for address in entry.addresses),
+            ),
             handle=entry,
         )
 
