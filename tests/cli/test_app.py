@@ -163,12 +163,26 @@ def test_version(capsys):
 def test_kubectl_plugin_is_called_by_its_own_name(tmp_path):
     """kubectl runs `kubectl genie` as the program `kubectl-genie`."""
     plugin = tmp_path / "kubectl-genie"
-    plugin.write_text("import sys; from genie_cli.app import main; sys.exit(main())")
+    plugin.write_text("import sys; from genie_cli.start import main; sys.exit(main())")
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     done = subprocess.run(
         [sys.executable, plugin, "-h"], capture_output=True, text=True, check=True, env=environment
     )
     assert "Usage: kubectl genie" in done.stdout
+
+
+def test_interrupted_while_it_is_loaded(tmp_path):
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = dict(os.environ, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    done = subprocess.run(
+        [sys.executable, "-m", "genie_cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd="/",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
 
 
 def test_completion_does_not_import_commands(capsys):
