@@ -54,6 +54,8 @@ def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_went_away()
+    except OSError as error:
+        return _result_was_lost(error)
     return code
 
 
@@ -65,6 +67,8 @@ def _answer(command: Callable[[], int], argv: Sequence[str]) -> int:
     except Exit as stop:
         return stop.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: a person has to be told)
+        if isinstance(error, OSError) and not error.filename:
+            sys.stdout.flush()  # if it was this that failed it fails again, and `guard` knows where
         failure = explain(error)
         if not terminal.current.get().quiet or failure.exit_code == errors.EXIT_USAGE:
             tell(failure, wanted_output(argv))
@@ -76,9 +80,21 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 
 
 def _reader_went_away() -> int:
-    """`genie ... | head`: nothing more to say to it, and the interpreter must not try at its exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """`genie ... | head`: nothing more to say to it."""
+    _say_no_more()
     return 128 + signal.SIGPIPE
+
+
+def _result_was_lost(error: OSError) -> int:
+    """`genie ... >file` on a full disk: whoever reads the file must not take it for the whole."""
+    _say_no_more()
+    tell(explain(OSError(error.errno, error.strerror, "standard output")), OutputFormat.TABLE)
+    return errors.EXIT_FAILURE
+
+
+def _say_no_more() -> None:
+    """The interpreter must not try at its exit what failed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def wanted_output(argv: Sequence[str]) -> OutputFormat:

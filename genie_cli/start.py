@@ -1,16 +1,28 @@
-"""Where the programs `genie` and `kubectl-genie` begin: ^C is answered from here on, also while modules are loaded."""
+"""Where the programs `genie` and `kubectl-genie` begin: what has to hold before any other module is loaded."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> int:
     """This process's own command line; its exit code."""
+    _open_what_is_closed()
     try:
         from .app import main as run
 
         return run()
-    except KeyboardInterrupt:  # before `boundary.guard` was there to tell it
-        print("error: interrupted", file=sys.stderr)
+    except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` answers it
+        sys.stderr.write("error: interrupted\n")
         return 130
+
+
+def _open_what_is_closed() -> None:
+    """`genie ... >&-`: nothing reads it, and no file or socket may be opened as standard output."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, so this one
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)

@@ -142,3 +142,29 @@ def test_a_reader_that_goes_away_is_no_failure_to_tell():
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["version", "-o", "json"], ["schema", "NodeReport"], ["explain"], ["no", "-o", "json"]]
+)
+def test_a_result_that_cannot_be_written_is_a_failure(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "genie_cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed):
+    """Nothing reads what goes there; all else is as ever."""
+    line = f"{sys.executable} -m genie_cli explain GN0402 {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("GN0402: ") is (">&-" not in closed.replace("2>&-", ""))
