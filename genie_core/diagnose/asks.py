@@ -11,6 +11,8 @@ from genie_core.diagnose.probe import Ask
 from genie_core.diagnose.stack import version, within
 
 MAX_SERVICES, MAX_SERVERS = 3, 2
+MAX_HOPS = 3
+REFUSED_PORT = 7  # echo: nobody serves it
 
 
 def standard(model: Model) -> list[Ask]:
@@ -20,6 +22,8 @@ def standard(model: Model) -> list[Ask]:
         return []
     netns = model.facts.netns_path
     asks = [ask for attachment in model.attachments for ask in _own(model, attachment, netns)]
+    asks += [ask for attachment in model.attachments for ask in _hops(model, attachment, netns)]
+    asks += _other_nodes(model)
     for family in model.families:
         asks += _gateway(model, primary, family, netns)
         asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(model, family)]
@@ -51,6 +55,42 @@ def _own(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
         Ask(kind="arp", target=a.ip, role="own", interface=link.name, mac=link.mac, netns=netns)
         for a in model.addresses(attachment, 4)[:1]
     ]
+
+
+def _hops(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+    """A further interface's next hops, and any interface's pinned neighbours: who has the address?"""
+    link, pod = attachment.link, model.pod
+    if pod is None or not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
+        return []
+    wanted = [n.ip for n in pod.facts.neighbours if n.index == link.index and n.state == "permanent"]
+    if attachment is not model.primary:
+        wanted += [h.gateway for r in pod.facts.routes for h in r.hops if h.index == link.index and h.gateway]
+    own = model.address(4) if attachment is model.primary else next(iter(_first(model, attachment)), "")
+    return [
+        Ask(
+            kind="arp", target=ip, role="next hop", interface=link.name, mac=link.mac, source=own, netns=netns
+        )
+        for ip in list(dict.fromkeys(ip for ip in wanted if version(ip) == 4))[:MAX_HOPS]
+    ]
+
+
+def _first(model: Model, attachment: Attachment) -> list[str]:
+    return [a.ip for a in model.addresses(attachment, 4)[:1]]
+
+
+def _other_nodes(model: Model) -> list[Ask]:
+    """Other nodes on this node's own links: do they answer ARP, and by which MAC?"""
+    asks = []
+    for ip in (ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4):
+        way = model.node.fib.lookup(ip)
+        link = model.node.link(way.hop.index)
+        if way.refused or way.hop.gateway or link is None or not (link.up and link.arp and link.mac):
+            continue
+        source = next(iter(a.ip for a in model.node.addresses(link, 4)), "")
+        asks.append(
+            Ask(kind="arp", target=ip, role="other node", interface=link.name, mac=link.mac, source=source)
+        )
+    return asks[:MAX_HOPS]
 
 
 def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list[Ask]:
@@ -90,11 +130,22 @@ def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
         return []
     hop = next_hop(model, remote)
     role = f"through {remote.tunnel.name} {cidr}"
-    return [
+    asks = [
         Ask(kind="ping", target=ip, role=role, count=2)
         for ip in dict.fromkeys((hop, pod))
         if ip and within(ip, cidr)
     ]
+    # Where echoes are refused, a connection or its refusal shows that packets come back.
+    return [*asks, Ask(kind="tcp", target=pod, port=_port_of(model, pod), role=role)] if pod else asks
+
+
+def _port_of(model: Model, ip: str) -> int:
+    """A TCP port that a pod is known to serve, else one at which a refusal is as good an answer."""
+    served = [n for pod in model.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
+    served += [
+        n for f in model.frontends if f.protocol == "tcp" for address, n in f.endpoints if address == ip
+    ]
+    return served[0] if served else REFUSED_PORT
 
 
 def _services(model: Model, netns: str) -> list[Ask]:

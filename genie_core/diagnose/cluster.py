@@ -183,3 +183,16 @@ def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
             addresses = [a["ip"] for a in part.get("addresses") or ()]
             into += [(port, addresses) for port in part.get("ports") or ()]
     return found
+
+
+def subnets(plugins: tuple[dict[str, object], ...]) -> list[str]:
+    """The subnets in the ipam sections of a chain."""
+    found = []
+    for plugin in plugins:
+        ipam = plugin.get("ipam")
+        if not isinstance(ipam, dict):
+            continue
+        found += [ipam["subnet"]] if isinstance(ipam.get("subnet"), str) else []
+        for ranges in ipam.get("ranges") or ():
+            found += [r["subnet"] for r in ranges if isinstance(r, dict) and "subnet" in r]
+    return found

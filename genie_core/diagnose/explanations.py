@@ -69,6 +69,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0521", "the pod's traffic is sent elsewhere", "a DNAT or REDIRECT rule of the node catches what the pod addresses to others", "iptables -t nat -S; conntrack -L -s POD", "delete or narrow the rule"),
     ("GN0522", "the pod's proxy is gone", "a mesh's rules hand connections to a port on which nothing listens", "ss -lnt in the pod; iptables -t nat -S", "start the sidecar again"),
     ("GN0523", "a NetworkPolicy does not allow it", "a policy selects the pod (or its target), and none of those that do allows this conversation", "kubectl describe networkpolicy -n NAMESPACE", "add a rule for it, if it is wanted; policies only ever add up"),
+    ("GN0525", "IPsec policies refuse packets", "a policy of the kernel's IPsec (xfrm) blocks, or wants encryption for which there are no keys", "ip xfrm policy; cat /proc/net/xfrm_stat", "ip xfrm policy delete ...; restart or remove the VPN's daemon"),
     # Services
     ("GN0601", "a service is not translated here", "no iptables, nft or IPVS rule: kube-proxy has not synced", "iptables -t nat -S | grep VIP", "look at kube-proxy on this node"),
     ("GN0602", "a service leads to a dead endpoint", "a stale rule names no live endpoint", "compare the rule with the EndpointSlice", "delete the rule; look at kube-proxy"),
@@ -95,6 +96,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0803", "interfaces overlap", "two interfaces of the pod claim one subnet", "ip -n POD route", "distinct subnets, or policy routing"),
     ("GN0804", "macvlan pods are separated", "private and vepa modes", "ip -d link show net1", '"mode": "bridge"'),
     ("GN0805", "a target does not answer", "nothing on this node explains it", "the probe in the evidence", "look at the target's own node and firewall"),
+    ("GN0807", "a next hop answers no ARP", "nobody on the link has the address: a machine is down, moved, or never was there", "arping -I IFACE ADDRESS; ip route", "correct the route, or bring the machine back"),
     ("GN0806", "echoes are lost", "some probes came back, some did not", "ping -c 100", "counters of rules, queues and interfaces on the way"),
     # What Kubernetes reports
     ("GN0901", "the pod's sandbox cannot be made", "the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event", "kubectl describe pod POD", "correct what the message names; kubelet tries again by itself"),

@@ -22,6 +22,7 @@ class Port:
     learning: bool = True
     flood: bool = True
     broadcast: bool = True
+    multicast: bool = True
     guard: bool = False
     locked: bool = False
 

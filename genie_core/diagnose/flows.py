@@ -65,8 +65,13 @@ def _kinds(ports: list[tuple[str, int]], family: int) -> list[tuple[str, int]]:
 
 
 def tunnel_of(model: Model, cidr: str) -> Link | None:
-    """The tunnel that a remote prefix belongs to: one that has a neighbour in it, or leads to its node."""
-    for tunnel in model.tunnels:
+    """The tunnel that a remote prefix belongs to: one that has a neighbour in it, or leads to its node.
+
+    A tunnel of IPv4 prefixes need not carry the IPv6 ones, which many clusters route without one.
+    """
+    family = version(cidr)
+    able = [tunnel for tunnel in model.tunnels if _carries_family(model, tunnel, family)]
+    for tunnel in able:
         known = [n.ip for n in model.facts.node.neighbours if n.index == tunnel.index]
         if any(within(ip, cidr) for ip in known):
             return tunnel
@@ -74,11 +79,19 @@ def tunnel_of(model: Model, cidr: str) -> Link | None:
         ends = [f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if owner and set(ends) & set(owner.addresses):
             return tunnel
-    routed = [
-        r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in model.tunnels}
-    ]
-    siblings = [r for r in routed if r.dst in model.pod_cidrs]
-    return model.node.link(siblings[0].hops[0].index) if siblings and len(model.tunnels) == 1 else None
+    routed = [r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in able}]
+    siblings = [r for r in routed if r.dst in model.pod_cidrs and version(r.dst) == family]
+    return model.node.link(siblings[0].hops[0].index) if siblings and len(able) == 1 else None
+
+
+def _carries_family(model: Model, tunnel: Link, family: int) -> bool:
+    """Whether anything on the tunnel (address, neighbour, route) is of the family, or nothing is of either."""
+    facts, index = model.facts.node, tunnel.index
+    inside = [a.ip for a in model.node.addresses(tunnel) if a.scope == "global"]
+    inside += [n.ip for n in facts.neighbours if n.index == index]
+    inside += [r.dst.split("/")[0] for r in facts.routes if any(h.index == index for h in r.hops)]
+    families = {version(ip) for ip in inside if not ip.startswith(("fe80:", "ff"))}
+    return family in families or not families
 
 
 def remote_targets(model: Model, family: int) -> Iterator[tuple[str, str, str]]:

@@ -26,6 +26,7 @@ ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
 # Interfaces of datapaths that carry routed pods past the node's own routes and rules: eBPF programs, Open vSwitch.
 DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
+PROXIED = "169.254.1.1"
 STRETCH = {4: 32, 6: 128}
 # Who speaks of the pod's first interface without its name.
 STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
@@ -209,7 +210,14 @@ class Model:
                 for gateway in intended.gateways:
                     if version(gateway) == family:
                         return gateway
-        return self.segment_gateway(primary, family)
+        return self.segment_gateway(primary, family) or self._proxied_gateway(primary, family)
+
+    def _proxied_gateway(self, primary: Attachment, family: int) -> str:
+        """Calico names no gateway in its result: the node's end answers ARP for this address, and has none itself."""
+        peer = primary.peer
+        if primary.kind != "routed" or peer is None or family == 6 or self.node.addresses(peer, 4):
+            return ""
+        return PROXIED if self.node.setting(peer.name, "proxy_arp") else ""
 
     def segment_gateway(self, attachment: Attachment, family: int) -> str:
         """The node's own address on the attachment that lies in the pod's subnet, "" without one."""
@@ -284,7 +292,9 @@ class Model:
     def pod_cidrs(self) -> tuple[str, ...]:
         """The prefixes that pods live in: the nodes', else of the configurations, else of the pod's own link."""
         known = [cidr for node in self.nodes for cidr in node.cidrs]
-        known += [] if known else [s for conf in self.facts.files.confs for s in subnets(conf.plugins)]
+        known += (
+            [] if known else [s for conf in self.facts.files.confs for s in cluster.subnets(conf.plugins)]
+        )
         if not known and self.primary:
             known = [
                 str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False))
@@ -359,19 +369,6 @@ class Model:
     def affected(self, bridge: Link) -> tuple[str, ...]:
         """Names of the other pods on a bridge."""
         return tuple(sorted({self.title_of(t) for _, t in self.neighbours_on(bridge)}))
-
-
-def subnets(plugins: tuple[dict[str, object], ...]) -> list[str]:
-    """The subnets in the ipam sections of a chain."""
-    found = []
-    for plugin in plugins:
-        ipam = plugin.get("ipam")
-        if not isinstance(ipam, dict):
-            continue
-        found += [ipam["subnet"]] if isinstance(ipam.get("subnet"), str) else []
-        for ranges in ipam.get("ranges") or ():
-            found += [r["subnet"] for r in ranges if isinstance(r, dict) and "subnet" in r]
-    return found
 
 
 def _from_result(cached: Cached) -> list[Intended]:

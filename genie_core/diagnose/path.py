@@ -121,6 +121,7 @@ class _Walker:
         packet = self.hook(self.pod, "pod", "output", packet)
         self.rerouted(packet, attachment)
         packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
+        packet = self.hook(self.pod, "pod", "egress", packet, family="netdev", device=attachment.link.name)
         packet = packet.with_(
             source=packet.source or source, oif=None, source_local=False, mark=0, translated=False
         )
@@ -160,7 +161,6 @@ class _Walker:
         for link in dict.fromkeys((attachment.peer, attachment.entry)):
             if link is not None:
                 packet = self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
-                packet = self.hook(self.node, "node", "ingress", packet, family="inet", device=link.name)
         return packet
 
     def through_node(self, packet: Packet, entry: Link) -> None:
@@ -272,7 +272,6 @@ class _Walker:
 
     def netdev_in(self, packet: Packet, link: Link) -> None:
         self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
-        self.hook(self.node, "node", "ingress", packet, family="inet", device=link.name)
 
     def to_pod(self, packet: Packet, arrived: Link | None) -> None:
         """From the node (or through it, from `arrived`) to the pod's address."""
@@ -310,6 +309,7 @@ class _Walker:
             iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
             physical_in="", physical_out="", translated=False,
         )  # fmt: skip
+        packet = self.hook(self.pod, "pod", "ingress", packet, family="netdev", device=attachment.link.name)
         packet = self.hook(self.pod, "pod", "prerouting", packet)
         self.hook(self.pod, "pod", "input", packet)
 

@@ -13,12 +13,20 @@ UNREACHABLE = (
     "GN0504", "GN0506", "GN0507", "GN0510", "GN0508", "GN0509", "GN0503", "GN0513", "GN0515", "GN0505", "GN0706",
     "GN0701", "GN0702", "GN0703", "GN0704", "GN0705", "GN0707", "GN0711", "GN0710", "GN0601", "GN0602", "GN0412",
     "GN0407", "GN0410", "GN0708", "GN0511", "GN0512", "GN0304", "GN0305", "GN0309", "GN0409", "GN0604", "GN0107",
-    "GN0206", "GN0605", "GN0518", "GN0603", "GN0104", "GN0310", "GN0521", "GN0606",
+    "GN0206", "GN0605", "GN0518", "GN0603", "GN0104", "GN0310", "GN0521", "GN0606", "GN0807",
+)  # fmt: skip
+# What keeps a question for a MAC, or its answer, from getting through.
+SILENT_LINK = (
+    "GN0101", "GN0102", "GN0401", "GN0402", "GN0403", "GN0404", "GN0405", "GN0105", "GN0106", "GN0107", "GN0203",
+    "GN0302", "GN0406", "GN0408", "GN0409", "GN0507", "GN0510", "GN0509", "GN0707",
 )  # fmt: skip
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0805": UNREACHABLE,
     "GN0806": tuple(c for c in UNREACHABLE if c != "GN0710"),
     "GN0710": (
+        "GN0512",
+        "GN0411",
+        "GN0807",
         "GN0706",
         "GN0701",
         "GN0702",
@@ -35,14 +43,28 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0601": ("GN0518",),
     "GN0301": ("GN0102", "GN0101", "GN0202"),
     "GN0408": ("GN0401",),
-    "GN1024": ("GN0406", "GN0404"),
+    "GN1024": ("GN0406", "GN0404", "GN0206"),
     "GN0523": ("GN0508",),
     "GN0306": ("GN0203",),
     "GN0511": ("GN0518", "GN0310"),
-    "GN0413": ("GN0310", "GN0203", "GN0406", "GN0401", "GN0404", "GN0402", "GN0403", "GN0504"),
+    "GN0413": (
+        "GN0206",
+        "GN0201",
+        "GN0310",
+        "GN0203",
+        "GN0406",
+        "GN0401",
+        "GN0404",
+        "GN0402",
+        "GN0403",
+        "GN0504",
+    ),
     "GN0503": ("GN0413", "GN0504"),
     "GN0405": ("GN0401", "GN0404"),
-    "GN0701": ("GN0706",),
+    "GN0701": ("GN0706", "GN0504"),
+    "GN0513": ("GN0504",),
+    "GN1036": ("GN0413",),
+    "GN0807": SILENT_LINK,
     "GN0703": ("GN0706",),
     "GN0705": ("GN0706",),
     "GN0206": ("GN0406",),
@@ -72,10 +94,17 @@ def ranked(findings: list[Finding]) -> list[Finding]:
     marked = []
     for finding in unique:
         cause = next((c for c in _explaining(finding) if c in serious and c != finding.code), "")
+        cause = cause or _same_chain(finding, unique)
         marked.append(_consequence(finding, cause) if cause else finding)
     return sorted(
         ordered(marked), key=lambda finding: finding.code != REPORTED or bool(finding.consequence_of)
     )
+
+
+def _same_chain(finding: Finding, every: list[Finding]) -> str:
+    """A chain that drops the tunnel's packets and the pod's alike is one cause."""
+    codes = ("GN0506", "GN0507") if finding.code == "GN0711" else ()
+    return next((f.code for f in every if f.code in codes and f.object.name == finding.object.name), "")
 
 
 def _explaining(finding: Finding) -> tuple[str, ...]:

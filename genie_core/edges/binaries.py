@@ -26,6 +26,8 @@ from .log import JSONLog
 from .rootfs import Root
 
 PROBE_SECONDS = 0.5
+# A node that starts fifty pods answers late: only who says nothing in this time either is said to hang.
+PATIENT_SECONDS = 2.0
 _AT_ONCE = 16
 # More than one of these in a folder: it holds programs, not plugins.
 _TOOLS = frozenset(("sh", "busybox", "mount", "ip", "iptables", "containerd", "runc", "poweroff", "kubelet"))
@@ -141,16 +143,24 @@ def _summed(binary: Binary, root: Root) -> Binary:
 class Prober:
     """Asks plugins for their versions and their status. `path` is the CNI_PATH that they search in turn."""
 
-    def __init__(self, env: Mapping[str, str], path: Sequence[str], seconds: float = PROBE_SECONDS) -> None:
+    def __init__(self, env: Mapping[str, str], path: Sequence[str]) -> None:
         clean = {key: value for key, value in env.items() if not key.startswith("CNI_")}
-        self._delegates = Delegates(clean, list(path), seconds, JSONLog("error", fd=-1), Cancel(), echo=False)
+        self._quick, self._patient = (
+            Delegates(clean, list(path), seconds, JSONLog("error", fd=-1), Cancel(), echo=False)
+            for seconds in (PROBE_SECONDS, PATIENT_SECONDS)
+        )
 
     def versions(self, binaries: Sequence[Binary], root: Root) -> list[Binary]:
-        """The binaries with what VERSION answered, asked all at once."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(lambda binary: self._ask_version(binary, root), binaries))
+        """The binaries with what VERSION answered, asked all at once; who is late is asked once more."""
 
-    def _ask_version(self, binary: Binary, root: Root) -> Binary:
+        def ask(binary: Binary) -> Binary:
+            answered = self._ask_version(binary, root, self._quick)
+            return self._ask_version(binary, root, self._patient) if answered.problem == "hang" else answered
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(ask, binaries))
+
+    def _ask_version(self, binary: Binary, root: Root, delegates: Delegates) -> Binary:
         # A plugin of before VERSION existed wants the other variables too (libcni, pkg/invoke, GetVersionInfo).
         step = Invoke(
             "VERSION",
@@ -163,7 +173,7 @@ class Prober:
         )
         started = monotonic()
         try:
-            answer = read_versions(self._delegates.invoke(step))
+            answer = read_versions(delegates.invoke(step))
         except GenieError as error:
             answer = ("0.1.0",) if "unknown CNI_COMMAND: VERSION" in error.msg else ()
             if not answer:
@@ -174,7 +184,7 @@ class Prober:
     def status(self, type_: str, binary: str, config: str, network: str) -> tuple[str, str]:
         """("ready" or "not ready", what it said) for one plugin of a network, with its real configuration."""
         try:
-            self._delegates.invoke(Invoke("STATUS", type_, config, network, binary=binary))
+            self._patient.invoke(Invoke("STATUS", type_, config, network, binary=binary))
         except GenieError as error:
             return "not ready", "; ".join(part for part in (error.msg, error.details) if part)
         return "ready", ""

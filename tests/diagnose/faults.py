@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.diagnose import runtime, traffic
+from tests.diagnose import nodes, runtime, traffic
 from tests.diagnose.lab import Lab
 
 Check = Callable[[Lab], bool]
@@ -45,6 +45,7 @@ PROBES: dict[str, Check] = {
     "net1-far": lambda lab: traffic.ping(lab.netns("inet"), "172.30.0.10", source="172.31.0.1"),
     "net1-near": lambda lab: traffic.ping(lab.netns("inet"), "172.30.0.10"),
     "v6": _from("p1", traffic.udp, "fd00:1::11", 53),
+    "v6-in": _from("p2", traffic.tcp, "fd00:1::10", 8080),
     "v6-remote": _from("p1", traffic.udp, "fd00:50::1", 53),
     "shim": _from("p1", traffic.ping, "203.0.113.10", source="203.0.113.50"),
     "dns": _from("p1", traffic.resolves),
@@ -109,6 +110,7 @@ EDITS = {
     "no-endpoints": _no_endpoints,
     "port-9999": _port_9999,
     "host-port": _host_port,
+    "third-node": nodes.three_nodes,
     "no-egress": _no_egress,
     "": lambda lab: None,
 }

@@ -136,6 +136,11 @@ CONTROLS += (
     Control(id="two default routes", inject=nodes.TWO_DEFAULTS),
     Control(id="kube-router's policies", inject=nodes.K3S),
     Control(id="policies that nobody enforces", change=EDITS["no-egress"]),
+    Control(id="IPv6 routed beside the tunnel", inject=IPV6_WIDE + "\n" + nodes.IPV6_REMOTE, change=nodes.two_families),
+    Control(id="the other node refuses echoes", inject=nodes.NO_ECHO),
+    Control(id="host-gw, three nodes", inject=nodes.HOST_GW + "; " + nodes.THREE_NODES, change=nodes.three_nodes),
+    Control(id="a cloud's router knows the pods", inject=nodes.CLOUD),
+    Control(id="no masquerading, as configured", inject=nodes.UNMASKED),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip
 

@@ -109,7 +109,8 @@ def _pod(name: str, ip: str, node: str = "node", **status: Any) -> dict[str, Any
     }
 
 
-def _node(name: str, address: str, cidr: str) -> dict[str, Any]:
+def node(name: str, address: str, cidr: str) -> dict[str, Any]:
+    """A Node object with one prefix of pods."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -134,8 +135,8 @@ def objects() -> list[dict[str, Any]]:
     slices = [{"name": p["name"], "port": p["targetPort"], "protocol": p["protocol"]} for p in (*ports, *dns)]
     return [
         *copy.deepcopy(list(PODS.values())),
-        _node("node", "192.168.50.10", "10.244.1.0/24"),
-        _node("node2", "192.168.50.1", "10.244.2.0/24"),
+        node("node", "192.168.50.10", "10.244.1.0/24"),
+        node("node2", "192.168.50.1", "10.244.2.0/24"),
         {
             "apiVersion": "v1",
             "kind": "Service",

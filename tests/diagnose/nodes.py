@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.diagnose.lab import Lab
+from tests.diagnose.lab import Lab, node
 
 
 def pod_of(lab: Lab, name: str = "p1") -> Any:
@@ -87,6 +87,35 @@ def odd_services(lab: Lab) -> None:
     )
 
 
+def two_families(lab: Lab) -> None:
+    """Each node has an IPv6 prefix of pods beside the IPv4 one, and p1 and r1 an address of it."""
+    for name, number in (("node", 1), ("node2", 2)):
+        item = next(o for o in lab.objects if o["kind"] == "Node" and o["metadata"]["name"] == name)
+        item["spec"]["podCIDRs"].append(f"fd00:{number}::/64")
+        own = "fd00:50::10" if number == 1 else "fd00:50::1"
+        item["status"]["addresses"].append({"type": "InternalIP", "address": own})
+    for name, address in (("p1", "fd00:1::10"), ("r1", "fd00:2::2")):
+        pod = next(o for o in lab.objects if o["kind"] == "Pod" and o["metadata"]["name"] == name)
+        pod["status"]["podIPs"].append({"ip": address})
+
+
+def three_nodes(lab: Lab) -> None:
+    """A third node, to which a route leads; nobody is asked there."""
+    lab.objects.append(node("node3", "192.168.50.3", "10.244.3.0/24"))
+
+
+# IPv6 without a tunnel beside the IPv4 tunnel, as Calico's default pools make it; nodes' own subnet is not masqueraded.
+IPV6_REMOTE = """n route add fd00:2::/64 via fd00:50::1; x addr add fd00:2::1/64 dev vr1 nodad; r addr add fd00:2::2/64 dev eth0 nodad
+r route add default via fd00:2::1; X sysctl -qw net.ipv6.conf.all.forwarding=1
+N ip6tables -t nat -A POSTROUTING -s fd00:1::/64 ! -d fd00::/16 -j MASQUERADE"""
+NO_ECHO = (
+    "X iptables -I INPUT -p icmp -j DROP; X iptables -I FORWARD -p icmp --icmp-type echo-request -j DROP"
+)
+THREE_NODES = "n route add 10.244.3.0/24 via 192.168.50.3"
+# The router of a cloud knows every node's prefix; the nodes have a default route only.
+CLOUD = """n link del flannel.1; x link del flannel.1; X nft delete table ip guard; x route add 10.244.1.0/24 via 192.168.50.10"""
+UNMASKED = """N iptables -t nat -F POSTROUTING; N iptables -t nat -A POSTROUTING -s 10.244.1.11 -d 10.244.1.11 -j MASQUERADE
+sed -i 's/"ipMasq": true/"ipMasq": false/' $C/10-bridge.conflist; X nft delete table ip guard; i route add 10.244.0.0/16 via 203.0.113.10"""
 LEAVE = "p link del eth0; "  # the lab's own attachment goes, another comes
 DOCKER = """N iptables -P FORWARD DROP; N iptables -N DOCKER-USER; N iptables -N DOCKER-FORWARD; N iptables -A DOCKER-USER -j RETURN
 N iptables -A FORWARD -j DOCKER-USER; N iptables -A FORWARD -j DOCKER-FORWARD
@@ -108,8 +137,8 @@ def amazon(lab: Lab) -> None:
     }
     (lab.conf / "10-aws.conflist").write_text(json.dumps(conf))
     lab.objects[:] = [pod_of(lab), *(o for o in lab.objects if o["kind"] == "Node")]
-    for node in lab.objects[1:]:
-        node["spec"] = {}
+    for item in lab.objects[1:]:
+        item["spec"] = {}
 
 
 # An address of the node's own subnet, a pinned gateway, a table per device.

@@ -11,9 +11,10 @@ from tests.diagnose.unlisted import UNLISTED
 
 BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
-# policy (asked with --to).
-QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96")
-CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy")
+# policy (asked with --to), a subnet, a next hop, a route between nodes.
+QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116")
+CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
+PROBED = ("H3 service mesh", "the other node refuses echoes")
 
 pytestmark = pytest.mark.root
 
@@ -24,8 +25,9 @@ def test_the_cause_is_the_first_finding_and_its_remedy_mends(name):
     assert (row.points, row.notes) == (2, []), row.first
 
 
-def test_probes_tell_what_no_fact_on_this_node_does():
-    row = bench.run_fault(BY_ID["F68"])
+@pytest.mark.parametrize("name", ["F68", "U125"])
+def test_probes_tell_what_no_fact_on_this_node_does(name):
+    row = bench.run_fault(BY_ID[name])
     assert (row.points, row.notes) == (2, []), row.first
 
 
@@ -39,10 +41,12 @@ def test_two_faults_at_once_are_both_found(pair):
     assert (row.points, row.notes) == (2, [])
 
 
-@pytest.mark.parametrize("control", [c for c in healthy.CONTROLS if c.id in CONTROLS], ids=lambda c: c.id)
+@pytest.mark.parametrize(
+    "control", [c for c in healthy.CONTROLS if c.id in (*CONTROLS, *PROBED)], ids=lambda c: c.id
+)
 def test_a_healthy_pod_is_called_healthy(control):
     """With probes: what they ask must leave no trace, and nobody who does not answer an echo is called ill."""
-    assert healthy.run_control(control, () if control.id == "H3 service mesh" else bench.FACTS_ONLY) == []
+    assert healthy.run_control(control, () if control.id in PROBED else bench.FACTS_ONLY) == []
 
 
 @pytest.mark.parametrize("way", ["bridge portmap firewall"])

@@ -73,6 +73,28 @@ def test_iptables_matches(rule, drops):
     assert verdicts(iptables(rule)) == {("drop" if drops else "accept", 1.0)}
 
 
+def test_a_connections_mark_is_not_the_packets():
+    """The packet's own mark is known to be 0; a connection's is not known, so the drop is a doubt."""
+    (outcome,) = at_hook(iptables("-A FORWARD -m connmark --mark 0x5 -j DROP"), "forward", PACKET)
+    assert (outcome.verdict, len(outcome.doubts)) == ("accept", 1)
+
+
+def test_family_inet_has_devices_ingress_too():
+    chain = {
+        "family": "inet",
+        "table": "f",
+        "name": "in",
+        "type": "filter",
+        "hook": "ingress",
+        "dev": "eth0",
+        "prio": 0,
+    }
+    rule = {"family": "inet", "table": "f", "chain": "in", "handle": 2, "expr": [{"drop": None}]}
+    rules = load(Firewall(nft=({"table": {"family": "inet", "name": "f"}}, {"chain": chain}, {"rule": rule})))
+    assert [o.verdict for o in at_hook(rules, "ingress", PACKET, "netdev", "eth0")] == ["drop"]
+    assert [o.verdict for o in at_hook(rules, "ingress", PACKET, "netdev", "eth1")] == ["accept"]
+
+
 def test_a_jump_returns_and_a_goto_does_not():
     chains = ":A - [0:0]\n:B - [0:0]"
     jump = iptables("-A FORWARD -j A", "-A FORWARD -j DROP", "-A A -j RETURN", more=chains)

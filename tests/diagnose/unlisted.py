@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.diagnose import nodes
-from tests.diagnose.faults import FLUSH, IPV6_WIDE, Fault
+from tests.diagnose.faults import FLUSH, IPV6_WIDE, NET1_ROUTED, RESOLV, Fault
 
 ENFORCED = "N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j KUBE-POD-FW-X; N iptables -A KUBE-POD-FW-X -p udp --dport 53 -j RETURN; N iptables -A KUBE-POD-FW-X -m conntrack --ctstate NEW -j DROP"
 
@@ -82,7 +82,7 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U68 the pod's rules are gone", inject="p rule del lookup main", codes=("GN0305",), says=("main",), breaks=("gateway", "vip")),
     Fault(id="U69 host end moved away", inject="n link set veth1 netns $F-inet", codes=("GN0401", "GN0402", "GN0104"), says=("eth0",), breaks=("gateway",), mends=False),
     Fault(id="U70 no broadcast to the port", inject="n link set veth1 type bridge_slave bcast_flood off; n link set veth2 type bridge_slave bcast_flood off; " + FLUSH + "; bridge -n $F-node fdb flush dev cni0", codes=("GN0409",), says=("bcast_flood",), breaks=("in-peer",)),
-    Fault(id="U71 routed pod without gateway route", pod="c1", inject="c route flush table main", codes=("GN0301",), says=("default",), breaks=("c1-node", "c1-remote"), mends=False),
+    Fault(id="U71 routed pod without gateway route", pod="c1", inject="c route flush table main", codes=("GN0301",), says=("default",), breaks=("c1-node", "c1-remote")),
     Fault(id="U72 the whole subnet leads astray", inject="n route replace 10.244.1.0/24 dev cali1", codes=("GN0413",), says=("cali1",), breaks=("in-node", "inet")),
     Fault(id="U73 rule refuses the pods", inject="n rule add from 10.244.1.0/24 iif cni0 prohibit", codes=("GN0504",), says=("prohibit",), breaks=("remote", "inet")),
     Fault(id="U74 wide netmask", inject="p addr add 10.244.1.10/16 dev eth0; p addr del 10.244.1.10/24 dev eth0; p route replace default via 10.244.1.1", codes=("GN0206",), says=("/16",), breaks=("remote",)),
@@ -122,4 +122,32 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U108 output filter on the node", inject="N iptables -A OUTPUT -o cni0 -p tcp --dport 8080 -j DROP", codes=("GN0507",), says=("OUTPUT",), breaks=("in-node",)),
     Fault(id="U109 mangle drop", inject="N iptables -t mangle -A FORWARD -d 10.244.1.10 -j DROP", codes=("GN0507",), says=("mangle/FORWARD",), breaks=("in-remote", "remote")),
     Fault(id="U110 IPv6 rule drops neighbour discovery", setup=IPV6_WIDE, inject="N ip6tables -A INPUT -i cni0 -p ipv6-icmp -j DROP; p neigh flush all; n neigh flush all", codes=("GN0507",), says=("INPUT",), breaks=("v6-remote",), severity="error"),
+    # A third: what a second look at real clusters brought
+    Fault(id="U111 proxy ARP has no way itself", pod="c1", inject="n route del default; " + FLUSH, codes=("GN0408",), says=("cali1", "169.254.1.1"), breaks=("c1-node",)),
+    Fault(id="U112 routed pod lost its default route", pod="c1", inject="c route del default", codes=("GN0301",), says=("169.254.1.1",), breaks=("c1-node", "c1-remote")),
+    Fault(id="U113 rogue IPv6 router", setup=IPV6_WIDE, inject="p -6 route add default via fe80::bad dev eth0 metric 1", codes=("GN0302",), says=("fe80::bad",), breaks=("v6-remote",), also="v6"),
+    Fault(id="U114 no neighbour solicitations to the port", setup=IPV6_WIDE, inject="n link set cni0 type bridge mcast_snooping 0; n link set veth1 type bridge_slave mcast_flood off; q -6 neigh flush all; n -6 neigh flush all; bridge -n $F-node fdb flush dev cni0; p -6 neigh flush all", codes=("GN0409",), says=("veth1", "mcast_flood"), breaks=("v6-in",), also="v6"),
+    Fault(id="U115 IPv6 off on the bridge", setup=IPV6_WIDE, inject="N sysctl -qw net.ipv6.conf.cni0.disable_ipv6=1", codes=("GN0406",), says=("cni0", "disable_ipv6"), breaks=("v6-remote",), also="v6"),
+    Fault(id="U116 prefix routed to another node", setup=nodes.HOST_GW + "; n route add 10.244.3.0/24 via 192.168.50.3", inject="n route replace 10.244.2.0/24 via 192.168.50.3", edit="third-node", codes=("GN0702",), says=("10.244.2.0/24", "192.168.50.3", "node3"), breaks=("remote",)),
+    Fault(id="U117 one prefix without its route", setup=nodes.HOST_GW + "; n route add 10.244.3.0/24 via 192.168.50.3", inject="n route del 10.244.2.0/24; n route replace default via 203.0.113.1", edit="third-node", codes=("GN0701",), says=("10.244.2.0/24",), breaks=("remote",)),
+    Fault(id="U118 own service without masquerading", pod="p2", inject="N iptables -t nat -D POSTROUTING -s 10.244.1.11 -d 10.244.1.11 -j MASQUERADE", codes=("GN0605",), says=("10.244.1.11", "default/web"), breaks=("hairpin",)),
+    Fault(id="U119 bridge's subnet is too narrow", inject="n addr del 10.244.1.1/24 dev cni0; n addr add 10.244.1.1/29 dev cni0", codes=("GN0206",), says=("cni0", "/29"), breaks=("in-node", "inet")),
+    Fault(id="U120 half of the subnet leads astray", inject="n route add 10.244.1.0/25 dev cali1", codes=("GN0413",), says=("10.244.1.0/25", "cali1"), breaks=("in-node", "inet")),
+    Fault(id="U121 services by a next hop that nobody is", inject="p route add 10.96.0.0/12 via 10.244.1.254", codes=("GN0302",), says=("10.96.0.0/12", "10.244.1.254"), breaks=("vip",)),
+    Fault(id="U122 table with a dead next hop", inject="p rule add pref 50 to 10.244.2.0/24 lookup 77; p route add default via 10.244.1.254 table 77", codes=("GN0302",), says=("77", "10.244.1.254"), breaks=("remote",)),
+    Fault(id="U123 no way to the tunnel's other end", inject="n route add blackhole 192.168.50.1/32", codes=("GN0707",), says=("192.168.50.1", "blackhole"), breaks=("remote",)),
+    Fault(id="U124 tunnel packets dropped at the device", inject="N nft add table inet f; N nft 'add chain inet f in0 { type filter hook ingress device eth0 priority 0; }'; N nft add rule inet f in0 udp dport 8472 drop", codes=("GN0711",), says=("inet f in0", "8472"), breaks=("remote",)),
+    Fault(id="U125 other node's pinned neighbour", inject="n neigh replace 192.168.50.1 lladdr 02:de:ad:be:ef:09 dev eth0 nud permanent", codes=("GN0411",), says=("192.168.50.1", "02:de:ad:be:ef:09"), breaks=("remote",), probes=True),
+    Fault(id="U126 other node is gone from the link", inject="x addr del 192.168.50.1/24 dev e0; n neigh flush all", codes=("GN0807",), says=("192.168.50.1", "node2"), breaks=("remote",), mends=False, probes=True),
+    Fault(id="U127 second network's pinned neighbour", setup='eval "$NET1"', inject="p neigh replace 172.30.0.1 lladdr 02:de:ad:be:ef:05 dev net1 nud permanent", codes=("GN0306",), says=("172.30.0.1", "net1"), breaks=("net1-near",), probes=True),
+    Fault(id="U128 second network's next hop is nobody", setup='eval "$NET1"', inject="p route add 172.31.0.0/16 via 172.30.0.254 dev net1", codes=("GN0807",), says=("172.30.0.254", "net1"), fails=("net1-far",), mends=False, severity="warning", probes=True),
+    Fault(id="U129 source rule behind table main", setup=NET1_ROUTED, inject="p rule del from 172.30.0.10 lookup 100; p rule add pref 40000 from 172.30.0.10 lookup 100", codes=("GN0307",), says=("net1", "40000"), breaks=("net1-far",)),
+    Fault(id="U130 the pod refuses itself", inject="P iptables -A INPUT -i lo -j DROP", codes=("GN0510",), says=("INPUT", "lo"), breaks=("lo",)),
+    Fault(id="U131 the pod closes its second interface", setup='eval "$NET1"', inject="P iptables -A INPUT -i net1 -j DROP", codes=("GN0510",), says=("net1",), breaks=("net1-near",), severity="warning"),
+    Fault(id="U132 ingress drop in the pod", inject="P nft add table netdev f; P nft 'add chain netdev f in0 { type filter hook ingress device eth0 priority 0; }'; P nft add rule netdev f in0 ip saddr 10.244.2.0/24 drop", codes=("GN0510",), says=("netdev f in0",), breaks=("remote", "in-remote")),
+    Fault(id="U133 service redirected to nobody", inject="N iptables -t nat -I PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j REDIRECT --to-ports 9999", codes=("GN0602",), says=("9999", "default/web"), breaks=("vip",)),
+    Fault(id="U134 RETURN ahead of the services", inject="N iptables -t nat -I PREROUTING -d 10.96.0.0/12 -j RETURN", codes=("GN0601",), says=("10.96.0.10",), breaks=("vip",)),
+    Fault(id="U135 IPsec policy of a gone VPN", inject="p xfrm policy add src 0.0.0.0/0 dst 10.244.2.0/24 dir out action block; P bash -c 'exec 3<>/dev/tcp/10.244.2.2/8080' || true", codes=("GN0525",), says=("XfrmOutPolBlock",), breaks=("remote",), mends=False, severity="warning"),
+    Fault(id="U137 foreign source in the tunnel", inject="N iptables -t nat -I POSTROUTING -o flannel.1 -j SNAT --to-source 192.0.2.1", codes=("GN0512",), says=("192.0.2.1",), breaks=("remote",), mends=False),
+    Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

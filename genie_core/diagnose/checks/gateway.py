@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.checks.routes import real_defaults
-from genie_core.diagnose.facts import Link
+from genie_core.diagnose.facts import Link, Route
+from genie_core.diagnose.fib import MAIN
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.diagnose.stack import version
 from genie_core.findings import Finding, Remedy, Severity
 
 
@@ -26,9 +28,48 @@ def gateway_exists(model: Model) -> Iterator[Finding]:
             if not attachment.link.up or _answered(model, attachment, gateway, family):
                 continue
             if attachment.kind == "routed":
-                yield _no_proxy(model, attachment, gateway, family)
+                mute = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
+                yield (_no_way if mute else _no_proxy)(model, attachment, gateway, family)
             else:
                 yield _wrong(model, attachment, gateway, family)
+
+
+def other_gateways(model: Model) -> Iterator[Finding]:
+    """GN0302: a further route of the pod, in any table, leads to a next hop that nobody on the bridge has."""
+    pod = model.pod
+    for attachment in model.attachments if pod is not None else ():
+        best = {gateway for family in (4, 6) for _, gateway in real_defaults(model, family)[:1]}
+        for route in pod.facts.routes if pod is not None and attachment.bridge is not None else ():
+            hop = next((h for h in route.hops if h.index == attachment.link.index and h.gateway), None)
+            everything = route.dst.endswith("/0") and route.table == MAIN
+            if hop is None or hop.gateway in best or everything or not attachment.link.up:
+                continue
+            if not _answered(model, attachment, hop.gateway, version(hop.gateway)):
+                yield _dead_hop(model, attachment, route, hop.gateway)
+
+
+def _dead_hop(model: Model, attachment: Attachment, route: Route, gateway: str) -> Finding:
+    name, bridge = attachment.link.name, attachment.bridge
+    assert bridge is not None
+    where = [] if route.table == MAIN else ["table", route.table]
+    table = " ".join(map(str, ["", *where]))
+    shown = f"{route.dst} via {gateway} dev {name}{table}"
+    return Finding(
+        code="GN0302",
+        severity=Severity.ERROR,
+        title=f"the pod's route {shown} leads to nobody: no interface on {bridge.name} has {gateway}",
+        object=the_pod(model, name),
+        evidence=(
+            seen("netlink", shown, "ip route show table all"),
+            seen("netlink", f"nobody on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
+        ),
+        remedy=Remedy(
+            text="delete the route (the pod's other routes then count), or correct its next hop",
+            commands=(
+                in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
+            ),
+        ),
+    )
 
 
 def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -> bool:
@@ -38,14 +79,33 @@ def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -
     if own is not None and (family == 4 or own.index == entry.index):
         return True
     if family == 6 and gateway.startswith("fe80:"):
-        return True
+        return _link_local(model, attachment, gateway)
     proxy = "proxy_arp" if family == 4 else "proxy_ndp"
     if model.node.setting(entry.name, proxy, family) or model.node.setting("all", proxy, family):
-        return True
+        return family == 6 or _proxied(model, entry, gateway)
     pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
     if pinned is not None and pinned.state == "permanent":
         return True
     return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
+
+
+def _link_local(model: Model, attachment: Attachment, gateway: str) -> bool:
+    """Whether a link-local gateway may exist: true unless everybody on the bridge is known and nobody has it."""
+    entry, bridge = attachment.entry, attachment.bridge
+    if bridge is None or entry is None or not model.node.facts.addresses:
+        return True
+    if any(a.ip == gateway and a.index == entry.index for a in model.node.facts.addresses):
+        return True
+    ports = [
+        p for p in model.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
+    ]
+    return len(model.neighbours_on(bridge)) < len(ports) or _someone_else(model, bridge, gateway)
+
+
+def _proxied(model: Model, entry: Link, gateway: str) -> bool:
+    """A proxy answers for what it would forward elsewhere (net/ipv4/arp.c): the node needs a route, by another link."""
+    way = model.node.fib.lookup(gateway)
+    return not way.refused and way.hop.index not in (0, entry.index)
 
 
 def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
@@ -79,6 +139,31 @@ def _no_proxy(model: Model, attachment: Attachment, gateway: str, family: int) -
     )
 
 
+def _no_way(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    """GN0408: proxy ARP is on and stays silent, as the node itself has no way to the gateway's address."""
+    entry = attachment.entry
+    assert entry is not None
+    way = model.node.fib.lookup(gateway)
+    return Finding(
+        code="GN0408",
+        severity=Severity.FATAL,
+        title=f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
+        "route to that address, commonly as its default route is gone",
+        object=the_interface(entry.name),
+        evidence=(
+            seen(
+                "netlink", f"{gateway}: {way.type if way.refused else entry.name}", f"ip route get {gateway}"
+            ),
+            seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
+        ),
+        remedy=Remedy(
+            text="restore the node's default route (DHCP, NetworkManager, networkd); until then the address on "
+            f"{entry.name} answers",
+            commands=(on_node("ip", "addr", "add", f"{gateway}/32", "dev", entry.name, "scope", "link"),),
+        ),
+    )
+
+
 def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
     bridge = attachment.bridge
     assert bridge is not None
@@ -108,14 +193,23 @@ def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int
     assert bridge is not None
     own = model.addresses(attachment, family)[0]
     has = [f"{x.ip}/{x.prefix}" for x in model.node.addresses(bridge, family)]
-    commands = [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
+    disabled = family == 6 and model.node.setting(bridge.name, "disable_ipv6", 6)
+    off = f"net.ipv6.conf.{bridge.name}.disable_ipv6"
+    commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
+    commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
     commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
     return Finding(
         code="GN0406",
         severity=Severity.FATAL,
         title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
         f"{gateway}/{own.prefix}: "
-        + ("left over from another CNI or pod CIDR" if has else "it was taken away"),
+        + (
+            "left over from another CNI or pod CIDR"
+            if has
+            else f"{off}=1"
+            if disabled
+            else "it was taken away"
+        ),
         object=the_interface(bridge.name),
         evidence=(
             seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
@@ -132,6 +226,12 @@ def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int
 
 
 CHECKS = (
+    PodCheck(
+        id="next-hops-exist",
+        title="somebody owns the other next hops of the pod's routes",
+        run=other_gateways,
+        needs=("pod", "node"),
+    ),
     PodCheck(
         id="gateway-exists",
         title="somebody owns the default gateway",

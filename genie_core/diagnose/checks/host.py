@@ -193,6 +193,8 @@ def port_flags(model: Model) -> Iterator[Finding]:
                     "ARP requests do not reach the pod: who has not its MAC yet cannot talk to it",
                 )
             )
+        if not port.multicast and 6 in model.families and not bridge.data.get("br_mcast_querier"):
+            flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
         for flag, right, why in flags:
             yield Finding(
                 code="GN0409",

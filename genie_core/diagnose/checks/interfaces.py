@@ -12,6 +12,8 @@ from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_po
 from genie_core.diagnose.stack import Stack, subnet, version, within
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 
+MAIN_PRIORITY = 32766
+
 
 def _secondary(model: Model) -> list[Attachment]:
     return [x for x in model.attachments if x is not model.primary]
@@ -52,7 +54,7 @@ def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterat
     table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
     yield Finding(
         code="GN0307",
-        severity=Severity.ERROR,
+        severity=Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
         title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
         f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
         object=the_pod(model, name),
@@ -102,6 +104,11 @@ def _why_wanted(
         return f"table {min(tables)} has the routes, but no rule selects it", Confidence.HIGH
     if rules and not pod.fib.table(family, rules[0].table):
         return f"rule {rules[0].priority} selects table {rules[0].table}, which is empty", Confidence.HIGH
+    if rules and rules[0].table in tables:
+        return (
+            f"rule {rules[0].priority} for table {rules[0].table} comes after that of table main",
+            Confidence.HIGH,
+        )
     if rules:
         return f"table {rules[0].table} has no way out by {name}", Confidence.HIGH
     networks = {i.network for i in model.intended if i.ifname == name and i.network}
@@ -110,6 +117,9 @@ def _why_wanted(
             return f"sbr is in {conf.path}", Confidence.HIGH
     if pod.facts.counters.get("IPReversePathFilter", 0) and pod.rp_filter(name) == 1:
         return f"strict rp_filter on {name} has dropped packets", Confidence.MEDIUM
+    # ARP requests that the filter refuses are not counted: that nothing was dropped tells little.
+    if pod.rp_filter(name) == 1 and family == 4:
+        return f"strict rp_filter on {name} drops what such hosts send", Confidence.LOW
     return None
 
 
@@ -160,7 +170,7 @@ def _mend(
             table,
         )
     ]
-    if not rules:
+    if not rules or rules[0].priority >= MAIN_PRIORITY:
         commands.append(in_pod("ip", *word, "rule", "add", "from", f"{ip}/{length}", "lookup", table))
     return tuple(commands)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.cluster import subnets
 from genie_core.diagnose.facts import Cached, ConfFile, Lease
-from genie_core.diagnose.model import Model, subnets
+from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import seen, the_pod
 from genie_core.diagnose.stack import within
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity, Subject

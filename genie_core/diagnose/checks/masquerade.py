@@ -6,7 +6,10 @@ import ipaddress
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.model import Model, subnets
+from genie_core.diagnose.cluster import subnets
+from genie_core.diagnose.firewall.evaluate import FAMILIES
+from genie_core.diagnose.firewall.rules import Match, Rule, span
+from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, on_node, seen
 from genie_core.diagnose.stack import version, within
 from genie_core.diagnose.walks import Walk
@@ -22,23 +25,69 @@ def masquerade(model: Model) -> Iterator[Finding]:
     # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
     six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
     bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
+    left_out = [w for w in bare if _left_out(model, w)]
+    bare = [w for w in bare if w not in left_out]
     if bare and why:
-        yield _missing(model, bare, why)
-    for walk in leaving:
+        yield _missing(model, bare, why, declined=_declined(model))
+    elif left_out and why:
+        yield _spared(left_out)
+    sent = [w for w in model.walks if w.flow.role == "remote" and not w.flow.inbound and w.flow.general]
+    for walk in (*leaving, *sent):
         if walk.translated and walk.source not in model.node.local and not _is_pods(model, walk.source):
             yield _foreign_source(model, walk)
             break
-    hidden = [
-        w
-        for w in model.walks
-        if w.flow.role == "remote" and not w.flow.inbound and w.translated and w.flow.general
-    ]
+    hidden = [w for w in sent if w.translated and w.source in model.node.local]
     if hidden and why:
         yield _too_broad(model, hidden)
 
 
 def _is_pods(model: Model, ip: str) -> bool:
-    return any(ip == x.ip for x in (model.pod.facts.addresses if model.pod else ()))
+    mine = model.pod.facts.addresses if model.pod else ()
+    return any(ip == x.ip and x.scope != "host" for x in mine)
+
+
+def _spared(left_out: list[Walk]) -> Finding:
+    names = sorted({w.flow.name or w.flow.target for w in left_out})
+    links = sorted({w.egress.name for w in left_out if w.egress})
+    return Finding(
+        code="GN0511",
+        severity=Severity.INFO,
+        title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule leaves it out, "
+        "so routers there must know the pods",
+        object=a("firewall", "nat/POSTROUTING", links[0] if links else ""),
+        evidence=(
+            seen(
+                "firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"
+            ),
+        ),
+        remedy=Remedy(text="narrow the rule's exception where they do not"),
+    )
+
+
+def _left_out(model: Model, walk: Walk) -> bool:
+    """Whether a rule spares what goes to this very destination: its networks know pods, as ip-masq-agent's do."""
+    target = span(walk.target)[0]
+    for chain in model.node.rules.chains:
+        if chain.family not in FAMILIES[walk.flow.family]:
+            continue
+        of_nat = chain.table == "nat" or (chain.kind == "nat" and chain.hook == "postrouting")
+        for rule in chain.rules:
+            spares = of_nat and rule.action.kind in ("return", "accept")
+            if not spares and rule.action.kind not in ("masquerade", "snat"):
+                continue
+            named = [m for m in rule.matches if m.name == "target" and m.invert != spares]
+            if any(_within(target, m) for m in named) and _from(rule, walk.source):
+                return True
+    return False
+
+
+def _within(number: int, match: Match) -> bool:
+    return any(not isinstance(v, str) and v[0] <= number <= v[1] for v in match.values)
+
+
+def _from(rule: Rule, source: str) -> bool:
+    """Whether the rule's conditions on the source hold."""
+    return all(_within(span(source)[0], m) != m.invert for m in rule.matches if m.name == "source")
 
 
 def _not_routable(model: Model) -> str:
@@ -56,7 +105,14 @@ def _not_routable(model: Model) -> str:
     return f"the pods' addresses live behind {used[0]} only" if used else ""
 
 
-def _missing(model: Model, bare: list[Walk], why: str) -> Finding:
+def _declined(model: Model) -> bool:
+    """Whether the configuration says that nothing shall be masqueraded."""
+    plugins = [plugin for conf in model.own_confs for plugin in conf.plugins]
+    told = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
+    return bool(told) and not any(told)
+
+
+def _missing(model: Model, bare: list[Walk], why: str, *, declined: bool) -> Finding:
     family = bare[0].flow.family
     links = sorted({w.egress.name for w in bare if w.egress})
     cidrs = [c for c in model.pod_cidrs if version(c) == family]
@@ -65,7 +121,8 @@ def _missing(model: Model, bare: list[Walk], why: str) -> Finding:
     tool = "iptables" if family == 4 else "ip6tables"
     return Finding(
         code="GN0511",
-        severity=Severity.ERROR,
+        # Who says "ipMasq": false may have routes to the pods elsewhere, or an agent that masquerades.
+        severity=Severity.WARNING if declined else Severity.ERROR,
         title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
         f"{bare[0].source}, and no answer finds back",
         object=a("firewall", f"{tool} nat/POSTROUTING", links[0]),

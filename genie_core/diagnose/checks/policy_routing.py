@@ -34,6 +34,8 @@ def policy_rules(model: Model) -> Iterator[Finding]:
             if part
         )
         where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
+        looked = f"lookup {table}" if rule.action == "lookup" else rule.action
+        lacking = f"table {table} lacks the cluster's routes; " if rule.action == "lookup" else ""
         argv: list[object] = [
             "ip",
             *(["-6"] if rule.family == 6 else []),
@@ -45,11 +47,11 @@ def policy_rules(model: Model) -> Iterator[Finding]:
         yield Finding(
             code="GN0504",
             severity=Severity.FATAL,
-            title=f"ip rule {priority} ({selector} lookup {table}) {where} instead of {found[0].wanted or 'its way'}: "
-            f"table {table} lacks the cluster's routes; {flows_text(found)} is lost",
-            object=a("rule", f"{priority}: {selector} lookup {table}"),
+            title=f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
+            f"{lacking}{flows_text(found)} is lost",
+            object=a("rule", f"{priority}: {selector} {looked}"),
             evidence=(
-                seen("netlink", f"{priority}: {selector} lookup {table}", "ip rule"),
+                seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
                 seen(
                     "netlink",
                     f"{way.route.dst if way.route else way.type} dev {found[0].link}",

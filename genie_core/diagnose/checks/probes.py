@@ -54,9 +54,15 @@ def underlay(model: Model) -> Iterator[Finding]:
         sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
         plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
         through = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
-        if not sent or any(p.received for p in (*sent, *through)) or not remote.tunnel.up:
+        if (
+            not sent
+            or any(p.received or p.result in ANSWERED for p in (*sent, *through))
+            or not remote.tunnel.up
+        ):
             continue
+        echoes = [p for p in sent if p.kind == "ping"]
         answered = any(p.result == "ok" for p in plain)
+        came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
         port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
         address = next(iter(remote.node.addresses), remote.node.name)
         moved = _probes(model, f"tunnel {remote.tunnel.name}")
@@ -65,7 +71,8 @@ def underlay(model: Model) -> Iterator[Finding]:
             continue
         yield Finding(
             code="GN0710",
-            severity=Severity.ERROR,
+            # Nodes that refuse every echo are healthy: without an answer to anything else, it is not known.
+            severity=Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
             title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
             f"nothing returns: udp/{port} to {address} is filtered on the way or there"
             + ("; plain ping works" if answered else ""),
@@ -73,8 +80,13 @@ def underlay(model: Model) -> Iterator[Finding]:
             evidence=(
                 seen(
                     "probe",
-                    f"{sent[0].target}: {sum(p.received for p in sent)} of {sum(p.sent for p in sent)} echoes answered",
+                    f"{sent[0].target}: {came} of {went} echoes answered",
                     f"ping {sent[0].target}",
+                ),
+                *(
+                    seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
+                    for p in sent
+                    if p.kind == "tcp"
                 ),
                 *(
                     (
@@ -135,7 +147,7 @@ def silent(model: Model) -> Iterator[Finding]:
 
 
 def _mute(probe: Probe) -> bool:
-    if probe.result in ANSWERED or probe.role in ("own", "gateway"):
+    if probe.result in ANSWERED or probe.kind == "arp":
         return False
     if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
         return False

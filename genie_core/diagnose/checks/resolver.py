@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
@@ -40,8 +41,6 @@ def nameservers(text: str) -> list[str]:
 def _resolver_faults(
     model: Model, servers: list[str], words: list[list[str]]
 ) -> Iterator[tuple[str, str, Severity]]:
-    import ipaddress
-
     if not servers:
         yield (
             "the pod's resolv.conf names no nameserver: every lookup asks 127.0.0.1",
@@ -55,32 +54,38 @@ def _resolver_faults(
             "shorten the list (kubelet's resolvConf)",
             Severity.WARNING,
         )
-    dns = [f for f in model.frontends if f.port == 53]
     for server in servers[:3]:
-        try:
-            address = ipaddress.ip_address(server.split("%")[0])
-        except ValueError:
+        address = _address(server)
+        if address is None:
             yield (
                 f"resolv.conf: {server!r} is not an address",
                 "correct the file that kubelet's resolvConf names",
                 Severity.ERROR,
             )
-            continue
-        if address.is_loopback and not _listens(model, server):
+        elif address.is_loopback and not _listens(model, server):
             yield (
                 f"the pod's resolv.conf points to {server}, where nothing listens in its namespace",
                 "set kubelet's resolvConf to /run/systemd/resolve/resolv.conf, and recreate the pod",
                 Severity.FATAL,
             )
-        elif dns and _in_service_range(model, server) and server not in {f.ip for f in dns}:
-            names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
-            yield (
-                f"resolv.conf points to {server}, which no DNS service has (there is {names})",
-                "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
-                Severity.FATAL if server == servers[0] else Severity.ERROR,
-            )
+    yield from _no_dns_service(model, servers[:3])
     if any(w[0] == "search" and len(w) > 33 for w in words):
         yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
+
+
+def _no_dns_service(model: Model, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+    """Servers that look like services and are no DNS service. The resolver asks the first as long as it answers."""
+    dns = [f for f in model.frontends if f.port == 53]
+    there = {f.ip for f in dns}
+    wrong = [s for s in servers if dns and s not in there and _in_service_range(model, s)]
+    if not wrong:
+        return
+    names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
+    yield (
+        f"resolv.conf points to {', '.join(wrong)}, which no DNS service has (there is {names})",
+        "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
+        Severity.FATAL if servers[0] in wrong else Severity.WARNING,
+    )
 
 
 def _listens(model: Model, server: str) -> bool:
@@ -92,9 +97,17 @@ def _listens(model: Model, server: str) -> bool:
 
 def _in_service_range(model: Model, server: str) -> bool:
     """Whether an address looks like a service's: in one /16 with known ones, and no pod's or node's."""
-    if version(server) != 4 or model.in_cluster(server):
+    if _address(server) is None or version(server) != 4 or model.in_cluster(server):
         return False
     return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in model.frontends)
+
+
+def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A server's address without its zone, None where it is none."""
+    try:
+        return ipaddress.ip_address(server.split("%", maxsplit=1)[0])
+    except ValueError:
+        return None
 
 
 CHECKS = (

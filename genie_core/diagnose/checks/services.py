@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
+from genie_core.diagnose.checks.filters import delete_rule
 from genie_core.diagnose.cluster import Frontend
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
 from genie_core.diagnose.firewall.rules import Packet
@@ -101,7 +102,7 @@ def _dnat(front: Frontend) -> Command:
     tool = "ip6tables" if ":" in front.ip else "iptables"
     to = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
     return on_node(
-        tool, "-t", "nat", "-A", "PREROUTING", "-d", front.ip, "-p", front.protocol,
+        tool, "-t", "nat", "-I", "PREROUTING", "-d", front.ip, "-p", front.protocol,
         "--dport", front.port, "-j", "DNAT", "--to-destination", to,
     )  # fmt: skip
 
@@ -122,6 +123,8 @@ def _no_endpoints(front: Frontend) -> Finding:
 def _wrong_targets(model: Model, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
     told: set[str] = set()
     for outcome in outcomes:
+        if outcome.translations and outcome.packet.target_local:
+            yield from _redirected(model, front, outcome)
         if not outcome.translations or outcome.packet.target_local:
             continue
         target = (outcome.packet.target, outcome.packet.dport)
@@ -165,6 +168,27 @@ def _wrong_targets(model: Model, front: Frontend, outcomes: list[Outcome]) -> It
         )
 
 
+def _redirected(model: Model, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
+    """A REDIRECT to the node itself serves a service only where somebody listens."""
+    chain, rule = outcome.translations[-1]
+    port, protocol = outcome.packet.dport, front.protocol
+    bound = model.facts.node.listeners
+    if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
+        return
+    yield Finding(
+        code="GN0602",
+        severity=Severity.ERROR,
+        title=f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
+        "where nothing listens",
+        object=a("service", front.service),
+        evidence=(seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),),
+        remedy=Remedy(
+            text="delete the stale rule; look at kube-proxy on this node",
+            commands=(delete_rule("node", chain, rule),),
+        ),
+    )
+
+
 def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
     """Whether a later rule of the chain translates to a live endpoint."""
     return any(
@@ -191,7 +215,8 @@ def hairpin_source(model: Model) -> Iterator[Finding]:
         if all(o.packet.source == mine for o in leaving):
             yield Finding(
                 code="GN0605",
-                severity=Severity.WARNING,
+                # With other endpoints, some of its connections succeed.
+                severity=Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
                 title=f"no masquerading of {mine} to itself: the pod cannot reach itself through "
                 f"{front.ip}:{front.port} ({front.service})",
                 object=a("service", front.service),
@@ -202,10 +227,10 @@ def hairpin_source(model: Model) -> Iterator[Finding]:
                     text="masquerade it (kube-proxy's KUBE-MARK-MASQ does)",
                     commands=(
                         on_node(
-                            "iptables",
+                            "iptables" if version(mine) == 4 else "ip6tables",
                             "-t",
                             "nat",
-                            "-A",
+                            "-I",
                             "POSTROUTING",
                             "-s",
                             mine,

@@ -11,7 +11,7 @@ from genie_core.diagnose.flows import local_peers
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, on_node, seen, the_pod
 from genie_core.diagnose.stack import calls_iptables
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.findings import Confidence, Finding, Remedy, Severity
 
 
 def untracked(model: Model) -> Iterator[Finding]:
@@ -80,7 +80,31 @@ def bridge_netfilter(model: Model) -> Iterator[Finding]:
         )
 
 
+def ipsec(model: Model) -> Iterator[Finding]:
+    """GN0525: IPsec policies have refused packets; they are no firewall rules, and no tool for those shows them."""
+    for place, stack in (("pod", model.pod), ("node", model.node)):
+        counted = stack.facts.counters if stack else {}
+        refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
+        if not refused:
+            continue
+        whose = "in the pod's namespace" if place == "pod" else "on the node"
+        shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
+        yield Finding(
+            code="GN0525",
+            severity=Severity.WARNING,
+            title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
+            object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
+            evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
+            remedy=Remedy(
+                text="see whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
+                "counters grow; a VPN's daemon that ended leaves its policies"
+            ),
+            confidence=Confidence.LOW,
+        )
+
+
 CHECKS = (
+    PodCheck(id="ipsec", title="no IPsec policy refuses packets", run=ipsec, needs=("pod", "node")),
     PodCheck(
         id="tracked", title="the pod's packets are tracked", run=untracked, needs=("pod", "node firewall")
     ),

@@ -9,6 +9,7 @@ from genie_core.diagnose.checks.filters import filter_findings
 from genie_core.diagnose.fib import Way
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
+from genie_core.diagnose.stack import subnet, version, within
 from genie_core.diagnose.walks import Block
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 
@@ -84,9 +85,8 @@ def host_routes(model: Model) -> Iterator[Finding]:
         way = block.way
         assert way is not None
         entry = block.wanted
-        subnet_route = way.route is None or way.route.dst.endswith(("/32", "/128"))
         commands: list[Command] = []
-        if way.route is not None and subnet_route and not way.route.dst.startswith("0.0.0.0"):
+        if way.route is not None and _narrower(model, way.route.dst):
             verb = [way.route.type] if way.refused else []
             commands.append(
                 on_node(
@@ -125,10 +125,20 @@ def host_routes(model: Model) -> Iterator[Finding]:
         )
 
 
+def _narrower(model: Model, dst: str) -> bool:
+    """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route counts."""
+    address, _, length = dst.partition("/")
+    if length in ("32", "128"):
+        return True
+    entry = model.primary.entry if model.primary else None
+    return any(
+        within(address, subnet(own)) and int(length) > own.prefix
+        for own in (model.node.addresses(entry, version(address)) if entry else ())
+    )
+
+
 def _restore_connected(model: Model, target: str) -> list[Command]:
     """The bridge's own subnet route again."""
-    from genie_core.diagnose.stack import subnet, within
-
     entry = model.primary.entry if model.primary else None
     for address in model.node.addresses(entry) if entry else ():
         if within(target, subnet(address)):

@@ -11,6 +11,7 @@ from genie_core.diagnose.firewall.evaluate import at_hook
 from genie_core.diagnose.firewall.rules import Chain, Packet
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, on_node, seen, the_interface
+from genie_core.diagnose.stack import subnet, version, within
 from genie_core.findings import Command, Finding, Remedy, Severity
 
 
@@ -52,9 +53,38 @@ def underlay(model: Model) -> Iterator[Finding]:
                     text=f"set {device.name} up", commands=(on_node("ip", "link", "set", device.name, "up"),)
                 ),
             )
+        if device is not None and device.up:
+            yield from _outer_routes(model, tunnel, device)
         overhead = OVERHEAD.get(tunnel.kind, 0)
         if device is not None and overhead and tunnel.mtu + overhead > device.mtu:
             yield _tunnel_mtu(tunnel, device, overhead)
+
+
+def _outer_routes(model: Model, tunnel: Link, device: Link) -> Iterator[Finding]:
+    """The other ends, as far as they lie on the device's own subnet, must be routed out of the device."""
+    ends = sorted({f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst})
+    for end in ends:
+        own = model.node.addresses(device, version(end))
+        way = model.node.fib.lookup(end)
+        near = any(within(end, subnet(x)) for x in own)
+        if not near or way.hop.index == device.index or way.type == "none":
+            continue
+        dst = way.route.dst if way.route else end
+        leads = f"is {way.type}" if way.refused else f"leaves by {model.node.name(way.hop.index)}"
+        kind = [way.type] if way.refused and way.route else []
+        narrow = way.route is not None and not any(dst == subnet(x) for x in own) and not dst.endswith("/0")
+        yield Finding(
+            code="GN0707",
+            severity=Severity.ERROR,
+            title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
+            f"not {device.name}: nothing gets there",
+            object=a("route", dst, device.name),
+            evidence=(seen("netlink", f"{end} {leads}", f"ip route get {end}"),),
+            remedy=Remedy(
+                text=f"delete the route, so that {end} is on {device.name} again",
+                commands=(on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else (),
+            ),
+        )
 
 
 def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
@@ -92,13 +122,18 @@ def outer_filter(model: Model) -> Iterator[Finding]:
         )
         out = Packet(source=own, target=address, protocol="udp", dport=port, oif=link, source_local=True)
         back = Packet(source=address, target=own, protocol="udp", dport=port, iif=link, target_local=True)
-        for hooks, packet in ((("output", "postrouting"), out), (("prerouting", "input"), back)):
+        for hooks, packet in (
+            (("output", "postrouting", "egress"), out),
+            (("ingress", "prerouting", "input"), back),
+        ):
             for hook in hooks:
                 yield from _outer(model, remote, hook, packet, port)
 
 
 def _outer(model: Model, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
-    for outcome in at_hook(model.node.rules, hook, packet):
+    by_device = hook in ("ingress", "egress")
+    device = (packet.iif or packet.oif or "") if by_device else ""
+    for outcome in at_hook(model.node.rules, hook, packet, "netdev" if by_device else "", device):
         if outcome.verdict == "accept" or outcome.chain is None:
             continue
         chain, rule = outcome.chain, outcome.rule

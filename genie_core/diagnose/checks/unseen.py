@@ -66,7 +66,7 @@ def conditional_drops(model: Model) -> Iterator[Finding]:
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
-                if key not in told and rule.packets and all(m.name != "rate" for m in rule.matches):
+                if key not in told and rule.packets:
                     told.add(key)
                     yield _conditional(model, place, chain, rule)
 
@@ -79,7 +79,8 @@ def _conditional(model: Model, place: str, chain: Chain, rule: Rule) -> Finding:
     )
     return Finding(
         code="GN0520",
-        severity=Severity.WARNING,
+        # A limit that was exceeded once may have done what it is for.
+        severity=Severity.INFO if any(m.name == "rate" for m in rule.matches) else Severity.WARNING,
         title=f"{chain.place} rule {rule.number} has dropped {rule.packets} packets under a condition that is not "
         f"evaluated, perhaps the pod's: {rule.text}",
         object=a("firewall", chain.place) if place == "node" else the_pod(model),
@@ -105,9 +106,7 @@ def far_end(model: Model) -> Iterator[Finding]:
         where = f"is in {model.title_of(holder)}" if holder else "is in another network namespace"
         yield Finding(
             code="GN0104",
-            severity=(Severity.FATAL if attachment is model.primary else Severity.ERROR)
-            if lost
-            else Severity.WARNING,
+            severity=_severity(first=attachment is model.primary, lost=bool(lost)),
             title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
             "not on this node: nothing that the pod sends gets here",
             object=the_pod(model, attachment.link.name),
@@ -123,6 +122,13 @@ def far_end(model: Model) -> Iterator[Finding]:
                 text="delete the pod so that the runtime attaches it again; find out what moved the interface"
             ),
         )
+
+
+def _severity(*, first: bool, lost: bool) -> Severity:
+    """A second interface whose end nobody expected here may well be wired to somewhere else."""
+    if lost:
+        return Severity.FATAL if first else Severity.ERROR
+    return Severity.WARNING if first else Severity.INFO
 
 
 def _promised(model: Model, attachment: Attachment) -> list[str]:

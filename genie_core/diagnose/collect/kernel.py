@@ -31,6 +31,15 @@ PER_INTERFACE = {
     "ipv6": ("disable_ipv6", "forwarding", "proxy_ndp", "accept_ra"),
 }
 COUNTERS = ("IPReversePathFilter", "InNoRoutes", "OutNoRoutes", "ForwDatagrams", "FragFails", "InAddrErrors")
+# What IPsec policies refuse (Documentation/networking/xfrm_proc.rst).
+XFRM = (
+    "XfrmInNoPols",
+    "XfrmInPolBlock",
+    "XfrmInTmplMismatch",
+    "XfrmOutPolBlock",
+    "XfrmOutNoStates",
+    "XfrmFwdHdrError",
+)
 LISTEN = "0A"
 
 
@@ -60,6 +69,10 @@ def counters() -> dict[str, int]:
         for heads, values in zip(lines[::2], lines[1::2], strict=False):
             pairs = zip(heads.split()[1:], values.split()[1:], strict=False)
             found |= {name: int(value) for name, value in pairs if name in COUNTERS}
+    for line in _read(Path("/proc/thread-self/net/xfrm_stat")).splitlines():
+        name, _, number = line.partition(" ")
+        if name.strip() in XFRM:
+            found[name.strip()] = int(number)
     for name, value in conntrack_statistics().items():
         found[f"conntrack_{name}"] = value
     return found

@@ -49,6 +49,7 @@ def _port(data: dict[str, Any]) -> Port:
         learning=flag("LEARNING", 1),
         flood=flag("UNICAST_FLOOD", 1),
         broadcast=flag("BCAST_FLOOD", 1),
+        multicast=flag("MCAST_FLOOD", 1),
         guard=flag("GUARD", 0),
         locked=flag("LOCKED", 0),
     )

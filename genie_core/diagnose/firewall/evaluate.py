@@ -13,6 +13,7 @@ from genie_core.diagnose.firewall.rules import Action, Chain, Match, Packet, Rul
 
 MAX_OUTCOMES = 64
 MAX_DEPTH = 32
+DEVICES = ("netdev", "inet")
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")
 
@@ -242,7 +243,8 @@ def _translated(action: Action, packet: Packet) -> Packet:
 
 def base_chains(rules: Ruleset, hook: str, packet: Packet, family: str = "", device: str = "") -> list[Chain]:
     """The base chains that see the packet at a hook; `family` bridge or netdev instead of the packet's own."""
-    families = (family,) if family else FAMILIES[packet.family]
+    # Family inet has the ingress hook of devices, too (nft(8), ADDRESS FAMILIES).
+    families = DEVICES if family == "netdev" else (family,) if family else FAMILIES[packet.family]
     return [
         chain
         for chain in rules.bases

@@ -145,6 +145,7 @@ class _Parser:
         self.action = Action("continue")
         self.comment = ""
         self.invert = False
+        self.of_connection = False
 
     def run(self) -> _Parser:
         while self.words:
@@ -185,6 +186,7 @@ class _Parser:
             self._add("unknown", word)
 
     def _module(self, value: str) -> None:
+        self.of_connection = value == "connmark"  # its --mark is the connection's, which nobody here knows
         if value == "limit":
             self._add("under")
         elif value in (
@@ -204,6 +206,8 @@ class _Parser:
         if word in MATCHES:
             name, read = MATCHES[word]
             self._add(name, *read(value))
+        elif word == "--mark" and self.of_connection:
+            self._add("unknown", "connmark")
         elif word == "--mark":
             number, mask = _mark(value)
             self._add("mark", (number, number), mask=mask)
