@@ -342,4 +342,12 @@ def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
     if code == UNKNOWN_CONTAINER and step.verb == "ADD":
         code = DELEGATE_FAILED  # from ADD it would tell the runtime that no DEL is needed (SPEC, "Error")
     message = str(fields.get("msg") or "") or f"netplugin failed with no error message: {how}"
-    return DelegateFailed(f"{step.where}: {message}", details=str(fields.get("details") or ""), code=code)
+    details = str(fields.get("details") or "")
+    hint = _hint(f"{message} {details}", step.stdin) if step.verb == "ADD" else ""
+    return DelegateFailed(f"{step.where}: {message}", details=details, hint=hint, code=code)
+
+
+def _hint(words: str, stdin: str) -> str:
+    from ..spec.plugin_errors import hint_for
+
+    return hint_for(words, decode(stdin))

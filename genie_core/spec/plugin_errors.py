@@ -4,6 +4,11 @@ Words of the reference plugins 1.1 to 1.6 and of the kernel (errno.h as Go and l
 something failed.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 _KNOWN = (
     (
         "already has an ip address different",
@@ -15,10 +20,10 @@ _KNOWN = (
     ),
     (
         "link not found",
-        "an interface that the configuration names (master, bridge, device) is not on this node: `genie discover`",
+        "an interface that the configuration names ({links}) is not on this node: `genie discover`",
     ),
     (
-        "file exists",
+        ": file exists",
         "the pod has that route or address from another network already: `genie dry-run` shows each step's routes",
     ),
     (
@@ -31,7 +36,16 @@ _KNOWN = (
 )
 
 
-def hint_for(message: str) -> str:
-    """What to do about a plugin's error; "" where nothing is known of it."""
+def hint_for(message: str, config: "Mapping[str, Any]") -> str:
+    """What to do about a plugin's error, "" where nothing is known of it; `config` is what the plugin was given."""
     words = message.lower()
-    return next((hint for known, hint in _KNOWN if known in words), "")
+    hint = next((hint for known, hint in _KNOWN if known in words), "")
+    return hint.replace("{links}", _links(config))
+
+
+def _links(config: "Mapping[str, Any]") -> str:
+    """`master eth9`: the interfaces that the configuration names."""
+    named = [
+        f"{key} {config[key]}" for key in ("master", "bridge", "device") if isinstance(config.get(key), str)
+    ]
+    return ", ".join(named) or "master, bridge or device"

@@ -264,3 +264,13 @@ def test_b25_a_full_stderr_pipe_is_read_by_somebody(node):
     assert reply.result
     assert "THE END" in reply.stderr
     assert reply.events("done")
+
+
+def test_lessons11_an_error_that_is_known_comes_with_its_remedy(node):
+    """The plugin's own code, message and details stay; what to do stands behind them."""
+    node.networks("a", "b")
+    node.fail("ADD", "b", code=999, msg="failed to add route {Dst: 0.0.0.0/0}: file exists", details="mine")
+    document = node.add("a,b").error(999)
+    assert "failed to add route" in document["msg"]
+    assert document["details"].startswith("mine; ")
+    assert "genie dry-run" in document["details"]
