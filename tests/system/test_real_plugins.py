@@ -132,6 +132,24 @@ def test_check_of_a_chain_follows_what_is_really_there(node):
     assert audit.difference(before, node.trace()) == ""
 
 
+@pytest.mark.parametrize(
+    "asked, plugin, subnet, words",
+    [
+        ("blue,wrong", {"type": "macvlan", "master": "eth99"}, "10.6.0.0/24", "(master eth99)"),
+        ("blue,wrong", {"type": "ptp"}, "10.6.0.1/24", "the subnet's own address"),
+        ("wrong,wrong", {"type": "ptp"}, "10.6.0.0/24", "each step's routes"),
+    ],
+)
+def test_lessons11_what_the_real_plugins_say_comes_with_a_remedy(node, settled, asked, plugin, subnet, words):
+    """A master that is not there, a subnet with host bits, a route that another network has."""
+    entry = {"cniVersion": "1.0.0", "name": "wrong", **plugin, "ipam": node.ipam(subnet)}
+    path = node.configure("60-wrong.conf", entry)
+    outcome = node.call("ADD", annotations={"cni": asked})
+    assert outcome.reply["msg"].startswith(f'network "wrong" (eth1): plugin type="{plugin["type"]}"')
+    assert words in outcome.reply["details"], outcome.reply
+    path.unlink()
+
+
 def test_b54_a_failure_of_the_last_network_takes_the_others_back(node, settled):
     full = {"type": "ptp", "ipam": node.ipam("10.9.0.0/30")}
     path = node.configure("50-full.conf", {"cniVersion": "1.0.0", "name": "full", **full})
