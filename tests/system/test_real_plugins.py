@@ -140,7 +140,7 @@ def test_check_of_a_chain_follows_what_is_really_there(node):
         ("wrong,wrong", {"type": "ptp"}, "10.6.0.0/24", "each step's routes"),
     ],
 )
-def test_lessons11_what_the_real_plugins_say_comes_with_a_remedy(node, settled, asked, plugin, subnet, words):
+def test_lessons11_what_the_real_plugins_say_comes_with_a_remedy(node, asked, plugin, subnet, words):
     """A master that is not there, a subnet with host bits, a route that another network has."""
     entry = {"cniVersion": "1.0.0", "name": "wrong", **plugin, "ipam": node.ipam(subnet)}
     path = node.configure("60-wrong.conf", entry)
