@@ -84,7 +84,7 @@ class Finder:
             raise InvalidConfig(
                 f"{wish.origin}: Genie cannot delegate to itself", hint="name one of the other plugins"
             )
-        problems: dict[str, str] = {}  # what is wrong -> what to do about it
+        problems: list[GenieError] = []
         for matches in self._tiers(wish.name):
             network = self._first_valid(wish, list(matches), problems)
             if network:
@@ -108,28 +108,27 @@ class Finder:
             if isinstance(network, NetConf) and not is_self(network):
                 yield path, network
 
-    def _first_valid(self, wish: Wish, paths: list[str], problems: dict[str, str]) -> NetConf | None:
+    def _first_valid(self, wish: Wish, paths: list[str], problems: list[GenieError]) -> NetConf | None:
         for path in paths:
             network = self._parse(path)
             if isinstance(network, GenieError):
-                if network.msg not in problems:  # a file may fit for several reasons
-                    problems[network.msg] = network.hint
+                if network not in problems:  # a file may fit for several reasons
+                    problems.append(network)
                     self._log.warning("configuration skipped", file=path, problem=network.msg)
             elif is_self(network):
-                problems[f"{path}: calls Genie itself"] = ""
+                problems.append(InvalidConfig(f"{path}: calls Genie itself"))
             else:
                 if len(paths) > 1:
                     self._log.warning("several files fit", network=wish.name, files=paths, used=path)
                 return network
         return None
 
-    def _refuse(self, wish: Wish, problems: dict[str, str]) -> None:
+    def _refuse(self, wish: Wish, problems: list[GenieError]) -> None:
         """Raise in CNI-Genie's words, by which its users know what to look for (conformance D08, D09)."""
         if problems:
-            problem, remedy = next(iter(problems.items()))  # the name fits the first best
             raise InvalidConfig(
-                f"{wish.origin}: No valid configuration file present for plugin {wish.name}: {problem}",
-                hint=remedy or "correct the file; `genie discover` lists what is wrong with each",
+                f"{wish.origin}: No valid configuration file present for plugin {wish.name}: {problems[0].msg}",
+                hint=problems[0].hint or "correct the file; `genie discover` lists what is wrong with each",
             )
         names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
         near = _near(wish.name, names)

@@ -63,16 +63,17 @@ def parse_network(text: str, source: str, *, siblings: "Siblings | None" = None)
 
 def parse_file(text: str, path: str, siblings: "Siblings | None" = None) -> NetConf:
     """The configuration in a file, held to what its extension promises (conformance B06, B07)."""
-    network = parse_network(text, path, siblings=siblings)
-    holds_list = "plugins" in decode(text) or "type" not in decode(text)
-    if path.endswith(".conflist") and not holds_list:
-        raise InvalidConfig(
-            f"{path}: no plugins in the list", hint="a single plugin's configuration goes into a .conf file"
-        )
+    data = _decode_object(text, path)
+    holds_list = "plugins" in data or "type" not in data
     if not path.endswith(".conflist") and holds_list:
         raise InvalidConfig(
             f"{path}: missing 'type'",
             hint="a list of plugins goes into a .conflist file: rename it, or give it a type",
+        )
+    network = parse_network(text, path, siblings=siblings)
+    if path.endswith(".conflist") and not holds_list:
+        raise InvalidConfig(
+            f"{path}: no plugins in the list", hint="a single plugin's configuration goes into a .conf file"
         )
     return network
 

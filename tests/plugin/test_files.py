@@ -163,7 +163,14 @@ def test_b06_b10_b12_b14_b16_malformed_lists(node, what):
 def test_b07_a_list_in_a_conf_file(node):
     node.network("n", "p", file="10-n.conf")
     document = node.add("n").error(7)
-    assert "missing 'type'" in document["msg"]
+    assert "10-n.conf: missing 'type'" in document["msg"]
+    assert ".conflist file: rename it" in document["details"]
+
+
+def test_b07_a_conf_file_without_a_type(node):
+    """It is no list without plugins: that is what .conflist is for."""
+    node.file("10-n.conf", {"cniVersion": "1.0.0", "name": "n"})
+    assert "10-n.conf: missing 'type'" in node.add("n").error(7)["msg"]
 
 
 def test_b07_a_single_configuration_becomes_a_list_of_one(node):
