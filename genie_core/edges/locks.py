@@ -18,7 +18,7 @@ from errno import EINTR, EWOULDBLOCK
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from time import monotonic, sleep
 
-from ..errors import TryAgain
+from ..errors import IOFailure, TryAgain
 from .files import failure, open_private, remove
 
 TYPE_CHECKING = False
@@ -151,6 +151,21 @@ def lock_container(path: str, deadline: float, check: "Check" = _go_on) -> Lock:
             )
         sleep(pause)
     raise AssertionError
+
+
+def is_at_work(path: str) -> bool:
+    """Whether a call holds the container's lock now. A delegate that outlived its Genie is no call."""
+    try:
+        fd = open_private(path, posix.O_RDWR)
+    except IOFailure:  # nobody made one
+        return False
+    try:
+        if _try(fd, LOCK_EX, path):
+            return False
+        genie, _, namespace = _note(fd)
+        return namespace != _pid_namespace() or genie in _holders(posix.fstat(fd))
+    finally:
+        posix.close(fd)
 
 
 def _pauses(check: "Check") -> "Iterator[float]":

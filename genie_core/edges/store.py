@@ -36,7 +36,7 @@ from .files import (
     sync_directory,
     write_all,
 )
-from .locks import Lock, lock_container, lock_node, lock_slot
+from .locks import Lock, is_at_work, lock_container, lock_node, lock_slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,6 +221,10 @@ class Store:
     def names(self) -> list[str]:
         """The names of all state files."""
         return self._names("containers")
+
+    def settled_names(self) -> set[str]:
+        """The names of the state files that no call is working on at the moment."""
+        return {name for name in self.names() if not is_at_work(f"{self.directory}/locks/{name}")}
 
     def _names(self, folder: str) -> list[str]:
         directory = f"{self.directory}/{folder}"

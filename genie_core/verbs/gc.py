@@ -47,7 +47,8 @@ def run(request: "Request", node: "Node") -> str:
     living: list[Plan] = []
     released: list[Plan] = []
     readable = True
-    old = {*node.store.names()}  # an ADD that ends while we wait for the lock is in nobody's list yet
+    # an ADD that is at work now, or begins while we wait for the lock, is in nobody's list yet
+    old = node.store.settled_names()
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         for plan in node.store.plans():
             if isinstance(plan, GenieError):

@@ -136,6 +136,21 @@ def test_a82_gc_waits_for_an_add_that_is_on_its_way(node):
     assert ("cid1", "eth0") in valid_pairs(collect)
 
 
+def test_a82_an_add_that_was_at_work_when_the_gc_began_is_in_nobodys_list(node):
+    """What it attached is kept, and the delegates hear that it is; the next GC, which nobody lists it for, takes it."""
+    node.network("a", version="1.1.0")
+    node.answer("ADD", "a", shell="sleep 0.5; echo '{}'")
+    adding = node.start("ADD", annotations={}).feed()
+    while not node.calls("ADD"):
+        assert adding.process.poll() is None
+    assert node.gc().is_silent_success
+    assert adding.wait().result
+    assert node.said() == ["ADD a@eth0", "GC a@"]
+    assert ("cid1", "eth0") in valid_pairs(node.calls("GC")[0])
+    assert node.gc().is_silent_success
+    assert node.said()[2:] == ["DEL a@eth0", "GC a@"]
+
+
 def test_a82_an_add_waits_for_a_gc(node):
     node.network("a", version="1.1.0")
     node.answer("GC", "a", sleep=0.5)
