@@ -186,6 +186,16 @@ def test_the_default_network_of_a_pod_without_annotations(conf_dir):
     assert [item["why"] for item in report["plan"]] == ["the node's default network"]
 
 
+def test_genie_is_called_where_the_node_chains_other_plugins_to_it(conf_dir):
+    chain = [{"type": "tuning"}, {"type": "genie", "default_plugin": "blue"}]
+    conflist = {"cniVersion": "1.0.0", "name": "pods", "plugins": chain}
+    (conf_dir / "00-genie.conflist").write_text(json.dumps(conflist))
+    (conf_dir / "05-first.conflist").write_text(json.dumps(network("first", 2)))
+    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
+    report = dry_run("--conf-dir", str(conf_dir), "--verb", "add")
+    assert report["summary"]["addresses"] == ["10.213.1.2/24"]
+
+
 def test_a_configuration_from_a_pipe(conf_dir):
     report = dry_run(
         "--cni", "piped", "--conf-dir", str(conf_dir), "-f", "-", stdin=json.dumps(network("piped", 3))
