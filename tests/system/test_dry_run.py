@@ -510,7 +510,8 @@ def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir, plug
     ]
     assert add["error"]["code"] == 120
     assert (
-        add["error"]["msg"] == 'network "scripted" (eth1): plugin type="scripted" failed (add): no more room'
+        add["error"]["msg"]
+        == 'network "scripted" (eth1): plugin type="scripted" name="scripted" failed (add): no more room'
     )
     assert report["pod"]["interfaces"] == []
     assert report["node"]["left"] == []
