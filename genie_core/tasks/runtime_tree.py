@@ -33,18 +33,23 @@ def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
     """The tree below `folder`, under its name, complete before it has it: the path of its interpreter there.
 
     `folder/python` leads to it, for people; the launcher names the tree itself, so calls that run keep theirs.
+    One that has lost something is replaced.
     """
     target = folder / (tree / RELEASE).read_text().strip()
-    if not target.is_dir():
-        staging = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
+    if not _is_whole(target, tree):
+        staging, damaged = (target.with_name(f".{target.name}.{word}") for word in (os.getpid(), "damaged"))
+        for leftover in (staging, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
         try:
             shutil.copytree(tree, staging, symlinks=True)
             relocate(staging, tree, target)
             os.sync()  # six thousand files: one call for all of them
-            _rename(staging, target)
+            if target.is_dir():
+                target.rename(damaged)
+            staging.rename(target)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            for leftover in (staging, damaged):
+                shutil.rmtree(leftover, ignore_errors=True)
         changed.append(target)
     _point(folder / LINK, target.name)
     return target / "bin/python3"
@@ -71,12 +76,19 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
     path.write_bytes(data.replace(before, after))
 
 
-def _rename(staging: Path, target: Path) -> None:
-    try:
-        staging.rename(target)
-    except OSError:
-        if not target.is_dir():  # else another install was faster, with the same content
-            raise
+def _is_whole(copy: Path, tree: Path) -> bool:
+    """Whether every file of the tree is in the copy and as long. Some thousand looks, so no content; no .pyc either."""
+    for folder, inner, names in os.walk(tree):
+        inner[:] = [name for name in inner if name != "__pycache__"]
+        for name in names:
+            path = os.path.join(folder, name)
+            there = os.path.join(copy, os.path.relpath(path, tree))
+            try:
+                if os.lstat(there).st_size != os.lstat(path).st_size and there != str(copy / "bin/genie"):
+                    return False  # bin/genie says where it lies, in more or fewer bytes
+            except OSError:
+                return False
+    return True
 
 
 def _point(link: Path, name: str) -> None:

@@ -50,6 +50,27 @@ def test_an_upgrade_leaves_the_older_one_to_those_who_run_it(make, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("lost", ["bin/python3", "bin/genie", LOADER, RELEASE])
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_a_copy_that_has_lost_something_is_replaced(make, tmp_path, lost, how):
+    """The DaemonSet looks every few seconds; without the loader, say, no pod would start or stop until an upgrade."""
+    tree, folder = make("one"), tmp_path / "a-longer-name"
+    (tree / LOADER).write_bytes(b"loader")
+    python = copy_to(tree, folder, [])
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    path = folder / "one" / lost
+    if how == "gone":
+        path.unlink()
+    elif lost != "bin/genie":  # whose length differs from copy to copy
+        path.write_bytes(path.read_bytes()[:-1])
+    assert copy_to(tree, folder, []) == python
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert not list(folder.glob(".*"))
+    changed: list[Path] = []
+    copy_to(tree, folder, changed)
+    assert changed == []
+
+
 def test_a_path_that_is_too_long_is_refused_and_nothing_stays(make, tmp_path):
     folder = tmp_path / ("x" * 200)
     folder.mkdir()
