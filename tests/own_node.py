@@ -7,12 +7,16 @@ work, and whatever is killed, the machine is as it was.
 import contextlib
 import os
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
-from genie_core.edges import kernel
+from genie_core.edges import kernel, netns
 
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
+
+# A descriptor of the machine's network namespace, once this process has left it.
+_left: list[int] = []
 
 # Loopback, and an uplink as nodes have one; what is sent there reaches nobody.
 _LINKS = """\
@@ -27,6 +31,7 @@ route add default via 192.0.2.1
 
 def enter():
     """Move this process, and all that it will start, into a node that nobody else is on."""
+    _left.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
     kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_PRIVATE | kernel.MS_REC)
     _show_its_links()
@@ -43,7 +48,22 @@ def enter():
 
 def outside(*argv):
     """The words of a command that needs the machine's own network: packages are fetched there."""
-    return ["nsenter", f"--net={_machine_network()}", "--", *argv]
+    return ["nsenter", f"--net={_machine_network()}", "--", *argv] if _left else [*argv]
+
+
+@contextmanager
+def on_the_machine():
+    """This thread, and what it starts, uses the machine's own network: a server that is no test's is reached there."""
+    if not _left:
+        yield
+        return
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        netns.enter(_machine_network())
+        yield
+    finally:
+        kernel.setns(here, kernel.CLONE_NEWNET)
+        os.close(here)
 
 
 @contextlib.contextmanager
@@ -82,8 +102,4 @@ def _show_its_links():
 
 
 def _machine_network():
-    """The network of the process that started this one, or of its parent: the first that is not this one's."""
-    pid = os.getppid()
-    while os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net"):
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return f"/proc/{pid}/ns/net"
+    return f"/proc/{os.getpid()}/fd/{_left[0]}"

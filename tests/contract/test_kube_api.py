@@ -7,6 +7,8 @@ namespaces and pods). Objects are made there by the official client, as they are
 import contextlib
 import importlib
 import os
+import subprocess
+import sys
 import time
 import uuid
 from typing import Any
@@ -19,6 +21,7 @@ from genie_core.errors import INVALID_CONFIG, TRY_AGAIN
 from tests import own_node
 from tests.apiserver import API, Objects
 from tests.fakes_kube import memory_api
+from tests.test_lint import ROOT
 
 REAL = os.environ.get("GENIE_TEST_KUBECONFIG", "")
 PLURALS = {
@@ -94,7 +97,22 @@ class ByClient:
         self._client.close()
 
 
-@pytest.fixture(params=["memory", "http", "https", "https6", "client", *(["real"] if REAL else [])])
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """The kubeconfig of a server that is no part of this process: on the machine's network, as a real one is."""
+    folder = tmp_path_factory.mktemp("apiserver")
+    files = ("--tls-dir", folder / "pki", "--kubeconfig", folder / "kubeconfig")
+    command = own_node.outside(sys.executable, "-m", "tests.apiserver", "--token", "good-token", *files)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as server:
+        assert server.stdout
+        assert server.stdout.readline()
+        yield folder / "kubeconfig"
+        server.terminate()
+
+
+@pytest.fixture(
+    params=["memory", "http", "https", "https6", "client", "elsewhere", *(["real"] if REAL else [])]
+)
 def world(request, serve, connect, authority, tmp_path):
     kind = request.param
     objects = Objects()
@@ -102,13 +120,18 @@ def world(request, serve, connect, authority, tmp_path):
     if kind == "memory":
         yield Direct(objects, memory_api(api, token="good-token"))
         return
-    path = REAL
-    if kind != "real":
-        host = "::1" if kind == "https6" else "127.0.0.1"
-        server = serve(api, host=host, authority=None if kind == "http" else authority)
-        path = server.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good-token"})
+    if kind in ("elsewhere", "real"):
+        path = REAL if kind == "real" else request.getfixturevalue("elsewhere")
+        with own_node.on_the_machine():
+            by_client = ByClient(path, connect(path, 30.0))
+            yield by_client
+            by_client.remove()
+        return
+    host = "::1" if kind == "https6" else "127.0.0.1"
+    server = serve(api, host=host, authority=None if kind == "http" else authority)
+    path = server.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good-token"})
     client = connect(path, 30.0)
-    if kind not in ("client", "real"):
+    if kind != "client":
         yield Direct(objects, client)
         return
     with own_node.on_the_machine() if kind == "real" else contextlib.nullcontext():
