@@ -17,7 +17,7 @@ Color = Literal["auto", "always", "never"]
 PROSE_WIDTH = 80  # sentences are wrapped here also where the terminal is wider
 UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep
 
-# A symbol, and what stands for it where the stream's encoding does not have it.
+# A symbol, and what stands for it where the stream's encoding does not have it, or the locale is C.
 _SYMBOLS = {"ok": ("✓", "+"), "fail": ("✗", "x"), "skip": ("-", "-"), "arrow": ("→", "->"), "dot": ("•", "*")}
 
 
@@ -40,8 +40,9 @@ class Terminal:
         return stream.isatty() and os.environ.get("TERM") not in ("dumb", "")
 
     def interactive(self) -> bool:
-        """Whether somebody watches: progress is drawn for them, and questions may be asked."""
-        return sys.stderr.isatty() and not self.quiet and not os.environ.get("CI")
+        """Whether somebody watches a terminal that can draw a line anew: progress is drawn for them."""
+        is_able = os.environ.get("TERM") not in ("dumb", "")
+        return sys.stderr.isatty() and is_able and not self.quiet and not os.environ.get("CI")
 
 
 current: ContextVar[Terminal] = ContextVar("terminal", default=Terminal())  # noqa: B039 (frozen)
@@ -60,11 +61,21 @@ def width(stream: TextIO) -> int:
 def symbol(name: str, stream: TextIO | None = None) -> str:
     """A symbol by its name, in ASCII where the stream cannot show it."""
     fancy, plain = _SYMBOLS[name]
+    if _is_plain_locale():
+        return plain
     try:
         fancy.encode((stream or sys.stdout).encoding or "ascii")
     except (LookupError, UnicodeEncodeError):
         return plain
     return fancy
+
+
+def _is_plain_locale() -> bool:
+    """Whether C or POSIX was asked for by name. Python then writes UTF-8 all the same, and its LC_CTYPE says so."""
+    asked = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if asked[1] == "C.UTF-8":  # PEP 538: put there by the interpreter
+        asked[1] = ""
+    return next(filter(None, asked), "") in ("C", "POSIX")
 
 
 def visible(text: str, keep: str = "") -> str:

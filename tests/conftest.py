@@ -14,6 +14,7 @@ CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins put
 NEED_ROOT = {"cni_bin", "netns"}
 IN_CI = os.environ.get("CI") == "true"
 IS_ROOT = os.geteuid() == 0
+os.environ["LC_ALL"] = "C.UTF-8"  # symbols have their ASCII form where the locale is C
 
 # The machine's load is no property of the code; in CI a failure must come again.
 hypothesis.settings.register_profile("genie", deadline=None, derandomize=IN_CI, print_blob=True)

@@ -47,3 +47,11 @@ def test_quiet(capsys):
     finally:
         terminal.current.reset(token)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("term, drawn", [("xterm", True), ("dumb", False)])
+def test_a_terminal_that_cannot_draw_a_line_anew_gets_lines(term, drawn, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", term)
+    assert terminal.Terminal().interactive() is drawn
