@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
 from genie_core.errors import EXIT_USAGE, GenieError
@@ -24,6 +24,7 @@ API_VERSION = "genie/v1alpha1"
 
 Tone = Literal["", "good", "warn", "bad", "dim", "strong"]
 _NARROWEST = 16  # columns in which folded text can still be read
+_JOINTS = "/@=,-"  # after which a long word may be parted
 _STYLES: dict[Tone, str] = {
     "": "",
     "good": "green",
@@ -157,6 +158,12 @@ def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
     stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
+def say(text: str) -> None:
+    """Text as it is, on stdout, unless --quiet: a document for a file or a pipe."""
+    if not terminal.current.get().quiet:
+        sys.stdout.write(text)
+
+
 def note(text: str) -> None:
     """One line for the person, on stderr, unless --quiet."""
     if not terminal.current.get().quiet:
@@ -207,11 +214,36 @@ def _wrapped(text: str, width: int) -> str:
 
 
 def _cell(cell: str | Cell) -> Any:
+    if isinstance(cell, str):
+        return _folding_text()(terminal.visible(cell))
+    return _folding_text()(terminal.visible(cell.text), _STYLES[cell.tone])
+
+
+@cache
+def _folding_text() -> Any:
+    """rich's Text, whose long words are folded where a reader would: a path after a slash, not inside an address."""
     from rich.text import Text as RichText
 
-    if isinstance(cell, str):
-        return RichText(terminal.visible(cell))
-    return RichText(terminal.visible(cell.text), _STYLES[cell.tone])
+    class Folding(RichText):
+        def wrap(self, console: Any, width: int, **how: Any) -> Any:
+            return RichText(_parted(self.plain, width), self.style).wrap(console, width, **how)
+
+    return Folding
+
+
+def _parted(text: str, width: int) -> str:
+    """The text with line breaks in words that are longer than `width`."""
+    return " ".join(_parted_word(word, max(width, 1)) for word in text.split(" "))
+
+
+def _parted_word(word: str, width: int) -> str:
+    parts = []
+    while len(word) > width:
+        good = max(word.rfind(mark, 0, width) for mark in _JOINTS) + 1
+        cut = good if good > width // 3 else width
+        parts.append(word[:cut])
+        word = word[cut:]
+    return "\n".join([*parts, word])
 
 
 def _grid(**settings: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from genie_cli.render import say
 from genie_cli.shells import script
 
 EXAMPLES = [
@@ -38,5 +38,5 @@ def run(
 
     For `kubectl genie` put the program kubectl_complete-genie, which comes with genie, on PATH.
     """
-    sys.stdout.write(script(shell.value))
+    say(script(shell.value))
     return 0

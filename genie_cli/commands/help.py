@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from genie_cli import terminal
 from genie_cli.options import OutputFormat
 from genie_cli.render import Block, Heading, Table, Text, show
 from genie_core import errors
@@ -71,5 +72,6 @@ def run(
     blocks = TOPICS.get(" ".join(words))
     if blocks is None:
         return main([*words, "--help"])
-    show(blocks())
+    if not terminal.current.get().quiet:
+        show(blocks())
     return 0

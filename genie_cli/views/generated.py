@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from genie_cli import terminal
 from genie_cli.options import OutputFormat
-from genie_cli.render import Block, Fields, Heading, Text, Verbatim, to_json
+from genie_cli.render import Block, Fields, Heading, Text, Verbatim, say, to_json
 from genie_cli.views.findings import findings_view
 from genie_core.tasks.generate import CheckReport, Generated, WriteReport
 
 
 def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bool = False) -> int:
-    """Print documents as they are, for a file or a pipe: JSON, or YAML where asked for or usual. Returns 0."""
-    if output is OutputFormat.YAML or (yaml and output is OutputFormat.TABLE):
+    """Print documents as they are, for a file or a pipe: JSON, or YAML where asked for or usual. Returns 0.
+
+    -o name has the name of each.
+    """
+    if output is OutputFormat.NAME:
+        say("".join(f"{_name(document)}\n" for document in found))
+    elif output is OutputFormat.YAML or (yaml and output is OutputFormat.TABLE):
         from genie_core.edges.yamlio import dump
 
-        sys.stdout.write("---\n".join(dump(document) for document in found))
+        say("---\n".join(dump(document) for document in found))
     elif len(found) == 1:
-        sys.stdout.write(to_json(found[0]))
+        say(to_json(found[0]))
     else:
         whole = {"apiVersion": "v1", "kind": "List", "items": list(found)}
-        sys.stdout.write(to_json(whole))
+        say(to_json(whole))
     return 0
+
+
+def _name(document: dict[str, Any]) -> str:
+    """An object's, a configuration's, or what a schema is about."""
+    named = document.get("metadata", document)
+    return terminal.visible(str(named.get("name") or named.get("title", "")))
 
 
 def setup_view(generated: Generated, wide: bool) -> Iterator[Block]:

@@ -50,7 +50,7 @@ def test_help_of_a_command(capsys, words, flag):
     assert not shown.err
     assert shown.out.startswith(COMMANDS[words].summary)
     assert shown.out.index("Examples:") < shown.out.index(f"Usage: genie {words}")
-    assert ("-o, --output" in shown.out) is (words not in ("help", "schema", "completion"))
+    assert ("-o, --output" in shown.out) is (words not in ("help", "completion"))
     assert "-v, --verbose" in shown.out
 
 
@@ -130,6 +130,15 @@ def test_quiet_is_silent_about_failures_but_not_about_usage(capsys, tmp_path):
     assert capsys.readouterr() == ("", "")
     assert main(["explain", "-q", "--nonsense"]) == 2
     assert "no such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["generate-config bridge --schema", "schema", "schema GCReport", "completion bash", "help exit-codes"],
+)
+def test_quiet_is_silent_where_a_text_is_printed(line, capsys):
+    assert main([*line.split(), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("words", ["discover", "debug pod"])

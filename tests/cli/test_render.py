@@ -157,6 +157,33 @@ def test_colour_carries_no_meaning_of_its_own(monkeypatch, spoken):
     assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
 
 
+def folded(text, columns, monkeypatch, capsys):
+    """The lines of a table's only cell."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show([Table(("WHAT",), [(text,)], indent=0)])
+    return [line.strip() for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+def test_a_path_is_folded_after_a_slash_and_an_address_stays_whole(monkeypatch, capsys):
+    lines = folded("/var/lib/cni/networks/bridge/10.200.0.9", 32, monkeypatch, capsys)
+    assert lines == ["/var/lib/cni/networks/bridge/", "10.200.0.9"]
+
+
+@pytest.mark.parametrize("text", ["x" * 90, "a/" * 40, "-" * 50, "a b " + "c" * 41])
+@pytest.mark.parametrize("columns", [5, 7, 40])
+def test_folding_loses_nothing(text, columns, monkeypatch, capsys):
+    lines = folded(text, columns, monkeypatch, capsys)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize("locale,mark", [("C", "+"), ("POSIX", "+"), ("C.UTF-8", "✓"), ("", "✓")])
+def test_the_locale_c_gets_the_plain_form(locale, mark, monkeypatch):
+    for name, value in (("LC_ALL", ""), ("LC_CTYPE", "C.UTF-8"), ("LANG", locale)):
+        monkeypatch.setenv(name, value)
+    assert symbol("ok", io.TextIOWrapper(io.BytesIO(), encoding="utf-8")) == mark
+
+
 @pytest.mark.parametrize("encoding,mark", [("utf-8", "✓"), ("ascii", "+"), ("latin-1", "+")])
 def test_symbols_have_a_plain_form(encoding, mark):
     assert symbol("ok", io.TextIOWrapper(io.BytesIO(), encoding=encoding)) == mark

@@ -49,6 +49,7 @@ PLACES = ["--bin-dir", "{0}/bin", "--conf-dir", "{0}/conf"]
         ("version", "VersionReport", 0),
         ("explain GN0402", "Explanation", 0),
         ("explain", "Explanation", 0),
+        ("schema", "SchemaList", 0),
         ("explain result", "ConfigurationKey", 0),
         ("explain kubernetes", "ConfigurationKey", 0),
         ("explain nonsense", "Error", 3),
@@ -80,13 +81,17 @@ def test_a_command_keeps_its_schema(line, kind, code, capsys, tmp_path, monkeypa
 def test_output_is_offered_by_every_command_that_answers(words, capsys):
     """Without: those that print a text for a program, or explain."""
     main([*words.split(), "--help"])
-    assert ("--output" in capsys.readouterr().out) is (words not in ("help", "schema", "completion"))
+    assert ("--output" in capsys.readouterr().out) is (words not in ("help", "completion"))
 
 
 def test_the_command(capsys):
     assert main(["schema"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert listed == schemas.kinds()
+    assert main(["schema", "-o", "name"]) == 0
+    assert capsys.readouterr().out.split() == schemas.kinds()
+    assert main(["schema", "gcreport", "-o", "yaml"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == json.loads(schemas.text("GCReport"))
     assert main(["schema", "gcreport"]) == 0
     assert json.loads(capsys.readouterr().out)["properties"]["kind"] == {"const": "GCReport"}
     assert main(["schema", "GCRepor"]) == 3
