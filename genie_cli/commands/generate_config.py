@@ -19,6 +19,7 @@ from genie_core.catalog import PLUGINS
 from genie_core.catalog.plugin import Wanted
 from genie_core.edges.rootfs import Root
 from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.nodecheck.parse import is_copy
 from genie_core.tasks import generate
 from genie_core.tasks.generate import Generated, GenerateOptions, SetupOptions, manifests
 from genie_core.tasks.generate.network import plugin_named
@@ -254,6 +255,11 @@ def _objects(
 
 
 def _check(names: list[str], common: GenerateOptions, fail_on: FailOn, output: OutputFormat) -> int:
+    copies = [name for name in names if is_copy(name)]
+    if len(copies) < len(names):  # a shell put them beside the others: /etc/cni/net.d/*
+        names = [name for name in names if name not in copies]
+        for name in copies:
+            note(f"note: {name} is a copy that no runtime reads: left out")
     texts = [("stdin" if name == "-" else str(Path(name).absolute()), _read(name)) for name in names]
     report = generate.check_files(texts, generate.look(common))
     emit(report, output, check_view, lambda report: [file.path for file in report.files])

@@ -51,6 +51,11 @@ def parse_conf(
     return replace(base, network=network, chain=chain, kind=recognise(chain, base.file))
 
 
+def is_copy(name: str) -> bool:
+    """Whether a file's ending says that it is what another one was before; `--write` makes such copies too."""
+    return name.endswith((*_EDITED, ".cilium_bak"))
+
+
 def why_ignored(name: str) -> str:
     """Why no runtime reads a file of that name; "" where it is read (conformance B01)."""
     if name.endswith(".cilium_bak"):

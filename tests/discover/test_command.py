@@ -310,6 +310,17 @@ def test_checking_what_was_generated_finds_nothing(place):
     assert report["findings"] == []
 
 
+def test_checking_a_directory_leaves_out_the_copies_that_writing_made_there(place, tmp_path):
+    """genie generate-config --check /etc/cni/net.d/*; named alone such a copy is checked."""
+    made = genie("generate-config", "bridge", *place).stdout
+    current, copy = (nodes.write(tmp_path / f"90-bridge.conflist{end}", made) for end in ("", ".1.bak"))
+    done = genie("generate-config", "--check", str(current), str(copy), *place, "-o", "json")
+    assert [file["path"] for file in validated(done.stdout)["files"]] == [str(current)]
+    assert f"{copy} is a copy" in done.stderr
+    alone = genie("generate-config", "--check", str(copy), *place, "-o", "json")
+    assert len(validated(alone.stdout)["files"]) == 1
+
+
 def test_checking_a_manifest_looks_into_it(place, tmp_path):
     config = '{"cniVersion": "1.0.0", "type": "bridge", "mtu": "x"}'
     item = {"kind": "NetworkAttachmentDefinition", "metadata": {"name": "blue"}, "spec": {"config": config}}

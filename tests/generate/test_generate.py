@@ -269,6 +269,15 @@ def test_writing_keeps_a_copy_and_is_quiet_the_second_time(make):
     assert not [name for name in path.parent.iterdir() if name.name.startswith(".")]
 
 
+def test_each_writing_keeps_a_copy_of_its_own_also_within_a_second(make):
+    path = make.conf / "90-bridge.conflist"
+    copies = []
+    for text in ("1", "2", "3"):
+        nodes.write(path, text)
+        copies += generate.write_files(make("bridge").files, Root()).backups
+    assert [Path(copy).read_text() for copy in copies] == ["1", "2", "3"]
+
+
 def test_what_may_hold_a_credential_is_private(make):
     result = make("bridge", changes=[("etcd_password", "x")], force=True)
     assert result.files[0].mode == 0o600

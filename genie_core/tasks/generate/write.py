@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,8 +63,17 @@ def _back_up(path: Path, text: str) -> str:
         return ""
     if before == text.encode():
         return ""
-    copy = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}.bak")
-    fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, path.stat().st_mode & 0o777)
+    copy, fd = _new_copy(path)
     with os.fdopen(fd, "wb") as file:
         file.write(before)
     return str(copy)
+
+
+def _new_copy(path: Path) -> tuple[Path, int]:
+    """A name that no copy has yet, also within one second, and its open file."""
+    mode, stamp = path.stat().st_mode & 0o777, time.strftime("%Y%m%d-%H%M%S")
+    for number in count(1):
+        copy = path.with_name(f"{path.name}.{stamp}{f'-{number}' if number > 1 else ''}.bak")
+        with suppress(FileExistsError):
+            return copy, os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    raise AssertionError  # for the type checker: numbers do not end
