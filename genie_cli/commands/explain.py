@@ -29,6 +29,8 @@ EXAMPLES = [
     ("", "genie explain bridge.ipMasq"),
     ("all codes", "genie explain"),
 ]
+_PODS = ("pod", "pods", "po")
+_KINDS = (*_PODS, "code", "key")
 _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
@@ -68,7 +70,7 @@ def run(
     """
     words = topic or []
     subject = words[-1] if words else ""
-    if len(words) > 2 or (len(words) == 2 and words[0] not in ("pod", "pods", "po", "code", "key")):
+    if len(words) > 2 or (len(words) == 2 and words[0] not in _KINDS):
         raise GenieError(
             f"{' '.join(words)!r} is no topic: CODE, KEY or pod NAMESPACE/NAME", exit_code=EXIT_USAGE
         )
@@ -93,6 +95,12 @@ def run(
 
 def _kind_of(subject: str, pod_file: str) -> str:
     """What a single word is about: codes have digits, keys are known, and pods have a slash."""
+    if subject in _KINDS and not pod_file:
+        raise GenieError(
+            f"which {'pod' if subject in _PODS else subject}?",
+            hint="genie explain pod NAMESPACE/NAME, genie explain CODE, genie explain KEY",
+            exit_code=EXIT_USAGE,
+        )
     if pod_file or "/" in subject:
         return "pod"
     if not subject or _CODE.fullmatch(subject):

@@ -7,6 +7,7 @@ Needs the package `container-runtime-interface-api` (the extra `cri`), which bri
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,6 +56,8 @@ def list_sandboxes(socket: str, timeout: float, detailed: Callable[[Sandbox], bo
             hint="pip install 'cni-genie[cri]'",
         ) from None
     path = socket.removeprefix("unix://")
+    if not os.path.exists(path):
+        raise IOFailure(f"{path}: there is no such socket", hint="--cri-socket names the runtime's")
     try:
         with grpc.insecure_channel(f"unix://{path}") as channel:
             runtime: Any = api_pb2_grpc.RuntimeServiceStub(channel)  # type: ignore[no-untyped-call]  # generated code

@@ -159,3 +159,9 @@ def test_the_table(capsys, node, monkeypatch):
     shown = capsys.readouterr().out
     assert "Annotation cni decides: it names networks" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("word", ["pod", "po", "code", "key"])
+def test_a_kind_alone_asks_for_the_name(word, capsys):
+    assert main(["explain", word]) == 2
+    assert "genie explain pod NAMESPACE/NAME" in capsys.readouterr().err

@@ -389,5 +389,5 @@ def test_the_edge_of_the_runtime(tmp_path):
         "p",
         "/run/netns/x",
     )
-    with pytest.raises(IOFailure, match=r"nobody\.sock"):
+    with pytest.raises(IOFailure, match=r"nobody\.sock: there is no such socket"):
         list_sandboxes(f"{tmp_path}/nobody.sock", 1)

@@ -271,7 +271,7 @@ def test_writing_keeps_a_copy_and_is_quiet_the_second_time(make):
 
 def test_each_writing_keeps_a_copy_of_its_own_also_within_a_second(make):
     path = make.conf / "90-bridge.conflist"
-    copies = []
+    copies: list[str] = []
     for text in ("1", "2", "3"):
         nodes.write(path, text)
         copies += generate.write_files(make("bridge").files, Root()).backups
