@@ -33,6 +33,12 @@ class Progress:
             if self._waited:
                 self._show()
 
+    def rest(self) -> None:
+        """Say nothing until the next step: the terminal is somebody else's meanwhile."""
+        with self._lock:
+            self._step = ""
+            self._erase()
+
     def _begin(self) -> None:
         """Somebody has waited: the step that is under way is shown, and each that follows."""
         with self._lock:
@@ -51,5 +57,10 @@ class Progress:
         self._timer.cancel()
         with self._lock:
             self._waited, self._step = False, ""
+            self._erase()
+
+    def _erase(self) -> None:
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False

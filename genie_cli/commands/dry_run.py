@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from genie_core.edges.user_cluster import Access, connect
 from genie_core.edges.yamlio import load_documents
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
-from genie_core.tasks.dry_run import MOST_PODS, Question, dry_run, plan_only
+from genie_core.tasks.dry_run import MOST_PODS, AnyNode, Question, dry_run, plan_only
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
 from genie_core.tasks.pods import API_SECONDS, PodObject, fetch_pod, parse_pod
 
@@ -185,9 +186,14 @@ def run(
         if plan:
             report = plan_only(question, node, progress)
         else:
-            report = dry_run(question, node, progress, hold if keep else None)
+            report = dry_run(question, node, progress, partial(_held, progress) if keep else None)
     emit(report, output, view, lambda report: [planned.network for planned in report.plan])
     return report.exit_code
+
+
+def _held(progress: Progress, node: AnyNode, netns: Sequence[str]) -> None:
+    progress.rest()
+    hold(node, netns)
 
 
 def _warn(*, yes: bool) -> None:

@@ -38,6 +38,17 @@ def test_a_step_that_takes_long_is_said_while_it_does(capsys):
     assert capsys.readouterr() == ("", "next\n")
 
 
+def test_while_it_rests_nothing_is_said(capsys):
+    """The shell of --keep has the terminal then."""
+    with progress.Progress() as tell:
+        tell("before the shell")
+        tell.rest()
+        time.sleep(0.1)
+        assert capsys.readouterr().err == ""
+        tell("after it")
+        assert capsys.readouterr().err == "after it\n"
+
+
 def test_quiet(capsys):
     token = terminal.current.set(terminal.Terminal(quiet=True))
     try:
