@@ -20,6 +20,8 @@ from typer.core import TyperCommand, TyperGroup
 from . import terminal
 from .options import OUTPUT, duration
 
+# `genie debug --list-checks`: the checks of a pod are all there are.
+PASSED_ON = {"debug --list-checks": "pod"}
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -71,7 +73,9 @@ class Branch(TyperGroup):
         self.examples: Sequence[tuple[str, str]] = ()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Called with nothing, it shows its help."""
+        """Called with nothing, it shows its help; a flag that one of its commands answers for all goes there."""
+        if args and (command := PASSED_ON.get(self._prefix + args[0])):
+            args = [command, *args]
         return super().parse_args(ctx, args if args or ctx.resilient_parsing else ["--help"])
 
     def list_commands(self, ctx: Any) -> list[str]:

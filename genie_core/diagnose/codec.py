@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -38,10 +40,14 @@ def _hints(kind: type) -> dict[str, Any]:
 def _value(kind: Any, value: Any, place: str) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
         return _members(kind, value, place)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(_one_of([str(member) for member in kind], value, place))
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         inner = next(a for a in arguments if a is not types.NoneType)
         return None if value is None else _value(inner, value, place)
+    if origin is typing.Literal:
+        return _one_of(arguments, value, place)
     if origin is tuple:
         items = _checked(list, value, place)
         return tuple(_value(arguments[0], item, f"{place}[{number}]") for number, item in enumerate(items))
@@ -58,6 +64,13 @@ def _members(kind: type, value: Any, place: str) -> Any:
         return kind(**{name: _value(hints[name], given[name], where) for name, where in known.items()})
     except TypeError as error:  # a member without a default is not there
         raise DecodingFailure(f"{place or 'facts'}: {str(error).rpartition(') ')[2]}") from None
+
+
+def _one_of(allowed: Sequence[str], value: Any, place: str) -> str:
+    text: str = _checked(str, value, place)
+    if text not in allowed:
+        raise DecodingFailure(f"{place} must be one of {', '.join(allowed)}")
+    return text
 
 
 _WORDS = {

@@ -23,6 +23,7 @@ from genie_core.diagnose.checks import (
     pod_filters,
     policies,
     policy_routing,
+    prefixes,
     probes,
     reported,
     resolved,
@@ -43,6 +44,7 @@ from genie_core.findings import Check, Finding, Status
 ALL: tuple[PodCheck, ...] = (
     *links.CHECKS,
     *addresses.CHECKS,
+    *prefixes.CHECKS,
     *routes.CHECKS,
     *gateway.CHECKS,
     *host.CHECKS,

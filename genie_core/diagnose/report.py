@@ -18,7 +18,8 @@ class DiagnosisReport:
 
     `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
     `late`: the time was up before everything was done. `ways` maps a conversation to the interfaces it crosses;
-    `blocked` names those on which it stops.
+    `blocked` names those on which it stops. `of_files` and `file_checks` are what the checks of the node's files gave,
+    which are in `findings` and `checks` as well: facts do not hold what they looked at.
     """
 
     kind: ClassVar[str] = "DiagnosisReport"
@@ -32,6 +33,8 @@ class DiagnosisReport:
     source: str = ""
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
+    of_files: tuple[Finding, ...] = ()
+    file_checks: tuple[Check, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """metadata, target, summary, findings, checks, paths, probes, sources."""

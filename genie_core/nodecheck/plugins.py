@@ -24,11 +24,22 @@ def missing(facts: NodeFacts) -> Iterator[Finding]:
         if file.ignored:
             continue
         path = facts.search_path(file.directory)
-        seen = set()
-        for plugin in missing_plugins(file, facts, path):
-            if plugin.type not in seen:
-                seen.add(plugin.type)
-                yield _missing(file, plugin, facts, path, fatal=file.path in used)
+        dangling = {b.type for d in path for b in facts.binaries.get(d, ()) if b.form == "link"}
+        lacking = {p.type: p for p in reversed(missing_plugins(file, facts, path)) if p.type not in dangling}
+        found = [_missing(file, p, facts, path, fatal=file.path in used) for p in reversed(lacking.values())]
+        # Nothing of the chain is there: that is one cause, an empty or a wrong directory.
+        everything = {plugin.type for plugin in needed(file)} <= lacking.keys()
+        yield from [_all_missing(found, list(lacking), path)] if everything and len(found) > 1 else found
+
+
+def _all_missing(found: Sequence[Finding], types: Sequence[str], path: Sequence[str]) -> Finding:
+    names = ", ".join(f'"{type_}"' for type_ in reversed(types))
+    file = found[0].title.partition(":")[0]
+    return replace(
+        found[0],
+        title=f"{file}: none of its plugins ({names}) is in {' '.join(path)}",
+        evidence=tuple(evidence for one in found for evidence in one.evidence),
+    )
 
 
 def _missing(
@@ -159,7 +170,8 @@ def silent(facts: NodeFacts) -> Iterator[Finding]:
         yield Finding(
             code=code,
             severity=Severity.ERROR if called else Severity.WARNING,
-            title=f"{binary.path}: {binary.reason}",
+            title=f"{binary.path}: {binary.reason}"
+            + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.form == "script" else ""),
             object=Subject(kind="plugin", name=binary.type, file=binary.path),
             evidence=(
                 Evidence(

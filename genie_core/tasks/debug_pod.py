@@ -130,6 +130,8 @@ class Work:
             mine,
             findings=tuple(rank.ranked(once(mine.findings, more))),
             checks=(*mine.checks, *checks),
+            of_files=tuple(more),
+            file_checks=tuple(checks),
             milliseconds=since(self.started),
             late=self.todo.late or mine.late,
             source=self.source,

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from genie_core.diagnose import codec
+from genie_core.diagnose import codec, rank
 from genie_core.diagnose.facts import JSON, Facts
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.errors import DecodingFailure
-from genie_core.tasks.debug_checks import diagnose
+from genie_core.findings import Check, Finding
+from genie_core.tasks.debug_checks import diagnose, once
 from genie_core.tasks.debug_question import Question, load
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
 # The states that were found out where the facts were read.
 STATES = ("not-here", "no-sandbox")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What the checks of the node's files said where the facts were read."""
+
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def from_snapshot(path: str, question: Question) -> DiagnosisReport:
@@ -32,12 +41,22 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
         facts = codec.decode(Facts, document.get("facts"))
         named = replace(question, namespace=facts.namespace, name=facts.pod_name)
         report = diagnose(facts, named, time.monotonic() + question.timeout)
+        report = _with_files(report, document, question)
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         # API objects have no shape that was checked: an API server wrote them, or somebody who wants to see a crash.
         raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
     return _as_it_was(report, document)
+
+
+def _with_files(report: DiagnosisReport, document: JSON, question: Question) -> DiagnosisReport:
+    """The report with what was found in the node's files; a choice of checks (--only, --skip) cannot be made of it."""
+    if question.only or question.skip:
+        return report
+    said = codec.decode(_Said, document.get("files") or {})
+    findings = rank.ranked(once(report.findings, said.findings))
+    return replace(report, findings=tuple(findings), checks=(*report.checks, *said.checks))
 
 
 def _as_it_was(report: DiagnosisReport, document: JSON) -> DiagnosisReport:
@@ -52,4 +71,5 @@ def snapshot(report: DiagnosisReport) -> str:
     body: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND}
     if report.state in STATES:
         body |= {"state": report.state, "reason": report.reason}
+    body["files"] = codec.encode(_Said(findings=report.of_files, checks=report.file_checks))
     return json.dumps(body | {"facts": codec.encode(report.facts)}, indent=1) + "\n"

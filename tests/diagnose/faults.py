@@ -92,6 +92,10 @@ def _port_9999(lab: Lab) -> None:
     _object(lab, "EndpointSlice", "web-x")["ports"][0]["port"] = 9999
 
 
+def _status_ip(lab: Lab) -> None:
+    _object(lab, "Pod", "p1")["status"] |= {"podIP": "10.244.1.55", "podIPs": [{"ip": "10.244.1.55"}]}
+
+
 def _host_port(lab: Lab) -> None:
     _object(lab, "Pod", "p1")["spec"]["containers"][0]["ports"][0]["hostPort"] = 8099
 
@@ -110,6 +114,7 @@ EDITS = {
     "no-endpoints": _no_endpoints,
     "port-9999": _port_9999,
     "host-port": _host_port,
+    "status-ip": _status_ip,
     "third-node": nodes.three_nodes,
     "no-egress": _no_egress,
     "": lambda lab: None,

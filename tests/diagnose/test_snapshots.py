@@ -9,6 +9,17 @@ from genie_cli.app import main
 from genie_core.diagnose.facts import Event, Facts, Netns, Sandbox
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.errors import GenieError
+from genie_core.findings import (
+    Check,
+    Command,
+    Confidence,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Status,
+    Subject,
+)
 from genie_core.tasks.debug_question import Question
 from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
 from tests.diagnose import world
@@ -37,6 +48,27 @@ def test_new_facts_are_in_it(tmp_path):
     assert again.facts == facts
     assert (again.state, again.reason) == ("no-sandbox", "pod shop/web-0 is Pending")
     assert [finding.code for finding in again.findings] == ["GN0901"]
+
+
+def test_what_was_found_in_the_nodes_files_is_in_it(tmp_path):
+    found = Finding(
+        code="GN1001", severity=Severity.FATAL, title="05-a.conf: trailing comma", object=Subject(kind="file", line=1),
+        evidence=(Evidence(source="05-a.conf", value="}"),), confidence=Confidence.LOW,
+        remedy=Remedy(text="delete it", commands=(Command(argv=("rm", "05-a.conf")),)),
+    )  # fmt: skip
+    checks = (Check(id="readable", status=Status.FAIL),)
+    report = DiagnosisReport(facts=Facts(), of_files=(found,), file_checks=checks)
+    again = from_snapshot(saved(tmp_path, snapshot(report)), NOBODY)
+    assert again.findings == (found,)
+    assert again.checks[-1:] == checks
+
+
+@pytest.mark.parametrize(
+    "broken", [{"findings": [{"code": "GN1001", "severity": "awful"}]}, {"checks": 3}, []]
+)
+def test_findings_that_are_none_are_refused(tmp_path, broken):
+    with pytest.raises(GenieError, match="--from"):
+        from_snapshot(saved(tmp_path, document() | {"files": broken or [3]}), NOBODY)
 
 
 def test_one_of_an_older_version_is_read(tmp_path):
@@ -98,3 +130,10 @@ def test_a_snapshot_of_a_pod_elsewhere_says_so_again(tmp_path, capsys):
     path = saved(tmp_path, snapshot(DiagnosisReport(facts=facts, state="not-here", reason="on node2")))
     assert main(["debug", "pod", "--from", path, "-o", "json"]) == 3
     assert json.loads(capsys.readouterr().out)["target"]["reason"] == "on node2"
+
+
+def test_the_group_lists_the_checks_too(capsys):
+    assert main(["debug", "--list-checks", "-o", "json"]) == 0
+    of_group = capsys.readouterr().out
+    assert main(["debug", "pod", "--list-checks", "-o", "json"]) == 0
+    assert of_group == capsys.readouterr().out

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from os.path import basename
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.model import Attachment, Intended, Model
-from genie_core.diagnose.say import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.diagnose.stack import subnet, version, within
-from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.diagnose.facts import Address
+from genie_core.diagnose.model import STATUS, Attachment, Intended, Model
+from genie_core.diagnose.say import in_pod, on_node, seen, the_pod
+from genie_core.diagnose.stack import version, within
+from genie_core.findings import Command, Evidence, Finding, Remedy, Severity, Subject
 
 
 def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
@@ -54,33 +55,58 @@ def drift(model: Model) -> Iterator[Finding]:
     for attachment, ip, sources in _missing(model):
         name = attachment.link.name
         promised = {i for source in model.intended for i in source.ips}
-        strays = [a for a in model.addresses(attachment, version(ip)) if a.ip not in promised]
-        has = ", ".join(a.ip for a in strays) or "none"
-        wanted = _prefix(model, attachment, ip)
-        # Strays first: deleting a primary address would take a secondary one of its subnet along.
-        commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
-        commands.append(in_pod("ip", "addr", "add", wanted, "dev", name))
-        if attachment is model.primary:
-            commands += _default(model, attachment, version(ip))
+        there = model.addresses(attachment, version(ip))
+        strays = [a for a in there if a.ip not in promised]
+        agreed = _agreed(model, attachment, there, sources)
+        has = ", ".join(a.ip for a in there if a in strays or not strays) or "none"
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
+        why = f"{agreed} says so too" if agreed else "something rewrote it after ADD"
         yield Finding(
-            code="GN0201" if strays else "GN0202",
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
-            title=f"{ip} ({names}) is not on {name}, which has {has}: something rewrote it after ADD",
+            code="GN0201" if there else "GN0202",
+            severity=_weight(model, attachment, sources, agreed),
+            title=f"{ip} ({names}) is not on {name}, which has {has}: {why}",
             object=the_pod(model, name),
             evidence=(
                 seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
                 *(seen(source.source, ip) for source in sources),
             ),
             remedy=Remedy(
-                text="recreate the pod, or give it its address back",
-                commands=tuple(commands),
+                text="recreate the pod, or give it its address back"
+                if not agreed
+                else "recreate the pod: its records contradict each other",
+                commands=() if agreed else _give_back(model, attachment, ip, strays),
                 risk="connections from the wrong address break",
             ),
         )
 
 
-def _default(model: Model, attachment: Attachment, family: int) -> list[Command]:
+def _agreed(model: Model, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
+    """Another source that knows an address of the interface of the same family: then it is the records that differ."""
+    ips = {a.ip for a in there}
+    mine = [i for i in model.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
+    kinds = {source.source for source in sources}
+    return next((basename(i.source) for i in mine if i.source not in kinds), "")
+
+
+def _weight(model: Model, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
+    """What the cluster is told counts for traffic; a cached result, or an annotation, for CHECK and readers."""
+    told = {source.source for source in sources}
+    if agreed and model.pod_object.ips and STATUS not in told:
+        return Severity.WARNING
+    return Severity.FATAL if attachment is model.primary else Severity.ERROR
+
+
+def _give_back(model: Model, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
+    """Strays first: deleting a primary address would take a secondary one of its subnet along."""
+    name = attachment.link.name
+    commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
+    commands.append(in_pod("ip", "addr", "add", _prefix(model, attachment, ip), "dev", name))
+    if attachment is model.primary:
+        commands += restore_default(model, attachment, version(ip))
+    return tuple(commands)
+
+
+def restore_default(model: Model, attachment: Attachment, family: int) -> list[Command]:
     """Removing an address takes the routes over it along."""
     gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
     return (
@@ -258,111 +284,6 @@ def _disabled(model: Model, name: str, off: list[str], wanted: list[str], asked:
     )
 
 
-def prefix_length(model: Model) -> Iterator[Finding]:
-    """GN0206: the pod's subnet is not the one that the node's end of the link has."""
-    for attachment in model.attachments:
-        entry = attachment.bridge
-        if entry is None:
-            continue
-        for own in model.addresses(attachment):
-            peers = [
-                a
-                for a in model.node.addresses(entry, version(own.ip))
-                if within(own.ip, f"{a.ip}/{a.prefix}")
-            ]
-            promised = _promised_prefix(model, own.ip)
-            if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
-                continue
-            name, right = attachment.link.name, peers[0].prefix
-            gateway = _default(model, attachment, version(own.ip))
-            yield Finding(
-                code="GN0206",
-                severity=Severity.ERROR,
-                title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
-                "neighbours are taken for remote or remote ones for neighbours",
-                object=the_pod(model, name),
-                evidence=(
-                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
-                    seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
-                ),
-                remedy=Remedy(
-                    text="give the address the link's prefix length",
-                    commands=(
-                        in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
-                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
-                        *gateway,
-                    ),
-                ),
-                confidence=Confidence.MEDIUM if promised is None else Confidence.HIGH,
-            )
-
-
-def bridge_prefix(model: Model) -> Iterator[Finding]:
-    """GN0206: the bridge has the gateway's address with a subnet too narrow for the pod."""
-    for attachment in model.attachments:
-        bridge = attachment.bridge
-        if bridge is None:
-            continue
-        for own in model.addresses(attachment):
-            near = [a for a in model.node.addresses(bridge, version(own.ip)) if within(a.ip, subnet(own))]
-            if not near or any(within(own.ip, subnet(a)) for a in near):
-                continue
-            has, name = near[0], bridge.name
-            yield Finding(
-                code="GN0206",
-                severity=Severity.FATAL,
-                title=f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
-                "finds no way back to the pod",
-                object=the_interface(name),
-                evidence=(
-                    seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
-                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
-                ),
-                remedy=Remedy(
-                    text=f"give the address on {name} the pods' prefix length",
-                    commands=(
-                        on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
-                        on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
-                    ),
-                ),
-                affects=model.affected(bridge),
-            )
-
-
-def promised_prefix(model: Model) -> Iterator[Finding]:
-    """GN0206: where the other end cannot be seen, ADD's own result tells the prefix length."""
-    for attachment in model.attachments:
-        for own in model.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
-            promised = _promised_prefix(model, own.ip)
-            if promised is None or promised == own.prefix or model.datapath:
-                continue
-            name = attachment.link.name
-            yield Finding(
-                code="GN0206",
-                severity=Severity.WARNING,
-                title=f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
-                "remote or remote ones for neighbours",
-                object=the_pod(model, name),
-                evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
-                remedy=Remedy(
-                    text="give the address its prefix length again",
-                    commands=(
-                        in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
-                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
-                    ),
-                ),
-            )
-
-
-def _promised_prefix(model: Model, ip: str) -> int | None:
-    for cached in model.results:
-        for entry in cached.result.get("ips") or ():
-            address, _, length = str(entry.get("address", "")).partition("/")
-            if address == ip and length.isdigit():
-                return int(length)
-    return None
-
-
 CHECKS = (
     PodCheck(
         id="address-drift",
@@ -372,28 +293,10 @@ CHECKS = (
     ),
     PodCheck(id="address-any", title="the primary interface has an address", run=none_at_all, needs=("pod",)),
     PodCheck(
-        id="bridge-prefix",
-        title="the bridge's subnet holds the pod",
-        run=bridge_prefix,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="address-promised",
-        title="addresses have the prefix length that ADD gave",
-        run=promised_prefix,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
         id="address-duplicate",
         title="no other namespace holds the pod's addresses",
         run=duplicate,
         needs=("pod", "node"),
     ),
     PodCheck(id="ipv6-usable", title="IPv6 is on where it was asked for", run=ipv6_usable, needs=("pod",)),
-    PodCheck(
-        id="address-prefix",
-        title="pod and bridge agree on the subnet",
-        run=prefix_length,
-        needs=("pod", "node"),
-    ),
 )
