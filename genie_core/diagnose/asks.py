@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from genie_core.diagnose.checks.overlay import next_hop, remotes
+from genie_core.diagnose.checks.overlay import next_hop, remotes, some_address
 from genie_core.diagnose.checks.resolver import nameservers
 from genie_core.diagnose.checks.routes import real_defaults
-from genie_core.diagnose.flows import local_peers, remote_targets
+from genie_core.diagnose.flows import local_peers, remote_targets, tunnel_of
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.probe import Ask
 from genie_core.diagnose.stack import version, within
@@ -79,9 +79,16 @@ def _first(model: Model, attachment: Attachment) -> list[str]:
 
 
 def _other_nodes(model: Model) -> list[Ask]:
-    """Other nodes on this node's own links: do they answer ARP, and by which MAC?"""
+    """Other nodes, and the next hops to their pods, on this node's own links: do they answer ARP, and by which MAC?"""
     asks = []
-    for ip in (ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4):
+    own = [ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4]
+    hops = [
+        model.node.fib.lookup(str(some_address(c))).hop.gateway
+        for node in model.other_nodes
+        for c in node.cidrs
+        if version(c) == 4 and tunnel_of(model, c) is None
+    ]
+    for ip in dict.fromkeys(ip for ip in (*hops, *own) if ip):
         way = model.node.fib.lookup(ip)
         link = model.node.link(way.hop.index)
         if way.refused or way.hop.gateway or link is None or not (link.up and link.arp and link.mac):

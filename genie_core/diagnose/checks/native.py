@@ -60,7 +60,11 @@ def _wrong_hop(model: Model, node: Node, way: Way) -> str:
     if other:
         return f"which is {other}"
     neighbour = model.node.neighbour(way.hop.index, gateway)
-    return "where nobody answers" if neighbour is not None and neighbour.state == "failed" else ""
+    silent = any(
+        p.kind == "arp" and p.target == gateway and p.result == "timeout" for p in model.facts.probes
+    )
+    failed = neighbour is not None and neighbour.state == "failed"
+    return "where nobody answers" if failed or silent else ""
 
 
 def _replace(model: Model, node: Node, cidr: str) -> list[str]:

@@ -23,14 +23,9 @@ def unanswered(model: Model) -> Iterator[Finding]:
         if where is None or _pinned(*where, probe.target):
             continue
         stack, link = where
-        # A second network may have no router at all, and be used without one.
-        mute = any(
-            p.target == probe.target and p.role.startswith("underlay") and p.result == "timeout"
-            for p in model.facts.probes
-        )
         yield Finding(
             code="GN0807",
-            severity=Severity.ERROR if probe.role == "gateway" or mute else Severity.WARNING,
+            severity=Severity.ERROR if probe.role == "gateway" or _missed(model, probe) else Severity.WARNING,
             title=f"{_title(model, probe)} {probe.target} answers no ARP on {link.name}: {_owner(model, probe)}",
             object=the_interface(link.name) if stack is model.node else the_pod(model, link.name),
             evidence=(
@@ -69,6 +64,15 @@ def contradicted(model: Model) -> Iterator[Finding]:
         )
 
 
+def _missed(model: Model, probe: Probe) -> bool:
+    """Whether a pod of that node did not answer. A further network may have no router, a cluster a node that is off."""
+    cidrs = [c for n in model.other_nodes if probe.target in n.addresses for c in n.cidrs]
+    return any(
+        p.role == "remote" and p.result == "timeout" and any(within(p.target, c) for c in cidrs)
+        for p in model.facts.probes
+    )
+
+
 def _owner(model: Model, probe: Probe) -> str:
     own = model.node.local.get(probe.target)
     if own is None or probe.role == "other node":
@@ -78,7 +82,7 @@ def _owner(model: Model, probe: Probe) -> str:
 
 def _title(model: Model, probe: Probe) -> str:
     if probe.role == "other node":
-        return next((n.name for n in model.other_nodes if probe.target in n.addresses), "the node")
+        return next((n.name for n in model.other_nodes if probe.target in n.addresses), "next hop")
     return "the pod's gateway" if probe.role == "gateway" else "next hop"
 
 
