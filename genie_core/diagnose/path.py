@@ -229,7 +229,7 @@ class _Walker:
                 return self.node.link(plain.hop.index) or expected
             if way.refused:
                 self.block("rule", "node", packet, way=way)
-                return None
+                return self.node.link(plain.hop.index)
         if way.refused:
             self.block("route", "node", packet, way=way, wanted=expected.name if expected else "")
             return expected
