@@ -151,6 +151,7 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U138 status tells another address", inject="true", edit="status-ip", codes=("GN0201",), says=("10.244.1.55", "which has 10.244.1.10"), mends=False, severity="fatal", silent="who asks the API server goes astray"),
     Fault(id="U139 cached result tells another address", inject="sed -i 's/10.244.1.10/10.244.1.55/' $R/cbr0-cidp1-eth0", codes=("GN0201",), says=("10.244.1.55", "which has 10.244.1.10"), mends=False, severity="warning", silent="only CHECK looks there"),
     Fault(id="U140 nothing of the chain is installed", inject="rm $B/*", codes=("GN1101",), says=("none of its plugins", "bridge", "host-local", "portmap"), breaks=("add",), mends=False),
+    Fault(id="U141 everything is sent to a peer", inject="N iptables -t nat -I PREROUTING -s 10.244.1.10 -p tcp -j DNAT --to 10.244.1.11:8080", codes=("GN0521",), says=("10.244.1.11:8080", "default/r1"), mends=False, severity="warning", silent="the peer answers instead"),
     Fault(id="U137 foreign source in the tunnel", inject="N iptables -t nat -I POSTROUTING -o flannel.1 -j SNAT --to-source 192.0.2.1", codes=("GN0512",), says=("192.0.2.1",), breaks=("remote",), mends=False),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

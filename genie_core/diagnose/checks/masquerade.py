@@ -25,6 +25,8 @@ def masquerade(model: Model) -> Iterator[Finding]:
     # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
     six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
     bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
+    # What a rule sends to a pod instead does not leave the cluster.
+    bare = [w for w in bare if not _pod_target(model, w)]
     left_out = [w for w in bare if _left_out(model, w)]
     bare = [w for w in bare if w not in left_out]
     if bare and why:
@@ -39,6 +41,10 @@ def masquerade(model: Model) -> Iterator[Finding]:
     hidden = [w for w in sent if w.translated and w.source in model.node.local]
     if hidden and why:
         yield _too_broad(model, hidden)
+
+
+def _pod_target(model: Model, walk: Walk) -> bool:
+    return any(within(walk.target, cidr) for cidr in model.pod_cidrs if walk.target)
 
 
 def _is_pods(model: Model, ip: str) -> bool:
