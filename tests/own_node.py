@@ -4,7 +4,6 @@ So two of them run side by side on one machine, a test that compares "everything
 work, and whatever is killed, the machine is as it was.
 """
 
-import contextlib
 import os
 import subprocess
 from contextlib import contextmanager
@@ -64,24 +63,6 @@ def on_the_machine():
     finally:
         kernel.setns(here, kernel.CLONE_NEWNET)
         os.close(here)
-
-
-@contextlib.contextmanager
-def on_the_machine():
-    """This thread in the machine's own network for a while: servers that the tests did not start are there."""
-    try:
-        theirs = os.open(_machine_network(), os.O_RDONLY)
-    except PermissionError:  # an ordinary user's tests have no node of their own
-        yield
-        return
-    ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        kernel.setns(theirs, kernel.CLONE_NEWNET)
-        yield
-    finally:
-        kernel.setns(ours, kernel.CLONE_NEWNET)
-        os.close(theirs)
-        os.close(ours)
 
 
 def _let_go_of_mounts_below(folder):

@@ -4,7 +4,6 @@ A real one is asked too when GENIE_TEST_KUBECONFIG names its kubeconfig (JSON, o
 namespaces and pods). Objects are made there by the official client, as they are on the tests' server over TLS.
 """
 
-import contextlib
 import importlib
 import os
 import subprocess
@@ -134,10 +133,9 @@ def world(request, serve, connect, authority, tmp_path):
     if kind != "client":
         yield Direct(objects, client)
         return
-    with own_node.on_the_machine() if kind == "real" else contextlib.nullcontext():
-        by_client = ByClient(path, client)
-        yield by_client
-        by_client.remove()
+    by_client = ByClient(path, client)
+    yield by_client
+    by_client.remove()
 
 
 def head(api_version, kind, name):
