@@ -19,7 +19,7 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from time import monotonic, sleep
 
 from ..errors import IOFailure, TryAgain
-from .files import failure, open_private, remove
+from .files import failure, open_private, read_all, remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,27 +130,41 @@ def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_
 def lock_container(path: str, deadline: float, check: "Check" = _go_on) -> Lock:
     """Hold the container's lock file, made if need be. Raises TryAgain at the deadline (time.monotonic())."""
     waiting_since = monotonic()
-    for pause in _pauses(check):
-        fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
-        try:
-            # a DEL that ended just now removes the file: then what we hold is not the lock any more
-            if _try(fd, LOCK_EX, path) and _is_at(fd, path):
-                lock = Lock(fd)
-                posix.set_inheritable(fd, True)
-                lock.name_delegate(0)
+    folder = _open_folder_of(path)
+    try:
+        for pause in _pauses(check):
+            if lock := _take(path, folder, monotonic() - waiting_since):
                 return lock
-            _consider_holder(fd, path, monotonic() - waiting_since)
-        except BaseException:
-            posix.close(fd)
-            raise
-        posix.close(fd)
-        if monotonic() >= deadline:
-            raise TryAgain(
-                f"another call for this container is still at work (lock {path})",
-                hint="the runtime repeats the call",
-            )
-        sleep(pause)
+            if monotonic() >= deadline:
+                raise TryAgain(
+                    f"another call for this container is still at work (lock {path})",
+                    hint="the runtime repeats the call",
+                )
+            sleep(pause)
+    finally:
+        posix.close(folder)
     raise AssertionError
+
+
+def _take(path: str, folder: int, waited: float) -> Lock | None:
+    """One try. `folder` is locked from taking the lock until the note says who did: nobody judges a holder between."""
+    fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
+    try:
+        flock(folder, LOCK_SH)
+        # a DEL that ended just now removes the file: then what we hold is not the lock any more
+        lock = Lock(fd) if _try(fd, LOCK_EX, path) and _is_at(fd, path) else None
+        if lock:
+            posix.set_inheritable(fd, True)
+            lock.name_delegate(0)
+        flock(folder, LOCK_UN)
+        if lock:
+            return lock
+        _consider_holder(fd, folder, path, waited)
+    except BaseException:
+        posix.close(fd)
+        raise
+    posix.close(fd)
+    return None
 
 
 def is_at_work(path: str) -> bool:
@@ -196,20 +210,34 @@ def _is_at(fd: int, path: str) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _consider_holder(fd: int, path: str, waited: float) -> None:
-    """Get rid of a holder that will not let go by itself (see the head of this file)."""
-    if waited < DAEMON_GRACE_SECONDS:
+def _consider_holder(fd: int, folder: int, path: str, waited: float) -> None:
+    """Get rid of a holder that will not let go by itself (see the head of this file).
+
+    It is judged once more while nobody can take the lock or break it: a waiter may have got it meanwhile.
+    """
+    if waited < DAEMON_GRACE_SECONDS or _leftovers(fd) is None:
         return
+    flock(folder, LOCK_EX)
+    try:
+        left = _leftovers(fd) if _is_at(fd, path) else None
+        if left is None:
+            return
+        if not left:
+            remove(path)
+        elif waited >= ORPHAN_GRACE_SECONDS:
+            for pid in left:
+                _kill(pid)
+    finally:
+        flock(folder, LOCK_UN)
+
+
+def _leftovers(fd: int) -> list[int] | None:
+    """The orphaned delegates that hold the lock, [] where daemons alone do; None where it is to be waited for."""
     genie, group, namespace = _note(fd)
     holders = _holders(posix.fstat(fd))
     if genie in holders or not holders or namespace != _pid_namespace():
-        return
-    orphans = [pid for pid in holders if group in (STARTING, _group_of(pid))]
-    if not orphans:
-        _break(fd, path)
-    elif waited >= ORPHAN_GRACE_SECONDS:
-        for pid in orphans:
-            _kill(pid)
+        return None
+    return [pid for pid in holders if group in (STARTING, _group_of(pid))]
 
 
 def _note(fd: int) -> tuple[int, int, int]:
@@ -219,17 +247,6 @@ def _note(fd: int) -> tuple[int, int, int]:
     except ValueError:
         return 0, 0, 0
     return genie, group, namespace
-
-
-def _break(fd: int, path: str) -> None:
-    """Remove the lock file, unless another waiter did and the path is a new lock already."""
-    folder = _open_folder_of(path)
-    try:
-        flock(folder, LOCK_EX)
-        if _is_at(fd, path):
-            remove(path)
-    finally:
-        posix.close(folder)
 
 
 def _open_folder_of(path: str) -> int:
@@ -263,25 +280,34 @@ def _group_of(pid: int) -> int:
 
 
 def _holders(file: "posix.stat_result") -> set[int]:
-    """The processes that have the file open (proc(5), /proc/PID/fd)."""
+    """The processes that hold the file's lock, inherited or taken; not those that wait for it (proc(5))."""
     return {
         int(name)
         for name in posix.listdir("/proc")
-        if name.isdecimal() and int(name) != posix.getpid() and _has_open(name, file)
+        if name.isdecimal() and int(name) != posix.getpid() and _holds(name, file)
     }
 
 
-def _has_open(pid: str, file: "posix.stat_result") -> bool:
-    folder = f"/proc/{pid}/fd"
+def _holds(pid: str, file: "posix.stat_result") -> bool:
     try:
-        numbers = posix.listdir(folder)
+        numbers = posix.listdir(f"/proc/{pid}/fd")
     except OSError:
         return False
-    for number in numbers:
-        try:
-            status = posix.stat(f"{folder}/{number}")
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino):
-            return True
-    return False
+    return any(_is_locked(f"/proc/{pid}", number, file) for number in numbers)
+
+
+def _is_locked(process: str, number: str, file: "posix.stat_result") -> bool:
+    """Whether the process's descriptor is of the file, and of the open file description that has the lock."""
+    try:
+        status = posix.stat(f"{process}/fd/{number}")
+        if (status.st_dev, status.st_ino) != (file.st_dev, file.st_ino):
+            return False
+        info = posix.open(f"{process}/fdinfo/{number}", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return b"lock:" in read_all(info)
+    except OSError:
+        return False
+    finally:
+        posix.close(info)
