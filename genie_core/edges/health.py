@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Thread
 
 from ..errors import IOFailure
+from .http_server import LocalHTTPServer
 
 # path -> what is wrong there, and what to tell besides
 Checks = Mapping[str, Callable[[], tuple[list[str], Mapping[str, object]]]]
@@ -18,14 +19,14 @@ Checks = Mapping[str, Callable[[], tuple[list[str], Mapping[str, object]]]]
 def serve(host: str, port: int, checks: Checks) -> Iterator[int]:
     """Answer from a thread; the port, that of the system's choice for 0. Raises IOFailure where it is taken."""
     try:
-        server = ThreadingHTTPServer((host, port), _handler(checks))
+        server = LocalHTTPServer(host, port, _handler(checks))
     except OSError as error:
         raise IOFailure(f"health cannot be served on {host}:{port}: {error.strerror}") from None
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield server.server_address[1]
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

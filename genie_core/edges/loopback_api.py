@@ -10,8 +10,10 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from .http_server import LocalHTTPServer
 
 PATCHES = "annotations"  # in the records: one JSON object of annotations a line
 _SLICE_SECONDS = 0.5
@@ -28,7 +30,7 @@ def serve(objects: Mapping[str, Any], records: str) -> str:
         "root": root,
         "patches": f"{records}/{PATCHES}",
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), members))
+    server = LocalHTTPServer("127.0.0.1", 0, type("Handler", (_Handler,), members))
     server.timeout = _SLICE_SECONDS
     os.makedirs(records, exist_ok=True)
     if os.fork() == 0:
@@ -38,7 +40,7 @@ def serve(objects: Mapping[str, Any], records: str) -> str:
         while os.path.isdir(records):
             server.handle_request()
         os._exit(0)
-    return f"http://127.0.0.1:{server.server_address[1]}{root}"
+    return f"http://127.0.0.1:{server.server_port}{root}"
 
 
 class _Handler(BaseHTTPRequestHandler):

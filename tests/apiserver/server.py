@@ -3,10 +3,12 @@
 import json
 import socket
 import ssl
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
+
+from genie_core.edges.http_server import LocalHTTPServer
 
 from .api import API, Request
 from .faults import Fault, Wire, plainly
@@ -40,8 +42,8 @@ class APIServer:
         self.context = (
             _server_context(authority, certificate, demand_client_certificate) if authority else None
         )
-        self._http = _HTTPServer(self, (host, port))
-        self.port: int = self._http.server_address[1]
+        self._http = _HTTPServer(self, host, port)
+        self.port: int = self._http.server_port
         self._thread = Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -88,15 +90,14 @@ class APIServer:
         return path
 
 
-class _HTTPServer(ThreadingHTTPServer):
+class _HTTPServer(LocalHTTPServer):
     daemon_threads = False  # so that server_close waits for them
     request_queue_size = 128
 
-    def __init__(self, owner: APIServer, address: tuple[str, int]) -> None:
+    def __init__(self, owner: APIServer, host: str, port: int) -> None:
         self.owner = owner
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._open: set[socket.socket] = set()
-        super().__init__(address, _Handler)
+        super().__init__(host, port, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         sock, address = super().get_request()

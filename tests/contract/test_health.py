@@ -1,0 +1,34 @@
+"""Health over HTTP: both families, what is wrong and what is well, and a port that is taken."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from genie_core.edges.health import serve
+from genie_core.errors import IOFailure
+
+CHECKS = {"/readyz": lambda: (["no plugin"], {"version": "1"}), "/livez": lambda: ([], {})}
+
+
+def ask(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.status, json.load(refusal) if refusal.status == 503 else None
+
+
+@pytest.mark.parametrize("host, shown", [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_what_is_wrong_is_said(host, shown):
+    with serve(host, 0, CHECKS) as port:
+        assert ask(f"http://{shown}:{port}/readyz") == (503, {"problems": ["no plugin"], "version": "1"})
+        assert ask(f"http://{shown}:{port}/livez") == (200, {"problems": []})
+        assert ask(f"http://{shown}:{port}/metrics") == (404, None)
+
+
+def test_a_port_that_is_taken_is_said_so():
+    with serve("127.0.0.1", 0, CHECKS) as port, pytest.raises(IOFailure, match=f"127.0.0.1:{port}"):
+        serve("127.0.0.1", port, CHECKS).__enter__()
