@@ -45,6 +45,13 @@ def run(
             help="Leave what is younger: its pod may be on its way.",
         ),
     ] = 60.0,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="Where a plugin refuses to release a network, remove Genie's record of it all the same.",
+        ),
+    ] = False,
     conf_dir: Annotated[
         Path,
         typer.Option(
@@ -72,8 +79,10 @@ def run(
     dry runs on the node itself that were killed.
     It looks twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it
     asks first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by
-    the DEL of the plugins that attached them. It has to run on the node itself, where their plugins are. The exit code
-    is 1 if something could not be removed, 5 if something could not be looked at.
+    the DEL of the plugins that attached them. One that its plugin refuses for good, as with a configuration that was
+    wrong from the start, stays recorded until --forget gives it up: what the plugin holds elsewhere stays there.
+    It has to run on the node itself, where their plugins are. The exit code is 1 if something could not be removed, 5
+    if something could not be looked at.
     """
     if not (dry_run or yes or sys.stdin.isatty()):
         raise GenieError(
@@ -89,6 +98,7 @@ def run(
         cri_socket=cri_socket,
         min_age=min_age,
         timeout=timeout,
+        forget=forget,
     )
     wiring.warn_of_container(wanted.ipam_dir, NETNS_DIRS[0])
     with Progress() as progress:

@@ -51,4 +51,6 @@ def _summary(report: GCReport) -> Text:
         return Text(f"{found} left over, seen twice, {report.seconds:g} s apart; nothing was removed", "warn")
     removed = found - report.failed
     failed = f", {report.failed} could not be removed" if report.failed else ""
-    return Text(f"{removed} of {found} removed{failed}", "bad" if report.failed else "good")
+    refused = any(leftover.problem and leftover.kind == "pending" for leftover in report.leftovers)
+    hint = "; what a plugin refuses for good is given up with --forget" if refused else ""
+    return Text(f"{removed} of {found} removed{failed}{hint}", "bad" if report.failed else "good")

@@ -96,3 +96,13 @@ def release(plan: Plan, node: Node) -> list[GenieError]:
             node.store.drop_lock(*plan.key)
     node.delegates.lock = None
     return failures
+
+
+def forget(plan: Plan, node: Node) -> None:
+    """Remove the record of one container, under its lock, whatever its plugins still hold. Raises GenieError."""
+    with (
+        node.store.lock_node(exclusive=False, deadline=node.deadline()),
+        node.store.lock(*plan.key, node.deadline()),
+    ):
+        node.store.forget(*plan.key)
+        node.store.drop_lock(*plan.key)

@@ -320,6 +320,19 @@ def test_what_cannot_be_removed_is_said(node):
     assert 'failed to find plugin "bridge"' in pending["problem"]
 
 
+def test_what_a_plugin_refuses_for_good_is_given_up_when_asked_to(node):
+    """Only Genie's record goes; the lease, which nobody owns any more then, is found by the next collection."""
+    gone = node.add("bridge")
+    node.kill(gone)
+    node.node.run(["mount", "-t", "tmpfs", "none", "/usr/lib/cni"])
+    (pending,) = (item for item in node.gc("--yes", "--forget")["leftovers"] if item["kind"] == "pending")
+    assert (pending["removed"], pending["problem"]) == (True, "")
+    assert "only Genie's record" in pending["evidence"][-1]
+    node.gc("--yes")
+    assert node.gc("--yes")["leftovers"] == []
+    assert node.leases() == []
+
+
 @pytest.fixture
 def runtime(node):
     """Start a runtime with these sandboxes in the node: its socket."""

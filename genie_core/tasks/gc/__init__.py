@@ -82,5 +82,5 @@ def collect(report: GCReport, options: GCOptions, tell: Tell = lambda _: None) -
     done = []
     for leftover in report.leftovers:
         tell(f"removing {leftover.kind} {leftover.name}")
-        done.append(remove(leftover, node))
+        done.append(remove(leftover, node, give_up=options.forget))
     return replace(report, dry_run=False, leftovers=tuple(done))

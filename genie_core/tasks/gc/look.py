@@ -50,7 +50,7 @@ class GCOptions:
     """Where to look. `state_dir` "" means: as Genie's configuration says; `cri_socket` "": found.
 
     What is younger than `min_age` seconds may belong to a pod that is just being made; `timeout` in seconds is for
-    each question to the runtime.
+    each question to the runtime. `forget` gives up networks that their plugins refuse to release.
     """
 
     conf_dir: str = "/etc/cni/net.d"
@@ -61,6 +61,7 @@ class GCOptions:
     cri_socket: str = ""
     min_age: float = 60
     timeout: float = 5
+    forget: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

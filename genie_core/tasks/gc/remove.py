@@ -17,7 +17,7 @@ from genie_core.edges.host_node_inside import hold
 from genie_core.edges.records import CachedResult, Lease, Namespace
 from genie_core.errors import GenieError
 from genie_core.tasks.abandoned import undo
-from genie_core.tasks.node_state import release
+from genie_core.tasks.node_state import forget, release
 from genie_core.verbs.node import Node
 
 from .nft_rules import OwnedRule
@@ -32,10 +32,10 @@ _NO_SUCH_RULE = (
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
-def remove(leftover: Leftover, node: Node) -> Leftover:
-    """The leftover with what became of it."""
+def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
+    """The leftover with what became of it. `give_up`: what a plugin refuses to release is not recorded any more."""
+    pending = leftover.kind == "pending"
     try:
-        pending = leftover.kind == "pending"
         problem = _release(leftover, node) if pending else _REMOVERS[leftover.kind](leftover)
     except GenieError as error:
         problem = error.msg
@@ -43,12 +43,23 @@ def remove(leftover: Leftover, node: Node) -> Leftover:
         problem = f"{error.filename or leftover.name}: {error.strerror}"
     except subprocess.TimeoutExpired as error:
         problem = str(error)
+    if problem and pending and give_up:
+        return _given_up(leftover, node, problem)
     return replace(leftover, removed=not problem, problem=problem)
 
 
 def _release(leftover: Leftover, node: Node) -> str:
     """A DEL of what Genie recorded, by the plugins that attached it."""
     return "; ".join(failure.msg for failure in release(leftover.handle, node))
+
+
+def _given_up(leftover: Leftover, node: Node, problem: str) -> Leftover:
+    try:
+        forget(leftover.handle, node)
+    except GenieError as error:
+        return replace(leftover, problem=f"{problem}; nor can its record be removed: {error.msg}")
+    said = f"its plugin refused, so only Genie's record of it is gone: {problem}"
+    return replace(leftover, removed=True, evidence=(*leftover.evidence, said))
 
 
 def _free(leftover: Leftover) -> str:
