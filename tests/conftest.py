@@ -16,15 +16,26 @@ IN_CI = os.environ.get("CI") == "true"
 IS_ROOT = os.geteuid() == 0
 os.environ["LC_ALL"] = "C.UTF-8"  # symbols have their ASCII form where the locale is C
 
+NEEDS_ROOT = pytest.UsageError(
+    "these tests make network namespaces and run the real plugins, which needs root: "
+    "run `make test` as root, or only the others with `.venv/bin/pytest -m 'not root'`"
+)
+
 # The machine's load is no property of the code; in CI a failure must come again.
 hypothesis.settings.register_profile("genie", deadline=None, derandomize=IN_CI, print_blob=True)
 hypothesis.settings.load_profile("genie")
 
 
 def pytest_configure(config):
-    """Enter a node of one's own; not the process that only hands tests to the others (pytest-xdist)."""
-    if IS_ROOT and not config.getoption("numprocesses", None):
+    """Enter a node of one's own; not the process that only hands tests to the others (pytest-xdist).
+
+    That one says what its workers could not: they would all die of it, one by one.
+    """
+    hands_out = bool(config.getoption("numprocesses", None))
+    if IS_ROOT and not hands_out:
         own_node.enter()
+    if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
+        raise NEEDS_ROOT
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -37,10 +48,7 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish(session):
     """Say once what would otherwise fail a hundred times."""
     if not IS_ROOT and any(item.get_closest_marker("root") for item in session.items):
-        raise pytest.UsageError(
-            "these tests make network namespaces and run the real plugins, which needs root: "
-            "run `make test` as root, or only the others with `.venv/bin/pytest -m 'not root'`"
-        )
+        raise NEEDS_ROOT
 
 
 @pytest.fixture(scope="session")
