@@ -44,7 +44,7 @@ class Leaf(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Summary, examples first, then usage, description and flags."""
         formatter.write(f"{self.short_help}\n")
-        _write_examples(formatter, self.examples)
+        _write_examples(formatter, self.examples, ctx.find_root().info_name)
         formatter.write_paragraph()
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
@@ -107,7 +107,7 @@ class Branch(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Summary, examples, usage, commands by section, flags."""
         formatter.write(f"{self.short_help}\n")
-        _write_examples(formatter, self.examples)
+        _write_examples(formatter, self.examples, ctx.find_root().info_name)
         formatter.write_paragraph()
         self.format_usage(ctx, formatter)
         for section, names in self._by_section(ctx).items():
@@ -147,12 +147,13 @@ def _command_of(function: Any, name: str, **settings: Any) -> Leaf:
     return cast("Leaf", typer.main.get_command(app))
 
 
-def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]]) -> None:
+def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]], program: str) -> None:
+    """They are written for `genie`, and shown for the name that it was called by."""
     if examples:
         with formatter.section("Examples"):
             for purpose, line in examples:
                 formatter.write(f"  # {purpose}\n" if purpose else "")  # without one it goes on with the last
-                formatter.write(f"  {line}\n")
+                formatter.write(f"  {line.replace('genie ', f'{program} ')}\n")
 
 
 def _by_panel(params: Sequence[Any], ctx: Any) -> dict[str, list[tuple[str, str]]]:

@@ -178,6 +178,7 @@ def test_kubectl_plugin_is_called_by_its_own_name(tmp_path):
         [sys.executable, plugin, "-h"], capture_output=True, text=True, check=True, env=environment
     )
     assert "Usage: kubectl genie" in done.stdout
+    assert "\n  kubectl genie debug pod shop/web-0\n" in done.stdout
 
 
 def test_interrupted_while_it_is_loaded(tmp_path):
