@@ -57,12 +57,18 @@ def plans(node: Node) -> Iterator[Plan]:
 
 
 def calls(launcher: Path) -> list[int]:
-    """The processes that run the plugin now, as far as they can be seen from here."""
+    """The processes that run the plugin now, as far as they can be seen from here.
+
+    One in another mount namespace, as a dry run's, may run another file of the same path.
+    """
     found = []
     for folder in Path("/proc").iterdir():
         try:
             argv = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []
-            if os.fsencode(launcher) in argv[1:3] and b"CNI_COMMAND=" in (folder / "environ").read_bytes():
+            if os.fsencode(launcher) not in argv[1:3]:
+                continue
+            theirs = folder / "root" / launcher.parent.relative_to("/")
+            if theirs.samefile(launcher.parent) and b"CNI_COMMAND=" in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
         except OSError:  # it has ended meanwhile, or is somebody else's
             continue

@@ -377,3 +377,22 @@ def test_uninstall_during_a_call_that_has_nothing_on_disk_yet(installed, node):
     finally:
         call.communicate(b"")
     assert uninstall(removal(installed, node)).complete
+
+
+def test_uninstall_waits_for_no_call_of_a_private_copy_of_the_node(installed, node, tmp_path):
+    """A dry run's plugin has the same path, and is another file."""
+    folder = installed.launcher.parent
+    script = (
+        f"cp -a {folder} {tmp_path}/copy; mount --bind {tmp_path}/copy {folder}; exec {installed.launcher}"
+    )
+    call = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**os.environ, **node.env("ADD")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(0.5)
+        assert uninstall(removal(installed, node)).complete
+    finally:
+        call.communicate(b"")
