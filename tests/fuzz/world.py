@@ -183,10 +183,10 @@ class World:
             lambda stdin, stdout: plugin.run(env, stdin, "", stdout=stdout), self._placed(text)
         )
         seconds = time.perf_counter() - started
-        leaks = _held_by_process() ^ before
+        leaks = _held_by_process() - before  # what an earlier call left to the garbage may end meanwhile
         if leaks:
             gc.collect()  # a connection to the API server ends with the process, and here with its last reference
-            leaks = _held_by_process() ^ before
+            leaks = _held_by_process() - before
         return Answer(env.get("CNI_COMMAND", ""), status, out, err, seconds, sorted(leaks))
 
 
@@ -229,7 +229,8 @@ def _held_by_process():
     """The descriptors and children that this process has."""
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         children = {f"process {pid}" for pid in file.read().split()}
-    return {f"descriptor {fd}" for fd in os.listdir("/proc/self/fd")} | children
+    listed = [fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
+    return {f"descriptor {fd}" for fd in listed} | children  # without that of the listing itself
 
 
 def _hang(_number, _frame):
