@@ -26,7 +26,7 @@ CHECK_FAILED = 103
 KERNEL_REFUSED = 104
 INTERNAL = 999
 
-# Exit codes of the command line (ux.md).
+# Exit codes of the command line (genie help exit-codes).
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
@@ -80,11 +80,6 @@ class GenieError(Exception):
         if exit_code is not None:
             self.exit_code = exit_code
 
-    @property
-    def retryable(self) -> bool:
-        """True where the same call may succeed later without anybody changing anything."""
-        return self.code == TRY_AGAIN
-
     def __str__(self) -> str:
         return "; ".join(part for part in (self.msg, self.details, self.hint) if part)
 
@@ -93,12 +88,6 @@ class IncompatibleVersion(GenieError):
     """A cniVersion that this plugin, or this verb, does not do."""
 
     code = INCOMPATIBLE_VERSION
-
-
-class UnsupportedField(GenieError):
-    """A field whose value is understood and cannot be honoured."""
-
-    code = UNSUPPORTED_FIELD
 
 
 class UnknownContainer(GenieError):

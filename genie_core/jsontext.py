@@ -12,7 +12,7 @@ from _json import encode_basestring_ascii, make_encoder, make_scanner, scanstrin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any, NoReturn
 
 _SPACE = " \t\n\r"
@@ -164,8 +164,3 @@ def elements(text: str) -> list[str]:
 def join_members(parts: "Mapping[str, str]") -> str:
     """The object whose member values are the given raw texts."""
     return "{" + ",".join(f"{encode_basestring_ascii(name)}:{raw}" for name, raw in parts.items()) + "}"
-
-
-def join_elements(parts: "Sequence[str]") -> str:
-    """The array whose elements are the given raw texts."""
-    return "[" + ",".join(parts) + "]"

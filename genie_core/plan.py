@@ -138,11 +138,6 @@ def _offered(network: "NetConf", supplied: "Mapping[str, str]") -> dict[str, str
     return {key: raw for key, raw in supplied.items() if key in offered}
 
 
-def primary_of(plan: Plan) -> Attachment:
-    """The attachment that has the runtime's interface name."""
-    return next(attachment for attachment in plan.attachments if attachment.ifname == plan.ifname)
-
-
 def primary_first(plan: Plan) -> list[Attachment]:
     """The attachments with the primary one in front (conformance A48)."""
     return sorted(plan.attachments, key=lambda attachment: attachment.ifname != plan.ifname)

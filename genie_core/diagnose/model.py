@@ -27,7 +27,6 @@ ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
 DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
 PROXIED = "169.254.1.1"
-STRETCH = {4: 32, 6: 128}
 # Who speaks of the pod's first interface without its name.
 STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
 

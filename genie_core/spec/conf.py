@@ -7,7 +7,7 @@ A plugin's object is kept as the text that was read and edited only at its top l
 fields that nobody here knows reach the plugin as they were written (conformance B39, B64).
 """
 
-from ..errors import DecodingFailure, GenieError, InvalidConfig
+from ..errors import DecodingFailure, InvalidConfig
 from ..fields import describe, get_bool, get_list, get_object, get_str, get_strings
 from ..jsontext import JSONError, decode, elements, encode, join_members, members
 from ..model import NetConf, PluginConf
@@ -228,12 +228,3 @@ def with_members(network: NetConf, added: "Mapping[str, str]") -> NetConf:
             for plugin in network.plugins
         ]
     )
-
-
-def problem_of(text: str, source: str) -> GenieError | None:
-    """The error that parsing would raise, for those who list what is wrong with many files."""
-    try:
-        parse_file(text, source)
-    except GenieError as error:
-        return error
-    return None

@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.errors import InvalidConfig
 from genie_core.model import Choice, NetConf, PluginConf, Wish
-from genie_core.plan import POD_ANNOTATIONS, make_plan, name_interfaces, primary_first, primary_of
+from genie_core.plan import POD_ANNOTATIONS, make_plan, name_interfaces, primary_first
 from genie_core.spec.request import parse_request
 
 
@@ -79,8 +79,8 @@ def test_b47_what_the_runtime_asks_for_is_the_primarys(asked, owner):
     given = [dict(item.capabilities) for item in plan.attachments]
     assert given[owner] == {"mac": '"02:00"'}
     assert given[1 - owner] == {}
-    assert primary_of(plan) is plan.attachments[owner]
-    assert next(item.ifname for item in primary_first(plan)) == "eth0"
+    assert primary_first(plan)[0] is plan.attachments[owner]
+    assert plan.attachments[owner].ifname == "eth0"
 
 
 @pytest.mark.parametrize("supplied", ["null", "{}"])

@@ -11,7 +11,7 @@ from genie_core.diagnose.say import a, in_pod, on_node, seen, the_interface, the
 from genie_core.diagnose.stack import Stack
 from genie_core.findings import Finding, Remedy, Severity
 
-FULL, NEARLY, MANY = 100, 90, 80
+NEARLY, MANY = 90, 80  # percent
 
 
 def conntrack(model: Model) -> Iterator[Finding]:

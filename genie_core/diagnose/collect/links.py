@@ -21,7 +21,6 @@ ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8
 ADDRESS_FLAGS = {0x08: "dadfailed", 0x20: "deprecated", 0x40: "tentative", 0x02: "nodad"}
 STATES = {0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed"}
 STATES |= {0x40: "noarp", 0x80: "permanent"}
-NTF_SELF = 0x02
 
 
 def open_netlink() -> IPRoute:
