@@ -20,6 +20,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.tasks.daemonset import Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
 from tests.apiserver import API, APIServer, Authority
+from tests.patience import wait_until
 
 DAY = 24 * 3600
 OWN = {"installer-token": "system:serviceaccount:kube-system:genie-installer"}
@@ -239,10 +240,3 @@ def answer(port, path):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
-
-
-def wait_until(condition, seconds=20):
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)

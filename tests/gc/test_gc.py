@@ -12,7 +12,7 @@ from genie_core.errors import IOFailure
 from genie_core.tasks.dry_run.runtime_call import Sandbox
 from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve
-from tests.system.test_private_node import wait_for
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -205,7 +205,7 @@ def test_a_lease_that_is_written_while_it_is_to_be_removed_stays(node):
     node.node.write(path, "")
     words = shlex.join([sys.executable, "-c", SLOW_WRITER, path])
     node.node.run(["sh", "-c", f"{words} >/dev/null 2>&1 &"])
-    wait_for(lambda: "/run/held" in node.node.files("/run"))
+    wait_until(lambda: "/run/held" in node.node.files("/run"))
     report = node.gc("--yes", code=1)
     assert "given to another container" in report["leftovers"][0]["problem"]
     assert node.leases() == [path]

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import wait_until
+
 SECRET = "SECRET-d41d8cd9"
-
-
-def wait_for(condition):
-    """Until the condition holds, at most ten seconds."""
-    give_up = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < give_up, "it never came to that"
-        time.sleep(0.01)
 
 
 def test_a52_an_error_is_a_document_on_stdout_and_exit_status_1(node):
@@ -161,14 +155,14 @@ def test_a_signal_during_an_add_undoes_it(node, number):
     node.networks("a", "b", "c")
     node.answer("ADD", "b", shell="sleep 30 & echo $! >$home/child; wait")
     running = node.start("ADD", annotations={"cni": "a,b,c"}).feed()
-    wait_for((node.root / "child").exists)
+    wait_until((node.root / "child").exists)
     started = time.monotonic()
     reply = running.signal(number).wait()
     assert str(int(number)) in reply.error(11)["msg"]
     assert time.monotonic() - started < 15
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     assert node.leftovers() == []
-    wait_for(lambda: not is_running(int((node.root / "child").read_text())))
+    wait_until(lambda: not is_running(int((node.root / "child").read_text())))
 
 
 def is_running(pid):
@@ -183,9 +177,9 @@ def test_a_second_signal_does_not_stop_the_undoing(node):
     node.answer("ADD", "a", sleep=30)
     node.answer("DEL", "a", shell=': >"$home/undoing"', sleep=0.5)
     running = node.start("ADD", annotations={}).feed()
-    wait_for(lambda: node.said() == ["ADD a@eth0"])
+    wait_until(lambda: node.said() == ["ADD a@eth0"])
     running.signal(signal.SIGTERM)
-    wait_for((node.root / "undoing").exists)
+    wait_until((node.root / "undoing").exists)
     running.signal(signal.SIGTERM).signal(signal.SIGINT).wait().error(11)
     assert node.calls("DEL")[0].ended
     assert node.leftovers() == []
@@ -199,7 +193,7 @@ def listens(pid):
 
 def test_a_signal_while_stdin_is_read(node):
     running = node.start("ADD", annotations={})
-    wait_for(lambda: listens(running.process.pid))
+    wait_until(lambda: listens(running.process.pid))
     running.signal(signal.SIGTERM)
     assert running.process.wait(10) == 1  # before stdin is fed
     running.wait().error(11)
@@ -210,7 +204,7 @@ def test_a_signal_during_a_del_tries_the_other_networks(node):
     assert node.add("a,b").result
     node.answer("DEL", "b", sleep=30)
     running = node.start("DEL").feed()
-    wait_for(lambda: "DEL b@eth1" in node.said())
+    wait_until(lambda: "DEL b@eth1" in node.said())
     running.signal(signal.SIGTERM).wait().error(11)
     assert node.said("DEL") == ["DEL b@eth1", "DEL a@eth0"]
     node.heal()

@@ -6,7 +6,6 @@ Every test ends with an audit: no lease, link, chain, namespace, state, cache en
 import json
 import shutil
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from itertools import count
@@ -18,6 +17,7 @@ import pytest
 
 import genie_core
 from tests.manifests import pod
+from tests.patience import wait_until
 from tests.runtime.containerd import uid_of
 from tests.runtime.node import HOST_ADDRESS, ClusterNode, fetch, network_of, serving
 
@@ -272,10 +272,3 @@ def other_version(folder):
     init = folder / "genie_core/__init__.py"
     init.write_text(init.read_text().replace(genie_core.__version__, "99.0.0"))
     return folder
-
-
-def wait_until(condition, seconds=30):
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)

@@ -10,6 +10,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from tests import machine
+
 # host-local's own notes, which are no leases
 NOTES = ("lock", "last_reserved_ip.")
 # iptables makes them by looking
@@ -32,11 +34,7 @@ def trace(node):
     return lines
 
 
-def difference(before, after):
-    """What appeared (+) and what vanished (-)."""
-    return "\n".join(
-        sorted([f"+ {line}" for line in after - before] + [f"- {line}" for line in before - after])
-    )
+difference = machine.difference
 
 
 def settle(node):

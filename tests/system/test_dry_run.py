@@ -16,7 +16,8 @@ from jsonschema import Draft202012Validator
 from genie_cli import schemas
 from tests import machine, ordinary_user
 from tests.netns import PREFIX
-from tests.system.test_private_node import IN_CI, wait_for
+from tests.patience import wait_until
+from tests.system.test_private_node import IN_CI
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -606,10 +607,10 @@ def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
     with subprocess.Popen(
         command(*arguments, "-o", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        wait_for(lambda: sleeping(seconds), 20)
+        wait_until(lambda: sleeping(seconds), 20)
         running.send_signal(number)
         out, err = running.communicate(timeout=10)
-    wait_for(lambda: not sleeping(seconds))
+    wait_until(lambda: not sleeping(seconds))
     assert changes_since(before) == []
     if number == signal.SIGKILL:
         assert running.returncode == -number

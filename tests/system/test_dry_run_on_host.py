@@ -10,7 +10,7 @@ import time
 import pytest
 
 from genie_core.edges.private_node import PrivateNode
-from tests.system.test_private_node import wait_for
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -73,9 +73,9 @@ class Host:
         line = shlex.join(self.words("--yes", *arguments))
         script = f"({line} >/run/out 2>/run/err & echo $! >/run/pid; wait $!; echo $? >/run/code) >/dev/null 2>&1 &"
         self.node.run(["sh", "-c", script], env=ENV)
-        wait_for(lambda: "/run/pid" in self.node.files("/run"))
+        wait_until(lambda: "/run/pid" in self.node.files("/run"))
         if stop_at:
-            wait_for(lambda: "/run/stopped" in self.node.files("/run"), 30)
+            wait_until(lambda: "/run/stopped" in self.node.files("/run"), 30)
             self.node.run(["rm", "/run/stopped"])
         return self.node.read("/run/pid").strip()
 
@@ -208,7 +208,7 @@ def test_when_both_are_killed_the_next_one_does_it(host):
     """As a machine's out-of-memory killer or the end of a container would."""
     pid = host.begin(stop_at="ADD")
     host.kill(signal.SIGKILL, pid, host.guard())
-    wait_for(lambda: not host.processes(), 10)
+    wait_until(lambda: not host.processes(), 10)
     assert host.left()
     host.dry_run("--plan")
     assert host.left() == []
@@ -219,7 +219,7 @@ def test_genie_gc_finds_what_nobody_undid(host):
     words = [sys.executable, "-m", "genie_cli", "gc", "--yes", "--interval", "10ms", "-o", "name"]
     assert host.node.run(words, env=ENV).stdout == ""  # it is under way
     host.kill(signal.SIGKILL, pid, host.guard())
-    wait_for(lambda: not host.processes(), 10)
+    wait_until(lambda: not host.processes(), 10)
     ran = host.node.run(words, env=ENV)
     assert ran.stdout.startswith("dry-run//run/genie-dry-run-"), ran.stdout + ran.stderr
     assert host.left() == []

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.patience import wait_until
 from tests.system import audit, kills
 from tests.system.node import THREE, finish
 from tests.torture.steps import Steps
@@ -34,15 +35,8 @@ def test_killed_before_a_system_call(node, verb, count):
 def start_add(node, wrap=()):
     """An ADD of all three networks that is at work on the first."""
     process = node.start(node.env("ADD"), node.stdin(annotations={"cni": THREE}), wrap=wrap)
-    wait_for(node.state_files)
+    wait_until(node.state_files)
     return process
-
-
-def wait_for(condition, seconds=10):
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, condition
-        time.sleep(0.02)
 
 
 def delegates(node):
@@ -60,7 +54,7 @@ def test_del_waits_for_a_delegate_that_outlived_its_add(node):
     before = audit.settle(node)
     node.wrap("bridge", SLOW.format(seconds=1.5))
     add = start_add(node)
-    wait_for(lambda: delegates(node))
+    wait_until(lambda: delegates(node))
     add.kill()
     assert finish(add).killed
     _, seconds = timed(node.delete)
@@ -90,7 +84,7 @@ def test_an_orphan_that_hangs_is_killed(node):
     node.wrap("bridge", HANGS)
     node.settings["delegate_timeout_seconds"] = 1
     add = start_add(node)
-    wait_for(lambda: delegates(node))
+    wait_until(lambda: delegates(node))
     add.kill()
     finish(add)
     outcome, seconds = timed(lambda: node.call("DEL"))
@@ -125,7 +119,7 @@ def test_a_daemon_does_not_hold_up_del_after_a_killed_add(node):
     )
     node.wrap("ptp", SLOW.format(seconds=1.5))
     add = start_add(node)
-    wait_for(lambda: len(node.held()) == 1)
+    wait_until(lambda: len(node.held()) == 1)
     add.kill()
     finish(add)
     daemon = int(pidfile.read_text())
@@ -158,7 +152,7 @@ def test_plugin_and_delegate_killed_together(node):
     before = audit.settle(node)
     node.wrap("ptp", HANGS)
     add = start_add(node)
-    wait_for(lambda: len(node.held()) == 1)
+    wait_until(lambda: len(node.held()) == 1)
     orphans = [int(pid) for pid in children(add.pid)]
     os.kill(add.pid, signal.SIGKILL)
     for pid in orphans:
@@ -181,7 +175,7 @@ def test_a_lock_whose_holder_cannot_be_seen_is_not_broken(node):
     before = audit.settle(node)
     node.wrap("bridge", SLOW.format(seconds=1.5))
     add = start_add(node)
-    wait_for(lambda: delegates(node))
+    wait_until(lambda: delegates(node))
     unseen = ("unshare", "--pid", "--fork", "--mount-proc")
     outcome = node.call("DEL", wrap=unseen)
     assert outcome.status == 0, outcome

@@ -17,6 +17,7 @@ from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from tests import machine, ordinary_user
 from tests.netns import PREFIX
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -189,7 +190,7 @@ def test_a_program_that_takes_too_long_is_killed(node):
     assert time.monotonic() - began < 30
     assert ran.expired
     assert ran.stdout == "begun\n"
-    wait_for(lambda: node.run(["pgrep", "--runstates=RSD", "sleep"]).stdout == "")
+    wait_until(lambda: node.run(["pgrep", "--runstates=RSD", "sleep"]).stdout == "")
 
 
 def test_output_and_status_come_back(node):
@@ -337,13 +338,6 @@ def marked(mark):
     return found
 
 
-def wait_for(predicate, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("user", ["root", "ordinary"])
 def test_whatever_ends_its_maker_ends_it_and_all_in_it(number, user):
@@ -357,10 +351,10 @@ def test_whatever_ends_its_maker_ends_it_and_all_in_it(number, user):
         ) as maker:
             assert maker.stdout is not None
             assert maker.stdout.readline() == "up\n"
-            wait_for(lambda: len(marked(mark)) >= 3)
+            wait_until(lambda: len(marked(mark)) >= 3)
             maker.send_signal(number)
             maker.communicate(timeout=10)
-        wait_for(lambda: not marked(mark))
+        wait_until(lambda: not marked(mark))
     assert [line for line in changes_since(before) if mark in line or IN_CI] == []
 
 
