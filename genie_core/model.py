@@ -167,6 +167,11 @@ class Choice(Value):
         self.prefix = prefix
         self.default_route = default_route
 
+    @property
+    def is_additional(self) -> bool:
+        """Whether it comes beside the pod's default network: a network attachment, or one of `default_networks`."""
+        return self.prefix == "net"
+
 
 class Attachment(Value):
     """One network of one container, all that ADD, CHECK, DEL and GC of it need.

@@ -60,7 +60,7 @@ def _explicit_names(choices: "Sequence[Choice]") -> set[str]:
 def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
     """A network attachment comes beside the default network, which has the runtime's interface (C18, C39)."""
     for choice in choices:
-        if choice.prefix == "net" and choice.wish.ifname == primary:
+        if choice.is_additional and choice.wish.ifname == primary:
             raise InvalidConfig(
                 f"{choice.wish.origin}: interface {primary} belongs to the default network",
                 hint="ask for another name, or make this network the default one: "

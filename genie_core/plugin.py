@@ -26,8 +26,10 @@ from .spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supporte
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import NoReturn
 
     from .model import Request
+    from .verbs.node import Node
 
 MAX_STDIN_BYTES = 16 << 20
 ABOUT = f"""\
@@ -240,9 +242,3 @@ def _print(stdout: int, text: str) -> int:
     except OSError:
         return 1
     return 0
-
-
-if TYPE_CHECKING:
-    from typing import NoReturn
-
-    from .verbs.node import Node

@@ -120,9 +120,8 @@ def _at(plan: Plan, index: object) -> Attachment:
 
 
 def _decode_plan(data: "dict[str, Any]") -> Plan:
-    int(
-        data["format"]
-    )  # another version's plan is read as far as it says what ours says: no field changes meaning
+    # a number, whichever: no field ever changes its meaning, so another version's plan is read as ours
+    int(data["format"])
     pod = data["pod"]
     return Plan(
         container_id=_text(data["containerId"]),

@@ -35,6 +35,5 @@ def junit(report: DiagnosisReport) -> str:
             '  <testcase classname="finding" '
             f"name={quoteattr(f'{finding.code} {finding.object}')}>{failure}{text}</testcase>"
         )
-    return visible(
-        "\n".join([*lines, "</testsuite>", ""]), keep="\n"
-    )  # XML takes no control characters either
+    # XML takes no control characters either
+    return visible("\n".join([*lines, "</testsuite>", ""]), keep="\n")

@@ -29,9 +29,8 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    if wanted.given.intersection(
-        _NAMING
-    ):  # the plugin takes `device` before the others, so it must not be there
+    # the plugin takes `device` before the others, so it must not be there
+    if wanted.given.intersection(_NAMING):
         return {"type": "host-device"}
     spare = [
         link.name

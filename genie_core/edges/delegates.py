@@ -98,20 +98,21 @@ class Delegates:
         self._own = own
         self._echo = echo
         self.lock: Lock | None = None  # which the children inherit, and which says who runs
-        self.ran: list[
-            tuple[Invoke, bool, float]
-        ] = []  # each step, whether it succeeded, and the seconds it took
+        # each step, whether it succeeded, and the seconds it took
+        self.ran: list[tuple[Invoke, bool, float]] = []
 
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
-        binary = find_plugin(
-            type_, [*path, *(directory for directory in self._bin_dirs if directory not in path)]
-        )
+        binary = find_plugin(type_, self._search_path(path))
         if self._own and _same_file(binary, self._own):
             raise InvalidConfig(
                 f"plugin {type_}: {binary} is Genie itself", hint="a network must not lead back to Genie"
             )
         return binary
+
+    def _search_path(self, path: "Sequence[str]") -> list[str]:
+        """Where plugins are looked for, and what a plugin's own CNI_PATH says: the runtime's directories first."""
+        return [*path, *(directory for directory in self._bin_dirs if directory not in path)]
 
     def invoke(self, step: "Invoke") -> str:
         """Carry the step out: the plugin's stdout. Raises DelegateFailed with the plugin's own code, PluginMissing."""
@@ -121,7 +122,7 @@ class Delegates:
         env = delegate_env(
             self._env,
             step.verb,
-            path=[*step.path, *(directory for directory in self._bin_dirs if directory not in step.path)],
+            path=self._search_path(step.path),
             container_id=step.container_id,
             netns=step.netns,
             ifname=step.ifname,

@@ -135,10 +135,8 @@ class Connection:
         from _socket import AI_NUMERICHOST, SOCK_STREAM, gaierror, getaddrinfo
         from _thread import allocate_lock, start_new_thread
 
-        host, port = (
-            self._cluster.host.encode("ascii"),
-            self._cluster.port,
-        )  # a str would import the IDNA codec
+        host = self._cluster.host.encode("ascii")  # a str would import the IDNA codec
+        port = self._cluster.port
         try:
             return getaddrinfo(host, port, 0, SOCK_STREAM, 0, AI_NUMERICHOST)
         except gaierror:

@@ -143,9 +143,8 @@ class Netlink:
         request = bytes([family]) + bytes(_RTMSG_BYTES - 1)
         routes = []
         for body in self._dump(_RTM_GETROUTE, _RTM_NEWROUTE, request, "the routes"):
-            if (
-                body[0] == family and not body[1] and not body[2]
-            ):  # a source prefix makes it one for some packets
+            # family, destination's and source's length: a source prefix makes it one for some packets
+            if body[0] == family and not body[1] and not body[2]:
                 routes += _parse_default(body)
         return routes
 

@@ -79,9 +79,8 @@ def _missing_link(promised: "dict[str, Any]", snapshot: Snapshot) -> "Iterator[s
     found = snapshot.links.get(promised["name"])
     mac = promised.get("mac", "").lower()
     if found is None:
-        if not promised.get("socketPath") and not promised.get(
-            "pciID"
-        ):  # user space's own: no link in the kernel
+        in_user_space = promised.get("socketPath") or promised.get("pciID")  # the kernel has no link of it
+        if not in_user_space:
             yield f"interface {promised['name']} is gone"
     elif mac not in {"", found.mac}:
         yield f"interface {promised['name']} has the MAC address {found.mac or 'none'}, not {mac}"

@@ -89,9 +89,8 @@ def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: 
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.make_read_only("/")
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-    with suppress(
-        OSError
-    ):  # refused in some containers; then /sys shows the real node's interfaces, read-only
+    # refused in some containers; then /sys shows the real node's interfaces, read-only
+    with suppress(OSError):
         kernel.mount("sysfs", "/sys", "sysfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     os.umask(0o022)
     os.chdir("/")

@@ -89,8 +89,7 @@ class Finder:
             network = self._first_valid(wish, list(matches), problems)
             if network:
                 return network
-        self._refuse(wish, problems)
-        raise AssertionError  # for the type checker: _refuse raises
+        raise self._refusal(wish, problems)
 
     def _tiers(self, name: str) -> "Iterator[Iterator[str]]":
         """Groups of files that fit the name, the best reason first (D07)."""
@@ -123,16 +122,16 @@ class Finder:
                 return network
         return None
 
-    def _refuse(self, wish: Wish, problems: list[GenieError]) -> None:
-        """Raise in CNI-Genie's words, by which its users know what to look for (conformance D08, D09)."""
+    def _refusal(self, wish: Wish, problems: list[GenieError]) -> InvalidConfig:
+        """The error, in CNI-Genie's words, by which its users know what to look for (conformance D08, D09)."""
         if problems:
-            raise InvalidConfig(
+            return InvalidConfig(
                 f"{wish.origin}: No valid configuration file present for plugin {wish.name}: {problems[0].msg}",
                 hint=problems[0].hint or "correct the file; `genie discover` lists what is wrong with each",
             )
         names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
         near = _near(wish.name, names)
-        raise NetworkNotFound(
+        return NetworkNotFound(
             f"{wish.origin}: Configuration file is missing from cni directory ({' '.join(self._confs.directories)}) "
             f"for user requested plugin: {wish.name}",
             details=f"there is {', '.join(names) or 'none at all'}",

@@ -46,9 +46,7 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
     candidates: dict[str, NetConf] = {}
     for name, network in _candidates(chooser):
         if meter.usable(network):
-            candidates.setdefault(
-                name, network
-            )  # of two files of one name the first is the one that is meant
+            candidates.setdefault(name, network)  # of two files of one name the first is meant
     if not candidates:
         raise GenieError("no candidate network is installed and valid")
     measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)

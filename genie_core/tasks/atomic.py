@@ -20,9 +20,8 @@ def write_file(path: Path, text: str, mode: int) -> bool:
     if is_there(path, data, mode):
         return False
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
-    temporary.unlink(
-        missing_ok=True
-    )  # of a killed writer, or put there by somebody who wants to own what we write
+    # of a killed writer, or put there by somebody who wants to own what we write
+    temporary.unlink(missing_ok=True)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(fd, mode)

@@ -299,10 +299,9 @@ def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
         existing = {"plugins": [{"type": TYPE}]}
     # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
     versions = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", CURRENT]}
+    pinned = bool(versions.keys() & existing.keys())  # one of them alone is a version that somebody wants
     document = {
-        **(
-            {} if versions.keys() & existing.keys() else versions
-        ),  # one alone is a version that somebody pinned
+        **({} if pinned else versions),
         **({} if existing.get("name") else {"name": TYPE}),
         **existing,
     }

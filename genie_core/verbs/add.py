@@ -4,7 +4,7 @@ nothing is attached before every network was found; nothing is attached before t
 fails after that is undone, in reverse, before the error is told.
 """
 
-from ..attach import add, undo
+from ..attach import add, delete, undo
 from ..edges.podnet import existing_links
 from ..edges.store import CorruptState, boot_id, namespace_id
 from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
@@ -70,8 +70,6 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
 
 def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
     """Undo what an ADD of the same container left that was killed, or that a reboot cut off (lessons 15)."""
-    from ..attach import delete
-
     try:
         old = node.store.load(*plan.key)
     except CorruptState as error:
@@ -163,7 +161,7 @@ def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
 
 def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts", node: "Node") -> None:
     """Write what it got into the pod's annotations, where there is anything to say."""
-    told = any(choice.told or choice.prefix == "net" for choice in decision.choices)
+    told = any(choice.told or choice.is_additional for choice in decision.choices)
     if told or len(parts) > 1 or dialect_of(decision.annotations) == BY_ATTACHMENT:
         from .pods import tell_pod
 

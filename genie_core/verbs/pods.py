@@ -87,9 +87,7 @@ def tell_pod(
     by_attachment = dialect_of(annotations) == BY_ATTACHMENT
     if not by_attachment:
         told |= _preferences(parts)
-    if by_attachment or any(
-        choice.prefix == "net" for choice in choices
-    ):  # which `default_networks` are, too
+    if by_attachment or any(choice.is_additional for choice in choices):
         told |= _network_status(plan, parts)
     if told:
         reader.annotate(pod, told)

@@ -54,9 +54,8 @@ def link_up(model: Model) -> Iterator[Finding]:
 
 def present(model: Model) -> Iterator[Finding]:
     """GN0101: an interface that ADD reported and that is not there."""
-    here = {a.link.name for a in model.attachments} | {
-        "lo"
-    }  # a runtime caches what its loopback plugin did, too
+    # a runtime caches what its loopback plugin did, too
+    here = {"lo"} | {a.link.name for a in model.attachments}
     told: dict[str, str] = {}
     for intended in model.intended:
         told.setdefault(intended.ifname, intended.source)

@@ -85,10 +85,8 @@ def gateway_neighbour(model: Model) -> Iterator[Finding]:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        if attachment.kind == "routed" and expected_bridge(
-            model, attachment
-        ):  # out of its bridge: nobody is there
-            continue
+        if attachment.kind == "routed" and expected_bridge(model, attachment):
+            continue  # out of its bridge: nobody is there
         gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
         for neighbour in pod.facts.neighbours:
             if (

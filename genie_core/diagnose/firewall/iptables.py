@@ -216,9 +216,8 @@ class _Parser:
         elif word in ("--probability", "--every"):
             self._add("chance", chance=float(value) if word == "--probability" else 1 / int(value))
         else:
-            return word.startswith(
-                ("--limit", "--hashlimit", "--connlimit", "--quota")
-            )  # their modules said it
+            # their modules said it
+            return word.startswith(("--limit", "--hashlimit", "--connlimit", "--quota"))
         return True
 
     def _target_option(self, word: str, value: str) -> bool:

@@ -63,10 +63,9 @@ class _Owners:
         self._scene = scene
         self._here = {space.path.rpartition("/")[2]: space for space in scene.namespaces}
         self.plans = {plan.container_id: self._of_plan(plan, min_age) for plan in scene.plans}
-        tell_less = sorted(
-            scene.cache, key=lambda entry: bool(entry.netns)
-        )  # who names a namespace overrides
-        self._cache = {entry.container: entry for entry in tell_less if entry.container}
+        # of two entries the one that names a namespace counts: it comes last
+        by_knowledge = sorted(scene.cache, key=lambda entry: bool(entry.netns))
+        self._cache = {entry.container: entry for entry in by_knowledge if entry.container}
         self._young = {
             lease.container for leases in scene.leases.values() for lease in leases if lease.age < min_age
         }
@@ -188,10 +187,8 @@ def _cache(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
         verdict = owners.of_container(entry.container)
         if not entry.container or not verdict.gone or _used(entry, scene.in_use):
             continue
-        if (
-            scene.sandboxes is None and not entry.netns and not entry.addresses
-        ):  # nothing says that it is gone
-            continue
+        if scene.sandboxes is None and not (entry.netns or entry.addresses):
+            continue  # nothing says that it is gone
         yield Leftover(
             kind="cache",
             name=entry.file,
