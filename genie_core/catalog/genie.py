@@ -213,7 +213,8 @@ PLUGIN = Plugin(
         Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
         Field(name="policy", kind="object", fields=_POLICY, doc="the same, as CNI-Genie had it"),
         Field(
-            name="cAdvisor_address", doc="where load is asked for too: http://127.0.0.1:4194; absent: nowhere"
+            name="cAdvisor_address",
+            doc="where interfaces' rates come from: http://127.0.0.1:4194; absent: the kernel",
         ),
         *(Field(name=name, kind="any", doc="ignored") for name in _IGNORED),
     ),

@@ -1,9 +1,9 @@
 """`genie install`: the plugin on a node, put there so that no call ever meets half of it.
 
-    <bin-dir>/genie                      the launcher: a few lines, exchanged by rename
-    <bin-dir>/.genie/<version>-<digest>/ the code with its .pyc files; older ones stay for calls that still run
-    <conf-dir>/00-genie.conflist         what the runtime reads; written last, when everything it needs is there
-    <conf-dir>/genie.kubeconfig          only with --api-server: 0600, names the token's file, never the token
+    <bin-dir>/genie                                the launcher: a few lines, exchanged by rename
+    <bin-dir>/.genie/<version>-<digest>-<python>/  the code, compiled; older ones stay for calls that still run
+    <conf-dir>/00-genie.conflist                   what the runtime reads; last, when everything it needs is there
+    <conf-dir>/genie.kubeconfig                    only with --api-server: 0600, names the token's file, not the token
 
 Running it again changes nothing; with another version it is the upgrade. What an operator added to the
 conflist stays.
