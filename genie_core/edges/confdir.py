@@ -1,4 +1,4 @@
-"""The configuration directories (conformance B01-B07, B11, B22 of lessons: read while others write). Kubelet path."""
+"""The configuration directories (conformance B01-B07, B11), read while others write (lessons 22). Kubelet path."""
 
 import posix
 from errno import ENOENT

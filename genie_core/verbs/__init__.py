@@ -1,1 +1,5 @@
-"""What the plugin does for each CNI verb. One module per verb, imported when that verb is called."""
+"""What the plugin does for each CNI verb: `add`, `check`, `delete`, `gc`, `status`, each imported when it is called.
+
+They share `node` (settings, wired edges, the driver of the steps that `attach` yields), `networks` (which networks a
+call is about), `pods` and `objects` (the API server, when it is needed), and `salvage` (DEL without a readable state).
+"""
