@@ -27,7 +27,7 @@ def view(report: NodeReport, wide: bool) -> Iterator[Block]:
     yield from _configurations(report, wide=wide)
     yield from _plugins(report, wide=wide)
     yield from _networks(report, wide=wide)
-    yield from _genie(report, wide=wide)
+    yield from _genie(report)
     yield from findings_view(report.findings, report.checks, wide=wide)
 
 
@@ -152,7 +152,7 @@ def _network(pool: Pool) -> list[str | Cell]:
     return [pool.network, ranges, str(len(pool.leases)), free, leaked]
 
 
-def _genie(report: NodeReport, *, wide: bool) -> Iterator[Block]:
+def _genie(report: NodeReport) -> Iterator[Block]:
     genie = report.facts.genie
     yield Heading("Genie")
     if not genie.binary and not genie.conf:

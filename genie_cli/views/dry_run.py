@@ -42,7 +42,7 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
     for title, call in titled[: len(report.pods)]:
         yield from _call(title, call, report, wide)
     for number in range(len(report.pods)):
-        yield from _pod(report, number, wide)
+        yield from _pod(report, number)
     yield from _written(report)
     yield from _reach(report)
     yield from _appeared(report, wide)
@@ -131,7 +131,7 @@ def _step(step: Step, verb: str) -> tuple[str | Cell, ...]:
     return mark, step.interface, step.network, plugin, f"{step.ms:.1f}"
 
 
-def _pod(report: DryRunReport, number: int, wide: bool) -> Iterator[Block]:
+def _pod(report: DryRunReport, number: int) -> Iterator[Block]:
     pod = report.pods[number]
     yield Heading("What the pod has now" if len(report.pods) == 1 else f"What pod {number + 1} has now")
     if not pod.interfaces:

@@ -75,10 +75,6 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
 
 
-def _number(model: Model, found: list[Block]) -> str:
-    return "the pod's namespace" if found[0].place == "pod" else "the node"
-
-
 def _show(chain: Chain) -> str:
     if chain.tool == "nft":
         return f"nft -a list chain {chain.place}"
@@ -208,7 +204,7 @@ def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Find
         object=_object(model, found, chain),
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(
-            text=_advice(found, chain, rule, policy, general),
+            text=_advice(found, chain, policy, general),
             commands=_accepts(model, found, chain)
             if general and not policy
             else (delete_rule(found[0].place, chain, rule),),
@@ -218,7 +214,7 @@ def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Find
     )
 
 
-def _advice(found: list[Block], chain: Chain, rule: Rule, policy: str, general: bool) -> str:
+def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str:
     if policy:
         return (
             f"allow the sender in NetworkPolicy {policy} if it should get through; its engine puts rules back"

@@ -29,7 +29,11 @@ def gateway_exists(model: Model) -> Iterator[Finding]:
                 continue
             if attachment.kind == "routed":
                 mute = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
-                yield (_no_way if mute else _no_proxy)(model, attachment, gateway, family)
+                yield (
+                    _no_way(model, attachment, gateway, family)
+                    if mute
+                    else _no_proxy(attachment, gateway, family)
+                )
             else:
                 yield _wrong(model, attachment, gateway, family)
 
@@ -115,7 +119,7 @@ def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
     return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
 
 
-def _no_proxy(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     entry = attachment.entry
     assert entry is not None
     name = "proxy_arp" if family == 4 else "proxy_ndp"

@@ -174,7 +174,7 @@ def port_flags(model: Model) -> Iterator[Finding]:
             continue
         port = model.node.port(peer)
         if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
-            yield _state(model, attachment, bridge, peer, port.state)
+            yield _state(bridge, peer, port.state)
         flags = []
         # Isolated ports may not talk to each other; with one only, nobody is cut off.
         if port.isolated and any(
@@ -210,7 +210,7 @@ def port_flags(model: Model) -> Iterator[Finding]:
             )
 
 
-def _state(model: Model, attachment: Attachment, bridge: Link, peer: Link, state: int) -> Finding:
+def _state(bridge: Link, peer: Link, state: int) -> Finding:
     stp = bool(bridge.data.get("br_stp_state"))
     delay = int(bridge.data.get("br_forward_delay", 1500)) // 100
     heals = f"; STP is on with {delay} s delay, so it takes {2 * delay} s" if stp else ""

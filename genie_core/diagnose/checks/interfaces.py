@@ -50,7 +50,7 @@ def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterat
         return
     text, confidence = why
     name = attachment.link.name
-    gateway = _gateway(model, pod, attachment, family, tables)
+    gateway = _gateway(model, attachment, family, tables)
     table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
     yield Finding(
         code="GN0307",
@@ -123,7 +123,7 @@ def _why_wanted(
     return None
 
 
-def _gateway(model: Model, pod: Stack, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
+def _gateway(model: Model, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
     if tables:
         return tables[min(tables)]
     told = [

@@ -8,7 +8,6 @@ from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.facts import Qdisc
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_interface, the_pod
-from genie_core.diagnose.stack import Stack
 from genie_core.findings import Finding, Remedy, Severity
 
 NEARLY, MANY = 90, 80  # percent
@@ -95,10 +94,10 @@ def queues(model: Model) -> Iterator[Finding]:
                         "red",
                         "plug",
                     ):
-                        yield _queue(model, stack, link.name, qdisc, in_node)
+                        yield _queue(model, link.name, qdisc, in_node)
 
 
-def _queue(model: Model, stack: Stack, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
+def _queue(model: Model, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     loss = qdisc.options.get("loss", 0)
     bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
     command = on_node if in_node else in_pod

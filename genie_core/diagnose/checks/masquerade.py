@@ -36,11 +36,11 @@ def masquerade(model: Model) -> Iterator[Finding]:
     sent = [w for w in model.walks if w.flow.role == "remote" and not w.flow.inbound and w.flow.general]
     for walk in (*leaving, *sent):
         if walk.translated and walk.source not in model.node.local and not _is_pods(model, walk.source):
-            yield _foreign_source(model, walk)
+            yield _foreign_source(walk)
             break
     hidden = [w for w in sent if w.translated and w.source in model.node.local]
     if hidden and why:
-        yield _too_broad(model, hidden)
+        yield _too_broad(hidden)
 
 
 def _pod_target(model: Model, walk: Walk) -> bool:
@@ -181,7 +181,7 @@ def _supernet(cidrs: list[str]) -> str:
     return str(over)
 
 
-def _foreign_source(model: Model, walk: Walk) -> Finding:
+def _foreign_source(walk: Walk) -> Finding:
     link = walk.egress.name if walk.egress else "?"
     return Finding(
         code="GN0512",
@@ -197,7 +197,7 @@ def _foreign_source(model: Model, walk: Walk) -> Finding:
     )
 
 
-def _too_broad(model: Model, hidden: list[Walk]) -> Finding:
+def _too_broad(hidden: list[Walk]) -> Finding:
     walk = hidden[0]
     return Finding(
         code="GN0512",

@@ -55,9 +55,7 @@ def translation(model: Model) -> Iterator[Finding]:
     results = [(front, _outcomes(model, front)) for front in watched]
     untranslated = [front for front, outcomes in results if front.endpoints and not _translated(outcomes)]
     if untranslated:
-        yield _no_rule(
-            model, untranslated, everything=len(untranslated) == len([f for f in watched if f.endpoints])
-        )
+        yield _no_rule(untranslated, everything=len(untranslated) == len([f for f in watched if f.endpoints]))
     for front, outcomes in results:
         if front.known and not front.endpoints:
             yield _no_endpoints(front)
@@ -69,7 +67,7 @@ def _translated(outcomes: list[Outcome]) -> bool:
     return any(o.translations for o in outcomes) or any(o.verdict != "accept" for o in outcomes)
 
 
-def _no_rule(model: Model, fronts: list[Frontend], everything: bool) -> Finding:
+def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
     front = fronts[0]
     names = ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:4])
     return Finding(
