@@ -25,7 +25,7 @@ Netns = Annotated[
     typer.Option(
         "--netns",
         metavar="PATH",
-        help="The pod's network namespace. Default: asked for.",
+        help="The pod's network namespace. Default: the runtime or the node's records tell.",
         rich_help_panel=NODE,
     ),
 ]
@@ -53,7 +53,7 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="REGEX",
-        help="Run the checks with such ids only; may be repeated.",
+        help="Run only checks whose id matches; may be repeated.",
         rich_help_panel=FINDINGS,
     ),
 ]
@@ -62,7 +62,7 @@ Skip = Annotated[
     typer.Option(
         "--skip",
         metavar="REGEX",
-        help="Leave out checks with such ids; may be repeated.",
+        help="Leave out checks whose id matches; may be repeated.",
         rich_help_panel=FINDINGS,
     ),
 ]

@@ -98,7 +98,9 @@ Output = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", parser=parse_duration, metavar="DURATION", help='Give up after, as in "30s".'),
+    typer.Option(
+        "--timeout", parser=parse_duration, metavar="DURATION", help='Give up after so long: "30s", "2m".'
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing something.")]
 FailOnOption = Annotated[

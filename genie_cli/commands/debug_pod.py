@@ -73,7 +73,7 @@ def run(
 
     It runs on the pod's node and changes nothing. Probes are a few packets from inside the pod's namespace,
     announced on stderr; --no-probes does without. The exit code is 0 for a healthy network, 1 for findings at or above
-    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 if --timeout was up: what was found until
+    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 if --timeout ran out: what was found until
     then is printed.
     """
     if list_checks:

@@ -32,13 +32,13 @@ def run(
     only: Annotated[
         str,
         typer.Option(
-            "--only", metavar="REGEX", help="Run the checks with such ids only.", rich_help_panel=FINDINGS
+            "--only", metavar="REGEX", help="Run only checks whose id matches.", rich_help_panel=FINDINGS
         ),
     ] = "",
     skip: Annotated[
         str,
         typer.Option(
-            "--skip", metavar="REGEX", help="Leave out checks with such ids.", rich_help_panel=FINDINGS
+            "--skip", metavar="REGEX", help="Leave out checks whose id matches.", rich_help_panel=FINDINGS
         ),
     ] = "",
     list_checks: Annotated[
@@ -93,8 +93,9 @@ def run(
 ) -> int:
     """Shows which configuration each runtime uses and why, every plugin, the addresses, Genie, and what is wrong.
 
-    It reads only. Plugins are asked for their versions by running them with CNI_COMMAND=VERSION, nothing else.
-    What an ordinary user may not read is named, and its checks are skipped. --timeout bounds the API server's part.
+    It reads only. Plugins are run with CNI_COMMAND=VERSION, and with STATUS where they and their network know it;
+    --no-probes runs none. What an ordinary user may not read is named, and its checks are skipped. --timeout bounds
+    the API server's part.
     """
     if list_checks:
         return print_checks(CHECKS, output)

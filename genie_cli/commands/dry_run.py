@@ -151,7 +151,7 @@ def run(
     an uplink eth0, and leases and state in memory. Nothing on the node changes. It needs no root.
 
     The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 if the time
-    was up.
+    ran out.
     """
     _require_one_reader_of_stdin(pod, *(nad or []), *(conf or []))
     access = wiring.access(kubeconfig, context)

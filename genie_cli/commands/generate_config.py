@@ -96,7 +96,7 @@ def run(
     ] = False,
     namespace: options.Namespace = "",
     default_network: Annotated[
-        str, _text("--default-network", "genie: what pods get that name none.", "NAME")
+        str, _text("--default-network", "genie: the network of pods that name none.", "NAME")
     ] = "",
     api_server: Annotated[
         str, _text("--api-server", "genie: the API server. Default: kubelet's.", "URL")
@@ -113,7 +113,8 @@ def run(
     test: Annotated[bool, typer.Option("--test", help="Run it in a private node: ADD, CHECK, DEL.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the files instead of printing them.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Even with errors, or where it sorts before what is used.")
+        bool,
+        typer.Option("--force", help="Also with errors, and where the file sorts before the one in use."),
     ] = False,
     conf_dir: options.ConfDirs = None,
     bin_dir: options.BinDirs = None,

@@ -15,7 +15,7 @@ STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blo
 
 
 def peer_up(model: Model) -> Iterator[Finding]:
-    """GN0401."""
+    """GN0401, GN0802: the host end of the pod's link, or the parent of its interface, is down."""
     for attachment in model.attachments:
         peer = attachment.peer
         if peer is None or peer.up:
@@ -144,7 +144,7 @@ def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[Command, ...]:
 
 
 def bridge_up(model: Model) -> Iterator[Finding]:
-    """GN0404."""
+    """GN0404: the bridge that the pod is in, or should be in, is down."""
     seen_bridges = {}
     for attachment in model.attachments:
         expected = expected_bridge(model, attachment)

@@ -31,7 +31,7 @@ def _route(attachment: Attachment, gateway: str, model: Model) -> list[str]:
 
 
 def link_up(model: Model) -> Iterator[Finding]:
-    """GN0102."""
+    """GN0102: an interface of the pod is administratively down."""
     for attachment in model.attachments:
         link = attachment.link
         if link.up:
