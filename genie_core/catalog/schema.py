@@ -16,6 +16,7 @@ from typing import Any
 
 from ..fields import describe, place
 from ..findings import Severity
+from ..spec.request import ifname_problem
 
 JSON = Mapping[str, Any]
 
@@ -73,13 +74,7 @@ def _parses(parser: Callable[[str], object], text: str) -> bool:
 
 
 def _is_interface_name(value: object) -> bool:
-    # net/core/dev.c, dev_valid_name: at most 15 bytes, no slash, colon or white space.
-    return (
-        isinstance(value, str)
-        and 0 < len(value.encode()) < 16
-        and value not in (".", "..")
-        and not re.search(r"[/:\s]", value)
-    )
+    return isinstance(value, str) and not ifname_problem(value)
 
 
 def _is_integer(value: object) -> bool:

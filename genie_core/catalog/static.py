@@ -20,8 +20,8 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     addresses = data.get("addresses")
     for index, entry in enumerate(addresses if isinstance(addresses, list) else []):
         try:
-            network = ipaddress.ip_interface(entry["address"]).network
-            gateway = ipaddress.ip_address(entry["gateway"])
+            network = ipaddress.ip_interface(str(entry["address"])).network
+            gateway = ipaddress.ip_address(str(entry["gateway"]))
         except (KeyError, TypeError, ValueError):
             continue
         if gateway not in network:

@@ -183,7 +183,8 @@ def _multus_leads_back(
     entry: Mapping[str, Any], where: str, facts: NodeFacts, file: ConfFile
 ) -> Problem | None:
     target = str(entry.get("clusterNetwork") or "")
-    inline = [d.get("type") for d in entry.get("delegates") or () if isinstance(d, dict)]
+    delegates = entry.get("delegates")
+    inline = [d.get("type") for d in delegates if isinstance(d, dict)] if isinstance(delegates, list) else []
     genie = [f for f in facts.files if f.network and f is not file and is_self(f.network)]
     named = any(target in (f.path, f.network.name) for f in genie if f.network)
     if not named and SELF_TYPE not in inline:
