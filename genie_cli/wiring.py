@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genie_cli.render import note
+from genie_core import settings
 from genie_core.edges.host_node import HostNode
 from genie_core.edges.nodenet import read_node
 from genie_core.edges.private_node import PrivateNode
@@ -16,14 +17,8 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.pods import parse_name
 
-# Where distributions put the reference plugins; the first is Kubernetes' own convention.
-BIN_DIRS = (
-    Path("/opt/cni/bin"),
-    Path("/usr/lib/cni"),
-    Path("/usr/libexec/cni"),
-    Path("/usr/local/libexec/cni"),
-)
-CONF_DIR = Path("/etc/cni/net.d")
+BIN_DIRS = tuple(Path(path) for path in settings.USUAL_BIN_DIRS)
+CONF_DIR = Path(settings.CONF_DIR)
 
 
 def bin_dirs(asked: Sequence[Path] | None) -> list[str]:

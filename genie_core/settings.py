@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-CONF_DIRS = ("/etc/cni/net.d", "/etc/cni/genie/net.d")
-BIN_DIRS = ("/opt/cni/bin",)
+# Kubernetes' own conventions, and a directory for networks that the runtime must not take by mistake.
+CONF_DIR, DELEGATE_CONF_DIR = "/etc/cni/net.d", "/etc/cni/genie/net.d"
+BIN_DIR = "/opt/cni/bin"
+CONF_DIRS = (CONF_DIR, DELEGATE_CONF_DIR)
+BIN_DIRS = (BIN_DIR,)
+# Where distributions put the reference plugins: the command line looks there too, the plugin only where it is told.
+USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni")
 STATE_DIR = "/var/lib/cni/genie"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0

@@ -57,7 +57,7 @@ def run(
         typer.Option(
             "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
         ),
-    ] = Path("/etc/cni/net.d"),
+    ] = wiring.CONF_DIR,
     state_dir: options.StateDir = None,
     ipam_dir: options.IpamDir = Path(IPAM_DIR),
     cache_dir: options.CacheDir = Path(CACHE_DIR),

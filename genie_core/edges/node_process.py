@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genie_core.errors import GenieError, IOFailure
-from genie_core.settings import STATE_DIR
+from genie_core.settings import BIN_DIR, STATE_DIR
 
 START_TIMEOUT = 30.0  # seconds; it takes about 0.1
 
@@ -56,7 +56,7 @@ class Places:
     `records` is for what the dry run itself writes down.
     """
 
-    bin_dir: str = "/opt/cni/bin"
+    bin_dir: str = BIN_DIR
     conf_dir: str = ""
     state_dir: str = STATE_DIR
     records: str = "/run/genie-records"

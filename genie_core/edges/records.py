@@ -16,10 +16,11 @@ from typing import Any
 
 from ..fields import get_str
 from ..jsontext import JSONError, decode
+from . import libcni_cache, load
 from .rootfs import Root
 
-IPAM_DIR = "/var/lib/cni/networks"
-CACHE_DIR = "/var/lib/cni/results"
+IPAM_DIR = load.LEASES
+CACHE_DIR = libcni_cache.DIRECTORY
 NETNS_DIRS = ("/run/netns", "/var/run/netns")
 SANDBOX_DIRS = (
     "/run/containerd/io.containerd.grpc.v1.cri/sandboxes",

@@ -17,10 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..settings import BIN_DIR, CONF_DIR
 from .rootfs import Root
 
-CONF_DIR = "/etc/cni/net.d"
-BIN_DIR = "/opt/cni/bin"
 DEFAULT = "default"
 _DEEPEST_IMPORT = 8
 

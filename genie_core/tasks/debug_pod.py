@@ -21,11 +21,10 @@ from genie_core.diagnose.towards import aim
 from genie_core.edges.rootfs import Root
 from genie_core.errors import InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
+from genie_core.settings import CONF_DIR, STATE_DIR
 from genie_core.tasks.debug_checks import diagnose, node_files, once, since
 from genie_core.tasks.debug_question import Question, ask_objects, node_name, take_objects
 
-CONF_DIR = "/etc/cni/net.d"
-STATE_DIR = "/var/lib/cni/genie"
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 PROBE_SECONDS = 15.0
 

@@ -27,7 +27,7 @@ from ..catalog.genie import CAPABILITIES
 from ..edges.confdir import list_files
 from ..errors import Denied, GenieError, InvalidConfig
 from ..fields import holds_secret
-from ..settings import Settings
+from ..settings import DELEGATE_CONF_DIR, Settings
 from ..spec.versions import CURRENT
 from . import bundle, runtime_tree
 from .atomic import alone, is_there, remove_temporaries, sync, write_file
@@ -38,7 +38,6 @@ CONFLIST = "00-genie.conflist"
 KUBECONFIG = "genie.kubeconfig"
 CODE = ".genie"
 TYPE = "genie"
-DELEGATE_CONF_DIR = "/etc/cni/genie/net.d"
 KEEP_OLD_SECONDS = 24 * 3600
 
 

@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 
 from ...edges.records import CACHE_DIR, IPAM_DIR, SANDBOX_DIRS
 from ...edges.rootfs import Root
-from ...edges.runtimes import BIN_DIR, CONF_DIR, Runtime, find_runtimes
-
-# Where distributions put the reference plugins, for a node without a runtime.
-_USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni")
-GENIE_CONF_DIR = "/etc/cni/genie/net.d"
+from ...edges.runtimes import Runtime, find_runtimes
+from ...settings import CONF_DIR, DELEGATE_CONF_DIR, USUAL_BIN_DIRS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +63,7 @@ def conf_dirs_of(options: DiscoverOptions, runtimes: Sequence[Runtime], root: Ro
     """The configuration directories: asked for, read by runtimes, and the usual ones that exist."""
     asked = [*options.conf_dirs, *(runtime.conf_dir for runtime in runtimes)]
     asked += [directory for runtime in runtimes for directory in runtime.handlers.values()]
-    usual = [] if options.conf_dirs else [path for path in (CONF_DIR, GENIE_CONF_DIR) if root.exists(path)]
+    usual = [] if options.conf_dirs else [path for path in (CONF_DIR, DELEGATE_CONF_DIR) if root.exists(path)]
     return _once([*asked, *usual])
 
 
@@ -75,7 +72,7 @@ def bin_dirs_of(options: DiscoverOptions, runtimes: Sequence[Runtime], root: Roo
     if options.bin_dirs:
         return _once(options.bin_dirs)
     searched = [directory for runtime in runtimes for directory in runtime.bin_dirs]
-    return _once([*searched, *(path for path in _USUAL_BIN_DIRS if root.exists(path))])
+    return _once([*searched, *(path for path in USUAL_BIN_DIRS if root.exists(path))])
 
 
 def _once(paths: Iterable[str]) -> list[str]:

@@ -15,12 +15,12 @@ from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Wish
 from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
-from genie_core.tasks.install import CONFLIST, DELEGATE_CONF_DIR, InstallOptions, existing_entry, install
+from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR
+from genie_core.tasks.install import CONFLIST, InstallOptions, existing_entry, install
 
 from . import samples
 
 AnyNode = PrivateNode | HostNode
-CONF_DIR = "/etc/cni/net.d"
 
 Samples = Literal["auto", "always", "never"]
 

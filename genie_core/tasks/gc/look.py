@@ -35,6 +35,7 @@ from genie_core.edges.store import boot_id, file_name
 from genie_core.edges.tenants import addresses_in_use
 from genie_core.errors import GenieError
 from genie_core.model import Plan
+from genie_core.settings import CONF_DIR
 from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
 from genie_core.verbs.delete import is_taken
@@ -53,7 +54,7 @@ class GCOptions:
     each question to the runtime. `forget` gives up networks that their plugins refuse to release.
     """
 
-    conf_dir: str = "/etc/cni/net.d"
+    conf_dir: str = CONF_DIR
     state_dir: str = ""
     ipam_dir: str = IPAM_DIR
     cache_dir: str = CACHE_DIR

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ...catalog.plugin import Wanted
-from ...edges.runtimes import CONF_DIR
 from ...fields import may_be_secret
 from ...findings import Finding
+from ...settings import CONF_DIR
 
 JSON = dict[str, Any]
 
