@@ -10,7 +10,7 @@ from genie_core.catalog.plugin import Role
 from genie_core.tasks import generate
 from genie_core.tasks.generate import GenerateOptions
 
-VALUES = (
+VALUES: tuple[object, ...] = (
     "\ud800",
     "\0",
     "\x1b[31m",
