@@ -10,6 +10,8 @@ import os
 import stat
 from errno import EINVAL
 
+from ..fields import can_be_passed
+
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # linux/namei.h MAXSYMLINKS
@@ -50,6 +52,7 @@ class Root:
 
     def names(self, path: str) -> list[str]:
         """The names in a directory, sorted bytewise. Raises OSError."""
+        _refuse_impossible(path)
         return sorted(os.listdir(self.real(path)), key=os.fsencode)
 
     def text(self, path: str, limit: int = 1 << 20) -> str:
@@ -66,6 +69,7 @@ class Root:
 
     def _open(self, path: str) -> int:
         """Below another root no link is followed any more: whoever owns it could put one there since `real` looked."""
+        _refuse_impossible(path)
         if self.is_here:
             return os.open(path, _READ)
         folder = os.open(self.directory, _FOLDER & ~os.O_NOFOLLOW)
@@ -84,6 +88,12 @@ class Root:
     def exists(self, path: str) -> bool:
         """Whether something is there that this user can see."""
         return os.path.exists(self.real(path))
+
+
+def _refuse_impossible(path: str) -> None:
+    """Raise OSError for what a JSON text may call a path, a NUL in it or half a character: the kernel takes no such."""
+    if not can_be_passed(path):
+        raise OSError(EINVAL, "no file can have this name", path)
 
 
 def seen_otherwise(*paths: str) -> list[str]:

@@ -67,6 +67,18 @@ def test_bad_json_behind_the_first_file_blocks_nobody(node):
     assert finding.object.line == 2
 
 
+@pytest.mark.parametrize("directory", ["/a\0", "/\ud800"])
+def test_a_directory_that_cannot_be_is_named_and_the_rest_is_looked_at(node, directory):
+    """JSON can say a path that the kernel takes from nobody."""
+    node.configure("05-a.conf", "{ nope")
+    range_ = [{"subnet": "100.99.0.0/24"}]
+    ipam = {"type": "host-local", "dataDir": directory, "ranges": [range_]}
+    node.configure("10-net.conflist", nodes.bridge(ipam=ipam))
+    report = node.discover()
+    assert "GN1001" in codes(report)
+    assert "no file can have this name" in report.facts.missing["leases"]
+
+
 def test_f85_a_container_engine_s_file_sorts_before_genie_s(node):
     nodes.add_plugins(node.bin, "genie")
     node.configure("00-podman.conflist", PODMAN)
