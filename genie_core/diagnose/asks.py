@@ -127,7 +127,7 @@ def _large(model: Model, ip: str, netns: str) -> list[Ask]:
     assert model.primary is not None
     header = 48 if version(ip) == 6 else 28
     mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
-    return [Ask(kind="ping", target=ip, role="large", size=mtu - header, netns=netns)]
+    return [Ask(kind="ping", target=ip, role="large", size=mtu - header, count=2, netns=netns)]
 
 
 def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:

@@ -86,7 +86,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0705", "the tunnel's neighbour entry is missing or wrong", "the next hop's MAC is not the tunnel end's", "ip neigh show dev flannel.1", "ip neigh replace; restart the agent"),
     ("GN0706", "the tunnel is down", "its routes and neighbours went with it", "ip -d link show flannel.1", "set it up, restart the agent"),
     ("GN0707", "the tunnel's outer side is wrong", "its source address is not the node's, or its device is down", "ip -d link show flannel.1", "let the agent rebuild it"),
-    ("GN0708", "path MTU black hole", "the pod sends more than the tunnel carries, and ICMP fragmentation-needed is dropped", "ping -M do -s SIZE; tracepath", "lower the pods' MTU; let ICMP pass"),
+    ("GN0708", "path MTU black hole", "the pod sends more than the tunnel or the uplink takes, and ICMP fragmentation-needed (IPv6: packet-too-big) is dropped", "ping -M do -s SIZE; tracepath", "lower the pods' MTU; let ICMP pass"),
     ("GN0709", "the tunnel's MTU is too large", "its device leaves less room than the tunnel takes", "ip link", "lower the tunnel's MTU"),
     ("GN0710", "the underlay drops tunnel packets", "encapsulated packets leave, nothing returns, plain packets pass", "tcpdump -ni any udp port 8472 on both nodes", "open the port between the nodes"),
     ("GN0711", "the node's firewall drops tunnel packets", "a rule in INPUT or OUTPUT hits the outer packets", "the command in the evidence", "accept the tunnel's port"),
@@ -97,6 +97,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0804", "macvlan pods are separated", "private and vepa modes", "ip -d link show net1", '"mode": "bridge"'),
     ("GN0805", "a target does not answer", "nothing on this node explains it", "the probe in the evidence", "look at the target's own node and firewall"),
     ("GN0807", "a next hop answers no ARP", "nobody on the link has the address: a machine is down, moved, or never was there", "arping -I IFACE ADDRESS; ip route", "correct the route, or bring the machine back"),
+    ("GN0808", "large packets are lost on the way", "small echoes are answered, those of the size that should fit are not, and nobody says that they are too large", "tracepath TARGET; ping -M do -s SIZE TARGET", "one MTU on the way: lower the pods' and the tunnel's, or raise the network's between the nodes"),
     ("GN0806", "echoes are lost", "some probes came back, some did not", "ping -c 100", "counters of rules, queues and interfaces on the way"),
     # What Kubernetes reports
     ("GN0901", "the pod's sandbox cannot be made", "the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event", "kubectl describe pod POD", "correct what the message names; kubelet tries again by itself"),

@@ -21,6 +21,7 @@ class Flow:
     """One conversation of the pod. `role` node, peer, remote, service or outside; `inbound` if others begin it.
 
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
+    `icmp` makes it a single message about another conversation: the words for its type and code.
     """
 
     role: str
@@ -32,6 +33,7 @@ class Flow:
     family: int = 4
     expected: Link | None = None
     peer: tuple[Link, Tenant] | None = None
+    icmp: tuple[str, ...] = ()
 
     @property
     def general(self) -> bool:

@@ -80,9 +80,9 @@ class _Walker:
         )
 
     def packet(self, source: str, target: str, **more: object) -> Packet:
-        return Packet(
-            family=self.flow.family, protocol=self.flow.protocol, source=source, target=target
-        ).with_(**more)
+        about = {"icmp": self.flow.icmp, "state": "related"} if self.flow.icmp else {}
+        packet = Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target)
+        return packet.with_(**about | more)
 
     # The way out
 
@@ -188,8 +188,7 @@ class _Walker:
         self.answer(packet, egress)
 
     def own_address(self, link: Link) -> str:
-        found = self.node.addresses(link, self.flow.family)
-        return found[0].ip if found else ""
+        return next((a.ip for a in self.node.addresses(link, self.flow.family)), "")
 
     def prerouting(self, packet: Packet, entry: Link) -> Packet:
         local = packet.target in self.node.local

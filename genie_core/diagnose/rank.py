@@ -21,7 +21,8 @@ SILENT_LINK = (
     "GN0302", "GN0406", "GN0408", "GN0409", "GN0507", "GN0510", "GN0509", "GN0707",
 )  # fmt: skip
 EXPLAINED: dict[str, tuple[str, ...]] = {
-    "GN0805": UNREACHABLE,
+    "GN0805": (*UNREACHABLE, "GN0808"),
+    "GN0808": UNREACHABLE,
     "GN0806": tuple(c for c in UNREACHABLE if c != "GN0710"),
     "GN0710": (
         "GN0512",
@@ -102,9 +103,18 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
 
 def _same_chain(finding: Finding, every: list[Finding]) -> str:
-    """A chain that drops the tunnel's packets and the pod's alike is one cause."""
-    codes = ("GN0506", "GN0507") if finding.code == "GN0711" else ()
-    return next((f.code for f in every if f.code in codes and f.object.name == finding.object.name), "")
+    """A chain that drops the tunnel's packets, or the node's ICMP, and the pod's alike is one cause."""
+    if finding.code == "GN0711":
+        named = finding.object.name
+    elif finding.code == "GN0708":
+        named = next((e.value for e in finding.evidence if e.source == "firewall"), "")
+    else:
+        return ""
+    serious = [f for f in every if f.severity in (Severity.FATAL, Severity.ERROR)]
+    causes = [f for f in serious if f.code in ("GN0506", "GN0507") and f.object.name]
+    return next(
+        (f.code for f in causes if named.partition(" rule ")[0].partition(" policy ")[0] == f.object.name), ""
+    )
 
 
 def _explaining(finding: Finding) -> tuple[str, ...]:

@@ -48,6 +48,11 @@ def _policy(lab: Lab) -> None:
     )
 
 
+BIG = "p link set eth0 mtu 1500; n link set veth1 mtu 1500; n link set cni0 mtu 1500; n link set eth1 mtu 1400; i link set i0 mtu 1400; "
+CLAMPED = (
+    BIG
+    + "N iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu; N iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP"
+)
 MESH = "P iptables -t nat -N ISTIO_OUT; P iptables -t nat -A OUTPUT -p tcp -j ISTIO_OUT; P iptables -t nat -A ISTIO_OUT -d 127.0.0.1/32 -j RETURN; "
 MESH += "P iptables -t nat -A ISTIO_OUT -p tcp -j REDIRECT --to-ports 15001; P iptables -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 15006"
 POLICY = "N nft add table ip np; N nft 'add chain ip np f { type filter hook forward priority -5; }'; "
@@ -141,6 +146,7 @@ CONTROLS += (
     Control(id="host-gw, three nodes", inject=nodes.HOST_GW + "; " + nodes.THREE_NODES, change=nodes.three_nodes),
     Control(id="a cloud's router knows the pods", inject=nodes.CLOUD),
     Control(id="no masquerading, as configured", inject=nodes.UNMASKED),
+    Control(id="narrow uplink, TCP is clamped", inject=CLAMPED),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip
 

@@ -7,6 +7,8 @@ from tests.diagnose.faults import FLUSH, IPV6_WIDE, NET1_ROUTED, RESOLV, Fault
 
 ENFORCED = "N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j KUBE-POD-FW-X; N iptables -A KUBE-POD-FW-X -p udp --dport 53 -j RETURN; N iptables -A KUBE-POD-FW-X -m conntrack --ctstate NEW -j DROP"
 
+NARROW = "n link set eth1 mtu 1400; i link set i0 mtu 1400; "
+
 UNLISTED: tuple[Fault, ...] = (
     Fault(id="U01 bridge has no address", inject="n addr del 10.244.1.1/24 dev cni0; " + FLUSH, codes=("GN0406",), says=("cni0",), breaks=("gateway", "inet")),
     Fault(id="U02 per-interface forwarding", inject="N sysctl -qw net.ipv4.conf.cni0.forwarding=0", codes=("GN0502",), says=("cni0",), breaks=("remote", "inet")),
@@ -153,5 +155,9 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U140 nothing of the chain is installed", inject="rm $B/*", codes=("GN1101",), says=("none of its plugins", "bridge", "host-local", "portmap"), breaks=("add",), mends=False),
     Fault(id="U141 everything is sent to a peer", inject="N iptables -t nat -I PREROUTING -s 10.244.1.10 -p tcp -j DNAT --to 10.244.1.11:8080", codes=("GN0521",), says=("10.244.1.11:8080", "default/r1"), mends=False, severity="warning", silent="the peer answers instead"),
     Fault(id="U137 foreign source in the tunnel", inject="N iptables -t nat -I POSTROUTING -o flannel.1 -j SNAT --to-source 192.0.2.1", codes=("GN0512",), says=("192.0.2.1",), breaks=("remote",), mends=False),
+    Fault(id="U142 narrow uplink, nobody may say so", inject=NARROW + "N iptables -I OUTPUT -p icmp --icmp-type fragmentation-needed -j DROP", codes=("GN0708",), says=("eth1", "1400", "fragmentation-needed"), silent="a host that sends little"),
+    Fault(id="U143 narrow uplink over IPv6", setup=IPV6_WIDE, inject="n link set eth0 mtu 1400; x link set e0 mtu 1400; P nft add table inet z; P nft 'add chain inet z i { type filter hook input priority 0; }'; P nft add rule inet z i icmpv6 type packet-too-big drop", codes=("GN0708",), says=("eth0", "1400", "packet-too-big"), silent="only what is large vanishes", also="v6"),
+    Fault(id="U144 narrow bridge, senders are not told", inject="n link set cni0 mtu 1300; N nft add table ip z; N nft 'add chain ip z o { type filter hook output priority 0; }'; N nft add rule ip z o icmp type destination-unreachable icmp code frag-needed drop", codes=("GN0708",), says=("cni0", "1300"), silent="only what is large vanishes", mends=False),
+    Fault(id="U145 narrow link between the nodes", inject="x link set e0 mtu 1400", codes=("GN0808",), says=("10.244.2.2", "1450"), breaks=("large",), mends=False, severity="warning", probes=True),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

@@ -151,7 +151,7 @@ def _mute(probe: Probe) -> bool:
         return False
     if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
         return False
-    return not probe.role.startswith(("tunnel", "through", "underlay"))
+    return not probe.role.startswith(("tunnel", "through", "underlay", "large"))
 
 
 def _name(probe: Probe) -> str:

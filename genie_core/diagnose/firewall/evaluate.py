@@ -58,7 +58,8 @@ DERIVED: dict[str, Callable[[Packet], int | str | bool | None]] = {
     "dmac": lambda p: p.dmac or None,
     "target_type": lambda p: "local" if p.target_local else "unicast",
     "source_type": lambda p: "local" if p.source_local else "unicast",
-    "icmp_type": lambda p: None if p.protocol.endswith("icmp") else False,
+    "icmp_type": lambda _: False,
+    "icmp_code": lambda _: False,
     "bridged": lambda p: "yes" if p.bridged else "no",
     "ct_status": lambda p: "dnat" if p.translated else "none",
     "ct_direction": lambda p: "reply" if p.state == "established" else "original",
@@ -81,9 +82,8 @@ def _holds(match: Match, packet: Packet) -> bool | None:
     """Whether a condition holds; None where that cannot be said."""
     if match.name == "tuple":
         return _in_rows(match, packet)
-    if match.name == "icmp_type" and packet.protocol.endswith("icmp"):
-        echo = any(str(v) in ("8", "echo-request", "128", "any") for v in match.values)
-        return echo != match.invert
+    if match.name in ("icmp_type", "icmp_code") and packet.protocol.endswith("icmp"):
+        return any(str(v) in packet.icmp for v in match.values) != match.invert
     value = _read(packet, match.name)
     if value is None:
         return None

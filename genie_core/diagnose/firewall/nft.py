@@ -88,7 +88,7 @@ def _payload(payload: JSON) -> tuple[str, list[Match], int | None]:
         return {"type": "ethertype", "saddr": "smac", "daddr": "dmac"}.get(name, "unknown"), [], None
     if protocol in ("icmp", "icmpv6"):
         implied = [Match("protocol", ("icmp" if protocol == "icmp" else "ipv6-icmp",))]
-        return "icmp_type" if name == "type" else "unknown", implied, None
+        return f"icmp_{name}" if name in ("type", "code") else "unknown", implied, None
     return "unknown", [], None
 
 
@@ -314,6 +314,8 @@ def _word(expression: JSON) -> str:
         return f"reject with {detail.get('type', '')} {detail.get('expr', '')}".rstrip()
     if kind == "limit":
         return f"limit rate {'over ' if detail.get('inv') else ''}{detail.get('rate')}/{detail.get('per')}"
+    if kind == "mangle":
+        return f"{_plain(detail['key'])} set {_plain(detail['value'])}"
     return kind
 
 
@@ -332,6 +334,8 @@ PLAIN_TEXT: dict[str, Callable[[Any], str]] = {
     "payload": lambda d: f"{d.get('protocol', '')} {d.get('field', '')}".strip(),
     "meta": lambda d: _key_text("meta", d),
     "ct": lambda d: _key_text("ct", d),
+    "rt": lambda d: f"rt {d.get('key')}",
+    "tcp option": lambda d: f"tcp option {d.get('name')} {d.get('field', '')}".strip(),
     "prefix": lambda d: f"{d['addr']}/{d['len']}",
     "range": lambda d: "-".join(map(_plain, d)),
     "set": lambda d: "{ " + ", ".join(map(_plain, d)) + " }",

@@ -12,6 +12,12 @@ from typing import Any
 
 Span = tuple[int, int]
 Value = Span | str
+# How rules write a kind of ICMP message: the number, with its code, and the name, of both families.
+ECHO = ("8", "8/0", "echo-request", "128", "128/0", "any")
+TOO_BIG = {
+    4: ("3", "3/4", "destination-unreachable", "fragmentation-needed", "frag-needed", "4", "any"),
+    6: ("2", "2/0", "packet-too-big", "any"),
+}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -31,6 +37,7 @@ class Packet:
     `state` is the conntrack state; `source_local`, `target_local` say whether an address is this stack's own.
     `bridged` packets reach IP hooks only through br_netfilter; `physical_in/out` are then the bridge ports.
     Protocol "arp" is an ARP packet, "new" a request; `smac` and `dmac` are a frame's addresses, "" not known here.
+    `icmp` has the words for an ICMP packet's type and code.
     """
 
     family: int = 4
@@ -53,6 +60,7 @@ class Packet:
     smac: str = ""
     dmac: str = ""
     zone: int = 0
+    icmp: tuple[str, ...] = ECHO
 
     def with_(self, **changes: Any) -> Packet:
         """A changed copy."""
