@@ -21,6 +21,8 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0205", "duplicate IPv6 address", "duplicate address detection failed (RFC 4862)", "ip -6 addr | grep dadfailed", "find the other holder"),
     ("GN0206", "wrong prefix length", "pod and bridge disagree on the subnet: some neighbours are taken for remote ones", "ip addr on both ends", "give the pod the bridge's prefix length"),
     ("GN0208", "the address has no lease, or another's", "host-local's file of the address is gone or names another container: it may be given out twice", "cat /var/lib/cni/networks/NETWORK/ADDRESS", "recreate the pod; find what removed the lease"),
+    ("GN0209", "the network gives no addresses", "the plugin of the pod's interface has no ipam section, so it made the interface and nothing more", "the file in the evidence", "name an address plugin, recreate the pod"),
+    ("GN0210", "an address is leased for nothing", "the pod's container holds a lease of an address that is on none of its interfaces: an ADD was repeated, or a file was copied", "grep -l CONTAINER /var/lib/cni/networks/*/*", "it is freed with the pod; recreate the pod where addresses are few"),
     # Its routes
     ("GN0301", "no default route", "the pod reaches its own subnet only", "ip -n POD route", "ip route add default via GATEWAY; check isDefaultGateway and ipam.routes"),
     ("GN0302", "the default gateway does not exist", "nobody on the link has the gateway's address", "arping -I eth0 GATEWAY", "point the route to the bridge's address; correct ipam.gateway"),

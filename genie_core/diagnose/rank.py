@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from genie_core.findings import Finding, Severity, ordered
+from genie_core.findings import Finding, Remedy, Severity, ordered
 
 # A finding of the code on the left is explained by any of those on the right, the first that is there.
 UNREACHABLE = (
@@ -42,6 +42,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
         "GN0406",
     ),
     "GN0601": ("GN0518",),
+    "GN0202": ("GN0209",),
     "GN0301": ("GN0102", "GN0101", "GN0202"),
     "GN0408": ("GN0401",),
     "GN1024": ("GN0406", "GN0404", "GN0206", "GN1032"),
@@ -76,7 +77,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
 # A plugin's message that GN0901 repeats, by its words, is explained by any of these.
 QUOTED = (
     ("failed to find plugin", ("GN1101", "GN1107", "GN1201")),
-    ("permission denied", ("GN1102",)),
+    ("permission denied", ("GN1111", "GN1102")),
     ("exec format error", ("GN1103",)),
     ("no ip addresses available", ("GN1302",)),
     ("incompatible cni versions", ("GN1040",)),
@@ -84,37 +85,60 @@ QUOTED = (
     ("invalid character", ("GN1001",)),
     ("not initialized", ("GN1203", "GN1001")),
 )
+BY_CHAIN = ("GN0711", "GN0708")
+LO_IS_DOWN = "GN0103"
 # What Kubernetes says of this very pod: it comes before what is wrong with the node in general.
 REPORTED = "GN0901"
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
     """Causes first, the worst first; consequences behind, marked; the same finding once."""
-    unique = list({(f.code, str(f.object), f.title): f for f in findings}.values())
+    unique = _with_cause_of_lo(list({(f.code, str(f.object), f.title): f for f in findings}.values()))
     serious = {f.code for f in unique if f.severity in (Severity.FATAL, Severity.ERROR)}
     marked = []
     for finding in unique:
         cause = next((c for c in _explaining(finding) if c in serious and c != finding.code), "")
-        cause = cause or _same_chain(finding, unique)
+        cause = cause or _related(finding, unique)
         marked.append(_consequence(finding, cause) if cause else finding)
     return sorted(
         ordered(marked), key=lambda finding: finding.code != REPORTED or bool(finding.consequence_of)
     )
 
 
-def _same_chain(finding: Finding, every: list[Finding]) -> str:
-    """A chain that drops the tunnel's packets, or the node's ICMP, and the pod's alike is one cause."""
-    if finding.code == "GN0711":
-        named = finding.object.name
-    elif finding.code == "GN0708":
-        named = next((e.value for e in finding.evidence if e.source == "firewall"), "")
-    else:
-        return ""
+def _is_loopback(finding: Finding) -> bool:
+    """Whether a finding is about the plugin that sets lo up."""
+    return (finding.object.kind, finding.object.name) == ("plugin", "loopback")
+
+
+def _with_cause_of_lo(findings: list[Finding]) -> list[Finding]:
+    """What is wrong with the plugin loopback matters once it shows: lo is down. Its remedy mends the pod, too."""
+    down = next((f for f in findings if f.code == LO_IS_DOWN), None)
+    if down is None or down.remedy is None:
+        return [f for f in findings if not (_is_loopback(f) and f.severity is Severity.INFO)]
+    return [_causing(f, down.remedy) if _is_loopback(f) else f for f in findings]
+
+
+def _causing(finding: Finding, more: Remedy) -> Finding:
+    mine = finding.remedy or Remedy(text="")
+    text = f"{mine.text}; set lo up in the pods that were made without it"
+    remedy = replace(mine, text=text, commands=(*mine.commands, *more.commands))
+    title = f"{finding.title}: the pod's lo was never set up"
+    return replace(finding, severity=Severity.ERROR, title=title, remedy=remedy)
+
+
+def _related(finding: Finding, every: list[Finding]) -> str:
+    """A cause that is told by what it is about, not by its code alone."""
     serious = [f for f in every if f.severity in (Severity.FATAL, Severity.ERROR)]
+    if finding.code == LO_IS_DOWN:
+        return next((f.code for f in serious if _is_loopback(f)), "")
+    if finding.code == "GN1010" and "ipam is missing" in finding.title:
+        return next((f.code for f in serious if f.code == "GN0209"), "")
+    if finding.code not in BY_CHAIN:
+        return ""
+    # A chain that drops the tunnel's packets, or the node's ICMP, and the pod's alike is one cause.
+    chain = next((e.value for e in finding.evidence if e.source == "firewall"), finding.object.name)
     causes = [f for f in serious if f.code in ("GN0506", "GN0507") and f.object.name]
-    return next(
-        (f.code for f in causes if named.partition(" rule ")[0].partition(" policy ")[0] == f.object.name), ""
-    )
+    return next((f.code for f in causes if chain.startswith((f"{f.object.name} ", f"{f.object.name}:"))), "")
 
 
 def _explaining(finding: Finding) -> tuple[str, ...]:

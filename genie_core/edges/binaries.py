@@ -43,7 +43,8 @@ class Binary:
     """One file of a plugin directory.
 
     `form` is elf, script, text (neither), link (dangling) or unreadable. `versions` is what VERSION answered, ()
-    where it was not asked or failed. `status` is "ready", "not ready", "not supported" or "" (not asked), and
+    where it was not asked or failed. `noexec` is the mount point of a file system from which nothing may be executed.
+    `status` is "ready", "not ready", "not supported" or "" (not asked), and
     `detail` what STATUS said. `problem` says why VERSION failed: hang, crash, execute or answer, with `reason`.
     """
 
@@ -56,6 +57,7 @@ class Binary:
     form: str = ""
     machine: str = ""
     interpreter: str = ""
+    noexec: str = ""
     sha256: str = ""
     asked: bool = False
     versions: tuple[str, ...] = ()
@@ -91,12 +93,21 @@ def _describe(directory: str, name: str, root: Root) -> Binary:
     )
     if not stat.S_ISREG(status.st_mode):
         return replace(binary, form="special")
+    if os.statvfs(here).f_flag & os.ST_NOEXEC:
+        binary = replace(binary, noexec=_mount_point(directory, root))
     try:
         with open(here, "rb") as file:
             head = file.read(256)
     except OSError:
         return replace(binary, form="unreadable")
     return _recognise_form(binary, head)
+
+
+def _mount_point(directory: str, root: Root) -> str:
+    place = directory.rstrip("/")
+    while place and not os.path.ismount(root.real(place)):
+        place = place.rpartition("/")[0]
+    return place or "/"
 
 
 def _recognise_form(binary: Binary, head: bytes) -> Binary:

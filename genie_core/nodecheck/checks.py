@@ -53,6 +53,7 @@ CHECKS = (
     ),
     _check("plugin-missing", "every plugin is installed", plugins.missing, "conf", "bin"),
     _check("plugin-file", "plugin files can be executed", plugins.unusable, "bin"),
+    _check("plugin-noexec", "plugin directories are not mounted noexec", plugins.not_executed, "bin"),
     _check("plugin-answer", "plugins answer VERSION", plugins.silent, "bin", "probe"),
     _check("plugin-writable", "only their owner can change plugins", plugins.writable, "bin"),
     _check("plugin-status", "plugins are ready", plugins.not_ready, "conf", "bin", "probe"),

@@ -40,6 +40,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1107", "a plugin is a dangling link", "what it points to is gone", "ls -l PLUGIN", "install it again"),
     ("GN1108", "others may replace a plugin", "it runs as root and is writable by others", "ls -l PLUGIN", "chown root; chmod go-w"),
     ("GN1110", "a plugin says it is not ready", "STATUS returned an error", "CNI_COMMAND=STATUS PLUGIN", "what it says"),
+    ("GN1111", "a plugin directory is mounted noexec", "a hardened mount, or a volume: the kernel refuses to execute any file on it", "findmnt -T DIRECTORY", "mount -o remount,exec MOUNTPOINT, and in fstab"),
     ("GN1201", "configurations lie where the runtime does not look", "its conf_dir is another directory", "the runtime's configuration", "put them there, or change conf_dir"),
     ("GN1202", "a runtime's configuration cannot be read", "it is no TOML, or may not be read", "the file", "correct it"),
     ("GN1203", "a runtime has no network", "its directory has no valid configuration", "crictl info", "install one"),

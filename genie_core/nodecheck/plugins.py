@@ -15,6 +15,7 @@ from .selection import in_use
 from .versions import Needed, missing_plugins, needed
 
 _OTHERS_WRITE = 0o022
+LOOPBACK = "loopback"
 
 
 def missing(facts: NodeFacts) -> Iterator[Finding]:
@@ -30,6 +31,29 @@ def missing(facts: NodeFacts) -> Iterator[Finding]:
         # Nothing of the chain is there: that is one cause, an empty or a wrong directory.
         everything = {plugin.type for plugin in needed(file)} <= lacking.keys()
         yield from [_all_missing(found, list(lacking), path)] if everything and len(found) > 1 else found
+
+
+def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1101 of the plugin that no configuration names.
+
+    Runtimes call it for every sandbox, unless they set lo up themselves: it says something only where lo is down.
+    """
+    paths = {facts.search_path(file.directory) for file in facts.files if not file.ignored}
+    for path in sorted(paths):
+        types = {b.type for d in path for b in facts.binaries.get(d, ())}
+        if types and LOOPBACK not in types:
+            yield Finding(
+                code="GN1101",
+                severity=Severity.INFO,
+                title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
+                object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
+                evidence=(
+                    Evidence(
+                        source="search path", command=f"ls {' '.join(path)}", value=f"no file {LOOPBACK}"
+                    ),
+                ),
+                remedy=_remedy_for_missing(LOOPBACK, path, [], []),
+            )
 
 
 def _all_missing(found: Sequence[Finding], types: Sequence[str], path: Sequence[str]) -> Finding:
@@ -88,6 +112,31 @@ def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], c
     return fix(f"install the plugin into {path[0]}")
 
 
+def not_executed(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1111: a plugin directory on a file system from which nothing may be executed."""
+    wanted = _users(facts)
+    for directory, binaries in facts.binaries.items():
+        held = [b for b in binaries if b.noexec and b.form in ("elf", "script")]
+        if not held:
+            continue
+        users = sorted({user for b in held for user in wanted.get(b.type, ())})
+        called = f"; {', '.join(users)} calls them" if users else ""
+        mount = held[0].noexec
+        yield Finding(
+            code="GN1111",
+            severity=Severity.ERROR if users else Severity.WARNING,
+            title=f"{directory} is on {mount}, which is mounted noexec: "
+            f"none of its {len(held)} plugins can run{called}",
+            object=Subject(kind="directory", name=directory, file=directory),
+            evidence=(
+                Evidence(source=mount, command=f"findmnt -T {directory}", value="mount option noexec"),
+                *(Evidence(source=b.path, value=f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
+            ),
+            remedy=fix("mount it without noexec, also in fstab", ["mount", "-o", "remount,exec", mount]),
+            affects=tuple(users),
+        )
+
+
 def unusable(facts: NodeFacts) -> Iterator[Finding]:
     """GN1102, GN1103, GN1107: files that cannot be executed here: mode, machine, dangling links."""
     wanted = _users(facts)
@@ -103,9 +152,9 @@ def unusable(facts: NodeFacts) -> Iterator[Finding]:
         elif binary.form == "elf" and facts.machine and not _runs_on(binary.machine, facts.machine):
             text = f"is built for {binary.machine}, this node is {facts.machine}"
             yield _about(binary, "GN1103", text, users, "install the build for this machine")
-        elif binary.form == "text" and users and not binary.size:
+        elif binary.form == "text" and (users or binary.type == LOOPBACK) and not binary.size:
             yield _about(binary, "GN1102", "is empty", users, "install it again")
-        elif binary.form == "text" and users:
+        elif binary.form == "text" and (users or binary.type == LOOPBACK):
             yield _about(binary, "GN1103", "is neither a program nor a script", users, "install it again")
 
 
@@ -161,9 +210,8 @@ def silent(facts: NodeFacts) -> Iterator[Finding]:
     """GN1104-GN1106: plugins that hang, crash, cannot be executed, or answer VERSION with something else."""
     users = _users(facts)
     for binary in _all(facts):
-        if not binary.problem or (
-            binary.problem == "execute" and not _runs_on(binary.machine or facts.machine, facts.machine)
-        ):
+        told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
+        if not binary.problem or (binary.problem == "execute" and told):
             continue
         code, remedy = _SILENT[binary.problem]
         called = users.get(binary.type, [])

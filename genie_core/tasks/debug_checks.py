@@ -14,6 +14,7 @@ from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
 from genie_core.errors import GenieError
 from genie_core.findings import Check, Finding, Status
+from genie_core.nodecheck import plugins
 from genie_core.tasks.debug_question import Question
 from genie_core.tasks.discover import DiscoverOptions, discover
 
@@ -87,4 +88,7 @@ def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
         found = discover(options, only=only, skip=skip)
     except (GenieError, OSError) as error:
         return [], [Check(id="files", status=Status.ERROR, reason=str(error))]
-    return list(found.findings), list(found.checks)
+    findings = list(found.findings)
+    if any(check.id == "plugin-missing" for check in found.checks):
+        findings += plugins.without_loopback(found.facts)
+    return findings, list(found.checks)

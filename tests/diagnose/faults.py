@@ -7,6 +7,7 @@ fault brings along what it breaks, `fails` names the probe; where nothing can be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,16 @@ def _no_egress(lab: Lab) -> None:
     )  # fmt: skip
 
 
+def _no_ipam(lab: Lab) -> None:
+    path = lab.conf / "10-bridge.conflist"
+    conf = json.loads(path.read_text())
+    del conf["plugins"][0]["ipam"]
+    path.write_text(json.dumps(conf))
+    _object(lab, "Pod", "p1")["status"] = {"phase": "Running"}
+
+
 EDITS = {
+    "no-ipam": _no_ipam,
     "no-endpoints": _no_endpoints,
     "port-9999": _port_9999,
     "host-port": _host_port,

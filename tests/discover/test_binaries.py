@@ -1,6 +1,7 @@
 """Plugin binaries: what a file is, what it answers, and that one bad one delays nobody (B16, B17, B35, B76)."""
 
 import os
+import subprocess
 import time
 
 import pytest
@@ -162,3 +163,21 @@ def test_a_node_with_ten_networks_and_twenty_binaries_takes_less_than_a_second(n
         node.discover(bin_dirs=(str(cni_bin), str(node.bin))).ms for _ in range(3)
     )  # the machine's other work is not this code's
     assert fastest < 1000
+
+
+def test_a_directory_that_is_mounted_noexec_is_one_finding(node):
+    """Not one for each plugin, and with the mount that keeps them from running."""
+    kept = {path.name: path.read_bytes() for path in node.bin.iterdir()}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "none", str(node.bin)], check=True)
+    try:
+        for name, content in kept.items():
+            (node.bin / name).write_bytes(content)
+            (node.bin / name).chmod(0o755)
+        node.configure("10-net.conflist", nodes.bridge())
+        report = node.discover()
+    finally:
+        subprocess.run(["umount", str(node.bin)], check=True)
+    finding = the(report, "GN1111")
+    assert (finding.severity, finding.object.file) == ("error", str(node.bin))
+    assert finding.remedy.commands[0].argv == ("mount", "-o", "remount,exec", str(node.bin))
+    assert "GN1105" not in codes(report)

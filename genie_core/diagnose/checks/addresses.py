@@ -11,7 +11,7 @@ from genie_core.diagnose.facts import Address
 from genie_core.diagnose.model import STATUS, Attachment, Intended, Model
 from genie_core.diagnose.say import in_pod, on_node, seen, the_pod
 from genie_core.diagnose.stack import version, within
-from genie_core.findings import Command, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
 
 
 def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
@@ -131,6 +131,40 @@ def none_at_all(model: Model) -> Iterator[Finding]:
         evidence=(seen("netlink", "no address", f"ip addr show {primary.link.name}"),),
         remedy=Remedy(text="recreate the pod; look at the IPAM plugin's messages of its ADD"),
     )
+
+
+# Plugins that make a pod's interface and take its addresses from an address plugin.
+ADDRESSED = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap")
+
+
+def no_address_plugin(model: Model) -> Iterator[Finding]:
+    """GN0209: the pod has no address, and its network's configuration names no plugin that would give it one."""
+    primary = model.primary
+    if primary is None or model.addresses(primary) or any(ip for i in model.intended for ip in i.ips):
+        return
+    known = [c.network for c in model.results if c.network and c.ifname == primary.link.name]
+    confs = [c for c in model.facts.files.confs if c.plugins and (c.name in known or not known)]
+    for conf in confs[:1]:
+        plugin = conf.plugins[0]
+        if plugin.get("type") not in ADDRESSED or plugin.get("ipam"):
+            return
+        name = primary.link.name
+        yield Finding(
+            code="GN0209",
+            severity=Severity.FATAL,
+            title=f'{basename(conf.path)}: network "{conf.name}" has no ipam, so {plugin["type"]} gave the '
+            f"pod's {name} no address",
+            object=Subject(kind="file", name=conf.name, file=conf.path),
+            evidence=(
+                seen(conf.path, f"plugins[0] ({plugin['type']}) has no ipam", f"cat {conf.path}"),
+                seen("netlink", f"{name}: no address", f"ip addr show {name}"),
+            ),
+            remedy=Remedy(
+                text='name an address plugin, as in "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, and '
+                "recreate the pod"
+            ),
+            confidence=Confidence.HIGH if known else Confidence.MEDIUM,
+        )
 
 
 def duplicate(model: Model) -> Iterator[Finding]:
@@ -289,6 +323,12 @@ CHECKS = (
         id="address-drift",
         title="the pod has the addresses that ADD, status and cluster say",
         run=drift,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="address-plugin",
+        title="the network's configuration gives addresses",
+        run=no_address_plugin,
         needs=("pod",),
     ),
     PodCheck(id="address-any", title="the primary interface has an address", run=none_at_all, needs=("pod",)),

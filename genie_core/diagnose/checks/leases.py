@@ -31,6 +31,42 @@ def held(model: Model) -> Iterator[Finding]:
                 yield _unheld(model, cached, ip, lease)
 
 
+def twice(model: Model) -> Iterator[Finding]:
+    """GN0210: the pod's container holds leases of addresses that are on none of its interfaces."""
+    pod = model.facts.pod
+    promised = {ip for intended in model.intended for ip in intended.ips}
+    here = {a.ip for a in pod.addresses} if pod else set()
+    for cached in model.results:
+        mine = [
+            lease
+            for lease in model.facts.files.leases
+            if lease.network == cached.network
+            and cached.container
+            and lease.container == cached.container
+            and lease.ifname in ("", cached.ifname)
+        ]
+        idle = [lease for lease in mine if lease.ip not in promised | here]
+        right = [lease.ip for lease in mine if lease not in idle]
+        if idle and right:
+            yield _idle(model, cached, idle, right)
+
+
+def _idle(model: Model, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
+    spare = ", ".join(lease.ip for lease in idle)
+    return Finding(
+        code="GN0210",
+        severity=Severity.WARNING,
+        title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
+        f"{', '.join(right)}: nobody uses it, and nobody else gets it",
+        object=the_pod(model, cached.ifname),
+        evidence=tuple(
+            seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
+            for lease in idle[:SHOWN]
+        ),
+        remedy=Remedy(text="it is freed with the pod's DEL: recreate the pod where addresses are few"),
+    )
+
+
 def _leases_here(model: Model, conf: ConfFile) -> bool:
     """Whether the network's addresses come from host-local, and its leases are where they were looked for."""
     ipams = [p.get("ipam") or {} for p in conf.plugins]
@@ -41,6 +77,8 @@ def _leases_here(model: Model, conf: ConfFile) -> bool:
 
 def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Finding:
     state = f"is leased to container {lease.container}" if lease else "has no lease"
+    owner = next((c.pod for c in model.facts.files.cached if lease and c.container == lease.container), "")
+    state += f" ({owner})" if owner else ""
     return Finding(
         code="GN0208",
         severity=Severity.WARNING,
@@ -106,6 +144,7 @@ def _size(model: Model, network: str, lost: list[Lease]) -> int:
 
 CHECKS = (
     PodCheck(id="lease-held", title="the pod's addresses are leased to it", run=held, needs=("pod",)),
+    PodCheck(id="lease-once", title="the pod holds no address for nothing", run=twice, needs=("pod",)),
     PodCheck(
         id="leases-known",
         title="every lease belongs to a container of this node",
