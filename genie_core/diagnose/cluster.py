@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 
 from genie_core.diagnose.facts import JSON
 
+FLANNEL = "flannel.alpha.coreos.com"
 STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it."""
+    """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it.
+
+    `public_ip` is the address that flannel announces, "" where somebody has overwritten it on purpose.
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
     tunnel: JSON = field(default_factory=dict)
+    public_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +107,10 @@ def node(item: JSON) -> Node:
             if a.get("type") in ("InternalIP", "ExternalIP")
         ),
         cidrs=tuple(cidrs),
-        tunnel=_json(notes.get("flannel.alpha.coreos.com/backend-data", "")),
+        tunnel=_json(notes.get(f"{FLANNEL}/backend-data", "")),
+        public_ip=""
+        if notes.get(f"{FLANNEL}/public-ip-overwrite")
+        else str(notes.get(f"{FLANNEL}/public-ip", "")),
     )
 
 

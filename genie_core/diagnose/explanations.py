@@ -80,6 +80,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0605", "a pod's own service does not masquerade", "its own packet comes back with its own source", "iptables -t nat -S POSTROUTING", "masquerade it"),
     ("GN0606", "nobody listens behind the service", "targetPort names a port on which nothing in the pod listens, or it listens on localhost only", "ss -lntu in the pod", "correct targetPort or the application"),
     ("GN0607", "a hostPort does not lead to the pod", "portmap's rules are gone, or older ones lead elsewhere", "iptables -t nat -S | grep PORT", "attach the pod again, with portmap in the chain"),
+    ("GN0608", "a rule sends to a port of the pod that nobody serves", "a translation of an earlier pod with this address, or a hostPort whose application listens elsewhere", "iptables -t nat -S | grep ADDRESS; ss -lntu in the pod", "delete the stale rule; correct the port"),
     # Other nodes
     ("GN0701", "no route to another node's pods", "the overlay's agent has not added it, or it was deleted", "ip route get REMOTE-POD", "restart the agent; add the route"),
     ("GN0702", "the route to another node's pods bypasses the tunnel", "the network between the nodes does not know pod addresses", "ip route show CIDR", "route into the tunnel"),
@@ -92,6 +93,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0709", "the tunnel's MTU is too large", "its device leaves less room than the tunnel takes", "ip link", "lower the tunnel's MTU"),
     ("GN0710", "the underlay drops tunnel packets", "encapsulated packets leave, nothing returns, plain packets pass", "tcpdump -ni any udp port 8472 on both nodes", "open the port between the nodes"),
     ("GN0711", "the node's firewall drops tunnel packets", "a rule in INPUT or OUTPUT hits the outer packets", "the command in the evidence", "accept the tunnel's port"),
+    ("GN0712", "the tunnel's end is not what the nodes announce", "flannel's annotations on the Node objects name another MAC, VNI, port or address than this node's tunnel has: other nodes send to what is announced", "kubectl get node NODE -o yaml | grep flannel; ip -d link show flannel.1", "restart flannel on the node, which announces what it has; or give the tunnel what was announced"),
     # Several interfaces, probes
     ("GN0801", "macvlan and ipvlan do not reach their parent", "by design: the parent's own traffic does not pass the child", "ip -d link show net1", "a macvlan interface for the node on the same parent"),
     ("GN0802", "the parent is down", "macvlan, ipvlan and vlan interfaces have their parent's carrier", "ip link show PARENT", "set it up; look at the cable"),

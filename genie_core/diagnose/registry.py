@@ -9,6 +9,7 @@ from math import inf
 
 from genie_core.diagnose.checks import (
     addresses,
+    announced,
     asked,
     gateway,
     host,
@@ -57,6 +58,7 @@ ALL: tuple[PodCheck, ...] = (
     *masquerade.CHECKS,
     *resolver.CHECKS,
     *overlay.CHECKS,
+    *announced.CHECKS,
     *native.CHECKS,
     *underlay.CHECKS,
     *path_mtu.CHECKS,

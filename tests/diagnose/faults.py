@@ -119,7 +119,19 @@ def _no_ipam(lab: Lab) -> None:
     _object(lab, "Pod", "p1")["status"] = {"phase": "Running"}
 
 
+def announced(lab: Lab) -> None:
+    """What flannel writes into the Node objects of the lab as it is built."""
+    for name, mac, ip in (
+        ("node", "02:00:00:00:01:01", "192.168.50.10"), ("node2", "02:00:00:00:02:02", "192.168.50.1"),
+    ):  # fmt: skip
+        _object(lab, "Node", name)["metadata"]["annotations"] = {
+            "flannel.alpha.coreos.com/backend-data": json.dumps({"VNI": 1, "VtepMAC": mac}),
+            "flannel.alpha.coreos.com/public-ip": ip,
+        }
+
+
 EDITS = {
+    "announced": announced,
     "no-ipam": _no_ipam,
     "no-endpoints": _no_endpoints,
     "port-9999": _port_9999,

@@ -147,6 +147,7 @@ CONTROLS += (
     Control(id="a cloud's router knows the pods", inject=nodes.CLOUD),
     Control(id="no masquerading, as configured", inject=nodes.UNMASKED),
     Control(id="narrow uplink, TCP is clamped", inject=CLAMPED),
+    Control(id="tunnel as announced", change=EDITS["announced"]),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip
 

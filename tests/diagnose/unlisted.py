@@ -7,6 +7,7 @@ from tests.diagnose.faults import FLUSH, IPV6_WIDE, NET1_ROUTED, RESOLV, Fault
 
 ENFORCED = "N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j KUBE-POD-FW-X; N iptables -A KUBE-POD-FW-X -p udp --dport 53 -j RETURN; N iptables -A KUBE-POD-FW-X -m conntrack --ctstate NEW -j DROP"
 
+HOST_PORT = "N iptables -t nat -A PREROUTING -p tcp --dport 8099 -j DNAT --to 10.244.1.10:8080"
 NARROW = "n link set eth1 mtu 1400; i link set i0 mtu 1400; "
 
 UNLISTED: tuple[Fault, ...] = (
@@ -163,5 +164,9 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U147 loopback cannot be executed", inject="p link set lo down; chmod 0644 $B/loopback", codes=("GN1102",), says=("loopback", "0644"), breaks=("lo",)),
     Fault(id="U148 network without ipam", inject="p addr flush dev eth0; rm $R/*p1* $L/10.244.1.10", edit="no-ipam", codes=("GN0209",), says=("10-bridge.conflist", "ipam"), breaks=("gateway",), mends=False, severity="fatal"),
     Fault(id="U149 one container, two leases", inject="printf 'cidp1\\r\\neth0' >$L/10.244.1.50", codes=("GN0210",), says=("10.244.1.50",), mends=False, severity="warning", silent="an address less"),
+    Fault(id="U150 translation to a port that nobody serves", inject="N iptables -t nat -A PREROUTING -d 203.0.113.10 -p tcp --dport 8099 -j DNAT --to 10.244.1.10:9999", codes=("GN0608",), says=("tcp/8099", "10.244.1.10:9999"), silent="nobody but its author counts on it", severity="warning"),
+    Fault(id="U151 hostPort taken by another pod's rule", setup=HOST_PORT, inject="N iptables -t nat -I PREROUTING -p tcp --dport 8099 -j DNAT --to 10.244.1.11:9999", edit="host-port", codes=("GN0607",), says=("8099", "10.244.1.11"), breaks=("host-port",)),
+    Fault(id="U152 tunnel end with another MAC", inject="n link set flannel.1 address 02:00:00:00:01:77", edit="announced", codes=("GN0712",), says=("flannel.1", "02:00:00:00:01:77", "02:00:00:00:01:01"), breaks=("remote",)),
+    Fault(id="U153 tunnel with another VNI", inject="n link del flannel.1; n link add flannel.1 type vxlan id 2 dstport 8472 nolearning local 192.168.50.10 dev eth0; n link set flannel.1 address 02:00:00:00:01:01 up mtu 1450; n addr add 10.244.1.0/32 dev flannel.1; n neigh add 10.244.2.0 lladdr 02:00:00:00:02:02 dev flannel.1 nud permanent; N bridge fdb append 02:00:00:00:02:02 dev flannel.1 dst 192.168.50.1; n route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink", edit="announced", codes=("GN0712",), says=("flannel.1", "VNI"), breaks=("remote",), mends=False),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

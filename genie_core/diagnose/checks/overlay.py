@@ -102,7 +102,7 @@ def tunnel_up(model: Model) -> Iterator[Finding]:
         mine = [r for r in remotes(model) if r.tunnel.index == tunnel.index]
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
         for remote in mine:
-            commands += _restore(model, remote)
+            commands += restore(model, remote)
         yield Finding(
             code="GN0706",
             severity=Severity.ERROR,
@@ -125,7 +125,8 @@ def carries(model: Model, tunnel: Link) -> bool:
     return used or peers or bool(model.node.addresses(tunnel))
 
 
-def _restore(model: Model, remote: Remote) -> list[Command]:
+def restore(model: Model, remote: Remote) -> list[Command]:
+    """Route, neighbour and forwarding entry of a remote prefix, as far as they are known."""
     mac, address = _vtep(model, remote)
     commands = [on_node(*_replace(model, remote))]
     if remote.tunnel.kind == "vxlan" and mac:
@@ -181,7 +182,7 @@ def routes(model: Model) -> Iterator[Finding]:
                 ),
                 remedy=Remedy(
                     text="add the route again; restart the overlay's agent",
-                    commands=tuple(_restore(model, remote)[:1]),
+                    commands=tuple(restore(model, remote)[:1]),
                 ),
             )
 

@@ -8,7 +8,7 @@ from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.checks.filters import delete_rule
 from genie_core.diagnose.cluster import Frontend
 from genie_core.diagnose.firewall.evaluate import Outcome, at_hook
-from genie_core.diagnose.firewall.rules import Packet
+from genie_core.diagnose.firewall.rules import Chain, Packet, Rule
 from genie_core.diagnose.flows import Flow
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.say import a, in_pod, on_node, seen, the_pod
@@ -142,6 +142,70 @@ def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: lis
     )
 
 
+def deaf_targets(model: Model) -> Iterator[Finding]:
+    """GN0608: a rule of the node hands packets to a port of the pod on which nothing listens."""
+    pod = model.facts.pod
+    if pod is None or not pod.listeners:
+        return
+    own = {a.ip for a in pod.addresses}
+    told = {endpoint for front in model.frontends for endpoint in front.endpoints}
+    for chain in model.node.rules.chains:
+        for rule in chain.rules:
+            ip = rule.action.address
+            if rule.action.kind != "dnat" or ip not in own or _proxied(model, ip):
+                continue
+            for protocol, outer, inner in _handed(rule):
+                if (ip, inner) not in told and not _heard(pod.listeners, protocol, ip, inner):
+                    yield _deaf_target(model, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
+
+
+def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
+    """(protocol, port outside, port inside) of a translation; nothing where it does not name one port."""
+    protocols = [v for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]
+    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
+    outer = [s[0] for s in spans if not isinstance(s, str) and s[0] == s[1]]
+    for protocol in protocols:
+        if protocol in ("tcp", "udp") and len(outer) == len(spans) == 1:
+            yield str(protocol), outer[0], rule.action.port or outer[0]
+
+
+def _deaf_target(model: Model, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
+    protocol, _, port = outer.partition("/")
+    meant = any(
+        (protocol, int(port), int(inner.rpartition(":")[2])) == declared[:3]
+        for declared in model.pod_object.host_ports
+    )
+    pod = model.facts.pod
+    heard = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
+    return Finding(
+        code="GN0608",
+        severity=Severity.WARNING,  # the application may just be starting
+        title=f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
+        + (
+            "the application is not up, or serves another port"
+            if meant
+            else "nobody asked for that, it is stale"
+        ),
+        object=the_pod(model) if meant else a("firewall", chain.place),
+        evidence=(
+            seen(
+                "firewall",
+                f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
+                f"{chain.tool} -t nat -S {chain.name}",
+            ),
+            seen("procfs", f"the pod listens on {heard}", f"ss -ln{protocol[0]}"),
+        ),
+        remedy=Remedy(
+            text="correct the hostPort's containerPort, or the port that the application listens on"
+            if meant
+            else "delete the rule; find what left it (an earlier pod with this address, a script)",
+            commands=() if meant else (delete_rule("node", chain, rule),),
+            risk="" if meant else "check first that the rule is not meant",
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
 def rewritten(model: Model) -> Iterator[Finding]:
     """GN0521: a rule of the pod or the node sends what the pod addresses to others somewhere else."""
     told: set[tuple[str, str, str]] = set()
@@ -242,6 +306,12 @@ CHECKS = (
         title="the pod's host ports lead to it",
         run=host_ports,
         needs=("pod", "node firewall", "pod object"),
+    ),
+    PodCheck(
+        id="deaf-targets",
+        title="what the node hands to the pod is heard there",
+        run=deaf_targets,
+        needs=("pod", "node firewall"),
     ),
     PodCheck(
         id="rewritten",

@@ -11,6 +11,8 @@ NOTES = (
     "k8s.v1.cni.cncf.io/network-status",
     "k8s.v1.cni.cncf.io/networks",
     "flannel.alpha.coreos.com/backend-data",
+    "flannel.alpha.coreos.com/public-ip",
+    "flannel.alpha.coreos.com/public-ip-overwrite",
     "multi-ip-preferences",
     "networks",
     "cni",
