@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.facts import Link, Program
+from genie_core.diagnose.facts import Link, Probe, Program
 from genie_core.diagnose.firewall.rules import Chain, Rule
 from genie_core.diagnose.model import Attachment, Model
 from genie_core.diagnose.say import a, seen, the_interface, the_pod
 from genie_core.diagnose.stack import Stack
 from genie_core.findings import Confidence, Finding, Remedy, Severity
 
+LOST = ("timeout", "loss")
 # Names of the programs that network plugins attach: Cilium's, Calico's.
 KNOWN = ("cil_", "cali_", "bpf_lxc", "bpf_host")
 
@@ -60,18 +61,25 @@ def _show(program: Program, link: Link) -> str:
 
 
 def conditional_drops(model: Model) -> Iterator[Finding]:
-    """GN0520: rules on the pod's way that have dropped packets under a condition that is not modelled."""
+    """GN0520: rules on the pod's way that drop under a condition that is not modelled.
+
+    Those that have dropped packets; and, where probes are lost, those that may have: not every rule counts, and
+    what was counted was read before.
+    """
     told: set[tuple[str, int, int]] = set()
-    for walk in model.walks:
+    lost = {p.target: p for p in model.facts.probes if p.result in LOST and p.kind != "arp"}
+    # Walks that a probe's loss is known of come first: the rule is named with it.
+    for walk in sorted(model.walks, key=lambda w: w.flow.target not in lost):
+        probe = lost.get(walk.flow.target)
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
-                if key not in told and rule.packets:
+                if key not in told and (rule.packets or probe):
                     told.add(key)
-                    yield _conditional(model, place, chain, rule)
+                    yield _conditional(model, place, chain, rule, probe)
 
 
-def _conditional(model: Model, place: str, chain: Chain, rule: Rule) -> Finding:
+def _conditional(model: Model, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
     show = (
         f"nft -a list chain {chain.place}"
         if chain.tool == "nft"
@@ -80,13 +88,26 @@ def _conditional(model: Model, place: str, chain: Chain, rule: Rule) -> Finding:
     return Finding(
         code="GN0520",
         # A limit that was exceeded once may have done what it is for.
-        severity=Severity.INFO if any(m.name == "rate" for m in rule.matches) else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number} has dropped {rule.packets} packets under a condition that is not "
-        f"evaluated, perhaps the pod's: {rule.text}",
+        severity=Severity.INFO
+        if any(m.name == "rate" for m in rule.matches) and probe is None
+        else Severity.WARNING,
+        title=f"{chain.place} rule {rule.number} "
+        + (f"has dropped {rule.packets} packets" if rule.packets else "may drop packets")
+        + " under a condition that is not evaluated, perhaps the pod's"
+        + (f" (probes to {probe.target} were lost)" if probe else "")
+        + f": {rule.text}",
         object=a("firewall", chain.place) if place == "node" else the_pod(model),
-        evidence=(seen("firewall", f"{rule.text} (packets {rule.packets})", show),),
+        evidence=(
+            seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
+            *(
+                (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)
+                if probe
+                else ()
+            ),
+        ),
         remedy=Remedy(
-            text="watch the rule's counter while the pod tries again; delete the rule if it is not meant"
+            text="watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
+            "rule if it is not meant"
         ),
         confidence=Confidence.LOW,
     )

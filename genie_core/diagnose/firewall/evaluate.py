@@ -113,6 +113,8 @@ def _chance(rule: Rule, packet: Packet) -> tuple[float, bool]:
             doubt = True
         elif match.name != "under":
             held = _holds(match, packet)
+            if held is False and match.name == "length" and rule.action.kind in ("drop", "reject"):
+                held = None  # packets of one conversation differ in size
             if held is False:
                 return 0.0, False
             doubt = doubt or held is None
