@@ -41,7 +41,9 @@ def run(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="TARGET", help="Ask about one target only: IP, POD or SERVICE, with :PORT."
+            "--to",
+            metavar="TARGET",
+            help="Ask about one target only: IP, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc, with :PORT.",
         ),
     ] = "",
     probes: flags.Probes = True,

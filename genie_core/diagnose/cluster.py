@@ -146,6 +146,16 @@ def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
     return tuple(found)
 
 
+def endpoints_of(objects: Iterable[JSON], service: str) -> list[tuple[str, str, int, str]]:
+    """(address, protocol, port, port's name) of what is ready behind NS/NAME, as a headless service's DNS has it."""
+    return [
+        (address, str(port.get("protocol") or "TCP").lower(), int(port["port"]), str(port.get("name") or ""))
+        for port, addresses in _backing(list(objects)).get(service, ())
+        if port.get("port")
+        for address in addresses
+    ]
+
+
 def _frontend(name: str, ip: str, port: JSON, slices: list[tuple[JSON, list[str]]] | None) -> Frontend:
     protocol = str(port.get("protocol") or "TCP").lower()
     endpoints = [

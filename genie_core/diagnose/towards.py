@@ -1,10 +1,15 @@
-"""`--to IP|POD|SERVICE[:PORT]`: one target instead of the standard set."""
+"""`--to TARGET`: one target instead of the standard set.
+
+An address (`10.1.2.3:80`, `[fd00::1]:80`), `node/NAME`, `pod/NS/NAME` or `NS/NAME`, `service/NS/NAME`, or a name as DNS
+has it (`db.shop.svc.cluster.local`), each with `:PORT`, `:PORT/udp` or a service port's name.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from genie_core.diagnose import cluster
 from genie_core.diagnose.flows import Flow, local_peers, tunnel_of
 from genie_core.diagnose.model import Model
 from genie_core.diagnose.probe import Ask
@@ -38,56 +43,164 @@ class Aim:
         return ping
 
 
-def aim(model: Model, text: str) -> Aim:
-    """What `--to` names. Raises GenieError (wrong usage) and NotFound."""
-    name, port = _split(text)
+KINDS = {
+    **dict.fromkeys(("pod", "pods", "po"), "pod"),
+    **dict.fromkeys(("service", "services", "svc"), "service"),
+    **dict.fromkeys(("node", "nodes", "no"), "node"),
+}
+PROTOCOLS = ("tcp", "udp")
+FORMS = "an address, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc is wanted, with or without :PORT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What `--to` says: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
+
+    `pod` is the name of a pod behind a headless service, as DNS has it.
+    """
+
+    text: str
+    kind: str
+    name: str
+    space: str = ""
+    port: str = ""
+    protocol: str = ""
+    pod: str = ""
+
+    @property
+    def number(self) -> int:
+        """The port as a number, 0 without one. Raises GenieError (wrong usage)."""
+        if self.port and not (self.port.isdigit() and 0 < int(self.port) < 65536):
+            raise GenieError(
+                f"--to {self.text}: the port must be a number from 1 to 65535", exit_code=EXIT_USAGE
+            )
+        return int(self.port or 0)
+
+
+def spoken(text: str, namespace: str) -> Spoken:
+    """Take `--to` apart. Raises GenieError (wrong usage)."""
+    host, port = _split(text)
+    port, _, protocol = port.partition("/")
+    if protocol and protocol.lower() not in PROTOCOLS:
+        raise GenieError(f"--to {text}: the protocol must be tcp or udp", exit_code=EXIT_USAGE)
+    more = {"text": text, "port": port, "protocol": protocol.lower()}
+    if _is_address(host):
+        return Spoken(kind="address", name=str(ipaddress.ip_address(host)), **more)
+    first, slash, rest = host.partition("/")
+    kind = KINDS.get(first, "") if slash else ""
+    bare = rest if kind else host
+    space, _, name = bare.rpartition("/")
+    if not name or "/" in space or (kind == "node" and space):
+        raise GenieError(f"--to {text}: {FORMS}", exit_code=EXIT_USAGE)
+    if kind in ("", "service") and not space and "." in name:
+        return _as_dns(Spoken(kind=kind, name=name, space=namespace, **more))
+    return Spoken(kind=kind, name=name, space="" if kind == "node" else space or namespace, **more)
+
+
+def _is_address(host: str) -> bool:
     try:
-        ip, title, protocol = str(ipaddress.ip_address(name)), name, "tcp"
+        ipaddress.ip_address(host)
     except ValueError:
-        ip, title, protocol, port = _named(model, name, port)
-    family = version(ip)
-    if family not in model.families and model.pod is not None:
-        raise NotFound(f"--to {text}: the pod has no IPv{family} address on its primary interface")
-    return Aim(ip=ip, port=port, protocol=protocol, name=title, flow=_flow(model, ip, port, protocol, title))
+        return False
+    return True
 
 
-def _split(text: str) -> tuple[str, int]:
+def _as_dns(said: Spoken) -> Spoken:
+    """NAME.NS, NAME.NS.svc, NAME.NS.svc.ZONE, POD.NAME.NS.svc.ZONE and 10-1-2-3.NS.pod.ZONE."""
+    labels = said.name.rstrip(".").split(".")
+    if "pod" in labels[2:3] and _is_address(labels[0].replace("-", ".")):
+        return replace(said, kind="address", name=labels[0].replace("-", "."), space="")
+    at = labels.index("svc") if "svc" in labels[2:4] else len(labels)
+    if at == len(labels) and at != 2:
+        return said
+    pod = labels[0] if at == 3 else ""
+    return replace(said, name=labels[at - 2], space=labels[at - 1], pod=pod)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """(host, port with or without /protocol)."""
     if text.startswith("["):
         host, _, port = text[1:].partition("]")
-        port = port.lstrip(":")
-    elif text.count(":") > 1:
-        host, port = text, ""
-    else:
-        host, _, port = text.partition(":")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
-        raise GenieError(f"--to {text}: the port must be a number from 1 to 65535", exit_code=EXIT_USAGE)
-    return host, int(port or 0)
+        return host, port.lstrip(":")
+    if text.count(":") > 1:
+        return text, ""
+    host, _, port = text.partition(":")
+    return host, port
 
 
 def pod_of(text: str, namespace: str) -> tuple[str, str]:
-    """(namespace, name) of the pod that `--to` may name, ("", "") where it names an address or a service."""
-    name = text.partition(":")[0]
-    kind, _, rest = name.partition("/")
-    if ":" in text.partition(":")[2] or kind in ("service", "svc") or text.startswith("["):
+    """(namespace, name) of the pod that `--to` may name, ("", "") where it names an address, a service or a node."""
+    try:
+        said = spoken(text, namespace)
+    except GenieError:
         return "", ""
-    bare = rest if kind == "pod" and rest else name
-    space, _, short = bare.rpartition("/")
-    return ("", "") if short.replace(".", "").isdigit() else (space or namespace, short)
+    if said.kind in ("address", "service", "node") and not said.pod:
+        return "", ""
+    return said.space, said.pod or said.name
 
 
-def _named(model: Model, name: str, port: int) -> tuple[str, str, str, int]:
-    kind, _, rest = name.partition("/")
-    bare = rest if kind in ("pod", "service", "svc") and rest else name
-    full = bare if "/" in bare else f"{model.facts.namespace or 'default'}/{bare}"
-    if kind != "pod":
-        for front in model.frontends:
-            if front.service == full and port in (0, front.port):
-                return front.ip, full, front.protocol, front.port
-    if kind not in ("service", "svc"):
-        pod = next((p for p in model.pods if p.name == full and p.ips), None)
-        if pod:
-            return pod.ips[0], full, "tcp", port
-    raise NotFound(f"--to {name}: no address, and no pod or service of that name is known")
+def aim(model: Model, text: str) -> Aim:
+    """What `--to` names. Raises GenieError (wrong usage) and NotFound."""
+    said = spoken(text, model.facts.namespace or "default")
+    if said.kind == "address":
+        found = [(said.name, said.name, said.protocol or "tcp", said.number)]
+    elif said.kind == "node":
+        found = _node(model, said)
+    else:
+        found = _either(model, said)
+    mine = [one for one in found if version(one[0]) in model.families or model.pod is None]
+    if not mine:
+        families = "/".join(f"IPv{version(one[0])}" for one in found[:1])
+        raise NotFound(f"--to {text}: the pod has no {families} address on its primary interface")
+    ip, title, protocol, port = mine[0]
+    return Aim(ip=ip, port=port, protocol=protocol, name=title, flow=_flow(model, ip, port, protocol, title))
+
+
+Target = tuple[str, str, str, int]  # address, title, protocol, port
+
+
+def _node(model: Model, said: Spoken) -> list[Target]:
+    node = next((n for n in model.nodes if n.name == said.name), None)
+    if node is None or not node.addresses:
+        known = ", ".join(n.name for n in model.nodes[:5]) or "none"
+        raise NotFound(f"--to {said.text}: no node of that name and its address are known (nodes: {known})")
+    return [(ip, f"node {node.name}", said.protocol or "tcp", said.number) for ip in node.addresses]
+
+
+def _either(model: Model, said: Spoken) -> list[Target]:
+    found = _service(model, said) if said.kind != "pod" else []
+    found = found or (_pod(model, said) if said.kind != "service" or said.pod else [])
+    if not found:
+        raise NotFound(
+            f"--to {said.text}: no {said.kind or 'pod or service'} {said.space}/{said.pod or said.name} is known",
+            hint=FORMS,
+        )
+    return found
+
+
+def _pod(model: Model, said: Spoken) -> list[Target]:
+    full = f"{said.space}/{said.pod or said.name}"
+    pod = next((p for p in model.pods if p.name == full and p.ips), None)
+    return [(ip, full, said.protocol or "tcp", said.number) for ip in pod.ips] if pod else []
+
+
+def _service(model: Model, said: Spoken) -> list[Target]:
+    """The service's addresses; of a headless one, its ready endpoints. Raises NotFound for a port that it has not."""
+    full = f"{said.space}/{said.name}"
+    fronts = [f for f in model.frontends if f.service == full] if not said.pod else []
+    found = [
+        f
+        for f in fronts
+        if said.port in ("", str(f.port), f.name) and said.protocol in ("", f.protocol)
+    ]  # fmt: skip
+    if fronts and not found:
+        ports = ", ".join(dict.fromkeys(f"{f.port}/{f.protocol}" for f in fronts))
+        raise NotFound(f"--to {said.text}: service {full} has no such port, it has {ports}")
+    if fronts:
+        return [(f.ip, full, f.protocol, f.port) for f in found]
+    behind = () if said.pod else cluster.endpoints_of(model.facts.objects, full)
+    chosen = [e for e in behind if said.port in ("", str(e[2]), e[3]) and said.protocol in ("", e[1])]
+    return [(ip, full, protocol, port) for ip, protocol, port, _ in chosen]
 
 
 def _flow(model: Model, ip: str, port: int, protocol: str, title: str) -> Flow:
