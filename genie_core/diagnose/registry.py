@@ -36,6 +36,7 @@ from genie_core.diagnose.checks import (
     traffic,
     underlay,
     unseen,
+    virtual_servers,
 )
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Model
@@ -55,6 +56,7 @@ ALL: tuple[PodCheck, ...] = (
     *pod_filters.CHECKS,
     *services.CHECKS,
     *serving.CHECKS,
+    *virtual_servers.CHECKS,
     *masquerade.CHECKS,
     *resolver.CHECKS,
     *overlay.CHECKS,

@@ -130,7 +130,21 @@ def announced(lab: Lab) -> None:
         }
 
 
+def _nft_proxy_unsynced(lab: Lab) -> None:
+    nodes.nft_proxy(lab)
+    lab.sh("N nft delete element ip kube-proxy service-ips '{ 10.96.0.10 . tcp . 80 }'")
+
+
+def _nft_proxy_stale(lab: Lab) -> None:
+    nodes.nft_proxy(lab)
+    lab.sh(
+        "N nft flush chain ip kube-proxy web; N nft add rule ip kube-proxy web meta l4proto tcp dnat to 10.244.1.77:8080"
+    )
+
+
 EDITS = {
+    "nft-unsynced": _nft_proxy_unsynced,
+    "nft-stale": _nft_proxy_stale,
     "announced": announced,
     "no-ipam": _no_ipam,
     "no-endpoints": _no_endpoints,

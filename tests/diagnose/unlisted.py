@@ -171,5 +171,7 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U154 only long packets are dropped", inject="N iptables -I FORWARD -m length --length 1000:65535 -j DROP", codes=("GN0520",), says=("length", "10.244.2.2"), breaks=("large",), mends=False, severity="warning", probes=True),
     Fault(id="U155 only what has come far is dropped", inject="N iptables -I FORWARD -m ttl --ttl-lt 64 -j DROP", codes=("GN0520",), says=("ttl", "10.244.2.2"), breaks=("remote",), mends=False, severity="warning", probes=True),
     Fault(id="U156 a limit that does not count", inject="N nft add table ip z; N nft 'add chain ip z f { type filter hook forward priority 0; }'; N nft add rule ip z f ip daddr 10.244.2.2 limit rate over 1/minute burst 1 packets drop", codes=("GN0520",), says=("limit rate over", "10.244.2.2"), fails=("twenty",), mends=False, severity="warning", probes=True),
+    Fault(id="U157 nftables proxy lacks a service", inject="true", edit="nft-unsynced", codes=("GN0601",), says=("10.96.0.10:80",), breaks=("vip",), mends=False),
+    Fault(id="U158 nftables proxy with a dead endpoint", inject="true", edit="nft-stale", codes=("GN0602",), says=("10.244.1.77", "10.244.1.11"), breaks=("vip",), mends=False),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

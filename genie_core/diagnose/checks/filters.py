@@ -36,11 +36,20 @@ def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
         outcome = block.outcome
         if outcome is None or outcome.chain is None or (block.flow.target, block.flow.port) in empty:
             continue
+        if _untranslated(block):
+            continue
         rule = outcome.rule
         key = (block.place, outcome.chain.place, rule.number if rule else 0, rule.handle if rule else 0)
         groups.setdefault(key, []).append(block)
     for found in groups.values():
         yield from _one(model, found)
+
+
+def _untranslated(block: Block) -> bool:
+    """A service address that is forwarded as it is: that no rule translates it is the cause, told elsewhere."""
+    packet = block.packet
+    forwarded = block.place == "node" and packet.oif is not None and not block.reply
+    return forwarded and block.flow.role == "service" and not packet.translated
 
 
 def _one(model: Model, found: list[Block]) -> Iterator[Finding]:

@@ -63,6 +63,13 @@ def translation(model: Model) -> Iterator[Finding]:
             yield from _wrong_targets(model, front, outcomes)
 
 
+def translated(model: Model, front: Frontend) -> bool:
+    """Whether the node's rules send what the pod sends to a service port somewhere."""
+    primary = model.primary
+    known = primary is not None and primary.entry is not None and model.address(version(front.ip))
+    return bool(known) and any(o.translations for o in _outcomes(model, front))
+
+
 def _translated(outcomes: list[Outcome]) -> bool:
     return any(o.translations for o in outcomes) or any(o.verdict != "accept" for o in outcomes)
 

@@ -1,0 +1,73 @@
+"""kube-proxy with IPVS, which needs a kernel module that a test machine may lack: on what the kernel would say."""
+
+import pytest
+
+from genie_core.diagnose.checks import services, virtual_servers
+from genie_core.diagnose.facts import Address, Facts, Link, Netns
+from genie_core.diagnose.ipvs import virtual_servers as parsed
+from genie_core.diagnose.model import Model
+from genie_core.findings import Severity
+from tests.diagnose.test_towards import behind, service
+
+HEAD = """IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+"""
+WEB = "TCP  0A60000A:0050 rr\n  -> 0AF4010A:1F90      Masq    1      0          0\n"
+WEB6 = (
+    "TCP  [fd00:0096:0000:0000:0000:0000:0000:000a]:0050 rr persistent 10800\n"
+    "  -> [fd00:0001:0000:0000:0000:0000:0000:0010]:1F90      Masq    1      0          0\n"
+)
+OLD = "  -> 0AF4014D:1F90      Masq    WEIGHT      0          0\n"
+ELSE = "UDP  C0000201:0035 rr\n  -> C0000202:0035      Masq    1      0          0\n"
+OBJECTS = (
+    service("web", "10.96.0.10", {"name": "http", "port": 80}),
+    behind("web", "10.244.1.10", {"name": "http", "port": 8080}),
+    service("idle", "10.96.0.11", {"name": "http", "port": 80}),
+)
+
+
+def model(text, *vips, device="kube-ipvs0"):
+    links = (Link(index=9, name=device, kind="dummy", up=False),)
+    addresses = tuple(Address(index=9, ip=ip, prefix=32) for ip in vips)
+    return Model(
+        Facts(node=Netns(links=links, addresses=addresses, ipvs=text and HEAD + text), objects=OBJECTS)
+    )
+
+
+def test_the_kernel_s_table_is_read():
+    assert parsed(HEAD + WEB + WEB6 + "FWM  00000001 rr\nnonsense\n") == {
+        ("tcp", "10.96.0.10", 80): [("10.244.1.10", 8080, 1)],
+        ("tcp", "fd00:96::a", 80): [("fd00:1::10", 8080, 1)],
+    }
+
+
+@pytest.mark.parametrize(
+    "text, vips, codes, words",
+    [
+        (WEB, ("10.96.0.10",), [], ""),
+        (WEB + OLD.replace("WEIGHT", "0"), ("10.96.0.10",), [], ""),  # being drained
+        ("", ("10.96.0.10",), [], ""),  # the table cannot be read
+        ("\n", ("10.96.0.10",), ["GN0601"], "no IPVS virtual server for 10.96.0.10:80/tcp (shop/web)"),
+        (ELSE, ("10.96.0.10",), ["GN0601"], "no IPVS virtual server"),
+        (WEB, (), ["GN0601"], "kube-ipvs0 has not its address"),
+        (WEB + OLD.replace("WEIGHT", "1"), ("10.96.0.10",), ["GN0602"], "to 10.244.1.77:8080, which is no live"),
+        (WEB.partition("\n")[0], ("10.96.0.10",), ["GN0602"], "has no destination"),
+    ],
+)  # fmt: skip
+def test_virtual_servers_are_held_to_the_services(text, vips, codes, words):
+    found = list(virtual_servers.virtual(model(text, *vips)))
+    assert [finding.code for finding in found] == codes
+    assert all(words in finding.title for finding in found), found
+    assert list(services.translation(model(text, *vips))) == []
+
+
+def test_an_empty_virtual_server_is_not_called_a_fault():
+    (found,) = virtual_servers.virtual(model(WEB.partition("\n")[0], "10.96.0.10"))
+    assert found.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("text", ["", ELSE])
+def test_a_node_without_kube_proxy_s_device_and_servers_is_none_of_ours(text):
+    """keepalived's virtual servers, or no IPVS at all."""
+    assert list(virtual_servers.virtual(model(text, device="dummy0"))) == []
