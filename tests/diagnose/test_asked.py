@@ -63,6 +63,8 @@ def test_what_nobody_carried_out_is_told(annotations, links, severity, words):
         ({"cni": "a"}, {"planned": [Cached(file="", pod="shop/web-0", planned=True)]}),
         ({"cni": "a"}, {"planned": [Cached(file="", netns="/run/netns/web-0", planned=True)]}),
         ({ATTACHMENTS: "far", "k8s.v1.cni.cncf.io/network-status": "[]"}, {}),
+        ({ATTACHMENTS: "far", "k8s.v1.cni.cncf.io/networks-status": "[]"}, {}),
+        ({ATTACHMENTS: "[]"}, {}),
         ({"cni": "a"}, {"phase": "Pending"}),
     ],
 )

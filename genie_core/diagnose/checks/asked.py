@@ -32,8 +32,9 @@ from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 
 # The annotation of each dialect that names networks
 SPEAKS = {BY_NAME: CNI, BY_LOGICAL_NETWORK: NETWORKS, BY_ATTACHMENT: NPWG_NETWORKS}
+OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
 # What a meta-plugin writes into a pod that it attached: Genie, or another one.
-ANSWERS = (NETWORK_STATUS, MULTI_IP_PREFERENCES)
+ANSWERS = (NETWORK_STATUS, OLD_NETWORK_STATUS, MULTI_IP_PREFERENCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,10 @@ def asked(pod: JSON) -> Asked | None:
     origin = f"annotation {annotation}"
     try:
         if dialect == BY_ATTACHMENT:
-            count = 1 + len(parse_selections(value, "", origin))  # beside the default network
+            more = parse_selections(value, "", origin)
+            if not more:  # "[]": the default network, as everybody
+                return None
+            count = 1 + len(more)
         else:
             count = len(parse_names(value, origin))
     except InvalidConfig as error:

@@ -9,6 +9,7 @@ from genie_core.diagnose.facts import JSON
 META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
 NOTES = (
     "k8s.v1.cni.cncf.io/network-status",
+    "k8s.v1.cni.cncf.io/networks-status",
     "k8s.v1.cni.cncf.io/networks",
     "flannel.alpha.coreos.com/backend-data",
     "flannel.alpha.coreos.com/public-ip",
