@@ -18,6 +18,8 @@ from .spec.versions import at_least
 
 _INTERRUPTED = "interrupted system call"  # strerror(EINTR), as Go prints it
 _INTERRUPTIONS = 3
+# iptables of nf_tables, and the older one
+_NO_CHAIN = ("does not exist", "No chain/target/match by that name")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,18 +120,8 @@ class Invoke(Step):
     """
 
     __slots__ = (
-        "args",
-        "binary",
-        "container_id",
-        "entry",
-        "ifname",
-        "netns",
-        "network",
-        "path",
-        "stdin",
-        "type",
-        "verb",
-    )
+        "args", "binary", "container_id", "entry", "ifname", "netns", "network", "path", "stdin", "type", "verb",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -224,21 +216,13 @@ def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
         try:
             return (yield from _add_chain(plan, attachment))
         except DelegateFailed as error:
-            if _INTERRUPTED not in error.msg or not (yield from _cleared(plan, attachment)):
+            if _INTERRUPTED not in error.msg:
                 raise
+            try:
+                yield from _delete(plan, attachment, plan.netns)
+            except DelegateFailed:
+                raise error from None
     return (yield from _add_chain(plan, attachment))
-
-
-def _cleared(plan: "Plan", attachment: "Attachment") -> "Steps[bool]":
-    """Whether what the failed ADD made is gone."""
-    # bridge and ptp fail where its chain of masquerading is missing, the interface removed; the next DEL looks for none
-    for begun in (False, True):
-        try:
-            yield from _delete_chain(plan, attachment.replace(releasing=begun), plan.netns)
-            return True
-        except DelegateFailed:
-            continue
-    return False
 
 
 def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
@@ -319,11 +303,25 @@ def _release_each(plan: "Plan", indexes: list[int], netns: str) -> "Steps[dict[i
     for index in indexes:
         try:
             yield Releasing(plan, index)
-            yield from _delete_chain(plan, plan.attachments[index], netns)
+            yield from _delete(plan, plan.attachments[index], netns)
             yield Released(plan, index)
         except GenieError as error:
             failures[index] = error
     return failures
+
+
+def _delete(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":
+    """DEL of an attachment, whose ADD may have been cut off anywhere.
+
+    bridge and ptp fail where their chain of masquerading was not made yet, the interface removed; the next DEL finds
+    no interface, and looks for no chain.
+    """
+    try:
+        yield from _delete_chain(plan, attachment, netns)
+    except DelegateFailed as error:
+        if attachment.result or not any(words in error.msg for words in _NO_CHAIN):
+            raise
+        yield from _delete_chain(plan, attachment.replace(releasing=True), netns)
 
 
 def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":

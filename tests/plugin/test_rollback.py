@@ -126,6 +126,18 @@ def test_a_del_that_misses_what_the_interrupted_add_had_not_made_is_run_again(no
     assert node3.said()[3:] == [*cleared, "ADD b@eth1", "ADD b2@eth1"]
 
 
+def test_a_del_after_a_kill_misses_what_the_add_had_not_made_and_is_run_again(node3, tmp_path):
+    """The runtime's DEL of an ADD that was killed with its plugin, in the middle of the masquerading."""
+    node3.answer("ADD", "b", shell="kill -9 $PPID; kill -9 $$")
+    node3.start("ADD", annotations={"cni": "a,b"}).wait()
+    broken = f"if [ -e {tmp_path}/deleted ]; then echo '{{}}'; else touch {tmp_path}/deleted; echo '%s'; exit 1; fi"
+    missed = '{"code":999,"msg":"running [iptables -D]: exit status 2: Chain CNI-0123 does not exist"}'
+    node3.answer("DEL", "b", shell=broken % missed)
+    assert node3.delete().is_silent_success
+    assert node3.said("DEL") == [*["DEL b2@eth1", "DEL b@eth1"] * 2, "DEL a2@eth0", "DEL a@eth0"]
+    assert node3.leftovers() == []
+
+
 def test_a_plugin_that_is_interrupted_every_time_fails_the_add(node3):
     node3.answer("ADD", "b", shell=f"echo '{INTERRUPTED}'; exit 1")
     assert "interrupted system call" in node3.add("a,b").error(999)["msg"]
