@@ -18,7 +18,7 @@ UNREACHABLE = (
 # What keeps a question for a MAC, or its answer, from getting through.
 SILENT_LINK = (
     "GN0101", "GN0102", "GN0401", "GN0402", "GN0403", "GN0404", "GN0405", "GN0105", "GN0106", "GN0107", "GN0203",
-    "GN0302", "GN0406", "GN0408", "GN0409", "GN0507", "GN0510", "GN0509", "GN0707",
+    "GN0302", "GN0406", "GN0408", "GN0409", "GN0507", "GN0510", "GN0509", "GN0707", "GN0104", "GN0515",
 )  # fmt: skip
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0805": (*UNREACHABLE, "GN0808"),
@@ -136,6 +136,10 @@ def _related(finding: Finding, every: list[Finding]) -> str:
         return next((f.code for f in serious if _is_loopback(f)), "")
     if finding.code == "GN1010" and "ipam is missing" in finding.title:
         return next((f.code for f in serious if f.code == "GN0209"), "")
+    if finding.code == "GN0807" and finding.title.startswith("the pod's gateway"):
+        # Between the pod and its gateway there is little else: what may drop the question has dropped it.
+        on_way = (f for f in every if f.code in ("GN0519", "GN0515") and f.severity is Severity.WARNING)
+        return next((f.code for f in on_way), "")
     if finding.code not in BY_CHAIN:
         return ""
     # A chain that drops the tunnel's packets, or the node's ICMP, and the pod's alike is one cause.
