@@ -48,7 +48,10 @@ def _outcome(answer, root):
     document = decoded(answer.stdout)
     if isinstance(document, str):
         return document
-    return f"{document.get('code')} {str(document.get('msg')).replace(str(root), '@ROOT@')[:300]}"
+    # of an answer that never ends, the close or the deadline comes first, as the machine is busy
+    words, away, _ = str(document.get("msg")).partition(" cannot be reached: ")
+    said = f"{words} cannot be reached" if away else words
+    return f"{document.get('code')} {said.replace(str(root), '@ROOT@')[:300]}"
 
 
 def slug(outcome):
