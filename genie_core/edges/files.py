@@ -167,8 +167,8 @@ def exists(path: str) -> bool:
 
 
 def write_all(fd: int, text: str) -> None:
-    """Write ASCII text, all of it. Raises OSError."""
-    data = text.encode("ascii")
+    """Write text as UTF-8, all of it; half a character becomes a question mark. Raises OSError."""
+    data = text.encode("utf-8", "replace")
     while data:
         data = data[posix.write(fd, data) :]
 

@@ -51,7 +51,7 @@ def _read(path: str) -> str:
         return ""
     fd = open_private(path, posix.O_RDONLY)
     try:
-        return read_all(fd).decode("ascii", "replace")
+        return read_all(fd).decode("utf-8", "replace")
     except OSError as error:
         raise failure("read", path, error) from None
     finally:

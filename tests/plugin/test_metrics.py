@@ -96,3 +96,11 @@ def test_a_lock_that_is_kept_does_not_keep_a_call(node):
     assert reply.result
     assert "not counted" in reply.events("call not counted")[0]["problem"]
     assert not file.exists()
+
+
+def test_a_plugin_whose_name_is_not_ascii_is_counted(node):
+    file = node.root / "genie.prom"
+    node.network("a", "br\u00fccke")
+    for container in ("c1", "c2"):
+        assert node.add("a", env={"CNI_CONTAINERID": container}, metrics_file=str(file)).result
+    assert read(file)["genie_delegate_calls_total", "ADD", "a", "br\u00fccke", "ok"] == 2
