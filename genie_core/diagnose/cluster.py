@@ -58,6 +58,12 @@ def key(item: JSON) -> str:
     return f"{meta.get('namespace') or 'default'}/{meta.get('name', '')}"
 
 
+def notes_of(item: JSON) -> JSON:
+    """An object's annotations."""
+    notes: JSON = (item.get("metadata") or {}).get("annotations") or {}
+    return notes
+
+
 def of_kind(objects: Iterable[JSON], kind: str) -> Iterator[JSON]:
     """The objects of one kind."""
     return (item for item in objects if item.get("kind") == kind)
@@ -124,7 +130,7 @@ def _json(text: str) -> JSON:
 
 def network_status(item: JSON) -> list[JSON]:
     """The entries of the pod's network-status annotation; [] where it is absent or unreadable."""
-    notes = (item.get("metadata") or {}).get("annotations") or {}
+    notes = notes_of(item)
     try:
         value = json.loads(notes.get(STATUS_ANNOTATION) or "[]")
     except ValueError:

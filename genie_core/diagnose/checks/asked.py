@@ -52,7 +52,7 @@ class Asked:
 
 def asked(pod: JSON) -> Asked | None:
     """None where the pod names no network."""
-    notes = (pod.get("metadata") or {}).get("annotations") or {}
+    notes = cluster.notes_of(pod)
     dialect = dialect_of(notes)
     annotation = SPEAKS.get(dialect)
     if annotation is None:
@@ -93,7 +93,7 @@ def _is_here(model: Model, pod: JSON) -> bool:
 
 def _is_unanswered(pod: JSON, known: set[str]) -> bool:
     about = cluster.pod(pod)
-    notes = (pod.get("metadata") or {}).get("annotations") or {}
+    notes = cluster.notes_of(pod)
     return (
         about.phase == "Running"
         and not about.host_network

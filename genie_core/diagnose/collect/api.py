@@ -184,7 +184,7 @@ class _Reader:
 
 def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
     """(namespace, name) of the definitions that the pod's annotation names; () where it cannot be read."""
-    notes = (pod.get("metadata") or {}).get("annotations") or {}
+    notes = cluster.notes_of(pod)
     try:
         wishes = parse_selections(str(notes.get(NPWG_NETWORKS, "")), namespace, "")
     except GenieError:
