@@ -15,6 +15,17 @@ from .jsontext import decode, encode
 from .spec.conf import plugin_input
 from .spec.result import convert_text, parse
 from .spec.versions import at_least
+from .steps import (
+    Attached,
+    Forget,
+    Invoke,
+    PluginMissing,
+    Released,
+    Releasing,
+    Save,
+    SetDefaultRoutes,
+    StopMasquerading,
+)
 
 _INTERRUPTED = "interrupted system call"  # strerror(EINTR), as Go prints it
 _INTERRUPTIONS = 3
@@ -23,145 +34,10 @@ _NO_CHAIN = ("does not exist", "No chain/target/match by that name")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from typing import TypeVar
+    from collections.abc import Sequence
 
     from .model import Attachment, NetConf, Plan, PluginConf
-    from .routes import RouteChange
-
-    T = TypeVar("T")
-    Steps = Generator["Step", str, T]
-
-
-class Step:
-    """Something for the driver to do."""
-
-    __slots__ = ()
-
-
-class Save(Step):
-    """Write the plan to disk, durably."""
-
-    __slots__ = ("plan",)
-
-    def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
-
-
-class Attached(Step):
-    """Record an attachment's final result."""
-
-    __slots__ = ("index", "plan", "result")
-
-    def __init__(self, plan: "Plan", index: int, result: str) -> None:
-        self.plan = plan
-        self.index = index
-        self.result = result
-
-
-class Releasing(Step):
-    """Record that an attachment's DEL begins."""
-
-    __slots__ = ("index", "plan")
-
-    def __init__(self, plan: "Plan", index: int) -> None:
-        self.plan = plan
-        self.index = index
-
-
-class Released(Step):
-    """Record that an attachment's DEL succeeded."""
-
-    __slots__ = ("index", "plan")
-
-    def __init__(self, plan: "Plan", index: int) -> None:
-        self.plan = plan
-        self.index = index
-
-
-class Forget(Step):
-    """Remove the container's state: nothing of it is left."""
-
-    __slots__ = ("plan",)
-
-    def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
-
-
-class StopMasquerading(Step):
-    """Remove the masquerading that a plugin's DEL leaves behind when it finds no interface (edges/masquerade.py).
-
-    That is so where `netns` is gone, or where an earlier DEL came as far as the interface: `again`.
-    """
-
-    __slots__ = ("again", "container_id", "netns", "network")
-
-    def __init__(self, network: str, container_id: str, netns: str, again: bool) -> None:
-        self.network = network
-        self.container_id = container_id
-        self.netns = netns
-        self.again = again
-
-
-class SetDefaultRoutes(Step):
-    """Lead the pod's default routes through the networks that it asked for."""
-
-    __slots__ = ("changes", "netns")
-
-    def __init__(self, netns: str, changes: "Sequence[RouteChange]") -> None:
-        self.netns = netns
-        self.changes = changes
-
-
-class Invoke(Step):
-    """Run one plugin; the driver sends back its stdout, or throws its error.
-
-    `binary` is where ADD found it, "" to search for `type` in the plan's directories and the configured ones.
-    """
-
-    __slots__ = (
-        "args", "binary", "container_id", "entry", "ifname", "netns", "network", "path", "stdin", "type", "verb",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        verb: str,
-        type_: str,
-        stdin: str,
-        network: str,
-        *,
-        binary: str = "",
-        path: "Sequence[str]" = (),
-        container_id: str = "",
-        netns: str = "",
-        ifname: str = "",
-        args: str = "",
-        entry: str = "{}",
-    ) -> None:
-        self.verb = verb
-        self.type = type_
-        self.stdin = stdin
-        self.network = network
-        self.binary = binary
-        self.path = path
-        self.container_id = container_id
-        self.netns = netns
-        self.ifname = ifname
-        self.args = args
-        self.entry = entry
-
-    @property
-    def where(self) -> str:
-        """What failed: the network, then the plugin in libcni's words, with its entry's own name (A56, B71)."""
-        interface = f" ({self.ifname})" if self.ifname else ""
-        own = decode(self.entry).get("name")
-        plugin = f"type={encode(self.type)}" + (f" name={encode(own)}" if own else "")
-        verb = "delete" if self.verb == "DEL" else self.verb.lower()
-        return f'network "{self.network}"{interface}: plugin {plugin} failed ({verb})'
-
-
-class PluginMissing(GenieError):
-    """Thrown in by the driver where a plugin's binary is in none of the directories."""
+    from .steps import Steps
 
 
 def _invoke(

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from ..attach import Invoke, PluginMissing
 from ..errors import DelegateFailed, GenieError
 from ..jsontext import JSONError, decode, encode
+from ..steps import Invoke, PluginMissing
 from .cancel import Cancel
 from .delegates import Delegates
 from .log import JSONLog

@@ -9,19 +9,19 @@ from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
 from select import POLLIN, poll
 from time import monotonic, sleep
 
-from ..attach import PluginMissing
 from ..errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFailed, InvalidConfig
 from ..jsontext import JSONError, decode
 from ..spec.call import delegate_env
 from ..spec.conf import check_plugin_type
+from ..steps import PluginMissing
 from .locks import STARTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..attach import Invoke
     from ..ports import Log
+    from ..steps import Invoke
     from .cancel import Cancel
     from .locks import Lock
 

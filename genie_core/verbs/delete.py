@@ -2,9 +2,10 @@
 
 import posix
 
-from ..attach import PluginMissing, delete
+from ..attach import delete
 from ..edges.store import CorruptState, boot_id, namespace_id
 from ..errors import GenieError, IOFailure
+from ..steps import PluginMissing
 from .node import refuse_own_netns
 
 # How many DELs of a container may fail before the next one lets the pod go.

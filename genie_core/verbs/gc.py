@@ -4,10 +4,11 @@ It works from the state, so it also reclaims what a killed ADD or a failed DEL l
 alone: an ADD that is on its way is in nobody's list yet.
 """
 
-from ..attach import PluginMissing, collect, delete
+from ..attach import collect, delete
 from ..edges.store import CorruptState, file_name, key_of
 from ..errors import GenieError, InvalidConfig
 from ..fields import get_list, get_str, place
+from ..steps import PluginMissing
 from .delete import netns_of, refuse_failures, release_damaged
 from .networks import default_of
 

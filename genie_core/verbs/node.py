@@ -3,7 +3,13 @@
 import posix
 from time import monotonic
 
-from ..attach import (
+from ..edges.delegates import Delegates
+from ..edges.files import exists
+from ..edges.locks import SHORTEST_WAIT_SECONDS
+from ..edges.store import Store
+from ..errors import GenieError, InvalidNetns, IOFailure
+from ..spec.conf import DEVICE_INFO
+from ..steps import (
     Attached,
     Forget,
     Invoke,
@@ -13,20 +19,14 @@ from ..attach import (
     SetDefaultRoutes,
     StopMasquerading,
 )
-from ..edges.delegates import Delegates
-from ..edges.files import exists
-from ..edges.locks import SHORTEST_WAIT_SECONDS
-from ..edges.store import Store
-from ..errors import GenieError, InvalidNetns, IOFailure
-from ..spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..attach import Step, Steps, T
     from ..edges.cancel import Cancel
     from ..model import Request
     from ..ports import Log
     from ..settings import Settings
+    from ..steps import Step, Steps, T
     from .pods import PodReader
 
 

@@ -9,11 +9,11 @@ import itertools
 import pytest
 
 from genie_core import attach
-from genie_core.attach import Attached, Forget, Invoke, PluginMissing, Released, Save
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from genie_core.state import decode_plan, encode_plan, encode_release, encode_result
+from genie_core.steps import Attached, Forget, Invoke, PluginMissing, Released, Save
 
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
 CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}

@@ -54,6 +54,7 @@ STATEFUL = CORE | {
     "genie_core.spec.conf",
     "genie_core.spec.result",
     "genie_core.state",
+    "genie_core.steps",
     "genie_core.verbs",
     "genie_core.verbs.delete",
     "genie_core.verbs.node",
