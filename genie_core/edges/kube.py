@@ -137,10 +137,12 @@ class KubeAPI:
     def annotate(self, namespace: str, name: str, uid: str, annotations: "Mapping[str, str]") -> None:
         """Set annotations of the pod, and nothing else of it (conformance C55).
 
-        `uid` is the precondition, "" for none: another pod of that name is left alone, with Conflict.
+        The patch goes to the subresource `status`: the right to patch that cannot change a pod's specification, where
+        the right to patch pods could exchange every pod's image. `uid` is the precondition, "" for none: another pod
+        of that name is left alone, with Conflict.
         """
         metadata: dict[str, Any] = {"annotations": dict(annotations)} | ({"uid": uid} if uid else {})
-        self.merge_patch(POD, namespace, name, {"metadata": metadata})
+        self.merge_patch(POD, namespace, name, {"metadata": metadata}, subresource="status")
 
     # --- any object ------------------------------------------------------------------------------------
 
@@ -162,13 +164,21 @@ class KubeAPI:
         return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts))
 
     def merge_patch(
-        self, resource: Resource, namespace: str, name: str, patch: "Mapping[str, Any]"
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: "Mapping[str, Any]",
+        *,
+        subresource: str = "",
     ) -> "dict[str, Any]":
         """Apply a JSON merge patch (RFC 7386), which may be made twice; the object as it is then.
 
         Conflicts with another writer are tried again; with a UID in the patch they may also mean another pod.
         """
         parts, what = resource.path(namespace, name), f"{resource.kind} {namespace}/{name}"
+        if subresource:
+            parts, what = (*parts, subresource), f"the {subresource} of {what}"
         body = encode(patch).encode("ascii")
         for attempt in range(1, _PATCH_TRIES):
             try:
@@ -284,7 +294,7 @@ class KubeAPI:
                 f"grant that to the account of {self.cluster.source}",
             ),
             404: (
-                f"{what} does not exist",
+                f"{what.removeprefix('the status of ')} does not exist",
                 "see that its name and namespace are right, and its kind is installed",
             ),
         }.get(response.status, (f"the API server answered {response.status} to {verb} {what}", ""))

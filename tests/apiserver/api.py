@@ -51,15 +51,22 @@ class Recorded:
 class _Route:
     kind: Kind
     namespace: str
-    name: str
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def resource(self) -> str:
+        """What rights are granted on: `pods`, or `pods/status`."""
+        return f"{self.kind.plural}/{self.subresource}" if self.subresource else self.kind.plural
 
 
 class API:
     """An API server's behaviour.
 
     `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
-    nobody has to say who they are. `forbidden` holds (verb, plural) pairs. `script` holds answers to be given
-    first, one a request, as (status, Retry-After or None). No token is good for more than `longest_token_seconds`.
+    nobody has to say who they are. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
+    `script` holds answers to be given first, one a request, as (status, Retry-After or None). No token is good for
+    more than `longest_token_seconds`.
     """
 
     def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
@@ -106,11 +113,9 @@ class API:
             return Answer(404, b"404 page not found\n", {"Content-Type": "text/plain; charset=utf-8"})
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         verb = "list" if request.method == "GET" and not route.name else _VERBS[request.method]
-        if (verb, route.kind.plural) in self.forbidden:
+        if (verb, route.resource) in self.forbidden:
             who = user or "system:anonymous"
-            raise status.forbidden(
-                who, verb, route.kind.plural, route.kind.group, route.namespace, route.name
-            )
+            raise status.forbidden(who, verb, route.resource, route.kind.group, route.namespace, route.name)
         return self._do(verb, route, query, request)
 
     def _do(self, verb: str, route: _Route, query: dict[str, str], request: Request) -> Answer:
@@ -127,7 +132,8 @@ class API:
         media_type = request.headers.get("content-type", "").partition(";")[0]
         if media_type != _MERGE_PATCH:
             raise status.unsupported_media_type(media_type)
-        return _json(200, self.objects.patch(kind, namespace, name, _document(request.body)))
+        patch = _document(request.body)
+        return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
 
     def _mint(self, user: str, namespace: str, account: str, request: Request) -> Answer:
         """TokenRequest: a new token of the account, good for the seconds that were asked for."""
@@ -156,7 +162,7 @@ class API:
         return "" if token else request.client
 
     def _route(self, path: str) -> _Route | None:
-        """/api/v1/... or /apis/GROUP/VERSION/..., then [namespaces/NS/]PLURAL[/NAME]."""
+        """/api/v1/... or /apis/GROUP/VERSION/..., then [namespaces/NS/]PLURAL[/NAME[/status]]."""
         parts = [unquote(part) for part in path.split("/")[1:]]
         if parts[0] == "api" and len(parts) > 2:
             group, version, rest = "", parts[1], parts[2:]
@@ -168,9 +174,11 @@ class API:
         if rest[0] == "namespaces" and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
         kind = self.objects.find_kind(group, version, rest[0])
-        if kind is None or len(rest) > 2 or (namespace and not kind.namespaced):
+        if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
             return None
-        return _Route(kind, namespace, rest[1] if len(rest) == 2 else "")
+        if len(rest) == 3 and (kind.kind, rest[2]) != ("Pod", "status"):
+            return None
+        return _Route(kind, namespace, *rest[1:])
 
 
 def discover(kinds: Sequence[Kind], path: str) -> dict[str, Any]:

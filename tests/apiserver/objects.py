@@ -120,12 +120,21 @@ class Objects:
             "items": items,
         }
 
-    def patch(self, kind: Kind, namespace: str, name: str, patch: Any) -> Object:
-        """A JSON merge patch; `uid` and `resourceVersion` in it are preconditions."""
+    def patch(self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "") -> Object:
+        """A JSON merge patch; `uid` and `resourceVersion` in it are preconditions.
+
+        A pod's specification and its status are written by separate requests: what belongs to the other one is
+        dropped without a word (pkg/registry/core/pod/strategy.go, PrepareForUpdate). Metadata belong to both, but
+        for owners.
+        """
         with self._lock:
             held = self._held(kind, namespace, name)
             patched = merge_patch(held, patch)
             self._check_patch(kind, held, patched)
+            if kind.kind == "Pod":
+                patched = _kept(patched, held, "spec" if subresource else "status")
+            if subresource:
+                patched["metadata"] = _kept(patched["metadata"], held["metadata"], "ownerReferences")
             if patched == held:
                 return copy.deepcopy(held)
             patched["metadata"]["resourceVersion"] = str(next(self._versions))
@@ -187,6 +196,13 @@ class Objects:
             return status.invalid(kind.kind, name, "metadata.uid", problem)
         problem = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}"
         return status.conflict(kind.plural, kind.group, name, problem)
+
+
+def _kept(patched: Object, held: Object, key: str) -> Object:
+    """The patched object with one key as it was."""
+    return {name: value for name, value in patched.items() if name != key} | (
+        {key: held[key]} if key in held else {}
+    )
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -232,6 +232,30 @@ def test_annotates_and_changes_nothing_else_C55(world):
     assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
 
 
+@pytest.mark.parametrize(
+    "subresource, kept, changed",
+    [("status", "spec", "status"), ("", "status", "spec")],
+    ids=["status", "pod"],
+)
+def test_a_specification_and_a_status_are_written_apart(world, subresource, kept, changed):
+    """Why the plugin needs no right to patch pods: through `status` an image cannot be changed, annotations can."""
+    world.add(a_pod(other="stays"))
+    before = world.api.get_pod(world.namespace, "web")
+    patch = {
+        "metadata": {"annotations": {"a": "b"}, "labels": {"l": "m"}},
+        "spec": {"containers": [{"name": "c", "image": "registry.invalid/other"}]},
+        "status": {"message": "patched"},
+    }
+    if not subresource:  # the server demands all of a specification that is replaced
+        patch["spec"] = {"activeDeadlineSeconds": 9}
+    world.api.merge_patch(POD, world.namespace, "web", patch, subresource=subresource)
+    after = world.api.get_pod(world.namespace, "web")
+    assert after["metadata"]["annotations"]["a"] == "b"
+    assert after["metadata"]["labels"]["l"] == "m"
+    assert after.get(kept) == before.get(kept)
+    assert after[changed] != before.get(changed)
+
+
 def test_annotates_without_precondition(world):
     world.add(a_pod())
     world.api.annotate(world.namespace, "web", "", {"a": "b"})

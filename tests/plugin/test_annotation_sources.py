@@ -133,7 +133,7 @@ def test_d26_one_network_is_not(abc, server):
 
 
 def test_d27_a_refusal_is_a_warning(abc, server):
-    server.api.forbidden.add(("patch", "pods"))
+    server.api.forbidden.add(("patch", "pods/status"))
     reply = abc.add("a,b")
     assert len(reply.result["ips"]) == 2
     assert reply.events("pod not annotated")

@@ -68,6 +68,7 @@ def test_c55_one_merge_patch_of_this_one_annotation(node, cluster):
     assert cluster.annotations()["keep"] == "me"
     (request,) = [request for request in cluster.api.requests if request.method == "PATCH"]
     assert request.headers["content-type"] == "application/merge-patch+json"
+    assert request.target == "/api/v1/namespaces/ns/pods/p/status"
 
 
 def test_c47_exactly_one_default_also_where_the_default_network_is_another(node, cluster):
@@ -171,7 +172,7 @@ def test_c56_a_pod_that_is_gone(node, cluster):
     reply = add(node)
     assert reply.result
     assert reply.events("pod not annotated")
-    assert cluster.asked("PATCH") == ["PATCH pods/p"]
+    assert cluster.asked("PATCH") == ["PATCH p/status"]
 
 
 @pytest.mark.parametrize("status", [409, 422])

@@ -29,7 +29,9 @@ def used(request):
     """A request as such a rule."""
     _, root, *parts = urlsplit(request.target).path.split("/")
     group = parts.pop(0) if root == "apis" else ""
-    _, _, _, resource, *name = parts  # version, namespaces, the namespace
+    within = 3 if parts[1] == "namespaces" else 1  # version, namespaces, the namespace; or the version alone
+    resource, *name = parts[within:]
+    resource = "/".join([resource, *name[1:]])
     return group, resource, "list" if request.method == "GET" and not name else VERBS[request.method]
 
 
