@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -155,8 +156,12 @@ def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, h
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    kept = KeepOptions(install=in_pod, account=account, token_seconds=token_life)
+    # the DaemonSet hands it over (fieldRef spec.nodeName)
+    node = os.environ.get("NODE_NAME", "")
+    kept = KeepOptions(install=in_pod, account=account, token_seconds=token_life, node=node)
     keeper = Keeper(options=kept, log=JSONLog())
+    if not node:
+        keeper.log.warning("the token is bound to no node: NODE_NAME is not set")
     keeper.look()  # the node has its plugin even where health cannot be served
     host, _, port = health.rpartition(":")
     with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):

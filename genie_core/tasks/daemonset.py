@@ -2,8 +2,10 @@
 
 Every few seconds it puts right what is not: installs what is missing (another agent may have removed it, lessons 5),
 and renews the token of the plugin's account at half of its life (lessons 3). The token is asked for with
-TokenRequest and bound to nothing that ends: the one that kubelet projects into a pod dies with the pod, and
-for the length of an upgrade the plugin would be refused everywhere. Nothing is taken away at the end.
+TokenRequest and bound to the Node object: it ends with the node, and an admission policy can see whose it is. It is not
+bound to this pod, as the one that kubelet projects: that one ends with the pod, and for the length of an upgrade the
+plugin would be refused everywhere. A node that was deleted and has registered again is another object: so every few
+minutes the server is asked whether it still accepts the token. Nothing is taken away at the end.
 
 How long a token lives is counted on the clock that nobody sets: a node whose time of day was a year ahead when it
 started would not ask again for months.
@@ -18,11 +20,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..edges.kube import KubeAPI
 from ..edges.kube_cluster import Cluster, Credentials, Pem, parse_server
+from ..edges.kube_errors import APIError, Rejected, Unauthorized
 from ..edges.kube_resources import Resource
 from ..edges.log import JSONLog
 from ..edges.user_cluster import ACCOUNT_DIR, url_in_pod
@@ -35,6 +39,7 @@ CA_FILE = Path("/etc/cni/genie/ca.crt")
 LOOK_SECONDS = 10.0
 TOKEN_SECONDS = 24 * 3600
 RETRY_SECONDS = 30.0
+CHECK_SECONDS = 300.0
 API_SECONDS = 15.0
 _STUCK_LOOKS = 12  # a look installs at most once, which takes seconds
 _SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
@@ -56,19 +61,22 @@ class KeepOptions:
     """What to keep on the node. `install` names the API server and the files of token and CA on the node.
 
     `account` is (namespace, name) of the account that the plugin acts as; `credentials` the folder with this
-    process's own token and the cluster's CA.
+    process's own token and the cluster's CA; `node` the name of the Node object that tokens are bound to, "" for none.
     """
 
     install: InstallOptions
     account: tuple[str, str]
     credentials: Path = Path(ACCOUNT_DIR)
+    node: str = ""
     token_seconds: float = TOKEN_SECONDS
     api_seconds: float = API_SECONDS
 
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """What was found at the last look. `renew_at` and `ends_at` are seconds on `clock`, 0 before the first token.
+    """What was found at the last look.
+
+    `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token.
 
     `time_of_day` and `expires_at` are seconds since 1970; the latter is what the server said.
     """
@@ -78,6 +86,7 @@ class Keeper:
     clock: Callable[[], float] = _since_boot
     time_of_day: Callable[[], float] = time.time
     renew_at: float = 0
+    check_at: float = 0
     ends_at: float = 0
     expires_at: float = 0
     looked_at: float = field(default_factory=time.monotonic)
@@ -120,16 +129,45 @@ class Keeper:
 
     def _renew_token(self) -> None:
         target = self.options.install.token_file
-        if target is None or (self.clock() < self.renew_at and target.exists()):
+        if target is None or (
+            self.clock() < self.renew_at and target.exists() and not self._is_refused(target)
+        ):
             return
         asked = self.clock()
         self.renew_at = asked + RETRY_SECONDS if target.exists() else 0
-        with KubeAPI(self._cluster(), self.options.api_seconds, self.log) as api:
-            minted = request_token(api, *self.options.account, self.options.token_seconds)
+        minted = self._mint()
         _write(target, minted.token, 0o600)
         life = minted.life(self.time_of_day())
         self.expires_at, self.ends_at, self.renew_at = minted.expires_at, asked + life, asked + life / 2
+        self.check_at = asked + CHECK_SECONDS
         self.log.info("token renewed", seconds=int(life))
+
+    def _mint(self) -> Minted:
+        """A token bound to this node; one bound to nothing where the server cannot bind it (before Kubernetes 1.31)."""
+        ask, seconds = self.options.account, self.options.token_seconds
+        with KubeAPI(self._cluster(), self.options.api_seconds, self.log) as api:
+            try:
+                return request_token(api, *ask, seconds, node=self.options.node)
+            except Rejected as error:
+                if not self.options.node or error.status != HTTPStatus.BAD_REQUEST:
+                    raise
+                self.log.warning("the token is not bound to this node", problem=error.details or error.msg)
+                return request_token(api, *ask, seconds)
+
+    def _is_refused(self, token_file: Path) -> bool:
+        """Whether the server no longer accepts the token; asked every CHECK_SECONDS. Without an answer: no."""
+        if self.clock() < self.check_at:
+            return False
+        self.check_at = self.clock() + CHECK_SECONDS
+        try:
+            with KubeAPI(self._cluster(token_file), self.options.api_seconds, self.log) as api:
+                api.get(("version",))
+        except Unauthorized:
+            self.log.warning("the server no longer accepts the token", node=self.options.node)
+            return True
+        except APIError:
+            return False
+        return False
 
     def _install(self) -> None:
         try:
@@ -141,9 +179,10 @@ class Keeper:
         if report.changed:
             self.log.info("installed", version=report.version, changed=[str(path) for path in report.changed])
 
-    def _cluster(self) -> Cluster:
+    def _cluster(self, token_file: Path | None = None) -> Cluster:
+        """The API server, with this pod's own token unless another file is named."""
         tls, host, port, base = parse_server(self.options.install.api_server, secured=True)
-        credentials = Credentials(token_file=str(self.options.credentials / "token"))
+        credentials = Credentials(token_file=str(token_file or self.options.credentials / "token"))
         authority = Pem(str(self.options.credentials / "ca.crt"))
         return Cluster(
             tls, host, port, base, ca=authority, credentials=credentials, source="this pod's account"
@@ -169,9 +208,14 @@ class Minted(NamedTuple):
         return left if 0 < left <= self.granted else self.granted
 
 
-def request_token(api: KubeAPI, namespace: str, account: str, seconds: float) -> Minted:
-    """A token of the account: the server may grant fewer seconds than were asked for, and says so in its answer."""
-    spec = {"expirationSeconds": int(seconds)}
+def request_token(api: KubeAPI, namespace: str, account: str, seconds: float, *, node: str = "") -> Minted:
+    """A token of the account, bound to a Node object where one is named.
+
+    The server may grant fewer seconds than were asked for, and says so in its answer.
+    """
+    spec: dict[str, Any] = {"expirationSeconds": int(seconds)}
+    if node:
+        spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Node", "name": node}
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     answer: Any = api.create((*_SERVICE_ACCOUNT.path(namespace, account), "token"), request)
     try:

@@ -66,7 +66,7 @@ class API:
     `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
     nobody has to say who they are. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
     `script` holds answers to be given first, one a request, as (status, Retry-After or None). No token is good for
-    more than `longest_token_seconds`.
+    more than `longest_token_seconds`. `binds_to_nodes` False makes it a server before 1.31.
     """
 
     def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
@@ -76,6 +76,8 @@ class API:
         self.forbidden: set[tuple[str, str]] = set()
         self.script: list[tuple[int, int | None]] = []
         self.longest_token_seconds = 7 * 24 * 3600
+        self.binds_to_nodes = True
+        self._bound: dict[str, tuple[str, str]] = {}  # token: name and UID of its node
         self.requests: list[Recorded] = []
 
     def fail(self, code: int, *, times: int = 1, retry_after: int | None = None) -> None:
@@ -136,13 +138,22 @@ class API:
         return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
 
     def _mint(self, user: str, namespace: str, account: str, request: Request) -> Answer:
-        """TokenRequest: a new token of the account, good for the seconds that were asked for."""
+        """TokenRequest: a new token of the account, good for the seconds that were asked for.
+
+        One that is bound to a node ends with that Node object.
+        """
         if ("create", "serviceaccounts/token") in self.forbidden:
             raise status.forbidden(user, "create", "serviceaccounts/token", "", namespace, account)
         spec = _document(request.body)["spec"]
         spec["expirationSeconds"] = min(spec["expirationSeconds"], self.longest_token_seconds)
         end = datetime.now(UTC) + timedelta(seconds=spec["expirationSeconds"])
         token = f"minted-{len(self.tokens)}"
+        if ref := spec.get("boundObjectRef"):
+            if ref["kind"] != "Node" or not self.binds_to_nodes:
+                raise status.bad_request(
+                    f"cannot bind token for serviceaccount to object of type {ref['apiVersion']}, Kind={ref['kind']}"
+                )
+            self._bound[token] = (ref["name"], self._node_uid(ref["name"]))
         self.tokens[token] = f"system:serviceaccount:{namespace}:{account}"
         minted = {"token": token, "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
         return _json(
@@ -157,9 +168,22 @@ class API:
 
     def _user(self, request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token in self.tokens:
+        if scheme.lower() == "bearer" and token in self.tokens and self._is_alive(token):
             return self.tokens[token]
         return "" if token else request.client
+
+    def _is_alive(self, token: str) -> bool:
+        if token not in self._bound:
+            return True
+        name, uid = self._bound[token]
+        try:
+            return self._node_uid(name) == uid
+        except status.Refusal:
+            return False
+
+    def _node_uid(self, name: str) -> str:
+        kind = next(kind for kind in self.objects.kinds if kind.kind == "Node")
+        return str(self.objects.get(kind, "", name)["metadata"]["uid"])
 
     def _route(self, path: str) -> _Route | None:
         """/api/v1/... or /apis/GROUP/VERSION/..., then [namespaces/NS/]PLURAL[/NAME[/status]]."""

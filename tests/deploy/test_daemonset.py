@@ -17,12 +17,13 @@ import yaml
 
 from genie_core import __version__
 from genie_core.edges.log import JSONLog
-from genie_core.tasks.daemonset import Keeper, KeepOptions, in_cluster_server
+from genie_core.tasks.daemonset import CHECK_SECONDS, Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
-from tests.apiserver import API, APIServer, Authority
+from tests.apiserver import API, APIServer, Authority, Objects
 from tests.patience import wait_until
 
 DAY = 24 * 3600
+NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
 OWN = {"installer-token": "system:serviceaccount:kube-system:genie-installer"}
 
 
@@ -40,7 +41,7 @@ class Clock:
 @pytest.fixture
 def server(tmp_path):
     authority = Authority(tmp_path)
-    with APIServer(API(tokens=OWN), authority=authority) as server:
+    with APIServer(API(Objects(NODE), tokens=OWN), authority=authority) as server:
         yield server
 
 
@@ -64,7 +65,7 @@ def keeper(tmp_path, server, account):
         ca_file=tmp_path / "etc/genie/ca.crt",
     )
     acts_as = ("kube-system", "genie")
-    options = KeepOptions(install=installed, account=acts_as, credentials=account, api_seconds=1)
+    options = KeepOptions(install=installed, account=acts_as, credentials=account, api_seconds=1, node="n1")
     return Keeper(options=options, log=JSONLog("error"), clock=Clock(), time_of_day=Clock(time.time))
 
 
@@ -115,6 +116,56 @@ def test_the_token_is_renewed_in_time_whatever_the_time_of_day(keeper, token, se
         keeper.clock.ahead += 120
         keeper.look()
         assert (token.read_text() == minted, keeper.problems) == (False, [])
+
+
+def token_requests(server):
+    return [json.loads(request.body)["spec"] for request in server.api.requests if request.method == "POST"]
+
+
+def test_the_token_is_bound_to_the_node(keeper, server):
+    keeper.look()
+    (spec,) = token_requests(server)
+    assert spec["boundObjectRef"] == {"apiVersion": "v1", "kind": "Node", "name": "n1"}
+
+
+def test_a_node_that_registers_again_gets_a_new_token_within_minutes(keeper, token, server):
+    """Its Node object is another one, so the server refuses the old token from then on."""
+    keeper.look()
+    server.api.objects.add(NODE)
+    keeper.clock.ahead = CHECK_SECONDS - 60
+    keeper.look()
+    assert token.read_text() == "minted-1"
+    keeper.clock.ahead = CHECK_SECONDS + 60
+    keeper.look()
+    assert (token.read_text(), keeper.problems) == ("minted-2", [])
+    keeper.clock.ahead = 2 * CHECK_SECONDS + 120
+    keeper.look()
+    assert token.read_text() == "minted-2"
+
+
+def test_a_server_that_is_away_is_no_reason_for_a_new_token(keeper, token, server):
+    keeper.look()
+    server.api.fail(503, times=99)
+    keeper.clock.ahead = CHECK_SECONDS + 60
+    keeper.look()
+    assert (token.read_text(), keeper.problems) == ("minted-1", [])
+
+
+def test_no_token_is_had_for_a_node_that_does_not_exist(keeper, token, server):
+    server.api.objects.remove(server.api.objects.find_kind("", "v1", "nodes"), "", "n1")
+    keeper.look()
+    assert "does not exist" in keeper.readiness()[0][0]
+    assert not token.exists()
+
+
+def test_a_server_that_cannot_bind_to_nodes_gives_an_unbound_token(keeper, token, server, capfd):
+    """Kubernetes before 1.31: the plugin works as it did there, and the log says so."""
+    server.api.binds_to_nodes = False
+    keeper.log = JSONLog("warning")
+    keeper.look()
+    assert (token.read_text(), keeper.problems) == ("minted-1", [])
+    assert "boundObjectRef" not in token_requests(server)[-1]
+    assert "not bound to this node" in capfd.readouterr().err
 
 
 def test_a_removed_file_comes_back(keeper, token):

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 import genie_core
+from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.tasks.daemonset import CA_FILE, TOKEN_FILE
 
 # The oldest and the newest Kubernetes that the manifests are for
 VERSIONS = ("1.27", "1.37")
@@ -63,13 +65,23 @@ def test_the_image_is_that_of_this_version():
     assert image["newTag"] == genie_core.__version__
 
 
-def test_the_daemonset_has_no_rights_on_the_node_but_its_two_directories(daemonset):
+def test_the_daemonset_has_no_rights_on_the_node_but_its_directories(daemonset):
     pod = daemonset["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}
     assert "privileged" not in json.dumps(daemonset)
     paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == paths
+    written = {str(BIN_DIR), str(CONF_DIR), str(TOKEN_FILE.parent), str(CA_FILE.parent)}
+    assert set(paths.values()) == written
+
+
+def test_the_installer_learns_its_node(daemonset):
+    """It binds the plugin's token to it."""
+    (container,) = daemonset["spec"]["template"]["spec"]["containers"]
+    assert {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in container[
+        "env"
+    ]
 
 
 def test_nothing_is_bound_to_everybody():
