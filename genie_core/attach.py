@@ -19,6 +19,7 @@ from .steps import (
     Attached,
     Forget,
     Invoke,
+    Passed,
     PluginMissing,
     Released,
     Releasing,
@@ -71,9 +72,9 @@ def add(plan: "Plan") -> "Steps[list[str]]":
     yield Save(plan)
     results: list[str] = []
     try:
-        for index, attachment in enumerate(plan.attachments):
+        for index in range(len(plan.attachments)):
             results.append("")  # attempted from here on
-            results[index] = yield from _add_patiently(plan, attachment)
+            results[index] = yield from _add_patiently(plan, index)
             yield Attached(plan, index, results[index])
         yield from _lead_default_routes(plan, results)
     except GenieError:
@@ -82,15 +83,16 @@ def add(plan: "Plan") -> "Steps[list[str]]":
     return results
 
 
-def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
+def _add_patiently(plan: "Plan", index: int) -> "Steps[str]":
     """ADD of the chain, begun anew where a plugin's look at the kernel was interrupted.
 
     With many pods at once the kernel tells a reader of its tables that they changed meanwhile (NLM_F_DUMP_INTR,
     linux/netlink.h), and the reference plugins give up at that. It says nothing about this pod.
     """
+    attachment = plan.attachments[index]
     for _ in range(_INTERRUPTIONS):
         try:
-            return (yield from _add_chain(plan, attachment))
+            return (yield from _add_chain(plan, index))
         except DelegateFailed as error:
             if _INTERRUPTED not in error.msg:
                 raise
@@ -98,10 +100,14 @@ def _add_patiently(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
                 yield from _delete(plan, attachment, plan.netns)
             except DelegateFailed:
                 raise error from None
-    return (yield from _add_chain(plan, attachment))
+            if attachment.partial:  # its addresses are given back, and may be another pod's soon
+                attachment.partial = ""
+                yield Passed(plan, index, "")
+    return (yield from _add_chain(plan, index))
 
 
-def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
+def _add_chain(plan: "Plan", index: int) -> "Steps[str]":
+    attachment = plan.attachments[index]
     network = attachment.network
     result = ""
     for position in range(len(network.plugins)):
@@ -111,6 +117,9 @@ def _add_chain(plan: "Plan", attachment: "Attachment") -> "Steps[str]":
             broken = "the plugin is broken; run it by hand with `genie dry-run`"
             raise DelegateFailed(f"{step.where}: printed no result", hint=broken)
         result = convert_text(printed, network.version, network.version, step.where)
+        if position < len(network.plugins) - 1:
+            attachment.partial = result
+            yield Passed(plan, index, result)
     return result
 
 
@@ -201,9 +210,12 @@ def _delete(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]"
 
 
 def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":
-    """DEL of the chain in reverse, each plugin with the final result (conformance B69-B71)."""
+    """DEL of the chain in reverse, each plugin with the final result (conformance B69-B71).
+
+    Where ADD did not reach the chain's end, they get the last result that there was: firewall removes no rule without.
+    """
     network = attachment.network
-    prev_result = attachment.result if at_least(network.version, "0.4.0") else ""
+    prev_result = (attachment.result or attachment.partial) if at_least(network.version, "0.4.0") else ""
     missing: GenieError | None = None
     for position in reversed(range(len(network.plugins))):
         try:

@@ -179,8 +179,8 @@ class Attachment(Value):
     `label` is the network's name in status annotations and messages. `capabilities` maps each capability
     argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
-    "" until it succeeded. `origin` says who asked for it and where. `released` is true once its DEL succeeded,
-    `releasing` once a DEL of it began.
+    "" until it succeeded; `partial` is that of the last plugin that succeeded inside the chain. `origin` says who
+    asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began.
     `default_route` is the wish's, for ADD only.
     """
 
@@ -193,6 +193,7 @@ class Attachment(Value):
         "label",
         "network",
         "origin",
+        "partial",
         "released",
         "releasing",
         "result",
@@ -211,8 +212,10 @@ class Attachment(Value):
         releasing: bool = False,
         default_route: "Sequence[str] | None" = None,
         origin: str = "",
+        partial: str = "",
     ) -> None:
         self.network = network
+        self.partial = partial
         self.origin = origin
         self.ifname = ifname
         self.label = label

@@ -1,9 +1,10 @@
 """The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
-The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`,
-`{"releasing": 0}`, `{"released": 0}` or `{"failed": true}` (a DEL began, succeeded, failed). A line that is torn or
-says nothing known is passed over, so that a write cut short by a kill or a full disk costs that line and nothing
-else. Texts of plugins and results are kept verbatim.
+The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`, `{"passed": 0,
+"result": "..."}` (a plugin inside the chain succeeded), `{"releasing": 0}`, `{"released": 0}` or `{"failed": true}` (a
+DEL began, succeeded, failed). A line that is torn or says nothing known is passed over, so that a write cut short by a
+kill or a full disk costs that line and nothing else, and an earlier version can read a later one's journal. Texts of
+plugins and results are kept verbatim.
 
 What is read back is a plan that can be carried out, or none: a DEL that meets its damage half-way would meet it
 again at every repetition, and never give the rest back.
@@ -41,6 +42,11 @@ def encode_plan(plan: Plan) -> str:
             "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
         }
     )
+
+
+def encode_partial(index: int, result: str) -> str:
+    """The line that says what a plugin inside an attachment's chain printed; "" takes an earlier one back."""
+    return encode({"passed": index, "result": result})
 
 
 def encode_result(index: int, result: str) -> str:
@@ -103,6 +109,10 @@ def _replay(plan: Plan, line: str) -> None:
         record = decode(line)
         if "attached" in record:
             _at(plan, record["attached"]).result = _json(record["result"], dict)
+        elif "passed" in record:
+            _at(plan, record["passed"]).partial = (
+                _json(record["result"], dict) if record["result"] != "" else ""
+            )
         elif "releasing" in record:
             _at(plan, record["releasing"]).releasing = True
         elif "released" in record:

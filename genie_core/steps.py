@@ -30,6 +30,17 @@ class Save(Step):
         self.plan = plan
 
 
+class Passed(Step):
+    """Record what a plugin inside a chain printed: DEL gives it to the chain's plugins where no final result is."""
+
+    __slots__ = ("index", "plan", "result")
+
+    def __init__(self, plan: "Plan", index: int, result: str) -> None:
+        self.plan = plan
+        self.index = index
+        self.result = result
+
+
 class Attached(Step):
     """Record an attachment's final result."""
 

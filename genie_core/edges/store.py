@@ -19,6 +19,7 @@ from ..errors import DecodingFailure, GenieError, IOFailure, TryAgain
 from ..state import (
     decode_plan,
     encode_failure,
+    encode_partial,
     encode_plan,
     encode_release,
     encode_releasing,
@@ -130,6 +131,10 @@ class Store:
         except OSError as error:
             self.discard(*plan.key)
             raise failure("write the state file", path, error) from None
+
+    def record_partial(self, plan: "Plan", index: int, result: str) -> None:
+        """Note what a plugin inside an attachment's chain printed."""
+        self._append(plan, encode_partial(index, result))
 
     def record_result(self, plan: "Plan", index: int, result: str) -> None:
         """Note an attachment's final result."""

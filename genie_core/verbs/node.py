@@ -13,6 +13,7 @@ from ..steps import (
     Attached,
     Forget,
     Invoke,
+    Passed,
     Released,
     Releasing,
     Save,
@@ -102,6 +103,8 @@ class Node:
     def _write(self, step: "Step") -> None:
         if isinstance(step, Save):
             self.store.save(step.plan)
+        elif isinstance(step, Passed):
+            self.store.record_partial(step.plan, step.index, step.result)
         elif isinstance(step, Attached):
             self.store.record_result(step.plan, step.index, step.result)
         elif isinstance(step, Releasing | Released | Forget):

@@ -12,8 +12,8 @@ from genie_core import attach
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
-from genie_core.state import decode_plan, encode_plan, encode_release, encode_result
-from genie_core.steps import Attached, Forget, Invoke, PluginMissing, Released, Save
+from genie_core.state import decode_plan, encode_partial, encode_plan, encode_release, encode_result
+from genie_core.steps import Attached, Forget, Invoke, Passed, PluginMissing, Released, Save
 
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
 CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}
@@ -45,6 +45,7 @@ class World:
         self.log = []
         self.broken = broken
         self.printed = {}  # plugin -> what it prints on ADD
+        self.needs_result = set()  # plugins whose DEL finds nothing to release without prevResult
         self.steps = 0
         self.left = None  # how many steps until the kill
         self.effect_first = False  # the last of them is done, but nobody lives to hear of it
@@ -88,7 +89,7 @@ class World:
             self.held.add(holding)  # a delegate that fails may hold something all the same
         if error is not None:
             return error
-        if step.verb == "DEL":
+        if step.verb == "DEL" and (step.type not in self.needs_result or "prevResult" in decode(step.stdin)):
             self.held.discard(holding)
         return self.printed.get(step.type, RESULT % len(self.log)) if step.verb == "ADD" else ""
 
@@ -97,6 +98,8 @@ class World:
             return error
         if isinstance(step, Save):
             self.disk = encode_plan(step.plan) + "\n"
+        elif isinstance(step, Passed):
+            self.disk += f"\n{encode_partial(step.index, step.result)}\n"
         elif isinstance(step, Attached):
             self.disk += f"\n{encode_result(step.index, step.result)}\n"
         elif isinstance(step, Released):
@@ -174,6 +177,44 @@ def test_an_add_that_is_killed_at_any_step_leaves_nothing_after_a_del(number, ef
         added(world)
     assert world.delete() == []
     assert world.is_clean
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("number", range(ADD_STEPS))
+def test_a_plugin_whose_del_needs_a_result_is_released_wherever_its_add_was_killed(number, effect_first):
+    """As the reference plugin firewall, whose rules only its previous result names."""
+    world = World()
+    world.needs_result = {"b2", "c2"}
+    world.kill_after(number, effect_first=effect_first)
+    with pytest.raises(Killed):
+        added(world)
+    assert world.delete() == []
+    assert world.is_clean
+
+
+def test_an_add_that_fails_inside_a_chain_gives_del_the_last_result():
+    world = World(failing("ADD", "b3"))
+    world.needs_result = {"b2"}
+    with pytest.raises(DelegateFailed, match="b3"):
+        world.drive(attach.add(make_plan({"b": ["b1", "b2", "b3"]})))
+    assert world.is_clean
+
+
+def test_an_add_begun_anew_takes_the_earlier_result_back():
+    """The address in it is released, and may be another pod's by the time of the DEL."""
+    interrupted = [DelegateFailed("interrupted system call")]
+
+    def broken(step):
+        first = isinstance(step, Invoke) and (step.verb, step.type) == ("ADD", "b2") and interrupted
+        return interrupted.pop() if first else None
+
+    world = World(broken)
+    world.kill_after(
+        8
+    )  # Save, ADD b1, Passed, ADD b2, DEL b2, DEL b1, Passed: killed in the second ADD of b1
+    with pytest.raises(Killed):
+        world.drive(attach.add(make_plan({"b": ["b1", "b2"]})))
+    assert decode_plan(world.disk).attachments[0].partial == ""
 
 
 @pytest.mark.parametrize("number", range(ADD_STEPS))

@@ -5,7 +5,14 @@ import pytest
 from genie_core.errors import DecodingFailure
 from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
-from genie_core.state import decode_plan, encode_failure, encode_plan, encode_release, encode_result
+from genie_core.state import (
+    decode_plan,
+    encode_failure,
+    encode_partial,
+    encode_plan,
+    encode_release,
+    encode_result,
+)
 
 ODD = '{"x": 9007199254740993, "f": 1.10, "bytes": "\udcff", "ü": [ 1 ]}'
 
@@ -51,6 +58,13 @@ def test_what_happened_since(text):
     assert plan.failed_releases == 1
 
 
+def test_results_inside_a_chain(text):
+    text += f"\n{encode_partial(0, '{}')}\n\n{encode_partial(0, ODD)}\n\n{encode_partial(1, ODD)}\n"
+    assert [item.partial for item in decode_plan(text).attachments] == [ODD, ODD]
+    taken_back = decode_plan(f"{text}\n{encode_partial(1, '')}\n")
+    assert [item.partial for item in taken_back.attachments] == [ODD, ""]
+
+
 def test_the_last_word_counts(text):
     records = f"{encode_result(0, '{}')}\n{encode_result(0, ODD)}\n"
     assert decode_plan(text + records).attachments[0].result == ODD
@@ -76,6 +90,10 @@ def test_a_torn_line_costs_that_line_alone(text, length):
         '{"attached": 0, "result": 7}',
         '{"attached": 0}',
         '{"released": 5}',
+        '{"passed": 0}',
+        '{"passed": 0, "result": null}',
+        '{"passed": 0, "result": "[]"}',
+        '{"passed": 7, "result": "{}"}',
         '{"released": -1}',
         '{"releasing": 1e999}',
         '{"attached": 0, "result": "{"}',

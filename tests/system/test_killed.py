@@ -164,6 +164,26 @@ def test_plugin_and_delegate_killed_together(node):
     assert not audit.difference(before, node.trace())
 
 
+@pytest.mark.parametrize("ends", ["killed", "failed"])
+def test_the_firewalls_rules_go_where_the_chain_ended_behind_it(node, ends):
+    """Its DEL finds them by the previous result alone."""
+    bridge = {"type": "bridge", "bridge": "br1", "isGateway": True, "ipam": node.ipam("10.4.0.0/24")}
+    last = {"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_notify": "1"}}
+    plugins = [bridge, {"type": "firewall", "backend": "iptables"}, last]
+    node.configure("40-walled.conflist", {"cniVersion": "1.0.0", "name": "walled", "plugins": plugins})
+    node.add("walled")
+    node.delete()
+    before = node.trace()
+    node.wrap("tuning", HANGS if ends == "killed" else '[ "$CNI_COMMAND" != ADD ] || exit 1\nexec "$REAL"')
+    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "walled"}))
+    if ends == "killed":
+        wait_until(lambda: any("CNI-FORWARD" in line and "10.4.0." in line for line in node.trace()))
+        add.kill()
+    assert finish(add).status != 0
+    node.delete()
+    assert not audit.difference(before, node.trace())
+
+
 def children(pid):
     return subprocess.run(
         ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
