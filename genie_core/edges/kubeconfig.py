@@ -1,15 +1,17 @@
 """Where the API server is and how Genie proves who it is: kubeconfig and genie.conf -> Cluster.
 
 Read like client-go reads it: data before file, relative paths from the kubeconfig's directory, CNI-Genie's
-keys on top (conformance D14, D15). What would make Genie run a program, act as somebody else or go another way
-than it says (`exec`, `auth-provider`, `as`, `proxy-url`, passwords) is refused by name, never passed over. The
-environment is not looked at: neither KUBECONFIG nor the proxy variables mean anything on the kubelet path.
+keys on top (conformance D14, D15). The kubeconfig's credentials are for the server and the authority that the
+kubeconfig names: where genie.conf names others, they are not used. What would make Genie run a program, act as somebody
+else or go another way than it says (`exec`, `auth-provider`, `as`, `proxy-url`, passwords) is refused by name, never
+passed over. The environment is not looked at: neither KUBECONFIG nor the proxy variables mean anything on the kubelet
+path.
 
 A kubeconfig in JSON, as `genie install` writes it, costs nothing. YAML proper costs `import yaml`: 13 ms, and
 the installed plugin, which runs without site-packages, has it only where the installer put a copy beside it.
 """
 
-from ..errors import InvalidConfig
+from ..errors import GenieError, InvalidConfig
 from ..fields import describe, get_bool, get_list, get_object, get_str, place
 from ..jsontext import JSONError, decode
 from .kube_cluster import Cluster, Credentials, Pem, clean_token, is_host_name, parse_server, read_text
@@ -36,7 +38,8 @@ _USER_KEYS = {
     "k8s_client_certificate": ("client-certificate", ("client-certificate-data",)),
     "k8s_client_key": ("client-key", ("client-key-data",)),
 }
-_FILE_KEYS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+_AUTHORITY = "certificate-authority"
+_FILE_KEYS = (_AUTHORITY, "client-certificate", "client-key", "tokenFile")
 _SECRET_KEYS = ("token", "client-key-data")
 _REFUSED = {
     "exec": "Genie runs no credential plugins",
@@ -57,9 +60,8 @@ def load_cluster(kubernetes: "Mapping[str, Any]", policy: "Mapping[str, Any]", l
     Raises InvalidConfig for what cannot be understood or is refused, IOFailure for a file that cannot be read.
     """
     path = get_str(kubernetes, "kubeconfig", where="kubernetes")
-    cluster, user = _read_kubeconfig(path, log) if path else ({}, {})
-    cluster = _override(cluster, policy, _CLUSTER_KEYS)
-    user = _override(user, policy, _USER_KEYS)
+    named, user = _read_kubeconfig(path, log) if path else ({}, {})
+    cluster, own = _override(named, policy, _CLUSTER_KEYS), _override({}, policy, _USER_KEYS)
     root = get_str(kubernetes, "k8s_api_root", where="kubernetes")
     if root:
         cluster["server"] = root
@@ -67,7 +69,49 @@ def load_cluster(kubernetes: "Mapping[str, Any]", policy: "Mapping[str, Any]", l
         cluster["server"] = _without_api_suffix(cluster["server"])
     if not path and not cluster.get("server"):
         return None
-    return make_cluster(cluster, user, f"kubeconfig {path}" if path else "genie.conf", log)
+    source = f"kubeconfig {path}" if path else "genie.conf"
+    other = _other_place(named, cluster, source) if user and named != cluster else ""
+    if other:
+        problem = f"genie.conf names {other}"
+        log.warning("the kubeconfig's credentials are not used", path=path, problem=problem)
+        return make_cluster(cluster, own, f"{source}, whose credentials are not used since {problem}", log)
+    return make_cluster(cluster, _override(user, policy, _USER_KEYS), source, log)
+
+
+def _other_place(named: "dict[str, Any]", used: "dict[str, Any]", source: str) -> str:
+    """What `used` has of its own and not from the kubeconfig: its server or its authority, in words; "" for neither."""
+    try:
+        return _difference(named, used)
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
+
+
+def _difference(named: "dict[str, Any]", used: "dict[str, Any]") -> str:
+    if named.get("server") and not _same_server(get_str(named, "server"), get_str(used, "server")):
+        return "another server"
+    was, now = _pem(named, _AUTHORITY), _pem(used, _AUTHORITY)
+    if was != now and not _same_pem(was, now) and not (was is None and named.get("insecure-skip-tls-verify")):
+        return "another certificate authority" if was or named.get("server") else ""
+    return ""
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Whether two addresses mean the same, however they are written."""
+    try:
+        return parse_server(one, secured=True) == parse_server(other, secured=True)
+    except InvalidConfig:
+        return one == other
+
+
+def _same_pem(one: Pem | None, other: Pem | None) -> bool:
+    """Whether two files, or a file and inline data, hold the same."""
+    if one is None or other is None:
+        return False
+    try:
+        first, second = (pem.data or read_text(pem.path, "the authority")[0].encode() for pem in (one, other))
+    except GenieError:
+        return False
+    return first.strip() == second.strip()
 
 
 def _override(
@@ -204,7 +248,7 @@ def _cluster(cluster: "dict[str, Any]", user: "dict[str, Any]", source: str, log
                 f"{key} is not supported: {reason}",
                 hint="take it out; tokenFile and client certificates work",
             )
-    ca = _pem(cluster, "certificate-authority")
+    ca = _pem(cluster, _AUTHORITY)
     insecure = get_bool(cluster, "insecure-skip-tls-verify")
     if insecure and ca:
         raise InvalidConfig("insecure-skip-tls-verify and certificate-authority exclude each other")

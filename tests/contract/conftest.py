@@ -32,8 +32,8 @@ def connect():
     """KubeAPIs for kubeconfig files; closed after the test."""
     apis = []
 
-    def load(path, timeout_seconds=5.0, **options):
-        cluster = load_cluster({"kubeconfig": str(path)}, {}, Recorder())
+    def load(path, timeout_seconds=5.0, *, kubernetes=(), policy=(), **options):
+        cluster = load_cluster({"kubeconfig": str(path), **dict(kubernetes)}, dict(policy), Recorder())
         assert cluster is not None
         apis.append(KubeAPI(cluster, timeout_seconds, Recorder(), **options))
         return apis[-1]

@@ -240,6 +240,21 @@ def test_a_token_goes_over_tls_only(serve, connect, objects, tmp_path):
     assert "authorization" not in server.api.requests[0].headers
 
 
+@pytest.mark.parametrize("key", ["kubernetes", "policy"])
+def test_a_server_that_only_the_configuration_names_gets_no_credentials(
+    https, serve, connect, authority, objects, tmp_path, key
+):
+    """Not even one that has a certificate of the same authority; the error says why it was asked without any."""
+    other = serve(API(objects, {"good-token": "genie"}), authority=authority)
+    path = https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD)
+    api = connect(path, **{key: {"k8s_api_root": other.url}})
+    with pytest.raises(Unauthorized, match=r"are not used since .* names another server") as refused:
+        api.get_pod("demo", "web")
+    assert "good-token" not in str(refused.value)
+    assert ["authorization" in request.headers for request in other.api.requests] == [False]
+    assert https.api.requests == []
+
+
 def test_credentials_do_not_follow_a_redirect(https, serve, api, objects):
     elsewhere = serve(API(objects))
     https.faults = [faults.redirect(f"{elsewhere.url}/api/v1/namespaces/demo/pods/web")]

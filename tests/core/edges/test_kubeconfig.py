@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from genie_core.edges.kube_cluster import Pem, parse_server, read_token
+from genie_core.edges.kube_cluster import Credentials, Pem, parse_server, read_token
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from tests.fakes_kube import Recorder
@@ -141,6 +141,82 @@ def test_policy_replaces_what_the_kubeconfig_says_of_the_same(load):
     credentials = cluster.credentials
     assert (credentials.token, credentials.token_file) == (SECRET, "")
     assert (credentials.certificate, credentials.key) == (Pem("/c"), Pem("/k"))
+
+
+CREDENTIALS = (
+    {"token": SECRET},
+    {"tokenFile": "/t"},
+    {"client-certificate": "/c", "client-key": "/k"},
+)
+HOME = {"server": "https://api.example:6443", "certificate-authority": "/ca"}
+
+
+@pytest.mark.parametrize("user", CREDENTIALS)
+@pytest.mark.parametrize(
+    "own, kubernetes, policy, other",
+    [
+        (HOME, {"k8s_api_root": "https://evil.example:6443"}, {}, "another server"),
+        (HOME, {}, {"k8s_api_root": "https://evil.example:6443/api/v1/"}, "another server"),
+        (HOME, {"k8s_api_root": "http://api.example:6443"}, {}, "another server"),
+        (HOME, {"k8s_api_root": "https://api.example:6444"}, {}, "another server"),
+        (HOME, {"k8s_api_root": "https://api.example:6443/evil"}, {}, "another server"),
+        (HOME, {"k8s_api_root": "not a server"}, {}, None),
+        (HOME, {}, {"k8s_certificate_authority": "/evil"}, "another certificate authority"),
+        (
+            {"server": "https://h"},
+            {},
+            {"k8s_certificate_authority": "/evil"},
+            "another certificate authority",
+        ),
+        (
+            {"certificate-authority": "/ca"},
+            {"k8s_api_root": "https://h"},
+            {"k8s_certificate_authority": "/evil"},
+            "another certificate authority",
+        ),
+    ],
+)
+def test_credentials_go_to_the_kubeconfigs_own_server_only(load, user, own, kubernetes, policy, other):
+    """Whoever can write a configuration must not be able to have root's credentials sent to himself."""
+    log = Recorder()
+    if other is None:
+        with pytest.raises(InvalidConfig):
+            load(config(own, user), policy, log=log, **kubernetes)
+        return
+    cluster = load(config(own, user), policy, log=log, **kubernetes)
+    assert cluster.credentials == Credentials()
+    assert other in cluster.source
+    assert [fields["problem"] for _, event, fields in log.lines if "are not used" in event] == [
+        f"genie.conf names {other}"
+    ]
+
+
+def test_credentials_of_policy_go_to_the_server_of_policy_D14(load):
+    """CNI-Genie's form, with everything of its own."""
+    policy = {"k8s_api_root": "https://other:6443", "k8s_auth_token": "mine"}
+    cluster = load(config(HOME, {"token": SECRET}), policy)
+    assert (cluster.host, cluster.credentials.token) == ("other", "mine")
+
+
+@pytest.mark.parametrize(
+    "kubernetes, policy",
+    [
+        ({"k8s_api_root": "https://API.example:6443/"}, {}),
+        ({"k8s_api_root": "api.example:6443"}, {}),
+        ({}, {"k8s_api_root": "https://api.example:6443/api/v1/"}),
+        ({}, {"k8s_certificate_authority": "/ca"}),
+        ({}, {"k8s_certificate_authority": "{tmp}/copy.crt"}),
+    ],
+)
+def test_the_same_server_in_other_words_keeps_the_credentials(load, tmp_path, kubernetes, policy):
+    (tmp_path / "copy.crt").write_bytes(PEM)
+    policy = {key: value.replace("{tmp}", str(tmp_path)) for key, value in policy.items()}
+    own = dict(HOME)
+    if "copy" in str(policy):
+        own = {"server": HOME["server"], "certificate-authority-data": base64.b64encode(PEM).decode()}
+    cluster = load(config(own, {"token": SECRET}), policy, **kubernetes)
+    assert cluster.credentials.token == SECRET
+    assert cluster.host == "api.example"
 
 
 @pytest.mark.parametrize(
