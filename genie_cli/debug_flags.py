@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from genie_cli.options import CLUSTER, FINDINGS, NODE, OUTPUT, FailOn, OutputFormat
+from genie_cli.options import CLUSTER, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
 from genie_cli.views.findings import Titled, exit_code, print_checks
@@ -48,27 +48,6 @@ ObjectsFile = Annotated[
     ),
 ]
 Probes = Annotated[bool, typer.Option("--probes/--no-probes", help="Send a few packets from inside the pod.")]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only",
-        metavar="REGEX",
-        help="Run only checks whose id matches; may be repeated.",
-        rich_help_panel=FINDINGS,
-    ),
-]
-Skip = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--skip",
-        metavar="REGEX",
-        help="Leave out checks whose id matches; may be repeated.",
-        rich_help_panel=FINDINGS,
-    ),
-]
-ListChecks = Annotated[
-    bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
-]
 ConfDir = Annotated[
     str,
     typer.Option(
@@ -211,7 +190,7 @@ def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
         return EXIT_TIMEOUT
     if report.state in ("not-here", "no-sandbox"):
         return EXIT_NOT_FOUND
-    code = exit_code(report.findings, fail_on)
+    code = exit_code(report.findings, report.checks, fail_on)
     if report.state == "diagnosed" and report.facts.pod is None:
         return code or EXIT_INCOMPLETE  # what an ordinary user may see is only a part
     return code

@@ -107,6 +107,27 @@ FailOnOption = Annotated[
     FailOn,
     typer.Option("--fail-on", help="Least severity that makes the exit code 1.", rich_help_panel=FINDINGS),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="REGEX",
+        help="Run only checks whose id, or the code of whose finding, matches; may be repeated.",
+        rich_help_panel=FINDINGS,
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="REGEX",
+        help="Leave out checks whose id, or findings whose code, matches; may be repeated.",
+        rich_help_panel=FINDINGS,
+    ),
+]
+ListChecks = Annotated[
+    bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
+]
 Kubeconfig = Annotated[
     Path | None,
     typer.Option(

@@ -228,7 +228,8 @@ def summary_line(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
         plural = "s" if count > 1 and severity in (Severity.ERROR, Severity.WARNING) else ""
         parts += [f"{count} {severity.value}{plural}"] if count else []
     passed = sum(c.status is Status.PASS for c in checks)
-    parts.append(f"{passed} check{'' if passed == 1 else 's'} ok")
+    parts += [f"{passed} check{'' if passed == 1 else 's'} ok"] if passed else []
+    parts += [] if any(c.status in (Status.PASS, Status.FAIL) for c in checks) else ["no check ran"]
     for status, word in ((Status.SKIP, "skipped"), (Status.ERROR, "could not run")):
         hit = [c for c in checks if c.status is status]
         reasons = "; ".join(sorted({c.reason for c in hit if c.reason}))

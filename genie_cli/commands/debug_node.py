@@ -9,7 +9,8 @@ from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
-from genie_core.tasks.debug_node import debug_node
+from genie_core.nodecheck.checks import CHECKS
+from genie_core.tasks.debug_node import checks, debug_node
 from genie_core.tasks.debug_question import SECONDS
 
 EXAMPLES = [
@@ -20,8 +21,9 @@ EXAMPLES = [
 
 def run(
     objects_file: flags.ObjectsFile = "",
-    only: flags.Only = None,
-    skip: flags.Skip = None,
+    only: options.Only = None,
+    skip: options.Skip = None,
+    list_checks: options.ListChecks = False,
     fail_on: options.FailOnOption = FailOn.ERROR,
     conf_dir: flags.ConfDir = "",
     bin_dir: options.BinDirs = None,
@@ -41,6 +43,8 @@ def run(
 
     It sends no packet and changes nothing. What concerns one pod is `genie debug pod`.
     """
+    if list_checks:
+        return flags.show_checks((*checks(), *CHECKS), output)
     access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", ""),

@@ -17,6 +17,7 @@ from genie_core.diagnose.registry import ALL
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.edges.files import open_private
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
+from genie_core.nodecheck.checks import CHECKS
 from genie_core.tasks.debug_pod import debug_pod
 from genie_core.tasks.debug_question import SECONDS
 from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
@@ -53,9 +54,9 @@ def run(
     from_: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Diagnose saved facts.")
     ] = None,
-    only: flags.Only = None,
-    skip: flags.Skip = None,
-    list_checks: flags.ListChecks = False,
+    only: options.Only = None,
+    skip: options.Skip = None,
+    list_checks: options.ListChecks = False,
     fail_on: options.FailOnOption = FailOn.ERROR,
     conf_dir: flags.ConfDir = "",
     bin_dir: options.BinDirs = None,
@@ -79,7 +80,7 @@ def run(
     then is printed.
     """
     if list_checks:
-        return flags.show_checks(ALL, output)
+        return flags.show_checks((*ALL, *CHECKS), output)
     access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", "") if from_ else wiring.pod_name(pod, namespace, access),

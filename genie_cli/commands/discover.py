@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from genie_cli import options
-from genie_cli.options import CLUSTER, FINDINGS, NODE, FailOn, OutputFormat
+from genie_cli.options import CLUSTER, NODE, FailOn, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks
+from genie_core.checking import Selection, selection
 from genie_core.edges.records import CACHE_DIR, IPAM_DIR
 from genie_core.nodecheck.checks import CHECKS
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
@@ -29,21 +30,9 @@ EXAMPLES = [
 
 
 def run(
-    only: Annotated[
-        str,
-        typer.Option(
-            "--only", metavar="REGEX", help="Run only checks whose id matches.", rich_help_panel=FINDINGS
-        ),
-    ] = "",
-    skip: Annotated[
-        str,
-        typer.Option(
-            "--skip", metavar="REGEX", help="Leave out checks whose id matches.", rich_help_panel=FINDINGS
-        ),
-    ] = "",
-    list_checks: Annotated[
-        bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
-    ] = False,
+    only: options.Only = None,
+    skip: options.Skip = None,
+    list_checks: options.ListChecks = False,
     fail_on: options.FailOnOption = FailOn.ERROR,
     probes: Annotated[
         bool,
@@ -114,7 +103,8 @@ def run(
         api=api,
         timeout=timeout,
     )
-    return _watch(wanted, only, skip, fail_on, output, interval if watch else 0)
+    chosen = selection(only or (), skip or (), CHECKS)
+    return _watch(wanted, chosen, fail_on, output, interval if watch else 0)
 
 
 def _texts(paths: list[Path] | None) -> tuple[str, ...]:
@@ -122,19 +112,19 @@ def _texts(paths: list[Path] | None) -> tuple[str, ...]:
 
 
 def _watch(
-    wanted: DiscoverOptions, only: str, skip: str, fail_on: FailOn, output: OutputFormat, interval: float
+    wanted: DiscoverOptions, chosen: Selection, fail_on: FailOn, output: OutputFormat, interval: float
 ) -> int:
     """One report, or, with an interval, one whenever something but the time has changed."""
     shown: object = None
     while True:
         with Progress() as progress:
             progress("looking at the node")
-            report = discover(wanted, only=only, skip=skip)
+            report = discover(wanted, chosen)
         if (now := _without_times(report)) != shown:
             emit(report, output, view, _names)
             shown = now
         if not interval:
-            return exit_code(report.findings, fail_on)
+            return exit_code(report.findings, report.checks, fail_on)
         time.sleep(interval)
 
 

@@ -264,7 +264,7 @@ def _check(names: list[str], common: GenerateOptions, fail_on: FailOn, output: O
     texts = [("stdin" if name == "-" else str(Path(name).absolute()), _read(name)) for name in names]
     report = generate.check_files(texts, generate.look(common))
     emit(report, output, check_view, lambda report: [file.path for file in report.files])
-    return exit_code(report.findings, fail_on)
+    return exit_code(report.findings, report.checks, fail_on)
 
 
 def _try(generated: Generated, common: GenerateOptions, output: OutputFormat) -> int:

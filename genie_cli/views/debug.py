@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
-from genie_cli.views.findings import findings_view
+from genie_cli.views.findings import findings_view, is_whole
 from genie_core.diagnose.facts import Netns
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.findings import Status
@@ -34,8 +34,18 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     yield from findings_view(report.findings, report.checks, wide=wide)
     if report.late:
         yield Text("the time was up (--timeout) before everything was read and looked at", "warn")
-    elif not report.findings and all(c.status is not Status.ERROR for c in report.checks):
-        yield Text("nothing on this node is wrong with the pod's network", "good")
+    elif not report.findings and is_whole(report.checks):
+        yield Text(_nothing_found(report), "good")
+
+
+def _nothing_found(report: DiagnosisReport) -> str:
+    """What it means that there is no finding: no more than that the checks that ran have found none."""
+    left_out = sum(check.status is Status.SKIP for check in report.checks)
+    if report.chosen:
+        return "the chosen checks found nothing wrong"
+    if left_out:
+        return f"the checks that ran found nothing wrong; -o wide says why {left_out} could not run"
+    return "nothing on this node is wrong with the pod's network"
 
 
 def _about(report: DiagnosisReport) -> list[tuple[str, str | Cell]]:

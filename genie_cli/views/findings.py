@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from genie_cli.options import FailOn, OutputFormat
 from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit
+from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
 from genie_core.findings import Check, Finding, Severity, Status, at_least, summary_line
 
 
@@ -19,6 +20,8 @@ class Titled(Protocol):
     def id(self) -> str: ...
     @property
     def title(self) -> str: ...
+    @property
+    def codes(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ def print_checks(checks: Sequence[Titled], output: OutputFormat) -> int:
 
 
 def _checks_view(report: CheckList, wide: bool) -> Iterator[Block]:
-    yield Table(("CHECK", "WHAT HOLDS"), [(check.id, check.title) for check in report.checks])
+    rows = [(check.id, check.title, " ".join(check.codes)) for check in report.checks]
+    yield Table(("CHECK", "PASSES IF", "ELSE REPORTS"), rows, fold=("PASSES IF", "ELSE REPORTS"))
 
 
 _TONES: dict[Severity, Tone] = {
@@ -60,7 +64,9 @@ def findings_view(findings: Sequence[Finding], checks: Sequence[Check], *, wide:
     if wide:
         yield from _skipped(checks)
     worst = min((finding.severity for finding in findings), key=lambda s: s.rank, default=None)
-    yield Text(summary_line(findings, checks), _TONES[worst] if worst else "good")
+    yield Text(
+        summary_line(findings, checks), _TONES[worst] if worst else "good" if is_whole(checks) else "warn"
+    )
 
 
 def _finding(finding: Finding, *, wide: bool) -> Iterator[Block]:
@@ -94,6 +100,14 @@ def _skipped(checks: Sequence[Check]) -> Iterator[Block]:
         yield Table(("CHECK", "STATUS", "WHY"), rows)
 
 
-def exit_code(findings: Sequence[Finding], fail_on: FailOn) -> int:
-    """1 where any finding is at least as bad as `fail_on`, else 0."""
-    return int(fail_on is not FailOn.NEVER and at_least(findings, Severity(fail_on.value)))
+def is_whole(checks: Sequence[Check]) -> bool:
+    """Whether some check ran and none broke: else no findings say nothing."""
+    statuses = {check.status for check in checks}
+    return Status.ERROR not in statuses and bool(statuses & {Status.PASS, Status.FAIL})
+
+
+def exit_code(findings: Sequence[Finding], checks: Sequence[Check], fail_on: FailOn) -> int:
+    """1 where any finding is at least as bad as `fail_on`; 5 where a check broke or none ran; else 0."""
+    if fail_on is not FailOn.NEVER and at_least(findings, Severity(fail_on.value)):
+        return EXIT_FAILURE
+    return 0 if is_whole(checks) else EXIT_INCOMPLETE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Sequence
+from functools import partial
 from math import inf
 
+from genie_core import checking
+from genie_core.checking import EVERYTHING, Selection
 from genie_core.diagnose.checks import (
     addresses,
     announced,
@@ -40,8 +41,7 @@ from genie_core.diagnose.checks import (
 )
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.model import Model
-from genie_core.errors import GenieError
-from genie_core.findings import Check, Finding, Status
+from genie_core.findings import Check, Finding
 
 ALL: tuple[PodCheck, ...] = (
     *links.CHECKS,
@@ -79,19 +79,6 @@ ALL: tuple[PodCheck, ...] = (
 OF_NODE = tuple(
     check for check in ALL if not {"pod", "pod firewall", "probes", "resolv.conf"} & set(check.needs)
 )
-
-
-def select(checks: Sequence[PodCheck], only: Sequence[str], skip: Sequence[str]) -> list[PodCheck]:
-    """The checks whose id matches any of `only` (all without) and none of `skip`: regular expressions.
-
-    Raises GenieError (wrong usage) for an expression that is none.
-    """
-    try:
-        keep, leave = [re.compile(p) for p in only], [re.compile(p) for p in skip]
-    except re.error as error:
-        raise GenieError(f"not a regular expression: {error}", exit_code=2) from None
-    chosen = [c for c in checks if not keep or any(p.search(c.id) for p in keep)]
-    return [c for c in chosen if not any(p.search(c.id) for p in leave)]
 
 
 def lacking(model: Model, check: PodCheck) -> str:
@@ -143,35 +130,9 @@ def _firewall(model: Model, place: str) -> str | None:
     return model.facts.missing.get(f"{place} firewall") or "nft and iptables-save gave nothing: run as root"
 
 
-def run(model: Model, checks: Sequence[PodCheck], until: float = inf) -> tuple[list[Finding], list[Check]]:
-    """Every check's findings, and what became of it. A check that breaks is reported as such; the others go on.
-
-    At `until` (monotonic seconds) the checks that are left are skipped.
-    """
-    findings: list[Finding] = []
-    outcomes: list[Check] = []
-    for check in checks:
-        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking(model, check)
-        if reason:
-            outcomes.append(Check(id=check.id, status=Status.SKIP, reason=reason))
-            continue
-        started = time.perf_counter()
-        try:
-            found = list(check.run(model))
-        except (
-            GenieError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AssertionError,
-        ) as error:
-            outcomes.append(
-                Check(id=check.id, status=Status.ERROR, reason=f"{type(error).__name__}: {error}")
-            )
-            continue
-        milliseconds = (time.perf_counter() - started) * 1000
-        findings += found
-        outcomes.append(Check(id=check.id, status=Status.FAIL if found else Status.PASS, ms=milliseconds))
-    return findings, outcomes
+def run(
+    model: Model, checks: Sequence[PodCheck], until: float = inf, chosen: Selection = EVERYTHING
+) -> tuple[list[Finding], list[Check]]:
+    """The findings, in the checks' order, and what became of each check; `until` as for `checking.run`."""
+    jobs = ((check, lacking(model, check), partial(check.run, model)) for check in checks)
+    return checking.run(jobs, chosen, until)

@@ -17,9 +17,10 @@ class DiagnosisReport:
     """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
 
     `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
-    `late`: the time was up before everything was done. `ways` maps a conversation to the interfaces it crosses;
-    `blocked` names those on which it stops. `of_files` and `file_checks` are what the checks of the node's files gave,
-    which are in `findings` and `checks` as well: facts do not hold what they looked at.
+    `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).
+    `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops. `of_files` and
+    `file_checks` are what the checks of the node's files gave, which are in `findings` and `checks` as well: facts do
+    not hold what they looked at.
     """
 
     kind: ClassVar[str] = "DiagnosisReport"
@@ -30,6 +31,7 @@ class DiagnosisReport:
     state: str = "diagnosed"
     reason: str = ""
     late: bool = False
+    chosen: bool = False
     source: str = ""
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import os
 import stat
 from errno import EINVAL
 
+from ..errors import NotFound
 from ..fields import can_be_passed
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
@@ -27,6 +28,14 @@ class Root:
     def is_here(self) -> bool:
         """True where the node is this machine, seen directly."""
         return self.directory == "/"
+
+    def require(self) -> Root:
+        """This root. Raises NotFound where it is no directory: an empty answer would read as a healthy node."""
+        if not os.path.isdir(self.directory):
+            raise NotFound(
+                f"--root {self.directory} is not a directory", hint="it is where the node's / is seen"
+            )
+        return self
 
     def real(self, path: str) -> str:
         """Where the node's absolute `path` is, from here. A link loop ends as a path that does not exist."""

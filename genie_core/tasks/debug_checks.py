@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from math import inf
 
+from genie_core.checking import Selection, selection
 from genie_core.diagnose import cluster, rank, registry
 from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.facts import Facts
@@ -14,22 +15,28 @@ from genie_core.diagnose.report import DiagnosisReport
 from genie_core.diagnose.towards import aim
 from genie_core.errors import GenieError
 from genie_core.findings import Check, Finding, Status
+from genie_core.nodecheck import checks as nodecheck
 from genie_core.nodecheck import plugins
 from genie_core.tasks.debug_question import Question
 from genie_core.tasks.discover import DiscoverOptions, discover
 
 
-def diagnose(facts: Facts, question: Question, until: float = inf) -> DiagnosisReport:
+def choose(question: Question, checks: Sequence[PodCheck]) -> Selection:
+    """What --only and --skip choose of these checks and of those of the node's files. Raises GenieError."""
+    return selection(question.only, question.skip, (*checks, *nodecheck.CHECKS))
+
+
+def diagnose(facts: Facts, question: Question, chosen: Selection, until: float = inf) -> DiagnosisReport:
     """Checks over facts, pure but for the clock: at `until` (monotonic seconds) those that are left are skipped."""
     started = time.perf_counter()
     model = Model(facts)
     if question.to:
         target = aim(model, question.to)
         model.narrow(target.flows())
-    checks: list[PodCheck] = registry.select(registry.ALL, question.only, question.skip)
+    checks = chosen.of(registry.ALL)
     if cluster.pod(facts.pod_object).host_network:
         checks = [c for c in checks if c.node_wide or "pod" not in c.needs]
-    findings, outcomes = registry.run(model, checks, until)
+    findings, outcomes = registry.run(model, checks, until, chosen)
     walks = model.walks if facts.pod is not None else []
     ways: dict[str, tuple[str, ...]] = {}
     for walk in walks:
@@ -65,11 +72,10 @@ def since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
+def node_files(question: Question, chosen: Selection) -> tuple[list[Finding], list[Check]]:
     """The checks of the node's files, which `genie discover` runs too."""
-    if not question.files:
+    if not question.files or not chosen.of(nodecheck.CHECKS):
         return [], []
-    only, skip = "|".join(question.only), "|".join(question.skip)
     options = DiscoverOptions(
         root=question.root,
         conf_dirs=(question.conf_dir,) if question.conf_dir else (),
@@ -85,7 +91,7 @@ def node_files(question: Question) -> tuple[list[Finding], list[Check]]:
         unasked="`genie discover` asks the API server of Genie's configuration",
     )
     try:
-        found = discover(options, only=only, skip=skip)
+        found = discover(options, chosen)
     except (GenieError, OSError) as error:
         return [], [Check(id="files", status=Status.ERROR, reason=str(error))]
     findings = list(found.findings)

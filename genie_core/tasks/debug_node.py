@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from genie_core.diagnose import registry
+from genie_core.diagnose.checks.check import PodCheck
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.tasks.debug_pod import Work
 from genie_core.tasks.debug_question import Question
@@ -12,7 +13,12 @@ from genie_core.tasks.debug_question import Question
 
 def debug_node(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis of the node that this runs on; no probe is sent. Raises InvalidConfig for an unusable file."""
-    work = Work(question)
+    work = Work(question, checks())
     announce("reading the node")
     work.begin()
-    return work.of_node([check for check in registry.OF_NODE if "events" not in check.needs], work.answers())
+    return work.of_node(checks(), work.answers())
+
+
+def checks() -> list[PodCheck]:
+    """Those of a node without a pod: what Kubernetes reports is about single pods."""
+    return [check for check in registry.OF_NODE if "events" not in check.needs]

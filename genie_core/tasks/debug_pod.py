@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from genie_core.checking import EVERYTHING
 from genie_core.diagnose import asks, cluster, probe, rank, registry
 from genie_core.diagnose.checks import reported
 from genie_core.diagnose.checks.check import PodCheck
@@ -22,7 +23,7 @@ from genie_core.edges.rootfs import Root
 from genie_core.errors import InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
 from genie_core.settings import CONF_DIR, STATE_DIR
-from genie_core.tasks.debug_checks import diagnose, node_files, once, since
+from genie_core.tasks.debug_checks import choose, diagnose, node_files, once, since
 from genie_core.tasks.debug_question import Question, ask_objects, node_name, take_objects
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
@@ -34,7 +35,7 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
 
     Raises NotFound where the pod does not exist, InvalidConfig for an unusable file or flag.
     """
-    work = Work(question)
+    work = Work(question, registry.ALL)
     announce("reading the node and the pod")
     work.begin()
     answers = work.answers()
@@ -54,14 +55,15 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
         facts = replace(facts, probes=_probe(facts, question, announce, work.todo))
     else:
         facts.missing["probes"] = "--no-probes"
-    return work.report(diagnose(facts, question, work.until))
+    return work.report(diagnose(facts, question, work.chosen, work.until))
 
 
 class Work:
-    """One diagnosis under way: what was begun, and until when."""
+    """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, checks: Sequence[PodCheck]) -> None:
         self.question = question
+        self.chosen = choose(question, checks)
         self.source = ""
         self.started = time.perf_counter()
         self.until = time.monotonic() + question.timeout
@@ -69,12 +71,14 @@ class Work:
         self.todo = Collection({}, self.until - min(1.0, question.timeout / 4))
 
     def begin(self) -> None:
-        """Start every collector that needs no other one's answer. Raises InvalidConfig for unusable files."""
+        """Start every collector that needs no other one's answer. Raises InvalidConfig, NotFound for unusable files."""
         question = self.question
-        self.root = Root(question.root)
+        self.root = Root(question.root).require()
         self.objects = ask_objects(question, self.todo)
         self.node = gather.start(_places(question, self.root), self.todo)
-        self.files = self.todo.start("node files", lambda: node_files(question), seconds=question.timeout)
+        self.files = self.todo.start(
+            "node files", lambda: node_files(question, self.chosen), seconds=question.timeout
+        )
 
     def answers(self) -> api.Answers:
         """What the API server, or the files, say. Raises NotFound for a pod that does not exist."""
@@ -115,8 +119,7 @@ class Work:
     def of_node(self, checks: Sequence[PodCheck], answers: api.Answers) -> DiagnosisReport:
         """What these checks and those of the node's files say, without a look into any pod."""
         facts = self.facts("", answers)
-        chosen = registry.select(checks, self.question.only, self.question.skip)
-        findings, outcomes = registry.run(Model(facts), chosen, self.until)
+        findings, outcomes = registry.run(Model(facts), self.chosen.of(checks), self.until, self.chosen)
         return self.report(
             DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
         )
@@ -133,6 +136,7 @@ class Work:
             file_checks=tuple(checks),
             milliseconds=since(self.started),
             late=self.todo.late or mine.late,
+            chosen=self.chosen != EVERYTHING,
             source=self.source,
         )
 

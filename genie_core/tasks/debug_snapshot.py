@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genie_core.diagnose import codec, rank
+from genie_core.checking import EVERYTHING, Selection
+from genie_core.diagnose import codec, rank, registry
 from genie_core.diagnose.facts import JSON, Facts
 from genie_core.diagnose.report import DiagnosisReport
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Check, Finding
-from genie_core.tasks.debug_checks import diagnose, once
+from genie_core.nodecheck.checks import CHECKS
+from genie_core.tasks.debug_checks import choose, diagnose, once
 from genie_core.tasks.debug_question import Question, load
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
@@ -30,6 +32,7 @@ class _Said:
 
 def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
+    chosen = choose(question, registry.ALL)
     document = load(path, "--from")
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise DecodingFailure(
@@ -40,8 +43,8 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     try:
         facts = codec.decode(Facts, document.get("facts"))
         named = replace(question, namespace=facts.namespace, name=facts.pod_name)
-        report = diagnose(facts, named, time.monotonic() + question.timeout)
-        report = _with_files(report, document, question)
+        report = diagnose(facts, named, chosen, time.monotonic() + question.timeout)
+        report = _with_files(report, document, chosen)
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -50,13 +53,19 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     return _as_it_was(report, document)
 
 
-def _with_files(report: DiagnosisReport, document: JSON, question: Question) -> DiagnosisReport:
-    """The report with what was found in the node's files; a choice of checks (--only, --skip) cannot be made of it."""
-    if question.only or question.skip:
-        return report
+def _with_files(report: DiagnosisReport, document: JSON, chosen: Selection) -> DiagnosisReport:
+    """The report with what the chosen checks of the node's files had found where the facts were read."""
     said = codec.decode(_Said, document.get("files") or {})
-    findings = rank.ranked(once(report.findings, said.findings))
-    return replace(report, findings=tuple(findings), checks=(*report.checks, *said.checks))
+    unasked = {check.id for check in CHECKS} - {check.id for check in chosen.of(CHECKS)}
+    kept = {code for check in CHECKS for code in check.codes if chosen.wants(check, code)}
+    dropped = {code for check in CHECKS for code in check.codes} - kept
+    found = [finding for finding in said.findings if finding.code not in dropped]
+    return replace(
+        report,
+        findings=tuple(rank.ranked(once(report.findings, found))),
+        chosen=chosen != EVERYTHING,
+        checks=(*report.checks, *(check for check in said.checks if check.id not in unasked)),
+    )
 
 
 def _as_it_was(report: DiagnosisReport, document: JSON) -> DiagnosisReport:

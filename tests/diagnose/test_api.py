@@ -350,7 +350,9 @@ def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():
     facts = Facts(objects=({"kind": "Node"},), missing={"objects: Service": "may not list services"})
     need = {check.id: check.needs for check in registry.ALL}
     assert {"objects: Service", "objects: EndpointSlice"} <= set(need["services"])
-    check = PodCheck(id="x", title="x", run=lambda model: [], needs=("objects: Node", "objects: Service"))
+    check = PodCheck(
+        id="x", codes=(), title="x", run=lambda model: [], needs=("objects: Node", "objects: Service")
+    )
     _, (outcome,) = registry.run(Model(facts), [check])
     assert (outcome.status, outcome.reason) == (Status.SKIP, "may not list services")
 

@@ -95,6 +95,61 @@ def test_only_and_skip_choose_checks(lab):
     assert asked(lab, "--only", "(").returncode == 2
 
 
+def test_a_code_chooses_what_reports_it_and_nothing_else_is_called_well(lab):
+    only = json.loads(asked(lab, "--only", "GN0402").stdout)
+    assert [f["code"] for f in only["findings"]] == ["GN0402"]
+    assert [check["id"] for check in only["checks"]] == ["bridge-port"]
+    healthy = asked(lab, "--only", "GN0101", output="table")
+    assert healthy.returncode == 0
+    assert "the chosen checks found nothing wrong" in healthy.stdout
+    assert "nothing on this node is wrong" not in healthy.stdout
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--only", "nosuch"], "no check has such an id or code"),
+        (["--only", "GN0505", "--skip", "conntrak"], "did you mean conntrack"),
+        (["--only", "GN9999"], "no check of this command reports it"),
+        (["--only", "GN1001", "--skip", "conf"], "leave no check to run"),
+    ],
+)
+def test_a_choice_of_nothing_is_wrong_usage(lab, flags, said):
+    for command in (["debug", "pod", "default/p1"], ["debug", "node"]):
+        done = genie(lab, *command, *flags)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+
+
+def test_a_root_that_is_not_there_is_no_healthy_node(lab):
+    for command in (["debug", "pod", "default/p1"], ["debug", "node"], ["discover"]):
+        done = genie(lab, *command, "--root", "/no/such")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "--root /no/such is not a directory" in done.stderr
+
+
+def test_checks_that_could_not_run_are_not_called_ok(lab):
+    done = asked(lab, "--only", "events|sandbox-made", output="table")
+    assert done.returncode == 5
+    assert "no check ran, 1 skipped (no API server" in done.stdout
+    assert "nothing" not in done.stdout
+
+
+def test_what_was_found_in_files_can_be_chosen_of_saved_facts(lab, tmp_path):
+    file = tmp_path / "facts.json"
+    bad = lab.conf / "05-bad.conf"
+    bad.write_text("{")
+    try:
+        asked(lab, "--save", str(file))
+    finally:
+        bad.unlink()
+    chosen = json.loads(
+        genie(lab, "debug", "pod", "--from", str(file), "--only", "GN1001", "-o", "json").stdout
+    )
+    assert [f["code"] for f in chosen["findings"]] == ["GN1001"]
+    assert [check["id"] for check in chosen["checks"]] == ["conf-readable"]
+
+
 def test_fail_on_decides_the_exit_code(lab):
     assert asked(lab, "--fail-on", "never").returncode == 0
     assert asked(lab, "--fail-on", "fatal").returncode == 1

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from genie_core.checking import selection
+from genie_core.nodecheck.checks import CHECKS
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 
@@ -32,8 +34,8 @@ class Node:
             "sandbox_dirs": (),  # whatever else runs on this machine
             "api": False,
         }
-        checks = {key: options.pop(key) for key in ("only", "skip") if key in options}
-        return discover(DiscoverOptions(**wanted | options), **checks)
+        only = [options.pop("only")] if "only" in options else []
+        return discover(DiscoverOptions(**wanted | options), selection(only, [], CHECKS))
 
 
 @pytest.fixture

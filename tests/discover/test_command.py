@@ -107,6 +107,31 @@ def test_findings_make_the_exit_code(broken, fail_on, code):
     assert validated(done.stdout)["summary"]["findings"]["fatal"] == 1
 
 
+def test_a_code_chooses_the_check_that_reports_it(broken):
+    report = validated(genie("discover", *broken, "--only", "GN1001", "-o", "json", code=1).stdout)
+    assert [finding["code"] for finding in report["findings"]] == ["GN1001"]
+    assert [check["id"] for check in report["checks"]] == ["conf-readable"]
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        (["--only", "nosuch"], "no check has such an id or code"),
+        (["--only", "GN0402"], "genie explain GN0402"),
+        (["--skip", "conf-frist"], "did you mean conf-first"),
+    ],
+)
+def test_a_choice_of_what_is_not_there_is_wrong_usage(flags, said):
+    done = genie("discover", *flags, code=2)
+    assert done.stdout == ""
+    assert said in done.stderr
+
+
+def test_a_directory_that_was_named_and_is_not_there_is_no_clean_one(broken, tmp_path):
+    done = genie("discover", *broken, "--conf-dir", str(tmp_path / "none"), "--only", "conf-readable", code=5)
+    assert "no check ran, 1 skipped (there is no directory " in " ".join(done.stdout.split())
+
+
 def test_quiet_only_sets_the_code(broken):
     done = genie("discover", *broken, "-q", code=1)
     assert (done.stdout, done.stderr) == ("", "")

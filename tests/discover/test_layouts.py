@@ -2,13 +2,16 @@
 
 import pytest
 
+from genie_core.checking import selection
 from genie_core.edges.rootfs import Root
 from genie_core.edges.runtimes import find_runtimes
+from genie_core.nodecheck.checks import CHECKS
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
 CALICO = ("calico", "calico-ipam", "portmap", "bandwidth")
+CHOSEN = selection([], ["subnet|bridge-"], CHECKS)
 FLANNEL = ("flannel", "portmap", "bridge", "host-local")
 
 
@@ -21,7 +24,7 @@ def look(tmp_path):
         nodes.add_plugins(root / bin_dir, *types)
         for socket in sockets:
             nodes.write(root / socket, "")
-        return discover(DiscoverOptions(root=str(root), api=False, **options), skip="subnet|bridge-")
+        return discover(DiscoverOptions(root=str(root), api=False, **options), CHOSEN)
 
     return make
 

@@ -321,22 +321,37 @@ def _disabled(model: Model, name: str, off: list[str], wanted: list[str], asked:
 CHECKS = (
     PodCheck(
         id="address-drift",
+        codes=("GN0201", "GN0202"),
         title="the pod has the addresses that ADD, status and cluster say",
         run=drift,
         needs=("pod",),
     ),
     PodCheck(
         id="address-plugin",
+        codes=("GN0209",),
         title="the network's configuration gives addresses",
         run=no_address_plugin,
         needs=("pod",),
     ),
-    PodCheck(id="address-any", title="the primary interface has an address", run=none_at_all, needs=("pod",)),
+    PodCheck(
+        id="address-any",
+        codes=("GN0202",),
+        title="the primary interface has an address",
+        run=none_at_all,
+        needs=("pod",),
+    ),
     PodCheck(
         id="address-duplicate",
+        codes=("GN0203",),
         title="no other namespace holds the pod's addresses",
         run=duplicate,
         needs=("pod", "node"),
     ),
-    PodCheck(id="ipv6-usable", title="IPv6 is on where it was asked for", run=ipv6_usable, needs=("pod",)),
+    PodCheck(
+        id="ipv6-usable",
+        codes=("GN0204", "GN0205"),
+        title="IPv6 is on where it was asked for",
+        run=ipv6_usable,
+        needs=("pod",),
+    ),
 )

@@ -100,6 +100,7 @@ def _finding(tunnel: Link, one: Contradiction) -> Finding:
 CHECKS = (
     PodCheck(
         id="tunnel-announced",
+        codes=("GN0712",),
         title="the tunnel's end is what nodes announce",
         run=announced,
         needs=("node", "objects: Node"),

@@ -165,6 +165,7 @@ def _remedy(*names: str) -> Remedy:
 CHECKS = (
     PodCheck(
         id="asked-networks",
+        codes=("GN0904",),
         title="pods are on the networks that they asked for",
         run=unanswered,
         needs=("state",),

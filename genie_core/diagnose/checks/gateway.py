@@ -232,12 +232,14 @@ def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int
 CHECKS = (
     PodCheck(
         id="next-hops-exist",
+        codes=("GN0302",),
         title="somebody owns the other next hops of the pod's routes",
         run=other_gateways,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="gateway-exists",
+        codes=("GN0302", "GN0406", "GN0408"),
         title="somebody owns the default gateway",
         run=gateway_exists,
         needs=("pod", "node"),

@@ -351,20 +351,46 @@ def stale_neighbour(model: Model) -> Iterator[Finding]:
 
 CHECKS = (
     PodCheck(
-        id="host-end-up", title="the node's end of the pod's link is up", run=peer_up, needs=("pod", "node")
+        id="host-end-up",
+        codes=("GN0401", "GN0802"),
+        title="the node's end of the pod's link is up",
+        run=peer_up,
+        needs=("pod", "node"),
     ),
-    PodCheck(id="bridge-port", title="the host end is in its bridge", run=attached, needs=("pod", "node")),
-    PodCheck(id="bridge-up", title="the bridge is up", run=bridge_up, needs=("pod", "node")),
-    PodCheck(id="bridge-port-state", title="the bridge port forwards", run=port_flags, needs=("pod", "node")),
-    PodCheck(id="hairpin", title="a service's backend can reach itself", run=hairpin, needs=("pod", "node")),
+    PodCheck(
+        id="bridge-port",
+        codes=("GN0402", "GN0403"),
+        title="the host end is in its bridge",
+        run=attached,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="bridge-up", codes=("GN0404",), title="the bridge is up", run=bridge_up, needs=("pod", "node")
+    ),
+    PodCheck(
+        id="bridge-port-state",
+        codes=("GN0405", "GN0409"),
+        title="the bridge port forwards",
+        run=port_flags,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="hairpin",
+        codes=("GN0407",),
+        title="a service's backend can reach itself",
+        run=hairpin,
+        needs=("pod", "node"),
+    ),
     PodCheck(
         id="mtu-link",
+        codes=("GN0410",),
         title="both ends of the link and the bridge have one MTU",
         run=mtu,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="node-neighbour",
+        codes=("GN0411",),
         title="the node's neighbour entry for the pod is right",
         run=stale_neighbour,
         needs=("pod", "node"),

@@ -257,21 +257,30 @@ def isolated_mode(model: Model) -> Iterator[Finding]:
 CHECKS = (
     PodCheck(
         id="source-routing",
+        codes=("GN0307",),
         title="answers leave by the interface that was asked",
         run=source_routing,
         needs=("pod",),
     ),
     PodCheck(
         id="macvlan-parent",
+        codes=("GN0801",),
         title="what macvlan and ipvlan cannot reach",
         run=on_parent,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="parent-up",
+        codes=("GN0802",),
         title="the parents of macvlan, ipvlan and vlan have carrier",
         run=parent_carrier,
         needs=("pod", "node"),
     ),
-    PodCheck(id="macvlan-mode", title="macvlan pods see each other", run=isolated_mode, needs=("pod",)),
+    PodCheck(
+        id="macvlan-mode",
+        codes=("GN0804",),
+        title="macvlan pods see each other",
+        run=isolated_mode,
+        needs=("pod",),
+    ),
 )

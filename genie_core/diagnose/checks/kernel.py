@@ -174,6 +174,7 @@ def node_forwards(model: Model) -> Iterator[Finding]:
 CHECKS = (
     PodCheck(
         id="node-forwards",
+        codes=("GN0501",),
         title="the node forwards for its pods",
         run=node_forwards,
         needs=("node",),
@@ -181,6 +182,7 @@ CHECKS = (
     ),
     PodCheck(
         id="conntrack",
+        codes=("GN0505",),
         title="connection tracking has room",
         run=conntrack,
         needs=("node", "conntrack"),
@@ -188,16 +190,22 @@ CHECKS = (
     ),
     PodCheck(
         id="neighbour-table",
+        codes=("GN0514",),
         title="the neighbour table has room",
         run=neighbour_table,
         needs=("node",),
         node_wide=True,
     ),
     PodCheck(
-        id="queues", title="no queueing discipline loses the pod's packets", run=queues, needs=("pod", "node")
+        id="queues",
+        codes=("GN0515",),
+        title="no queueing discipline loses the pod's packets",
+        run=queues,
+        needs=("pod", "node"),
     ),
     PodCheck(
         id="one-firewall",
+        codes=("GN0516",),
         title="one iptables back end is in use",
         run=both_firewalls,
         needs=("node firewall",),
@@ -205,6 +213,7 @@ CHECKS = (
     ),
     PodCheck(
         id="rate-limits",
+        codes=("GN0517",),
         title="no rate limit drops the pod's packets",
         run=rate_limits,
         needs=("pod", "node firewall"),

@@ -143,10 +143,23 @@ def _size(model: Model, network: str, lost: list[Lease]) -> int:
 
 
 CHECKS = (
-    PodCheck(id="lease-held", title="the pod's addresses are leased to it", run=held, needs=("pod",)),
-    PodCheck(id="lease-once", title="the pod holds no address for nothing", run=twice, needs=("pod",)),
+    PodCheck(
+        id="lease-held",
+        codes=("GN0208",),
+        title="the pod's addresses are leased to it",
+        run=held,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="lease-once",
+        codes=("GN0210",),
+        title="the pod holds no address for nothing",
+        run=twice,
+        needs=("pod",),
+    ),
     PodCheck(
         id="leases-known",
+        codes=("GN1301",),
         title="every lease belongs to a container of this node",
         run=leaked,
         needs=("node",),

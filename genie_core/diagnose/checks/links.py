@@ -239,17 +239,33 @@ def mac_filter(model: Model) -> Iterator[Finding]:
 CHECKS = (
     PodCheck(
         id="pod-interface-present",
+        codes=("GN0101",),
         title="every interface that ADD reported is there",
         run=present,
         needs=("pod",),
     ),
-    PodCheck(id="pod-link-up", title="the pod's interfaces are up", run=link_up, needs=("pod",)),
-    PodCheck(id="pod-loopback", title="lo is up", run=loopback, needs=("pod",)),
-    PodCheck(id="pod-arp", title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
-    PodCheck(id="node-arp", title="the node answers the pod's ARP", run=node_answers, needs=("pod", "node")),
-    PodCheck(id="mac-unique", title="no other pod has the same MAC", run=mac_unique, needs=("pod", "node")),
+    PodCheck(
+        id="pod-link-up", codes=("GN0102",), title="the pod's interfaces are up", run=link_up, needs=("pod",)
+    ),
+    PodCheck(id="pod-loopback", codes=("GN0103",), title="lo is up", run=loopback, needs=("pod",)),
+    PodCheck(id="pod-arp", codes=("GN0105",), title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
+    PodCheck(
+        id="node-arp",
+        codes=("GN0105",),
+        title="the node answers the pod's ARP",
+        run=node_answers,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="mac-unique",
+        codes=("GN0106",),
+        title="no other pod has the same MAC",
+        run=mac_unique,
+        needs=("pod", "node"),
+    ),
     PodCheck(
         id="mac-pinned",
+        codes=("GN0107",),
         title="the bridge sends the pod's MAC to its port",
         run=mac_filter,
         needs=("pod", "node"),

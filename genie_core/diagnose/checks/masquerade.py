@@ -219,6 +219,7 @@ def _too_broad(hidden: list[Walk]) -> Finding:
 CHECKS = (
     PodCheck(
         id="masquerade",
+        codes=("GN0511", "GN0512"),
         title="what leaves the cluster carries the node's address",
         run=masquerade,
         needs=("pod", "node firewall"),

@@ -112,6 +112,7 @@ def _finding(model: Model, node: Node, cidr: str, code: str, title: str, way: st
 CHECKS = (
     PodCheck(
         id="native-routes",
+        codes=("GN0701", "GN0702"),
         title="other nodes' pods are routed to their nodes",
         run=native_routes,
         needs=("node", "objects: Node"),

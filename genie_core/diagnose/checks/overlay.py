@@ -299,12 +299,25 @@ def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
 
 
 CHECKS = (
-    PodCheck(id="tunnel-up", title="tunnels to other nodes are up", run=tunnel_up, needs=("node",)),
+    PodCheck(
+        id="tunnel-up",
+        codes=("GN0706",),
+        title="tunnels to other nodes are up",
+        run=tunnel_up,
+        needs=("node",),
+    ),
     PodCheck(
         id="remote-routes",
+        codes=("GN0701", "GN0702"),
         title="other nodes' pods are routed into their tunnel",
         run=routes,
         needs=("node", "objects: Node"),
     ),
-    PodCheck(id="tunnel-ends", title="the tunnel knows its other ends", run=ends, needs=("node",)),
+    PodCheck(
+        id="tunnel-ends",
+        codes=("GN0703", "GN0704", "GN0705"),
+        title="the tunnel knows its other ends",
+        run=ends,
+        needs=("node",),
+    ),
 )

@@ -261,12 +261,14 @@ def _lost(model: Model, large: Probe, small: Probe) -> Finding:
 CHECKS = (
     PodCheck(
         id="path-mtu",
+        codes=("GN0708",),
         title="large packets find their way out",
         run=path_mtu,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="probe-large",
+        codes=("GN0808",),
         title="large packets arrive where small ones do",
         run=lost,
         needs=("probes",),

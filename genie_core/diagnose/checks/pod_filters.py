@@ -99,10 +99,15 @@ def _finding(model: Model, outcome: Outcome, what: str, name: str, severity: Sev
 
 CHECKS = (
     PodCheck(
-        id="loopback-filter", title="the pod may talk to itself", run=loopback, needs=("pod", "pod firewall")
+        id="loopback-filter",
+        codes=("GN0510",),
+        title="the pod may talk to itself",
+        run=loopback,
+        needs=("pod", "pod firewall"),
     ),
     PodCheck(
         id="further-filter",
+        codes=("GN0510",),
         title="no rule in the pod closes a further interface",
         run=further,
         needs=("pod", "pod firewall"),

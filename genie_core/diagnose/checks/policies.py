@@ -94,6 +94,7 @@ def _severity(model: Model, found: list[Denial], engine: bool) -> Severity:
 CHECKS = (
     PodCheck(
         id="network-policies",
+        codes=("GN0523",),
         title="NetworkPolicies allow what the pod does",
         run=policies,
         needs=("pod", "objects", "pod object"),

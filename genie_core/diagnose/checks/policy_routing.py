@@ -99,9 +99,16 @@ def main_table(model: Model) -> Iterator[Finding]:
 CHECKS = (
     PodCheck(
         id="policy-rules",
+        codes=("GN0504",),
         title="no policy rule of the node hijacks the pod",
         run=policy_rules,
         needs=("pod", "node"),
     ),
-    PodCheck(id="main-table", title="table main is looked up", run=main_table, needs=("pod", "node")),
+    PodCheck(
+        id="main-table",
+        codes=("GN0305", "GN0504"),
+        title="table main is looked up",
+        run=main_table,
+        needs=("pod", "node"),
+    ),
 )

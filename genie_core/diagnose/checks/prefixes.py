@@ -120,18 +120,21 @@ def _promised_prefix(model: Model, ip: str) -> int | None:
 CHECKS = (
     PodCheck(
         id="bridge-prefix",
+        codes=("GN0206",),
         title="the bridge's subnet holds the pod",
         run=bridge_prefix,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="address-promised",
+        codes=("GN0206",),
         title="addresses have the prefix length that ADD gave",
         run=promised_prefix,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="address-prefix",
+        codes=("GN0206",),
         title="pod and bridge agree on the subnet",
         run=prefix_length,
         needs=("pod", "node"),

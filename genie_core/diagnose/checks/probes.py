@@ -161,16 +161,20 @@ def _name(probe: Probe) -> str:
 CHECKS = (
     PodCheck(
         id="probe-own-address",
+        codes=("GN0203",),
         title="nobody else answers for the pod's address",
         run=own_address,
         needs=("probes",),
     ),
     PodCheck(
         id="probe-underlay",
+        codes=("GN0710",),
         title="encapsulated packets get through",
         run=underlay,
         needs=("probes", "objects: Node"),
     ),
-    PodCheck(id="probe-loss", title="probes are not lost", run=loss, needs=("probes",)),
-    PodCheck(id="probe-answers", title="targets answer the pod", run=silent, needs=("probes",)),
+    PodCheck(id="probe-loss", codes=("GN0806",), title="probes are not lost", run=loss, needs=("probes",)),
+    PodCheck(
+        id="probe-answers", codes=("GN0805",), title="targets answer the pod", run=silent, needs=("probes",)
+    ),
 )

@@ -140,15 +140,23 @@ def _evidence(event: Event, namespace: str) -> Evidence:
 
 
 CHECKS = (
-    PodCheck(id="sandbox-made", title="Kubernetes can make the pod's sandbox", run=unmade, needs=("events",)),
+    PodCheck(
+        id="sandbox-made",
+        codes=("GN0901",),
+        title="Kubernetes can make the pod's sandbox",
+        run=unmade,
+        needs=("events",),
+    ),
     PodCheck(
         id="network-released",
+        codes=("GN0902",),
         title="a deleted pod's network can be released",
         run=stuck,
         needs=("pod object", "events"),
     ),
     PodCheck(
         id="node-network-ready",
+        codes=("GN0903",),
         title="the node says that its network is ready",
         run=unready,
         needs=("objects: Node",),

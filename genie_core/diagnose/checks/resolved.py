@@ -119,9 +119,16 @@ def _pinned(stack: Stack, link: Link, ip: str) -> str:
 
 
 CHECKS = (
-    PodCheck(id="probe-next-hops", title="next hops answer ARP", run=unanswered, needs=("probes",)),
+    PodCheck(
+        id="probe-next-hops",
+        codes=("GN0807",),
+        title="next hops answer ARP",
+        run=unanswered,
+        needs=("probes",),
+    ),
     PodCheck(
         id="probe-neighbours",
+        codes=("GN0306", "GN0411"),
         title="pinned neighbour entries agree with what answers",
         run=contradicted,
         needs=("probes",),

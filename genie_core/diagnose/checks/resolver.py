@@ -113,6 +113,7 @@ def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 CHECKS = (
     PodCheck(
         id="resolv-conf",
+        codes=("GN0604",),
         title="resolv.conf names servers that can answer",
         run=resolver,
         needs=("resolv.conf",),

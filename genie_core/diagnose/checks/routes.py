@@ -310,26 +310,43 @@ def foreign_source(model: Model) -> Iterator[Finding]:
 
 CHECKS = (
     PodCheck(
-        id="route-source", title="routes send with the pod's own address", run=foreign_source, needs=("pod",)
+        id="route-source",
+        codes=("GN0310",),
+        title="routes send with the pod's own address",
+        run=foreign_source,
+        needs=("pod",),
     ),
-    PodCheck(id="default-route", title="the pod has a default route", run=default_route, needs=("pod",)),
+    PodCheck(
+        id="default-route",
+        codes=("GN0301",),
+        title="the pod has a default route",
+        run=default_route,
+        needs=("pod",),
+    ),
     PodCheck(
         id="gateway-neighbour",
+        codes=("GN0306",),
         title="neighbour entries in the pod are right",
         run=gateway_neighbour,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="default-moved",
+        codes=("GN0303",),
         title="the default route is where the cluster is",
         run=gateway_on_link,
         needs=("pod", "node"),
     ),
     PodCheck(
-        id="pod-routes-refuse", title="no route of the pod refuses what it needs", run=refused, needs=("pod",)
+        id="pod-routes-refuse",
+        codes=("GN0304",),
+        title="no route of the pod refuses what it needs",
+        run=refused,
+        needs=("pod",),
     ),
     PodCheck(
         id="subnets-overlap",
+        codes=("GN0803",),
         title="the pod's interfaces have subnets of their own",
         run=overlapping,
         needs=("pod",),

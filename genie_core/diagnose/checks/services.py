@@ -256,12 +256,14 @@ def hairpin_source(model: Model) -> Iterator[Finding]:
 CHECKS = (
     PodCheck(
         id="services",
+        codes=("GN0601", "GN0602", "GN0603"),
         title="services are translated to their endpoints",
         run=translation,
         needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
     ),
     PodCheck(
         id="hairpin-source",
+        codes=("GN0605",),
         title="a backend's own service masquerades it to itself",
         run=hairpin_source,
         needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),

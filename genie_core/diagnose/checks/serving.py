@@ -297,30 +297,35 @@ def _any_socket(listeners: tuple[str, ...], port: int) -> bool:
 CHECKS = (
     PodCheck(
         id="listeners",
+        codes=("GN0606",),
         title="something listens behind each service here",
         run=nobody_listens,
         needs=("pod", "objects"),
     ),
     PodCheck(
         id="host-ports",
+        codes=("GN0607",),
         title="the pod's host ports lead to it",
         run=host_ports,
         needs=("pod", "node firewall", "pod object"),
     ),
     PodCheck(
         id="deaf-targets",
+        codes=("GN0608",),
         title="what the node hands to the pod is heard there",
         run=deaf_targets,
         needs=("pod", "node firewall"),
     ),
     PodCheck(
         id="rewritten",
+        codes=("GN0521",),
         title="no rule sends the pod's traffic elsewhere",
         run=rewritten,
         needs=("pod", "node firewall"),
     ),
     PodCheck(
         id="proxy-here",
+        codes=("GN0522",),
         title="a proxy takes what is handed to it",
         run=redirects,
         needs=("pod", "pod firewall"),

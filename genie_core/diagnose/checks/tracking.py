@@ -104,12 +104,23 @@ def ipsec(model: Model) -> Iterator[Finding]:
 
 
 CHECKS = (
-    PodCheck(id="ipsec", title="no IPsec policy refuses packets", run=ipsec, needs=("pod", "node")),
     PodCheck(
-        id="tracked", title="the pod's packets are tracked", run=untracked, needs=("pod", "node firewall")
+        id="ipsec",
+        codes=("GN0525",),
+        title="no IPsec policy refuses packets",
+        run=ipsec,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="tracked",
+        codes=("GN0518",),
+        title="the pod's packets are tracked",
+        run=untracked,
+        needs=("pod", "node firewall"),
     ),
     PodCheck(
         id="bridge-netfilter",
+        codes=("GN0412",),
         title="bridged replies pass conntrack",
         run=bridge_netfilter,
         needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),

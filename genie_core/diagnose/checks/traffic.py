@@ -309,33 +309,44 @@ def filters(model: Model) -> Iterator[Finding]:
 
 
 CHECKS = (
-    PodCheck(id="forwarding", title="the node forwards for the pod", run=forwarding, needs=("pod", "node")),
+    PodCheck(
+        id="forwarding",
+        codes=("GN0501", "GN0502"),
+        title="the node forwards for the pod",
+        run=forwarding,
+        needs=("pod", "node"),
+    ),
     PodCheck(
         id="host-route",
+        codes=("GN0413",),
         title="the node's route to the pod leads to it",
         run=host_routes,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="node-routes",
+        codes=("GN0513",),
         title="the node routes what the pod sends",
         run=refused_routes,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="pod-routes",
+        codes=("GN0305", "GN0309"),
         title="the pod's rules and routes lead to the cluster",
         run=pod_routes,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="reverse-path",
+        codes=("GN0503",),
         title="no reverse path filter drops the pod's traffic",
         run=reverse_path,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="firewall",
+        codes=("GN0506", "GN0507", "GN0508", "GN0509", "GN0510"),
         title="no firewall rule drops the pod's packets",
         run=filters,
         needs=("pod", "node firewall", "pod firewall"),

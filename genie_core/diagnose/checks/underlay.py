@@ -170,10 +170,15 @@ OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap
 
 CHECKS = (
     PodCheck(
-        id="underlay", title="the tunnel's outer address, device and MTU fit", run=underlay, needs=("node",)
+        id="underlay",
+        codes=("GN0707", "GN0709"),
+        title="the tunnel's outer address, device and MTU fit",
+        run=underlay,
+        needs=("node",),
     ),
     PodCheck(
         id="tunnel-filter",
+        codes=("GN0711",),
         title="the node's firewall lets the tunnel's packets pass",
         run=outer_filter,
         needs=("node firewall", "objects: Node"),

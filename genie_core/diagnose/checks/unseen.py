@@ -164,15 +164,23 @@ def _promised(model: Model, attachment: Attachment) -> list[str]:
 
 
 CHECKS = (
-    PodCheck(id="host-end-here", title="the host end is on this node", run=far_end, needs=("pod", "node")),
+    PodCheck(
+        id="host-end-here",
+        codes=("GN0104",),
+        title="the host end is on this node",
+        run=far_end,
+        needs=("pod", "node"),
+    ),
     PodCheck(
         id="programs",
+        codes=("GN0519",),
         title="no program or filter sees packets ahead of the rules",
         run=programs,
         needs=("pod", "node"),
     ),
     PodCheck(
         id="conditional-drops",
+        codes=("GN0520",),
         title="no rule with an unknown condition drops",
         run=conditional_drops,
         needs=("pod", "node firewall"),

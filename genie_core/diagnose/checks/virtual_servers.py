@@ -135,6 +135,7 @@ def _empty(front: Frontend) -> Finding:
 CHECKS = (
     PodCheck(
         id="virtual-servers",
+        codes=("GN0601", "GN0602"),
         title="IPVS leads services to their endpoints",
         run=virtual,
         needs=("node", "objects: Service", "objects: EndpointSlice"),

@@ -67,8 +67,8 @@ class _Missing:
 
 
 def gather(options: DiscoverOptions) -> tuple[NodeFacts, dict[str, str]]:
-    """The facts of a node, and container ID -> pod as far as Genie's state knows it."""
-    root = Root(options.root)
+    """The facts of a node, and container ID -> pod as far as Genie's state knows it. Raises NotFound for the root."""
+    root = Root(options.root).require()
     missing = _Missing()
     with ThreadPoolExecutor(4) as pool:
         net = pool.submit(missing.read, "netlink", "reading interfaces", read_node, None)
@@ -82,10 +82,12 @@ def gather(options: DiscoverOptions) -> tuple[NodeFacts, dict[str, str]]:
         installation = describe_installation(facts, own, root) | (api.result() if api else {})
     facts = replace(facts, genie=replace(facts.genie, **installation))
     facts = _credentials(facts, options, root)
-    return replace(facts, missing=_with_gaps(facts, missing.reasons, options)), pods
+    return replace(facts, missing=_with_gaps(facts, missing.reasons, options, root)), pods
 
 
-def _with_gaps(facts: NodeFacts, reasons: Mapping[str, str], options: DiscoverOptions) -> dict[str, str]:
+def _with_gaps(
+    facts: NodeFacts, reasons: Mapping[str, str], options: DiscoverOptions, root: Root
+) -> dict[str, str]:
     """The reasons, and those of sources that nobody refused but that are not there."""
     gaps = dict(reasons)
     if not facts.runtimes:
@@ -100,6 +102,9 @@ def _with_gaps(facts: NodeFacts, reasons: Mapping[str, str], options: DiscoverOp
         gaps["processes"] = "seeing other users' processes needs root"
     if facts.net is None:
         gaps.setdefault("netlink", "the node's interfaces could not be read")
+    for source, named in (("conf", options.conf_dirs), ("bin", options.bin_dirs)):
+        gone = [directory for directory in named if not root.exists(directory)]
+        gaps |= {source: f"there is no directory {' '.join(gone)}"} if gone else {}
     return gaps
 
 

@@ -6,36 +6,36 @@ NetworkAttachmentDefinitions; what is in their spec.config is checked, with plac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ...edges.yamlio import load_documents
 from ...errors import EXIT_USAGE, GenieError
 from ...findings import Check, Finding, Severity, ordered, summary
-from ...nodecheck import configuration, credentials, plugins, subnets
-from ...nodecheck.checks import NodeCheck, run_checks
+from ...nodecheck.checks import CHECKS as NODE_CHECKS
+from ...nodecheck.checks import run_checks
 from ...nodecheck.facts import ConfFile, NodeFacts
 from ...nodecheck.parse import parse_conf
 
 JSON = dict[str, Any]
-# What can be said of files alone; the rest is about a node.
-_RUN: tuple[tuple[str, Callable[[NodeFacts], Iterator[Finding]], tuple[str, ...]], ...] = (
-    ("conf-readable", configuration.unreadable_files, ()),
-    ("conf-names", configuration.duplicate_networks, ()),
-    ("conf-keys", configuration.repeated_keys, ()),
-    ("conf-self", configuration.self_delegation, ()),
-    ("conf-plugin", configuration.plugin_problems, ()),
-    ("conf-version", configuration.versions_refused, ("probe",)),
-    ("conf-cniversion", configuration.versions_missing, ()),
-    ("subnet-networks", subnets.overlapping_networks, ()),
-    ("bridge-shared", subnets.shared_bridge, ()),
-    ("subnet-node", subnets.overlapping_node, ("netlink",)),
-    ("bridge-address", subnets.bridge_address, ("netlink",)),
-    ("plugin-missing", plugins.missing, ()),
-    ("credential-inline", credentials.secrets_in_files, ()),
-)
-CHECKS = tuple(NodeCheck(id=id_, title=id_, run=run, needs=needs) for id_, run, needs in _RUN)
+# What can be said of files alone, and what it needs then; the rest is about a node.
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "conf-readable": (),
+    "conf-names": (),
+    "conf-keys": (),
+    "conf-self": (),
+    "conf-plugin": (),
+    "conf-version": ("probe",),
+    "conf-cniversion": (),
+    "subnet-networks": (),
+    "bridge-shared": (),
+    "subnet-node": ("netlink",),
+    "bridge-address": ("netlink",),
+    "plugin-missing": (),
+    "credential-inline": (),
+}
+CHECKS = tuple(replace(check, needs=_NEEDS[check.id]) for check in NODE_CHECKS if check.id in _NEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,131 @@
+"""Running checks: which are chosen (--only, --skip), which have to be skipped and why, and what the others found.
+
+Shared by the checks of a node's files and of a pod's network.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import inf
+from typing import Protocol, TypeVar
+
+from .errors import EXIT_USAGE, GenieError
+from .findings import Check, Finding, Status
+
+CODE = re.compile(r"GN\d{4}", re.IGNORECASE)
+
+
+class Named(Protocol):
+    """What a check is called, and which findings it can report."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def codes(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which checks and findings are wanted: regular expressions over checks' ids and findings' codes."""
+
+    only: tuple[re.Pattern[str], ...] = ()
+    skip: tuple[re.Pattern[str], ...] = ()
+
+    def wants(self, check: Named, code: str) -> bool:
+        """Whether a finding of this code, reported by this check, is wanted."""
+
+        def meant(patterns: tuple[re.Pattern[str], ...]) -> bool:
+            return any(p.search(check.id) or p.search(code) for p in patterns)
+
+        return (not self.only or meant(self.only)) and not meant(self.skip)
+
+    def of(self, checks: Iterable[N]) -> list[N]:
+        """The checks that can report a wanted finding."""
+        return [check for check in checks if any(self.wants(check, code) for code in check.codes)]
+
+
+EVERYTHING = Selection()
+
+
+def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Named]) -> Selection:
+    """The selection that the flags make of a command's checks.
+
+    Raises GenieError (wrong usage) for an expression that cannot be read or matches no check and no code, and where
+    nothing is left to run.
+    """
+    chosen = Selection(
+        only=tuple(_pattern("--only", text, checks) for text in only),
+        skip=tuple(_pattern("--skip", text, checks) for text in skip),
+    )
+    if not chosen.of(checks):
+        raise GenieError(
+            "--only and --skip leave no check to run",
+            hint="--list-checks lists the checks",
+            exit_code=EXIT_USAGE,
+        )
+    return chosen
+
+
+def _pattern(flag: str, text: str, checks: Sequence[Named]) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise GenieError(
+            f"{flag} {text!r} is not a regular expression: {error}", exit_code=EXIT_USAGE
+        ) from None
+    names = {check.id for check in checks} | {code for check in checks for code in check.codes}
+    if any(pattern.search(name) for name in names):
+        return pattern
+    near = _near(text, names)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    what = "no check has such an id or code"
+    if CODE.fullmatch(text):
+        what = "no check of this command reports it"
+        hint = hint or f"genie explain {text.upper()} says what it is; "
+    raise GenieError(
+        f"{flag} {text!r}: {what}", hint=f"{hint}--list-checks lists the checks", exit_code=EXIT_USAGE
+    )
+
+
+def _near(text: str, names: set[str]) -> list[str]:
+    """Ids, or codes of the same family, that the text may be a misspelling of."""
+    if CODE.match(text):
+        wanted = text.upper()
+        return get_close_matches(wanted, sorted(name for name in names if name[:4] == wanted[:4]))
+    return get_close_matches(text.lower(), sorted(names))
+
+
+def run(
+    jobs: Iterable[tuple[Named, str, Callable[[], Iterable[Finding]]]],
+    chosen: Selection = EVERYTHING,
+    until: float = inf,
+) -> tuple[list[Finding], list[Check]]:
+    """The findings, in the checks' order, and what became of each check.
+
+    A job is a check, why it has to be skipped ("" where it can run), and its function with the facts. At `until`
+    (monotonic seconds) the checks that are left are skipped. One that raises is reported as broken, with what it had
+    found until then; the others go on.
+    """
+    findings: list[Finding] = []
+    outcomes: list[Check] = []
+    for check, lacking, look in jobs:
+        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking
+        if reason:
+            outcomes.append(Check(id=check.id, status=Status.SKIP, reason=reason))
+            continue
+        started, found = time.perf_counter(), len(findings)
+        try:
+            findings.extend(finding for finding in look() if chosen.wants(check, finding.code))
+            status = Status.FAIL if len(findings) > found else Status.PASS
+        except Exception as error:  # noqa: BLE001 (a mistake in one check must not cost what the others find)
+            status, reason = Status.ERROR, f"{type(error).__name__}: {error}"
+        ms = (time.perf_counter() - started) * 1000
+        outcomes.append(Check(id=check.id, status=status, reason=reason, ms=ms))
+    return findings, outcomes
