@@ -21,10 +21,9 @@ from typing import Annotated, Any
 
 import typer
 
+from genie_cli.boundary import guard
+from genie_cli.tree import Branch, Entry
 from genie_core import __version__
-
-from .boundary import guard
-from .tree import Branch, Entry
 
 TRY = "Try a configuration"
 NODE = "Look after a node"
@@ -91,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (default: this process's own); its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == [COMPLETE]:
-        from . import completing
+        from genie_cli import completing
 
         return completing.main(arguments[1:])
     arguments = arranged(arguments)

@@ -16,10 +16,9 @@ from typing import ClassVar, NoReturn
 
 from typer import Abort, Exit, TyperException
 
+from genie_cli import terminal
+from genie_cli.options import OutputFormat
 from genie_core import errors
-
-from . import terminal
-from .options import OutputFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +172,7 @@ def _bug(error: BaseException) -> Failure:
 def tell(failure: Failure, output: OutputFormat) -> None:
     """A failure as text on stderr, and as the document on stdout that a machine was promised."""
     if output.for_machines:
-        from .render import emit  # rich and yaml are not loaded to say one line
+        from genie_cli.render import emit  # rich and yaml are not loaded to say one line
 
         emit(failure, output)
     lines = [_red("error:") + " " + terminal.visible(failure.message)]

@@ -86,7 +86,7 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
     """The candidates for the word `current` behind `words`, whole words, and the directive."""
     from typer._click import shell_completion  # not public, and the only one to know which parameter it is
 
-    from .app import arranged, root
+    from genie_cli.app import arranged, root
 
     words = arranged(words)
     if words and words[0].startswith("-"):
@@ -167,15 +167,14 @@ def _objects(asked: Asked) -> list[Candidate]:
 
 
 def _types(_asked: Asked) -> list[Candidate]:
+    from genie_cli.commands.generate_config import OBJECTS
     from genie_core.catalog import PLUGINS
-
-    from .commands.generate_config import OBJECTS
 
     return [Candidate(name) for name in (*PLUGINS, *(name for name in OBJECTS if name not in PLUGINS))]
 
 
 def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
-    from genie_core.edges.user_cluster import Access, connect
+    from genie_core.survey.user_cluster import Access, connect
 
     try:
         found = connect(Access(kubeconfig=asked.kubeconfig, context=asked.context), _API_SECONDS)
@@ -188,7 +187,7 @@ def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
 
 
 def _contexts(asked: Asked) -> list[Candidate]:
-    from genie_core.edges.user_cluster import Access, contexts
+    from genie_core.survey.user_cluster import Access, contexts
 
     try:
         return [Candidate(name) for name in contexts(Access(kubeconfig=asked.kubeconfig))]
@@ -236,14 +235,14 @@ def _topics(asked: Asked) -> list[Candidate]:
 
 
 def _schemas(_asked: Asked) -> list[Candidate]:
-    from .schemas import kinds
+    from genie_cli.schemas import kinds
 
     return [Candidate(kind) for kind in kinds()]
 
 
 def _help_topics(_asked: Asked) -> list[Candidate]:
-    from .app import COMMANDS
-    from .commands.help import TOPICS
+    from genie_cli.app import COMMANDS
+    from genie_cli.commands.help import TOPICS
 
     names = {words.split(" ")[0]: entry.summary for words, entry in reversed(COMMANDS.items())}
     return [*(Candidate(topic) for topic in TOPICS), *(Candidate(name, text) for name, text in names.items())]

@@ -15,10 +15,10 @@ from genie_cli.options import CLUSTER, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
 from genie_cli.views.findings import Titled, exit_code, print_checks
-from genie_core.diagnose.report import DiagnosisReport
-from genie_core.edges.user_cluster import Access
 from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
-from genie_core.tasks.debug_question import Question
+from genie_core.survey.user_cluster import Access
+from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.report import DiagnosisReport
 
 Netns = Annotated[
     str,

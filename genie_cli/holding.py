@@ -9,10 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from genie_core.edges.kernel import die_with_parent
+from genie_cli.render import note
+from genie_core.sandbox.syscalls import die_with_parent
 from genie_core.tasks.dry_run import AnyNode
-
-from .render import note
 
 
 def hold(node: AnyNode, netns: Sequence[str]) -> None:

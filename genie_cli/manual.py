@@ -12,11 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from genie_cli.app import COMMANDS, EXAMPLES, root
+from genie_cli.commands.help import EXIT_CODES
+from genie_cli.tree import Branch, load
 from genie_core import __version__
-
-from .app import COMMANDS, EXAMPLES, root
-from .commands.help import EXIT_CODES
-from .tree import Branch, load
 
 
 def pages() -> dict[str, str]:

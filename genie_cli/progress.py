@@ -7,7 +7,7 @@ from threading import Lock, Timer
 from types import TracebackType
 from typing import Self
 
-from . import terminal
+from genie_cli import terminal
 
 PATIENCE = 1.0  # seconds in which a command may be silent
 

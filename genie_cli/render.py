@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
+from genie_cli import terminal
+from genie_cli.options import OutputFormat
 from genie_core.errors import EXIT_USAGE, GenieError
-
-from . import terminal
-from .options import OutputFormat
 
 API_VERSION = "genie/v1alpha1"
 

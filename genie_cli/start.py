@@ -10,7 +10,7 @@ def main() -> int:
     """This process's own command line; its exit code."""
     _open_what_is_closed()
     try:
-        from .app import main as run
+        from genie_cli.app import main as run
 
         return run()
     except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` answers it

@@ -17,8 +17,8 @@ from typing import Annotated, Any, NamedTuple, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from . import terminal
-from .options import OUTPUT, duration
+from genie_cli import terminal
+from genie_cli.options import OUTPUT, duration
 
 # `genie debug --list-checks`: the checks of a pod are all there are.
 PASSED_ON = {"debug --list-checks": "pod"}

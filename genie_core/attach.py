@@ -10,12 +10,12 @@ step N" are loops in a test. Rules:
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
 """
 
-from .errors import DelegateFailed, GenieError, UnknownContainer
-from .jsontext import decode, encode
-from .spec.conf import plugin_input
-from .spec.result import convert_text, parse
-from .spec.versions import at_least
-from .steps import (
+from genie_core.errors import DelegateFailed, GenieError, UnknownContainer
+from genie_core.jsontext import decode, encode
+from genie_core.spec.conf import plugin_input
+from genie_core.spec.result import convert_text, parse
+from genie_core.spec.versions import at_least
+from genie_core.steps import (
     Attached,
     Forget,
     Invoke,
@@ -37,8 +37,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .model import Attachment, NetConf, Plan, PluginConf
-    from .steps import Steps
+    from genie_core.model import Attachment, NetConf, Plan, PluginConf
+    from genie_core.steps import Steps
 
 
 def _invoke(
@@ -128,7 +128,7 @@ def _lead_default_routes(plan: "Plan", results: list[str]) -> "Steps[None]":
     requests = {attachment.ifname: attachment.default_route for attachment in plan.attachments}
     if all(request is None for request in requests.values()):
         return
-    from .routes import changed_results, retold, route_changes
+    from genie_core.routes import changed_results, retold, route_changes
 
     parsed = {
         attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]

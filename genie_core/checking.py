@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from math import inf
 from typing import Protocol, TypeVar
 
-from .errors import EXIT_USAGE, GenieError
-from .findings import Check, Finding, Status
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.findings import Check, Finding, Status
 
 CODE = re.compile(r"GN\d{4}", re.IGNORECASE)
 

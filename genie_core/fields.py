@@ -6,7 +6,7 @@ InvalidConfig. A key that is absent, or null as Go's decoder treats it, gives th
 This module is on the kubelet path: it imports errors and nothing else.
 """
 
-from .errors import InvalidConfig
+from genie_core.errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

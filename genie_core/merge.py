@@ -7,8 +7,8 @@ every address says which interface it is on.
 This module is on the kubelet path.
 """
 
-from .model import Result
-from .spec.addresses import first_gateways, is_v4
+from genie_core.model import Result
+from genie_core.spec.addresses import first_gateways, is_v4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

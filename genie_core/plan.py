@@ -1,16 +1,16 @@
 """The plan of an ADD: the only place that gives interfaces their names. Pure; on the kubelet path."""
 
-from .errors import InvalidConfig
-from .fields import get_object
-from .jsontext import encode, members
-from .model import Attachment, Plan
-from .spec.conf import DEVICE_INFO, capabilities_of
+from genie_core.errors import InvalidConfig
+from genie_core.fields import get_object
+from genie_core.jsontext import encode, members
+from genie_core.model import Attachment, Plan
+from genie_core.spec.conf import DEVICE_INFO, capabilities_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .model import Choice, NetConf, PodRef, Request
+    from genie_core.model import Choice, NetConf, PodRef, Request
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
@@ -92,7 +92,7 @@ def make_plan(
     """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
     names = name_interfaces(choices, request.ifname, prefix)
     if any(choice.default_route is not None for choice in choices):
-        from .routes import refuse_conflicts
+        from genie_core.routes import refuse_conflicts
 
         refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
     supplied = runtime_capabilities(request)

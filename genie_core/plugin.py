@@ -14,22 +14,22 @@ import posix
 from errno import EBADF, EISDIR
 from time import monotonic
 
-from .edges.cancel import Cancel
-from .edges.files import read_all
-from .edges.log import JSONLog
-from .errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
-from .jsontext import encode
-from .settings import Settings
-from .spec.request import read_request
-from .spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
+from genie_core.edges.cancel import Cancel
+from genie_core.edges.files import read_all
+from genie_core.edges.log import JSONLog
+from genie_core.errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
+from genie_core.jsontext import encode
+from genie_core.settings import Settings
+from genie_core.spec.request import read_request
+from genie_core.spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
-    from .model import Request
-    from .verbs.node import Node
+    from genie_core.model import Request
+    from genie_core.verbs.node import Node
 
 MAX_STDIN_BYTES = 16 << 20
 ABOUT = f"""\
@@ -124,7 +124,7 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     log.context = {"verb": request.verb, "container": request.container_id, "interface": request.ifname}
     for problem in settings.problems:
         log.warning("setting ignored", problem=problem)
-    from .verbs.node import Node
+    from genie_core.verbs.node import Node
 
     node = Node(request, settings, log, cancel, own)
     started = monotonic()
@@ -145,8 +145,8 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
 
 def _count(path: str, verb: str, code: int, seconds: float, node: "Node") -> None:
     """Add the call to the counters; what cannot be counted fails nobody."""
-    from .edges.metrics_file import count
-    from .metrics import Run
+    from genie_core.edges.metrics_file import count
+    from genie_core.metrics import Run
 
     runs = [Run(step.verb, step.network, step.type, ok, spent) for step, ok, spent in node.delegates.ran]
     try:
@@ -156,31 +156,31 @@ def _count(path: str, verb: str, code: int, seconds: float, node: "Node") -> Non
 
 
 def _add(request: "Request", node: "Node") -> str:
-    from .verbs.add import run
+    from genie_core.verbs.add import run
 
     return run(request, node)
 
 
 def _check(request: "Request", node: "Node") -> str:
-    from .verbs.check import run
+    from genie_core.verbs.check import run
 
     return run(request, node)
 
 
 def _del(request: "Request", node: "Node") -> str:
-    from .verbs.delete import run
+    from genie_core.verbs.delete import run
 
     return run(request, node)
 
 
 def _gc(request: "Request", node: "Node") -> str:
-    from .verbs.gc import run
+    from genie_core.verbs.gc import run
 
     return run(request, node)
 
 
 def _status(request: "Request", node: "Node") -> str:
-    from .verbs.status import run
+    from genie_core.verbs.status import run
 
     return run(request, node)
 

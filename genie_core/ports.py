@@ -5,7 +5,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
-    from .model import NetConf
+    from genie_core.model import NetConf
 
     class Log(Protocol):
         """One JSON line per event; fields are chosen by the caller and never hold configuration as a whole."""

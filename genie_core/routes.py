@@ -5,13 +5,13 @@ is decided here is done by `edges.default_routes`, and told in the results, so t
 result, what CHECK compares with and the status annotation agree. Pure; on the kubelet path.
 """
 
-from .errors import InvalidConfig
-from .jsontext import encode, join_members, members
-from .merge import with_gateways
-from .model import Result, Value
-from .spec.addresses import canonical_address, is_default, is_v4
-from .spec.result import encode as encode_result
-from .spec.versions import at_least
+from genie_core.errors import InvalidConfig
+from genie_core.jsontext import encode, join_members, members
+from genie_core.merge import with_gateways
+from genie_core.model import Result, Value
+from genie_core.spec.addresses import canonical_address, is_default, is_v4
+from genie_core.spec.result import encode as encode_result
+from genie_core.spec.versions import at_least
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,17 @@
 docs/configuration.md explains each of them. Unknown keys are ignored (conformance D14). Kubelet path.
 """
 
-from .errors import InvalidConfig
-from .fields import can_be_passed, get_bool, get_list, get_number, get_object, get_str, get_strings, place
+from genie_core.errors import InvalidConfig
+from genie_core.fields import (
+    can_be_passed,
+    get_bool,
+    get_list,
+    get_number,
+    get_object,
+    get_str,
+    get_strings,
+    place,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

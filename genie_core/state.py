@@ -10,13 +10,13 @@ What is read back is a plan that can be carried out, or none: a DEL that meets i
 again at every repetition, and never give the rest back.
 """
 
-from .errors import DecodingFailure, InvalidConfig
-from .fields import can_be_passed
-from .jsontext import JSONError, decode, encode
-from .model import Attachment, NetConf, Plan, PluginConf, PodRef
-from .spec import versions
-from .spec.conf import capabilities_of, check_plugin_type
-from .spec.request import is_identifier
+from genie_core.errors import DecodingFailure, InvalidConfig
+from genie_core.fields import can_be_passed
+from genie_core.jsontext import JSONError, decode, encode
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from genie_core.spec import versions
+from genie_core.spec.conf import capabilities_of, check_plugin_type
+from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

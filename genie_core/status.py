@@ -3,10 +3,10 @@
 All of them take each network's own result, not the merged one. This module is on the kubelet path.
 """
 
-from .jsontext import encode
-from .merge import with_gateways
-from .model import Result, Value
-from .spec.addresses import host, is_default
+from genie_core.jsontext import encode
+from genie_core.merge import with_gateways
+from genie_core.model import Result, Value
+from genie_core.spec.addresses import host, is_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,15 +1,15 @@
 """The steps that a verb's generator yields (attach.py) and whoever drives it carries out (verbs/node.py)."""
 
-from .errors import GenieError
-from .jsontext import decode, encode
+from genie_core.errors import GenieError
+from genie_core.jsontext import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from typing import TypeVar
 
-    from .model import Plan
-    from .routes import RouteChange
+    from genie_core.model import Plan
+    from genie_core.routes import RouteChange
 
     T = TypeVar("T")
     Steps = Generator["Step", str, T]

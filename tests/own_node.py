@@ -9,7 +9,8 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-from genie_core.edges import kernel, netns
+from genie_core.edges import netns
+from genie_core.sandbox import syscalls
 
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
@@ -31,12 +32,12 @@ route add default via 192.0.2.1
 def enter():
     """Move this process, and all that it will start, into a node that nobody else is on."""
     _left.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-    kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
-    kernel.mount("none", "/", flags=kernel.MS_PRIVATE | kernel.MS_REC)
+    syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     _show_its_links()
     for folder in filter(os.path.isdir, _PRIVATE):
         _let_go_of_mounts_below(folder)
-        kernel.mount("tmpfs", folder, "tmpfs", options="mode=755")
+        syscalls.mount("tmpfs", folder, "tmpfs", options="mode=755")
     for folder in ("/run/lock", "/run/netns"):
         Path(folder).mkdir()
     Path("/run/cni/tuning").mkdir(mode=0o600, parents=True)  # which that plugin leaves behind
@@ -61,7 +62,7 @@ def on_the_machine():
         netns.enter(_machine_network())
         yield
     finally:
-        kernel.setns(here, kernel.CLONE_NEWNET)
+        syscalls.setns(here, syscalls.CLONE_NEWNET)
         os.close(here)
 
 
@@ -70,16 +71,16 @@ def _let_go_of_mounts_below(folder):
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
         if point.startswith(f"{folder}/"):
-            kernel.unmount(point)
+            syscalls.unmount(point)
 
 
 def _show_its_links():
     """A /sys with this network's interfaces, and the machine's control groups, which runtimes need."""
-    kernel.mount("sysfs", "/mnt", "sysfs")
+    syscalls.mount("sysfs", "/mnt", "sysfs")
     if os.path.isdir("/mnt/fs/cgroup"):
-        kernel.mount("/sys/fs/cgroup", "/mnt/fs/cgroup", flags=kernel.MS_BIND | kernel.MS_REC)
-    kernel.mount("/mnt", "/sys", flags=kernel.MS_BIND | kernel.MS_REC)
-    kernel.unmount("/mnt")
+        syscalls.mount("/sys/fs/cgroup", "/mnt/fs/cgroup", flags=syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.mount("/mnt", "/sys", flags=syscalls.MS_BIND | syscalls.MS_REC)
+    syscalls.unmount("/mnt")
 
 
 def _machine_network():

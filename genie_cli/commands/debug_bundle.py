@@ -14,12 +14,12 @@ from genie_cli import options, wiring
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import Block, Heading, Table, Text, emit
-from genie_core.edges.records import CACHE_DIR, IPAM_DIR
 from genie_core.errors import EXIT_TIMEOUT
-from genie_core.tasks.debug_bundle import BundleReport, write
-from genie_core.tasks.debug_node import debug_node
-from genie_core.tasks.debug_pod import debug_pod
-from genie_core.tasks.debug_question import SECONDS
+from genie_core.survey.records import CACHE_DIR, IPAM_DIR
+from genie_core.tasks.debug.bundle import BundleReport, write
+from genie_core.tasks.debug.node import debug_node
+from genie_core.tasks.debug.pod import debug_pod
+from genie_core.tasks.debug.question import SECONDS
 
 EXAMPLES = [
     ("facts and diagnosis of a pod, to attach to an issue", "genie debug bundle shop/web-0"),

@@ -8,10 +8,10 @@ from genie_cli import debug_flags as flags
 from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
-from genie_core.edges.records import CACHE_DIR, IPAM_DIR
-from genie_core.nodecheck.checks import CHECKS
-from genie_core.tasks.debug_node import checks, debug_node
-from genie_core.tasks.debug_question import SECONDS
+from genie_core.checks.node_registry import CHECKS
+from genie_core.survey.records import CACHE_DIR, IPAM_DIR
+from genie_core.tasks.debug.node import checks, debug_node
+from genie_core.tasks.debug.question import SECONDS
 
 EXAMPLES = [
     ("what is wrong for all pods of this node", "genie debug node"),

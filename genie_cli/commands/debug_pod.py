@@ -13,14 +13,14 @@ from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
 from genie_cli.render import note
-from genie_core.diagnose.registry import ALL
-from genie_core.diagnose.report import DiagnosisReport
+from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import ALL
 from genie_core.edges.files import open_private
-from genie_core.edges.records import CACHE_DIR, IPAM_DIR
-from genie_core.nodecheck.checks import CHECKS
-from genie_core.tasks.debug_pod import debug_pod
-from genie_core.tasks.debug_question import SECONDS
-from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
+from genie_core.survey.records import CACHE_DIR, IPAM_DIR
+from genie_core.tasks.debug.pod import debug_pod
+from genie_core.tasks.debug.question import SECONDS
+from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
 
 EXAMPLES = [
     ("what is wrong with this pod's network", "genie debug pod shop/web-0"),

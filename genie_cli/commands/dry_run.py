@@ -18,11 +18,11 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
-from genie_core.edges.records import IPAM_DIR, NETNS_DIRS
-from genie_core.edges.user_cluster import Access, connect
-from genie_core.edges.yamlio import load_documents
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
+from genie_core.survey.records import IPAM_DIR, NETNS_DIRS
+from genie_core.survey.user_cluster import Access, connect
+from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run import MOST_PODS, AnyNode, Question, dry_run, plan_only
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
 from genie_core.tasks.pods import API_SECONDS, PodObject, fetch_pod, parse_pod

@@ -14,8 +14,8 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, selection_view
-from genie_core.edges.user_cluster import Access
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
+from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.node_state import read_conflist

@@ -13,8 +13,8 @@ from genie_cli.options import NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
-from genie_core.edges.records import CACHE_DIR, IPAM_DIR, NETNS_DIRS
 from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.survey.records import CACHE_DIR, IPAM_DIR, NETNS_DIRS
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
 EXAMPLES = [

@@ -17,9 +17,9 @@ from genie_cli.views.findings import exit_code
 from genie_cli.views.generated import check_view, documents, setup_view, written_view
 from genie_core.catalog import PLUGINS
 from genie_core.catalog.plugin import Wanted
-from genie_core.edges.rootfs import Root
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.nodecheck.parse import is_copy
+from genie_core.survey.conf_files import is_copy
+from genie_core.survey.rootfs import Root
 from genie_core.tasks import generate
 from genie_core.tasks.generate import Generated, GenerateOptions, SetupOptions, manifests
 from genie_core.tasks.generate.network import plugin_named

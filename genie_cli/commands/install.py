@@ -14,7 +14,6 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
-from genie_core.edges.health import serve
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.settings import BIN_DIRS, CONF_DIRS
@@ -28,6 +27,7 @@ from genie_core.tasks.daemonset import (
     in_cluster_server,
     keep,
 )
+from genie_core.tasks.health import serve
 from genie_core.tasks.install import InstallOptions, InstallReport, install
 
 DAEMONSET = "DaemonSet"

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from . import FILES, script
+from genie_cli.shells import FILES, script
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
 from genie_cli.views.findings import findings_view
 from genie_core.catalog import of_type
-from genie_core.edges.binaries import Binary
-from genie_core.nodecheck.leases import Pool
-from genie_core.nodecheck.selection import Choice, candidates
+from genie_core.checks.node_leases import Pool
+from genie_core.survey.binaries import Binary
+from genie_core.survey.selection import Choice, candidates
 from genie_core.tasks.discover import NodeReport
 
 _VERDICTS: dict[str, Tone] = {

@@ -20,7 +20,7 @@ def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bo
     if output is OutputFormat.NAME:
         say("".join(f"{_name(document)}\n" for document in found))
     elif output is OutputFormat.YAML or (yaml and output is OutputFormat.TABLE):
-        from genie_core.edges.yamlio import dump
+        from genie_core.survey.yamlio import dump
 
         say("---\n".join(dump(document) for document in found))
     elif len(found) == 1:

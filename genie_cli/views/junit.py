@@ -5,8 +5,8 @@ from __future__ import annotations
 from xml.sax.saxutils import escape, quoteattr
 
 from genie_cli.terminal import visible
-from genie_core.diagnose.report import DiagnosisReport
 from genie_core.findings import Severity, Status
+from genie_core.tasks.debug.report import DiagnosisReport
 
 
 def junit(report: DiagnosisReport) -> str:

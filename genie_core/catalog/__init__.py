@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import (
+from genie_core.catalog import (
     bandwidth,
     bridge,
     calico,
@@ -43,7 +43,7 @@ from . import (
     weave,
     whereabouts,
 )
-from .plugin import Ipam, NodeView, Plugin, Role
+from genie_core.catalog.plugin import Ipam, NodeView, Plugin, Role
 
 # In the order of the manual; where two share a binary, the plainer one comes first (bridge, calico).
 _MODULES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 
 _MAX_BURST = 2**32 - 1  # bits: the kernel's token bucket counts bytes in 32 bits, after multiplying by 8
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .plugin import JSON, MTU, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+from genie_core.catalog.plugin import (
+    JSON,
+    MTU,
+    Field,
+    Ipam,
+    NodeView,
+    Plugin,
+    Problem,
+    Role,
+    Wanted,
+    is_default_route,
+)
 
 TRUNK = Field(
     name="vlanTrunk",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from .plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
 
 KUBECONFIG = "/etc/cni/net.d/calico-kubeconfig"
 

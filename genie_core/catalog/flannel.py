@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted
 
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..settings import (
+from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
+from genie_core.settings import (
     API_TIMEOUT_SECONDS,
     BIN_DIRS,
     CONF_DIRS,
@@ -13,7 +14,6 @@ from ..settings import (
     LOG_LEVELS,
     STATE_DIR,
 )
-from .plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
 
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 

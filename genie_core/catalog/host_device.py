@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import InvalidConfig
-from .plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted, check_master
+from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted, check_master
+from genie_core.errors import InvalidConfig
 
 _NAMING = ("device", "hwaddr", "kernelpath", "pciBusID")
 

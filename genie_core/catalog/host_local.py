@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import bridge
-from .plugin import Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog import bridge
+from genie_core.catalog.plugin import Ipam, NodeView, Plugin, Role, Wanted
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted, check_master, pick_master
+from genie_core.catalog.plugin import (
+    MTU,
+    Field,
+    Ipam,
+    NodeView,
+    Plugin,
+    Role,
+    Wanted,
+    check_master,
+    pick_master,
+)
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

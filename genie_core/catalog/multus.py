@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plugin import Field, Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import Field, Ipam, NodeView, Plugin, Role, Wanted
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

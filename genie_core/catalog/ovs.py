@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bridge import TRUNK
-from .plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.bridge import TRUNK
+from genie_core.catalog.plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

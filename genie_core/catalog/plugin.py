@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..findings import Severity
-from .schema import JSON, Field, Problem, check_object, json_schema
+from genie_core.catalog.schema import JSON, Field, Problem, check_object, json_schema
+from genie_core.findings import Severity
 
 
 class Role(StrEnum):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError, JSONDecoder
 
-from ..fields import place
+from genie_core.fields import place
 
 _SPACE = " \t\n\r"
 _decode = JSONDecoder().raw_decode

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ..fields import describe, place
-from ..findings import Severity
-from ..spec.request import ifname_problem
+from genie_core.fields import describe, place
+from genie_core.findings import Severity
+from genie_core.spec.request import ifname_problem
 
 JSON = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import InvalidConfig
-from .plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.errors import InvalidConfig
 
 _ADDRESS = (
     Field(name="address", kind="cidr", required=True, doc="address with prefix length"),

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
-from .plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 
 _RANGE = (
     Field(name="range", doc="the subnet, or first-last/prefix"),

@@ -7,7 +7,7 @@ nothing has been begun yet (reading stdin, asking the API server), does it raise
 
 import _signal
 
-from ..errors import Cancelled
+from genie_core.errors import Cancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ import posix
 from errno import ENOENT
 from time import sleep, time
 
-from ..errors import InvalidConfig
-from ..spec.conf import parse_file
-from .files import failure, open_regular, read_all
+from genie_core.edges.files import failure, open_regular, read_all
+from genie_core.errors import InvalidConfig
+from genie_core.spec.conf import parse_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..model import NetConf
+    from genie_core.model import NetConf
 
 EXTENSIONS = (".conf", ".conflist", ".json")
 MAX_BYTES = 8 << 20

@@ -5,16 +5,16 @@ Only routes of the main table lead a pod's packets by default; what a plugin put
 
 import posix
 
-from ..errors import KernelRefused
-from . import netlink
-from .netns import inside
+from genie_core.edges import netlink
+from genie_core.edges.netns import inside
+from genie_core.errors import KernelRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..routes import RouteChange
-    from .netlink import DefaultRoute, Link, Netlink
+    from genie_core.edges.netlink import DefaultRoute, Link, Netlink
+    from genie_core.routes import RouteChange
 
 
 def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> None:

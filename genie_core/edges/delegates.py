@@ -9,21 +9,21 @@ from errno import EACCES, ENOENT, ENOEXEC, ETXTBSY
 from select import POLLIN, poll
 from time import monotonic, sleep
 
-from ..errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFailed, InvalidConfig
-from ..jsontext import JSONError, decode
-from ..spec.call import delegate_env
-from ..spec.conf import check_plugin_type
-from ..steps import PluginMissing
-from .locks import STARTING
+from genie_core.edges.locks import STARTING
+from genie_core.errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFailed, InvalidConfig
+from genie_core.jsontext import JSONError, decode
+from genie_core.spec.call import delegate_env
+from genie_core.spec.conf import check_plugin_type
+from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..ports import Log
-    from ..steps import Invoke
-    from .cancel import Cancel
-    from .locks import Lock
+    from genie_core.edges.cancel import Cancel
+    from genie_core.edges.locks import Lock
+    from genie_core.ports import Log
+    from genie_core.steps import Invoke
 
 MAX_OUTPUT_BYTES = 16 << 20
 BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while somebody installs it (conformance B31)
@@ -349,6 +349,6 @@ def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
 
 
 def _hint(words: str, stdin: str) -> str:
-    from ..spec.plugin_errors import hint_for
+    from genie_core.spec.plugin_errors import hint_for
 
     return hint_for(words, decode(stdin))

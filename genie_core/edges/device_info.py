@@ -4,19 +4,19 @@ The plugin writes the file whose path it is told by a capability; the status ann
 On the kubelet path, for networks whose plugins have that capability.
 """
 
-from ..errors import GenieError
-from ..jsontext import JSONError, decode
-from ..plan import DEVICE_INFO_DIRECTORY
-from ..spec.conf import DEVICE_INFO
-from .confdir import read_text
-from .files import remove
+from genie_core.edges.confdir import read_text
+from genie_core.edges.files import remove
+from genie_core.errors import GenieError
+from genie_core.jsontext import JSONError, decode
+from genie_core.plan import DEVICE_INFO_DIRECTORY
+from genie_core.spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..model import Attachment
+    from genie_core.model import Attachment
 
 
 def read_device_info(attachment: "Attachment") -> "Mapping[str, Any] | None":

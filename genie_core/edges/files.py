@@ -7,7 +7,7 @@ anything there. On the kubelet path.
 import posix
 from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
 
-from ..errors import IOFailure
+from genie_core.errors import IOFailure
 
 _REGULAR, _DIRECTORY = 0o100000, 0o040000  # stat.h S_IFREG, S_IFDIR
 _KIND = 0o170000

@@ -12,11 +12,9 @@ say what of, and what was saved). DEL, STATUS and VERSION never come here.
 import posix
 from time import monotonic, sleep
 
-from .. import __version__
-from ..fields import get_list, get_object
-from ..jsontext import JSONError, decode, encode
-from .kube_cluster import read_token
-from .kube_errors import (
+from genie_core import __version__
+from genie_core.edges.kube_cluster import read_token
+from genie_core.edges.kube_errors import (
     APIError,
     BadAnswer,
     Conflict,
@@ -26,17 +24,26 @@ from .kube_errors import (
     error_of,
     server_words,
 )
-from .kube_http import Connection
-from .kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, POD, Resource, target
+from genie_core.edges.kube_http import Connection
+from genie_core.edges.kube_resources import (
+    LOGICAL_NETWORK,
+    NETWORK_ATTACHMENT,
+    PHYSICAL_NETWORK,
+    POD,
+    Resource,
+    target,
+)
+from genie_core.fields import get_list, get_object
+from genie_core.jsontext import JSONError, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Protocol, Self
 
-    from ..ports import Log
-    from .kube_cluster import Cluster
-    from .kube_http import Response
+    from genie_core.edges.kube_cluster import Cluster
+    from genie_core.edges.kube_http import Response
+    from genie_core.ports import Log
 
     class Exchange(Protocol):
         """What carries requests: kube_http.Connection, or a twin in memory."""

@@ -5,9 +5,9 @@ Kubelet path.
 
 import posix
 
-from ..errors import InvalidConfig, IOFailure
-from ..model import Value
-from .files import open_regular
+from genie_core.edges.files import open_regular
+from genie_core.errors import InvalidConfig, IOFailure
+from genie_core.model import Value
 
 _LARGEST_FILE = 1 << 20
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")

@@ -18,7 +18,7 @@
 Messages quote the server's own words cut to 256 characters, and never a token, a header or a body.
 """
 
-from ..errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY_AGAIN, GenieError, NotFound
+from genie_core.errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY_AGAIN, GenieError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ what http.client makes of the same bytes.
 
 from time import monotonic
 
-from ..model import Value
-from .kube_errors import BadAnswer
+from genie_core.edges.kube_errors import BadAnswer
+from genie_core.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .kube_cluster import Cluster
-    from .kube_tls import TLSStream
+    from genie_core.edges.kube_cluster import Cluster
+    from genie_core.edges.kube_tls import TLSStream
 
 LARGEST_BODY = 8 << 20  # etcd holds 1.5 MiB of an object
 _LARGEST_HEAD = 64 << 10
@@ -96,7 +96,7 @@ class Connection:
         sock = self._connect(until)
         if not self._cluster.tls:
             return sock
-        from .kube_tls import client_context, handshake
+        from genie_core.edges.kube_tls import client_context, handshake
 
         try:
             self._context = self._context or client_context(self._cluster)

@@ -4,9 +4,9 @@ A name comes from an annotation, that is from whoever may make a pod; unchecked,
 with the plugin's rights (conformance X22). Kubelet path.
 """
 
-from ..errors import InvalidConfig
-from ..model import Value
-from ..spec.names import is_label, is_subdomain
+from genie_core.errors import InvalidConfig
+from genie_core.model import Value
+from genie_core.spec.names import is_label, is_subdomain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ for nothing. The system's CAs are read (4 ms) only where no CA is given.
 
 import posix
 
-from ..errors import GenieError, InvalidConfig
-from .files import open_regular
-from .kube_errors import Unauthorized, Untrusted
+from genie_core.edges.files import open_regular
+from genie_core.edges.kube_errors import Unauthorized, Untrusted
+from genie_core.errors import GenieError, InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from typing import Any, NoReturn
 
-    from .kube_cluster import Cluster, Pem
+    from genie_core.edges.kube_cluster import Cluster, Pem
 
 _TLS_1_2 = 0x0303
 _X509_V_FLAG_PARTIAL_CHAIN = 0x80000

@@ -11,17 +11,25 @@ A kubeconfig in JSON, as `genie install` writes it, costs nothing. YAML proper c
 the installed plugin, which runs without site-packages, has it only where the installer put a copy beside it.
 """
 
-from ..errors import GenieError, InvalidConfig
-from ..fields import describe, get_bool, get_list, get_object, get_str, place
-from ..jsontext import JSONError, decode
-from .kube_cluster import Cluster, Credentials, Pem, clean_token, is_host_name, parse_server, read_text
+from genie_core.edges.kube_cluster import (
+    Cluster,
+    Credentials,
+    Pem,
+    clean_token,
+    is_host_name,
+    parse_server,
+    read_text,
+)
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.fields import describe, get_bool, get_list, get_object, get_str, place
+from genie_core.jsontext import JSONError, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..ports import Log
+    from genie_core.ports import Log
 
 _OTHERS = 0o077
 

@@ -8,9 +8,9 @@ handler or by a tool beside it, and those attachments are in no list of Genie's 
 
 import posix
 
-from ..errors import GenieError
-from ..jsontext import JSONError, decode
-from .confdir import read_text
+from genie_core.edges.confdir import read_text
+from genie_core.errors import GenieError
+from genie_core.jsontext import JSONError, decode
 
 DIRECTORY = "/var/lib/cni/results"
 

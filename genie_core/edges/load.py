@@ -5,21 +5,21 @@ Used for a blank `cni` annotation alone. Everything together takes at most LIMIT
 
 from time import monotonic, sleep
 
-from ..errors import GenieError, InvalidConfig
-from ..fields import get_list, get_object, get_str
-from ..jsontext import JSONError, decode
-from ..model import Plan
-from ..select.load import Measures
-from .confdir import read_text
-from .delegates import find_plugin
+from genie_core.edges.confdir import read_text
+from genie_core.edges.delegates import find_plugin
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.fields import get_list, get_object, get_str
+from genie_core.jsontext import JSONError, decode
+from genie_core.model import Plan
+from genie_core.select.load import Measures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from ..model import NetConf
-    from .store import Store
+    from genie_core.edges.store import Store
+    from genie_core.model import NetConf
 
     # Interface name -> (received, sent) bytes
     Counters = dict[str, tuple[int, int]]
@@ -182,9 +182,9 @@ def cadvisor_rates(address: str, until: float) -> dict[str, tuple[float, float]]
 
 
 def _cadvisor_stats(address: str, url: str, until: float) -> "list[Any]":
-    from .kube_cluster import Cluster, parse_server, shown_address
-    from .kube_errors import APIError
-    from .kube_http import Connection  # its deadline holds for an answer that drips, too
+    from genie_core.edges.kube_cluster import Cluster, parse_server, shown_address
+    from genie_core.edges.kube_errors import APIError
+    from genie_core.edges.kube_http import Connection  # its deadline holds for an answer that drips, too
 
     try:
         cluster = Cluster(*parse_server(address, secured=False))

@@ -18,8 +18,8 @@ from errno import EINTR, EWOULDBLOCK
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from time import monotonic, sleep
 
-from ..errors import IOFailure, TryAgain
-from .files import failure, open_private, read_all, remove
+from genie_core.edges.files import failure, open_private, read_all, remove
+from genie_core.errors import IOFailure, TryAgain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ that no secret can come along. A log that cannot be written never fails a call.
 import posix
 from time import gmtime, strftime, time
 
-from ..errors import IOFailure
-from ..jsontext import encode
-from ..settings import LOG_LEVELS
-from .files import failure, open_private, refuse_open_way
+from genie_core.edges.files import failure, open_private, refuse_open_way
+from genie_core.errors import IOFailure
+from genie_core.jsontext import encode
+from genie_core.settings import LOG_LEVELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

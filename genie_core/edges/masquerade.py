@@ -6,7 +6,7 @@ leads to it stay on the host for good (plugins v1.1.1, plugins/main/bridge/bridg
 Cold: a DEL that finds the interface does not come here.
 """
 
-from ..errors import DelegateFailed
+from genie_core.errors import DelegateFailed
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SECONDS = 30.0

@@ -7,15 +7,15 @@ import posix
 from fcntl import LOCK_EX, LOCK_NB, flock
 from time import monotonic, sleep
 
-from ..errors import IOFailure
-from ..metrics import counted
-from .files import exists, failure, open_private, read_all, refuse_open_way, write_all
+from genie_core.edges.files import exists, failure, open_private, read_all, refuse_open_way, write_all
+from genie_core.errors import IOFailure
+from genie_core.metrics import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..metrics import Run
+    from genie_core.metrics import Run
 
 _WAIT_SECONDS = 0.1
 _PUBLIC = 0o644  # node_exporter is not root; there are names of networks and numbers in it

@@ -13,9 +13,9 @@ from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, inet_pto
 from errno import EACCES, EPERM, ESRCH
 from sys import byteorder
 
-from ..errors import Denied, KernelRefused
-from ..model import Value
-from .netns import inside
+from genie_core.edges.netns import inside
+from genie_core.errors import Denied, KernelRefused
+from genie_core.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

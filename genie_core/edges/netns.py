@@ -12,7 +12,7 @@ import posix
 from _thread import allocate_lock, start_new_thread
 from errno import EACCES, EPERM
 
-from ..errors import Denied, InvalidNetns, KernelRefused
+from genie_core.errors import Denied, InvalidNetns, KernelRefused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,7 @@ the node's lock. On the kubelet path.
 import posix
 from time import time
 
-from ..errors import GenieError
-from ..jsontext import JSONError, decode, encode
-from .files import (
+from genie_core.edges.files import (
     failure,
     is_private_directory,
     make_private_directory,
@@ -24,7 +22,9 @@ from .files import (
     remove,
     write_all,
 )
-from .store import file_name
+from genie_core.edges.store import file_name
+from genie_core.errors import GenieError
+from genie_core.jsontext import JSONError, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

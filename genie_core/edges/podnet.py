@@ -1,17 +1,17 @@
 """What a pod's network namespace holds, beside what must not be there yet and what was promised to be there."""
 
-from ..errors import CheckFailed, Denied
-from ..routes import default_routes
-from ..spec.addresses import host
-from .netlink import open_in
+from genie_core.edges.netlink import open_in
+from genie_core.errors import CheckFailed, Denied
+from genie_core.routes import default_routes
+from genie_core.spec.addresses import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from ..model import Result
-    from .netlink import Address, DefaultRoute, Link
+    from genie_core.edges.netlink import Address, DefaultRoute, Link
+    from genie_core.model import Result
 
 
 class Snapshot:

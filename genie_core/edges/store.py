@@ -15,17 +15,7 @@ fsync: after a power cut the namespaces are gone, and DEL works without results.
 import posix
 from errno import ENOENT, ENOTDIR
 
-from ..errors import DecodingFailure, GenieError, IOFailure, TryAgain
-from ..state import (
-    decode_plan,
-    encode_failure,
-    encode_partial,
-    encode_plan,
-    encode_release,
-    encode_releasing,
-    encode_result,
-)
-from .files import (
+from genie_core.edges.files import (
     failure,
     is_private_directory,
     make_private_directory,
@@ -37,13 +27,23 @@ from .files import (
     sync_directory,
     write_all,
 )
-from .locks import Lock, is_at_work, lock_container, lock_node, lock_slot
+from genie_core.edges.locks import Lock, is_at_work, lock_container, lock_node, lock_slot
+from genie_core.errors import DecodingFailure, GenieError, IOFailure, TryAgain
+from genie_core.state import (
+    decode_plan,
+    encode_failure,
+    encode_partial,
+    encode_plan,
+    encode_release,
+    encode_releasing,
+    encode_result,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..model import Plan
+    from genie_core.model import Plan
 
 FOLDERS = ("containers", "locks", "slots", "tmp")
 # Everything that may be in the state directory: what an uninstallation removes, and nothing else.

@@ -3,9 +3,9 @@
 Pure; on the kubelet path.
 """
 
-from ..errors import InvalidConfig
-from ..model import Wish
-from ..spec.request import ifname_problem
+from genie_core.errors import InvalidConfig
+from genie_core.model import Wish
+from genie_core.spec.request import ifname_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

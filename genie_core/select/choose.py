@@ -4,9 +4,9 @@ One function per dialect, in one table; all of them give choices, and nothing is
 succeeded. Pure but for its ports: configuration files and API objects.
 """
 
-from ..errors import TRY_AGAIN, InvalidConfig, NetworkNotFound
-from ..model import Choice, Wish
-from .annotations import (
+from genie_core.errors import TRY_AGAIN, InvalidConfig, NetworkNotFound
+from genie_core.model import Choice, Wish
+from genie_core.select.annotations import (
     BY_ATTACHMENT,
     BY_DEFAULT,
     BY_LOAD,
@@ -19,18 +19,18 @@ from .annotations import (
     dialect_of,
     parse_names,
 )
-from .files import Finder
+from genie_core.select.files import Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
-    from ..model import NetConf, PodRef
-    from ..ports import Log
-    from ..settings import Settings
-    from .npwg import NetworkWish
-    from .smart import Meter
+    from genie_core.model import NetConf, PodRef
+    from genie_core.ports import Log
+    from genie_core.select.npwg import NetworkWish
+    from genie_core.select.smart import Meter
+    from genie_core.settings import Settings
 
     # What a dialect chooses, before and behind `default_networks`
     Sides = tuple[list[Choice], list[Choice]]
@@ -119,7 +119,7 @@ class Chooser:
         """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
         if "/" not in entry:
             return self.by_name(Wish(entry.strip(), "", origin)).replace(prefix="net")
-        from .npwg import parse_selections
+        from genie_core.select.npwg import parse_selections
 
         return self.by_attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0])
 
@@ -137,7 +137,7 @@ class Chooser:
 
     def by_attachment(self, wish: "NetworkWish") -> Choice:
         """The network that a NetworkAttachmentDefinition describes."""
-        from .definitions import choice_of
+        from genie_core.select.definitions import choice_of
 
         definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
         return choice_of(wish, definition, lambda name: self.finder.named(name, wish.origin))
@@ -164,7 +164,7 @@ def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> "Side
 
 def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
     """The default network first, then each entry (NPWG 6.2; conformance C11)."""
-    from .npwg import parse_selections
+    from genie_core.select.npwg import parse_selections
 
     wishes = parse_selections(annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}")
     for wish in wishes:
@@ -178,7 +178,7 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
     value = annotations.get(DEFAULT_NETWORK, "")
     if not value.strip():
         return chooser.defaults()
-    from .npwg import parse_selections
+    from genie_core.select.npwg import parse_selections
 
     origin = f"annotation {DEFAULT_NETWORK}"
     wishes = parse_selections(value, SYSTEM_NAMESPACE, origin)
@@ -191,13 +191,13 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
 
 
 def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    from .logical import choose
+    from genie_core.select.logical import choose
 
     return choose(chooser, annotations[NETWORKS]), []
 
 
 def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> "Sides":
-    from .smart import choose
+    from genie_core.select.smart import choose
 
     return choose(chooser, chooser.meter()), []
 

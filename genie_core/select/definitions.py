@@ -1,19 +1,19 @@
 """A NetworkAttachmentDefinition and the wish for it -> the network to attach (NPWG 3.4; C15, C22-C24, C32-C36)."""
 
-from ..errors import InvalidConfig
-from ..fields import can_be_passed, get_object, get_str
-from ..jsontext import JSONError, decode, encode, join_members, members
-from ..model import Choice
-from ..spec.conf import capabilities_of, parse_network, with_cni_args, with_members
-from .files import is_self
+from genie_core.errors import InvalidConfig
+from genie_core.fields import can_be_passed, get_object, get_str
+from genie_core.jsontext import JSONError, decode, encode, join_members, members
+from genie_core.model import Choice
+from genie_core.select.files import is_self
+from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, with_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ..model import NetConf
-    from .npwg import NetworkWish
+    from genie_core.model import NetConf
+    from genie_core.select.npwg import NetworkWish
 
 _DEVICE_KEYS = ("deviceID", "pciBusID")
 

@@ -4,15 +4,15 @@ The names of the files come first, since they cost no reading; a file is opened 
 when no file's name does. `Confs` is the port that reads. On the kubelet path.
 """
 
-from ..errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
-from ..jsontext import decode
-from ..model import NetConf, Wish
+from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
+from genie_core.jsontext import decode
+from genie_core.model import NetConf, Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..ports import Confs, Log
+    from genie_core.ports import Confs, Log
 
 # The type that Genie itself has in a configuration: never a delegate (conformance B15).
 SELF_TYPE = "genie"

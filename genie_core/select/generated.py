@@ -4,14 +4,14 @@ Only with `generate_missing`. CNI-Genie's subnets had host bits, which host-loca
 and macvlan shared one range; here each has a valid one of its own.
 """
 
-from ..jsontext import encode
-from ..spec.conf import parse_network
+from genie_core.jsontext import encode
+from genie_core.spec.conf import parse_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..model import NetConf
+    from genie_core.model import NetConf
 
 NAMES = ("bridge", "macvlan", "sriov")
 

@@ -4,12 +4,12 @@ The rules of its admission webhook are checked here again, since a cluster may r
 path; `ipaddress` (3 ms) is imported when the annotation is used.
 """
 
-from ..errors import InvalidConfig
-from ..fields import get_bool, get_object, get_str
-from ..jsontext import encode, join_members, members
-from ..model import Choice, PluginConf, Value, Wish
-from ..spec.names import is_subdomain
-from .annotations import parse_names
+from genie_core.errors import InvalidConfig
+from genie_core.fields import get_bool, get_object, get_str
+from genie_core.jsontext import encode, join_members, members
+from genie_core.model import Choice, PluginConf, Value, Wish
+from genie_core.select.annotations import parse_names
+from genie_core.spec.names import is_subdomain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
     from typing import Any
 
-    from ..model import NetConf
-    from .choose import Chooser
+    from genie_core.model import NetConf
+    from genie_core.select.choose import Chooser
 
     Subnet = IPv4Network | IPv6Network
 

@@ -5,14 +5,14 @@ and the key (conformance C01-C27). The standard would ignore an invalid annotati
 wrong networks: here it fails the ADD (C12). Pure; on the kubelet path.
 """
 
-from ..errors import InvalidConfig
-from ..fields import describe
-from ..jsontext import JSONError, decode, encode
-from ..model import Wish
-from ..spec.addresses import canonical_address, canonical_prefix, is_v4
-from ..spec.names import is_label, is_subdomain
-from ..spec.request import is_identifier
-from .annotations import check_count, check_ifname, printable
+from genie_core.errors import InvalidConfig
+from genie_core.fields import describe
+from genie_core.jsontext import JSONError, decode, encode
+from genie_core.model import Wish
+from genie_core.select.annotations import check_count, check_ifname, printable
+from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4
+from genie_core.spec.names import is_label, is_subdomain
+from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,20 +3,20 @@
 Whatever stands in the way, within a second the pod gets the default network instead, with a warning.
 """
 
-from ..errors import GenieError
-from ..model import Choice, Wish
-from .annotations import CNI
-from .files import derived_name
-from .load.score import judge
+from genie_core.errors import GenieError
+from genie_core.model import Choice, Wish
+from genie_core.select.annotations import CNI
+from genie_core.select.files import derived_name
+from genie_core.select.load.score import judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
-    from ..model import NetConf
-    from .choose import Chooser
-    from .load import Measures
+    from genie_core.model import NetConf
+    from genie_core.select.choose import Chooser
+    from genie_core.select.load import Measures
 
     class Meter(Protocol):
         """What tells how busy networks are."""
@@ -66,7 +66,7 @@ def _wish(name: str, reason: str) -> Wish:
 
 def _alone(candidates: "Mapping[str, NetConf]") -> "dict[str, Measures]":
     """A single candidate needs no measuring."""
-    from .load import Measures
+    from genie_core.select.load import Measures
 
     return {name: Measures() for name in candidates}
 

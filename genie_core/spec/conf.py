@@ -7,12 +7,12 @@ A plugin's object is kept as the text that was read and edited only at its top l
 fields that nobody here knows reach the plugin as they were written (conformance B39, B64).
 """
 
-from ..errors import DecodingFailure, InvalidConfig
-from ..fields import describe, get_bool, get_list, get_object, get_str, get_strings
-from ..jsontext import JSONError, decode, elements, encode, join_members, members
-from ..model import NetConf, PluginConf
-from . import versions
-from .request import is_identifier
+from genie_core.errors import DecodingFailure, InvalidConfig
+from genie_core.fields import describe, get_bool, get_list, get_object, get_str, get_strings
+from genie_core.jsontext import JSONError, decode, elements, encode, join_members, members
+from genie_core.model import NetConf, PluginConf
+from genie_core.spec import versions
+from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

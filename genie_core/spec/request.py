@@ -4,10 +4,10 @@ Sources: SPEC "Section 2: Execution Protocol"; containernetworking/cni pkg/skel/
 reads the environment and stdin. Kubelet path: no imports beyond this package.
 """
 
-from ..errors import DecodingFailure, InvalidConfig, InvalidEnvironment
-from ..fields import describe
-from ..jsontext import JSONError, decode
-from ..model import PodRef, Request
+from genie_core.errors import DecodingFailure, InvalidConfig, InvalidEnvironment
+from genie_core.fields import describe
+from genie_core.jsontext import JSONError, decode
+from genie_core.model import PodRef, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ addresses are canonical, and an interface index points into `interfaces` or is a
 This module is on the kubelet path.
 """
 
-from .. import jsontext
-from ..errors import DecodingFailure, IncompatibleVersion, InvalidConfig
-from ..fields import describe, place
-from ..model import Result
-from .addresses import canonical_address, canonical_prefix, is_v4
-from .versions import SUPPORTED
+from genie_core import jsontext
+from genie_core.errors import DecodingFailure, IncompatibleVersion, InvalidConfig
+from genie_core.fields import describe, place
+from genie_core.model import Result
+from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4
+from genie_core.spec.versions import SUPPORTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ..model import Request
+    from genie_core.model import Request
 
     Reader = Callable[[Any, str], Any]
     Fields = Mapping[str, tuple[str, Reader]]

@@ -6,7 +6,7 @@ nothing but this.
 
 from _json import encode_basestring_ascii
 
-from ..errors import DecodingFailure, IncompatibleVersion
+from genie_core.errors import DecodingFailure, IncompatibleVersion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

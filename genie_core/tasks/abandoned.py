@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 
-from ..edges.host_node_inside import NAMESPACES
-from ..edges.kernel import unmount
-from ..errors import GenieError
-from .node_state import open_node, release
+from genie_core.errors import GenieError
+from genie_core.sandbox.host_node_inside import NAMESPACES
+from genie_core.sandbox.syscalls import unmount
+from genie_core.tasks.node_state import open_node, release
 
 STATE = "state"  # the folder's own state directory
 

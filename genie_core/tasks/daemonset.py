@@ -24,15 +24,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ..edges.kube import KubeAPI
-from ..edges.kube_cluster import Cluster, Credentials, Pem, parse_server
-from ..edges.kube_errors import APIError, Rejected, Unauthorized
-from ..edges.kube_resources import Resource
-from ..edges.log import JSONLog
-from ..edges.user_cluster import ACCOUNT_DIR, url_in_pod
-from ..errors import GenieError, InvalidConfig
-from .atomic import write_file
-from .install import InstallOptions, install
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, parse_server
+from genie_core.edges.kube_errors import APIError, Rejected, Unauthorized
+from genie_core.edges.kube_resources import Resource
+from genie_core.edges.log import JSONLog
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
+from genie_core.tasks.atomic import write_file
+from genie_core.tasks.install import InstallOptions, install
 
 TOKEN_FILE = Path("/etc/cni/genie/token")
 CA_FILE = Path("/etc/cni/genie/ca.crt")

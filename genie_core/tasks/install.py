@@ -22,17 +22,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .. import __version__
-from ..catalog.genie import CAPABILITIES
-from ..edges.confdir import list_files
-from ..errors import Denied, GenieError, InvalidConfig
-from ..fields import holds_secret
-from ..settings import DELEGATE_CONF_DIR, Settings
-from ..spec.versions import CURRENT
-from . import bundle, runtime_tree
-from .atomic import alone, is_there, remove_temporaries, sync, write_file
-from .launcher import launcher_text, require_nameable
-from .node_state import entry_of, read_document
+from genie_core import __version__
+from genie_core.catalog.genie import CAPABILITIES
+from genie_core.edges.confdir import list_files
+from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.fields import holds_secret
+from genie_core.settings import DELEGATE_CONF_DIR, Settings
+from genie_core.spec.versions import CURRENT
+from genie_core.tasks import payload, runtime_tree
+from genie_core.tasks.atomic import alone, is_there, remove_temporaries, sync, write_file
+from genie_core.tasks.launcher import launcher_text, require_nameable
+from genie_core.tasks.node_state import entry_of, read_document
 
 CONFLIST = "00-genie.conflist"
 KUBECONFIG = "genie.kubeconfig"
@@ -137,10 +137,10 @@ def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
 
 def _preview(options: InstallOptions, python: Path) -> InstallReport:
     """The same without the writing; a Python that would be copied is named where it is."""
-    code = _code_directory(options.bin_dir, python, bundle.plugin_files())
+    code = _code_directory(options.bin_dir, python, payload.plugin_files())
     files = _files(options, python, code)
     changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
-    if not bundle.is_whole(code):
+    if not payload.is_whole(code):
         changed.insert(0, code)
     return replace(_report(options, python, code, changed), dry_run=True)
 
@@ -201,19 +201,19 @@ def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
 
 def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
     """The code in a directory named for its content, complete before it has that name; replaced if it is damaged."""
-    files = bundle.plugin_files()
+    files = payload.plugin_files()
     target = _code_directory(bin_dir, python, files)
     staging, damaged = (bin_dir / CODE / f".{word}" for word in ("staging", "damaged"))
     for leftover in (staging, damaged):
         shutil.rmtree(leftover, ignore_errors=True)
-    if bundle.is_whole(target):
+    if payload.is_whole(target):
         return target
     try:
         for name, source in files.items():
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, staging / name)
         _compile(staging, target, python)
-        bundle.seal(staging)
+        payload.seal(staging)
         _sync_tree(staging)
         if target.exists():
             target.rename(damaged)
@@ -227,7 +227,7 @@ def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
 
 
 def _code_directory(bin_dir: Path, python: Path, files: dict[str, Path]) -> Path:
-    return bin_dir / CODE / f"{__version__}-{bundle.digest(files)}-{_tag(python)}"
+    return bin_dir / CODE / f"{__version__}-{payload.digest(files)}-{_tag(python)}"
 
 
 def _tag(python: Path) -> str:

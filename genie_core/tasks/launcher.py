@@ -21,10 +21,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import __version__
-from ..errors import InvalidConfig
-from ..spec.versions import CURRENT
-from . import runtime_tree
+from genie_core import __version__
+from genie_core.errors import InvalidConfig
+from genie_core.spec.versions import CURRENT
+from genie_core.tasks import runtime_tree
 
 SHELL = "/bin/sh"
 OTHERS = "/usr/bin/python3 /usr/local/bin/python3"  # to be tried until Genie is installed again

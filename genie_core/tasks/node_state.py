@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..attach import delete
-from ..edges.cancel import Cancel
-from ..edges.log import JSONLog
-from ..edges.rootfs import Root
-from ..edges.store import boot_id
-from ..errors import GenieError, InvalidConfig
-from ..model import Plan, Request
-from ..settings import Settings
-from ..verbs.delete import is_taken, netns_of
-from ..verbs.node import Node
+from genie_core.attach import delete
+from genie_core.edges.cancel import Cancel
+from genie_core.edges.log import JSONLog
+from genie_core.edges.store import boot_id
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.model import Plan, Request
+from genie_core.settings import Settings
+from genie_core.survey.rootfs import Root
+from genie_core.verbs.delete import is_taken, netns_of
+from genie_core.verbs.node import Node
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

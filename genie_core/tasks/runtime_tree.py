@@ -14,8 +14,8 @@ import os
 import shutil
 from pathlib import Path
 
-from ..errors import InvalidConfig
-from .atomic import sync
+from genie_core.errors import InvalidConfig
+from genie_core.tasks.atomic import sync
 
 HOME = Path("/opt/genie")  # where the image has it
 RELEASE = "RELEASE"

@@ -17,18 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ..edges import libcni_cache
-from ..edges.confdir import ConfDirs
-from ..edges.log import JSONLog
-from ..edges.store import CONTENTS
-from ..errors import Denied, GenieError, InvalidConfig
-from ..model import Plan
-from ..select.files import Finder
-from ..settings import STATE_DIR
-from ..verbs.node import Node
-from . import node_state
-from .atomic import sync
-from .install import CODE, CONFLIST, KUBECONFIG, TYPE
+from genie_core.edges import libcni_cache
+from genie_core.edges.confdir import ConfDirs
+from genie_core.edges.log import JSONLog
+from genie_core.edges.store import CONTENTS
+from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.model import Plan
+from genie_core.select.files import Finder
+from genie_core.settings import STATE_DIR
+from genie_core.tasks import node_state
+from genie_core.tasks.atomic import sync
+from genie_core.tasks.install import CODE, CONFLIST, KUBECONFIG, TYPE
+from genie_core.verbs.node import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def _remembered(options: UninstallOptions) -> dict[str, object] | None:
 def _remember(options: UninstallOptions, config: dict[str, object]) -> None:
     import json
 
-    from .atomic import write_file
+    from genie_core.tasks.atomic import write_file
 
     folder = options.bin_dir / CODE
     if not options.dry_run and folder.is_dir():

@@ -4,25 +4,25 @@ nothing is attached before every network was found; nothing is attached before t
 fails after that is undone, in reverse, before the error is told.
 """
 
-from ..attach import add, delete, undo
-from ..edges.podnet import existing_links
-from ..edges.store import CorruptState, boot_id, namespace_id
-from ..errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
-from ..jsontext import encode
-from ..plan import make_plan, primary_first
-from ..select.annotations import BY_ATTACHMENT, dialect_of
-from ..spec.result import previous_of
-from .delete import netns_of, refuse_failures, release_damaged
-from .networks import decide, require_ready
-from .node import refuse_own_netns
+from genie_core.attach import add, delete, undo
+from genie_core.edges.podnet import existing_links
+from genie_core.edges.store import CorruptState, boot_id, namespace_id
+from genie_core.errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
+from genie_core.jsontext import encode
+from genie_core.plan import make_plan, primary_first
+from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
+from genie_core.spec.result import previous_of
+from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
+from genie_core.verbs.networks import decide, require_ready
+from genie_core.verbs.node import refuse_own_netns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model import Plan, PodRef, Request, Result
-    from .networks import Decision
-    from .node import Node
+    from genie_core.model import Plan, PodRef, Request, Result
+    from genie_core.verbs.networks import Decision
+    from genie_core.verbs.node import Node
 
     Parts = list[tuple[str, Result]]
 
@@ -120,9 +120,9 @@ def _answer(
     plan: "Plan", results: list[str], request: "Request", previous: "Result | None", node: "Node"
 ) -> "tuple[str, Parts]":
     """The text for the runtime, and each attachment's own result."""
-    from ..merge import merge, merge_previous
-    from ..spec.result import encode as encode_result
-    from ..spec.result import parse
+    from genie_core.merge import merge, merge_previous
+    from genie_core.spec.result import encode as encode_result
+    from genie_core.spec.result import parse
 
     for attachment, printed in zip(plan.attachments, results, strict=True):
         attachment.result = printed
@@ -144,7 +144,7 @@ def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result
     requests = {item.ifname: item.default_route for item in plan.attachments}
     if all(wanted is None for wanted in requests.values()):
         return previous
-    from ..routes import changed_results, route_changes
+    from genie_core.routes import changed_results, route_changes
 
     return changed_results(route_changes(requests, parsed), {"": previous}).get("", previous)
 
@@ -163,6 +163,6 @@ def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts",
     """Write what it got into the pod's annotations, where there is anything to say."""
     told = any(choice.told or choice.is_additional for choice in decision.choices)
     if told or len(parts) > 1 or dialect_of(decision.annotations) == BY_ATTACHMENT:
-        from .pods import tell_pod
+        from genie_core.verbs.pods import tell_pod
 
         tell_pod(pod, decision.annotations, decision.choices, plan, parts, node.pods)

@@ -1,15 +1,15 @@
 """CHECK: every recorded network with its own result (conformance A30, A70-A75)."""
 
-from ..attach import check
-from ..edges.podnet import verify
-from ..errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
-from ..spec.result import parse, previous_of
-from .delete import is_taken, netns_of
+from genie_core.attach import check
+from genie_core.edges.podnet import verify
+from genie_core.errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
+from genie_core.spec.result import parse, previous_of
+from genie_core.verbs.delete import is_taken, netns_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..model import Plan, Request, Result
-    from .node import Node
+    from genie_core.model import Plan, Request, Result
+    from genie_core.verbs.node import Node
 
 
 def _verify(request: "Request", plan: "Plan", node: "Node") -> None:

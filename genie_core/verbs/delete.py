@@ -2,11 +2,11 @@
 
 import posix
 
-from ..attach import delete
-from ..edges.store import CorruptState, boot_id, namespace_id
-from ..errors import GenieError, IOFailure
-from ..steps import PluginMissing
-from .node import refuse_own_netns
+from genie_core.attach import delete
+from genie_core.edges.store import CorruptState, boot_id, namespace_id
+from genie_core.errors import GenieError, IOFailure
+from genie_core.steps import PluginMissing
+from genie_core.verbs.node import refuse_own_netns
 
 # How many DELs of a container may fail before the next one lets the pod go.
 FAILED_RELEASES = 5
@@ -15,9 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..edges.locks import Lock
-    from ..model import Plan, Request
-    from .node import Node
+    from genie_core.edges.locks import Lock
+    from genie_core.model import Plan, Request
+    from genie_core.verbs.node import Node
 
 
 def run(request: "Request", node: "Node") -> str:
@@ -55,7 +55,7 @@ def release(request: "Request", node: "Node") -> None:
         plan = None
     else:
         if plan is None:
-            from .salvage import release_default
+            from genie_core.verbs.salvage import release_default
 
             release_default(request, node)
     if plan:
@@ -131,7 +131,7 @@ def _reworded(text: str) -> str:
 
 def release_damaged(error: CorruptState, request: "Request", node: "Node") -> None:
     """Release what the container may hold, and keep the file for people. Raises nothing."""
-    from .salvage import release_everything
+    from genie_core.verbs.salvage import release_everything
 
     node.log.error("state damaged", problem=error.msg)
     release_everything(request, node)

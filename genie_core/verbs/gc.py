@@ -4,21 +4,21 @@ It works from the state, so it also reclaims what a killed ADD or a failed DEL l
 alone: an ADD that is on its way is in nobody's list yet.
 """
 
-from ..attach import collect, delete
-from ..edges.store import CorruptState, file_name, key_of
-from ..errors import GenieError, InvalidConfig
-from ..fields import get_list, get_str, place
-from ..steps import PluginMissing
-from .delete import netns_of, refuse_failures, release_damaged
-from .networks import default_of
+from genie_core.attach import collect, delete
+from genie_core.edges.store import CorruptState, file_name, key_of
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.fields import get_list, get_str, place
+from genie_core.steps import PluginMissing
+from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
+from genie_core.verbs.networks import default_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..model import Attachment, Plan, Request
-    from .node import Node
+    from genie_core.model import Attachment, Plan, Request
+    from genie_core.verbs.node import Node
 
 _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
@@ -104,7 +104,7 @@ def _collect(
     plans: "list[Plan]", held: set[tuple[str, str]], request: "Request", node: "Node"
 ) -> list[GenieError]:
     """Let each delegate network give back what nobody has, neither through Genie nor through the runtime alone."""
-    from ..edges.libcni_cache import UnknownAttachment, direct_attachments
+    from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments
 
     failures = []
     for plan, attachment in _networks(plans, request, node):
@@ -119,8 +119,8 @@ def _collect(
 
 def _networks(plans: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
     """Each delegate network once, as it was recorded last, and the default ones even if nobody has them."""
-    from ..edges.store import boot_id
-    from ..plan import make_plan
+    from genie_core.edges.store import boot_id
+    from genie_core.plan import make_plan
 
     networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
     try:

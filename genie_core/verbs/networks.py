@@ -2,25 +2,25 @@
 
 import posix
 
-from ..edges.confdir import ConfDirs
-from ..errors import GenieError, InvalidConfig, TryAgain
-from ..fields import describe, get_object
-from ..jsontext import JSONError, decode
-from ..model import Value
-from ..plan import POD_ANNOTATIONS
-from ..select.choose import Chooser
-from ..select.files import Finder
-from ..spec.request import parse_args, pod_of
+from genie_core.edges.confdir import ConfDirs
+from genie_core.errors import GenieError, InvalidConfig, TryAgain
+from genie_core.fields import describe, get_object
+from genie_core.jsontext import JSONError, decode
+from genie_core.model import Value
+from genie_core.plan import POD_ANNOTATIONS
+from genie_core.select.choose import Chooser
+from genie_core.select.files import Finder
+from genie_core.spec.request import parse_args, pod_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..edges.load import LoadMeter
-    from ..model import Choice, NetConf, PodRef, Request
-    from .node import Node
-    from .objects import NetworkObjects
+    from genie_core.edges.load import LoadMeter
+    from genie_core.model import Choice, NetConf, PodRef, Request
+    from genie_core.verbs.node import Node
+    from genie_core.verbs.objects import NetworkObjects
 
 
 class Decision(Value):
@@ -63,13 +63,13 @@ def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
 
 
 def _objects(node: "Node") -> "NetworkObjects":
-    from .objects import NetworkObjects
+    from genie_core.verbs.objects import NetworkObjects
 
     return NetworkObjects(node.pods, node)
 
 
 def _meter(node: "Node") -> "LoadMeter":
-    from ..edges.load import LoadMeter
+    from genie_core.edges.load import LoadMeter
 
     path = [*node.request_path, *node.settings.bin_dirs]
     return LoadMeter(node.store, path, node.settings.cadvisor_address)
@@ -78,8 +78,8 @@ def _meter(node: "Node") -> "LoadMeter":
 def _generated(name: str, node: "Node") -> "NetConf | None":
     if not node.settings.generate_missing:
         return None
-    from ..edges.routes import default_interface
-    from ..select.generated import NAMES, generate
+    from genie_core.edges.routes import default_interface
+    from genie_core.select.generated import NAMES, generate
 
     if name not in NAMES:
         return None

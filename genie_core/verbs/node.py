@@ -3,13 +3,13 @@
 import posix
 from time import monotonic
 
-from ..edges.delegates import Delegates
-from ..edges.files import exists
-from ..edges.locks import SHORTEST_WAIT_SECONDS
-from ..edges.store import Store
-from ..errors import GenieError, InvalidNetns, IOFailure
-from ..spec.conf import DEVICE_INFO
-from ..steps import (
+from genie_core.edges.delegates import Delegates
+from genie_core.edges.files import exists
+from genie_core.edges.locks import SHORTEST_WAIT_SECONDS
+from genie_core.edges.store import Store
+from genie_core.errors import GenieError, InvalidNetns, IOFailure
+from genie_core.spec.conf import DEVICE_INFO
+from genie_core.steps import (
     Attached,
     Forget,
     Invoke,
@@ -23,12 +23,12 @@ from ..steps import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..edges.cancel import Cancel
-    from ..model import Request
-    from ..ports import Log
-    from ..settings import Settings
-    from ..steps import Step, Steps, T
-    from .pods import PodReader
+    from genie_core.edges.cancel import Cancel
+    from genie_core.model import Request
+    from genie_core.ports import Log
+    from genie_core.settings import Settings
+    from genie_core.steps import Step, Steps, T
+    from genie_core.verbs.pods import PodReader
 
 
 class Node:
@@ -52,7 +52,7 @@ class Node:
     def pods(self) -> "PodReader":
         """The API server, connected to when first asked."""
         if self._pods is None:
-            from .pods import PodReader
+            from genie_core.verbs.pods import PodReader
 
             self._pods = PodReader(self)
         return self._pods
@@ -81,7 +81,7 @@ class Node:
             if isinstance(step, Invoke):
                 return self.delegates.invoke(step)
             if isinstance(step, SetDefaultRoutes):
-                from ..edges.default_routes import set_default_routes
+                from genie_core.edges.default_routes import set_default_routes
 
                 set_default_routes(step.netns, step.changes)
             elif isinstance(step, StopMasquerading):
@@ -96,7 +96,7 @@ class Node:
 
     def _stop_masquerading(self, step: "StopMasquerading") -> None:
         if step.again or not step.netns or not exists(step.netns):
-            from ..edges.masquerade import stop_masquerading
+            from genie_core.edges.masquerade import stop_masquerading
 
             stop_masquerading(step.network, step.container_id, self._path)
 
@@ -119,7 +119,7 @@ class Node:
                 self.store.record_release(step.plan, step.index)
                 attachment = step.plan.attachments[step.index]
                 if DEVICE_INFO in attachment.capabilities:
-                    from ..edges.device_info import remove_device_info
+                    from genie_core.edges.device_info import remove_device_info
 
                     remove_device_info(attachment)
             else:

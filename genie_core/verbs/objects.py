@@ -1,17 +1,17 @@
 """The API objects that describe networks: from the server, and from the last good copy while it is away."""
 
-from ..edges.object_cache import ObjectCache
-from ..errors import GenieError, InvalidConfig, NetworkNotFound
+from genie_core.edges.object_cache import ObjectCache
+from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ..edges.kube import KubeAPI
-    from ..edges.kube_resources import Resource
-    from .node import Node
-    from .pods import PodReader
+    from genie_core.edges.kube import KubeAPI
+    from genie_core.edges.kube_resources import Resource
+    from genie_core.verbs.node import Node
+    from genie_core.verbs.pods import PodReader
 
 
 # How long to wait for a server that is away, where there is a copy.
@@ -27,17 +27,17 @@ class NetworkObjects:
         self._cache = ObjectCache(node.settings.state_dir)
 
     def network_attachment(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
-        from ..edges.kube_resources import NETWORK_ATTACHMENT
+        from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
 
         return self._get(NETWORK_ATTACHMENT, namespace, name, origin)
 
     def logical_network(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
-        from ..edges.kube_resources import LOGICAL_NETWORK
+        from genie_core.edges.kube_resources import LOGICAL_NETWORK
 
         return self._get(LOGICAL_NETWORK, namespace, name, origin)
 
     def physical_network(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
-        from ..edges.kube_resources import PHYSICAL_NETWORK
+        from genie_core.edges.kube_resources import PHYSICAL_NETWORK
 
         return self._get(PHYSICAL_NETWORK, namespace, name, origin)
 
@@ -47,8 +47,8 @@ class NetworkObjects:
         That is a rule of the admission webhook checked once more: without the right to list them, or while the
         server is away, a pod starts all the same.
         """
-        from ..edges.kube_errors import Forbidden, Unreachable
-        from ..edges.kube_resources import LOGICAL_NETWORK
+        from genie_core.edges.kube_errors import Forbidden, Unreachable
+        from genie_core.edges.kube_resources import LOGICAL_NETWORK
 
         try:
             found: list[Mapping[str, Any]] = self._ask(
@@ -70,7 +70,7 @@ class NetworkObjects:
             return question(api)
 
     def _get(self, resource: "Resource", namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
-        from ..edges.kube_errors import APIError, ObjectNotFound, Unreachable
+        from genie_core.edges.kube_errors import APIError, ObjectNotFound, Unreachable
 
         key = (resource.kind, namespace, name)
         patience = PATIENCE_SECONDS if self._cache.find(*key) else None

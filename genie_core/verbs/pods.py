@@ -3,18 +3,18 @@
 Everything that talks to the server is imported here, when it is needed: it costs 20 ms and more.
 """
 
-from ..errors import GenieError
-from ..select.annotations import BY_ATTACHMENT, dialect_of
-from ..spec.conf import DEVICE_INFO
+from genie_core.errors import GenieError
+from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
+from genie_core.spec.conf import DEVICE_INFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from ..edges.kube import KubeAPI
-    from ..model import Attachment, Choice, Plan, PodRef, Result
-    from .node import Node
+    from genie_core.edges.kube import KubeAPI
+    from genie_core.model import Attachment, Choice, Plan, PodRef, Result
+    from genie_core.verbs.node import Node
 
 _STATIC_UID_LENGTH = 32  # kubelet gives a static pod the MD5 of its manifest, where others have a dashed UUID
 
@@ -32,12 +32,12 @@ class PodReader:
             settings = self._node.settings
             if not settings.kubernetes and not settings.policy:
                 return None
-            from ..edges.kubeconfig import load_cluster
+            from genie_core.edges.kubeconfig import load_cluster
 
             cluster = load_cluster(settings.kubernetes, settings.policy, self._node.log)
             if cluster is None:
                 return None
-            from ..edges.kube import KubeAPI
+            from genie_core.edges.kube import KubeAPI
 
             self._api = KubeAPI(cluster, settings.api_timeout, self._node.log)
         return self._api
@@ -47,7 +47,7 @@ class PodReader:
         api = self.connect()
         if api is None:
             return None
-        from ..edges.kube_errors import ObjectNotFound
+        from genie_core.edges.kube_errors import ObjectNotFound
 
         try:
             return api.annotations(pod.namespace, pod.name, pod.uid)
@@ -94,7 +94,7 @@ def tell_pod(
 
 
 def _network_status(plan: "Plan", parts: "Sequence[tuple[str, Result]]") -> dict[str, str]:
-    from ..status import NETWORK_STATUS, NetworkEntry, network_status
+    from genie_core.status import NETWORK_STATUS, NetworkEntry, network_status
 
     entries = [
         NetworkEntry(
@@ -109,7 +109,7 @@ def _device(attachment: "Attachment") -> "Mapping[str, Any] | None":
     """What the network's plugin told of its device (conformance C54)."""
     if DEVICE_INFO not in attachment.capabilities:
         return None
-    from ..edges.device_info import read_device_info
+    from genie_core.edges.device_info import read_device_info
 
     return read_device_info(attachment)
 
@@ -117,7 +117,7 @@ def _device(attachment: "Attachment") -> "Mapping[str, Any] | None":
 def _preferences(parts: "Sequence[tuple[str, Result]]") -> dict[str, str]:
     if len(parts) < 2:
         return {}
-    from ..status import MULTI_IP_PREFERENCES, multi_ip_preferences
+    from genie_core.status import MULTI_IP_PREFERENCES, multi_ip_preferences
 
     value = multi_ip_preferences(parts)
     return {} if value is None else {MULTI_IP_PREFERENCES: value}

@@ -7,22 +7,22 @@ networks are those of its files, those that its other containers have, and those
 read: a definition may hold its network itself, and then no file does.
 """
 
-from ..attach import delete
-from ..edges.confdir import ConfDirs
-from ..edges.store import boot_id
-from ..errors import GenieError, InvalidConfig
-from ..fields import get_object, get_str
-from ..model import Attachment, Plan
-from ..plan import make_plan
-from ..select.files import Finder
-from .networks import default_of
+from genie_core.attach import delete
+from genie_core.edges.confdir import ConfDirs
+from genie_core.edges.store import boot_id
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.fields import get_object, get_str
+from genie_core.model import Attachment, Plan
+from genie_core.plan import make_plan
+from genie_core.select.files import Finder
+from genie_core.verbs.networks import default_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..model import NetConf, Request
-    from .node import Node
+    from genie_core.model import NetConf, Request
+    from genie_core.verbs.node import Node
 
 # What CNI-Genie and Multus call further interfaces: tried where the namespace is gone and tells nothing.
 _USUAL = tuple(f"{prefix}{number}" for prefix in ("eth", "net") for number in range(1, 5))
@@ -67,10 +67,10 @@ def _networks(node: "Node") -> "list[NetConf]":
 
 def _defined(node: "Node") -> "Iterator[NetConf]":
     """The networks inside the NetworkAttachmentDefinitions that this node has a copy of."""
-    from ..edges.kube_resources import NETWORK_ATTACHMENT
-    from ..edges.object_cache import ObjectCache
-    from ..select.definitions import inline_network
-    from ..select.files import is_self
+    from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
+    from genie_core.edges.object_cache import ObjectCache
+    from genie_core.select.definitions import inline_network
+    from genie_core.select.files import is_self
 
     for definition in ObjectCache(node.settings.state_dir).kept(NETWORK_ATTACHMENT.kind):
         try:
@@ -85,7 +85,7 @@ def _defined(node: "Node") -> "Iterator[NetConf]":
 
 
 def _interfaces(request: "Request") -> list[str]:
-    from ..edges.podnet import existing_links
+    from genie_core.edges.podnet import existing_links
 
     links: Iterable[str] | None = None
     try:

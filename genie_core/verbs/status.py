@@ -1,13 +1,13 @@
 """STATUS: could an ADD work now? Asked every five seconds: no API server, no waiting (conformance A76-A78, C40)."""
 
-from ..attach import status
-from ..errors import GenieError, NotAvailable
-from .networks import default_of, require_ready
+from genie_core.attach import status
+from genie_core.errors import GenieError, NotAvailable
+from genie_core.verbs.networks import default_of, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..model import Request
-    from .node import Node
+    from genie_core.model import Request
+    from genie_core.verbs.node import Node
 
 
 def run(request: "Request", node: "Node") -> str:

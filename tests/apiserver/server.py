@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Self
 
-from genie_core.edges.http_server import LocalHTTPServer
+from genie_core.sandbox.http_server import LocalHTTPServer
 
 from .api import API, Request
 from .faults import Fault, Wire, plainly

@@ -6,8 +6,8 @@ import urllib.request
 
 import pytest
 
-from genie_core.edges.health import serve
 from genie_core.errors import IOFailure
+from genie_core.tasks.health import serve
 
 CHECKS = {"/readyz": lambda: (["no plugin"], {"version": "1"}), "/livez": lambda: ([], {})}
 

@@ -12,12 +12,12 @@ import grpc
 import pytest
 from cri_api.v1 import api_pb2, api_pb2_grpc
 
-from genie_core.diagnose.collect import runtime as collector
-from genie_core.edges import cri, crictl
-from genie_core.edges.cri import Sandbox
-from genie_core.edges.rootfs import Root
-from genie_core.edges.runtimes import runtime_socket
 from genie_core.errors import IOFailure
+from genie_core.survey import cri, crictl
+from genie_core.survey import sandboxes as collector
+from genie_core.survey.cri import Sandbox
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import runtime_socket
 
 LIVE = Sandbox(
     id="b2", namespace="shop", name="web", attempt=1, created=1700000002.5,

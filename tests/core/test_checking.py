@@ -8,17 +8,17 @@ import pytest
 
 import genie_core
 from genie_core import checking
-from genie_core.diagnose import explanations as of_pods
-from genie_core.diagnose import registry
-from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.facts import Facts
-from genie_core.diagnose.model import Model
+from genie_core.checks import node_explanations as file_codes
+from genie_core.checks import node_registry as of_files
+from genie_core.checks import pod_explanations as of_pods
+from genie_core.checks import registry
+from genie_core.checks.check import PodCheck
+from genie_core.checks.node_registry import NodeCheck, run_checks
 from genie_core.errors import GenieError
 from genie_core.findings import Finding, Severity, Status, Subject, summary_line
-from genie_core.nodecheck import checks as of_files
-from genie_core.nodecheck import explanations as file_codes
-from genie_core.nodecheck.checks import NodeCheck, run_checks
-from genie_core.nodecheck.facts import NodeFacts
+from genie_core.net.model import Model
+from genie_core.survey.facts import Facts
+from genie_core.survey.node_facts import NodeFacts
 
 ALL: tuple[checking.Named, ...] = (*registry.ALL, *of_files.CHECKS)
 SOURCES = Path(genie_core.__file__).parent

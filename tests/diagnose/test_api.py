@@ -9,18 +9,18 @@ import pytest
 import yaml
 
 from genie_cli.app import main
-from genie_core.diagnose import cluster, registry
-from genie_core.diagnose.checks.check import PodCheck
-from genie_core.diagnose.collect import api as collect
-from genie_core.diagnose.collect import events
-from genie_core.diagnose.facts import Facts
-from genie_core.diagnose.model import Model
-from genie_core.diagnose.towards import pod_of
+from genie_core.checks import registry
+from genie_core.checks.check import PodCheck
 from genie_core.edges.kubeconfig import make_cluster
-from genie_core.edges.user_cluster import Access, UserCluster, find_cluster
 from genie_core.errors import InvalidConfig, NotFound
 from genie_core.findings import Status
-from genie_core.tasks.debug_question import Question, node_name
+from genie_core.net.model import Model
+from genie_core.net.target import pod_of
+from genie_core.survey import api as collect
+from genie_core.survey import cluster, events
+from genie_core.survey.facts import Facts
+from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
+from genie_core.tasks.debug.question import Question, node_name
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
@@ -330,7 +330,7 @@ def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(tmp_path):
 def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
     (tmp_path / "token").write_text("t")
     (tmp_path / "namespace").write_text("tools\n")
-    monkeypatch.setattr("genie_core.edges.user_cluster.ACCOUNT_DIR", str(tmp_path))
+    monkeypatch.setattr("genie_core.survey.user_cluster.ACCOUNT_DIR", str(tmp_path))
     environ = {"HOME": "/nowhere", "KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
     found = the_cluster(Access(), environ)
     assert (str(found.cluster), found.namespace) == ("https://[fd00::1]:6443", "tools")

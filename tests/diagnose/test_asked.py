@@ -2,11 +2,10 @@
 
 import pytest
 
-from genie_core.diagnose import registry
-from genie_core.diagnose.checks import asked
-from genie_core.diagnose.facts import Cached, Facts, Files, Link, Netns
-from genie_core.diagnose.model import Model
+from genie_core.checks import asked, registry
 from genie_core.findings import Severity, Status
+from genie_core.net.model import Model
+from genie_core.survey.facts import Cached, Facts, Files, Link, Netns
 from tests.diagnose import world
 
 ATTACHMENTS = "k8s.v1.cni.cncf.io/networks"

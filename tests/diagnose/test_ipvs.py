@@ -2,11 +2,11 @@
 
 import pytest
 
-from genie_core.diagnose.checks import services, virtual_servers
-from genie_core.diagnose.facts import Address, Facts, Link, Netns
-from genie_core.diagnose.ipvs import virtual_servers as parsed
-from genie_core.diagnose.model import Model
+from genie_core.checks import services, virtual_servers
 from genie_core.findings import Severity
+from genie_core.net.ipvs import virtual_servers as parsed
+from genie_core.net.model import Model
+from genie_core.survey.facts import Address, Facts, Link, Netns
 from tests.diagnose.test_towards import behind, service
 
 HEAD = """IP Virtual Server version 1.2.1 (size=4096)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from genie_core.diagnose.collect.locate import locate
-from genie_core.diagnose.facts import Cached, Sandbox
-from genie_core.edges.rootfs import Root
+from genie_core.survey.facts import Cached, Sandbox
+from genie_core.survey.locate import locate
+from genie_core.survey.rootfs import Root
 
 
 @pytest.fixture

@@ -146,8 +146,8 @@ def test_a_timeout_that_is_none_is_wrong_usage(debug):
 ORDINARY = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
-from genie_core.tasks.debug_pod import debug_pod
-from genie_core.tasks.debug_question import Question
+from genie_core.tasks.debug.pod import debug_pod
+from genie_core.tasks.debug.question import Question
 question = Question(namespace="default", name="p1", netns=sys.argv[3], files=False, probes=False)
 print(json.dumps(debug_pod(question, lambda step: None).as_json()))
 """

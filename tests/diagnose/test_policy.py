@@ -2,11 +2,11 @@
 
 import pytest
 
-from genie_core.diagnose.checks import policies
-from genie_core.diagnose.facts import Address, Facts, Firewall, Link, Netns, Probe
-from genie_core.diagnose.flows import Flow
-from genie_core.diagnose.model import Model
-from genie_core.diagnose.policy import EGRESS, INGRESS, End, Policies, Wanted
+from genie_core.checks import policies
+from genie_core.net.flows import Flow
+from genie_core.net.model import Model
+from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Wanted
+from genie_core.survey.facts import Address, Facts, Firewall, Link, Netns, Probe
 
 NAMESPACES = {"default": {"team": "a"}, "other": {"team": "b"}}
 

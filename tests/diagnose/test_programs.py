@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
-from genie_core.diagnose.checks import unseen
-from genie_core.diagnose.collect import namespaces
-from genie_core.diagnose.collect.netns import inside
-from genie_core.diagnose.collect.programs import BPF_CALL
-from genie_core.diagnose.facts import Facts
-from genie_core.diagnose.model import Model
+from genie_core.checks import unseen
+from genie_core.net.model import Model
+from genie_core.survey import namespaces
+from genie_core.survey.bpf import BPF_CALL
+from genie_core.survey.enter import inside
+from genie_core.survey.facts import Facts
 
 pytestmark = pytest.mark.root
 PROG_LOAD, LINK_CREATE = 5, 28  # include/uapi/linux/bpf.h: enum bpf_cmd

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.diagnose import codec, rank
-from genie_core.diagnose.checks import kernel, resolver
-from genie_core.diagnose.facts import Address, Facts, Hop, Link, Netns, Route, Rule, Sandbox
-from genie_core.diagnose.fib import Fib, default_rules
-from genie_core.diagnose.model import Model
+from genie_core.checks import kernel, rank, resolver
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Finding, Severity, Subject
+from genie_core.net.fib import Fib, default_rules
+from genie_core.net.model import Model
+from genie_core.survey import codec
+from genie_core.survey.facts import Address, Facts, Hop, Link, Netns, Route, Rule, Sandbox
 from genie_core.tasks.explain import ALL
 
 SOURCES = Path(__file__).parents[2] / "genie_core"

@@ -2,11 +2,10 @@
 
 import pytest
 
-from genie_core.diagnose import rank
-from genie_core.diagnose.checks import reported
-from genie_core.diagnose.facts import Event, Facts, Link, Netns
-from genie_core.diagnose.model import Model
+from genie_core.checks import rank, reported
 from genie_core.findings import Finding, Severity, Subject
+from genie_core.net.model import Model
+from genie_core.survey.facts import Event, Facts, Link, Netns
 from tests.diagnose import world
 
 BLANK = 'plugin type="genie" failed (add)'

@@ -6,8 +6,6 @@ import os
 import pytest
 
 from genie_cli.app import main
-from genie_core.diagnose.facts import Event, Facts, Netns, Sandbox
-from genie_core.diagnose.report import DiagnosisReport
 from genie_core.errors import GenieError
 from genie_core.findings import (
     Check,
@@ -20,8 +18,10 @@ from genie_core.findings import (
     Status,
     Subject,
 )
-from genie_core.tasks.debug_question import Question
-from genie_core.tasks.debug_snapshot import from_snapshot, snapshot
+from genie_core.survey.facts import Event, Facts, Netns, Sandbox
+from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
 from tests.diagnose import world
 
 NOBODY = Question(namespace="", name="")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from genie_core.diagnose.facts import Address, Facts, Link, Netns
-from genie_core.diagnose.model import Model
-from genie_core.diagnose.towards import aim, pod_of
 from genie_core.errors import GenieError, NotFound
+from genie_core.net.model import Model
+from genie_core.net.target import aim, pod_of
+from genie_core.survey.facts import Address, Facts, Link, Netns
 from tests.diagnose import world
 
 ETH0 = Link(index=2, name="eth0", kind="device", up=True)

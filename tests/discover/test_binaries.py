@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from genie_core.edges.binaries import list_binaries, may_ask, read_versions
-from genie_core.edges.rootfs import Root
 from genie_core.errors import DelegateFailed
+from genie_core.survey.binaries import list_binaries, may_ask, read_versions
+from genie_core.survey.rootfs import Root
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 

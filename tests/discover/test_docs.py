@@ -9,7 +9,7 @@ import pytest
 from genie_cli.app import root
 from genie_cli.commands import discover, generate_config
 from genie_core.catalog import PLUGINS
-from genie_core.nodecheck.checks import CHECKS
+from genie_core.checks.node_registry import CHECKS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {name: (DOCS / f"{name}.md").read_text() for name in ("discover", "generate-config")}

@@ -3,9 +3,9 @@
 import pytest
 
 from genie_core.checking import selection
-from genie_core.edges.rootfs import Root
-from genie_core.edges.runtimes import find_runtimes
-from genie_core.nodecheck.checks import CHECKS
+from genie_core.checks.node_registry import CHECKS
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 from tests.discover.conftest import codes, the

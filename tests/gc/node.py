@@ -5,8 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from genie_core.edges.private_node import PrivateNode
 from genie_core.jsontext import encode
+from genie_core.sandbox.private_node import PrivateNode
 from genie_core.spec.conf import parse_network
 from genie_core.tasks.dry_run.configuration import configure
 from genie_core.tasks.dry_run.runtime_call import Sandbox, environment, standard_input

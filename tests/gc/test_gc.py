@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from genie_core.edges.cri import list_sandboxes
 from genie_core.errors import IOFailure
+from genie_core.survey.cri import list_sandboxes
 from genie_core.tasks.dry_run.runtime_call import Sandbox
 from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve

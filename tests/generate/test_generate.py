@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from genie_core.catalog.plugin import Wanted
-from genie_core.edges.nodenet import Link, NodeNet, Route
-from genie_core.edges.rootfs import Root
 from genie_core.errors import GenieError
-from genie_core.nodecheck.parse import parse_conf
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.nodenet import Link, NodeNet, Route
+from genie_core.survey.rootfs import Root
 from genie_core.tasks import generate
 from genie_core.tasks.generate import GenerateOptions, SetupOptions
 from genie_core.tasks.generate.request import set_path

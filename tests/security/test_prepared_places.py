@@ -14,8 +14,8 @@ import pytest
 
 from genie_core.edges.files import open_private, refuse_open_way
 from genie_core.edges.object_cache import ObjectCache
-from genie_core.edges.rootfs import Root
 from genie_core.errors import IOFailure
+from genie_core.survey.rootfs import Root
 from genie_core.tasks.atomic import write_file
 
 NOBODY = 65534

@@ -16,8 +16,8 @@ from genie_cli import boundary, completing, terminal
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, note, show, to_json, to_yaml
-from genie_core.edges.yamlio import MOST_ALIASED, dump, load_documents
 from genie_core.errors import DecodingFailure
+from genie_core.survey.yamlio import MOST_ALIASED, dump, load_documents
 from tests.test_lint import ROOT
 
 HOSTILE = [

@@ -650,7 +650,7 @@ def test_no_plugins_at_all(tmp_path):
 ORDINARY = """\
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from genie_core.edges.private_node import PrivateNode
+from genie_core.sandbox.private_node import PrivateNode
 from genie_core.tasks.dry_run import Question, dry_run
 with PrivateNode() as node:
     question = Question(

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from genie_core.edges.private_node import PrivateNode
+from genie_core.sandbox.private_node import PrivateNode
 from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.tasks import bundle, install, uninstall
+from genie_core.tasks import install, payload, uninstall
 from tests.system.node import THREE, Node
 
 ROOT = Path(__file__).parents[2]
@@ -160,8 +160,8 @@ def test_an_upgrade_keeps_the_old_code_for_calls_that_still_run(places, tmp_path
     old = put(places)
     changed = tmp_path / "errors.py"
     changed.write_text((ROOT / "genie_core" / "errors.py").read_text() + "\n# newer\n")
-    files = bundle.plugin_files() | {"genie_core/errors.py": changed}
-    monkeypatch.setattr(bundle, "plugin_files", lambda: files)
+    files = payload.plugin_files() | {"genie_core/errors.py": changed}
+    monkeypatch.setattr(payload, "plugin_files", lambda: files)
     new = put(places)
     assert new.code != old.code
     assert old.code.is_dir()
@@ -175,7 +175,7 @@ def test_installed_over_and_over_while_it_is_called(places, tmp_path, monkeypatc
     for number in range(2):
         changed = tmp_path / f"errors{number}.py"
         changed.write_text((ROOT / "genie_core" / "errors.py").read_text() + f"\n# version {number}\n")
-        versions.append(bundle.plugin_files() | {"genie_core/errors.py": changed})
+        versions.append(payload.plugin_files() | {"genie_core/errors.py": changed})
     done = threading.Event()
     seen = []
 
@@ -187,7 +187,7 @@ def test_installed_over_and_over_while_it_is_called(places, tmp_path, monkeypatc
     caller.start()
     try:
         for number in range(8):
-            monkeypatch.setattr(bundle, "plugin_files", lambda number=number: versions[number % 2])
+            monkeypatch.setattr(payload, "plugin_files", lambda number=number: versions[number % 2])
             put(places)
     finally:
         done.set()

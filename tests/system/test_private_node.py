@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.edges import node_process
-from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError, InvalidConfig, IOFailure
+from genie_core.sandbox import node_process
+from genie_core.sandbox.private_node import PrivateNode
 from tests import machine, ordinary_user
 from tests.netns import PREFIX
 from tests.patience import wait_until
@@ -238,7 +238,7 @@ def test_where_namespaces_are_forbidden_it_says_how_to_allow_them(tmp_path):
     script = tmp_path / "try.py"
     script.write_text(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from genie_core.edges.private_node import PrivateNode\n"
+        "from genie_core.sandbox.private_node import PrivateNode\n"
         "from genie_core.errors import Denied\n"
         "try:\n"
         "    PrivateNode().__enter__()\n"
@@ -255,7 +255,7 @@ def test_a_root_without_capabilities_can_have_one():
     """As in a container: root there may still become root of a user namespace."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from genie_core.edges.private_node import PrivateNode\n"
+        "from genie_core.sandbox.private_node import PrivateNode\n"
         "with PrivateNode() as node: print(node.run(['id', '-u']).stdout)\n"
     )
     drop = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
@@ -266,7 +266,7 @@ def test_a_root_without_capabilities_can_have_one():
 ORDINARY = """\
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from genie_core.edges.private_node import PrivateNode
+from genie_core.sandbox.private_node import PrivateNode
 with PrivateNode() as node:
     netns = node.add_namespace("pod")
     env = dict(CNI_CONTAINERID="c1", CNI_NETNS=netns, CNI_IFNAME="eth0", CNI_PATH="/usr/lib/cni", PATH=sys.argv[3])
@@ -317,7 +317,7 @@ def test_an_ordinary_user_can_have_one():
 HANGING = """\
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from genie_core.edges.private_node import PrivateNode
+from genie_core.sandbox.private_node import PrivateNode
 with PrivateNode() as node:
     node.add_namespace("pod")
     node.run(["ip", "link", "add", sys.argv[2], "type", "bridge"])

@@ -4,7 +4,7 @@ One module per indicator: it turns what was measured for every candidate into a 
 weighs them. All pure; `edges.load` measures.
 """
 
-from ...model import Value
+from genie_core.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

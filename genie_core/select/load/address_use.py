@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from . import Measures
+    from genie_core.select.load import Measures
 
 
 def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:

@@ -1,12 +1,12 @@
 """How many containers of this node the network serves, as a share of all candidates'."""
 
-from . import shares
+from genie_core.select.load import shares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from . import Measures
+    from genie_core.select.load import Measures
 
 
 def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:

@@ -1,12 +1,12 @@
 """Bytes per second that the node receives on the network's interfaces, as a share of all candidates'."""
 
-from . import shares
+from genie_core.select.load import shares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from . import Measures
+    from genie_core.select.load import Measures
 
 
 def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:

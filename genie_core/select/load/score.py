@@ -4,14 +4,14 @@ load = sum of weight x indicator; the least wins. The weights are `smart_selecti
 configuration. Among equals CNI-Genie's order decides (flannel, calico, weave), then the name.
 """
 
-from ...model import Value
-from . import address_use, attachments, received_rate, sent_rate
+from genie_core.model import Value
+from genie_core.select.load import address_use, attachments, received_rate, sent_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from . import Measures
+    from genie_core.select.load import Measures
 
 INDICATORS: "dict[str, Callable[[Mapping[str, Measures]], dict[str, float]]]" = {
     "received_rate": received_rate.indicate,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from ...checking import EVERYTHING, Selection
-from ...findings import ordered
-from ...nodecheck.checks import CHECKS, run_checks
-from .gather import gather
-from .places import DiscoverOptions
-from .report import NodeReport
+from genie_core.checking import EVERYTHING, Selection
+from genie_core.checks.node_registry import CHECKS, run_checks
+from genie_core.findings import ordered
+from genie_core.survey.node import gather
+from genie_core.survey.places import DiscoverOptions
+from genie_core.tasks.discover.report import NodeReport
 
 __all__ = ["DiscoverOptions", "NodeReport", "discover"]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ... import __version__
-from ...catalog import Plugin, of_type
-from ...edges.binaries import Binary
-from ...findings import Check, Finding, Severity, summary
-from ...nodecheck.facts import ConfFile, Credential, NodeFacts
-from ...nodecheck.leases import Pool, pools
-from ...nodecheck.selection import Choice, candidates, choices
-from ...nodecheck.versions import chain_binaries, common_versions, needed
+from genie_core import __version__
+from genie_core.catalog import Plugin, of_type
+from genie_core.checks.node_leases import Pool, pools
+from genie_core.findings import Check, Finding, Severity, summary
+from genie_core.survey.binaries import Binary
+from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
+from genie_core.survey.selection import Choice, candidates, choices
+from genie_core.survey.versions import chain_binaries, common_versions, needed
 
 JSON = dict[str, Any]
 

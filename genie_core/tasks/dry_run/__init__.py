@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from .configuration import AnyNode, Configured, configure
-from .life import Hold, Life, Run
-from .netview import appeared
-from .question import MOST_PODS, Question, Verb
-from .report import DryRunReport, PodSeen, Thing
+from genie_core.tasks.dry_run.configuration import AnyNode, Configured, configure
+from genie_core.tasks.dry_run.life import Hold, Life, Run
+from genie_core.tasks.dry_run.netview import appeared
+from genie_core.tasks.dry_run.question import MOST_PODS, Question, Verb
+from genie_core.tasks.dry_run.report import DryRunReport, PodSeen, Thing
 
 __all__ = ["MOST_PODS", "AnyNode", "DryRunReport", "Question", "Verb", "dry_run", "plan_only"]
 

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from genie_core.edges.confdir import ConfDirs, list_files
-from genie_core.edges.host_node import HostNode
 from genie_core.edges.log import JSONLog
-from genie_core.edges.private_node import PrivateNode
 from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Wish
+from genie_core.sandbox.host_node import HostNode
+from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
 from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR
+from genie_core.tasks.dry_run import samples
 from genie_core.tasks.install import CONFLIST, InstallOptions, existing_entry, install
-
-from . import samples
 
 AnyNode = PrivateNode | HostNode
 

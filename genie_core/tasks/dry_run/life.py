@@ -8,21 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from genie_core.edges.loopback_api import PATCHES, serve, written
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
+from genie_core.sandbox.loopback_api import PATCHES, serve, written
 from genie_core.select.files import SELF_TYPE
 from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
-
-from .configuration import AnyNode, Configured
-from .netview import View, observe
-from .preview import preview
-from .question import Question
-from .reach import Reach, probe
-from .recorder import Note, cover, notes, read_notes, stand_before
-from .report import PlannedNetwork, Thing
-from .runtime_call import (
+from genie_core.tasks.dry_run.configuration import AnyNode, Configured
+from genie_core.tasks.dry_run.netview import View, observe
+from genie_core.tasks.dry_run.preview import preview
+from genie_core.tasks.dry_run.question import Question
+from genie_core.tasks.dry_run.reach import Reach, probe
+from genie_core.tasks.dry_run.recorder import Note, cover, notes, read_notes, stand_before
+from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
+from genie_core.tasks.dry_run.runtime_call import (
     Call,
     Sandbox,
     Step,

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
-from genie_core.edges.yamlio import load_documents
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
 from genie_core.select.annotations import NETWORKS, NPWG_NETWORKS
+from genie_core.survey.yamlio import load_documents
 
 Object = Mapping[str, Any]
 _RESOURCES: dict[str, Resource] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .configuration import Samples
+from genie_core.tasks.dry_run.configuration import Samples
 
 # Each goes further: attach; look whether it still is; release; or all of it, with a second DEL and a GC.
 Verb = Literal["add", "check", "del", "cycle"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .netview import Machine
+from genie_core.tasks.dry_run.netview import Machine
 
 SECONDS = 1.5
 _PORT = 9  # discard (RFC 863): nobody listens, so the answer is a reset

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.edges import kernel
 from genie_core.fields import may_be_secret
+from genie_core.sandbox import syscalls
 from genie_core.tasks.install import TYPE
 
 _STEPS = "steps"  # in the records, a directory for each run
@@ -77,8 +77,8 @@ def cover(bin_dirs: Sequence[str], records: str) -> bool:
     for number, directory in enumerate(dict.fromkeys(os.path.realpath(path) for path in bin_dirs)):
         real = f"{_REAL}/{number}"
         os.makedirs(real, exist_ok=True)
-        kernel.mount(directory, real, flags=kernel.MS_BIND | kernel.MS_REC)
-        kernel.mount("tmpfs", directory, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV)
+        syscalls.mount(directory, real, flags=syscalls.MS_BIND | syscalls.MS_REC)
+        syscalls.mount("tmpfs", directory, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV)
         for name in os.listdir(real):
             _put(f"{real}/{name}", f"{directory}/{name}", records)
     return True

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 
 from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_TIMEOUT
-
-from .netview import Interface, Route, View
-from .reach import Reach
-from .runtime_call import Call
+from genie_core.tasks.dry_run.netview import Interface, Route, View
+from genie_core.tasks.dry_run.reach import Reach
+from genie_core.tasks.dry_run.runtime_call import Call
 
 Thing = tuple[str, str]  # what can appear and vanish: (kind, name), as netview.View.items has it
 

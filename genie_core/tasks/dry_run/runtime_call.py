@@ -18,9 +18,8 @@ from genie_core.jsontext import encode
 from genie_core.model import NetConf
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.spec.conf import plugin_input
-
-from .netview import Ran
-from .recorder import Note
+from genie_core.tasks.dry_run.netview import Ran
+from genie_core.tasks.dry_run.recorder import Note
 
 INTERFACE = "eth0"  # what every runtime calls the pod's first interface
 

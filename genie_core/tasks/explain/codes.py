@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from genie_core.diagnose.explanations import EXPLANATIONS as OF_PODS
+from genie_core.checks.node_explanations import EXPLANATIONS as OF_NODES
+from genie_core.checks.pod_explanations import EXPLANATIONS as OF_PODS
 from genie_core.errors import NotFound
 from genie_core.findings import Explanation
-from genie_core.nodecheck.explanations import EXPLANATIONS as OF_NODES
-
-from .cni_errors import EXPLANATIONS as OF_CALLS
+from genie_core.tasks.explain.cni_errors import EXPLANATIONS as OF_CALLS
 
 ALL: dict[str, Explanation] = OF_PODS | OF_NODES | OF_CALLS
 # What the catalogue finds in a plugin's own object: the finding names the key and what it should be.

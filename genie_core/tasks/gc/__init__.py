@@ -12,12 +12,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from genie_core.errors import Denied, IOFailure
+from genie_core.tasks.gc.judge import leftovers
+from genie_core.tasks.gc.look import GCOptions, Scene, look, open_genie
+from genie_core.tasks.gc.remove import remove
+from genie_core.tasks.gc.report import KINDS, GCReport, Kind, Leftover
 from genie_core.verbs.node import Node
-
-from .judge import leftovers
-from .look import GCOptions, Scene, look, open_genie
-from .remove import remove
-from .report import KINDS, GCReport, Kind, Leftover
 
 __all__ = ["KINDS", "GCOptions", "GCReport", "Kind", "Leftover", "collect", "confirm", "find"]
 

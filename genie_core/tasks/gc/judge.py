@@ -12,14 +12,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from genie_core.diagnose.firewall.rules import Chain, Rule
-from genie_core.edges.records import CachedResult, Namespace
+from genie_core.checks.leftovers import is_runtimes_own
 from genie_core.model import Plan
-from genie_core.nodecheck.leftovers import is_runtimes_own
-
-from .look import Scene
-from .nft_rules import OwnedRule
-from .report import Leftover
+from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.survey.records import CachedResult, Namespace
+from genie_core.tasks.gc.look import Scene
+from genie_core.tasks.gc.nft_rules import OwnedRule
+from genie_core.tasks.gc.report import Leftover
 
 # What the reference plugins write beside their rules: utils.FormatComment(network, container).
 _OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')

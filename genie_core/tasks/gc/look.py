@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from genie_core.diagnose.collect.rulesets import firewall
-from genie_core.diagnose.facts import Firewall
-from genie_core.diagnose.firewall.load import TOOLS, load
-from genie_core.diagnose.firewall.rules import Chain
-from genie_core.edges.cri import list_sandboxes
-from genie_core.edges.host_node_inside import abandoned, is_held
-from genie_core.edges.nodenet import Link, namespace_number, read_node
-from genie_core.edges.records import (
+from genie_core.edges.store import boot_id, file_name
+from genie_core.errors import GenieError
+from genie_core.model import Plan
+from genie_core.net.firewall.load import TOOLS, load
+from genie_core.net.firewall.rules import Chain
+from genie_core.sandbox.host_node_inside import abandoned, is_held
+from genie_core.settings import CONF_DIR
+from genie_core.survey.cri import list_sandboxes
+from genie_core.survey.facts import Firewall
+from genie_core.survey.nodenet import Link, namespace_number, read_node
+from genie_core.survey.records import (
     CACHE_DIR,
     IPAM_DIR,
     NETNS_DIRS,
@@ -29,19 +32,15 @@ from genie_core.edges.records import (
     read_namespaces,
     read_sandboxes,
 )
-from genie_core.edges.rootfs import Root
-from genie_core.edges.runtimes import runtime_socket
-from genie_core.edges.store import boot_id, file_name
-from genie_core.edges.tenants import addresses_in_use
-from genie_core.errors import GenieError
-from genie_core.model import Plan
-from genie_core.settings import CONF_DIR
+from genie_core.survey.rootfs import Root
+from genie_core.survey.rulesets import firewall
+from genie_core.survey.runtimes import runtime_socket
+from genie_core.survey.tenants import addresses_in_use
+from genie_core.tasks.gc.nft_rules import OwnedRule, owned_rules
 from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
 from genie_core.verbs.delete import is_taken
 from genie_core.verbs.node import Node
-
-from .nft_rules import OwnedRule, owned_rules
 
 T = TypeVar("T")
 

@@ -13,15 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from genie_core.edges.host_node_inside import hold
-from genie_core.edges.records import CachedResult, Lease, Namespace
 from genie_core.errors import GenieError
+from genie_core.sandbox.host_node_inside import hold
+from genie_core.survey.records import CachedResult, Lease, Namespace
 from genie_core.tasks.abandoned import undo
+from genie_core.tasks.gc.nft_rules import OwnedRule
+from genie_core.tasks.gc.report import Kind, Leftover
 from genie_core.tasks.node_state import forget, release
 from genie_core.verbs.node import Node
-
-from .nft_rules import OwnedRule
-from .report import Kind, Leftover
 
 _SECONDS = 10
 _NO_SUCH_RULE = (

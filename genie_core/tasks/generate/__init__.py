@@ -6,17 +6,17 @@ and every choice is told. A result with an error in it is refused, with all its 
 
 from __future__ import annotations
 
-from ...edges.rootfs import Root
-from ...errors import EXIT_USAGE, GenieError
-from ...nodecheck.facts import NodeFacts
-from ...nodecheck.parse import parse_conf
-from ..discover.gather import gather
-from ..discover.places import DiscoverOptions
-from .check import CheckReport, check_files, check_parsed, refuse_errors
-from .network import Draft, draft_network, file_name, sorts_first
-from .node_setup import SetupOptions, node_setup
-from .request import Generated, GenerateOptions, OutputFile, secret_mode
-from .write import WriteReport, write_files
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.node import gather
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.places import DiscoverOptions
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.generate.check import CheckReport, check_files, check_parsed, refuse_errors
+from genie_core.tasks.generate.network import Draft, draft_network, file_name, sorts_first
+from genie_core.tasks.generate.node_setup import SetupOptions, node_setup
+from genie_core.tasks.generate.request import Generated, GenerateOptions, OutputFile, secret_mode
+from genie_core.tasks.generate.write import WriteReport, write_files
 
 __all__ = [
     "CheckReport",

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ...edges.yamlio import load_documents
-from ...errors import EXIT_USAGE, GenieError
-from ...findings import Check, Finding, Severity, ordered, summary
-from ...nodecheck.checks import CHECKS as NODE_CHECKS
-from ...nodecheck.checks import run_checks
-from ...nodecheck.facts import ConfFile, NodeFacts
-from ...nodecheck.parse import parse_conf
+from genie_core.checks.node_registry import CHECKS as NODE_CHECKS
+from genie_core.checks.node_registry import run_checks
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.findings import Check, Finding, Severity, ordered, summary
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.yamlio import load_documents
 
 JSON = dict[str, Any]
 # What can be said of files alone, and what it needs then; the rest is about a node.

@@ -10,7 +10,7 @@ import ipaddress
 import json
 from typing import Any
 
-from ...errors import EXIT_USAGE, GenieError
+from genie_core.errors import EXIT_USAGE, GenieError
 
 JSON = dict[str, Any]
 

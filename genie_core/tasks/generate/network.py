@@ -9,20 +9,20 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ...catalog import PLUGINS, Ipam, NodeView, Plugin, Role, of_type
-from ...catalog.host_local import raw_ranges
-from ...catalog.plugin import Wanted
-from ...errors import EXIT_USAGE, GenieError, InvalidConfig
-from ...jsontext import JSONError, decode
-from ...nodecheck.configuration import node_view
-from ...nodecheck.facts import NodeFacts
-from ...nodecheck.parse import parse_conf
-from ...nodecheck.selection import candidates
-from ...nodecheck.subnets import used_subnets
-from ...nodecheck.versions import chain_binaries, common_versions
-from ...select.files import derived_name
-from ...spec.versions import SUPPORTED
-from .request import JSON, GenerateOptions, set_path
+from genie_core.catalog import PLUGINS, Ipam, NodeView, Plugin, Role, of_type
+from genie_core.catalog.host_local import raw_ranges
+from genie_core.catalog.plugin import Wanted
+from genie_core.checks.configuration import node_view
+from genie_core.checks.subnets import used_subnets
+from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
+from genie_core.jsontext import JSONError, decode
+from genie_core.select.files import derived_name
+from genie_core.spec.versions import SUPPORTED
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.selection import candidates
+from genie_core.survey.versions import chain_binaries, common_versions
+from genie_core.tasks.generate.request import JSON, GenerateOptions, set_path
 
 # Behind these, host ports are expected to work (docs/generate-config.md).
 _WITH_PORTMAP = ("bridge", "ptp", "flannel", "calico", "canal", "weave", "kube-router")

@@ -6,16 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...edges.kubeconfig import load_cluster
-from ...edges.log import JSONLog
-from ...edges.rootfs import Root
-from ...errors import EXIT_USAGE, GenieError
-from ...jsontext import decode
-from ...nodecheck.facts import NodeFacts
-from ...nodecheck.selection import candidates
-from ...select.files import derived_name, is_self
-from ..install import CONFLIST, KUBECONFIG, InstallOptions, conflist_text, existing_document, kubeconfig_text
-from .request import Generated, OutputFile, secret_mode
+from genie_core.edges.kubeconfig import load_cluster
+from genie_core.edges.log import JSONLog
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.jsontext import decode
+from genie_core.select.files import derived_name, is_self
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.rootfs import Root
+from genie_core.survey.selection import candidates
+from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
+from genie_core.tasks.install import (
+    CONFLIST,
+    KUBECONFIG,
+    InstallOptions,
+    conflist_text,
+    existing_document,
+    kubeconfig_text,
+)
 
 # Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
 _KUBELETS = (

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ...catalog.plugin import Wanted
-from ...fields import may_be_secret
-from ...findings import Finding
-from ...settings import CONF_DIR
+from genie_core.catalog.plugin import Wanted
+from genie_core.fields import may_be_secret
+from genie_core.findings import Finding
+from genie_core.settings import CONF_DIR
 
 JSON = dict[str, Any]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from ...catalog import Ipam, Role, of_type
-from ...edges.private_node import PrivateNode
-from ...errors import EXIT_USAGE, GenieError
-from ...select.files import derived_name
-from ..dry_run import DryRunReport, Question, dry_run
-from .request import JSON, Generated
+from genie_core.catalog import Ipam, Role, of_type
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.sandbox.private_node import PrivateNode
+from genie_core.select.files import derived_name
+from genie_core.tasks.dry_run import DryRunReport, Question, dry_run
+from genie_core.tasks.generate.request import JSON, Generated
 
 _UPLINK = "eth0"  # what a private node's only outward interface is called
 

@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
-from ...edges.rootfs import Root
-from ...errors import Denied, GenieError
-from ..atomic import write_file
-from .request import JSON, OutputFile
+from genie_core.errors import Denied, GenieError
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.atomic import write_file
+from genie_core.tasks.generate.request import JSON, OutputFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ import pytest
 from genie_core.catalog import PLUGINS, Ipam, NodeView, Role, of_type, recognise
 from genie_core.catalog.plugin import LinkView, Wanted
 from genie_core.catalog.schema import Field, check_object
+from genie_core.checks.node_explanations import EXPLANATIONS
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Severity
-from genie_core.nodecheck.explanations import EXPLANATIONS
 from genie_core.tasks.explain import explain
 
 PROMISED = (

@@ -14,7 +14,7 @@ import pytest
 PATH = "/apis/k8s.cni.cncf.io/v1/namespaces/shop/network-attachment-definitions/blue"
 SERVE = """\
 import json, sys
-from genie_core.edges.loopback_api import serve
+from genie_core.sandbox.loopback_api import serve
 print(serve(json.loads(sys.argv[1]), sys.argv[2]))
 """
 

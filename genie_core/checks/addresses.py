@@ -1,0 +1,357 @@
+"""The pod's addresses: those that were promised, nobody else's, usable."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from os.path import basename
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import in_pod, on_node, seen, the_pod
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.net.model import STATUS, Attachment, Intended, Model
+from genie_core.net.stack import version, within
+from genie_core.survey.facts import Address
+
+
+def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
+    """The address with the prefix length that its link uses."""
+    for own in model.addresses(attachment):
+        if within(ip, f"{own.ip}/{own.prefix}") and version(own.ip) == version(ip):
+            return f"{ip}/{own.prefix}"
+    gateway = attachment.entry and model.node.addresses(attachment.entry, version(ip))
+    for address in gateway or ():
+        if within(ip, f"{address.ip}/{address.prefix}"):
+            return f"{ip}/{address.prefix}"
+    return f"{ip}/{32 if version(ip) == 4 else 128}"
+
+
+def _missing(model: Model) -> Iterator[tuple[Attachment, str, list[Intended]]]:
+    """Addresses that were promised on an interface that is there, and are not on it."""
+    for attachment in model.attachments:
+        held = {str(ipaddress.ip_address(a.ip)) for a in model.addresses(attachment)}
+        told: dict[str, list[Intended]] = {}
+        for intended in model.intended:
+            if intended.ifname == attachment.link.name:
+                for ip in intended.ips:
+                    told.setdefault(str(ipaddress.ip_address(ip)), []).append(intended)
+        for ip, sources in told.items():
+            # A downed or IPv6-less interface loses its IPv6 addresses: that is its own finding.
+            if ip not in held and not (version(ip) == 6 and _without_ipv6(model, attachment)):
+                yield attachment, ip, sources
+
+
+def _without_ipv6(model: Model, attachment: Attachment) -> bool:
+    pod = model.pod
+    return (
+        pod is None
+        or not attachment.link.up
+        or bool(pod.setting(attachment.link.name, "disable_ipv6", 6) or pod.setting("all", "disable_ipv6", 6))
+    )
+
+
+def drift(model: Model) -> Iterator[Finding]:
+    """GN0201, GN0202: the interface has not the address that the cluster believes in."""
+    for attachment, ip, sources in _missing(model):
+        name = attachment.link.name
+        promised = {i for source in model.intended for i in source.ips}
+        there = model.addresses(attachment, version(ip))
+        strays = [a for a in there if a.ip not in promised]
+        agreed = _agreed(model, attachment, there, sources)
+        has = ", ".join(a.ip for a in there if a in strays or not strays) or "none"
+        names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
+        why = f"{agreed} says so too" if agreed else "something rewrote it after ADD"
+        yield Finding(
+            code="GN0201" if there else "GN0202",
+            severity=_weight(model, attachment, sources, agreed),
+            title=f"{ip} ({names}) is not on {name}, which has {has}: {why}",
+            object=the_pod(model, name),
+            evidence=(
+                seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
+                *(seen(source.source, ip) for source in sources),
+            ),
+            remedy=Remedy(
+                text="recreate the pod, or give it its address back"
+                if not agreed
+                else "recreate the pod: its records contradict each other",
+                commands=() if agreed else _give_back(model, attachment, ip, strays),
+                risk="connections from the wrong address break",
+            ),
+        )
+
+
+def _agreed(model: Model, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
+    """Another source that knows an address of the interface of the same family: then it is the records that differ."""
+    ips = {a.ip for a in there}
+    mine = [i for i in model.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
+    kinds = {source.source for source in sources}
+    return next((basename(i.source) for i in mine if i.source not in kinds), "")
+
+
+def _weight(model: Model, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
+    """What the cluster is told counts for traffic; a cached result, or an annotation, for CHECK and readers."""
+    told = {source.source for source in sources}
+    if agreed and model.pod_object.ips and STATUS not in told:
+        return Severity.WARNING
+    return Severity.FATAL if attachment is model.primary else Severity.ERROR
+
+
+def _give_back(model: Model, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
+    """Strays first: deleting a primary address would take a secondary one of its subnet along."""
+    name = attachment.link.name
+    commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
+    commands.append(in_pod("ip", "addr", "add", _prefix(model, attachment, ip), "dev", name))
+    if attachment is model.primary:
+        commands += restore_default(model, attachment, version(ip))
+    return tuple(commands)
+
+
+def restore_default(model: Model, attachment: Attachment, family: int) -> list[Command]:
+    """Removing an address takes the routes over it along."""
+    gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
+    return (
+        [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)]
+        if gateway
+        else []
+    )
+
+
+def none_at_all(model: Model) -> Iterator[Finding]:
+    """GN0202 where nobody promised anything: a primary interface without any address."""
+    primary = model.primary
+    if primary is None or model.addresses(primary) or any(True for _ in _missing(model)):
+        return
+    if primary.link.kind not in ("veth", "macvlan", "ipvlan"):
+        return
+    yield Finding(
+        code="GN0202",
+        severity=Severity.FATAL,
+        title=f"{primary.link.name} in the pod has no address at all",
+        object=the_pod(model, primary.link.name),
+        evidence=(seen("netlink", "no address", f"ip addr show {primary.link.name}"),),
+        remedy=Remedy(text="recreate the pod; look at the IPAM plugin's messages of its ADD"),
+    )
+
+
+# Plugins that make a pod's interface and take its addresses from an address plugin.
+ADDRESSED = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap")
+
+
+def no_address_plugin(model: Model) -> Iterator[Finding]:
+    """GN0209: the pod has no address, and its network's configuration names no plugin that would give it one."""
+    primary = model.primary
+    if primary is None or model.addresses(primary) or any(ip for i in model.intended for ip in i.ips):
+        return
+    known = [c.network for c in model.results if c.network and c.ifname == primary.link.name]
+    confs = [c for c in model.facts.files.confs if c.plugins and (c.name in known or not known)]
+    for conf in confs[:1]:
+        plugin = conf.plugins[0]
+        if plugin.get("type") not in ADDRESSED or plugin.get("ipam"):
+            return
+        name = primary.link.name
+        yield Finding(
+            code="GN0209",
+            severity=Severity.FATAL,
+            title=f'{basename(conf.path)}: network "{conf.name}" has no ipam, so {plugin["type"]} gave the '
+            f"pod's {name} no address",
+            object=Subject(kind="file", name=conf.name, file=conf.path),
+            evidence=(
+                seen(conf.path, f"plugins[0] ({plugin['type']}) has no ipam", f"cat {conf.path}"),
+                seen("netlink", f"{name}: no address", f"ip addr show {name}"),
+            ),
+            remedy=Remedy(
+                text='name an address plugin, as in "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, and '
+                "recreate the pod"
+            ),
+            confidence=Confidence.HIGH if known else Confidence.MEDIUM,
+        )
+
+
+def duplicate(model: Model) -> Iterator[Finding]:
+    """GN0203: another namespace, or the node itself, holds one of the pod's addresses."""
+    for attachment in model.attachments:
+        for own in model.addresses(attachment):
+            yield from _holders(model, attachment, own.ip)
+        yield from _gateway_twice(model, attachment)
+
+
+def _gateway_twice(model: Model, attachment: Attachment) -> Iterator[Finding]:
+    """Another pod of the bridge holds an address of the bridge: neighbours learn now the one, now the other."""
+    bridge = attachment.bridge
+    mine = {x.ip for x in model.node.addresses(bridge)} if bridge else set()
+    for port, tenant in model.neighbours_on(bridge) if bridge else ():
+        for address in (x for x in tenant.addresses if x.ip in mine):
+            title, name = model.title_of(tenant), basename(tenant.path)
+            link = next((x.name for x in tenant.links if x.index == address.index), "")
+            yield Finding(
+                code="GN0203",
+                severity=Severity.FATAL,
+                title=f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
+                f"by {title}",
+                object=Subject(kind="pod", name=title, netns=tenant.path, iface=link),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
+                        f"ip -n {name} addr",
+                    ),
+                ),
+                remedy=Remedy(
+                    text="take it from the pod, and keep the gateway out of the range that IPAM gives out",
+                    commands=(
+                        on_node(
+                            "ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link
+                        ),
+                        in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
+                    ),
+                ),
+                affects=(title,),
+            )
+
+
+def _holders(model: Model, attachment: Attachment, ip: str) -> Iterator[Finding]:
+    others: list[tuple[str, Evidence, tuple[Command, ...]]] = []
+    for tenant in model.facts.tenants:
+        if tenant.path == model.facts.netns_path:
+            continue
+        for address in tenant.addresses:
+            link = next((x for x in tenant.links if x.index == address.index), None)
+            if address.ip != ip or link is None or address.scope == "host":
+                continue
+            fact = seen(
+                "netlink",
+                f"{ip} on {link.name} ({link.mac}) in {tenant.path}",
+                f"ip -n {basename(tenant.path)} addr",
+            )
+            undo = on_node(
+                "ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name
+            )
+            others.append((model.title_of(tenant), fact, (undo,)))
+    if ip in model.node.local:
+        address = model.node.local[ip]
+        where = model.node.name(address.index)
+        fact = seen("netlink", f"{ip} on the node's {where}", f"ip addr show {where}")
+        others.append(
+            (
+                f"the node ({where})",
+                fact,
+                (on_node("ip", "addr", "del", f"{ip}/{address.prefix}", "dev", where),),
+            )
+        )
+    # The namespace of the same pod under another path is not another owner.
+    others = [o for o in others if o[0] != model.name]
+    if others:
+        yield _duplicate(model, attachment, ip, others)
+
+
+def _duplicate(
+    model: Model, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
+) -> Finding:
+    names = [name for name, _, _ in others]
+    return Finding(
+        code="GN0203",
+        severity=Severity.FATAL,
+        title=f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
+        object=the_pod(model, attachment.link.name),
+        evidence=(
+            seen(
+                "netlink",
+                f"{ip} on {attachment.link.name} ({attachment.link.mac})",
+                f"ip addr show {attachment.link.name}",
+            ),
+            *(fact for _, fact, _ in others),
+        ),
+        remedy=Remedy(
+            text="take it from the one that has no lease for it (or delete that pod), then reconcile IPAM",
+            commands=tuple(command for _, _, commands in others for command in commands),
+            risk="the other pod loses this address",
+        ),
+        affects=tuple(sorted(names)),
+    )
+
+
+def ipv6_usable(model: Model) -> Iterator[Finding]:
+    """GN0204, GN0205: IPv6 was asked for and is disabled, or an address failed duplicate detection."""
+    pod = model.pod
+    if pod is None:
+        return
+    for attachment in model.attachments:
+        name = attachment.link.name
+        wanted = sorted({ip for i in model.intended if i.ifname == name for ip in i.ips if version(ip) == 6})
+        off = [n for n in ("all", name) if pod.setting(n, "disable_ipv6", 6)]
+        asked = wanted or (attachment is model.primary and any(version(c) == 6 for c in model.pod_cidrs))
+        if pod.setting(name, "disable_ipv6", 6) and (asked or not pod.setting("all", "disable_ipv6", 6)):
+            yield _disabled(model, name, off, wanted, bool(asked))
+        for address in model.addresses(attachment, 6):
+            if "dadfailed" in address.flags:
+                yield Finding(
+                    code="GN0205",
+                    severity=Severity.ERROR,
+                    title=f"{address.ip} on {name} failed duplicate address detection: another node of the link has it",
+                    object=the_pod(model, name),
+                    evidence=(seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),),
+                    remedy=Remedy(text="find the other holder of the address; recreate one of the pods"),
+                )
+
+
+def _disabled(model: Model, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
+    commands = [in_pod("sysctl", "-w", f"net.ipv6.conf.{n}.disable_ipv6=0") for n in off]
+    attachment = next(a for a in model.attachments if a.link.name == name)
+    commands += [
+        in_pod("ip", "-6", "addr", "add", _prefix(model, attachment, ip), "dev", name) for ip in wanted
+    ]
+    why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
+    return Finding(
+        code="GN0204",
+        severity=Severity.ERROR if asked or wanted else Severity.WARNING,
+        title=f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
+        object=the_pod(model, name),
+        evidence=(
+            seen(
+                "sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"
+            ),
+        ),
+        remedy=Remedy(
+            text="enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)",
+            commands=tuple(commands),
+        ),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="address-drift",
+        codes=("GN0201", "GN0202"),
+        title="the pod has the addresses that ADD, status and cluster say",
+        run=drift,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="address-plugin",
+        codes=("GN0209",),
+        title="the network's configuration gives addresses",
+        run=no_address_plugin,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="address-any",
+        codes=("GN0202",),
+        title="the primary interface has an address",
+        run=none_at_all,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="address-duplicate",
+        codes=("GN0203",),
+        title="no other namespace holds the pod's addresses",
+        run=duplicate,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="ipv6-usable",
+        codes=("GN0204", "GN0205"),
+        title="IPv6 is on where it was asked for",
+        run=ipv6_usable,
+        needs=("pod",),
+    ),
+)

@@ -1,0 +1,109 @@
+"""This node's tunnel end, as flannel announces it to the other nodes, and as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.overlay import remotes, restore
+from genie_core.checks.wording import on_node, seen, the_interface
+from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.model import Model
+from genie_core.survey.cluster import Node
+from genie_core.survey.facts import Link
+
+RESTART = "restart flannel on this node, which builds the tunnel and announces it anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """What a node announces of its tunnel end, and what this node's tunnel has."""
+
+    node: str
+    what: str
+    announced: str
+    real: str
+    severity: Severity = Severity.ERROR
+    commands: tuple[Command, ...] = ()
+
+
+def _tunnel(model: Model) -> Link | None:
+    """flannel's VXLAN device; None where that is not clear."""
+    mine = [t for t in model.tunnels if t.kind == "vxlan" and t.name.startswith("flannel.")]
+    return mine[0] if len(mine) == 1 else None
+
+
+def announced(model: Model) -> Iterator[Finding]:
+    """GN0712: other nodes send to the tunnel end that this node announced, which is not the one that it has."""
+    tunnel, here = _tunnel(model), model.this_node
+    if tunnel is None or here is None:
+        return
+    found = list(_own(model, tunnel, here))
+    if not any(one.what == "VNI" for one in found):
+        found += _others(model, tunnel)
+    for one in found:
+        yield _finding(tunnel, one)
+
+
+def _own(model: Model, tunnel: Link, here: Node) -> Iterator[Contradiction]:
+    mac, vni = str(here.tunnel.get("VtepMAC", "")).lower(), here.tunnel.get("VNI")
+    if mac and tunnel.mac and mac != tunnel.mac:
+        commands = [on_node("ip", "link", "set", tunnel.name, "address", mac)]
+        # The kernel forgets an interface's neighbours when its MAC changes (neigh_changeaddr).
+        commands += [c for r in remotes(model) if r.tunnel.index == tunnel.index for c in restore(model, r)]
+        yield Contradiction(
+            node=here.name, what="MAC", announced=mac, real=tunnel.mac, commands=tuple(commands)
+        )
+    yield from _number(here, "VNI", vni, tunnel.data.get("vxlan_id"))
+    if here.public_ip and here.public_ip not in model.node.local:
+        local = str(tunnel.data.get("vxlan_local") or ", ".join(here.addresses))
+        yield Contradiction(
+            node=here.name,
+            what="address",
+            announced=here.public_ip,
+            real=local,
+            severity=Severity.WARNING,  # a router may translate it
+        )
+
+
+def _others(model: Model, tunnel: Link) -> Iterator[Contradiction]:
+    for node in model.other_nodes:
+        yield from _number(node, "VNI", node.tunnel.get("VNI"), tunnel.data.get("vxlan_id"))
+        yield from _number(node, "port", node.tunnel.get("Port"), tunnel.data.get("vxlan_port"))
+
+
+def _number(node: Node, what: str, told: object, real: object) -> Iterator[Contradiction]:
+    if isinstance(told, int) and told and isinstance(real, int) and told != real:
+        yield Contradiction(node=node.name, what=what, announced=str(told), real=str(real))
+
+
+def _finding(tunnel: Link, one: Contradiction) -> Finding:
+    return Finding(
+        code="GN0712",
+        severity=one.severity,
+        title=f"{one.node} announces {one.what} {one.announced} for its end of the tunnel, but {tunnel.name} here "
+        f"has {one.real}: what is sent by the announcement does not arrive",
+        object=the_interface(tunnel.name),
+        evidence=(
+            seen("netlink", f"{tunnel.name}: {one.what} {one.real}", f"ip -d link show {tunnel.name}"),
+            seen(
+                "objects",
+                f"node {one.node}: flannel announces {one.what} {one.announced}",
+                f"kubectl get node {one.node} -o yaml",
+            ),
+        ),
+        remedy=Remedy(text=RESTART, commands=one.commands),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="tunnel-announced",
+        codes=("GN0712",),
+        title="the tunnel's end is what nodes announce",
+        run=announced,
+        needs=("node", "objects: Node"),
+        node_wide=True,
+    ),
+)

@@ -1,0 +1,174 @@
+"""Whether pods are on the networks that they asked for.
+
+For a moment without Genie's configuration (a reboot, an upgrade, another agent that moved it away) the runtime takes
+the next file of its directory: the pod runs, on one network, and nobody says a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import on_node, seen, the_pod
+from genie_core.errors import InvalidConfig
+from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.net.model import Model
+from genie_core.select.annotations import (
+    BY_ATTACHMENT,
+    BY_LOGICAL_NETWORK,
+    BY_NAME,
+    CNI,
+    NETWORKS,
+    NPWG_NETWORKS,
+    dialect_of,
+    parse_names,
+    printable,
+)
+from genie_core.select.npwg import parse_selections
+from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
+from genie_core.survey import cluster
+from genie_core.survey.facts import JSON
+
+# The annotation of each dialect that names networks
+SPEAKS = {BY_NAME: CNI, BY_LOGICAL_NETWORK: NETWORKS, BY_ATTACHMENT: NPWG_NETWORKS}
+OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
+# What a meta-plugin writes into a pod that it attached: Genie, or another one.
+ANSWERS = (NETWORK_STATUS, OLD_NETWORK_STATUS, MULTI_IP_PREFERENCES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a pod's annotation asks for: `count` networks, 0 where it cannot be read, for the reason `problem`."""
+
+    annotation: str
+    value: str
+    count: int
+    problem: str = ""
+
+    def __str__(self) -> str:
+        return f'{self.annotation}: "{printable(self.value)}"'
+
+
+def asked(pod: JSON) -> Asked | None:
+    """None where the pod names no network."""
+    notes = cluster.notes_of(pod)
+    dialect = dialect_of(notes)
+    annotation = SPEAKS.get(dialect)
+    if annotation is None:
+        return None
+    value = str(notes[annotation])
+    origin = f"annotation {annotation}"
+    try:
+        if dialect == BY_ATTACHMENT:
+            more = parse_selections(value, "", origin)
+            if not more:  # "[]": the default network, as everybody
+                return None
+            count = 1 + len(more)
+        else:
+            count = len(parse_names(value, origin))
+    except InvalidConfig as error:
+        return Asked(annotation=annotation, value=value, count=0, problem=error.msg)
+    return Asked(annotation=annotation, value=value, count=count)
+
+
+def unanswered(model: Model) -> Iterator[Finding]:
+    """GN0904: pods whose annotation nobody carried out."""
+    known = {record.pod for record in model.facts.files.cached if record.planned}
+    here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
+    others = tuple(cluster.key(pod) for pod in here if _is_unanswered(pod, known))
+    others = tuple(name for name in dict.fromkeys(others) if name != model.name)
+    if model.facts.pod is not None:
+        mine = model.facts.pod_object
+        by_path = {record.netns for record in model.facts.files.cached if record.planned and record.netns}
+        if model.facts.netns_path not in by_path and _is_unanswered(mine, known):
+            yield _of_pod(model, mine, others)
+    elif others:
+        yield _of_node(model, others)
+
+
+def _is_here(model: Model, pod: JSON) -> bool:
+    return cluster.pod(pod).node == model.facts.node_name
+
+
+def _is_unanswered(pod: JSON, known: set[str]) -> bool:
+    about = cluster.pod(pod)
+    notes = cluster.notes_of(pod)
+    return (
+        about.phase == "Running"
+        and not about.host_network
+        and cluster.key(pod) not in known
+        and not any(notes.get(name) for name in ANSWERS)
+        and asked(pod) is not None
+    )
+
+
+def _of_pod(model: Model, pod: JSON, others: tuple[str, ...]) -> Finding:
+    wish = asked(pod)
+    assert wish is not None
+    interfaces = [attachment.link.name for attachment in model.attachments]
+    short = wish.count > len(interfaces)
+    return Finding(
+        code="GN0904",
+        severity=Severity.ERROR if short or wish.problem else Severity.WARNING,
+        title=f"the pod asks for networks ({wish}) and was attached without Genie"
+        + (
+            f": it has {', '.join(interfaces) or 'no interface'}, of {wish.count} that it asked for"
+            if short
+            else ""
+        )
+        + (f"; nor can it be read: {wish.problem}" if wish.problem else ""),
+        object=the_pod(model),
+        evidence=(
+            seen(
+                "pod", str(wish), f"kubectl get pod -n {model.facts.namespace} {model.facts.pod_name} -o yaml"
+            ),
+            seen("state", f"nothing in Genie's state about {model.name}", "genie gc --dry-run"),
+            *_attached_by(model),
+        ),
+        remedy=_remedy(model.name),
+        affects=others,
+    )
+
+
+def _attached_by(model: Model) -> Iterator[Evidence]:
+    for cached in model.results:
+        yield seen("cache", f"{cached.ifname} is of network {cached.network} ({cached.file})")
+
+
+def _of_node(model: Model, names: Sequence[str]) -> Finding:
+    return Finding(
+        code="GN0904",
+        severity=Severity.WARNING,
+        title=f"{len(names)} pods of this node ask for networks and were attached without Genie"
+        if len(names) > 1
+        else f"pod {names[0]} asks for networks and was attached without Genie",
+        object=Subject(kind="node", name=model.facts.node_name),
+        evidence=(seen("state", f"nothing in Genie's state about {', '.join(names)}", "genie gc --dry-run"),),
+        remedy=_remedy(*names),
+        affects=tuple(names),
+    )
+
+
+def _remedy(*names: str) -> Remedy:
+    deletes = [name.partition("/") for name in names]
+    return Remedy(
+        text="see that Genie's configuration is the one that the runtime uses, then have the pod made anew",
+        commands=(
+            on_node("genie", "discover"),
+            *(on_node("kubectl", "delete", "pod", "-n", space, name) for space, _, name in deletes),
+        ),
+        risk="the pod is restarted; one that no controller owns does not come back",
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="asked-networks",
+        codes=("GN0904",),
+        title="pods are on the networks that they asked for",
+        run=unanswered,
+        needs=("state",),
+        node_wide=True,
+    ),
+)

@@ -1,0 +1,140 @@
+"""GN15xx: the kubeconfigs that configurations name: readable by whom, valid until when. Never their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from genie_core.checks.node_wording import at, fix
+from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
+
+_OTHERS = 0o077
+_HOUR, _DAY = 3600, 86400
+_SECRET_KEYS = ("k8s_auth_token", "etcd_password", "token", "password", "secret")
+
+
+def _subject(credential: Credential) -> Subject:
+    return Subject(kind="credential", name=credential.used_by, file=credential.path)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def open_to_others(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1501: credential files that others than their owner may read."""
+    for credential in facts.credentials:
+        files = [(credential.path, credential.mode)] if credential.kind != "none" else []
+        files += [(credential.file, credential.file_mode)] if credential.kind == "token-file" else []
+        for path, mode in files:
+            if not mode & _OTHERS:
+                continue
+            holds = path == credential.file or credential.kind != "token-file"
+            who = "world-readable" if mode & 0o004 else "readable by its group"
+            yield Finding(
+                code="GN1501",
+                severity=Severity.WARNING if holds else Severity.INFO,
+                title=f"credential file {path} is {who} (mode {mode:04o})",
+                object=Subject(kind="credential", name=credential.used_by, file=path),
+                evidence=(Evidence(source=path, command=f"stat -c %a {path}", value=f"{mode:04o}"),),
+                remedy=fix("let only its owner read it", ["chmod", "0600", path]),
+            )
+
+
+def secrets_in_files(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1502, GN1507: credentials inside configuration files."""
+    for file in facts.files:
+        for key in _secrets(file):
+            exposed = bool(file.mode & 0o004)
+            yield Finding(
+                code="GN1507" if exposed else "GN1502",
+                severity=Severity.WARNING,
+                title=f"{file.file}: {key} is a credential inside a configuration"
+                + (f" that everybody can read (mode {file.mode:04o})" if exposed else ""),
+                object=at(file, key),
+                remedy=fix(
+                    "name a kubeconfig with tokenFile instead, and change the credential",
+                    ["chmod", "0600", file.path],
+                ),
+            )
+
+
+def _secrets(file: ConfFile) -> Iterator[str]:
+    for index, entry in enumerate(file.chain):
+        where = file.where(index)
+        for name, value in entry.items():
+            inner = value.items() if isinstance(value, dict) else ()
+            for path, key, held in ((name, name, value), *((f"{name}.{k}", k, v) for k, v in inner)):
+                if key in _SECRET_KEYS and isinstance(held, str) and held:
+                    yield f"{where}.{path}" if where else path
+
+
+def expired(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1503, GN1504: tokens and certificates that are, or soon will be, no longer valid."""
+    for credential in facts.credentials:
+        if not credential.expires:
+            continue
+        left = credential.expires - facts.now
+        what = "client certificate" if credential.kind == "certificate" else "token"
+        place = credential.file or credential.path
+        if left > _warn_at(credential):
+            continue
+        over = left <= 0
+        yield Finding(
+            code="GN1503" if over else "GN1504",
+            severity=Severity.FATAL if over else Severity.WARNING,
+            title=f"{what} in {place} expired at {_when(credential.expires)}: the API server answers Unauthorized"
+            if over
+            else f"{what} in {place} expires in {_span(left)}, at {_when(credential.expires)}",
+            object=_subject(credential),
+            evidence=_identity(credential),
+            remedy=fix(
+                "renew it: `genie install` writes a kubeconfig with tokenFile, which its installer keeps fresh",
+                ["genie", "install", "--kubeconfig", credential.path],
+            ),
+        )
+
+
+def _warn_at(credential: Credential) -> float:
+    """Seconds before the end at which to warn: a tenth of the life, an hour at least; certificates a week."""
+    if credential.kind == "certificate":
+        return 7 * _DAY
+    life = credential.expires - credential.issued if credential.issued else 0
+    # The kubelet renews a projected token at 80 % of its hour: less than a tenth left means that nobody does.
+    return (
+        life / 10
+        if credential.kind == "token-file" and 0 < life <= 2 * _HOUR
+        else max(_HOUR, min(life / 10, _DAY))
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / _DAY:.0f} days" if seconds > 2 * _DAY else f"{seconds / 60:.0f} minutes"
+
+
+def _identity(credential: Credential) -> tuple[Evidence, ...]:
+    said = {"issuer": credential.issuer, "subject": credential.subject, "issued": _when(credential.issued)}
+    value = ", ".join(
+        f"{name} {text}" for name, text in said.items() if text and (name != "issued" or credential.issued)
+    )
+    return (Evidence(source=credential.file or credential.path, value=value or "no issuer or subject in it"),)
+
+
+def unusable(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1505: kubeconfigs that a configuration names and that are not there, or cannot be used."""
+    for credential in facts.credentials:
+        if not credential.error:
+            continue
+        denied = not credential.readable
+        yield Finding(
+            code="GN1505",
+            severity=Severity.INFO if denied else Severity.ERROR,
+            title=f"kubeconfig {credential.path} of {credential.used_by}: {credential.error}",
+            object=_subject(credential),
+            remedy=fix(
+                "run genie as root to look at it"
+                if denied
+                else "write it again: `genie install`, or its own installer"
+            ),
+        )

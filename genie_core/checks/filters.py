@@ -1,0 +1,283 @@
+"""Firewall drops on the pod's paths -> findings: which rule, how much of the traffic, whether it is meant."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+
+from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.model import Model
+from genie_core.net.policy import Policies
+from genie_core.net.policy_verdicts import denials
+from genie_core.net.traces import Block
+from genie_core.survey import cluster
+
+ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out", "smac", "dmac"}
+# How policy engines name their chains: Calico, kube-router, Antrea, Weave, kube-network-policies.
+POLICY_MARKS = (
+    "cali-",
+    "KUBE-NWPLCY",
+    "KUBE-POD-FW",
+    "ANTREA-POL",
+    "WEAVE-NPC",
+    "kube-network-policies",
+    "netpol",
+)
+
+
+def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
+    """One finding per rule (or policy) that drops, whatever number of flows it hits."""
+    groups: dict[tuple[str, str, int, int], list[Block]] = {}
+    # kube-proxy refuses what goes to a service without endpoints: that it has none is said elsewhere.
+    empty = {(f.ip, f.port) for f in model.frontends if f.known and not f.endpoints}
+    for block in blocks:
+        outcome = block.outcome
+        if outcome is None or outcome.chain is None or (block.flow.target, block.flow.port) in empty:
+            continue
+        if _untranslated(block):
+            continue
+        rule = outcome.rule
+        key = (block.place, outcome.chain.place, rule.number if rule else 0, rule.handle if rule else 0)
+        groups.setdefault(key, []).append(block)
+    for found in groups.values():
+        yield from _one(model, found)
+
+
+def _untranslated(block: Block) -> bool:
+    """A service address that is forwarded as it is: that no rule translates it is the cause, told elsewhere."""
+    packet = block.packet
+    forwarded = block.place == "node" and packet.oif is not None and not block.reply
+    return forwarded and block.flow.role == "service" and not packet.translated
+
+
+def _one(model: Model, found: list[Block]) -> Iterator[Finding]:
+    outcome = found[0].outcome
+    assert outcome is not None
+    assert outcome.chain is not None
+    chain, rule = outcome.chain, outcome.rule
+    if rule is None:
+        yield _policy(model, found, chain)
+        return
+    chance = max(b.chance for b in found)
+    if any(m.name == "chance" for m in rule.matches) and chance < 1:
+        yield _random(model, found, chain, rule, chance)
+        return
+    yield _dropped(model, found, chain, rule)
+
+
+def _hits(found: list[Block]) -> str:
+    """`all traffic with default/p2, default/r1`, or `tcp/8080 to default/p2` where only ports are hit."""
+    general = [b for b in found if b.flow.general]
+    if not general:
+        return _some(str(b.flow) for b in found)
+    protocols = {b.packet.protocol for b in general}
+    what = "all traffic" if len(protocols) > 2 else "/".join(sorted(protocols))
+    ways = {b.flow.inbound for b in general}
+    way = "with" if len(ways) > 1 else "from" if True in ways else "to"
+    return f"{what} {way} {_some(b.flow.name or b.flow.target for b in general)}"
+
+
+def _some(names: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
+
+
+def _show(chain: Chain) -> str:
+    if chain.tool == "nft":
+        return f"nft -a list chain {chain.place}"
+    return f"{chain.tool} -t {chain.table} -S {chain.name}"
+
+
+def _command(found: list[Block], *argv: object) -> Command:
+    return in_pod(*argv) if found[0].place == "pod" else on_node(*argv)
+
+
+def _object(model: Model, found: list[Block], chain: Chain) -> Subject:
+    return the_pod(model) if found[0].place == "pod" else a("firewall", chain.place)
+
+
+def _accepts(model: Model, found: list[Block], chain: Chain) -> tuple[Command, ...]:
+    """Accept the pods' prefixes ahead of a general refusal."""
+    family = found[0].flow.family
+    cidrs = [c for c in model.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
+    commands = []
+    for cidr in cidrs[:4]:
+        for nft_side, side in (("saddr", "-s"), ("daddr", "-d")):
+            if chain.tool == "nft":
+                word = "ip" if family == 4 else "ip6"
+                commands.append(
+                    _command(
+                        found,
+                        "nft",
+                        "insert",
+                        "rule",
+                        chain.family,
+                        chain.table,
+                        chain.name,
+                        word,
+                        nft_side,
+                        cidr,
+                        "accept",
+                    )
+                )
+            else:
+                commands.append(
+                    _command(
+                        found, chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"
+                    )
+                )
+    return tuple(commands)
+
+
+def _policy(model: Model, found: list[Block], chain: Chain) -> Finding:
+    count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
+    return Finding(
+        code="GN0506",
+        severity=Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
+        title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
+        f"({_hits(found)} is dropped){count}",
+        object=_object(model, found, chain),
+        evidence=(
+            seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
+            seen("model", str(found[0].packet)),
+        ),
+        remedy=Remedy(
+            text="accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
+            "accept rules were flushed)",
+            commands=_accepts(model, found, chain),
+        ),
+    )
+
+
+def _random(model: Model, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
+    return Finding(
+        code="GN0509",
+        severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
+        title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
+        f"({_hits(found)}): {rule.text}",
+        object=_object(model, found, chain),
+        evidence=_evidence(found, chain, rule),
+        remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
+    )
+
+
+def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, ...]:
+    packets = "" if rule.packets is None else f" (packets {rule.packets})"
+    return (
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", _show(chain)),
+        seen("model", str(found[0].packet)),
+    )
+
+
+def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
+    """The command that takes one rule out of its chain."""
+    command = in_pod if place == "pod" else on_node
+    if chain.tool == "nft":
+        return command("nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle)
+    return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
+
+
+def _policy_name(model: Model, found: list[Block], chain: Chain, rule: Rule) -> str:
+    """The NetworkPolicy that a rule carries out: as its comment says, or as the policies themselves do."""
+    known = {cluster.key(p) for p in cluster.of_kind(model.facts.objects, "NetworkPolicy")}
+    named = next((name for name in sorted(known) if name in rule.comment), "")
+    if named:
+        return named
+    if "/" in rule.comment and " " not in rule.comment.strip():
+        return rule.comment
+    if not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
+        return ""
+    policies = Policies(model.facts.objects)
+    denied = (ruling for block in found for ruling, _, _ in denials(model, policies, block.flow))
+    return next((ruling.policies[0] for ruling in denied), chain.name)
+
+
+def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Finding:
+    verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
+    packets = "" if rule.packets is None else f" (packets {rule.packets})"
+    policy = _policy_name(model, found, chain, rule)
+    general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
+    where = "inside the pod's namespace, " if found[0].place == "pod" else ""
+    if policy:
+        title = f"NetworkPolicy {policy} {verb} {_hits(found)}: rule {rule.number} of {chain.place}{packets}"
+        code = "GN0508"
+    else:
+        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(found)}{packets}: {rule.text}"
+        code = "GN0510" if found[0].place == "pod" else "GN0507"
+    return Finding(
+        code=code,
+        severity=_severity(model, found, rule, policy),
+        title=title,
+        object=_object(model, found, chain),
+        evidence=_evidence(found, chain, rule),
+        remedy=Remedy(
+            text=_advice(found, chain, policy, general),
+            commands=_accepts(model, found, chain)
+            if general and not policy
+            else (delete_rule(found[0].place, chain, rule),),
+            risk="check first that the rule is not meant",
+        ),
+        confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,
+    )
+
+
+def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str:
+    if policy:
+        return (
+            f"allow the sender in NetworkPolicy {policy} if it should get through; its engine puts rules back"
+        )
+    if "firewalld" in chain.table:
+        return (
+            "put the pods' interface into a trusted zone: firewall-cmd --zone=trusted --add-interface=IFACE"
+        )
+    if found[0].place == "pod":
+        return "a sidecar or init container left the rule: delete it, correct its author"
+    if general:
+        return "accept the pods' prefixes ahead of it"
+    return "delete the rule; find its author"
+
+
+def _severity(model: Model, found: list[Block], rule: Rule, policy: str) -> Severity:
+    hit = bool(rule.packets)
+    if policy:
+        # A policy that nobody has run into is as it should be; one that drops has somebody waiting.
+        return Severity.ERROR if hit else Severity.INFO
+    if all(b.packet.protocol.endswith("icmp") for b in found):
+        return Severity.INFO
+    needed = needed_flows(model)
+    wide = any(b.flow.general for b in found)
+    if wide:
+        broad = {b.flow.role for b in found if b.flow.general}
+        return Severity.FATAL if {"remote", "outside"} <= broad else Severity.ERROR
+    if any((b.packet.protocol, b.flow.port) in needed for b in found):
+        return Severity.ERROR
+    return Severity.WARNING if hit else Severity.INFO
+
+
+def needed_flows(model: Model) -> set[tuple[str, int]]:
+    """(protocol, port) that services, endpoints and containers say are in use, and DNS."""
+    ports = {(f.protocol, f.port) for f in model.frontends}
+    ports |= {(f.protocol, port) for f in model.frontends for _, port in f.endpoints}
+    ports |= {port for pod in model.pods for port in pod.ports} | set(model.pod_object.ports)
+    return ports | {("udp", 53), ("tcp", 53), ("tcp", 443)}
+
+
+def mentioned_ports(model: Model) -> list[tuple[str, int]]:
+    """Ports that dropping rules name: flows to them are walked too, so that such a rule is met."""
+    found: list[tuple[str, int]] = []
+    for stack in (model.node, model.pod):
+        for chain in stack.rules.chains if stack else ():
+            for rule in chain.rules:
+                if rule.action.kind in ("drop", "reject", "jump", "goto"):
+                    found += _ports_of(rule)
+    return list(dict.fromkeys(found))[:12]
+
+
+def _ports_of(rule: Rule) -> list[tuple[str, int]]:
+    protocols = [
+        v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")
+    ] or ["tcp", "udp"]
+    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
+    return [(str(p), s[0]) for p in protocols for s in spans if not isinstance(s, str)]

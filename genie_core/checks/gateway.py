@@ -1,0 +1,247 @@
+"""The pod's default gateway: somebody on the link must be it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.routes import real_defaults
+from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.fib import MAIN
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import version
+from genie_core.survey.facts import Link, Route
+
+
+def gateway_exists(model: Model) -> Iterator[Finding]:
+    """GN0302, GN0406, GN0408: somebody on the link must answer for the default gateway."""
+    for family in model.families:
+        for attachment, gateway in real_defaults(model, family)[:1]:
+            if (
+                attachment is None
+                or not gateway
+                or attachment.entry is None
+                or attachment.kind not in ("bridge", "routed")
+            ):
+                continue
+            if not attachment.link.up or _answered(model, attachment, gateway, family):
+                continue
+            if attachment.kind == "routed":
+                mute = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
+                yield (
+                    _no_way(model, attachment, gateway, family)
+                    if mute
+                    else _no_proxy(attachment, gateway, family)
+                )
+            else:
+                yield _wrong(model, attachment, gateway, family)
+
+
+def other_gateways(model: Model) -> Iterator[Finding]:
+    """GN0302: a further route of the pod, in any table, leads to a next hop that nobody on the bridge has."""
+    pod = model.pod
+    for attachment in model.attachments if pod is not None else ():
+        best = {gateway for family in (4, 6) for _, gateway in real_defaults(model, family)[:1]}
+        for route in pod.facts.routes if pod is not None and attachment.bridge is not None else ():
+            hop = next((h for h in route.hops if h.index == attachment.link.index and h.gateway), None)
+            everything = route.dst.endswith("/0") and route.table == MAIN
+            if hop is None or hop.gateway in best or everything or not attachment.link.up:
+                continue
+            if not _answered(model, attachment, hop.gateway, version(hop.gateway)):
+                yield _dead_hop(model, attachment, route, hop.gateway)
+
+
+def _dead_hop(model: Model, attachment: Attachment, route: Route, gateway: str) -> Finding:
+    name, bridge = attachment.link.name, attachment.bridge
+    assert bridge is not None
+    where = [] if route.table == MAIN else ["table", route.table]
+    table = " ".join(map(str, ["", *where]))
+    shown = f"{route.dst} via {gateway} dev {name}{table}"
+    return Finding(
+        code="GN0302",
+        severity=Severity.ERROR,
+        title=f"the pod's route {shown} leads to nobody: no interface on {bridge.name} has {gateway}",
+        object=the_pod(model, name),
+        evidence=(
+            seen("netlink", shown, "ip route show table all"),
+            seen("netlink", f"nobody on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
+        ),
+        remedy=Remedy(
+            text="delete the route (the pod's other routes then count), or correct its next hop",
+            commands=(
+                in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
+            ),
+        ),
+    )
+
+
+def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -> bool:
+    entry = attachment.entry
+    assert entry is not None
+    own = model.node.local.get(gateway)
+    if own is not None and (family == 4 or own.index == entry.index):
+        return True
+    if family == 6 and gateway.startswith("fe80:"):
+        return _link_local(model, attachment, gateway)
+    proxy = "proxy_arp" if family == 4 else "proxy_ndp"
+    if model.node.setting(entry.name, proxy, family) or model.node.setting("all", proxy, family):
+        return family == 6 or _proxied(model, entry, gateway)
+    pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
+    if pinned is not None and pinned.state == "permanent":
+        return True
+    return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
+
+
+def _link_local(model: Model, attachment: Attachment, gateway: str) -> bool:
+    """Whether a link-local gateway may exist: true unless everybody on the bridge is known and nobody has it."""
+    entry, bridge = attachment.entry, attachment.bridge
+    if bridge is None or entry is None or not model.node.facts.addresses:
+        return True
+    if any(a.ip == gateway and a.index == entry.index for a in model.node.facts.addresses):
+        return True
+    ports = [
+        p for p in model.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
+    ]
+    return len(model.neighbours_on(bridge)) < len(ports) or _someone_else(model, bridge, gateway)
+
+
+def _proxied(model: Model, entry: Link, gateway: str) -> bool:
+    """A proxy answers for what it would forward elsewhere (net/ipv4/arp.c): the node needs a route, by another link."""
+    way = model.node.fib.lookup(gateway)
+    return not way.refused and way.hop.index not in (0, entry.index)
+
+
+def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
+    """Another namespace on the bridge, or a host behind a port that leads out of the node."""
+    if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
+        return True
+    return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
+
+
+def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
+    entry = attachment.entry
+    assert entry is not None
+    name = "proxy_arp" if family == 4 else "proxy_ndp"
+    return Finding(
+        code="GN0408",
+        severity=Severity.FATAL,
+        title=f"{entry.name} has {name}=0 and no address {gateway}: nobody answers for the pod's gateway",
+        object=the_interface(entry.name),
+        evidence=(
+            seen(
+                "sysctl",
+                f"net.ipv{family}.conf.{entry.name}.{name}=0",
+                f"sysctl net.ipv{family}.conf.{entry.name}.{name}",
+            ),
+            seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
+        ),
+        remedy=Remedy(
+            text=f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
+            commands=(on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),),
+        ),
+    )
+
+
+def _no_way(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    """GN0408: proxy ARP is on and stays silent, as the node itself has no way to the gateway's address."""
+    entry = attachment.entry
+    assert entry is not None
+    way = model.node.fib.lookup(gateway)
+    return Finding(
+        code="GN0408",
+        severity=Severity.FATAL,
+        title=f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
+        "route to that address, commonly as its default route is gone",
+        object=the_interface(entry.name),
+        evidence=(
+            seen(
+                "netlink", f"{gateway}: {way.type if way.refused else entry.name}", f"ip route get {gateway}"
+            ),
+            seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
+        ),
+        remedy=Remedy(
+            text="restore the node's default route (DHCP, NetworkManager, networkd); until then the address on "
+            f"{entry.name} answers",
+            commands=(on_node("ip", "addr", "add", f"{gateway}/32", "dev", entry.name, "scope", "link"),),
+        ),
+    )
+
+
+def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    bridge = attachment.bridge
+    assert bridge is not None
+    right = model.segment_gateway(attachment, family)
+    if right:
+        name = attachment.link.name
+        return Finding(
+            code="GN0302",
+            severity=Severity.FATAL,
+            title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
+            object=the_pod(model, name),
+            evidence=(
+                seen("netlink", f"default via {gateway}", "ip route show default"),
+                seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
+            ),
+            remedy=Remedy(
+                text="point the default route to the bridge; correct the gateway in the network's ipam section",
+                commands=(in_pod("ip", "route", "replace", "default", "via", right, "dev", name),),
+            ),
+        )
+    return wrong_subnet(model, attachment, gateway, family)
+
+
+def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+    """GN0406: the bridge has not the gateway's address."""
+    bridge = attachment.bridge
+    assert bridge is not None
+    own = model.addresses(attachment, family)[0]
+    has = [f"{x.ip}/{x.prefix}" for x in model.node.addresses(bridge, family)]
+    disabled = family == 6 and model.node.setting(bridge.name, "disable_ipv6", 6)
+    off = f"net.ipv6.conf.{bridge.name}.disable_ipv6"
+    commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
+    commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
+    commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
+    return Finding(
+        code="GN0406",
+        severity=Severity.FATAL,
+        title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
+        f"{gateway}/{own.prefix}: "
+        + (
+            "left over from another CNI or pod CIDR"
+            if has
+            else f"{off}=1"
+            if disabled
+            else "it was taken away"
+        ),
+        object=the_interface(bridge.name),
+        evidence=(
+            seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
+            seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
+        ),
+        remedy=Remedy(
+            text=f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
+            f"delete {bridge.name}, restart the pods",
+            commands=tuple(commands),
+            risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
+        ),
+        affects=model.affected(bridge),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="next-hops-exist",
+        codes=("GN0302",),
+        title="somebody owns the other next hops of the pod's routes",
+        run=other_gateways,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="gateway-exists",
+        codes=("GN0302", "GN0406", "GN0408"),
+        title="somebody owns the default gateway",
+        run=gateway_exists,
+        needs=("pod", "node"),
+    ),
+)

@@ -1,0 +1,151 @@
+"""GN16xx: Genie's own health: installed whole, its default network there, nothing left undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.catalog.genie import ANNOTATIONS
+from genie_core.checks.node_wording import fix
+from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.selection import candidates
+
+DEFINITIONS = (
+    "network-attachment-definitions.k8s.cni.cncf.io",
+    "logicalnetworks.alpha.network.k8s.io",
+    "physicalnetworks.alpha.network.k8s.io",
+)
+
+
+def _genie(name: str = "", file: str = "") -> Subject:
+    return Subject(kind="genie", name=name, file=file)
+
+
+def half_installed(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1601: the binary without a configuration (a configuration without the binary is GN1101)."""
+    genie = facts.genie
+    if genie.binary and not genie.conf:
+        directories = " ".join(facts.directories) or "any directory"
+        yield Finding(
+            code="GN1601",
+            severity=Severity.WARNING,
+            title=f"{genie.binary} is installed, but no configuration in {directories} calls it",
+            object=_genie("genie", genie.binary),
+            remedy=fix("finish the installation, or remove it", ["genie", "install"], ["genie", "uninstall"]),
+        )
+
+
+def interpreter(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1610: the interpreter that the binary was installed for is gone: another one runs it, slowly, if any does."""
+    genie = facts.genie
+    if genie.python_is_gone:
+        yield Finding(
+            code="GN1610",
+            severity=Severity.ERROR,
+            title=f"the interpreter of {genie.binary} is gone: {genie.python}",
+            object=_genie("genie", genie.binary),
+            evidence=(Evidence(source="launcher", command=f"head -2 {genie.binary}", value=genie.python),),
+            remedy=fix("install Genie again, for the Python that is there now", ["genie", "install"]),
+        )
+
+
+def no_default(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1607, GN1609: no network for pods that name none, or one that another file could become."""
+    genie = facts.genie
+    if not genie.conf:
+        return
+    if not genie.default_file:
+        named = (
+            f'default_plugin "{genie.default_network}" names no network here' if genie.default_network else ""
+        )
+        yield Finding(
+            code="GN1607",
+            severity=Severity.FATAL,
+            title=f"Genie has no default network: {named or 'there is no other valid configuration'}",
+            object=_genie("default_plugin", genie.conf),
+            remedy=fix(
+                "install a network, or name one that is there in default_plugin",
+                ["genie", "generate-config", "bridge", "--write"],
+            ),
+        )
+    elif not genie.default_network:
+        others = [
+            f.file
+            for files in facts.directories.values()
+            for f in candidates(files)
+            if f.path != genie.conf and f.network
+        ]
+        if len(others) > 1:
+            yield Finding(
+                code="GN1609",
+                severity=Severity.INFO,
+                title=f"the default network is whatever sorts first, now {genie.default_file}: it is not pinned",
+                object=_genie("default_plugin", genie.conf),
+                evidence=(Evidence(source="candidates", value=" ".join(others)),),
+                remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
+            )
+
+
+def state(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1603, GN1604, GN1608: deletes that have still to succeed, damaged files, entries of an earlier boot."""
+    genie = facts.genie
+    if genie.pending:
+        yield Finding(
+            code="GN1603",
+            severity=Severity.WARNING,
+            title=f"{genie.pending} attachments are waiting for a DEL that has failed",
+            object=_genie("state", genie.state_dir),
+            remedy=fix("see what is left and why", ["genie", "gc", "--dry-run"]),
+        )
+    for path in genie.damaged:
+        yield Finding(
+            code="GN1604",
+            severity=Severity.WARNING,
+            title=f"the state file {path} cannot be read",
+            object=_genie("state", path),
+            remedy=fix(
+                "keep it for a report, and let gc find what its container held", ["genie", "gc", "--dry-run"]
+            ),
+        )
+    if genie.other_boot:
+        yield Finding(
+            code="GN1608",
+            severity=Severity.INFO,
+            title=f"{genie.other_boot} entries are from before the last boot: their namespaces are gone",
+            object=_genie("state", genie.state_dir),
+            remedy=fix(
+                "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
+            ),
+        )
+
+
+def api(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1605, GN1606: the API server does not answer, or lacks the definitions of networks."""
+    genie = facts.genie
+    if genie.api not in ("", "ok"):
+        yield Finding(
+            code="GN1605",
+            severity=Severity.ERROR,
+            title=f"the API server that Genie is to ask: {genie.api}",
+            object=_genie("api", genie.conf),
+            remedy=fix(
+                f"pods that name plugins still start where the runtime passes {ANNOTATIONS}; "
+                "NetworkAttachmentDefinitions need the API server"
+            ),
+        )
+    missing = (
+        [name for name in DEFINITIONS if name not in genie.definitions]
+        if genie.definitions is not None
+        else []
+    )
+    if missing:
+        yield Finding(
+            code="GN1606",
+            severity=Severity.INFO,
+            title=f"not installed in the cluster: {', '.join(missing)}",
+            object=_genie("definitions"),
+            remedy=fix(
+                "install them if pods are to name such networks",
+                ["kubectl", "apply", "-f", "deploy/crds"],
+            ),
+        )

@@ -1,0 +1,398 @@
+"""The node's end of the pod's link: veth, bridge port, bridge, neighbour entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import ends, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import FORWARDING, version, within
+from genie_core.survey.facts import Link
+
+STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
+
+
+def peer_up(model: Model) -> Iterator[Finding]:
+    """GN0401, GN0802: the host end of the pod's link, or the parent of its interface, is down."""
+    for attachment in model.attachments:
+        peer = attachment.peer
+        if peer is None or peer.up:
+            continue
+        parent = attachment.kind == "parent"
+        yield Finding(
+            code="GN0802" if parent else "GN0401",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"{'parent' if parent else 'host end'} {ends(attachment) if not parent else peer.name} is DOWN",
+            object=the_interface(peer.name),
+            evidence=(
+                seen("netlink", f"{peer.name}: flags without UP", f"ip link show {peer.name}"),
+                seen(
+                    "netlink",
+                    f"{attachment.link.name}: {'NO-CARRIER' if not attachment.link.carrier else 'up'}",
+                    "ip link",
+                ),
+            ),
+            remedy=Remedy(
+                text=f"set {peer.name} up; find out what set it down",
+                commands=(on_node("ip", "link", "set", peer.name, "up"), *_host_route(model, attachment)),
+            ),
+        )
+
+
+def _host_route(model: Model, attachment: Attachment) -> tuple[Command, ...]:
+    """A downed host end of a routed pod loses the /32 route to it."""
+    if attachment.kind != "routed" or attachment.peer is None:
+        return ()
+    lost = [
+        x
+        for x in model.addresses(attachment)
+        if model.node.fib.lookup(x.ip).hop.index != attachment.peer.index
+    ]
+    return tuple(
+        on_node("ip", "route", "replace", f"{x.ip}/32", "dev", attachment.peer.name)
+        for x in lost
+        if version(x.ip) == 4
+    )
+
+
+def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | None:
+    """The bridge that the pod's link should be in, and who says so."""
+    own = model.addresses(attachment)
+    if _routed_on_purpose(model, attachment):
+        return None
+    bridges = [link for link in model.facts.node.links if link.kind == "bridge"]
+    for cached in model.results:
+        names = {i.get("name") for i in cached.result.get("interfaces") or () if not i.get("sandbox")}
+        found = next((b for b in bridges if b.name in names and cached.ifname == attachment.link.name), None)
+        if found:
+            return found, f"ADD's result ({cached.file})"
+    networks = {c.network for c in model.results if c.ifname == attachment.link.name}
+    for conf in model.facts.files.confs:
+        named = {p.get("bridge", "cni0" if p.get("type") == "bridge" else "") for p in conf.plugins}
+        found = next((b for b in bridges if b.name in named), None)
+        if found and (conf.name in networks or _gateway_here(model, found, attachment)):
+            return found, f"{conf.path} says bridge={found.name}"
+    for bridge in bridges:
+        if any(x.prefix not in (32, 128) for x in own) and _gateway_here(model, bridge, attachment):
+            return bridge, f"{bridge.name} has the pod's gateway"
+    return None
+
+
+def _routed_on_purpose(model: Model, attachment: Attachment) -> bool:
+    """A veth outside of any bridge that has addresses, or a route to the pod: ptp's and Calico's way."""
+    peer = attachment.peer
+    if peer is None or peer.master:
+        return False
+    ours = {x.ip for x in model.addresses(attachment)}
+    routed = any(
+        h.index == peer.index and r.dst.split("/")[0] in ours for r in model.facts.node.routes for h in r.hops
+    )
+    return routed or bool(model.node.addresses(peer))
+
+
+def _gateway_here(model: Model, bridge: Link, attachment: Attachment) -> bool:
+    """Whether the bridge has an address in one of the pod's subnets on that interface."""
+    prefixes = [f"{x.ip}/{x.prefix}" for x in model.addresses(attachment) if x.prefix not in (32, 128)]
+    return any(within(x.ip, p) for p in prefixes for x in model.node.addresses(bridge))
+
+
+def attached(model: Model) -> Iterator[Finding]:
+    """GN0402, GN0403: the host end belongs into a bridge."""
+    for attachment in model.attachments:
+        peer = attachment.peer
+        if peer is None or attachment.kind in ("parent", "foreign"):
+            continue
+        expected = expected_bridge(model, attachment)
+        if expected is None or expected[0].index == peer.master:
+            continue
+        bridge, why = expected
+        master = model.node.name(peer.master) if peer.master else ""
+        yield Finding(
+            code="GN0403" if master else "GN0402",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"{ends(attachment)} is "
+            + (
+                f"in {master}, not in bridge {bridge.name}"
+                if master
+                else f"not attached to bridge {bridge.name}"
+            )
+            + f" ({why})",
+            object=the_interface(peer.name),
+            evidence=(
+                seen("netlink", f"{peer.name}: master {master or 'none'}", f"ip -d link show {peer.name}"),
+                seen("intent", why),
+            ),
+            remedy=Remedy(
+                text=f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
+                "have released it: let them leave veths alone",
+                commands=(
+                    on_node("ip", "link", "set", peer.name, "master", bridge.name),
+                    *_hairpin(model, peer, bridge),
+                ),
+            ),
+        )
+
+
+def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[Command, ...]:
+    """Leaving a bridge forgets the port's flags: hairpin comes back where its siblings have it."""
+    siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
+    if siblings and all(model.node.port(p).hairpin for p in siblings):
+        return (on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),)
+    return ()
+
+
+def bridge_up(model: Model) -> Iterator[Finding]:
+    """GN0404: the bridge that the pod is in, or should be in, is down."""
+    seen_bridges = {}
+    for attachment in model.attachments:
+        expected = expected_bridge(model, attachment)
+        bridge = attachment.bridge or (expected[0] if expected else None)
+        if bridge is not None and not bridge.up:
+            seen_bridges[bridge.index] = bridge
+    for bridge in seen_bridges.values():
+        others = model.affected(bridge)
+        yield Finding(
+            code="GN0404",
+            severity=Severity.FATAL,
+            title=f"bridge {bridge.name} is DOWN: {len(others) + 1} pods are cut off",
+            object=the_interface(bridge.name),
+            evidence=(seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),),
+            remedy=Remedy(
+                text=f"set {bridge.name} up", commands=(on_node("ip", "link", "set", bridge.name, "up"),)
+            ),
+            affects=others,
+        )
+
+
+def port_flags(model: Model) -> Iterator[Finding]:
+    """GN0405, GN0409: a bridge port that does not forward, or only partly."""
+    for attachment in model.attachments:
+        bridge, peer = attachment.bridge, attachment.peer
+        if bridge is None or peer is None:
+            continue
+        port = model.node.port(peer)
+        if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
+            yield _state(bridge, peer, port.state)
+        flags = []
+        # Isolated ports may not talk to each other; with one only, nobody is cut off.
+        if port.isolated and any(
+            model.node.port(p).isolated for p in model.node.ports(bridge) if p.index != peer.index
+        ):
+            flags.append(("isolated", "off", "pods on isolated ports of one bridge cannot reach each other"))
+        if port.locked:
+            flags.append(("locked", "off", "frames from a MAC without an FDB entry are dropped"))
+        if not port.learning and not port.flood:
+            flags.append(("learning", "on", "the bridge neither learns nor floods to the port"))
+        if not port.broadcast:
+            flags.append(
+                (
+                    "bcast_flood",
+                    "on",
+                    "ARP requests do not reach the pod: who has not its MAC yet cannot talk to it",
+                )
+            )
+        if not port.multicast and 6 in model.families and not bridge.data.get("br_mcast_querier"):
+            flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
+        for flag, right, why in flags:
+            yield Finding(
+                code="GN0409",
+                severity=Severity.ERROR,
+                title=f"bridge port {peer.name} on {bridge.name}: {flag} is "
+                f"{'on' if right == 'off' else 'off'}, so {why}",
+                object=the_interface(peer.name),
+                evidence=(seen("netlink", f"{peer.name}: {flag}", f"bridge -d link show dev {peer.name}"),),
+                remedy=Remedy(
+                    text=f"turn {flag} {right} for {peer.name}",
+                    commands=(on_node("bridge", "link", "set", "dev", peer.name, flag, right),),
+                ),
+            )
+
+
+def _state(bridge: Link, peer: Link, state: int) -> Finding:
+    stp = bool(bridge.data.get("br_stp_state"))
+    delay = int(bridge.data.get("br_forward_delay", 1500)) // 100
+    heals = f"; STP is on with {delay} s delay, so it takes {2 * delay} s" if stp else ""
+    commands = [on_node("ip", "link", "set", bridge.name, "type", "bridge", "stp_state", "0")] if stp else []
+    return Finding(
+        code="GN0405",
+        severity=Severity.ERROR if stp else Severity.FATAL,
+        title=f"bridge port {peer.name} on {bridge.name} is {STATES.get(state, state)}, not forwarding{heals}",
+        object=the_interface(peer.name),
+        evidence=(
+            seen(
+                "netlink",
+                f"{peer.name}: state {STATES.get(state, state)}",
+                f"bridge link show dev {peer.name}",
+            ),
+            seen(
+                "netlink",
+                f"{bridge.name}: stp_state {int(stp)}, forward_delay {delay} s",
+                f"ip -d link show {bridge.name}",
+            ),
+        ),
+        remedy=Remedy(
+            text=f"disable STP on {bridge.name}: no loop can pass a pod"
+            if stp
+            else f"set {peer.name} forwarding",
+            commands=(*commands, on_node("bridge", "link", "set", "dev", peer.name, "state", "3")),
+        ),
+    )
+
+
+def hairpin(model: Model) -> Iterator[Finding]:
+    """GN0407: a pod behind a service must reach itself through it."""
+    for attachment in model.attachments:
+        bridge, peer = attachment.bridge, attachment.peer
+        if bridge is None or peer is None or model.node.port(peer).hairpin:
+            continue
+        # A promiscuous bridge sends such frames back itself (kubelet's promiscuous-bridge mode, ebtables aside).
+        mine = {x.ip for x in model.addresses(attachment)}
+        fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in mine]
+        siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
+        wanted = any(
+            p.get("hairpinMode") and p.get("bridge", "cni0") == bridge.name
+            for c in model.facts.files.confs
+            for p in c.plugins
+        )
+        if not fronts and not (wanted or (siblings and all(model.node.port(p).hairpin for p in siblings))):
+            continue
+        vip = f"{fronts[0].ip}:{fronts[0].port} ({fronts[0].service})" if fronts else ""
+        yield Finding(
+            code="GN0407",
+            severity=Severity.ERROR if fronts else Severity.WARNING,
+            title=f"hairpin is off on {ends(attachment)}: the pod cannot reach itself through "
+            + (f"its own service {vip}" if vip else "a service that selects it"),
+            object=the_interface(peer.name),
+            evidence=(seen("netlink", f"{peer.name}: hairpin off", f"bridge -d link show dev {peer.name}"),),
+            remedy=Remedy(
+                text="turn hairpin on; set hairpinMode in the bridge plugin's configuration",
+                commands=(on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),),
+            ),
+        )
+
+
+def mtu(model: Model) -> Iterator[Finding]:
+    """GN0410: both ends of a veth, and its bridge, carry the same frames."""
+    for attachment in model.attachments:
+        peer, bridge = attachment.peer, attachment.bridge
+        if peer is None or attachment.kind == "foreign":
+            continue
+        narrow = [link for link in (peer, bridge) if link is not None and link.mtu < attachment.link.mtu]
+        if not narrow or attachment.kind == "parent":
+            continue
+        link, pod = narrow[0], attachment.link
+        end = "host end" if link is peer else "bridge"
+        wider = (
+            [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
+        )
+        yield Finding(
+            code="GN0410",
+            # A veth drops silently; a bridge that routes answers with fragmentation-needed.
+            severity=Severity.ERROR if link is peer else Severity.WARNING,
+            title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
+            + (
+                "larger frames are lost without a word"
+                if link is peer
+                else "larger packets depend on path MTU discovery"
+            ),
+            object=the_interface(link.name),
+            evidence=(
+                seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
+                seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),
+            ),
+            remedy=Remedy(
+                text="give both ends the same MTU",
+                commands=tuple(
+                    on_node("ip", "link", "set", x.name, "mtu", pod.mtu)
+                    for x in dict.fromkeys((*wider, link))
+                )
+                if link is peer
+                else (in_pod("ip", "link", "set", pod.name, "mtu", link.mtu),),
+            ),
+        )
+
+
+def stale_neighbour(model: Model) -> Iterator[Finding]:
+    """GN0411: the node's neighbour entry for the pod has another MAC."""
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        for own in model.addresses(attachment):
+            neighbour = model.node.neighbour(entry.index, own.ip)
+            if neighbour is None or not neighbour.mac or neighbour.mac == attachment.link.mac:
+                continue
+            if neighbour.state in ("failed", "incomplete", "noarp"):
+                continue
+            pinned = neighbour.state == "permanent"
+            yield Finding(
+                code="GN0411",
+                severity=Severity.FATAL if pinned else Severity.ERROR,
+                title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
+                f"but the pod's is {attachment.link.mac}: a previous owner of the address",
+                object=the_pod(model, attachment.link.name),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
+                        f"ip neigh show {own.ip}",
+                    ),
+                    seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
+                ),
+                remedy=Remedy(
+                    text="delete the entry; the kernel asks again",
+                    commands=(on_node("ip", "neigh", "del", own.ip, "dev", entry.name),),
+                ),
+                confidence=Confidence.HIGH if pinned else Confidence.MEDIUM,
+            )
+
+
+CHECKS = (
+    PodCheck(
+        id="host-end-up",
+        codes=("GN0401", "GN0802"),
+        title="the node's end of the pod's link is up",
+        run=peer_up,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="bridge-port",
+        codes=("GN0402", "GN0403"),
+        title="the host end is in its bridge",
+        run=attached,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="bridge-up", codes=("GN0404",), title="the bridge is up", run=bridge_up, needs=("pod", "node")
+    ),
+    PodCheck(
+        id="bridge-port-state",
+        codes=("GN0405", "GN0409"),
+        title="the bridge port forwards",
+        run=port_flags,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="hairpin",
+        codes=("GN0407",),
+        title="a service's backend can reach itself",
+        run=hairpin,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="mtu-link",
+        codes=("GN0410",),
+        title="both ends of the link and the bridge have one MTU",
+        run=mtu,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="node-neighbour",
+        codes=("GN0411",),
+        title="the node's neighbour entry for the pod is right",
+        run=stale_neighbour,
+        needs=("pod", "node"),
+    ),
+)

@@ -1,0 +1,286 @@
+"""Pods with several interfaces: source routing, parents, what macvlan cannot do by design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.fib import DEFAULT, LOCAL, MAIN
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import Stack, subnet, version, within
+from genie_core.survey.facts import Rule
+
+MAIN_PRIORITY = 32766
+
+
+def _secondary(model: Model) -> list[Attachment]:
+    return [x for x in model.attachments if x is not model.primary]
+
+
+def source_routing(model: Model) -> Iterator[Finding]:
+    """GN0307: a secondary interface whose answers leave by another one."""
+    pod = model.pod
+    if pod is None:
+        return
+    for attachment in _secondary(model):
+        if not attachment.link.up:
+            continue
+        for own in model.addresses(attachment):
+            if not any(a.ip == own.ip for a in pod.facts.addresses):
+                continue
+            yield from _source(model, pod, attachment, own.ip)
+
+
+def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
+    family = version(ip)
+    beyond = "172.31.255.254" if family == 4 else "2001:db8:ffff::1"  # any address that is on no link
+    way = pod.fib.lookup(beyond, ip)
+    if way.hop.index == attachment.link.index:
+        return
+    rules = [
+        r
+        for r in pod.fib.rules[family]
+        if r.src and within(ip, r.src) and r.table not in (MAIN, LOCAL, DEFAULT)
+    ]
+    tables = _tables(pod, attachment, family)
+    why = _why_wanted(model, pod, attachment, family, rules, tables)
+    if why is None:
+        return
+    text, confidence = why
+    name = attachment.link.name
+    gateway = _gateway(model, attachment, family, tables)
+    table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
+    yield Finding(
+        code="GN0307",
+        severity=Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
+        title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
+        f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
+        object=the_pod(model, name),
+        evidence=(
+            seen("netlink", text, "ip rule; ip route show table all"),
+            seen(
+                "netlink",
+                f"{beyond} from {ip} dev {pod.name(way.hop.index) if way.hop.index else way.type}",
+                f"ip route get {beyond} from {ip}",
+            ),
+            seen(
+                "sysctl",
+                f"rp_filter {pod.rp_filter(name)}, IPReversePathFilter "
+                f"{pod.facts.counters.get('IPReversePathFilter', 0)}",
+            ),
+        ),
+        remedy=Remedy(
+            text=f"route what {ip} sends by {name}: the sbr plugin in the network's chain does it",
+            commands=_mend(attachment, ip, family, gateway, table, rules),
+        ),
+        confidence=confidence,
+    )
+
+
+def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
+    """Tables other than main with a default route by the attachment, and their gateway."""
+    found = {}
+    for route in pod.facts.routes:
+        if (
+            route.table in (MAIN, LOCAL, DEFAULT)
+            or version(route.dst) != family
+            or not route.dst.endswith("/0")
+        ):
+            continue
+        for hop in route.hops:
+            if hop.index == attachment.link.index:
+                found[route.table] = hop.gateway
+    return found
+
+
+def _why_wanted(
+    model: Model, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
+) -> tuple[str, Confidence] | None:
+    """What shows that somebody counts on source routing here; a pod without it is healthy otherwise."""
+    name = attachment.link.name
+    if tables and not rules:
+        return f"table {min(tables)} has the routes, but no rule selects it", Confidence.HIGH
+    if rules and not pod.fib.table(family, rules[0].table):
+        return f"rule {rules[0].priority} selects table {rules[0].table}, which is empty", Confidence.HIGH
+    if rules and rules[0].table in tables:
+        return (
+            f"rule {rules[0].priority} for table {rules[0].table} comes after that of table main",
+            Confidence.HIGH,
+        )
+    if rules:
+        return f"table {rules[0].table} has no way out by {name}", Confidence.HIGH
+    networks = {i.network for i in model.intended if i.ifname == name and i.network}
+    for conf in model.facts.files.confs:
+        if conf.name in networks and any(p.get("type") == "sbr" for p in conf.plugins):
+            return f"sbr is in {conf.path}", Confidence.HIGH
+    if pod.facts.counters.get("IPReversePathFilter", 0) and pod.rp_filter(name) == 1:
+        return f"strict rp_filter on {name} has dropped packets", Confidence.MEDIUM
+    # ARP requests that the filter refuses are not counted: that nothing was dropped tells little.
+    if pod.rp_filter(name) == 1 and family == 4:
+        return f"strict rp_filter on {name} drops what such hosts send", Confidence.LOW
+    return None
+
+
+def _gateway(model: Model, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
+    if tables:
+        return tables[min(tables)]
+    told = [
+        g
+        for i in model.intended
+        if i.ifname == attachment.link.name
+        for g in i.gateways
+        if version(g) == family
+    ]
+    if told:
+        return told[0]
+    return _first_host(model, attachment, family)
+
+
+def _first_host(model: Model, attachment: Attachment, family: int) -> str:
+    import ipaddress
+
+    for own in model.addresses(attachment, family):
+        network = ipaddress.ip_network(subnet(own))
+        if network.num_addresses > 2 and str(network.network_address + 1) != own.ip:
+            return str(network.network_address + 1)
+    return ""
+
+
+def _mend(
+    attachment: Attachment, ip: str, family: int, gateway: str, table: int, rules: list[Rule]
+) -> tuple[Command, ...]:
+    if not gateway:
+        return ()
+    word = ["-6"] if family == 6 else []
+    length = 32 if family == 4 else 128
+    commands = [
+        in_pod(
+            "ip",
+            *word,
+            "route",
+            "replace",
+            "default",
+            "via",
+            gateway,
+            "dev",
+            attachment.link.name,
+            "table",
+            table,
+        )
+    ]
+    if not rules or rules[0].priority >= MAIN_PRIORITY:
+        commands.append(in_pod("ip", *word, "rule", "add", "from", f"{ip}/{length}", "lookup", table))
+    return tuple(commands)
+
+
+def on_parent(model: Model) -> Iterator[Finding]:
+    """GN0801: a macvlan or ipvlan interface cannot reach the node over its parent, by design."""
+    for attachment in model.attachments:
+        parent = attachment.peer
+        if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):
+            continue
+        for own in model.addresses(attachment):
+            hit = [
+                a.ip
+                for a in model.node.addresses(parent, version(own.ip))
+                if within(a.ip, f"{own.ip}/{own.prefix}")
+            ]
+            if not hit:
+                continue
+            name, kind = attachment.link.name, attachment.link.kind
+            yield Finding(
+                code="GN0801",
+                severity=Severity.INFO,
+                title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
+                f"design, {kind} does not talk to its parent",
+                object=the_pod(model, name),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{name}: {kind} of {parent.name}, which has {hit[0]}",
+                        f"ip -d link show {name}",
+                    ),
+                ),
+                remedy=Remedy(
+                    text=f"where the node must be reached that way, give it a {kind} interface of "
+                    f"its own on {parent.name}",
+                    commands=_shim(kind, parent.name),
+                    risk="adds an interface to the node",
+                ),
+            )
+
+
+def _shim(kind: str, parent: str) -> tuple[Command, ...]:
+    mode = "bridge" if kind == "macvlan" else "l2"
+    return (
+        on_node("ip", "link", "add", f"{parent[:8]}-shim", "link", parent, "type", kind, "mode", mode),
+        on_node("ip", "link", "set", f"{parent[:8]}-shim", "up"),
+    )
+
+
+def parent_carrier(model: Model) -> Iterator[Finding]:
+    """GN0802: a parent without carrier, or with a smaller MTU than its child."""
+    for attachment in model.attachments:
+        parent = attachment.peer
+        if attachment.kind != "parent" or parent is None or not parent.up:
+            continue
+        if not parent.carrier:
+            yield Finding(
+                code="GN0802",
+                severity=Severity.ERROR,
+                title=f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
+                object=the_interface(parent.name),
+                evidence=(seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),),
+                remedy=Remedy(text=f"look at the cable or switch port of {parent.name}"),
+            )
+
+
+def isolated_mode(model: Model) -> Iterator[Finding]:
+    """GN0804: macvlan modes in which pods of one parent cannot see each other."""
+    for attachment in model.attachments:
+        mode = attachment.link.data.get("macvlan_mode")
+        names = {"private": "private", 1: "private", "vepa": "vepa", 2: "vepa"}
+        if attachment.link.kind == "macvlan" and mode in names:
+            yield Finding(
+                code="GN0804",
+                severity=Severity.INFO,
+                title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
+                "parent reach each other only through the switch, or not at all",
+                object=the_pod(model, attachment.link.name),
+                evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
+                remedy=Remedy(text='use "mode": "bridge" where they should reach each other'),
+            )
+
+
+CHECKS = (
+    PodCheck(
+        id="source-routing",
+        codes=("GN0307",),
+        title="answers leave by the interface that was asked",
+        run=source_routing,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="macvlan-parent",
+        codes=("GN0801",),
+        title="what macvlan and ipvlan cannot reach",
+        run=on_parent,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="parent-up",
+        codes=("GN0802",),
+        title="the parents of macvlan, ipvlan and vlan have carrier",
+        run=parent_carrier,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="macvlan-mode",
+        codes=("GN0804",),
+        title="macvlan pods see each other",
+        run=isolated_mode,
+        needs=("pod",),
+    ),
+)

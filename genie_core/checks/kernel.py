@@ -1,0 +1,221 @@
+"""The node's kernel: connection tracking, neighbour tables, queueing that loses packets, two firewalls at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.model import Model
+from genie_core.survey.facts import Qdisc
+
+NEARLY, MANY = 90, 80  # percent
+
+
+def conntrack(model: Model) -> Iterator[Finding]:
+    """GN0505: a full table drops every new connection; old ones go on."""
+    count, limit = (
+        model.node.sysctl("netfilter/nf_conntrack_count"),
+        model.node.sysctl("netfilter/nf_conntrack_max"),
+    )
+    if not limit:
+        return
+    percent = count * 100 // limit
+    if percent < MANY:
+        return
+    drops = {
+        name: value
+        for name, value in model.facts.node.counters.items()
+        if name.startswith("conntrack_") and value
+    }
+    full = count >= limit * 0.98 or (
+        percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
+    )
+    yield Finding(
+        code="GN0505",
+        severity=Severity.FATAL if full else Severity.WARNING,
+        title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
+        + (", new connections are dropped" if full else ""),
+        object=a("sysctl", "net.netfilter.nf_conntrack_max"),
+        evidence=(
+            seen(
+                "sysctl",
+                f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
+                "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+            ),
+            *(
+                (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
+                if drops
+                else ()
+            ),
+        ),
+        remedy=Remedy(
+            text="raise the limit, and find who opens so many connections (conntrack -L)",
+            commands=(on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),),
+            risk="about 320 bytes of kernel memory per entry; the limit is the whole machine's",
+        ),
+    )
+
+
+def neighbour_table(model: Model) -> Iterator[Finding]:
+    """GN0514: the neighbour table's hard limit."""
+    limit = model.node.sysctl("ipv4/neigh/default/gc_thresh3")
+    count = sum(":" not in n.ip and n.state != "noarp" for n in model.facts.node.neighbours)
+    if limit and count >= limit * 0.9:
+        yield Finding(
+            code="GN0514",
+            severity=Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
+            title=f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
+            object=a("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
+            evidence=(seen("netlink", f"{count} entries, gc_thresh3 {limit}", "ip -4 neigh | wc -l"),),
+            remedy=Remedy(
+                text="raise the thresholds",
+                commands=(on_node("sysctl", "-w", f"net.ipv4.neigh.default.gc_thresh3={limit * 4}"),),
+            ),
+        )
+
+
+def queues(model: Model) -> Iterator[Finding]:
+    """GN0515: netem loss and its like on the pod's path."""
+    for attachment in model.attachments:
+        for stack, links, in_node in (
+            (model.pod, (attachment.link,), False),
+            (model.node, (attachment.peer, attachment.bridge), True),
+        ):
+            if stack is None or (in_node and attachment.kind == "parent"):
+                continue
+            for link in filter(None, links):
+                for qdisc in stack.facts.qdiscs:
+                    if qdisc.index == link.index and qdisc.kind in (
+                        "netem",
+                        "tbf",
+                        "blackhole",
+                        "red",
+                        "plug",
+                    ):
+                        yield _queue(model, link.name, qdisc, in_node)
+
+
+def _queue(model: Model, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
+    loss = qdisc.options.get("loss", 0)
+    bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
+    command = on_node if in_node else in_pod
+    what = f"{qdisc.kind} on {name}" + (f", {qdisc.dropped} packets dropped" if qdisc.dropped else "")
+    # The bandwidth plugin shapes with tbf: that is asked for.
+    return Finding(
+        code="GN0515",
+        severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
+        title=f"queueing discipline {what}: it "
+        + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
+        object=the_interface(name) if in_node else the_pod(model, name),
+        evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
+        remedy=Remedy(
+            text="remove it if nobody asked for it",
+            commands=(command("tc", "qdisc", "del", "dev", name, "root"),),
+        ),
+    )
+
+
+def both_firewalls(model: Model) -> Iterator[Finding]:
+    """GN0516: rules in iptables-legacy beside those of the nft back end."""
+    tools = {c.tool for c in model.node.rules.chains if c.rules}
+    if any(t.endswith("legacy") for t in tools) and {"iptables", "ip6tables"} & tools:
+        yield Finding(
+            code="GN0516",
+            severity=Severity.WARNING,
+            title="both iptables-legacy and iptables-nft have rules on this node: each tool shows half of what happens",
+            object=a("firewall", "iptables-legacy"),
+            evidence=(seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),),
+            remedy=Remedy(
+                text="move everything to one back end (update-alternatives --config iptables), then flush the other"
+            ),
+        )
+
+
+def rate_limits(model: Model) -> Iterator[Finding]:
+    """GN0517: rules that drop what exceeds a rate, and have dropped."""
+    told: set[tuple[str, int, int]] = set()
+    for walk in model.walks:
+        for place, outcome in walk.doubts:
+            for chain, rule in outcome.doubts:
+                key = (chain.place, rule.number, rule.handle)
+                limited = any(m.name == "rate" for m in rule.matches)
+                if key in told or not limited or not rule.packets:
+                    continue
+                told.add(key)
+                yield Finding(
+                    code="GN0517",
+                    severity=Severity.WARNING,
+                    title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
+                    f"and has dropped {rule.packets}: {rule.text}",
+                    object=a("firewall", chain.place) if place == "node" else the_pod(model),
+                    evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
+                    remedy=Remedy(text="raise the limit if the traffic is meant"),
+                )
+
+
+def node_forwards(model: Model) -> Iterator[Finding]:
+    """GN0501 for a node as a whole; a pod's own diagnosis finds it on the pod's way."""
+    if model.facts.pod is None and model.pod_links and not model.node.sysctl("ipv4/ip_forward", 1):
+        yield Finding(
+            code="GN0501",
+            severity=Severity.FATAL,
+            title="net.ipv4.ip_forward=0: the node forwards nothing for its pods",
+            object=a("sysctl", "net.ipv4.ip_forward"),
+            evidence=(seen("sysctl", "net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward"),),
+            remedy=Remedy(
+                text="set it to 1, also in /etc/sysctl.d, and find what resets it",
+                commands=(on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),),
+            ),
+        )
+
+
+CHECKS = (
+    PodCheck(
+        id="node-forwards",
+        codes=("GN0501",),
+        title="the node forwards for its pods",
+        run=node_forwards,
+        needs=("node",),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="conntrack",
+        codes=("GN0505",),
+        title="connection tracking has room",
+        run=conntrack,
+        needs=("node", "conntrack"),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="neighbour-table",
+        codes=("GN0514",),
+        title="the neighbour table has room",
+        run=neighbour_table,
+        needs=("node",),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="queues",
+        codes=("GN0515",),
+        title="no queueing discipline loses the pod's packets",
+        run=queues,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="one-firewall",
+        codes=("GN0516",),
+        title="one iptables back end is in use",
+        run=both_firewalls,
+        needs=("node firewall",),
+        node_wide=True,
+    ),
+    PodCheck(
+        id="rate-limits",
+        codes=("GN0517",),
+        title="no rate limit drops the pod's packets",
+        run=rate_limits,
+        needs=("pod", "node firewall"),
+    ),
+)

@@ -1,0 +1,168 @@
+"""Leases of containers that are gone, where no runtime is there to ask: nobody on the node has their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import seen, the_pod
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity, Subject
+from genie_core.net.model import Model
+from genie_core.net.stack import within
+from genie_core.survey.cluster import subnets
+from genie_core.survey.facts import Cached, ConfFile, Lease
+
+SHOWN = 5
+
+
+def held(model: Model) -> Iterator[Finding]:
+    """GN0208: an address that host-local gave the pod must be leased to it still."""
+    by_name = {conf.name: conf for conf in model.facts.files.confs}
+    leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
+    if "leases" in model.facts.missing:
+        return
+    for cached in model.results:
+        conf = by_name.get(cached.network)
+        local = conf is not None and _leases_here(model, conf)
+        for entry in (cached.result.get("ips") or ()) if local else ():
+            ip = str(entry.get("address", "")).split("/")[0]
+            lease = leases.get((cached.network, ip))
+            if lease is None or (cached.container and lease.container != cached.container):
+                yield _unheld(model, cached, ip, lease)
+
+
+def twice(model: Model) -> Iterator[Finding]:
+    """GN0210: the pod's container holds leases of addresses that are on none of its interfaces."""
+    pod = model.facts.pod
+    promised = {ip for intended in model.intended for ip in intended.ips}
+    here = {a.ip for a in pod.addresses} if pod else set()
+    for cached in model.results:
+        mine = [
+            lease
+            for lease in model.facts.files.leases
+            if lease.network == cached.network
+            and cached.container
+            and lease.container == cached.container
+            and lease.ifname in ("", cached.ifname)
+        ]
+        idle = [lease for lease in mine if lease.ip not in promised | here]
+        right = [lease.ip for lease in mine if lease not in idle]
+        if idle and right:
+            yield _idle(model, cached, idle, right)
+
+
+def _idle(model: Model, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
+    spare = ", ".join(lease.ip for lease in idle)
+    return Finding(
+        code="GN0210",
+        severity=Severity.WARNING,
+        title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
+        f"{', '.join(right)}: nobody uses it, and nobody else gets it",
+        object=the_pod(model, cached.ifname),
+        evidence=tuple(
+            seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
+            for lease in idle[:SHOWN]
+        ),
+        remedy=Remedy(text="it is freed with the pod's DEL: recreate the pod where addresses are few"),
+    )
+
+
+def _leases_here(model: Model, conf: ConfFile) -> bool:
+    """Whether the network's addresses come from host-local, and its leases are where they were looked for."""
+    ipams = [p.get("ipam") or {} for p in conf.plugins]
+    elsewhere = any(ipam.get("dataDir") for ipam in ipams)
+    seen_any = any(lease.network == conf.name for lease in model.facts.files.leases)
+    return any(ipam.get("type") == "host-local" for ipam in ipams) and (seen_any or not elsewhere)
+
+
+def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Finding:
+    state = f"is leased to container {lease.container}" if lease else "has no lease"
+    owner = next((c.pod for c in model.facts.files.cached if lease and c.container == lease.container), "")
+    state += f" ({owner})" if owner else ""
+    return Finding(
+        code="GN0208",
+        severity=Severity.WARNING,
+        title=f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
+        "host-local may give it to another pod",
+        object=the_pod(model, cached.ifname),
+        evidence=(
+            seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
+            seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
+        ),
+        remedy=Remedy(
+            text="recreate the pod, which leases an address anew; find what changed the lease's file"
+        ),
+    )
+
+
+def leaked(model: Model) -> Iterator[Finding]:
+    """GN1301: leases whose container no cached result knows and whose address no namespace holds."""
+    facts = model.facts
+    containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
+    held = {a.ip for t in facts.tenants for a in t.addresses} | {
+        a.ip for a in (facts.pod.addresses if facts.pod else ())
+    }
+    if not held:
+        return
+    networks: dict[str, list[Lease]] = {}
+    for lease in facts.files.leases:
+        if lease.container not in containers and lease.ip not in held:
+            networks.setdefault(lease.network, []).append(lease)
+    for network, lost in sorted(networks.items()):
+        yield _finding(model, network, lost)
+
+
+def _finding(model: Model, network: str, lost: list[Lease]) -> Finding:
+    return Finding(
+        code="GN1301",
+        severity=Severity.WARNING,
+        title=f'network "{network}": {len(lost)} of {_size(model, network, lost)} leases belong to '
+        "container IDs that nothing on this node knows, their addresses are on no interface",
+        object=Subject(kind="network", name=network),
+        evidence=tuple(
+            seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]
+        ),
+        remedy=Remedy(
+            text="look again in a minute; if they are still there, let `genie gc` free them",
+            commands=(Command(argv=("genie", "gc", "--dry-run")),),
+            risk="an address that a running pod uses must not be freed: gc asks twice",
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def _size(model: Model, network: str, lost: list[Lease]) -> int:
+    """How many addresses the network's range has, else how many leases there are."""
+    import ipaddress
+
+    for conf in model.facts.files.confs:
+        for subnet in subnets(conf.plugins):
+            if conf.name == network and within(lost[0].ip, subnet):
+                return ipaddress.ip_network(subnet, strict=False).num_addresses - 2
+    return sum(lease.network == network for lease in model.facts.files.leases)
+
+
+CHECKS = (
+    PodCheck(
+        id="lease-held",
+        codes=("GN0208",),
+        title="the pod's addresses are leased to it",
+        run=held,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="lease-once",
+        codes=("GN0210",),
+        title="the pod holds no address for nothing",
+        run=twice,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="leases-known",
+        codes=("GN1301",),
+        title="every lease belongs to a container of this node",
+        run=leaked,
+        needs=("node",),
+        node_wide=True,
+    ),
+)

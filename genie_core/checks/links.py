@@ -1,0 +1,273 @@
+"""The pod's interfaces: there, up, with a MAC of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.model import RUNTIME, STATUS, Attachment, Model
+
+RECREATE = "delete the pod so that the runtime attaches it again"
+
+
+def restore_routes(model: Model, attachment: Attachment) -> tuple[Command, ...]:
+    """The commands that give an interface its lost default routes again."""
+    commands = []
+    for family in model.families:
+        gateway = model.expected_gateway(family)
+        lost = model.pod is not None and not any(r not in model.pod.extra for r in model.pod.defaults(family))
+        if gateway and lost:
+            commands.append(
+                in_pod("ip", *(["-6"] if family == 6 else []), *_route(attachment, gateway, model))
+            )
+    return tuple(commands)
+
+
+def _route(attachment: Attachment, gateway: str, model: Model) -> list[str]:
+    onlink = [] if any(a.prefix not in (32, 128) for a in model.addresses(attachment)) else ["onlink"]
+    return ["route", "replace", "default", "via", gateway, "dev", attachment.link.name, *onlink]
+
+
+def link_up(model: Model) -> Iterator[Finding]:
+    """GN0102: an interface of the pod is administratively down."""
+    for attachment in model.attachments:
+        link = attachment.link
+        if link.up:
+            continue
+        commands = [in_pod("ip", "link", "set", link.name, "up")]
+        if attachment is model.primary:
+            commands += restore_routes(model, attachment)
+        yield Finding(
+            code="GN0102",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
+            object=the_pod(model, link.name),
+            evidence=(seen("netlink", f"{link.name}: flags without UP", f"ip link show {link.name}"),),
+            remedy=Remedy(
+                text=f"set {link.name} up and restore its routes, or {RECREATE}; find out what set it down",
+                commands=tuple(commands),
+            ),
+        )
+
+
+def present(model: Model) -> Iterator[Finding]:
+    """GN0101: an interface that ADD reported and that is not there."""
+    # a runtime caches what its loopback plugin did, too
+    here = {"lo"} | {a.link.name for a in model.attachments}
+    told: dict[str, str] = {}
+    for intended in model.intended:
+        told.setdefault(intended.ifname, intended.source)
+    for name, source in told.items():
+        if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
+            continue
+        yield Finding(
+            code="GN0101",
+            severity=Severity.FATAL if name == "eth0" else Severity.ERROR,
+            title=f"interface {name} is missing in the pod's namespace, although {source} has it",
+            object=the_pod(model, name),
+            evidence=(
+                seen("netlink", f"interfaces: {', '.join(sorted(here))}", "ip link"),
+                seen(source, name),
+            ),
+            remedy=Remedy(text=f"{RECREATE}; something moved or deleted {name} after ADD"),
+        )
+
+
+def loopback(model: Model) -> Iterator[Finding]:
+    """GN0103: lo must be up and have its address."""
+    pod = model.pod
+    lo = pod.by_name.get("lo") if pod else None
+    if pod is None or lo is None:
+        return
+    local = any(a.index == lo.index and a.ip.startswith("127.") for a in pod.facts.addresses)
+    if lo.up and local:
+        return
+    commands = [in_pod("ip", "link", "set", "lo", "up")]
+    commands += [] if local else [in_pod("ip", "addr", "replace", "127.0.0.1/8", "dev", "lo")]
+    state = "DOWN" if not lo.up else "without 127.0.0.1"
+    yield Finding(
+        code="GN0103",
+        severity=Severity.ERROR,
+        title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
+        object=the_pod(model, "lo"),
+        evidence=(seen("netlink", f"lo: {state}", "ip addr show lo"),),
+        remedy=Remedy(
+            text="set lo up; add or repair the loopback plugin in the CNI bin directory",
+            commands=tuple(commands),
+        ),
+    )
+
+
+def arp_enabled(model: Model) -> Iterator[Finding]:
+    """GN0105: an Ethernet interface that does not speak ARP cannot resolve its gateway."""
+    for attachment in model.attachments:
+        link = attachment.link
+        if link.arp or link.kind in ("ipvlan", "wireguard", "tun") or not link.mac:
+            continue
+        yield Finding(
+            code="GN0105",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers none",
+            object=the_pod(model, link.name),
+            evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
+            remedy=Remedy(
+                text="turn ARP on", commands=(in_pod("ip", "link", "set", link.name, "arp", "on"),)
+            ),
+        )
+    ignoring = [a for a in model.attachments if model.pod and _ignores(model, a)]
+    for attachment in ignoring:
+        name = attachment.link.name
+        yield Finding(
+            code="GN0105",
+            severity=Severity.ERROR,
+            title=f"the pod answers no ARP on {name} (arp_ignore=8): nobody on the link can reach it",
+            object=the_pod(model, name),
+            evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
+            remedy=Remedy(
+                text="set arp_ignore to 0",
+                commands=(
+                    in_pod(
+                        "sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"
+                    ),
+                ),
+            ),
+        )
+
+
+def node_answers(model: Model) -> Iterator[Finding]:
+    """GN0105: the node's interface of the pod's link must speak ARP."""
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        name = f"net.ipv4.conf.{entry.name.replace('.', '/')}.arp_ignore"
+        ignoring = (
+            max(model.node.setting("all", "arp_ignore"), model.node.setting(entry.name, "arp_ignore")) == 8
+        )
+        if entry.arp and not ignoring:
+            continue
+        state, command = (
+            (f"{name}=8", on_node("sysctl", "-w", f"{name}=0", "net.ipv4.conf.all.arp_ignore=0"))
+            if entry.arp
+            else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
+        )
+        yield Finding(
+            code="GN0105",
+            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
+            object=the_interface(entry.name),
+            evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
+            remedy=Remedy(text="turn ARP on again", commands=(command,)),
+            affects=model.affected(attachment.bridge) if attachment.bridge else (),
+        )
+
+
+def _ignores(model: Model, attachment: Attachment) -> bool:
+    pod = model.pod
+    assert pod is not None
+    return max(pod.setting("all", "arp_ignore"), pod.setting(attachment.link.name, "arp_ignore")) == 8
+
+
+def mac_unique(model: Model) -> Iterator[Finding]:
+    """GN0106: on one bridge, a MAC belongs to one port."""
+    for attachment in model.attachments:
+        bridge = attachment.bridge
+        if bridge is None:
+            continue
+        holders = [f"{bridge.name} itself"] if bridge.mac == attachment.link.mac else []
+        for port, tenant in model.neighbours_on(bridge):
+            if any(link.index == port.peer and link.mac == attachment.link.mac for link in tenant.links):
+                holders.append(model.title_of(tenant))
+        if not holders:
+            continue
+        name = attachment.link.name
+        yield Finding(
+            code="GN0106",
+            severity=Severity.FATAL,
+            title=f"MAC {attachment.link.mac} of the pod's {name} is also that of "
+            f"{', '.join(holders)} on {bridge.name}",
+            object=the_pod(model, name),
+            evidence=(
+                seen("netlink", attachment.link.mac, f"ip link show {name}"),
+                seen("netlink", f"also {', '.join(holders)}", f"bridge fdb show br {bridge.name}"),
+            ),
+            remedy=Remedy(
+                text=f"give {name} a MAC of its own, or recreate one of the two pods",
+                commands=(in_pod("ip", "link", "set", name, "address", _new_mac(attachment)),),
+            ),
+            affects=tuple(h for h in holders if "/" in h),
+        )
+
+
+def _new_mac(attachment: Attachment) -> str:
+    """A locally administered MAC that depends on the interface alone: the same report every time."""
+    number = (attachment.peer.index if attachment.peer else attachment.link.index) & 0xFFFF
+    return f"0a:58:67:6e:{number >> 8:02x}:{number & 0xFF:02x}"
+
+
+def mac_filter(model: Model) -> Iterator[Finding]:
+    """GN0107: the host's FDB pins the pod's MAC to another port."""
+    for attachment in model.attachments:
+        bridge, peer = attachment.bridge, attachment.peer
+        if bridge is None or peer is None:
+            continue
+        for entry in model.facts.node.forwarding:
+            port = model.node.link(entry.index)
+            astray = entry.mac == attachment.link.mac and entry.index != peer.index and not entry.dst
+            if not astray or port is None or port.master != bridge.index:
+                continue
+            if not entry.permanent:
+                continue
+            yield Finding(
+                code="GN0107",
+                severity=Severity.FATAL,
+                title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
+                f"to {peer.name}: a static FDB entry",
+                object=the_pod(model, attachment.link.name),
+                evidence=(
+                    seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
+                ),
+                remedy=Remedy(
+                    text="delete the entry; the bridge learns the right port by itself",
+                    commands=(on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),),
+                ),
+            )
+
+
+CHECKS = (
+    PodCheck(
+        id="pod-interface-present",
+        codes=("GN0101",),
+        title="every interface that ADD reported is there",
+        run=present,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="pod-link-up", codes=("GN0102",), title="the pod's interfaces are up", run=link_up, needs=("pod",)
+    ),
+    PodCheck(id="pod-loopback", codes=("GN0103",), title="lo is up", run=loopback, needs=("pod",)),
+    PodCheck(id="pod-arp", codes=("GN0105",), title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
+    PodCheck(
+        id="node-arp",
+        codes=("GN0105",),
+        title="the node answers the pod's ARP",
+        run=node_answers,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="mac-unique",
+        codes=("GN0106",),
+        title="no other pod has the same MAC",
+        run=mac_unique,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="mac-pinned",
+        codes=("GN0107",),
+        title="the bridge sends the pod's MAC to its port",
+        run=mac_filter,
+        needs=("pod", "node"),
+    ),
+)

@@ -1,0 +1,227 @@
+"""Source addresses of what leaves the cluster, and of what stays in it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import a, on_node, seen
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import FAMILIES
+from genie_core.net.firewall.rules import Match, Rule, span
+from genie_core.net.model import Model
+from genie_core.net.stack import version, within
+from genie_core.net.traces import Walk
+from genie_core.survey.cluster import subnets
+
+
+def masquerade(model: Model) -> Iterator[Finding]:
+    """GN0511: what leaves the cluster must carry the node's address; GN0512: and what stays must not."""
+    leaving = [
+        w for w in model.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
+    ]
+    why = _not_routable(model)
+    # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
+    six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
+    bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
+    # What a rule sends to a pod instead does not leave the cluster.
+    bare = [w for w in bare if not _pod_target(model, w)]
+    left_out = [w for w in bare if _left_out(model, w)]
+    bare = [w for w in bare if w not in left_out]
+    if bare and why:
+        yield _missing(model, bare, why, declined=_declined(model))
+    elif left_out and why:
+        yield _spared(left_out)
+    sent = [w for w in model.walks if w.flow.role == "remote" and not w.flow.inbound and w.flow.general]
+    for walk in (*leaving, *sent):
+        if walk.translated and walk.source not in model.node.local and not _is_pods(model, walk.source):
+            yield _foreign_source(walk)
+            break
+    hidden = [w for w in sent if w.translated and w.source in model.node.local]
+    if hidden and why:
+        yield _too_broad(hidden)
+
+
+def _pod_target(model: Model, walk: Walk) -> bool:
+    return any(within(walk.target, cidr) for cidr in model.pod_cidrs if walk.target)
+
+
+def _is_pods(model: Model, ip: str) -> bool:
+    mine = model.pod.facts.addresses if model.pod else ()
+    return any(ip == x.ip and x.scope != "host" for x in mine)
+
+
+def _spared(left_out: list[Walk]) -> Finding:
+    names = sorted({w.flow.name or w.flow.target for w in left_out})
+    links = sorted({w.egress.name for w in left_out if w.egress})
+    return Finding(
+        code="GN0511",
+        severity=Severity.INFO,
+        title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule leaves it out, "
+        "so routers there must know the pods",
+        object=a("firewall", "nat/POSTROUTING", links[0] if links else ""),
+        evidence=(
+            seen(
+                "firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"
+            ),
+        ),
+        remedy=Remedy(text="narrow the rule's exception where they do not"),
+    )
+
+
+def _left_out(model: Model, walk: Walk) -> bool:
+    """Whether a rule spares what goes to this very destination: its networks know pods, as ip-masq-agent's do."""
+    target = span(walk.target)[0]
+    for chain in model.node.rules.chains:
+        if chain.family not in FAMILIES[walk.flow.family]:
+            continue
+        of_nat = chain.table == "nat" or (chain.kind == "nat" and chain.hook == "postrouting")
+        for rule in chain.rules:
+            spares = of_nat and rule.action.kind in ("return", "accept")
+            if not spares and rule.action.kind not in ("masquerade", "snat"):
+                continue
+            named = [m for m in rule.matches if m.name == "target" and m.invert != spares]
+            if any(_within(target, m) for m in named) and _from(rule, walk.source):
+                return True
+    return False
+
+
+def _within(number: int, match: Match) -> bool:
+    return any(not isinstance(v, str) and v[0] <= number <= v[1] for v in match.values)
+
+
+def _from(rule: Rule, source: str) -> bool:
+    """Whether the rule's conditions on the source hold."""
+    return all(_within(span(source)[0], m) != m.invert for m in rule.matches if m.name == "source")
+
+
+def _not_routable(model: Model) -> str:
+    """Why pod addresses mean nothing outside: the configuration says so, or an overlay hides them."""
+    for conf in model.own_confs:
+        for plugin in conf.plugins:
+            inner = plugin.get("delegate") or {}
+            if plugin.get("ipMasq") or inner.get("ipMasq"):
+                return f"ipMasq is true in {conf.path}"
+    # Elsewhere (a second network, a test) pods without masquerading may be meant: only the cluster's own prefix counts.
+    mine = model.address(4)
+    if not any(mine and within(mine, cidr) for cidr in (model.this_node.cidrs if model.this_node else ())):
+        return ""
+    used = [t.name for t in model.tunnels if t.kind == "vxlan"]
+    return f"the pods' addresses live behind {used[0]} only" if used else ""
+
+
+def _declined(model: Model) -> bool:
+    """Whether the configuration says that nothing shall be masqueraded."""
+    plugins = [plugin for conf in model.own_confs for plugin in conf.plugins]
+    told = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
+    return bool(told) and not any(told)
+
+
+def _missing(model: Model, bare: list[Walk], why: str, *, declined: bool) -> Finding:
+    family = bare[0].flow.family
+    links = sorted({w.egress.name for w in bare if w.egress})
+    cidrs = [c for c in model.pod_cidrs if version(c) == family]
+    own = next((c for c in cidrs if within(bare[0].source, c)), bare[0].source)
+    around = _supernet(cidrs) or own
+    tool = "iptables" if family == 4 else "ip6tables"
+    return Finding(
+        code="GN0511",
+        # Who says "ipMasq": false may have routes to the pods elsewhere, or an agent that masquerades.
+        severity=Severity.WARNING if declined else Severity.ERROR,
+        title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
+        f"{bare[0].source}, and no answer finds back",
+        object=a("firewall", f"{tool} nat/POSTROUTING", links[0]),
+        evidence=(
+            seen(
+                "firewall",
+                f"{bare[0].source} -> {bare[0].target} leaves {links[0]} with its own source",
+                f"{tool} -t nat -S POSTROUTING",
+            ),
+            seen("configuration", why),
+        ),
+        remedy=Remedy(
+            text="masquerade what leaves the cluster; something flushed the rule (a firewall "
+            "restart), a new ADD puts it back",
+            commands=(
+                on_node(
+                    tool,
+                    "-t",
+                    "nat",
+                    "-I",
+                    "POSTROUTING",
+                    "-s",
+                    around,
+                    "!",
+                    "-d",
+                    around,
+                    "-j",
+                    "MASQUERADE",
+                ),
+            ),
+        ),
+    )
+
+
+def _supernet(cidrs: list[str]) -> str:
+    """The smallest prefix over all pod prefixes, if it is no wider than a /8."""
+    networks = [ipaddress.ip_network(c, strict=False) for c in cidrs]
+    if not networks:
+        return ""
+    over = networks[0]
+    while not all(
+        int(over.network_address) <= int(n.network_address)
+        and int(n.broadcast_address) <= int(over.broadcast_address)
+        for n in networks
+    ):
+        if over.prefixlen <= 8:
+            return ""
+        over = over.supernet()
+    # Node prefixes come out of one cluster prefix, by custom a /16: what is a pod's today need not be one tomorrow.
+    return str(over)
+
+
+def _foreign_source(walk: Walk) -> Finding:
+    link = walk.egress.name if walk.egress else "?"
+    return Finding(
+        code="GN0512",
+        severity=Severity.ERROR,
+        title=f"packets to {walk.flow.name or walk.target} leave {link} with source {walk.source}, "
+        "which is no address of this node: answers go elsewhere",
+        object=a("firewall", "nat/POSTROUTING", link),
+        evidence=(
+            seen("firewall", f"SNAT to {walk.source}", "iptables -t nat -S POSTROUTING; nft list ruleset"),
+        ),
+        remedy=Remedy(text="correct the SNAT rule's address, or use MASQUERADE"),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def _too_broad(hidden: list[Walk]) -> Finding:
+    walk = hidden[0]
+    return Finding(
+        code="GN0512",
+        severity=Severity.WARNING,
+        title=f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
+        f"with {walk.source}, so policies and logs there see the node",
+        object=a("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
+        evidence=(
+            seen(
+                "firewall",
+                f"{walk.flow.target}: source becomes {walk.source}",
+                "iptables -t nat -S POSTROUTING",
+            ),
+        ),
+        remedy=Remedy(text="exclude the cluster's pod prefixes from the masquerade rule"),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="masquerade",
+        codes=("GN0511", "GN0512"),
+        title="what leaves the cluster carries the node's address",
+        run=masquerade,
+        needs=("pod", "node firewall"),
+    ),
+)

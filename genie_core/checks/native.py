@@ -1,0 +1,120 @@
+"""Other nodes' pods without a tunnel: prefixes are routed to their nodes (host-gw, BGP, IPv6 beside a tunnel)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.overlay import some_address
+from genie_core.checks.wording import a, on_node, seen
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.fib import MAIN, Way
+from genie_core.net.flows import tunnel_of
+from genie_core.net.model import Model
+from genie_core.net.stack import version
+from genie_core.survey.cluster import Node
+
+
+def native_routes(model: Model) -> Iterator[Finding]:
+    """GN0701: a node's prefix falls to the default route while others' are routed; GN0702: it is routed elsewhere."""
+    ways = [
+        (node, cidr, model.node.fib.lookup(str(some_address(cidr))))
+        for node in model.other_nodes
+        for cidr in node.cidrs
+        if tunnel_of(model, cidr) is None
+    ]
+    if model.datapath:
+        return
+    # Where no prefix has a route, a router beyond the default route knows them all, as in clouds.
+    routed = {version(cidr) for node, cidr, way in ways if _reaches(way, node)}
+    for node, cidr, way in ways:
+        if way.rule is not None and way.rule.table != MAIN:
+            continue
+        if _default(way) or way.type == "none":
+            if version(cidr) in routed:
+                yield _missing(model, node, cidr, way)
+        elif wrong := _wrong_hop(model, node, way):
+            yield _astray(model, node, cidr, way, wrong)
+
+
+def _default(way: Way) -> bool:
+    return way.route is not None and way.route.dst.endswith("/0") and not way.refused
+
+
+def _reaches(way: Way, node: Node) -> bool:
+    """Whether a route of its own leads to the node."""
+    return not way.refused and not _default(way) and way.hop.gateway in node.addresses
+
+
+def _wrong_hop(model: Model, node: Node, way: Way) -> str:
+    """Whose the next hop is, where it is not this node's: another node's, or nobody's who answers."""
+    gateway = way.hop.gateway
+    if (
+        way.refused
+        or not gateway
+        or gateway in node.addresses
+        or len(way.route.hops if way.route else ()) > 1
+    ):
+        return ""
+    other = next((n.name for n in model.other_nodes if gateway in n.addresses), "")
+    if other:
+        return f"which is {other}"
+    neighbour = model.node.neighbour(way.hop.index, gateway)
+    silent = any(
+        p.kind == "arp" and p.target == gateway and p.result == "timeout" for p in model.facts.probes
+    )
+    failed = neighbour is not None and neighbour.state == "failed"
+    return "where nobody answers" if failed or silent else ""
+
+
+def _replace(model: Model, node: Node, cidr: str) -> list[str]:
+    """The command that routes a prefix to its node, where the node is on a link of this one; [] elsewhere."""
+    for address in node.addresses:
+        way = model.node.fib.lookup(address) if version(address) == version(cidr) else None
+        if way is not None and not way.refused and not way.hop.gateway:
+            return ["ip", f"-{version(cidr)}", "route", "replace", cidr, "via", address]
+    return []
+
+
+def _missing(model: Model, node: Node, cidr: str, way: Way) -> Finding:
+    falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
+    return _finding(model, node, cidr, "GN0701", f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
+
+
+def _astray(model: Model, node: Node, cidr: str, way: Way, whose: str) -> Finding:
+    hop = f"via {way.hop.gateway} dev {model.node.name(way.hop.index)}"
+    title = f"the route for {node.name}'s pods {cidr} leads {hop}, {whose}: {node.name} is " + ", ".join(
+        x for x in node.addresses if version(x) == version(cidr)
+    )
+    return _finding(model, node, cidr, "GN0702", title, hop)
+
+
+def _finding(model: Model, node: Node, cidr: str, code: str, title: str, way: str) -> Finding:
+    mend = _replace(model, node, cidr)
+    address = some_address(cidr)
+    return Finding(
+        code=code,
+        severity=Severity.ERROR,
+        title=title,
+        object=a("route", cidr),
+        evidence=(
+            seen("netlink", f"{address} {way}", f"ip route get {address}"),
+            seen("objects", f"{node.name}: podCIDR {cidr}, InternalIP {', '.join(node.addresses)}"),
+        ),
+        remedy=Remedy(
+            text="add the route again; restart the agent that keeps it (flanneld, bird, kube-router)",
+            commands=(on_node(*mend),) if mend else (),
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="native-routes",
+        codes=("GN0701", "GN0702"),
+        title="other nodes' pods are routed to their nodes",
+        run=native_routes,
+        needs=("node", "objects: Node"),
+    ),
+)

@@ -1,0 +1,197 @@
+"""GN13xx: addresses: what is leased, leaked, used up, or left behind by a changed configuration.
+
+Who holds an address is known from the container IDs of the runtimes' sandboxes, of Genie's state and of the
+cached results whose namespace is still there. An ID that nobody knows is a leak, unless it is so young that its
+pod may be on its way. Nothing is ever freed here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from genie_core.catalog.host_local import Span
+from genie_core.checks.node_wording import fix
+from genie_core.checks.subnets import used_subnets
+from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.records import Lease
+
+YOUNG_SECONDS = 60
+_NEARLY_FULL = 0.9
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One host-local network: its ranges (() where no configuration has it) and its leases.
+
+    `leaked` is None where nothing is known of the node's containers.
+    """
+
+    network: str
+    spans: tuple[Span, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    leaked: tuple[Lease, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many addresses there are, over all ranges; 0 where no configuration says."""
+        return sum(span.size for span in self.spans)
+
+    def held(self, span: Span) -> int:
+        """How many of a range's addresses are leased; its own gateway is never one."""
+        return sum(ipaddress.ip_address(lease.address) in span for lease in self.leases)
+
+    @property
+    def outside(self) -> tuple[Lease, ...]:
+        """Leases in none of the ranges."""
+        if not self.spans:
+            return ()
+        return tuple(
+            lease
+            for lease in self.leases
+            if not any(ipaddress.ip_address(lease.address) in span for span in self.spans)
+        )
+
+
+def pools(facts: NodeFacts) -> list[Pool]:
+    """Every host-local network that a configuration or a lease names."""
+    spans: dict[str, list[Span]] = {}
+    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+        if used.span not in spans.setdefault(used.network, []):
+            spans[used.network].append(used.span)
+    leases = facts.leases or {}
+    known = known_containers(facts)
+    return [
+        Pool(
+            network=name,
+            spans=tuple(spans.get(name, ())),
+            leases=tuple(leases.get(name, ())),
+            leaked=None
+            if known is None
+            else tuple(lease for lease in leases.get(name, ()) if _is_leak(lease, known)),
+        )
+        for name in sorted({*spans, *leases})
+    ]
+
+
+def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
+    return lease.container not in known and lease.age > YOUNG_SECONDS
+
+
+def known_containers(facts: NodeFacts) -> dict[str, str] | None:
+    """Container ID -> who knows it; None where nobody could be asked."""
+    known: dict[str, str] = {}
+    asked = facts.sandboxes is not None
+    alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
+    for entry in facts.cache or ():
+        if entry.container and (entry.netns.rpartition("/")[2] in alive or entry.netns.startswith("/proc/")):
+            known[entry.container] = "libcni's cache"
+    asked = asked or bool(known)
+    known |= dict.fromkeys(facts.genie.containers, "Genie's state")
+    known |= dict.fromkeys(facts.sandboxes or (), "the runtime")
+    return known if asked or facts.genie.containers else None
+
+
+def leaked(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1301: leases of containers that nobody knows."""
+    for pool in pools(facts):
+        if not pool.leaked:
+            continue
+        total = pool.size or len(pool.leases)
+        yield Finding(
+            code="GN1301",
+            severity=Severity.WARNING,
+            title=f'network "{pool.network}": {len(pool.leaked)} of {total} addresses are leased to '
+            f"container IDs that no sandbox has",
+            object=Subject(kind="network", name=pool.network, file=_folder(pool.leaked)),
+            evidence=tuple(
+                Evidence(
+                    source=lease.file,
+                    command=f"cat {lease.file}",
+                    value=f"{lease.container} {lease.ifname}".strip(),
+                )
+                for lease in pool.leaked[:_SHOWN]
+            ),
+            remedy=fix(
+                "look again in a minute; if they are still there, let `genie gc` free them",
+                ["genie", "discover", "--only", "leases"],
+                ["genie", "gc", "--dry-run"],
+                risk="an address that a running pod uses must not be freed: gc asks twice",
+            ),
+            confidence=Confidence.HIGH if facts.sandboxes else Confidence.MEDIUM,
+        )
+
+
+def _folder(leases: Sequence[Lease]) -> str:
+    return leases[0].file.rpartition("/")[0] if leases else ""
+
+
+def exhausted(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1302, GN1303: a range with no address left, or nearly none."""
+    for pool in pools(facts):
+        for span in pool.spans:
+            held, size = pool.held(span), span.size
+            if size <= 0 or held < size * _NEARLY_FULL:
+                continue
+            full = held >= size
+            lost = sum(ipaddress.ip_address(lease.address) in span for lease in pool.leaked or ())
+            yield Finding(
+                code="GN1302" if full else "GN1303",
+                severity=Severity.FATAL if full else Severity.WARNING,
+                title=f'network "{pool.network}": {held} of {size} addresses of {span.subnet} are leased'
+                + (f", {lost} of them leaked" if lost else "")
+                + (": new pods get none" if full else ""),
+                object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
+                evidence=(
+                    Evidence(
+                        source=_folder(pool.leases),
+                        command=f"ls {_folder(pool.leases)} | wc -l",
+                        value=f"{held} leases, range {span.first} to {span.last}",
+                    ),
+                ),
+                remedy=fix(
+                    "free what leaked, or give the network a larger range"
+                    if lost
+                    else "give the network a larger range, or drain pods from this node",
+                    *([["genie", "gc", "--dry-run"]] if lost else []),
+                ),
+            )
+
+
+def outside(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1304: leases in no range of the network: its subnet was changed while pods ran."""
+    for pool in pools(facts):
+        if pool.outside:
+            ranges = ", ".join(str(span.subnet) for span in pool.spans)
+            yield Finding(
+                code="GN1304",
+                severity=Severity.INFO,
+                title=f'network "{pool.network}": {len(pool.outside)} leases are outside its subnets ({ranges})',
+                object=Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
+                evidence=tuple(
+                    Evidence(source=lease.file, value=f"{lease.container} {lease.ifname}".strip())
+                    for lease in pool.outside[:_SHOWN]
+                ),
+                remedy=fix(
+                    "their pods were made before the configuration changed: restart them when you can"
+                ),
+            )
+
+
+def unconfigured(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1305: leases of a network that no configuration file of this node has."""
+    for pool in pools(facts):
+        if pool.leases and not pool.spans:
+            yield Finding(
+                code="GN1305",
+                severity=Severity.INFO,
+                title=f'{len(pool.leases)} leases of network "{pool.network}", '
+                "which no configuration here has with host-local",
+                object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
+                remedy=fix(
+                    "a NetworkAttachmentDefinition may have it; else it is left over from an earlier network"
+                ),
+            )

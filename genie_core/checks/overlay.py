@@ -1,0 +1,323 @@
+"""The way to other nodes' pods: routes, tunnels, their neighbours and forwarding entries, MTU, the underlay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import a, on_node, seen, the_interface
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.flows import tunnel_of
+from genie_core.net.model import Model
+from genie_core.net.stack import version, within
+from genie_core.survey.cluster import Node
+from genie_core.survey.facts import Link, Route
+
+# Outer headers that each tunnel adds over IPv4, in bytes (20 more over IPv6).
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """One prefix of pods on another node, and the tunnel that should carry it."""
+
+    node: Node
+    cidr: str
+    tunnel: Link
+
+    @property
+    def title(self) -> str:
+        return f"{self.node.name}'s pods {self.cidr}"
+
+
+def remotes(model: Model) -> list[Remote]:
+    """Every remote prefix that a tunnel should carry; where nodes are unknown, the tunnels' own routes."""
+    found = []
+    for node in model.other_nodes:
+        for cidr in node.cidrs:
+            tunnel = tunnel_of(model, cidr)
+            if tunnel is not None:
+                found.append(Remote(node=node, cidr=cidr, tunnel=tunnel))
+    if not model.other_nodes:
+        for route in model.facts.node.routes:
+            tunnel = next((t for t in model.tunnels for h in route.hops if h.index == t.index), None)
+            if tunnel is not None and route.table == 254 and route.hops[0].gateway:
+                found.append(
+                    Remote(node=Node(name="another node", cidrs=(route.dst,)), cidr=route.dst, tunnel=tunnel)
+                )
+    return found
+
+
+def _route(model: Model, cidr: str) -> Route | None:
+    return next((r for r in model.node.fib.table(version(cidr), 254) if r.dst == cidr), None)
+
+
+def next_hop(model: Model, remote: Remote) -> str:
+    """The tunnel's next hop for a remote prefix: its route's, else a neighbour in it, else its first address."""
+    route = _route(model, remote.cidr)
+    if route and route.hops and route.hops[0].gateway and route.hops[0].index == remote.tunnel.index:
+        return route.hops[0].gateway
+    inside = [
+        n.ip
+        for n in model.facts.node.neighbours
+        if n.index == remote.tunnel.index and within(n.ip, remote.cidr)
+    ]
+    return inside[0] if inside else remote.cidr.split("/")[0]
+
+
+def restore_route(model: Model, cidr: str, tunnel: str) -> tuple[Command, ...]:
+    """The command that routes a remote prefix into its tunnel again; () where it is no remote prefix."""
+    for remote in remotes(model):
+        if remote.cidr == cidr and remote.tunnel.name == tunnel:
+            return (on_node(*_replace(model, remote)),)
+    return ()
+
+
+def _replace(model: Model, remote: Remote) -> list[str]:
+    argv = ["ip", *(["-6"] if version(remote.cidr) == 6 else []), "route", "replace", remote.cidr]
+    if remote.tunnel.kind in ("vxlan", "geneve", "ipip"):
+        return [*argv, "via", next_hop(model, remote), "dev", remote.tunnel.name, "onlink"]
+    return [*argv, "dev", remote.tunnel.name]
+
+
+def _vtep(model: Model, remote: Remote) -> tuple[str, str]:
+    """(MAC, underlay address) of the remote tunnel end, "" for what nothing tells."""
+    address = next((x for x in remote.node.addresses if ":" not in x), "")
+    mac = str(remote.node.tunnel.get("VtepMAC", "")).lower()
+    neighbour = model.node.neighbour(remote.tunnel.index, next_hop(model, remote))
+    mac = mac or (neighbour.mac if neighbour else "")
+    if not mac:
+        entries = [
+            f for f in model.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address
+        ]
+        mac = entries[0].mac if entries else ""
+    return mac, address
+
+
+def tunnel_up(model: Model) -> Iterator[Finding]:
+    """GN0706: a tunnel that is down, with the commands that bring back what went with it."""
+    for tunnel in model.tunnels:
+        if tunnel.up or not carries(model, tunnel):
+            continue
+        mine = [r for r in remotes(model) if r.tunnel.index == tunnel.index]
+        commands = [on_node("ip", "link", "set", tunnel.name, "up")]
+        for remote in mine:
+            commands += restore(model, remote)
+        yield Finding(
+            code="GN0706",
+            severity=Severity.ERROR,
+            title=f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
+            + (", ".join(r.title for r in mine) or "pods of other nodes")
+            + " cannot be reached",
+            object=the_interface(tunnel.name),
+            evidence=(seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),),
+            remedy=Remedy(
+                text=f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest",
+                commands=tuple(commands),
+            ),
+        )
+
+
+def carries(model: Model, tunnel: Link) -> bool:
+    """tunl0, sit0 and their like come with their module and mean nothing while they are unused."""
+    used = any(h.index == tunnel.index for r in model.facts.node.routes for h in r.hops)
+    peers = any(f.index == tunnel.index and f.dst for f in model.facts.node.forwarding)
+    return used or peers or bool(model.node.addresses(tunnel))
+
+
+def restore(model: Model, remote: Remote) -> list[Command]:
+    """Route, neighbour and forwarding entry of a remote prefix, as far as they are known."""
+    mac, address = _vtep(model, remote)
+    commands = [on_node(*_replace(model, remote))]
+    if remote.tunnel.kind == "vxlan" and mac:
+        name = remote.tunnel.name
+        commands.append(
+            on_node(
+                "ip",
+                "neigh",
+                "replace",
+                next_hop(model, remote),
+                "lladdr",
+                mac,
+                "dev",
+                name,
+                "nud",
+                "permanent",
+            )
+        )
+        if (
+            not any(
+                f.mac == mac and f.dst and f.index == remote.tunnel.index for f in model.facts.node.forwarding
+            )
+            and address
+        ):
+            commands.append(on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address))
+    return commands
+
+
+def routes(model: Model) -> Iterator[Finding]:
+    """GN0701, GN0702: every remote prefix has a route, into its tunnel."""
+    for remote in remotes(model):
+        if not remote.tunnel.up:
+            continue
+        address = str(some_address(remote.cidr))
+        way = model.node.fib.lookup(address)
+        if way.rule is not None and way.rule.table not in (254, 255, 253):
+            continue
+        if way.hop.index == remote.tunnel.index:
+            continue
+        specific = way.route is not None and within(way.route.dst.split("/")[0], remote.cidr)
+        if specific and not way.refused:
+            yield from _bypass(model, remote, way.route, model.node.name(way.hop.index))
+        elif not way.refused or way.type == "none":
+            falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
+            yield Finding(
+                code="GN0701",
+                severity=Severity.ERROR,
+                title=f"no route for {remote.title} via {remote.tunnel.name}: it {falls}",
+                object=a("route", remote.cidr, remote.tunnel.name),
+                evidence=(
+                    seen("netlink", f"{address} {falls}", f"ip route get {address}"),
+                    seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
+                ),
+                remedy=Remedy(
+                    text="add the route again; restart the overlay's agent",
+                    commands=tuple(restore(model, remote)[:1]),
+                ),
+            )
+
+
+def some_address(cidr: str) -> object:
+    """An address inside a prefix."""
+    import ipaddress
+
+    return ipaddress.ip_network(cidr, strict=False).network_address + 2
+
+
+def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
+    strict = model.node.rp_filter(remote.tunnel.name) == 1
+    if strict or route is None:  # then the reverse path check says it, with the drop
+        return
+    narrower = route.dst != remote.cidr
+    mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(model, remote)
+    gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
+    yield Finding(
+        code="GN0702",
+        severity=Severity.ERROR,
+        title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
+        f"{remote.tunnel.name}: the network between the nodes does not know pods",
+        object=a("route", route.dst, link),
+        evidence=(
+            seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
+            seen(
+                "netlink",
+                f"{remote.tunnel.name} has neighbours for {remote.cidr}",
+                f"ip neigh show dev {remote.tunnel.name}",
+            ),
+        ),
+        remedy=Remedy(text="route the prefix into the tunnel again", commands=(on_node(*mend),)),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def ends(model: Model) -> Iterator[Finding]:
+    """GN0703, GN0704, GN0705: neighbour and FDB entry of each remote tunnel end."""
+    for remote in remotes(model):
+        tunnel = remote.tunnel
+        if tunnel.kind != "vxlan" or not tunnel.up or tunnel.data.get("vxlan_learning") or tunnel.master:
+            continue
+        hop = next_hop(model, remote)
+        neighbour = model.node.neighbour(tunnel.index, hop)
+        known, address = _vtep(model, remote)
+        told = str(remote.node.tunnel.get("VtepMAC", "")).lower()
+        entries = [f for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
+        if neighbour is None or not neighbour.mac or neighbour.state == "failed":
+            yield _neighbour(remote, hop, "is missing", known)
+            continue
+        at = [f for f in entries if f.mac == neighbour.mac]
+        others = [f.mac for f in entries if f.dst == address]
+        if (told and neighbour.mac != told) or (not at and others and not told):
+            right = told or others[0]
+            yield _neighbour(remote, hop, f"has MAC {neighbour.mac}, but the tunnel end is {right}", right)
+        elif not at:
+            yield _fdb_missing(remote, neighbour.mac, address)
+        elif address and address not in {f.dst for f in at}:
+            yield _fdb_wrong(remote, neighbour.mac, at[0].dst, address)
+
+
+def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
+    name = remote.tunnel.name
+    commands = (
+        (on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent"),)
+        if mac
+        else ()
+    )
+    return Finding(
+        code="GN0705",
+        severity=Severity.ERROR,
+        title=f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
+        object=the_interface(name),
+        evidence=(seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),),
+        remedy=Remedy(text="add the entry again; restart the overlay's agent", commands=commands),
+    )
+
+
+def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
+    name = remote.tunnel.name
+    commands = (on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),) if address else ()
+    return Finding(
+        code="GN0703",
+        severity=Severity.ERROR,
+        title=f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
+        object=the_interface(name),
+        evidence=(seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),),
+        remedy=Remedy(
+            text=f"add the entry for {remote.node.name}; restart the overlay's agent", commands=commands
+        ),
+    )
+
+
+def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
+    name = remote.tunnel.name
+    return Finding(
+        code="GN0704",
+        severity=Severity.ERROR,
+        title=f"{name} sends tunnel end {mac} to {wrong}, but {remote.node.name} is {address}",
+        object=the_interface(name),
+        evidence=(
+            seen("netlink", f"{mac} dst {wrong}", f"bridge fdb show dev {name}"),
+            seen("objects", f"{remote.node.name}: InternalIP {address}"),
+        ),
+        remedy=Remedy(
+            text="replace the entry",
+            commands=(
+                on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),
+                on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),
+            ),
+        ),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="tunnel-up",
+        codes=("GN0706",),
+        title="tunnels to other nodes are up",
+        run=tunnel_up,
+        needs=("node",),
+    ),
+    PodCheck(
+        id="remote-routes",
+        codes=("GN0701", "GN0702"),
+        title="other nodes' pods are routed into their tunnel",
+        run=routes,
+        needs=("node", "objects: Node"),
+    ),
+    PodCheck(
+        id="tunnel-ends",
+        codes=("GN0703", "GN0704", "GN0705"),
+        title="the tunnel knows its other ends",
+        run=ends,
+        needs=("node",),
+    ),
+)

@@ -1,0 +1,276 @@
+"""Packets that are too large for the way ahead, where nobody may say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import delete_rule
+from genie_core.checks.overlay import remotes, some_address
+from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import at_hook
+from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
+from genie_core.net.flows import Flow
+from genie_core.net.model import Attachment, Model
+from genie_core.net.path import walk
+from genie_core.net.stack import version
+from genie_core.net.traces import Block
+from genie_core.survey.facts import Link, Probe
+
+MESSAGE = {4: "ICMP fragmentation-needed", 6: "ICMPv6 packet-too-big"}
+# What makes TCP's ends send smaller segments: iptables' target, nftables' statement.
+CLAMPS = ("TCPMSS", "maxseg")
+SHOWN = 3
+
+
+@dataclass(slots=True)
+class Narrow:
+    """An interface of the node that takes less than the pod sends: both MTUs, and what lies behind it."""
+
+    link: Link
+    pod_mtu: int
+    mtu: int
+    targets: list[str] = field(default_factory=list)
+    families: set[int] = field(default_factory=set)
+
+
+def path_mtu(model: Model) -> Iterator[Finding]:
+    """GN0708: the pod sends larger packets than the way out takes, and nobody may tell it."""
+    primary = model.primary
+    if primary is None or primary.kind not in ("bridge", "routed") or model.pod is None:
+        return
+    refused = {family: refusals(model, family) for family in model.families}
+    told: list[tuple[Narrow, list[Block]]] = [
+        (narrow, [b for family in sorted(narrow.families) for b in refused.get(family, ())])
+        for narrow in _narrow(model)
+    ]
+    bridge = primary.bridge
+    if bridge is not None and bridge.mtu < primary.link.mtu:
+        # What comes for the pod is as large as the pod's own MTU says; the bridge's own end takes less.
+        inward = Narrow(link=bridge, pod_mtu=primary.link.mtu, mtu=bridge.mtu, targets=["the pod itself"])
+        blocked = [b for family in model.families for b in _refused_to_senders(model, family)]
+        told += [(inward, blocked)] if blocked else []
+    for holes in ([pair for pair in told if pair[1]], [pair for pair in told if not pair[1]]):
+        blocked = list({_place(b): b for _, found in holes for b in found}.values())
+        if holes:
+            yield _black_hole(model, [narrow for narrow, _ in holes], primary, blocked)
+
+
+def _narrow(model: Model) -> list[Narrow]:
+    found: dict[int, Narrow] = {}
+    for link, target, address in _ways(model):
+        sent, taken = _route_mtu(model, address), _taken(model, link, address)
+        if link.up and taken < sent:
+            narrow = found.setdefault(link.index, Narrow(link=link, pod_mtu=sent, mtu=taken))
+            narrow.families.add(version(address))
+            narrow.targets += [target] if target not in narrow.targets else []
+    return list(found.values())
+
+
+def _ways(model: Model) -> Iterator[tuple[Link, str, str]]:
+    """(the node's interface, what lies behind it, an address there): tunnels, then what the walks left by."""
+    for remote in remotes(model):
+        yield remote.tunnel, remote.title, str(some_address(remote.cidr))
+    for one in model.walks:
+        flow = one.flow
+        if one.egress is None or one.egress in model.tunnels or flow.inbound or not one.target:
+            continue
+        if not (model.primary and one.egress is model.primary.entry):  # a service's pod here: that is bridged
+            yield one.egress, flow.name or flow.target, one.target
+
+
+def _route_mtu(model: Model, address: str) -> int:
+    """The largest packet that the pod sends there: its link's MTU, or its route's own."""
+    assert model.primary is not None
+    way = model.pod.fib.lookup(address) if model.pod else None
+    return way.route.mtu if way and way.route and way.route.mtu else model.primary.link.mtu
+
+
+def _taken(model: Model, link: Link, address: str) -> int:
+    """What the node's interface takes, or the node's route by it."""
+    way = model.node.fib.lookup(address)
+    mine = way.route is not None and way.route.mtu and way.hop.index == link.index
+    return min(link.mtu, way.route.mtu) if mine and way.route else link.mtu
+
+
+def refusals(model: Model, family: int) -> list[Block]:
+    """What keeps the node's "too big" from the pod: rules and policies of the node and of the pod itself."""
+    primary = model.primary
+    entry = primary.entry if primary else None
+    links = [link for link in (entry, *model.uplinks) if link is not None]
+    own = [a.ip for link in links for a in model.node.addresses(link, family)]
+    if not own or not model.address(family):
+        return []
+    protocol = "icmp" if family == 4 else "ipv6-icmp"
+    flow = Flow(
+        role="node", target=own[0], protocol=protocol, inbound=True, family=family, icmp=TOO_BIG[family]
+    )
+    return [b for b in walk(model, flow).blocks if b.kind == "filter" and not b.reply and b.chance > 0.5]
+
+
+def _refused_to_senders(model: Model, family: int) -> Iterator[Block]:
+    """What keeps the node's "too big" from those who send to the pod."""
+    protocol = "icmp" if family == 4 else "ipv6-icmp"
+    for one in model.walks:
+        flow, link = one.flow, one.egress
+        if link is None or flow.family != family or not flow.general or flow.protocol != protocol:
+            continue
+        own = next((a.ip for a in model.node.addresses(link, family)), "")
+        packet = Packet(
+            family=family, source=own, target=one.target, protocol=protocol, state="related",
+            oif=link.name, source_local=True, icmp=TOO_BIG[family],
+        )  # fmt: skip
+        for hook in ("output", "postrouting") if own else ():
+            for outcome in at_hook(model.node.rules, hook, packet):
+                if outcome.verdict in ("drop", "reject") and outcome.chance > 0.5 and outcome.chain:
+                    yield Block(kind="filter", flow=flow, place="node", packet=packet, outcome=outcome)
+                    return
+
+
+def clamped(model: Model) -> str:
+    """The rule that makes TCP's segments fit the way, "" without one."""
+    chains = model.node.rules.chains
+    rules = ((chain, rule) for chain in chains for rule in chain.rules)
+    return next((f"{c.place}: {r.text}" for c, r in rules if any(word in r.text for word in CLAMPS)), "")
+
+
+def _black_hole(model: Model, narrow: list[Narrow], primary: Attachment, blocked: list[Block]) -> Finding:
+    pod, fits = primary.link, min(one.mtu for one in narrow)
+    clamp = clamped(model) if blocked else ""
+    others = [x for x in (primary.peer, primary.bridge) if x]
+    ways = " and ".join(_title(model, one) for one in narrow)
+    severity = (Severity.WARNING if clamp else Severity.ERROR) if blocked else Severity.INFO
+    return Finding(
+        code="GN0708",
+        severity=severity,
+        title=f"the pod's MTU {max(one.pod_mtu for one in narrow)} exceeds {ways}"
+        + (
+            f", and {_message(blocked)} is dropped ({_place(blocked[0])}): "
+            + ("TCP is clamped, other large packets vanish" if clamp else _EFFECT)
+            if blocked
+            else "; path MTU discovery makes up for it"
+        ),
+        object=the_pod(model, pod.name) if blocked else the_interface(narrow[0].link.name),
+        evidence=(
+            seen(
+                "netlink",
+                f"{pod.name} mtu {pod.mtu}, {', '.join(f'{x.name} mtu {x.mtu}' for x in others)}",
+                f"ip link show {pod.name}",
+            ),
+            *(
+                seen("netlink", f"{one.link.name} mtu {one.link.mtu}", f"ip link show {one.link.name}")
+                for one in narrow
+            ),
+            *(_evidence(b) for b in blocked),
+            *((seen("firewall", clamp),) if clamp else ()),
+        ),
+        remedy=Remedy(
+            text=f"set the pods' MTU to {fits} in the network's configuration, and let {_message(blocked)} pass",
+            commands=(
+                in_pod("ip", "link", "set", pod.name, "mtu", fits),
+                *(_let_pass(b) for b in blocked),
+            ),
+        ),
+    )
+
+
+def _message(blocked: list[Block]) -> str:
+    return MESSAGE[blocked[0].flow.family] if blocked else "ICMP's word of it"
+
+
+_EFFECT = "large segments vanish, small packets pass"
+
+
+def _title(model: Model, narrow: Narrow) -> str:
+    if narrow.link in model.tunnels:
+        return f"the {narrow.mtu} of tunnel {narrow.link.name}"
+    more = f" and {len(narrow.targets) - SHOWN} more" if len(narrow.targets) > SHOWN else ""
+    return f"the {narrow.mtu} of {narrow.link.name} (the way to {', '.join(narrow.targets[:SHOWN])}{more})"
+
+
+def _chain(block: Block) -> Chain:
+    assert block.outcome is not None
+    assert block.outcome.chain is not None
+    return block.outcome.chain
+
+
+def _place(block: Block) -> str:
+    chain = _chain(block)
+    rule = block.outcome.rule if block.outcome else None
+    return f"{chain.place} " + (f"rule {rule.number}: {rule.text}" if rule else f"policy {chain.policy}")
+
+
+def _evidence(block: Block) -> Evidence:
+    rule = block.outcome.rule if block.outcome else None
+    packets = f" (packets {rule.packets})" if rule and rule.packets is not None else ""
+    return seen("firewall", _place(block) + packets)
+
+
+def _let_pass(block: Block) -> Command:
+    """Delete a rule that is about ICMP; accept the message ahead of a wider one, or of a policy."""
+    chain, rule = _chain(block), block.outcome.rule if block.outcome else None
+    if rule is not None and any(m.name in ("protocol", "icmp_type", "icmp_code") for m in rule.matches):
+        return delete_rule(block.place, chain, rule)
+    command = in_pod if block.place == "pod" else on_node
+    six = block.flow.family == 6
+    if chain.tool == "nft":
+        kind = ("icmpv6", "type", "packet-too-big") if six else ("icmp", "type", "destination-unreachable")
+        return command("nft", "insert", "rule", chain.family, chain.table, chain.name, *kind, "accept")
+    protocol, option = ("icmpv6", "--icmpv6-type") if six else ("icmp", "--icmp-type")
+    name = "packet-too-big" if six else "fragmentation-needed"
+    return command(
+        chain.tool, "-t", chain.table, "-I", chain.name, "-p", protocol, option, name, "-j", "ACCEPT"
+    )
+
+
+def lost(model: Model) -> Iterator[Finding]:
+    """GN0808: a target answers small echoes, and none of the size that should fit."""
+    for large in (p for p in model.facts.probes if p.role == "large" and p.result == "timeout"):
+        small = [p for p in model.facts.probes if p.role == "remote" and p.target == large.target]
+        if small and small[0].result == "ok":
+            yield _lost(model, large, small[0])
+
+
+def _lost(model: Model, large: Probe, small: Probe) -> Finding:
+    header = 48 if version(large.target) == 6 else 28
+    size = large.size + header
+    return Finding(
+        code="GN0808",
+        severity=Severity.WARNING,
+        title=f"packets of {size} bytes to {large.target} are lost and nobody says that they are too large, "
+        "small ones arrive: an interface or a filter between the nodes takes less",
+        object=the_pod(model, model.primary.link.name if model.primary else ""),
+        evidence=(
+            seen(
+                "probe",
+                f"{large.target}: {large.received} of {large.sent} echoes of {size} bytes answered",
+                f"ping -M do -s {large.size} {large.target}",
+            ),
+            seen("probe", f"{small.received} of {small.sent} of {small.size + header} bytes answered"),
+        ),
+        remedy=Remedy(
+            text=f"compare the MTUs on the way (tracepath {large.target}): lower the pods' and the tunnel's MTU, "
+            "or let the network between the nodes take more"
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="path-mtu",
+        codes=("GN0708",),
+        title="large packets find their way out",
+        run=path_mtu,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="probe-large",
+        codes=("GN0808",),
+        title="large packets arrive where small ones do",
+        run=lost,
+        needs=("probes",),
+    ),
+)

@@ -1,0 +1,271 @@
+"""GN11xx: plugin binaries that are not there, cannot run, or do not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from genie_core.catalog import PLUGINS, of_type
+from genie_core.checks.node_wording import at, fix
+from genie_core.findings import Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.survey.binaries import Binary
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.selection import in_use
+from genie_core.survey.versions import Needed, missing_plugins, needed
+
+_OTHERS_WRITE = 0o022
+LOOPBACK = "loopback"
+
+
+def missing(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1101: a configuration names a plugin that is in none of the directories its runtime searches."""
+    used = in_use(facts)
+    for file in facts.files:
+        if file.ignored:
+            continue
+        path = facts.search_path(file.directory)
+        dangling = {b.type for d in path for b in facts.binaries.get(d, ()) if b.form == "link"}
+        lacking = {p.type: p for p in reversed(missing_plugins(file, facts, path)) if p.type not in dangling}
+        found = [_missing(file, p, facts, path, fatal=file.path in used) for p in reversed(lacking.values())]
+        # Nothing of the chain is there: that is one cause, an empty or a wrong directory.
+        everything = {plugin.type for plugin in needed(file)} <= lacking.keys()
+        yield from [_all_missing(found, list(lacking), path)] if everything and len(found) > 1 else found
+
+
+def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1101 of the plugin that no configuration names.
+
+    Runtimes call it for every sandbox, unless they set lo up themselves: it says something only where lo is down.
+    """
+    paths = {facts.search_path(file.directory) for file in facts.files if not file.ignored}
+    for path in sorted(paths):
+        types = {b.type for d in path for b in facts.binaries.get(d, ())}
+        if types and LOOPBACK not in types:
+            yield Finding(
+                code="GN1101",
+                severity=Severity.INFO,
+                title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
+                object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
+                evidence=(
+                    Evidence(
+                        source="search path", command=f"ls {' '.join(path)}", value=f"no file {LOOPBACK}"
+                    ),
+                ),
+                remedy=_remedy_for_missing(LOOPBACK, path, [], []),
+            )
+
+
+def _all_missing(found: Sequence[Finding], types: Sequence[str], path: Sequence[str]) -> Finding:
+    names = ", ".join(f'"{type_}"' for type_ in reversed(types))
+    file = found[0].title.partition(":")[0]
+    return replace(
+        found[0],
+        title=f"{file}: none of its plugins ({names}) is in {' '.join(path)}",
+        evidence=tuple(evidence for one in found for evidence in one.evidence),
+    )
+
+
+def _missing(
+    file: ConfFile, plugin: Needed, facts: NodeFacts, path: Sequence[str], *, fatal: bool
+) -> Finding:
+    name = file.network.name if file.network else ""
+    what = "IPAM plugin" if plugin.ipam else "plugin"
+    elsewhere = [
+        b.path for d, bs in facts.binaries.items() if d not in path for b in bs if b.type == plugin.type
+    ]
+    copies = [b.path for d in path for b in facts.binaries.get(d, ()) if b.type.startswith(f"{plugin.type}.")]
+    return Finding(
+        code="GN1101",
+        severity=Severity.FATAL if fatal else Severity.ERROR,
+        title=f'{file.file}: {what} "{plugin.type}" of network "{name}" ({plugin.where}) '
+        f"is in none of {' '.join(path)}",
+        object=at(file, plugin.where),
+        evidence=(
+            Evidence(source="search path", command=f"ls {' '.join(path)}", value=f"no file {plugin.type}"),
+            *(Evidence(source="other directory", value=f"{found} is not searched") for found in elsewhere),
+            *(
+                Evidence(source="same directory", value=f"{found} looks like a copy of it")
+                for found in copies
+            ),
+        ),
+        remedy=_remedy_for_missing(plugin.type, path, elsewhere, copies),
+    )
+
+
+def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], copies: list[str]) -> Remedy:
+    if copies:
+        return fix("give the file its name back", ["mv", copies[0], f"{path[0]}/{type_}"])
+    if elsewhere:
+        return fix(
+            "put the plugin where the runtime looks, or name its directory in the runtime's configuration",
+            ["install", "-m", "0755", elsewhere[0], f"{path[0]}/{type_}"],
+        )
+    near = get_close_matches(
+        type_, [name for plugin in PLUGINS.values() for name in plugin.names], n=1, cutoff=0.75
+    )
+    if near and of_type(type_) is None:
+        return fix(f'did you mean "{near[0]}"? Then correct the type')
+    known = of_type(type_)
+    if known and known.docs:
+        return fix(f"install the plugin into {path[0]}: {known.docs}")
+    return fix(f"install the plugin into {path[0]}")
+
+
+def not_executed(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1111: a plugin directory on a file system from which nothing may be executed."""
+    wanted = _users(facts)
+    for directory, binaries in facts.binaries.items():
+        held = [b for b in binaries if b.noexec and b.form in ("elf", "script")]
+        if not held:
+            continue
+        users = sorted({user for b in held for user in wanted.get(b.type, ())})
+        called = f"; {', '.join(users)} calls them" if users else ""
+        mount = held[0].noexec
+        yield Finding(
+            code="GN1111",
+            severity=Severity.ERROR if users else Severity.WARNING,
+            title=f"{directory} is on {mount}, which is mounted noexec: "
+            f"none of its {len(held)} plugins can run{called}",
+            object=Subject(kind="directory", name=directory, file=directory),
+            evidence=(
+                Evidence(source=mount, command=f"findmnt -T {directory}", value="mount option noexec"),
+                *(Evidence(source=b.path, value=f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
+            ),
+            remedy=fix("mount it without noexec, also in fstab", ["mount", "-o", "remount,exec", mount]),
+            affects=tuple(users),
+        )
+
+
+def unusable(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1102, GN1103, GN1107: files that cannot be executed here: mode, machine, dangling links."""
+    wanted = _users(facts)
+    for binary in _all(facts):
+        users = wanted.get(binary.type, [])
+        if binary.form == "link":
+            yield _about(
+                binary, "GN1107", f"is a link to {binary.link}, which is not there", users, "install it again"
+            )
+        elif binary.form in ("elf", "script") and not binary.executable:
+            finding = _about(binary, "GN1102", f"is not executable (mode {binary.mode:04o})", users, "")
+            yield replace(finding, remedy=fix("make it executable", ["chmod", "0755", binary.path]))
+        elif binary.form == "elf" and facts.machine and not _runs_on(binary.machine, facts.machine):
+            text = f"is built for {binary.machine}, this node is {facts.machine}"
+            yield _about(binary, "GN1103", text, users, "install the build for this machine")
+        elif binary.form == "text" and (users or binary.type == LOOPBACK) and not binary.size:
+            yield _about(binary, "GN1102", "is empty", users, "install it again")
+        elif binary.form == "text" and (users or binary.type == LOOPBACK):
+            yield _about(binary, "GN1103", "is neither a program nor a script", users, "install it again")
+
+
+def _runs_on(machine: str, node: str) -> bool:
+    compatible = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64", "arm")}
+    return machine in compatible.get(node, (node,))
+
+
+def _all(facts: NodeFacts) -> Iterator[Binary]:
+    for binaries in facts.binaries.values():
+        yield from binaries
+
+
+def _users(facts: NodeFacts) -> dict[str, list[str]]:
+    """Plugin type -> the configurations that call it."""
+    users: dict[str, list[str]] = {}
+    for file in facts.files:
+        for plugin in needed(file) if not file.ignored else ():
+            users.setdefault(plugin.type, []).append(file.file)
+    return users
+
+
+def _about(binary: Binary, code: str, text: str, users: Sequence[str], remedy: str) -> Finding:
+    called = f"; {', '.join(dict.fromkeys(users))} calls it" if users else ""
+    return Finding(
+        code=code,
+        severity=Severity.ERROR if users else Severity.WARNING,
+        title=f"{binary.path} {text}{called}",
+        object=Subject(kind="plugin", name=binary.type, file=binary.path),
+        evidence=(
+            Evidence(
+                source=binary.path,
+                command=f"ls -l {binary.path}",
+                value=f"mode {binary.mode:04o}, {binary.size} bytes, {binary.form}"
+                + (f", {binary.machine}" if binary.machine else ""),
+            ),
+        ),
+        remedy=fix(remedy),
+        affects=tuple(dict.fromkeys(users)),
+    )
+
+
+# What kept a plugin from answering VERSION -> code, what to do.
+_SILENT = {
+    "hang": ("GN1104", "see why it hangs: every ADD that uses it waits until the runtime gives up"),
+    "crash": ("GN1105", "install it again; if it still crashes, report it to its maintainers"),
+    "execute": ("GN1105", "install it again"),
+    "answer": ("GN1106", "if it is no CNI plugin, move it out of the directory; else install it again"),
+}
+
+
+def silent(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1104-GN1106: plugins that hang, crash, cannot be executed, or answer VERSION with something else."""
+    users = _users(facts)
+    for binary in _all(facts):
+        told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
+        if not binary.problem or (binary.problem == "execute" and told):
+            continue
+        code, remedy = _SILENT[binary.problem]
+        called = users.get(binary.type, [])
+        yield Finding(
+            code=code,
+            severity=Severity.ERROR if called else Severity.WARNING,
+            title=f"{binary.path}: {binary.reason}"
+            + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.form == "script" else ""),
+            object=Subject(kind="plugin", name=binary.type, file=binary.path),
+            evidence=(
+                Evidence(
+                    source=binary.path, command=f"CNI_COMMAND=VERSION {binary.path}", value=binary.reason
+                ),
+            ),
+            remedy=fix(remedy),
+            confidence=Confidence.MEDIUM if binary.problem == "hang" else Confidence.HIGH,
+            affects=tuple(dict.fromkeys(called)),
+        )
+
+
+def writable(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1108: plugins that others than root may replace: they run as root."""
+    for binary in _all(facts):
+        if binary.form in ("elf", "script") and binary.mode & _OTHERS_WRITE:
+            yield Finding(
+                code="GN1108",
+                severity=Severity.WARNING,
+                title=f"{binary.path} can be changed by others than its owner (mode {binary.mode:04o}) "
+                "and runs as root",
+                object=Subject(kind="plugin", name=binary.type, file=binary.path),
+                evidence=(
+                    Evidence(
+                        source=binary.path, command=f"ls -l {binary.path}", value=f"mode {binary.mode:04o}"
+                    ),
+                ),
+                remedy=fix("take the right to write away", ["chmod", "go-w", binary.path]),
+            )
+
+
+def not_ready(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1110: STATUS says that the plugin cannot serve pods now."""
+    used = in_use(facts)
+    files = {file.network.name: file for file in facts.files if file.network}
+    for state in facts.statuses:
+        if state.status != "not ready":
+            continue
+        file = files.get(state.network)
+        yield Finding(
+            code="GN1110",
+            severity=Severity.FATAL if file and file.path in used else Severity.ERROR,
+            title=f'network "{state.network}": plugin {state.type} is not ready: {state.detail}',
+            object=Subject(kind="network", name=state.network, file=file.path if file else ""),
+            evidence=(Evidence(source="STATUS", value=state.detail),),
+            remedy=fix(
+                "look at the plugin's agent on this node: the plugin itself says that it cannot serve pods"
+            ),
+        )

@@ -1,0 +1,115 @@
+"""Rules inside the pod about what never leaves it, and about its further interfaces: no conversation passes there."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import delete_rule
+from genie_core.checks.wording import seen, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.rules import Packet
+from genie_core.net.flows import served_ports
+from genie_core.net.model import Model
+from genie_core.net.stack import subnet, version
+
+SURE = 0.99
+OUT, IN = ("output", "postrouting"), ("prerouting", "input")
+
+
+def loopback(model: Model) -> Iterator[Finding]:
+    """GN0510: a rule drops what the pod says to itself: sidecars, probes, its own resolver."""
+    for family in model.families if not model.narrowed else ():
+        address = "127.0.0.1" if family == 4 else "::1"
+        base = Packet(family=family, source=address, target=address, source_local=True, target_local=True)
+        for protocol, port in (("tcp", 33333), *served_ports(model)):
+            packet = base.with_(protocol=protocol, dport=port)
+            ways = (
+                *((hook, packet.with_(oif="lo")) for hook in OUT),
+                *((hook, packet.with_(iif="lo")) for hook in IN),
+            )
+            found = _dropped(model, ways)
+            if found is not None:
+                yield _finding(model, found, f"{protocol} to the pod's own {address}", "lo", Severity.ERROR)
+                return
+
+
+def further(model: Model) -> Iterator[Finding]:
+    """GN0510: a rule drops everything that comes in or goes out by a further interface."""
+    for attachment in model.attachments:
+        judged = attachment is not model.primary and not model.narrowed
+        for own in model.addresses(attachment)[:1] if judged else ():
+            other = _neighbour_of(own.ip, subnet(own))
+            name, family = attachment.link.name, version(own.ip)
+            if not other:
+                continue
+            into = Packet(
+                family=family, source=other, target=own.ip, dport=33333, iif=name, target_local=True
+            )
+            out = Packet(family=family, source=own.ip, target=other, dport=33333, oif=name, source_local=True)
+            for title, packet, hooks in (
+                (f"what arrives on {name}", into, IN),
+                (f"what leaves by {name}", out, OUT),
+            ):
+                found = _dropped(model, tuple((hook, packet) for hook in hooks))
+                if found is not None:
+                    # Engines of policies for several networks filter there too.
+                    yield _finding(model, found, title, name, Severity.WARNING)
+
+
+def _neighbour_of(ip: str, prefix: str) -> str:
+    """Another host of the subnet, "" where there is none."""
+    hosts = ipaddress.ip_network(prefix).hosts()
+    return next((str(h) for _, h in zip(range(3), hosts, strict=False) if str(h) != ip), "")
+
+
+def _dropped(model: Model, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
+    """The first hook's outcome that surely stops the packet, unless the pod's conversations show that rule already."""
+    told = {_key(b.outcome) for w in model.walks for b in w.blocks if b.outcome is not None}
+    for hook, packet in ways:
+        for outcome in at_hook(model.pod.rules, hook, packet) if model.pod else ():
+            if outcome.verdict != "accept" and outcome.chance > SURE and _key(outcome) not in told:
+                return outcome
+    return None
+
+
+def _key(outcome: Outcome) -> tuple[str, int]:
+    return (outcome.chain.place if outcome.chain else "", outcome.rule.number if outcome.rule else 0)
+
+
+def _finding(model: Model, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
+    chain, rule = outcome.chain, outcome.rule
+    assert chain is not None
+    text = rule.text if rule else f"policy {chain.policy}"
+    place = f"{chain.place} rule {rule.number}" if rule else chain.place
+    return Finding(
+        code="GN0510",
+        severity=severity,
+        title=f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
+        object=the_pod(model, name),
+        evidence=(seen("firewall", f"{place}: {text}"), seen("model", str(outcome.packet))),
+        remedy=Remedy(
+            text="delete the rule, and correct what put it there (a sidecar, an init container)",
+            commands=(delete_rule("pod", chain, rule),) if rule else (),
+        ),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="loopback-filter",
+        codes=("GN0510",),
+        title="the pod may talk to itself",
+        run=loopback,
+        needs=("pod", "pod firewall"),
+    ),
+    PodCheck(
+        id="further-filter",
+        codes=("GN0510",),
+        title="no rule in the pod closes a further interface",
+        run=further,
+        needs=("pod", "pod firewall"),
+    ),
+)

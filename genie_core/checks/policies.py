@@ -1,0 +1,102 @@
+"""What the cluster's NetworkPolicies make of the pod's conversations, computed from their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import POLICY_MARKS
+from genie_core.checks.wording import seen
+from genie_core.findings import Confidence, Finding, Remedy, Severity, Subject
+from genie_core.net.model import Model
+from genie_core.net.policy import EGRESS, Policies
+from genie_core.net.policy_verdicts import Denial, denials
+
+
+def enforced(model: Model) -> str:
+    """What carries policies out on this node, "" where nothing is seen of it."""
+    for chain in model.node.rules.chains:
+        place = f"{chain.table} {chain.name}"
+        if any(mark in place for mark in POLICY_MARKS):
+            return chain.place
+    return model.datapath
+
+
+def policies(model: Model) -> Iterator[Finding]:
+    """GN0523: NetworkPolicies select the pod, or who it talks to, and do not allow what it does."""
+    groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
+    known = Policies(model.facts.objects)
+    for denial in (d for walk in model.walks for d in denials(model, known, walk.flow)):
+        ruling, wanted, _ = denial
+        mine = (wanted.source if ruling.direction == EGRESS else wanted.target).ip
+        own = mine == model.address(6 if ":" in mine else 4)
+        groups.setdefault((ruling.direction, ruling.policies, own), []).append(denial)
+    for (direction, names, own), found in groups.items():
+        yield _finding(model, direction, names, own, found)
+
+
+def _finding(model: Model, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
+    targets = _others(found)
+    shown = ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
+    whose = "this pod" if own else "the target"
+    engine = enforced(model)
+    title = f"NetworkPolicy {', '.join(names[:3])} selects {whose} and allows no {direction.lower()} "
+    title += f"{'to' if own == (direction == EGRESS) else 'from'} {shown}" if own else f"for {shown}"
+    namespace, _, name = names[0].partition("/")
+    return Finding(
+        code="GN0523",
+        severity=_severity(model, found, bool(engine)),
+        title=title + ("" if engine else "; nothing on this node is seen to enforce policies"),
+        object=Subject(kind="NetworkPolicy", ns=namespace, name=name),
+        evidence=(
+            *(
+                seen(
+                    "objects", f"{n}: {direction}", f"kubectl describe networkpolicy -n {n.replace('/', ' ')}"
+                )
+                for n in names[:3]
+            ),
+            seen(
+                "firewall",
+                f"enforced by {engine}" if engine else "no chain of a policy engine",
+                "nft list ruleset",
+            ),
+        ),
+        remedy=Remedy(
+            text=f"add a rule that allows it to one of these policies, if the {direction.lower()} is wanted"
+        ),
+        confidence=Confidence.HIGH if engine else Confidence.MEDIUM,
+    )
+
+
+def _others(found: list[Denial]) -> list[str]:
+    """The other ends; with a port only where not every port is denied."""
+    general = {flow.name or flow.target for _, _, flow in found if not flow.port}
+    names = []
+    for _, wanted, flow in found:
+        name = flow.name or flow.target
+        names.append(name if name in general else f"{name} {wanted.protocol}/{flow.port}")
+    return list(dict.fromkeys(names))
+
+
+def _severity(model: Model, found: list[Denial], engine: bool) -> Severity:
+    """A policy is somebody's intention: wrong only for who asked for this target, or waits for it."""
+    answered = {p.target for p in model.facts.probes if p.result in ("ok", "refused")}
+    silent = {p.target for p in model.facts.probes if p.result == "timeout" and p.role != "own"} - answered
+    outbound = {flow.target for _, _, flow in found if not flow.inbound}
+    if not engine:
+        return Severity.INFO
+    if outbound & silent or (model.narrowed and not outbound & answered):
+        return Severity.ERROR
+    dns = any(flow.port == 53 and not flow.inbound for _, _, flow in found)
+    return Severity.WARNING if dns else Severity.INFO
+
+
+CHECKS = (
+    PodCheck(
+        id="network-policies",
+        codes=("GN0523",),
+        title="NetworkPolicies allow what the pod does",
+        run=policies,
+        needs=("pod", "objects", "pod object"),
+    ),
+)

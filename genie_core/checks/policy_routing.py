@@ -1,0 +1,114 @@
+"""Policy routing (`ip rule`) of the node and of the pod: rules that lead astray, and one that must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.traffic import blocks, flows_text
+from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.fib import MAIN
+from genie_core.net.model import Model
+from genie_core.net.traces import Block
+
+
+def policy_rules(model: Model) -> Iterator[Finding]:
+    """GN0504: a policy routing rule of the node takes the pod's packets elsewhere."""
+    groups: dict[tuple[int, int], list[Block]] = {}
+    for block in blocks(model, "rule"):
+        if block.way and block.way.rule:
+            groups.setdefault((block.way.rule.priority, block.way.rule.table), []).append(block)
+    for (priority, table), found in groups.items():
+        way = found[0].way
+        assert way is not None
+        assert way.rule is not None
+        rule = way.rule
+        selector = " ".join(
+            part
+            for part in (
+                f"from {rule.src or 'all'}",
+                f"to {rule.dst}" if rule.dst else "",
+                f"iif {rule.iif}" if rule.iif else "",
+            )
+            if part
+        )
+        where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
+        looked = f"lookup {table}" if rule.action == "lookup" else rule.action
+        lacking = f"table {table} lacks the cluster's routes; " if rule.action == "lookup" else ""
+        argv: list[object] = [
+            "ip",
+            *(["-6"] if rule.family == 6 else []),
+            "rule",
+            "del",
+            "priority",
+            priority,
+        ]
+        yield Finding(
+            code="GN0504",
+            severity=Severity.FATAL,
+            title=f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
+            f"{lacking}{flows_text(found)} is lost",
+            object=a("rule", f"{priority}: {selector} {looked}"),
+            evidence=(
+                seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
+                seen(
+                    "netlink",
+                    f"{way.route.dst if way.route else way.type} dev {found[0].link}",
+                    f"ip route show table {table}",
+                ),
+            ),
+            remedy=Remedy(
+                text="delete the rule (an egress gateway's or VPN's leftover), or add the cluster's "
+                "prefixes to its table",
+                commands=(on_node(*argv),),
+                risk="traffic that was meant to take this table takes the main table again",
+            ),
+        )
+
+
+def main_table(model: Model) -> Iterator[Finding]:
+    """GN0305, GN0504: without the rule that looks up table main, no route of it counts."""
+    for stack, command, code in ((model.pod, in_pod, "GN0305"), (model.node, on_node, "GN0504")):
+        for family in model.families if stack else ():
+            rules = stack.fib.rules[family] if stack else []
+            if any(rule.table == MAIN and rule.action == "lookup" for rule in rules):
+                continue
+            place = "the pod" if code == "GN0305" else "the node"
+            yield Finding(
+                code=code,
+                severity=Severity.FATAL,
+                title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there count for nothing",
+                object=the_pod(model) if code == "GN0305" else a("rule", "lookup main"),
+                evidence=(
+                    seen(
+                        "netlink",
+                        "; ".join(f"{r.priority}: table {r.table}" for r in rules),
+                        f"ip -{family} rule",
+                    ),
+                ),
+                remedy=Remedy(
+                    text="add the rule again",
+                    commands=(
+                        command("ip", f"-{family}", "rule", "add", "priority", 32766, "lookup", "main"),
+                    ),
+                ),
+            )
+
+
+CHECKS = (
+    PodCheck(
+        id="policy-rules",
+        codes=("GN0504",),
+        title="no policy rule of the node hijacks the pod",
+        run=policy_rules,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="main-table",
+        codes=("GN0305", "GN0504"),
+        title="table main is looked up",
+        run=main_table,
+        needs=("pod", "node"),
+    ),
+)

@@ -1,0 +1,142 @@
+"""Prefix lengths: the pod's, its bridge's, and what ADD gave must be one subnet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.addresses import restore_default
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.model import Model
+from genie_core.net.stack import subnet, version, within
+
+
+def prefix_length(model: Model) -> Iterator[Finding]:
+    """GN0206: the pod's subnet is not the one that the node's end of the link has."""
+    for attachment in model.attachments:
+        entry = attachment.bridge
+        if entry is None:
+            continue
+        for own in model.addresses(attachment):
+            peers = [
+                a
+                for a in model.node.addresses(entry, version(own.ip))
+                if within(own.ip, f"{a.ip}/{a.prefix}")
+            ]
+            promised = _promised_prefix(model, own.ip)
+            if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
+                continue
+            name, right = attachment.link.name, peers[0].prefix
+            gateway = restore_default(model, attachment, version(own.ip))
+            yield Finding(
+                code="GN0206",
+                severity=Severity.ERROR,
+                title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
+                "neighbours are taken for remote or remote ones for neighbours",
+                object=the_pod(model, name),
+                evidence=(
+                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
+                    seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
+                ),
+                remedy=Remedy(
+                    text="give the address the link's prefix length",
+                    commands=(
+                        in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
+                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
+                        *gateway,
+                    ),
+                ),
+                confidence=Confidence.MEDIUM if promised is None else Confidence.HIGH,
+            )
+
+
+def bridge_prefix(model: Model) -> Iterator[Finding]:
+    """GN0206: the bridge has the gateway's address with a subnet too narrow for the pod."""
+    for attachment in model.attachments:
+        bridge = attachment.bridge
+        if bridge is None:
+            continue
+        for own in model.addresses(attachment):
+            near = [a for a in model.node.addresses(bridge, version(own.ip)) if within(a.ip, subnet(own))]
+            if not near or any(within(own.ip, subnet(a)) for a in near):
+                continue
+            has, name = near[0], bridge.name
+            yield Finding(
+                code="GN0206",
+                severity=Severity.FATAL,
+                title=f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
+                "finds no way back to the pod",
+                object=the_interface(name),
+                evidence=(
+                    seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
+                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
+                ),
+                remedy=Remedy(
+                    text=f"give the address on {name} the pods' prefix length",
+                    commands=(
+                        on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
+                        on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
+                    ),
+                ),
+                affects=model.affected(bridge),
+            )
+
+
+def promised_prefix(model: Model) -> Iterator[Finding]:
+    """GN0206: where the other end cannot be seen, ADD's own result tells the prefix length."""
+    for attachment in model.attachments:
+        for own in model.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
+            promised = _promised_prefix(model, own.ip)
+            if promised is None or promised == own.prefix or model.datapath:
+                continue
+            name = attachment.link.name
+            yield Finding(
+                code="GN0206",
+                severity=Severity.WARNING,
+                title=f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
+                "remote or remote ones for neighbours",
+                object=the_pod(model, name),
+                evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
+                remedy=Remedy(
+                    text="give the address its prefix length again",
+                    commands=(
+                        in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
+                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
+                    ),
+                ),
+            )
+
+
+def _promised_prefix(model: Model, ip: str) -> int | None:
+    for cached in model.results:
+        for entry in cached.result.get("ips") or ():
+            address, _, length = str(entry.get("address", "")).partition("/")
+            if address == ip and length.isdigit():
+                return int(length)
+    return None
+
+
+CHECKS = (
+    PodCheck(
+        id="bridge-prefix",
+        codes=("GN0206",),
+        title="the bridge's subnet holds the pod",
+        run=bridge_prefix,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="address-promised",
+        codes=("GN0206",),
+        title="addresses have the prefix length that ADD gave",
+        run=promised_prefix,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="address-prefix",
+        codes=("GN0206",),
+        title="pod and bridge agree on the subnet",
+        run=prefix_length,
+        needs=("pod", "node"),
+    ),
+)

@@ -1,0 +1,177 @@
+"""Which probes a pod is worth: chosen from the model, a handful, each with a question behind it."""
+
+from __future__ import annotations
+
+from genie_core.checks.overlay import next_hop, remotes, some_address
+from genie_core.checks.resolver import nameservers
+from genie_core.checks.routes import real_defaults
+from genie_core.net.flows import local_peers, remote_targets, tunnel_of
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import version, within
+from genie_core.survey.probe import Ask
+
+MAX_SERVICES, MAX_SERVERS = 3, 2
+MAX_HOPS = 3
+REFUSED_PORT = 7  # echo: nobody serves it
+
+
+def standard(model: Model) -> list[Ask]:
+    """The standard set: gateway, node, a pod here, a pod elsewhere, services, the pod's name servers."""
+    primary = model.primary
+    if primary is None or model.pod is None or not primary.link.up:
+        return []
+    netns = model.facts.netns_path
+    asks = [ask for attachment in model.attachments for ask in _own(model, attachment, netns)]
+    asks += [ask for attachment in model.attachments for ask in _hops(model, attachment, netns)]
+    asks += _other_nodes(model)
+    for family in model.families:
+        asks += _gateway(model, primary, family, netns)
+        asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(model, family)]
+        asks += [
+            Ask(kind="ping", target=ip, role="peer", netns=netns)
+            for ip, _, _ in list(local_peers(model, primary, family))[:1]
+        ]
+        for ip, _, cidr in list(remote_targets(model, family))[:2]:
+            known = any(ip in pod.ips for pod in model.pods)
+            if known:
+                asks.append(Ask(kind="ping", target=ip, role="remote", count=3, netns=netns))
+                asks += _large(model, ip, netns)
+            asks += _tunnel(model, ip if known else "", cidr)
+            asks += [
+                Ask(kind="ping", target=x, role=f"underlay {cidr}")
+                for n in model.other_nodes
+                if cidr in n.cidrs
+                for x in n.addresses[:1]
+            ]
+    asks += _services(model, netns)
+    return [ask for ask in asks if ask.target]
+
+
+def _own(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+    link = attachment.link
+    if not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
+        return []
+    return [
+        Ask(kind="arp", target=a.ip, role="own", interface=link.name, mac=link.mac, netns=netns)
+        for a in model.addresses(attachment, 4)[:1]
+    ]
+
+
+def _hops(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+    """A further interface's next hops, and any interface's pinned neighbours: who has the address?"""
+    link, pod = attachment.link, model.pod
+    if pod is None or not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
+        return []
+    wanted = [n.ip for n in pod.facts.neighbours if n.index == link.index and n.state == "permanent"]
+    if attachment is not model.primary:
+        wanted += [h.gateway for r in pod.facts.routes for h in r.hops if h.index == link.index and h.gateway]
+    own = model.address(4) if attachment is model.primary else next(iter(_first(model, attachment)), "")
+    return [
+        Ask(
+            kind="arp", target=ip, role="next hop", interface=link.name, mac=link.mac, source=own, netns=netns
+        )
+        for ip in list(dict.fromkeys(ip for ip in wanted if version(ip) == 4))[:MAX_HOPS]
+    ]
+
+
+def _first(model: Model, attachment: Attachment) -> list[str]:
+    return [a.ip for a in model.addresses(attachment, 4)[:1]]
+
+
+def _other_nodes(model: Model) -> list[Ask]:
+    """Other nodes, and the next hops to their pods, on this node's own links: do they answer ARP, and by which MAC?"""
+    asks = []
+    own = [ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4]
+    hops = [
+        model.node.fib.lookup(str(some_address(c))).hop.gateway
+        for node in model.other_nodes
+        for c in node.cidrs
+        if version(c) == 4 and tunnel_of(model, c) is None
+    ]
+    for ip in dict.fromkeys(ip for ip in (*hops, *own) if ip):
+        way = model.node.fib.lookup(ip)
+        link = model.node.link(way.hop.index)
+        if way.refused or way.hop.gateway or link is None or not (link.up and link.arp and link.mac):
+            continue
+        source = next(iter(a.ip for a in model.node.addresses(link, 4)), "")
+        asks.append(
+            Ask(kind="arp", target=ip, role="other node", interface=link.name, mac=link.mac, source=source)
+        )
+    return asks[:MAX_HOPS]
+
+
+def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list[Ask]:
+    gateway = next((g for attachment, g in real_defaults(model, family) if attachment is primary and g), "")
+    if not gateway or family == 6:
+        return []
+    # A proxy answers only a sender with an address.
+    source = model.address(4) if primary.kind == "routed" else ""
+    return [
+        Ask(
+            kind="arp",
+            target=gateway,
+            role="gateway",
+            interface=primary.link.name,
+            mac=primary.link.mac,
+            source=source,
+            netns=netns,
+        )
+    ]
+
+
+def _node_address(model: Model, family: int) -> list[str]:
+    return [a.ip for link in model.uplinks for a in model.node.addresses(link, family)][:1]
+
+
+def _large(model: Model, ip: str, netns: str) -> list[Ask]:
+    assert model.primary is not None
+    header = 48 if version(ip) == 6 else 28
+    mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
+    return [Ask(kind="ping", target=ip, role="large", size=mtu - header, count=2, netns=netns)]
+
+
+def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
+    """From the node itself through the tunnel, to its other end and to a pod there: no pod is in the way."""
+    remote = next((r for r in remotes(model) if r.cidr == cidr), None)
+    if remote is None or not remote.tunnel.up:
+        return []
+    hop = next_hop(model, remote)
+    role = f"through {remote.tunnel.name} {cidr}"
+    asks = [
+        Ask(kind="ping", target=ip, role=role, count=2)
+        for ip in dict.fromkeys((hop, pod))
+        if ip and within(ip, cidr)
+    ]
+    # Where echoes are refused, a connection or its refusal shows that packets come back.
+    return [*asks, Ask(kind="tcp", target=pod, port=_port_of(model, pod), role=role)] if pod else asks
+
+
+def _port_of(model: Model, ip: str) -> int:
+    """A TCP port that a pod is known to serve, else one at which a refusal is as good an answer."""
+    served = [n for pod in model.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
+    served += [
+        n for f in model.frontends if f.protocol == "tcp" for address, n in f.endpoints if address == ip
+    ]
+    return served[0] if served else REFUSED_PORT
+
+
+def _services(model: Model, netns: str) -> list[Ask]:
+    fronts = [f for f in model.frontends if f.endpoints and version(f.ip) in model.families]
+    asks = [
+        Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns)
+        for f in fronts
+        if f.protocol == "tcp"
+    ]
+    asks = asks[:MAX_SERVICES]
+    asks += [
+        Ask(kind="udp", target=f.ip, port=53, role="dns", netns=netns)
+        for f in fronts
+        if f.protocol == "udp" and f.port == 53
+    ][:1]
+    known = {ask.target for ask in asks if ask.role == "dns"}
+    asks += [
+        Ask(kind="udp", target=server, port=53, role="dns", netns=netns)
+        for server in nameservers(model.facts.resolv_conf or "")[:MAX_SERVERS]
+        if server not in known and version(server) in model.families and not server.startswith("127.")
+    ]
+    return asks

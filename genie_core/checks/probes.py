@@ -1,0 +1,180 @@
+"""What only probes can tell: somebody else's address on the link, a filtered underlay, a silent target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.overlay import remotes
+from genie_core.checks.wording import a, seen, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.model import Model
+from genie_core.net.stack import within
+from genie_core.survey.facts import Probe
+
+ANSWERED = ("ok", "loss", "refused")
+
+
+def _probes(model: Model, role: str, kind: str = "") -> list[Probe]:
+    return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
+
+
+def own_address(model: Model) -> Iterator[Finding]:
+    """GN0203 for holders that no namespace of this node shows: a machine on the same link."""
+    known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
+    for probe in _probes(model, "own", "arp"):
+        if (
+            probe.received
+            and probe.target not in known | model.node.local.keys()
+            and not _proxied(model, probe)
+        ):
+            yield Finding(
+                code="GN0203",
+                severity=Severity.FATAL,
+                title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
+                object=the_pod(model),
+                evidence=(
+                    seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
+                ),
+                remedy=Remedy(text="find that machine, and exclude its address from the pods' range"),
+            )
+
+
+def _proxied(model: Model, probe: Probe) -> bool:
+    """Answers of the node's proxy ARP, or of the pod's other interfaces on the same link: nobody else's."""
+    macs = {
+        link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))
+    }
+    return all(mac in macs for mac in probe.detail.split())
+
+
+def underlay(model: Model) -> Iterator[Finding]:
+    """GN0710: encapsulated packets leave and nothing comes back, while the other node itself answers."""
+    for remote in remotes(model):
+        sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
+        plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
+        through = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
+        if (
+            not sent
+            or any(p.received or p.result in ANSWERED for p in (*sent, *through))
+            or not remote.tunnel.up
+        ):
+            continue
+        echoes = [p for p in sent if p.kind == "ping"]
+        answered = any(p.result == "ok" for p in plain)
+        came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
+        port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
+        address = next(iter(remote.node.addresses), remote.node.name)
+        moved = _probes(model, f"tunnel {remote.tunnel.name}")
+        counted = moved[0] if moved else None
+        if counted is not None and (counted.sent == 0 or counted.received > 0):
+            continue
+        yield Finding(
+            code="GN0710",
+            # Nodes that refuse every echo are healthy: without an answer to anything else, it is not known.
+            severity=Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
+            title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
+            f"nothing returns: udp/{port} to {address} is filtered on the way or there"
+            + ("; plain ping works" if answered else ""),
+            object=a("tunnel", remote.tunnel.name, remote.tunnel.name),
+            evidence=(
+                seen(
+                    "probe",
+                    f"{sent[0].target}: {came} of {went} echoes answered",
+                    f"ping {sent[0].target}",
+                ),
+                *(
+                    seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
+                    for p in sent
+                    if p.kind == "tcp"
+                ),
+                *(
+                    (
+                        seen(
+                            "netlink",
+                            f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}",
+                            f"ip -s link show {remote.tunnel.name}",
+                        ),
+                    )
+                    if counted
+                    else ()
+                ),
+                *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
+            ),
+            remedy=Remedy(
+                text=f"open udp/{port} between the nodes (host firewalls, security groups); on "
+                f"{address}: tcpdump -ni any udp port {port}"
+            ),
+            confidence=Confidence.HIGH if counted and answered else Confidence.MEDIUM,
+        )
+
+
+def loss(model: Model) -> Iterator[Finding]:
+    """GN0806: some of the echoes are lost."""
+    for probe in model.facts.probes:
+        if probe.result == "loss":
+            yield Finding(
+                code="GN0806",
+                severity=Severity.WARNING,
+                title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
+                f"({probe.role}) were lost",
+                object=the_pod(model),
+                evidence=(
+                    seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
+                ),
+                remedy=Remedy(
+                    text="repeat with more packets; look at the counters of the rules and queues on the way"
+                ),
+                confidence=Confidence.LOW,
+            )
+
+
+def silent(model: Model) -> Iterator[Finding]:
+    """GN0805: targets that do not answer, where nothing that was seen says why. Ranking puts it behind a cause."""
+    mute = [p for p in model.facts.probes if _mute(p)]
+    if not mute:
+        return
+    names = ", ".join(dict.fromkeys(_name(p) for p in mute))
+    yield Finding(
+        code="GN0805",
+        severity=Severity.WARNING,
+        title=f"no answer to the pod from {names}",
+        object=the_pod(model),
+        evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in mute),
+        remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
+        confidence=Confidence.LOW,
+    )
+
+
+def _mute(probe: Probe) -> bool:
+    if probe.result in ANSWERED or probe.kind == "arp":
+        return False
+    if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
+        return False
+    return not probe.role.startswith(("tunnel", "through", "underlay", "large"))
+
+
+def _name(probe: Probe) -> str:
+    return f"{probe.role} {probe.target}" + (f":{probe.port}" if probe.port else "")
+
+
+CHECKS = (
+    PodCheck(
+        id="probe-own-address",
+        codes=("GN0203",),
+        title="nobody else answers for the pod's address",
+        run=own_address,
+        needs=("probes",),
+    ),
+    PodCheck(
+        id="probe-underlay",
+        codes=("GN0710",),
+        title="encapsulated packets get through",
+        run=underlay,
+        needs=("probes", "objects: Node"),
+    ),
+    PodCheck(id="probe-loss", codes=("GN0806",), title="probes are not lost", run=loss, needs=("probes",)),
+    PodCheck(
+        id="probe-answers", codes=("GN0805",), title="targets answer the pod", run=silent, needs=("probes",)
+    ),
+)

@@ -1,0 +1,165 @@
+"""What Kubernetes itself reports: a sandbox that cannot be made or taken down, a node whose network is not ready.
+
+kubelet repeats a plugin's error message in its events, and the node's condition says what the runtime told it. Events
+live for an hour: what was made since has outdated them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import on_node, seen, the_pod
+from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.net.model import Model
+from genie_core.survey import cluster
+from genie_core.survey.facts import JSON, Event
+
+# pkg/kubelet/events/event.go; AddedInterface is of Multus
+REFUSED, STUCK = "FailedCreatePodSandBox", "FailedKillPod"
+MADE = ("Pulling", "Pulled", "Created", "Started", "AddedInterface")
+OF_NETWORK = re.compile(r"\bcni\b|network|netns|plugin type=", re.IGNORECASE)
+# libcni wraps a plugin's error as `plugin type="bridge" name="cbr0" failed (add): ...`; the innermost one is the cause.
+PLUGIN = re.compile(r'plugin type="(?P<type>[^"]+)"(?: name="[^"]*")? failed \(\w+\):? ?')
+LONGEST = 300
+
+
+def refused(events: Sequence[Event]) -> Event | None:
+    """The newest event that says why the pod's sandbox cannot be made; None where it was made since."""
+    told = [event for event in events if event.kind == "Pod" and event.reason in (REFUSED, *MADE)]
+    newest = max(told, key=lambda event: event.last, default=None)
+    return newest if newest is not None and newest.reason == REFUSED else None
+
+
+def cause_of(message: str) -> tuple[str, str]:
+    """The plugin that failed, "" for none, and its own words."""
+    found = list(PLUGIN.finditer(message))
+    words = message[found[-1].end() :] if found else message.rpartition("desc = ")[2]
+    return (found[-1]["type"] if found else ""), (words[:LONGEST] or message[:LONGEST])
+
+
+def unmade(model: Model) -> Iterator[Finding]:
+    """GN0901: the sandbox cannot be made, and the pod has no interface."""
+    event = refused(model.facts.events)
+    if event is None or model.attachments:
+        return
+    plugin, words = cause_of(event.message)
+    speaker = f"plugin {plugin} says" if plugin else "kubelet says"
+    beside = "" if OF_NETWORK.search(event.message) else ", for a reason outside its network"
+    yield Finding(
+        code="GN0901",
+        severity=Severity.FATAL,
+        title=f"the pod's sandbox cannot be made{beside}: {speaker}: {words}",
+        object=the_pod(model),
+        evidence=(_evidence(event, model.facts.namespace),),
+        remedy=Remedy(
+            text="correct what the message names; kubelet tries again by itself",
+            commands=(
+                on_node("genie", "explain", "pod", model.name)
+                if any(plugin["type"] == "genie" for plugin in PLUGIN.finditer(event.message))
+                else on_node("genie", "discover"),
+            ),
+        ),
+    )
+
+
+def stuck(model: Model) -> Iterator[Finding]:
+    """GN0902: a deleted pod whose network cannot be released."""
+    metadata = model.facts.pod_object.get("metadata") or {}
+    told = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
+    told = [event for event in told if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)]
+    if not told or not metadata.get("deletionTimestamp"):
+        return
+    plugin, words = cause_of(told[0].message)
+    yield Finding(
+        code="GN0902",
+        severity=Severity.ERROR,
+        title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
+        object=the_pod(model),
+        evidence=(_evidence(told[0], model.facts.namespace),),
+        remedy=Remedy(
+            text="correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
+            commands=(on_node("genie", "gc", "--dry-run"),),
+        ),
+    )
+
+
+def unready(model: Model) -> Iterator[Finding]:
+    """GN0903: the node's own condition says that its network is not there."""
+    node = next(
+        (
+            n
+            for n in cluster.of_kind(model.facts.objects, "Node")
+            if cluster.node(n).name == model.facts.node_name
+        ),
+        {},
+    )
+    for condition in cluster.conditions(node):
+        if _says_unready(condition):
+            yield _unready(model, condition)
+
+
+def _says_unready(condition: JSON) -> bool:
+    kind, status = condition.get("type"), condition.get("status")
+    message = str(condition.get("message") or "")
+    return (kind == "NetworkUnavailable" and status == "True") or (
+        kind == "Ready" and status == "False" and "network" in message.lower()
+    )
+
+
+def _unready(model: Model, condition: JSON) -> Finding:
+    ready = condition.get("type") == "Ready"
+    name, words = model.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
+    what = "not ready" if ready else "NetworkUnavailable"
+    return Finding(
+        code="GN0903",
+        severity=Severity.ERROR if ready else Severity.WARNING,
+        title=f"node {name}: {what}, new pods get no network: {words[:LONGEST]}",
+        object=Subject(kind="node", name=name),
+        evidence=(
+            seen(
+                "node condition",
+                f"{condition.get('type')}={condition.get('status')} {condition.get('reason', '')}: {words[:LONGEST]}",
+                f"kubectl describe node {name}",
+            ),
+        ),
+        remedy=Remedy(
+            text="give the runtime a valid configuration"
+            if ready
+            else "see why the network's agent is not up",
+            commands=(on_node("genie", "discover"),),
+        ),
+    )
+
+
+def _evidence(event: Event, namespace: str) -> Evidence:
+    times = f" ({event.count} times, last {event.last})" if event.count > 1 else f" ({event.last})"
+    command = f"kubectl get events -n {namespace} --field-selector involvedObject.name={event.name}"
+    return seen("event", f"{event.reason}{times}: {event.message}", command)
+
+
+CHECKS = (
+    PodCheck(
+        id="sandbox-made",
+        codes=("GN0901",),
+        title="Kubernetes can make the pod's sandbox",
+        run=unmade,
+        needs=("events",),
+    ),
+    PodCheck(
+        id="network-released",
+        codes=("GN0902",),
+        title="a deleted pod's network can be released",
+        run=stuck,
+        needs=("pod object", "events"),
+    ),
+    PodCheck(
+        id="node-network-ready",
+        codes=("GN0903",),
+        title="the node says that its network is ready",
+        run=unready,
+        needs=("objects: Node",),
+        node_wide=True,
+    ),
+)

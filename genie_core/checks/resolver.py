@@ -1,0 +1,121 @@
+"""The pod's resolv.conf."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import seen, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.model import Model
+from genie_core.net.stack import version, within
+
+
+def resolver(model: Model) -> Iterator[Finding]:
+    """GN0604: the pod's resolv.conf names servers that can answer."""
+    text = model.facts.resolv_conf
+    if text is None:
+        return
+    words, servers = _words(text), nameservers(text)
+    for title, remedy, severity in _resolver_faults(model, servers, words):
+        yield Finding(
+            code="GN0604",
+            severity=severity,
+            title=title,
+            object=the_pod(model),
+            evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
+            remedy=Remedy(text=remedy),
+        )
+
+
+def _words(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+
+
+def nameservers(text: str) -> list[str]:
+    """The servers that a resolv.conf names, in their order."""
+    return [w[1] for w in _words(text) if w[0] == "nameserver" and len(w) > 1]
+
+
+def _resolver_faults(
+    model: Model, servers: list[str], words: list[list[str]]
+) -> Iterator[tuple[str, str, Severity]]:
+    if not servers:
+        yield (
+            "the pod's resolv.conf names no nameserver: every lookup asks 127.0.0.1",
+            "correct kubelet's clusterDNS or the pod's dnsPolicy",
+            Severity.FATAL,
+        )
+        return
+    if len(servers) > 3:
+        yield (
+            f"resolv.conf has {len(servers)} nameservers, the resolver uses the first 3",
+            "shorten the list (kubelet's resolvConf)",
+            Severity.WARNING,
+        )
+    for server in servers[:3]:
+        address = _address(server)
+        if address is None:
+            yield (
+                f"resolv.conf: {server!r} is not an address",
+                "correct the file that kubelet's resolvConf names",
+                Severity.ERROR,
+            )
+        elif address.is_loopback and not _listens(model, server):
+            yield (
+                f"the pod's resolv.conf points to {server}, where nothing listens in its namespace",
+                "set kubelet's resolvConf to /run/systemd/resolve/resolv.conf, and recreate the pod",
+                Severity.FATAL,
+            )
+    yield from _no_dns_service(model, servers[:3])
+    if any(w[0] == "search" and len(w) > 33 for w in words):
+        yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
+
+
+def _no_dns_service(model: Model, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+    """Servers that look like services and are no DNS service. The resolver asks the first as long as it answers."""
+    dns = [f for f in model.frontends if f.port == 53]
+    there = {f.ip for f in dns}
+    wrong = [s for s in servers if dns and s not in there and _in_service_range(model, s)]
+    if not wrong:
+        return
+    names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
+    yield (
+        f"resolv.conf points to {', '.join(wrong)}, which no DNS service has (there is {names})",
+        "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
+        Severity.FATAL if servers[0] in wrong else Severity.WARNING,
+    )
+
+
+def _listens(model: Model, server: str) -> bool:
+    """Whether something answers there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
+    bound = model.pod.facts.listeners if model.pod else ()
+    anywhere = () if server.startswith("127.0.0.5") else ("udp 0.0.0.0:53", "udp :::53")
+    return any(b in (f"udp {server}:53", *anywhere) for b in bound)
+
+
+def _in_service_range(model: Model, server: str) -> bool:
+    """Whether an address looks like a service's: in one /16 with known ones, and no pod's or node's."""
+    if _address(server) is None or version(server) != 4 or model.in_cluster(server):
+        return False
+    return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in model.frontends)
+
+
+def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A server's address without its zone, None where it is none."""
+    try:
+        return ipaddress.ip_address(server.split("%", maxsplit=1)[0])
+    except ValueError:
+        return None
+
+
+CHECKS = (
+    PodCheck(
+        id="resolv-conf",
+        codes=("GN0604",),
+        title="resolv.conf names servers that can answer",
+        run=resolver,
+        needs=("resolv.conf",),
+    ),
+)

@@ -1,0 +1,354 @@
+"""The pod's own routing: a default route, to a gateway that exists, with the right neighbour entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.host import expected_bridge
+from genie_core.checks.links import restore_routes
+from genie_core.checks.wording import in_pod, seen, the_pod
+from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.fib import MAIN
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import version, within
+
+
+def real_defaults(model: Model, family: int) -> list[tuple[Attachment | None, str]]:
+    """(attachment, gateway) of the pod's real default routes, the best first."""
+    pod = model.pod
+    if pod is None:
+        return []
+    routes = [r for r in pod.defaults(family) if r not in pod.extra and r.type == "unicast"]
+    return [(model.attachment(h.index), h.gateway) for r in routes for h in r.hops]
+
+
+def default_route(model: Model) -> Iterator[Finding]:
+    """GN0301: no default route, or one that refuses."""
+    pod, primary = model.pod, model.primary
+    if pod is None or primary is None or not primary.link.up:
+        return
+    for family in model.families:
+        if real_defaults(model, family) or not _default_wanted(model, primary, family):
+            continue
+        refusing = [
+            r for r in pod.facts.routes if r.dst in ("0.0.0.0/0", "::/0") and r.table == 254 and not r.hops
+        ]
+        if refusing:
+            continue
+        gateway = model.expected_gateway(family)
+        source = next((i.source for i in model.intended if gateway in i.gateways), "")
+        told = (
+            f"; ADD's result says via {gateway}"
+            if source
+            else f"; {gateway} on the node would be its gateway"
+            if gateway
+            else ""
+        )
+        meant = _configured_without(model, primary, family)
+        yield Finding(
+            code="GN0301",
+            severity=Severity.INFO if meant else Severity.FATAL,
+            title=f"the pod has no IPv{family} default route{told}",
+            object=the_pod(model, primary.link.name),
+            evidence=(
+                seen("netlink", "no default", f"ip -{family} route show default"),
+                *((seen(source, f"gateway {gateway}"),) if source else ()),
+            ),
+            remedy=Remedy(
+                text="add it again; check isDefaultGateway and ipam.routes of the network's configuration",
+                commands=restore_routes(model, primary),
+            ),
+        )
+
+
+def _default_wanted(model: Model, primary: Attachment, family: int) -> bool:
+    """IPv4 always; IPv6 where something says so: a lone ULA address need not lead anywhere."""
+    return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
+
+
+def _configured_without(model: Model, primary: Attachment, family: int) -> bool:
+    """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
+    everything = "0.0.0.0/0" if family == 4 else "::/0"
+    mine = [c for c in model.results if c.ifname == primary.link.name and c.result.get("ips")]
+    routed = [r for c in mine for r in c.result.get("routes") or () if r.get("dst") == everything]
+    default_gateway = any(p.get("isDefaultGateway") for conf in model.own_confs for p in conf.plugins)
+    return bool(mine) and not routed and not default_gateway
+
+
+def gateway_neighbour(model: Model) -> Iterator[Finding]:
+    """GN0306: the pod's neighbour entry of an address on the link has another MAC than its owner."""
+    pod = model.pod
+    if pod is None:
+        return
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        if attachment.kind == "routed" and expected_bridge(model, attachment):
+            continue  # out of its bridge: nobody is there
+        gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
+        for neighbour in pod.facts.neighbours:
+            if (
+                neighbour.index != attachment.link.index
+                or not neighbour.mac
+                or neighbour.state in ("failed", "noarp")
+            ):
+                continue
+            owner = _owner(model, attachment, neighbour.ip, neighbour.ip in gateways)
+            if owner is None or owner[1] == neighbour.mac:
+                continue
+            if neighbour.state not in ("permanent", "reachable"):
+                continue
+            yield _poisoned(
+                model,
+                attachment,
+                neighbour.ip,
+                neighbour.mac,
+                neighbour.state,
+                owner,
+                neighbour.ip in gateways,
+            )
+
+
+def _owner(model: Model, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
+    """Who owns an address on the attachment's link: (name, MAC)."""
+    entry = attachment.entry
+    assert entry is not None
+    if ip in model.node.local and model.node.local[ip].index == entry.index:
+        return entry.name, entry.mac
+    if attachment.bridge is not None:
+        for port, tenant in model.neighbours_on(attachment.bridge):
+            if any(x.ip == ip for x in tenant.addresses):
+                mac = next((link.mac for link in tenant.links if link.index == port.peer), "")
+                return (model.title_of(tenant), mac) if mac else None
+        return None
+    return (entry.name, entry.mac) if gateway else None
+
+
+def _poisoned(
+    model: Model, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
+) -> Finding:
+    name = attachment.link.name
+    what = "gateway" if gateway else "neighbour"
+    return Finding(
+        code="GN0306",
+        severity=Severity.FATAL if gateway else Severity.ERROR,
+        title=f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
+        object=the_pod(model, name),
+        evidence=(
+            seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
+            seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
+        ),
+        remedy=Remedy(
+            text="delete the entry; the kernel asks again",
+            commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
+        ),
+    )
+
+
+def gateway_on_link(model: Model) -> Iterator[Finding]:
+    """GN0303: the primary network's traffic leaves by another interface because the default route has moved."""
+    primary, pod = model.primary, model.pod
+    if primary is None or pod is None or len(model.attachments) < 2:
+        return
+    for family in model.families:
+        best = real_defaults(model, family)[:1]
+        if not best or best[0][0] in (primary, None) or primary.kind not in ("bridge", "routed"):
+            continue
+        other, gateway = best[0]
+        assert other is not None
+        stranded = [prefix for prefix in _cluster_prefixes(model, family) if _leaves_by(model, prefix, other)]
+        if not stranded:
+            continue
+        right = model.expected_gateway(family)
+        yield Finding(
+            code="GN0303",
+            severity=Severity.FATAL,
+            title=f"the default route moved to {other.link.name} (via {gateway or 'link'}), and "
+            f"nothing routes {', '.join(stranded)} to {primary.link.name}",
+            object=the_pod(model, other.link.name),
+            evidence=(
+                seen("netlink", f"default via {gateway} dev {other.link.name}", "ip route show default"),
+                *(
+                    seen(
+                        "model",
+                        f"{prefix} leaves by {other.link.name}",
+                        f"ip route get {prefix.split('/')[0]}",
+                    )
+                    for prefix in stranded[:3]
+                ),
+            ),
+            remedy=Remedy(
+                text=f"give the default route back to {primary.link.name}, or add routes for the "
+                "cluster's prefixes there "
+                "(default-route in the networks annotation moved it)",
+                commands=(
+                    in_pod("ip", "route", "replace", "default", "via", right, "dev", primary.link.name),
+                )
+                if right
+                else (),
+                risk=f"what needed the default route on {other.link.name} needs routes of its own",
+            ),
+        )
+
+
+def _cluster_prefixes(model: Model, family: int) -> list[str]:
+    """Service addresses, other nodes' pods and the nodes: what the pod must reach by its primary interface."""
+    remote = [c for n in model.other_nodes for c in n.cidrs]
+    prefixes = [
+        *dict.fromkeys(f.ip for f in model.frontends),
+        *remote,
+        *(ip for n in model.nodes for ip in n.addresses),
+    ]
+    if not prefixes:
+        prefixes = [x.ip for link in model.uplinks for x in model.node.addresses(link)]
+    return [p for p in dict.fromkeys(prefixes) if version(p) == family]
+
+
+def _leaves_by(model: Model, prefix: str, other: Attachment) -> bool:
+    assert model.pod is not None
+    return model.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
+
+
+def overlapping(model: Model) -> Iterator[Finding]:
+    """GN0803: two interfaces of the pod claim the same subnet."""
+    held = [
+        (x, f"{own.ip}/{own.prefix}", own)
+        for x in model.attachments
+        for own in model.addresses(x)
+        if own.prefix not in (32, 128)
+    ]
+    for number, (one, prefix, _) in enumerate(held):
+        for other, another, own in held[number + 1 :]:
+            if one is other or not within(own.ip, prefix):
+                continue
+            same = one.bridge is not None and one.bridge == other.bridge
+            yield Finding(
+                code="GN0803",
+                severity=Severity.INFO if same else Severity.WARNING,
+                title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
+                "the first route is used",
+                object=the_pod(model, other.link.name),
+                evidence=(seen("netlink", f"{prefix}, {another}", "ip addr"),),
+                remedy=Remedy(text="use distinct subnets, or policy routing (the sbr plugin)"),
+            )
+
+
+def refused(model: Model) -> Iterator[Finding]:
+    """GN0304: a route of the pod that refuses (blackhole, unreachable, prohibit) what it needs."""
+    pod = model.pod
+    if pod is None:
+        return
+    for route in pod.facts.routes:
+        if route.type not in ("blackhole", "unreachable", "prohibit") or route.metric == 4294967295:
+            continue
+        hit = [
+            t
+            for t in needed_targets(model)
+            if version(t) == version(route.dst) and pod.fib.lookup(t).route == route
+        ]
+        if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
+            continue
+        yield Finding(
+            code="GN0304",
+            severity=Severity.ERROR,
+            title=f"the pod's own routes refuse {route.dst} ({route.type})"
+            + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
+            object=the_pod(model),
+            evidence=(
+                seen(
+                    "netlink",
+                    f"{route.type} {route.dst} table {route.table}",
+                    f"ip route show table {route.table}",
+                ),
+            ),
+            remedy=Remedy(
+                text="delete the route",
+                commands=(in_pod("ip", "route", "del", route.type, route.dst, "table", route.table),),
+            ),
+        )
+
+
+def needed_targets(model: Model) -> list[str]:
+    """Addresses that any pod of the cluster should reach."""
+    found = [f.ip for f in model.frontends] + [ip for pod in model.pods for ip in pod.ips]
+    found += [ip for node in model.nodes for ip in node.addresses]
+    return list(dict.fromkeys([*found, "1.1.1.1"]))
+
+
+def foreign_source(model: Model) -> Iterator[Finding]:
+    """GN0310: a route of the pod chooses a source address that is not its interface's: answers do not find back."""
+    primary, pod = model.primary, model.pod
+    told = {str(ip) for intended in model.intended for ip in intended.ips}
+    if primary is None or pod is None:
+        return
+    for route in pod.facts.routes:
+        own = [x.ip for x in model.addresses(primary, version(route.dst))]
+        leaves = route.type == "unicast" and any(h.index == primary.link.index for h in route.hops)
+        if not (leaves and route.source and own) or route.source in own or route.source in told:
+            continue
+        gateway = next((h.gateway for h in route.hops if h.gateway), "")
+        via = ["via", gateway] if gateway else []
+        yield Finding(
+            code="GN0310",
+            severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
+            title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
+            f"({', '.join(own)}): answers do not find back",
+            object=the_pod(model, primary.link.name),
+            evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
+            remedy=Remedy(
+                text="choose the interface's own address",
+                commands=(
+                    in_pod(
+                        "ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]
+                    ),
+                ),
+            ),
+        )
+
+
+CHECKS = (
+    PodCheck(
+        id="route-source",
+        codes=("GN0310",),
+        title="routes send with the pod's own address",
+        run=foreign_source,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="default-route",
+        codes=("GN0301",),
+        title="the pod has a default route",
+        run=default_route,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="gateway-neighbour",
+        codes=("GN0306",),
+        title="neighbour entries in the pod are right",
+        run=gateway_neighbour,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="default-moved",
+        codes=("GN0303",),
+        title="the default route is where the cluster is",
+        run=gateway_on_link,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="pod-routes-refuse",
+        codes=("GN0304",),
+        title="no route of the pod refuses what it needs",
+        run=refused,
+        needs=("pod",),
+    ),
+    PodCheck(
+        id="subnets-overlap",
+        codes=("GN0803",),
+        title="the pod's interfaces have subnets of their own",
+        run=overlapping,
+        needs=("pod",),
+    ),
+)

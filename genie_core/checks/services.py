@@ -1,0 +1,271 @@
+"""Services and the outside: address translation on this node, resolv.conf, masquerading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import delete_rule
+from genie_core.checks.wording import a, on_node, seen
+from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.rules import Packet
+from genie_core.net.model import Model
+from genie_core.net.stack import version
+from genie_core.survey.cluster import Frontend
+
+MAX_FRONTENDS = 64
+
+
+def _outcomes(model: Model, front: Frontend) -> list[Outcome]:
+    primary = model.primary
+    assert primary is not None
+    assert primary.entry is not None
+    family = version(front.ip)
+    packet = Packet(
+        family=family,
+        source=model.address(family),
+        target=front.ip,
+        protocol=front.protocol,
+        dport=front.port,
+        iif=primary.entry.name,
+        physical_in=primary.peer.name if primary.bridge and primary.peer else "",
+    )
+    return at_hook(model.node.rules, "prerouting", packet)
+
+
+def _watched(model: Model) -> list[Frontend]:
+    primary = model.primary
+    if (
+        primary is None
+        or primary.entry is None
+        or primary.kind not in ("bridge", "routed")
+        or model.datapath
+        or "kube-ipvs0" in model.node.by_name
+    ):
+        return []
+    ipvs = model.facts.node.ipvs.count("\n") > 2
+    mine = [f for f in model.frontends if model.address(version(f.ip)) and f.ip not in model.node.local]
+    return [] if ipvs else mine[:MAX_FRONTENDS]
+
+
+def translation(model: Model) -> Iterator[Finding]:
+    """GN0601, GN0602, GN0603: every service port leads to its endpoints, and to nothing else."""
+    watched = _watched(model)
+    results = [(front, _outcomes(model, front)) for front in watched]
+    untranslated = [front for front, outcomes in results if front.endpoints and not _translated(outcomes)]
+    if untranslated:
+        yield _no_rule(untranslated, everything=len(untranslated) == len([f for f in watched if f.endpoints]))
+    for front, outcomes in results:
+        if front.known and not front.endpoints:
+            yield _no_endpoints(front)
+        elif front.endpoints:
+            yield from _wrong_targets(model, front, outcomes)
+
+
+def translated(model: Model, front: Frontend) -> bool:
+    """Whether the node's rules send what the pod sends to a service port somewhere."""
+    primary = model.primary
+    known = primary is not None and primary.entry is not None and model.address(version(front.ip))
+    return bool(known) and any(o.translations for o in _outcomes(model, front))
+
+
+def _translated(outcomes: list[Outcome]) -> bool:
+    return any(o.translations for o in outcomes) or any(o.verdict != "accept" for o in outcomes)
+
+
+def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
+    front = fronts[0]
+    names = ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:4])
+    return Finding(
+        code="GN0601",
+        severity=Severity.ERROR,
+        title=f"no address translation (iptables, nft, IPVS) for {names} on this node: kube-proxy has "
+        + ("no rules here at all" if everything and len(fronts) > 1 else "not synced it"),
+        object=a("service", front.service),
+        evidence=(
+            seen(
+                "firewall",
+                f"no DNAT matches {front.protocol} {front.ip}:{front.port} in nat/PREROUTING",
+                "iptables -t nat -S",
+            ),
+            seen(
+                "objects",
+                f"{front.service}: endpoints {', '.join(f'{ip}:{p}' for ip, p in front.endpoints[:4])}",
+            ),
+        ),
+        remedy=Remedy(
+            text="look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
+            commands=tuple(_dnat(f) for f in fronts if f.endpoints),
+            risk="the stopgap does not follow endpoint changes",
+        ),
+    )
+
+
+def _dnat(front: Frontend) -> Command:
+    ip, port = front.endpoints[0]
+    tool = "ip6tables" if ":" in front.ip else "iptables"
+    to = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    return on_node(
+        tool, "-t", "nat", "-I", "PREROUTING", "-d", front.ip, "-p", front.protocol,
+        "--dport", front.port, "-j", "DNAT", "--to-destination", to,
+    )  # fmt: skip
+
+
+def _no_endpoints(front: Frontend) -> Finding:
+    return Finding(
+        code="GN0603",
+        severity=Severity.WARNING,
+        title=f"service {front.service} port {front.port} has no ready endpoint",
+        object=a("service", front.service),
+        evidence=(
+            seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices"),
+        ),
+        remedy=Remedy(text="look at the readiness of the pods that it selects"),
+    )
+
+
+def _wrong_targets(model: Model, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
+    told: set[str] = set()
+    for outcome in outcomes:
+        if outcome.translations and outcome.packet.target_local:
+            yield from _redirected(model, front, outcome)
+        if not outcome.translations or outcome.packet.target_local:
+            continue
+        target = (outcome.packet.target, outcome.packet.dport)
+        chain, rule = outcome.translations[-1]
+        if target in front.endpoints or front.ip == outcome.packet.target or rule.text in told:
+            continue
+        told.add(rule.text)
+        import shlex
+
+        port_only = any(ip == target[0] for ip, _ in front.endpoints)
+        right = ", ".join(f"{ip}:{p}" for ip, p in front.endpoints[:4])
+        argv: list[object] = (
+            ["nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle]
+            if chain.tool == "nft"
+            else [chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text)]
+        )
+        commands = [on_node(*argv)]
+        if len(outcomes) == 1 and not _behind(chain.rules, rule.number, front):
+            commands.append(_dnat(front))
+        share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"
+        yield Finding(
+            code="GN0602",
+            severity=Severity.ERROR,
+            title=f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
+            + ("port" if port_only else "live endpoint")
+            + f" of it (endpoints: {right})",
+            object=a("service", front.service),
+            evidence=(
+                seen(
+                    "firewall",
+                    f"{chain.place} rule {rule.number}: {rule.text}",
+                    f"{chain.tool} -t nat -S {chain.name}"
+                    if chain.tool != "nft"
+                    else f"nft -a list chain {chain.place}",
+                ),
+                seen("objects", f"EndpointSlice of {front.service}: {right}"),
+            ),
+            remedy=Remedy(
+                text="delete the stale rule; look at kube-proxy on this node", commands=tuple(commands)
+            ),
+        )
+
+
+def _redirected(model: Model, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
+    """A REDIRECT to the node itself serves a service only where somebody listens."""
+    chain, rule = outcome.translations[-1]
+    port, protocol = outcome.packet.dport, front.protocol
+    bound = model.facts.node.listeners
+    if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
+        return
+    yield Finding(
+        code="GN0602",
+        severity=Severity.ERROR,
+        title=f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
+        "where nothing listens",
+        object=a("service", front.service),
+        evidence=(seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),),
+        remedy=Remedy(
+            text="delete the stale rule; look at kube-proxy on this node",
+            commands=(delete_rule("node", chain, rule),),
+        ),
+    )
+
+
+def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
+    """Whether a later rule of the chain translates to a live endpoint."""
+    return any(
+        getattr(r, "number", 0) > number
+        and any(f"{ip}:{p}" in getattr(r, "text", "") for ip, p in front.endpoints)
+        for r in rules
+    )
+
+
+def hairpin_source(model: Model) -> Iterator[Finding]:
+    """GN0605: a pod that reaches itself through its service needs another source address."""
+    primary = model.primary
+    if primary is None or primary.bridge is None or not model.node.port(primary.peer or primary.link).hairpin:
+        return
+    for front in _watched(model):
+        mine = model.address(version(front.ip))
+        port = next((p for ip, p in front.endpoints if ip == mine), 0)
+        outcomes = _outcomes(model, front)
+        self_sent = [o for o in outcomes if o.packet.target == mine]
+        if not port or not self_sent:
+            continue
+        packet = self_sent[0].packet.with_(iif=None, oif=primary.bridge.name, translated=True)
+        leaving = at_hook(model.node.rules, "postrouting", packet)
+        if all(o.packet.source == mine for o in leaving):
+            yield Finding(
+                code="GN0605",
+                # With other endpoints, some of its connections succeed.
+                severity=Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
+                title=f"no masquerading of {mine} to itself: the pod cannot reach itself through "
+                f"{front.ip}:{front.port} ({front.service})",
+                object=a("service", front.service),
+                evidence=(
+                    seen("firewall", f"no SNAT matches {mine} -> {mine}", "iptables -t nat -S POSTROUTING"),
+                ),
+                remedy=Remedy(
+                    text="masquerade it (kube-proxy's KUBE-MARK-MASQ does)",
+                    commands=(
+                        on_node(
+                            "iptables" if version(mine) == 4 else "ip6tables",
+                            "-t",
+                            "nat",
+                            "-I",
+                            "POSTROUTING",
+                            "-s",
+                            mine,
+                            "-d",
+                            mine,
+                            "-j",
+                            "MASQUERADE",
+                        ),
+                    ),
+                ),
+            )
+            return
+
+
+# resolv.conf
+
+
+CHECKS = (
+    PodCheck(
+        id="services",
+        codes=("GN0601", "GN0602", "GN0603"),
+        title="services are translated to their endpoints",
+        run=translation,
+        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+    ),
+    PodCheck(
+        id="hairpin-source",
+        codes=("GN0605",),
+        title="a backend's own service masquerades it to itself",
+        run=hairpin_source,
+        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+    ),
+)

@@ -1,0 +1,333 @@
+"""The pod as a server, and what rewrites its traffic: listeners behind services, host ports, stray translations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import delete_rule
+from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.flows import Flow
+from genie_core.net.model import Model
+from genie_core.survey.cluster import Frontend
+
+CLIENT = "192.0.2.99"  # stands for somebody outside; nothing is ever sent there
+
+
+def _sockets(model: Model, ip: str) -> tuple[str, ...] | None:
+    """What listens in the namespace that holds an address; None where that is not known."""
+    pod = model.facts.pod
+    if pod is not None and any(x.ip == ip for x in pod.addresses):
+        return pod.listeners
+    return next(
+        (t.listeners or None for t in model.facts.tenants if any(x.ip == ip for x in t.addresses)), None
+    )
+
+
+def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
+    anywhere = ("0.0.0.0", "::") if ":" not in ip else ("::",)
+    return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
+
+
+def nobody_listens(model: Model) -> Iterator[Finding]:
+    """GN0606: a service sends to a port of a pod here on which nothing listens."""
+    told: set[tuple[str, int]] = set()
+    for front in model.frontends:
+        for ip, port in front.endpoints:
+            listeners = _sockets(model, ip)
+            if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in told:
+                continue
+            if _heard(listeners, front.protocol, ip, port) or _proxied(model, ip):
+                continue
+            told.add((ip, port))
+            yield _deaf(model, front, ip, port, listeners)
+
+
+def _proxied(model: Model, ip: str) -> bool:
+    """Whether the pod that is asked about has a proxy before its sockets; of others that is not known."""
+    pod = model.pod
+    mine = pod is not None and ip in pod.local
+    return mine and pod is not None and any(c.kind == "nat" and c.rules for c in pod.rules.chains)
+
+
+def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
+    refused = any(
+        (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in model.facts.probes
+    )
+    local = [x for x in listeners if x.startswith(f"{front.protocol} ") and x.endswith(f":{port}")]
+    hint = f", only on {local[0].partition(' ')[2]}" if local else ""
+    mine = ip in (model.address(4), model.address(6))
+    name = model.name if mine else next((p.name for p in model.pods if ip in p.ips), ip)
+    heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
+    return Finding(
+        code="GN0606",
+        severity=Severity.ERROR if refused else Severity.WARNING,  # it may just be starting
+        title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
+        f"{front.ip}:{front.port}",
+        object=the_pod(model) if mine else a("service", front.service),
+        evidence=(
+            seen("procfs", f"{name} listens on {heard}", f"ss -ln{front.protocol[0]}"),
+            seen("objects", f"{front.service}: endpoint {ip}:{port}"),
+        ),
+        remedy=Remedy(
+            text="correct the service's targetPort, or the port and address that the application listens on"
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def host_ports(model: Model) -> Iterator[Finding]:
+    """GN0607: a hostPort of the pod must lead to it."""
+    primary = model.primary
+    if primary is None or primary.kind not in ("bridge", "routed") or model.datapath:
+        return
+    for protocol, outer, inner, host_ip in model.pod_object.host_ports:
+        for link in model.uplinks[:1]:
+            for own in model.node.addresses(link, 4)[:1]:
+                target = host_ip if host_ip in model.node.local else own.ip
+                packet = Packet(
+                    source=CLIENT,
+                    target=target,
+                    protocol=protocol,
+                    dport=outer,
+                    iif=link.name,
+                    target_local=True,
+                )
+                outcomes = at_hook(model.node.rules, "prerouting", packet)
+                if any(_leads(o, model, inner) or _unclear(o) for o in outcomes) or not model.address(4):
+                    continue
+                yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
+
+
+def _leads(outcome: Outcome, model: Model, port: int) -> bool:
+    return (outcome.packet.target, outcome.packet.dport) == (model.address(4), port)
+
+
+def _unclear(outcome: Outcome) -> bool:
+    """A translation that is not modelled took the packet."""
+    return outcome.rule is not None and outcome.rule.action.kind == "foreign"
+
+
+def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
+    astray = next((o for o in outcomes if o.translations), None)
+    where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
+    commands = [delete_rule("node", *astray.translations[-1])] if astray else []
+    host, _, inner = right.rpartition(":")
+    commands.append(
+        on_node(
+            "iptables", "-t", "nat", "-A", "PREROUTING", "-p", protocol, "--dport", port, "-m", "addrtype",
+            "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", f"{host}:{inner}",
+        )
+    )  # fmt: skip
+    return Finding(
+        code="GN0607",
+        severity=Severity.ERROR,
+        title=f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
+        object=the_pod(model),
+        evidence=(
+            seen(
+                "firewall",
+                astray.translations[-1][1].text if astray else f"no DNAT for {protocol}/{port}",
+                "iptables -t nat -S",
+            ),
+            seen("objects", f"hostPort {port}, containerPort {inner}"),
+        ),
+        remedy=Remedy(
+            text="delete the stale rule, attach the pod again with portmap in its chain; as a stopgap, one rule",
+            commands=tuple(commands),
+        ),
+    )
+
+
+def deaf_targets(model: Model) -> Iterator[Finding]:
+    """GN0608: a rule of the node hands packets to a port of the pod on which nothing listens."""
+    pod = model.facts.pod
+    if pod is None or not pod.listeners:
+        return
+    own = {a.ip for a in pod.addresses}
+    told = {endpoint for front in model.frontends for endpoint in front.endpoints}
+    for chain in model.node.rules.chains:
+        for rule in chain.rules:
+            ip = rule.action.address
+            if rule.action.kind != "dnat" or ip not in own or _proxied(model, ip):
+                continue
+            for protocol, outer, inner in _handed(rule):
+                if (ip, inner) not in told and not _heard(pod.listeners, protocol, ip, inner):
+                    yield _deaf_target(model, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
+
+
+def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
+    """(protocol, port outside, port inside) of a translation; nothing where it does not name one port."""
+    protocols = [v for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]
+    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
+    outer = [s[0] for s in spans if not isinstance(s, str) and s[0] == s[1]]
+    for protocol in protocols:
+        if protocol in ("tcp", "udp") and len(outer) == len(spans) == 1:
+            yield str(protocol), outer[0], rule.action.port or outer[0]
+
+
+def _deaf_target(model: Model, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
+    protocol, _, port = outer.partition("/")
+    meant = any(
+        (protocol, int(port), int(inner.rpartition(":")[2])) == declared[:3]
+        for declared in model.pod_object.host_ports
+    )
+    pod = model.facts.pod
+    heard = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
+    return Finding(
+        code="GN0608",
+        severity=Severity.WARNING,  # the application may just be starting
+        title=f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
+        + (
+            "the application is not up, or serves another port"
+            if meant
+            else "nobody asked for that, it is stale"
+        ),
+        object=the_pod(model) if meant else a("firewall", chain.place),
+        evidence=(
+            seen(
+                "firewall",
+                f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
+                f"{chain.tool} -t nat -S {chain.name}",
+            ),
+            seen("procfs", f"the pod listens on {heard}", f"ss -ln{protocol[0]}"),
+        ),
+        remedy=Remedy(
+            text="correct the hostPort's containerPort, or the port that the application listens on"
+            if meant
+            else "delete the rule; find what left it (an earlier pod with this address, a script)",
+            commands=() if meant else (delete_rule("node", chain, rule),),
+            risk="" if meant else "check first that the rule is not meant",
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def rewritten(model: Model) -> Iterator[Finding]:
+    """GN0521: a rule of the pod or the node sends what the pod addresses to others somewhere else."""
+    told: set[tuple[str, str, str]] = set()
+    for walk in model.walks:
+        flow = walk.flow
+        if flow.inbound or flow.role not in ("remote", "outside", "service") or not flow.port:
+            continue
+        for place, outcome in _translated(model, flow):
+            chain, rule = outcome.translations[-1]
+            key = (place, chain.place, rule.text)
+            if key not in told and (outcome.packet.target != flow.target or outcome.packet.target_local):
+                told.add(key)
+                yield _rewritten(model, flow, place, outcome)
+
+
+def _translated(model: Model, flow: Flow) -> Iterator[tuple[str, Outcome]]:
+    """What rules change about a flow: in the pod, then on the node, which services are meant to pass."""
+    entry = model.primary.entry if model.primary else None
+    source = model.address(flow.family)
+    packet = Packet(
+        family=flow.family, source=source, target=flow.target, protocol=flow.protocol, dport=flow.port
+    )
+    if model.pod is not None:
+        outcomes = at_hook(model.pod.rules, "output", packet.with_(source_local=True))
+        yield from (("pod", o) for o in outcomes if o.translations and not o.packet.target_local)
+    if entry is not None and flow.role != "service" and flow.peer is None:
+        outcomes = at_hook(model.node.rules, "prerouting", packet.with_(iif=entry.name))
+        yield from (("node", o) for o in outcomes if o.translations)
+
+
+def _rewritten(model: Model, flow: Flow, place: str, outcome: Outcome) -> Finding:
+    chain, rule = outcome.translations[-1]
+    moved = outcome.packet
+    target = "a port of the node" if moved.target_local else f"{moved.target}:{moved.dport}"
+    meant = moved.target_local or model.in_cluster(moved.target) or moved.target.startswith("127.")
+    live = any(moved.target in pod.ips for pod in model.pods)
+    wrong = not meant or (flow.role != "outside" and not live)
+    return Finding(
+        code="GN0521",
+        severity=Severity.ERROR if wrong else Severity.WARNING,
+        title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends what is meant for "
+        f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
+        object=a("firewall", chain.place) if place == "node" else the_pod(model),
+        evidence=(
+            seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
+        ),
+        remedy=Remedy(
+            text="delete the rule if no proxy is meant to take this traffic",
+            commands=(delete_rule(place, chain, rule),),
+            risk="check first that the rule is not meant",
+        ),
+        confidence=Confidence.MEDIUM,
+    )
+
+
+def redirects(model: Model) -> Iterator[Finding]:
+    """GN0522: rules in the pod hand connections to a proxy's port, and no proxy is there."""
+    pod = model.pod
+    if pod is None or not pod.facts.listeners:
+        return
+    told: set[int] = set()
+    for chain in pod.rules.chains:
+        for rule in chain.rules:
+            port = rule.action.port
+            if rule.action.kind != "redirect" or port in told or _any_socket(pod.facts.listeners, port):
+                continue
+            told.add(port)
+            yield Finding(
+                code="GN0522",
+                severity=Severity.WARNING,
+                title=f"rules in the pod hand its connections to port {port}, where nothing listens: the proxy is gone",
+                object=the_pod(model),
+                evidence=(
+                    seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
+                    seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
+                ),
+                remedy=Remedy(
+                    text="start the sidecar again (recreate the pod), or take its rules away",
+                    commands=(in_pod(*delete_rule("pod", chain, rule).argv),),
+                    risk="without the rules the traffic bypasses the mesh",
+                ),
+            )
+
+
+def _any_socket(listeners: tuple[str, ...], port: int) -> bool:
+    return any(x.endswith(f":{port}") for x in listeners)
+
+
+CHECKS = (
+    PodCheck(
+        id="listeners",
+        codes=("GN0606",),
+        title="something listens behind each service here",
+        run=nobody_listens,
+        needs=("pod", "objects"),
+    ),
+    PodCheck(
+        id="host-ports",
+        codes=("GN0607",),
+        title="the pod's host ports lead to it",
+        run=host_ports,
+        needs=("pod", "node firewall", "pod object"),
+    ),
+    PodCheck(
+        id="deaf-targets",
+        codes=("GN0608",),
+        title="what the node hands to the pod is heard there",
+        run=deaf_targets,
+        needs=("pod", "node firewall"),
+    ),
+    PodCheck(
+        id="rewritten",
+        codes=("GN0521",),
+        title="no rule sends the pod's traffic elsewhere",
+        run=rewritten,
+        needs=("pod", "node firewall"),
+    ),
+    PodCheck(
+        id="proxy-here",
+        codes=("GN0522",),
+        title="a proxy takes what is handed to it",
+        run=redirects,
+        needs=("pod", "pod firewall"),
+    ),
+)

@@ -1,0 +1,201 @@
+"""GN1024, GN1035, GN1036: subnets that get in each other's way, between networks and with the node itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genie_core.catalog import of_type
+from genie_core.catalog.host_local import Network, Span, spans
+from genie_core.checks.node_wording import at, fix, line_of
+from genie_core.findings import Evidence, Finding, Severity
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.nodenet import Link, NodeNet
+from genie_core.survey.selection import candidates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """A subnet of a network: the file, the range in it, the bridge that holds it, and whether it is the LAN's."""
+
+    file: ConfFile
+    span: Span
+    bridge: str
+    on_lan: bool
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return self.file.network.name if self.file.network else ""
+
+
+def used_subnets(files: Sequence[ConfFile]) -> list[Used]:
+    """The host-local subnets of configurations."""
+    found = []
+    for file in files:
+        for index, entry in enumerate(file.chain):
+            ipam = entry.get("ipam")
+            if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
+                continue
+            where = file.where(index)
+            plugin = of_type(str(entry.get("type", "")))
+            for span in spans(ipam, f"{where}.ipam" if where else "ipam"):
+                lan = bool(plugin and plugin.on_lan)
+                found.append(Used(file=file, span=span, bridge=_bridge(entry), on_lan=lan))
+    return found
+
+
+def _bridge(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("bridge") or "cni0") if entry.get("type") == "bridge" else ""
+
+
+def overlapping_networks(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1035: two networks of a node that hand out the same addresses."""
+    for entries in facts.directories.values():
+        subnets = used_subnets([file for file in candidates(entries) if file.network])
+        for position, one in enumerate(subnets):
+            for other in subnets[:position]:
+                if one.file is not other.file and one.network != other.network and _overlap(one, other):
+                    yield _overlap_finding(one, other)
+
+
+def _overlap(one: Used, other: Used) -> bool:
+    if one.span.subnet.version != other.span.subnet.version:
+        return False
+    if one.on_lan and other.on_lan:  # one LAN, shared on purpose: only the ranges matter
+        return one.span.first in other.span or other.span.first in one.span
+    return one.span.subnet.overlaps(other.span.subnet)
+
+
+def _overlap_finding(one: Used, other: Used) -> Finding:
+    harmless = one.on_lan != other.on_lan
+    return Finding(
+        code="GN1035",
+        severity=Severity.WARNING if harmless else Severity.ERROR,
+        title=f'{one.file.file}: subnet {one.span.subnet} of network "{one.network}" overlaps {other.span.subnet} '
+        f'of "{other.network}" ({other.file.file}): pods can get the same address',
+        object=at(one.file, f"{one.span.path}.subnet"),
+        evidence=tuple(line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, one)),
+        remedy=fix("give each network a subnet, or a range, of its own"),
+    )
+
+
+def shared_bridge(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1037: two networks with different subnets on one bridge: the second one's ADDs are refused."""
+    first: dict[str, Used] = {}
+    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+        other = first.setdefault(used.bridge, used)
+        if not used.bridge or other.network == used.network or used.span.subnet == other.span.subnet:
+            continue
+        if used.span.subnet.version == other.span.subnet.version and _is_gateway(used) and _is_gateway(other):
+            yield Finding(
+                code="GN1037",
+                severity=Severity.ERROR,
+                title=f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
+                f"({other.file.file}), with another subnet: the second to come is refused",
+                object=at(used.file, f"{used.span.path}.subnet"),
+                evidence=tuple(
+                    line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, used)
+                ),
+                remedy=fix("give each network a bridge of its own"),
+            )
+
+
+def _is_gateway(used: Used) -> bool:
+    entry = _entry(used)
+    return bool(entry.get("isGateway") or entry.get("isDefaultGateway")) and not entry.get("forceAddress")
+
+
+def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1036: a network whose subnet is the node's own on another interface. Info where it is the LAN on purpose."""
+    if facts.net is None:
+        return
+    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+        for link, subnet in _held(facts.net, used):
+            yield Finding(
+                code="GN1036",
+                severity=Severity.INFO if used.on_lan else Severity.ERROR,
+                title=f'{used.file.file}: subnet {used.span.subnet} of network "{used.network}" overlaps {subnet} '
+                f"of the node's {link.name}" + (", as a network on the LAN does" if used.on_lan else ""),
+                object=at(used.file, f"{used.span.path}.subnet"),
+                evidence=(
+                    Evidence(
+                        source="netlink",
+                        command=f"ip address show dev {link.name}",
+                        value=f"{link.name} has {', '.join(link.addresses)}",
+                    ),
+                ),
+                remedy=None if used.on_lan else fix("choose a free subnet: `genie generate-config` does"),
+            )
+
+
+def _held(net: NodeNet, used: Used) -> Iterator[tuple[Link, Network]]:
+    """The node's interfaces with addresses in the subnet, other than the network's own."""
+    for link in net.links.values():
+        # The network's own bridge belongs there; so do the /32 addresses of overlays and of the host ends of pods.
+        if link.name == used.bridge or (link.kind == "bridge" and used.on_lan):
+            continue
+        for address in link.addresses:
+            network = ipaddress.ip_interface(address).network
+            if (
+                network.num_addresses > 1
+                and network.version == used.span.subnet.version
+                and network.overlaps(used.span.subnet)
+            ):
+                yield link, network
+                break
+
+
+def bridge_address(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1024: the bridge that a network uses holds another subnet: the plugin refuses every ADD."""
+    if facts.net is None:
+        return
+    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+        link = facts.net.links.get(used.bridge)
+        entry = _entry(used)
+        if (
+            link is None
+            or not (entry.get("isGateway") or entry.get("isDefaultGateway"))
+            or entry.get("forceAddress")
+        ):
+            continue
+        held = [
+            a
+            for a in link.addresses
+            if ipaddress.ip_interface(a).version == used.span.subnet.version and "fe80" not in a
+        ]
+        wanted = f"{used.span.gateway}/{used.span.subnet.prefixlen}"
+        if held and wanted not in held and used.span.subnet.version == 4:
+            yield _bridge_finding(used, link, held, wanted)
+
+
+def _entry(used: Used) -> Mapping[str, Any]:
+    index = next(
+        (i for i in range(len(used.file.chain)) if used.span.path.startswith(used.file.where(i) or "ipam")), 0
+    )
+    return used.file.chain[index]
+
+
+def _bridge_finding(used: Used, link: Link, held: list[str], wanted: str) -> Finding:
+    return Finding(
+        code="GN1024",
+        severity=Severity.ERROR,
+        title=f'{used.file.file}: bridge {link.name} has {", ".join(held)}, network "{used.network}" wants {wanted}: '
+        "the plugin refuses every ADD",
+        object=at(used.file, f"{used.span.path}.subnet"),
+        evidence=(
+            Evidence(
+                source="netlink",
+                command=f"ip address show dev {link.name}",
+                value=f"{link.name} has {', '.join(held)}",
+            ),
+        ),
+        remedy=fix(
+            "if the address is left over from another network, drain the node and delete the bridge; "
+            "else give this network a bridge of its own",
+            ["ip", "link", "delete", link.name],
+            risk="pods on the bridge lose their network: drain the node first",
+        ),
+    )

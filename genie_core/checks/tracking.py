@@ -1,0 +1,128 @@
+"""Packets that connection tracking never sees: services and masquerading do not work for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import delete_rule
+from genie_core.checks.wording import a, on_node, seen, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.flows import local_peers
+from genie_core.net.model import Model
+from genie_core.net.stack import calls_iptables
+
+
+def untracked(model: Model) -> Iterator[Finding]:
+    """GN0518: packets that skip connection tracking are not translated: services and masquerading need it."""
+    told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
+    for walk in model.walks:
+        for place, chain, rule in walk.untracked:
+            told.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
+    needed = bool(model.frontends) or bool(model.pod_cidrs)
+    for place, chain, rule in told.values():
+        what = (
+            f"tracks the pod's packets in zone {rule.action.value} of their own, where their answers are not looked for"
+            if rule.action.kind == "zone"
+            else "takes the pod's packets out of connection tracking"
+        )
+        yield Finding(
+            code="GN0518",
+            severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
+            title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
+            object=a("firewall", chain.place) if place == "node" else the_pod(model),
+            evidence=(
+                seen(
+                    "firewall",
+                    rule.text,
+                    f"{chain.tool} -t {chain.table} -S {chain.name}"
+                    if chain.tool != "nft"
+                    else f"nft -a list chain {chain.place}",
+                ),
+            ),
+            remedy=Remedy(
+                text="delete the rule, or except the pods from it",
+                commands=(delete_rule(place, chain, rule),),
+            ),
+        )
+
+
+def bridge_netfilter(model: Model) -> Iterator[Finding]:
+    """GN0412: replies of a service's backend on the same bridge must pass conntrack."""
+    attachment = model.primary
+    bridge = attachment.bridge if attachment else None
+    if attachment is None or bridge is None:
+        return
+    for family in model.families:
+        if calls_iptables(model.node, bridge, family):
+            continue
+        beside = {ip for ip, _, _ in local_peers(model, attachment, family)} | {model.address(family)}
+        fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in beside]
+        name = f"bridge-nf-call-ip{'6' if family == 6 else ''}tables"
+        if not fronts or model.node.rules.known is False:
+            continue
+        front = fronts[0]
+        yield Finding(
+            code="GN0412",
+            severity=Severity.ERROR,
+            title=f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
+            f"so {front.ip}:{front.port} ({front.service}) times out for pods on the same bridge",
+            object=a("sysctl", f"net.bridge.{name}"),
+            evidence=(
+                seen("sysctl", f"net.bridge.{name}=0, {bridge.name} nf_call 0", f"sysctl net.bridge.{name}"),
+            ),
+            remedy=Remedy(
+                text="set it to 1, also in /etc/sysctl.d (module br_netfilter)",
+                commands=(on_node("sysctl", "-w", f"net.bridge.{name}=1"),),
+            ),
+            affects=model.affected(bridge),
+        )
+
+
+def ipsec(model: Model) -> Iterator[Finding]:
+    """GN0525: IPsec policies have refused packets; they are no firewall rules, and no tool for those shows them."""
+    for place, stack in (("pod", model.pod), ("node", model.node)):
+        counted = stack.facts.counters if stack else {}
+        refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
+        if not refused:
+            continue
+        whose = "in the pod's namespace" if place == "pod" else "on the node"
+        shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
+        yield Finding(
+            code="GN0525",
+            severity=Severity.WARNING,
+            title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
+            object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
+            evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
+            remedy=Remedy(
+                text="see whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
+                "counters grow; a VPN's daemon that ended leaves its policies"
+            ),
+            confidence=Confidence.LOW,
+        )
+
+
+CHECKS = (
+    PodCheck(
+        id="ipsec",
+        codes=("GN0525",),
+        title="no IPsec policy refuses packets",
+        run=ipsec,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="tracked",
+        codes=("GN0518",),
+        title="the pod's packets are tracked",
+        run=untracked,
+        needs=("pod", "node firewall"),
+    ),
+    PodCheck(
+        id="bridge-netfilter",
+        codes=("GN0412",),
+        title="bridged replies pass conntrack",
+        run=bridge_netfilter,
+        needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
+    ),
+)

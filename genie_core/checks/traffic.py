@@ -1,0 +1,354 @@
+"""What walking the pod's packets along the model meets: routes, rules, filters, forwarding, address translation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.filters import filter_findings
+from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.fib import Way
+from genie_core.net.model import Model
+from genie_core.net.stack import subnet, version, within
+from genie_core.net.traces import Block
+
+
+def blocks(model: Model, *kinds: str, place: str = "") -> list[Block]:
+    """The blocks of these kinds on any flow."""
+    return [b for w in model.walks for b in w.blocks if b.kind in kinds and (not place or b.place == place)]
+
+
+def flows_text(found: list[Block]) -> str:
+    """The conversations that are hit, each once, at most four."""
+    names = list(dict.fromkeys(b.flow.name or b.flow.target for b in found))
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+def forwarding(model: Model) -> Iterator[Finding]:
+    """GN0501, GN0502: the node must forward what comes from and goes to the pod."""
+    found = blocks(model, "forwarding")
+    by_link: dict[tuple[int, str], list[Block]] = {}
+    for block in found:
+        by_link.setdefault((block.flow.family, block.link), []).append(block)
+    for family in sorted({f for f, _ in by_link}):
+        links = {link: hit for (f, link), hit in by_link.items() if f == family}
+        everywhere = (
+            not model.node.sysctl("ipv4/ip_forward")
+            if family == 4
+            else not model.node.setting("all", "forwarding", 6)
+        )
+        if everywhere:
+            name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
+            yield Finding(
+                code="GN0501",
+                severity=Severity.FATAL,
+                title=f"{name}=0: the node forwards nothing for its pods",
+                object=a("sysctl", name),
+                evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
+                remedy=Remedy(
+                    text="set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
+                    "docker, a network service)",
+                    commands=(on_node("sysctl", "-w", f"{name}=1"),),
+                ),
+                affects=_all_local(model),
+            )
+            continue
+        for link, hit in links.items():
+            name = f"net.ipv{family}.conf.{link.replace('.', '/')}.forwarding"
+            yield Finding(
+                code="GN0502",
+                severity=Severity.FATAL
+                if model.primary and model.primary.entry and link == model.primary.entry.name
+                else Severity.ERROR,
+                title=f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
+                object=a("sysctl", name, link),
+                evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
+                remedy=Remedy(text="set it to 1", commands=(on_node("sysctl", "-w", f"{name}=1"),)),
+            )
+
+
+def _all_local(model: Model) -> tuple[str, ...]:
+    names = {
+        model.title_of(t)
+        for link in model.pod_links
+        if (t := model.tenant_of(link)) and t.path != model.facts.netns_path
+    }
+    return tuple(sorted(names))
+
+
+def host_routes(model: Model) -> Iterator[Finding]:
+    """GN0413: the node's route to the pod leads elsewhere, or nowhere."""
+    found = blocks(model, "host-route")
+    for target in dict.fromkeys(b.packet.target for b in found):
+        block = next(b for b in found if b.packet.target == target)
+        way = block.way
+        assert way is not None
+        entry = block.wanted
+        commands: list[Command] = []
+        if way.route is not None and _narrower(model, way.route.dst):
+            verb = [way.route.type] if way.refused else []
+            commands.append(
+                on_node(
+                    "ip", "route", "del", *verb, way.route.dst, *([] if way.refused else ["dev", block.link])
+                )
+            )
+        if model.primary and model.primary.kind == "routed":
+            commands.append(
+                on_node(
+                    "ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry
+                )
+            )
+        elif not commands or (way.route and way.route.dst.startswith("0.0.0.0/0")):
+            commands = _restore_connected(model, target)
+        if model.primary and model.primary.entry and not model.primary.entry.up:
+            continue
+        where = (
+            f"leads to {block.link}"
+            if not way.refused
+            else f"is {way.type}"
+            if way.type != "none"
+            else "is missing"
+        )
+        owner = _peer_title(model, block.link)
+        shown = way.route.dst if way.route else target
+        yield Finding(
+            code="GN0413",
+            severity=Severity.FATAL,
+            title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
+            object=a("route", f"{shown} dev {block.link}" if not way.refused else shown),
+            evidence=(seen("netlink", f"{target} {where}", f"ip route get {target}"),),
+            remedy=Remedy(
+                text=f"delete the stale route so that {target} goes to {entry} again",
+                commands=tuple(commands),
+            ),
+        )
+
+
+def _narrower(model: Model, dst: str) -> bool:
+    """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route counts."""
+    address, _, length = dst.partition("/")
+    if length in ("32", "128"):
+        return True
+    entry = model.primary.entry if model.primary else None
+    return any(
+        within(address, subnet(own)) and int(length) > own.prefix
+        for own in (model.node.addresses(entry, version(address)) if entry else ())
+    )
+
+
+def _restore_connected(model: Model, target: str) -> list[Command]:
+    """The bridge's own subnet route again."""
+    entry = model.primary.entry if model.primary else None
+    for address in model.node.addresses(entry) if entry else ():
+        if within(target, subnet(address)):
+            return [
+                on_node(
+                    "ip",
+                    "route",
+                    "replace",
+                    subnet(address),
+                    "dev",
+                    entry.name if entry else "",
+                    "src",
+                    address.ip,
+                )
+            ]
+    return []
+
+
+def _peer_title(model: Model, name: str) -> str:
+    link = model.node.by_name.get(name)
+    tenant = model.tenant_of(link) if link and link.kind == "veth" else None
+    return f" (peer of {model.title_of(tenant)})" if tenant else ""
+
+
+def refused_routes(model: Model) -> Iterator[Finding]:
+    """GN0513: the node refuses, or has no route for, what the pod sends (remote prefixes have their own check)."""
+    by_way: dict[str, list[Block]] = {}
+    for block in blocks(model, "route", place="node"):
+        if block.way is None or (block.flow.role == "remote" and block.way.type == "none"):
+            continue
+        by_way.setdefault(
+            f"{block.way.type} {block.way.route.dst if block.way.route else block.packet.target}", []
+        ).append(block)
+    for title, found in by_way.items():
+        way = found[0].way
+        assert way is not None
+        explicit = way.route is not None
+        yield Finding(
+            code="GN0513",
+            severity=Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
+            title="the node has "
+            f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
+            f"{flows_text(found)} is not reached",
+            object=a("route", title),
+            evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
+            remedy=Remedy(
+                text="delete the route, and restore the one that it stands for"
+                if explicit
+                else "restore the node's route",
+                commands=(
+                    on_node("ip", "route", "del", *title.split()),
+                    *_overlay_route(model, way, found[0]),
+                )
+                if explicit
+                else (),
+            ),
+        )
+
+
+def _overlay_route(model: Model, way: Way, block: Block) -> tuple[Command, ...]:
+    """The route into the tunnel, where the refusing route took a remote prefix's place."""
+    from genie_core.checks.overlay import restore_route
+
+    return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
+
+
+def pod_routes(model: Model) -> Iterator[Finding]:
+    """GN0305, GN0309: the pod's own policy rules or more specific routes lead its packets astray."""
+    found = blocks(model, "diverted", place="pod")
+    groups: dict[str, list[Block]] = {}
+    for block in found:
+        way = block.way
+        if (
+            way is None
+            or way.route is None
+            or (way.route.dst in ("0.0.0.0/0", "::/0") and way.rule and way.rule.table == 254)
+        ):
+            continue  # the moved default route is a check of its own
+        groups.setdefault(f"{way.route.dst} table {way.route.table}", []).append(block)
+    for title, hit in groups.items():
+        way = hit[0].way
+        assert way is not None
+        assert way.route is not None
+        assert way.rule is not None
+        by_rule = way.rule.table != 254
+        command = (
+            in_pod("ip", "rule", "del", "priority", way.rule.priority)
+            if by_rule
+            else in_pod("ip", "route", "del", way.route.dst, "dev", hit[0].link)
+        )
+        what = f"rule {way.rule.priority}" if by_rule else f"route {way.route.dst}"
+        yield Finding(
+            code="GN0305" if by_rule else "GN0309",
+            severity=Severity.ERROR,
+            title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
+            object=the_pod(model, hit[0].link),
+            evidence=(seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),),
+            remedy=Remedy(text="delete it, or narrow it", commands=(command,)),
+        )
+    refusing = [
+        b
+        for b in blocks(model, "route", place="pod")
+        if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")
+    ]
+    for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
+        hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
+        yield Finding(
+            code="GN0305",
+            severity=Severity.FATAL,
+            title=f"the pod's ip rule {priority} refuses its packets "
+            f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
+            object=the_pod(model),
+            evidence=(seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),),
+            remedy=Remedy(
+                text="delete the rule", commands=(in_pod("ip", "rule", "del", "priority", priority),)
+            ),
+        )
+
+
+def _lookup(block: Block) -> str:
+    rule = block.way.rule if block.way else None
+    return f"{rule.action} {rule.table or ''}".rstrip() if rule else "no rule"
+
+
+def reverse_path(model: Model) -> Iterator[Finding]:
+    """GN0503: strict reverse path filtering where the way back is another."""
+    groups: dict[str, list[Block]] = {}
+    for block in blocks(model, "reverse-path"):
+        groups.setdefault(block.link, []).append(block)
+    for link, found in groups.items():
+        block = found[0]
+        way = block.way
+        assert way is not None
+        back = model.node.name(way.hop.index) if way.hop.index else way.type
+        route = way.route.dst if way.route else block.packet.source
+        counter = model.facts.node.counters.get("IPReversePathFilter", 0)
+        mode = model.node.rp_filter(link)
+        from genie_core.checks.overlay import restore_route
+
+        mend = restore_route(model, route, link)
+        yield Finding(
+            code="GN0503",
+            severity=Severity.ERROR,
+            title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
+            f"because the route to it points to {back}",
+            object=a("route", route, link),
+            evidence=(
+                seen(
+                    "sysctl",
+                    f"net.ipv4.conf.{link}.rp_filter={mode} (with all)",
+                    f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter",
+                ),
+                seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
+                seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
+            ),
+            remedy=Remedy(
+                text=f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
+                commands=mend
+                or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),
+            ),
+            confidence=Confidence.HIGH if counter else Confidence.MEDIUM,
+        )
+
+
+def filters(model: Model) -> Iterator[Finding]:
+    """GN0506-GN0510."""
+    yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
+
+
+CHECKS = (
+    PodCheck(
+        id="forwarding",
+        codes=("GN0501", "GN0502"),
+        title="the node forwards for the pod",
+        run=forwarding,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="host-route",
+        codes=("GN0413",),
+        title="the node's route to the pod leads to it",
+        run=host_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="node-routes",
+        codes=("GN0513",),
+        title="the node routes what the pod sends",
+        run=refused_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="pod-routes",
+        codes=("GN0305", "GN0309"),
+        title="the pod's rules and routes lead to the cluster",
+        run=pod_routes,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="reverse-path",
+        codes=("GN0503",),
+        title="no reverse path filter drops the pod's traffic",
+        run=reverse_path,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="firewall",
+        codes=("GN0506", "GN0507", "GN0508", "GN0509", "GN0510"),
+        title="no firewall rule drops the pod's packets",
+        run=filters,
+        needs=("pod", "node firewall", "pod firewall"),
+    ),
+)

@@ -1,0 +1,186 @@
+"""What carries the tunnel: its outer address and device, its MTU, the node's own firewall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.overlay import Remote, carries, remotes
+from genie_core.checks.wording import a, on_node, seen, the_interface
+from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.firewall.evaluate import at_hook
+from genie_core.net.firewall.rules import Chain, Packet
+from genie_core.net.model import Model
+from genie_core.net.stack import subnet, version, within
+from genie_core.survey.facts import Link
+
+
+def underlay(model: Model) -> Iterator[Finding]:
+    """GN0707: the tunnel's own outer address and device; GN0709: and its MTU."""
+    for tunnel in model.tunnels:
+        if not carries(model, tunnel):
+            continue
+        local = str(
+            tunnel.data.get("vxlan_local")
+            or tunnel.data.get("ipip_local")
+            or tunnel.data.get("geneve_local")
+            or ""
+        )
+        device = model.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
+        if local and local != "0.0.0.0" and local not in model.node.local:
+            yield Finding(
+                code="GN0707",
+                severity=Severity.ERROR,
+                title=f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
+                object=the_interface(tunnel.name),
+                evidence=(
+                    seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),
+                ),
+                remedy=Remedy(
+                    text="let the overlay's agent build the tunnel again with the node's present address"
+                ),
+            )
+        if device is not None and not device.up:
+            yield Finding(
+                code="GN0707",
+                severity=Severity.ERROR,
+                title=f"{device.name}, which tunnel {tunnel.name} sends by, is DOWN",
+                object=the_interface(device.name),
+                evidence=(
+                    seen("netlink", f"{device.name}: flags without UP", f"ip link show {device.name}"),
+                ),
+                remedy=Remedy(
+                    text=f"set {device.name} up", commands=(on_node("ip", "link", "set", device.name, "up"),)
+                ),
+            )
+        if device is not None and device.up:
+            yield from _outer_routes(model, tunnel, device)
+        overhead = OVERHEAD.get(tunnel.kind, 0)
+        if device is not None and overhead and tunnel.mtu + overhead > device.mtu:
+            yield _tunnel_mtu(tunnel, device, overhead)
+
+
+def _outer_routes(model: Model, tunnel: Link, device: Link) -> Iterator[Finding]:
+    """The other ends, as far as they lie on the device's own subnet, must be routed out of the device."""
+    ends = sorted({f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst})
+    for end in ends:
+        own = model.node.addresses(device, version(end))
+        way = model.node.fib.lookup(end)
+        near = any(within(end, subnet(x)) for x in own)
+        if not near or way.hop.index == device.index or way.type == "none":
+            continue
+        dst = way.route.dst if way.route else end
+        leads = f"is {way.type}" if way.refused else f"leaves by {model.node.name(way.hop.index)}"
+        kind = [way.type] if way.refused and way.route else []
+        narrow = way.route is not None and not any(dst == subnet(x) for x in own) and not dst.endswith("/0")
+        yield Finding(
+            code="GN0707",
+            severity=Severity.ERROR,
+            title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
+            f"not {device.name}: nothing gets there",
+            object=a("route", dst, device.name),
+            evidence=(seen("netlink", f"{end} {leads}", f"ip route get {end}"),),
+            remedy=Remedy(
+                text=f"delete the route, so that {end} is on {device.name} again",
+                commands=(on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else (),
+            ),
+        )
+
+
+def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
+    fits = device.mtu - overhead
+    return Finding(
+        code="GN0709",
+        severity=Severity.WARNING,
+        title=f"tunnel {tunnel.name} has MTU {tunnel.mtu}, but {device.name} with {device.mtu} "
+        f"leaves {fits}: outer packets are fragmented or lost",
+        object=the_interface(tunnel.name),
+        evidence=(
+            seen(
+                "netlink",
+                f"{tunnel.name} mtu {tunnel.mtu}, {device.name} mtu {device.mtu}",
+                f"ip link show {tunnel.name}",
+            ),
+        ),
+        remedy=Remedy(
+            text="lower the tunnel's MTU", commands=(on_node("ip", "link", "set", tunnel.name, "mtu", fits),)
+        ),
+    )
+
+
+def outer_filter(model: Model) -> Iterator[Finding]:
+    """GN0711: the node's own firewall drops the encapsulated packets."""
+    for remote in remotes(model):
+        address = next((x for x in remote.node.addresses if ":" not in x), "")
+        port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
+        if not address or not port:
+            continue
+        way = model.node.fib.lookup(address)
+        link = model.node.name(way.hop.index)
+        own = (
+            str(remote.tunnel.data.get("vxlan_local") or (way.route.source if way.route else "")) or "0.0.0.0"
+        )
+        out = Packet(source=own, target=address, protocol="udp", dport=port, oif=link, source_local=True)
+        back = Packet(source=address, target=own, protocol="udp", dport=port, iif=link, target_local=True)
+        for hooks, packet in (
+            (("output", "postrouting", "egress"), out),
+            (("ingress", "prerouting", "input"), back),
+        ):
+            for hook in hooks:
+                yield from _outer(model, remote, hook, packet, port)
+
+
+def _outer(model: Model, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
+    by_device = hook in ("ingress", "egress")
+    device = (packet.iif or packet.oif or "") if by_device else ""
+    for outcome in at_hook(model.node.rules, hook, packet, "netdev" if by_device else "", device):
+        if outcome.verdict == "accept" or outcome.chain is None:
+            continue
+        chain, rule = outcome.chain, outcome.rule
+        text = rule.text if rule else f"policy {chain.policy}"
+        yield Finding(
+            code="GN0711",
+            severity=Severity.ERROR,
+            title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
+            f"{packet.target}): {remote.title} cannot be reached",
+            object=a("firewall", chain.place),
+            evidence=(
+                seen(
+                    "firewall",
+                    f"{chain.place}: {text}"
+                    + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
+                ),
+            ),
+            remedy=Remedy(
+                text=f"accept udp/{port} between the nodes", commands=(_accept(chain.tool, chain, port),)
+            ),
+        )
+
+
+def _accept(tool: str, chain: Chain, port: int) -> Command:
+    if tool == "nft":
+        return on_node(
+            "nft", "insert", "rule", chain.family, chain.table, chain.name, "udp", "dport", port, "accept"
+        )
+    return on_node(tool, "-t", chain.table, "-I", chain.name, "-p", "udp", "--dport", port, "-j", "ACCEPT")
+
+
+OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
+
+
+CHECKS = (
+    PodCheck(
+        id="underlay",
+        codes=("GN0707", "GN0709"),
+        title="the tunnel's outer address, device and MTU fit",
+        run=underlay,
+        needs=("node",),
+    ),
+    PodCheck(
+        id="tunnel-filter",
+        codes=("GN0711",),
+        title="the node's firewall lets the tunnel's packets pass",
+        run=outer_filter,
+        needs=("node firewall", "objects: Node"),
+    ),
+)

@@ -1,0 +1,188 @@
+"""What the model cannot evaluate, said instead of guessed: programs, rules with unknown conditions, a far host end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.wording import a, seen, the_interface, the_pod
+from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import Stack
+from genie_core.survey.facts import Link, Probe, Program
+
+LOST = ("timeout", "loss")
+# Names of the programs that network plugins attach: Cilium's, Calico's.
+KNOWN = ("cil_", "cali_", "bpf_lxc", "bpf_host")
+
+
+def programs(model: Model) -> Iterator[Finding]:
+    """GN0519: eBPF programs and tc filters on the pod's way, which may drop or redirect its packets."""
+    for attachment in model.attachments:
+        yield from _on(model, model.pod, attachment.link, in_node=False)
+        for link in dict.fromkeys(filter(None, (attachment.peer, attachment.bridge))):
+            yield from _on(model, model.node, link, in_node=True)
+    for link in (*model.tunnels, *model.uplinks):
+        yield from _on(model, model.node, link, in_node=True)
+
+
+def _on(model: Model, stack: Stack | None, link: Link, *, in_node: bool) -> Iterator[Finding]:
+    found = [p for p in stack.facts.programs if p.index == link.index] if stack else []
+    if not found:
+        return
+    meant = bool(model.datapath) or all(p.name.startswith(KNOWN) for p in found)
+    names = ", ".join(map(_title, found))
+    yield Finding(
+        code="GN0519",
+        severity=Severity.INFO if meant else Severity.WARNING,
+        title=f"not evaluated: {names} on {link.name} may drop or redirect packets ahead of every other rule",
+        object=the_interface(link.name) if in_node else the_pod(model, link.name),
+        evidence=tuple(seen("netlink", _title(p), _show(p, link)) for p in found),
+        remedy=Remedy(text="look at what the program is for; without it, does the traffic pass?"),
+        confidence=Confidence.LOW,
+    )
+
+
+def _title(program: Program) -> str:
+    return " ".join(
+        filter(
+            None, (program.hook, program.kind, "program" if program.kind == "bpf" else "filter", program.name)
+        )
+    )
+
+
+def _show(program: Program, link: Link) -> str:
+    if program.hook in ("ingress", "egress"):
+        return f"tc -s filter show dev {link.name} {program.hook}"
+    return (
+        f"ip -d link show dev {link.name}" if program.hook == "xdp" else f"bpftool net show dev {link.name}"
+    )
+
+
+def conditional_drops(model: Model) -> Iterator[Finding]:
+    """GN0520: rules on the pod's way that drop under a condition that is not modelled.
+
+    Those that have dropped packets; and, where probes are lost, those that may have: not every rule counts, and
+    what was counted was read before.
+    """
+    told: set[tuple[str, int, int]] = set()
+    lost = {p.target: p for p in model.facts.probes if p.result in LOST and p.kind != "arp"}
+    # Walks that a probe's loss is known of come first: the rule is named with it.
+    for walk in sorted(model.walks, key=lambda w: w.flow.target not in lost):
+        probe = lost.get(walk.flow.target)
+        for place, outcome in walk.doubts:
+            for chain, rule in outcome.doubts:
+                key = (chain.place, rule.number, rule.handle)
+                if key not in told and (rule.packets or probe):
+                    told.add(key)
+                    yield _conditional(model, place, chain, rule, probe)
+
+
+def _conditional(model: Model, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
+    show = (
+        f"nft -a list chain {chain.place}"
+        if chain.tool == "nft"
+        else f"{chain.tool} -t {chain.table} -S {chain.name}"
+    )
+    return Finding(
+        code="GN0520",
+        # A limit that was exceeded once may have done what it is for.
+        severity=Severity.INFO
+        if any(m.name == "rate" for m in rule.matches) and probe is None
+        else Severity.WARNING,
+        title=f"{chain.place} rule {rule.number} "
+        + (f"has dropped {rule.packets} packets" if rule.packets else "may drop packets")
+        + " under a condition that is not evaluated, perhaps the pod's"
+        + (f" (probes to {probe.target} were lost)" if probe else "")
+        + f": {rule.text}",
+        object=a("firewall", chain.place) if place == "node" else the_pod(model),
+        evidence=(
+            seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
+            *(
+                (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)
+                if probe
+                else ()
+            ),
+        ),
+        remedy=Remedy(
+            text="watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
+            "rule if it is not meant"
+        ),
+        confidence=Confidence.LOW,
+    )
+
+
+def far_end(model: Model) -> Iterator[Finding]:
+    """GN0104: the other end of the pod's veth is not in this node's namespace, where ADD left it."""
+    for attachment in model.attachments:
+        if attachment.kind != "foreign" or attachment.peer is not None:
+            continue
+        ours = model.node.by_name
+        lost = [name for name in _promised(model, attachment) if name not in ours]
+        holder = next(
+            (t for t in model.facts.tenants for link in t.links if link.name in lost and link.kind == "veth"),
+            None,
+        )
+        where = f"is in {model.title_of(holder)}" if holder else "is in another network namespace"
+        yield Finding(
+            code="GN0104",
+            severity=_severity(first=attachment is model.primary, lost=bool(lost)),
+            title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
+            "not on this node: nothing that the pod sends gets here",
+            object=the_pod(model, attachment.link.name),
+            evidence=(
+                seen(
+                    "netlink",
+                    f"{attachment.link.name}: peer index {attachment.link.peer} is not here",
+                    "ip -d link",
+                ),
+                *(seen("ADD's result", name) for name in lost),
+            ),
+            remedy=Remedy(
+                text="delete the pod so that the runtime attaches it again; find out what moved the interface"
+            ),
+        )
+
+
+def _severity(*, first: bool, lost: bool) -> Severity:
+    """A second interface whose end nobody expected here may well be wired to somewhere else."""
+    if lost:
+        return Severity.FATAL if first else Severity.ERROR
+    return Severity.WARNING if first else Severity.INFO
+
+
+def _promised(model: Model, attachment: Attachment) -> list[str]:
+    """The host's interfaces that ADD reported for this attachment, bridges that are there aside."""
+    return [
+        str(interface.get("name", ""))
+        for cached in model.results
+        if cached.ifname == attachment.link.name
+        for interface in cached.result.get("interfaces") or ()
+        if not interface.get("sandbox")
+    ]
+
+
+CHECKS = (
+    PodCheck(
+        id="host-end-here",
+        codes=("GN0104",),
+        title="the host end is on this node",
+        run=far_end,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="programs",
+        codes=("GN0519",),
+        title="no program or filter sees packets ahead of the rules",
+        run=programs,
+        needs=("pod", "node"),
+    ),
+    PodCheck(
+        id="conditional-drops",
+        codes=("GN0520",),
+        title="no rule with an unknown condition drops",
+        run=conditional_drops,
+        needs=("pod", "node firewall"),
+    ),
+)

@@ -1,0 +1,143 @@
+"""Services where kube-proxy works with IPVS: virtual servers, their destinations, and the addresses of kube-ipvs0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import PodCheck
+from genie_core.checks.services import translated
+from genie_core.checks.wording import a, on_node, seen
+from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
+from genie_core.net.ipvs import Destination, virtual_servers
+from genie_core.net.model import Model
+from genie_core.survey.cluster import Frontend
+
+DEVICE = "kube-ipvs0"  # has every service's address, so that their packets are taken for the node's own
+SHOWN = 4
+SHOW = "ipvsadm -Ln"
+
+
+def virtual(model: Model) -> Iterator[Finding]:
+    """GN0601, GN0602: every service port has its virtual server, which leads to live endpoints."""
+    if (
+        not model.facts.node.ipvs
+    ):  # not even its first line: there is no such table here, or it cannot be read
+        return
+    servers = virtual_servers(model.facts.node.ipvs)
+    fronts = [f for f in model.frontends if f.known and f.endpoints and f.protocol in ("tcp", "udp", "sctp")]
+    device = DEVICE in model.node.by_name
+    # Somebody else's virtual servers (keepalived's) say nothing of services.
+    if not device and not any((f.protocol, f.ip, f.port) in servers for f in fronts):
+        return
+    # A device that an earlier mode of kube-proxy has left does not matter where rules translate.
+    fronts = [f for f in fronts if (f.protocol, f.ip, f.port) in servers or not translated(model, f)]
+    missing = [f for f in fronts if (f.protocol, f.ip, f.port) not in servers]
+    if missing:
+        yield _unknown(missing, everything=len(missing) == len(fronts) > 1)
+    bound = [f for f in fronts if f not in missing]
+    unbound = [f for f in bound if device and f.ip not in model.node.local]
+    if unbound:
+        yield _unbound(unbound)
+    for front in bound:
+        live = [d for d in servers[front.protocol, front.ip, front.port] if d[2] > 0]
+        stale = [d for d in live if (d[0], d[1]) not in front.endpoints]
+        if stale:
+            yield _stale(front, stale)
+        elif not live:
+            yield _empty(front)
+
+
+def _ports(fronts: list[Frontend]) -> str:
+    more = f" and {len(fronts) - SHOWN} more" if len(fronts) > SHOWN else ""
+    return ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:SHOWN]) + more
+
+
+def _address(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _named(front: Frontend) -> tuple[str, str]:
+    return {"tcp": "-t", "udp": "-u"}.get(front.protocol, "--sctp-service"), _address(front.ip, front.port)
+
+
+def _intended(front: Frontend) -> Evidence:
+    told = ", ".join(_address(*e) for e in front.endpoints[:SHOWN])
+    return seen("objects", f"{front.service}: endpoints {told}")
+
+
+def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
+    commands: list[Command] = []
+    for front in fronts[:SHOWN]:
+        commands.append(on_node("ipvsadm", "-A", *_named(front), "-s", "rr"))
+        commands += [
+            on_node("ipvsadm", "-a", *_named(front), "-r", _address(*e), "-m") for e in front.endpoints
+        ]
+    return Finding(
+        code="GN0601",
+        severity=Severity.ERROR,
+        title=f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
+        + ("none here at all" if everything else "not synced it"),
+        object=a("service", fronts[0].service),
+        evidence=(seen("procfs", "not in /proc/net/ip_vs", SHOW), _intended(fronts[0])),
+        remedy=Remedy(
+            text="look at kube-proxy on this node (running, synced?); as a stopgap, one virtual server per port",
+            commands=tuple(commands),
+            risk="the stopgap does not follow endpoint changes",
+        ),
+    )
+
+
+def _unbound(fronts: list[Frontend]) -> Finding:
+    ips = list(dict.fromkeys(f.ip for f in fronts))
+    return Finding(
+        code="GN0601",
+        severity=Severity.ERROR,
+        title=f"{_ports(fronts)} has its virtual server, but {DEVICE} has not its address: packets pass IPVS by",
+        object=a("service", fronts[0].service, DEVICE),
+        evidence=(seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),),
+        remedy=Remedy(
+            text="look at kube-proxy on this node, which puts the addresses there",
+            commands=tuple(
+                on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips
+            ),
+        ),
+    )
+
+
+def _stale(front: Frontend, stale: list[Destination]) -> Finding:
+    names = ", ".join(_address(ip, port) for ip, port, _ in stale[:SHOWN])
+    return Finding(
+        code="GN0602",
+        severity=Severity.ERROR,
+        title=f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
+        object=a("service", front.service),
+        evidence=(seen("procfs", f"destination {names}", SHOW), _intended(front)),
+        remedy=Remedy(
+            text="delete the destination; look at kube-proxy on this node",
+            commands=tuple(
+                on_node("ipvsadm", "-d", *_named(front), "-r", _address(ip, port)) for ip, port, _ in stale
+            ),
+        ),
+    )
+
+
+def _empty(front: Frontend) -> Finding:
+    return Finding(
+        code="GN0602",
+        severity=Severity.WARNING,  # with internalTrafficPolicy Local there may be none on this node
+        title=f"the IPVS virtual server of {_ports([front])} has no destination",
+        object=a("service", front.service),
+        evidence=(seen("procfs", "no destination with a weight", SHOW), _intended(front)),
+        remedy=Remedy(text="look at kube-proxy on this node, and at the service's internalTrafficPolicy"),
+    )
+
+
+CHECKS = (
+    PodCheck(
+        id="virtual-servers",
+        codes=("GN0601", "GN0602"),
+        title="IPVS leads services to their endpoints",
+        run=virtual,
+        needs=("node", "objects: Service", "objects: EndpointSlice"),
+    ),
+)

@@ -1,0 +1,58 @@
+"""ARP ahead of a conversation: what rules of the arp and bridge families make of the question and of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from genie_core.net.firewall.rules import Packet
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import Stack
+from genie_core.survey.facts import Link
+
+Pass = Callable[[Stack, str, str, Packet, str], Packet]  # stack, place, hook, packet, family
+Hook = Callable[[str, str, Packet, str], object]  # place, hook, packet, family
+THROUGH = ("prerouting", "forward", "postrouting")
+
+
+def resolve(
+    model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
+) -> None:
+    """The pod asks who has `target`: the node's end of its link, or a pod behind another `port` of its bridge."""
+    link, peer, entry = attachment.link, attachment.peer, attachment.entry
+    if not _asks(model, attachment, target) or peer is None or entry is None:
+        return
+
+    def hook(place: str, name: str, packet: Packet, family: str) -> None:
+        stack = model.pod if place == "pod" else model.node
+        if stack is not None:
+            through(stack, place, name, packet, family)
+
+    question = Packet(protocol="arp", source=source, target=target, smac=link.mac)
+    answer = Packet(protocol="arp", source=target, target=source, state="established", dmac=link.mac)
+    hook("pod", "output", question.with_(oif=link.name), "arp")
+    if port is not None:
+        for name in THROUGH:
+            hook("node", name, question.with_(iif=peer.name, oif=port.name), "bridge")
+            hook("node", name, answer.with_(iif=port.name, oif=peer.name), "bridge")
+    else:
+        _with_node(hook, attachment, peer, entry, question, answer.with_(smac=entry.mac))
+    hook("pod", "input", answer.with_(iif=link.name), "arp")
+
+
+def _asks(model: Model, attachment: Attachment, target: str) -> bool:
+    """An entry that somebody pinned is not asked for."""
+    pinned = model.pod.neighbour(attachment.link.index, target) if model.pod else None
+    return ":" not in target and attachment.link.arp and not (pinned and pinned.state == "permanent")
+
+
+def _with_node(
+    hook: Hook, attachment: Attachment, peer: Link, entry: Link, question: Packet, answer: Packet
+) -> None:
+    if attachment.bridge is not None:
+        for name in ("prerouting", "input"):
+            hook("node", name, question.with_(iif=peer.name), "bridge")
+    hook("node", "input", question.with_(iif=entry.name), "arp")
+    hook("node", "output", answer.with_(oif=entry.name), "arp")
+    if attachment.bridge is not None:
+        for name in ("output", "postrouting"):
+            hook("node", name, answer.with_(oif=peer.name), "bridge")

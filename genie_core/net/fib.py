@@ -1,0 +1,109 @@
+"""The kernel's route lookup over collected rules and routes (fib_rules, fib_lookup): which way a packet goes."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from genie_core.survey.facts import Hop, Netns, Route, Rule
+
+MAIN, LOCAL, DEFAULT = 254, 255, 253
+REFUSALS = {"blackhole", "unreachable", "prohibit"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A lookup's answer: `type` unicast, local, broadcast, a refusal, or "none" where nothing matched."""
+
+    type: str
+    route: Route | None = None
+    hop: Hop = field(default_factory=Hop)
+    rule: Rule | None = None
+
+    @property
+    def refused(self) -> bool:
+        """True where the kernel answers the sender with an error, or drops silently."""
+        return self.type in REFUSALS or self.type == "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    low: int
+    high: int
+    length: int
+    route: Route
+
+
+def default_rules(family: int) -> list[Rule]:
+    """What a namespace has when nobody has touched `ip rule`."""
+    main = [Rule(family=family, priority=0, table=LOCAL), Rule(family=family, priority=32766, table=MAIN)]
+    return main + ([Rule(family=4, priority=32767, table=DEFAULT)] if family == 4 else [])
+
+
+class Fib:
+    """The routing of one namespace. `extra` are routes that a repaired namespace would have."""
+
+    def __init__(self, netns: Netns, extra: tuple[Route, ...] = ()) -> None:
+        self.rules = {f: [r for r in netns.rules if r.family == f] or default_rules(f) for f in (4, 6)}
+        self.names = {link.index: link.name for link in netns.links}
+        self.tables: dict[tuple[int, int], list[_Entry]] = {}
+        for route in (*netns.routes, *extra):
+            self._insert(route)
+        for entries in self.tables.values():
+            entries.sort(key=lambda e: (-e.length, e.route.metric))
+
+    def _insert(self, route: Route) -> None:
+        network = ipaddress.ip_network(route.dst, strict=False)
+        entry = _Entry(int(network.network_address), int(network.broadcast_address), network.prefixlen, route)
+        self.tables.setdefault((network.version, route.table), []).append(entry)
+
+    def table(self, family: int, number: int) -> list[Route]:
+        """The routes of one table, longest prefix first."""
+        return [entry.route for entry in self.tables.get((family, number), ())]
+
+    def lookup(self, target: str, source: str = "", iif: str = "", mark: int = 0, oif: int = 0) -> Way:
+        """Where a packet to `target` goes; `source` "" is not chosen yet, `iif` "" is a local sender.
+
+        `oif` restricts the lookup to one interface's routes, as a bound socket does.
+        """
+        address = ipaddress.ip_address(target)
+        family = address.version
+        for rule in self.rules[family]:
+            if not _selects(rule, target, source, iif, mark):
+                continue
+            if rule.action in REFUSALS:
+                return Way(type=rule.action, rule=rule)
+            way = self._in_table(family, rule, int(address), oif) if rule.action == "lookup" else None
+            if way is not None:
+                return way
+        return Way(type="none")
+
+    def _in_table(self, family: int, rule: Rule, number: int, oif: int) -> Way | None:
+        for entry in self.tables.get((family, rule.table), ()):
+            if not entry.low <= number <= entry.high or entry.length <= rule.suppress:
+                continue
+            route = entry.route
+            hops = [hop for hop in route.hops if not oif or hop.index == oif]
+            if oif and route.hops and not hops:
+                continue
+            if route.type == "throw":
+                return None
+            return Way(type=route.type, route=route, hop=hops[0] if hops else Hop(), rule=rule)
+        return None
+
+
+def _within(address: str, prefix: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+
+
+def _selects(rule: Rule, target: str, source: str, iif: str, mark: int) -> bool:
+    """fib_rule_match: whether the rule applies to the packet."""
+    if rule.narrow or rule.oif:
+        return False
+    fits = (
+        (not rule.src or (bool(source) and _within(source, rule.src)))
+        and (not rule.dst or _within(target, rule.dst))
+        and (not rule.iif or rule.iif == (iif or "lo"))
+        and ((mark ^ rule.mark) & (rule.mask or (0xFFFFFFFF if rule.mark else 0)) == 0)
+    )
+    return fits != rule.invert

@@ -1,0 +1,224 @@
+"""The packets that a pod's network has to carry: the standard set, or the one target that was asked about."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import version, within
+from genie_core.survey.facts import Link, Tenant
+
+OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; nothing is ever sent there
+MAX_PORTS = 8
+MAX_TARGETS = 4
+MAX_SERVICES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """One conversation of the pod. `role` node, peer, remote, service or outside; `inbound` if others begin it.
+
+    `expected` is the node's interface that traffic with the other end should use, None where any will do.
+    `icmp` makes it a single message about another conversation: the words for its type and code.
+    """
+
+    role: str
+    target: str
+    protocol: str
+    port: int = 0
+    name: str = ""
+    inbound: bool = False
+    family: int = 4
+    expected: Link | None = None
+    peer: tuple[Link, Tenant] | None = None
+    icmp: tuple[str, ...] = ()
+
+    @property
+    def general(self) -> bool:
+        """Whether it stands for any traffic, not for one port."""
+        return not self.port
+
+    def __str__(self) -> str:
+        way = "from" if self.inbound else "to"
+        port = f" {self.protocol}/{self.port}" if self.port else f" ({self.protocol})"
+        return f"{way} {self.name or self.target}{port}"
+
+
+def needed_ports(model: Model) -> list[tuple[str, int]]:
+    """(protocol, port) that pods are known to serve, by service endpoints and container ports."""
+    ports = [(f.protocol, port) for f in model.frontends for _, port in f.endpoints]
+    ports += [port for pod in model.pods for port in pod.ports]
+    return list(dict.fromkeys(ports))[:MAX_PORTS]
+
+
+def served_ports(model: Model) -> list[tuple[str, int]]:
+    """(protocol, port) that this pod serves."""
+    mine = list(model.pod_object.ports)
+    ips = set(model.pod_object.ips) | {model.address(4), model.address(6)}
+    mine += [(f.protocol, port) for f in model.frontends for ip, port in f.endpoints if ip in ips]
+    return list(dict.fromkeys(mine))[:MAX_PORTS]
+
+
+def _kinds(ports: list[tuple[str, int]], family: int) -> list[tuple[str, int]]:
+    """Any TCP and UDP, then the given ports, then an echo."""
+    return [("tcp", 0), ("udp", 0), *ports, ("icmp" if family == 4 else "ipv6-icmp", 0)]
+
+
+def tunnel_of(model: Model, cidr: str) -> Link | None:
+    """The tunnel that a remote prefix belongs to: one that has a neighbour in it, or leads to its node.
+
+    A tunnel of IPv4 prefixes need not carry the IPv6 ones, which many clusters route without one.
+    """
+    family = version(cidr)
+    able = [tunnel for tunnel in model.tunnels if _carries_family(model, tunnel, family)]
+    for tunnel in able:
+        known = [n.ip for n in model.facts.node.neighbours if n.index == tunnel.index]
+        if any(within(ip, cidr) for ip in known):
+            return tunnel
+        owner = next((n for n in model.other_nodes if cidr in n.cidrs), None)
+        ends = [f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
+        if owner and set(ends) & set(owner.addresses):
+            return tunnel
+    routed = [r for r in model.node.facts.routes for h in r.hops if h.index in {t.index for t in able}]
+    siblings = [r for r in routed if r.dst in model.pod_cidrs and version(r.dst) == family]
+    return model.node.link(siblings[0].hops[0].index) if siblings and len(able) == 1 else None
+
+
+def _carries_family(model: Model, tunnel: Link, family: int) -> bool:
+    """Whether anything on the tunnel (address, neighbour, route) is of the family, or nothing is of either."""
+    facts, index = model.facts.node, tunnel.index
+    inside = [a.ip for a in model.node.addresses(tunnel) if a.scope == "global"]
+    inside += [n.ip for n in facts.neighbours if n.index == index]
+    inside += [r.dst.split("/")[0] for r in facts.routes if any(h.index == index for h in r.hops)]
+    families = {version(ip) for ip in inside if not ip.startswith(("fe80:", "ff"))}
+    return family in families or not families
+
+
+def remote_targets(model: Model, family: int) -> Iterator[tuple[str, str, str]]:
+    """(address, name, prefix): one pod of each other node, a stand-in where no pod of it is known."""
+    for node in model.other_nodes:
+        for cidr in node.cidrs:
+            if version(cidr) != family:
+                continue
+            pod = next((p for p in model.pods if any(within(ip, cidr) for ip in p.ips)), None)
+            if pod is not None:
+                yield next(ip for ip in pod.ips if within(ip, cidr)), pod.name, cidr
+            else:
+                address = str(ipaddress.ip_network(cidr, strict=False).network_address + 2)
+                yield address, f"a pod of {node.name}", cidr
+
+
+def local_peers(model: Model, attachment: Attachment, family: int) -> Iterator[tuple[str, Link, Tenant]]:
+    """(address, port, namespace) of other pods on the same bridge and in the same subnet."""
+    if attachment.bridge is None:
+        return
+    mine = [f"{a.ip}/{a.prefix}" for a in model.addresses(attachment, family)]
+    for port, tenant in model.neighbours_on(attachment.bridge):
+        for address in tenant.addresses:
+            if (
+                address.scope == "global"
+                and version(address.ip) == family
+                and any(within(address.ip, p) for p in mine)
+            ):
+                yield address.ip, port, tenant
+                break
+
+
+def outside_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
+    """(address, name): the internet where there is a default route, and a host on each uplink's own subnet."""
+    if family == 4 or model.node.defaults(family):
+        yield OUTSIDE[family], "the internet"
+    for link in model.uplinks:
+        for own in model.node.addresses(link, family):
+            network = ipaddress.ip_network(f"{own.ip}/{own.prefix}", strict=False)
+            host = next(
+                (h for h in _some(network) if str(h) != own.ip and not model.in_cluster(str(h))), None
+            )
+            if host is not None:
+                yield str(host), f"a host on {link.name}"
+
+
+def _some(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Iterator[object]:
+    for number, host in enumerate(network.hosts()):
+        if number == MAX_TARGETS:
+            return
+        yield host
+
+
+def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
+    """The standard set of conversations, for each family of the primary interface; `ports` adds rules' own."""
+    found: list[Flow] = []
+    primary = model.primary
+    if primary is None:
+        return found
+    wanted, served = needed_ports(model), served_ports(model)
+    for family in model.families:
+        out = _kinds(list(dict.fromkeys([*wanted, *ports])), family)
+        into = _kinds(list(dict.fromkeys([*served, *ports])), family)
+        found += _with_node(model, family, into)
+        for address, port, tenant in list(local_peers(model, primary, family))[:MAX_TARGETS]:
+            title = model.title_of(tenant)
+            for kinds, inbound in ((out, False), (into, True)):
+                found += [
+                    Flow(
+                        role="peer",
+                        target=address,
+                        protocol=p,
+                        port=n,
+                        name=title,
+                        inbound=inbound,
+                        family=family,
+                        peer=(port, tenant),
+                    )
+                    for p, n in kinds
+                ]
+        for address, title, cidr in list(remote_targets(model, family))[:MAX_TARGETS]:
+            tunnel = tunnel_of(model, cidr)
+            for kinds, inbound in ((out, False), (into, True)):
+                found += [
+                    Flow(
+                        role="remote",
+                        target=address,
+                        protocol=p,
+                        port=n,
+                        name=title,
+                        inbound=inbound,
+                        family=family,
+                        expected=tunnel,
+                    )
+                    for p, n in kinds
+                ]
+        found += [
+            Flow(role="service", target=f.ip, protocol=f.protocol, port=f.port, name=f.service, family=family)
+            for f in model.frontends[:MAX_SERVICES]
+            if version(f.ip) == family
+        ]
+        for address, title in list(outside_targets(model, family))[:MAX_TARGETS]:
+            found += [
+                Flow(role="outside", target=address, protocol=p, port=n, name=title, family=family)
+                for p, n in _kinds([("tcp", 443)], family)
+            ]
+    return found
+
+
+def _with_node(model: Model, family: int, into: list[tuple[str, int]]) -> list[Flow]:
+    """The pod to its node, and kubelet's probes to the pod."""
+    primary = model.primary
+    own = [a.ip for link in model.uplinks for a in model.node.addresses(link, family)]
+    entry = primary.entry if primary else None
+    gateway = [a.ip for a in model.node.addresses(entry, family)] if entry else []
+    icmp = "icmp" if family == 4 else "ipv6-icmp"
+    found = [
+        Flow(role="node", target=ip, protocol=p, name="the node", family=family)
+        for ip in dict.fromkeys([*gateway[:1], *own[:1]])
+        for p in ("tcp", icmp)
+    ]
+    source = (gateway or own or [""])[0]
+    if source:
+        found += [
+            Flow(role="node", target=source, protocol=p, port=n, name="the node", inbound=True, family=family)
+            for p, n in into
+        ]
+    return found

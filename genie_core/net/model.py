@@ -1,0 +1,395 @@
+"""The facts, put together: the pod's attachments to this node, the cluster around it, and what was intended.
+
+Pure. A `Model` takes downed links as repaired for everything that is asked beyond them, so that a second fault
+behind the first is found as well; that the link is down is its own check's business.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from os.path import basename
+from typing import TYPE_CHECKING
+
+from genie_core.net.stack import Stack, version, within
+from genie_core.survey import cluster
+from genie_core.survey.facts import Address, Cached, ConfFile, Facts, Hop, Link, Netns, Route, Tenant
+
+if TYPE_CHECKING:
+    from genie_core.net.flows import Flow
+    from genie_core.net.traces import Walk
+
+TUNNELS = ("vxlan", "ipip", "sit", "gre", "gretap", "geneve", "wireguard", "ip6tnl", "tun")
+ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
+# Interfaces of datapaths that carry routed pods past the node's own routes and rules: eBPF programs, Open vSwitch.
+DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
+VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
+PROXIED = "169.254.1.1"
+# Who speaks of the pod's first interface without its name.
+STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One interface of the pod.
+
+    `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan), foreign (its other end is not on
+    this node, or belongs to a datapath that is not modelled) or device. `peer` is the node's end or the parent.
+    """
+
+    link: Link
+    kind: str
+    peer: Link | None = None
+    bridge: Link | None = None
+
+    @property
+    def entry(self) -> Link | None:
+        """The node's interface that its routed packets arrive on: the bridge, else the peer."""
+        return self.bridge or self.peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """What an interface should have, from one source (`source` names it)."""
+
+    ifname: str
+    ips: tuple[str, ...]
+    gateways: tuple[str, ...]
+    routes: tuple[tuple[str, str], ...]
+    source: str
+    network: str = ""
+
+
+class Model:
+    """Everything that checks ask about. Built from Facts; asks nobody else."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        bare_node = Stack(facts.node)
+        down = [link for link in facts.node.links if not link.up]
+        self.node = Stack(facts.node, tuple(r for link in down for r in bare_node.connected(link)))
+        self.name = f"{facts.namespace}/{facts.pod_name}" if facts.pod_name else ""
+        self.attachments = self._attach(facts.pod) if facts.pod else ()
+        self.pod = self._repaired_pod(facts.pod) if facts.pod else None
+        self._flows: list[Flow] | None = None
+
+    # The pod's side
+
+    @cached_property
+    def _victim_nsid(self) -> str | None:
+        return next((n for n, path in self.facts.node.nsids.items() if path == self.facts.netns_path), None)
+
+    @property
+    def datapath(self) -> str:
+        """The interface that tells of a datapath other than the kernel's own routing; "" without one."""
+        return next((link.name for link in self.facts.node.links if link.name in DATAPATHS), "")
+
+    def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
+        return tuple(
+            self._attachment(link) for link in pod.links if link.name != "lo" and link.kind not in VIRTUAL
+        )
+
+    def _attachment(self, link: Link) -> Attachment:
+        node = Stack(self.facts.node)
+        if link.kind in ON_PARENT and link.peer_nsid is not None:
+            return Attachment(link=link, kind="parent", peer=node.link(link.peer))
+        peer = node.link(link.peer) if link.kind == "veth" else None
+        if peer is None or peer.peer != link.index or str(peer.peer_nsid) != self._victim_nsid:
+            return Attachment(link=link, kind="foreign" if link.kind == "veth" else "device")
+        master = node.link(peer.master)
+        if master is not None and master.kind == "bridge":
+            return Attachment(link=link, kind="bridge", peer=peer, bridge=master)
+        if master is not None or self.datapath:
+            return Attachment(link=link, kind="foreign", peer=peer)
+        return Attachment(link=link, kind="routed", peer=peer)
+
+    def _repaired_pod(self, pod: Netns) -> Stack:
+        """The pod's stack; a missing default route is taken to lead where it was meant to."""
+        bare = Stack(pod)
+        extra = [r for link in pod.links if not link.up for r in bare.connected(link)]
+        for family in (4, 6):
+            if not bare.defaults(family):
+                extra += self._meant_default(bare, family)
+        return Stack(pod, tuple(extra))
+
+    def _meant_default(self, bare: Stack, family: int) -> list[Route]:
+        primary = self.primary
+        if primary is None or not bare.addresses(primary.link, family):
+            return []
+        gateway = self.expected_gateway(family)
+        hop = Hop(index=primary.link.index, gateway=gateway)
+        return [Route(dst="0.0.0.0/0" if family == 4 else "::/0", hops=(hop,))] if gateway else []
+
+    @property
+    def primary(self) -> Attachment | None:
+        """eth0, else the first attachment."""
+        named = {a.link.name: a for a in self.attachments}
+        return named.get("eth0") or (self.attachments[0] if self.attachments else None)
+
+    def attachment(self, index: int) -> Attachment | None:
+        """The attachment of a pod interface."""
+        return next((a for a in self.attachments if a.link.index == index), None)
+
+    def addresses(self, attachment: Attachment, family: int = 0) -> list[Address]:
+        """The pod's addresses on an attachment."""
+        return self.pod.addresses(attachment.link, family) if self.pod else []
+
+    @property
+    def families(self) -> list[int]:
+        """The address families of the primary interface."""
+        primary = self.primary
+        return sorted({version(a.ip) for a in self.addresses(primary)}) if primary else []
+
+    def address(self, family: int) -> str:
+        """The pod's first address of a family on its primary interface, "" without one."""
+        primary = self.primary
+        found = self.addresses(primary, family) if primary else []
+        return found[0].ip if found else ""
+
+    # What was intended
+
+    @cached_property
+    def pod_object(self) -> cluster.Pod:
+        """The Pod object, as far as it is known."""
+        return cluster.pod(self.facts.pod_object)
+
+    @cached_property
+    def results(self) -> tuple[Cached, ...]:
+        """Cached results of this pod: by its namespace, else by its name."""
+        mine = [c for c in self.facts.files.cached if c.netns and c.netns == self.facts.netns_path]
+        return tuple(mine or [c for c in self.facts.files.cached if c.pod and c.pod == self.name])
+
+    @cached_property
+    def intended(self) -> tuple[Intended, ...]:
+        """Per interface and source, what ADD promised: cached results, status annotation, pod.status."""
+        found = [i for cached in self.results for i in _from_result(cached)]
+        for entry in cluster.network_status(self.facts.pod_object):
+            name = entry.get("interface") or ("eth0" if entry.get("default") else "")
+            if name:
+                found.append(
+                    Intended(
+                        ifname=name,
+                        ips=tuple(entry.get("ips") or ()),
+                        gateways=tuple(entry.get("gateway") or ()),
+                        routes=(),
+                        source="network-status",
+                        network=str(entry.get("name", "")),
+                    )
+                )
+        if not self.pod_object.host_network:
+            found += [
+                Intended(ifname="eth0", ips=ips, gateways=(), routes=(), source=source)
+                for source, ips in self._told
+                if ips
+            ]
+        return tuple(found)
+
+    @property
+    def _told(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Who else says which addresses the pod has on its first interface: (source, addresses)."""
+        yield STATUS, self.pod_object.ips
+        mine = (one for one in self.facts.sandboxes or () if self.name and one.pod == self.name and one.ready)
+        yield RUNTIME, next((one.ips for one in mine), ())
+
+    @cached_property
+    def own_confs(self) -> tuple[ConfFile, ...]:
+        """The configurations of the networks that the pod's results name; all of them where nothing is known."""
+        names = {c.network for c in self.results if c.network}
+        return tuple(c for c in self.facts.files.confs if not names or c.name in names)
+
+    def expected_gateway(self, family: int) -> str:
+        """The primary interface's gateway: what ADD said, else the bridge's own address in the pod's subnet."""
+        primary = self.primary
+        if primary is None:
+            return ""
+        for intended in self.intended:
+            if intended.ifname == primary.link.name:
+                for gateway in intended.gateways:
+                    if version(gateway) == family:
+                        return gateway
+        return self.segment_gateway(primary, family) or self._proxied_gateway(primary, family)
+
+    def _proxied_gateway(self, primary: Attachment, family: int) -> str:
+        """Calico names no gateway in its result: the node's end answers ARP for this address, and has none itself."""
+        peer = primary.peer
+        if primary.kind != "routed" or peer is None or family == 6 or self.node.addresses(peer, 4):
+            return ""
+        return PROXIED if self.node.setting(peer.name, "proxy_arp") else ""
+
+    def segment_gateway(self, attachment: Attachment, family: int) -> str:
+        """The node's own address on the attachment that lies in the pod's subnet, "" without one."""
+        entry = attachment.entry
+        if entry is None or attachment.kind == "parent":
+            return ""
+        bare = Stack(self.facts.pod) if self.facts.pod else None
+        for own in bare.addresses(attachment.link, family) if bare else ():
+            prefix = f"{own.ip}/{own.prefix}"
+            for address in self.node.addresses(entry, family):
+                if within(address.ip, prefix):
+                    return address.ip
+        return ""
+
+    def narrow(self, flows: list[Flow]) -> None:
+        """Walk these conversations instead of the standard ones."""
+        self._flows = flows
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether somebody asked about one target."""
+        return self._flows is not None
+
+    @cached_property
+    def walks(self) -> list[Walk]:
+        """The conversations, walked through the model."""
+        from genie_core.checks.filters import mentioned_ports
+        from genie_core.net.flows import standard
+        from genie_core.net.path import all_walks
+
+        flows = standard(self, mentioned_ports(self)) if self._flows is None else self._flows
+        return all_walks(self, flows)
+
+    def astray(self, family: int) -> bool:
+        """Whether the pod reaches even its own node by another interface than the primary one."""
+        primary, pod = self.primary, self.pod
+        if primary is None or pod is None or primary.kind not in ("bridge", "routed"):
+            return False
+        own = [a.ip for link in self.uplinks for a in self.node.addresses(link, family)]
+        return any(pod.fib.lookup(ip).hop.index not in (0, primary.link.index) for ip in own[:1])
+
+    # Around the pod
+
+    @cached_property
+    def nodes(self) -> tuple[cluster.Node, ...]:
+        """All nodes that the API server knows."""
+        return tuple(cluster.node(item) for item in cluster.of_kind(self.facts.objects, "Node"))
+
+    @cached_property
+    def this_node(self) -> cluster.Node | None:
+        """This one among them."""
+        named = next((n for n in self.nodes if n.name == self.facts.node_name), None)
+        return named or next((n for n in self.nodes if set(n.addresses) & self.node.local.keys()), None)
+
+    @property
+    def other_nodes(self) -> list[cluster.Node]:
+        """The others."""
+        return [n for n in self.nodes if n is not self.this_node]
+
+    @cached_property
+    def pods(self) -> tuple[cluster.Pod, ...]:
+        """All pods that the API server knows, without those that have ended or live in the node's namespace."""
+        every = [cluster.pod(item) for item in cluster.of_kind(self.facts.objects, "Pod")]
+        return tuple(p for p in every if not p.host_network and p.phase not in ("Succeeded", "Failed"))
+
+    @cached_property
+    def frontends(self) -> tuple[cluster.Frontend, ...]:
+        """All service ports."""
+        return cluster.frontends(self.facts.objects)
+
+    @cached_property
+    def pod_cidrs(self) -> tuple[str, ...]:
+        """The prefixes that pods live in: the nodes', else of the configurations, else of the pod's own link."""
+        known = [cidr for node in self.nodes for cidr in node.cidrs]
+        known += (
+            [] if known else [s for conf in self.facts.files.confs for s in cluster.subnets(conf.plugins)]
+        )
+        if not known and self.primary:
+            known = [
+                str(ipaddress.ip_network(f"{a.ip}/{a.prefix}", strict=False))
+                for a in self.addresses(self.primary)
+            ]
+        return tuple(dict.fromkeys(known))
+
+    def in_cluster(self, ip: str) -> bool:
+        """Whether an address is a pod's or a node's."""
+        return any(within(ip, cidr) for cidr in self.pod_cidrs) or any(ip in n.addresses for n in self.nodes)
+
+    @cached_property
+    def tunnels(self) -> tuple[Link, ...]:
+        """The node's tunnel interfaces."""
+        return tuple(link for link in self.facts.node.links if link.kind in TUNNELS)
+
+    @cached_property
+    def uplinks(self) -> tuple[Link, ...]:
+        """The node's interfaces to the world: those with addresses that lead to no pod and are no tunnel."""
+        return tuple(link for link in self.facts.node.links if self._is_uplink(link))
+
+    def _is_uplink(self, link: Link) -> bool:
+        if link.name == "lo" or link.kind in TUNNELS or link in self.pod_links:
+            return False
+        addresses = [a for a in self.node.addresses(link) if a.scope == "global"]
+        if link.kind in ("bridge", "dummy") and not any(h.index == link.index for h in self._default_hops):
+            return False
+        return bool(addresses) and not any(self._pod_address(a.ip) for a in addresses)
+
+    def _pod_address(self, ip: str) -> bool:
+        return any(within(ip, cidr) for cidr in self.pod_cidrs)
+
+    @cached_property
+    def _default_hops(self) -> list[Hop]:
+        return [hop for f in (4, 6) for route in self.node.defaults(f) for hop in route.hops]
+
+    @cached_property
+    def pod_links(self) -> tuple[Link, ...]:
+        """The node's ends of pods' veths, as far as they can be told: bridged, or without an address of their own."""
+        return tuple(
+            link
+            for link in self.facts.node.links
+            if link.kind == "veth" and (link.master or not self.node.addresses(link) or self._is_mine(link))
+        )
+
+    def _is_mine(self, link: Link) -> bool:
+        return any(a.peer is not None and a.peer.index == link.index for a in self.attachments)
+
+    def tenant_of(self, link: Link) -> Tenant | None:
+        """The namespace at the other end of a node's veth."""
+        return next(
+            (t for t in self.facts.tenants if link.peer_nsid is not None and t.nsid == link.peer_nsid), None
+        )
+
+    def title_of(self, tenant: Tenant) -> str:
+        """A tenant's pod as NS/NAME where anything tells, else its namespace's name."""
+        if tenant.path == self.facts.netns_path and self.name:
+            return self.name
+        cached = next((c.pod for c in self.facts.files.cached if c.pod and c.netns == tenant.path), "")
+        if cached:
+            return cached
+        mine = {a.ip for a in tenant.addresses}
+        return next(
+            (p.name for p in self.pods if mine & set(p.ips) and p.name != self.name), basename(tenant.path)
+        )
+
+    def neighbours_on(self, bridge: Link) -> list[tuple[Link, Tenant]]:
+        """The other pods on a bridge: (port, namespace)."""
+        pairs = [(port, self.tenant_of(port)) for port in self.node.ports(bridge)]
+        return [(port, t) for port, t in pairs if t is not None and t.path != self.facts.netns_path]
+
+    def affected(self, bridge: Link) -> tuple[str, ...]:
+        """Names of the other pods on a bridge."""
+        return tuple(sorted({self.title_of(t) for _, t in self.neighbours_on(bridge)}))
+
+
+def _from_result(cached: Cached) -> list[Intended]:
+    result = cached.result
+    interfaces = result.get("interfaces") or []
+    byname: dict[str, tuple[list[str], list[str]]] = {}
+    for ip in result.get("ips") or ():
+        number = ip.get("interface")
+        named = isinstance(number, int) and 0 <= number < len(interfaces)
+        name = interfaces[number].get("name", "") if named else cached.ifname
+        ips, gateways = byname.setdefault(name or cached.ifname, ([], []))
+        ips.append(str(ip.get("address", "")).split("/")[0])
+        gateways += [ip["gateway"]] if ip.get("gateway") else []
+    routes = tuple((r.get("dst", ""), r.get("gw", "")) for r in result.get("routes") or ())
+    return [
+        Intended(
+            ifname=name,
+            ips=tuple(ip for ip in ips if ip),
+            gateways=tuple(gateways),
+            routes=routes,
+            source=cached.file,
+            network=cached.network,
+        )
+        for name, (ips, gateways) in byname.items()
+    ]

@@ -1,0 +1,399 @@
+"""The way of one conversation through the pod, the node and back; where it is blocked, and what it crossed.
+
+A walk goes on behind a blockage as if that were mended: two faults on one path are both found.
+"""
+
+from __future__ import annotations
+
+from genie_core.net.arp import resolve
+from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
+from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.flows import Flow
+from genie_core.net.model import Attachment, Model
+from genie_core.net.stack import Stack, calls_iptables
+from genie_core.net.traces import Block, Walk
+from genie_core.survey.facts import Link
+
+ANY_PORT = 33333  # stands for "some port that no rule names"
+
+
+class _Walker:
+    """Carries one flow along. `model` is never changed."""
+
+    def __init__(self, model: Model, flow: Flow) -> None:
+        assert model.pod is not None
+        self.model = model
+        self.node = model.node
+        self.pod: Stack = model.pod
+        self.flow = flow
+        self.walk = Walk(flow=flow)
+        self.zone: tuple[int, str, Chain, Rule] | None = None
+
+    # Hooks
+
+    def hook(
+        self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
+    ) -> Packet:
+        """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
+        passed: Packet | None = None
+        for outcome in at_hook(stack.rules, hook, packet, family, device):
+            self.tracked(place, outcome)
+            if outcome.doubts:
+                self.walk.doubts.append((place, outcome))
+            if outcome.verdict in ("drop", "reject"):
+                self.block("filter", place, packet, outcome=outcome)
+            elif passed is None:
+                passed = outcome.packet
+        return passed or packet
+
+    def tracked(self, place: str, outcome: Outcome) -> None:
+        """Note what connection tracking does not see; what ends on the node needs none."""
+        if outcome.untracked and outcome.packet.zone:
+            self.zone = (outcome.packet.zone, place, *outcome.untracked)
+        elif outcome.untracked and outcome.packet.target not in self.node.local:
+            self.walk.untracked.append((place, *outcome.untracked))
+
+    def block(
+        self,
+        kind: str,
+        place: str,
+        packet: Packet,
+        outcome: Outcome | None = None,
+        way: Way | None = None,
+        link: str = "",
+        wanted: str = "",
+    ) -> None:
+        reply = packet.state == "established"
+        self.walk.blocks.append(
+            Block(
+                kind=kind,
+                flow=self.flow,
+                place=place,
+                packet=packet,
+                outcome=outcome,
+                way=way,
+                link=link,
+                wanted=wanted,
+                reply=reply,
+            )
+        )
+
+    def packet(self, source: str, target: str, **more: object) -> Packet:
+        about = {"icmp": self.flow.icmp, "state": "related"} if self.flow.icmp else {}
+        packet = Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target)
+        return packet.with_(**about | more)
+
+    # The way out
+
+    def outbound(self) -> None:
+        """From the pod to the target, and the answer back."""
+        target = self.flow.target
+        way = self.pod.fib.lookup(target)
+        attachment = self.model.attachment(way.hop.index) if not way.refused else None
+        primary = self.model.primary
+        if way.refused:
+            self.block("route", "pod", self.packet("", target), way=way)
+            attachment = primary
+        if attachment is None or primary is None:
+            return
+        if attachment is not primary and self.flow.role != "outside":
+            self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
+            attachment = primary
+        if attachment is not primary and self.model.astray(self.flow.family):
+            attachment = primary  # the default route has moved, which has its own check: look behind it
+        source = self.source(attachment, way)
+        if not source:
+            return
+        way2 = self.pod.fib.lookup(target, source)
+        if way2.hop.index and way2.hop.index != attachment.link.index and self.flow.role != "outside":
+            self.block(
+                "diverted", "pod", self.packet(source, target), way=way2, link=self.pod.name(way2.hop.index)
+            )
+        elif way2.refused and not way.refused:
+            self.block("route", "pod", self.packet(source, target), way=way2)
+        port = self.flow.peer[0] if self.flow.peer else None
+        resolve(self.model, self.hook, attachment, source, way.hop.gateway or target, port)
+        packet = self.packet(
+            source, target, dport=self.flow.port or ANY_PORT, oif=attachment.link.name, source_local=True,
+            smac=attachment.link.mac,
+        )  # fmt: skip
+        packet = self.hook(self.pod, "pod", "output", packet)
+        self.rerouted(packet, attachment)
+        packet = self.hook(self.pod, "pod", "postrouting", packet.with_(source_local=True))
+        packet = self.hook(self.pod, "pod", "egress", packet, family="netdev", device=attachment.link.name)
+        packet = packet.with_(
+            source=packet.source or source, oif=None, source_local=False, mark=0, translated=False
+        )
+        self.walk.steps.append(f"pod {attachment.link.name}")
+        self.enter_node(attachment, packet)
+
+    def rerouted(self, packet: Packet, attachment: Attachment) -> None:
+        """A mark that the pod's own rules set selects another route (ip_route_me_harder)."""
+        way = self.pod.fib.lookup(packet.target, packet.source, mark=packet.mark) if packet.mark else None
+        if way is not None and (way.refused or way.hop.index != attachment.link.index):
+            kind = "route" if way.refused else "diverted"
+            self.block(kind, "pod", packet, way=way, link=self.pod.name(way.hop.index))
+
+    def source(self, attachment: Attachment, way: Way) -> str:
+        """The pod's source address: the route's, else the interface's first."""
+        if way.route is not None and way.route.source and way.hop.index == attachment.link.index:
+            return way.route.source
+        found = self.model.addresses(attachment, self.flow.family)
+        return found[0].ip if found else ""
+
+    def enter_node(self, attachment: Attachment, packet: Packet) -> None:
+        if attachment.kind not in ("bridge", "routed") or attachment.entry is None or attachment.peer is None:
+            return
+        if self.flow.peer is not None:
+            self.across_bridge(attachment, packet)
+            return
+        entry = attachment.entry
+        port = attachment.peer.name if attachment.bridge else ""
+        self.walk.steps += [attachment.peer.name] + ([entry.name] if attachment.bridge else [])
+        packet = self.netdev(packet.with_(iif=entry.name, physical_in=port), attachment)
+        if attachment.bridge:
+            packet = self.hook(self.node, "node", "prerouting", packet, family="bridge")
+            packet = self.hook(self.node, "node", "input", packet, family="bridge")
+        self.through_node(packet, entry)
+
+    def netdev(self, packet: Packet, attachment: Attachment) -> Packet:
+        for link in dict.fromkeys((attachment.peer, attachment.entry)):
+            if link is not None:
+                packet = self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+        return packet
+
+    def through_node(self, packet: Packet, entry: Link) -> None:
+        """Prerouting, the reverse path filter, routing, forwarding, postrouting; then the answer."""
+        before = packet
+        packet = self.prerouting(packet, entry)
+        self.reverse_path(before, entry)
+        if packet.target_local or packet.target in self.node.local:
+            self.hook(self.node, "node", "input", packet.with_(target_local=True))
+            self.walk.steps.append("node")
+            self.answer_from_node(before)
+            return
+        egress = self.route_out(packet, entry)
+        self.forwarding(packet, entry)
+        packet = packet.with_(oif=egress.name if egress else "")
+        packet = self.hook(self.node, "node", "forward", packet)
+        leaving = self.hook(self.node, "node", "postrouting", packet)
+        self.walk.egress, self.walk.target = egress, packet.target
+        self.walk.translated = leaving.source != packet.source
+        self.walk.source = leaving.source or (self.own_address(egress) if egress else "")
+        if egress is not None:
+            self.walk.steps.append(egress.name)
+            self.hook(self.node, "node", "egress", leaving, family="netdev", device=egress.name)
+        self.walk.steps.append(self.flow.name or self.flow.target)
+        self.answer(packet, egress)
+
+    def own_address(self, link: Link) -> str:
+        return next((a.ip for a in self.node.addresses(link, self.flow.family)), "")
+
+    def prerouting(self, packet: Packet, entry: Link) -> Packet:
+        local = packet.target in self.node.local
+        packet = self.hook(self.node, "node", "prerouting", packet.with_(iif=entry.name, target_local=local))
+        return packet.with_(target_local=packet.target in self.node.local)
+
+    def reverse_path(self, packet: Packet, entry: Link) -> None:
+        """fib_validate_source: the way back to the sender must lead out of where the packet came in."""
+        mode = self.node.rp_filter(entry.name)
+        if self.flow.family != 4 or not mode:
+            return
+        back = self.node.fib.lookup(packet.source, packet.target, iif=entry.name)
+        wrong = back.refused or (mode == 1 and back.hop.index != entry.index)
+        if wrong and back.type != "local":
+            self.block("reverse-path", "node", packet, way=back, link=entry.name)
+
+    def forwarding(self, packet: Packet, entry: Link) -> None:
+        if not self.node.setting(entry.name, "forwarding", self.flow.family):
+            self.block("forwarding", "node", packet, link=entry.name)
+
+    def route_out(self, packet: Packet, entry: Link) -> Link | None:
+        """The interface towards the target; a wrong way is noted and the expected one taken."""
+        expected = self.flow.expected if self.flow.role == "remote" else None
+        way = self.node.fib.lookup(packet.target, packet.source, iif=entry.name, mark=packet.mark)
+        plain = self.node.fib.lookup(packet.target)
+        chosen = self.node.link(way.hop.index)
+        if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
+            if self.flow.role != "outside" and (way.refused or way.hop.index != plain.hop.index):
+                self.block(
+                    "rule",
+                    "node",
+                    packet,
+                    way=way,
+                    link=self.node.name(way.hop.index),
+                    wanted=self.node.name(plain.hop.index),
+                )
+                return self.node.link(plain.hop.index) or expected
+            if way.refused:
+                self.block("rule", "node", packet, way=way)
+                return self.node.link(plain.hop.index)
+        if way.refused:
+            self.block("route", "node", packet, way=way, wanted=expected.name if expected else "")
+            return expected
+        if expected is not None and expected.up and way.hop.index != expected.index:
+            self.block(
+                "bypass", "node", packet, way=way, link=self.node.name(way.hop.index), wanted=expected.name
+            )
+            return expected
+        return chosen
+
+    # The way back
+
+    def answer_from_node(self, request: Packet) -> None:
+        reply = self.packet(request.target, request.source, state="established", source_local=True)
+        self.to_pod(reply, None)
+
+    def answer(self, request: Packet, egress: Link | None) -> None:
+        """What comes back on the interface that the request left by."""
+        if egress is None:
+            return
+        arrives = self.flow.expected or egress
+        reply = self.packet(
+            request.target, request.source, state="established", iif=arrives.name, dport=40000
+        )
+        reply = reply.with_(sport=request.dport)
+        self.netdev_in(reply, arrives)
+        request_zone, self.zone = self.zone, None
+        reply = self.hook(self.node, "node", "prerouting", reply)
+        if self.walk.translated or self.flow.role == "service":
+            self.same_zone(request_zone, self.zone)
+        self.reverse_path(reply, arrives)
+        self.to_pod(reply, arrives)
+
+    def same_zone(
+        self, one: tuple[int, str, Chain, Rule] | None, other: tuple[int, str, Chain, Rule] | None
+    ) -> None:
+        """An answer in another zone than its request is no answer to conntrack: nothing is translated back."""
+        if (one[0] if one else 0) != (other[0] if other else 0):
+            self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # one is there
+
+    def netdev_in(self, packet: Packet, link: Link) -> None:
+        self.hook(self.node, "node", "ingress", packet, family="netdev", device=link.name)
+
+    def to_pod(self, packet: Packet, arrived: Link | None) -> None:
+        """From the node (or through it, from `arrived`) to the pod's address."""
+        attachment = self.model.primary
+        if (
+            attachment is None
+            or attachment.entry is None
+            or attachment.peer is None
+            or attachment.kind not in ("bridge", "routed")
+        ):
+            return
+        entry = attachment.entry
+        way = self.node.fib.lookup(
+            packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark
+        )
+        if way.refused or way.hop.index != entry.index:
+            kind = "rule" if way.rule and way.rule.table not in (MAIN, LOCAL, DEFAULT) else "host-route"
+            self.block(kind, "node", packet, way=way, link=self.node.name(way.hop.index), wanted=entry.name)
+        packet = packet.with_(oif=entry.name, physical_out=attachment.peer.name if attachment.bridge else "")
+        if arrived is None:
+            packet = self.hook(self.node, "node", "output", packet)
+        else:
+            self.forwarding(packet, arrived)
+            packet = self.hook(self.node, "node", "forward", packet)
+        packet = self.hook(self.node, "node", "postrouting", packet)
+        if attachment.bridge:
+            packet = packet.with_(smac=entry.mac, dmac=attachment.link.mac)
+            self.hook(self.node, "node", "output", packet, family="bridge")
+            self.hook(self.node, "node", "postrouting", packet, family="bridge")
+        self.hook(self.node, "node", "egress", packet, family="netdev", device=attachment.peer.name)
+        self.into_pod(packet, attachment)
+
+    def into_pod(self, packet: Packet, attachment: Attachment) -> None:
+        packet = packet.with_(
+            iif=attachment.link.name, oif=None, target_local=True, source_local=False, mark=0, bridged=False,
+            physical_in="", physical_out="", translated=False,
+        )  # fmt: skip
+        packet = self.hook(self.pod, "pod", "ingress", packet, family="netdev", device=attachment.link.name)
+        packet = self.hook(self.pod, "pod", "prerouting", packet)
+        self.hook(self.pod, "pod", "input", packet)
+
+    # The other direction
+
+    def inbound(self) -> None:
+        """Somebody else begins: the request to the pod, and the pod's answer."""
+        mine = self.model.address(self.flow.family)
+        primary = self.model.primary
+        if not mine or primary is None:
+            return
+        packet = self.packet(self.flow.target, mine, dport=self.flow.port or ANY_PORT)
+        if self.flow.role == "node":
+            self.to_pod(packet.with_(source_local=True), None)
+        elif self.flow.peer is not None:
+            self.from_peer(primary, packet)
+        elif self.flow.expected is not None:
+            packet = packet.with_(iif=self.flow.expected.name)
+            self.netdev_in(packet, self.flow.expected)
+            packet = self.hook(self.node, "node", "prerouting", packet)
+            self.reverse_path(packet, self.flow.expected)
+            self.to_pod(packet, self.flow.expected)
+        self.pod_answers(primary, mine)
+
+    def pod_answers(self, primary: Attachment, mine: str) -> None:
+        reply = self.packet(
+            mine, self.flow.target, state="established", sport=self.flow.port or ANY_PORT, dport=40000
+        )
+        reply = reply.with_(oif=primary.link.name, source_local=True)
+        reply = self.hook(self.pod, "pod", "output", reply)
+        self.hook(self.pod, "pod", "postrouting", reply)
+
+    # Between pods of one bridge
+
+    def across_bridge(self, attachment: Attachment, packet: Packet) -> None:
+        """The request to a pod on the same bridge, and its answer."""
+        assert self.flow.peer is not None
+        other = self.flow.peer[0]
+        self.bridged(attachment, packet, attachment.peer, other)
+        reply = packet.with_(
+            source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000,
+            smac="", dmac=attachment.link.mac,
+        )  # fmt: skip
+        reply = self.bridged(attachment, reply, other, attachment.peer)
+        self.into_pod(reply, attachment)
+
+    def from_peer(self, attachment: Attachment, packet: Packet) -> None:
+        assert self.flow.peer is not None
+        packet = self.bridged(attachment, packet, self.flow.peer[0], attachment.peer)
+        self.into_pod(packet, attachment)
+
+    def bridged(
+        self, attachment: Attachment, packet: Packet, port_in: Link | None, port_out: Link | None
+    ) -> Packet:
+        """A frame from port to port: the bridge family's hooks, and with br_netfilter the IP hooks too."""
+        bridge = attachment.bridge
+        if bridge is None or port_in is None or port_out is None:
+            return packet
+        packet = packet.with_(iif=port_in.name, oif=port_out.name)
+        for hook in ("prerouting", "forward", "postrouting"):
+            self.hook(self.node, "node", hook, packet, family="bridge")
+        if not calls_iptables(self.node, bridge, self.flow.family):
+            return packet
+        packet = packet.with_(
+            iif=bridge.name,
+            oif=bridge.name,
+            bridged=True,
+            physical_in=port_in.name,
+            physical_out=port_out.name,
+        )
+        packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
+        packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))
+        return self.hook(self.node, "node", "postrouting", packet)
+
+
+def walk(model: Model, flow: Flow) -> Walk:
+    """Carry one flow through the model. The pod's namespace must be known."""
+    walker = _Walker(model, flow)
+    if flow.inbound:
+        walker.inbound()
+    else:
+        walker.outbound()
+    return walker.walk
+
+
+def all_walks(model: Model, flows: list[Flow]) -> list[Walk]:
+    """Every flow's walk."""
+    return [walk(model, flow) for flow in flows] if model.pod is not None else []

@@ -1,0 +1,47 @@
+"""The pod's conversations as NetworkPolicies see them: who is at either end, and which policy keeps them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.net.flows import Flow
+from genie_core.net.model import Model
+from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Ruling, Wanted
+from genie_core.survey import cluster
+
+Denial = tuple[Ruling, Wanted, Flow]
+
+
+def denials(model: Model, policies: Policies, flow: Flow) -> Iterator[Denial]:
+    """The policies that keep the pod from a conversation, at its own end or at the other's."""
+    if flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
+        return  # a pod's own node is always let through; ICMP is nobody's rule
+    for wanted in _wanted(model, flow):
+        for direction in (EGRESS, INGRESS):
+            ruling = policies.rule(direction, wanted)
+            if ruling.allowed is False:
+                yield ruling, wanted, flow
+
+
+def _wanted(model: Model, flow: Flow) -> Iterator[Wanted]:
+    mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
+    if flow.role == "service":
+        fronts = (
+            f
+            for f in model.frontends
+            if (f.ip, f.port, f.protocol) == (flow.target, flow.port, flow.protocol)
+        )
+        for ip, port in (endpoint for front in fronts for endpoint in front.endpoints):
+            yield Wanted(source=mine, target=_end(model, ip), protocol=flow.protocol, port=port)
+        return
+    other = _end(model, flow.target)
+    ends = (other, mine) if flow.inbound else (mine, other)
+    yield Wanted(source=ends[0], target=ends[1], protocol=flow.protocol, port=flow.port)
+
+
+def _end(model: Model, ip: str) -> End:
+    """The pod of an address; in the pods' prefixes an address without a known pod is a pod that is not known."""
+    for item in cluster.of_kind(model.facts.objects, "Pod"):
+        if ip in cluster.pod(item).ips and not cluster.pod(item).host_network:
+            return End(ip=ip, pod=item)
+    return End(ip=ip, known=not model.in_cluster(ip))

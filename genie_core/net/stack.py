@@ -1,0 +1,115 @@
+"""One namespace's network stack, indexed: its links, addresses, neighbours, routing, sysctls and rules."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+
+from genie_core.net.fib import MAIN, Fib
+from genie_core.net.firewall.load import load
+from genie_core.net.firewall.rules import Ruleset
+from genie_core.survey.facts import Address, Link, Neighbour, Netns, Port, Route
+
+FORWARDING = 3
+
+
+def version(address: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in address else 4
+
+
+def within(address: str, prefix: str) -> bool:
+    """Whether an address lies in a prefix; families never mix."""
+    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+
+
+def subnet(address: Address) -> str:
+    """`10.244.1.0/24`: the prefix that an address puts on its link."""
+    return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))
+
+
+class Stack:
+    """Read-only view of one Netns. With `repaired`, routes that only a downed link lacks are there again."""
+
+    def __init__(self, facts: Netns, extra: tuple[Route, ...] = ()) -> None:
+        self.facts = facts
+        self.extra = extra
+        self.by_index = {link.index: link for link in facts.links}
+        self.by_name = {link.name: link for link in facts.links}
+
+    @cached_property
+    def fib(self) -> Fib:
+        """Routing as it is, plus what the caller takes as repaired."""
+        return Fib(self.facts, self.extra)
+
+    @cached_property
+    def rules(self) -> Ruleset:
+        """The firewall."""
+        return load(self.facts.firewall)
+
+    @cached_property
+    def local(self) -> dict[str, Address]:
+        """The stack's own addresses."""
+        return {address.ip: address for address in self.facts.addresses}
+
+    def link(self, index: int) -> Link | None:
+        """A link by index."""
+        return self.by_index.get(index)
+
+    def name(self, index: int) -> str:
+        """A link's name, or its number where it is unknown."""
+        link = self.by_index.get(index)
+        return link.name if link else f"#{index}"
+
+    def addresses(self, link: Link, family: int = 0) -> list[Address]:
+        """A link's addresses, without link-local ones."""
+        return [
+            a
+            for a in self.facts.addresses
+            if a.index == link.index and a.scope != "link" and (not family or version(a.ip) == family)
+        ]
+
+    def neighbour(self, index: int, ip: str) -> Neighbour | None:
+        """The neighbour entry of an address on a link."""
+        return next((n for n in self.facts.neighbours if n.index == index and n.ip == ip), None)
+
+    def sysctl(self, name: str, default: int = 0) -> int:
+        """A sysctl as a number; `default` where it does not exist."""
+        value = self.facts.sysctls.get(name, "")
+        return int(value) if value.lstrip("-").isdigit() else default
+
+    def setting(self, link: str, name: str, family: int = 4) -> int:
+        """An interface's sysctl: `ipv4/conf/<link>/<name>`."""
+        return self.sysctl(f"ipv{family}/conf/{link}/{name}")
+
+    def rp_filter(self, link: str) -> int:
+        """The effective reverse path filter: the larger of `all` and the interface's (ip-sysctl.rst)."""
+        return max(self.setting("all", "rp_filter"), self.setting(link, "rp_filter"))
+
+    def ports(self, bridge: Link) -> list[Link]:
+        """The ports of a bridge."""
+        return [link for link in self.facts.links if link.master == bridge.index]
+
+    def port(self, link: Link) -> Port:
+        """The link's side of being a bridge port; the defaults where netlink told nothing."""
+        return link.port or Port()
+
+    def defaults(self, family: int, table: int = MAIN) -> list[Route]:
+        """The default routes of a table."""
+        return [r for r in self.fib.table(family, table) if r.dst in ("0.0.0.0/0", "::/0")]
+
+    def connected(self, link: Link) -> list[Route]:
+        """The routes that the link's addresses would put into the main table."""
+        from genie_core.survey.facts import Hop
+
+        return [
+            Route(dst=subnet(a), hops=(Hop(index=link.index),), source=a.ip, scope="link")
+            for a in self.addresses(link)
+            if a.prefix != (32 if version(a.ip) == 4 else 128)
+        ]
+
+
+def calls_iptables(node: Stack, bridge: Link, family: int) -> bool:
+    """Whether bridged frames of a family pass the IP hooks: br_netfilter's global switch, or the bridge's own."""
+    suffix = "iptables" if family == 4 else "ip6tables"
+    return bool(node.sysctl(f"bridge/bridge-nf-call-{suffix}") or bridge.data.get(f"br_nf_call_{suffix}"))

@@ -1,0 +1,49 @@
+"""What carrying a packet along the model leaves behind: where it is blocked, and what it crossed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from genie_core.net.fib import Way
+from genie_core.net.firewall.evaluate import Outcome
+from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.flows import Flow
+from genie_core.survey.facts import Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
+
+    `place` is "pod" or "node"; `reply` says that it is the answer that stops.
+    """
+
+    kind: str
+    flow: Flow
+    place: str
+    packet: Packet
+    outcome: Outcome | None = None
+    way: Way | None = None
+    link: str = ""
+    wanted: str = ""
+    reply: bool = False
+
+    @property
+    def chance(self) -> float:
+        """How much of the traffic stops here."""
+        return self.outcome.chance if self.outcome else 1.0
+
+
+@dataclass(slots=True)
+class Walk:
+    """What became of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
+
+    flow: Flow
+    blocks: list[Block] = field(default_factory=list)
+    doubts: list[tuple[str, Outcome]] = field(default_factory=list)
+    untracked: list[tuple[str, Chain, Rule]] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    source: str = ""
+    target: str = ""
+    egress: Link | None = None
+    translated: bool = False

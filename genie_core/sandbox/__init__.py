@@ -1,0 +1,1 @@
+"""Private nodes: namespaces in which a dry run takes place, and the processes inside them."""

@@ -1,0 +1,96 @@
+"""The real node, for a dry run of plugins that need their daemon: the same orders as a private node, carried out here.
+
+What the dry run itself writes (the plugin, configurations, state) is in a directory of its own, which goes with it;
+so do the network namespaces. What the plugins do, they do to the node, and their DEL undoes it: in the end, whatever
+the end is, by a process of its own (`host_node_inside`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from genie_core.errors import Denied, IOFailure
+from genie_core.sandbox import syscalls
+from genie_core.sandbox.host_node_inside import Undo, undo_abandoned
+from genie_core.sandbox.node_process import NodeProcess, Places
+from genie_core.sandbox.orders import LAST_WORDS_SECONDS
+
+
+class HostNode(NodeProcess):
+    """This node, from `with` to the end of its block. Raises Denied for an ordinary user.
+
+    `undo` releases what is recorded in a dry run's folder, and removes it; it is a module's function.
+    """
+
+    is_private = False
+
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
+
+    def __enter__(self) -> Self:
+        if os.geteuid() != 0:
+            raise Denied("--on-host makes network namespaces on the node itself", hint="run it as root")
+        _refuse(undo_abandoned(self._undo), "an earlier dry run that was killed")
+        syscalls.adopt_orphans()
+        try:
+            wanted = {"undo": [self._undo.__module__, self._undo.__qualname__]}
+            folder = self.start("genie_core.sandbox.host_node_inside", wanted)["folder"]
+        except BaseException:
+            self.hang_up()
+            raise
+        self.places = Places(
+            bin_dir=f"{folder}/bin",
+            conf_dir=f"{folder}/net.d",
+            state_dir=f"{folder}/state",
+            records=f"{folder}/records",
+        )
+        os.mkdir(self.places.conf_dir)
+        os.mkdir(self.places.records)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.hang_up()
+        said = self._process.communicate()[1].decode(errors="replace").strip()
+        if self._process.returncode < 0:  # somebody killed it
+            _await_orphans()
+            said = "\n".join(undo_abandoned(self._undo))
+        if self._process.returncode:
+            _refuse([said] if said else [], "the dry run")
+
+    def end(self) -> str:
+        """It ends by itself, when it has undone everything."""
+        self.hang_up()
+        return ""
+
+    @property
+    def what(self) -> str:
+        """What it is to a person."""
+        return "the process that carries out the dry run"
+
+    def entering(self, netns: str) -> list[str]:
+        """The words to put before a command that is to run in the pod's network namespace."""
+        return ["nsenter", f"--net={netns}", "--"]
+
+
+def _await_orphans() -> None:
+    """The killed process's children have been asked to end (`orders.run`), and undo first what they have begun."""
+    deadline = time.monotonic() + LAST_WORDS_SECONDS
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.02)
+
+
+def _refuse(problems: list[str], whose: str) -> None:
+    if problems:
+        raise IOFailure(
+            f"not everything that {whose} did could be undone",
+            details="\n".join(problems),
+            hint="see what is left with: genie gc --dry-run",
+        )

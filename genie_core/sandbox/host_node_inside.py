@@ -1,0 +1,131 @@
+"""The process between a dry run and the real node: it carries out the orders, and whatever ends them, undoes them.
+
+Started by `host_node.HostNode` only, in a session of its own, so that neither ^C nor the death of its maker ends it.
+It holds a lock in the dry run's folder for as long as it lives: a folder with a lock that nobody holds was left by
+one that was killed too, and the next dry run undoes that.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from genie_core.sandbox.orders import ORDERS, Orders, add_namespace, obey, run, send
+
+PREFIX = "genie-dry-run-"
+LOCK = "lock"
+NAMESPACES = "namespaces"  # the paths of those that were made, one a line, written before they are
+
+Undo = Callable[[str], list[str]]  # folder -> what could not be undone, in sentences
+
+
+def main(fd: int) -> None:
+    """Make the folder, say where it is, and obey until nobody is there any more."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # not SIG_IGN, which plugins would inherit
+    connection = socket.socket(fileno=fd)
+    channel = connection.makefile("rw", encoding="utf-8", newline="\n")
+    wanted = channel.readline()
+    if not wanted:
+        return
+    module, name = json.loads(wanted)["undo"]
+    undo: Undo = getattr(import_module(module), name)
+    folder = tempfile.mkdtemp(prefix=PREFIX)
+    problems: list[str] = []
+    with hold(folder):
+        try:
+            _serve(connection, channel, folder)
+        finally:
+            problems += undo(folder)
+    sys.stderr.write("\n".join(problems))
+    sys.exit(bool(problems))
+
+
+def _serve(connection: socket.socket, channel: Any, folder: str) -> None:
+    orders: Orders = {
+        **ORDERS,
+        "run": partial(run, is_alone=lambda: _is_closed(connection)),
+        "add_namespace": partial(_add_noted, folder),
+    }
+    with suppress(OSError):  # whoever asked has gone before the answer
+        send(channel, {"folder": folder})
+        for line in channel:
+            send(channel, obey(line, orders))
+
+
+def _add_noted(folder: str, path: str) -> dict[str, Any]:
+    with open(f"{folder}/{NAMESPACES}", "a", encoding="utf-8") as file:
+        file.write(f"{path}\n")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return add_namespace(path)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side is gone; while it waits for an answer it says nothing else."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+class hold:  # noqa: N801 (reads as a verb)
+    """Hold a folder's lock. Raises BlockingIOError where somebody else does, OSError where it cannot be."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = f"{folder}/{LOCK}"
+
+    def __enter__(self) -> None:
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def is_held(folder: str) -> bool:
+    """Whether the dry run is under way, or somebody undoes it."""
+    try:
+        with hold(folder):
+            return False
+    except OSError:
+        return True
+
+
+def abandoned() -> Iterator[str]:
+    """The folders of this user's own that dry runs may have left."""
+    try:
+        directory = tempfile.gettempdir()
+        names = sorted(os.listdir(directory))
+    except OSError:  # there is none that can be written to: then nobody has
+        return
+    for name in names:
+        path = f"{directory}/{name}"
+        with suppress(OSError):
+            status = os.lstat(path)
+            is_own = status.st_uid == os.geteuid() and not status.st_mode & 0o022  # what it says would be run
+            if name.startswith(PREFIX) and is_own and stat.S_ISDIR(status.st_mode):
+                yield path
+
+
+def undo_abandoned(undo: Undo) -> list[str]:
+    """Undo what killed dry runs have left; what could not be."""
+    problems = []
+    for folder in abandoned():
+        with suppress(BlockingIOError), hold(folder):
+            problems += undo(folder)
+    return problems

@@ -1,0 +1,167 @@
+"""What a process that stands for a node can be told: one JSON line an order, one its answer (`node_process` asks).
+
+Served by `private_node_inside` and `host_node_inside`, which are started with `python -I -S`: standard library only.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from genie_core.sandbox import syscalls
+
+_SLICE_SECONDS = 0.1  # how soon it is noticed that nobody waits for the answer any more
+LAST_WORDS_SECONDS = 60  # a plugin that is asked to end undoes first what it has begun
+
+Orders = Mapping[str, Callable[..., dict[str, Any]]]
+
+
+def send(channel: Any, message: dict[str, Any]) -> None:
+    """Write one line."""
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+def failed(error: OSError) -> dict[str, Any]:
+    """The answer that is an error."""
+    return {
+        "error": {
+            "errno": error.errno or 0,
+            "text": error.strerror or str(error),
+            "path": error.filename or "",
+        }
+    }
+
+
+def obey(line: str, orders: Orders) -> dict[str, Any]:
+    """Carry out one order; its answer."""
+    order = json.loads(line)
+    try:
+        return orders[order.pop("order")](**order)
+    except OSError as error:
+        return failed(error)
+
+
+@contextmanager
+def inside(netns: str) -> Iterator[None]:
+    """Be in the network namespace at `netns`, in a new one where it is "", then at home again."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        if netns:
+            fd = os.open(netns, os.O_RDONLY)
+            syscalls.setns(fd, syscalls.CLONE_NEWNET)
+            os.close(fd)
+        else:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+        yield
+    finally:
+        syscalls.setns(home, syscalls.CLONE_NEWNET)
+        os.close(home)
+
+
+def add_namespace(path: str) -> dict[str, Any]:
+    """Make a network namespace that lives at `path`, as a container runtime does."""
+    with open(path, "x", encoding="ascii"), inside(""):
+        syscalls.mount("/proc/self/ns/net", path, flags=syscalls.MS_BIND)
+    return {}
+
+
+def remove_namespace(path: str) -> dict[str, Any]:
+    """Remove it, as a container runtime does."""
+    syscalls.unmount(path)
+    os.unlink(path)
+    return {}
+
+
+def run(
+    argv: Sequence[str],
+    env: dict[str, str] | None = None,
+    stdin: str = "",
+    timeout: float = 60,
+    netns: str = "",
+    *,
+    is_alone: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run a program to its end, or kill it with all its descendants in its process group.
+
+    Where nobody waits for it any more (`is_alone`), it is asked to end, and waited for.
+    """
+    began = time.monotonic()
+    with inside(netns or "/proc/self/ns/net"):
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            start_new_session=True,
+            # SIGTERM if this process is killed. It has one thread, so this is safe.
+            preexec_fn=lambda: syscalls.die_with_parent(signal.SIGTERM),  # noqa: PLW1509
+        )
+    stdout, stderr, expired = _outcome(process, stdin.encode(), began + timeout, is_alone)
+    return {
+        "returncode": process.returncode,
+        "stdout": stdout.decode(errors="replace"),
+        "stderr": stderr.decode(errors="replace"),
+        "ms": (time.monotonic() - began) * 1000,
+        "expired": expired,
+    }
+
+
+def _outcome(
+    process: "subprocess.Popen[bytes]", stdin: bytes, deadline: float, is_alone: Callable[[], bool]
+) -> tuple[bytes, bytes, bool]:
+    """What it prints, and whether it took too long."""
+    data: bytes | None = stdin
+    number = signal.SIGKILL
+    while True:
+        try:
+            seconds = min(_SLICE_SECONDS, max(deadline - time.monotonic(), 0))
+            return *process.communicate(data, seconds), False
+        except subprocess.TimeoutExpired:
+            data = None  # it goes on where it was
+        if is_alone() and number != signal.SIGTERM:
+            number, deadline = signal.SIGTERM, time.monotonic() + LAST_WORDS_SECONDS
+            os.killpg(process.pid, number)
+        elif time.monotonic() >= deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            return *process.communicate(), True
+
+
+def files(paths: Sequence[str]) -> dict[str, Any]:
+    """All files in and below directories."""
+    return {"files": sorted(found for path in paths for found in _walk(path))}
+
+
+def _walk(path: str) -> Iterator[str]:
+    for directory, _, names in os.walk(path):
+        yield from (os.path.join(directory, name) for name in names)
+
+
+def read(path: str) -> dict[str, Any]:
+    """A file's text."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return {"text": file.read()}
+
+
+def write(path: str, text: str, mode: int) -> dict[str, Any]:
+    """Write a file, and the directories above it."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    return {}
+
+
+ORDERS: Orders = {
+    "run": run,
+    "files": files,
+    "read": read,
+    "write": write,
+    "add_namespace": add_namespace,
+    "remove_namespace": remove_namespace,
+}

@@ -1,0 +1,102 @@
+"""A private copy of this node, to run CNI plugins in without a trace: see `private_node_inside` for what it is.
+
+    with PrivateNode() as node:
+        netns = node.add_namespace("pod")
+        ran = node.run(["/usr/lib/cni/bridge"], env={...}, stdin="{...}")
+
+Works as root and as an ordinary user. Whatever ends this process ends the node, and everything in it.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Self
+
+from genie_core.errors import Denied, GenieError, TryAgain
+from genie_core.sandbox.node_process import ROOT, START_TIMEOUT, NodeProcess, Places
+from genie_core.sandbox.private_node_links import UPLINK, Link
+
+# Where CNI plugins keep what they know: empty in a private node. /run: sockets of daemons, locks, namespaces.
+HIDDEN = ("/run", "/var/run", "/var/lib/cni")
+# What the real node has, open to change in the private one, with the two levels of directories below: that is where
+# configurations (/etc/cni/genie/net.d) and the plugin's versions (/opt/cni/bin/.genie/VERSION) are written.
+COPIED = ("/etc/cni", "/opt/cni/bin")
+LEVELS = 2
+
+
+class PrivateNode(NodeProcess):
+    """A node of its own, from `with` to the end of its block.
+
+    `copied` directories show what the real node has and may be written to, in addition to COPIED; `visible`
+    paths stay where they are although the node hides the directory above them; `links` are its interfaces. It
+    lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this
+    user make namespaces.
+    """
+
+    is_private = True
+    places = Places()
+
+    def __init__(
+        self, *, copied: Sequence[str] = (), visible: Sequence[str] = (), links: Sequence[Link] = (UPLINK,)
+    ) -> None:
+        self._wanted = {
+            "hidden": [path for path in HIDDEN if not os.path.islink(path)],
+            "copied": [*((path, LEVELS) for path in COPIED), *((path, 0) for path in copied)],
+            "links": [asdict(link) for link in links],
+            "visible": [os.path.realpath(path) for path in (*visible, ROOT, sys.prefix, sys.base_prefix)],
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.start("genie_core.sandbox.private_node_inside", self._wanted)
+        except BaseException as error:
+            self.end()
+            if isinstance(error, OSError):
+                raise _explained(error) from error
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.end()  # its child, the node's first process, dies with it
+
+    def entering(self, netns: str) -> list[str]:
+        """The words to put before a command that is to run in the node, from outside: in the pod's namespace too."""
+        parent = self._process.pid
+        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+            first = file.read().split()[0]
+        return [
+            "nsenter",
+            *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
+            f"--target={first}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            f"--net=/proc/{first}/root{netns}",
+        ]
+
+
+def _explained(error: OSError) -> GenieError:
+    """What a private node that could not be made tells the person who wanted it."""
+    if isinstance(error, TimeoutError):
+        return TryAgain(f"the private node was not ready within {START_TIMEOUT:g} seconds")
+    place = f" ({error.filename})" if error.filename else ""
+    reason = f"a private node cannot be made here: {error.strerror or error}{place}"
+    if isinstance(error, FileNotFoundError) and error.filename == "ip":
+        return GenieError(reason, hint="install iproute2 (apt-get install iproute2)")
+    if error.errno in _FORBIDDEN:
+        return Denied(reason, hint=_PERMISSION_HINT)
+    return GenieError(reason)
+
+
+_FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS)  # the last two: user.max_user_namespaces
+_PERMISSION_HINT = (
+    "user namespaces are closed to this user; run it as root, or allow them: "
+    "sysctl kernel.unprivileged_userns_clone=1 (Debian), "
+    "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), user.max_user_namespaces > 0"
+)

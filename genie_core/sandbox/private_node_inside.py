@@ -1,0 +1,244 @@
+"""The process that *is* a private node: the first process of its namespaces, obeying one JSON line at a time.
+
+Started by `private_node.PrivateNode` only, with `python -I -S` and a socket as file descriptor. The order of the
+steps matters:
+
+1. New namespaces: user (an ordinary user becomes root in it), mount, network, PID, UTS, IPC.
+2. Every mount becomes read-only, then the few places that plugins write to are covered with private memory.
+   `hidden` places start empty (leases, and /run, where sockets of the real node's daemons are: firewalld would
+   change the real firewall for whoever asks it); `copied` ones show what the real node has.
+3. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
+
+It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
+PID namespace the kernel kills all others with it: whatever happens, nothing is left.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from genie_core.sandbox import syscalls
+from genie_core.sandbox.orders import ORDERS, add_namespace, failed, inside, obey, run, send
+
+WORLD = "/run/genie-world"  # the network namespace behind eth0
+NAMESPACES = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWIPC
+)
+TO_COPY = 1 << 20  # files up to this size are copied, larger ones are bind mounted
+PRIVATE_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
+
+
+def main(fd: int) -> None:
+    """Become the node, say so, and serve until the socket closes."""
+    channel = socket.socket(fileno=fd).makefile("rw", encoding="utf-8", newline="\n")
+    wanted = json.loads(channel.readline())
+    try:
+        _leave_the_host()
+        _become_first(fd)
+        _furnish(wanted["hidden"], wanted["copied"], wanted["visible"])
+        connect(wanted["links"])
+        answer = {"pid": os.getpid()}
+    except OSError as error:
+        answer = failed(error)
+    send(channel, answer)
+    if "error" not in answer:
+        for line in channel:
+            send(channel, obey(line, ORDERS))
+            _reap()
+
+
+def _leave_the_host() -> None:
+    parent = os.getppid()
+    try:
+        syscalls.unshare(NAMESPACES)
+    except PermissionError:  # an ordinary user, or a container's root: root of a user namespace may
+        _become_root_of_a_user_namespace()
+        syscalls.unshare(NAMESPACES)
+    syscalls.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would forget it
+    if os.getppid() != parent:
+        os._exit(1)  # it died before it could be asked for
+
+
+def _become_first(fd: int) -> None:
+    """Go on as the first process of the new PID namespace; this one only waits for it, to end with it."""
+    child = os.fork()
+    if child:
+        os.close(fd)  # or the socket would not be at its end when the child is
+        os.waitpid(child, 0)
+        os._exit(0)
+    syscalls.die_with_parent(signal.SIGKILL)
+
+
+def _become_root_of_a_user_namespace() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+
+
+# --- The node's files -------------------------------------------------------------------------------------------
+
+
+def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: Sequence[str]) -> None:
+    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+    syscalls.make_read_only("/")
+    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    # refused in some containers; then /sys shows the real node's interfaces, read-only
+    with suppress(OSError):
+        syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    os.umask(0o022)
+    os.chdir("/")
+    private: list[str] = []
+    for path in hidden:
+        _make_private(path, private, (), keep=visible)
+    for path, levels in copied:
+        _make_private(path, private, None, keep=(), levels=levels)
+    os.makedirs("/run/netns", exist_ok=True)
+    syscalls.set_hostname("private-node")
+
+
+def _make_private(
+    path: str, private: list[str], entries: Sequence[str] | None, keep: Sequence[str], levels: int = 0
+) -> None:
+    """Cover a directory with private memory, with the given of its entries (None: all) and the paths to keep.
+
+    For a directory that does not exist, the nearest one above it that does is covered, so that it can be made.
+    So many `levels` of the directories below can be written to as well.
+    """
+    target = os.path.realpath(path)
+    above = target
+    while not os.path.isdir(above):
+        above, entries = os.path.dirname(above), None
+    if above == "/":
+        raise FileNotFoundError(2, "there is no directory to make it in", path)
+    if not (above != target and any(above == done or above.startswith(done + "/") for done in private)):
+        _cover(above, entries, keep, levels)
+        private.append(above)
+    os.makedirs(target, exist_ok=True)
+
+
+def _cover(path: str, entries: Sequence[str] | None, keep: Sequence[str], levels: int) -> None:
+    below = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    kept = {place: os.open(place, os.O_PATH) for place in keep if place.startswith(path + "/")}
+    mode = os.fstat(below).st_mode & 0o7777
+    syscalls.mount("tmpfs", path, "tmpfs", PRIVATE_FLAGS, f"mode={mode:o}")
+    for name in os.listdir(f"/proc/self/fd/{below}") if entries is None else entries:
+        with suppress(OSError):  # not readable for this user: then it is not there
+            _show(f"/proc/self/fd/{below}/{name}", f"{path}/{name}", levels)
+    for place, fd in kept.items():
+        _bind(f"/proc/self/fd/{fd}", place)
+        os.close(fd)
+    os.close(below)
+
+
+def _show(source: str, target: str, levels: int) -> None:
+    """Put a directory's entry into the directory that covers it."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif levels and os.path.isdir(source) and os.access(source, os.R_OK | os.X_OK):
+        os.mkdir(target, os.stat(source).st_mode & 0o7777)
+        for name in os.listdir(source):
+            with suppress(OSError):
+                _show(f"{source}/{name}", f"{target}/{name}", levels - 1)
+    elif os.path.isfile(source) and os.path.getsize(source) <= TO_COPY and os.access(source, os.R_OK):
+        _copy(source, target)
+    else:
+        _bind(source, target)
+
+
+def _copy(source: str, target: str) -> None:
+    with open(source, "rb") as read, open(target, "wb") as write:
+        write.write(read.read())
+        os.fchmod(write.fileno(), os.fstat(read.fileno()).st_mode & 0o7777)
+
+
+def _bind(source: str, target: str) -> None:
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "w", encoding="ascii"):
+            pass
+    syscalls.mount(source, target, flags=syscalls.MS_BIND | syscalls.MS_REC)
+
+
+# --- Its network namespaces -------------------------------------------------------------------------------------
+
+
+def connect(links: Sequence[dict[str, Any]]) -> None:
+    """Make the node's interfaces (`private_node_links.Link`), and behind each uplink the world with its gateways."""
+    add_namespace(WORLD)
+    _ip("link set lo up\n")
+    _ip("link set lo up\n", WORLD)
+    # By the number of a process that is in it: `ip` knows names under /run/netns only, where pods are.
+    with inside(WORLD):
+        resident = subprocess.Popen(["sleep", "60"])
+    for number, link in enumerate(links):
+        _make(link, f"world{number}", resident.pid)
+    resident.kill()
+    resident.wait()
+    for number, link in enumerate(links):
+        _furnish_link(link, f"world{number}")
+
+
+def _make(link: dict[str, Any], peer: str, world: int) -> None:
+    name, mtu = link["name"], link["mtu"]
+    mac = f"address {link['mac']} " if link["mac"] else ""
+    if link["is_bridge"]:
+        _ip(f"link add {name} {mac}mtu {mtu} type bridge\nlink set {name} up\n")
+        return
+    _ip(f"link add {name} {mac}mtu {mtu} type veth peer name {peer} mtu {mtu}\n")
+    _ip(f"link set {peer} netns {world}\nlink set {name} up\n")
+    _ip(f"link set {peer} up\n", WORLD)
+
+
+def _furnish_link(link: dict[str, Any], peer: str) -> None:
+    """IPv6 goes in a batch of its own: a kernel may be without."""
+    for family in (4, 6):
+        own = _addresses(link["name"], link["addresses"], family)
+        gateways = _addresses(peer, link["gateways"], family)
+        routes = [
+            f"route add default via {gateway.partition('/')[0]} dev {link['name']}"
+            for gateway in link["gateways"]
+            if _family(gateway) == family
+        ]
+        with suppress(OSError) if family == 6 else nullcontext():
+            if gateways:
+                _ip("\n".join(gateways) + "\n", WORLD)
+            if own or routes:
+                _ip("\n".join([*own, *routes]) + "\n")
+
+
+def _addresses(name: str, addresses: Sequence[str], family: int) -> list[str]:
+    return [
+        f"addr add {address} dev {name}{' nodad' if family == 6 else ''}"
+        for address in addresses
+        if _family(address) == family
+    ]
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _ip(batch: str, netns: str = "") -> None:
+    ran = run(["ip", "-batch", "-"], stdin=batch, netns=netns)
+    if ran["returncode"] != 0:
+        raise OSError(ran["returncode"], f"ip: {ran['stderr'].strip()}")
+
+
+def _reap() -> None:
+    """The first process inherits the orphans; it has to collect them."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

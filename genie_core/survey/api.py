@@ -1,0 +1,206 @@
+"""The Pod and what surrounds it, from the API server: a dozen bounded requests, each of which may be refused.
+
+deploy/debug-rbac.yaml grants them; a test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unauthorized, Unreachable
+from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, Resource
+from genie_core.errors import GenieError, NotFound
+from genie_core.select.annotations import NPWG_NETWORKS
+from genie_core.select.npwg import parse_selections
+from genie_core.survey import cluster, events
+from genie_core.survey.collection import reason
+from genie_core.survey.facts import JSON, ConfFile, Event
+from genie_core.survey.node_files import conf_of
+from genie_core.survey.objects import lean
+from genie_core.survey.user_cluster import UserCluster
+
+T = TypeVar("T")
+
+SECONDS = 3.0
+NodeOf = Callable[[Sequence[JSON]], str]
+# A page has to stay below what one answer may have (kube_http.LARGEST_BODY): pods are 10 to 20 kB each.
+PAGE, MOST, ELSEWHERE, MOST_EVENTS = 100, 5000, 100, 300
+RUNNING = "status.phase=Running"
+MOST_NETWORKS = 16
+ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
+
+
+POD = Resource("", "v1", "pods", "Pod")
+NODE = Resource("", "v1", "nodes", "Node")
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
+SERVICE = Resource("", "v1", "services", "Service")
+EVENT = Resource("", "v1", "events", "Event")
+ENDPOINTS = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+
+
+@dataclass(slots=True, kw_only=True)
+class Answers:
+    """What the API server said. `missing` maps a source to why it is not there."""
+
+    pod: JSON = field(default_factory=dict)
+    objects: list[JSON] = field(default_factory=list)
+    events: tuple[Event, ...] = ()
+    networks: tuple[ConfFile, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read(
+    server: UserCluster, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str] = ("", "")
+) -> Answers:
+    """All of it, within SECONDS; `name` "" means the node alone, `other` is one more pod (namespace, name).
+
+    `node_of` tells this node's name from the Node objects. Raises NotFound where there is no such pod.
+    """
+    with server.connect(SECONDS) as api:
+        return _Reader(api).read(namespace, name, node_of, other)
+
+
+class _Reader:
+    """One reading. Once the server is away, or knows us not, the rest is missing for that reason."""
+
+    def __init__(self, api: KubeAPI) -> None:
+        self.api = api
+        self.found = Answers()
+        self.away = ""
+
+    def read(self, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str]) -> Answers:
+        found = self.found
+        if name:
+            found.pod = self.attempt(
+                "pod object", "get", POD, namespace, partial(self._pod, namespace, name), dict[str, Any]()
+            )
+        self._add(NODE)
+        here = cluster.pod(found.pod).node or node_of(found.objects)
+        if name:
+            found.events = self._events("Pod", name, namespace)
+        found.events = (*found.events, *self._events("Node", here, "default"))
+        self._add(SERVICE)
+        self._add(ENDPOINTS)
+        self._pods(here)
+        if other[1]:
+            self._add(POD, f"metadata.namespace={other[0]},metadata.name={other[1]}")
+        self._add(POLICY)
+        if any(True for _ in cluster.of_kind(found.objects, POLICY.kind)):
+            self._add(NAMESPACE)  # their labels are what policies select by
+        found.networks = self._networks(namespace)
+        found.pod = lean(found.pod) if found.pod else {}
+        if self.away and not found.objects:
+            found.missing["objects"] = self.away
+        return found
+
+    def attempt(
+        self, source: str, verb: str, kind: Resource, namespace: str, ask: Callable[[], T], otherwise: T
+    ) -> T:
+        """The answer; `otherwise`, and in `missing` what would be needed, where there is none."""
+        if self.away:
+            self.found.missing[source] = self.away
+            return otherwise
+        try:
+            return ask()
+        except (Unreachable, Unauthorized) as error:
+            self.away = self.found.missing[source] = "; ".join(filter(None, (error.msg, error.details)))
+        except GenieError as error:
+            if isinstance(error, NotFound) and source == "pod object":
+                raise
+            self.found.missing[source] = _refusal(error, verb, kind, namespace)
+        return otherwise
+
+    def _pod(self, namespace: str, name: str) -> JSON:
+        try:
+            return self.api.get(POD.path(namespace, name)) | {"kind": "Pod"}
+        except ObjectNotFound:
+            raise NotFound(
+                f"pod {namespace}/{name} does not exist", hint="look at the namespace (-n) and the name"
+            ) from None
+
+    def _list(
+        self,
+        kind: Resource,
+        selector: str,
+        most: int,
+        namespace: str = "",
+        keep: Callable[[JSON], JSON] = lean,
+    ) -> list[JSON]:
+        """Items of a list, page by page, at most so many, and of each what `keep` leaves."""
+        query = {"fieldSelector": selector} if selector else {}
+        items: list[JSON] = []
+        while len(items) < most:
+            limit = {"limit": str(min(PAGE, most - len(items)))}
+            document = self.api.get(_list_of(kind, namespace), query | limit)
+            found = (item for item in document.get("items") or () if isinstance(item, dict))
+            items += [keep(item | {"kind": kind.kind}) for item in found]
+            metadata = document.get("metadata")
+            more = metadata.get("continue") if isinstance(metadata, dict) else None
+            if not more:
+                break
+            query["continue"] = str(more)
+        else:
+            if most == MOST:
+                self.found.missing[f"objects: {kind.kind}"] = f"there are more than {most}: not all were read"
+        return items
+
+    def _add(self, kind: Resource, selector: str = "", most: int = 0) -> None:
+        ask = partial(self._list, kind, selector, most or MOST)
+        self.found.objects += self.attempt(f"objects: {kind.kind}", "list", kind, "", ask, list[JSON]())
+
+    def _pods(self, node: str) -> None:
+        """All of this node, those elsewhere that have one of the pod's addresses, and a few others."""
+        here, elsewhere = f"spec.nodeName={node},{RUNNING}", f"spec.nodeName!={node},{RUNNING}"
+        self._add(POD, here)
+        for ip in cluster.pod(self.found.pod).ips:
+            self._add(POD, f"{elsewhere},status.podIP={ip}")
+        self._add(POD, elsewhere, ELSEWHERE)
+
+    def _events(self, kind: str, name: str, namespace: str) -> tuple[Event, ...]:
+        """The newest events about an object. Those about nodes are kept in the namespace `default`."""
+        selector = f"involvedObject.kind={kind},involvedObject.name={name}"
+        ask = partial(self._list, EVENT, selector, MOST_EVENTS, namespace, dict)
+        return events.newest(self.attempt("events", "list", EVENT, namespace, ask, list[JSON]()))
+
+    def _networks(self, namespace: str) -> tuple[ConfFile, ...]:
+        """The NetworkAttachmentDefinitions that the pod's annotation names, without their secrets."""
+        found = []
+        for space, name in _named(self.found.pod, namespace)[:MOST_NETWORKS]:
+            ask = partial(self.api.get_object, NETWORK_ATTACHMENT, space, name)
+            source = f"networks: {space}/{name}"
+            document = self.attempt(source, "get", NETWORK_ATTACHMENT, space, ask, dict[str, Any]())
+            spec = document.get("spec")
+            text = spec.get("config") if isinstance(spec, dict) else None
+            if isinstance(text, str) and text.strip():
+                found.append(conf_of(f"{NETWORK_ATTACHMENT.kind} {space}/{name}", text))
+        return tuple(found)
+
+
+def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
+    """(namespace, name) of the definitions that the pod's annotation names; () where it cannot be read."""
+    notes = cluster.notes_of(pod)
+    try:
+        wishes = parse_selections(str(notes.get(NPWG_NETWORKS, "")), namespace, "")
+    except GenieError:
+        return ()
+    return list(dict.fromkeys((wish.namespace, wish.name) for wish in wishes))
+
+
+def _list_of(kind: Resource, namespace: str) -> tuple[str, ...]:
+    """The parts of a list's URL, of one namespace or of all."""
+    if namespace:
+        return kind.collection(namespace)
+    return (*(("apis", kind.group) if kind.group else ("api",)), kind.version, kind.plural)
+
+
+def _refusal(error: GenieError, verb: str, kind: Resource, namespace: str) -> str:
+    where = f"in namespace {namespace}" if namespace else "in all namespaces"
+    if isinstance(error, Forbidden):
+        resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+        return f"the API server does not allow to {verb} {resource} {where} (403): {ROLE}"
+    return reason(error)

@@ -1,0 +1,231 @@
+"""The plugin binaries of a node: what each file is, and what it says of itself when it is asked.
+
+Asking (VERSION, STATUS) goes through the same edge that runs plugins for pods, all at once and each with a
+deadline of its own, so that one that hangs delays nobody. Not every file is asked: in a folder that also holds
+a shell or `mount`, as k3s had, or under the name of an installer, running a file to see what it is would be an
+accident. There only the types are asked that a configuration names or the catalogue knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from genie_core.edges.cancel import Cancel
+from genie_core.edges.delegates import Delegates
+from genie_core.edges.log import JSONLog
+from genie_core.errors import DelegateFailed, GenieError
+from genie_core.jsontext import JSONError, decode, encode
+from genie_core.steps import Invoke, PluginMissing
+from genie_core.survey.rootfs import Root
+
+PROBE_SECONDS = 0.5
+# A node that starts fifty pods answers late: only who says nothing in this time either is said to hang.
+PATIENT_SECONDS = 2.0
+_AT_ONCE = 16
+# More than one of these in a folder: it holds programs, not plugins.
+_TOOLS = frozenset(("sh", "busybox", "mount", "ip", "iptables", "containerd", "runc", "poweroff", "kubelet"))
+_INSTALLERS = ("install", "uninstall", "entrypoint", "launch")
+
+# ELF e_machine -> platform.machine() (elf.h)
+_MACHINES = {3: "i686", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64",
+             243: "riscv64", 258: "loongarch64"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """One file of a plugin directory.
+
+    `form` is elf, script, text (neither), link (dangling) or unreadable. `versions` is what VERSION answered, ()
+    where it was not asked or failed. `noexec` is the mount point of a file system from which nothing may be executed.
+    `status` is "ready", "not ready", "not supported" or "" (not asked), and
+    `detail` what STATUS said. `problem` says why VERSION failed: hang, crash, execute or answer, with `reason`.
+    """
+
+    type: str
+    path: str
+    size: int = 0
+    mode: int = 0
+    uid: int = 0
+    link: str = ""
+    form: str = ""
+    machine: str = ""
+    interpreter: str = ""
+    noexec: str = ""
+    sha256: str = ""
+    asked: bool = False
+    versions: tuple[str, ...] = ()
+    status: str = ""
+    detail: str = ""
+    problem: str = ""
+    reason: str = ""
+    ms: float = 0
+
+    @property
+    def executable(self) -> bool:
+        """Whether anybody may execute it."""
+        return bool(self.mode & 0o111)
+
+
+def list_binaries(directory: str, root: Root) -> list[Binary]:
+    """The files of a plugin directory by name, not yet asked anything. Raises OSError for the directory."""
+    names = [name for name in root.names(directory) if not os.path.isdir(root.real(f"{directory}/{name}"))]
+    return [_describe(directory, name, root) for name in names]
+
+
+def _describe(directory: str, name: str, root: Root) -> Binary:
+    path = f"{directory}/{name}"
+    here = root.real(path)
+    bare = f"{root.real(directory)}/{name}"
+    link = os.readlink(bare) if os.path.islink(bare) else ""
+    try:
+        status = os.stat(here)
+    except OSError:
+        return Binary(type=name, path=path, link=link, form="link")
+    binary = Binary(
+        type=name, path=path, size=status.st_size, mode=status.st_mode & 0o7777, uid=status.st_uid, link=link
+    )
+    if not stat.S_ISREG(status.st_mode):
+        return replace(binary, form="special")
+    if os.statvfs(here).f_flag & os.ST_NOEXEC:
+        binary = replace(binary, noexec=_mount_point(directory, root))
+    try:
+        with open(here, "rb") as file:
+            head = file.read(256)
+    except OSError:
+        return replace(binary, form="unreadable")
+    return _recognise_form(binary, head)
+
+
+def _mount_point(directory: str, root: Root) -> str:
+    place = directory.rstrip("/")
+    while place and not os.path.ismount(root.real(place)):
+        place = place.rpartition("/")[0]
+    return place or "/"
+
+
+def _recognise_form(binary: Binary, head: bytes) -> Binary:
+    if head.startswith(b"\x7fELF") and len(head) >= 20:
+        order = "<" if head[5] == 1 else ">"
+        number = struct.unpack_from(f"{order}H", head, 18)[0]
+        return replace(binary, form="elf", machine=_MACHINES.get(number, f"machine {number}"))
+    if head.startswith(b"#!"):
+        line = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+        return replace(binary, form="script", interpreter=line)
+    return replace(binary, form="text")
+
+
+def is_tool_folder(names: Collection[str]) -> bool:
+    """Whether a folder holds the node's programs besides plugins."""
+    return len(_TOOLS.intersection(names)) > 1
+
+
+def may_ask(binary: Binary, *, wanted: Collection[str], tools: bool) -> bool:
+    """Whether the file can be run for its versions without doing anything else. `wanted` are types known or named."""
+    if binary.form not in ("elf", "script") or not binary.executable:
+        return False
+    if binary.type in wanted:
+        return True
+    return not tools and not binary.type.startswith(_INSTALLERS) and "." not in binary.type
+
+
+def checksums(binaries: Sequence[Binary], root: Root) -> list[Binary]:
+    """The binaries with their SHA-256; hard links are read once."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda binary: _summed(binary, root), binaries))
+
+
+def _summed(binary: Binary, root: Root) -> Binary:
+    if binary.form not in ("elf", "script", "text"):
+        return binary
+    try:
+        with open(root.real(binary.path), "rb") as file:
+            return replace(binary, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError:
+        return binary
+
+
+class Prober:
+    """Asks plugins for their versions and their status. `path` is the CNI_PATH that they search in turn."""
+
+    def __init__(self, env: Mapping[str, str], path: Sequence[str]) -> None:
+        clean = {key: value for key, value in env.items() if not key.startswith("CNI_")}
+        self._quick, self._patient = (
+            Delegates(clean, list(path), seconds, JSONLog("error", fd=-1), Cancel(), echo=False)
+            for seconds in (PROBE_SECONDS, PATIENT_SECONDS)
+        )
+
+    def versions(self, binaries: Sequence[Binary], root: Root) -> list[Binary]:
+        """The binaries with what VERSION answered, asked all at once; who is late is asked once more."""
+
+        def ask(binary: Binary) -> Binary:
+            answered = self._ask_version(binary, root, self._quick)
+            return self._ask_version(binary, root, self._patient) if answered.problem == "hang" else answered
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(ask, binaries))
+
+    def _ask_version(self, binary: Binary, root: Root, delegates: Delegates) -> Binary:
+        # A plugin of before VERSION existed wants the other variables too (libcni, pkg/invoke, GetVersionInfo).
+        step = Invoke(
+            "VERSION",
+            binary.type,
+            '{"cniVersion":"1.1.0"}',
+            "probe",
+            binary=root.real(binary.path),
+            netns="dummy",
+            ifname="dummy",
+        )
+        started = monotonic()
+        try:
+            answer = read_versions(delegates.invoke(step))
+        except GenieError as error:
+            answer = ("0.1.0",) if "unknown CNI_COMMAND: VERSION" in error.msg else ()
+            if not answer:
+                problem, reason = _explain(error)
+                return replace(binary, asked=True, problem=problem, reason=reason, ms=_since(started))
+        return replace(binary, asked=True, versions=answer, ms=_since(started))
+
+    def status(self, type_: str, binary: str, config: str, network: str) -> tuple[str, str]:
+        """("ready" or "not ready", what it said) for one plugin of a network, with its real configuration."""
+        try:
+            self._patient.invoke(Invoke("STATUS", type_, config, network, binary=binary))
+        except GenieError as error:
+            return "not ready", "; ".join(part for part in (error.msg, error.details) if part)
+        return "ready", ""
+
+
+def _since(started: float) -> float:
+    return (monotonic() - started) * 1000
+
+
+def _explain(error: GenieError) -> tuple[str, str]:
+    text = error.msg.partition(", VERSION: ")[2] or error.msg
+    if "no answer after" in text:
+        return "hang", text
+    if isinstance(error, PluginMissing) or "cannot execute" in text:
+        return "execute", text
+    if isinstance(error, DelegateFailed) and "signal" in f"{text} {error.details}":
+        return "crash", text
+    return "answer", "; ".join(part for part in (text, error.details) if part)
+
+
+def read_versions(text: str) -> tuple[str, ...]:
+    """The versions in an answer to VERSION (conformance B35, B76). Raises DelegateFailed where there are none."""
+    try:
+        reply = decode(text)
+    except JSONError as error:
+        raise DelegateFailed(f"the answer to VERSION is not JSON: {error}") from None
+    fields = {str(key).lower(): value for key, value in reply.items()} if isinstance(reply, dict) else {}
+    versions = fields.get("supportedversions")
+    if isinstance(versions, list) and versions and all(isinstance(version, str) for version in versions):
+        return tuple(versions)
+    if fields.get("cniversion") == "0.2.0":
+        return ("0.1.0", "0.2.0")
+    raise DelegateFailed(f"the answer to VERSION names no versions: {encode(sorted(fields))}")

@@ -1,0 +1,222 @@
+"""What the API server says that matters for packets: nodes, pods, services and their endpoints, policies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from genie_core.survey.facts import JSON
+
+FLANNEL = "flannel.alpha.coreos.com"
+STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it.
+
+    `public_ip` is the address that flannel announces, "" where somebody has overwritten it on purpose.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    cidrs: tuple[str, ...] = ()
+    tunnel: JSON = field(default_factory=dict)
+    public_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod. `ports` are its containers' (protocol, port), `host_ports` (protocol, hostPort, port, hostIP)."""
+
+    name: str
+    node: str = ""
+    ips: tuple[str, ...] = ()
+    host_network: bool = False
+    phase: str = ""
+    ports: tuple[tuple[str, int], ...] = ()
+    host_ports: tuple[tuple[str, int, int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """One port of a service on one of its addresses, and the ready endpoints (address, port) behind it."""
+
+    service: str
+    ip: str
+    port: int
+    protocol: str
+    name: str = ""
+    endpoints: tuple[tuple[str, int], ...] = ()
+    known: bool = True
+
+
+def key(item: JSON) -> str:
+    """NS/NAME of an object."""
+    meta = item.get("metadata") or {}
+    return f"{meta.get('namespace') or 'default'}/{meta.get('name', '')}"
+
+
+def notes_of(item: JSON) -> JSON:
+    """An object's annotations."""
+    notes: JSON = (item.get("metadata") or {}).get("annotations") or {}
+    return notes
+
+
+def of_kind(objects: Iterable[JSON], kind: str) -> Iterator[JSON]:
+    """The objects of one kind."""
+    return (item for item in objects if item.get("kind") == kind)
+
+
+def pod(item: JSON) -> Pod:
+    """A Pod object."""
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    ips = [entry.get("ip", "") for entry in status.get("podIPs") or ()] or [status.get("podIP", "")]
+    declared = [
+        (str(port.get("protocol") or "TCP").lower(), port)
+        for container in spec.get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("containerPort")
+    ]
+    return Pod(
+        name=key(item),
+        node=spec.get("nodeName", ""),
+        ips=tuple(ip for ip in ips if ip),
+        host_network=bool(spec.get("hostNetwork")),
+        phase=status.get("phase", ""),
+        ports=tuple((protocol, int(port["containerPort"])) for protocol, port in declared),
+        host_ports=tuple(
+            (protocol, int(port["hostPort"]), int(port["containerPort"]), str(port.get("hostIP") or ""))
+            for protocol, port in declared
+            if port.get("hostPort")
+        ),
+    )
+
+
+def conditions(item: JSON) -> list[JSON]:
+    """The conditions of an object's status."""
+    held = (item.get("status") or {}).get("conditions")
+    return [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
+
+
+def node(item: JSON) -> Node:
+    """A Node object."""
+    meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+    notes = meta.get("annotations") or {}
+    cidrs = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    return Node(
+        name=meta.get("name", ""),
+        addresses=tuple(
+            a["address"]
+            for a in status.get("addresses") or ()
+            if a.get("type") in ("InternalIP", "ExternalIP")
+        ),
+        cidrs=tuple(cidrs),
+        tunnel=_json(notes.get(f"{FLANNEL}/backend-data", "")),
+        public_ip=""
+        if notes.get(f"{FLANNEL}/public-ip-overwrite")
+        else str(notes.get(f"{FLANNEL}/public-ip", "")),
+    )
+
+
+def _json(text: str) -> JSON:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def network_status(item: JSON) -> list[JSON]:
+    """The entries of the pod's network-status annotation; [] where it is absent or unreadable."""
+    notes = notes_of(item)
+    try:
+        value = json.loads(notes.get(STATUS_ANNOTATION) or "[]")
+    except ValueError:
+        return []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
+    """Every service port on every cluster address, with its endpoints from EndpointSlices (or Endpoints)."""
+    items = list(objects)
+    backing = _backing(items)
+    found = []
+    for service in of_kind(items, "Service"):
+        spec = service.get("spec") or {}
+        addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
+        for ip in (a for a in addresses if a and a != "None"):
+            ports = spec.get("ports") or ()
+            found += [_frontend(key(service), ip, port, backing.get(key(service))) for port in ports]
+    return tuple(found)
+
+
+def endpoints_of(objects: Iterable[JSON], service: str) -> list[tuple[str, str, int, str]]:
+    """(address, protocol, port, port's name) of what is ready behind NS/NAME, as a headless service's DNS has it."""
+    return [
+        (address, str(port.get("protocol") or "TCP").lower(), int(port["port"]), str(port.get("name") or ""))
+        for port, addresses in _backing(list(objects)).get(service, ())
+        if port.get("port")
+        for address in addresses
+    ]
+
+
+def _frontend(name: str, ip: str, port: JSON, slices: list[tuple[JSON, list[str]]] | None) -> Frontend:
+    protocol = str(port.get("protocol") or "TCP").lower()
+    endpoints = [
+        (address, int(target["port"]))
+        for target, addresses in slices or ()
+        if _serves(target, port, protocol)
+        for address in addresses
+        if (":" in address) == (":" in ip)
+    ]
+    return Frontend(
+        service=name,
+        ip=ip,
+        port=int(port["port"]),
+        protocol=protocol,
+        name=port.get("name", ""),
+        endpoints=tuple(endpoints),
+        known=slices is not None,
+    )
+
+
+def _serves(target: JSON, port: JSON, protocol: str) -> bool:
+    same_name = (target.get("name") or "") == (port.get("name") or "")
+    return same_name and str(target.get("protocol") or "TCP").lower() == protocol and bool(target.get("port"))
+
+
+def _backing(items: list[JSON]) -> dict[str, list[tuple[JSON, list[str]]]]:
+    """Service -> (port, addresses of ready endpoints)."""
+    found: dict[str, list[tuple[JSON, list[str]]]] = {}
+    for item in of_kind(items, "EndpointSlice"):
+        meta = item.get("metadata") or {}
+        name = (meta.get("labels") or {}).get("kubernetes.io/service-name", "")
+        into = found.setdefault(f"{meta.get('namespace') or 'default'}/{name}", [])
+        ready = [
+            e for e in item.get("endpoints") or () if (e.get("conditions") or {}).get("ready") is not False
+        ]
+        addresses = [address for endpoint in ready for address in endpoint.get("addresses") or ()]
+        into += [(port, addresses) for port in item.get("ports") or ()]
+    for item in of_kind(items, "Endpoints"):
+        if key(item) in found:
+            continue
+        into = found.setdefault(key(item), [])
+        for part in item.get("subsets") or ():
+            addresses = [a["ip"] for a in part.get("addresses") or ()]
+            into += [(port, addresses) for port in part.get("ports") or ()]
+    return found
+
+
+def subnets(plugins: tuple[dict[str, object], ...]) -> list[str]:
+    """The subnets in the ipam sections of a chain."""
+    found = []
+    for plugin in plugins:
+        ipam = plugin.get("ipam")
+        if not isinstance(ipam, dict):
+            continue
+        found += [ipam["subnet"]] if isinstance(ipam.get("subnet"), str) else []
+        for ranges in ipam.get("ranges") or ():
+            found += [r["subnet"] for r in ranges if isinstance(r, dict) and "subnet" in r]
+    return found

@@ -1,0 +1,72 @@
+"""Events of the API server: the newest few, each as one line from which secrets are taken.
+
+A plugin's error message comes from whoever wrote the plugin, and stands in events for everybody to read and copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from genie_core.survey.facts import JSON, Event
+
+MOST = 20
+LONGEST = 1024  # Kubernetes' own limit of an event's message (core/v1, NoteLengthLimit)
+
+_HIDDEN = "(hidden)"
+_SECRETS = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {_HIDDEN}"),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*"), _HIDDEN),  # a JWT
+    (re.compile(r"://[^/\s:@]+:[^/\s@]+@"), f"://{_HIDDEN}@"),
+    (
+        re.compile(
+            r"""(?i)\b([\w-]*(?:token|passw(?:or)?d|secret|api-?key)["']?\s*[:=]\s*["']?)[^\s"',;&}]+"""
+        ),
+        rf"\1{_HIDDEN}",
+    ),
+)
+
+
+def newest(items: Sequence[JSON]) -> tuple[Event, ...]:
+    """The newest events first, at most MOST. What is no event is passed over."""
+    found = [event for event in map(_event, items) if event is not None]
+    return tuple(sorted(found, key=lambda event: (event.last, event.reason), reverse=True)[:MOST])
+
+
+def plain(text: str) -> str:
+    """One printable line without secrets, at most LONGEST characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    for pattern, instead in _SECRETS:
+        line = pattern.sub(instead, line)
+    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+
+
+def _event(item: JSON) -> Event | None:
+    about, series, source = (_object(item, name) for name in ("involvedObject", "series", "source"))
+    metadata = _object(item, "metadata")
+    last = (
+        series.get("lastObservedTime")
+        or item.get("lastTimestamp")
+        or item.get("eventTime")
+        or metadata.get("creationTimestamp")
+    )
+    if not about.get("name") or not item.get("reason"):
+        return None
+    count = series.get("count") or item.get("count")
+    return Event(
+        kind=str(about.get("kind") or ""),
+        name=str(about["name"]),
+        reason=plain(str(item["reason"]))[:128],
+        message=plain(str(item.get("message") or "")),
+        type=str(item.get("type") or "Normal"),
+        count=count if isinstance(count, int) and count > 0 else 1,
+        first=str(item.get("firstTimestamp") or item.get("eventTime") or ""),
+        last=str(last or ""),
+        source=str(source.get("component") or item.get("reportingComponent") or ""),
+    )
+
+
+def _object(item: JSON, name: str) -> dict[str, Any]:
+    value = item.get(name)
+    return value if isinstance(value, dict) else {}

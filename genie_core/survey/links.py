@@ -1,0 +1,244 @@
+"""Links, addresses, routes, rules, neighbours, FDB and qdiscs of the calling thread's namespace, by rtnetlink."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from genie_core.errors import IOFailure
+from genie_core.survey.facts import Address, Forwarding, Hop, Link, Neighbour, Port, Qdisc, Route, Rule
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
+RTNH_F_DEAD, RTNH_F_ONLINK, RTM_F_CLONED = 0x1, 0x4, 0x200
+FIB_RULE_INVERT = 0x2
+ROUTE_TYPES = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole"}
+ROUTE_TYPES |= {7: "unreachable", 8: "prohibit", 9: "throw", 10: "nat"}
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+ADDRESS_FLAGS = {0x08: "dadfailed", 0x20: "deprecated", 0x40: "tentative", 0x02: "nodad"}
+STATES = {0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed"}
+STATES |= {0x40: "noarp", 0x80: "permanent"}
+
+
+def open_netlink() -> IPRoute:
+    """A netlink socket in the calling thread's namespace. Raises IOFailure without pyroute2."""
+    try:
+        from pyroute2 import IPRoute  # 150 ms
+    except ImportError:
+        raise IOFailure("the package pyroute2 is not installed", hint="pip install pyroute2") from None
+    return IPRoute()
+
+
+def _nested(message: Any) -> dict[str, Any]:
+    """An attribute list as a dict; nested lists stay as they are."""
+    return dict(tuple(a)[:2] for a in message["attrs"]) if message else {}
+
+
+def _port(data: dict[str, Any]) -> Port:
+    def flag(name: str, default: int) -> bool:
+        return bool(data.get(f"IFLA_BRPORT_{name}", default))
+
+    return Port(
+        state=int(data.get("IFLA_BRPORT_STATE", 3)),
+        hairpin=flag("MODE", 0),
+        isolated=flag("ISOLATED", 0),
+        learning=flag("LEARNING", 1),
+        flood=flag("UNICAST_FLOOD", 1),
+        broadcast=flag("BCAST_FLOOD", 1),
+        multicast=flag("MCAST_FLOOD", 1),
+        guard=flag("GUARD", 0),
+        locked=flag("LOCKED", 0),
+    )
+
+
+def _kind_data(info: Any) -> dict[str, Any]:
+    """Plain values of the kind's own attributes, names without their prefix: `vxlan_id`, `br_stp_state`."""
+    if not info or "attrs" not in info:
+        return {}
+    plain = {}
+    for name, value in _nested(info).items():
+        if isinstance(value, str | int | float | bool):
+            plain[name.removeprefix("IFLA_").lower()] = value
+    return plain
+
+
+def _link(message: Any) -> Link:
+    a = _nested(message)
+    info = _nested(a.get("IFLA_LINKINFO"))
+    kind = info.get("IFLA_INFO_KIND", "")
+    is_port = info.get("IFLA_INFO_SLAVE_KIND") == "bridge"
+    stats = a.get("IFLA_STATS64") or {}
+    flags = message["flags"]
+    return Link(
+        index=message["index"],
+        name=a.get("IFLA_IFNAME", ""),
+        kind=kind,
+        up=bool(flags & IFF_UP),
+        carrier=bool(flags & IFF_LOWER_UP),
+        arp=not flags & IFF_NOARP,
+        mac=(a.get("IFLA_ADDRESS") or "").lower(),
+        mtu=a.get("IFLA_MTU", 0),
+        master=a.get("IFLA_MASTER", 0) or 0,
+        peer=a.get("IFLA_LINK", 0) or 0,
+        peer_nsid=a.get("IFLA_LINK_NETNSID"),
+        data=_kind_data(info.get("IFLA_INFO_DATA")),
+        port=_port(_nested(info.get("IFLA_INFO_SLAVE_DATA"))) if is_port else None,
+        xdp=_nested(a.get("IFLA_XDP")).get("IFLA_XDP_PROG_ID", 0),
+        rx=stats.get("rx_packets", 0),
+        tx=stats.get("tx_packets", 0),
+        dropped=stats.get("tx_dropped", 0) + stats.get("rx_dropped", 0),
+    )
+
+
+def links(netlink: IPRoute) -> tuple[Link, ...]:
+    """Every interface, in the order of its index."""
+    return tuple(sorted((_link(m) for m in netlink.get_links()), key=lambda link: link.index))
+
+
+def addresses(netlink: IPRoute) -> tuple[Address, ...]:
+    """Every IPv4 and IPv6 address."""
+    found = []
+    for message in netlink.get_addr():
+        if message["family"] not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        a = _nested(message)
+        flags = a.get("IFA_FLAGS", message["flags"])
+        found.append(
+            Address(
+                index=message["index"],
+                ip=a.get("IFA_LOCAL") or a["IFA_ADDRESS"],
+                prefix=message["prefixlen"],
+                scope=SCOPES.get(message["scope"], str(message["scope"])),
+                flags=tuple(name for bit, name in ADDRESS_FLAGS.items() if flags & bit),
+            )
+        )
+    return tuple(found)
+
+
+def _hops(message: Any, a: dict[str, Any]) -> tuple[Hop, ...]:
+    if "RTA_MULTIPATH" in a:
+        hops = []
+        for one in a["RTA_MULTIPATH"]:
+            inner = _nested(one)
+            hops.append(
+                Hop(index=one["oif"], gateway=_gateway(inner), onlink=bool(one["flags"] & RTNH_F_ONLINK))
+            )
+        return tuple(hops)
+    if "RTA_OIF" not in a and "RTA_GATEWAY" not in a:
+        return ()
+    onlink = bool(message["flags"] & RTNH_F_ONLINK)
+    return (Hop(index=a.get("RTA_OIF", 0), gateway=_gateway(a), onlink=onlink),)
+
+
+def _gateway(a: dict[str, Any]) -> str:
+    via = a.get("RTA_VIA")
+    return a.get("RTA_GATEWAY") or (via.get("addr", "") if isinstance(via, dict) else "") or ""
+
+
+def routes(netlink: IPRoute) -> tuple[Route, ...]:
+    """Every route of every table, IPv4 and IPv6, without cached clones and dead next hops."""
+    found = []
+    for family, everything in ((socket.AF_INET, "0.0.0.0/0"), (socket.AF_INET6, "::/0")):
+        for message in netlink.get_routes(family=family):
+            if message["flags"] & (RTM_F_CLONED | RTNH_F_DEAD):
+                continue
+            a = _nested(message)
+            dst = f"{a['RTA_DST']}/{message['dst_len']}" if a.get("RTA_DST") else everything
+            metrics = _nested(a.get("RTA_METRICS"))
+            found.append(
+                Route(
+                    dst=dst,
+                    table=a.get("RTA_TABLE", message["table"]),
+                    type=ROUTE_TYPES.get(message["type"], str(message["type"])),
+                    hops=_hops(message, a),
+                    source=a.get("RTA_PREFSRC", ""),
+                    scope=SCOPES.get(message["scope"], str(message["scope"])),
+                    metric=a.get("RTA_PRIORITY", 0),
+                    mtu=metrics.get("RTAX_MTU", 0),
+                )
+            )
+    return tuple(found)
+
+
+def rules(netlink: IPRoute) -> tuple[Rule, ...]:
+    """Every policy routing rule, in the order in which the kernel tries them."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in netlink.get_rules(family=family):
+            a = _nested(message)
+            suppress = a.get("FRA_SUPPRESS_PREFIXLEN", -1)
+            found.append(
+                Rule(
+                    family=4 if family == socket.AF_INET else 6,
+                    priority=a.get("FRA_PRIORITY", 0),
+                    table=a.get("FRA_TABLE", message["table"]),
+                    action=ACTIONS.get(message["action"], "nop"),
+                    src=f"{a['FRA_SRC']}/{message['src_len']}" if a.get("FRA_SRC") else "",
+                    dst=f"{a['FRA_DST']}/{message['dst_len']}" if a.get("FRA_DST") else "",
+                    iif=a.get("FRA_IIFNAME", ""),
+                    oif=a.get("FRA_OIFNAME", ""),
+                    mark=a.get("FRA_FWMARK", 0),
+                    mask=a.get("FRA_FWMASK", 0),
+                    invert=bool(message["flags"] & FIB_RULE_INVERT),
+                    suppress=-1 if suppress in (None, 0xFFFFFFFF) else suppress,
+                    narrow=any(
+                        a.get(n)
+                        for n in ("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE", "FRA_UID_RANGE")
+                    ),
+                )
+            )
+    return tuple(sorted(found, key=lambda rule: (rule.family, rule.priority)))
+
+
+def neighbours(netlink: IPRoute) -> tuple[Neighbour, ...]:
+    """The ARP and NDP tables."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in netlink.get_neighbours(family=family):
+            a = _nested(message)
+            if not a.get("NDA_DST"):
+                continue
+            found.append(
+                Neighbour(
+                    index=message["ifindex"],
+                    ip=a["NDA_DST"],
+                    mac=(a.get("NDA_LLADDR") or "").lower(),
+                    state=STATES.get(message["state"], "none"),
+                )
+            )
+    return tuple(found)
+
+
+def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
+    """The forwarding databases of bridges and tunnels."""
+    found = []
+    for message in netlink.fdb("dump"):
+        a = _nested(message)
+        permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both are somebody's entry
+        mac = (a.get("NDA_LLADDR") or "").lower()
+        found.append(
+            Forwarding(index=message["ifindex"], mac=mac, dst=a.get("NDA_DST", ""), permanent=permanent)
+        )
+    return tuple(found)
+
+
+def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
+    """Queueing disciplines that were put there by somebody: the kernel's defaults are left out."""
+    found = []
+    for message in netlink.get_qdiscs():
+        a = _nested(message)
+        kind = a.get("TCA_KIND", "")
+        if kind in ("noqueue", "pfifo_fast", "mq", "fq_codel", "fq", ""):
+            continue
+        stats = a.get("TCA_STATS") or {}
+        options = a.get("TCA_OPTIONS")
+        plain = (
+            {k: v for k, v in options.items() if isinstance(v, int | float | str)}
+            if isinstance(options, dict)
+            else {}
+        )
+        found.append(Qdisc(index=message["index"], kind=kind, dropped=stats.get("drop", 0), options=plain))
+    return tuple(found)

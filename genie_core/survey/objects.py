@@ -1,0 +1,66 @@
+"""API objects, of which only what diagnosis reads is kept: environments, arguments and annotations are not ours."""
+
+from __future__ import annotations
+
+from genie_core.survey import cluster
+from genie_core.survey.events import plain
+from genie_core.survey.facts import JSON
+
+META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
+NOTES = (
+    "k8s.v1.cni.cncf.io/network-status",
+    "k8s.v1.cni.cncf.io/networks-status",
+    "k8s.v1.cni.cncf.io/networks",
+    "flannel.alpha.coreos.com/backend-data",
+    "flannel.alpha.coreos.com/public-ip",
+    "flannel.alpha.coreos.com/public-ip-overwrite",
+    "multi-ip-preferences",
+    "networks",
+    "cni",
+)
+TOP = ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
+STATUS = ("phase", "reason", "podIP", "podIPs", "addresses")
+CONDITION = ("type", "status", "reason")
+SPEC = {
+    "Node": ("podCIDR", "podCIDRs"),
+    "Service": ("type", "clusterIP", "clusterIPs", "ipFamilies", "ports", "selector", "externalTrafficPolicy",
+                "internalTrafficPolicy", "sessionAffinity", "externalIPs", "healthCheckNodePort"),
+    "NetworkPolicy": ("podSelector", "policyTypes", "ingress", "egress"),
+}  # fmt: skip
+
+
+def lean(item: JSON) -> JSON:
+    """One object without the rest. A Pod in --pod-file need not say that it is one."""
+    meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+    kind = item.get("kind") or ("Pod" if "containers" in spec else "")
+    kept = _members(item, TOP)
+    kept["metadata"] = _members(meta, META) | {"annotations": _members(meta.get("annotations") or {}, NOTES)}
+    kept["status"] = _members(status, STATUS) | _told(item, status)
+    kept["spec"] = _pod_spec(spec) if kind == "Pod" else _members(spec, SPEC.get(kind, ()))
+    return kept
+
+
+def _told(item: JSON, status: JSON) -> JSON:
+    """What Kubernetes says about an object, in words."""
+    told: JSON = {"message": plain(str(status["message"]))} if status.get("message") else {}
+    conditions = [
+        _members(entry, CONDITION) | {"message": plain(str(entry.get("message") or ""))}
+        for entry in cluster.conditions(item)
+    ]
+    waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]
+    reasons = [{"state": {"waiting": {"reason": str(one["reason"])}}} for one in waiting if one.get("reason")]
+    told |= {"conditions": conditions} if conditions else {}
+    return told | ({"containerStatuses": reasons} if reasons else {})
+
+
+def _pod_spec(spec: JSON) -> JSON:
+    containers = spec.get("containers") or ()
+    return {
+        "nodeName": spec.get("nodeName", ""),
+        "hostNetwork": bool(spec.get("hostNetwork")),
+        "containers": [{"name": one.get("name", ""), "ports": one.get("ports") or []} for one in containers],
+    }
+
+
+def _members(data: JSON, names: tuple[str, ...]) -> JSON:
+    return {name: data[name] for name in names if name in data}

@@ -1,0 +1,151 @@
+"""Genie's own part of a node: what is installed, what its state holds, whether the API server answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genie_core.checks.genie import DEFINITIONS
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import APIError, ObjectNotFound
+from genie_core.edges.kubeconfig import load_cluster
+from genie_core.edges.log import JSONLog
+from genie_core.edges.store import Store, boot_id
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.model import NetConf, Plan, Wish
+from genie_core.select.files import SELF_TYPE, Finder, is_self
+from genie_core.settings import Settings
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.rootfs import Root
+from genie_core.survey.selection import candidates
+from genie_core.tasks.launcher import Launcher, read_launcher
+
+_SILENT = JSONLog("error", fd=-1)
+
+
+def own_file(files: Sequence[ConfFile]) -> ConfFile | None:
+    """The configuration that calls Genie: the first by name."""
+    return next((file for file in candidates(files) if file.network and is_self(file.network)), None)
+
+
+def own_settings(file: ConfFile | None) -> Settings:
+    """Genie's settings as its plugin would read them; the defaults where there is no configuration."""
+    entry = next((entry for entry in file.chain if entry.get("type") == SELF_TYPE), {}) if file else {}
+    return Settings(entry, forgiving=True)
+
+
+def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
+    """installed, binary, version, python, conf, default_network and default_file of a GenieState."""
+    path = facts.search_path(file.directory) if file else tuple(facts.binaries)
+    binary = facts.find_binary(SELF_TYPE, path)
+    launcher = _launcher(binary.path, root) if binary else None
+    settings = own_settings(file)
+    return {
+        "installed": bool(binary and file),
+        "binary": binary.path if binary else "",
+        "version": launcher.version if launcher else "",
+        "python": launcher.python if launcher else "",
+        "python_is_gone": bool(launcher and launcher.python and not root.exists(launcher.python)),
+        "conf": file.path if file else "",
+        "default_network": settings.default_plugin,
+        "default_file": _default_file(facts, settings, file) if file else "",
+    }
+
+
+def _launcher(binary: str, root: Root) -> Launcher | None:
+    try:
+        return read_launcher(root.text(binary, 4096))
+    except OSError:
+        return None
+
+
+class _Known:
+    """The configurations that were read already, as the port through which kubelet's path looks them up."""
+
+    def __init__(self, files: Sequence[ConfFile], directories: Sequence[str]) -> None:
+        self.directories = directories
+        self._files = {file.path: file for file in files}
+
+    def paths(self) -> list[str]:
+        return list(self._files)
+
+    def read(self, path: str) -> NetConf:
+        network = self._files[path].network
+        if network is None:
+            raise InvalidConfig(self._files[path].error)
+        return network
+
+
+def _default_file(facts: NodeFacts, settings: Settings, own: ConfFile) -> str:
+    """The file of the network that pods without annotations get; "" where there is none."""
+    named = any("conf_dirs" in entry for entry in own.chain)
+    wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
+    directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
+    files = [file for directory in directories for file in candidates(facts.directories[directory])]
+    finder = Finder(_Known(files, directories), _SILENT)
+    first = settings.default_plugin.partition(",")[0].partition("@")[0].strip()
+    try:
+        network = finder.find(Wish(first, "", "default_plugin")) if first else finder.default()
+    except GenieError:
+        return ""
+    return network.source
+
+
+def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the state holds (members of GenieState), and container ID -> pod. Raises GenieError, OSError."""
+    real = root.real(directory)
+    found: dict[str, Any] = {"state_dir": directory}
+    if not os.path.isdir(real):
+        return found, {}
+    os.listdir(f"{real}/containers" if os.path.isdir(f"{real}/containers") else real)  # may this user?
+    entries = list(Store(real).plans())
+    plans = [entry for entry in entries if isinstance(entry, Plan)]
+    here = boot_id()
+    found["entries"] = len(plans)
+    found["damaged"] = tuple(
+        getattr(entry, "path", "") or entry.msg for entry in entries if isinstance(entry, GenieError)
+    )
+    found["pending"] = sum(_is_pending(plan) for plan in plans)
+    found["containers"] = tuple(plan.container_id for plan in plans)
+    found["other_boot"] = sum(plan.boot_id != here for plan in plans)
+    return found, {plan.container_id: str(plan.pod) for plan in plans if plan.pod}
+
+
+def _is_pending(plan: Plan) -> bool:
+    """Some of its networks were released and others not: a DEL has failed halfway."""
+    released = [attachment.released for attachment in plan.attachments]
+    return any(released) and not all(released)
+
+
+def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
+    """`api` and `definitions` of a GenieState: whether the API server answers Genie, and knows the networks."""
+    kubernetes: Mapping[str, Any] = settings.kubernetes
+    if kubernetes.get("kubeconfig"):
+        kubernetes = {**kubernetes, "kubeconfig": root.real(str(kubernetes["kubeconfig"]))}
+    try:
+        cluster = load_cluster(kubernetes, settings.policy, _SILENT)
+        if cluster is None:
+            return {}
+        with KubeAPI(cluster, timeout, _SILENT) as api:
+            found = tuple(name for name in DEFINITIONS if _has(api, name))
+    except APIError as error:
+        return {"api": error.msg}
+    except GenieError as error:
+        return {"api": error.msg}
+    return {"api": "ok", "definitions": found}
+
+
+def _has(api: KubeAPI, definition: str) -> bool:
+    plural, _, group = definition.partition(".")
+    try:
+        listed = api.get(("apis", group, "v1"))
+    except ObjectNotFound:
+        return False
+    resources = listed.get("resources")
+    names = (
+        [entry.get("name") for entry in resources if isinstance(entry, dict)]
+        if isinstance(resources, list)
+        else []
+    )
+    return plural in names

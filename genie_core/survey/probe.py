@@ -1,0 +1,199 @@
+"""Active probes from inside the pod's namespace: few packets, one destination each, nothing is left behind.
+
+Each returns one Probe value. They confirm or refute; a silent gateway or service is no fault by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import BoundedSemaphore
+
+from genie_core.errors import GenieError
+from genie_core.survey.collection import in_thread
+from genie_core.survey.enter import inside
+from genie_core.survey.facts import Probe
+
+WAIT = 1.0
+AT_ONCE = 8
+GAP = 0.1  # at most ten packets a second to one target
+ETH_P_ARP = 0x0806
+IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
+IPV6_MTU_DISCOVER = 23
+REFUSALS = {errno.ECONNREFUSED: "refused", errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "no route"}
+REFUSALS |= {errno.EMSGSIZE: "too big", errno.EPERM: "not permitted", errno.EACCES: "not permitted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One probe to make: `kind` arp, ping, tcp, udp or mtu; `netns` "" is the node's own."""
+
+    kind: str
+    target: str
+    role: str
+    port: int = 0
+    count: int = 1
+    size: int = 56
+    interface: str = ""
+    source: str = ""
+    mac: str = ""
+    netns: str = ""
+
+    def __str__(self) -> str:
+        port = f" port {self.port}" if self.port else ""
+        packets = f", {self.count} packets" if self.count > 1 else ""
+        return f"{self.kind} {self.target}{port} ({self.role}{packets})"
+
+
+def run(asks: Sequence[Ask], announce: Callable[[str], None], until: float) -> tuple[Probe, ...]:
+    """Make all probes, several at a time; `announce` is told of each before it is made.
+
+    Those that have not ended at `until` (monotonic seconds) are left out, and their threads to themselves.
+    """
+    for ask in asks:
+        announce(str(ask))
+    room = BoundedSemaphore(AT_ONCE)
+
+    def in_turn(ask: Ask) -> Probe:
+        with room:
+            return _one(ask)
+
+    pending = [in_thread(partial(in_turn, ask)) for ask in asks]
+    left = max(0.0, until - time.monotonic())
+    wait(pending, left)
+    return tuple(future.result() for future in pending if future.done())
+
+
+def _one(ask: Ask) -> Probe:
+    work = {"arp": _arp, "ping": _ping, "tcp": _tcp, "udp": _udp}[ask.kind]
+    base = Probe(
+        kind=ask.kind,
+        target=ask.target,
+        role=ask.role,
+        port=ask.port,
+        size=ask.size,
+        result="timeout",
+        source=ask.source,
+    )
+    try:
+        return inside(ask.netns, lambda: work(ask, base), timeout=WAIT * ask.count + 2)
+    except TimeoutError:
+        return base
+    except OSError as error:
+        return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
+    except GenieError as error:
+        return replace(base, result="failed", detail=error.msg)
+
+
+def _checksum(data: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def _ping(ask: Ask, base: Probe) -> Probe:
+    """ICMP echo with DF set; `received` of `sent`."""
+    six = ":" in ask.target
+    family, protocol = (
+        (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+    )
+    ident, received, last = os.urandom(2), 0, ""
+    with socket.socket(family, socket.SOCK_RAW, protocol) as sock:
+        if ask.source:
+            sock.bind((ask.source, 0))
+        level, option = (
+            (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+        )
+        sock.setsockopt(level, option, IP_PMTUDISC_PROBE)
+        for number in range(ask.count):
+            body = struct.pack("!2sH", ident, number) + b"\0" * (ask.size - ask.size % 2)
+            head = struct.pack("!BBH", 128 if six else 8, 0, 0)
+            total = 0 if six else _checksum(head + body)
+            started = time.monotonic()
+            try:
+                sock.sendto(head[:2] + struct.pack("!H", total) + body, (ask.target, 0))
+            except OSError as error:
+                last = REFUSALS.get(error.errno or 0, str(error.strerror))
+                continue
+            received += _echoed(sock, ident, number, six)
+            time.sleep(max(0.0, min(GAP, GAP - (time.monotonic() - started))))
+    result = "ok" if received == ask.count else "loss" if received else last or "timeout"
+    return replace(base, sent=ask.count, received=received, result=result)
+
+
+def _echoed(sock: socket.socket, ident: bytes, number: int, six: bool) -> bool:
+    deadline = time.monotonic() + WAIT
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([sock], [], [], left)[0]:
+            return False
+        data = sock.recv(65535)
+        data = data if six else data[(data[0] & 15) * 4 :]
+        if data[:1] == (b"\x81" if six else b"\0") and data[4:8] == ident + struct.pack("!H", number):
+            return True
+    return False
+
+
+def _tcp(ask: Ask, base: Probe) -> Probe:
+    family = socket.AF_INET6 if ":" in ask.target else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(WAIT * 1.5)
+        try:
+            sock.connect((ask.target, ask.port))
+        except TimeoutError:
+            return base
+        except OSError as error:
+            # A refusal is an answer: the packet got there and back.
+            return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
+        return replace(base, result="ok", received=1)
+
+
+def _udp(ask: Ask, base: Probe) -> Probe:
+    """A DNS question; any datagram is an answer."""
+    family = socket.AF_INET6 if ":" in ask.target else socket.AF_INET
+    question = (
+        os.urandom(2)
+        + bytes.fromhex("01000001000000000000")
+        + b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\0\0\x01\0\x01"
+    )
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT)
+        try:
+            sock.connect((ask.target, ask.port))
+            sock.send(question)
+            sock.recv(4096)
+        except TimeoutError:
+            return base
+        except OSError as error:
+            return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
+        return replace(base, result="ok", received=1)
+
+
+def _arp(ask: Ask, base: Probe) -> Probe:
+    """Who answers for an address on a link; `detail` lists the MACs. Sender 0.0.0.0 leaves no cache entries."""
+    own = bytes.fromhex(ask.mac.replace(":", ""))
+    frame = b"\xff" * 6 + own + struct.pack("!HHHBBH", ETH_P_ARP, 1, 0x0800, 6, 4, 1)
+    frame += own + socket.inet_aton(ask.source or "0.0.0.0") + b"\0" * 6 + socket.inet_aton(ask.target)
+    macs: list[str] = []
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP)) as sock:
+        sock.bind((ask.interface, 0))
+        sock.send(frame)
+        deadline = time.monotonic() + (0.5 if ask.role == "own" else WAIT)
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([sock], [], [], left)[0]:
+                break
+            data = sock.recv(128)
+            reply = data[20:22] == b"\0\x02" and data[28:32] == socket.inet_aton(ask.target)
+            mac = data[22:28].hex(":")
+            if reply and mac != ask.mac and mac not in macs:
+                macs.append(mac)
+                if ask.role != "own":
+                    break
+    return replace(base, result="ok" if macs else "timeout", received=len(macs), detail=" ".join(macs))

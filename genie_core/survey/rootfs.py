@@ -1,0 +1,125 @@
+"""The node's file system seen from elsewhere: `--root /host` in a DaemonSet, a fixture in a test.
+
+Paths are the node's own everywhere in reports; `Root.real` says where to find them from here, following the
+symbolic links as the node would, so that an absolute link does not lead out of the root.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import EINVAL
+
+from genie_core.errors import NotFound
+from genie_core.fields import can_be_passed
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS = 40  # linux/namei.h MAXSYMLINKS
+
+
+class Root:
+    """A directory that stands for `/` of the node."""
+
+    def __init__(self, directory: str = "/") -> None:
+        self.directory = os.path.abspath(directory)
+
+    @property
+    def is_here(self) -> bool:
+        """True where the node is this machine, seen directly."""
+        return self.directory == "/"
+
+    def require(self) -> Root:
+        """This root. Raises NotFound where it is no directory: an empty answer would read as a healthy node."""
+        if not os.path.isdir(self.directory):
+            raise NotFound(
+                f"--root {self.directory} is not a directory", hint="it is where the node's / is seen"
+            )
+        return self
+
+    def real(self, path: str) -> str:
+        """Where the node's absolute `path` is, from here. A link loop ends as a path that does not exist."""
+        if self.is_here:
+            return path
+        rest = [part for part in path.split("/") if part][::-1]
+        done: list[str] = []
+        links = 0
+        while rest:
+            part = rest.pop()
+            if part == "..":
+                done = done[:-1]
+                continue
+            here = "/".join([self.directory, *done, part])
+            if part != "." and os.path.islink(here) and links < _MOST_LINKS:
+                links += 1
+                target = os.readlink(here)
+                done = [] if target.startswith("/") else done
+                rest += [step for step in target.split("/") if step][::-1]
+            elif part != ".":
+                done.append(part)
+        return "/".join([self.directory, *done])
+
+    def names(self, path: str) -> list[str]:
+        """The names in a directory, sorted bytewise. Raises OSError."""
+        _refuse_impossible(path)
+        return sorted(os.listdir(self.real(path)), key=os.fsencode)
+
+    def text(self, path: str, limit: int = 1 << 20) -> str:
+        """A file's text, undecodable bytes escaped, at most `limit` bytes. Raises OSError."""
+        return self.read(path, limit).decode("utf-8", "surrogateescape")
+
+    def read(self, path: str, limit: int = 1 << 20) -> bytes:
+        """A regular file's first `limit` bytes. Raises OSError, also for a pipe or a device, which could block."""
+        descriptor = self._open(path)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(EINVAL, "not a regular file", path)
+            return file.read(limit)
+
+    def _open(self, path: str) -> int:
+        """Below another root no link is followed any more: whoever owns it could put one there since `real` looked."""
+        _refuse_impossible(path)
+        if self.is_here:
+            return os.open(path, _READ)
+        folder = os.open(self.directory, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            *folders, name = os.path.relpath(self.real(path), self.directory).split("/")
+            for part in folders:
+                inner = os.open(part, _FOLDER, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
+        finally:
+            os.close(folder)
+
+    def exists(self, path: str) -> bool:
+        """Whether something is there that this user can see."""
+        return os.path.exists(self.real(path))
+
+
+def _refuse_impossible(path: str) -> None:
+    """Raise OSError for what a JSON text may call a path, a NUL in it or half a character: the kernel takes no such."""
+    if not can_be_passed(path):
+        raise OSError(EINVAL, "no file can have this name", path)
+
+
+def seen_otherwise(*paths: str) -> list[str]:
+    """Those of the paths that are other files to the machine's first process: seen from a container, as a rule.
+
+    Nothing where that cannot be told: without root, or where the first process is the container's own.
+    """
+    try:
+        return [path for path in paths if _inode(path) != _inode(f"/proc/1/root{path}")]
+    except OSError:
+        return []
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    """None for what is not there. Raises OSError where it cannot be looked at."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,60 @@
+"""Firewall rules of the calling thread's namespace, as nft and iptables-save print them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from genie_core.survey.commands import Program, start
+from genie_core.survey.facts import JSON, Firewall
+
+SECONDS = 3.0
+ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}
+
+
+def firewall() -> Firewall:
+    """All rules of this namespace; needs CAP_NET_ADMIN. The lists are read, nothing is created.
+
+    The programs run side by side; what is not there, fails, or takes longer than SECONDS is named in `reason`.
+    """
+    until = time.monotonic() + SECONDS
+    nft_list = _run("nft", "-j", "list", "ruleset")
+    saves = {family: _run(f"{family}tables-save", "-c") for family in ("ip", "ip6")}
+    legacy = {f"{f}-legacy": _run(f"{f}tables-legacy-save", "-c") for f in saves if _legacy_tables(f)}
+    nft, reason = _parsed(*nft_list.finish(until))
+    texts, reasons = {}, [reason]
+    for family, run in (*saves.items(), *legacy.items()):
+        texts[family], reason = run.finish(until)
+        reasons.append(reason)
+    sets = ""
+    if any("--match-set" in text for text in texts.values()):
+        sets, reason = _run("ipset", "save").finish(until)
+        reasons.append(reason)
+    return Firewall(
+        nft=nft,
+        ipsets=sets,
+        iptables={name: text for name, text in texts.items() if text},
+        reason="; ".join(reason for reason in reasons if reason),
+    )
+
+
+def _run(*argv: str) -> Program:
+    return start(*argv, env=ENV)
+
+
+def _legacy_tables(family: str) -> bool:
+    """Whether the legacy back end holds tables here: asking it otherwise would create them."""
+    try:
+        return bool(Path(f"/proc/thread-self/net/{family}_tables_names").read_text().strip())
+    except OSError:
+        return False
+
+
+def _parsed(text: str, reason: str) -> tuple[tuple[JSON, ...] | None, str]:
+    if reason:
+        return None, reason
+    try:
+        return tuple(json.loads(text)["nftables"]), ""
+    except (ValueError, KeyError, TypeError):
+        return None, "nft -j list ruleset: no JSON"

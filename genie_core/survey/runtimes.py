@@ -1,0 +1,369 @@
+"""The node's container runtimes and what their own configuration says about CNI.
+
+containerd     config.toml with `imports`, versions 1 to 3; k3s, RKE2, microk8s and k0s keep it elsewhere
+CRI-O          crio.conf and the drop-ins of crio.conf.d, the later over the earlier
+cri-dockerd    the flags of its systemd unit
+
+Sources: containerd cmd/containerd/server/config (LoadConfig, resolveImports, mergeConfig), its docs/cri/config.md;
+cri-o pkg/config. What is written nowhere is the runtime's own default, and `sources` says so.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.survey.rootfs import Root
+
+DEFAULT = "default"
+_DEEPEST_IMPORT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """One container runtime's view of CNI.
+
+    `kind` is containerd, crio or cri-dockerd: what decides how it chooses a file. `sources` says for conf_dir,
+    bin_dirs, max_conf_num and default_network in which file it was read. `handlers` are conf_dirs of single
+    runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or understood.
+    """
+
+    kind: str
+    flavour: str = ""
+    config_files: tuple[str, ...] = ()
+    socket: str = ""
+    running: bool = False
+    conf_dir: str = CONF_DIR
+    bin_dirs: tuple[str, ...] = (BIN_DIR,)
+    max_conf_num: int = 1
+    default_network: str = ""
+    handlers: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    kubelet: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """As people call it: `containerd (k3s)`."""
+        return f"{self.kind} ({self.flavour})" if self.flavour else self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where one distribution keeps a runtime. `variables` are replaced in its configuration (microk8s)."""
+
+    kind: str
+    flavour: str = ""
+    configs: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    conf_dir: str = CONF_DIR
+    bin_dirs: tuple[str, ...] = (BIN_DIR,)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+_K3S, _RKE2 = "/var/lib/rancher/k3s", "/var/lib/rancher/rke2"
+_SNAP = "/var/snap/microk8s"
+LAYOUTS = (
+    Layout(
+        kind="containerd",
+        configs=("/etc/containerd/config.toml",),
+        sockets=("/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock"),
+        programs=("/usr/bin/containerd", "/usr/local/bin/containerd"),
+    ),
+    Layout(
+        kind="crio",
+        configs=("/etc/crio/crio.conf",),
+        sockets=("/run/crio/crio.sock", "/var/run/crio/crio.sock"),
+        programs=("/usr/bin/crio", "/usr/local/bin/crio"),
+    ),
+    Layout(
+        kind="containerd",
+        flavour="k3s",
+        configs=(f"{_K3S}/agent/etc/containerd/config.toml",),
+        sockets=("/run/k3s/containerd/containerd.sock",),
+    ),
+    Layout(
+        kind="containerd",
+        flavour="rke2",
+        configs=(f"{_RKE2}/agent/etc/containerd/config.toml",),
+        sockets=("/run/k3s/containerd/containerd.sock",),
+    ),
+    Layout(
+        kind="containerd",
+        flavour="microk8s",
+        configs=(f"{_SNAP}/current/args/containerd.toml", f"{_SNAP}/current/args/containerd-template.toml"),
+        sockets=(f"{_SNAP}/common/run/containerd.sock",),
+        conf_dir=f"{_SNAP}/current/args/cni-network",
+        bin_dirs=(f"{_SNAP}/current/opt/cni/bin",),
+        variables={
+            "${SNAP_DATA}": f"{_SNAP}/current",
+            "${SNAP_COMMON}": f"{_SNAP}/common",
+            "${SNAP}": "/snap/microk8s/current",
+        },
+    ),
+    Layout(
+        kind="containerd",
+        flavour="k0s",
+        configs=("/etc/k0s/containerd.toml",),
+        sockets=("/run/k0s/containerd.sock",),
+    ),
+    Layout(
+        kind="cri-dockerd",
+        configs=(
+            "/etc/systemd/system/cri-docker.service",
+            "/lib/systemd/system/cri-docker.service",
+            "/usr/lib/systemd/system/cri-docker.service",
+        ),
+        sockets=("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock"),
+        programs=("/usr/bin/cri-dockerd",),
+    ),
+)
+
+
+def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Runtime]:
+    """The runtimes of the node, the kubelet's first; only the one of `socket` or of the file `config` if given.
+
+    Never fails: what cannot be read is in `problems`.
+    """
+    if config:
+        return [_read(_layout_of_file(root, config), root, (config,))]
+    asked = _socket_path(socket or "")
+    kubelet = asked or kubelet_socket(root)
+    found = []
+    for layout in LAYOUTS:
+        if asked and asked not in layout.sockets:
+            continue
+        configs = tuple(path for path in layout.configs if root.exists(path))[:1]
+        if asked or configs or any(root.exists(path) for path in (*layout.sockets, *layout.programs)):
+            found.append(_read(layout, root, configs, kubelet))
+    if asked and not found:
+        found = [_read(Layout(kind=_kind_of_socket(asked), sockets=(asked,)), root, (), kubelet)]
+    found = _one_for_each_socket(found)
+    return sorted(found, key=lambda runtime: (runtime.kubelet is not True, not runtime.running))
+
+
+def _one_for_each_socket(found: list[Runtime]) -> list[Runtime]:
+    """k3s and RKE2 share a socket: of such a pair the one with a configuration file is there."""
+    with_files = {runtime.socket for runtime in found if runtime.config_files}
+    return [runtime for runtime in found if runtime.config_files or runtime.socket not in with_files]
+
+
+def _layout_of_file(root: Root, config: str) -> Layout:
+    for layout in LAYOUTS:
+        if config in layout.configs:
+            return layout
+    try:
+        text = root.text(config)
+    except OSError:
+        text = ""
+    if re.search(r"^\s*\[crio\b", text, re.MULTILINE):
+        return LAYOUTS[1]
+    if re.search(r"^\s*ExecStart\s*=", text, re.MULTILINE):
+        return LAYOUTS[-1]
+    return Layout(kind="containerd", sockets=LAYOUTS[0].sockets)
+
+
+def _kind_of_socket(path: str) -> str:
+    return next(
+        (kind for kind, sign in (("crio", "crio"), ("cri-dockerd", "docker")) if sign in path), "containerd"
+    )
+
+
+def _socket_path(endpoint: str) -> str:
+    return endpoint.removeprefix("unix://")
+
+
+def kubelet_socket(root: Root) -> str:
+    """The socket that kubelet was told to use, else crictl; "" where neither says."""
+    patterns = (
+        ("/var/lib/kubelet/kubeadm-flags.env", r"--container-runtime-endpoint[= ]\"?([^\s\"]+)"),
+        ("/var/lib/kubelet/config.yaml", r"^containerRuntimeEndpoint:\s*\"?([^\s\"]+)"),
+        (f"{_SNAP}/current/args/kubelet", r"--container-runtime-endpoint[= ]\"?([^\s\"]+)"),
+        ("/etc/crictl.yaml", r"^runtime-endpoint:\s*\"?([^\s\"]+)"),
+    )
+    for path, pattern in patterns:
+        try:
+            match = re.search(pattern, root.text(path), re.MULTILINE)
+        except OSError:
+            continue
+        if match:
+            return _expand(_socket_path(match[1]), LAYOUTS[4].variables)
+    return ""
+
+
+def runtime_socket(root: Root, asked: str, environ: Mapping[str, str]) -> str:
+    """The runtime's socket: asked for, of crictl's variable, kubelet's, else the first that exists; "" for none."""
+    named = asked or environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
+    if named:
+        return _socket_path(named)
+    usual = [socket for layout in LAYOUTS for socket in layout.sockets]
+    return next((path for path in (kubelet_socket(root), *usual) if path and root.exists(path)), "")
+
+
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    for name, value in variables.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _read(layout: Layout, root: Root, configs: Sequence[str], kubelet: str = "") -> Runtime:
+    socket = next(
+        (path for path in layout.sockets if root.exists(path)), layout.sockets[0] if layout.sockets else ""
+    )
+    settings = _Settings(layout)
+    for path in configs:
+        _READERS[layout.kind](settings, root, path)
+    return Runtime(
+        kind=layout.kind,
+        flavour=layout.flavour,
+        config_files=tuple(settings.files),
+        socket=socket,
+        running=bool(socket) and root.exists(socket),
+        kubelet=(kubelet in layout.sockets) if kubelet else None,
+        sources=settings.sources,
+        problems=tuple(settings.problems),
+        handlers=settings.handlers,
+        **settings.values,
+    )
+
+
+class _Settings:
+    """What the files have said so far, each value with the file that said it last."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.values: dict[str, Any] = {"conf_dir": layout.conf_dir, "bin_dirs": layout.bin_dirs}
+        self.sources: dict[str, str] = dict.fromkeys(("conf_dir", "bin_dirs"), DEFAULT)
+        self.handlers: dict[str, str] = {}
+        self.files: list[str] = []
+        self.problems: list[str] = []
+
+    def take(self, name: str, value: object, path: str) -> None:
+        """Keep a value of the right type; an empty one means the default, as in the runtimes."""
+        kinds: dict[str, type] = {"bin_dirs": list, "max_conf_num": int}
+        if not isinstance(value, kinds.get(name, str)) or value in ("", []):
+            return
+        if isinstance(value, list):
+            value = tuple(_trim(str(entry)) for entry in value)
+        elif name == "conf_dir":
+            value = _trim(str(value))
+        self.values[name] = value
+        self.sources[name] = path
+
+    def load(self, root: Root, path: str) -> dict[str, Any]:
+        """A TOML file as a dict; {} and a problem where it cannot be had."""
+        self.files.append(path)
+        try:
+            return tomllib.loads(_expand(root.text(path), self.layout.variables))
+        except OSError as error:
+            self.problems.append(f"{path}: {error.strerror}")
+        except (tomllib.TOMLDecodeError, ValueError) as error:
+            self.problems.append(f"{path}: not TOML: {error}")
+        return {}
+
+
+def _trim(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """A nested table; {} where any part of the way is missing."""
+    value: Any = data
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+# --- containerd ------------------------------------------------------------------------------------------
+
+# Where the `cni` table of the CRI plugin is, in the configuration versions 3, 2 and 1.
+_CRI_PLUGINS = ("io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "cri")
+
+
+def _read_containerd(settings: _Settings, root: Root, path: str) -> None:
+    for file, data in _with_imports(settings, root, path, 0):
+        for plugin in _CRI_PLUGINS:
+            table = _table(data, "plugins", plugin)
+            cni = _table(table, "cni")
+            settings.take("conf_dir", cni.get("conf_dir"), file)
+            if isinstance(cni.get("bin_dir"), str) and cni["bin_dir"]:
+                settings.take("bin_dirs", [cni["bin_dir"]], file)
+            settings.take("bin_dirs", cni.get("bin_dirs"), file)
+            settings.take("max_conf_num", cni.get("max_conf_num"), file)
+            for name, handler in _table(table, "containerd", "runtimes").items():
+                if isinstance(handler, dict) and handler.get("cni_conf_dir"):
+                    settings.handlers[name] = _trim(str(handler["cni_conf_dir"]))
+
+
+def _with_imports(
+    settings: _Settings, root: Root, path: str, depth: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A file and what it imports, in the order in which the later overrides the earlier."""
+    data = settings.load(root, path)
+    yield path, data
+    imports = data.get("imports")
+    for pattern in imports if isinstance(imports, list) and depth < _DEEPEST_IMPORT else ():
+        for file in _matches(root, path, str(pattern)):
+            if file not in settings.files:
+                yield from _with_imports(settings, root, file, depth + 1)
+
+
+def _matches(root: Root, parent: str, pattern: str) -> list[str]:
+    """The node's files that an import names; a relative one starts at the file that imports it."""
+    if not pattern.startswith("/"):
+        pattern = f"{parent.rpartition('/')[0]}/{pattern}"
+    if "*" not in pattern:
+        return [pattern]
+    folder, _, last = pattern.rpartition("/")
+    real = root.real(folder)
+    return [f"{folder}/{file[len(real) + 1 :]}" for file in sorted(glob.glob(f"{glob.escape(real)}/{last}"))]
+
+
+# --- CRI-O -----------------------------------------------------------------------------------------------
+
+
+def _read_crio(settings: _Settings, root: Root, path: str) -> None:
+    files = [path]
+    try:
+        files += [f"{path}.d/{name}" for name in root.names(f"{path}.d")]
+    except OSError:
+        pass
+    for file in files:
+        table = _table(settings.load(root, file), "crio", "network")
+        settings.take("conf_dir", table.get("network_dir"), file)
+        settings.take("bin_dirs", table.get("plugin_dirs"), file)
+        settings.take("default_network", table.get("cni_default_network"), file)
+        if table.get("plugin_dir"):  # the older key, searched after the newer
+            settings.take("bin_dirs", [*settings.values["bin_dirs"], table["plugin_dir"]], file)
+
+
+# --- cri-dockerd -----------------------------------------------------------------------------------------
+
+
+def _read_cri_dockerd(settings: _Settings, root: Root, path: str) -> None:
+    files = [path]
+    drop_ins = "/etc/systemd/system/cri-docker.service.d"
+    try:
+        files += [f"{drop_ins}/{name}" for name in root.names(drop_ins) if name.endswith(".conf")]
+    except OSError:
+        pass
+    for file in files:
+        settings.files.append(file)
+        try:
+            text = root.text(file)
+        except OSError as error:
+            settings.problems.append(f"{file}: {error.strerror}")
+            continue
+        flags = dict(re.findall(r"--(cni-conf-dir|cni-bin-dir)[= ]\"?([^\s\"]+)", text))
+        settings.take("conf_dir", flags.get("cni-conf-dir"), file)
+        if "cni-bin-dir" in flags:
+            settings.take("bin_dirs", flags["cni-bin-dir"].split(","), file)
+
+
+_READERS = {"containerd": _read_containerd, "crio": _read_crio, "cri-dockerd": _read_cri_dockerd}

@@ -1,0 +1,1 @@
+"""`genie debug`: survey, probes, checks and ranking -> one report."""

@@ -1,0 +1,100 @@
+"""From facts to a report: the checks, their ranking, and what the checks of the node's files add."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from math import inf
+
+from genie_core.checking import Selection, selection
+from genie_core.checks import node_registry as nodecheck
+from genie_core.checks import plugins, rank, registry
+from genie_core.checks.check import PodCheck
+from genie_core.errors import GenieError
+from genie_core.findings import Check, Finding, Status
+from genie_core.net.model import Model
+from genie_core.net.target import aim
+from genie_core.survey import cluster
+from genie_core.survey.facts import Facts
+from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.discover import DiscoverOptions, discover
+
+
+def choose(question: Question, checks: Sequence[PodCheck]) -> Selection:
+    """What --only and --skip choose of these checks and of those of the node's files. Raises GenieError."""
+    return selection(question.only, question.skip, (*checks, *nodecheck.CHECKS))
+
+
+def diagnose(facts: Facts, question: Question, chosen: Selection, until: float = inf) -> DiagnosisReport:
+    """Checks over facts, pure but for the clock: at `until` (monotonic seconds) those that are left are skipped."""
+    started = time.perf_counter()
+    model = Model(facts)
+    if question.to:
+        target = aim(model, question.to)
+        model.narrow(target.flows())
+    checks = chosen.of(registry.ALL)
+    if cluster.pod(facts.pod_object).host_network:
+        checks = [c for c in checks if c.node_wide or "pod" not in c.needs]
+    findings, outcomes = registry.run(model, checks, until, chosen)
+    walks = model.walks if facts.pod is not None else []
+    ways: dict[str, tuple[str, ...]] = {}
+    for walk in walks:
+        if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
+            ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
+    hit = {
+        f"{w.flow.role}: {w.flow.name or w.flow.target}"
+        for w in walks
+        if any(b.chance > 0.5 for b in w.blocks)
+        and (w.flow.general or w.flow.role == "service" or model.narrowed)
+    }
+    return DiagnosisReport(
+        facts=facts,
+        findings=tuple(rank.ranked(findings)),
+        checks=tuple(outcomes),
+        milliseconds=since(started),
+        late=time.monotonic() > until,
+        state="host-network" if cluster.pod(facts.pod_object).host_network else "diagnosed",
+        reason="the pod uses the node's own network" if cluster.pod(facts.pod_object).host_network else "",
+        ways=ways,
+        blocked=tuple(sorted(hit & ways.keys())),
+    )
+
+
+def once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:
+    """Where the node's checks name a leak with the runtime's own knowledge, theirs counts."""
+    told = {finding.code for finding in node}
+    return [*(f for f in mine if not (f.code == "GN1301" and f.code in told)), *node]
+
+
+def since(started: float) -> float:
+    """Milliseconds since a moment of the performance counter."""
+    return (time.perf_counter() - started) * 1000
+
+
+def node_files(question: Question, chosen: Selection) -> tuple[list[Finding], list[Check]]:
+    """The checks of the node's files, which `genie discover` runs too."""
+    if not question.files or not chosen.of(nodecheck.CHECKS):
+        return [], []
+    options = DiscoverOptions(
+        root=question.root,
+        conf_dirs=(question.conf_dir,) if question.conf_dir else (),
+        bin_dirs=question.bin_dirs,
+        state_dir=question.state_dir,
+        ipam_dir=question.ipam_dir,
+        cache_dir=question.cache_dir,
+        cri_socket=question.cri_socket,
+        runtime_config=question.runtime_config,
+        kubeconfig=question.access.kubeconfig,
+        node=question.node,
+        api=False,
+        unasked="`genie discover` asks the API server of Genie's configuration",
+    )
+    try:
+        found = discover(options, chosen)
+    except (GenieError, OSError) as error:
+        return [], [Check(id="files", status=Status.ERROR, reason=str(error))]
+    findings = list(found.findings)
+    if any(check.id == "plugin-missing" for check in found.checks):
+        findings += plugins.without_loopback(found.facts)
+    return findings, list(found.checks)

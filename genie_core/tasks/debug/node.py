@@ -1,0 +1,24 @@
+"""`genie debug node`: what concerns every pod of a node: kernel, tunnels, firewall, files, leftovers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from genie_core.checks import registry
+from genie_core.checks.check import PodCheck
+from genie_core.tasks.debug.pod import Work
+from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.report import DiagnosisReport
+
+
+def debug_node(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
+    """The diagnosis of the node that this runs on; no probe is sent. Raises InvalidConfig for an unusable file."""
+    work = Work(question, checks())
+    announce("reading the node")
+    work.begin()
+    return work.of_node(checks(), work.answers())
+
+
+def checks() -> list[PodCheck]:
+    """Those of a node without a pod: what Kubernetes reports is about single pods."""
+    return [check for check in registry.OF_NODE if "events" not in check.needs]

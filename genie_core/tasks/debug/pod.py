@@ -1,0 +1,255 @@
+"""`genie debug pod`: what is wrong with this pod's network. Facts, probes, checks, ranking; nothing is changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from genie_core.checking import EVERYTHING
+from genie_core.checks import probe_plan, rank, registry, reported
+from genie_core.checks.check import PodCheck
+from genie_core.errors import InvalidNetns, NotFound
+from genie_core.findings import Check, Finding, Status
+from genie_core.net.model import Model
+from genie_core.net.target import aim
+from genie_core.settings import CONF_DIR, STATE_DIR
+from genie_core.survey import api, cluster, gather, probe
+from genie_core.survey.collection import TIME_IS_UP, Collection
+from genie_core.survey.enter import plain
+from genie_core.survey.facts import JSON, Facts, Link, Probe
+from genie_core.survey.locate import locate
+from genie_core.survey.node_files import Directories
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.debug.checks import choose, diagnose, node_files, once, since
+from genie_core.tasks.debug.question import Question, ask_objects, node_name, take_objects
+from genie_core.tasks.debug.report import DiagnosisReport
+
+ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
+PROBE_SECONDS = 15.0
+
+
+def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
+    """The diagnosis. `announce` is told each step and each probe before it is made.
+
+    Raises NotFound where the pod does not exist, InvalidConfig for an unusable file or flag.
+    """
+    work = Work(question, registry.ALL)
+    announce("reading the node and the pod")
+    work.begin()
+    answers = work.answers()
+    state, reason = _elsewhere(question, answers.pod, answers.objects)
+    if state:
+        return work.elsewhere(state, reason, answers)
+    netns = _find_netns(work, answers.pod)
+    if not netns and not cluster.pod(answers.pod).host_network:
+        if not work.todo.late:
+            return _without_sandbox(work, answers)
+        work.todo.missing["pod"] = TIME_IS_UP
+    try:
+        facts = work.facts(netns, answers)
+    except InvalidNetns as error:
+        raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
+    if question.probes:
+        facts = replace(facts, probes=_probe(facts, question, announce, work.todo))
+    else:
+        facts.missing["probes"] = "--no-probes"
+    return work.report(diagnose(facts, question, work.chosen, work.until))
+
+
+class Work:
+    """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
+
+    def __init__(self, question: Question, checks: Sequence[PodCheck]) -> None:
+        self.question = question
+        self.chosen = choose(question, checks)
+        self.source = ""
+        self.started = time.perf_counter()
+        self.until = time.monotonic() + question.timeout
+        # What was read by then is still to be looked at.
+        self.todo = Collection({}, self.until - min(1.0, question.timeout / 4))
+
+    def begin(self) -> None:
+        """Start every collector that needs no other one's answer. Raises InvalidConfig, NotFound for unusable files."""
+        question = self.question
+        self.root = Root(question.root).require()
+        self.objects = ask_objects(question, self.todo)
+        self.node = gather.start(_places(question, self.root), self.todo)
+        self.files = self.todo.start(
+            "node files", lambda: node_files(question, self.chosen), seconds=question.timeout
+        )
+
+    def answers(self) -> api.Answers:
+        """What the API server, or the files, say. Raises NotFound for a pod that does not exist."""
+        return take_objects(self.question, self.objects, self.todo)
+
+    def facts(self, netns: str, answers: api.Answers) -> Facts:
+        """All facts but the probes; `netns` "" means the node alone."""
+        found = gather.finish(self.node, netns, self.todo)
+        return replace(
+            self._target(found, answers),
+            files=replace(found.files, confs=(*found.files.confs, *answers.networks)),
+        )
+
+    def _target(self, facts: Facts, answers: api.Answers) -> Facts:
+        """The facts with what they are about."""
+        question = self.question
+        return replace(
+            facts,
+            node_name=node_name(question, answers.objects),
+            namespace=question.namespace,
+            pod_name=question.name,
+            time=time.time(),
+            pod_object=answers.pod,
+            objects=tuple(answers.objects),
+            events=answers.events,
+            missing=self.todo.missing,
+        )
+
+    def elsewhere(self, state: str, reason: str, answers: api.Answers) -> DiagnosisReport:
+        """The answer about a pod that has no network here."""
+        facts = self._target(Facts(), replace(answers, objects=[]))
+        return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(self.started))
+
+    def unmade(self, reason: str, answers: api.Answers) -> DiagnosisReport:
+        """The answer about a pod whose sandbox cannot be made here: the cause is on the node."""
+        return replace(self.of_node(registry.OF_NODE, answers), state="no-sandbox", reason=reason)
+
+    def of_node(self, checks: Sequence[PodCheck], answers: api.Answers) -> DiagnosisReport:
+        """What these checks and those of the node's files say, without a look into any pod."""
+        facts = self.facts("", answers)
+        findings, outcomes = registry.run(Model(facts), self.chosen.of(checks), self.until, self.chosen)
+        return self.report(
+            DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
+        )
+
+    def report(self, mine: DiagnosisReport) -> DiagnosisReport:
+        """The diagnosis together with what the checks of the node's files say."""
+        late = [Check(id="files", status=Status.SKIP, reason=TIME_IS_UP)]
+        more, checks = self.todo.result(self.files, (list[Finding](), late))
+        return replace(
+            mine,
+            findings=tuple(rank.ranked(once(mine.findings, more))),
+            checks=(*mine.checks, *checks),
+            of_files=tuple(more),
+            file_checks=tuple(checks),
+            milliseconds=since(self.started),
+            late=self.todo.late or mine.late,
+            chosen=self.chosen != EVERYTHING,
+            source=self.source,
+        )
+
+
+def _places(question: Question, root: Root) -> gather.Places:
+    directories = Directories(
+        conf=question.conf_dir or CONF_DIR,
+        bin=question.bin_dirs[0] if question.bin_dirs else "",
+        ipam=question.ipam_dir,
+        cache=question.cache_dir,
+        state=question.state_dir or STATE_DIR,
+    )
+    return gather.Places(pod=question.pod, directories=directories, cri_socket=question.cri_socket, root=root)
+
+
+def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
+    """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
+    about = cluster.pod(pod)
+    title = question.pod
+    if about.phase in ENDED:
+        return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
+    here = node_name(question, objects)
+    known = {cluster.node(n).name for n in cluster.of_kind(objects, "Node")}
+    strange = about.node and about.node != here
+    if strange and (question.node_explicit or about.node in known or not question.netns):
+        return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie debug pod there"
+    return "", ""
+
+
+def _why(pod: JSON) -> str:
+    status = pod.get("status") or {}
+    waiting = [
+        c.get("state", {}).get("waiting", {}).get("reason", "") for c in status.get("containerStatuses") or ()
+    ]
+    conditions = [c.get("message", "") for c in status.get("conditions") or () if c.get("status") == "False"]
+    said = [str(x) for x in (status.get("reason"), status.get("message"), *waiting, *conditions) if x]
+    return said[0] if said else status.get("phase", "?")
+
+
+def _find_netns(work: Work, pod: JSON) -> str:
+    """Where the pod's namespace is, "" where nothing of this node knows it, or it has none of its own.
+
+    As was said, else by the runtime, by Genie's state, by libcni's cache. Of a Pending pod the records are of an
+    earlier attempt: only the runtime knows.
+    """
+    about = cluster.pod(pod)
+    if work.question.netns:
+        return plain(work.question.netns)
+    if about.host_network:
+        return ""
+    files, sandboxes = gather.recorded(work.node, work.todo)
+    records = () if about.phase == "Pending" else files.cached
+    netns, work.source = locate(work.question.pod, sandboxes or (), records, work.root)
+    return netns
+
+
+def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
+    """The answer about a pod that is not there (yet). Raises NotFound where Kubernetes says nothing of it either."""
+    pod = work.question.pod
+    if cluster.pod(answers.pod).phase == "Pending":
+        reason = f"pod {pod} is Pending ({_why(answers.pod)}): it has no sandbox on this node yet"
+    else:
+        reason = f"pod {pod} has no sandbox on this node: {_nobody(work)}"
+    if reported.refused(answers.events):
+        return work.unmade(reason, answers)
+    if cluster.pod(answers.pod).phase == "Pending":
+        return work.elsewhere("no-sandbox", reason, answers)
+    raise NotFound(
+        reason,
+        details=f"runtime: {why}" if (why := work.todo.missing.get("runtime")) else "",
+        hint="run it on the pod's node, or name the namespace with --netns",
+    )
+
+
+def _nobody(work: Work) -> str:
+    _, sandboxes = gather.recorded(work.node, work.todo)
+    if any(sandbox.pod == work.question.pod for sandbox in sandboxes or ()):
+        return "the runtime has only ended ones of it"
+    return "neither the runtime nor Genie's state nor the CNI cache knows it"
+
+
+def _probe(
+    facts: Facts, question: Question, announce: Callable[[str], None], todo: Collection
+) -> tuple[Probe, ...]:
+    """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
+    model = Model(facts)
+    if facts.pod is None:
+        return ()
+    target = aim(model, question.to) if question.to else None
+    planned = target.asks(facts.netns_path) if target else probe_plan.standard(model)
+    root = Root(question.root)
+    wanted = [replace(ask, netns=root.real(ask.netns)) if ask.netns else ask for ask in planned]
+    if not wanted:
+        return ()
+    before = {link.name: (link.tx, link.rx) for link in model.tunnels}
+    counted = _links() if before else {}
+    outcomes = probe.run(wanted, announce, min(todo.until, time.monotonic() + PROBE_SECONDS))
+    if len(outcomes) < len(wanted):
+        todo.late |= not todo.left
+        todo.missing["probes"] = f"{len(wanted) - len(outcomes)} of {len(wanted)} had not ended in time"
+    after = _links() if before else {}
+    moved = [
+        Probe(
+            kind="count", target=name, role=f"tunnel {name}", result="ok",
+            sent=after[name].tx - counted[name].tx, received=after[name].rx - counted[name].rx,
+        )
+        for name in before
+        if name in counted and name in after
+    ]  # fmt: skip
+    return (*outcomes, *moved)
+
+
+def _links() -> dict[str, Link]:
+    from genie_core.survey import links
+
+    with links.open_netlink() as netlink:
+        return {link.name: link for link in links.links(netlink)}

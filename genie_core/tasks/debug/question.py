@@ -1,0 +1,191 @@
+"""What the `genie debug` commands are asked, and the API objects that go with it: of files, else of the API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
+from genie_core.net.target import pod_of
+from genie_core.survey import api, cluster, events
+from genie_core.survey.collection import Collection, Pending
+from genie_core.survey.facts import JSON
+from genie_core.survey.objects import lean
+from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
+from genie_core.survey.yamlio import load_documents
+
+NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
+SECONDS = 30.0
+_LARGEST_FILE = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which pod, and where everything is; "" means: find out, or do without.
+
+    `node_explicit` says that somebody named the node. `timeout` is for everything, in seconds.
+    """
+
+    namespace: str
+    name: str
+    netns: str = ""
+    pod_file: str = ""
+    objects_file: str = ""
+    conf_dir: str = ""
+    bin_dirs: tuple[str, ...] = ()
+    state_dir: str = ""
+    ipam_dir: str = ""
+    cache_dir: str = ""
+    runtime_config: str = ""
+    cri_socket: str = ""
+    access: Access = field(default_factory=Access)
+    root: str = "/"
+    node: str = ""
+    node_explicit: bool = False
+    to: str = ""
+    probes: bool = True
+    files: bool = True
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    timeout: float = SECONDS
+
+    @property
+    def pod(self) -> str:
+        """NS/NAME, "" where no pod is asked about."""
+        return f"{self.namespace}/{self.name}" if self.name else ""
+
+
+def load(path: str, what: str) -> Any:
+    """A JSON or YAML document. Raises InvalidConfig naming the file; it never quotes the content."""
+    try:
+        text = _text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{what} {path}: {error}", exit_code=EXIT_USAGE) from None
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise InvalidConfig(f"{what} {path} is nested too deep", exit_code=EXIT_USAGE) from None
+    except ValueError:
+        try:
+            return next(iter(load_documents(text, what)), None)
+        except DecodingFailure:
+            raise InvalidConfig(f"{what} {path} is neither JSON nor YAML", exit_code=EXIT_USAGE) from None
+
+
+def _text(path: str) -> str:
+    """A regular file's text: a pipe or a device might never end."""
+    seen = os.stat(path)
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError("not a regular file")
+    if seen.st_size > _LARGEST_FILE:
+        raise OSError(f"larger than {_LARGEST_FILE >> 20} MiB")
+    return Path(path).read_text(encoding="utf-8")
+
+
+def _items(path: str) -> list[JSON]:
+    document = load(path, "--objects-file")
+    items = document.get("items") if isinstance(document, dict) else None
+    if not isinstance(items, list):
+        raise InvalidConfig(f"--objects-file {path}: a List with items was expected", exit_code=EXIT_USAGE)
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _pod(path: str) -> JSON:
+    document = load(path, "--pod-file")
+    if not isinstance(document, dict) or document.get("kind", "Pod") != "Pod":
+        raise InvalidConfig(f"--pod-file {path}: a Pod was expected", exit_code=EXIT_USAGE)
+    return document
+
+
+def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
+    """Begin to read the Pod and the other objects. Raises InvalidConfig for files and flags that cannot be used."""
+    if question.pod_file or question.objects_file:
+        answers = _read_files(question)
+        return todo.start("objects", lambda: answers)
+    server = _server(question, todo)
+    if server is None:
+        todo.missing.setdefault("objects", NO_SERVER)
+        return todo.start("objects", api.Answers)
+    other = pod_of(question.to, question.namespace) if question.to else ("", "")
+    read = partial(api.read, server, question.namespace, question.name, partial(node_name, question), other)
+    return todo.start("objects", read)
+
+
+def _read_files(question: Question) -> api.Answers:
+    try:
+        return _of_files(question)
+    except (AttributeError, TypeError):
+        named = " and ".join(filter(None, (question.pod_file, question.objects_file)))
+        raise InvalidConfig(
+            f"{named}: an object in it is not of the shape that Kubernetes gives it", exit_code=EXIT_USAGE
+        ) from None
+
+
+def _of_files(question: Question) -> api.Answers:
+    objects = _items(question.objects_file) if question.objects_file else []
+    told = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
+    return api.Answers(
+        pod=lean(_pod(question.pod_file)) if question.pod_file else {},
+        objects=[lean(item) for item in objects if item.get("kind") != "Event"],
+        events=events.newest(told),
+        missing={} if told else {"events": "no API server, and the --objects-file has no events"},
+    )
+
+
+def _is_about(item: JSON, question: Question) -> bool:
+    about = item.get("involvedObject") or {}
+    named = (about.get("kind"), about.get("namespace"), about.get("name"))
+    return named == ("Pod", question.namespace, question.name) or about.get("kind") == "Node"
+
+
+def _server(question: Question, todo: Collection) -> UserCluster | None:
+    """The API server; a kubeconfig that nobody asked for may be unusable."""
+    try:
+        return find_cluster(question.access)
+    except GenieError as error:
+        if question.access != Access():
+            raise
+        todo.missing["objects"] = error.msg
+        return None
+
+
+def take_objects(question: Question, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
+    """What was read; the reasons for what is not there are in `todo.missing`. Raises NotFound for an unknown pod."""
+    answers = todo.result(pending, api.Answers(), let=(NotFound,))
+    todo.missing.update(answers.missing)
+    if "objects" in todo.missing:
+        for source in ("pod object", "events"):
+            todo.missing.setdefault(source, todo.missing["objects"])
+    if not answers.pod:
+        answers.pod = _found(question, answers.objects)
+    return answers
+
+
+def _found(question: Question, objects: Sequence[JSON]) -> JSON:
+    return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == question.pod), {})
+
+
+def node_name(question: Question, objects: Sequence[JSON]) -> str:
+    """This node's name: as somebody said, else the Node object that has one of this machine's addresses."""
+    nodes = [cluster.node(n) for n in cluster.of_kind(objects, "Node")]
+    if question.node_explicit or any(n.name == question.node for n in nodes):
+        return question.node
+    mine = own_addresses()
+    return next((n.name for n in nodes if mine & set(n.addresses)), question.node)
+
+
+def own_addresses() -> set[str]:
+    """The addresses of the namespace that this process runs in."""
+    from genie_core.survey import links
+
+    try:
+        with links.open_netlink() as netlink:
+            return {a.ip for a in links.addresses(netlink)}
+    except (OSError, GenieError):
+        return set()

@@ -1,0 +1,95 @@
+"""The published form of a diagnosis."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from genie_core import __version__
+from genie_core.findings import Check, Finding, summary
+from genie_core.survey import codec
+from genie_core.survey.facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisReport:
+    """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
+
+    `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
+    `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).
+    `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops. `of_files` and
+    `file_checks` are what the checks of the node's files gave, which are in `findings` and `checks` as well: facts do
+    not hold what they looked at.
+    """
+
+    kind: ClassVar[str] = "DiagnosisReport"
+    facts: Facts
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+    milliseconds: float = 0
+    state: str = "diagnosed"
+    reason: str = ""
+    late: bool = False
+    chosen: bool = False
+    source: str = ""
+    ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    blocked: tuple[str, ...] = ()
+    of_files: tuple[Finding, ...] = ()
+    file_checks: tuple[Check, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """metadata, target, summary, findings, checks, paths, probes, sources."""
+        facts = self.facts
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(facts.time))
+        return {
+            "metadata": {
+                "node": facts.node_name,
+                "time": moment,
+                "version": __version__,
+                "durationMs": round(self.milliseconds),
+            },
+            "timedOut": self.late,
+            "target": self._target(),
+            "summary": summary(self.findings, self.checks),
+            "findings": [finding.as_json() for finding in self.findings],
+            "checks": [check.as_json() for check in self.checks],
+            "paths": [
+                {"target": target, "hops": list(hops), "blocked": target in self.blocked}
+                for target, hops in self.ways.items()
+            ],
+            "probes": [
+                {
+                    "kind": p.kind,
+                    "target": p.target,
+                    "role": p.role,
+                    "port": p.port,
+                    "result": p.result,
+                    "sent": p.sent,
+                    "received": p.received,
+                }
+                for p in facts.probes
+            ],
+            "events": [codec.encode(event) for event in facts.events],
+            "missing": dict(sorted(facts.missing.items())),
+        }
+
+    def _target(self) -> dict[str, Any]:
+        facts = self.facts
+        pod = facts.pod
+        names = {link.index: link.name for link in pod.links} if pod else {}
+        addresses = pod.addresses if pod else ()
+        interfaces = [
+            {
+                "name": name,
+                "addresses": [
+                    f"{a.ip}/{a.prefix}" for a in addresses if a.index == index and a.scope != "link"
+                ],
+            }
+            for index, name in names.items()
+        ]
+        target: dict[str, Any] = {"kind": "pod" if facts.pod_name else "node", "state": self.state}
+        target |= {"namespace": facts.namespace, "name": facts.pod_name} if facts.pod_name else {}
+        target |= {"reason": self.reason} if self.reason else {}
+        target |= {"source": self.source} if self.source else {}
+        return target | {"netns": facts.netns_path, "interfaces": interfaces}

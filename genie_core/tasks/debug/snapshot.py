@@ -1,0 +1,85 @@
+"""Saved facts: what `--save` writes and `--from` reads. The collectors take no secrets into facts."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from genie_core.checking import EVERYTHING, Selection
+from genie_core.checks import rank, registry
+from genie_core.checks.node_registry import CHECKS
+from genie_core.errors import DecodingFailure
+from genie_core.findings import Check, Finding
+from genie_core.survey import codec
+from genie_core.survey.facts import JSON, Facts
+from genie_core.tasks.debug.checks import choose, diagnose, once
+from genie_core.tasks.debug.question import Question, load
+from genie_core.tasks.debug.report import DiagnosisReport
+
+VERSION, KIND = "genie/v1alpha1", "Snapshot"
+# The states that were found out where the facts were read.
+STATES = ("not-here", "no-sandbox")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What the checks of the node's files said where the facts were read."""
+
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+
+def from_snapshot(path: str, question: Question) -> DiagnosisReport:
+    """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
+    chosen = choose(question, registry.ALL)
+    document = load(path, "--from")
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise DecodingFailure(
+            f"--from {path} is no saved facts", hint="genie debug pod --save FILE writes them"
+        )
+    if document.get("apiVersion") != VERSION:
+        raise DecodingFailure(f"--from {path}: apiVersion must be {VERSION}")
+    try:
+        facts = codec.decode(Facts, document.get("facts"))
+        named = replace(question, namespace=facts.namespace, name=facts.pod_name)
+        report = diagnose(facts, named, chosen, time.monotonic() + question.timeout)
+        report = _with_files(report, document, chosen)
+    except DecodingFailure as error:
+        raise DecodingFailure(f"--from {path}: {error.msg}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # API objects have no shape that was checked: an API server wrote them, or somebody who wants to see a crash.
+        raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
+    return _as_it_was(report, document)
+
+
+def _with_files(report: DiagnosisReport, document: JSON, chosen: Selection) -> DiagnosisReport:
+    """The report with what the chosen checks of the node's files had found where the facts were read."""
+    said = codec.decode(_Said, document.get("files") or {})
+    unasked = {check.id for check in CHECKS} - {check.id for check in chosen.of(CHECKS)}
+    kept = {code for check in CHECKS for code in check.codes if chosen.wants(check, code)}
+    dropped = {code for check in CHECKS for code in check.codes} - kept
+    found = [finding for finding in said.findings if finding.code not in dropped]
+    return replace(
+        report,
+        findings=tuple(rank.ranked(once(report.findings, found))),
+        chosen=chosen != EVERYTHING,
+        checks=(*report.checks, *(check for check in said.checks if check.id not in unasked)),
+    )
+
+
+def _as_it_was(report: DiagnosisReport, document: JSON) -> DiagnosisReport:
+    state, reason = document.get("state"), document.get("reason")
+    if state not in STATES or not isinstance(reason, str):
+        return report
+    return replace(report, state=str(state), reason=reason)
+
+
+def snapshot(report: DiagnosisReport) -> str:
+    """The facts of a report as a document for `--from`."""
+    body: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND}
+    if report.state in STATES:
+        body |= {"state": report.state, "reason": report.reason}
+    body["files"] = codec.encode(_Said(findings=report.of_files, checks=report.file_checks))
+    return json.dumps(body | {"facts": codec.encode(report.facts)}, indent=1) + "\n"

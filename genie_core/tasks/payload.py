@@ -1,0 +1,99 @@
+"""The part of this package that the plugin needs, as files for the node.
+
+What belongs to it is found, not listed: everything that `genie_core.plugin` and the verbs import, followed
+through the package's own imports, also those inside functions. PyYAML's pure Python comes along, for
+kubeconfigs written by people: the plugin runs without site-packages.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENTRIES = ("archive", "plugin")  # what the launcher imports
+SEAL = "sealed"
+
+
+def plugin_files() -> dict[str, Path]:
+    """Path inside the bundle -> the file to copy."""
+    files = {f"genie_core/{path.relative_to(ROOT)}": path for path in _closure()}
+    return files | {f"yaml/{path.name}": path for path in _yaml_files()}
+
+
+def digest(files: dict[str, Path]) -> str:
+    """Twelve hexadecimal digits that stand for the files' names and contents."""
+    total = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
+
+
+def seal(directory: Path) -> None:
+    """Note what a finished directory holds."""
+    (directory / SEAL).write_text(_content(directory), encoding="ascii")
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether it holds what it was sealed with: nothing lost, nothing cut short, nothing changed."""
+    try:
+        return (directory / SEAL).read_text(encoding="ascii") == _content(directory)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _content(directory: Path) -> str:
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name != SEAL)
+    return digest({str(path.relative_to(directory)): path for path in files})
+
+
+def _closure() -> set[Path]:
+    found: set[Path] = set()
+    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path)
+    return found
+
+
+def _imports(path: Path) -> Iterator[Path]:
+    """The package's files that a module imports, with the packages they are in; not those for types only."""
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
+        base = ROOT.parent.joinpath(*(node.module or "").split("."))
+        yield from _files_of(base)
+        for name in node.names:
+            yield from _files_of(base / name.name)
+
+
+def _files_of(module: Path) -> Iterator[Path]:
+    for candidate in (module.with_name(f"{module.name}.py"), module / "__init__.py"):
+        if candidate.is_file():
+            yield candidate
+            yield from (
+                folder / "__init__.py" for folder in candidate.parents if ROOT in (folder, *folder.parents)
+            )
+
+
+def _statements(node: ast.AST) -> Iterator[ast.ImportFrom]:
+    for child in ast.iter_child_nodes(node):
+        if (
+            isinstance(child, ast.If)
+            and isinstance(child.test, ast.Name)
+            and child.test.id == "TYPE_CHECKING"
+        ):
+            continue
+        if isinstance(child, ast.ImportFrom) and (child.module or "").split(".")[0] == ROOT.name:
+            yield child
+        yield from _statements(child)
+
+
+def _yaml_files() -> list[Path]:
+    spec = find_spec("yaml")
+    if spec is None or spec.origin is None:
+        return []
+    return sorted(Path(spec.origin).parent.glob("*.py"))
