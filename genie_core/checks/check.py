@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from genie_core.findings import Finding
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,6 @@ class PodCheck:
     id: str
     codes: tuple[str, ...]
     title: str
-    run: Callable[[Model], Iterable[Finding]]
+    run: Callable[[Case], Iterable[Finding]]
     needs: tuple[str, ...] = ()
     node_wide: bool = False

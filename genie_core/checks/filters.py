@@ -262,22 +262,3 @@ def needed_flows(model: Model) -> set[tuple[str, int]]:
     ports |= {(f.protocol, port) for f in model.frontends for _, port in f.endpoints}
     ports |= {port for pod in model.pods for port in pod.ports} | set(model.pod_object.ports)
     return ports | {("udp", 53), ("tcp", 53), ("tcp", 443)}
-
-
-def mentioned_ports(model: Model) -> list[tuple[str, int]]:
-    """Ports that dropping rules name: flows to them are walked too, so that such a rule is met."""
-    found: list[tuple[str, int]] = []
-    for stack in (model.node, model.pod):
-        for chain in stack.rules.chains if stack else ():
-            for rule in chain.rules:
-                if rule.action.kind in ("drop", "reject", "jump", "goto"):
-                    found += _ports_of(rule)
-    return list(dict.fromkeys(found))[:12]
-
-
-def _ports_of(rule: Rule) -> list[tuple[str, int]]:
-    protocols = [
-        v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")
-    ] or ["tcp", "udp"]
-    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
-    return [(str(p), s[0]) for p in protocols for s in spans if not isinstance(s, str)]

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import ends, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
-from genie_core.net.model import Attachment, Model
+from genie_core.net.case import Case
+from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING, version, within
 from genie_core.survey.facts import Link
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
 
 
-def peer_up(model: Model) -> Iterator[Finding]:
+def peer_up(model: Case) -> Iterator[Finding]:
     """GN0401, GN0802: the host end of the pod's link, or the parent of its interface, is down."""
     for attachment in model.attachments:
         peer = attachment.peer
@@ -41,7 +42,7 @@ def peer_up(model: Model) -> Iterator[Finding]:
         )
 
 
-def _host_route(model: Model, attachment: Attachment) -> tuple[Command, ...]:
+def _host_route(model: Case, attachment: Attachment) -> tuple[Command, ...]:
     """A downed host end of a routed pod loses the /32 route to it."""
     if attachment.kind != "routed" or attachment.peer is None:
         return ()
@@ -57,7 +58,7 @@ def _host_route(model: Model, attachment: Attachment) -> tuple[Command, ...]:
     )
 
 
-def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | None:
+def expected_bridge(model: Case, attachment: Attachment) -> tuple[Link, str] | None:
     """The bridge that the pod's link should be in, and who says so."""
     own = model.addresses(attachment)
     if _routed_on_purpose(model, attachment):
@@ -80,7 +81,7 @@ def expected_bridge(model: Model, attachment: Attachment) -> tuple[Link, str] | 
     return None
 
 
-def _routed_on_purpose(model: Model, attachment: Attachment) -> bool:
+def _routed_on_purpose(model: Case, attachment: Attachment) -> bool:
     """A veth outside of any bridge that has addresses, or a route to the pod: ptp's and Calico's way."""
     peer = attachment.peer
     if peer is None or peer.master:
@@ -92,13 +93,13 @@ def _routed_on_purpose(model: Model, attachment: Attachment) -> bool:
     return routed or bool(model.node.addresses(peer))
 
 
-def _gateway_here(model: Model, bridge: Link, attachment: Attachment) -> bool:
+def _gateway_here(model: Case, bridge: Link, attachment: Attachment) -> bool:
     """Whether the bridge has an address in one of the pod's subnets on that interface."""
     prefixes = [f"{x.ip}/{x.prefix}" for x in model.addresses(attachment) if x.prefix not in (32, 128)]
     return any(within(x.ip, p) for p in prefixes for x in model.node.addresses(bridge))
 
 
-def attached(model: Model) -> Iterator[Finding]:
+def attached(model: Case) -> Iterator[Finding]:
     """GN0402, GN0403: the host end belongs into a bridge."""
     for attachment in model.attachments:
         peer = attachment.peer
@@ -135,7 +136,7 @@ def attached(model: Model) -> Iterator[Finding]:
         )
 
 
-def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[Command, ...]:
+def _hairpin(model: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
     """Leaving a bridge forgets the port's flags: hairpin comes back where its siblings have it."""
     siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
     if siblings and all(model.node.port(p).hairpin for p in siblings):
@@ -143,7 +144,7 @@ def _hairpin(model: Model, peer: Link, bridge: Link) -> tuple[Command, ...]:
     return ()
 
 
-def bridge_up(model: Model) -> Iterator[Finding]:
+def bridge_up(model: Case) -> Iterator[Finding]:
     """GN0404: the bridge that the pod is in, or should be in, is down."""
     seen_bridges = {}
     for attachment in model.attachments:
@@ -166,7 +167,7 @@ def bridge_up(model: Model) -> Iterator[Finding]:
         )
 
 
-def port_flags(model: Model) -> Iterator[Finding]:
+def port_flags(model: Case) -> Iterator[Finding]:
     """GN0405, GN0409: a bridge port that does not forward, or only partly."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer
@@ -241,7 +242,7 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
     )
 
 
-def hairpin(model: Model) -> Iterator[Finding]:
+def hairpin(model: Case) -> Iterator[Finding]:
     """GN0407: a pod behind a service must reach itself through it."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer
@@ -273,7 +274,7 @@ def hairpin(model: Model) -> Iterator[Finding]:
         )
 
 
-def mtu(model: Model) -> Iterator[Finding]:
+def mtu(model: Case) -> Iterator[Finding]:
     """GN0410: both ends of a veth, and its bridge, carry the same frames."""
     for attachment in model.attachments:
         peer, bridge = attachment.peer, attachment.bridge
@@ -314,7 +315,7 @@ def mtu(model: Model) -> Iterator[Finding]:
         )
 
 
-def stale_neighbour(model: Model) -> Iterator[Finding]:
+def stale_neighbour(model: Case) -> Iterator[Finding]:
     """GN0411: the node's neighbour entry for the pod has another MAC."""
     for attachment in model.attachments:
         entry = attachment.entry

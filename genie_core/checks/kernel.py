@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey.facts import Qdisc
 
 NEARLY, MANY = 90, 80  # percent
 
 
-def conntrack(model: Model) -> Iterator[Finding]:
+def conntrack(model: Case) -> Iterator[Finding]:
     """GN0505: a full table drops every new connection; old ones go on."""
     count, limit = (
         model.node.sysctl("netfilter/nf_conntrack_count"),
@@ -58,7 +58,7 @@ def conntrack(model: Model) -> Iterator[Finding]:
     )
 
 
-def neighbour_table(model: Model) -> Iterator[Finding]:
+def neighbour_table(model: Case) -> Iterator[Finding]:
     """GN0514: the neighbour table's hard limit."""
     limit = model.node.sysctl("ipv4/neigh/default/gc_thresh3")
     count = sum(":" not in n.ip and n.state != "noarp" for n in model.facts.node.neighbours)
@@ -76,7 +76,7 @@ def neighbour_table(model: Model) -> Iterator[Finding]:
         )
 
 
-def queues(model: Model) -> Iterator[Finding]:
+def queues(model: Case) -> Iterator[Finding]:
     """GN0515: netem loss and its like on the pod's path."""
     for attachment in model.attachments:
         for stack, links, in_node in (
@@ -97,7 +97,7 @@ def queues(model: Model) -> Iterator[Finding]:
                         yield _queue(model, link.name, qdisc, in_node)
 
 
-def _queue(model: Model, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
+def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     loss = qdisc.options.get("loss", 0)
     bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
     command = on_node if in_node else in_pod
@@ -117,7 +117,7 @@ def _queue(model: Model, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     )
 
 
-def both_firewalls(model: Model) -> Iterator[Finding]:
+def both_firewalls(model: Case) -> Iterator[Finding]:
     """GN0516: rules in iptables-legacy beside those of the nft back end."""
     tools = {c.tool for c in model.node.rules.chains if c.rules}
     if any(t.endswith("legacy") for t in tools) and {"iptables", "ip6tables"} & tools:
@@ -133,7 +133,7 @@ def both_firewalls(model: Model) -> Iterator[Finding]:
         )
 
 
-def rate_limits(model: Model) -> Iterator[Finding]:
+def rate_limits(model: Case) -> Iterator[Finding]:
     """GN0517: rules that drop what exceeds a rate, and have dropped."""
     told: set[tuple[str, int, int]] = set()
     for walk in model.walks:
@@ -155,7 +155,7 @@ def rate_limits(model: Model) -> Iterator[Finding]:
                 )
 
 
-def node_forwards(model: Model) -> Iterator[Finding]:
+def node_forwards(model: Case) -> Iterator[Finding]:
     """GN0501 for a node as a whole; a pod's own diagnosis finds it on the pod's way."""
     if model.facts.pod is None and model.pod_links and not model.node.sysctl("ipv4/ip_forward", 1):
         yield Finding(

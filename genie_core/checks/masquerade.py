@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, on_node, seen
 from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
 from genie_core.net.firewall.rules import Match, Rule, span
-from genie_core.net.model import Model
 from genie_core.net.stack import version, within
 from genie_core.net.traces import Walk
 from genie_core.survey.cluster import subnets
 
 
-def masquerade(model: Model) -> Iterator[Finding]:
+def masquerade(model: Case) -> Iterator[Finding]:
     """GN0511: what leaves the cluster must carry the node's address; GN0512: and what stays must not."""
     leaving = [
         w for w in model.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
@@ -43,11 +43,11 @@ def masquerade(model: Model) -> Iterator[Finding]:
         yield _too_broad(hidden)
 
 
-def _pod_target(model: Model, walk: Walk) -> bool:
+def _pod_target(model: Case, walk: Walk) -> bool:
     return any(within(walk.target, cidr) for cidr in model.pod_cidrs if walk.target)
 
 
-def _is_pods(model: Model, ip: str) -> bool:
+def _is_pods(model: Case, ip: str) -> bool:
     mine = model.pod.facts.addresses if model.pod else ()
     return any(ip == x.ip and x.scope != "host" for x in mine)
 
@@ -70,7 +70,7 @@ def _spared(left_out: list[Walk]) -> Finding:
     )
 
 
-def _left_out(model: Model, walk: Walk) -> bool:
+def _left_out(model: Case, walk: Walk) -> bool:
     """Whether a rule spares what goes to this very destination: its networks know pods, as ip-masq-agent's do."""
     target = span(walk.target)[0]
     for chain in model.node.rules.chains:
@@ -96,7 +96,7 @@ def _from(rule: Rule, source: str) -> bool:
     return all(_within(span(source)[0], m) != m.invert for m in rule.matches if m.name == "source")
 
 
-def _not_routable(model: Model) -> str:
+def _not_routable(model: Case) -> str:
     """Why pod addresses mean nothing outside: the configuration says so, or an overlay hides them."""
     for conf in model.own_confs:
         for plugin in conf.plugins:
@@ -111,14 +111,14 @@ def _not_routable(model: Model) -> str:
     return f"the pods' addresses live behind {used[0]} only" if used else ""
 
 
-def _declined(model: Model) -> bool:
+def _declined(model: Case) -> bool:
     """Whether the configuration says that nothing shall be masqueraded."""
     plugins = [plugin for conf in model.own_confs for plugin in conf.plugins]
     told = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
     return bool(told) and not any(told)
 
 
-def _missing(model: Model, bare: list[Walk], why: str, *, declined: bool) -> Finding:
+def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Finding:
     family = bare[0].flow.family
     links = sorted({w.egress.name for w in bare if w.egress})
     cidrs = [c for c in model.pod_cidrs if version(c) == family]

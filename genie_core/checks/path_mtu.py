@@ -10,10 +10,11 @@ from genie_core.checks.filters import delete_rule
 from genie_core.checks.overlay import remotes, some_address
 from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
 from genie_core.net.flows import Flow
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.path import walk
 from genie_core.net.stack import version
 from genie_core.net.traces import Block
@@ -36,7 +37,7 @@ class Narrow:
     families: set[int] = field(default_factory=set)
 
 
-def path_mtu(model: Model) -> Iterator[Finding]:
+def path_mtu(model: Case) -> Iterator[Finding]:
     """GN0708: the pod sends larger packets than the way out takes, and nobody may tell it."""
     primary = model.primary
     if primary is None or primary.kind not in ("bridge", "routed") or model.pod is None:
@@ -58,7 +59,7 @@ def path_mtu(model: Model) -> Iterator[Finding]:
             yield _black_hole(model, [narrow for narrow, _ in holes], primary, blocked)
 
 
-def _narrow(model: Model) -> list[Narrow]:
+def _narrow(model: Case) -> list[Narrow]:
     found: dict[int, Narrow] = {}
     for link, target, address in _ways(model):
         sent, taken = _route_mtu(model, address), _taken(model, link, address)
@@ -69,7 +70,7 @@ def _narrow(model: Model) -> list[Narrow]:
     return list(found.values())
 
 
-def _ways(model: Model) -> Iterator[tuple[Link, str, str]]:
+def _ways(model: Case) -> Iterator[tuple[Link, str, str]]:
     """(the node's interface, what lies behind it, an address there): tunnels, then what the walks left by."""
     for remote in remotes(model):
         yield remote.tunnel, remote.title, str(some_address(remote.cidr))
@@ -81,21 +82,21 @@ def _ways(model: Model) -> Iterator[tuple[Link, str, str]]:
             yield one.egress, flow.name or flow.target, one.target
 
 
-def _route_mtu(model: Model, address: str) -> int:
+def _route_mtu(model: Case, address: str) -> int:
     """The largest packet that the pod sends there: its link's MTU, or its route's own."""
     assert model.primary is not None
     way = model.pod.fib.lookup(address) if model.pod else None
     return way.route.mtu if way and way.route and way.route.mtu else model.primary.link.mtu
 
 
-def _taken(model: Model, link: Link, address: str) -> int:
+def _taken(model: Case, link: Link, address: str) -> int:
     """What the node's interface takes, or the node's route by it."""
     way = model.node.fib.lookup(address)
     mine = way.route is not None and way.route.mtu and way.hop.index == link.index
     return min(link.mtu, way.route.mtu) if mine and way.route else link.mtu
 
 
-def refusals(model: Model, family: int) -> list[Block]:
+def refusals(model: Case, family: int) -> list[Block]:
     """What keeps the node's "too big" from the pod: rules and policies of the node and of the pod itself."""
     primary = model.primary
     entry = primary.entry if primary else None
@@ -110,7 +111,7 @@ def refusals(model: Model, family: int) -> list[Block]:
     return [b for b in walk(model, flow).blocks if b.kind == "filter" and not b.reply and b.chance > 0.5]
 
 
-def _refused_to_senders(model: Model, family: int) -> Iterator[Block]:
+def _refused_to_senders(model: Case, family: int) -> Iterator[Block]:
     """What keeps the node's "too big" from those who send to the pod."""
     protocol = "icmp" if family == 4 else "ipv6-icmp"
     for one in model.walks:
@@ -129,14 +130,14 @@ def _refused_to_senders(model: Model, family: int) -> Iterator[Block]:
                     return
 
 
-def clamped(model: Model) -> str:
+def clamped(model: Case) -> str:
     """The rule that makes TCP's segments fit the way, "" without one."""
     chains = model.node.rules.chains
     rules = ((chain, rule) for chain in chains for rule in chain.rules)
     return next((f"{c.place}: {r.text}" for c, r in rules if any(word in r.text for word in CLAMPS)), "")
 
 
-def _black_hole(model: Model, narrow: list[Narrow], primary: Attachment, blocked: list[Block]) -> Finding:
+def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked: list[Block]) -> Finding:
     pod, fits = primary.link, min(one.mtu for one in narrow)
     clamp = clamped(model) if blocked else ""
     others = [x for x in (primary.peer, primary.bridge) if x]
@@ -183,7 +184,7 @@ def _message(blocked: list[Block]) -> str:
 _EFFECT = "large segments vanish, small packets pass"
 
 
-def _title(model: Model, narrow: Narrow) -> str:
+def _title(model: Case, narrow: Narrow) -> str:
     if narrow.link in model.tunnels:
         return f"the {narrow.mtu} of tunnel {narrow.link.name}"
     more = f" and {len(narrow.targets) - SHOWN} more" if len(narrow.targets) > SHOWN else ""
@@ -225,7 +226,7 @@ def _let_pass(block: Block) -> Command:
     )
 
 
-def lost(model: Model) -> Iterator[Finding]:
+def lost(model: Case) -> Iterator[Finding]:
     """GN0808: a target answers small echoes, and none of the size that should fit."""
     for large in (p for p in model.facts.probes if p.role == "large" and p.result == "timeout"):
         small = [p for p in model.facts.probes if p.role == "remote" and p.target == large.target]
@@ -233,7 +234,7 @@ def lost(model: Model) -> Iterator[Finding]:
             yield _lost(model, large, small[0])
 
 
-def _lost(model: Model, large: Probe, small: Probe) -> Finding:
+def _lost(model: Case, large: Probe, small: Probe) -> Finding:
     header = 48 if version(large.target) == 6 else 28
     size = large.size + header
     return Finding(

@@ -9,17 +9,17 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import delete_rule
 from genie_core.checks.wording import seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.flows import served_ports
-from genie_core.net.model import Model
 from genie_core.net.stack import subnet, version
 
 SURE = 0.99
 OUT, IN = ("output", "postrouting"), ("prerouting", "input")
 
 
-def loopback(model: Model) -> Iterator[Finding]:
+def loopback(model: Case) -> Iterator[Finding]:
     """GN0510: a rule drops what the pod says to itself: sidecars, probes, its own resolver."""
     for family in model.families if not model.narrowed else ():
         address = "127.0.0.1" if family == 4 else "::1"
@@ -36,7 +36,7 @@ def loopback(model: Model) -> Iterator[Finding]:
                 return
 
 
-def further(model: Model) -> Iterator[Finding]:
+def further(model: Case) -> Iterator[Finding]:
     """GN0510: a rule drops everything that comes in or goes out by a further interface."""
     for attachment in model.attachments:
         judged = attachment is not model.primary and not model.narrowed
@@ -65,7 +65,7 @@ def _neighbour_of(ip: str, prefix: str) -> str:
     return next((str(h) for _, h in zip(range(3), hosts, strict=False) if str(h) != ip), "")
 
 
-def _dropped(model: Model, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
+def _dropped(model: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
     """The first hook's outcome that surely stops the packet, unless the pod's conversations show that rule already."""
     told = {_key(b.outcome) for w in model.walks for b in w.blocks if b.outcome is not None}
     for hook, packet in ways:
@@ -79,7 +79,7 @@ def _key(outcome: Outcome) -> tuple[str, int]:
     return (outcome.chain.place if outcome.chain else "", outcome.rule.number if outcome.rule else 0)
 
 
-def _finding(model: Model, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
+def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
     chain, rule = outcome.chain, outcome.rule
     assert chain is not None
     text = rule.text if rule else f"policy {chain.policy}"

@@ -8,12 +8,12 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import POLICY_MARKS
 from genie_core.checks.wording import seen
 from genie_core.findings import Confidence, Finding, Remedy, Severity, Subject
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.policy import EGRESS, Policies
 from genie_core.net.policy_verdicts import Denial, denials
 
 
-def enforced(model: Model) -> str:
+def enforced(model: Case) -> str:
     """What carries policies out on this node, "" where nothing is seen of it."""
     for chain in model.node.rules.chains:
         place = f"{chain.table} {chain.name}"
@@ -22,7 +22,7 @@ def enforced(model: Model) -> str:
     return model.datapath
 
 
-def policies(model: Model) -> Iterator[Finding]:
+def policies(model: Case) -> Iterator[Finding]:
     """GN0523: NetworkPolicies select the pod, or who it talks to, and do not allow what it does."""
     groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
     known = Policies(model.facts.objects)
@@ -35,7 +35,7 @@ def policies(model: Model) -> Iterator[Finding]:
         yield _finding(model, direction, names, own, found)
 
 
-def _finding(model: Model, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
+def _finding(model: Case, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
     targets = _others(found)
     shown = ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
     whose = "this pod" if own else "the target"
@@ -78,7 +78,7 @@ def _others(found: list[Denial]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _severity(model: Model, found: list[Denial], engine: bool) -> Severity:
+def _severity(model: Case, found: list[Denial], engine: bool) -> Severity:
     """A policy is somebody's intention: wrong only for who asked for this target, or waits for it."""
     answered = {p.target for p in model.facts.probes if p.result in ("ok", "refused")}
     silent = {p.target for p in model.facts.probes if p.result == "timeout" and p.role != "own"} - answered

@@ -8,12 +8,12 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.traffic import blocks, flows_text
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
-from genie_core.net.model import Model
 from genie_core.net.traces import Block
 
 
-def policy_rules(model: Model) -> Iterator[Finding]:
+def policy_rules(model: Case) -> Iterator[Finding]:
     """GN0504: a policy routing rule of the node takes the pod's packets elsewhere."""
     groups: dict[tuple[int, int], list[Block]] = {}
     for block in blocks(model, "rule"):
@@ -67,7 +67,7 @@ def policy_rules(model: Model) -> Iterator[Finding]:
         )
 
 
-def main_table(model: Model) -> Iterator[Finding]:
+def main_table(model: Case) -> Iterator[Finding]:
     """GN0305, GN0504: without the rule that looks up table main, no route of it counts."""
     for stack, command, code in ((model.pod, in_pod, "GN0305"), (model.node, on_node, "GN0504")):
         for family in model.families if stack else ():

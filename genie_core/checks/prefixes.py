@@ -8,11 +8,11 @@ from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.stack import subnet, version, within
 
 
-def prefix_length(model: Model) -> Iterator[Finding]:
+def prefix_length(model: Case) -> Iterator[Finding]:
     """GN0206: the pod's subnet is not the one that the node's end of the link has."""
     for attachment in model.attachments:
         entry = attachment.bridge
@@ -51,7 +51,7 @@ def prefix_length(model: Model) -> Iterator[Finding]:
             )
 
 
-def bridge_prefix(model: Model) -> Iterator[Finding]:
+def bridge_prefix(model: Case) -> Iterator[Finding]:
     """GN0206: the bridge has the gateway's address with a subnet too narrow for the pod."""
     for attachment in model.attachments:
         bridge = attachment.bridge
@@ -83,7 +83,7 @@ def bridge_prefix(model: Model) -> Iterator[Finding]:
             )
 
 
-def promised_prefix(model: Model) -> Iterator[Finding]:
+def promised_prefix(model: Case) -> Iterator[Finding]:
     """GN0206: where the other end cannot be seen, ADD's own result tells the prefix length."""
     for attachment in model.attachments:
         for own in model.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
@@ -108,7 +108,7 @@ def promised_prefix(model: Model) -> Iterator[Finding]:
             )
 
 
-def _promised_prefix(model: Model, ip: str) -> int | None:
+def _promised_prefix(model: Case, ip: str) -> int | None:
     for cached in model.results:
         for entry in cached.result.get("ips") or ():
             address, _, length = str(entry.get("address", "")).partition("/")

@@ -41,7 +41,7 @@ from genie_core.checks import (
 )
 from genie_core.checks.check import PodCheck
 from genie_core.findings import Check, Finding
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 
 ALL: tuple[PodCheck, ...] = (
     *links.CHECKS,
@@ -81,12 +81,12 @@ OF_NODE = tuple(
 )
 
 
-def lacking(model: Model, check: PodCheck) -> str:
+def lacking(model: Case, check: PodCheck) -> str:
     """Why a check cannot run, "" where it can."""
     return next((reason for need in check.needs if (reason := _lacks(model, need))), "")
 
 
-def _lacks(model: Model, need: str) -> str:
+def _lacks(model: Case, need: str) -> str:
     """Why a source is not there, "" where it is. "objects: KIND" is one kind of API objects."""
     facts = model.facts
     if need in ("pod firewall", "node firewall"):
@@ -121,7 +121,7 @@ _ABSENT = {
 }
 
 
-def _firewall(model: Model, place: str) -> str | None:
+def _firewall(model: Case, place: str) -> str | None:
     stack = model.node if place == "node" else model.pod
     if stack is None:
         return "the pod's network namespace is not known"
@@ -131,7 +131,7 @@ def _firewall(model: Model, place: str) -> str | None:
 
 
 def run(
-    model: Model, checks: Sequence[PodCheck], until: float = inf, chosen: Selection = EVERYTHING
+    model: Case, checks: Sequence[PodCheck], until: float = inf, chosen: Selection = EVERYTHING
 ) -> tuple[list[Finding], list[Check]]:
     """The findings, in the checks' order, and what became of each check; `until` as for `checking.run`."""
     jobs = ((check, lacking(model, check), partial(check.run, model)) for check in checks)

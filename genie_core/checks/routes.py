@@ -9,12 +9,13 @@ from genie_core.checks.host import expected_bridge
 from genie_core.checks.links import restore_routes
 from genie_core.checks.wording import in_pod, seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.stack import version, within
 
 
-def real_defaults(model: Model, family: int) -> list[tuple[Attachment | None, str]]:
+def real_defaults(model: Case, family: int) -> list[tuple[Attachment | None, str]]:
     """(attachment, gateway) of the pod's real default routes, the best first."""
     pod = model.pod
     if pod is None:
@@ -23,7 +24,7 @@ def real_defaults(model: Model, family: int) -> list[tuple[Attachment | None, st
     return [(model.attachment(h.index), h.gateway) for r in routes for h in r.hops]
 
 
-def default_route(model: Model) -> Iterator[Finding]:
+def default_route(model: Case) -> Iterator[Finding]:
     """GN0301: no default route, or one that refuses."""
     pod, primary = model.pod, model.primary
     if pod is None or primary is None or not primary.link.up:
@@ -62,12 +63,12 @@ def default_route(model: Model) -> Iterator[Finding]:
         )
 
 
-def _default_wanted(model: Model, primary: Attachment, family: int) -> bool:
+def _default_wanted(model: Case, primary: Attachment, family: int) -> bool:
     """IPv4 always; IPv6 where something says so: a lone ULA address need not lead anywhere."""
     return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
 
 
-def _configured_without(model: Model, primary: Attachment, family: int) -> bool:
+def _configured_without(model: Case, primary: Attachment, family: int) -> bool:
     """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
     everything = "0.0.0.0/0" if family == 4 else "::/0"
     mine = [c for c in model.results if c.ifname == primary.link.name and c.result.get("ips")]
@@ -76,7 +77,7 @@ def _configured_without(model: Model, primary: Attachment, family: int) -> bool:
     return bool(mine) and not routed and not default_gateway
 
 
-def gateway_neighbour(model: Model) -> Iterator[Finding]:
+def gateway_neighbour(model: Case) -> Iterator[Finding]:
     """GN0306: the pod's neighbour entry of an address on the link has another MAC than its owner."""
     pod = model.pod
     if pod is None:
@@ -111,7 +112,7 @@ def gateway_neighbour(model: Model) -> Iterator[Finding]:
             )
 
 
-def _owner(model: Model, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
+def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
     """Who owns an address on the attachment's link: (name, MAC)."""
     entry = attachment.entry
     assert entry is not None
@@ -127,7 +128,7 @@ def _owner(model: Model, attachment: Attachment, ip: str, gateway: bool) -> tupl
 
 
 def _poisoned(
-    model: Model, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
+    model: Case, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
 ) -> Finding:
     name = attachment.link.name
     what = "gateway" if gateway else "neighbour"
@@ -147,7 +148,7 @@ def _poisoned(
     )
 
 
-def gateway_on_link(model: Model) -> Iterator[Finding]:
+def gateway_on_link(model: Case) -> Iterator[Finding]:
     """GN0303: the primary network's traffic leaves by another interface because the default route has moved."""
     primary, pod = model.primary, model.pod
     if primary is None or pod is None or len(model.attachments) < 2:
@@ -193,7 +194,7 @@ def gateway_on_link(model: Model) -> Iterator[Finding]:
         )
 
 
-def _cluster_prefixes(model: Model, family: int) -> list[str]:
+def _cluster_prefixes(model: Case, family: int) -> list[str]:
     """Service addresses, other nodes' pods and the nodes: what the pod must reach by its primary interface."""
     remote = [c for n in model.other_nodes for c in n.cidrs]
     prefixes = [
@@ -206,12 +207,12 @@ def _cluster_prefixes(model: Model, family: int) -> list[str]:
     return [p for p in dict.fromkeys(prefixes) if version(p) == family]
 
 
-def _leaves_by(model: Model, prefix: str, other: Attachment) -> bool:
+def _leaves_by(model: Case, prefix: str, other: Attachment) -> bool:
     assert model.pod is not None
     return model.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
 
 
-def overlapping(model: Model) -> Iterator[Finding]:
+def overlapping(model: Case) -> Iterator[Finding]:
     """GN0803: two interfaces of the pod claim the same subnet."""
     held = [
         (x, f"{own.ip}/{own.prefix}", own)
@@ -235,7 +236,7 @@ def overlapping(model: Model) -> Iterator[Finding]:
             )
 
 
-def refused(model: Model) -> Iterator[Finding]:
+def refused(model: Case) -> Iterator[Finding]:
     """GN0304: a route of the pod that refuses (blackhole, unreachable, prohibit) what it needs."""
     pod = model.pod
     if pod is None:
@@ -270,14 +271,14 @@ def refused(model: Model) -> Iterator[Finding]:
         )
 
 
-def needed_targets(model: Model) -> list[str]:
+def needed_targets(model: Case) -> list[str]:
     """Addresses that any pod of the cluster should reach."""
     found = [f.ip for f in model.frontends] + [ip for pod in model.pods for ip in pod.ips]
     found += [ip for node in model.nodes for ip in node.addresses]
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
-def foreign_source(model: Model) -> Iterator[Finding]:
+def foreign_source(model: Case) -> Iterator[Finding]:
     """GN0310: a route of the pod chooses a source address that is not its interface's: answers do not find back."""
     primary, pod = model.primary, model.pod
     told = {str(ip) for intended in model.intended for ip in intended.ips}

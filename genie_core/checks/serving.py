@@ -8,16 +8,16 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import delete_rule
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
-from genie_core.net.model import Model
 from genie_core.survey.cluster import Frontend
 
 CLIENT = "192.0.2.99"  # stands for somebody outside; nothing is ever sent there
 
 
-def _sockets(model: Model, ip: str) -> tuple[str, ...] | None:
+def _sockets(model: Case, ip: str) -> tuple[str, ...] | None:
     """What listens in the namespace that holds an address; None where that is not known."""
     pod = model.facts.pod
     if pod is not None and any(x.ip == ip for x in pod.addresses):
@@ -32,7 +32,7 @@ def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> boo
     return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
 
 
-def nobody_listens(model: Model) -> Iterator[Finding]:
+def nobody_listens(model: Case) -> Iterator[Finding]:
     """GN0606: a service sends to a port of a pod here on which nothing listens."""
     told: set[tuple[str, int]] = set()
     for front in model.frontends:
@@ -46,14 +46,14 @@ def nobody_listens(model: Model) -> Iterator[Finding]:
             yield _deaf(model, front, ip, port, listeners)
 
 
-def _proxied(model: Model, ip: str) -> bool:
+def _proxied(model: Case, ip: str) -> bool:
     """Whether the pod that is asked about has a proxy before its sockets; of others that is not known."""
     pod = model.pod
     mine = pod is not None and ip in pod.local
     return mine and pod is not None and any(c.kind == "nat" and c.rules for c in pod.rules.chains)
 
 
-def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
+def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
     refused = any(
         (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in model.facts.probes
     )
@@ -79,7 +79,7 @@ def _deaf(model: Model, front: Frontend, ip: str, port: int, listeners: tuple[st
     )
 
 
-def host_ports(model: Model) -> Iterator[Finding]:
+def host_ports(model: Case) -> Iterator[Finding]:
     """GN0607: a hostPort of the pod must lead to it."""
     primary = model.primary
     if primary is None or primary.kind not in ("bridge", "routed") or model.datapath:
@@ -102,7 +102,7 @@ def host_ports(model: Model) -> Iterator[Finding]:
                 yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
 
 
-def _leads(outcome: Outcome, model: Model, port: int) -> bool:
+def _leads(outcome: Outcome, model: Case, port: int) -> bool:
     return (outcome.packet.target, outcome.packet.dport) == (model.address(4), port)
 
 
@@ -111,7 +111,7 @@ def _unclear(outcome: Outcome) -> bool:
     return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
-def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
+def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
     astray = next((o for o in outcomes if o.translations), None)
     where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
     commands = [delete_rule("node", *astray.translations[-1])] if astray else []
@@ -142,7 +142,7 @@ def _host_port(model: Model, protocol: str, port: int, right: str, outcomes: lis
     )
 
 
-def deaf_targets(model: Model) -> Iterator[Finding]:
+def deaf_targets(model: Case) -> Iterator[Finding]:
     """GN0608: a rule of the node hands packets to a port of the pod on which nothing listens."""
     pod = model.facts.pod
     if pod is None or not pod.listeners:
@@ -169,7 +169,7 @@ def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
             yield str(protocol), outer[0], rule.action.port or outer[0]
 
 
-def _deaf_target(model: Model, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
+def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
     protocol, _, port = outer.partition("/")
     meant = any(
         (protocol, int(port), int(inner.rpartition(":")[2])) == declared[:3]
@@ -206,7 +206,7 @@ def _deaf_target(model: Model, chain: Chain, rule: Rule, outer: str, inner: str)
     )
 
 
-def rewritten(model: Model) -> Iterator[Finding]:
+def rewritten(model: Case) -> Iterator[Finding]:
     """GN0521: a rule of the pod or the node sends what the pod addresses to others somewhere else."""
     told: set[tuple[str, str, str]] = set()
     for walk in model.walks:
@@ -221,7 +221,7 @@ def rewritten(model: Model) -> Iterator[Finding]:
                 yield _rewritten(model, flow, place, outcome)
 
 
-def _translated(model: Model, flow: Flow) -> Iterator[tuple[str, Outcome]]:
+def _translated(model: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
     """What rules change about a flow: in the pod, then on the node, which services are meant to pass."""
     entry = model.primary.entry if model.primary else None
     source = model.address(flow.family)
@@ -236,7 +236,7 @@ def _translated(model: Model, flow: Flow) -> Iterator[tuple[str, Outcome]]:
         yield from (("node", o) for o in outcomes if o.translations)
 
 
-def _rewritten(model: Model, flow: Flow, place: str, outcome: Outcome) -> Finding:
+def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
     chain, rule = outcome.translations[-1]
     moved = outcome.packet
     target = "a port of the node" if moved.target_local else f"{moved.target}:{moved.dport}"
@@ -261,7 +261,7 @@ def _rewritten(model: Model, flow: Flow, place: str, outcome: Outcome) -> Findin
     )
 
 
-def redirects(model: Model) -> Iterator[Finding]:
+def redirects(model: Case) -> Iterator[Finding]:
     """GN0522: rules in the pod hand connections to a proxy's port, and no proxy is there."""
     pod = model.pod
     if pod is None or not pod.facts.listeners:

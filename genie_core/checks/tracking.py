@@ -8,13 +8,13 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import delete_rule
 from genie_core.checks.wording import a, on_node, seen, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import local_peers
-from genie_core.net.model import Model
 from genie_core.net.stack import calls_iptables
 
 
-def untracked(model: Model) -> Iterator[Finding]:
+def untracked(model: Case) -> Iterator[Finding]:
     """GN0518: packets that skip connection tracking are not translated: services and masquerading need it."""
     told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
     for walk in model.walks:
@@ -48,7 +48,7 @@ def untracked(model: Model) -> Iterator[Finding]:
         )
 
 
-def bridge_netfilter(model: Model) -> Iterator[Finding]:
+def bridge_netfilter(model: Case) -> Iterator[Finding]:
     """GN0412: replies of a service's backend on the same bridge must pass conntrack."""
     attachment = model.primary
     bridge = attachment.bridge if attachment else None
@@ -80,7 +80,7 @@ def bridge_netfilter(model: Model) -> Iterator[Finding]:
         )
 
 
-def ipsec(model: Model) -> Iterator[Finding]:
+def ipsec(model: Case) -> Iterator[Finding]:
     """GN0525: IPsec policies have refused packets; they are no firewall rules, and no tool for those shows them."""
     for place, stack in (("pod", model.pod), ("node", model.node)):
         counted = stack.facts.counters if stack else {}

@@ -8,13 +8,13 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import filter_findings
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import Way
-from genie_core.net.model import Model
 from genie_core.net.stack import subnet, version, within
 from genie_core.net.traces import Block
 
 
-def blocks(model: Model, *kinds: str, place: str = "") -> list[Block]:
+def blocks(model: Case, *kinds: str, place: str = "") -> list[Block]:
     """The blocks of these kinds on any flow."""
     return [b for w in model.walks for b in w.blocks if b.kind in kinds and (not place or b.place == place)]
 
@@ -25,7 +25,7 @@ def flows_text(found: list[Block]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
-def forwarding(model: Model) -> Iterator[Finding]:
+def forwarding(model: Case) -> Iterator[Finding]:
     """GN0501, GN0502: the node must forward what comes from and goes to the pod."""
     found = blocks(model, "forwarding")
     by_link: dict[tuple[int, str], list[Block]] = {}
@@ -68,7 +68,7 @@ def forwarding(model: Model) -> Iterator[Finding]:
             )
 
 
-def _all_local(model: Model) -> tuple[str, ...]:
+def _all_local(model: Case) -> tuple[str, ...]:
     names = {
         model.title_of(t)
         for link in model.pod_links
@@ -77,7 +77,7 @@ def _all_local(model: Model) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def host_routes(model: Model) -> Iterator[Finding]:
+def host_routes(model: Case) -> Iterator[Finding]:
     """GN0413: the node's route to the pod leads elsewhere, or nowhere."""
     found = blocks(model, "host-route")
     for target in dict.fromkeys(b.packet.target for b in found):
@@ -125,7 +125,7 @@ def host_routes(model: Model) -> Iterator[Finding]:
         )
 
 
-def _narrower(model: Model, dst: str) -> bool:
+def _narrower(model: Case, dst: str) -> bool:
     """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route counts."""
     address, _, length = dst.partition("/")
     if length in ("32", "128"):
@@ -137,7 +137,7 @@ def _narrower(model: Model, dst: str) -> bool:
     )
 
 
-def _restore_connected(model: Model, target: str) -> list[Command]:
+def _restore_connected(model: Case, target: str) -> list[Command]:
     """The bridge's own subnet route again."""
     entry = model.primary.entry if model.primary else None
     for address in model.node.addresses(entry) if entry else ():
@@ -157,13 +157,13 @@ def _restore_connected(model: Model, target: str) -> list[Command]:
     return []
 
 
-def _peer_title(model: Model, name: str) -> str:
+def _peer_title(model: Case, name: str) -> str:
     link = model.node.by_name.get(name)
     tenant = model.tenant_of(link) if link and link.kind == "veth" else None
     return f" (peer of {model.title_of(tenant)})" if tenant else ""
 
 
-def refused_routes(model: Model) -> Iterator[Finding]:
+def refused_routes(model: Case) -> Iterator[Finding]:
     """GN0513: the node refuses, or has no route for, what the pod sends (remote prefixes have their own check)."""
     by_way: dict[str, list[Block]] = {}
     for block in blocks(model, "route", place="node"):
@@ -198,14 +198,14 @@ def refused_routes(model: Model) -> Iterator[Finding]:
         )
 
 
-def _overlay_route(model: Model, way: Way, block: Block) -> tuple[Command, ...]:
+def _overlay_route(model: Case, way: Way, block: Block) -> tuple[Command, ...]:
     """The route into the tunnel, where the refusing route took a remote prefix's place."""
     from genie_core.checks.overlay import restore_route
 
     return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
-def pod_routes(model: Model) -> Iterator[Finding]:
+def pod_routes(model: Case) -> Iterator[Finding]:
     """GN0305, GN0309: the pod's own policy rules or more specific routes lead its packets astray."""
     found = blocks(model, "diverted", place="pod")
     groups: dict[str, list[Block]] = {}
@@ -263,7 +263,7 @@ def _lookup(block: Block) -> str:
     return f"{rule.action} {rule.table or ''}".rstrip() if rule else "no rule"
 
 
-def reverse_path(model: Model) -> Iterator[Finding]:
+def reverse_path(model: Case) -> Iterator[Finding]:
     """GN0503: strict reverse path filtering where the way back is another."""
     groups: dict[str, list[Block]] = {}
     for block in blocks(model, "reverse-path"):
@@ -303,7 +303,7 @@ def reverse_path(model: Model) -> Iterator[Finding]:
         )
 
 
-def filters(model: Model) -> Iterator[Finding]:
+def filters(model: Case) -> Iterator[Finding]:
     """GN0506-GN0510."""
     yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
 

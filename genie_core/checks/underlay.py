@@ -8,14 +8,14 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.overlay import Remote, carries, remotes
 from genie_core.checks.wording import a, on_node, seen, the_interface
 from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
-from genie_core.net.model import Model
 from genie_core.net.stack import subnet, version, within
 from genie_core.survey.facts import Link
 
 
-def underlay(model: Model) -> Iterator[Finding]:
+def underlay(model: Case) -> Iterator[Finding]:
     """GN0707: the tunnel's own outer address and device; GN0709: and its MTU."""
     for tunnel in model.tunnels:
         if not carries(model, tunnel):
@@ -60,7 +60,7 @@ def underlay(model: Model) -> Iterator[Finding]:
             yield _tunnel_mtu(tunnel, device, overhead)
 
 
-def _outer_routes(model: Model, tunnel: Link, device: Link) -> Iterator[Finding]:
+def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
     """The other ends, as far as they lie on the device's own subnet, must be routed out of the device."""
     ends = sorted({f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst})
     for end in ends:
@@ -108,7 +108,7 @@ def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
     )
 
 
-def outer_filter(model: Model) -> Iterator[Finding]:
+def outer_filter(model: Case) -> Iterator[Finding]:
     """GN0711: the node's own firewall drops the encapsulated packets."""
     for remote in remotes(model):
         address = next((x for x in remote.node.addresses if ":" not in x), "")
@@ -130,7 +130,7 @@ def outer_filter(model: Model) -> Iterator[Finding]:
                 yield from _outer(model, remote, hook, packet, port)
 
 
-def _outer(model: Model, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
+def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
     by_device = hook in ("ingress", "egress")
     device = (packet.iif or packet.oif or "") if by_device else ""
     for outcome in at_hook(model.node.rules, hook, packet, "netdev" if by_device else "", device):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, seen, the_interface, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
 from genie_core.survey.facts import Link, Probe, Program
 
@@ -17,7 +18,7 @@ LOST = ("timeout", "loss")
 KNOWN = ("cil_", "cali_", "bpf_lxc", "bpf_host")
 
 
-def programs(model: Model) -> Iterator[Finding]:
+def programs(model: Case) -> Iterator[Finding]:
     """GN0519: eBPF programs and tc filters on the pod's way, which may drop or redirect its packets."""
     for attachment in model.attachments:
         yield from _on(model, model.pod, attachment.link, in_node=False)
@@ -27,7 +28,7 @@ def programs(model: Model) -> Iterator[Finding]:
         yield from _on(model, model.node, link, in_node=True)
 
 
-def _on(model: Model, stack: Stack | None, link: Link, *, in_node: bool) -> Iterator[Finding]:
+def _on(model: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Iterator[Finding]:
     found = [p for p in stack.facts.programs if p.index == link.index] if stack else []
     if not found:
         return
@@ -60,7 +61,7 @@ def _show(program: Program, link: Link) -> str:
     )
 
 
-def conditional_drops(model: Model) -> Iterator[Finding]:
+def conditional_drops(model: Case) -> Iterator[Finding]:
     """GN0520: rules on the pod's way that drop under a condition that is not modelled.
 
     Those that have dropped packets; and, where probes are lost, those that may have: not every rule counts, and
@@ -79,7 +80,7 @@ def conditional_drops(model: Model) -> Iterator[Finding]:
                     yield _conditional(model, place, chain, rule, probe)
 
 
-def _conditional(model: Model, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
+def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
     show = (
         f"nft -a list chain {chain.place}"
         if chain.tool == "nft"
@@ -113,7 +114,7 @@ def _conditional(model: Model, place: str, chain: Chain, rule: Rule, probe: Prob
     )
 
 
-def far_end(model: Model) -> Iterator[Finding]:
+def far_end(model: Case) -> Iterator[Finding]:
     """GN0104: the other end of the pod's veth is not in this node's namespace, where ADD left it."""
     for attachment in model.attachments:
         if attachment.kind != "foreign" or attachment.peer is not None:
@@ -152,7 +153,7 @@ def _severity(*, first: bool, lost: bool) -> Severity:
     return Severity.WARNING if first else Severity.INFO
 
 
-def _promised(model: Model, attachment: Attachment) -> list[str]:
+def _promised(model: Case, attachment: Attachment) -> list[str]:
     """The host's interfaces that ADD reported for this attachment, bridges that are there aside."""
     return [
         str(interface.get("name", ""))

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from genie_core.net.firewall.rules import Rule
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
 from genie_core.survey.facts import Link, Tenant
@@ -222,3 +223,22 @@ def _with_node(model: Model, family: int, into: list[tuple[str, int]]) -> list[F
             for p, n in into
         ]
     return found
+
+
+def mentioned_ports(model: Model) -> list[tuple[str, int]]:
+    """Ports that dropping rules name: flows to them are walked too, so that such a rule is met."""
+    found: list[tuple[str, int]] = []
+    for stack in (model.node, model.pod):
+        for chain in stack.rules.chains if stack else ():
+            for rule in chain.rules:
+                if rule.action.kind in ("drop", "reject", "jump", "goto"):
+                    found += _ports_of(rule)
+    return list(dict.fromkeys(found))[:12]
+
+
+def _ports_of(rule: Rule) -> list[tuple[str, int]]:
+    protocols = [
+        v for m in rule.matches if m.name == "protocol" for v in m.values if v in ("tcp", "udp")
+    ] or ["tcp", "udp"]
+    spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
+    return [(str(p), s[0]) for p in protocols for s in spans if not isinstance(s, str)]

@@ -11,15 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
-from typing import TYPE_CHECKING
 
 from genie_core.net.stack import Stack, version, within
 from genie_core.survey import cluster
 from genie_core.survey.facts import Address, Cached, ConfFile, Facts, Hop, Link, Netns, Route, Tenant
-
-if TYPE_CHECKING:
-    from genie_core.net.flows import Flow
-    from genie_core.net.traces import Walk
 
 TUNNELS = ("vxlan", "ipip", "sit", "gre", "gretap", "geneve", "wireguard", "ip6tnl", "tun")
 ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
@@ -73,7 +68,6 @@ class Model:
         self.name = f"{facts.namespace}/{facts.pod_name}" if facts.pod_name else ""
         self.attachments = self._attach(facts.pod) if facts.pod else ()
         self.pod = self._repaired_pod(facts.pod) if facts.pod else None
-        self._flows: list[Flow] | None = None
 
     # The pod's side
 
@@ -230,25 +224,6 @@ class Model:
                 if within(address.ip, prefix):
                     return address.ip
         return ""
-
-    def narrow(self, flows: list[Flow]) -> None:
-        """Walk these conversations instead of the standard ones."""
-        self._flows = flows
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether somebody asked about one target."""
-        return self._flows is not None
-
-    @cached_property
-    def walks(self) -> list[Walk]:
-        """The conversations, walked through the model."""
-        from genie_core.checks.filters import mentioned_ports
-        from genie_core.net.flows import standard
-        from genie_core.net.path import all_walks
-
-        flows = standard(self, mentioned_ports(self)) if self._flows is None else self._flows
-        return all_walks(self, flows)
 
     def astray(self, family: int) -> bool:
         """Whether the pod reaches even its own node by another interface than the primary one."""

@@ -14,7 +14,7 @@ from genie_core.checks.check import PodCheck
 from genie_core.edges.kubeconfig import make_cluster
 from genie_core.errors import InvalidConfig, NotFound
 from genie_core.findings import Status
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.target import pod_of
 from genie_core.survey import api as collect
 from genie_core.survey import cluster, events
@@ -353,7 +353,7 @@ def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():
     check = PodCheck(
         id="x", codes=(), title="x", run=lambda model: [], needs=("objects: Node", "objects: Service")
     )
-    _, (outcome,) = registry.run(Model(facts), [check])
+    _, (outcome,) = registry.run(Case(facts), [check])
     assert (outcome.status, outcome.reason) == (Status.SKIP, "may not list services")
 
 

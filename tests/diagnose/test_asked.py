@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.checks import asked, registry
 from genie_core.findings import Severity, Status
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey.facts import Cached, Facts, Files, Link, Netns
 from tests.diagnose import world
 
@@ -31,7 +31,7 @@ def facts(annotations, links=(ETH0,), planned=(), others=(), **pod):
 
 
 def found(*args, **more):
-    return list(asked.unanswered(Model(facts(*args, **more))))
+    return list(asked.unanswered(Case(facts(*args, **more))))
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_it_says_which_other_pods_of_the_node_were_hit():
 
 def test_of_the_node_all_are_named():
     of_node = facts({"cni": "a"}, others=[world.pod("web-1", "node1", "10.244.1.11", cni="a")])
-    model = Model(Facts(node_name="node1", objects=of_node.objects, files=of_node.files))
+    model = Case(Facts(node_name="node1", objects=of_node.objects, files=of_node.files))
     (finding,) = asked.unanswered(model)
     assert (finding.affects, finding.object.kind) == (("shop/web-0", "shop/web-1"), "node")
 
 
 def test_without_a_look_at_the_state_it_is_skipped():
-    model = Model(Facts(missing={"state": "/var/lib/cni/genie may not be read: run as root"}))
+    model = Case(Facts(missing={"state": "/var/lib/cni/genie may not be read: run as root"}))
     _, (check,) = registry.run(model, asked.CHECKS)
     assert (check.status, "run as root" in check.reason) == (Status.SKIP, True)

@@ -4,8 +4,8 @@ import pytest
 
 from genie_core.checks import services, virtual_servers
 from genie_core.findings import Severity
+from genie_core.net.case import Case
 from genie_core.net.ipvs import virtual_servers as parsed
-from genie_core.net.model import Model
 from genie_core.survey.facts import Address, Facts, Link, Netns
 from tests.diagnose.test_towards import behind, service
 
@@ -30,7 +30,7 @@ OBJECTS = (
 def model(text, *vips, device="kube-ipvs0"):
     links = (Link(index=9, name=device, kind="dummy", up=False),)
     addresses = tuple(Address(index=9, ip=ip, prefix=32) for ip in vips)
-    return Model(
+    return Case(
         Facts(node=Netns(links=links, addresses=addresses, ipvs=text and HEAD + text), objects=OBJECTS)
     )
 

@@ -3,8 +3,8 @@
 import pytest
 
 from genie_core.checks import policies
+from genie_core.net.case import Case
 from genie_core.net.flows import Flow
-from genie_core.net.model import Model
 from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Wanted
 from genie_core.survey.facts import Address, Facts, Firewall, Link, Netns, Probe
 
@@ -164,9 +164,11 @@ def found(*probes, asked=False, engine=True):
         node=Netns(firewall=ENGINE if engine else Firewall(iptables={"ip": ""})),
         probes=tuple(Probe(kind="tcp", target="10.0.0.2", role="target", result=result) for result in probes),
     )
-    model = Model(facts)
+    model = Case(facts)
     if asked:
-        model.narrow([Flow(role="outside", target="10.0.0.2", protocol="tcp", port=5432, name="default/db")])
+        model = model.narrow(
+            [Flow(role="outside", target="10.0.0.2", protocol="tcp", port=5432, name="default/db")]
+        )
     (finding,) = policies.policies(model)
     return finding
 

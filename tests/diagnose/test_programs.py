@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from genie_core.checks import unseen
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey import namespaces
 from genie_core.survey.bpf import BPF_CALL
 from genie_core.survey.enter import inside
@@ -49,7 +49,7 @@ def attached(kind, where, index):
 
 def seen(path):
     facts = Facts(node=inside(path, lambda: namespaces.survey("")))
-    return [(p.hook, p.kind) for p in facts.node.programs], [f.code for f in unseen.programs(Model(facts))]
+    return [(p.hook, p.kind) for p in facts.node.programs], [f.code for f in unseen.programs(Case(facts))]
 
 
 def test_programs_and_filters_are_seen_wherever_they_are_attached(netns):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from genie_core.checks import kernel, rank, resolver
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Finding, Severity, Subject
+from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
-from genie_core.net.model import Model
 from genie_core.survey import codec
 from genie_core.survey.facts import Address, Facts, Hop, Link, Netns, Route, Rule, Sandbox
 from genie_core.tasks.explain import ALL
@@ -115,7 +115,7 @@ def test_every_code_has_its_explanation():
 
 def conntrack(count, limit, **counters):
     sysctls = {"netfilter/nf_conntrack_count": str(count), "netfilter/nf_conntrack_max": str(limit)}
-    return list(kernel.conntrack(Model(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
+    return list(kernel.conntrack(Case(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
 
 
 def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
@@ -139,7 +139,7 @@ def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
 )
 def test_resolv_conf(text, listeners, faults):
     facts = Facts(pod=Netns(listeners=listeners), resolv_conf=text)
-    assert len(list(resolver.resolver(Model(facts)))) == faults
+    assert len(list(resolver.resolver(Case(facts)))) == faults
 
 
 def test_the_runtimes_addresses_count_as_what_add_promised():
@@ -149,6 +149,6 @@ def test_the_runtimes_addresses_count_as_what_add_promised():
     mine = Sandbox(id="b", pod="shop/web", ips=("10.0.0.5",))
     ended = Sandbox(id="a", pod="shop/web", ready=False, ips=("10.0.0.4",))
     facts = Facts(namespace="shop", pod_name="web", pod=pod, sandboxes=(ended, mine))
-    (promised,) = Model(facts).intended
+    (promised,) = Case(facts).intended
     assert (promised.ifname, promised.ips) == ("eth0", ("10.0.0.5",))
     assert "sandbox" in promised.source

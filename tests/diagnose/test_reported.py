@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.checks import rank, reported
 from genie_core.findings import Finding, Severity, Subject
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey.facts import Event, Facts, Link, Netns
 from tests.diagnose import world
 
@@ -25,7 +25,7 @@ def facts(*events, pod=None, **more):
 
 
 def found(check, *events, **more):
-    return list(check(Model(facts(*events, **more))))
+    return list(check(Case(facts(*events, **more))))
 
 
 @pytest.mark.parametrize(

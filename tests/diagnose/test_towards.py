@@ -3,7 +3,7 @@
 import pytest
 
 from genie_core.errors import GenieError, NotFound
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.target import aim, pod_of
 from genie_core.survey.facts import Address, Facts, Link, Netns
 from tests.diagnose import world
@@ -49,7 +49,7 @@ OBJECTS = (
 @pytest.fixture
 def model():
     pod = Netns(links=(ETH0,), addresses=(Address(index=2, ip="10.244.1.10", prefix=24),))
-    return Model(Facts(namespace="shop", pod_name="web-0", pod=pod, objects=OBJECTS))
+    return Case(Facts(namespace="shop", pod_name="web-0", pod=pod, objects=OBJECTS))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from genie_core.checks import plugins, rank, registry
 from genie_core.checks.check import PodCheck
 from genie_core.errors import GenieError
 from genie_core.findings import Check, Finding, Status
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.survey import cluster
 from genie_core.survey.facts import Facts
@@ -29,10 +29,10 @@ def choose(question: Question, checks: Sequence[PodCheck]) -> Selection:
 def diagnose(facts: Facts, question: Question, chosen: Selection, until: float = inf) -> DiagnosisReport:
     """Checks over facts, pure but for the clock: at `until` (monotonic seconds) those that are left are skipped."""
     started = time.perf_counter()
-    model = Model(facts)
+    model = Case(facts)
     if question.to:
         target = aim(model, question.to)
-        model.narrow(target.flows())
+        model = model.narrow(target.flows())
     checks = chosen.of(registry.ALL)
     if cluster.pod(facts.pod_object).host_network:
         checks = [c for c in checks if c.node_wide or "pod" not in c.needs]

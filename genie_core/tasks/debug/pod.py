@@ -11,7 +11,7 @@ from genie_core.checks import probe_plan, rank, registry, reported
 from genie_core.checks.check import PodCheck
 from genie_core.errors import InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.settings import CONF_DIR, STATE_DIR
 from genie_core.survey import api, cluster, gather, probe
@@ -118,7 +118,7 @@ class Work:
     def of_node(self, checks: Sequence[PodCheck], answers: api.Answers) -> DiagnosisReport:
         """What these checks and those of the node's files say, without a look into any pod."""
         facts = self.facts("", answers)
-        findings, outcomes = registry.run(Model(facts), self.chosen.of(checks), self.until, self.chosen)
+        findings, outcomes = registry.run(Case(facts), self.chosen.of(checks), self.until, self.chosen)
         return self.report(
             DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
         )
@@ -221,7 +221,7 @@ def _probe(
     facts: Facts, question: Question, announce: Callable[[str], None], todo: Collection
 ) -> tuple[Probe, ...]:
     """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
-    model = Model(facts)
+    model = Case(facts)
     if facts.pod is None:
         return ()
     target = aim(model, question.to) if question.to else None

@@ -1,0 +1,34 @@
+"""What checks are given: the model, and the conversations of the pod traced through it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from genie_core.net.flows import Flow, mentioned_ports, standard
+from genie_core.net.model import Model
+from genie_core.net.path import all_walks
+from genie_core.net.traces import Walk
+from genie_core.survey.facts import Facts
+
+
+class Case(Model):
+    """A model with its traffic: the standard conversations, or `flows` where one target was asked about."""
+
+    def __init__(self, facts: Facts, flows: list[Flow] | None = None) -> None:
+        super().__init__(facts)
+        self._flows = flows
+
+    def narrow(self, flows: list[Flow]) -> Case:
+        """The same case with these conversations instead of the standard ones."""
+        return Case(self.facts, flows)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether one target was asked about."""
+        return self._flows is not None
+
+    @cached_property
+    def walks(self) -> list[Walk]:
+        """The conversations, traced through the model."""
+        flows = standard(self, mentioned_ports(self)) if self._flows is None else self._flows
+        return all_walks(self, flows)
