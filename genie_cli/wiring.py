@@ -10,11 +10,12 @@ from genie_core import settings
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
-from genie_core.sandbox.private_node_links import UPLINK, likeness
+from genie_core.sandbox.private_node_links import UPLINK
 from genie_core.survey.nodenet import read_node
 from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.tasks.abandoned import undo
+from genie_core.tasks.dry_run.likeness import likeness
 from genie_core.tasks.pods import parse_name
 
 BIN_DIRS = tuple(Path(path) for path in settings.USUAL_BIN_DIRS)

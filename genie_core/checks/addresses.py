@@ -9,12 +9,13 @@ from os.path import basename
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import in_pod, on_node, seen, the_pod
 from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
-from genie_core.net.model import STATUS, Attachment, Intended, Model
+from genie_core.net.case import Case
+from genie_core.net.model import STATUS, Attachment, Intended
 from genie_core.net.stack import version, within
 from genie_core.survey.facts import Address
 
 
-def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
+def _prefix(model: Case, attachment: Attachment, ip: str) -> str:
     """The address with the prefix length that its link uses."""
     for own in model.addresses(attachment):
         if within(ip, f"{own.ip}/{own.prefix}") and version(own.ip) == version(ip):
@@ -26,7 +27,7 @@ def _prefix(model: Model, attachment: Attachment, ip: str) -> str:
     return f"{ip}/{32 if version(ip) == 4 else 128}"
 
 
-def _missing(model: Model) -> Iterator[tuple[Attachment, str, list[Intended]]]:
+def _missing(model: Case) -> Iterator[tuple[Attachment, str, list[Intended]]]:
     """Addresses that were promised on an interface that is there, and are not on it."""
     for attachment in model.attachments:
         held = {str(ipaddress.ip_address(a.ip)) for a in model.addresses(attachment)}
@@ -41,7 +42,7 @@ def _missing(model: Model) -> Iterator[tuple[Attachment, str, list[Intended]]]:
                 yield attachment, ip, sources
 
 
-def _without_ipv6(model: Model, attachment: Attachment) -> bool:
+def _without_ipv6(model: Case, attachment: Attachment) -> bool:
     pod = model.pod
     return (
         pod is None
@@ -50,7 +51,7 @@ def _without_ipv6(model: Model, attachment: Attachment) -> bool:
     )
 
 
-def drift(model: Model) -> Iterator[Finding]:
+def drift(model: Case) -> Iterator[Finding]:
     """GN0201, GN0202: the interface has not the address that the cluster believes in."""
     for attachment, ip, sources in _missing(model):
         name = attachment.link.name
@@ -80,7 +81,7 @@ def drift(model: Model) -> Iterator[Finding]:
         )
 
 
-def _agreed(model: Model, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
+def _agreed(model: Case, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
     """Another source that knows an address of the interface of the same family: then it is the records that differ."""
     ips = {a.ip for a in there}
     mine = [i for i in model.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
@@ -88,7 +89,7 @@ def _agreed(model: Model, attachment: Attachment, there: list[Address], sources:
     return next((basename(i.source) for i in mine if i.source not in kinds), "")
 
 
-def _weight(model: Model, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
+def _weight(model: Case, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
     """What the cluster is told counts for traffic; a cached result, or an annotation, for CHECK and readers."""
     told = {source.source for source in sources}
     if agreed and model.pod_object.ips and STATUS not in told:
@@ -96,7 +97,7 @@ def _weight(model: Model, attachment: Attachment, sources: list[Intended], agree
     return Severity.FATAL if attachment is model.primary else Severity.ERROR
 
 
-def _give_back(model: Model, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
+def _give_back(model: Case, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
     """Strays first: deleting a primary address would take a secondary one of its subnet along."""
     name = attachment.link.name
     commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
@@ -106,7 +107,7 @@ def _give_back(model: Model, attachment: Attachment, ip: str, strays: list[Addre
     return tuple(commands)
 
 
-def restore_default(model: Model, attachment: Attachment, family: int) -> list[Command]:
+def restore_default(model: Case, attachment: Attachment, family: int) -> list[Command]:
     """Removing an address takes the routes over it along."""
     gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
     return (
@@ -116,7 +117,7 @@ def restore_default(model: Model, attachment: Attachment, family: int) -> list[C
     )
 
 
-def none_at_all(model: Model) -> Iterator[Finding]:
+def none_at_all(model: Case) -> Iterator[Finding]:
     """GN0202 where nobody promised anything: a primary interface without any address."""
     primary = model.primary
     if primary is None or model.addresses(primary) or any(True for _ in _missing(model)):
@@ -137,7 +138,7 @@ def none_at_all(model: Model) -> Iterator[Finding]:
 ADDRESSED = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap")
 
 
-def no_address_plugin(model: Model) -> Iterator[Finding]:
+def no_address_plugin(model: Case) -> Iterator[Finding]:
     """GN0209: the pod has no address, and its network's configuration names no plugin that would give it one."""
     primary = model.primary
     if primary is None or model.addresses(primary) or any(ip for i in model.intended for ip in i.ips):
@@ -167,7 +168,7 @@ def no_address_plugin(model: Model) -> Iterator[Finding]:
         )
 
 
-def duplicate(model: Model) -> Iterator[Finding]:
+def duplicate(model: Case) -> Iterator[Finding]:
     """GN0203: another namespace, or the node itself, holds one of the pod's addresses."""
     for attachment in model.attachments:
         for own in model.addresses(attachment):
@@ -175,7 +176,7 @@ def duplicate(model: Model) -> Iterator[Finding]:
         yield from _gateway_twice(model, attachment)
 
 
-def _gateway_twice(model: Model, attachment: Attachment) -> Iterator[Finding]:
+def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
     """Another pod of the bridge holds an address of the bridge: neighbours learn now the one, now the other."""
     bridge = attachment.bridge
     mine = {x.ip for x in model.node.addresses(bridge)} if bridge else set()
@@ -209,7 +210,7 @@ def _gateway_twice(model: Model, attachment: Attachment) -> Iterator[Finding]:
             )
 
 
-def _holders(model: Model, attachment: Attachment, ip: str) -> Iterator[Finding]:
+def _holders(model: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
     others: list[tuple[str, Evidence, tuple[Command, ...]]] = []
     for tenant in model.facts.tenants:
         if tenant.path == model.facts.netns_path:
@@ -245,7 +246,7 @@ def _holders(model: Model, attachment: Attachment, ip: str) -> Iterator[Finding]
 
 
 def _duplicate(
-    model: Model, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
+    model: Case, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
 ) -> Finding:
     names = [name for name, _, _ in others]
     return Finding(
@@ -270,7 +271,7 @@ def _duplicate(
     )
 
 
-def ipv6_usable(model: Model) -> Iterator[Finding]:
+def ipv6_usable(model: Case) -> Iterator[Finding]:
     """GN0204, GN0205: IPv6 was asked for and is disabled, or an address failed duplicate detection."""
     pod = model.pod
     if pod is None:
@@ -294,7 +295,7 @@ def ipv6_usable(model: Model) -> Iterator[Finding]:
                 )
 
 
-def _disabled(model: Model, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
+def _disabled(model: Case, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
     commands = [in_pod("sysctl", "-w", f"net.ipv6.conf.{n}.disable_ipv6=0") for n in off]
     attachment = next(a for a in model.attachments if a.link.name == name)
     commands += [

@@ -9,7 +9,7 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.overlay import remotes, restore
 from genie_core.checks.wording import on_node, seen, the_interface
 from genie_core.findings import Command, Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey.cluster import Node
 from genie_core.survey.facts import Link
 
@@ -28,13 +28,13 @@ class Contradiction:
     commands: tuple[Command, ...] = ()
 
 
-def _tunnel(model: Model) -> Link | None:
+def _tunnel(model: Case) -> Link | None:
     """flannel's VXLAN device; None where that is not clear."""
     mine = [t for t in model.tunnels if t.kind == "vxlan" and t.name.startswith("flannel.")]
     return mine[0] if len(mine) == 1 else None
 
 
-def announced(model: Model) -> Iterator[Finding]:
+def announced(model: Case) -> Iterator[Finding]:
     """GN0712: other nodes send to the tunnel end that this node announced, which is not the one that it has."""
     tunnel, here = _tunnel(model), model.this_node
     if tunnel is None or here is None:
@@ -46,7 +46,7 @@ def announced(model: Model) -> Iterator[Finding]:
         yield _finding(tunnel, one)
 
 
-def _own(model: Model, tunnel: Link, here: Node) -> Iterator[Contradiction]:
+def _own(model: Case, tunnel: Link, here: Node) -> Iterator[Contradiction]:
     mac, vni = str(here.tunnel.get("VtepMAC", "")).lower(), here.tunnel.get("VNI")
     if mac and tunnel.mac and mac != tunnel.mac:
         commands = [on_node("ip", "link", "set", tunnel.name, "address", mac)]
@@ -67,7 +67,7 @@ def _own(model: Model, tunnel: Link, here: Node) -> Iterator[Contradiction]:
         )
 
 
-def _others(model: Model, tunnel: Link) -> Iterator[Contradiction]:
+def _others(model: Case, tunnel: Link) -> Iterator[Contradiction]:
     for node in model.other_nodes:
         yield from _number(node, "VNI", node.tunnel.get("VNI"), tunnel.data.get("vxlan_id"))
         yield from _number(node, "port", node.tunnel.get("Port"), tunnel.data.get("vxlan_port"))

@@ -13,7 +13,7 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import on_node, seen, the_pod
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.select.annotations import (
     BY_ATTACHMENT,
     BY_LOGICAL_NETWORK,
@@ -72,7 +72,7 @@ def asked(pod: JSON) -> Asked | None:
     return Asked(annotation=annotation, value=value, count=count)
 
 
-def unanswered(model: Model) -> Iterator[Finding]:
+def unanswered(model: Case) -> Iterator[Finding]:
     """GN0904: pods whose annotation nobody carried out."""
     known = {record.pod for record in model.facts.files.cached if record.planned}
     here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
@@ -87,7 +87,7 @@ def unanswered(model: Model) -> Iterator[Finding]:
         yield _of_node(model, others)
 
 
-def _is_here(model: Model, pod: JSON) -> bool:
+def _is_here(model: Case, pod: JSON) -> bool:
     return cluster.pod(pod).node == model.facts.node_name
 
 
@@ -103,7 +103,7 @@ def _is_unanswered(pod: JSON, known: set[str]) -> bool:
     )
 
 
-def _of_pod(model: Model, pod: JSON, others: tuple[str, ...]) -> Finding:
+def _of_pod(model: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
     wish = asked(pod)
     assert wish is not None
     interfaces = [attachment.link.name for attachment in model.attachments]
@@ -131,12 +131,12 @@ def _of_pod(model: Model, pod: JSON, others: tuple[str, ...]) -> Finding:
     )
 
 
-def _attached_by(model: Model) -> Iterator[Evidence]:
+def _attached_by(model: Case) -> Iterator[Evidence]:
     for cached in model.results:
         yield seen("cache", f"{cached.ifname} is of network {cached.network} ({cached.file})")
 
 
-def _of_node(model: Model, names: Sequence[str]) -> Finding:
+def _of_node(model: Case, names: Sequence[str]) -> Finding:
     return Finding(
         code="GN0904",
         severity=Severity.WARNING,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
-from genie_core.net.model import Model
 from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -27,7 +27,7 @@ POLICY_MARKS = (
 )
 
 
-def filter_findings(model: Model, blocks: list[Block]) -> Iterator[Finding]:
+def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
     """One finding per rule (or policy) that drops, whatever number of flows it hits."""
     groups: dict[tuple[str, str, int, int], list[Block]] = {}
     # kube-proxy refuses what goes to a service without endpoints: that it has none is said elsewhere.
@@ -52,7 +52,7 @@ def _untranslated(block: Block) -> bool:
     return forwarded and block.flow.role == "service" and not packet.translated
 
 
-def _one(model: Model, found: list[Block]) -> Iterator[Finding]:
+def _one(model: Case, found: list[Block]) -> Iterator[Finding]:
     outcome = found[0].outcome
     assert outcome is not None
     assert outcome.chain is not None
@@ -94,11 +94,11 @@ def _command(found: list[Block], *argv: object) -> Command:
     return in_pod(*argv) if found[0].place == "pod" else on_node(*argv)
 
 
-def _object(model: Model, found: list[Block], chain: Chain) -> Subject:
+def _object(model: Case, found: list[Block], chain: Chain) -> Subject:
     return the_pod(model) if found[0].place == "pod" else a("firewall", chain.place)
 
 
-def _accepts(model: Model, found: list[Block], chain: Chain) -> tuple[Command, ...]:
+def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
     """Accept the pods' prefixes ahead of a general refusal."""
     family = found[0].flow.family
     cidrs = [c for c in model.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
@@ -131,7 +131,7 @@ def _accepts(model: Model, found: list[Block], chain: Chain) -> tuple[Command, .
     return tuple(commands)
 
 
-def _policy(model: Model, found: list[Block], chain: Chain) -> Finding:
+def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
     count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
     return Finding(
         code="GN0506",
@@ -151,7 +151,7 @@ def _policy(model: Model, found: list[Block], chain: Chain) -> Finding:
     )
 
 
-def _random(model: Model, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
+def _random(model: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
     return Finding(
         code="GN0509",
         severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
@@ -179,7 +179,7 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
     return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
 
 
-def _policy_name(model: Model, found: list[Block], chain: Chain, rule: Rule) -> str:
+def _policy_name(model: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
     """The NetworkPolicy that a rule carries out: as its comment says, or as the policies themselves do."""
     known = {cluster.key(p) for p in cluster.of_kind(model.facts.objects, "NetworkPolicy")}
     named = next((name for name in sorted(known) if name in rule.comment), "")
@@ -194,7 +194,7 @@ def _policy_name(model: Model, found: list[Block], chain: Chain, rule: Rule) -> 
     return next((ruling.policies[0] for ruling in denied), chain.name)
 
 
-def _dropped(model: Model, found: list[Block], chain: Chain, rule: Rule) -> Finding:
+def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     policy = _policy_name(model, found, chain, rule)
@@ -239,7 +239,7 @@ def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str
     return "delete the rule; find its author"
 
 
-def _severity(model: Model, found: list[Block], rule: Rule, policy: str) -> Severity:
+def _severity(model: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
     hit = bool(rule.packets)
     if policy:
         # A policy that nobody has run into is as it should be; one that drops has somebody waiting.
@@ -256,7 +256,7 @@ def _severity(model: Model, found: list[Block], rule: Rule, policy: str) -> Seve
     return Severity.WARNING if hit else Severity.INFO
 
 
-def needed_flows(model: Model) -> set[tuple[str, int]]:
+def needed_flows(model: Case) -> set[tuple[str, int]]:
     """(protocol, port) that services, endpoints and containers say are in use, and DNS."""
     ports = {(f.protocol, f.port) for f in model.frontends}
     ports |= {(f.protocol, port) for f in model.frontends for _, port in f.endpoints}

@@ -8,13 +8,14 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.routes import real_defaults
 from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.stack import version
 from genie_core.survey.facts import Link, Route
 
 
-def gateway_exists(model: Model) -> Iterator[Finding]:
+def gateway_exists(model: Case) -> Iterator[Finding]:
     """GN0302, GN0406, GN0408: somebody on the link must answer for the default gateway."""
     for family in model.families:
         for attachment, gateway in real_defaults(model, family)[:1]:
@@ -38,7 +39,7 @@ def gateway_exists(model: Model) -> Iterator[Finding]:
                 yield _wrong(model, attachment, gateway, family)
 
 
-def other_gateways(model: Model) -> Iterator[Finding]:
+def other_gateways(model: Case) -> Iterator[Finding]:
     """GN0302: a further route of the pod, in any table, leads to a next hop that nobody on the bridge has."""
     pod = model.pod
     for attachment in model.attachments if pod is not None else ():
@@ -52,7 +53,7 @@ def other_gateways(model: Model) -> Iterator[Finding]:
                 yield _dead_hop(model, attachment, route, hop.gateway)
 
 
-def _dead_hop(model: Model, attachment: Attachment, route: Route, gateway: str) -> Finding:
+def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -> Finding:
     name, bridge = attachment.link.name, attachment.bridge
     assert bridge is not None
     where = [] if route.table == MAIN else ["table", route.table]
@@ -76,7 +77,7 @@ def _dead_hop(model: Model, attachment: Attachment, route: Route, gateway: str) 
     )
 
 
-def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -> bool:
+def _answered(model: Case, attachment: Attachment, gateway: str, family: int) -> bool:
     entry = attachment.entry
     assert entry is not None
     own = model.node.local.get(gateway)
@@ -93,7 +94,7 @@ def _answered(model: Model, attachment: Attachment, gateway: str, family: int) -
     return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
 
 
-def _link_local(model: Model, attachment: Attachment, gateway: str) -> bool:
+def _link_local(model: Case, attachment: Attachment, gateway: str) -> bool:
     """Whether a link-local gateway may exist: true unless everybody on the bridge is known and nobody has it."""
     entry, bridge = attachment.entry, attachment.bridge
     if bridge is None or entry is None or not model.node.facts.addresses:
@@ -106,13 +107,13 @@ def _link_local(model: Model, attachment: Attachment, gateway: str) -> bool:
     return len(model.neighbours_on(bridge)) < len(ports) or _someone_else(model, bridge, gateway)
 
 
-def _proxied(model: Model, entry: Link, gateway: str) -> bool:
+def _proxied(model: Case, entry: Link, gateway: str) -> bool:
     """A proxy answers for what it would forward elsewhere (net/ipv4/arp.c): the node needs a route, by another link."""
     way = model.node.fib.lookup(gateway)
     return not way.refused and way.hop.index not in (0, entry.index)
 
 
-def _someone_else(model: Model, bridge: Link, gateway: str) -> bool:
+def _someone_else(model: Case, bridge: Link, gateway: str) -> bool:
     """Another namespace on the bridge, or a host behind a port that leads out of the node."""
     if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
         return True
@@ -143,7 +144,7 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     )
 
 
-def _no_way(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     """GN0408: proxy ARP is on and stays silent, as the node itself has no way to the gateway's address."""
     entry = attachment.entry
     assert entry is not None
@@ -168,7 +169,7 @@ def _no_way(model: Model, attachment: Attachment, gateway: str, family: int) -> 
     )
 
 
-def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     bridge = attachment.bridge
     assert bridge is not None
     right = model.segment_gateway(attachment, family)
@@ -191,7 +192,7 @@ def _wrong(model: Model, attachment: Attachment, gateway: str, family: int) -> F
     return wrong_subnet(model, attachment, gateway, family)
 
 
-def wrong_subnet(model: Model, attachment: Attachment, gateway: str, family: int) -> Finding:
+def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     """GN0406: the bridge has not the gateway's address."""
     bridge = attachment.bridge
     assert bridge is not None

@@ -8,13 +8,8 @@ from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.node_wording import fix
 from genie_core.findings import Evidence, Finding, Severity, Subject
 from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.own import DEFINITIONS
 from genie_core.survey.selection import candidates
-
-DEFINITIONS = (
-    "network-attachment-definitions.k8s.cni.cncf.io",
-    "logicalnetworks.alpha.network.k8s.io",
-    "physicalnetworks.alpha.network.k8s.io",
-)
 
 
 def _genie(name: str = "", file: str = "") -> Subject:

@@ -7,19 +7,20 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey.facts import Rule
 
 MAIN_PRIORITY = 32766
 
 
-def _secondary(model: Model) -> list[Attachment]:
+def _secondary(model: Case) -> list[Attachment]:
     return [x for x in model.attachments if x is not model.primary]
 
 
-def source_routing(model: Model) -> Iterator[Finding]:
+def source_routing(model: Case) -> Iterator[Finding]:
     """GN0307: a secondary interface whose answers leave by another one."""
     pod = model.pod
     if pod is None:
@@ -33,7 +34,7 @@ def source_routing(model: Model) -> Iterator[Finding]:
             yield from _source(model, pod, attachment, own.ip)
 
 
-def _source(model: Model, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
+def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
     family = version(ip)
     beyond = "172.31.255.254" if family == 4 else "2001:db8:ffff::1"  # any address that is on no link
     way = pod.fib.lookup(beyond, ip)
@@ -96,7 +97,7 @@ def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
 
 
 def _why_wanted(
-    model: Model, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
+    model: Case, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
 ) -> tuple[str, Confidence] | None:
     """What shows that somebody counts on source routing here; a pod without it is healthy otherwise."""
     name = attachment.link.name
@@ -123,7 +124,7 @@ def _why_wanted(
     return None
 
 
-def _gateway(model: Model, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
+def _gateway(model: Case, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
     if tables:
         return tables[min(tables)]
     told = [
@@ -138,7 +139,7 @@ def _gateway(model: Model, attachment: Attachment, family: int, tables: dict[int
     return _first_host(model, attachment, family)
 
 
-def _first_host(model: Model, attachment: Attachment, family: int) -> str:
+def _first_host(model: Case, attachment: Attachment, family: int) -> str:
     import ipaddress
 
     for own in model.addresses(attachment, family):
@@ -175,7 +176,7 @@ def _mend(
     return tuple(commands)
 
 
-def on_parent(model: Model) -> Iterator[Finding]:
+def on_parent(model: Case) -> Iterator[Finding]:
     """GN0801: a macvlan or ipvlan interface cannot reach the node over its parent, by design."""
     for attachment in model.attachments:
         parent = attachment.peer
@@ -220,7 +221,7 @@ def _shim(kind: str, parent: str) -> tuple[Command, ...]:
     )
 
 
-def parent_carrier(model: Model) -> Iterator[Finding]:
+def parent_carrier(model: Case) -> Iterator[Finding]:
     """GN0802: a parent without carrier, or with a smaller MTU than its child."""
     for attachment in model.attachments:
         parent = attachment.peer
@@ -237,7 +238,7 @@ def parent_carrier(model: Model) -> Iterator[Finding]:
             )
 
 
-def isolated_mode(model: Model) -> Iterator[Finding]:
+def isolated_mode(model: Case) -> Iterator[Finding]:
     """GN0804: macvlan modes in which pods of one parent cannot see each other."""
     for attachment in model.attachments:
         mode = attachment.link.data.get("macvlan_mode")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import seen, the_pod
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity, Subject
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.cluster import subnets
 from genie_core.survey.facts import Cached, ConfFile, Lease
@@ -15,7 +15,7 @@ from genie_core.survey.facts import Cached, ConfFile, Lease
 SHOWN = 5
 
 
-def held(model: Model) -> Iterator[Finding]:
+def held(model: Case) -> Iterator[Finding]:
     """GN0208: an address that host-local gave the pod must be leased to it still."""
     by_name = {conf.name: conf for conf in model.facts.files.confs}
     leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
@@ -31,7 +31,7 @@ def held(model: Model) -> Iterator[Finding]:
                 yield _unheld(model, cached, ip, lease)
 
 
-def twice(model: Model) -> Iterator[Finding]:
+def twice(model: Case) -> Iterator[Finding]:
     """GN0210: the pod's container holds leases of addresses that are on none of its interfaces."""
     pod = model.facts.pod
     promised = {ip for intended in model.intended for ip in intended.ips}
@@ -51,7 +51,7 @@ def twice(model: Model) -> Iterator[Finding]:
             yield _idle(model, cached, idle, right)
 
 
-def _idle(model: Model, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
+def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
     spare = ", ".join(lease.ip for lease in idle)
     return Finding(
         code="GN0210",
@@ -67,7 +67,7 @@ def _idle(model: Model, cached: Cached, idle: list[Lease], right: list[str]) -> 
     )
 
 
-def _leases_here(model: Model, conf: ConfFile) -> bool:
+def _leases_here(model: Case, conf: ConfFile) -> bool:
     """Whether the network's addresses come from host-local, and its leases are where they were looked for."""
     ipams = [p.get("ipam") or {} for p in conf.plugins]
     elsewhere = any(ipam.get("dataDir") for ipam in ipams)
@@ -75,7 +75,7 @@ def _leases_here(model: Model, conf: ConfFile) -> bool:
     return any(ipam.get("type") == "host-local" for ipam in ipams) and (seen_any or not elsewhere)
 
 
-def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Finding:
+def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Finding:
     state = f"is leased to container {lease.container}" if lease else "has no lease"
     owner = next((c.pod for c in model.facts.files.cached if lease and c.container == lease.container), "")
     state += f" ({owner})" if owner else ""
@@ -95,7 +95,7 @@ def _unheld(model: Model, cached: Cached, ip: str, lease: Lease | None) -> Findi
     )
 
 
-def leaked(model: Model) -> Iterator[Finding]:
+def leaked(model: Case) -> Iterator[Finding]:
     """GN1301: leases whose container no cached result knows and whose address no namespace holds."""
     facts = model.facts
     containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
@@ -112,7 +112,7 @@ def leaked(model: Model) -> Iterator[Finding]:
         yield _finding(model, network, lost)
 
 
-def _finding(model: Model, network: str, lost: list[Lease]) -> Finding:
+def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
     return Finding(
         code="GN1301",
         severity=Severity.WARNING,
@@ -131,7 +131,7 @@ def _finding(model: Model, network: str, lost: list[Lease]) -> Finding:
     )
 
 
-def _size(model: Model, network: str, lost: list[Lease]) -> int:
+def _size(model: Case, network: str, lost: list[Lease]) -> int:
     """How many addresses the network's range has, else how many leases there are."""
     import ipaddress
 

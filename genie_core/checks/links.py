@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Command, Finding, Remedy, Severity
-from genie_core.net.model import RUNTIME, STATUS, Attachment, Model
+from genie_core.net.case import Case
+from genie_core.net.model import RUNTIME, STATUS, Attachment
 
 RECREATE = "delete the pod so that the runtime attaches it again"
 
 
-def restore_routes(model: Model, attachment: Attachment) -> tuple[Command, ...]:
+def restore_routes(model: Case, attachment: Attachment) -> tuple[Command, ...]:
     """The commands that give an interface its lost default routes again."""
     commands = []
     for family in model.families:
@@ -25,12 +26,12 @@ def restore_routes(model: Model, attachment: Attachment) -> tuple[Command, ...]:
     return tuple(commands)
 
 
-def _route(attachment: Attachment, gateway: str, model: Model) -> list[str]:
+def _route(attachment: Attachment, gateway: str, model: Case) -> list[str]:
     onlink = [] if any(a.prefix not in (32, 128) for a in model.addresses(attachment)) else ["onlink"]
     return ["route", "replace", "default", "via", gateway, "dev", attachment.link.name, *onlink]
 
 
-def link_up(model: Model) -> Iterator[Finding]:
+def link_up(model: Case) -> Iterator[Finding]:
     """GN0102: an interface of the pod is administratively down."""
     for attachment in model.attachments:
         link = attachment.link
@@ -52,7 +53,7 @@ def link_up(model: Model) -> Iterator[Finding]:
         )
 
 
-def present(model: Model) -> Iterator[Finding]:
+def present(model: Case) -> Iterator[Finding]:
     """GN0101: an interface that ADD reported and that is not there."""
     # a runtime caches what its loopback plugin did, too
     here = {"lo"} | {a.link.name for a in model.attachments}
@@ -75,7 +76,7 @@ def present(model: Model) -> Iterator[Finding]:
         )
 
 
-def loopback(model: Model) -> Iterator[Finding]:
+def loopback(model: Case) -> Iterator[Finding]:
     """GN0103: lo must be up and have its address."""
     pod = model.pod
     lo = pod.by_name.get("lo") if pod else None
@@ -100,7 +101,7 @@ def loopback(model: Model) -> Iterator[Finding]:
     )
 
 
-def arp_enabled(model: Model) -> Iterator[Finding]:
+def arp_enabled(model: Case) -> Iterator[Finding]:
     """GN0105: an Ethernet interface that does not speak ARP cannot resolve its gateway."""
     for attachment in model.attachments:
         link = attachment.link
@@ -136,7 +137,7 @@ def arp_enabled(model: Model) -> Iterator[Finding]:
         )
 
 
-def node_answers(model: Model) -> Iterator[Finding]:
+def node_answers(model: Case) -> Iterator[Finding]:
     """GN0105: the node's interface of the pod's link must speak ARP."""
     for attachment in model.attachments:
         entry = attachment.entry
@@ -164,13 +165,13 @@ def node_answers(model: Model) -> Iterator[Finding]:
         )
 
 
-def _ignores(model: Model, attachment: Attachment) -> bool:
+def _ignores(model: Case, attachment: Attachment) -> bool:
     pod = model.pod
     assert pod is not None
     return max(pod.setting("all", "arp_ignore"), pod.setting(attachment.link.name, "arp_ignore")) == 8
 
 
-def mac_unique(model: Model) -> Iterator[Finding]:
+def mac_unique(model: Case) -> Iterator[Finding]:
     """GN0106: on one bridge, a MAC belongs to one port."""
     for attachment in model.attachments:
         bridge = attachment.bridge
@@ -207,7 +208,7 @@ def _new_mac(attachment: Attachment) -> str:
     return f"0a:58:67:6e:{number >> 8:02x}:{number & 0xFF:02x}"
 
 
-def mac_filter(model: Model) -> Iterator[Finding]:
+def mac_filter(model: Case) -> Iterator[Finding]:
     """GN0107: the host's FDB pins the pod's MAC to another port."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer

@@ -8,14 +8,14 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.overlay import some_address
 from genie_core.checks.wording import a, on_node, seen
 from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
-from genie_core.net.model import Model
 from genie_core.net.stack import version
 from genie_core.survey.cluster import Node
 
 
-def native_routes(model: Model) -> Iterator[Finding]:
+def native_routes(model: Case) -> Iterator[Finding]:
     """GN0701: a node's prefix falls to the default route while others' are routed; GN0702: it is routed elsewhere."""
     ways = [
         (node, cidr, model.node.fib.lookup(str(some_address(cidr))))
@@ -46,7 +46,7 @@ def _reaches(way: Way, node: Node) -> bool:
     return not way.refused and not _default(way) and way.hop.gateway in node.addresses
 
 
-def _wrong_hop(model: Model, node: Node, way: Way) -> str:
+def _wrong_hop(model: Case, node: Node, way: Way) -> str:
     """Whose the next hop is, where it is not this node's: another node's, or nobody's who answers."""
     gateway = way.hop.gateway
     if (
@@ -67,7 +67,7 @@ def _wrong_hop(model: Model, node: Node, way: Way) -> str:
     return "where nobody answers" if failed or silent else ""
 
 
-def _replace(model: Model, node: Node, cidr: str) -> list[str]:
+def _replace(model: Case, node: Node, cidr: str) -> list[str]:
     """The command that routes a prefix to its node, where the node is on a link of this one; [] elsewhere."""
     for address in node.addresses:
         way = model.node.fib.lookup(address) if version(address) == version(cidr) else None
@@ -76,12 +76,12 @@ def _replace(model: Model, node: Node, cidr: str) -> list[str]:
     return []
 
 
-def _missing(model: Model, node: Node, cidr: str, way: Way) -> Finding:
+def _missing(model: Case, node: Node, cidr: str, way: Way) -> Finding:
     falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
     return _finding(model, node, cidr, "GN0701", f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
 
 
-def _astray(model: Model, node: Node, cidr: str, way: Way, whose: str) -> Finding:
+def _astray(model: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding:
     hop = f"via {way.hop.gateway} dev {model.node.name(way.hop.index)}"
     title = f"the route for {node.name}'s pods {cidr} leads {hop}, {whose}: {node.name} is " + ", ".join(
         x for x in node.addresses if version(x) == version(cidr)
@@ -89,7 +89,7 @@ def _astray(model: Model, node: Node, cidr: str, way: Way, whose: str) -> Findin
     return _finding(model, node, cidr, "GN0702", title, hop)
 
 
-def _finding(model: Model, node: Node, cidr: str, code: str, title: str, way: str) -> Finding:
+def _finding(model: Case, node: Node, cidr: str, code: str, title: str, way: str) -> Finding:
     mend = _replace(model, node, cidr)
     address = some_address(cidr)
     return Finding(

@@ -15,6 +15,7 @@ from genie_core.catalog.host_local import Span
 from genie_core.checks.node_wording import fix
 from genie_core.checks.subnets import used_subnets
 from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.survey.containers import known_containers
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import Lease
 
@@ -79,20 +80,6 @@ def pools(facts: NodeFacts) -> list[Pool]:
 
 def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
     return lease.container not in known and lease.age > YOUNG_SECONDS
-
-
-def known_containers(facts: NodeFacts) -> dict[str, str] | None:
-    """Container ID -> who knows it; None where nobody could be asked."""
-    known: dict[str, str] = {}
-    asked = facts.sandboxes is not None
-    alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
-    for entry in facts.cache or ():
-        if entry.container and (entry.netns.rpartition("/")[2] in alive or entry.netns.startswith("/proc/")):
-            known[entry.container] = "libcni's cache"
-    asked = asked or bool(known)
-    known |= dict.fromkeys(facts.genie.containers, "Genie's state")
-    known |= dict.fromkeys(facts.sandboxes or (), "the runtime")
-    return known if asked or facts.genie.containers else None
 
 
 def leaked(facts: NodeFacts) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, on_node, seen, the_interface
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
-from genie_core.net.model import Model
 from genie_core.net.stack import version, within
 from genie_core.survey.cluster import Node
 from genie_core.survey.facts import Link, Route
@@ -30,7 +30,7 @@ class Remote:
         return f"{self.node.name}'s pods {self.cidr}"
 
 
-def remotes(model: Model) -> list[Remote]:
+def remotes(model: Case) -> list[Remote]:
     """Every remote prefix that a tunnel should carry; where nodes are unknown, the tunnels' own routes."""
     found = []
     for node in model.other_nodes:
@@ -48,11 +48,11 @@ def remotes(model: Model) -> list[Remote]:
     return found
 
 
-def _route(model: Model, cidr: str) -> Route | None:
+def _route(model: Case, cidr: str) -> Route | None:
     return next((r for r in model.node.fib.table(version(cidr), 254) if r.dst == cidr), None)
 
 
-def next_hop(model: Model, remote: Remote) -> str:
+def next_hop(model: Case, remote: Remote) -> str:
     """The tunnel's next hop for a remote prefix: its route's, else a neighbour in it, else its first address."""
     route = _route(model, remote.cidr)
     if route and route.hops and route.hops[0].gateway and route.hops[0].index == remote.tunnel.index:
@@ -65,7 +65,7 @@ def next_hop(model: Model, remote: Remote) -> str:
     return inside[0] if inside else remote.cidr.split("/")[0]
 
 
-def restore_route(model: Model, cidr: str, tunnel: str) -> tuple[Command, ...]:
+def restore_route(model: Case, cidr: str, tunnel: str) -> tuple[Command, ...]:
     """The command that routes a remote prefix into its tunnel again; () where it is no remote prefix."""
     for remote in remotes(model):
         if remote.cidr == cidr and remote.tunnel.name == tunnel:
@@ -73,14 +73,14 @@ def restore_route(model: Model, cidr: str, tunnel: str) -> tuple[Command, ...]:
     return ()
 
 
-def _replace(model: Model, remote: Remote) -> list[str]:
+def _replace(model: Case, remote: Remote) -> list[str]:
     argv = ["ip", *(["-6"] if version(remote.cidr) == 6 else []), "route", "replace", remote.cidr]
     if remote.tunnel.kind in ("vxlan", "geneve", "ipip"):
         return [*argv, "via", next_hop(model, remote), "dev", remote.tunnel.name, "onlink"]
     return [*argv, "dev", remote.tunnel.name]
 
 
-def _vtep(model: Model, remote: Remote) -> tuple[str, str]:
+def _vtep(model: Case, remote: Remote) -> tuple[str, str]:
     """(MAC, underlay address) of the remote tunnel end, "" for what nothing tells."""
     address = next((x for x in remote.node.addresses if ":" not in x), "")
     mac = str(remote.node.tunnel.get("VtepMAC", "")).lower()
@@ -94,7 +94,7 @@ def _vtep(model: Model, remote: Remote) -> tuple[str, str]:
     return mac, address
 
 
-def tunnel_up(model: Model) -> Iterator[Finding]:
+def tunnel_up(model: Case) -> Iterator[Finding]:
     """GN0706: a tunnel that is down, with the commands that bring back what went with it."""
     for tunnel in model.tunnels:
         if tunnel.up or not carries(model, tunnel):
@@ -118,14 +118,14 @@ def tunnel_up(model: Model) -> Iterator[Finding]:
         )
 
 
-def carries(model: Model, tunnel: Link) -> bool:
+def carries(model: Case, tunnel: Link) -> bool:
     """tunl0, sit0 and their like come with their module and mean nothing while they are unused."""
     used = any(h.index == tunnel.index for r in model.facts.node.routes for h in r.hops)
     peers = any(f.index == tunnel.index and f.dst for f in model.facts.node.forwarding)
     return used or peers or bool(model.node.addresses(tunnel))
 
 
-def restore(model: Model, remote: Remote) -> list[Command]:
+def restore(model: Case, remote: Remote) -> list[Command]:
     """Route, neighbour and forwarding entry of a remote prefix, as far as they are known."""
     mac, address = _vtep(model, remote)
     commands = [on_node(*_replace(model, remote))]
@@ -155,7 +155,7 @@ def restore(model: Model, remote: Remote) -> list[Command]:
     return commands
 
 
-def routes(model: Model) -> Iterator[Finding]:
+def routes(model: Case) -> Iterator[Finding]:
     """GN0701, GN0702: every remote prefix has a route, into its tunnel."""
     for remote in remotes(model):
         if not remote.tunnel.up:
@@ -194,7 +194,7 @@ def some_address(cidr: str) -> object:
     return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
-def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
+def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
     strict = model.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check says it, with the drop
         return
@@ -220,7 +220,7 @@ def _bypass(model: Model, remote: Remote, route: Route | None, link: str) -> Ite
     )
 
 
-def ends(model: Model) -> Iterator[Finding]:
+def ends(model: Case) -> Iterator[Finding]:
     """GN0703, GN0704, GN0705: neighbour and FDB entry of each remote tunnel end."""
     for remote in remotes(model):
         tunnel = remote.tunnel

@@ -5,8 +5,9 @@ from __future__ import annotations
 from genie_core.checks.overlay import next_hop, remotes, some_address
 from genie_core.checks.resolver import nameservers
 from genie_core.checks.routes import real_defaults
+from genie_core.net.case import Case
 from genie_core.net.flows import local_peers, remote_targets, tunnel_of
-from genie_core.net.model import Attachment, Model
+from genie_core.net.model import Attachment
 from genie_core.net.stack import version, within
 from genie_core.survey.probe import Ask
 
@@ -15,7 +16,7 @@ MAX_HOPS = 3
 REFUSED_PORT = 7  # echo: nobody serves it
 
 
-def standard(model: Model) -> list[Ask]:
+def standard(model: Case) -> list[Ask]:
     """The standard set: gateway, node, a pod here, a pod elsewhere, services, the pod's name servers."""
     primary = model.primary
     if primary is None or model.pod is None or not primary.link.up:
@@ -47,7 +48,7 @@ def standard(model: Model) -> list[Ask]:
     return [ask for ask in asks if ask.target]
 
 
-def _own(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+def _own(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
     link = attachment.link
     if not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
         return []
@@ -57,7 +58,7 @@ def _own(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
     ]
 
 
-def _hops(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
+def _hops(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
     """A further interface's next hops, and any interface's pinned neighbours: who has the address?"""
     link, pod = attachment.link, model.pod
     if pod is None or not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
@@ -74,11 +75,11 @@ def _hops(model: Model, attachment: Attachment, netns: str) -> list[Ask]:
     ]
 
 
-def _first(model: Model, attachment: Attachment) -> list[str]:
+def _first(model: Case, attachment: Attachment) -> list[str]:
     return [a.ip for a in model.addresses(attachment, 4)[:1]]
 
 
-def _other_nodes(model: Model) -> list[Ask]:
+def _other_nodes(model: Case) -> list[Ask]:
     """Other nodes, and the next hops to their pods, on this node's own links: do they answer ARP, and by which MAC?"""
     asks = []
     own = [ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4]
@@ -100,7 +101,7 @@ def _other_nodes(model: Model) -> list[Ask]:
     return asks[:MAX_HOPS]
 
 
-def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list[Ask]:
+def _gateway(model: Case, primary: Attachment, family: int, netns: str) -> list[Ask]:
     gateway = next((g for attachment, g in real_defaults(model, family) if attachment is primary and g), "")
     if not gateway or family == 6:
         return []
@@ -119,18 +120,18 @@ def _gateway(model: Model, primary: Attachment, family: int, netns: str) -> list
     ]
 
 
-def _node_address(model: Model, family: int) -> list[str]:
+def _node_address(model: Case, family: int) -> list[str]:
     return [a.ip for link in model.uplinks for a in model.node.addresses(link, family)][:1]
 
 
-def _large(model: Model, ip: str, netns: str) -> list[Ask]:
+def _large(model: Case, ip: str, netns: str) -> list[Ask]:
     assert model.primary is not None
     header = 48 if version(ip) == 6 else 28
     mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
     return [Ask(kind="ping", target=ip, role="large", size=mtu - header, count=2, netns=netns)]
 
 
-def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
+def _tunnel(model: Case, pod: str, cidr: str) -> list[Ask]:
     """From the node itself through the tunnel, to its other end and to a pod there: no pod is in the way."""
     remote = next((r for r in remotes(model) if r.cidr == cidr), None)
     if remote is None or not remote.tunnel.up:
@@ -146,7 +147,7 @@ def _tunnel(model: Model, pod: str, cidr: str) -> list[Ask]:
     return [*asks, Ask(kind="tcp", target=pod, port=_port_of(model, pod), role=role)] if pod else asks
 
 
-def _port_of(model: Model, ip: str) -> int:
+def _port_of(model: Case, ip: str) -> int:
     """A TCP port that a pod is known to serve, else one at which a refusal is as good an answer."""
     served = [n for pod in model.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
     served += [
@@ -155,7 +156,7 @@ def _port_of(model: Model, ip: str) -> int:
     return served[0] if served else REFUSED_PORT
 
 
-def _services(model: Model, netns: str) -> list[Ask]:
+def _services(model: Case, netns: str) -> list[Ask]:
     fronts = [f for f in model.frontends if f.endpoints and version(f.ip) in model.families]
     asks = [
         Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns)

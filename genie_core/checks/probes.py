@@ -8,18 +8,18 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.overlay import remotes
 from genie_core.checks.wording import a, seen, the_pod
 from genie_core.findings import Confidence, Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
 
 ANSWERED = ("ok", "loss", "refused")
 
 
-def _probes(model: Model, role: str, kind: str = "") -> list[Probe]:
+def _probes(model: Case, role: str, kind: str = "") -> list[Probe]:
     return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
 
 
-def own_address(model: Model) -> Iterator[Finding]:
+def own_address(model: Case) -> Iterator[Finding]:
     """GN0203 for holders that no namespace of this node shows: a machine on the same link."""
     known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
     for probe in _probes(model, "own", "arp"):
@@ -40,7 +40,7 @@ def own_address(model: Model) -> Iterator[Finding]:
             )
 
 
-def _proxied(model: Model, probe: Probe) -> bool:
+def _proxied(model: Case, probe: Probe) -> bool:
     """Answers of the node's proxy ARP, or of the pod's other interfaces on the same link: nobody else's."""
     macs = {
         link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))
@@ -48,7 +48,7 @@ def _proxied(model: Model, probe: Probe) -> bool:
     return all(mac in macs for mac in probe.detail.split())
 
 
-def underlay(model: Model) -> Iterator[Finding]:
+def underlay(model: Case) -> Iterator[Finding]:
     """GN0710: encapsulated packets leave and nothing comes back, while the other node itself answers."""
     for remote in remotes(model):
         sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
@@ -109,7 +109,7 @@ def underlay(model: Model) -> Iterator[Finding]:
         )
 
 
-def loss(model: Model) -> Iterator[Finding]:
+def loss(model: Case) -> Iterator[Finding]:
     """GN0806: some of the echoes are lost."""
     for probe in model.facts.probes:
         if probe.result == "loss":
@@ -129,7 +129,7 @@ def loss(model: Model) -> Iterator[Finding]:
             )
 
 
-def silent(model: Model) -> Iterator[Finding]:
+def silent(model: Case) -> Iterator[Finding]:
     """GN0805: targets that do not answer, where nothing that was seen says why. Ranking puts it behind a cause."""
     mute = [p for p in model.facts.probes if _mute(p)]
     if not mute:

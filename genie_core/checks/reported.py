@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import on_node, seen, the_pod
 from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey import cluster
 from genie_core.survey.facts import JSON, Event
 
@@ -39,7 +39,7 @@ def cause_of(message: str) -> tuple[str, str]:
     return (found[-1]["type"] if found else ""), (words[:LONGEST] or message[:LONGEST])
 
 
-def unmade(model: Model) -> Iterator[Finding]:
+def unmade(model: Case) -> Iterator[Finding]:
     """GN0901: the sandbox cannot be made, and the pod has no interface."""
     event = refused(model.facts.events)
     if event is None or model.attachments:
@@ -64,7 +64,7 @@ def unmade(model: Model) -> Iterator[Finding]:
     )
 
 
-def stuck(model: Model) -> Iterator[Finding]:
+def stuck(model: Case) -> Iterator[Finding]:
     """GN0902: a deleted pod whose network cannot be released."""
     metadata = model.facts.pod_object.get("metadata") or {}
     told = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
@@ -85,7 +85,7 @@ def stuck(model: Model) -> Iterator[Finding]:
     )
 
 
-def unready(model: Model) -> Iterator[Finding]:
+def unready(model: Case) -> Iterator[Finding]:
     """GN0903: the node's own condition says that its network is not there."""
     node = next(
         (
@@ -108,7 +108,7 @@ def _says_unready(condition: JSON) -> bool:
     )
 
 
-def _unready(model: Model, condition: JSON) -> Finding:
+def _unready(model: Case, condition: JSON) -> Finding:
     ready = condition.get("type") == "Ready"
     name, words = model.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
     what = "not ready" if ready else "NetworkUnavailable"

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey.facts import Link, Probe
 
 ROLES = ("gateway", "next hop", "other node")
 
 
-def unanswered(model: Model) -> Iterator[Finding]:
+def unanswered(model: Case) -> Iterator[Finding]:
     """GN0807: nobody on the link has the address of a next hop. ARP is not filtered as echoes are."""
     for probe in model.facts.probes:
         if probe.kind != "arp" or probe.role not in ROLES or probe.result != "timeout":
@@ -37,7 +37,7 @@ def unanswered(model: Model) -> Iterator[Finding]:
         )
 
 
-def contradicted(model: Model) -> Iterator[Finding]:
+def contradicted(model: Case) -> Iterator[Finding]:
     """GN0306, GN0411: a pinned neighbour entry names another MAC than the one that answers."""
     for probe in model.facts.probes:
         where = _where(model, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
@@ -64,7 +64,7 @@ def contradicted(model: Model) -> Iterator[Finding]:
         )
 
 
-def _missed(model: Model, probe: Probe) -> bool:
+def _missed(model: Case, probe: Probe) -> bool:
     """Whether a pod of that node did not answer. A further network may have no router, a cluster a node that is off."""
     cidrs = [c for n in model.other_nodes if probe.target in n.addresses for c in n.cidrs]
     return any(
@@ -73,20 +73,20 @@ def _missed(model: Model, probe: Probe) -> bool:
     )
 
 
-def _owner(model: Model, probe: Probe) -> str:
+def _owner(model: Case, probe: Probe) -> str:
     own = model.node.local.get(probe.target)
     if own is None or probe.role == "other node":
         return "nobody there has the address"
     return f"{model.node.name(own.index)} of the node has the address, so frames are lost between them"
 
 
-def _title(model: Model, probe: Probe) -> str:
+def _title(model: Case, probe: Probe) -> str:
     if probe.role == "other node":
         return next((n.name for n in model.other_nodes if probe.target in n.addresses), "next hop")
     return "the pod's gateway" if probe.role == "gateway" else "next hop"
 
 
-def _where(model: Model, probe: Probe) -> tuple[Stack, Link] | None:
+def _where(model: Case, probe: Probe) -> tuple[Stack, Link] | None:
     """The stack and the interface that asked."""
     if probe.role == "other node":
         link = model.node.link(model.node.fib.lookup(probe.target).hop.index)

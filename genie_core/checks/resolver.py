@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.net.stack import version, within
 
 
-def resolver(model: Model) -> Iterator[Finding]:
+def resolver(model: Case) -> Iterator[Finding]:
     """GN0604: the pod's resolv.conf names servers that can answer."""
     text = model.facts.resolv_conf
     if text is None:
@@ -39,7 +39,7 @@ def nameservers(text: str) -> list[str]:
 
 
 def _resolver_faults(
-    model: Model, servers: list[str], words: list[list[str]]
+    model: Case, servers: list[str], words: list[list[str]]
 ) -> Iterator[tuple[str, str, Severity]]:
     if not servers:
         yield (
@@ -73,7 +73,7 @@ def _resolver_faults(
         yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
 
 
-def _no_dns_service(model: Model, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+def _no_dns_service(model: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
     """Servers that look like services and are no DNS service. The resolver asks the first as long as it answers."""
     dns = [f for f in model.frontends if f.port == 53]
     there = {f.ip for f in dns}
@@ -88,14 +88,14 @@ def _no_dns_service(model: Model, servers: list[str]) -> Iterator[tuple[str, str
     )
 
 
-def _listens(model: Model, server: str) -> bool:
+def _listens(model: Case, server: str) -> bool:
     """Whether something answers there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
     bound = model.pod.facts.listeners if model.pod else ()
     anywhere = () if server.startswith("127.0.0.5") else ("udp 0.0.0.0:53", "udp :::53")
     return any(b in (f"udp {server}:53", *anywhere) for b in bound)
 
 
-def _in_service_range(model: Model, server: str) -> bool:
+def _in_service_range(model: Case, server: str) -> bool:
     """Whether an address looks like a service's: in one /16 with known ones, and no pod's or node's."""
     if _address(server) is None or version(server) != 4 or model.in_cluster(server):
         return False

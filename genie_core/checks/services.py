@@ -8,16 +8,16 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import delete_rule
 from genie_core.checks.wording import a, on_node, seen
 from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
-from genie_core.net.model import Model
 from genie_core.net.stack import version
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64
 
 
-def _outcomes(model: Model, front: Frontend) -> list[Outcome]:
+def _outcomes(model: Case, front: Frontend) -> list[Outcome]:
     primary = model.primary
     assert primary is not None
     assert primary.entry is not None
@@ -34,7 +34,7 @@ def _outcomes(model: Model, front: Frontend) -> list[Outcome]:
     return at_hook(model.node.rules, "prerouting", packet)
 
 
-def _watched(model: Model) -> list[Frontend]:
+def _watched(model: Case) -> list[Frontend]:
     primary = model.primary
     if (
         primary is None
@@ -49,7 +49,7 @@ def _watched(model: Model) -> list[Frontend]:
     return [] if ipvs else mine[:MAX_FRONTENDS]
 
 
-def translation(model: Model) -> Iterator[Finding]:
+def translation(model: Case) -> Iterator[Finding]:
     """GN0601, GN0602, GN0603: every service port leads to its endpoints, and to nothing else."""
     watched = _watched(model)
     results = [(front, _outcomes(model, front)) for front in watched]
@@ -63,7 +63,7 @@ def translation(model: Model) -> Iterator[Finding]:
             yield from _wrong_targets(model, front, outcomes)
 
 
-def translated(model: Model, front: Frontend) -> bool:
+def translated(model: Case, front: Frontend) -> bool:
     """Whether the node's rules send what the pod sends to a service port somewhere."""
     primary = model.primary
     known = primary is not None and primary.entry is not None and model.address(version(front.ip))
@@ -125,7 +125,7 @@ def _no_endpoints(front: Frontend) -> Finding:
     )
 
 
-def _wrong_targets(model: Model, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
+def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
     told: set[str] = set()
     for outcome in outcomes:
         if outcome.translations and outcome.packet.target_local:
@@ -173,7 +173,7 @@ def _wrong_targets(model: Model, front: Frontend, outcomes: list[Outcome]) -> It
         )
 
 
-def _redirected(model: Model, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
+def _redirected(model: Case, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
     """A REDIRECT to the node itself serves a service only where somebody listens."""
     chain, rule = outcome.translations[-1]
     port, protocol = outcome.packet.dport, front.protocol
@@ -203,7 +203,7 @@ def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
     )
 
 
-def hairpin_source(model: Model) -> Iterator[Finding]:
+def hairpin_source(model: Case) -> Iterator[Finding]:
     """GN0605: a pod that reaches itself through its service needs another source address."""
     primary = model.primary
     if primary is None or primary.bridge is None or not model.node.port(primary.peer or primary.link).hairpin:

@@ -8,8 +8,8 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.services import translated
 from genie_core.checks.wording import a, on_node, seen
 from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
+from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
-from genie_core.net.model import Model
 from genie_core.survey.cluster import Frontend
 
 DEVICE = "kube-ipvs0"  # has every service's address, so that their packets are taken for the node's own
@@ -17,7 +17,7 @@ SHOWN = 4
 SHOW = "ipvsadm -Ln"
 
 
-def virtual(model: Model) -> Iterator[Finding]:
+def virtual(model: Case) -> Iterator[Finding]:
     """GN0601, GN0602: every service port has its virtual server, which leads to live endpoints."""
     if (
         not model.facts.node.ipvs

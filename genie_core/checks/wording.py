@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from genie_core.findings import Command, Evidence, Subject
-from genie_core.net.model import Attachment, Model
+from genie_core.net.case import Case
+from genie_core.net.model import Attachment
 
 
 def on_node(*argv: object) -> Command:
@@ -21,7 +22,7 @@ def seen(source: str, value: object, command: str = "") -> Evidence:
     return Evidence(source=source, value=str(value), command=command)
 
 
-def the_pod(model: Model, iface: str = "") -> Subject:
+def the_pod(model: Case, iface: str = "") -> Subject:
     """The pod that is asked about, or one interface of it."""
     return Subject(
         kind="pod",

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from genie_core.catalog import PLUGINS
-from genie_core.checks.node_leases import known_containers
 from genie_core.edges.confdir import siblings_of
 from genie_core.errors import GenieError
 from genie_core.spec.conf import plugin_input
 from genie_core.spec.versions import at_least
 from genie_core.survey.binaries import Binary, Prober, checksums, is_tool_folder, list_binaries, may_ask
 from genie_core.survey.conf_files import parse_conf, why_ignored
+from genie_core.survey.containers import known_containers
 from genie_core.survey.credentials import named_kubeconfigs, read_credential
 from genie_core.survey.node_facts import ConfFile, GenieState, NodeFacts, PluginState
 from genie_core.survey.nodenet import NodeNet, namespace_number, read_node

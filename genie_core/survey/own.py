@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genie_core.checks.genie import DEFINITIONS
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import APIError, ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
@@ -16,11 +15,17 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.model import NetConf, Plan, Wish
 from genie_core.select.files import SELF_TYPE, Finder, is_self
 from genie_core.settings import Settings
+from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
-from genie_core.tasks.launcher import Launcher, read_launcher
 
+# Custom resources that Genie reads.
+DEFINITIONS = (
+    "network-attachment-definitions.k8s.cni.cncf.io",
+    "logicalnetworks.alpha.network.k8s.io",
+    "physicalnetworks.alpha.network.k8s.io",
+)
 _SILENT = JSONLog("error", fd=-1)
 
 

@@ -1,6 +1,6 @@
 """What a dry run on the node itself leaves where it was cut off: read from its folder, and undone.
 
-Standard library only: it runs in the process that outlives the dry run (`edges/host_node_inside.py`).
+Standard library only: it runs in the process that outlives the dry run (`sandbox/host_node_inside.py`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ caller's own PWD, SHLVL, ...: genie_core/plugin.py takes those for sh's.
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from genie_core import __version__
@@ -33,7 +31,6 @@ OTHERS = "/usr/bin/python3 /usr/local/bin/python3"  # to be tried until Genie is
 OPTIONS = "-ISXutf8"
 _LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
 _QUOTING = "'\"\\"  # the path stands in sh's quotes, in Python's and in JSON's
-_HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
 
 _KERNEL_STARTS = """\
 #!{python} {options}
@@ -81,20 +78,6 @@ except BaseException as error:
     sys.exit(1)
 main({launcher!r})
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launcher:
-    """What a launcher says of itself: Genie's version, and the interpreter's path ("" where it does not say)."""
-
-    version: str
-    python: str
-
-
-def read_launcher(text: str) -> Launcher | None:
-    """The launcher whose file begins with `text`; None where it is none."""
-    found = _HEADER.search(text)
-    return Launcher(version=found[1], python=found[2] or "") if found else None
 
 
 def launcher_text(python: Path, code: Path, launcher: Path) -> str:

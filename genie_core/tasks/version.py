@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from genie_core import __version__
 from genie_core.spec.versions import SUPPORTED
-from genie_core.tasks.launcher import read_launcher
+from genie_core.survey.launcher import read_launcher
 
 _DISTRIBUTION = "cni-genie"
 

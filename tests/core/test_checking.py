@@ -16,7 +16,7 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.node_registry import NodeCheck, run_checks
 from genie_core.errors import GenieError
 from genie_core.findings import Finding, Severity, Status, Subject, summary_line
-from genie_core.net.model import Model
+from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
 from genie_core.survey.node_facts import NodeFacts
 
@@ -51,7 +51,7 @@ def test_a_crashing_check_is_its_own_error_and_the_others_go_on(error):
     pod_check = PodCheck(id="a", codes=("GN1003",), title="a", run=crash)
     for findings, outcomes in (
         run_checks(NodeFacts(), [check("a", crash), check("b", found)]),
-        registry.run(Model(Facts()), [pod_check, PodCheck(id="b", codes=(), title="b", run=found)]),
+        registry.run(Case(Facts()), [pod_check, PodCheck(id="b", codes=(), title="b", run=found)]),
     ):
         assert [f.code for f in findings] == ["GN1003", "GN1001", "GN1002"]
         assert [(c.id, c.status) for c in outcomes] == [("a", Status.ERROR), ("b", Status.FAIL)]

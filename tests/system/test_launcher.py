@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
+from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.tasks import launcher
 from genie_core.tasks.install import InstallOptions, install
 from tests.plugin.harness import Node
@@ -128,6 +129,6 @@ def test_a_path_that_would_end_a_quotation_is_refused(put, tmp_path, name):
 
 def test_what_a_launcher_says_of_itself(put):
     report = put()
-    said = launcher.read_launcher(report.launcher.read_text()[:4096])
-    assert said == launcher.Launcher(version=report.version, python=str(report.python))
-    assert launcher.read_launcher("#!/bin/sh\nexec /usr/bin/bridge\n") is None
+    said = read_launcher(report.launcher.read_text()[:4096])
+    assert said == Launcher(version=report.version, python=str(report.python))
+    assert read_launcher("#!/bin/sh\nexec /usr/bin/bridge\n") is None

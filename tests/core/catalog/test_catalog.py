@@ -81,7 +81,7 @@ def test_every_field_is_documented_and_defaults_are_valid(name):
 
 def test_every_code_is_explained():
     folder = Path(__file__).parents[3] / "genie_core"
-    sources = [*(folder / "nodecheck").glob("*.py"), *(folder / "catalog").glob("*.py")]
+    sources = [*(folder / "checks").glob("*.py"), *(folder / "catalog").glob("*.py")]
     used = {code for path in sources for code in re.findall(r'"(GN1\d{3})"', path.read_text())}
     assert len(used) > 40
     for code in used:
