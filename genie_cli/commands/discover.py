@@ -14,8 +14,8 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks
-from genie_core.checking import Selection, selection
 from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.runner import Selection, selection
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from genie_core import checking
-from genie_core.checking import EVERYTHING, Selection
 from genie_core.checks import (
     configuration,
     credentials,
@@ -15,9 +13,11 @@ from genie_core.checks import (
     leftovers,
     node_leases,
     plugins,
+    runner,
     runtime,
     subnets,
 )
+from genie_core.checks.runner import EVERYTHING, Selection
 from genie_core.findings import Check, Finding
 from genie_core.survey.node_facts import NodeFacts
 
@@ -184,4 +184,4 @@ def run_checks(
     def lacking(check: NodeCheck) -> str:
         return "; ".join(facts.missing[need] for need in check.needs if need in facts.missing)
 
-    return checking.run(((check, lacking(check), partial(check.run, facts)) for check in checks), chosen)
+    return runner.run(((check, lacking(check), partial(check.run, facts)) for check in checks), chosen)

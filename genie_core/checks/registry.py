@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from math import inf
 
-from genie_core import checking
-from genie_core.checking import EVERYTHING, Selection
 from genie_core.checks import (
     addresses,
     announced,
@@ -31,6 +29,7 @@ from genie_core.checks import (
     resolved,
     resolver,
     routes,
+    runner,
     services,
     serving,
     tracking,
@@ -40,6 +39,7 @@ from genie_core.checks import (
     virtual_servers,
 )
 from genie_core.checks.check import PodCheck
+from genie_core.checks.runner import EVERYTHING, Selection
 from genie_core.findings import Check, Finding
 from genie_core.net.case import Case
 
@@ -133,6 +133,6 @@ def _firewall(model: Case, place: str) -> str | None:
 def run(
     model: Case, checks: Sequence[PodCheck], until: float = inf, chosen: Selection = EVERYTHING
 ) -> tuple[list[Finding], list[Check]]:
-    """The findings, in the checks' order, and what became of each check; `until` as for `checking.run`."""
+    """The findings, in the checks' order, and what became of each check; `until` as for `runner.run`."""
     jobs = ((check, lacking(model, check), partial(check.run, model)) for check in checks)
-    return checking.run(jobs, chosen, until)
+    return runner.run(jobs, chosen, until)

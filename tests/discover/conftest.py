@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from genie_core.checking import selection
 from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from genie_core.checking import selection
 from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.runner import selection
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks.discover import DiscoverOptions, discover

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from math import inf
 
-from genie_core.checking import Selection, selection
 from genie_core.checks import node_registry as nodecheck
 from genie_core.checks import plugins, rank, registry
 from genie_core.checks.check import PodCheck
+from genie_core.checks.runner import Selection, selection
 from genie_core.errors import GenieError
 from genie_core.findings import Check, Finding, Status
 from genie_core.net.case import Case

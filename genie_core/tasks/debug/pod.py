@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from genie_core.checking import EVERYTHING
 from genie_core.checks import probe_plan, rank, registry, reported
 from genie_core.checks.check import PodCheck
+from genie_core.checks.runner import EVERYTHING
 from genie_core.errors import InvalidNetns, NotFound
 from genie_core.findings import Check, Finding, Status
 from genie_core.net.case import Case

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genie_core.checking import EVERYTHING, Selection
 from genie_core.checks import rank, registry
 from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.runner import EVERYTHING, Selection
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Check, Finding
 from genie_core.survey import codec

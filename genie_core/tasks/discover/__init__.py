@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from genie_core.checking import EVERYTHING, Selection
 from genie_core.checks.node_registry import CHECKS, run_checks
+from genie_core.checks.runner import EVERYTHING, Selection
 from genie_core.findings import ordered
 from genie_core.survey.node import gather
 from genie_core.survey.places import DiscoverOptions
