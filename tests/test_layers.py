@@ -1,5 +1,7 @@
 """The layers of docs/architecture.md, as contracts that a tool checks (`[tool.importlinter]` in pyproject.toml)."""
 
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -24,3 +26,10 @@ def test_heavy_libraries_are_imported_inside_functions_only(library):
     ban = f"lint.flake8-tidy-imports.banned-module-level-imports = ['{library}']"
     options = ["--isolated", "--quiet", "--select=TID253", "--output-format=concise", "--config", ban]
     demand_silence(tool_output("ruff", "check", *options, "genie_core", "genie_cli"))
+
+
+def test_the_picture_of_the_layers_is_drawn_from_the_contracts():
+    drawn = subprocess.run(
+        [sys.executable, "docs/draw.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert drawn.stdout == (ROOT / "docs" / "architecture.svg").read_text(), "run make generated"
