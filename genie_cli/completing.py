@@ -55,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     thread.join(SECONDS)
     sys.stdout.write(answers[0] if answers else f":{FILES}\n")
     sys.stdout.flush()
+    if commands := sys.modules.get("genie_core.survey.commands"):
+        commands.end_all()  # a credential plugin that is late
     os._exit(0)
 
 
@@ -177,7 +179,8 @@ def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
     from genie_core.survey.user_cluster import Access, connect
 
     try:
-        found = connect(Access(kubeconfig=asked.kubeconfig, context=asked.context), _API_SECONDS)
+        access = Access(kubeconfig=asked.kubeconfig, context=asked.context)
+        found = connect(access, _API_SECONDS, interactive=False)
         if found is None:
             return []
         with found as api:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from genie_cli.render import note
@@ -46,8 +47,14 @@ def _missing(flag: str, path: Path) -> GenieError:
 
 
 def access(kubeconfig: Path | str | None, context: str) -> Access:
-    """Which API server --kubeconfig and --context mean."""
-    return Access(kubeconfig=str(Path(kubeconfig).absolute()) if kubeconfig else "", context=context)
+    """Which API server --kubeconfig and --context mean; what is not safe about it is said once."""
+    path = str(Path(kubeconfig).absolute()) if kubeconfig else ""
+    return Access(kubeconfig=path, context=context, warn=_warn_once)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    note(f"warning: {text}")
 
 
 def pod_name(text: str, namespace: str, chosen: Access) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, selection_view
-from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
+from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
@@ -135,32 +135,32 @@ def _explain_pod(
         pod.namespace,
         pod.name,
         annotations=None if problem else pod.annotations,
-        problem=problem,
+        problem=problem.msg if problem else "",
         config=config,
         path=wiring.bin_dirs(bin_dir),
     )
     if report.attached is None and report.annotations is None:
         raise GenieError(
-            f"pod {report.pod} is not in this node's state, and its annotations are not known: {problem}",
+            f"pod {report.pod} is not in this node's state, and its annotations are not known: {report.problem}",
             hint="run it on the pod's node, or give the manifest with --pod-file",
-            exit_code=EXIT_NOT_FOUND,
+            exit_code=EXIT_DENIED if problem and problem.exit_code == EXIT_DENIED else EXIT_NOT_FOUND,
         )
     emit(report, output, selection_view, _networks)
     return 1 if report.annotations is not None and report.now is None else 0
 
 
-def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[PodObject, str]:
+def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[PodObject, GenieError | None]:
     """The pod, and why its annotations are not known."""
     if pod_file:
         pod = parse_pod(_text(pod_file), pod_file)
-        return pod, ""
+        return pod, None
     space, name = wiring.pod_name(subject, namespace, access)
     try:
         with Progress() as progress:
             progress("asking the API server for the pod")
-            return fetch_pod(space, name, access), ""
+            return fetch_pod(space, name, access), None
     except GenieError as error:
-        return PodObject(namespace=space, name=name, annotations={}), error.msg
+        return PodObject(namespace=space, name=name, annotations={}), error
 
 
 def _networks(report: Selection) -> list[str]:

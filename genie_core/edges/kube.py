@@ -13,7 +13,6 @@ import posix
 from time import monotonic, sleep
 
 from genie_core import __version__
-from genie_core.edges.kube_cluster import read_token
 from genie_core.edges.kube_errors import (
     APIError,
     BadAnswer,
@@ -263,8 +262,7 @@ class KubeAPI:
             headers["Content-Type"] = _MEDIA_TYPES[method]
         credentials = self.cluster.credentials
         if self.cluster.tls and credentials.bearer:  # a token that went in the clear is everybody's
-            token = read_token(credentials.token_file) if credentials.token_file else credentials.token
-            headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = credentials.authorization()
         return headers
 
     def _pause(self, seconds: float) -> None:
@@ -292,10 +290,7 @@ class KubeAPI:
         kind = error_of(response.status, document)
         verb = method.lower()
         message, hint = {
-            401: (
-                f"the API server {self.cluster} does not accept Genie's credentials ({self.cluster.credentials})",
-                f"they have expired or were revoked: renew what {self.cluster.source} names",
-            ),
+            401: self._unauthorized(),
             403: (
                 f"the API server does not allow Genie to {verb} {what}",
                 f"grant that to the account of {self.cluster.source}",
@@ -310,6 +305,19 @@ class KubeAPI:
         if isinstance(error, Unreachable):
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))
         return error
+
+    def _unauthorized(self) -> tuple[str, str]:
+        """Message and hint for a 401: what was sent is not accepted, or nothing was sent."""
+        cluster, credentials = self.cluster, self.cluster.credentials
+        if credentials.bearer and not cluster.tls:
+            return (
+                f"the API server {cluster} demands credentials, and the {credentials} was not sent without TLS",
+                f"name the server with https:// in {cluster.source}",
+            )
+        return (
+            f"the API server {cluster} does not accept Genie's credentials ({credentials})",
+            f"they have expired or were revoked: renew what {cluster.source} names",
+        )
 
 
 def _retry_after(text: str) -> float:

@@ -60,6 +60,10 @@ class Credentials(Value):
         """Whether a token is sent."""
         return bool(self.token or self.token_file)
 
+    def authorization(self) -> str:
+        """The Authorization header's value, the token file read anew. Raises IOFailure or InvalidConfig."""
+        return f"Bearer {read_token(self.token_file) if self.token_file else self.token}"
+
 
 class Cluster(Value):
     """An API server.

@@ -56,7 +56,7 @@ class TLSStream:
             try:
                 view = view[self._tls.write(view) :]
             except OSError as error:
-                _translate(error, self._cluster)
+                translate(error, self._cluster)
 
     def recv(self, count: int) -> bytes:
         try:
@@ -64,7 +64,7 @@ class TLSStream:
         except OSError as error:
             if _is_end(error):
                 return b""  # with a close_notify or without: lengths and JSON tell a whole answer from a part
-            _translate(error, self._cluster)
+            translate(error, self._cluster)
 
     def close(self) -> None:
         self._sock.close()  # no close_notify: nothing of ours depends on the peer seeing one
@@ -76,22 +76,23 @@ def handshake(context: "Any", sock: "socket", cluster: "Cluster") -> TLSStream:
     try:
         tls.do_handshake()
     except OSError as error:
-        _translate(error, cluster)
+        translate(error, cluster)
     return TLSStream(sock, tls, cluster)
 
 
 def client_context(cluster: "Cluster") -> "Any":
     """An `_ssl._SSLContext` for this cluster. Raises Untrusted or InvalidConfig naming the file at fault."""
-    from _ssl import (  # 2 ms
-        CERT_NONE,
-        CERT_REQUIRED,
-        HOSTFLAG_NEVER_CHECK_SUBJECT,
-        HOSTFLAG_NO_PARTIAL_WILDCARDS,
-        PROTOCOL_TLS_CLIENT,
-        _SSLContext,
-    )
+    from _ssl import PROTOCOL_TLS_CLIENT, _SSLContext  # 2 ms
 
     context: Any = _SSLContext(PROTOCOL_TLS_CLIENT)
+    secure(context, cluster)
+    return context
+
+
+def secure(context: "Any", cluster: "Cluster") -> None:
+    """What a context, of `_ssl` or of `ssl`, needs for this cluster. Raises like client_context."""
+    from _ssl import CERT_NONE, CERT_REQUIRED, HOSTFLAG_NEVER_CHECK_SUBJECT, HOSTFLAG_NO_PARTIAL_WILDCARDS
+
     context.minimum_version = _TLS_1_2
     context.check_hostname = not cluster.insecure
     context.verify_mode = CERT_NONE if cluster.insecure else CERT_REQUIRED
@@ -102,7 +103,6 @@ def client_context(cluster: "Cluster") -> "Any":
         _load_authorities(context, cluster)
     if cluster.credentials.certificate and cluster.credentials.key:
         _load_pair(context, cluster.credentials.certificate, cluster.credentials.key)
-    return context
 
 
 def _load_authorities(context: "Any", cluster: "Cluster") -> None:
@@ -165,8 +165,8 @@ def _is_end(error: OSError) -> bool:
     return isinstance(error, (SSLEOFError, SSLZeroReturnError))
 
 
-def _translate(error: OSError, cluster: "Cluster") -> "NoReturn":
-    """Raise what `error` means: a cut connection stays an OSError, all else is about trust."""
+def translate(error: OSError, cluster: "Cluster") -> "NoReturn":
+    """Raise what an error of `_ssl` or `ssl` means: a cut connection stays an OSError, all else is about trust."""
     from _ssl import SSLCertVerificationError, SSLError, SSLSyscallError
 
     if not isinstance(error, SSLError):

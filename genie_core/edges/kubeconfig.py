@@ -97,7 +97,7 @@ def _other_place(named: "dict[str, Any]", used: "dict[str, Any]", source: str) -
 def _difference(named: "dict[str, Any]", used: "dict[str, Any]") -> str:
     if named.get("server") and not _same_server(get_str(named, "server"), get_str(used, "server")):
         return "another server"
-    was, now = _pem(named, _AUTHORITY), _pem(used, _AUTHORITY)
+    was, now = pem_of(named, _AUTHORITY), pem_of(used, _AUTHORITY)
     if was != now and not _same_pem(was, now) and not (was is None and named.get("insecure-skip-tls-verify")):
         return "another certificate authority" if was or named.get("server") else ""
     return ""
@@ -256,7 +256,7 @@ def _cluster(cluster: "dict[str, Any]", user: "dict[str, Any]", source: str, log
                 f"{key} is not supported: {reason}",
                 hint="take it out; tokenFile and client certificates work",
             )
-    ca = _pem(cluster, _AUTHORITY)
+    ca = pem_of(cluster, _AUTHORITY)
     insecure = get_bool(cluster, "insecure-skip-tls-verify")
     if insecure and ca:
         raise InvalidConfig("insecure-skip-tls-verify and certificate-authority exclude each other")
@@ -275,17 +275,24 @@ def _cluster(cluster: "dict[str, Any]", user: "dict[str, Any]", source: str, log
     return Cluster(tls, host, port, base, name, ca, insecure, credentials, source)
 
 
-def _credentials(user: "dict[str, Any]") -> Credentials:
-    certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
+def pair_of(user: "Mapping[str, Any]") -> tuple[Pem | None, Pem | None]:
+    """A user's client certificate and its key, or neither. Raises InvalidConfig."""
+    certificate, key = pem_of(user, "client-certificate"), pem_of(user, "client-key")
     if (certificate is None) != (key is None):
         raise InvalidConfig("client-certificate and client-key must be given together")
+    return certificate, key
+
+
+def _credentials(user: "dict[str, Any]") -> Credentials:
+    certificate, key = pair_of(user)
     token_file = get_str(user, "tokenFile")
     return Credentials(
         "" if token_file else clean_token(get_str(user, "token"), "token"), token_file, certificate, key
     )
 
 
-def _pem(entry: "dict[str, Any]", key: str) -> Pem | None:
+def pem_of(entry: "Mapping[str, Any]", key: str) -> Pem | None:
+    """The certificates or the key that an entry has as data, else in a file. Raises InvalidConfig."""
     data = get_str(entry, f"{key}-data")
     if not data:
         path = get_str(entry, key)

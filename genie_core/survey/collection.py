@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from genie_core.errors import GenieError
+from genie_core.survey.threads import in_thread
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -70,20 +70,6 @@ class Collection:
 
 
 TIME_IS_UP = "the time was up (--timeout)"
-
-
-def in_thread(work: Callable[[], T]) -> Future[T]:
-    """`work` in a thread of its own, that does not keep the program from ending."""
-    future: Future[T] = Future()
-
-    def body() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 (raised again by whoever asks for the result)
-            future.set_exception(error)
-
-    threading.Thread(target=body, daemon=True).start()
-    return future
 
 
 def reason(error: GenieError) -> str:

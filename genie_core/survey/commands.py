@@ -75,6 +75,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 @atexit.register
-def _kill_all() -> None:
+def end_all() -> None:
+    """Kill all that still run."""
     for process in tuple(_running):
         _kill(process)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from genie_core.edges import netns as edge
-from genie_core.survey.collection import in_thread
+from genie_core.survey.threads import in_thread
 
 T = TypeVar("T")
 

@@ -1,125 +1,207 @@
-"""The API server that the person at the command line means, found like kubectl finds it. Cold.
+"""The API server that the person at the command line means, and the way to it, as kubectl has them. Cold.
 
 --kubeconfig, else the files of $KUBECONFIG merged, else ~/.kube/config, else the service account of the pod that this
-runs in. Of several files the first one that has a name counts (client-go tools/clientcmd, ClientConfigLoadingRules).
+runs in. The package `kubernetes` (0.2 s to import, so only here and in functions) reads and merges kubeconfigs, takes
+tokens and OIDC grants, and carries requests, through proxies too; this is the one place that uses it. What kubectl
+does and the package does not is added: the first file's current-context counts, impersonation, exec plugins with a
+deadline, and no secret in any message.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, parse_server, read_text
-from genie_core.edges.kubeconfig import absolute_files, current_context, entries, make_cluster, parse_document
+from genie_core.edges.kube_cluster import Cluster, Pem, is_host_name, parse_server, read_text
+from genie_core.edges.kubeconfig import absolute_files, current_context, entries, parse_document, pem_of
 from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, InvalidConfig
-from genie_core.fields import get_list, get_str
+from genie_core.fields import get_bool, get_object, get_str
 
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
+_SILENT = JSONLog("error", fd=-1)
+
+
+def _ignore(_warning: str) -> None:
+    """Nobody reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What the flags say: `kubeconfig` a file, `context` one of its contexts; "" means the usual."""
+    """What the flags say: `kubeconfig` a file, `context` one of its contexts; "" means the usual.
+
+    `warn` is called with a sentence about what is used and is not safe.
+    """
 
     kubeconfig: str = ""
     context: str = ""
+    warn: Callable[[str], None] = field(default=_ignore, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class UserCluster:
-    """An API server, and the namespace that its context names ("" where it names none)."""
+    """An API server without credentials yet, and the namespace that its context names ("" where it names none).
+
+    `entry` and `user` are the kubeconfig's; `merger` is the package's reader of it, None in a pod.
+    """
 
     cluster: Cluster
     namespace: str = ""
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    user: Mapping[str, Any] = field(default_factory=dict)
+    merger: Any = None
+    warn: Callable[[str], None] = _ignore
 
-    def connect(self, seconds: float) -> KubeAPI:
-        """Its API, all of whose requests share so many seconds."""
-        return KubeAPI(self.cluster, seconds, _SILENT)
+    def connect(self, seconds: float, *, interactive: bool = True) -> KubeAPI:
+        """Its API, all of whose requests share so many seconds.
+
+        What the credentials need comes first, and is not counted: a plugin may ask on the terminal where
+        `interactive`. Raises InvalidConfig, IOFailure, and Unauthorized where there are no credentials to be had.
+        """
+        from genie_core.survey.user_credentials import authenticate
+        from genie_core.survey.user_http import PooledConnection
+
+        known = authenticate(self, interactive=interactive)
+        connection = PooledConnection(known.cluster, known.configuration, known.headers)
+        return KubeAPI(known.cluster, seconds, _SILENT, connection=connection)
 
 
-_SILENT = JSONLog("error", fd=-1)
-
-
-def find_cluster(access: Access, environ: Mapping[str, str] | None = None) -> UserCluster | None:
-    """The API server; None where nobody names one. Raises InvalidConfig and IOFailure for what cannot be used."""
-    environ = os.environ if environ is None else environ
-    paths = _paths(access.kubeconfig, environ)
-    if paths:
-        return _of_files(paths, access)
-    if access.context:
+def find_cluster(access: Access) -> UserCluster | None:
+    """The API server; None where none is named. Raises InvalidConfig and IOFailure for what cannot be used."""
+    merger = _read(access)
+    found = _of_files(merger, access) if merger else None
+    if access.context and merger is None:
         raise InvalidConfig(f"--context {access.context}: there is no kubeconfig", exit_code=EXIT_USAGE)
-    return _of_account(ACCOUNT_DIR, environ)
+    return found or _of_account(ACCOUNT_DIR, os.environ)
 
 
-def connect(access: Access, seconds: float) -> KubeAPI | None:
-    """The API of that server; None where nobody names one. Raises like find_cluster."""
+def connect(access: Access, seconds: float, *, interactive: bool = True) -> KubeAPI | None:
+    """The API of that server; None where none is named. Raises like find_cluster and UserCluster.connect."""
     found = find_cluster(access)
-    return found.connect(seconds) if found else None
+    return found.connect(seconds, interactive=interactive) if found else None
 
 
-def contexts(access: Access, environ: Mapping[str, str] | None = None) -> list[str]:
+def contexts(access: Access) -> list[str]:
     """The names of all contexts. Raises InvalidConfig and IOFailure."""
-    document = _merged(_paths(access.kubeconfig, os.environ if environ is None else environ))
-    return [str(entry["name"]) for entry in document["contexts"]]
+    merger = _read(access)
+    return [str(entry["name"]) for entry in _document(merger)["contexts"]] if merger else []
 
 
-def _paths(asked: str, environ: Mapping[str, str]) -> list[str]:
-    """The file that was asked for, there or not, else those of the usual ones that exist."""
-    if asked:
-        return [asked]
-    listed = [path for path in environ.get("KUBECONFIG", "").split(":") if path]
-    usual = listed or [str(Path(environ.get("HOME") or "~").expanduser() / ".kube/config")]
-    return [path for path in usual if os.path.exists(path)]
+# --- kubeconfigs -----------------------------------------------------------------------------------------
 
 
-def _of_files(paths: Sequence[str], access: Access) -> UserCluster | None:
-    source = f"kubeconfig {', '.join(paths)}"
-    document = _merged(paths)
-    if access.context and access.context not in (known := [entry["name"] for entry in document["contexts"]]):
+def _read(access: Access) -> Any:
+    """The package's reader with the files that there are; None without any. Raises InvalidConfig and IOFailure."""
+    from kubernetes.config.kube_config import KubeConfigMerger
+
+    listed = access.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    try:
+        merger = KubeConfigMerger(listed)
+    except Exception:  # noqa: BLE001 (it checks nothing: a broken file ends in any exception, which may quote it)
+        _require_readable(listed)
+        raise InvalidConfig(f"kubeconfig {listed}: it is not understood") from None
+    if access.kubeconfig and not merger.paths:
+        read_text(access.kubeconfig, "the kubeconfig")
+        raise InvalidConfig(f"kubeconfig {listed}: a ':' separates files, and cannot be part of a name")
+    return merger if merger.paths else None
+
+
+def _require_readable(listed: str) -> None:
+    """Raise InvalidConfig or IOFailure naming the file, and the place in it, that cannot be read."""
+    for path in filter(os.path.exists, map(os.path.expanduser, listed.split(os.pathsep))):
+        text, _ = read_text(path, "the kubeconfig")
+        try:
+            document = parse_document(text)
+            for plural, kind in _LISTS:
+                for entry in document.get(plural) or ():
+                    _checked(entry, plural, kind)
+        except (InvalidConfig, TypeError) as error:
+            reason = (
+                error.msg if isinstance(error, InvalidConfig) else "clusters, users, contexts must be arrays"
+            )
+            raise InvalidConfig(f"kubeconfig {path}: {reason}") from None
+
+
+def _checked(entry: Any, plural: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """The name of an entry and what is in it. Raises InvalidConfig."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise InvalidConfig(f"every entry of {plural} needs a name")
+    return entry["name"], get_object(entry, kind, where=plural)
+
+
+def _document(merger: Any) -> dict[str, Any]:
+    """The files as one document, paths made absolute. Raises InvalidConfig.
+
+    The package takes the last file's current-context; kubectl takes the first.
+    """
+    chosen = (get_str(document, "current-context") for document in merger.config_files.values())
+    document: dict[str, Any] = {"current-context": next(filter(None, chosen), "")}
+    for plural, kind in _LISTS:
+        document[plural] = []
+        for node in merger.config.value[plural]:
+            name, inner = _checked(node.value, plural, kind)
+            document[plural].append({"name": name, kind: _absolute(inner, os.path.abspath(node.path))})
+    return document
+
+
+def _absolute(entry: dict[str, Any], path: str) -> dict[str, Any]:
+    """The entry with the files and the program that it names made absolute: they are relative to the kubeconfig."""
+    entry = absolute_files(entry, path)
+    plugin = get_object(entry, "exec")
+    command = get_str(plugin, "command", where="exec")
+    if "/" in command:
+        entry["exec"] = plugin | {"command": os.path.join(os.path.dirname(path), command)}
+    return entry
+
+
+def _of_files(merger: Any, access: Access) -> UserCluster | None:
+    source = f"kubeconfig {', '.join(merger.paths)}"
+    try:
+        document = _document(merger)
+        _require_context(document, access.context, source)
+        context = current_context(document, access.context)
+        entry, user = entries(document, context)
+        namespace = get_str(context, "namespace")
+        if not entry.get("server") and not (access.kubeconfig or access.context):
+            return None
+        cluster = _cluster(entry, user, source)
+    except InvalidConfig as error:
+        if error.exit_code == EXIT_USAGE:
+            raise
+        raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
+    return UserCluster(
+        cluster=cluster, namespace=namespace, entry=entry, user=user, merger=merger, warn=access.warn
+    )
+
+
+def _require_context(document: Mapping[str, Any], name: str, source: str) -> None:
+    known = [entry["name"] for entry in document["contexts"]]
+    if name and name not in known:
         raise InvalidConfig(
-            f"--context {access.context}: {source} has no such context",
+            f"--context {name}: {source} has no such context",
             hint=f"it has {', '.join(known) or 'none'}",
             exit_code=EXIT_USAGE,
         )
-    try:
-        context = current_context(document, access.context)
-        cluster, user = entries(document, context)
-        namespace = get_str(context, "namespace")
-    except InvalidConfig as error:
-        raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
-    if not cluster.get("server") and not (access.kubeconfig or access.context):
-        return None
-    return UserCluster(cluster=make_cluster(cluster, user, source, _SILENT), namespace=namespace)
 
 
-def _merged(paths: Sequence[str]) -> dict[str, Any]:
-    """All files as one: of entries with the same name the first, file names made absolute. Raises InvalidConfig."""
-    merged: dict[str, Any] = {"current-context": "", **{plural: [] for plural, _ in _LISTS}}
-    for path in paths:
-        text, _ = read_text(path, "the kubeconfig")
-        try:
-            _add(merged, parse_document(text), os.path.abspath(path))
-        except InvalidConfig as error:
-            raise InvalidConfig(f"kubeconfig {path}: {error.msg}", hint=error.hint) from None
-    return merged
+def _cluster(entry: dict[str, Any], user: dict[str, Any], source: str) -> Cluster:
+    """The server that a cluster entry names. Raises InvalidConfig."""
+    ca, insecure = pem_of(entry, "certificate-authority"), get_bool(entry, "insecure-skip-tls-verify")
+    if ca and insecure:
+        raise InvalidConfig("insecure-skip-tls-verify and certificate-authority exclude each other")
+    name = get_str(entry, "tls-server-name")
+    if name and not is_host_name(name):
+        raise InvalidConfig("tls-server-name is not a host name")
+    tls, host, port, base = parse_server(get_str(entry, "server"), secured=bool(insecure or ca or user))
+    return Cluster(tls, host, port, base, name, ca, insecure, source=source)
 
 
-def _add(merged: dict[str, Any], document: dict[str, Any], path: str) -> None:
-    merged["current-context"] = merged["current-context"] or get_str(document, "current-context")
-    for plural, kind in _LISTS:
-        known = {entry["name"] for entry in merged[plural]}
-        for entry in get_list(document, plural):
-            if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-                raise InvalidConfig(f"every entry of {plural} needs a name")
-            inner = entry.get(kind) or {}
-            if entry["name"] not in known and isinstance(inner, dict):
-                merged[plural].append({"name": entry["name"], kind: absolute_files(inner, path)})
+# --- in a pod --------------------------------------------------------------------------------------------
 
 
 def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | None:
@@ -130,11 +212,14 @@ def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | Non
     cluster = Cluster(
         *parse_server(url, secured=True),
         ca=Pem(f"{directory}/ca.crt"),
-        credentials=Credentials(token_file=token),
         source=f"the service account in {directory}",
     )
     known = os.path.exists(namespace)
-    return UserCluster(cluster=cluster, namespace=Path(namespace).read_text().strip() if known else "")
+    return UserCluster(
+        cluster=cluster,
+        namespace=Path(namespace).read_text(encoding="utf-8").strip() if known else "",
+        user={"tokenFile": token},
+    )
 
 
 def url_in_pod(environ: Mapping[str, str]) -> str:

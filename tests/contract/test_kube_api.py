@@ -17,6 +17,7 @@ import pytest
 from genie_core.edges.kube_errors import Conflict, ObjectNotFound
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import INVALID_CONFIG, TRY_AGAIN
+from genie_core.survey.user_cluster import Access, find_cluster
 from tests import own_node
 from tests.apiserver import API, Objects
 from tests.fakes_kube import memory_api
@@ -110,7 +111,16 @@ def elsewhere(tmp_path_factory):
 
 
 @pytest.fixture(
-    params=["memory", "http", "https", "https6", "client", "elsewhere", *(["real"] if REAL else [])]
+    params=[
+        "memory",
+        "http",
+        "https",
+        "https6",
+        "package",
+        "client",
+        "elsewhere",
+        *(["real"] if REAL else []),
+    ]
 )
 def world(request, serve, connect, authority, tmp_path):
     kind = request.param
@@ -129,13 +139,20 @@ def world(request, serve, connect, authority, tmp_path):
     host = "::1" if kind == "https6" else "127.0.0.1"
     server = serve(api, host=host, authority=None if kind == "http" else authority)
     path = server.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good-token"})
-    client = connect(path, 30.0)
+    client = by_package(path) if kind == "package" else connect(path, 30.0)
     if kind != "client":
         yield Direct(objects, client)
         return
     by_client = ByClient(path, client)
     yield by_client
     by_client.remove()
+
+
+def by_package(path):
+    """The command line's client, which goes through the package `kubernetes`."""
+    found = find_cluster(Access(kubeconfig=str(path)))
+    assert found is not None
+    return found.connect(30.0)
 
 
 def head(api_version, kind, name):

@@ -12,7 +12,7 @@ from genie_cli.app import main
 from genie_core.checks import registry
 from genie_core.checks.check import PodCheck
 from genie_core.edges.kubeconfig import make_cluster
-from genie_core.errors import InvalidConfig, NotFound
+from genie_core.errors import NotFound
 from genie_core.findings import Status
 from genie_core.net.case import Case
 from genie_core.net.target import pod_of
@@ -58,9 +58,9 @@ def read(kubeconfig):
     return read_it
 
 
-def the_cluster(access, environ=None):
+def the_cluster(access):
     """The API server that is meant, which there must be."""
-    found = find_cluster(access, environ)
+    found = find_cluster(access)
     assert found is not None
     return found
 
@@ -300,50 +300,6 @@ def test_a_credential_that_is_refused_is_a_missing_source_and_not_shown(capsys, 
     text = capsys.readouterr().out
     assert "does not accept Genie's credentials" in json.loads(text)["missing"]["objects"]
     assert "stale-s3cret" not in text
-
-
-# --- which server ----------------------------------------------------------------------------------------
-
-
-def test_the_files_of_kubeconfig_are_merged_and_the_first_counts(tmp_path):
-    one = world.kubeconfig(tmp_path / "one", {"a": "http://192.0.2.1:1"}, namespace="shop")
-    two = world.kubeconfig(
-        tmp_path / "two", {"a": "http://192.0.2.2:2", "b": "http://192.0.2.3:3"}, current="b"
-    )
-    environ = {"KUBECONFIG": f"{tmp_path}/none:{one}:{two}"}
-    assert str(the_cluster(Access(), environ).cluster) == "http://192.0.2.3:3"
-    chosen = the_cluster(Access(context="a"), environ)
-    assert (str(chosen.cluster), chosen.namespace) == ("http://192.0.2.1:1", "shop")
-    assert str(the_cluster(Access(kubeconfig=str(one)), environ).cluster) == "http://192.0.2.1:1"
-
-
-def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(tmp_path):
-    environ = {"HOME": str(tmp_path)}
-    assert find_cluster(Access(), environ) is None
-    with pytest.raises(InvalidConfig, match="there is no kubeconfig"):
-        the_cluster(Access(context="a"), environ)
-    (tmp_path / ".kube").mkdir()
-    world.kubeconfig(tmp_path / ".kube/config", {"home": "http://192.0.2.9:9"})
-    assert str(the_cluster(Access(), environ).cluster) == "http://192.0.2.9:9"
-
-
-def test_in_a_pod_it_is_the_pods_own_account(tmp_path, monkeypatch):
-    (tmp_path / "token").write_text("t")
-    (tmp_path / "namespace").write_text("tools\n")
-    monkeypatch.setattr("genie_core.survey.user_cluster.ACCOUNT_DIR", str(tmp_path))
-    environ = {"HOME": "/nowhere", "KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"}
-    found = the_cluster(Access(), environ)
-    assert (str(found.cluster), found.namespace) == ("https://[fd00::1]:6443", "tools")
-    assert found.cluster.credentials.token_file == f"{tmp_path}/token"
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "[]", '{"clusters": [{}]}', '{"clusters": 3}', '{"contexts": [{"name": 1}]}', "\0"]
-)
-def test_a_damaged_kubeconfig_is_named(tmp_path, text):
-    (tmp_path / "kubeconfig").write_text(text)
-    with pytest.raises(InvalidConfig, match="kubeconfig"):
-        the_cluster(Access(kubeconfig=str(tmp_path / "kubeconfig")), {})
 
 
 def test_a_check_whose_kind_was_refused_is_skipped_and_never_called_ok():

@@ -1,0 +1,134 @@
+"""Requests through the connection pool that the package `kubernetes` makes from its configuration. Cold.
+
+The pool knows proxies and the name that the server's certificate must have; TLS is set up as the plugin's own client
+does it (kube_tls), since the interpreter's defaults refuse authorities that kubectl accepts. Redirects are not
+followed, no request is repeated here, an answer has a largest size, and a thread keeps the deadline: neither the
+resolver nor a body that comes a byte at a time would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import TimeoutError as Late
+from time import monotonic
+from typing import Any, NoReturn
+
+from genie_core.edges.kube_cluster import Cluster
+from genie_core.edges.kube_errors import BadAnswer
+from genie_core.edges.kube_http import LARGEST_BODY, Response
+from genie_core.edges.kube_tls import secure, translate
+from genie_core.survey.threads import in_thread
+
+
+class PooledConnection:
+    """Carries requests to `cluster` as a configuration of the package `kubernetes` says.
+
+    `more` are headers of every request, of which several may have the same name. Raises what a TLS context raises.
+    """
+
+    def __init__(self, cluster: Cluster, configuration: Any, more: Sequence[tuple[str, str]] = ()) -> None:
+        from kubernetes.client.rest import RESTClientObject
+
+        self._cluster = cluster
+        self._more = more
+        self._pools = RESTClientObject(configuration).pool_manager
+        if cluster.tls:
+            self._pools.connection_pool_kw["ssl_context"] = _tls_context(cluster)
+
+    def exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, until: float
+    ) -> Response:
+        """Ask once and read the whole answer, before the monotonic clock shows `until`.
+
+        Raises OSError (TimeoutError at the deadline), Untrusted, Unauthorized or BadAnswer.
+        """
+        seconds = until - monotonic()
+        if seconds <= 0:
+            raise TimeoutError("no whole answer in time")
+        asked = in_thread(lambda: self._ask(method, target, headers, body, seconds))
+        try:
+            return asked.result(seconds)
+        except Late:
+            if asked.done():
+                raise
+            raise TimeoutError("no whole answer in time") from None
+
+    def close(self) -> None:
+        self._pools.clear()
+
+    def _ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Response:
+        import urllib3
+
+        fields = urllib3.HTTPHeaderDict(headers)
+        for name, value in self._more:
+            fields.add(name, value)
+        url = f"{'https' if self._cluster.tls else 'http'}://{self._cluster.authority}{target}"
+        try:
+            answer = self._pools.urlopen(
+                method,
+                url,
+                body=body or None,
+                headers=fields,
+                timeout=seconds,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+            return _read(answer)
+        except urllib3.exceptions.HTTPError as error:
+            _refuse(error, self._cluster)
+
+
+def _read(answer: Any) -> Response:
+    """The whole answer; its connection goes back to the pool."""
+    try:
+        body = answer.read(LARGEST_BODY + 1)
+        if len(body) > LARGEST_BODY:
+            raise BadAnswer(f"the API server's answer is larger than {LARGEST_BODY >> 20} MiB")
+    except BaseException:
+        answer.close()
+        raise
+    answer.release_conn()
+    return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
+
+
+def _refuse(error: Any, cluster: Cluster) -> NoReturn:
+    """Raise what the plugin's own client would: an OSError for a server that is away, else what is wrong."""
+    import ssl
+
+    from urllib3 import exceptions
+
+    cause = _cause(error)
+    if isinstance(error, exceptions.ProxyError):
+        raise OSError(f"the proxy: {getattr(cause, 'strerror', None) or cause}") from None
+    if isinstance(cause, ssl.SSLError):
+        translate(cause, cluster)
+    if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+        raise cause from None
+    if isinstance(cause, (TimeoutError, exceptions.TimeoutError)):
+        raise TimeoutError("no whole answer in time") from None
+    if isinstance(error, exceptions.ProtocolError):
+        raise ConnectionResetError("the connection was closed before the end of the answer") from None
+    raise BadAnswer(f"what the API server answers is not understood ({type(error).__name__})") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The innermost exception that urllib3 has wrapped: an argument of it, or what it was raised from."""
+    wrapped = [*error.args, getattr(error, "original_error", None), error.__cause__]
+    inner = next((item for item in wrapped if isinstance(item, BaseException)), None)
+    return error if inner is None else _cause(inner)
+
+
+def _tls_context(cluster: Cluster) -> Any:
+    """As kube_tls makes it, of the kind that urllib3 takes."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    secure(context, cluster)
+    if cluster.insecure:
+        import urllib3
+
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, by user_cluster
+    return context
