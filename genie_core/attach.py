@@ -13,7 +13,7 @@ step N" are loops in a test. Rules:
 from genie_core.errors import DelegateFailed, GenieError, UnknownContainer
 from genie_core.jsontext import decode, encode
 from genie_core.spec.conf import plugin_input
-from genie_core.spec.result import convert_text, parse
+from genie_core.spec.result import convert_text
 from genie_core.spec.versions import at_least
 from genie_core.steps import (
     Attached,
@@ -24,7 +24,6 @@ from genie_core.steps import (
     Released,
     Releasing,
     Save,
-    SetDefaultRoutes,
     StopMasquerading,
 )
 
@@ -76,7 +75,10 @@ def add(plan: "Plan") -> "Steps[list[str]]":
             results.append("")  # attempted from here on
             results[index] = yield from _add_patiently(plan, index)
             yield Attached(plan, index, results[index])
-        yield from _lead_default_routes(plan, results)
+        if len(plan.attachments) > 1 or plan.attachments[0].default_route is not None:
+            from genie_core.default_routes import settle
+
+            yield from settle(plan, results)
     except GenieError:
         yield from undo(plan, results)
         raise
@@ -121,28 +123,6 @@ def _add_chain(plan: "Plan", index: int) -> "Steps[str]":
             attachment.partial = result
             yield Passed(plan, index, result)
     return result
-
-
-def _lead_default_routes(plan: "Plan", results: list[str]) -> "Steps[None]":
-    """Move the default routes where `default-route` says so, and tell them in the results (conformance C26-C31)."""
-    requests = {attachment.ifname: attachment.default_route for attachment in plan.attachments}
-    if all(request is None for request in requests.values()):
-        return
-    from genie_core.routes import changed_results, retold, route_changes
-
-    parsed = {
-        attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]
-        for attachment, result in zip(plan.attachments, results, strict=True)
-    }
-    changes = route_changes(requests, parsed)
-    if not changes:
-        return
-    yield SetDefaultRoutes(plan.netns, changes)
-    changed = changed_results(changes, parsed)
-    for index, attachment in enumerate(plan.attachments):
-        if attachment.ifname in changed:
-            results[index] = retold(results[index], attachment.network.version, changed[attachment.ifname])
-            yield Attached(plan, index, results[index])
 
 
 def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":

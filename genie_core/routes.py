@@ -1,8 +1,11 @@
-"""Which network a pod's default routes lead through: the key `default-route` of the multi-network standard.
+"""Which network a pod's default routes lead through.
 
-By family, because a pod that asks for an IPv4 gateway has said nothing about IPv6 (conformance C26-C30). What
-is decided here is done by `edges.default_routes`, and told in the results, so that the namespace, the runtime's
-result, what CHECK compares with and the status annotation agree. Pure; on the kubelet path.
+Each family is decided by itself: the network that asked for it by the standard's key `default-route` (conformance
+C26-C30); else the primary network; else, where the primary has none, the first network that has one. The others lose
+theirs: the kernel would take the route that was added last, and the pod could not answer on its primary address.
+
+`edges.default_routes` changes the namespace accordingly. The results are changed too, so that the namespace, the
+runtime's result, what CHECK compares with and the status annotation agree. Pure; on the kubelet path.
 """
 
 from genie_core.errors import InvalidConfig
@@ -28,14 +31,18 @@ _NO_GATEWAYS = ("0.0.0.0", "255.255.255.255", "::", "::1")
 
 
 class RouteChange(Value):
-    """One family's default routes: through `ifname` alone, to `gateway`; "" keeps those that it has."""
+    """One family's default routes: through `ifname` alone, to `gateway`; "" keeps those that it has.
 
-    __slots__ = ("gateway", "ifname", "v4")
+    Where `ifname` has none in the kernel, the first of `successors` that has one keeps its own.
+    """
 
-    def __init__(self, ifname: str, v4: bool, gateway: str = "") -> None:
+    __slots__ = ("gateway", "ifname", "successors", "v4")
+
+    def __init__(self, ifname: str, v4: bool, gateway: str = "", successors: "Sequence[str]" = ()) -> None:
         self.ifname = ifname
         self.v4 = v4
         self.gateway = gateway
+        self.successors = successors
 
 
 def refuse_conflicts(requests: "Iterable[tuple[str, Request]]") -> None:
@@ -68,7 +75,7 @@ def _by_family(wanted: "Sequence[str]") -> dict[bool, str]:
 
 
 def route_changes(requests: "Mapping[str, Request]", results: "Mapping[str, Result]") -> list[RouteChange]:
-    """What to change, from requests and results by interface name; [] where nobody asked (C26, C28).
+    """What the requests ask for, from requests and results by interface name; [] without a request (C26, C28).
 
     Where an attachment keeps its own, that concerns the families in which its result has a default route.
     The requests have passed `refuse_conflicts`.
@@ -82,6 +89,52 @@ def route_changes(requests: "Mapping[str, Request]", results: "Mapping[str, Resu
                 RouteChange(ifname, v4) for v4 in (True, False) if default_routes(results[ifname], v4)
             ]
     return changes
+
+
+def unasked_changes(
+    asked: "Iterable[RouteChange]", order: "Sequence[str]", results: "Mapping[str, Result]"
+) -> list[RouteChange]:
+    """What to change in the families that nothing asks for; `order` are the interfaces, the primary one first.
+
+    Decided from the results: [] where no network but the primary has a default route. IPv6 routers may advertise one
+    on any interface at any time, so a primary network with IPv6 has to be protected also where no result has it.
+    """
+    primary, *others = order
+    families = {True, False} - {change.v4 for change in asked}
+    return [
+        RouteChange(primary, v4, successors=others)
+        for v4 in sorted(families, reverse=True)
+        if any(default_routes(results[ifname], v4) for ifname in others)
+        or (not v4 and _has_v6(results[primary]))
+    ]
+
+
+def _has_v6(result: Result) -> bool:
+    return not all(is_v4(ip["address"]) for ip in result.ips)
+
+
+def changes_made(changes: "Sequence[RouteChange]", owners: "Sequence[str]") -> list[RouteChange]:
+    """The changes as the kernel took them: `owners` names for each the interface that has the routes, "" for none."""
+    return [
+        RouteChange(owner, change.v4, change.gateway)
+        for change, owner in zip(changes, owners, strict=True)
+        if owner
+    ]
+
+
+def owners_by_results(changes: "Sequence[RouteChange]", results: "Mapping[str, Result]") -> list[str]:
+    """For each change the first of its interfaces whose result has default routes, "" for none."""
+    return [
+        next(
+            (
+                name
+                for name in (change.ifname, *change.successors)
+                if default_routes(results[name], change.v4)
+            ),
+            "",
+        )
+        for change in changes
+    ]
 
 
 def default_routes(result: Result, v4: bool) -> "list[dict[str, Any]]":

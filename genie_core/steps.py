@@ -97,7 +97,10 @@ class StopMasquerading(Step):
 
 
 class SetDefaultRoutes(Step):
-    """Lead the pod's default routes through the networks that it asked for."""
+    """Make the changes to the pod's default routes.
+
+    The answer is a JSON list: for each change the interface that has the routes now, "" where no interface had any.
+    """
 
     __slots__ = ("changes", "netns")
 

@@ -8,16 +8,30 @@ import posix
 from genie_core.edges import netlink
 from genie_core.edges.netns import inside
 from genie_core.errors import KernelRefused
+from genie_core.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from genie_core.edges.netlink import DefaultRoute, Link, Netlink
     from genie_core.routes import RouteChange
 
 
-def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> None:
+class Settled(Value):
+    """One change as it was made: `owner` is the interface that has the routes now, "" for none.
+
+    `losers` are the interfaces that lost theirs.
+    """
+
+    __slots__ = ("losers", "owner")
+
+    def __init__(self, owner: str = "", losers: "Sequence[str]" = ()) -> None:
+        self.owner = owner
+        self.losers = losers
+
+
+def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> list[Settled]:
     """Make each family's default routes lead where the change says, and nowhere else; all other routes stay.
 
     Idempotent. Routes that no result mentions go too. Raises InvalidNetns, Denied, and KernelRefused naming
@@ -25,21 +39,43 @@ def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> None:
     """
     with netlink.open_in(netns) as kernel:
         links = kernel.links()
-        for change in changes:
-            owner = links.get(change.ifname)
-            if owner is None:
-                raise KernelRefused(
-                    f"{netns}: no interface {change.ifname} to lead default routes through",
-                    hint="its plugin gave the interface another name; leave default-route out of this network",
-                )
-            if not change.v4:
-                _refuse_advertised(netns, [name for name in links if name != change.ifname or change.gateway])
-            _set(kernel, owner, change, netns)
+        return [(_keep if change.successors else _lead)(kernel, links, change, netns) for change in changes]
 
 
-def _set(kernel: "Netlink", owner: "Link", change: "RouteChange", netns: str) -> None:
+def _keep(kernel: "Netlink", links: "Mapping[str, Link]", change: "RouteChange", netns: str) -> Settled:
+    """No network asks for this family: the first interface of the change that has default routes keeps its own."""
+    order = [links[name] for name in (change.ifname, *change.successors) if name in links]
+    users = {route.ifindex for route in _default_routes(kernel, change)}
+    place = next((place for place, link in enumerate(order) if link.index in users), None)
+    if place is None:
+        return Settled()
+    if not change.v4:
+        _refuse_advertised(netns, [link.name for link in order[place + 1 :]])
+    return _set(kernel, links, order[place], change, netns)
+
+
+def _lead(kernel: "Netlink", links: "Mapping[str, Link]", change: "RouteChange", netns: str) -> Settled:
+    """A network asks for this family, or to keep its own."""
+    owner = links.get(change.ifname)
+    if owner is None:
+        raise KernelRefused(
+            f"{netns}: no interface {change.ifname} to lead default routes through",
+            hint="its plugin gave the interface another name; leave default-route out of this network",
+        )
+    if not change.v4:
+        _refuse_advertised(netns, [name for name in links if name != change.ifname or change.gateway])
+    return _set(kernel, links, owner, change, netns)
+
+
+def _default_routes(kernel: "Netlink", change: "RouteChange") -> "list[DefaultRoute]":
+    return [route for route in kernel.default_routes(change.v4) if route.table == netlink.RT_TABLE_MAIN]
+
+
+def _set(
+    kernel: "Netlink", links: "Mapping[str, Link]", owner: "Link", change: "RouteChange", netns: str
+) -> Settled:
     family = "IPv4" if change.v4 else "IPv6"
-    found = [route for route in kernel.default_routes(change.v4) if route.table == netlink.RT_TABLE_MAIN]
+    found = _default_routes(kernel, change)
     wanted = [route for route in found if _is_wanted(route, owner, change)]
     if not wanted and not change.gateway:
         raise KernelRefused(
@@ -47,11 +83,13 @@ def _set(kernel: "Netlink", owner: "Link", change: "RouteChange", netns: str) ->
             details="its plugin's result names one",
             hint="name the gateway in default-route instead of []",
         )
+    losers = {route.ifindex for route in found if route not in wanted} - {owner.index}
     for route in found:
         if route not in wanted:
             kernel.delete(route)
     if not wanted:
         _add(kernel, owner, change.gateway)
+    return Settled(owner.name, [link.name for link in links.values() if link.index in losers])
 
 
 def _is_wanted(route: "DefaultRoute", owner: "Link", change: "RouteChange") -> bool:

@@ -8,6 +8,7 @@ from genie_core.edges.files import exists
 from genie_core.edges.locks import SHORTEST_WAIT_SECONDS
 from genie_core.edges.store import Store
 from genie_core.errors import GenieError, InvalidNetns, IOFailure
+from genie_core.jsontext import encode
 from genie_core.spec.conf import DEVICE_INFO
 from genie_core.steps import (
     Attached,
@@ -20,6 +21,8 @@ from genie_core.steps import (
     SetDefaultRoutes,
     StopMasquerading,
 )
+
+DEFAULT_ROUTE = "default route"  # the log's event: one network's was kept, other networks' were removed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,10 +84,8 @@ class Node:
             if isinstance(step, Invoke):
                 return self.delegates.invoke(step)
             if isinstance(step, SetDefaultRoutes):
-                from genie_core.edges.default_routes import set_default_routes
-
-                set_default_routes(step.netns, step.changes)
-            elif isinstance(step, StopMasquerading):
+                return self._set_default_routes(step)
+            if isinstance(step, StopMasquerading):
                 self._stop_masquerading(step)
             elif not stateless:
                 self._write(step)
@@ -93,6 +94,16 @@ class Node:
         except OSError as error:  # out of descriptors, memory or processes: release what is attached
             return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
         return ""
+
+    def _set_default_routes(self, step: "SetDefaultRoutes") -> str:
+        from genie_core.edges.default_routes import set_default_routes
+
+        settled = set_default_routes(step.netns, step.changes)
+        for change, made in zip(step.changes, settled, strict=True):
+            if made.losers:
+                family = "IPv4" if change.v4 else "IPv6"
+                self.log.info(DEFAULT_ROUTE, family=family, kept=made.owner, removed=made.losers)
+        return encode([made.owner for made in settled])
 
     def _stop_masquerading(self, step: "StopMasquerading") -> None:
         if step.again or not step.netns or not exists(step.netns):

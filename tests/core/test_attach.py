@@ -9,11 +9,11 @@ import itertools
 import pytest
 
 from genie_core import attach
-from genie_core.errors import DelegateFailed, GenieError, IOFailure
-from genie_core.jsontext import decode
+from genie_core.errors import DelegateFailed, Denied, GenieError, InvalidNetns, IOFailure
+from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from genie_core.state import decode_plan, encode_partial, encode_plan, encode_release, encode_result
-from genie_core.steps import Attached, Forget, Invoke, Passed, PluginMissing, Released, Save
+from genie_core.steps import Attached, Forget, Invoke, Passed, PluginMissing, Released, Save, SetDefaultRoutes
 
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
 CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}
@@ -46,6 +46,7 @@ class World:
         self.broken = broken
         self.printed = {}  # plugin -> what it prints on ADD
         self.needs_result = set()  # plugins whose DEL finds nothing to release without prevResult
+        self.changes = []  # of the pod's default routes
         self.steps = 0
         self.left = None  # how many steps until the kill
         self.effect_first = False  # the last of them is done, but nobody lives to hear of it
@@ -96,6 +97,9 @@ class World:
     def write(self, step, error):
         if error is not None:
             return error
+        if isinstance(step, SetDefaultRoutes):
+            self.changes += step.changes
+            return encode([change.ifname for change in step.changes])
         if isinstance(step, Save):
             self.disk = encode_plan(step.plan) + "\n"
         elif isinstance(step, Passed):
@@ -224,6 +228,66 @@ def test_an_add_that_fails_at_any_step_leaves_nothing(number):
     world = World(lambda step: DelegateFailed("here", code=123) if next(steps) == number else None)
     with pytest.raises(DelegateFailed, match="here"):
         added(world)
+    assert world.is_clean
+
+
+# --- default routes of several networks
+
+ROUTED = '{"cniVersion": "1.0.0", "routes": [{"dst": "0.0.0.0/0", "gw": "10.0.0.1"}]}'
+
+
+def routed(*types, broken=lambda step: None):
+    """A world in which these plugins bring a default route."""
+    world = World(broken)
+    world.printed = dict.fromkeys(types, ROUTED)
+    return world
+
+
+def refusing(error):
+    return lambda step: error if isinstance(step, SetDefaultRoutes) else None
+
+
+def recorded(world):
+    """Which networks have a default route by their recorded results."""
+    return ["routes" in decode(attachment.result) for attachment in decode_plan(world.disk).attachments]
+
+
+ROUTED_STEPS = added(routed("a1", "b2", "c2")).steps
+
+
+@pytest.mark.parametrize("types", [[], ["a1"]])
+def test_nothing_is_asked_of_the_kernel_where_only_the_primary_brings_a_default_route(types):
+    assert added(routed(*types)).changes == []
+
+
+def test_the_primarys_default_route_stays_and_the_others_results_lose_theirs():
+    world = added(routed("a1", "b2", "c2"))
+    assert [(change.ifname, change.v4, change.successors) for change in world.changes] == [
+        ("eth0", True, ["eth1", "eth2"])
+    ]
+    assert recorded(world) == [True, False, False]
+
+
+def test_without_a_namespace_the_results_alone_decide():
+    world = added(routed("b2", "c2", broken=refusing(InvalidNetns("no namespace"))))
+    assert recorded(world) == [False, True, False]
+
+
+def test_routes_that_cannot_be_changed_fail_the_add_and_undo_it():
+    world = routed("a1", "b2", broken=refusing(Denied("no")))
+    with pytest.raises(Denied):
+        added(world)
+    assert world.is_clean
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("number", range(ROUTED_STEPS))
+def test_an_add_that_is_killed_while_routes_change_leaves_nothing_after_a_del(number, effect_first):
+    world = routed("a1", "b2", "c2")
+    world.kill_after(number, effect_first=effect_first)
+    with pytest.raises(Killed):
+        added(world)
+    assert world.delete() == []
     assert world.is_clean
 
 

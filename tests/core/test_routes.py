@@ -11,10 +11,13 @@ from genie_core.model import Result
 from genie_core.routes import (
     RouteChange,
     changed_results,
+    changes_made,
     default_routes,
+    owners_by_results,
     refuse_conflicts,
     retold,
     route_changes,
+    unasked_changes,
 )
 from genie_core.spec import result as results
 
@@ -253,3 +256,47 @@ def test_changing_twice_changes_nothing_more(pod):
     parts, requests = pod
     once = {**parts, **changed_results(route_changes(requests, parts), parts)}
     assert changed_results(route_changes(requests, once), once) == {}
+
+
+# --- where no network asks
+
+V6_ADDRESS = Result(ips=[{"address": "fd01::5/64"}])
+
+
+@pytest.mark.parametrize(
+    "parts, expected",
+    [
+        ([routed(OWN4), routed()], []),
+        ([routed(), routed()], []),
+        ([routed(OWN4), routed(OTHER4)], [True]),
+        ([routed(), routed(OTHER4)], [True]),
+        ([routed(OWN4, OWN6), routed(OTHER6)], [False]),
+        ([routed(OWN4), routed(OTHER4, OTHER6)], [True, False]),
+        ([routed(OWN4), routed({**OTHER4, "table": 100})], []),
+        ([V6_ADDRESS, routed()], [False]),
+        ([routed(), V6_ADDRESS], []),
+    ],
+)
+def test_what_has_to_be_looked_at_is_decided_by_the_results(parts, expected):
+    """IPv6 routers may advertise a default route on any interface, so a primary network with IPv6 is protected."""
+    changes = unasked_changes([], ["eth0", "net1"], dict(zip(("eth0", "net1"), parts, strict=True)))
+    assert [change.v4 for change in changes] == expected
+    assert all((change.ifname, change.successors) == ("eth0", ["net1"]) for change in changes)
+
+
+def test_a_family_that_a_network_asks_for_is_left_to_it():
+    parts = {"eth0": routed(OWN4, OWN6), "net1": routed(OTHER4, OTHER6)}
+    asked = route_changes({"eth0": None, "net1": ["10.2.0.1"]}, parts)
+    assert [change.v4 for change in unasked_changes(asked, ["eth0", "net1"], parts)] == [False]
+
+
+def test_the_results_change_as_the_kernel_did():
+    parts = {
+        "eth0": routed(OWN4),
+        "net1": routed(OTHER4, SUBNET),
+        "net2": routed({**OTHER4, "priority": 5}, OTHER6),
+    }
+    changes = unasked_changes([], list(parts), parts)
+    kept = changes_made(changes, owners_by_results(changes, parts))
+    assert routes_after(kept, **parts) == {"eth0": [OWN4], "net1": [SUBNET], "net2": [OTHER6]}
+    assert changes_made(changes, ["", ""]) == []

@@ -87,6 +87,40 @@ def test_c28_default_routes_of_the_family_lead_there_alone_and_nothing_else_chan
         assert others(pod) == before
 
 
+KEPT_4 = RouteChange("eth0", True, successors=["net1"])
+KEPT_6 = RouteChange("eth0", False, successors=["net1"])
+
+
+@pytest.mark.parametrize("metric", [None, "50", "2000"])
+def test_the_first_interface_that_has_default_routes_keeps_its_own(pod, metric):
+    before = others(pod)
+    if metric:
+        pod.run("ip", "-4", "route", "add", "default", "via", "10.2.0.7", "dev", "net1", "metric", metric)
+        pod.run("ip", "-6", "route", "add", "default", "via", "fd02::7", "dev", "net1", "metric", metric)
+    made = set_default_routes(str(pod.path), [KEPT_4, KEPT_6])
+    assert [(item.owner, item.losers) for item in made] == [("eth0", ["net1"])] * 2
+    assert defaults(pod) == [ETH0_4, ETH0_6]
+    assert others(pod) == before
+    assert (sysctl(pod, "eth0"), sysctl(pod, "net1")) == ("1", "0")
+    assert [item.losers for item in set_default_routes(str(pod.path), [KEPT_4, KEPT_6])] == [[], []]
+
+
+def test_a_successor_keeps_its_own_where_the_first_has_none(pod):
+    for family in FAMILIES:
+        pod.run("ip", family, "route", "flush", "default")
+    pod.run("ip", "route", "add", "default", "via", "10.2.0.1")
+    made = set_default_routes(str(pod.path), [KEPT_4, KEPT_6])
+    assert [item.owner for item in made] == ["net1", ""]
+    assert defaults(pod) == [NET1_4]
+    assert (sysctl(pod, "eth0"), sysctl(pod, "net1")) == ("1", "1")
+
+
+def test_an_interface_that_the_kernel_does_not_have_is_passed_over(pod):
+    made = set_default_routes(str(pod.path), [RouteChange("dpdk0", True, successors=["net1", "eth0"])])
+    assert [(item.owner, item.losers) for item in made] == [("net1", ["eth0"])]
+    assert defaults(pod) == [NET1_4, ETH0_6, NET1_6]
+
+
 def test_c28_routes_that_no_result_mentions_go_too(pod):
     pod.run("ip", "route", "add", "default", "dev", "eth0", "metric", "50")
     pod.run(
@@ -270,11 +304,12 @@ FLAT_4 = ("10.3.0.1", "net2")
     "ptp, flat, expected",
     [
         ([], None, [PTP_4, PTP_6]),
-        (["10.2.0.1"], None, [PTP_4, BLUE_6, PTP_6]),
-        (["fe80::1"], None, [BLUE_4, PTP_4, ("fe80::1", "net1")]),
-        (None, ["10.3.0.1"], [FLAT_4, BLUE_6, PTP_6]),
+        (["10.2.0.1"], None, [PTP_4, BLUE_6]),
+        (["fe80::1"], None, [BLUE_4, ("fe80::1", "net1")]),
+        (None, ["10.3.0.1"], [FLAT_4, BLUE_6]),
         (["fd02::1"], ["10.3.0.1"], [FLAT_4, PTP_6]),
-        (None, [], [BLUE_4, PTP_4, BLUE_6, PTP_6]),
+        (None, [], [BLUE_4, BLUE_6]),
+        (None, None, [BLUE_4, BLUE_6]),
     ],
 )
 def test_c30_namespace_result_and_status_agree_and_check_passes(cluster, ptp, flat, expected):

@@ -1,0 +1,62 @@
+"""The last steps of an ADD of several networks: each family's default routes are left with one of them.
+
+`routes` has the rules, `edges.default_routes` carries them out. Pure; on the kubelet path, and imported there for
+these pods alone.
+"""
+
+from genie_core.errors import InvalidNetns
+from genie_core.jsontext import decode
+from genie_core.plan import primary_first
+from genie_core.routes import (
+    changed_results,
+    changes_made,
+    owners_by_results,
+    retold,
+    route_changes,
+    unasked_changes,
+)
+from genie_core.spec.result import parse
+from genie_core.steps import Attached, SetDefaultRoutes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from genie_core.model import Plan, Result
+    from genie_core.routes import RouteChange
+    from genie_core.steps import Steps
+
+
+def settle(plan: "Plan", results: list[str]) -> "Steps[None]":
+    """Change the namespace and the `results` (texts, in the plan's order), and record those that changed (C26-C31)."""
+    parsed = {
+        attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]
+        for attachment, result in zip(plan.attachments, results, strict=True)
+    }
+    changes = route_changes({item.ifname: item.default_route for item in plan.attachments}, parsed)
+    changes += unasked_changes(changes, [item.ifname for item in primary_first(plan)], parsed)
+    if not changes:
+        return
+    owners = yield from _owners(plan, changes, parsed)
+    changed = changed_results(changes_made(changes, owners), parsed)
+    for index, attachment in enumerate(plan.attachments):
+        if attachment.ifname in changed:
+            results[index] = retold(results[index], attachment.network.version, changed[attachment.ifname])
+            yield Attached(plan, index, results[index])
+
+
+def _owners(
+    plan: "Plan", changes: "Sequence[RouteChange]", results: "Mapping[str, Result]"
+) -> "Steps[list[str]]":
+    """The interface that has each change's routes now, "" for none.
+
+    What is not a network namespace has no routes to change. The results alone decide there, unless a network asks for
+    more than that.
+    """
+    try:
+        owners: list[str] = decode((yield SetDefaultRoutes(plan.netns, changes)))
+    except InvalidNetns:
+        if not all(change.successors for change in changes):
+            raise
+        owners = owners_by_results(changes, results)
+    return owners
