@@ -13,7 +13,6 @@ How to add a command `genie frob`:
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -21,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from genie_cli.arrange import arranged
 from genie_cli.boundary import guard
 from genie_cli.tree import Branch, Entry
 from genie_core import __version__
@@ -93,43 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from genie_cli import completing
 
         return completing.main(arguments[1:])
-    arguments = arranged(arguments)
     # kubectl runs `kubectl genie` as `kubectl-genie`: usage text follows the name it was called by.
     name = "kubectl genie" if PurePath(sys.argv[0]).name == "kubectl-genie" else "genie"
-    return guard(lambda: _call(arguments, name), arguments)
-
-
-# Flags of commands that people also write before the command, as kubectl's; those that take a value.
-_WITH_VALUE = {
-    "-n",
-    "--namespace",
-    "-o",
-    "--output",
-    "--color",
-    "--context",
-    "--kubeconfig",
-    "--timeout",
-    "--root",
-}
-_OF_ROOT = ("-h", "--help", "--version", "--")
-_LEVEL = re.compile(r"(-v|--verbose)=?(?P<number>[1-9])")
-
-
-def arranged(arguments: Sequence[str]) -> list[str]:
-    """The command first, then the flags that stand before it: `genie -n shop debug pod web-0`. -v=2 becomes -vv."""
-    rest = [_counted(word) for word in arguments]
-    flags: list[str] = []
-    while rest and rest[0].startswith("-") and rest[0] not in _OF_ROOT:
-        flags.append(rest.pop(0))
-        if flags[-1] in _WITH_VALUE and rest:
-            flags.append(rest.pop(0))
-    length = 2 if " ".join(rest[:2]) in COMMANDS else 1
-    return [*rest[:length], *flags, *rest[length:]]
-
-
-def _counted(word: str) -> str:
-    match = _LEVEL.fullmatch(word)
-    return f"-{'v' * int(match['number'])}" if match else word
+    return guard(lambda: _call(arranged(arguments, COMMANDS), name), arguments)
 
 
 def _call(arguments: list[str], name: str) -> int:

@@ -88,9 +88,10 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], int]:
     """The candidates for the word `current` behind `words`, whole words, and the directive."""
     from typer._click import shell_completion  # not public, and the only one to know which parameter it is
 
-    from genie_cli.app import arranged, root
+    from genie_cli.app import COMMANDS, root
+    from genie_cli.arrange import arranged
 
-    words = arranged(words)
+    words = arranged(words, COMMANDS)
     if words and words[0].startswith("-"):
         words = []  # only flags so far: a command follows
     context = shell_completion._resolve_context(root(), {}, "genie", list(words))  # noqa: SLF001

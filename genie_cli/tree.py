@@ -22,7 +22,7 @@ from genie_cli.options import OUTPUT, duration
 
 # `genie debug --list-checks`: the checks of a pod are all there are.
 PASSED_ON = {"debug --list-checks": "pod"}
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Entry(NamedTuple):

@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import sys
 from importlib import import_module
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from genie_cli import schemas, terminal
-from genie_cli.app import COMMANDS, EXAMPLES, arranged, main, root
+from genie_cli.app import COMMANDS, EXAMPLES, main, root
+from genie_cli.arrange import arranged
 from genie_cli.tree import load
 from tests.test_lint import ROOT
 
@@ -108,11 +110,31 @@ def test_wrong_usage_says_what_is_right(capsys, arguments, said):
         ("debug pod web-0 -- -n", "debug pod web-0 -- -n"),
         ("--version", "--version"),
         ("-h", "-h"),
+        ("-v --version", "--version -v"),
+        ("--cri-socket /x debug node", "debug node --cri-socket /x"),
+        ("--cri-socket=/x -vq debug node --no-files", "debug node --cri-socket=/x -vq --no-files"),
+        ("-n debug debug pod web-0", "debug pod -n debug web-0"),
+        ("-ngc gc -n gc debug pod web-0", "gc -ngc -n gc debug pod web-0"),
+        ("--set version=1 install", "install --set version=1"),
+        ("--conf-dir version discover", "discover --conf-dir version"),
+        ("--name explain --write generate-config bridge", "generate-config --name explain --write bridge"),
+        ("--no-such x debug node", "debug node --no-such x"),
+        ("-vojson version", "version -vojson"),
+        ("--cni", "--cni"),
     ],
 )
 def test_flags_before_the_command_belong_to_it(typed, meant):
     """As kubectl's do."""
-    assert arranged(typed.split()) == meant.split()
+    assert arranged(typed.split(), COMMANDS) == meant.split()
+
+
+def test_every_flag_of_every_command_may_stand_before_it():
+    for words in LEAVES:
+        command: Any = load(words, COMMANDS[words])
+        for param in (param for param in command.params if param.param_type_name == "option"):
+            for flag in (*param.opts, *param.secondary_opts):
+                typed = [flag] if param.is_flag or param.count else [flag, "gc"]
+                assert arranged([*typed, *words.split()], COMMANDS) == [*words.split(), *typed], flag
 
 
 def test_help_speaks_of_values_as_they_are_written(capsys):
