@@ -75,6 +75,10 @@ def add(plan: "Plan") -> "Steps[list[str]]":
             results.append("")  # attempted from here on
             results[index] = yield from _add_patiently(plan, index)
             yield Attached(plan, index, results[index])
+            if plan.attachments[index].subnet:
+                from genie_core.select.underlay import require_inside
+
+                require_inside(plan.attachments[index], results[index])
         if len(plan.attachments) > 1 or plan.attachments[0].default_route is not None:
             from genie_core.default_routes import settle
 

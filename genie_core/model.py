@@ -144,10 +144,11 @@ class Choice(Value):
     `label` is the network's name in status annotations. `capabilities` maps what the wish itself asks of the
     network's plugins to raw JSON. `prefix` begins the interface's name where the wish has none. `default_route`
     is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9). `told` is written to
-    the pod's annotations once it is attached.
+    the pod's annotations once it is attached. `subnet` is where all its addresses of that family must be, "" for
+    anywhere.
     """
 
-    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "told", "wish")
+    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "subnet", "told", "wish")
 
     def __init__(
         self,
@@ -158,8 +159,10 @@ class Choice(Value):
         prefix: str = "eth",
         default_route: "Sequence[str] | None" = None,
         told: "Mapping[str, str] | None" = None,
+        subnet: str = "",
     ) -> None:
         self.told = told or {}
+        self.subnet = subnet
         self.wish = wish
         self.network = network
         self.label = label or network.name
@@ -181,7 +184,7 @@ class Attachment(Value):
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
     "" until it succeeded; `partial` is that of the last plugin that succeeded inside the chain. `origin` says who
     asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began.
-    `default_route` is the wish's, for ADD only.
+    `default_route` and `subnet` are the choice's, for ADD only.
     """
 
     __slots__ = (
@@ -197,6 +200,7 @@ class Attachment(Value):
         "released",
         "releasing",
         "result",
+        "subnet",
     )
 
     def __init__(
@@ -213,10 +217,12 @@ class Attachment(Value):
         default_route: "Sequence[str] | None" = None,
         origin: str = "",
         partial: str = "",
+        subnet: str = "",
     ) -> None:
         self.network = network
         self.partial = partial
         self.origin = origin
+        self.subnet = subnet
         self.ifname = ifname
         self.label = label
         self.args = args

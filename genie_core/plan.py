@@ -113,6 +113,7 @@ def make_plan(
             },
             default_route=choice.default_route,
             origin=choice.wish.origin,
+            subnet=choice.subnet,
         )
         for choice, ifname, device_file in zip(choices, names, device_files, strict=True)
     ]

@@ -50,11 +50,11 @@ class Desk:
     def nad(self, name, config=None, namespace="ns"):
         self.objects.add(nad(name, config, namespace))
 
-    def logical(self, name, **spec):
-        self.objects.add(logical(name, **spec))
+    def logical(self, name, namespace="ns", **spec):
+        self.objects.add(logical(name, namespace, **spec))
 
-    def physical(self, name, **spec):
-        self.objects.add(physical(name, **spec))
+    def physical(self, name, namespace="ns", **spec):
+        self.objects.add(physical(name, namespace, **spec))
 
     # --- what comes of it
 

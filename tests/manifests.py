@@ -21,15 +21,16 @@ def nad(name, config=None, namespace="ns"):
     return manifest
 
 
-def logical(name, namespace="ns", **spec):
-    metadata = {"name": name, "namespace": namespace}
+def logical(name, namespace="ns", created="2026-01-01T00:00:00Z", **spec):
+    metadata = {"name": name, "namespace": namespace, "creationTimestamp": created}
     return {"apiVersion": GROUP, "kind": "Logicalnetwork", "metadata": metadata, "spec": spec}
 
 
-def physical(name, namespace="ns", key="sharedStatus", **status):
-    """A Physicalnetwork; `key` is how its status is spelled."""
+def physical(name, namespace="ns", key="sharedStatus", nic=None, **status):
+    """A Physicalnetwork; `key` is how its status is spelled, `nic` its refer_nic."""
     metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": GROUP, "kind": "Physicalnetwork", "metadata": metadata, "spec": {key: status}}
+    spec = {key: status} | ({"refer_nic": nic} if nic is not None else {})
+    return {"apiVersion": GROUP, "kind": "Physicalnetwork", "metadata": metadata, "spec": spec}
 
 
 def pod(annotations=None, name="p", namespace="ns", uid="u1"):

@@ -1,4 +1,4 @@
-"""The API server, as far as an ADD needs it: one pod, three kinds of networks, one patch. No cluster-wide lists.
+"""The API server, as far as an ADD needs it: one pod, three kinds of networks, one patch. Lists only of networks.
 
 All requests of one KubeAPI share `timeout_seconds`; time between them is not counted. Within it a request
 that meets an absent or overloaded server is made again, with exponential back-off and jitter, or when the
@@ -18,6 +18,7 @@ from genie_core.edges.kube_errors import (
     BadAnswer,
     Conflict,
     ObjectNotFound,
+    TooMany,
     Unauthorized,
     Unreachable,
     error_of,
@@ -32,7 +33,7 @@ from genie_core.edges.kube_resources import (
     Resource,
     target,
 )
-from genie_core.fields import get_list, get_object
+from genie_core.fields import get_list, get_object, get_str
 from genie_core.jsontext import JSONError, decode, encode
 
 TYPE_CHECKING = False
@@ -60,6 +61,7 @@ AWAY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
 _POD_TRIES = 3
+_PAGE_OBJECTS, _MAX_PAGES = 500, 20  # of a list
 _MEDIA_TYPES = {"PATCH": "application/merge-patch+json", "POST": "application/json"}
 _CONFIG_SOURCE = "kubernetes.io/config.source"
 
@@ -159,11 +161,22 @@ class KubeAPI:
         parts = resource.path(namespace, name)
         return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}", within)
 
-    def list_objects(self, resource: Resource, namespace: str) -> "list[dict[str, Any]]":
-        """All of a namespace."""
-        what = f"the {resource.plural} of {namespace}"
-        document = self._request("GET", resource.collection(namespace), {}, b"", what)
-        return [item for item in get_list(document, "items") if isinstance(item, dict)]
+    def list_objects(
+        self, resource: Resource, namespace: str = "", *, within: float | None = None
+    ) -> "list[dict[str, Any]]":
+        """All of a namespace, or of the cluster, page by page; `within` is for each. Raises TooMany for too many."""
+        found: list[dict[str, Any]] = []
+        query = {"limit": str(_PAGE_OBJECTS)}
+        parts = resource.collection(namespace) if namespace else resource.everywhere
+        for _ in range(_MAX_PAGES):
+            what = f"the {resource.plural} of {namespace or 'all namespaces'}"
+            document = self._request("GET", parts, query, b"", what, within)
+            found += [item for item in get_list(document, "items") if isinstance(item, dict)]
+            token = get_str(get_object(document, "metadata"), "continue", where="metadata")
+            if not token:
+                return found
+            query["continue"] = token
+        raise TooMany(f"there are more than {_MAX_PAGES * _PAGE_OBJECTS} {resource.plural} in the cluster")
 
     def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":
         """Any document: `get(("api", "v1", "pods"), {"fieldSelector": "spec.nodeName=n1"})`."""

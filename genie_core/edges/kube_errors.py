@@ -12,6 +12,7 @@
     410                                                       Gone                11   no
     any other status                                          Rejected             7   no
     a certificate that proves nothing, or no TLS at all       Untrusted            7   no
+    a list of more objects than are read                      TooMany             11   no
     an answer that is not HTTP or not JSON, or is too big     BadAnswer            6   no
 
 `except Unreachable` is the question "is the API server away?"; ObjectNotFound is never part of it (lessons 14).
@@ -85,6 +86,10 @@ class Untrusted(APIError):
     """TLS: the server did not prove that it is the API server, or the credentials cannot be used."""
 
     code = INVALID_CONFIG
+
+
+class TooMany(APIError):
+    """A list is longer than Genie reads."""
 
 
 class BadAnswer(APIError):

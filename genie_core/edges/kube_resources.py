@@ -30,8 +30,16 @@ class Resource(Value):
     def collection(self, namespace: str) -> tuple[str, ...]:
         """The parts of the URL of all in a namespace. Raises InvalidConfig for what cannot be a name."""
         _require(namespace, is_label(namespace), f"the namespace of a {self.kind}")
-        root = ("apis", self.group) if self.group else ("api",)
-        return (*root, self.version, "namespaces", namespace, self.plural)
+        return (*self._root, "namespaces", namespace, self.plural)
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """The parts of the URL of all in the cluster."""
+        return (*self._root, self.plural)
+
+    @property
+    def _root(self) -> tuple[str, ...]:
+        return (*(("apis", self.group) if self.group else ("api",)), self.version)
 
     def path(self, namespace: str, name: str) -> tuple[str, ...]:
         """The parts of an object's URL. Raises InvalidConfig for what cannot be a name (conformance X22)."""

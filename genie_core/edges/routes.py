@@ -16,3 +16,13 @@ def default_interface() -> str:
     except (OSError, IndexError, ValueError):
         return ""
     return min(routes)[1] if routes else ""
+
+
+def interface_exists(name: str) -> bool:
+    """Whether this network namespace has an interface of that name, or of that alternative name (ip-link(8))."""
+    from _socket import if_nametoindex
+
+    try:
+        return bool(if_nametoindex(name))
+    except (OSError, ValueError):
+        return False

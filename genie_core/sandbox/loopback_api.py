@@ -51,12 +51,16 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60  # seconds in which a connection may be silent
 
     def do_GET(self) -> None:
-        """An object, or all whose path begins with the collection's."""
+        """An object, or all of a collection: of one namespace, or of all of them."""
         path = self.path.partition("?")[0].rstrip("/")
         if path in self.objects:
             self._answer(200, self.objects[path])
             return
-        items = [document for name, document in self.objects.items() if name.rpartition("/")[0] == path]
+        items = [
+            document
+            for name, document in self.objects.items()
+            if path in _collections(name.rpartition("/")[0])
+        ]
         if items:
             self._answer(200, {"kind": "List", "apiVersion": "v1", "items": items})
         else:
@@ -82,6 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's word)
         """Nothing."""
+
+
+def _collections(path: str) -> tuple[str, str]:
+    """The path of a namespace's collection, and the one of the same kind in all namespaces."""
+    version, _, rest = path.partition("/namespaces/")
+    return path, f"{version}/{rest.partition('/')[2]}"
 
 
 def _status(code: int, reason: str, message: str) -> dict[str, Any]:

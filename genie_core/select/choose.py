@@ -23,7 +23,7 @@ from genie_core.select.files import Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
     from genie_core.model import NetConf, PodRef
@@ -37,13 +37,17 @@ if TYPE_CHECKING:
     # A network that CNI-Genie would have generated a configuration for, or None (conformance D10)
     Generate = Callable[[str], NetConf | None]
 
+    # Given all logical networks and what reads all physical ones; raises InvalidConfig
+    Rule = Callable[[Iterable[Mapping[str, Any]], Callable[[], Iterable[Mapping[str, Any]]]], None]
+
     class Objects(Protocol):
         """The API objects that describe networks. Each raises NetworkNotFound naming `origin`, or TryAgain."""
 
         def network_attachment(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def logical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def physical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
-        def logical_networks(self, namespace: str) -> list[Mapping[str, Any]]: ...
+        def judge(self, key: tuple[str, str], claim: str, origin: str, rule: Rule) -> None:
+            """Ask the rule about all networks of the cluster. Raises what it raises, or TryAgain."""
 
 
 # Where a default network is looked up that is named without a namespace, as in Multus.
@@ -62,6 +66,7 @@ class Chooser:
         pod: "PodRef | None",
         log: "Log",
         meter: "Callable[[], Meter]",
+        has_link: "Callable[[str], bool]",
     ) -> None:
         self.settings = settings
         self.finder = finder
@@ -71,6 +76,7 @@ class Chooser:
         self.namespace = pod.namespace if pod else ""
         self.log = log
         self.meter = meter
+        self.has_link = has_link  # whether the node has an interface of this name
 
     @property
     def objects(self) -> "Objects":

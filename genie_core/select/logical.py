@@ -5,39 +5,35 @@ path; `ipaddress` (3 ms) is imported when the annotation is used.
 """
 
 from genie_core.errors import InvalidConfig
-from genie_core.fields import get_bool, get_object, get_str
-from genie_core.jsontext import encode, join_members, members
-from genie_core.model import Choice, PluginConf, Value, Wish
+from genie_core.model import Choice, Wish
 from genie_core.select.annotations import parse_names
+from genie_core.select.overlap import (
+    Claim,
+    LogicalNetwork,
+    placement,
+    read_logical,
+    read_physical,
+    refuse_overlap,
+)
+from genie_core.select.underlay import (
+    has_master,
+    on_own_bridge,
+    parse_subnet,
+    repeats_on_nodes,
+    require_subnet_support,
+    underlay_of,
+    with_master,
+    with_subnet,
+)
 from genie_core.spec.names import is_subdomain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from ipaddress import IPv4Network, IPv6Network
-    from typing import Any
-
     from genie_core.model import NetConf
     from genie_core.select.choose import Chooser
+    from genie_core.select.overlap import PhysicalNetwork
 
-    Subnet = IPv4Network | IPv6Network
-
-# Where each IPAM plugin keeps its subnet; the others read `subnet`, or `ranges` if that is there.
-_SUBNET_KEYS = {"whereabouts": "range"}
-_POOL_KEYS = {"calico-ipam": ("ipv4_pools", "ipv6_pools")}
-_WITHIN_SUBNET = ("rangeStart", "rangeEnd", "range_start", "range_end", "gateway")
-
-
-class LogicalNetwork(Value):
-    """A LogicalNetwork's specification. Every field may be ""."""
-
-    __slots__ = ("name", "physical", "plugin", "subnet")
-
-    def __init__(self, name: str, physical: str, plugin: str, subnet: str) -> None:
-        self.name = name
-        self.physical = physical
-        self.plugin = plugin
-        self.subnet = subnet
+__all__ = ["choose", "parse_subnet", "with_subnet"]
 
 
 def choose(chooser: "Chooser", annotation: str) -> list[Choice]:
@@ -51,63 +47,57 @@ def _choice(chooser: "Chooser", wish: Wish) -> Choice:
     if not is_subdomain(wish.name):
         raise InvalidConfig(f"{wish.origin}: {wish.name!r} is no name of a LogicalNetwork")
     namespace = chooser.namespace
-    logical = _logical(
-        chooser.objects.logical_network(namespace, wish.name, wish.origin), wish.name, namespace
-    )
-    plugin, subnet = _plugin_and_subnet(chooser, logical, wish)
-    named = Wish(plugin, wish.ifname, f"{wish.origin}, plugin of Logicalnetwork {namespace}/{wish.name}")
+    definition = chooser.objects.logical_network(namespace, wish.name, wish.origin)
+    logical = read_logical(definition, namespace, wish.name)
+    physical = _physical(chooser, logical, wish)
+    _require_complete(logical, physical, wish)
+    plugin, subnet = placement(logical, physical)
+    named = Wish(plugin, wish.ifname, f"{wish.origin}, plugin of Logicalnetwork {logical.label}")
     network = chooser.by_name(named).network
+    if physical and physical.nic:
+        network = _on_nic(chooser, network, logical, physical.nic, wish)
     if subnet:
-        network = with_subnet(
-            network, parse_subnet(subnet, f"{wish.origin}: subnet of Logicalnetwork {wish.name}")
-        )
-    return Choice(wish, network, label=f"{namespace}/{wish.name}")
+        network = _in_subnet(chooser, network, logical, subnet, wish)
+    return Choice(wish, network, label=logical.label, subnet=subnet)
 
 
-def _logical(definition: "Mapping[str, Any]", name: str, namespace: str) -> LogicalNetwork:
-    where = f"Logicalnetwork {namespace}/{name}: spec"
-    spec = get_object(definition, "spec", where=f"Logicalnetwork {namespace}/{name}")
-    return LogicalNetwork(
-        name,
-        physical=get_str(spec, "physicalNet", where=where),
-        plugin=get_str(spec, "plugin", where=where),
-        subnet=get_str(spec, "sub_subnet", where=where),
-    )
-
-
-def _plugin_and_subnet(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> tuple[str, str]:
-    """What to run, and on which subnet ("": the one in its configuration)."""
+def _physical(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> "PhysicalNetwork | None":
     if not logical.physical:
+        return None
+    if not is_subdomain(logical.physical):
+        raise InvalidConfig(
+            f"{wish.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork"
+        )
+    definition = chooser.objects.physical_network(logical.namespace, logical.physical, wish.origin)
+    return read_physical(definition, logical.namespace, logical.physical)
+
+
+def _require_complete(logical: LogicalNetwork, physical: "PhysicalNetwork | None", wish: Wish) -> None:
+    """Raise InvalidConfig where plugin or subnet are missing, or the subnet is no part of the physical network's."""
+    if physical is None:
         if not logical.plugin:
             raise InvalidConfig(
                 f"{wish.origin}: failed to find physical network mapping in logical network {logical.name}",
                 hint="set spec.physicalNet, or spec.plugin",
             )
-        return logical.plugin, logical.subnet
-    if not is_subdomain(logical.physical):
-        raise InvalidConfig(
-            f"{wish.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork"
-        )
-    where = f"Physicalnetwork {chooser.namespace}/{logical.physical}"
-    spec = get_object(
-        chooser.objects.physical_network(chooser.namespace, logical.physical, wish.origin),
-        "spec",
-        where=where,
-    )
-    # CNI-Genie's sample of a shared network spells it so
-    status = get_object(spec, "sharedStatus", where=where) or get_object(spec, "sharedStaus", where=where)
-    whole = get_str(status, "subnet", where=f"{where}: sharedStatus")
-    _require_inside(logical, whole, wish, where)
-    if get_bool(status, "dedicatedNet", where=f"{where}: sharedStatus"):
-        plugin = get_str(status, "plugin", where=f"{where}: sharedStatus")
-        if not plugin:
+        return
+    where = f"Physicalnetwork {logical.namespace}/{logical.physical}"
+    _require_inside(logical, physical.subnet, wish, where)
+    if physical.dedicated:
+        if not physical.plugin:
             raise InvalidConfig(
                 f"{wish.origin}: {where} is dedicated and names no plugin",
                 hint="set spec.sharedStatus.plugin",
             )
-        return plugin, logical.subnet or whole
-    _require_shared(chooser, logical, wish)
-    return logical.plugin, logical.subnet
+        return
+    # on a shared physical network each logical one brings a plugin, and a subnet of its own (conformance D24)
+    for key, value in (("plugin", logical.plugin), ("sub_subnet", logical.subnet)):
+        if not value:
+            raise InvalidConfig(
+                f"{wish.origin}: Logicalnetwork {logical.name} is on the shared network {logical.physical} "
+                f"and has no spec.{key}",
+                hint=f"set spec.{key}",
+            )
 
 
 def _require_inside(logical: LogicalNetwork, whole: str, wish: Wish, where: str) -> None:
@@ -123,80 +113,43 @@ def _require_inside(logical: LogicalNetwork, whole: str, wish: Wish, where: str)
         )
 
 
-def _require_shared(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> None:
-    """On a shared physical network each logical one brings a plugin, and a subnet of its own (conformance D24)."""
-    for key, value in (("plugin", logical.plugin), ("sub_subnet", logical.subnet)):
-        if not value:
-            raise InvalidConfig(
-                f"{wish.origin}: Logicalnetwork {logical.name} is on the shared network {logical.physical} "
-                f"and has no spec.{key}",
-                hint=f"set spec.{key}",
-            )
-    own = parse_subnet(logical.subnet, f"{wish.origin}: spec.sub_subnet")
-    for definition in chooser.objects.logical_networks(chooser.namespace):
-        name = get_str(get_object(definition, "metadata"), "name")
-        other = _logical(definition, name, chooser.namespace)
-        if name != logical.name and other.physical == logical.physical and _overlaps(own, other.subnet):
-            raise InvalidConfig(
-                f"{wish.origin}: sub_subnet {own} overlaps {other.subnet} of Logicalnetwork {chooser.namespace}/{name}",
-                hint="give each logical network of a physical one a subnet of its own",
-            )
+def _on_nic(
+    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, nic: str, wish: Wish
+) -> "NetConf":
+    """The network on the interface that the physical network names. Raises InvalidConfig where the node lacks it."""
+    where = f"Physicalnetwork {logical.namespace}/{logical.physical}: refer_nic {nic!r}"
+    if not has_master(network):
+        if not chooser.has_link(nic):
+            chooser.log.warning("interface not on this node", physicalNetwork=where, plugin=network.name)
+        return network
+    if not chooser.has_link(nic):
+        raise InvalidConfig(
+            f"{wish.origin}: {where} is no interface of this node",
+            hint="correct spec.refer_nic, or keep the pod on nodes that have the interface",
+        )
+    return with_master(network, nic)
 
 
-def _overlaps(own: "Subnet", text: str) -> bool:
-    if not text:
-        return False
-    try:
-        other = parse_subnet(text, "")
-    except InvalidConfig:
-        return False  # the other one's own pods hear of it
-    return own.version == other.version and own.overlaps(other)
-
-
-def parse_subnet(text: str, where: str) -> "Subnet":
-    """A subnet without host bits, which IPAM plugins refuse. Raises InvalidConfig."""
-    from ipaddress import ip_interface, ip_network
-
-    try:
-        return ip_network(text)
-    except ValueError:
-        pass
-    try:
-        better = ip_interface(text).network
-    except ValueError:
-        raise InvalidConfig(f"{where}: {text!r} is no subnet", hint='write "10.1.0.0/16"') from None
-    raise InvalidConfig(f"{where}: {text} has host bits set", hint=f"write {better}")
-
-
-def with_subnet(network: "NetConf", subnet: "Subnet") -> "NetConf":
-    """The network with the subnet in its first plugin's IPAM, whatever form that has (conformance D22)."""
-    first = network.plugins[0]
-    parts = members(first.text)
-    raw = parts.get("ipam", "null")
-    if raw != "null" and raw[0] != "{":
-        raise InvalidConfig(f"{network.source}: ipam must be an object")
-    parts["ipam"] = join_members(_placed({} if raw == "null" else members(raw), subnet))
-    return network.replace(plugins=[PluginConf(first.type, join_members(parts)), *network.plugins[1:]])
-
-
-def _placed(ipam: dict[str, str], subnet: "Subnet") -> dict[str, str]:
-    text = encode(str(subnet))
-    kept = {key: raw for key, raw in ipam.items() if key not in _WITHIN_SUBNET or _is_in(raw, subnet)}
-    type_ = kept.get("type", "").strip('"')
-    if type_ in _POOL_KEYS:
-        kept[_POOL_KEYS[type_][subnet.version == 6]] = f"[{text}]"
-    elif "ranges" in kept:  # host-local would add a `subnet` to them, and give two addresses
-        kept.pop("subnet", None)
-        kept["ranges"] = f'[[{{"subnet":{text}}}]]'
-    else:
-        kept[_SUBNET_KEYS.get(type_, "subnet")] = text
-    return kept
-
-
-def _is_in(raw: str, subnet: "Subnet") -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(raw.strip('"')) in subnet
-    except ValueError:
-        return False
+def _in_subnet(
+    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, text: str, wish: Wish
+) -> "NetConf":
+    """The network in its own subnet and on its own bridge. Raises GenieError where it cannot have them."""
+    where = f"{wish.origin}: subnet of Logicalnetwork {logical.name}"
+    subnet = parse_subnet(text, where)
+    require_subnet_support(network, subnet, where)
+    placed = on_own_bridge(with_subnet(network, subnet), logical.label, subnet)
+    if repeats_on_nodes(placed):
+        chooser.log.warning(
+            "host-local gives out the same addresses on every node",
+            network=logical.label,
+            subnet=text,
+            hint="use whereabouts, or give each node's configuration a rangeStart and rangeEnd of its own",
+        )
+    claim = Claim(logical, subnet, underlay_of(placed))
+    chooser.objects.judge(
+        (logical.namespace, logical.name),
+        str(claim),
+        wish.origin,
+        lambda logicals, physicals: refuse_overlap(claim, wish, logicals, physicals, chooser.finder.find),
+    )
+    return placed

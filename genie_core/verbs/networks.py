@@ -59,6 +59,7 @@ def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
         pod,
         node.log,
         lambda: _meter(node),
+        _has_link,
     )
 
 
@@ -73,6 +74,12 @@ def _meter(node: "Node") -> "LoadMeter":
 
     path = [*node.request_path, *node.settings.bin_dirs]
     return LoadMeter(node.store, path, node.settings.cadvisor_address)
+
+
+def _has_link(name: str) -> bool:
+    from genie_core.edges.routes import interface_exists
+
+    return interface_exists(name)
 
 
 def _generated(name: str, node: "Node") -> "NetConf | None":

@@ -1,21 +1,24 @@
 """The API objects that describe networks: from the server, and from the last good copy while it is away."""
 
 from genie_core.edges.object_cache import ObjectCache
-from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
+from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound, TryAgain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from genie_core.edges.kube import KubeAPI
     from genie_core.edges.kube_resources import Resource
+    from genie_core.select.choose import Rule
     from genie_core.verbs.node import Node
     from genie_core.verbs.pods import PodReader
 
 
 # How long to wait for a server that is away, where there is a copy.
 PATIENCE_SECONDS = 5.0
+# The kind under which it is kept that a network was compared with the cluster's others.
+_JUDGEMENT = "Overlap"
 
 
 class NetworkObjects:
@@ -25,6 +28,7 @@ class NetworkObjects:
         self._reader = reader
         self._node = node
         self._cache = ObjectCache(node.settings.state_dir)
+        self._lists: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def network_attachment(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
         from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
@@ -41,23 +45,55 @@ class NetworkObjects:
 
         return self._get(PHYSICAL_NETWORK, namespace, name, origin)
 
-    def logical_networks(self, namespace: str) -> "list[Mapping[str, Any]]":
-        """All of a namespace, to be compared; [] while nobody can tell.
+    def judge(self, key: tuple[str, str], claim: str, origin: str, rule: "Rule") -> None:
+        """Ask the rule about the networks of the whole cluster. Raises what it raises.
 
-        That is a rule of the admission webhook checked once more: without the right to list them, or while the
-        server is away, a pod starts all the same.
+        Raises TryAgain where they cannot be read. While the server is away a judgement of before holds, as long as
+        the network makes the same claim: only an older network can speak against it, and that one was there then.
         """
-        from genie_core.edges.kube_errors import Forbidden, Unreachable
-        from genie_core.edges.kube_resources import LOGICAL_NETWORK
+        from genie_core.edges.kube_errors import APIError, Forbidden, Unreachable
+        from genie_core.edges.kube_resources import LOGICAL_NETWORK, PHYSICAL_NETWORK
 
+        memory, judged = (_JUDGEMENT, *key), {"spec": {"claim": claim}, "metadata": {}}
+        kept = self._cache.find(*memory)
+        known = kept is not None and kept[1].get("spec") == judged["spec"]
+        patience = PATIENCE_SECONDS if known else None
         try:
-            found: list[Mapping[str, Any]] = self._ask(
-                lambda api: api.list_objects(LOGICAL_NETWORK, namespace), "annotation networks"
+            rule(
+                self._list(LOGICAL_NETWORK, origin, patience),
+                lambda: self._list(PHYSICAL_NETWORK, origin, patience),
             )
-        except (Forbidden, Unreachable) as error:
-            self._node.log.warning("other logical networks not compared", problem=error.msg)
-            return []
-        return found
+        except Unreachable as error:
+            if not known:
+                raise _asked_by(origin, error) from None
+            self._node.log.info("API server away, overlap not compared anew", problem=error.msg)
+        except Forbidden as error:
+            raise TryAgain(
+                f"{origin}: whether another network of the cluster overlaps this one cannot be read: {error.msg}",
+                hint="let Genie's account list logicalnetworks and physicalnetworks of all namespaces: "
+                "kubectl apply -k deploy",
+            ) from None
+        except APIError as error:
+            raise _asked_by(origin, error) from None
+        except InvalidConfig:
+            self._quietly(lambda: self._cache.forget(*memory))
+            raise
+        else:
+            self._quietly(lambda: self._cache.keep(*memory, judged))
+
+    def _list(
+        self, resource: "Resource", origin: str, patience: float | None
+    ) -> "Sequence[Mapping[str, Any]]":
+        """All objects of the kind, read once; none where the cluster does not have the kind."""
+        from genie_core.edges.kube_errors import ObjectNotFound
+
+        if resource.kind not in self._lists:
+            try:
+                found = self._ask(lambda api: api.list_objects(resource, within=patience), origin)
+            except ObjectNotFound:
+                found = []
+            self._lists[resource.kind] = found
+        return self._lists[resource.kind]
 
     def _ask(self, question: "Callable[[KubeAPI], Any]", origin: str) -> "Any":
         api = self._reader.connect()

@@ -277,6 +277,10 @@ def test_a_network_attachment_definition(place):
             ("physical-network", "--name", "p", "--subnet", "10.1.0.0/16"),
             {"sharedStatus": {"subnet": "10.1.0.0/16", "dedicatedNet": False}},
         ),
+        (
+            ("physical-network", "--name", "p", "--subnet", "10.1.0.0/16", "--master", "eth1"),
+            {"refer_nic": "eth1", "sharedStatus": {"subnet": "10.1.0.0/16", "dedicatedNet": False}},
+        ),
         (("logical-network", "--name", "l", "--plugin", "weave"), {"plugin": "weave"}),
         (
             (

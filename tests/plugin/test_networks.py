@@ -258,4 +258,8 @@ def test_d19_d21_logical_networks(node, cluster):
     assert node.call("ADD", annotations={"cni": "", "networks": "net1"}).result
     (call,) = node.calls()
     assert call.config["ipam"] == {"type": "host-local", "subnet": "10.32.7.0/24"}
-    assert cluster.asked() == ["GET logicalnetworks/net1", "GET physicalnetworks/phy"]
+    assert cluster.asked() == [
+        "GET logicalnetworks/net1",
+        "GET physicalnetworks/phy",
+        "GET v1/logicalnetworks?limit=500",
+    ]

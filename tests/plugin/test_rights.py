@@ -42,6 +42,8 @@ def busy(node, cluster):
     cluster.nad("net", ["x"])
     cluster.add(physical("phy", dedicatedNet=True, plugin="a", subnet="10.32.0.0/16"))
     cluster.add(logical("logic", physicalNet="phy", sub_subnet="10.32.7.0/24"))
+    cluster.add(physical("far", dedicatedNet=True, plugin="b", subnet="10.99.0.0/16"))
+    cluster.add(logical("first", physicalNet="far"))
     cluster.add(physical("big"), logical("part", physicalNet="big", plugin="a", sub_subnet="10.33.7.0/24"))
     by_default = {"v1.multus-cni.io/default-network": "ns/net"}
     asked: tuple[dict, ...] = ({}, {"cni": "a,b"}, {NPWG: "net"}, {"networks": "logic@eth0,part"}, by_default)

@@ -76,7 +76,7 @@ def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> l
         found += _fetch(NETWORK_ATTACHMENT, wish.namespace, wish.name, api)
     if annotations.get(NETWORKS, "").strip():
         for resource in (LOGICAL_NETWORK, PHYSICAL_NETWORK):
-            for item in api.list_objects(resource, namespace):
+            for item in api.list_objects(resource):  # overlaps are judged in the whole cluster
                 found.append({"kind": resource.kind, **item})
     return found
 

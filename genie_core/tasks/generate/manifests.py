@@ -57,7 +57,7 @@ def physical_network(
         "apiVersion": "alpha.network.k8s.io/v1",
         "kind": "Physicalnetwork",
         "metadata": _metadata(name, namespace),
-        "spec": ({"referenceNic": nic} if nic else {}) | {"sharedStatus": status},
+        "spec": ({"refer_nic": nic} if nic else {}) | {"sharedStatus": status},
     }
 
 

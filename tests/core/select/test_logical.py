@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.edges.kube_errors import Unreachable
-from genie_core.errors import InvalidConfig
+from genie_core.edges.kube_errors import APIError, Unreachable
+from genie_core.errors import TRY_AGAIN, InvalidConfig, TryAgain
 from genie_core.select.logical import parse_subnet, with_subnet
+from genie_core.select.underlay import bridge_name, is_own_bridge
 from genie_core.spec.conf import parse_network
 
 SHARED = {"dedicatedNet": False}
@@ -19,6 +20,7 @@ SHARED = {"dedicatedNet": False}
 def node(desk):
     desk.file("weave", {"type": "weave-net", "ipam": {"type": "weave-ipam", "extra": 1}})
     desk.file("flannel", {"type": "flannel"}, {"type": "portmap"})
+    desk.file("ovs", {"type": "ovs", "bridge": "br1"})
     return desk
 
 
@@ -138,8 +140,8 @@ def test_d21_a_physical_network_that_does_not_exist(node):
 @pytest.mark.parametrize("key", ["sharedStatus", "sharedStaus"])
 def test_d21_x27_shared_the_logical_networks_plugin_and_subnet(node, key):
     node.physical("phy", key=key, **SHARED)
-    node.logical("net", physicalNet="phy", plugin="flannel", sub_subnet="10.244.0.0/24")
-    assert subnet_of(node) == ("flannel", "10.244.0.0/24")
+    node.logical("net", physicalNet="phy", plugin="ovs", sub_subnet="10.244.0.0/24")
+    assert subnet_of(node) == ("ovs", "10.244.0.0/24")
 
 
 @pytest.mark.parametrize(
@@ -178,40 +180,289 @@ def test_d24_what_is_no_subnet(node, part):
     assert "no subnet" in refusal(node, "net")
 
 
+# --- overlaps: the older network stays, the younger is refused
+
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+
+
 @pytest.mark.parametrize("theirs", ["10.1.0.0/24", "10.1.0.128/25", "10.0.0.0/8"])
 def test_d24_an_overlap_is_named(node, theirs):
     node.physical("phy", **SHARED)
-    node.logical("net", physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
-    node.logical("theirs", physicalNet="phy", plugin="flannel", sub_subnet=theirs)
+    node.logical("net", created=NEW, physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
+    node.logical("theirs", created=OLD, physicalNet="phy", plugin="flannel", sub_subnet=theirs)
     text = refusal(node, "net")
     assert "ns/theirs" in text
     assert theirs in text
 
 
+@pytest.fixture
+def underlays(node):
+    """Networks beside weave: two bridges, a ptp and two macvlans on one parent, one on another."""
+    for name, bridge in (("bridge", "cni0"), ("bridge2", "cni1")):
+        node.file(name, {"type": "bridge", "bridge": bridge})
+    node.file("ptp", {"type": "ptp"})
+    for name, master in (("macvlan", "lo"), ("macvlan2", "lo"), ("macvlan3", "eth9")):
+        node.file(name, {"type": "macvlan", "master": master})
+    return node
+
+
+def rivals(node, mine, theirs, created=OLD, subnet="10.1.0.0/24"):
+    """The network `net`, and one of another tenant that is created then, with the same subnet unless given."""
+    node.logical("net", created=NEW, sub_subnet="10.1.0.0/24", **mine)
+    node.logical("x", "other", created=created, sub_subnet=subnet, **theirs)
+
+
+ONE_UNDERLAY = [
+    ({"plugin": "weave"}, {"plugin": "weave"}),
+    ({"plugin": "weave"}, {"plugin": "weave-net"}),  # the same configuration by another name
+    ({"plugin": "bridge"}, {"plugin": "bridge2"}),  # both in the node's routing table
+    ({"plugin": "bridge"}, {"plugin": "ptp"}),
+    ({"plugin": "macvlan"}, {"plugin": "macvlan2"}),
+    ({"physicalNet": "one", "plugin": "weave"}, {"physicalNet": "two", "plugin": "weave"}),
+    ({"physicalNet": "mine", "plugin": ""}, {"physicalNet": "two", "plugin": "weave"}),
+    ({"physicalNet": "mine"}, {"physicalNet": "dedicated"}),
+    ({"physicalNet": "on-lo", "plugin": "macvlan3"}, {"plugin": "macvlan"}),
+]
+
+
+@pytest.mark.parametrize("mine, theirs", ONE_UNDERLAY)
+def test_an_overlap_on_one_underlying_network(underlays, mine, theirs):
+    node = underlays
+    node.physical("one", **SHARED)
+    node.physical("mine", dedicatedNet=True, plugin="weave", subnet="10.1.0.0/16")
+    node.physical("on-lo", nic="lo", **SHARED)
+    node.physical("two", "other", **SHARED)
+    node.physical("dedicated", "other", dedicatedNet=True, plugin="weave", subnet="10.1.0.0/16")
+    rivals(node, mine, theirs)
+    text = refusal(node, "net")
+    assert "other/x" in text
+    assert "older" in text
+    rivals(node, mine, theirs, created="2026-03-01T00:00:00Z")
+    assert node.plan({"networks": "net"})  # whoever comes later takes nothing away
+
+
+def test_a_dedicated_networks_whole_subnet_counts(node):
+    node.physical("whole", "other", dedicatedNet=True, plugin="weave", subnet="10.1.0.0/16")
+    node.logical("net", created=NEW, plugin="weave", sub_subnet="10.1.7.0/24")
+    node.logical("x", "other", created=OLD, physicalNet="whole")
+    assert "overlaps 10.1.0.0/16 of Logicalnetwork other/x" in refusal(node, "net")
+
+
 @pytest.mark.parametrize(
-    "theirs",
+    "mine, theirs, subnet",
     [
-        {"physicalNet": "phy", "sub_subnet": "10.2.0.0/24"},
-        {"physicalNet": "other", "sub_subnet": "10.1.0.0/24"},
-        {"physicalNet": "phy", "sub_subnet": "fd00::/64"},
-        {"physicalNet": "phy", "sub_subnet": "broken"},
-        {"physicalNet": "phy"},
-        {"plugin": "weave", "sub_subnet": "10.1.0.0/24"},
+        ({"plugin": "weave"}, {"plugin": "weave"}, "10.2.0.0/24"),
+        ({"plugin": "weave"}, {"plugin": "weave"}, "fd00::/64"),
+        ({"plugin": "weave"}, {"plugin": "weave"}, "broken"),
+        ({"plugin": "weave"}, {"plugin": "weave"}, ""),
+        ({"plugin": "weave"}, {"plugin": "ovs"}, "10.1.0.0/24"),
+        ({"plugin": "weave"}, {"plugin": "bridge"}, "10.1.0.0/24"),
+        ({"plugin": "weave"}, {"plugin": "not-installed"}, "10.1.0.0/24"),
+        ({"plugin": "weave"}, {"physicalNet": "not-there"}, "10.1.0.0/24"),
+        ({"plugin": "macvlan"}, {"plugin": "macvlan3"}, "10.1.0.0/24"),
+        ({"plugin": "macvlan"}, {"plugin": "macvlan", "physicalNet": "on-eth9"}, "10.1.0.0/24"),
+        ({"plugin": "weave"}, {"plugin": 5}, "10.1.0.0/24"),
     ],
 )
-def test_d24_what_is_no_overlap(node, theirs):
-    node.physical("phy", **SHARED)
-    node.logical("net", physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
-    node.logical("theirs", **theirs)
-    assert subnet_of(node) == ("weave-net", "10.1.0.0/24")
+def test_d24_what_is_no_overlap(underlays, mine, theirs, subnet):
+    node = underlays
+    node.physical("on-eth9", "other", nic="eth9", **SHARED)
+    rivals(node, mine, theirs, subnet=subnet)
+    assert node.plan({"networks": "net"})
 
 
-def test_d24_without_the_right_to_list_a_pod_starts_all_the_same(node):
+@pytest.mark.parametrize("namespace, name, wins", [("aa", "zz", True), ("ns", "a", True), ("ns", "z", False)])
+def test_of_one_age_the_name_decides(node, namespace, name, wins):
+    """Timestamps have whole seconds. Of each pair exactly one is refused, on every node the same."""
+    node.logical("net", plugin="weave", sub_subnet="10.1.0.0/24")
+    node.logical(name, namespace, plugin="weave", sub_subnet="10.1.0.0/24")
+    if wins:
+        assert f"{namespace}/{name}" in refusal(node, "net")
+    else:
+        assert node.plan({"networks": "net"})
+
+
+def lists(node):
+    return [asked.target for asked in node.api.requests if "?limit=" in asked.target]
+
+
+def test_one_list_for_all_networks_of_a_pod(node):
+    for number in range(3):
+        node.logical(f"net{number}", plugin="weave", sub_subnet=f"10.1.{number}.0/24")
+    node.plan({"networks": "net0,net1,net2"})
+    assert lists(node) == ["/apis/alpha.network.k8s.io/v1/logicalnetworks?limit=500"]
+    node.logical("plain", plugin="weave")
+    node.plan({"networks": "plain"})
+    assert len(lists(node)) == 1  # without a subnet there is nothing to compare
+
+
+def test_every_page_is_read_and_no_more_than_twenty(node):
+    node.logical("net", created=NEW, plugin="weave", sub_subnet="10.1.0.0/24")
+    for number in range(600):
+        node.logical(f"n{number}", "many", created=OLD, plugin="weave", sub_subnet="10.2.0.0/24")
+    node.logical("z", "many", created=OLD, plugin="weave", sub_subnet="10.1.0.0/24")
+    assert "many/z" in refusal(node, "net")
+    assert len(lists(node)) == 2
+    for number in range(600, 10000):
+        node.logical(f"n{number}", "many", created=OLD, plugin="weave", sub_subnet="10.2.0.0/24")
+    with pytest.raises(APIError, match="more than 10000 logicalnetworks") as caught:
+        node.plan({"networks": "net"})
+    assert caught.value.code == TRY_AGAIN
+
+
+@pytest.mark.parametrize("plural", ["logicalnetworks", "physicalnetworks"])
+def test_d24_without_the_right_to_list_no_pod_starts(node, plural):
+    """A network that may take another one's addresses is not attached; the error says what to grant."""
     node.physical("phy", **SHARED)
-    node.logical("net", physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
+    node.logical("net", created=NEW, physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
+    node.logical("x", "other", created=OLD, physicalNet="phy", plugin="weave", sub_subnet="10.1.0.0/24")
+    node.api.forbidden.add(("list", plural))
+    text = refusal(node, "net", TryAgain)
+    assert plural in text
+    assert "kubectl apply -k deploy" in text
+
+
+def test_while_the_server_is_away_an_earlier_comparison_holds(node):
+    node.timeout = 0.1
+    node.logical("net", plugin="weave", sub_subnet="10.1.0.0/24")
+    assert node.plan({"networks": "net"})
+    node.api.fail(503, times=999)
+    assert node.plan({"networks": "net"})
+    assert "API server away, overlap not compared anew" in [event for _, event, _ in node.log.lines]
+
+
+def test_while_the_server_is_away_nothing_new_is_attached(node):
+    """Its objects are known, and never was it compared as it is now."""
+    node.logical("net", plugin="weave", sub_subnet="10.1.0.0/24")
+    assert node.plan({"networks": "net"})
+    node.logical("net", plugin="weave", sub_subnet="10.2.0.0/24")
     node.api.forbidden.add(("list", "logicalnetworks"))
-    assert subnet_of(node) == ("weave-net", "10.1.0.0/24")
-    assert node.warnings() == ["other logical networks not compared"]
+    refusal(node, "net", TryAgain)
+    node.api.fail(503, times=999)
+    node.timeout = 0.1
+    assert refusal(node, "net", Unreachable)
+
+
+# --- a bridge of its own
+
+
+@pytest.fixture
+def bridges(node):
+    ipam = {"type": "host-local", "subnet": "10.9.0.0/16"}
+    node.file("bridge", {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipam": ipam}, "portmap")
+    return node
+
+
+def bridge_of(node, name):
+    (found,) = node.plan({"networks": name})
+    return json.loads(found.network.plugins[0].text)["bridge"]
+
+
+def test_each_logical_network_has_a_bridge_of_its_own(bridges):
+    bridges.logical("one", plugin="bridge", sub_subnet="10.1.0.0/24")
+    bridges.logical("two", plugin="bridge", sub_subnet="10.2.0.0/24")
+    names = {bridge_of(bridges, "one"), bridge_of(bridges, "two"), "cni0"}
+    assert len(names) == 3
+    assert all(len(name) <= 15 for name in names)
+    assert bridge_of(bridges, "one") == "genieog8trabnsl"  # on every node, in every version
+
+
+def test_it_depends_on_namespace_name_and_subnet(bridges):
+    """A subnet that is changed has another bridge: the pods of before keep their gateway."""
+    subnet = parse_subnet("10.1.0.0/24", "")
+    names = {bridge_name(label, subnet) for label in ("a/bc", "ab/c", "a/b", "b/a")}
+    names |= {bridge_name("a/bc", parse_subnet("10.2.0.0/24", ""))}
+    assert len(names) == 5
+    assert all(is_own_bridge(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    "name", ["cni0", "genie", "genie0", "genie3g4ndchbk0x", "genie3g4ndchbkz", "xenie3g4ndchbk0"]
+)
+def test_other_interfaces_are_not_taken_for_one(name):
+    assert not is_own_bridge(name)
+
+
+def test_without_a_subnet_it_is_the_network_by_another_name(bridges):
+    bridges.logical("net", plugin="bridge")
+    assert bridge_of(bridges, "net") == "cni0"
+
+
+# --- plugins that take no subnet
+
+
+@pytest.mark.parametrize("type_", ["flannel", "cilium-cni", "multus"])
+def test_what_takes_no_subnet_is_refused_with_the_reason(node, type_):
+    node.file("agent", {"type": type_})
+    node.logical("net", plugin="agent", sub_subnet="10.1.0.0/24")
+    text = refusal(node, "net")
+    assert "network agent cannot have the subnet 10.1.0.0/24" in text
+    assert "leave the subnet out" in text
+    node.logical("net", plugin="agent")
+    assert subnet_of(node) == (type_, None)
+
+
+# --- the same addresses on every node
+
+
+@pytest.mark.parametrize(
+    "ipam, told",
+    [
+        ({"type": "host-local", "subnet": "10.9.0.0/16"}, True),
+        ({"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/16"}]]}, True),
+        ({"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.0.9"}, True),
+        (
+            {
+                "type": "host-local",
+                "subnet": "10.1.0.0/16",
+                "rangeStart": "10.1.0.9",
+                "rangeEnd": "10.1.0.12",
+            },
+            False,
+        ),
+        (
+            {
+                "type": "host-local",
+                "ranges": [[{"subnet": "10.1.0.0/16", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.12"}]],
+            },
+            False,
+        ),
+        ({"type": "whereabouts", "range": "10.9.0.0/16"}, False),
+        ({}, False),
+    ],
+)
+def test_a_warning_where_nodes_give_out_the_same_addresses(node, ipam, told):
+    node.file("lan", {"type": "macvlan", "ipam": ipam})
+    node.logical("net", plugin="lan", sub_subnet="10.1.0.0/24")
+    node.plan({"networks": "net"})
+    assert node.warnings() == ["host-local gives out the same addresses on every node"] * told
+
+
+# --- refer_nic
+
+
+@pytest.mark.parametrize("type_", ["macvlan", "ipvlan", "vlan"])
+def test_refer_nic_is_the_parent(node, type_):
+    node.file("lan", {"type": type_, "master": "eth9"})
+    node.physical("phy", nic="lo", dedicatedNet=True, plugin="lan")
+    node.logical("net", physicalNet="phy")
+    (found,) = node.plan({"networks": "net"})
+    assert json.loads(found.network.plugins[0].text)["master"] == "lo"
+
+
+def test_a_refer_nic_that_the_node_lacks(node):
+    node.file("lan", {"type": "macvlan"})
+    node.physical("phy", nic="nic-not-here", dedicatedNet=True, plugin="lan")
+    node.logical("net", physicalNet="phy")
+    text = refusal(node, "net")
+    assert "Physicalnetwork ns/phy: refer_nic 'nic-not-here' is no interface of this node" in text
+
+
+def test_a_plugin_without_a_parent_does_not_need_it(node):
+    node.physical("phy", nic="nic-not-here", dedicatedNet=True, plugin="weave")
+    node.logical("net", physicalNet="phy")
+    assert subnet_of(node) == ("weave-net", None)
+    assert node.warnings() == ["interface not on this node"]
 
 
 # --- odd objects
@@ -274,6 +525,14 @@ def ipam_with(subnet, ipam):
         (
             {"type": "host-local", "subnet": "10.1.0.0/16", "rangeStart": "10.1.0.5", "gateway": "10.1.0.1"},
             {"type": "host-local", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5", "gateway": "10.1.0.1"},
+        ),
+        (
+            {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16", "rangeStart": "10.1.0.5"}]]},
+            {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"}]]},
+        ),
+        (
+            {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/16", "rangeEnd": "10.1.9.5"}], 5, [7]]},
+            {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]]},
         ),
         ({"type": "calico-ipam"}, {"type": "calico-ipam", "ipv4_pools": ["10.1.0.0/24"]}),
         ({"type": "whereabouts", "range": "10.9.0.0/16"}, {"type": "whereabouts", "range": "10.1.0.0/24"}),

@@ -1,0 +1,204 @@
+"""What a logical network asks of the plugin beneath it: a subnet, a bridge of its own, a parent interface.
+
+Pure; on the kubelet path. `ipaddress` (3 ms) and `hashlib` (3 ms) are imported where a logical network has a subnet.
+"""
+
+from genie_core.errors import InvalidConfig
+from genie_core.jsontext import decode, encode, join_members, members
+from genie_core.model import PluginConf
+from genie_core.spec.result import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    from genie_core.model import Attachment, NetConf
+
+    Subnet = IPv4Network | IPv6Network
+
+# Where each IPAM plugin keeps its subnet; the others read `subnet`, or `ranges` if that is there.
+_SUBNET_KEYS = {"whereabouts": "range"}
+_POOL_KEYS = {"calico-ipam": ("ipv4_pools", "ipv6_pools")}
+_WITHIN_SUBNET = ("rangeStart", "rangeEnd", "range_start", "range_end", "gateway")
+_WITHIN_RANGE = ("rangeStart", "rangeEnd", "gateway")
+
+# Plugins that do not take a subnet, and why.
+_NO_SUBNET = {
+    "flannel": "flannel adds the node's own range, from flanneld's subnet file, to any other subnet",
+    "cilium-cni": "Cilium's agent hands out the addresses",
+    "romana": "Romana's agent hands out the addresses",
+    "multus": "Multus calls other plugins, which have subnets of their own",
+    "multus-cni": "Multus calls other plugins, which have subnets of their own",
+    "multus-shim": "Multus calls other plugins, which have subnets of their own",
+}
+
+# Plugins whose interface has a parent on the node, named by the key `master`.
+_WITH_MASTER = ("macvlan", "ipvlan", "vlan")
+# Plugins whose pods the node reaches by its own routing table: two overlapping subnets exclude each other there.
+_ROUTED_BY_NODE = ("bridge", "ptp")
+
+OWN_BRIDGE_PREFIX = "genie"
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_DIGITS_OF_BRIDGE = 10  # 50 bits; with the prefix 15 characters, the kernel's limit (IFNAMSIZ)
+
+
+def parse_subnet(text: str, where: str) -> "Subnet":
+    """A subnet without host bits, which IPAM plugins refuse. Raises InvalidConfig."""
+    from ipaddress import ip_interface, ip_network
+
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        better = ip_interface(text).network
+    except ValueError:
+        raise InvalidConfig(f"{where}: {text!r} is no subnet", hint='write "10.1.0.0/16"') from None
+    raise InvalidConfig(f"{where}: {text} has host bits set", hint=f"write {better}")
+
+
+def require_subnet_support(network: "NetConf", subnet: "Subnet", where: str) -> None:
+    """Raise InvalidConfig where the network's plugin cannot be given a subnet."""
+    reason = _NO_SUBNET.get(network.plugins[0].type)
+    if reason:
+        raise InvalidConfig(
+            f"{where}: network {network.name} cannot have the subnet {subnet}: {reason}",
+            hint="leave the subnet out, then pods get addresses as the plugin gives them; "
+            "or use a network of bridge, ptp or macvlan with host-local or whereabouts",
+        )
+
+
+def with_subnet(network: "NetConf", subnet: "Subnet") -> "NetConf":
+    """The network with the subnet in its first plugin's IPAM, whatever form that has (conformance D22)."""
+    parts = members(network.plugins[0].text)
+    raw = parts.get("ipam", "null")
+    if raw != "null" and raw[0] != "{":
+        raise InvalidConfig(f"{network.source}: ipam must be an object")
+    return _with_first(network, "ipam", join_members(_placed({} if raw == "null" else members(raw), subnet)))
+
+
+def _with_first(network: "NetConf", key: str, raw: str) -> "NetConf":
+    """The network with one member of its first plugin replaced."""
+    first = network.plugins[0]
+    text = join_members({**members(first.text), key: raw})
+    return network.replace(plugins=[PluginConf(first.type, text), *network.plugins[1:]])
+
+
+def _placed(ipam: dict[str, str], subnet: "Subnet") -> dict[str, str]:
+    text = encode(str(subnet))
+    kept = {key: raw for key, raw in ipam.items() if key not in _WITHIN_SUBNET or _is_in(raw, subnet)}
+    type_ = kept.get("type", "").strip('"')
+    if type_ in _POOL_KEYS:
+        kept[_POOL_KEYS[type_][subnet.version == 6]] = f"[{text}]"
+    elif "ranges" in kept:  # host-local would add a `subnet` to them, and give two addresses
+        kept.pop("subnet", None)
+        kept["ranges"] = f"[[{join_members({'subnet': text, **_limits(kept['ranges'], subnet)})}]]"
+    else:
+        kept[_SUBNET_KEYS.get(type_, "subnet")] = text
+    return kept
+
+
+def _limits(raw: str, subnet: "Subnet") -> dict[str, str]:
+    """The limits of the first of host-local's ranges that has any inside the subnet, as raw JSON."""
+    groups = decode(raw)
+    for group in groups if isinstance(groups, list) else []:
+        for entry in group if isinstance(group, list) else []:
+            limits = {
+                key: encode(entry[key]) for key in _WITHIN_RANGE if isinstance(entry, dict) and key in entry
+            }
+            if found := {key: text for key, text in limits.items() if _is_in(text, subnet)}:
+                return found
+    return {}
+
+
+def repeats_on_nodes(network: "NetConf") -> bool:
+    """Whether every node gives out the same addresses: host-local without limits, which keeps its books on the node."""
+    ipam = decode(network.plugins[0].text).get("ipam") or {}
+    groups = ipam.get("ranges") or [[ipam]]
+    limited = all("rangeStart" in entry and "rangeEnd" in entry for group in groups for entry in group)
+    return ipam.get("type") == "host-local" and not limited
+
+
+def _is_in(raw: str, subnet: "Subnet") -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(raw.strip('"')) in subnet
+    except ValueError:
+        return False
+
+
+def on_own_bridge(network: "NetConf", label: str, subnet: "Subnet") -> "NetConf":
+    """A network of the bridge plugin on a bridge that no other network has; any other network as it is.
+
+    One bridge holds one gateway of a family, so two subnets on it fail each other's pods.
+    """
+    if network.plugins[0].type != "bridge":
+        return network
+    return _with_first(network, "bridge", encode(bridge_name(label, subnet)))
+
+
+def bridge_name(label: str, subnet: "Subnet") -> str:
+    """The bridge of the logical network NAMESPACE/NAME on this subnet.
+
+    The subnet is part of it: where it changes, the pods of before keep their gateway.
+    """
+    from hashlib import sha256
+
+    number = int.from_bytes(sha256(f"{label} {subnet}".encode()).digest()[:8], "big")
+    digits = (_DIGITS[number >> 5 * place & 31] for place in range(_DIGITS_OF_BRIDGE))
+    return OWN_BRIDGE_PREFIX + "".join(digits)
+
+
+def is_own_bridge(name: str) -> bool:
+    """Whether an interface has a name as `bridge_name` makes them."""
+    digits = name.removeprefix(OWN_BRIDGE_PREFIX)
+    return len(digits) == _DIGITS_OF_BRIDGE < len(name) and set(digits) <= set(_DIGITS)
+
+
+def has_master(network: "NetConf") -> bool:
+    """Whether the network's interface has a parent on the node, named by the key `master`."""
+    first = network.plugins[0]
+    return first.type in _WITH_MASTER and decode(first.text).get("linkInContainer") is not True
+
+
+def with_master(network: "NetConf", nic: str) -> "NetConf":
+    """The network with `nic` as the parent of its interfaces, where it has one and `nic` is not ""."""
+    return _with_first(network, "master", encode(nic)) if nic and has_master(network) else network
+
+
+def underlay_of(network: "NetConf") -> str:
+    """What the network's packets travel on: two networks of one underlay need subnets apart from each other."""
+    first = network.plugins[0]
+    if first.type in _ROUTED_BY_NODE:
+        return "the node's routes"
+    if first.type in _WITH_MASTER:
+        body = decode(first.text)
+        vlan = f" vlan {body.get('vlanId')}" if first.type == "vlan" else ""
+        return f"interface {body.get('master') or 'of the default route'}{vlan}"
+    return f"plugin {first.type}"
+
+
+def require_inside(attachment: "Attachment", result: str) -> None:
+    """Raise InvalidConfig where the pod has an address of the family of `attachment.subnet` that is outside it.
+
+    `result` is the chain's final result as text.
+    """
+    from ipaddress import ip_interface, ip_network
+
+    network, around = attachment.network, ip_network(attachment.subnet)
+    _, parsed = parse(result, network.version, attachment.label)
+    in_pod = [
+        ip_interface(ip["address"])
+        for ip in parsed.ips
+        if "interface" not in ip or parsed.interfaces[ip["interface"]].get("sandbox")
+    ]
+    wrong = [str(ip) for ip in in_pod if ip.version == around.version and ip.ip not in around]
+    if wrong:
+        raise InvalidConfig(
+            f"network {attachment.label} ({attachment.ifname}): plugin {network.plugins[0].type} gave the pod "
+            f"{', '.join(wrong)}, which is outside the network's subnet {around}",
+            details=f"the plugin's configuration is {network.source}",
+            hint="use an address plugin that takes the subnet, such as host-local or whereabouts; "
+            "static and dhcp take their addresses from elsewhere",
+        )
