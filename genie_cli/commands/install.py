@@ -16,8 +16,9 @@ from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
-from genie_core.settings import BIN_DIRS, CONF_DIRS
 from genie_core.spec.names import is_label, is_subdomain
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.conflist import InstallOptions
 from genie_core.tasks.daemonset import (
     CA_FILE,
     TOKEN_FILE,
@@ -28,12 +29,13 @@ from genie_core.tasks.daemonset import (
     keep,
 )
 from genie_core.tasks.health import serve
-from genie_core.tasks.install import InstallOptions, InstallReport, install
+from genie_core.tasks.install import InstallReport, install
+from genie_core.tasks.placement import place
 
 DAEMONSET = "DaemonSet"
 
 EXAMPLES = [
-    ("install where kubelet looks", "genie install"),
+    ("install where the container runtime looks", "genie install"),
     ("only say what that would write", "genie install --dry-run"),
     (
         "with a kubeconfig, for nodes whose runtime passes no annotations",
@@ -50,11 +52,19 @@ EXAMPLES = [
 
 def run(
     bin_dir: Annotated[
-        Path, typer.Option("--bin-dir", metavar="DIR", help="Where the runtime looks for plugins.")
-    ] = Path(BIN_DIRS[0]),
+        Path | None,
+        typer.Option(
+            "--bin-dir", metavar="DIR", help="Where the runtime looks for plugins. Default: its own setting."
+        ),
+    ] = None,
     conf_dir: Annotated[
-        Path, typer.Option("--conf-dir", metavar="DIR", help="Where the runtime looks for configurations.")
-    ] = Path(CONF_DIRS[0]),
+        Path | None,
+        typer.Option(
+            "--conf-dir",
+            metavar="DIR",
+            help="Where the runtime looks for configurations. Default: its own setting.",
+        ),
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the plugin keeps its state.")
     ] = None,
@@ -118,14 +128,19 @@ def run(
     ] = "127.0.0.1:9451",
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
-    """Puts the plugin and its configuration in place, or upgrades them, while pods come and go.
+    """Puts the plugin and its configuration where the container runtime looks, while pods come and go.
 
-    Files are exchanged as a whole, the configuration last. Running it again changes nothing. What was added to
-    00-genie.conflist by hand stays.
+    The directories are those of the runtime's own configuration; if the runtimes of a node disagree, the options have
+    to decide. Before anything is written, the checks of `genie discover` are run on the node as it would be: where
+    pods would not start, nothing is changed and the exit code is 1.
+    Files are exchanged as a whole, the configuration last. Running it again changes nothing, or upgrades. What was
+    added to 00-genie.conflist by hand stays.
     """
+    placement = place(_absolute(bin_dir), _absolute(conf_dir), Root())
     wanted = InstallOptions(
-        bin_dir=bin_dir.absolute(),
-        conf_dir=conf_dir.absolute(),
+        bin_dir=Path(placement.bin_dir),
+        conf_dir=Path(placement.conf_dir),
+        placement=placement,
         state_dir=_absolute(state_dir),
         kubeconfig=_absolute(kubeconfig),
         api_server=api_server,

@@ -10,7 +10,8 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
-from genie_core.settings import BIN_DIRS, CONF_DIRS
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.placement import place
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
 EXAMPLES = [
@@ -21,11 +22,17 @@ EXAMPLES = [
 
 def run(
     bin_dir: Annotated[
-        Path, typer.Option("--bin-dir", metavar="DIR", help="Where the plugin was installed.")
-    ] = Path(BIN_DIRS[0]),
+        Path | None,
+        typer.Option(
+            "--bin-dir", metavar="DIR", help="Where the plugin is. Default: where it was installed."
+        ),
+    ] = None,
     conf_dir: Annotated[
-        Path, typer.Option("--conf-dir", metavar="DIR", help="Where its configuration is.")
-    ] = Path(CONF_DIRS[0]),
+        Path | None,
+        typer.Option(
+            "--conf-dir", metavar="DIR", help="Where its configuration is. Default: where it was installed."
+        ),
+    ] = None,
     state_dir: Annotated[
         Path | None,
         typer.Option(
@@ -44,10 +51,11 @@ def run(
     as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
     says that something stays for now.
     """
+    placement = place(_absolute(bin_dir), _absolute(conf_dir), Root())
     wanted = UninstallOptions(
-        bin_dir=bin_dir.absolute(),
-        conf_dir=conf_dir.absolute(),
-        state_dir=state_dir.absolute() if state_dir else None,
+        bin_dir=Path(placement.bin_dir),
+        conf_dir=Path(placement.conf_dir),
+        state_dir=_absolute(state_dir),
         force=force,
         dry_run=dry_run,
     )
@@ -58,6 +66,10 @@ def run(
     if report.complete:
         remove_own_python(wanted)
     return 0 if report.complete else 5
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None
 
 
 def _view(report: UninstallReport, wide: bool) -> list[render.Block]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.node_wording import fix
 from genie_core.findings import Evidence, Finding, Severity, Subject
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.node_facts import NodeFacts, Unknown
 from genie_core.survey.own import DEFINITIONS
 from genie_core.survey.selection import candidates
 
@@ -45,40 +45,56 @@ def interpreter(facts: NodeFacts) -> Iterator[Finding]:
 
 
 def no_default(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1607, GN1609: no network for pods that name none, or one that another file could become."""
+    """GN1607, GN1609: a network that every pod is to get is missing, or another file could become the default."""
     genie = facts.genie
     if not genie.conf:
         return
-    if not genie.default_file:
-        named = (
-            f'default_plugin "{genie.default_network}" names no network here' if genie.default_network else ""
-        )
+    yield from (_missing_network(one, genie.conf) for one in genie.unknown_networks)
+    if not genie.default_file and not genie.default_network:
         yield Finding(
             code="GN1607",
             severity=Severity.FATAL,
-            title=f"Genie has no default network: {named or 'there is no other valid configuration'}",
+            title="Genie has no default network: there is no other valid configuration",
             object=_genie("default_plugin", genie.conf),
             remedy=fix(
-                "install a network, or name one that is there in default_plugin",
-                ["genie", "generate-config", "bridge", "--write"],
+                "install a network, or make one here", ["genie", "generate-config", "bridge", "--write"]
             ),
         )
     elif not genie.default_network:
-        others = [
-            f.file
-            for files in facts.directories.values()
-            for f in candidates(files)
-            if f.path != genie.conf and f.network
-        ]
-        if len(others) > 1:
-            yield Finding(
-                code="GN1609",
-                severity=Severity.INFO,
-                title=f"the default network is whatever sorts first, now {genie.default_file}: it is not pinned",
-                object=_genie("default_plugin", genie.conf),
-                evidence=(Evidence(source="candidates", value=" ".join(others)),),
-                remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
-            )
+        yield from _not_pinned(facts)
+
+
+def _missing_network(unknown: Unknown, conf: str) -> Finding:
+    """Every pod that is to have it fails."""
+    what = "no default network" if unknown.key == "default_plugin" else "no such network"
+    near = unknown.hint if unknown.hint.startswith("did you mean") else ""
+    return Finding(
+        code="GN1607",
+        severity=Severity.FATAL,
+        title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network here',
+        object=_genie(unknown.key, conf),
+        evidence=(Evidence(source="configuration files", value=unknown.reason),),
+        remedy=fix(near or f"install that network, or name one that is there in {unknown.key}"),
+    )
+
+
+def _not_pinned(facts: NodeFacts) -> Iterator[Finding]:
+    genie = facts.genie
+    others = [
+        f.file
+        for files in facts.directories.values()
+        for f in candidates(files)
+        if f.path != genie.conf and f.network
+    ]
+    if len(others) > 1:
+        yield Finding(
+            code="GN1609",
+            severity=Severity.INFO,
+            title=f"the default network is whatever sorts first, now {genie.default_file}: it is not pinned",
+            object=_genie("default_plugin", genie.conf),
+            evidence=(Evidence(source="candidates", value=" ".join(others)),),
+            remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
+        )
 
 
 def state(facts: NodeFacts) -> Iterator[Finding]:

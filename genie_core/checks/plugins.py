@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from genie_core.catalog import PLUGINS, of_type
 from genie_core.checks.node_wording import at, fix
 from genie_core.findings import Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.select.files import SELF_TYPE
 from genie_core.survey.binaries import Binary
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.selection import in_use
@@ -94,6 +95,8 @@ def _missing(
 
 
 def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], copies: list[str]) -> Remedy:
+    if type_ == SELF_TYPE:  # its launcher names its own place: a copy elsewhere fails after the next upgrade
+        return fix("install Genie where the runtime looks", ["genie", "install", "--bin-dir", path[0]])
     if copies:
         return fix("give the file its name back", ["mv", copies[0], f"{path[0]}/{type_}"])
     if elsewhere:

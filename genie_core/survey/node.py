@@ -115,13 +115,11 @@ def _files(options: DiscoverOptions, root: Root, missing: _Missing) -> NodeFacts
     runtimes = runtimes_of(options, root)
     directories: dict[str, list[ConfFile]] = {}
     for directory in conf_dirs_of(options, runtimes, root):
-        directories[directory] = missing.read(
-            "conf", directory, partial(_read_directory, directory, root), []
-        )
+        directories[directory] = missing.read("conf", directory, partial(read_directory, directory, root), [])
     extra = own_settings(own_file([file for files in directories.values() for file in files])).conf_dirs
     for directory in extra:
         if directory not in directories and root.exists(directory):
-            directories[directory] = _read_directory(directory, root)
+            directories[directory] = read_directory(directory, root)
     return NodeFacts(
         node=options.node or os.environ.get("NODE_NAME") or platform.node(),
         now=time.time(),
@@ -131,7 +129,8 @@ def _files(options: DiscoverOptions, root: Root, missing: _Missing) -> NodeFacts
     )
 
 
-def _read_directory(directory: str, root: Root) -> list[ConfFile]:
+def read_directory(directory: str, root: Root) -> list[ConfFile]:
+    """The configuration files of a directory, by name, and renamed copies of such files. Raises OSError."""
     files = []
     for name in root.names(directory):
         path = f"{directory}/{name}"

@@ -94,12 +94,23 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A network that Genie's configuration names under `key` and that cannot be used: why, and what to do."""
+
+    key: str
+    name: str
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenieState:
     """Genie's own part: what is installed, what it remembers, whom it can reach.
 
     `entries` counts the containers in the state, `pending` the attachments whose DEL has still to succeed,
     `damaged` the state files that cannot be read. `api` is ok, none, or why not; `definitions` the CRDs installed,
     None where nobody could be asked. `python` is the interpreter that the binary names, "" where it names none.
+    `unknown_networks` are those that the configuration names and that are not on the node.
     """
 
     installed: bool = False
@@ -116,6 +127,7 @@ class GenieState:
     other_boot: int = 0
     default_network: str = ""
     default_file: str = ""
+    unknown_networks: tuple[Unknown, ...] = ()
     api: str = ""
     definitions: tuple[str, ...] | None = None
 

@@ -11,12 +11,14 @@ from genie_core.edges.kube_errors import APIError, ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id
-from genie_core.errors import GenieError, InvalidConfig
+from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.model import NetConf, Plan, Wish
+from genie_core.select.annotations import parse_names
 from genie_core.select.files import SELF_TYPE, Finder, is_self
+from genie_core.select.generated import NAMES
 from genie_core.settings import Settings
 from genie_core.survey.launcher import Launcher, read_launcher
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.node_facts import ConfFile, NodeFacts, Unknown
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
 
@@ -27,6 +29,7 @@ DEFINITIONS = (
     "physicalnetworks.alpha.network.k8s.io",
 )
 _SILENT = JSONLog("error", fd=-1)
+_PLUGIN = "default_plugin"
 
 
 def own_file(files: Sequence[ConfFile]) -> ConfFile | None:
@@ -41,7 +44,7 @@ def own_settings(file: ConfFile | None) -> Settings:
 
 
 def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
-    """installed, binary, version, python, conf, default_network and default_file of a GenieState."""
+    """Members of a GenieState: installed ... conf, default_network, default_file and unknown_networks."""
     path = facts.search_path(file.directory) if file else tuple(facts.binaries)
     binary = facts.find_binary(SELF_TYPE, path)
     launcher = _launcher(binary.path, root) if binary else None
@@ -54,7 +57,7 @@ def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -
         "python_is_gone": bool(launcher and launcher.python and not root.exists(launcher.python)),
         "conf": file.path if file else "",
         "default_network": settings.default_plugin,
-        "default_file": _default_file(facts, settings, file) if file else "",
+        **(_default(facts, settings, file) if file else {}),
     }
 
 
@@ -82,19 +85,48 @@ class _Known:
         return network
 
 
-def _default_file(facts: NodeFacts, settings: Settings, own: ConfFile) -> str:
-    """The file of the network that pods without annotations get; "" where there is none."""
+def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, Any]:
+    """default_file ("" where no network is there) and unknown_networks of a GenieState."""
     named = any("conf_dirs" in entry for entry in own.chain)
     wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
     directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
     files = [file for directory in directories for file in candidates(facts.directories[directory])]
     finder = Finder(_Known(files, directories), _SILENT)
-    first = settings.default_plugin.partition(",")[0].partition("@")[0].strip()
+    unknown: list[Unknown] = []
+    found = [_find(finder, wish, settings, unknown) for wish in _wishes(settings, unknown)]
+    named_first = found[0] if found else ""
+    file = named_first if settings.default_plugin.strip() else _first(finder)
+    return {"default_file": file, "unknown_networks": tuple(unknown)}
+
+
+def _wishes(settings: Settings, unknown: list[Unknown]) -> list[Wish]:
+    """The networks that the configuration names, but for those of namespaces: default_plugin's, default_networks'."""
+    others = [name.strip() for name in settings.default_networks if "/" not in name]
     try:
-        network = finder.find(Wish(first, "", "default_plugin")) if first else finder.default()
+        first = parse_names(settings.default_plugin, _PLUGIN) if settings.default_plugin.strip() else []
+    except GenieError as error:
+        unknown.append(Unknown(key=_PLUGIN, name=settings.default_plugin, reason=error.msg, hint=error.hint))
+        first = []
+    return [*first, *(Wish(name, "", "default_networks") for name in others)]
+
+
+def _find(finder: Finder, wish: Wish, settings: Settings, unknown: list[Unknown]) -> str:
+    """The file of a network; "" where it has none, which is noted unless Genie makes its configuration up."""
+    try:
+        return finder.find(wish).source
+    except GenieError as error:
+        made_up = settings.generate_missing and wish.name in NAMES and isinstance(error, NetworkNotFound)
+        if not made_up:
+            key = wish.origin.partition(",")[0]
+            unknown.append(Unknown(key=key, name=wish.name, reason=error.msg, hint=error.hint))
+        return ""
+
+
+def _first(finder: Finder) -> str:
+    try:
+        return finder.default().source
     except GenieError:
         return ""
-    return network.source
 
 
 def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, str]]:

@@ -32,7 +32,8 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.conflist import InstallOptions
+from genie_core.tasks.install import install
 
 TOKEN_FILE = Path("/etc/cni/genie/token")
 CA_FILE = Path("/etc/cni/genie/ca.crt")

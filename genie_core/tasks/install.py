@@ -11,49 +11,42 @@ conflist stays.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from genie_core import __version__
-from genie_core.catalog.genie import CAPABILITIES
 from genie_core.edges.confdir import list_files
 from genie_core.errors import Denied, GenieError, InvalidConfig
-from genie_core.fields import holds_secret
-from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
+from genie_core.survey.rootfs import Root
 from genie_core.tasks import payload, runtime_tree
 from genie_core.tasks.atomic import alone, is_there, remove_temporaries, sync, write_file
+from genie_core.tasks.conflist import (
+    CONFLIST,
+    KUBECONFIG,
+    TYPE,
+    InstallOptions,
+    conflist_mode,
+    conflist_text,
+    existing_document,
+    kubeconfig_text,
+)
+from genie_core.tasks.install_check import require_safe
 from genie_core.tasks.launcher import launcher_text, require_nameable
-from genie_core.tasks.node_state import entry_of, read_document
+from genie_core.tasks.placement import place
 
-CONFLIST = "00-genie.conflist"
-KUBECONFIG = "genie.kubeconfig"
+__all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "install", "preview", "put"]
+
 CODE = ".genie"
-TYPE = "genie"
 KEEP_OLD_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstallOptions:
-    """What to install and where. `extra` are further keys of Genie's configuration."""
-
-    bin_dir: Path
-    conf_dir: Path
-    state_dir: Path | None = None
-    kubeconfig: Path | None = None
-    api_server: str = ""
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    python: Path | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+_UNTOUCHED = "what was installed before goes on working; put it right and install again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +78,40 @@ class InstallReport:
 
 
 def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
-    """Install or upgrade. Raises InvalidConfig for options that cannot work, Denied without the rights.
+    """Install or upgrade, where no check of the result is fatal; else nothing is changed.
 
-    `dry_run`: nothing is written, only said.
+    Raises InvalidConfig for what cannot work on this node, Denied without the rights. `dry_run`: nothing is written,
+    only said.
     """
+    if options.placement is None:
+        options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
+    text = conflist_text(options, existing_document(options.conf_dir / CONFLIST))
+    warnings = require_safe(options, text)
+    report = preview(options) if dry_run else put(options)
+    return replace(report, warnings=[*warnings, *report.warnings])
+
+
+def preview(options: InstallOptions) -> InstallReport:
+    """What `put` would do, without doing it; a Python that would be copied is named where it is."""
     python = _interpreter(options.python)
-    if dry_run:
-        return _preview(options, python)
+    code = _code_directory(options.bin_dir, python, payload.plugin_files())
+    files = _files(options, python, code)
+    changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
+    if not payload.is_whole(code):
+        changed.insert(0, code)
+    return replace(_report(options, python, code, changed), dry_run=True)
+
+
+def put(options: InstallOptions) -> InstallReport:
+    """Write all of it, whatever the node's runtimes make of that. Raises as `install` does."""
+    python = _interpreter(options.python)
     mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
         return _install(options, python)
     except PermissionError as error:
         raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
-        raise GenieError(
-            _unwritten(error),
-            hint="what was installed before goes on working; put it right and install again",
-        ) from None
+        raise GenieError(_unwritten(error), hint=_UNTOUCHED) from None
     finally:
         os.umask(mask)
 
@@ -130,19 +140,32 @@ def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
         remove_temporaries(path)
     python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
+    if not is_there(launcher, launcher_text(python, code, launcher).encode(), 0o755):
+        _try(options.bin_dir / CODE, python, code, changed)
     changed += [path for path, text, mode in _files(options, python, code) if write_file(path, text, mode)]
     _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
     return _report(options, python, code, changed)
 
 
-def _preview(options: InstallOptions, python: Path) -> InstallReport:
-    """The same without the writing; a Python that would be copied is named where it is."""
-    code = _code_directory(options.bin_dir, python, payload.plugin_files())
-    files = _files(options, python, code)
-    changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
-    if not payload.is_whole(code):
-        changed.insert(0, code)
-    return replace(_report(options, python, code, changed), dry_run=True)
+def _try(folder: Path, python: Path, code: Path, made: Sequence[Path]) -> None:
+    """Run the launcher before it is where the runtime runs it. Raises GenieError, without what was `made` for it."""
+    trial = folder / "trial"
+    write_file(trial, launcher_text(python, code, trial), 0o755)
+    try:
+        done = subprocess.run(
+            [trial], env={"CNI_COMMAND": "VERSION"}, capture_output=True, text=True, check=False, timeout=30
+        )
+        problem = "" if CURRENT in done.stdout else (done.stdout or done.stderr)[-300:]
+    except PermissionError:
+        problem = "it may not be executed there, as where a file system is mounted noexec"
+    except (OSError, subprocess.SubprocessError) as error:
+        problem = str(error)
+    finally:
+        trial.unlink(missing_ok=True)
+    if problem:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise GenieError(f"the plugin does not run in {folder.parent}: {problem.strip()}", hint=_UNTOUCHED)
 
 
 def _files(options: InstallOptions, python: Path, code: Path) -> list[tuple[Path, str, int]]:
@@ -152,7 +175,7 @@ def _files(options: InstallOptions, python: Path, code: Path) -> list[tuple[Path
     files = [(launcher, launcher_text(python, code, launcher), 0o755)]
     if options.api_server:
         files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600))
-    return [*files, (conflist, text, _mode(conflist, text))]
+    return [*files, (conflist, text, conflist_mode(conflist, text))]
 
 
 def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence[Path]) -> InstallReport:
@@ -267,93 +290,6 @@ def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> 
             os.utime(path)
         elif time.time() - path.stat().st_mtime > KEEP_OLD_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
-
-
-# --- the configuration ----------------------------------------------------------------------------------
-
-
-def existing_document(conflist: Path) -> dict[str, Any]:
-    """The conflist that is there, {} if none is: what an operator wrote into it is kept. Raises InvalidConfig."""
-    try:
-        return read_document(conflist) or {}
-    except InvalidConfig:
-        raise InvalidConfig(
-            f"{conflist} is there and cannot be read",
-            hint="correct it or move it away; it is not overwritten",
-        ) from None
-
-
-def existing_entry(conflist: Path) -> dict[str, Any]:
-    """Genie's entry in the conflist that is there; {} if none is. Raises InvalidConfig."""
-    document = existing_document(conflist)
-    return (entry_of(document) if document else None) or {}
-
-
-def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
-    """Genie's conflist; what the `existing` one has besides is kept: keys, versions, the plugins beside Genie.
-
-    Raises InvalidConfig for what the plugin would refuse.
-    """
-    if not existing or entry_of(existing) is None:
-        existing = {"plugins": [{"type": TYPE}]}
-    # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
-    versions = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", CURRENT]}
-    pinned = bool(versions.keys() & existing.keys())  # one of them alone is a version that somebody wants
-    document = {
-        **({} if pinned else versions),
-        **({} if existing.get("name") else {"name": TYPE}),
-        **existing,
-    }
-    document["plugins"] = [
-        _entry(options, entry) if entry.get("type") == TYPE else entry for entry in existing["plugins"]
-    ]
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, Any]:
-    """Genie's own entry among the plugins."""
-    kept = {key: value for key, value in existing.items() if key != "type"}
-    plugin: dict[str, Any] = {**kept, **options.extra}
-    plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
-    plugin["conf_dirs"] = _with_first(options.conf_dir, plugin.get("conf_dirs", [DELEGATE_CONF_DIR]))
-    plugin["bin_dirs"] = _with_first(options.bin_dir, plugin.get("bin_dirs", []))
-    if options.state_dir:
-        plugin["state_dir"] = str(options.state_dir)
-    kubeconfig = options.conf_dir / KUBECONFIG if options.api_server else options.kubeconfig
-    if kubeconfig:
-        plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
-    Settings(plugin)  # refuses what the plugin would refuse
-    return {"type": TYPE, **plugin}
-
-
-def _mode(conflist: Path, text: str) -> int:
-    """0600 for CNI-Genie's `policy` and other credentials (conformance X14), and where an operator closed the file."""
-    closed = conflist.exists() and not conflist.stat().st_mode & 0o044
-    plugins = json.loads(text)["plugins"]
-    private = closed or holds_secret(plugins) or any(plugin.get("policy") for plugin in plugins)
-    return 0o600 if private else 0o644
-
-
-def _with_first(directory: Path, others: Sequence[str]) -> list[str]:
-    return [str(directory), *(other for other in others if other != str(directory))]
-
-
-def kubeconfig_text(options: InstallOptions) -> str:
-    """A kubeconfig that names the token's file. Raises InvalidConfig without one."""
-    if not options.token_file:
-        raise InvalidConfig("--api-server needs --token-file", hint="name the service account's token file")
-    cluster: dict[str, Any] = {"server": options.api_server}
-    if options.ca_file:
-        cluster["certificate-authority"] = str(options.ca_file)
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "cluster", "cluster": cluster}],
-        "users": [{"name": "genie", "user": {"tokenFile": str(options.token_file)}}],
-        "contexts": [{"name": "genie", "context": {"cluster": "cluster", "user": "genie"}}],
-        "current-context": "genie",
-    }
-    return json.dumps(document, indent=2) + "\n"
 
 
 def _warnings(options: InstallOptions) -> list[str]:

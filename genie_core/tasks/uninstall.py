@@ -27,7 +27,8 @@ from genie_core.select.files import Finder
 from genie_core.settings import STATE_DIR
 from genie_core.tasks import node_state
 from genie_core.tasks.atomic import sync
-from genie_core.tasks.install import CODE, CONFLIST, KUBECONFIG, TYPE
+from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE
+from genie_core.tasks.install import CODE
 from genie_core.verbs.node import Node
 
 

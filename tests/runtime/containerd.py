@@ -58,9 +58,9 @@ echo ready && read -r _
 """
 
 
-def _namespaces(host, *folders):
+def _namespaces(host, init, *folders):
     """The process that holds them; it ends when its standard input does."""
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _INIT, "sh"]
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", init, "sh"]
     command = ["nsenter", f"--net={host.path}", "--", *unshare, *map(str, folders)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout
@@ -71,7 +71,7 @@ def _namespaces(host, *folders):
 class Containerd:
     """The runtime. It reads CNI from `bin_dir` and `conf_dir`; `root` is a short path (sockets have 108 bytes)."""
 
-    def __init__(self, root, host, bin_dir, conf_dir):
+    def __init__(self, root, host, bin_dir, conf_dir, *, init=_INIT):
         self.lib = root / "lib"
         self.log = root / "containerd.log"
         self._config = root / "config.toml"
@@ -86,15 +86,18 @@ class Containerd:
             _CONFIG.format(socket=self.socket, image=image.NAME, bin_dir=bin_dir, conf_dir=conf_dir)
         )
         image.write(self.lib / "pause.tar")
-        self._spaces = _namespaces(host, root, bin_dir, conf_dir)
+        self._spaces = _namespaces(host, init, root, bin_dir, conf_dir)
 
     # --- its life ---------------------------------------------------------------------------------------
+
+    def command(self):
+        """The words that start it."""
+        return ["containerd", "--config", self._config]
 
     def start(self):
         """Start the daemon and wait until it answers and has a network."""
         with self.log.open("ab") as log:
-            command = self.inside("containerd", "--config", self._config)
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log)
+            self._daemon = subprocess.Popen(self.inside(*self.command()), stdout=log, stderr=log)
         patience = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
         self._channel = grpc.insecure_channel(f"unix://{self.socket}", options=patience)
         self.client = RuntimeServiceStub(self._channel)

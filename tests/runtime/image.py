@@ -39,8 +39,8 @@ def pause_program() -> bytes:
     return header + segment + code
 
 
-def write(path: Path) -> None:
-    """Write the archive for `ctr images import`."""
+def write(path: Path, name: str = NAME) -> None:
+    """Write the archive for `ctr images import`, which gives the image that name."""
     layer = _tar({"pause": (pause_program(), 0o755)})
     packed = gzip.compress(layer, mtime=0)
     architecture = _GO_ARCHITECTURES[platform.machine()]
@@ -61,7 +61,7 @@ def write(path: Path) -> None:
         }
     )
     named = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
-    named["annotations"] = {"io.containerd.image.name": NAME, "org.opencontainers.image.ref.name": "test"}
+    named["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "test"}
     index = _json({"schemaVersion": 2, "manifests": [named]})
     blobs = {f"blobs/sha256/{_digest(blob)[7:]}": (blob, 0o644) for blob in (packed, config, manifest)}
     layout = {"oci-layout": (b'{"imageLayoutVersion":"1.0.0"}', 0o644), "index.json": (index, 0o644)}

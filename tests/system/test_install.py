@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.errors import InvalidConfig
+from genie_core.errors import GenieError, InvalidConfig
 from genie_core.tasks import install, payload, uninstall
 from tests.system.node import THREE, Node
 
@@ -273,3 +273,45 @@ def test_with_pods_attached_the_binary_stays_until_they_are_gone(node: Node, tmp
     assert node.call("DEL").status == 0
     assert take_away(places).complete
     assert list(bin_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "setting, hint",
+    [
+        ({"default_plugin": "nxet"}, "did you mean next?"),
+        ({"default_plugin": "next,nosuch"}, "nosuch"),
+        ({"default_networks": ["nosuch"]}, "nosuch"),
+        ({"defualt_plugin": "next"}, "did you mean default_plugin?"),
+    ],
+)
+def test_a_setting_that_would_keep_pods_from_starting_is_refused_before_writing(places, setting, hint):
+    before = tree(places["conf_dir"])
+    with pytest.raises(InvalidConfig) as refused:
+        put(places, extra=setting)
+    assert hint in str(refused.value)
+    assert (tree(places["conf_dir"]), places["bin_dir"].exists()) == (before, False)
+
+
+def test_a_network_that_genie_makes_up_needs_no_file(places):
+    put(places, extra={"default_plugin": "bridge", "generate_missing": True})
+
+
+def test_where_there_is_no_network_yet_it_is_said(places):
+    """As on a node whose network comes later: no pod starts without Genie, either."""
+    (places["conf_dir"] / "90-next.conf").unlink()
+    report = put(places)
+    assert report.conflist.exists()
+    assert any("no default network" in warning for warning in report.warnings)
+
+
+def test_a_directory_from_which_nothing_may_be_executed_is_refused(places):
+    """The launcher is tried before the runtime is given it."""
+    places["bin_dir"].mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "none", places["bin_dir"]], check=True)
+    try:
+        with pytest.raises(GenieError, match="does not run in"):
+            put(places)
+        assert [path.name for path in places["bin_dir"].rglob("*")] == [install.CODE]
+        assert not (places["conf_dir"] / install.CONFLIST).exists()
+    finally:
+        subprocess.run(["umount", places["bin_dir"]], check=True)

@@ -16,8 +16,9 @@ from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
 from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR
+from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
 from genie_core.tasks.dry_run import samples
-from genie_core.tasks.install import CONFLIST, InstallOptions, existing_entry, install
+from genie_core.tasks.install import put
 
 AnyNode = PrivateNode | HostNode
 
@@ -111,4 +112,4 @@ def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str
         state_dir=Path(state_dir),
         extra={key: value for key, value in settings.items() if key != "type"} | more,
     )
-    return str(install(options).conflist)
+    return str(put(options).conflist)

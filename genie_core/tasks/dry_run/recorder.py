@@ -17,7 +17,7 @@ from typing import Any
 
 from genie_core.fields import may_be_secret
 from genie_core.sandbox import syscalls
-from genie_core.tasks.install import TYPE
+from genie_core.tasks.conflist import TYPE
 
 _STEPS = "steps"  # in the records, a directory for each run
 _SCRIPTS = "plugins"

@@ -36,8 +36,8 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.rulesets import firewall
 from genie_core.survey.runtimes import runtime_socket
 from genie_core.survey.tenants import addresses_in_use
+from genie_core.tasks.conflist import CONFLIST
 from genie_core.tasks.gc.nft_rules import OwnedRule, owned_rules
-from genie_core.tasks.install import CONFLIST
 from genie_core.tasks.node_state import open_node, plans, read_conflist
 from genie_core.verbs.delete import is_taken
 from genie_core.verbs.node import Node

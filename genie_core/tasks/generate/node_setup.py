@@ -14,8 +14,7 @@ from genie_core.select.files import derived_name, is_self
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
-from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
-from genie_core.tasks.install import (
+from genie_core.tasks.conflist import (
     CONFLIST,
     KUBECONFIG,
     InstallOptions,
@@ -23,6 +22,7 @@ from genie_core.tasks.install import (
     existing_document,
     kubeconfig_text,
 )
+from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
 
 # Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
 _KUBELETS = (

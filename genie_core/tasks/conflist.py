@@ -1,0 +1,124 @@
+"""Genie's own configuration list `00-genie.conflist`, and the kubeconfig beside it: their texts, from the options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genie_core.catalog.genie import CAPABILITIES
+from genie_core.errors import InvalidConfig
+from genie_core.fields import get_strings, holds_secret
+from genie_core.settings import DELEGATE_CONF_DIR, Settings
+from genie_core.spec.versions import CURRENT
+from genie_core.tasks.node_state import entry_of, read_document
+from genie_core.tasks.placement import Placement
+
+CONFLIST = "00-genie.conflist"
+KUBECONFIG = "genie.kubeconfig"
+TYPE = "genie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallOptions:
+    """What to install and where. `extra` are further keys of Genie's configuration.
+
+    `placement` says why there; None: it is looked up for these two directories.
+    """
+
+    bin_dir: Path
+    conf_dir: Path
+    placement: Placement | None = None
+    state_dir: Path | None = None
+    kubeconfig: Path | None = None
+    api_server: str = ""
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    python: Path | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def existing_document(conflist: Path) -> dict[str, Any]:
+    """The conflist that is there, {} if none is: what an operator wrote into it is kept. Raises InvalidConfig."""
+    try:
+        return read_document(conflist) or {}
+    except InvalidConfig:
+        raise InvalidConfig(
+            f"{conflist} is there and cannot be read",
+            hint="correct it or move it away; it is not overwritten",
+        ) from None
+
+
+def existing_entry(conflist: Path) -> dict[str, Any]:
+    """Genie's entry in the conflist that is there; {} if none is. Raises InvalidConfig."""
+    document = existing_document(conflist)
+    return (entry_of(document) if document else None) or {}
+
+
+def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
+    """Genie's conflist; what the `existing` one has besides is kept: keys, versions, the plugins beside Genie.
+
+    Raises InvalidConfig for what the plugin would refuse.
+    """
+    if not existing or entry_of(existing) is None:
+        existing = {"plugins": [{"type": TYPE}]}
+    # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
+    versions = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", CURRENT]}
+    pinned = bool(versions.keys() & existing.keys())  # one of them alone is a version that somebody wants
+    document = {
+        **({} if pinned else versions),
+        **({} if existing.get("name") else {"name": TYPE}),
+        **existing,
+    }
+    document["plugins"] = [
+        _entry(options, entry) if entry.get("type") == TYPE else entry for entry in existing["plugins"]
+    ]
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, Any]:
+    """Genie's own entry among the plugins."""
+    kept = {key: value for key, value in existing.items() if key != "type"}
+    plugin: dict[str, Any] = {**kept, **options.extra}
+    plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
+    others = get_strings(plugin, "conf_dirs") or [DELEGATE_CONF_DIR]
+    plugin["conf_dirs"] = list(dict.fromkeys([str(options.conf_dir), *others]))
+    searched = options.placement.bin_dirs if options.placement else ()
+    plugin["bin_dirs"] = list(
+        dict.fromkeys([str(options.bin_dir), *searched, *get_strings(plugin, "bin_dirs")])
+    )
+    if options.state_dir:
+        plugin["state_dir"] = str(options.state_dir)
+    kubeconfig = options.conf_dir / KUBECONFIG if options.api_server else options.kubeconfig
+    if kubeconfig:
+        plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
+    Settings(plugin)  # refuses what the plugin would refuse
+    return {"type": TYPE, **plugin}
+
+
+def conflist_mode(conflist: Path, text: str) -> int:
+    """0600 for CNI-Genie's `policy` and other credentials (conformance X14), and where an operator closed the file."""
+    closed = conflist.exists() and not conflist.stat().st_mode & 0o044
+    plugins = json.loads(text)["plugins"]
+    private = closed or holds_secret(plugins) or any(plugin.get("policy") for plugin in plugins)
+    return 0o600 if private else 0o644
+
+
+def kubeconfig_text(options: InstallOptions) -> str:
+    """A kubeconfig that names the token's file. Raises InvalidConfig without one."""
+    if not options.token_file:
+        raise InvalidConfig("--api-server needs --token-file", hint="name the service account's token file")
+    cluster: dict[str, Any] = {"server": options.api_server}
+    if options.ca_file:
+        cluster["certificate-authority"] = str(options.ca_file)
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": "genie", "user": {"tokenFile": str(options.token_file)}}],
+        "contexts": [{"name": "genie", "context": {"cluster": "cluster", "user": "genie"}}],
+        "current-context": "genie",
+    }
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,165 @@
+"""What this node would look like with Genie installed, and whether a check of `genie discover` finds that fatal.
+
+Nothing is written: the node's files are read, and Genie's configuration and binary are put in their place in the facts.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from genie_core.catalog.genie import PLUGIN
+from genie_core.checks.node_registry import CHECKS, run_checks
+from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.findings import Finding, Severity, ordered
+from genie_core.settings import DELEGATE_CONF_DIR
+from genie_core.spec.versions import SUPPORTED
+from genie_core.survey.binaries import Binary, list_binaries
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.node import read_directory
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.own import describe_installation, own_file, own_settings
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
+from genie_core.tasks.placement import Placement
+
+# What can keep pods from starting once Genie is the first configuration of its directory.
+_DECISIVE = (
+    "conf-readable",
+    "conf-first",
+    "conf-self",
+    "conf-plugin",
+    "conf-version",
+    "plugin-missing",
+    "runtime-network",
+    "genie-default",
+)
+# Another file is used instead of Genie's: pods go on starting.
+_NOT_USED = "GN1006"
+_NO_DEFAULT = "GN1607"
+
+
+def require_safe(options: InstallOptions, text: str) -> list[str]:
+    """The warnings. Raises InvalidConfig where Genie's configuration `text` would keep pods from starting."""
+    _refuse_unknown_settings(options)
+    placement = options.placement or Placement(
+        bin_dir=str(options.bin_dir), conf_dir=str(options.conf_dir), bin_dirs=(str(options.bin_dir),)
+    )
+    root = Root()
+    try:
+        before = _facts(placement, root)
+        after = _installed(before, options, placement, text, root)
+    except PermissionError as error:
+        raise Denied(f"cannot read {error.filename}: {error.strerror}", hint="run it as root") from None
+    except OSError as error:
+        raise GenieError(f"cannot read {error.filename}: {error.strerror}") from None
+    known = {_identity(finding) for finding in _fatal(before)}
+    new = [finding for finding in _fatal(after) if _identity(finding) not in known]
+    harmless = [finding for finding in new if _is_harmless(finding, after)]
+    if fatal := [finding for finding in new if finding not in harmless]:
+        raise _refusal(fatal)
+    return [*placement.notes, *(_words(finding) for finding in harmless)]
+
+
+def _refuse_unknown_settings(options: InstallOptions) -> None:
+    """A key that the plugin would ignore is a slip where it is set on purpose."""
+    known = [field.name for field in PLUGIN.fields]
+    for key in options.extra:
+        if key not in (*known, "capabilities"):
+            near = get_close_matches(key, known, n=1, cutoff=0.6)
+            hint = (
+                f"did you mean {near[0]}?"
+                if near
+                else "`genie generate-config genie --schema` shows the keys"
+            )
+            raise InvalidConfig(f"--set {key}: Genie's configuration has no such key", hint=hint)
+
+
+def _facts(placement: Placement, root: Root) -> NodeFacts:
+    """The node without Genie's configuration list: the directories that matter, and who reads them.
+
+    Where no runtime reads the directory, it is not known where plugins are looked for: nothing is said of them.
+    """
+    directories = {}
+    for directory in (placement.conf_dir, DELEGATE_CONF_DIR):
+        if root.exists(directory):
+            files = read_directory(directory, root)
+            directories[directory] = [
+                file for file in files if file.path != f"{placement.conf_dir}/{CONFLIST}"
+            ]
+    bin_dirs = dict.fromkeys(path for one in placement.runtimes for path in one.bin_dirs)
+    binaries = {path: list_binaries(path, root) if root.exists(path) else [] for path in bin_dirs}
+    facts = NodeFacts(runtimes=placement.runtimes, directories=directories, binaries=binaries)
+    return _described(facts, root)
+
+
+def _described(facts: NodeFacts, root: Root) -> NodeFacts:
+    own = own_file(facts.files)
+    return replace(facts, genie=replace(facts.genie, **describe_installation(facts, own, root)))
+
+
+def _installed(
+    facts: NodeFacts, options: InstallOptions, placement: Placement, text: str, root: Root
+) -> NodeFacts:
+    """The same node with Genie on it."""
+    path = f"{placement.conf_dir}/{CONFLIST}"
+    own = parse_conf(path, text, mode=0o644)
+    directories = dict(facts.directories)
+    for directory in own_settings(own).conf_dirs:
+        if directory not in directories and root.exists(directory):
+            directories[directory] = read_directory(directory, root)
+    directories[placement.conf_dir] = [own, *directories.get(placement.conf_dir, ())]
+    binary = Binary(
+        type=TYPE,
+        path=f"{options.bin_dir}/{TYPE}",
+        mode=0o755,
+        form="script",
+        asked=True,
+        versions=tuple(SUPPORTED),
+    )
+    # one that an earlier installation left elsewhere is not the one that is upgraded from now on
+    binaries = {name: [one for one in found if one.type != TYPE] for name, found in facts.binaries.items()}
+    if str(options.bin_dir) in binaries:
+        binaries[str(options.bin_dir)].append(binary)
+    return _described(replace(facts, directories=directories, binaries=binaries), root)
+
+
+def _fatal(facts: NodeFacts) -> list[Finding]:
+    findings, _ = run_checks(facts, [check for check in CHECKS if check.id in _DECISIVE])
+    return [finding for finding in ordered(findings) if finding.severity is Severity.FATAL]
+
+
+def _identity(finding: Finding) -> tuple[str, str, str]:
+    return finding.code, finding.object.file, finding.title
+
+
+def _is_harmless(finding: Finding, after: NodeFacts) -> bool:
+    """Whether no pod that would start without Genie fails with it.
+
+    Where there is no other network at all, as on a node whose network is installed later, none starts anyway.
+    """
+    if finding.code == _NOT_USED:
+        return True
+    return finding.code == _NO_DEFAULT and not after.genie.unknown_networks
+
+
+def _refusal(fatal: Sequence[Finding]) -> InvalidConfig:
+    first, *others = fatal
+    return InvalidConfig(
+        f"not installed, since pods of this node would not start: {first.title}",
+        details="; ".join(finding.title for finding in others),
+        hint=_remedy(first),
+    )
+
+
+def _words(finding: Finding) -> str:
+    return "; ".join(part for part in (finding.title, _remedy(finding)) if part)
+
+
+def _remedy(finding: Finding) -> str:
+    if finding.remedy is None:
+        return ""
+    commands = [f"`{shlex.join(command.argv)}`" for command in finding.remedy.commands]
+    return ": ".join(part for part in (finding.remedy.text, " && ".join(commands)) if part)

@@ -1,0 +1,109 @@
+"""Where Genie belongs on this node: the directories that the container runtime reads, from its own configuration.
+
+The runtimes that count are kubelet's; where nothing says which that is, those of a distribution that brings a kubelet
+along (k3s, RKE2, microk8s, k0s) and that run; else those that run; else all that were found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genie_core.errors import GenieError
+from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import Runtime, find_runtimes
+
+LAUNCHER = "genie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """The two directories; `bin_dirs` are all in which the runtime looks for plugins, `bin_dir` among them.
+
+    `runtimes` are those that read `conf_dir`; `notes` say what was assumed or does not fit.
+    """
+
+    bin_dir: str
+    conf_dir: str
+    bin_dirs: tuple[str, ...]
+    runtimes: tuple[Runtime, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
+    """The directories that were asked for, and for the rest those of the runtime.
+
+    Raises GenieError where the runtimes that count disagree about what was not asked for.
+    """
+    found = find_runtimes(root)
+    if not found:
+        return _usual(bin_dir, conf_dir)
+    counting = _those_that_count(found)
+    if conf_dir:
+        readers = [one for one in found if one.conf_dir == str(conf_dir)]
+        return _in_conf_dir(str(conf_dir), bin_dir, readers, counting, root)
+    if bin_dir:
+        counting = [one for one in counting if str(bin_dir) in one.bin_dirs] or counting
+    directory = _agreed("--conf-dir", "reads configurations in", counting, lambda one: (one.conf_dir,))[0]
+    readers = [one for one in found if one.conf_dir == directory and one in counting]
+    return _in_conf_dir(directory, bin_dir, readers, counting, root)
+
+
+def _usual(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
+    """Without any runtime."""
+    used, where = str(bin_dir or BIN_DIR), str(conf_dir or CONF_DIR)
+    assumed = [option for option, given in (("--bin-dir", bin_dir), ("--conf-dir", conf_dir)) if not given]
+    note = f"no container runtime was found: installing into {used} and {where}, the usual directories"
+    notes = (f"{note}; {' and '.join(assumed)} name others",) if assumed else ()
+    return Placement(bin_dir=used, conf_dir=where, bin_dirs=(used,), notes=notes)
+
+
+def _in_conf_dir(
+    conf_dir: str, bin_dir: Path | None, readers: Sequence[Runtime], counting: Sequence[Runtime], root: Root
+) -> Placement:
+    notes = []
+    if not readers:
+        reading = ", ".join(f"{one.name} reads {one.conf_dir}" for one in counting)
+        notes.append(f"no container runtime reads {conf_dir}: {reading}")
+    searched: tuple[str, ...] = ()
+    if not bin_dir:
+        searched = _agreed("--bin-dir", "looks for plugins in", readers or counting, lambda one: one.bin_dirs)
+    chosen = str(bin_dir) if bin_dir else _best(searched, root)
+    bin_dirs = tuple(dict.fromkeys([chosen, *searched]))
+    return Placement(
+        bin_dir=chosen, conf_dir=conf_dir, bin_dirs=bin_dirs, runtimes=tuple(readers), notes=tuple(notes)
+    )
+
+
+def _those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
+    rules: Sequence[Callable[[Runtime], bool]] = (
+        lambda one: one.kubelet is True,
+        lambda one: bool(one.flavour) and one.running,
+        lambda one: one.running,
+    )
+    return next((chosen for rule in rules if (chosen := [one for one in found if rule(one)])), list(found))
+
+
+def _agreed(
+    option: str, what: str, runtimes: Sequence[Runtime], value: Callable[[Runtime], tuple[str, ...]]
+) -> tuple[str, ...]:
+    """What all of them say. Raises GenieError naming each one's, and the option that decides."""
+    values = list(dict.fromkeys(value(one) for one in runtimes))
+    if len(values) == 1:
+        return values[0]
+    each = "; ".join(f"{one.name} {what} {' '.join(value(one))}" for one in runtimes)
+    choices = " or ".join(f"{option} {chosen[0]}" for chosen in values)
+    raise GenieError(
+        f"the container runtimes of this node disagree: {each}",
+        hint=f"say for which one Genie is: {choices}",
+    )
+
+
+def _best(directories: Sequence[str], root: Root) -> str:
+    """Where Genie is already, else the first that can be written to, else the first."""
+    here = next((path for path in directories if root.exists(f"{path}/{LAUNCHER}")), "")
+    writable = (path for path in directories if os.access(root.real(path), os.W_OK))
+    return here or next(writable, directories[0])

@@ -1,0 +1,86 @@
+"""A node as Debian's packages make it: containerd with the package's own configuration, plugins where Debian has them.
+
+Nothing is masked and nothing is configured for a test: `/etc/containerd` and `/usr/bin` are the machine's. What the
+node writes to (`/usr/lib/cni`, `/etc/cni`, `/opt`, `/run`, `/var/lib`) is a copy, or empty, in a mount namespace of
+its own.
+"""
+
+import os
+import subprocess
+import sys
+
+from tests.netns import Namespace
+from tests.runtime import image
+from tests.runtime.containerd import Containerd
+
+CLI = (sys.executable, "-P", "-c", "import sys; from genie_cli.app import main; sys.exit(main())")
+PLUGINS = "/usr/lib/cni"
+
+_INIT = """\
+cp -a /usr/lib/cni/. "$1/plugins" && mount --bind "$1/plugins" /usr/lib/cni || exit
+mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib && mkdir /run/lock || exit
+for folder in /etc/cni /opt /var/lib/containerd; do mkdir -p $folder && mount -t tmpfs none $folder || exit; done
+mkdir /etc/cni/net.d && ip link set lo up || exit
+echo ready && read -r _
+"""
+
+
+# A container, as CI's, may not be allowed to lower a score: that is no property of the node's network.
+_RUNC = """\
+#!/bin/sh
+previous=
+for word; do
+    [ "$previous" = --bundle ] && sed -i 's/"oomScoreAdj":-[0-9]*/"oomScoreAdj":0/' "$word/config.json"
+    previous=$word
+done
+exec /usr/sbin/runc "$@"
+"""
+
+
+class StockNode(Containerd):
+    """That node; `root` is a folder with a short path."""
+
+    def __init__(self, root):
+        self.host = Namespace()
+        for folder in ("plugins", "tools"):
+            (root / folder).mkdir()
+        self._tools = root / "tools"
+        (self._tools / "runc").write_text(_RUNC)
+        (self._tools / "runc").chmod(0o755)
+        super().__init__(root, self.host, PLUGINS, "/etc/cni/net.d", init=_INIT)
+        self.socket = root / "run/containerd/containerd.sock"
+        sandbox_image = self._default("sandbox_image")
+        image.write(self.lib / "pause.tar", sandbox_image)
+
+    def _default(self, key):
+        """A setting of the CRI plugin that the package leaves as it is."""
+        shown = subprocess.run(
+            ["containerd", "config", "default"], capture_output=True, text=True, check=True
+        )
+        return next(
+            line.split('"')[1] for line in shown.stdout.splitlines() if line.strip().startswith(f"{key} =")
+        )
+
+    def command(self):
+        """The words that start it: without options, as its unit does."""
+        return ["env", f"PATH={self._tools}:{os.environ['PATH']}", "containerd"]
+
+    def start(self):
+        """Start it, with its sandbox image."""
+        super().start()
+        self.ctr("--namespace", "k8s.io", "images", "import", "/var/lib/pause.tar")
+
+    def close(self):
+        super().close()
+        self.host.remove()
+
+    def genie(self, *words, status=0):
+        """The command line on this node: its stdout; what it says on stderr is in `told`."""
+        done = self.run(*CLI, *words, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        self.told = done.stderr
+        return done.stdout
+
+    def file(self, path):
+        """A file of the node, to be looked at from outside."""
+        return self._outside(path)

@@ -1,0 +1,77 @@
+"""`genie install` without options on a node that Debian's own packages made, with real containerd and real pods."""
+
+import json
+
+import grpc
+import pytest
+
+from tests.runtime.stock import PLUGINS, StockNode
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    node = StockNode(tmp_path_factory.mktemp("s"))
+    try:
+        node.genie("generate-config", "bridge", "--write")
+        node.genie("generate-config", "ptp", "--write")
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+def interfaces(node, sandbox):
+    return set(node.pod_links(sandbox))
+
+
+def test_a_pod_starts_before_right_after_and_after_the_removal(node):
+    """The package has `bin_dir = "/usr/lib/cni"`: a plugin in /opt/cni/bin would keep every pod from starting."""
+    node.wait_for_network("bridge")
+    before = node.run_pod("before")
+    assert interfaces(node, before) == {"eth0"}
+    node.genie("install", "--set", "default_plugin=bridge")
+    node.wait_for_network("genie")
+    assert node.file(f"{PLUGINS}/genie").exists()
+    assert not list(node.file("/opt").iterdir())
+    after = node.run_pod("after", {"cni": "bridge,ptp@net1"})
+    assert interfaces(node, after) == {"eth0", "net1"}
+    report = json.loads(node.genie("discover", "--no-api", "-o", "json", "--fail-on", "error"))
+    assert report["runtimes"][0]["running"] is True
+    for sandbox in (before, after):
+        node.remove_pod(sandbox)
+    node.genie("uninstall")
+    node.wait_for_network("bridge")
+    assert not node.file(f"{PLUGINS}/genie").exists()
+    node.remove_pod(node.run_pod("last"))
+
+
+def test_a_directory_that_the_runtime_does_not_search_is_refused_before_anything_is_written(node):
+    node.genie("install", "--bin-dir", "/opt/cni/bin", status=1)
+    assert 'plugin "genie" of network "genie"' in node.told
+    assert f"genie install --bin-dir {PLUGINS}" in node.told
+    assert not list(node.file("/opt").iterdir())
+    assert sorted(path.name for path in node.file("/etc/cni/net.d").iterdir()) == [
+        "90-bridge.conflist",
+        "90-ptp.conflist",
+    ]
+    node.remove_pod(node.run_pod("p"))
+
+
+def test_the_remedy_of_gn1101_lets_pods_start_again(node):
+    """A node that an earlier version locked out: its plugin is where nobody looks."""
+    node.genie("install", "--set", "default_plugin=bridge")
+    node.run("mkdir", "-p", "/opt/cni/bin")
+    node.run("mv", f"{PLUGINS}/genie", f"{PLUGINS}/.genie", "/opt/cni/bin")
+    node.wait_for_network("genie")
+    with pytest.raises(grpc.RpcError, match="failed to find plugin"):
+        node.run_pod("locked-out")
+    report = json.loads(node.genie("discover", "--no-api", "-o", "json", status=1))
+    (finding,) = [one for one in report["findings"] if one["code"] == "GN1101"]
+    for command in finding["remedy"]["commands"]:
+        assert command["argv"][0] == "genie"
+        node.genie(*command["argv"][1:])
+    node.remove_pod(node.run_pod("p"))
+    node.genie("discover", "--no-api", "--fail-on", "error")
+    node.genie("uninstall")
