@@ -33,6 +33,13 @@ STATE_DIR = "/var/lib/cni/genie"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
+# By what name `annotation_dialects` knows the annotations that choose networks.
+DIALECTS = {
+    "cni": "cni",
+    "networks": "networks",
+    "k8s.v1.cni.cncf.io/networks": "attachments",
+    "v1.multus-cni.io/default-network": "default-network",
+}
 
 
 class SmartSelection:
@@ -81,6 +88,8 @@ class Settings:
         self.system_namespaces: list[str] = read(_strings, "system_namespaces", ["kube-system"])
         self.namespace_isolation: bool = read(get_bool, "namespace_isolation", False)
         self.global_namespaces: list[str] = read(_strings, "global_namespaces", ["default"])
+        self.allowed_networks: dict[str, list[str]] | None = read(_allowed, "allowed_networks", None)
+        self.annotation_dialects: list[str] = read(_dialects, "annotation_dialects", [*DIALECTS.values()])
         self.interface_prefix: str = read(_prefix, "interface_prefix", "")
         self.result: str = read(_result, "result", "merged")
         self.readiness_file: str = read(_path, "readiness_file", "")
@@ -95,6 +104,39 @@ def _object(config: "Mapping[str, Any]", key: str, default: "dict[str, Any]") ->
 
 def _strings(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
     return default if config.get(key) is None else get_strings(config, key)
+
+
+def _allowed(
+    config: "Mapping[str, Any]", key: str, default: "dict[str, list[str]] | None"
+) -> "dict[str, list[str]] | None":
+    """Namespaces or labels -> networks, as select.allowed reads them."""
+    if config.get(key) is None:
+        return default
+    rules = get_object(config, key)
+    for who in rules:
+        pairs = [pair.partition("=") for pair in who.split(",")] if "=" in who else [(who, "=", "x")]
+        if not all(name.strip() and equals and value.strip() for name, equals, value in pairs):
+            raise InvalidConfig(
+                f"{key}: {who!r} is neither a namespace nor label=value", hint='as in "tier=gold"'
+            )
+        for index, network in enumerate(get_strings(rules, who, where=key)):
+            if not network.strip() or network.count("/") > 1 or not network.isprintable():
+                raise InvalidConfig(
+                    f"{place(place(key, who), index)}: {network!r} is no network",
+                    hint="write a name as in the annotation cni, or namespace/name of a definition; * is any text",
+                )
+    return {who: get_strings(rules, who) for who in rules}
+
+
+def _dialects(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
+    words = _strings(config, key, default)
+    for index, word in enumerate(words):
+        if word not in DIALECTS and word not in DIALECTS.values():
+            raise InvalidConfig(
+                f"{place(key, index)}: {word!r} is no annotation that chooses networks",
+                hint=f"it is one of {', '.join(DIALECTS.values())}",
+            )
+    return [DIALECTS.get(word, word) for word in words]
 
 
 def _smart_selection(config: "Mapping[str, Any]", key: str, default: SmartSelection) -> SmartSelection:

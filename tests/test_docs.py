@@ -1,5 +1,6 @@
 """The examples of docs/networks.md, run through the real rules; its tables name what there is."""
 
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -47,7 +48,31 @@ def test_examples(desk, annotations, outcome):
     assert got == [line.split() for line in outcome.splitlines()]
 
 
+TENANTS = (DOCS / "tenants.md").read_text()
+TENANTS_CONFIG, *_ = (
+    json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", TENANTS, re.DOTALL | re.MULTILINE)
+)
+TENANTS_EXAMPLES = re.findall(
+    r"^```yaml\n# namespace: (\w+)\n(.*?)^```\n\n```text\n(.*?)^```$", TENANTS, re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("namespace, manifest, outcome", TENANTS_EXAMPLES)
+def test_examples_of_the_tenants_page(tmp_path, namespace, manifest, outcome):
+    desk = Desk(tmp_path, namespace=namespace)
+    desk.settings |= TENANTS_CONFIG | {"default_plugin": "bridge"}
+    for name in ("bridge", "storage", "macvlan"):
+        desk.file(name)
+    desk.nad("backup", {"type": "x"}, namespace="infra")
+    desk.logical("orders", plugin="storage")
+    for labels in ({"name": "shop"}, {"name": "lab"}):
+        desk.objects.add({"apiVersion": "v1", "kind": "Namespace", "metadata": labels})
+    test_examples(desk, yaml.safe_load(manifest)["metadata"]["annotations"], outcome)
+
+
 def test_every_example_has_an_outcome():
+    assert len(TENANTS_EXAMPLES) == TENANTS.count("```yaml") == 4
+
     assert len(EXAMPLES) == sum("annotations" in manifest["metadata"] for manifest in YAML) > 7
 
 

@@ -10,7 +10,14 @@ import pytest
 
 from tests.test_readme import NODE, ROOT, normal
 
-PAGES = ("configuration", "install-a-node", "move-a-cluster", "understand-a-failed-pod", "try-a-pod")
+PAGES = (
+    "configuration",
+    "install-a-node",
+    "move-a-cluster",
+    "understand-a-failed-pod",
+    "try-a-pod",
+    "tenants",
+)
 
 
 def steps(page):

@@ -11,6 +11,7 @@ from genie_core.settings import (
     BIN_DIRS,
     CONF_DIRS,
     DELEGATE_TIMEOUT_SECONDS,
+    DIALECTS,
     LOG_LEVELS,
     STATE_DIR,
 )
@@ -119,7 +120,7 @@ PLUGIN = Plugin(
             name="namespace_isolation",
             kind="flag",
             default=False,
-            doc="pods use definitions of their own namespace and of global_namespaces only",
+            doc="pods take definitions of their namespace and of global_namespaces, and what allowed_networks names",
         ),
         Field(
             name="global_namespaces",
@@ -127,6 +128,19 @@ PLUGIN = Plugin(
             items=Field(name="namespace"),
             default=["default"],
             doc="namespaces whose definitions everybody may use; replaces the default, does not add to it",
+        ),
+        Field(
+            name="allowed_networks",
+            kind="object",
+            doc="namespaces (shop, team-*) or their labels (tier=gold) -> the networks that their pods may take: names "
+            "as in `cni`, or namespace/name of definitions; * is any text",
+        ),
+        Field(
+            name="annotation_dialects",
+            kind="array",
+            items=Field(name="dialect", choices=tuple(dict.fromkeys([*DIALECTS.values(), *DIALECTS]))),
+            default=[*DIALECTS.values()],
+            doc="the annotations with which pods may choose networks; another one fails the pod",
         ),
         Field(
             name="interface_prefix",

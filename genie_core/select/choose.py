@@ -4,7 +4,8 @@ One function per dialect, in one table; all of them give choices, and nothing is
 succeeded. Pure but for its ports: configuration files and API objects.
 """
 
-from genie_core.errors import TRY_AGAIN, InvalidConfig, NetworkNotFound
+from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
+from genie_core.jsontext import encode
 from genie_core.model import Choice, Wish
 from genie_core.select.annotations import (
     BY_ATTACHMENT,
@@ -19,7 +20,8 @@ from genie_core.select.annotations import (
     dialect_of,
     parse_names,
 )
-from genie_core.select.files import Finder
+from genie_core.select.files import Finder, node_name
+from genie_core.settings import DIALECTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         def network_attachment(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def logical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
         def physical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
+        def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
         def judge(self, key: tuple[str, str], claim: str, origin: str, rule: Rule) -> None:
             """Ask the rule about all networks of the cluster. Raises what it raises, or TryAgain."""
 
@@ -87,7 +90,10 @@ class Chooser:
 
     def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The pod's networks in order. Raises GenieError before anything is attached."""
-        first, then = _DIALECTS[dialect_of(annotations)](self, annotations)
+        dialect = dialect_of(annotations)
+        if dialect in _KEYS:
+            self.require_dialect(_KEYS[dialect])
+        first, then = _CHOOSERS[dialect](self, annotations)
         return [*first, *self.everybody(), *then]
 
     # --- the node's own networks -----------------------------------------------------------------------
@@ -104,7 +110,7 @@ class Chooser:
 
     def _default_by_name(self, wish: Wish) -> Choice:
         try:
-            return self.by_name(wish)
+            return self._named(wish)
         except NetworkNotFound as error:
             error.code = TRY_AGAIN  # at boot the file may be on its way (conformance C40)
             raise
@@ -124,15 +130,21 @@ class Chooser:
     def _setting(self, entry: str, origin: str) -> Choice:
         """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
         if "/" not in entry:
-            return self.by_name(Wish(entry.strip(), "", origin)).replace(prefix="net")
+            return self._named(Wish(entry.strip(), "", origin)).replace(prefix="net")
         from genie_core.select.npwg import parse_selections
 
-        return self.by_attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0])
+        return self._attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0], self.finder.named)
 
     # --- one wish --------------------------------------------------------------------------------------
 
     def by_name(self, wish: Wish) -> Choice:
-        """The network whose configuration file the name fits."""
+        """The network whose configuration file the name fits. Raises InvalidConfig where the pod may not take it."""
+        choice = self._named(wish)
+        self._require_network(choice.network, wish.origin)
+        return choice
+
+    def _named(self, wish: Wish) -> Choice:
+        """The same for what the configuration names: the operator may take every network."""
         try:
             return Choice(wish, self.finder.find(wish))
         except NetworkNotFound:
@@ -142,22 +154,88 @@ class Chooser:
             return Choice(wish, network)
 
     def by_attachment(self, wish: "NetworkWish") -> Choice:
-        """The network that a NetworkAttachmentDefinition describes."""
+        """The network that a NetworkAttachmentDefinition describes; one without configuration means a file."""
+        return self._attachment(wish, self._permitted_file)
+
+    def _attachment(self, wish: "NetworkWish", find_file: "Callable[[str, str], NetConf]") -> Choice:
         from genie_core.select.definitions import choice_of
 
         definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
-        return choice_of(wish, definition, lambda name: self.finder.named(name, wish.origin))
+        return choice_of(wish, definition, lambda name: find_file(name, wish.origin))
 
-    def require_allowed(self, namespace: str, origin: str) -> None:
-        """Raise InvalidConfig where isolation keeps this pod from that namespace's networks (conformance C37, C38)."""
-        settings = self.settings
-        if not settings.namespace_isolation or namespace in (self.namespace, *settings.global_namespaces):
+    def _permitted_file(self, name: str, origin: str) -> "NetConf":
+        network = self.finder.named(name, origin)
+        self._require_network(network, origin)
+        return network
+
+    # --- what the pod may take -------------------------------------------------------------------------
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether a pod may take only those of the node's networks that are allowed by name."""
+        return self.settings.namespace_isolation or self.settings.allowed_networks is not None
+
+    def may_take(self, network: "NetConf") -> bool:
+        """Whether the pod may take a network of the node: one that is allowed by name, or the default network.
+
+        It is judged by its file's name, by whatever name the pod asked for it. Raises TryAgain where that depends on
+        labels that cannot be read.
+        """
+        return not self.is_restricted or self._is_allowed(node_name(network)) or self._is_default(network)
+
+    def _is_allowed(self, name: str) -> bool:
+        from genie_core.select.allowed import is_allowed
+
+        rules = self.settings.allowed_networks or {}
+        return is_allowed(rules, self.namespace, name, lambda: self.objects.namespace_labels(self.namespace))
+
+    def _is_default(self, network: "NetConf") -> bool:
+        try:
+            return any(choice.network.source == network.source for choice in self.defaults())
+        except GenieError:
+            return False
+
+    def _require_network(self, network: "NetConf", origin: str) -> None:
+        if not self.may_take(network):
+            name = node_name(network)
+            raise self._refusal(
+                f"{origin}: a pod in namespace {self.namespace} may not use {name}, a network of the node",
+                name,
+            )
+
+    def require_definition(self, wish: "NetworkWish") -> None:
+        """Raise InvalidConfig where isolation keeps the pod from that namespace's definition (conformance C37, C38)."""
+        own = (self.namespace, *self.settings.global_namespaces)
+        if not self.settings.namespace_isolation or wish.namespace in own or self._is_allowed(wish.label):
             return
-        raise InvalidConfig(
-            f"{origin}: a pod in namespace {self.namespace} may not use a network of namespace {namespace}",
-            details=f"namespace_isolation is on; global_namespaces: {', '.join(settings.global_namespaces) or 'none'}",
-            hint="use a network of the pod's own namespace, or ask for one in a global namespace",
+        raise self._refusal(
+            f"{wish.origin}: a pod in namespace {self.namespace} may not use a network of namespace {wish.namespace}",
+            wish.label,
         )
+
+    def _refusal(self, problem: str, name: str) -> InvalidConfig:
+        """The error for a network that is not allowed: what is, and which setting would allow it."""
+        from genie_core.select.allowed import allowed_by_name
+
+        settings = self.settings
+        allowed = allowed_by_name(settings.allowed_networks or {}, self.namespace)
+        isolation = "on" if settings.namespace_isolation else "off"
+        return InvalidConfig(
+            problem,
+            details=f"namespace_isolation is {isolation}; global_namespaces: "
+            f"{', '.join(settings.global_namespaces) or 'none'}; allowed by name: {', '.join(allowed) or 'none'}",
+            hint=f"{encode({self.namespace: [name]})} in allowed_networks of Genie's configuration would allow it",
+        )
+
+    def require_dialect(self, key: str) -> None:
+        """Raise InvalidConfig where an annotation does not count: the pod would get other networks."""
+        word = DIALECTS[key]
+        if word not in self.settings.annotation_dialects:
+            raise InvalidConfig(
+                f"annotation {key}: pods of this node may not choose networks with it",
+                details=f"annotation_dialects: {', '.join(self.settings.annotation_dialects) or 'none'}",
+                hint=f'leave it out; "{word}" in annotation_dialects of Genie\'s configuration would allow it',
+            )
 
 
 def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
@@ -174,7 +252,7 @@ def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") ->
 
     wishes = parse_selections(annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}")
     for wish in wishes:
-        chooser.require_allowed(wish.namespace, wish.origin)
+        chooser.require_definition(wish)
     defaults = _overridden_defaults(chooser, annotations)
     return defaults, [chooser.by_attachment(wish) for wish in wishes]
 
@@ -184,6 +262,7 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
     value = annotations.get(DEFAULT_NETWORK, "")
     if not value.strip():
         return chooser.defaults()
+    chooser.require_dialect(DEFAULT_NETWORK)
     from genie_core.select.npwg import parse_selections
 
     origin = f"annotation {DEFAULT_NETWORK}"
@@ -191,7 +270,7 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
     if len(wishes) != 1:
         raise InvalidConfig(f"{origin}: names {len(wishes)} networks", hint="name exactly one")
     wish = wishes[0]
-    chooser.require_allowed(wish.namespace, wish.origin)
+    chooser.require_definition(wish)
     wish.ifname = ""  # it takes the runtime's interface, whatever it asks for
     return [chooser.by_attachment(wish)]
 
@@ -208,10 +287,13 @@ def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> "Sid
     return choose(chooser, chooser.meter()), []
 
 
-_DIALECTS: "dict[str, Callable[[Chooser, Mapping[str, str]], Sides]]" = {
+_CHOOSERS: "dict[str, Callable[[Chooser, Mapping[str, str]], Sides]]" = {
     BY_ATTACHMENT: _choose_by_attachment,
     BY_NAME: _choose_by_name,
     BY_LOGICAL_NETWORK: _choose_by_logical_network,
     BY_LOAD: _choose_by_load,
     BY_DEFAULT: _choose_default,
 }
+
+# The annotation that speaks each dialect.
+_KEYS = {BY_ATTACHMENT: NPWG_NETWORKS, BY_NAME: CNI, BY_LOGICAL_NETWORK: NETWORKS, BY_LOAD: CNI}

@@ -31,6 +31,14 @@ def derived_name(path: str) -> str:
     return rest if dash and rest and prefix.isdecimal() and prefix.isascii() else stem(path)
 
 
+def node_name(network: NetConf) -> str:
+    """The one name by which `allowed_networks` knows a network of the node, by whatever name a pod asks for it.
+
+    Its file's name gives it; a network that was made up in memory has the name of its plugin.
+    """
+    return derived_name(network.source) if network.source.startswith("/") else network.plugins[0].type
+
+
 def genie_name(path: str) -> str:
     """The name as CNI-Genie derived it, dropping all through the first dash: `my-net.conf` -> `net` (D06)."""
     head, dash, rest = stem(path).partition("-")

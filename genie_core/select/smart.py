@@ -45,10 +45,10 @@ def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
 def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
     candidates: dict[str, NetConf] = {}
     for name, network in _candidates(chooser):
-        if meter.usable(network):
+        if meter.usable(network) and chooser.may_take(network):
             candidates.setdefault(name, network)  # of two files of one name the first is meant
     if not candidates:
-        raise GenieError("no candidate network is installed and valid")
+        raise GenieError("no candidate network is installed, valid and allowed")
     measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)
     if not chooser.settings.smart_selection.candidates:  # who is in that list is meant, seen or not
         measures = {name: measure for name, measure in measures.items() if measure.seen}

@@ -2,6 +2,7 @@
 
 from genie_core.edges.object_cache import ObjectCache
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound, TryAgain
+from genie_core.fields import get_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +95,22 @@ class NetworkObjects:
                 found = []
             self._lists[resource.kind] = found
         return self._lists[resource.kind]
+
+    def namespace_labels(self, namespace: str) -> "Mapping[str, str]":
+        """The labels of a namespace. Raises TryAgain where they cannot be read: there is no copy, and no guess."""
+        from genie_core.edges.kube_errors import Forbidden
+
+        try:
+            found = self._ask(lambda api: api.get(("api", "v1", "namespaces", namespace)), "allowed_networks")
+            labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
+            return {name: value for name, value in labels.items() if isinstance(value, str)}
+        except GenieError as error:
+            grant = "grant Genie's account get on namespaces: kubectl apply -f deploy/namespace-labels.yaml"
+            raise TryAgain(
+                f"allowed_networks asks for labels of namespace {namespace}, which cannot be read: {error.msg}",
+                details=error.details,
+                hint=grant if isinstance(error, Forbidden) else error.hint,
+            ) from None
 
     def _ask(self, question: "Callable[[KubeAPI], Any]", origin: str) -> "Any":
         api = self._reader.connect()

@@ -23,6 +23,8 @@ DEFAULTS: dict[str, Any] = {
     "system_namespaces": ["kube-system"],
     "namespace_isolation": False,
     "global_namespaces": ["default"],
+    "allowed_networks": None,
+    "annotation_dialects": ["cni", "networks", "attachments", "default-network"],
     "interface_prefix": "",
     "result": "merged",
     "readiness_file": "",
@@ -49,6 +51,8 @@ GOOD: dict[str, Any] = {
     "system_namespaces": [],
     "namespace_isolation": True,
     "global_namespaces": ["shared"],
+    "allowed_networks": {"shop": ["a", "vlan-*", "infra/*"], "team-*": [], "tier=gold,zone=a": ["*"]},
+    "annotation_dialects": ["cni"],
     "interface_prefix": "net",
     "result": "primary",
     "readiness_file": "/run/flannel/subnet.env",
@@ -71,6 +75,20 @@ BAD: dict[str, list[Any]] = {
     "system_namespaces": ["a", [7]],
     "namespace_isolation": ["perhaps", 1],
     "global_namespaces": ["a", [7]],
+    "allowed_networks": [
+        "a",
+        ["a"],
+        {"shop": "a"},
+        {"shop": [7]},
+        {"shop": [""]},
+        {"shop": ["a/b/c"]},
+        {"": ["a"]},
+        {"=gold": ["a"]},
+        {"tier=": ["a"]},
+        {"tier=gold,": ["a"]},
+        {"shop": ["a\n"]},
+    ],
+    "annotation_dialects": ["cni", ["multus"], [7], {}],
     "interface_prefix": ["a/b", "a b", "abcdefghijkl", 7, "é" * 6, "\0"],
     "result": ["both", 7],
     "readiness_file": ["relative", 7],
@@ -122,6 +140,11 @@ def test_a_del_goes_on_with_the_default_and_says_so(name):
 )
 def test_levels_as_cni_genie_took_them(word, level):
     assert settings(log_level=word).log_level == level
+
+
+def test_dialects_are_called_by_their_annotations_too():
+    keys = ["k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network", "cni"]
+    assert settings(annotation_dialects=keys).annotation_dialects == ["attachments", "default-network", "cni"]
 
 
 def test_d14_unknown_keys_are_ignored():

@@ -38,7 +38,7 @@ def calls(node, verb, type_):
 def test_c11_c32_c39_the_default_network_first_then_each_entry(pod, cluster):
     assert add(pod, "net,net@my0").result
     assert pod.said() == ["ADD a@eth0", "ADD x@net1", "ADD y@net1", "ADD x@my0", "ADD y@my0"]
-    assert cluster.asked() == ["GET network-attachment-definitions/net"] * 2 + ["PATCH pods/p"]
+    assert cluster.asked() == ["GET network-attachment-definitions/net"] * 2 + ["PATCH p/status"]
 
 
 def test_c39_the_runtimes_interface_is_not_always_eth0(pod):

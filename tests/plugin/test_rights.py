@@ -9,13 +9,13 @@ import yaml
 from tests.manifests import logical, physical
 from tests.plugin.cluster import NPWG
 
-RBAC = Path(__file__).parents[2] / "deploy" / "rbac.yaml"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 VERBS = {"GET": "get", "PATCH": "patch", "POST": "create"}
 
 
-def granted():
+def granted(file="rbac.yaml"):
     """The rules of the ClusterRole, as (group, resource, verb)."""
-    (role,) = (one for one in yaml.safe_load_all(RBAC.read_text()) if one["kind"] == "ClusterRole")
+    (role,) = (one for one in yaml.safe_load_all((DEPLOY / file).read_text()) if one["kind"] == "ClusterRole")
     return {
         (group, resource, verb)
         for rule in role["rules"]
@@ -29,7 +29,8 @@ def used(request):
     """A request as such a rule."""
     _, root, *parts = urlsplit(request.target).path.split("/")
     group = parts.pop(0) if root == "apis" else ""
-    within = 3 if parts[1] == "namespaces" else 1  # version, namespaces, the namespace; or the version alone
+    # behind the version; objects in a namespace behind that one's name, too
+    within = 3 if parts[1] == "namespaces" and len(parts) > 3 else 1
     resource, *name = parts[within:]
     resource = "/".join([resource, *name[1:]])
     return group, resource, "list" if request.method == "GET" and not name else VERBS[request.method]
@@ -58,3 +59,12 @@ def busy(node, cluster):
 
 def test_the_cluster_role_is_what_the_plugin_asks(busy):
     assert {used(request) for request in busy.api.requests} == granted()
+
+
+def test_labels_of_namespaces_are_asked_for_where_the_configuration_says_so(node, cluster):
+    node.networks("a", "b")
+    cluster.add(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns", "labels": {"tier": "gold"}}}
+    )
+    assert node.call("ADD", annotations={"cni": "b"}, allowed_networks={"tier=gold": ["b"]}).result
+    assert {used(request) for request in cluster.api.requests} == granted("namespace-labels.yaml")
