@@ -19,8 +19,10 @@ from genie_core.steps import (
     Attached,
     Forget,
     Invoke,
+    NotReleased,
     Passed,
     PluginMissing,
+    Refused,
     Released,
     Releasing,
     Save,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from genie_core.model import Attachment, NetConf, Plan, PluginConf
+    from genie_core.refusals import Failure
     from genie_core.steps import Steps
 
 
@@ -118,7 +121,13 @@ def _add_chain(plan: "Plan", index: int) -> "Steps[str]":
     result = ""
     for position in range(len(network.plugins)):
         step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result)
-        printed = yield step
+        try:
+            printed = yield step
+        except DelegateFailed as error:
+            from genie_core.refusals import words_of
+
+            attachment.stopped = position, words_of(error, step)
+            raise
         if not printed.strip():
             broken = "the plugin is broken; run it by hand with `genie dry-run`"
             raise DelegateFailed(f"{step.where}: printed no result", hint=broken)
@@ -133,83 +142,131 @@ def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
     tried = zip(plan.attachments, results, strict=False)
     done = plan.replace(attachments=[attachment.replace(result=result) for attachment, result in tried])
-    failures = yield from _release_all(done, plan.netns)
+    failures = yield from _release_all(done, plan.netns, thorough=False)
     if failures:  # the state stays: what was never attempted must not look as if it were held
         for index in range(len(results), len(plan.attachments)):
             yield Released(plan, index)
     return failures
 
 
-def delete(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
+def delete(plan: "Plan", netns: str, *, thorough: bool = False) -> "Steps[list[GenieError]]":
     """Release every network that is left, in reverse; the errors of those that failed (conformance A66).
 
     A network whose plugin is gone stays in the state until the binary is back: its address is not lost (lessons 2).
+    `thorough` is for who will not try again: a plugin that fails does not keep the rest of its chain.
     """
-    return (yield from _release_all(plan, netns))
+    return (yield from _release_all(plan, netns, thorough))
 
 
-def _release_all(plan: "Plan", netns: str) -> "Steps[list[GenieError]]":
+def _release_all(plan: "Plan", netns: str, thorough: bool) -> "Steps[list[GenieError]]":
     """In reverse; then once more those whose network is in the plan twice.
 
     Reference plugins that masquerade keep one chain per network and container: it cannot go with the first of
     two such attachments, and goes with the second.
     """
     held = [index for index in reversed(range(len(plan.attachments))) if not plan.attachments[index].released]
-    failures = yield from _release_each(plan, held, netns)
+    failures = yield from _release_each(plan, held, netns, thorough)
     names = [attachment.network.name for attachment in plan.attachments]
     again = [index for index in failures if names.count(names[index]) > 1]
     for index in again:
         del failures[index]
-    failures |= yield from _release_each(plan, again, netns)
+    failures |= yield from _release_each(plan, again, netns, thorough)
     if not failures:
         yield Forget(plan)
     return list(failures.values())
 
 
-def _release_each(plan: "Plan", indexes: list[int], netns: str) -> "Steps[dict[int, GenieError]]":
+def _release_each(
+    plan: "Plan", indexes: list[int], netns: str, thorough: bool
+) -> "Steps[dict[int, GenieError]]":
     """The errors of those that failed, by index."""
     failures: dict[int, GenieError] = {}
     for index in indexes:
         try:
             yield Releasing(plan, index)
-            yield from _delete(plan, plan.attachments[index], netns)
+            yield from _delete(plan, plan.attachments[index], netns, thorough)
             yield Released(plan, index)
         except GenieError as error:
             failures[index] = error
+            if isinstance(error, NotReleased) and error.holds_nothing:
+                yield Refused(plan, index)
     return failures
 
 
-def _delete(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":
+def _delete(plan: "Plan", attachment: "Attachment", netns: str, thorough: bool = False) -> "Steps[None]":
     """DEL of an attachment, whose ADD may have been cut off anywhere.
 
     bridge and ptp fail where their chain of masquerading was not made yet, the interface removed; the next DEL finds
     no interface, and looks for no chain.
     """
     try:
-        yield from _delete_chain(plan, attachment, netns)
+        yield from _delete_chain(plan, attachment, netns, thorough)
     except DelegateFailed as error:
         if attachment.result or not any(words in error.msg for words in _NO_CHAIN):
             raise
-        yield from _delete_chain(plan, attachment.replace(releasing=True), netns)
+        yield from _delete_chain(plan, attachment.replace(releasing=True), netns, thorough)
 
 
-def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str) -> "Steps[None]":
+def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str, thorough: bool) -> "Steps[None]":
     """DEL of the chain in reverse, each plugin with the final result (conformance B69-B71).
 
     Where ADD did not reach the chain's end, they get the last result that there was: firewall removes no rule without.
     """
     network = attachment.network
     prev_result = (attachment.result or attachment.partial) if at_least(network.version, "0.4.0") else ""
-    missing: GenieError | None = None
+    errors: list[GenieError] = []
+    failures: list[Failure] = []
     for position in reversed(range(len(network.plugins))):
+        step = _invoke("DEL", plan, attachment, position, netns=netns, prev_result=prev_result)
         try:
-            yield _invoke("DEL", plan, attachment, position, netns=netns, prev_result=prev_result)
+            yield step
             if _masquerades(network.plugins[position]):
                 yield StopMasquerading(network.name, plan.container_id, netns, attachment.releasing)
         except PluginMissing as error:
-            missing = error  # the rest of the chain can still give back what it holds
-    if missing:
-        raise missing
+            errors.append(error)  # the rest of the chain can still give back what it holds
+            if thorough:
+                yield from _free_address(step, network.plugins[position])
+        except DelegateFailed as error:
+            if attachment.result and not thorough:
+                raise
+            from genie_core.refusals import failure_of
+
+            errors.append(error)
+            is_free = yield from _free_address(step, network.plugins[position])
+            failures.append(failure_of(position, step, error, is_free))
+    if errors:
+        raise _worst(attachment, errors, failures)
+
+
+def _worst(attachment: "Attachment", errors: "list[GenieError]", failures: "list[Failure]") -> GenieError:
+    """The error of a chain's DEL that was tried to its end."""
+    if not failures:
+        return errors[0]  # binaries are missing, and nothing else
+    failed = next(error for error in errors if not isinstance(error, PluginMissing))
+    if attachment.result:
+        return failed
+    from genie_core.refusals import holds_nothing
+
+    none_missing = len(errors) == len(failures)
+    return NotReleased(failed, holds_nothing=none_missing and holds_nothing(attachment, failures))
+
+
+def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
+    """Do what a plugin's DEL that failed may not have done: IPAM's own DEL, and the end of masquerading.
+
+    Whether IPAM holds no address for it any more. macvlan, for one, looks for its master before it calls IPAM.
+    """
+    try:
+        if _masquerades(plugin):
+            yield StopMasquerading(failed.network, failed.container_id, failed.netns, again=True)
+        ipam = decode(plugin.text).get("ipam")
+        if ipam:
+            yield failed.of_type(str(ipam["type"]))
+    except PluginMissing:
+        return True  # nor could the plugin ever call it
+    except (GenieError, KeyError, TypeError):
+        return False
+    return True
 
 
 def _masquerades(plugin: "PluginConf") -> bool:

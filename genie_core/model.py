@@ -183,7 +183,9 @@ class Attachment(Value):
     argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
     that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
     "" until it succeeded; `partial` is that of the last plugin that succeeded inside the chain. `origin` says who
-    asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began.
+    asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began; `refused`
+    where its DEL fails and nothing of it is held. `stopped` is where its ADD failed, in this process: the position in
+    the chain and the plugin's words (refusals.py).
     `default_route` and `subnet` are the choice's, for ADD only.
     """
 
@@ -197,9 +199,11 @@ class Attachment(Value):
         "network",
         "origin",
         "partial",
+        "refused",
         "released",
         "releasing",
         "result",
+        "stopped",
         "subnet",
     )
 
@@ -218,9 +222,13 @@ class Attachment(Value):
         origin: str = "",
         partial: str = "",
         subnet: str = "",
+        refused: bool = False,
+        stopped: tuple[int, str] | None = None,
     ) -> None:
         self.network = network
         self.partial = partial
+        self.refused = refused
+        self.stopped = stopped
         self.origin = origin
         self.subnet = subnet
         self.ifname = ifname

@@ -1,10 +1,16 @@
 """The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
-The first line is the plan. Each later line says one thing: `{"attached": 0, "result": "..."}`, `{"passed": 0,
-"result": "..."}` (a plugin inside the chain succeeded), `{"releasing": 0}`, `{"released": 0}` or `{"failed": true}` (a
-DEL began, succeeded, failed). A line that is torn or says nothing known is passed over, so that a write cut short by a
-kill or a full disk costs that line and nothing else, and an earlier version can read a later one's journal. Texts of
-plugins and results are kept verbatim.
+The first line is the plan. Each later line says one thing:
+
+    {"passed": 0, "result": "..."}     a plugin inside attachment 0's chain succeeded
+    {"attached": 0, "result": "..."}   its ADD succeeded
+    {"releasing": 0}                   a DEL of it began
+    {"released": 0}                    a DEL of it succeeded
+    {"refused": 0}                     its DEL fails, and nothing of it is held (refusals.py)
+    {"failed": true}                   a DEL of the container failed
+
+A line that is torn or says nothing known is passed over: a write cut short by a kill or a full disk costs that line and
+nothing else, and an earlier version can read a later one's journal. Texts of plugins and results are kept verbatim.
 
 What is read back is a plan that can be carried out, or none: a DEL that meets its damage half-way would meet it
 again at every repetition, and never give the rest back.
@@ -64,6 +70,11 @@ def encode_release(index: int) -> str:
     return encode({"released": index})
 
 
+def encode_refusal(index: int) -> str:
+    """The line that says an attachment cannot be released, and that nothing of it is held."""
+    return encode({"refused": index})
+
+
 def encode_failure() -> str:
     """The line that says a DEL of the container failed."""
     return encode({"failed": True})
@@ -117,6 +128,8 @@ def _replay(plan: Plan, line: str) -> None:
             _at(plan, record["releasing"]).releasing = True
         elif "released" in record:
             _at(plan, record["released"]).released = True
+        elif "refused" in record:
+            _at(plan, record["refused"]).refused = True
         elif "failed" in record:
             plan.failed_releases += 1
     except (JSONError, KeyError, IndexError, TypeError, ValueError):

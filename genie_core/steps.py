@@ -1,6 +1,6 @@
 """The steps that a verb's generator yields (attach.py) and whoever drives it carries out (verbs/node.py)."""
 
-from genie_core.errors import GenieError
+from genie_core.errors import DelegateFailed, GenieError
 from genie_core.jsontext import decode, encode
 
 TYPE_CHECKING = False
@@ -64,6 +64,16 @@ class Releasing(Step):
 
 class Released(Step):
     """Record that an attachment's DEL succeeded."""
+
+    __slots__ = ("index", "plan")
+
+    def __init__(self, plan: "Plan", index: int) -> None:
+        self.plan = plan
+        self.index = index
+
+
+class Refused(Step):
+    """Record that an attachment cannot be released, and that nothing of it is held (refusals.py)."""
 
     __slots__ = ("index", "plan")
 
@@ -146,6 +156,11 @@ class Invoke(Step):
         self.args = args
         self.entry = entry
 
+    def of_type(self, type_: str) -> "Invoke":
+        """The same call of another plugin, as a plugin calls its IPAM plugin."""
+        same = {name: getattr(self, name) for name in self.__slots__ if name not in ("type", "binary")}
+        return Invoke(type_=type_, **same)
+
     @property
     def where(self) -> str:
         """What failed: the network, then the plugin in libcni's words, with its entry's own name (A56, B71)."""
@@ -158,3 +173,14 @@ class Invoke(Step):
 
 class PluginMissing(GenieError):
     """Thrown in by the driver where a plugin's binary is in none of the directories."""
+
+
+class NotReleased(DelegateFailed):
+    """DEL failed of a network whose ADD never succeeded. No pod has it, so no call fails for that alone.
+
+    `holds_nothing` says that its plugins refuse the configuration as such, so that no try can have left anything.
+    """
+
+    def __init__(self, error: GenieError, *, holds_nothing: bool) -> None:
+        super().__init__(error.msg, details=error.details, hint=error.hint, code=error.code)
+        self.holds_nothing = holds_nothing

@@ -79,8 +79,9 @@ def run(
     dry runs on the node itself that were killed.
     It looks twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it
     asks first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by
-    the DEL of the plugins that attached them. One that its plugin refuses for good, as with a configuration that was
-    wrong from the start, stays recorded until --forget gives it up: what the plugin holds elsewhere stays there.
+    the DEL of the plugins that attached them. One whose ADD never succeeded, and of which no namespace, lease or
+    interface exists, is forgotten. One that its plugin refuses for good stays recorded until --forget gives it up: the
+    rest of its chain and its IPAM plugin are still called, and what the plugin holds elsewhere stays there.
     It has to run on the node itself, where their plugins are. The exit code is 1 if something could not be removed, 5
     if something could not be looked at.
     """

@@ -34,6 +34,7 @@ from genie_core.state import (
     encode_failure,
     encode_partial,
     encode_plan,
+    encode_refusal,
     encode_release,
     encode_releasing,
     encode_result,
@@ -147,6 +148,10 @@ class Store:
     def record_release(self, plan: "Plan", index: int) -> None:
         """Note that an attachment's DEL succeeded."""
         self._append(plan, encode_release(index))
+
+    def record_refusal(self, plan: "Plan", index: int) -> None:
+        """Note that an attachment cannot be released, and that nothing of it is held."""
+        self._append(plan, encode_refusal(index))
 
     def record_failure(self, plan: "Plan") -> None:
         """Note that a DEL failed."""

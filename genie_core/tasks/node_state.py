@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genie_core.attach import delete
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import boot_id
@@ -16,7 +15,7 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.model import Plan, Request
 from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
-from genie_core.verbs.delete import is_taken, netns_of
+from genie_core.verbs.delete import collect_container, is_taken
 from genie_core.verbs.node import Node
 
 
@@ -88,8 +87,11 @@ def is_gone(plan: Plan) -> bool:
     return False
 
 
-def release(plan: Plan, node: Node) -> list[GenieError]:
-    """DEL one container's networks, under its lock; the errors of those that stay."""
+def release(plan: Plan, node: Node, *, thorough: bool = False) -> list[GenieError]:
+    """DEL one container's networks, under its lock; the errors of those that stay.
+
+    `thorough`: a plugin that fails does not keep the rest of its chain.
+    """
     with (
         node.store.lock_node(exclusive=False, deadline=node.deadline()),
         node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
@@ -97,7 +99,7 @@ def release(plan: Plan, node: Node) -> list[GenieError]:
         current = node.store.load(*plan.key)
         if current is None:
             return []
-        failures = node.drive(delete(current, netns_of(current, current.netns)))
+        failures = collect_container(current, node, thorough=thorough)
         if not failures:
             node.store.drop_lock(*plan.key)
     node.delegates.lock = None

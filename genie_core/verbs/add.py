@@ -12,6 +12,7 @@ from genie_core.jsontext import encode
 from genie_core.plan import make_plan, primary_first
 from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
 from genie_core.spec.result import previous_of
+from genie_core.steps import NotReleased
 from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
 from genie_core.verbs.networks import decide, require_ready
 from genie_core.verbs.node import refuse_own_netns
@@ -86,10 +87,13 @@ def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
     node.log.warning("leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments])
     failures = node.drive(delete(old, netns_of(old, old.netns)))
     refuse_failures(failures, node)
-    if failures:  # our plan would take the place of the only record of what is still held
+    held = [
+        failure for failure in failures if not (isinstance(failure, NotReleased) and failure.holds_nothing)
+    ]
+    if held:  # our plan would take the place of the only record of what is still held
         raise TryAgain(
-            f"container {plan.container_id} still holds a network of an earlier ADD: {failures[0].msg}",
-            hint=failures[0].hint,
+            f"container {plan.container_id} still holds a network of an earlier ADD: {held[0].msg}",
+            hint=held[0].hint,
         )
 
 

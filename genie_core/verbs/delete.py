@@ -5,7 +5,7 @@ import posix
 from genie_core.attach import delete
 from genie_core.edges.store import CorruptState, boot_id, namespace_id
 from genie_core.errors import GenieError, IOFailure
-from genie_core.steps import PluginMissing
+from genie_core.steps import NotReleased, PluginMissing
 from genie_core.verbs.node import refuse_own_netns
 
 # How many DELs of a container may fail before the next one lets the pod go.
@@ -59,7 +59,8 @@ def release(request: "Request", node: "Node") -> None:
 
             release_default(request, node)
     if plan:
-        failures = node.drive(delete(plan, netns_of(plan, request.netns)))
+        thorough = plan.failed_releases >= FAILED_RELEASES
+        failures = node.drive(delete(plan, netns_of(plan, request.netns), thorough=thorough))
         if failures:
             _keep_for_later(plan, failures, node)
             return
@@ -80,6 +81,27 @@ def _keep_for_later(plan: "Plan", failures: "Sequence[GenieError]", node: "Node"
             _note_failure(plan, node)
             raise
         node.log.error("networks stay held, the pod goes", tries=plan.failed_releases, remedy="genie gc")
+
+
+def collect_container(plan: "Plan", node: "Node", *, thorough: bool = False) -> "list[GenieError]":
+    """DEL of a container that no runtime has any more, under its lock; the errors of what is left of it.
+
+    What cannot exist any more is forgotten. `thorough` goes on after a plugin that fails, as DEL does in the end.
+    """
+    netns = netns_of(plan, plan.netns)
+    thorough = thorough or plan.failed_releases >= FAILED_RELEASES
+    failures = node.drive(delete(plan, netns, thorough=thorough))
+    if not failures:
+        return []
+    from genie_core.verbs.refused import is_gone
+
+    left = node.store.load(*plan.key)
+    if left and is_gone(left, failures, netns):
+        node.store.forget(*plan.key)
+        return []
+    if not all(isinstance(failure, PluginMissing | NotReleased) for failure in failures):
+        _note_failure(plan, node)
+    return failures
 
 
 def _note_failure(plan: "Plan", node: "Node") -> None:
@@ -111,10 +133,14 @@ def is_taken(plan: "Plan", netns: str) -> bool:
 
 
 def refuse_failures(failures: "Sequence[GenieError]", node: "Node") -> None:
-    """Raise one error for all that failed. A missing binary is not a failure: its network waits in the state."""
+    """Raise one error for all that failed.
+
+    A missing binary is not a failure: its network waits in the state. Nor is a network whose ADD never succeeded: the
+    runtime would keep a sandbox that nobody uses, and make the next one each second.
+    """
     for failure in failures:
         node.log.warning("network not released", problem=str(failure))
-    failed = [failure for failure in failures if not isinstance(failure, PluginMissing)]
+    failed = [failure for failure in failures if not isinstance(failure, PluginMissing | NotReleased)]
     if failed:
         raise type(failed[0])(
             _reworded("; ".join(failure.msg for failure in failed)),

@@ -4,12 +4,11 @@ It works from the state, so it also reclaims what a killed ADD or a failed DEL l
 alone: an ADD that is on its way is in nobody's list yet.
 """
 
-from genie_core.attach import collect, delete
+from genie_core.attach import collect
 from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_str, place
-from genie_core.steps import PluginMissing
-from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
+from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
 from genie_core.verbs.networks import default_of
 
 TYPE_CHECKING = False
@@ -70,7 +69,7 @@ def _release(plan: "Plan", node: "Node") -> list[GenieError]:
     """Release one container's networks; a delegate that still works on it is waited for, or ended (locks.py)."""
     try:
         with node.store.lock(*plan.key, node.deadline()) as node.delegates.lock:
-            failures = node.drive(delete(plan, netns_of(plan, plan.netns)))
+            failures = collect_container(plan, node)
             if not failures:
                 node.store.drop_lock(*plan.key)
     except GenieError as error:
@@ -78,7 +77,7 @@ def _release(plan: "Plan", node: "Node") -> list[GenieError]:
     finally:
         node.delegates.lock = None
     node.log.info("collected", container=plan.container_id, left=len(failures))
-    return [failure for failure in failures if not isinstance(failure, PluginMissing)]
+    return failures
 
 
 def _release_damaged(

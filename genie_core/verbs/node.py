@@ -15,6 +15,7 @@ from genie_core.steps import (
     Forget,
     Invoke,
     Passed,
+    Refused,
     Released,
     Releasing,
     Save,
@@ -118,10 +119,10 @@ class Node:
             self.store.record_partial(step.plan, step.index, step.result)
         elif isinstance(step, Attached):
             self.store.record_result(step.plan, step.index, step.result)
-        elif isinstance(step, Releasing | Released | Forget):
+        elif isinstance(step, Releasing | Released | Refused | Forget):
             self._write_release(step)
 
-    def _write_release(self, step: "Releasing | Released | Forget") -> None:
+    def _write_release(self, step: "Releasing | Released | Refused | Forget") -> None:
         """What is released stays released if the disk refuses to note it: a later DEL finds nothing to do."""
         try:
             if isinstance(step, Releasing):
@@ -133,6 +134,10 @@ class Node:
                     from genie_core.edges.device_info import remove_device_info
 
                     remove_device_info(attachment)
+            elif isinstance(step, Refused):
+                from genie_core.verbs.refused import record_refusal
+
+                record_refusal(step.plan, step.index, self.store)
             else:
                 self.store.forget(*step.plan.key)
         except GenieError as error:

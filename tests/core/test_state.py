@@ -10,6 +10,7 @@ from genie_core.state import (
     encode_failure,
     encode_partial,
     encode_plan,
+    encode_refusal,
     encode_release,
     encode_result,
 )
@@ -63,6 +64,13 @@ def test_results_inside_a_chain(text):
     assert [item.partial for item in decode_plan(text).attachments] == [ODD, ODD]
     taken_back = decode_plan(f"{text}\n{encode_partial(1, '')}\n")
     assert [item.partial for item in taken_back.attachments] == [ODD, ""]
+
+
+def test_a_refusal(text):
+    assert [item.refused for item in decode_plan(f"{text}\n{encode_refusal(1)}\n").attachments] == [
+        False,
+        True,
+    ]
 
 
 def test_the_last_word_counts(text):

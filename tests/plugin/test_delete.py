@@ -278,6 +278,138 @@ def test_b71_a_chain_stops_at_the_failing_plugin_and_other_networks_go_on(node):
     assert node.said("DEL") == ["DEL c@eth1", "DEL b@eth1", "DEL x@eth0"]
 
 
+def test_f9_the_last_del_goes_on_behind_a_plugin_that_fails_each_time(node):
+    """A pod's author can make a plugin fail in DEL too: the chain's address must not stay taken for that."""
+    node.network("chain", "a", "b", "c")
+    assert node.add().result
+    node.fail("DEL", "b", msg="stuck")
+    for _ in range(5):
+        node.delete().error(7)
+    node.forget_calls()
+    assert node.delete().is_silent_success
+    assert node.said() == ["DEL c@eth0", "DEL b@eth0", "DEL a@eth0"]
+    assert len(node.states()) == 1  # b has not given back what it holds
+
+
+def interface_network(node, name, type_="macvlan"):
+    """A network of an interface plugin with its IPAM plugin, both scripted."""
+    node.install("host-local")
+    return node.network(name, {"type": type_, "ipam": {"type": "host-local", "dataDir": str(node.root)}})
+
+
+def test_an_interface_plugin_that_fails_in_the_last_del_does_not_keep_its_address(node):
+    """macvlan looks for its master before it calls IPAM, and the master may be gone for good."""
+    interface_network(node, "m")
+    assert node.add().result
+    node.fail("DEL", "macvlan", msg="Link not found")
+    for _ in range(5):
+        node.delete().error(7)
+    assert node.said("DEL") == ["DEL macvlan@eth0"] * 5
+    node.forget_calls()
+    assert node.delete().is_silent_success
+    own, ipam = node.calls()
+    assert (own.type, ipam.type) == ("macvlan", "host-local")
+    assert own.stdin == ipam.stdin
+    assert {**own.env} == {**ipam.env}
+
+
+# --- networks whose ADD never succeeded
+
+WRONG = {"same words": ("Link not found", 999), "invalid configuration": ("a field is wrong", 7)}
+
+
+def wrong_network(node, says="Link not found", code=999):
+    """A network beside a right one, whose plugin refuses its configuration in ADD and DEL."""
+    node.networks("a", "b")
+    node.fail("ADD", "b", code=code, msg="Link not found")
+    node.fail("DEL", "b", code=code, msg=says)
+
+
+@pytest.mark.parametrize("says", WRONG)
+def test_a_wrong_definition_fails_no_del_and_leaves_one_record_whatever_its_tries(node, says):
+    wrong_network(node, *WRONG[says])
+    for number in range(12):
+        env = {"CNI_CONTAINERID": f"try{number}"}
+        assert "Link not found" in node.add("a,b", env=env).error(WRONG[says][1])["msg"]
+        assert node.delete(env=env).is_silent_success
+        assert [path.name for path in node.states()] == [f"try{number}@eth0"]
+    assert node.said("DEL").count("DEL b@eth1") == 24  # each DEL tries it again
+    assert [name for name in node.leftovers() if name.startswith("locks/")] == ["locks/try11@eth0"]
+
+
+def test_a_wrong_definition_that_is_mended_is_released(node):
+    wrong_network(node)
+    node.add("a,b").error(999)
+    node.heal()
+    assert node.delete().is_silent_success
+    assert node.leftovers() == []
+
+
+def test_what_a_wrong_definition_left_is_collected_when_nothing_of_it_can_exist(node):
+    wrong_network(node)
+    node.add("a,b").error(999)
+    assert node.delete().is_silent_success
+    assert len(node.states()) == 1
+    assert node.gc().is_silent_success
+    assert node.leftovers() == []
+
+
+@pytest.mark.parametrize("words", ["dial tcp: connection refused", "something else"])
+def test_a_network_that_may_hold_something_is_kept_for_each_container(node, words):
+    """A DEL that fails for what passes, or for what ADD did not say, proves nothing."""
+    wrong_network(node, words)
+    node.fail("ADD", "b", code=999, msg="dial tcp: connection refused")
+    for number in range(3):
+        env = {"CNI_CONTAINERID": f"try{number}"}
+        node.add("a,b", env=env).error(999)
+        assert node.delete(env=env).is_silent_success
+    assert len(node.states()) == 3
+    assert node.gc().is_silent_success
+    assert len(node.states()) == 3
+    node.heal()
+    assert node.gc().is_silent_success
+    assert node.leftovers() == []
+
+
+def test_a_lease_of_a_wrong_definition_keeps_its_record(node):
+    """Its interface plugin fails, and so does IPAM: what is on the disk counts."""
+    interface_network(node, "m")
+    for verb in ("ADD", "DEL"):
+        node.fail(verb, "macvlan", code=999, msg="invalid CIDR address")
+    node.fail("DEL", "host-local", code=999, msg="invalid CIDR address")
+    lease = node.root / "m" / "10.0.0.2"
+    lease.parent.mkdir()
+    lease.write_text("cid1\neth0")
+    node.add().error(999)
+    assert node.delete().is_silent_success
+    assert node.gc().is_silent_success
+    assert len(node.states()) == 1
+    lease.write_text("another\neth0")
+    assert node.gc().is_silent_success
+    assert node.leftovers() == []
+
+
+def test_an_address_that_was_taken_before_the_add_failed_is_given_back(node):
+    """The plugin behind fails, and the interface plugin's master is gone by then: IPAM is asked itself."""
+    node.install("host-local")
+    node.network("m", {"type": "macvlan", "ipam": {"type": "host-local"}}, "tuning")
+    node.fail("ADD", "tuning")
+    node.fail("DEL", "macvlan", msg="Link not found")
+    node.add().error(7)
+    assert node.said("DEL") == ["DEL tuning@eth0", "DEL macvlan@eth0", "DEL host-local@eth0"]
+    assert node.delete().is_silent_success
+    assert node.gc().is_silent_success
+    assert node.leftovers() == []
+
+
+def test_a_container_is_attached_anew_after_a_wrong_definition(node):
+    wrong_network(node)
+    node.add("a,b").error(999)
+    assert node.add("a").result
+    assert node.delete().is_silent_success
+    assert node.leftovers() == []
+
+
 def test_b71_an_entry_with_a_name_of_its_own_is_told_with_it(node):
     node.network("chain", "a", {"type": "b", "name": "second"})
     node.fail("ADD", "b", msg="full")

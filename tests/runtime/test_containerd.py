@@ -131,6 +131,29 @@ def test_an_unknown_network_is_said_whole(node):
     )
 
 
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"master": "nosuch"}, "Link not found"),
+        ({"ipam": {"type": "host-locl"}}, "failed to find plugin"),
+        ({"ipam": {"type": "host-local", "subnet": "10.6.0.0.0/24"}}, "invalid CIDR address"),
+    ],
+)
+def test_a_wrong_definition_leaves_no_sandbox_and_one_record(node, containerd, wrong, words):
+    """containerd calls DEL once after an ADD that failed, and kubelet makes the next sandbox each second."""
+    right = {"cniVersion": "1.0.0", "name": "wrong", "type": "macvlan", "master": "up0"}
+    file = node.conf / "50-wrong.conf"
+    file.write_text(json.dumps({**right, **wrong}))
+    for number in range(4):
+        with pytest.raises(grpc.RpcError, match=words):
+            node.run_pod(f"p{number}", {"cni": "a,wrong@net1"})
+        assert containerd.sandboxes() == []
+        assert node.recorded() <= 1
+    file.unlink()
+    node.collect_garbage()
+    assert node.recorded() == 0
+
+
 def test_a_container_of_no_pod_gets_the_default_network(node, containerd):
     """`ctr run --cni` calls the plugin as nerdctl does: with no pod, and DEL without a namespace (A62)."""
     netns = containerd.run_container("one")

@@ -71,6 +71,88 @@ def chained(node):
     )
 
 
+def wrong(node):
+    """What authors of definitions get wrong, each with the words of the ADD."""
+    right = node.ipam("10.6.0.0/24")
+    misspelt = {**right, "type": "host-locl"}
+    bad = {"type": "host-local", "dataDir": str(node.leases), "subnet": "10.6.0.0.0/24"}
+    return {
+        "macvlan, no master": ({"type": "macvlan", "master": "nosuch", "ipam": right}, "Link not found"),
+        "macvlan, misspelt IPAM": ({"type": "macvlan", "master": "up0", "ipam": misspelt}, "host-locl"),
+        "macvlan, bad CIDR": ({"type": "macvlan", "master": "up0", "ipam": bad}, "invalid CIDR address"),
+        "bridge, misspelt IPAM": ({"type": "bridge", "bridge": "br0", "ipam": misspelt}, "host-locl"),
+        "bridge, bad CIDR": (
+            {"type": "bridge", "bridge": "br0", "ipMasq": True, "ipam": bad},
+            "invalid CIDR",
+        ),
+        "host-device, no device": (
+            {"type": "host-device", "device": "nosuch", "ipam": right},
+            "Link not found",
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "macvlan, no master",
+        "macvlan, misspelt IPAM",
+        "macvlan, bad CIDR",
+        "bridge, misspelt IPAM",
+        "bridge, bad CIDR",
+        "host-device, no device",
+    ],
+)
+def test_a_wrong_definition_leaves_one_record_which_gc_removes_with_its_namespace(node, before, what):
+    plugin, words = wrong(node)[what]
+    node.configure("50-wrong.conf", {"cniVersion": "1.0.0", "name": "wrong", **plugin})
+    before |= {"conf 50-wrong.conf"}
+    pod = node.add_pod()
+    for number in range(2):
+        outcome = node.call("ADD", f"try{number}", netns=pod.path, annotations={"cni": "blue,wrong@net1"})
+        assert words in outcome.reply["msg"]
+        node.delete(f"try{number}", netns=pod.path)
+        assert len(node.state_files()) <= 1
+        node.pods.remove(pod)
+        pod.remove()
+        pod = node.add_pod()
+    node.pods.remove(pod)
+    pod.remove()
+    collected = node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": None})
+    assert collected.status == 0, collected
+    assert audit.difference(before, node.trace()) == ""
+
+
+def test_an_address_that_was_taken_before_the_add_failed_is_given_back(node, before):
+    """The master goes while the plugin behind it fails: macvlan's DEL does not come as far as IPAM then."""
+    link = {"type": "macvlan", "master": "up0", "ipam": node.ipam("10.6.0.0/24")}
+    plugins = [link, {"type": "tuning"}]
+    node.configure("50-wrong.conflist", {"cniVersion": "1.0.0", "name": "wrong", "plugins": plugins})
+    node.wrap(
+        "tuning",
+        f'[ "$CNI_COMMAND" != ADD ] || {{ ls {node.leases}; ip link del up0; exit 1; }} >&2\nexec "$REAL"',
+    )
+    outcome = node.call("ADD", annotations={"cni": "wrong"})
+    assert "wrong" in outcome.reply["msg"]  # the folder of the network's leases was there
+    assert not list(node.leases.glob("wrong/10.*"))
+    node.delete()
+    assert not list(node.leases.glob("wrong/10.*"))
+
+
+def test_a_master_that_is_gone_for_good_keeps_the_address_no_longer_than_the_pod(node):
+    """macvlan's DEL fails each time. The last one lets the pod go, and asks IPAM itself."""
+    link = {"type": "macvlan", "master": "nic0", "ipam": node.ipam("10.6.0.0/24")}
+    node.configure("50-gone.conf", {"cniVersion": "1.0.0", "name": "gone", **link})
+    node.host.run("ip", "link", "add", "nic0", "type", "veth", "peer", "name", "nic1")
+    node.add("gone")
+    node.host.run("ip", "link", "del", "nic0")
+    for _ in range(5):
+        assert node.call("DEL").status == 1
+        assert node.held() == ["10.6.0.2"]
+    node.delete()
+    assert node.held() == []
+
+
 RUNTIME = {
     "portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
 }

@@ -152,6 +152,8 @@ def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
         if not verdict.gone:
             continue
         failed = [f"{plan.failed_releases} DELs have failed"] if plan.failed_releases else []
+        if any(item.refused for item in held):
+            failed.append("its ADD never succeeded, and its plugin refuses the configuration in DEL too")
         yield Leftover(
             kind="pending",
             name=", ".join(f"{item.network.name}@{item.ifname}" for item in held) or "nothing any more",

@@ -35,7 +35,7 @@ def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
     """The leftover with what became of it. `give_up`: what a plugin refuses to release is not recorded any more."""
     pending = leftover.kind == "pending"
     try:
-        problem = _release(leftover, node) if pending else _REMOVERS[leftover.kind](leftover)
+        problem = _release(leftover, node, give_up) if pending else _REMOVERS[leftover.kind](leftover)
     except GenieError as error:
         problem = error.msg
     except OSError as error:
@@ -47,9 +47,9 @@ def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
     return replace(leftover, removed=not problem, problem=problem)
 
 
-def _release(leftover: Leftover, node: Node) -> str:
-    """A DEL of what Genie recorded, by the plugins that attached it."""
-    return "; ".join(failure.msg for failure in release(leftover.handle, node))
+def _release(leftover: Leftover, node: Node, give_up: bool) -> str:
+    """A DEL of what Genie recorded, by the plugins that attached it; to its end where it is the last one."""
+    return "; ".join(failure.msg for failure in release(leftover.handle, node, thorough=give_up))
 
 
 def _given_up(leftover: Leftover, node: Node, problem: str) -> Leftover:

@@ -1,0 +1,92 @@
+"""What a network may still hold whose ADD never succeeded and whose DEL fails. Pure; cold.
+
+One wrong definition (a master that does not exist, a misspelt IPAM type, a bad CIDR) fails the ADD and every DEL of it,
+and kubelet tries again each second with a new container. Such a network holds nothing, and this tells it from one whose
+DEL fails for a reason that passes.
+"""
+
+from genie_core.errors import (
+    DECODING_FAILURE,
+    INCOMPATIBLE_VERSION,
+    INVALID_CONFIG,
+    TRY_AGAIN,
+    UNSUPPORTED_FIELD,
+    GenieError,
+)
+from genie_core.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from genie_core.model import Attachment
+    from genie_core.steps import Invoke
+
+# By these codes a plugin says that it does not take the configuration at all (SPEC, "Error").
+_CONFIGURATION = (INCOMPATIBLE_VERSION, UNSUPPORTED_FIELD, DECODING_FAILURE, INVALID_CONFIG)
+# The same words from ADD and DEL prove nothing where they are about something that passes.
+_PASSING = (
+    "refused",
+    "timeout",
+    "timed out",
+    "deadline",
+    "temporar",
+    "unavailable",
+    "try again",
+    "interrupted",
+    "busy",
+    "no space",
+)
+# Reference plugins that hold nothing outside the pod's namespace but masquerading, and an address that IPAM gives back.
+_IN_THE_POD = frozenset(
+    "bridge ptp macvlan ipvlan vlan host-device dummy tap loopback tuning sbr vrf".split()  # noqa: SIM905 (read at once)
+)
+
+
+class Failure(Value):
+    """A plugin's DEL that failed, `position` in its chain; `is_free`: its IPAM plugin holds no address for it."""
+
+    __slots__ = ("is_free", "position", "words")
+
+    def __init__(self, position: int, words: str, is_free: bool) -> None:
+        self.position = position
+        self.words = words
+        self.is_free = is_free
+
+
+def words_of(error: GenieError, step: "Invoke") -> str:
+    """What a plugin said, without the verb, so that its ADD and its DEL can be compared."""
+    return f"{error.code} {error.msg.removeprefix(step.where)}"
+
+
+def failure_of(position: int, step: "Invoke", error: GenieError, is_free: bool) -> Failure:
+    """The failure of this step, a DEL."""
+    return Failure(position, words_of(error, step), is_free)
+
+
+def stays_in_pod(attachment: "Attachment") -> bool:
+    """Whether everything that its plugins make, but addresses, goes with the pod's namespace."""
+    return all(plugin.type in _IN_THE_POD for plugin in attachment.network.plugins)
+
+
+def holds_nothing(attachment: "Attachment", failures: "Sequence[Failure]") -> bool:
+    """Whether none of the plugins whose DEL failed can have left anything but what goes with the namespace."""
+    return attachment.refused or all(_left_nothing(attachment, failure) for failure in failures)
+
+
+def _left_nothing(attachment: "Attachment", failure: Failure) -> bool:
+    """It never ran, or it refuses the configuration, or it is known to make nothing outside the pod."""
+    if failure.is_free and attachment.network.plugins[failure.position].type in _IN_THE_POD:
+        return True
+    if attachment.stopped is None:  # in which plugin its ADD ended is not known
+        return False
+    position, words = attachment.stopped
+    return failure.position > position or (failure.position == position and _is_refusal(failure.words, words))
+
+
+def _is_refusal(words: str, words_of_add: str) -> bool:
+    code = int(words.partition(" ")[0])
+    if code in _CONFIGURATION:
+        return True
+    passes = code == TRY_AGAIN or any(word in words.lower() for word in _PASSING)
+    return words == words_of_add and not passes
