@@ -4,7 +4,7 @@ Each verb is a generator: it yields a step, and is sent what came of it (a deleg
 error thrown in). Whoever drives it owns the processes and the files; so "fails at step N" and "killed at
 step N" are loops in a test. Rules:
 
-1. `Save` comes before the first delegate runs: from then on DEL can undo whatever happened (design, section 6).
+1. `Save` comes before the first delegate runs: from then on DEL can undo whatever happened.
 2. An attachment counts as attempted from the moment its first plugin is called; a failure undoes all that were
    attempted, the failing one included, in reverse (conformance B54).
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).

@@ -1,4 +1,4 @@
-"""The state: one file per container and runtime interface, below the state directory (design, section 6).
+"""The state: one file per container and runtime interface, below the state directory.
 
     containers/<container>@<interface>   the plan, then one line per thing that happened since (state.py)
     locks/<container>@<interface>        the container's lock (locks.py)

@@ -1,4 +1,4 @@
-"""Annotations + configuration -> the networks of a pod, looked up (design, section 3).
+"""Annotations + configuration -> the networks of a pod, looked up.
 
 One function per dialect, in one table; all of them give choices, and nothing is attached before all of them
 succeeded. Pure but for its ports: configuration files and API objects.

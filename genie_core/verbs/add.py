@@ -1,4 +1,4 @@
-"""ADD: choose, plan, attach, merge, tell the pod (design, section 1). The order is the safety:
+"""ADD: choose, plan, attach, merge, tell the pod. The order is the safety:
 
 nothing is attached before every network was found; nothing is attached before the plan is on disk; whatever
 fails after that is undone, in reverse, before the error is told.

@@ -1,4 +1,4 @@
-"""DEL: give back what ADD recorded, from the state alone (design, section 6; conformance A60-A69). No API, ever."""
+"""DEL: give back what ADD recorded, from the state alone (conformance A60-A69). No API, ever."""
 
 import posix
 

@@ -97,7 +97,7 @@ def _generated(name: str, node: "Node") -> "NetConf | None":
 def _annotations(
     request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", node: "Node"
 ) -> "Mapping[str, str]":
-    """The pod's annotations: from the runtime, else the API server, else K8S_ANNOT (design, section 3).
+    """The pod's annotations: from the runtime, else the API server, else K8S_ANNOT.
 
     Raises TryAgain where they cannot be had: a pod never starts on a network that it did not ask for.
     """

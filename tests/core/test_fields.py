@@ -1,4 +1,4 @@
-"""Typed getters: the value, the default, or an error with the place (design, section 5)."""
+"""Typed getters: the value, the default, or an error with the place."""
 
 import pytest
 

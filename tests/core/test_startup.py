@@ -1,4 +1,4 @@
-"""The kubelet path is a budget (design, section 4): what is loaded when a call ends, by the installed plugin.
+"""The kubelet path is a budget: what is loaded when a call ends, by the installed plugin.
 
 Each module here is there because it is worth its time; whoever needs another one adds it, with what it costs
 (`python -X importtime`), to the list in genie_core/plugin.py and here.

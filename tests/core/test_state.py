@@ -1,4 +1,4 @@
-"""The state file's text (design, section 6; B57-B68: lossless, and whole or told)."""
+"""The state file's text (B57-B68: lossless, and whole or told)."""
 
 import pytest
 

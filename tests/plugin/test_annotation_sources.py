@@ -1,4 +1,4 @@
-"""Where the pod's annotations come from (design, section 3; conformance A15, A57, B49, D26, D27, D32, X06, X07)."""
+"""Where the pod's annotations come from (conformance A15, A57, B49, D26, D27, D32, X06, X07)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What would happen to a pod on this node, found out without touching the node (design, section 8).
+"""What would happen to a pod on this node, found out without touching the node.
 
 The real plugin is installed in a private node and called as kubelet would have it called: ADD, CHECK, DEL, DEL
 again, and GC. `dry_run` looks at the pods and at the node before, between and after.
