@@ -2,17 +2,25 @@
 
 import json
 import re
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
+from genie_core.default_routes import settle
 from genie_core.errors import GenieError
+from genie_core.jsontext import encode
+from genie_core.model import Plan
+from genie_core.routes import owners_by_results
 from genie_core.select.load.score import WEIGHTS
+from genie_core.spec.result import parse
+from genie_core.steps import SetDefaultRoutes
 from tests.desk import Desk
 
 DOCS = Path(__file__).parent.parent / "docs"
+V4, V6 = "0.0.0.0/0", "::/0"
 PAGE = (DOCS / "networks.md").read_text()
 FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 YAML = [yaml.safe_load(text) for kind, text in FENCES if kind == "yaml"]
@@ -74,6 +82,53 @@ def test_every_example_has_an_outcome():
     assert len(TENANTS_EXAMPLES) == TENANTS.count("```yaml") == 4
 
     assert len(EXAMPLES) == sum("annotations" in manifest["metadata"] for manifest in YAML) > 7
+
+
+# The table of "Which network has the default routes", and what its plugins bring.
+ROUTED = re.findall(r"^\| (nothing.*|`\S+: .*`) \| (`\w+`|none) \| (`\w+`|none) \|$", PAGE, re.MULTILINE)
+BRINGS = {
+    "bridge": [V4, V6],
+    "macvlan": [V4],
+    "shop/storage": [V4],
+    "shop/orders": [V4],
+    "weave": [V6],
+    "flannel": [],
+}
+
+
+@pytest.mark.parametrize("asked, v4, v6", ROUTED)
+def test_which_network_has_the_default_routes(desk, asked, v4, v6):
+    said = yaml.safe_load(asked.strip("`")) if asked.startswith("`") else {}
+    key = next(iter(said), "")
+    annotations, settings = ({}, said) if key.startswith("default_") else (said, {})
+    attachments = desk.plan(annotations, **settings)
+    plan = Plan("c1", "eth0", "/netns", [], None, "boot", attachments)
+    routes = [[{"dst": dst} for dst in BRINGS[item.label]] for item in attachments]
+    results = [encode({"cniVersion": "1.0.0", "routes": item}) for item in routes]
+    settle_without_kernel(plan, results)
+    left = {item.ifname: str(result) for item, result in zip(attachments, results, strict=True)}
+    for dst, expected in ((V4, v4), (V6, v6)):
+        owners = [ifname for ifname, text in left.items() if dst in text]
+        assert owners == ([] if expected == "none" else [expected.strip("`")])
+
+
+def settle_without_kernel(plan, results):
+    """The kernel's part: each change is made as the results have it."""
+    steps = settle(plan, results)
+    parsed = {
+        item.ifname: parse(text, "1.0.0", "")[1] for item, text in zip(plan.attachments, results, strict=True)
+    }
+    with suppress(StopIteration):
+        step = next(steps)
+        while True:
+            changes = step.changes if isinstance(step, SetDefaultRoutes) else []
+            owners = owners_by_results(changes, parsed)
+            made = [owner or change.ifname for owner, change in zip(owners, changes, strict=True)]
+            step = steps.send(encode(made))
+
+
+def test_the_table_of_default_routes_is_found():
+    assert len(ROUTED) == 13
 
 
 @pytest.mark.parametrize("indicator, weight", WEIGHTS.items())

@@ -12,7 +12,7 @@ from genie_core.catalog.host_local import DATA_DIR
 from genie_core.tasks.dry_run import DryRunReport
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
-from genie_core.tasks.dry_run.runtime_call import Call, Step
+from genie_core.tasks.dry_run.runtime_call import Call, KeptRoute, Step
 
 CONTAINER_ID_LENGTH = 64  # hexadecimal digits, as containerd and CRI-O make them
 
@@ -148,8 +148,16 @@ def _pod(report: DryRunReport, number: int) -> Iterator[Block]:
             ("ROUTE TO", "VIA", "INTERFACE"),
             [(route.to, route.via or "-", route.interface) for route in pod.routes],
         )
+    for call in report.calls:
+        for kept in call.default_routes if call.pod == number + 1 else ():
+            yield Text(_kept(kept), indent=2)
     if pod.rules:
         yield Table(("POLICY RULE",), [(rule,) for rule in pod.rules])
+
+
+def _kept(kept: KeptRoute) -> str:
+    """Whose default route was removed, which the table of routes does not show."""
+    return f"{kept.family} default route: {kept.kept} keeps its own; that of {', '.join(kept.removed)} was removed"
 
 
 def _written(report: DryRunReport) -> Iterator[Block]:

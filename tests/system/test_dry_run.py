@@ -451,6 +451,18 @@ def test_two_pods_reach_each_other_and_their_gateways():
     assert report["node"]["left"] == []
 
 
+def test_whose_default_route_is_kept(conf_dir):
+    for number, name in ((1, "blue"), (2, "red")):
+        conf = network(name, number, isDefaultGateway=True)
+        (conf_dir / f"{number}0-{name}.conflist").write_text(json.dumps(conf))
+    asked = ["--cni", "blue,red@net1", "--conf-dir", str(conf_dir), "--verb", "add"]
+    report = dry_run(*asked)
+    assert [route["interface"] for route in report["pod"]["routes"] if route["to"] == "default"] == ["eth0"]
+    assert report["calls"][0]["defaultRoutes"] == [{"family": "IPv4", "kept": "eth0", "removed": ["net1"]}]
+    done = subprocess.run(command(*asked), capture_output=True, text=True, check=True)
+    assert "IPv4 default route: eth0 keeps its own; that of net1 was removed" in done.stdout
+
+
 def test_a_gateway_that_nobody_has_does_not_answer(conf_dir):
     conf = network("blue", 1, isGateway=False, ipMasq=False)
     (conf_dir / "10-blue.conflist").write_text(json.dumps(conf))

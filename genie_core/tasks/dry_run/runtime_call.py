@@ -20,6 +20,7 @@ from genie_core.plan import POD_ANNOTATIONS
 from genie_core.spec.conf import plugin_input
 from genie_core.tasks.dry_run.netview import Ran
 from genie_core.tasks.dry_run.recorder import Note
+from genie_core.verbs.node import DEFAULT_ROUTE
 
 INTERFACE = "eth0"  # what every runtime calls the pod's first interface
 
@@ -78,6 +79,19 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRoute:
+    """Several networks brought a default route of one family ("IPv4"): whose is kept, and whose were removed."""
+
+    family: str
+    kept: str
+    removed: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """family, kept (an interface), removed (interfaces)."""
+        return {"family": self.family, "kept": self.kept, "removed": list(self.removed)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call of Genie and what came of it: `result` for an ADD that succeeded, `problem` for any that failed.
 
@@ -89,11 +103,12 @@ class Call:
     pod: int = 1
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
+    default_routes: tuple[KeptRoute, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """verb, pod, ok, ms, steps, warnings, and result or error."""
+        """verb, pod, ok, ms, steps, warnings, defaultRoutes, and result or error."""
         document: dict[str, Any] = {
             "verb": self.verb,
             "pod": self.pod,
@@ -101,6 +116,7 @@ class Call:
             "ms": round(self.ms, 1),
             "steps": [step.as_json() for step in self.steps],
             "warnings": list(self.warnings),
+            "defaultRoutes": [kept.as_json() for kept in self.default_routes],
         }
         if self.problem:
             return document | {"error": self.problem.as_json()}
@@ -179,6 +195,7 @@ def read_answer(verb: str, ran: Ran) -> Call:
         ms=ran.ms,
         steps=tuple(_step(event) for event in events if event.get("event") == "delegate"),
         warnings=tuple(_sentence(event) for event in events if event.get("level") == "warning"),
+        default_routes=tuple(_kept(event) for event in events if event.get("event") == DEFAULT_ROUTE),
         result=result,
         problem=problem,
     )
@@ -222,6 +239,12 @@ def _step(event: Mapping[str, Any]) -> Step:
         interface=event.get("interface", ""),
         status=event.get("status", 0),
         ms=event.get("ms", 0.0),
+    )
+
+
+def _kept(event: Mapping[str, Any]) -> KeptRoute:
+    return KeptRoute(
+        family=event.get("family", ""), kept=event.get("kept", ""), removed=tuple(event.get("removed", ()))
     )
 
 
