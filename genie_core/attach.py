@@ -25,6 +25,7 @@ from genie_core.steps import (
     Refused,
     Released,
     Releasing,
+    RemoveBridge,
     Save,
     StopMasquerading,
 )
@@ -186,11 +187,22 @@ def _release_each(
             yield Releasing(plan, index)
             yield from _delete(plan, plan.attachments[index], netns, thorough)
             yield Released(plan, index)
+            if bridge := own_bridge(plan.attachments[index].network):
+                yield RemoveBridge(bridge)
         except GenieError as error:
             failures[index] = error
             if isinstance(error, NotReleased) and error.holds_nothing:
                 yield Refused(plan, index)
     return failures
+
+
+def own_bridge(network: "NetConf") -> str:
+    """The bridge that a logical network has alone; "" for any other network."""
+    if network.plugins[0].type != "bridge" or "genie" not in network.plugins[0].text:
+        return ""  # spares the import
+    from genie_core.select.underlay import own_bridge_of
+
+    return own_bridge_of(network)
 
 
 def _delete(plan: "Plan", attachment: "Attachment", netns: str, thorough: bool = False) -> "Steps[None]":

@@ -106,6 +106,15 @@ class StopMasquerading(Step):
         self.again = again
 
 
+class RemoveBridge(Step):
+    """Remove the bridge of a logical network, where no pod is on it any more (edges/bridges.py)."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class SetDefaultRoutes(Step):
     """Make the changes to the pod's default routes.
 

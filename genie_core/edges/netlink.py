@@ -10,7 +10,7 @@ cost 6, pyroute2 175.
 
 import posix
 from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, inet_pton, socket
-from errno import EACCES, EPERM, ESRCH
+from errno import EACCES, ENODEV, EPERM, ESRCH
 from sys import byteorder
 
 from genie_core.edges.netns import inside
@@ -31,10 +31,10 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLMSGERR_ATTR_MSG = 1
 _NLA_TYPE_MASK = 0x3FFF
 
-_RTM_NEWLINK, _RTM_GETLINK = 16, 18
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _RTM_NEWROUTE, _RTM_DELROUTE, _RTM_GETROUTE = 24, 25, 26
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFF_UP = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA, _RTA_NH_ID = (
@@ -56,11 +56,14 @@ _RECEIVE_BYTES = 1 << 16  # the kernel fills at most 32 KiB
 
 
 class Link(Value):
-    """One interface. `mac` is "" where it has none."""
+    """One interface. `mac` is "" where it has none; `master` is the index of the bridge that it is a port of, or 0."""
 
-    __slots__ = ("index", "mac", "mtu", "name", "up")
+    __slots__ = ("index", "mac", "master", "mtu", "name", "up")
 
-    def __init__(self, name: str, index: int, mac: str = "", mtu: int = 0, up: bool = False) -> None:
+    def __init__(
+        self, name: str, index: int, mac: str = "", mtu: int = 0, up: bool = False, master: int = 0
+    ) -> None:
+        self.master = master
         self.name = name
         self.index = index
         self.mac = mac
@@ -124,8 +127,14 @@ class Netlink:
             name = found[_IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "surrogateescape")
             mac = found.get(_IFLA_ADDRESS, b"").hex(":")
             up = bool(_number(body[8:12]) & _IFF_UP)
-            links[name] = Link(name, _number(body[4:8]), mac, _number(found.get(_IFLA_MTU, b"")), up)
+            mtu, master = (_number(found.get(key, b"")) for key in (_IFLA_MTU, _IFLA_MASTER))
+            links[name] = Link(name, _number(body[4:8]), mac, mtu, up, master)
         return links
+
+    def delete_link(self, link: Link) -> None:
+        """Delete an interface; that it is gone already is not an error."""
+        header = bytes(4) + _bytes(link.index, 4) + bytes(8)  # struct ifinfomsg
+        self._order(_RTM_DELLINK, 0, header, f"delete {link.name}", tolerate=ENODEV)
 
     def addresses(self) -> list[Address]:
         """The addresses of all interfaces, of both families."""
@@ -227,6 +236,14 @@ class Netlink:
     def _refusal(self, what: str, number: int, words: str = "") -> KernelRefused | Denied:
         kind = Denied if number in {EPERM, EACCES} else KernelRefused
         return kind(f"{self._where}: cannot {what}: {posix.strerror(number)}", details=words)
+
+
+def open_here() -> Netlink:
+    """A socket in this process's own network namespace. Raises Denied, KernelRefused."""
+    try:
+        return Netlink(socket(AF_NETLINK, SOCK_RAW, 0), "this node")
+    except OSError as error:
+        raise KernelRefused(f"no netlink socket: {posix.strerror(error.errno or 0)}") from None
 
 
 def open_in(netns: str) -> Netlink:

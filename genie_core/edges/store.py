@@ -93,6 +93,7 @@ class Store:
         self.directory = directory
         self._check = check
         self._containers = f"{directory}/containers"
+        self.lock_file = f"{directory}/lock"  # the node's
 
     def prepare(self) -> None:
         """Make the directories, and refuse what is not a directory of ours."""
@@ -109,7 +110,7 @@ class Store:
 
     def lock_node(self, *, exclusive: bool, deadline: float) -> Lock:
         """Hold the node's lock. Raises TryAgain at the deadline."""
-        return lock_node(f"{self.directory}/lock", exclusive=exclusive, deadline=deadline, check=self._check)
+        return lock_node(self.lock_file, exclusive=exclusive, deadline=deadline, check=self._check)
 
     def lock_slot(self, count: int, deadline: float) -> Lock:
         """One of the places of the ADDs that run at once; `count` 0 means four per processor (lessons 7)."""

@@ -156,6 +156,20 @@ def is_own_bridge(name: str) -> bool:
     return len(digits) == _DIGITS_OF_BRIDGE < len(name) and set(digits) <= set(_DIGITS)
 
 
+def bridge_number(name: str) -> int:
+    """The number below 2**50 that is in the name of such a bridge."""
+    return int(name.removeprefix(OWN_BRIDGE_PREFIX), 32)
+
+
+def own_bridge_of(network: "NetConf") -> str:
+    """The bridge that only this logical network has; "" for any other network."""
+    first = network.plugins[0]
+    if first.type != "bridge":
+        return ""
+    name = decode(first.text).get("bridge")
+    return name if isinstance(name, str) and is_own_bridge(name) else ""
+
+
 def has_master(network: "NetConf") -> bool:
     """Whether the network's interface has a parent on the node, named by the key `master`."""
     first = network.plugins[0]

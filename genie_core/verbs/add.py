@@ -4,7 +4,7 @@ nothing is attached before every network was found; nothing is attached before t
 fails after that is undone, in reverse, before the error is told.
 """
 
-from genie_core.attach import add, delete, undo
+from genie_core.attach import add, delete, own_bridge, undo
 from genie_core.edges.podnet import existing_links
 from genie_core.edges.store import CorruptState, boot_id, namespace_id
 from genie_core.errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
@@ -112,6 +112,18 @@ def _refuse_taken_names(plan: "Plan") -> None:
 
 
 def _attach(plan: "Plan", request: "Request", previous: "Result | None", node: "Node") -> "tuple[str, Parts]":
+    names = [name for item in plan.attachments if (name := own_bridge(item.network))]
+    if not names:
+        return _carry_out(plan, request, previous, node)
+    from genie_core.edges.bridges import Held
+
+    with Held(node.store.lock_file, names):
+        return _carry_out(plan, request, previous, node)
+
+
+def _carry_out(
+    plan: "Plan", request: "Request", previous: "Result | None", node: "Node"
+) -> "tuple[str, Parts]":
     results = node.drive(add(plan))
     try:
         return _answer(plan, results, request, previous, node)

@@ -18,6 +18,7 @@ from genie_core.steps import (
     Refused,
     Released,
     Releasing,
+    RemoveBridge,
     Save,
     SetDefaultRoutes,
     StopMasquerading,
@@ -88,6 +89,8 @@ class Node:
                 return self._set_default_routes(step)
             if isinstance(step, StopMasquerading):
                 self._stop_masquerading(step)
+            elif isinstance(step, RemoveBridge):
+                self._remove_bridge(step.name)
             elif not stateless:
                 self._write(step)
         except GenieError as error:
@@ -111,6 +114,15 @@ class Node:
             from genie_core.edges.masquerade import stop_masquerading
 
             stop_masquerading(step.network, step.container_id, self._path)
+
+    def _remove_bridge(self, name: str) -> None:
+        from genie_core.edges.bridges import remove_unused
+
+        try:
+            if remove_unused(self.store.lock_file, name):
+                self.log.debug("bridge without pods removed", bridge=name)
+        except GenieError as error:  # it stays until the network's next pod goes, or `genie gc`
+            self.log.warning("bridge not removed", bridge=name, problem=error.msg)
 
     def _write(self, step: "Step") -> None:
         if isinstance(step, Save):

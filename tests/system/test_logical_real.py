@@ -5,6 +5,7 @@ The pods of two tenants and those of the default network come and go in every or
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from errno import ECONNREFUSED
 from itertools import permutations
 
@@ -102,6 +103,49 @@ def test_every_order_of_coming_and_going(pods):
             pods.delete(f"{name}-next")
     assert pods.node.held() == []
     assert pods.node.state_files() == []
+
+
+def own_bridges(node):
+    return [name for name in bridge_of(node) if name.startswith("genie")]
+
+
+def test_the_bridge_goes_with_the_last_pod(pods):
+    node = pods.node
+    pods.add("one", "a", "net")
+    pods.add("two", "a", "net")
+    (bridge,) = own_bridges(node)
+    pods.delete("one")
+    assert own_bridges(node) == [bridge]
+    pods.delete("two")
+    assert own_bridges(node) == []
+    # or the subnet's next owner would find it in the node's routing table
+    pods.cluster.objects.add(logical("other", "b", plugin="blue", sub_subnet="10.66.0.0/24", created="2027"))
+    objects = pods.cluster.objects
+    objects.remove(objects.kind_of(logical("net")), "a", "net")
+    pods.add("three", "b", "other")
+    assert pods.reaches("three", "10.66.0.1")
+
+
+def test_a_failed_add_leaves_no_bridge(pods):
+    node = pods.node
+    node.wrap("host-local", '[ "$CNI_COMMAND" = DEL ] || exit 1\nexec "$REAL"')
+    assert pods.call("ADD", "one", "a", "net").status == 1
+    assert own_bridges(node) == []
+
+
+def test_pods_that_come_while_others_go_find_the_bridge(pods):
+    """One lane's DEL sees the bridge without a port while the other's plugin is about to make one."""
+    lanes, turns = 3, 4
+
+    def lane(number):
+        for _ in range(turns):
+            pods.add(f"pod{number}", "a", "net")
+            pods.delete(f"pod{number}")
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for _ in pool.map(lane, range(lanes)):
+            pass
+    assert own_bridges(pods.node) == []
 
 
 def test_two_logical_networks_of_one_pod(pods):
