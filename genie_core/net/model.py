@@ -175,8 +175,8 @@ class Model:
         if not self.pod_object.host_network:
             found += [
                 Intended(ifname="eth0", ips=ips, gateways=(), routes=(), source=source)
-                for source, ips in self._told
-                if ips
+                for source, told in self._told
+                if (ips := self._not_elsewhere(told))
             ]
         return tuple(found)
 
@@ -186,6 +186,12 @@ class Model:
         yield STATUS, self.pod_object.ips
         mine = (one for one in self.facts.sandboxes or () if self.name and one.pod == self.name and one.ready)
         yield RUNTIME, next((one.ips for one in mine), ())
+
+    def _not_elsewhere(self, ips: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that no other interface of the pod has: CRI-O reports the addresses of all of a pod's networks."""
+        primary = self.primary
+        others = {a.ip for x in self.attachments if x is not primary for a in self.addresses(x)}
+        return tuple(ip for ip in ips if ip not in others)
 
     @cached_property
     def own_confs(self) -> tuple[ConfFile, ...]:

@@ -54,6 +54,7 @@ def chains(lab: Lab) -> dict[str, list[tuple[str, list[Conf]]]]:
         "ptp firewall": [("eth0", [{"type": "ptp", "ipMasq": True, "ipam": host_local(lab, "10.66.0.0/24")}, {"type": "firewall"}])],
         "macvlan": [("eth0", [{"type": "macvlan", "master": "eth1", "mode": "bridge", "ipam": host_local(lab, "203.0.113.128/25", routes=False)}])],
         "two bridges": [("eth0", [plain]), ("net1", [second])],
+        "two bridges, CRI-O": [("eth0", [plain]), ("net1", [second])],
         "two of one network": [("eth0", [plain]), ("net1", [{k: v for k, v in plain.items() if k != "isDefaultGateway"} | {"isGateway": True}])],
         "bridge and macvlan": [("eth0", [plain]), ("net1", [{"type": "macvlan", "master": "eth1", "ipam": host_local(lab, "203.0.113.128/25", routes=False)}])],
         "bridge and ptp": [("eth0", [plain]), ("net1", [{"type": "ptp", "ipam": host_local(lab, "10.66.0.0/24", routes=False)}])],
@@ -75,7 +76,9 @@ def add(lab: Lab, pod: str, name: str) -> None:
         if ifname == "eth0" or network != "n0":
             (lab.conf / f"2{number}-{network}.conflist").write_text(json.dumps(listed))
         result = _chain(lab, pod, network, ifname, chain)
-        addresses += [ip["address"].split("/")[0] for ip in result.get("ips", ())] if ifname == "eth0" else []
+        # CRI-O makes all addresses of a merged result the pod's
+        if ifname == "eth0" or "CRI-O" in name:
+            addresses += [ip["address"].split("/")[0] for ip in result.get("ips", ())]
         cached = {
             "kind": "cniCacheV1", "containerId": f"cid{pod}", "config": "e30=", "ifName": ifname, "networkName": network,
             "netns": lab.netns(pod), "cniArgs": [["K8S_POD_NAMESPACE", "default"], ["K8S_POD_NAME", pod]], "result": result,

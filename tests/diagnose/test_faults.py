@@ -49,6 +49,6 @@ def test_a_healthy_pod_is_called_healthy(control):
     assert healthy.run_control(control, () if control.id in PROBED else bench.FACTS_ONLY) == []
 
 
-@pytest.mark.parametrize("way", ["bridge portmap firewall"])
+@pytest.mark.parametrize("way", ["bridge portmap firewall", "two bridges, CRI-O"])
 def test_a_pod_that_the_real_plugins_attached_is_healthy(way):
     assert healthy.run_attached(way, bench.FACTS_ONLY) == []

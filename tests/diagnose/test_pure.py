@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.checks import kernel, rank, resolver
+from genie_core.checks import addresses, kernel, rank, resolver
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Finding, Severity, Subject
 from genie_core.net.case import Case
@@ -152,3 +152,16 @@ def test_the_runtimes_addresses_count_as_what_add_promised():
     (promised,) = Case(facts).intended
     assert (promised.ifname, promised.ips) == ("eth0", ("10.0.0.5",))
     assert "sandbox" in promised.source
+
+
+def test_an_address_has_drifted_when_no_interface_has_it():
+    """CRI-O's sandbox status lists the addresses of all of a pod's networks."""
+    links = (
+        Link(index=2, name="eth0", kind="veth", up=True),
+        Link(index=3, name="net1", kind="veth", up=True),
+    )
+    held = (Address(index=2, ip="10.0.0.5", prefix=24), Address(index=3, ip="10.9.0.5", prefix=24))
+    told = Sandbox(id="b", pod="shop/web", ips=("10.0.0.5", "10.9.0.5", "10.9.0.6"))
+    facts = Facts(namespace="shop", pod_name="web", pod=Netns(links=links, addresses=held), sandboxes=(told,))
+    (finding,) = addresses.drift(Case(facts))
+    assert "10.9.0.6" in finding.title
