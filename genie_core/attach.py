@@ -11,7 +11,8 @@ step N" are loops in a test. Rules:
 """
 
 from genie_core.errors import DelegateFailed, GenieError, UnknownContainer
-from genie_core.jsontext import decode, encode
+from genie_core.gojson import view
+from genie_core.jsontext import encode
 from genie_core.spec.conf import plugin_input
 from genie_core.spec.result import convert_text
 from genie_core.spec.versions import at_least
@@ -282,7 +283,7 @@ def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
 
 
 def _masquerades(plugin: "PluginConf") -> bool:
-    return plugin.type in ("bridge", "ptp") and decode(plugin.text).get("ipMasq") is True
+    return plugin.type in ("bridge", "ptp") and view(plugin.text).get("ipMasq") is True
 
 
 def check(plan: "Plan", netns: str) -> "Steps[None]":

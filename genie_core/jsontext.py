@@ -12,7 +12,7 @@ from _json import encode_basestring_ascii, make_encoder, make_scanner, scanstrin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
 _SPACE = " \t\n\r"
@@ -45,7 +45,7 @@ class _Context:
 
     strict = True
     object_hook = None
-    object_pairs_hook = None
+    object_pairs_hook: "Callable[[list[tuple[str, Any]]], Any] | None" = None
     parse_float = staticmethod(_parse_float)
     parse_int = int
     memo: "dict[str, str]" = {}  # noqa: RUF012 (the scanner clears it after each document)
@@ -125,6 +125,24 @@ def decode(text: str) -> "Any":
     return value
 
 
+def decoder(make_object: "Callable[[list[tuple[str, Any]]], Any]") -> "Callable[[str], Any]":
+    """A `decode` that makes each object with the given function, from its members in order, duplicates included."""
+
+    class Context(_Context):
+        object_pairs_hook = staticmethod(make_object)
+
+    scan = make_scanner(Context())  # type: ignore[arg-type]  # as above
+
+    def decode_with(text: str) -> "Any":
+        decode(text)  # whole and valid, or a JSONError that says where
+        try:
+            return scan(text, _skip(text, 0))[0]
+        except RecursionError:  # the function needs some stack of its own
+            raise JSONError("nested too deeply", text, 0) from None
+
+    return decode_with
+
+
 def encode(value: "Any") -> str:
     """ASCII JSON on one line. Raises TypeError or ValueError for what JSON cannot hold."""
     return "".join(_encode(value, 0))
@@ -151,9 +169,14 @@ def _parts(text: str, opening: str, closing: str) -> "list[tuple[str, str]]":
     return parts
 
 
+def pairs(text: str) -> "list[tuple[str, str]]":
+    """An object's members in order, duplicates included, each value as its raw text. Raises JSONError."""
+    return _parts(text, "{", "}")
+
+
 def members(text: str) -> dict[str, str]:
-    """An object's members, each value as its raw text, in order. Raises JSONError."""
-    return dict(_parts(text, "{", "}"))
+    """The same without duplicates: of two members with one key the last is kept."""
+    return dict(pairs(text))
 
 
 def elements(text: str) -> list[str]:

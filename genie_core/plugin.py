@@ -17,9 +17,10 @@ from time import monotonic
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.files import read_all
 from genie_core.edges.log import JSONLog
-from genie_core.errors import DecodingFailure, GenieError, IncompatibleVersion, IOFailure
+from genie_core.errors import DecodingFailure, GenieError, IncompatibleVersion, InvalidConfig, IOFailure
 from genie_core.jsontext import encode
 from genie_core.settings import Settings
+from genie_core.spec.call import DELEGATE_MARK
 from genie_core.spec.request import read_request
 from genie_core.spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
 
@@ -95,6 +96,8 @@ def run(
     try:
         if verb == "VERSION":
             text = REPLY
+        elif DELEGATE_MARK in env:
+            text = _refuse_own_call(verb, log)
         else:
             cancel = Cancel()
             cancel.listen()
@@ -107,6 +110,20 @@ def run(
     except BaseException as error:  # noqa: BLE001 (the last resort: the runtime reads JSON, whatever happened)
         return _print_error(stdout, version, _internal(error, log))
     return _print(stdout, text) if text else 0
+
+
+def _refuse_own_call(verb: str, log: JSONLog) -> str:
+    """Answer a call that came from one of Genie's own delegates, before anything of its configuration is read.
+
+    The configuration is that delegate's, perhaps written by the author of a definition: its directories, log file and
+    API server are not this node's. DEL succeeds without doing anything, since no ADD of such a call ever attached
+    anything, and a failure would keep the pod in Terminating.
+    """
+    problem = "Genie was called by a plugin that Genie itself had called: the network leads back to Genie"
+    if verb == "DEL":
+        log.warning("nothing released", problem=problem)
+        return ""
+    raise InvalidConfig(problem, hint="name another plugin as the IPAM plugin or delegate of that network")
 
 
 def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:

@@ -1,7 +1,8 @@
 """The steps that a verb's generator yields (attach.py) and whoever drives it carries out (verbs/node.py)."""
 
 from genie_core.errors import DelegateFailed, GenieError
-from genie_core.jsontext import decode, encode
+from genie_core.gojson import view
+from genie_core.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Invoke(Step):
     def where(self) -> str:
         """What failed: the network, then the plugin in libcni's words, with its entry's own name (A56, B71)."""
         interface = f" ({self.ifname})" if self.ifname else ""
-        own = decode(self.entry).get("name")
+        own = view(self.entry).get("name")
         plugin = f"type={encode(self.type)}" + (f" name={encode(own)}" if own else "")
         verb = "delete" if self.verb == "DEL" else self.verb.lower()
         return f'network "{self.network}"{interface}: plugin {plugin} failed ({verb})'

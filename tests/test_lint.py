@@ -55,3 +55,43 @@ def long_parts(path):
 
 def test_modules_and_functions_stay_small():
     demand_silence("\n".join(part for path in source_files() for part in long_parts(path)))
+
+
+# What splits or decodes JSON without regard to how plugins compare keys, and where a plugin's configuration is text:
+# PluginConf.text, and the `entry` and `stdin` of a step (genie_core/gojson.py).
+DECODERS = {"decode", "loads", "members", "elements", "pairs"}
+PLUGIN_TEXTS = {"text", "entry", "stdin"}
+NO_PLUGIN = {"request"}  # the runtime's call: Genie's own configuration
+
+
+def exact_lookups(tree):
+    """The lines on which an attribute that is a plugin's configuration is decoded with keys compared exactly."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for part in node.args if name in DECODERS else ():
+            if (
+                isinstance(part, ast.Attribute)
+                and part.attr in PLUGIN_TEXTS
+                and not (isinstance(part.value, ast.Name) and part.value.id in NO_PLUGIN)
+            ):
+                yield node.lineno
+
+
+def test_a_plugins_configuration_is_read_through_gojson():
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: use gojson.view or gojson.Members: plugins find a key in every spelling"
+        for path in source_files()
+        for line in exact_lookups(ast.parse(path.read_text()))
+    ]
+    demand_silence("\n".join(found))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["decode(plugin.text)", "members(a.b.text)", "json.loads(self.entry)", "jsontext.decode(step.stdin)"],
+)
+def test_that_rule_finds_what_it_forbids(line):
+    assert list(exact_lookups(ast.parse(f"x = {line}['type']"))) == [1]
+    assert list(exact_lookups(ast.parse("view(plugin.text); decode(request.text); decode(text)"))) == []

@@ -10,7 +10,15 @@ from select import POLLIN, poll
 from time import monotonic, sleep
 
 from genie_core.edges.locks import STARTING
-from genie_core.errors import DELEGATE_FAILED, TRY_AGAIN, UNKNOWN_CONTAINER, DelegateFailed, InvalidConfig
+from genie_core.errors import (
+    DELEGATE_FAILED,
+    TRY_AGAIN,
+    UNKNOWN_CONTAINER,
+    DelegateFailed,
+    GenieError,
+    InvalidConfig,
+)
+from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.spec.call import delegate_env
 from genie_core.spec.conf import check_plugin_type
@@ -18,7 +26,7 @@ from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from genie_core.edges.cancel import Cancel
     from genie_core.edges.locks import Lock
@@ -32,6 +40,7 @@ _TAIL_BYTES = 4096
 _MAX_CODE = 0xFFFFFFFF  # a `uint` of the runtime's, which would refuse the whole error for a larger one
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
 _REGULAR = 0o100000
+_NOT_BACK = "a network must not lead back to Genie"
 # Signals as Go names them (syscall/zerrors_linux_amd64.go): by these words people look for "signal: killed"
 _SIGNALS = {
     1: "hangup",
@@ -104,11 +113,25 @@ class Delegates:
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
         binary = find_plugin(type_, self._search_path(path))
-        if self._own and _same_file(binary, self._own):
-            raise InvalidConfig(
-                f"plugin {type_}: {binary} is Genie itself", hint="a network must not lead back to Genie"
-            )
+        if self._is_own(binary):
+            raise InvalidConfig(f"plugin {type_}: {binary} is Genie itself", hint=_NOT_BACK)
         return binary
+
+    def refuse_self(self, types: "Iterable[str]", path: "Sequence[str]", source: str) -> None:
+        """Raise InvalidConfig where a type that a configuration names anywhere is Genie under another name.
+
+        An IPAM plugin and another plugin's delegates are found by that plugin, in the same directories.
+        """
+        for type_ in types:
+            try:
+                binary = find_plugin(type_, self._search_path(path))
+            except GenieError:
+                continue  # no plugin of that name: whoever calls it will say so
+            if self._is_own(binary):
+                raise InvalidConfig(f"{source}: plugin {type_}: {binary} is Genie itself", hint=_NOT_BACK)
+
+    def _is_own(self, binary: str) -> bool:
+        return bool(self._own) and _same_file(binary, self._own)
 
     def _search_path(self, path: "Sequence[str]") -> list[str]:
         """Where plugins are looked for, and what a plugin's own CNI_PATH says: the runtime's directories first."""
@@ -351,4 +374,4 @@ def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
 def _hint(words: str, stdin: str) -> str:
     from genie_core.spec.plugin_errors import hint_for
 
-    return hint_for(words, decode(stdin))
+    return hint_for(words, view(stdin))

@@ -9,6 +9,7 @@ from genie_core.edges.confdir import read_text
 from genie_core.edges.delegates import find_plugin
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_object, get_str
+from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Plan
 from genie_core.select.load import Measures
@@ -94,7 +95,7 @@ def _interfaces(name: str, network: "NetConf", results: list[str], known: "Itera
     """The node's interfaces that belong to the network: those in results, those it names, those named like it."""
     mine = {interface for result in results for interface in _host_side(result)}
     for plugin in network.plugins:
-        body = decode(plugin.text)
+        body = view(plugin.text)
         mine |= {value for key in ("bridge", "master") if isinstance(value := body.get(key), str)}
     prefix = _PREFIXES.get(name)
     return {
@@ -115,7 +116,7 @@ def _addresses(network: "NetConf") -> tuple[int, int]:
 
     subnets: list[str] = []
     try:
-        ipam = get_object(decode(network.plugins[0].text), "ipam")
+        ipam = get_object(view(network.plugins[0].text), "ipam")
         if get_str(ipam, "type") != "host-local":
             return 0, 0
         subnets = [get_str(item, "subnet") for item in _ranges(ipam)]

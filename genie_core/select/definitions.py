@@ -2,9 +2,10 @@
 
 from genie_core.errors import InvalidConfig
 from genie_core.fields import can_be_passed, get_object, get_str
-from genie_core.jsontext import JSONError, decode, encode, join_members, members
+from genie_core.gojson import Members, refuse_ambiguous, refuse_speaking_for_runtime, view
+from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Choice
-from genie_core.select.files import is_self
+from genie_core.select.files import calls_self, is_self
 from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, with_members
 
 TYPE_CHECKING = False
@@ -25,11 +26,13 @@ def choice_of(
 
     Raises InvalidConfig naming the definition, or the capability that no plugin of it offers.
     """
-    network = _network(wish, definition, find_file)
+    network = inline_network(definition, wish.name, wish.label)
+    if network is None:
+        network = find_file(wish.name)
+    elif not is_self(network):
+        _refuse_ambiguous(network, _config_of(definition, wish.label), wish)
     if is_self(network):
-        raise InvalidConfig(
-            f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it"
-        )
+        raise _leads_back(network, wish)
     if wish.cni_args:
         network = with_cni_args(network, wish.cni_args, wish.origin)
     if "deviceID" in wish.offers:
@@ -44,24 +47,44 @@ def choice_of(
     )
 
 
-def _network(
-    wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
-) -> "NetConf":
-    return inline_network(definition, wish.name, wish.label) or find_file(wish.name)
+def _refuse_ambiguous(network: "NetConf", text: str, wish: "NetworkWish") -> None:
+    """Raise InvalidConfig where the definition's text could mean one thing to Genie and another to a plugin."""
+    if calls_self(text):  # in a key that another one shadows
+        raise _leads_back(network, wish)
+    refuse_ambiguous(text, network.source)
+    for plugin in network.plugins:
+        refuse_speaking_for_runtime(plugin.text, network.source)
+
+
+def _leads_back(network: "NetConf", wish: "NetworkWish") -> InvalidConfig:
+    return InvalidConfig(
+        f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it"
+    )
 
 
 def inline_network(definition: "Mapping[str, Any]", name: str, label: str) -> "NetConf | None":
     """The network that the definition holds itself; None where it is in a file. Raises InvalidConfig."""
-    source = f"NetworkAttachmentDefinition {label}"
+    text = _config_of(definition, label)
+    source = f"{_source(label)}: spec.config"
+    return parse_network(_named(text, name, source), source) if text.strip() else None
+
+
+def _source(label: str) -> str:
+    return f"NetworkAttachmentDefinition {label}"
+
+
+def _config_of(definition: "Mapping[str, Any]", label: str) -> str:
+    """The text of `spec.config`, "" where it is absent. Raises InvalidConfig."""
+    source = _source(label)
     text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
     if not can_be_passed(text):
         raise InvalidConfig(f"{source}: spec.config holds a NUL, or half a character")
-    return parse_network(_named(text, name, source), f"{source}: spec.config") if text.strip() else None
+    return text
 
 
 def _with_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
     """The network with the pod's device. The definition's own stays: whose hardware it is, its author decides (C24)."""
-    if any(decode(plugin.text).get(key) for plugin in network.plugins for key in _DEVICE_KEYS):
+    if any(view(plugin.text).get(key) for plugin in network.plugins for key in _DEVICE_KEYS):
         raise InvalidConfig(
             f"{wish.origin}: deviceID is asked for, and {network.source} names a device itself",
             hint="leave deviceID out, or use a definition that leaves the device to the pod",
@@ -72,15 +95,13 @@ def _with_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
 def _named(text: str, name: str, source: str) -> str:
     """The configuration with the object's name where it has none of its own (conformance C35)."""
     try:
-        parts = members(text)
+        parts = Members(text)
     except JSONError as error:
-        raise InvalidConfig(
-            f"{source}: spec.config: {error}", hint="correct the JSON at that place"
-        ) from None
-    own = decode(parts.get("name", "null"))
+        raise InvalidConfig(f"{source}: {error}", hint="correct the JSON at that place") from None
+    own = decode(parts.get("name"))
     if own is None or (isinstance(own, str) and not own.strip()):
-        parts["name"] = encode(name)
-        return join_members(parts)
+        parts.set("name", encode(name))
+        return parts.text()
     return text
 
 

@@ -5,7 +5,8 @@ when no file's name does. `Confs` is the port that reads. On the kubelet path.
 """
 
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
-from genie_core.jsontext import decode
+from genie_core.gojson import types_in
+from genie_core.jsontext import JSONError
 from genie_core.model import NetConf, Wish
 
 TYPE_CHECKING = False
@@ -51,22 +52,17 @@ def is_self(network: NetConf) -> bool:
     As bridge's IPAM plugin, or a delegate of flannel's or Multus's, Genie would take that configuration for its own,
     with the directories, log file and API server that are written there.
     """
-    return any(plugin.type == SELF_TYPE or _calls_self(plugin.text) for plugin in network.plugins)
+    return any(plugin.type == SELF_TYPE or calls_self(plugin.text) for plugin in network.plugins)
 
 
-def _calls_self(text: str) -> bool:
-    if SELF_TYPE not in text and "\\u" not in text:
+def calls_self(text: str) -> bool:
+    """Whether a key `type`, in any spelling and at any depth of the document, names Genie."""
+    if SELF_TYPE not in text and "\\u" not in text:  # in JSON a letter is written as itself, or as \uXXXX
         return False
-    waiting = [decode(text)]
-    while waiting:  # a loop: text may nest as deeply as the parser takes it
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if value.get("type") == SELF_TYPE:
-                return True
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-    return False
+    try:
+        return SELF_TYPE in types_in(text)
+    except JSONError:  # nested more deeply than it can be judged
+        return True
 
 
 class Finder:

@@ -3,14 +3,18 @@
 Everything that the annotation can say is checked here, before anything is looked up; an error names the entry
 and the key (conformance C01-C27). The standard would ignore an invalid annotation, which starts a pod on the
 wrong networks: here it fails the ADD (C12). Pure; on the kubelet path.
+
+What plugins get is built here from values that were read and checked; no object of the annotation is passed on. A key
+that no plugin should see could be one that the plugin takes for another: Go compares keys without regard to case.
 """
 
 from genie_core.errors import InvalidConfig
 from genie_core.fields import describe
+from genie_core.gojson import fold
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Wish
 from genie_core.select.annotations import check_count, check_ifname, printable
-from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4
+from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4, unusable
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.spec.request import is_identifier
 
@@ -24,6 +28,12 @@ MAX_PORT = 65535
 DEFAULT_BURST = 2**31 - 1
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _RATES = (("ingressRate", "ingressBurst"), ("egressRate", "egressBurst"))
+_MAPPING_KEYS = ("hostPort", "containerPort", "protocol", "hostIP")
+_ENTRY_KEYS = (
+    "name", "namespace", "interface", "interfaceRequest", "ips", "mac", "infiniband-guid", "portMappings",
+    "bandwidth", "deviceID", "cni-args", "default-route", "ipam-claim-reference",
+)  # fmt: skip
+_FOLDED = {fold(key): key for key in _ENTRY_KEYS}
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -136,6 +146,7 @@ class _Entry:
             self.where = f'{where} ("{printable(name)}")'
 
     def wish(self, pod_namespace: str) -> NetworkWish:
+        self._refuse_respelled()
         name, namespace = self._string("name"), self._string("namespace")
         if not name and "name" not in self.data:
             raise InvalidConfig(f"{self.where}: the key name is missing", hint='write {"name": "net1"}')
@@ -154,6 +165,20 @@ class _Entry:
             cni_args=self._cni_args(),
             default_route=self._default_route(),
         )
+
+    def _refuse_respelled(self) -> None:
+        """The standard ignores unknown keys; but one that only case tells from a known one was meant to be that one."""
+        for key in self.data:
+            known = _FOLDED.get(fold(key), key)
+            if known != key:
+                raise self._refuse(printable(key), "an unknown key", f"write {known}: case matters in keys")
+
+    def _refuse_unknown(self, value: "dict[str, Any]", known: "Sequence[str]", where: str) -> None:
+        for key in value:
+            if key not in known:
+                raise self._refuse(
+                    f"{where}.{printable(key)}", "an unknown key", f"it takes {', '.join(known)}, spelled so"
+                )
 
     def _refuse(self, key: str, problem: str, hint: str = "") -> InvalidConfig:
         return InvalidConfig(f"{self.where}: {key}: {problem}", hint=hint)
@@ -196,12 +221,21 @@ class _Entry:
             raise self._refuse("ips", "it cannot stand beside ipam-claim-reference", "keep one of the two")
         if not ips:
             raise self._refuse("ips", "the array is empty", "name an address, or leave the key out")
-        for ip in ips:
-            if not isinstance(ip, str) or not _is_address(ip):
-                raise self._refuse(
-                    "ips", f"{ip!r} is no IP address", 'write "10.1.2.3", "10.1.2.3/24" or "2001:db8::5"'
-                )
-        return ips
+        return [self._ip(ip) for ip in ips]
+
+    def _ip(self, text: "Any") -> str:
+        """An address that a pod may have, canonical, with its prefix length where it was written with one."""
+        try:
+            address = (canonical_prefix if "/" in text else canonical_address)(text)
+        except (TypeError, ValueError):
+            raise self._refuse(
+                "ips", f"{text!r} is no IP address", 'write "10.1.2.3", "10.1.2.3/24" or "2001:db8::5"'
+            ) from None
+        if problem := unusable(address):
+            raise self._refuse(
+                "ips", f"{text} is {problem}", "ask for an address that an interface of the pod can have"
+            )
+        return address
 
     def _mac(self) -> str:
         mac = self._string("mac")
@@ -240,18 +274,32 @@ class _Entry:
         for port in ("hostPort", "containerPort"):
             if not _is_integer(mapping.get(port), 1, MAX_PORT):
                 raise self._refuse(f"{key}.{port}", f"a number from 1 to {MAX_PORT} was expected")
+        self._refuse_unknown(mapping, _MAPPING_KEYS, key)
         protocol = mapping.get("protocol", "tcp")
         if not isinstance(protocol, str) or protocol.lower() not in _PROTOCOLS:
             raise self._refuse(f"{key}.protocol", "TCP, UDP or SCTP was expected")
+        built = {
+            "hostPort": mapping["hostPort"],
+            "containerPort": mapping["containerPort"],
+            "protocol": protocol.lower(),
+        }
         host_ip = mapping.get("hostIP", "")
-        if not isinstance(host_ip, str) or (host_ip and not _is_address(host_ip)):
-            raise self._refuse(f"{key}.hostIP", "an IP address was expected")
-        return {**mapping, "protocol": protocol.lower()}
+        if host_ip != "":
+            try:
+                built["hostIP"] = canonical_address(host_ip)
+            except (TypeError, ValueError):
+                raise self._refuse(
+                    f"{key}.hostIP",
+                    "an IP address without a prefix length was expected",
+                    'write "192.0.2.1", or leave the key out for all addresses of the node',
+                ) from None
+        return built
 
     def _bandwidth(self) -> dict[str, int]:
         value = self.data["bandwidth"]
         if not isinstance(value, dict) or not value:
             raise self._refuse("bandwidth", "an object with ingressRate or egressRate was expected")
+        self._refuse_unknown(value, [key for pair in _RATES for key in pair], "bandwidth")
         limits = {key: value[key] for pair in _RATES for key in pair if value.get(key) is not None}
         for key, number in limits.items():
             if not _is_integer(number, 1, 2**63 - 1):
@@ -276,24 +324,21 @@ class _Entry:
     def _default_route(self) -> list[str] | None:
         if self.data.get("default-route") is None:
             return None
-        gateways = self._array("default-route")
-        for gateway in gateways:
-            if not isinstance(gateway, str) or "/" in gateway or not _is_address(gateway):
-                raise self._refuse(
-                    "default-route", f"{gateway!r} is no gateway's address", 'write ["10.1.2.1"]'
-                )
-        families = [is_v4(canonical_address(gateway)) for gateway in gateways]
-        if len(set(families)) != len(families):
+        gateways = [self._gateway(gateway) for gateway in self._array("default-route")]
+        if len({is_v4(gateway) for gateway in gateways}) != len(gateways):
             raise self._refuse("default-route", "more than one gateway of one family", "name one per family")
         return gateways
 
-
-def _is_address(text: str) -> bool:
-    try:
-        (canonical_prefix if "/" in text else canonical_address)(text)
-    except ValueError:
-        return False
-    return True
+    def _gateway(self, text: "Any") -> str:
+        try:
+            address = canonical_address(text)
+        except (TypeError, ValueError):
+            raise self._refuse(
+                "default-route", f"{text!r} is no gateway's address", 'write ["10.1.2.1"]'
+            ) from None
+        if problem := unusable(address):
+            raise self._refuse("default-route", f"{text} is {problem}", "name a router of that network")
+        return address
 
 
 def _is_octets(text: str, count: int, separators: str) -> bool:

@@ -4,7 +4,8 @@ Pure; on the kubelet path. `ipaddress` (3 ms) and `hashlib` (3 ms) are imported 
 """
 
 from genie_core.errors import InvalidConfig
-from genie_core.jsontext import decode, encode, join_members, members
+from genie_core.gojson import Members, view
+from genie_core.jsontext import encode, join_members
 from genie_core.model import PluginConf
 from genie_core.spec.result import parse
 
@@ -70,37 +71,41 @@ def require_subnet_support(network: "NetConf", subnet: "Subnet", where: str) -> 
 
 def with_subnet(network: "NetConf", subnet: "Subnet") -> "NetConf":
     """The network with the subnet in its first plugin's IPAM, whatever form that has (conformance D22)."""
-    parts = members(network.plugins[0].text)
-    raw = parts.get("ipam", "null")
+    raw = Members(network.plugins[0].text).get("ipam")
     if raw != "null" and raw[0] != "{":
         raise InvalidConfig(f"{network.source}: ipam must be an object")
-    return _with_first(network, "ipam", join_members(_placed({} if raw == "null" else members(raw), subnet)))
+    return _with_first(network, "ipam", _placed(Members("{}" if raw == "null" else raw), subnet))
 
 
 def _with_first(network: "NetConf", key: str, raw: str) -> "NetConf":
     """The network with one member of its first plugin replaced."""
     first = network.plugins[0]
-    text = join_members({**members(first.text), key: raw})
-    return network.replace(plugins=[PluginConf(first.type, text), *network.plugins[1:]])
+    parts = Members(first.text)
+    parts.set(key, raw)
+    return network.replace(plugins=[PluginConf(first.type, parts.text()), *network.plugins[1:]])
 
 
-def _placed(ipam: dict[str, str], subnet: "Subnet") -> dict[str, str]:
+def _placed(ipam: Members, subnet: "Subnet") -> str:
+    """The IPAM object with the subnet in it."""
     text = encode(str(subnet))
-    kept = {key: raw for key, raw in ipam.items() if key not in _WITHIN_SUBNET or _is_in(raw, subnet)}
-    type_ = kept.get("type", "").strip('"')
+    for key in _WITHIN_SUBNET:
+        if not _is_in(ipam.get(key), subnet):
+            ipam.drop(key)
+    type_ = ipam.get("type").strip('"')
     if type_ in _POOL_KEYS:
-        kept[_POOL_KEYS[type_][subnet.version == 6]] = f"[{text}]"
-    elif "ranges" in kept:  # host-local would add a `subnet` to them, and give two addresses
-        kept.pop("subnet", None)
-        kept["ranges"] = f"[[{join_members({'subnet': text, **_limits(kept['ranges'], subnet)})}]]"
+        ipam.set(_POOL_KEYS[type_][subnet.version == 6], f"[{text}]")
+    elif "ranges" in ipam:  # host-local would add a `subnet` to them, and give two addresses
+        ipam.drop("subnet")
+        limits = _limits(ipam.get("ranges"), subnet)
+        ipam.set("ranges", f"[[{join_members({'subnet': text, **limits})}]]")
     else:
-        kept[_SUBNET_KEYS.get(type_, "subnet")] = text
-    return kept
+        ipam.set(_SUBNET_KEYS.get(type_, "subnet"), text)
+    return ipam.text()
 
 
 def _limits(raw: str, subnet: "Subnet") -> dict[str, str]:
     """The limits of the first of host-local's ranges that has any inside the subnet, as raw JSON."""
-    groups = decode(raw)
+    groups = view(raw)
     for group in groups if isinstance(groups, list) else []:
         for entry in group if isinstance(group, list) else []:
             limits = {
@@ -113,7 +118,7 @@ def _limits(raw: str, subnet: "Subnet") -> dict[str, str]:
 
 def repeats_on_nodes(network: "NetConf") -> bool:
     """Whether every node gives out the same addresses: host-local without limits, which keeps its books on the node."""
-    ipam = decode(network.plugins[0].text).get("ipam") or {}
+    ipam = view(network.plugins[0].text).get("ipam") or {}
     groups = ipam.get("ranges") or [[ipam]]
     limited = all("rangeStart" in entry and "rangeEnd" in entry for group in groups for entry in group)
     return ipam.get("type") == "host-local" and not limited
@@ -173,7 +178,7 @@ def own_bridge_of(network: "NetConf") -> str:
 def has_master(network: "NetConf") -> bool:
     """Whether the network's interface has a parent on the node, named by the key `master`."""
     first = network.plugins[0]
-    return first.type in _WITH_MASTER and decode(first.text).get("linkInContainer") is not True
+    return first.type in _WITH_MASTER and view(first.text).get("linkInContainer") is not True
 
 
 def with_master(network: "NetConf", nic: str) -> "NetConf":
@@ -187,7 +192,7 @@ def underlay_of(network: "NetConf") -> str:
     if first.type in _ROUTED_BY_NODE:
         return "the node's routes"
     if first.type in _WITH_MASTER:
-        body = decode(first.text)
+        body = view(first.text)
         vlan = f" vlan {body.get('vlanId')}" if first.type == "vlan" else ""
         return f"interface {body.get('master') or 'of the default route'}{vlan}"
     return f"plugin {first.type}"

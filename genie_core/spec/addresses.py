@@ -36,6 +36,22 @@ def canonical_prefix(text: str) -> str:
     return f"{_printed(packed)}/{bits}"
 
 
+def unusable(canonical: str) -> str:
+    """What kind of address it is if no interface of a pod can have it, "" if one can. With or without prefix length."""
+    address, _, length = canonical.partition("/")
+    if length == "0":
+        return "a prefix of length 0, which covers every address"
+    packed = _packed(address)
+    v4 = len(packed) == 4
+    if not any(packed) or (v4 and packed[0] == 0):
+        return "the unspecified address"
+    if packed[0] == 127 if v4 else packed == bytes(15) + b"\1":
+        return "a loopback address"
+    if 224 <= packed[0] <= 239 if v4 else packed[0] == 0xFF:
+        return "a multicast address"
+    return "the broadcast address" if packed == b"\xff\xff\xff\xff" else ""
+
+
 def is_v4(canonical: str) -> bool:
     """The family of a canonical address or prefix."""
     return ":" not in canonical

@@ -3,13 +3,14 @@
 Sources: SPEC "Section 1: Network configuration format" and "Deriving request configuration from plugin
 configuration"; libcni/conf.go. Pure; on the kubelet path.
 
-A plugin's object is kept as the text that was read and edited only at its top level, so that numbers and
-fields that nobody here knows reach the plugin as they were written (conformance B39, B64).
+A plugin's object is kept as the text that was read and edited only at its top level, so that numbers and unknown
+fields reach the plugin as they were written (conformance B39, B64). Its keys are read and edited through `gojson`.
 """
 
 from genie_core.errors import DecodingFailure, InvalidConfig
 from genie_core.fields import describe, get_bool, get_list, get_object, get_str, get_strings
-from genie_core.jsontext import JSONError, decode, elements, encode, join_members, members
+from genie_core.gojson import Members, view
+from genie_core.jsontext import JSONError, elements, encode, join_members
 from genie_core.model import NetConf, PluginConf
 from genie_core.spec import versions
 from genie_core.spec.request import is_identifier
@@ -24,16 +25,13 @@ if TYPE_CHECKING:
 # What a file without cniVersion means: CNI-Genie filled in 0.3.0, and its users' files rely on it (conformance B38).
 DEFAULT_VERSION = "0.3.0"
 
-# Keys that only a runtime may set; a stored configuration that has them would speak in its name (SPEC 1, B44).
-_RESERVED = ("capabilities", "runtimeConfig", "prevResult")
-
 # The capability by which a plugin is told where to describe the device that it gave the pod (device-info spec).
 DEVICE_INFO = "CNIDeviceInfoFile"
 
 
 def _decode_object(text: str, source: str) -> "dict[str, Any]":
     try:
-        value = decode(text)
+        value = view(text)
     except JSONError as error:
         raise InvalidConfig(f"{source}: {error}", hint="correct the JSON at that place") from None
     if not isinstance(value, dict):
@@ -96,7 +94,7 @@ def _parse_list(data: "Mapping[str, Any]", text: str, source: str, siblings: "Si
     inline_only = get_bool(data, "loadOnlyInlinedPlugins")
     if "plugins" in data:
         get_list(data, "plugins")
-        texts = elements(members(text)["plugins"]) if data["plugins"] else []
+        texts = elements(Members(text).get("plugins")) if data["plugins"] else []
         if not texts:
             raise InvalidConfig("no plugins in list", hint='"plugins" needs at least one entry')
         plugins = [_parse_plugin(raw, f"plugins[{index}]") for index, raw in enumerate(texts)]
@@ -127,7 +125,7 @@ def _parse_single(data: "Mapping[str, Any]", text: str, source: str) -> NetConf:
 
 def _parse_plugin(text: str, where: str) -> PluginConf:
     try:
-        data = decode(text)
+        data = view(text)
     except JSONError as error:
         raise InvalidConfig(f"{where}: {error}") from None
     if not isinstance(data, dict):
@@ -154,7 +152,7 @@ def check_plugin_type(name: str) -> None:
 
 def capabilities_of(plugin: PluginConf) -> set[str]:
     """The capabilities that the plugin's configuration switches on (CONVENTIONS, "Dynamic Plugin specific Fields")."""
-    return {key for key, on in get_object(decode(plugin.text), "capabilities").items() if on is True}
+    return {key for key, on in get_object(view(plugin.text), "capabilities").items() if on is True}
 
 
 def plugin_input(
@@ -170,23 +168,20 @@ def plugin_input(
     `capabilities` maps the names that the runtime supplied to raw JSON; only those that this plugin switches
     on are passed. `extra` are further members as raw JSON, such as GC's list of valid attachments.
     """
-    parts = {
-        key: raw
-        for key, raw in members(plugin.text).items()
-        if key not in _RESERVED and not key.startswith("cni.dev/")
-    }
-    parts["name"] = encode(network.name)
-    parts["cniVersion"] = encode(network.version)
+    parts = Members(plugin.text)
+    parts.drop_reserved()
+    parts.set("name", encode(network.name))
+    parts.set("cniVersion", encode(network.version))
     if capabilities:
         wanted = capabilities_of(plugin)
         passed = {key: raw for key, raw in capabilities.items() if key in wanted}
         if passed:
-            parts["runtimeConfig"] = join_members(passed)
+            parts.set("runtimeConfig", join_members(passed))
     if prev_result:
-        parts["prevResult"] = prev_result
+        parts.set("prevResult", prev_result)
     if extra:
         parts.update(extra)
-    return join_members(parts)
+    return parts.text()
 
 
 def with_cni_args(network: NetConf, args: "Mapping[str, Any]", origin: str) -> NetConf:
@@ -203,7 +198,7 @@ def with_cni_args(network: NetConf, args: "Mapping[str, Any]", origin: str) -> N
 def _with_cni_args(
     plugin: PluginConf, added: "Mapping[str, str]", network: NetConf, origin: str
 ) -> PluginConf:
-    parts = members(plugin.text)
+    parts = Members(plugin.text)
     try:
         outer = _members_or_none(parts.get("args"))
         inner = _members_or_none(outer.get("cni"))
@@ -211,20 +206,22 @@ def _with_cni_args(
         raise InvalidConfig(
             f"{origin}: cni-args cannot be merged: args of plugin {plugin.type} in {network.source} is no object"
         ) from None
-    outer["cni"] = join_members({**inner, **added})
-    parts["args"] = join_members(outer)
-    return PluginConf(plugin.type, join_members(parts))
+    inner.update(added)
+    outer.set("cni", inner.text())
+    parts.set("args", outer.text())
+    return PluginConf(plugin.type, parts.text())
 
 
-def _members_or_none(raw: str | None) -> dict[str, str]:
-    return members(raw) if raw is not None and raw != "null" else {}
+def _members_or_none(raw: str) -> Members:
+    return Members(raw if raw != "null" else "{}")
 
 
 def with_members(network: NetConf, added: "Mapping[str, str]") -> NetConf:
     """The network with members, as raw JSON, set in every plugin's object."""
-    return network.replace(
-        plugins=[
-            PluginConf(plugin.type, join_members({**members(plugin.text), **added}))
-            for plugin in network.plugins
-        ]
-    )
+    return network.replace(plugins=[_with_members(plugin, added) for plugin in network.plugins])
+
+
+def _with_members(plugin: PluginConf, added: "Mapping[str, str]") -> PluginConf:
+    parts = Members(plugin.text)
+    parts.update(added)
+    return PluginConf(plugin.type, parts.text())

@@ -9,6 +9,7 @@ from dataclasses import replace
 from genie_core.catalog import recognise
 from genie_core.catalog.positions import positions
 from genie_core.errors import GenieError
+from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.spec.conf import parse_file
 from genie_core.survey.node_facts import ConfFile
@@ -47,7 +48,7 @@ def parse_conf(
         match = _PLACE.match(problem)
         line, column = positions(text).of(match[1] if match else "")
         return replace(base, error=problem, hint=error.hint, line=line, column=column)
-    chain = tuple(decode(plugin.text) for plugin in network.plugins)
+    chain = tuple(view(plugin.text) for plugin in network.plugins)
     return replace(base, network=network, chain=chain, kind=recognise(chain, base.file))
 
 

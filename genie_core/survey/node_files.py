@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from genie_core.edges.store import Store
 from genie_core.errors import GenieError
+from genie_core.gojson import view
 from genie_core.spec.conf import parse_file
 from genie_core.survey.enter import plain
 from genie_core.survey.facts import JSON, Cached, ConfFile, Files, Lease
@@ -104,7 +105,7 @@ def conf_of(path: str, text: str) -> ConfFile:
 
 
 def _plugin(text: str) -> JSON:
-    data = json.loads(text)
+    data = view(text)
     kept = _plain(data)
     if isinstance(data.get("ipam"), dict):
         kept["ipam"] = _members(data["ipam"], IPAM)

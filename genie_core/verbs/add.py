@@ -8,6 +8,7 @@ from genie_core.attach import add, delete, own_bridge, undo
 from genie_core.edges.podnet import existing_links
 from genie_core.edges.store import CorruptState, boot_id, namespace_id
 from genie_core.errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
+from genie_core.gojson import types_in
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, primary_first
 from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
@@ -60,6 +61,8 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
         attachment.binaries = [
             node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins
         ]
+        for plugin in attachment.network.plugins:
+            node.delegates.refuse_self(types_in(plugin.text), request.path, attachment.network.source)
     node.log.debug(
         "planned",
         pod=str(decision.pod or ""),

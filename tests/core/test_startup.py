@@ -39,6 +39,7 @@ CORE = {
     "genie_core.plugin",
     "genie_core.settings",
     "genie_core.spec",
+    "genie_core.spec.call",
     "genie_core.spec.request",
     "genie_core.spec.versions",
 }
@@ -48,9 +49,9 @@ STATEFUL = CORE | {
     "genie_core.edges.delegates",
     "genie_core.edges.locks",
     "genie_core.edges.store",
+    "genie_core.gojson",
     "genie_core.plan",
     "genie_core.spec.addresses",
-    "genie_core.spec.call",
     "genie_core.spec.conf",
     "genie_core.spec.result",
     "genie_core.state",

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from genie_core.spec.call import DELEGATE_MARK
+
 MIB = 1 << 20
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.5.0.2/24"}]}'
 
@@ -85,7 +87,7 @@ def test_b20_b22_x34_the_callers_environment_with_only_cni_changed(node):
     }
     assert node.add("a,b@net7", env=own).result
     first, second = node.calls()
-    assert first.env == node.environment("ADD", **own)
+    assert first.env == {**node.environment("ADD", **own), DELEGATE_MARK: "1"}
     assert second.env == {**first.env, "CNI_IFNAME": "net7"}
     for call in (first, second):
         assert len(call.environ) == len(call.env)  # no duplicates
@@ -98,7 +100,7 @@ def test_b22_the_interpreter_adds_nothing(node, locale):
     """Python coerces the C locale and writes LC_CTYPE into its own environment (PEP 538)."""
     node.networks("a")
     assert node.add(env=locale).result
-    assert node.calls()[0].env == node.environment("ADD", **locale)
+    assert node.calls()[0].env == {**node.environment("ADD", **locale), DELEGATE_MARK: "1"}
 
 
 def test_b22_bytes_that_are_no_text(node):

@@ -14,7 +14,9 @@ HERE = Path(__file__).parent
 # What only shows that a rule is not too strict, or how another test works.
 UNNAMED = {
     "test_a_way_through_a_sticky_directory_is_right",
+    "test_a_marked_version_is_answered",
     "test_aliases_as_people_use_them",
+    "test_an_ipam_plugin_that_is_not_there_is_for_its_caller_to_miss",
     "test_colours_are_genies_own",
     "test_devices_as_they_are_called_go_through",
     "test_isolation_leaves_the_pods_own_and_the_global_namespaces",

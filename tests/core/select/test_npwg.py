@@ -195,9 +195,44 @@ def test_c12_bad_json_is_shown_by_line_and_column():
 # --- the keys
 
 
-@pytest.mark.parametrize("ips", [["10.2.2.42/24"], ["10.2.2.42"], ["2001:db8::5", "10.0.0.1/8"], ["::1/128"]])
+@pytest.mark.parametrize(
+    "ips", [["10.2.2.42/24"], ["10.2.2.42"], ["2001:db8::5", "10.0.0.1/8"], ["2001:db8::1/128"]]
+)
 def test_c14_x24_addresses_with_and_without_length_are_forwarded_as_they_are(ips):
     assert json.loads(entry(ips=ips).capabilities["ips"]) == ips
+
+
+def test_addresses_are_forwarded_in_their_canonical_form():
+    assert json.loads(entry(ips=["2001:DB8:0::5/64", "::ffff:10.0.0.1"]).capabilities["ips"]) == [
+        "2001:db8::5/64",
+        "10.0.0.1",
+    ]
+    assert entry(default_route=["FD00:0::1"]).default_route == ["fd00::1"]
+
+
+@pytest.mark.parametrize(
+    "address, kind",
+    [
+        *dict.fromkeys(
+            ["127.0.0.1", "127.255.0.9/8", "::1", "::ffff:127.0.0.1"], "a loopback address"
+        ).items(),
+        *dict.fromkeys(["224.0.0.1", "239.1.2.3/24", "ff02::1"], "a multicast address").items(),
+        *dict.fromkeys(["0.0.0.0", "0.1.2.3", "::"], "the unspecified address").items(),
+        *dict.fromkeys(["0.0.0.0/0", "10.1.2.3/0", "2001:db8::1/0"], "a prefix of length 0").items(),
+        ("255.255.255.255", "the broadcast address"),
+    ],
+)
+def test_addresses_that_no_interface_of_a_pod_can_have(address, kind):
+    assert f"ips: {address} is {kind}" in entry_refusal(ips=["10.0.0.1", address])
+    if "/" not in address:
+        assert f"default-route: {address} is {kind}" in entry_refusal(default_route=[address])
+
+
+@pytest.mark.parametrize(
+    "address", ["ff::1", "126.0.0.1", "128.0.0.1", "223.0.0.1", "240.0.0.1", "::2", "1::"]
+)
+def test_their_neighbours_are_addresses_of_pods(address):
+    assert json.loads(entry(ips=[address]).capabilities["ips"]) == [address]
 
 
 @pytest.mark.parametrize(
@@ -232,6 +267,15 @@ def test_c12_c16_bad_mac_addresses(mac):
 def test_c17_a_guid_has_eight_octets():
     assert json.loads(entry(infiniband_guid=GUID).capabilities["infinibandGUID"]) == GUID
     assert "infiniband-guid" in entry_refusal(infiniband_guid=MAC)
+
+
+@pytest.mark.parametrize(
+    "given, passed", [("10.0.0.1", "10.0.0.1"), ("2001:DB8::0:1", "2001:db8::1"), ("", None)]
+)
+def test_c20_the_nodes_address_is_forwarded_in_its_canonical_form(given, passed):
+    mapping = {"hostPort": 8080, "containerPort": 80, "hostIP": given}
+    (found,) = json.loads(entry(portMappings=[mapping]).capabilities["portMappings"])
+    assert found.get("hostIP") == passed
 
 
 @pytest.mark.parametrize(

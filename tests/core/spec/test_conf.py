@@ -5,7 +5,7 @@ import json
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.spec.call import delegate_env
+from genie_core.spec.call import DELEGATE_MARK, delegate_env
 from genie_core.spec.conf import capabilities_of, check_plugin_type, parse_file, parse_network, plugin_input
 
 PLUGIN = '{"type": "p",  "x": 9007199254740993, "f": 1.10}'
@@ -151,6 +151,7 @@ def test_b20_b21_the_environment():
         "CNI_IFNAME": "",
         "CNI_ARGS": "",
         "CNI_PATH": "/bin",
+        DELEGATE_MARK: "1",
     }
     assert delegate_env({}, "ADD", path=["/opt", "/x"], ifname="eth1")["CNI_PATH"] == "/opt:/x"
     assert caller["CNI_IFNAME"] == "eth0"  # X34: the caller's own is not touched
