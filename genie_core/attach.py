@@ -272,7 +272,7 @@ def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
     try:
         if _masquerades(plugin):
             yield StopMasquerading(failed.network, failed.container_id, failed.netns, again=True)
-        ipam = decode(plugin.text).get("ipam")
+        ipam = view(plugin.text).get("ipam")
         if ipam:
             yield failed.of_type(str(ipam["type"]))
     except PluginMissing:
