@@ -171,7 +171,7 @@ def own_bridge_of(network: "NetConf") -> str:
     first = network.plugins[0]
     if first.type != "bridge":
         return ""
-    name = decode(first.text).get("bridge")
+    name = view(first.text).get("bridge")
     return name if isinstance(name, str) and is_own_bridge(name) else ""
 
 
