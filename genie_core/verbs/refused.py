@@ -7,7 +7,7 @@ from genie_core.edges.files import exists, open_regular, read_all
 from genie_core.edges.load import LEASES
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
-from genie_core.jsontext import decode
+from genie_core.gojson import view
 from genie_core.model import Plan
 from genie_core.refusals import stays_in_pod
 from genie_core.steps import NotReleased
@@ -65,7 +65,7 @@ def _may_hold(attachment: "Attachment", container_id: str) -> bool:
     if not (attachment.refused or stays_in_pod(attachment)):
         return True
     try:
-        ipams = [get_object(decode(plugin.text), "ipam") for plugin in attachment.network.plugins]
+        ipams = [get_object(view(plugin.text), "ipam") for plugin in attachment.network.plugins]
         types = {get_str(ipam, "type") for ipam in ipams}
         folders = {
             get_str(ipam, "dataDir") or LEASES for ipam in ipams if get_str(ipam, "type") == "host-local"
