@@ -189,8 +189,9 @@ class Model:
 
     def _not_elsewhere(self, ips: tuple[str, ...]) -> tuple[str, ...]:
         """Those that no other interface of the pod has: CRI-O reports the addresses of all of a pod's networks."""
-        primary = self.primary
-        others = {a.ip for x in self.attachments if x is not primary for a in self.addresses(x)}
+        indexes = {x.link.index for x in self.attachments if x is not self.primary}
+        held = self.facts.pod.addresses if self.facts.pod else ()
+        others = {address.ip for address in held if address.index in indexes}
         return tuple(ip for ip in ips if ip not in others)
 
     @cached_property
