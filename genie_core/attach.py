@@ -38,7 +38,7 @@ _NO_CHAIN = ("does not exist", "No chain/target/match by that name")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from genie_core.model import Attachment, NetConf, Plan, PluginConf
     from genie_core.refusals import Failure
@@ -144,36 +144,43 @@ def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
     tried = zip(plan.attachments, results, strict=False)
     done = plan.replace(attachments=[attachment.replace(result=result) for attachment, result in tried])
-    failures = yield from _release_all(done, plan.netns, thorough=False)
+    failures = yield from _release_all(done, plan.netns)
     if failures:  # the state stays: what was never attempted must not look as if it were held
         for index in range(len(results), len(plan.attachments)):
             yield Released(plan, index)
     return failures
 
 
-def delete(plan: "Plan", netns: str, *, thorough: bool = False) -> "Steps[list[GenieError]]":
+def delete(
+    plan: "Plan", netns: str, *, thorough: bool = False, spare: "Callable[[Attachment], bool] | None" = None
+) -> "Steps[list[GenieError]]":
     """Release every network that is left, in reverse; the errors of those that failed (conformance A66).
 
     A network whose plugin is gone stays in the state until the binary is back: its address is not lost (lessons 2).
-    `thorough` is for who will not try again: a plugin that fails does not keep the rest of its chain.
+    `thorough` is for who will not try again: a plugin that fails does not keep the rest of its chain. `spare` says
+    which attachments are left as they are.
     """
-    return (yield from _release_all(plan, netns, thorough))
+    return (yield from _release_all(plan, netns, thorough, spare))
 
 
-def _release_all(plan: "Plan", netns: str, thorough: bool) -> "Steps[list[GenieError]]":
+def _release_all(
+    plan: "Plan", netns: str, thorough: bool = False, spare: "Callable[[Attachment], bool] | None" = None
+) -> "Steps[list[GenieError]]":
     """In reverse; then once more those whose network is in the plan twice.
 
     Reference plugins that masquerade keep one chain per network and container: it cannot go with the first of
     two such attachments, and goes with the second.
     """
     held = [index for index in reversed(range(len(plan.attachments))) if not plan.attachments[index].released]
+    spared = [index for index in held if spare and spare(plan.attachments[index])]
+    held = [index for index in held if index not in spared]
     failures = yield from _release_each(plan, held, netns, thorough)
     names = [attachment.network.name for attachment in plan.attachments]
     again = [index for index in failures if names.count(names[index]) > 1]
     for index in again:
         del failures[index]
     failures |= yield from _release_each(plan, again, netns, thorough)
-    if not failures:
+    if not failures and not spared:
         yield Forget(plan)
     return list(failures.values())
 

@@ -108,6 +108,18 @@ class Chooser:
         network = self.finder.default()
         return [Choice(Wish(network.name, "", "the node's default network"), network)]
 
+    def on_every_pod(self) -> list[Choice]:
+        """What every pod gets, as far as the node's files say: the default networks, and `default_networks`.
+
+        Definitions are left out: neither STATUS nor GC asks the API server.
+        """
+        named = [
+            (f"default_networks, item {index}", entry)
+            for index, entry in enumerate(self.settings.default_networks, 1)
+            if "/" not in entry
+        ]
+        return [*self.defaults(), *(self._setting(entry, origin) for origin, entry in named)]
+
     def _default_by_name(self, wish: Wish) -> Choice:
         try:
             return self._named(wish)

@@ -100,8 +100,6 @@ def release(plan: Plan, node: Node, *, thorough: bool = False) -> list[GenieErro
         if current is None:
             return []
         failures = collect_container(current, node, thorough=thorough)
-        if not failures:
-            node.store.drop_lock(*plan.key)
     node.delegates.lock = None
     return failures
 

@@ -13,10 +13,10 @@ FAILED_RELEASES = 5
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from genie_core.edges.locks import Lock
-    from genie_core.model import Plan, Request
+    from genie_core.model import Attachment, Plan, Request
     from genie_core.verbs.node import Node
 
 
@@ -83,22 +83,30 @@ def _keep_for_later(plan: "Plan", failures: "Sequence[GenieError]", node: "Node"
         node.log.error("networks stay held, the pod goes", tries=plan.failed_releases, remedy="genie gc")
 
 
-def collect_container(plan: "Plan", node: "Node", *, thorough: bool = False) -> "list[GenieError]":
+def collect_container(
+    plan: "Plan",
+    node: "Node",
+    *,
+    thorough: bool = False,
+    spare: "Callable[[Attachment], bool] | None" = None,
+) -> "list[GenieError]":
     """DEL of a container that no runtime has any more, under its lock; the errors of what is left of it.
 
     What cannot exist any more is forgotten. `thorough` goes on after a plugin that fails, as DEL does in the end.
+    `spare` says which attachments are left as they are. Where nothing is left, the lock's file goes too.
     """
     netns = netns_of(plan, plan.netns)
     thorough = thorough or plan.failed_releases >= FAILED_RELEASES
-    failures = node.drive(delete(plan, netns, thorough=thorough))
-    if not failures:
-        return []
-    from genie_core.verbs.refused import is_gone
-
+    failures = node.drive(delete(plan, netns, thorough=thorough, spare=spare))
     left = node.store.load(*plan.key)
-    if left and is_gone(left, failures, netns):
-        node.store.forget(*plan.key)
-        return []
+    if left and failures:
+        from genie_core.verbs.refused import is_gone
+
+        if is_gone(left, failures, netns):
+            node.store.forget(*plan.key)
+            left, failures = None, []
+    if left is None:
+        node.store.drop_lock(*plan.key)
     if not all(isinstance(failure, PluginMissing | NotReleased) for failure in failures):
         _note_failure(plan, node)
     return failures

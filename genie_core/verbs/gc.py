@@ -9,15 +9,18 @@ from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_str, place
 from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
-from genie_core.verbs.networks import default_of
+from genie_core.verbs.networks import on_every_pod, with_gc_disabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Request
     from genie_core.verbs.node import Node
+
+    # Whether an attachment's network is left alone: it says `disableGC`, or did when it was attached
+    Spare = Callable[[Attachment], bool]
 
 _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
@@ -45,7 +48,7 @@ def run(request: "Request", node: "Node") -> str:
     node.store.prepare()
     failures: list[GenieError] = []
     living: list[Plan] = []
-    released: list[Plan] = []
+    stale: list[Plan] = []
     readable = True
     # an ADD that is at work now, or begins while we wait for the lock, is in nobody's list yet
     old = node.store.settled_names()
@@ -56,22 +59,27 @@ def run(request: "Request", node: "Node") -> str:
             elif plan.key in valid or file_name(*plan.key) not in old:
                 living.append(plan)
             else:
-                failures += _release(plan, node)
-                released.append(plan)
+                stale.append(plan)
+        disabled = with_gc_disabled(node)
+
+        def spare(item: "Attachment") -> bool:
+            return item.network.disable_gc or _identity(item) in disabled
+
+        for plan in stale:
+            failures += _release(plan, spare, node)
         node.store.sweep()
-        if readable:  # else nobody knows which of the delegates' interfaces a living container holds
-            failures += _collect([*released, *living], valid | _held(living), request, node)
+        if readable:  # else it is unknown which of the delegates' interfaces a living container holds
+            partly = [plan for plan in stale if any(map(spare, plan.attachments))]
+            failures += _collect([*stale, *living], _Valid([*living, *partly], valid), spare, request, node)
     refuse_failures(failures, node)
     return ""
 
 
-def _release(plan: "Plan", node: "Node") -> list[GenieError]:
+def _release(plan: "Plan", spare: "Spare", node: "Node") -> list[GenieError]:
     """Release one container's networks; a delegate that still works on it is waited for, or ended (locks.py)."""
     try:
         with node.store.lock(*plan.key, node.deadline()) as node.delegates.lock:
-            failures = collect_container(plan, node)
-            if not failures:
-                node.store.drop_lock(*plan.key)
+            failures = collect_container(plan, node, spare=spare)
     except GenieError as error:
         failures = [error]
     finally:
@@ -93,37 +101,52 @@ def _release_damaged(
     return False
 
 
-def _held(plans: "list[Plan]") -> set[tuple[str, str]]:
-    return {
-        (plan.container_id, item.ifname) for plan in plans for item in plan.attachments if not item.released
-    }
+class _Valid:
+    """Which attachments of a network are valid: its own, of the containers that live."""
+
+    def __init__(self, living: "list[Plan]", listed: set[tuple[str, str]]) -> None:
+        self._living = living
+        # A container that the runtime lists and that has no state here, as after a restore, may have any network.
+        self._unknown = listed - {plan.key for plan in living}
+
+    def of(self, network: str) -> set[tuple[str, str]]:
+        """The (container ID, interface) pairs of all networks of this name, which keep their books together."""
+        return self._unknown | {
+            (plan.container_id, item.ifname)
+            for plan in self._living
+            for item in plan.attachments
+            if item.network.name == network and not item.released
+        }
 
 
 def _collect(
-    plans: "list[Plan]", held: set[tuple[str, str]], request: "Request", node: "Node"
+    plans: "list[Plan]", valid: _Valid, spare: "Spare", request: "Request", node: "Node"
 ) -> list[GenieError]:
-    """Let each delegate network give back what nobody has, neither through Genie nor through the runtime alone."""
+    """Let each delegate network give back what is attached to no container, by Genie or by the runtime alone."""
     from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments
 
     failures = []
     for plan, attachment in _networks(plans, request, node):
-        try:
-            valid = sorted(held | direct_attachments(attachment.network.name))
-        except UnknownAttachment as error:
-            node.log.warning("network not collected", network=attachment.network.name, problem=error.msg)
+        name = attachment.network.name
+        if spare(attachment):
             continue
-        failures += node.drive(collect([(plan, attachment)], valid), stateless=True)
+        try:
+            pairs = sorted(valid.of(name) | direct_attachments(name))
+        except UnknownAttachment as error:
+            node.log.warning("network not collected", network=name, problem=error.msg)
+            continue
+        failures += node.drive(collect([(plan, attachment)], pairs), stateless=True)
     return failures
 
 
 def _networks(plans: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
-    """Each delegate network once, as it was recorded last, and the default ones even if nobody has them."""
+    """Each delegate network once, as it was recorded last, and those of every pod even if none has them."""
     from genie_core.edges.store import boot_id
     from genie_core.plan import make_plan
 
     networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
     try:
-        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), default_of(node))
+        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), on_every_pod(node))
     except GenieError as error:
         node.log.debug("no default network to collect", problem=error.msg)
     else:

@@ -50,6 +50,17 @@ def default_of(node: "Node") -> "list[Choice]":
     return _chooser(node, None).defaults()
 
 
+def on_every_pod(node: "Node") -> "list[Choice]":
+    """The networks that every pod of this node gets, from its files alone."""
+    return _chooser(node, None).on_every_pod()
+
+
+def with_gc_disabled(node: "Node") -> "set[tuple[str, str]]":
+    """The (name, file) of the networks whose files say `disableGC`."""
+    found = Finder(ConfDirs(node.settings.conf_dirs), node.log).valid()
+    return {(network.name, network.source) for network in found if network.disable_gc}
+
+
 def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
     return Chooser(
         node.settings,

@@ -31,7 +31,10 @@ _USUAL = tuple(f"{prefix}{number}" for prefix in ("eth", "net") for number in ra
 def release_default(request: "Request", node: "Node") -> None:
     """Release the default networks, as well as that goes."""
     try:
-        plan = make_plan(request, None, boot_id(), default_of(node), node.settings.interface_prefix)
+        choices = [choice for choice in default_of(node) if not _is_spared(choice.network, request)]
+        if not choices:
+            return
+        plan = make_plan(request, None, boot_id(), choices, node.settings.interface_prefix)
     except GenieError as error:
         node.log.info("no state; default network not released", problem=error.msg)
         return
@@ -46,12 +49,18 @@ def release_everything(request: "Request", node: "Node") -> None:
         # one network's DEL may remove another one's interface: `releasing`, so the rules are looked for
         Attachment(network=network, ifname=ifname, label=network.name, args=request.args, releasing=True)
         for network in _networks(node)
+        if not _is_spared(network, request)
         for ifname in names
     ]
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
     )
     _release(plan, node)
+
+
+def _is_spared(network: "NetConf", request: "Request") -> bool:
+    """Whether the runtime's GC leaves it alone: another runtime may share it (SPEC 1, disableGC)."""
+    return request.verb == "GC" and network.disable_gc
 
 
 def _networks(node: "Node") -> "list[NetConf]":

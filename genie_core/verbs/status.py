@@ -2,7 +2,7 @@
 
 from genie_core.attach import status
 from genie_core.errors import GenieError, NotAvailable
-from genie_core.verbs.networks import default_of, require_ready
+from genie_core.verbs.networks import on_every_pod, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def run(request: "Request", node: "Node") -> str:
-    """Nothing is printed. Raises NotAvailable, or the default network's own answer unchanged."""
+    """Nothing is printed. Raises NotAvailable, or a network's own answer unchanged."""
     try:
         require_ready(node)
-        networks = [choice.network for choice in default_of(node)]
+        networks = [choice.network for choice in on_every_pod(node)]
         for network in networks:
             for plugin in network.plugins:
                 node.delegates.find(plugin.type, request.path)

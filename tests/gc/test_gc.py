@@ -77,6 +77,15 @@ def test_a_pod_that_vanished_is_released_by_its_plugins_and_its_chains_go(node):
     assert node.gc("--dry-run")["leftovers"] == []
 
 
+def test_a_network_with_disable_gc_is_collected_for_a_person(node):
+    """The runtime's GC leaves it alone."""
+    [file] = [path for path in node.node.files("/etc/cni/net.d") if "bridge" in path]
+    node.node.write(file, json.dumps({**json.loads(node.node.read(file)), "disableGC": "true"}))
+    node.kill(node.add("bridge"))
+    assert kinds(node.gc("--yes")) == ["chain", "pending"]
+    assert node.leases() == []
+
+
 def test_what_other_programs_left(node):
     """Leases, cached results and NAT chains of containers that Genie never saw."""
     pod, cached = foreign_pod(node)

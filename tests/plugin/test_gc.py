@@ -114,6 +114,48 @@ def test_b73_disable_gc_and_old_lists(node):
     assert node.said() == ["GC x@", "GC y@"]
 
 
+@pytest.mark.parametrize("value", [True, "true"])
+@pytest.mark.parametrize("since", ["the ADD", "now"])
+def test_b73_a_network_with_disable_gc_is_left_alone_with_its_dels(node, value, since):
+    """Another runtime may share it. The container's other networks are released."""
+    shared = {"version": "1.1.0", "disableGC": value}
+    node.network("a", version="1.1.0")
+    node.network("shared", **(shared if since == "the ADD" else {"version": "1.1.0"}))
+    assert node.add("a,shared").result
+    node.network("shared", **shared)
+    node.forget_calls()
+    assert node.gc().is_silent_success
+    assert node.said() == ["DEL a@eth0", "GC a@"]
+    assert len(node.states()) == 1
+    node.forget_calls()
+    assert node.delete().is_silent_success  # who is asked for the container itself releases it
+    assert node.said() == ["DEL shared@eth1"]
+    assert node.leftovers() == []
+
+
+def test_b73_nor_does_a_damaged_state_release_it(node):
+    node.network("a", version="1.0.0")
+    node.network("shared", version="1.1.0", disableGC=True)
+    assert node.add("a,shared").result
+    node.states()[0].write_text("{")
+    node.forget_calls()
+    assert node.gc().is_silent_success
+    assert {call.type for call in node.calls()} == {"a"}
+
+
+def test_a81_each_network_hears_of_its_own_attachments_alone(node):
+    """Those of one name keep their books together, wherever each was read."""
+    for name in ("a", "b"):
+        node.network(name, version="1.1.0")
+    node.network("a", "other", file="20-a-too.conflist", version="1.1.0")
+    assert node.add("a,b@net1").result
+    assert node.add("a-too", env={"CNI_CONTAINERID": "cid2"}).result
+    assert node.gc(("cid1", "eth0"), ("cid2", "eth0"), ("unknown", "eth0")).is_silent_success
+    told = {call.type: valid_pairs(call) - {("unknown", "eth0")} for call in node.calls("GC")}
+    of_a = {("cid1", "eth0"), ("cid2", "eth0")}
+    assert told == {"a": of_a, "other": of_a, "b": {("cid1", "net1")}}
+
+
 def test_b73_every_plugin_of_a_chain_is_asked(node):
     node.network("chain", "x", "y", version="1.1.0")
     node.fail("GC", "x", code=17)

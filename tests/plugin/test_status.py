@@ -34,6 +34,20 @@ def test_a77_all_default_networks_are_asked(node):
     assert set(node.said()) == {"STATUS c@", "STATUS b@"}
 
 
+def test_a77_what_every_pod_gets_besides_is_asked_too(node):
+    """An ordinary pod's ADD would fail without it."""
+    for name in ("a", "b"):
+        node.network(name, version="1.1.0")
+    more = {"default_networks": ["b", "kube-system/definition"]}  # which no API server is asked for
+    assert node.call("STATUS", **more).is_silent_success
+    assert node.said() == ["STATUS a@", "STATUS b@"]
+    node.fail("STATUS", "b", code=51, msg="not yet")
+    assert "not yet" in node.call("STATUS", **more).error(51)["msg"]
+    (node.bin / "b").unlink()
+    assert '"b"' in node.call("STATUS", **more).error(50)["msg"]
+    assert "nosuch" in node.call("STATUS", default_networks=["nosuch"]).error(50)["msg"]
+
+
 def test_a78_no_configuration(node):
     assert node.call("STATUS").error(50)
     assert node.call("STATUS", default_plugin="a").error(50)
