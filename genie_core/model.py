@@ -145,10 +145,20 @@ class Choice(Value):
     network's plugins to raw JSON. `prefix` begins the interface's name where the wish has none. `default_route`
     is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9). `told` is written to
     the pod's annotations once it is attached. `subnet` is where all its addresses of that family must be, "" for
-    anywhere.
+    anywhere. `device` is the resource and the device of it that the pod was given.
     """
 
-    __slots__ = ("capabilities", "default_route", "label", "network", "prefix", "subnet", "told", "wish")
+    __slots__ = (
+        "capabilities",
+        "default_route",
+        "device",
+        "label",
+        "network",
+        "prefix",
+        "subnet",
+        "told",
+        "wish",
+    )
 
     def __init__(
         self,
@@ -160,8 +170,10 @@ class Choice(Value):
         default_route: "Sequence[str] | None" = None,
         told: "Mapping[str, str] | None" = None,
         subnet: str = "",
+        device: "tuple[str, str] | None" = None,
     ) -> None:
         self.told = told or {}
+        self.device = device
         self.subnet = subnet
         self.wish = wish
         self.network = network
@@ -186,7 +198,7 @@ class Attachment(Value):
     asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began; `refused`
     where its DEL fails and nothing of it is held. `stopped` is where its ADD failed, in this process: the position in
     the chain and the plugin's words (refusals.py).
-    `default_route` and `subnet` are the choice's, for ADD only.
+    `default_route`, `subnet` and `device` are the choice's, for ADD only.
     """
 
     __slots__ = (
@@ -194,6 +206,7 @@ class Attachment(Value):
         "binaries",
         "capabilities",
         "default_route",
+        "device",
         "ifname",
         "label",
         "network",
@@ -224,8 +237,10 @@ class Attachment(Value):
         subnet: str = "",
         refused: bool = False,
         stopped: tuple[int, str] | None = None,
+        device: "tuple[str, str] | None" = None,
     ) -> None:
         self.network = network
+        self.device = device
         self.partial = partial
         self.refused = refused
         self.stopped = stopped

@@ -107,13 +107,14 @@ def make_plan(
             args=request.args,
             # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
             capabilities={
-                **_offered(choice.network, {DEVICE_INFO: device_file}),
+                **_described(choice, device_file),
                 **(_offered(choice.network, supplied) if ifname == request.ifname else {}),
                 **choice.capabilities,
             },
             default_route=choice.default_route,
             origin=choice.wish.origin,
             subnet=choice.subnet,
+            device=choice.device,
         )
         for choice, ifname, device_file in zip(choices, names, device_files, strict=True)
     ]
@@ -132,6 +133,12 @@ def _device_file(request: "Request", choice: "Choice", ifname: str) -> str:
     """Where the attachment's device is described, as raw JSON (conformance C54)."""
     name = f"{choice.label}-{request.container_id}_{ifname}".replace("/", "-")
     return encode(f"{DEVICE_INFO_DIRECTORY}/{name}")
+
+
+def _described(choice: "Choice", device_file: str) -> dict[str, str]:
+    """The attachment's file, where a plugin may write it, or a device plugin has: each plugin gets what it takes."""
+    file = {DEVICE_INFO: device_file}
+    return file if choice.device else _offered(choice.network, file)
 
 
 def _offered(network: "NetConf", supplied: "Mapping[str, str]") -> dict[str, str]:

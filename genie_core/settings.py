@@ -30,6 +30,7 @@ BIN_DIRS = (BIN_DIR,)
 # Where distributions put the reference plugins: the command line looks there too, the plugin only where it is told.
 USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni")
 STATE_DIR = "/var/lib/cni/genie"
+KUBELET_DIR = "/var/lib/kubelet"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -78,6 +79,7 @@ class Settings:
         self.conf_dirs: list[str] = read(_paths, "conf_dirs", list(CONF_DIRS))
         self.bin_dirs: list[str] = read(_paths, "bin_dirs", list(BIN_DIRS))
         self.state_dir: str = read(_path, "state_dir", STATE_DIR)
+        self.kubelet_dir: str = read(_path, "kubelet_dir", KUBELET_DIR)
         self.api_timeout: float = read(
             get_number, "api_timeout_seconds", API_TIMEOUT_SECONDS, at_least=0.1, at_most=600
         )

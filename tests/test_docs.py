@@ -18,6 +18,7 @@ from genie_core.select.load.score import WEIGHTS
 from genie_core.spec.result import parse
 from genie_core.steps import SetDefaultRoutes
 from tests.desk import Desk
+from tests.plugin.test_devices import RESOURCE, VF, Kubelet
 
 DOCS = Path(__file__).parent.parent / "docs"
 V4, V6 = "0.0.0.0/0", "::/0"
@@ -37,6 +38,8 @@ def desk(tmp_path):
     """The page's node and its objects."""
     desk = Desk(tmp_path, namespace="shop")
     desk.settings["default_plugin"] = "bridge"
+    desk.settings["kubelet_dir"] = str(tmp_path / "kubelet")
+    Kubelet(tmp_path / "kubelet").allocate(("u1", "app", RESOURCE, {"-1": VF[:2]}))
     for name in ("bridge", "flannel", "macvlan", "weave"):
         desk.file(name)
     for manifest in YAML:
@@ -81,7 +84,7 @@ def test_examples_of_the_tenants_page(tmp_path, namespace, manifest, outcome):
 def test_every_example_has_an_outcome():
     assert len(TENANTS_EXAMPLES) == TENANTS.count("```yaml") == 4
 
-    assert len(EXAMPLES) == sum("annotations" in manifest["metadata"] for manifest in YAML) > 7
+    assert len(EXAMPLES) == sum("annotations" in item["metadata"] for item in YAML if "kind" not in item) > 7
 
 
 # The table of "Which network has the default routes", and what its plugins bring.

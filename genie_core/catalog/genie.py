@@ -12,6 +12,7 @@ from genie_core.settings import (
     CONF_DIRS,
     DELEGATE_TIMEOUT_SECONDS,
     DIALECTS,
+    KUBELET_DIR,
     LOG_LEVELS,
     STATE_DIR,
 )
@@ -183,6 +184,12 @@ PLUGIN = Plugin(
             kind="path",
             default=STATE_DIR,
             doc="where plans are kept; it has to outlive a reboot",
+        ),
+        Field(
+            name="kubelet_dir",
+            kind="path",
+            default=KUBELET_DIR,
+            doc="kubelet's --root-dir: which devices it has allocated to a pod is read there",
         ),
         Field(
             name="api_timeout_seconds",

@@ -4,8 +4,10 @@ The plugin writes the file whose path it is told by a capability; the status ann
 On the kubelet path, for networks whose plugins have that capability.
 """
 
+import posix
+
 from genie_core.edges.confdir import read_text
-from genie_core.edges.files import remove
+from genie_core.edges.files import exists, failure, make_parents, remove, write_all
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode
 from genie_core.plan import DEVICE_INFO_DIRECTORY
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from genie_core.model import Attachment
 
 
+_DEVICE_PLUGINS = DEVICE_INFO_DIRECTORY.rpartition("/")[0] + "/dp"
+
+
 def read_device_info(attachment: "Attachment") -> "Mapping[str, Any] | None":
     """The object in the attachment's file; None where the plugin wrote none that can be read."""
     try:
@@ -26,6 +31,27 @@ def read_device_info(attachment: "Attachment") -> "Mapping[str, Any] | None":
     except (GenieError, JSONError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def copy_device_info(attachment: "Attachment") -> None:
+    """Put what the device plugin has written of the attachment's device where the network's plugins look for it.
+
+    Nothing where it has written nothing. Raises IOFailure. The file names are the device-info specification's.
+    """
+    name = "-".join((*(attachment.device or ()), "device.json")).replace("/", "-")
+    source, path = f"{_DEVICE_PLUGINS}/{name}", _path(attachment)
+    if not exists(source):
+        return
+    text = read_text(source)
+    make_parents(path)
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW, 0o644)
+        try:
+            write_all(fd, text)
+        finally:
+            posix.close(fd)
+    except OSError as error:
+        raise failure("write", path, error) from None
 
 
 def remove_device_info(attachment: "Attachment") -> None:

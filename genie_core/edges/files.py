@@ -95,7 +95,7 @@ def is_private_directory(path: str) -> bool:
 
 def make_private_directory(path: str) -> None:
     """Make the directory with mode 0700, its parents with 0755. Raises IOFailure where it is not ours."""
-    _make_parents(path)
+    make_parents(path)
     try:
         posix.mkdir(path, 0o700)
     except OSError as error:
@@ -145,7 +145,8 @@ def refuse_open_way(path: str) -> None:
         position = path.find("/", position + 1)
 
 
-def _make_parents(path: str) -> None:
+def make_parents(path: str) -> None:
+    """Make the directories above a path, with mode 0755. Raises IOFailure."""
     position = path.find("/", 1)
     while position != -1:
         parent = path[:position]

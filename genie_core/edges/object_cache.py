@@ -25,6 +25,7 @@ from genie_core.edges.files import (
 from genie_core.edges.store import file_name
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode, encode
+from genie_core.select.annotations import RESOURCE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,14 +49,10 @@ class ObjectCache:
 
     def keep(self, kind: str, namespace: str, name: str, definition: "Mapping[str, Any]") -> None:
         """Store a copy, if it is small enough. Raises GenieError where the disk refuses."""
-        text = encode(
-            {
-                "read": int(time()),
-                "object": {"spec": definition.get("spec"), "metadata": _metadata(definition)},
-            }
-        )
+        kept = {"spec": definition.get("spec"), "metadata": _metadata(definition)}
+        text = encode({"read": int(time()), "object": kept})
         path = self._path(kind, namespace, name)
-        if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, definition):
+        if len(text) > MAX_OBJECT_BYTES or self._is_fresh(path, kept):
             return
         refuse_open_way(self._directory)
         for directory in (self._state_dir, self._directory):
@@ -84,12 +81,12 @@ class ObjectCache:
         for path in paths[: len(paths) - MAX_OBJECTS + 1]:
             remove(path)
 
-    def _is_fresh(self, path: str, definition: "Mapping[str, Any]") -> bool:
+    def _is_fresh(self, path: str, now: "Mapping[str, Any]") -> bool:
         found = self._read(path)
         if found is None:
             return False
         read, kept = found
-        return abs(time() - read) < REFRESH_SECONDS and kept.get("spec") == definition.get("spec")
+        return abs(time() - read) < REFRESH_SECONDS and kept == now
 
     def find(self, kind: str, namespace: str, name: str) -> "tuple[float, Mapping[str, Any]] | None":
         """The copy's age in seconds and the copy; None where there is none that can be believed."""
@@ -138,5 +135,11 @@ def _modified(path: str) -> float:
 
 
 def _metadata(definition: "Mapping[str, Any]") -> "dict[str, Any]":
+    """What Genie reads of it: the names, and which resource the network's devices are of."""
     metadata = definition.get("metadata")
-    return {key: metadata.get(key) for key in ("name", "namespace")} if isinstance(metadata, dict) else {}
+    if not isinstance(metadata, dict):
+        return {}
+    annotations = metadata.get("annotations")
+    resource = annotations.get(RESOURCE_NAME) if isinstance(annotations, dict) else None
+    named = {key: metadata.get(key) for key in ("name", "namespace")}
+    return named | ({"annotations": {RESOURCE_NAME: resource}} if resource else {})

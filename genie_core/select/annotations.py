@@ -15,6 +15,8 @@ CNI = "cni"
 NETWORKS = "networks"
 NPWG_NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
+# Of a NetworkAttachmentDefinition: the resource of which its networks take a device.
+RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 
 # An annotation has room for 100,000, each with a request to the API server and a plugin to run.
 MAX_NETWORKS = 256

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from genie_core.model import NetConf, PodRef
     from genie_core.ports import Log
+    from genie_core.select.devices import Allocations, Allocator
     from genie_core.select.npwg import NetworkWish
     from genie_core.select.smart import Meter
     from genie_core.settings import Settings
@@ -70,6 +71,7 @@ class Chooser:
         log: "Log",
         meter: "Callable[[], Meter]",
         has_link: "Callable[[str], bool]",
+        allocations: "Callable[[], Allocations]",
     ) -> None:
         self.settings = settings
         self.finder = finder
@@ -80,6 +82,8 @@ class Chooser:
         self.log = log
         self.meter = meter
         self.has_link = has_link  # whether the node has an interface of this name
+        self._allocations = allocations
+        self._allocator: Allocator | None = None
 
     @property
     def objects(self) -> "Objects":
@@ -170,10 +174,21 @@ class Chooser:
         return self._attachment(wish, self._permitted_file)
 
     def _attachment(self, wish: "NetworkWish", find_file: "Callable[[str, str], NetConf]") -> Choice:
-        from genie_core.select.definitions import choice_of
+        from genie_core.select.definitions import choice_of, resource_of
 
         definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
-        return choice_of(wish, definition, lambda name: find_file(name, wish.origin))
+        choice = choice_of(wish, definition, lambda name: find_file(name, wish.origin))
+        resource = resource_of(definition, wish.label)
+        return self._with_device(choice, resource, wish) if resource else choice
+
+    def _with_device(self, choice: Choice, resource: str, wish: "NetworkWish") -> Choice:
+        from genie_core.select.definitions import names_device
+        from genie_core.select.devices import Allocator
+
+        wanted = wish.offers.get("deviceID", "")
+        has_own = not wanted and names_device(choice.network)
+        self._allocator = self._allocator or Allocator(self._allocations())
+        return self._allocator.assign(choice, resource, wanted, has_own=has_own)
 
     def _permitted_file(self, name: str, origin: str) -> "NetConf":
         network = self.finder.named(name, origin)

@@ -5,6 +5,7 @@ from genie_core.fields import can_be_passed, get_object, get_str
 from genie_core.gojson import Members, refuse_ambiguous, refuse_speaking_for_runtime, view
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Choice
+from genie_core.select.annotations import RESOURCE_NAME
 from genie_core.select.files import calls_self, is_self
 from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, with_members
 
@@ -36,7 +37,7 @@ def choice_of(
     if wish.cni_args:
         network = with_cni_args(network, wish.cni_args, wish.origin)
     if "deviceID" in wish.offers:
-        network = _with_device(network, wish)
+        network = _with_own_device(network, wish)
     return Choice(
         wish,
         network,
@@ -62,6 +63,18 @@ def _leads_back(network: "NetConf", wish: "NetworkWish") -> InvalidConfig:
     )
 
 
+def resource_of(definition: "Mapping[str, Any]", label: str) -> str:
+    """The resource of which the network takes a device, "" for none. Raises InvalidConfig."""
+    source = _source(label)
+    metadata = get_object(definition, "metadata", where=source)
+    return get_str(get_object(metadata, "annotations", where=source), RESOURCE_NAME, where=source).strip()
+
+
+def names_device(network: "NetConf") -> bool:
+    """Whether a plugin's configuration names a device itself."""
+    return any(view(plugin.text).get(key) for plugin in network.plugins for key in _DEVICE_KEYS)
+
+
 def inline_network(definition: "Mapping[str, Any]", name: str, label: str) -> "NetConf | None":
     """The network that the definition holds itself; None where it is in a file. Raises InvalidConfig."""
     text = _config_of(definition, label)
@@ -82,14 +95,19 @@ def _config_of(definition: "Mapping[str, Any]", label: str) -> str:
     return text
 
 
-def _with_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
+def with_device(network: "NetConf", raw: str) -> "NetConf":
+    """The network with a device, as raw JSON, in every plugin's configuration (NPWG, device-info specification)."""
+    return with_members(network, dict.fromkeys(_DEVICE_KEYS, raw))
+
+
+def _with_own_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
     """The network with the pod's device. The definition's own stays: whose hardware it is, its author decides (C24)."""
-    if any(view(plugin.text).get(key) for plugin in network.plugins for key in _DEVICE_KEYS):
+    if names_device(network):
         raise InvalidConfig(
             f"{wish.origin}: deviceID is asked for, and {network.source} names a device itself",
             hint="leave deviceID out, or use a definition that leaves the device to the pod",
         )
-    return with_members(network, dict.fromkeys(_DEVICE_KEYS, wish.offers["deviceID"]))
+    return with_device(network, wish.offers["deviceID"])
 
 
 def _named(text: str, name: str, source: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from genie_core.edges.kubelet_devices import KubeletDevices
     from genie_core.edges.load import LoadMeter
     from genie_core.model import Choice, NetConf, PodRef, Request
     from genie_core.verbs.node import Node
@@ -71,6 +72,7 @@ def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
         node.log,
         lambda: _meter(node),
         _has_link,
+        lambda: _devices(node, pod),
     )
 
 
@@ -91,6 +93,12 @@ def _has_link(name: str) -> bool:
     from genie_core.edges.routes import interface_exists
 
     return interface_exists(name)
+
+
+def _devices(node: "Node", pod: "PodRef | None") -> "KubeletDevices":
+    from genie_core.edges.kubelet_devices import KubeletDevices
+
+    return KubeletDevices(node.settings.kubelet_dir, pod)
 
 
 def _generated(name: str, node: "Node") -> "NetConf | None":

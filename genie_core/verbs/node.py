@@ -29,7 +29,7 @@ DEFAULT_ROUTE = "default route"  # the log's event: one network's was kept, othe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from genie_core.edges.cancel import Cancel
-    from genie_core.model import Request
+    from genie_core.model import Plan, Request
     from genie_core.ports import Log
     from genie_core.settings import Settings
     from genie_core.steps import Step, Steps, T
@@ -127,12 +127,24 @@ class Node:
     def _write(self, step: "Step") -> None:
         if isinstance(step, Save):
             self.store.save(step.plan)
+            self._describe_devices(step.plan)
         elif isinstance(step, Passed):
             self.store.record_partial(step.plan, step.index, step.result)
         elif isinstance(step, Attached):
             self.store.record_result(step.plan, step.index, step.result)
         elif isinstance(step, Releasing | Released | Refused | Forget):
             self._write_release(step)
+
+    def _describe_devices(self, plan: "Plan") -> None:
+        """What device plugins have said of the pod's devices goes on to the networks' plugins; no ADD fails for it."""
+        for attachment in plan.attachments:
+            if attachment.device:
+                from genie_core.edges.device_info import copy_device_info
+
+                try:
+                    copy_device_info(attachment)
+                except GenieError as error:
+                    self.log.warning("device not described", device=attachment.device[1], problem=error.msg)
 
     def _write_release(self, step: "Releasing | Released | Refused | Forget") -> None:
         """What is released stays released if the disk refuses to note it: a later DEL finds nothing to do."""

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from tests.plugin.cluster import NPWG
+from tests.plugin.test_devices import RESOURCE, VF, Kubelet, definition
 
 pytestmark = pytest.mark.root
 
@@ -63,6 +64,25 @@ def test_c54_the_device_in_the_status_and_its_file_gone_after_del(private, clust
     assert device.exists()
     assert call(private, "DEL").is_silent_success
     assert not device.exists()
+
+
+def test_c54_what_the_device_plugin_has_written_of_the_device(private, cluster):
+    """Its file is copied for the network's plugins; it is in the status also where none of them reads it."""
+    private.networks("a")
+    private.install("x", "y")
+    cluster.add(definition("device", {"cniVersion": "1.0.0", "type": "x"}))
+    kubelet = Kubelet(private.private / "cni/kubelet")
+    kubelet.allocate(("u1", "c", RESOURCE, {"-1": VF[:2]}))
+    folder = private.private / DEVICES
+    (folder.parent / "dp").mkdir(parents=True)
+    (folder.parent / f"dp/intel.com-sriov-{VF[0]}-device.json").write_text(json.dumps(DEVICE))
+    where = {"kubelet_dir": "/var/lib/cni/kubelet"}
+    assert call(private, "ADD", annotations={NPWG: "device,device"}, **where).result
+    assert [entry.get("device-info") for entry in cluster.status()] == [None, DEVICE, None]
+    assert "runtimeConfig" not in private.calls("ADD")[1].config
+    assert [path.name for path in folder.iterdir()] == ["ns-device-cid1_net1"]
+    assert call(private, "DEL").is_silent_success
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
