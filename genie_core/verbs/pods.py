@@ -81,16 +81,16 @@ def tell_pod(
 ) -> None:
     """Write what the pod got into its annotations, once, in the terms in which it asked (C46-C56, D17, D26, D27).
 
-    `annotations` are what it asked with; `parts` the networks' own results in the plan's order.
+    `annotations` are what it asked with; `parts` the networks' own results in the plan's order. The choice by load has
+    a request of its own: a cluster's admission policy may refuse it, and the status must not be lost for that.
     """
-    told = {key: value for choice in choices for key, value in choice.told.items()}
     by_attachment = dialect_of(annotations) == BY_ATTACHMENT
-    if not by_attachment:
-        told |= _preferences(parts)
+    status = {} if by_attachment else _preferences(parts)
     if by_attachment or any(choice.is_additional for choice in choices):
-        told |= _network_status(plan, parts)
-    if told:
-        reader.annotate(pod, told)
+        status |= _network_status(plan, parts)
+    for written in (status, {key: value for choice in choices for key, value in choice.told.items()}):
+        if written:
+            reader.annotate(pod, written)
 
 
 def _network_status(plan: "Plan", parts: "Sequence[tuple[str, Result]]") -> dict[str, str]:

@@ -14,11 +14,11 @@ import genie_core
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.tasks.daemonset import CA_FILE, TOKEN_FILE
 
-# The oldest and the newest Kubernetes that the manifests are for
-VERSIONS = ("1.27", "1.37")
+# The oldest and the newest Kubernetes that the manifests are for: the rules of the CRDs need `isCIDR`
+VERSIONS = ("1.31", "1.37")
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
-OPTIONAL = ["namespace-labels.yaml"]  # applied by hand, for clusters that want them
+OPTIONAL = ["admission.yaml", "namespace-labels.yaml"]  # applied by hand, for clusters that want them
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")
     for file in [*KUSTOMIZATION["resources"], *OPTIONAL]

@@ -268,6 +268,13 @@ def test_d17_the_choice_by_load_is_written_back_logged_and_stored(node, cluster)
     assert "least load of a" in origin
 
 
+def test_d17_a_choice_that_may_not_be_written_takes_no_status_with_it(node, cluster):
+    """As with the admission policy of deploy/, which lets the account write the two status annotations only."""
+    assert node.call("ADD", annotations={"cni": ""}, default_networks=["b"]).result
+    written = [sorted(patch["metadata"]["annotations"]) for patch in cluster.patches()]
+    assert written == [sorted([STATUS, PREFERENCES]), ["cni"]]
+
+
 def test_d17_a_failed_add_writes_no_choice(node, cluster):
     node.fail("ADD", "a")
     assert node.call("ADD", annotations={"cni": ""}).error(7)
