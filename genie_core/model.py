@@ -262,10 +262,12 @@ class Plan(Value):
 
     `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
     after a reboot that `netns` may belong to somebody else by now; `netns_id` tells it before one (edges/store.py,
-    namespace_id), "" where that is not known. `failed_releases` counts the DELs that failed.
+    namespace_id), "" where that is not known. `failed_releases` counts the DELs that failed. `absent` is what the
+    results promise and ADD did not make (edges/podnet.py, never_there).
     """
 
     __slots__ = (
+        "absent",
         "attachments",
         "boot_id",
         "container_id",
@@ -288,8 +290,10 @@ class Plan(Value):
         attachments: "Sequence[Attachment]",
         failed_releases: int = 0,
         netns_id: str = "",
+        absent: "Sequence[str]" = (),
     ) -> None:
         self.failed_releases = failed_releases
+        self.absent = absent
         self.netns_id = netns_id
         self.container_id = container_id
         self.ifname = ifname

@@ -4,6 +4,7 @@ The first line is the plan. Each later line says one thing:
 
     {"passed": 0, "result": "..."}     a plugin inside attachment 0's chain succeeded
     {"attached": 0, "result": "..."}   its ADD succeeded
+    {"absent": ["net1 link net1"]}     what the results promise and ADD did not make (edges/podnet.py)
     {"releasing": 0}                   a DEL of it began
     {"released": 0}                    a DEL of it succeeded
     {"refused": 0}                     its DEL fails, and nothing of it is held (refusals.py)
@@ -26,6 +27,7 @@ from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 FORMAT = 1
@@ -58,6 +60,11 @@ def encode_partial(index: int, result: str) -> str:
 def encode_result(index: int, result: str) -> str:
     """The line that says an attachment succeeded with this final result."""
     return encode({"attached": index, "result": result})
+
+
+def encode_absent(absent: "Sequence[str]") -> str:
+    """The line that says what the results promise and ADD did not make."""
+    return encode({"absent": list(absent)})
 
 
 def encode_releasing(index: int) -> str:
@@ -124,6 +131,8 @@ def _replay(plan: Plan, line: str) -> None:
             _at(plan, record["passed"]).partial = (
                 _json(record["result"], dict) if record["result"] != "" else ""
             )
+        elif "absent" in record:
+            plan.absent = [_text(item) for item in record["absent"]]
         elif "releasing" in record:
             _at(plan, record["releasing"]).releasing = True
         elif "released" in record:

@@ -31,6 +31,7 @@ from genie_core.edges.locks import Lock, is_at_work, lock_container, lock_node, 
 from genie_core.errors import DecodingFailure, GenieError, IOFailure, TryAgain
 from genie_core.state import (
     decode_plan,
+    encode_absent,
     encode_failure,
     encode_partial,
     encode_plan,
@@ -42,7 +43,7 @@ from genie_core.state import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from genie_core.model import Plan
 
@@ -141,6 +142,10 @@ class Store:
     def record_result(self, plan: "Plan", index: int, result: str) -> None:
         """Note an attachment's final result."""
         self._append(plan, encode_result(index, result))
+
+    def record_absent(self, plan: "Plan", absent: "Sequence[str]") -> None:
+        """Note what the results promise and ADD did not make."""
+        self._append(plan, encode_absent(absent))
 
     def record_releasing(self, plan: "Plan", index: int) -> None:
         """Note that an attachment's DEL begins."""

@@ -5,9 +5,17 @@ fails after that is undone, in reverse, before the error is told.
 """
 
 from genie_core.attach import add, delete, own_bridge, undo
-from genie_core.edges.podnet import existing_links
+from genie_core.edges.podnet import existing_links, never_there
 from genie_core.edges.store import CorruptState, boot_id, namespace_id
-from genie_core.errors import AlreadyAttached, GenieError, InvalidConfig, InvalidNetns, TryAgain
+from genie_core.errors import (
+    AlreadyAttached,
+    Denied,
+    GenieError,
+    InvalidConfig,
+    InvalidNetns,
+    KernelRefused,
+    TryAgain,
+)
 from genie_core.gojson import types_in
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, primary_first
@@ -155,7 +163,21 @@ def _answer(
     if previous is not None:
         result = merge_previous(_as_it_is_now(previous, plan, parsed), result)
     text = encode(encode_result(result, request.version))
-    return text, [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
+    parts = [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
+    _note_absent(plan, parts, node)
+    return text, parts
+
+
+def _note_absent(plan: "Plan", parts: "Parts", node: "Node") -> None:
+    """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73)."""
+    try:
+        absent = never_there(plan.netns, parts)
+    except (InvalidNetns, Denied, KernelRefused) as error:
+        node.log.debug("namespace not looked at", problem=error.msg)
+        return
+    if absent:
+        node.log.info("promised by a result and not there", what=absent)
+        node.store.record_absent(plan, absent)
 
 
 def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result]") -> "Result":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def _verify(request: "Request", plan: "Plan", node: "Node") -> None:
     """Genie's own look at the namespace, besides the delegates' (conformance A74)."""
     try:
-        verify(request.netns, _promises(plan))
+        verify(request.netns, _promises(plan), plan.absent)
     except (InvalidNetns, Denied) as error:
         node.log.warning("namespace not looked at", problem=error.msg)
 

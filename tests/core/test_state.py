@@ -7,6 +7,7 @@ from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.state import (
     decode_plan,
+    encode_absent,
     encode_failure,
     encode_partial,
     encode_plan,
@@ -66,6 +67,10 @@ def test_results_inside_a_chain(text):
     assert [item.partial for item in taken_back.attachments] == [ODD, ""]
 
 
+def test_what_was_promised_and_not_made(text):
+    assert decode_plan(f"{text}\n{encode_absent(['net1 link net1'])}\n").absent == ["net1 link net1"]
+
+
 def test_a_refusal(text):
     assert [item.refused for item in decode_plan(f"{text}\n{encode_refusal(1)}\n").attachments] == [
         False,
@@ -98,6 +103,8 @@ def test_a_torn_line_costs_that_line_alone(text, length):
         '{"attached": 0, "result": 7}',
         '{"attached": 0}',
         '{"released": 5}',
+        '{"absent": 7}',
+        '{"absent": [7]}',
         '{"passed": 0}',
         '{"passed": 0, "result": null}',
         '{"passed": 0, "result": "[]"}',

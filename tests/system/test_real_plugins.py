@@ -198,6 +198,34 @@ def test_every_version_of_genies_own_configuration(node, settled, version):
     node.delete(version=version)
 
 
+def user_space(node, **result):
+    """A network whose device no kernel drives, as those of host-device and sriov with DPDK."""
+    printed = {
+        "cniVersion": "1.0.0",
+        "interfaces": [{"name": "IF", "mac": "02:00:00:00:00:01", "sandbox": "NS"}],
+        "ips": [{"address": "10.9.0.2/24", "gateway": "10.9.0.1", **result}],
+        "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.0.1"}],
+    }
+    shell = f"sed -e s/IF/$CNI_IFNAME/ -e s#NS#$CNI_NETNS# <<'END'\n{json.dumps(printed)}\nEND"
+    node.wrap("user-space", f'[ "$CNI_COMMAND" = ADD ] || exit 0\n{shell}')
+    node.configure("50-user.conf", {"cniVersion": "1.0.0", "name": "user", "type": "user-space"})
+
+
+@pytest.mark.parametrize("cni", ["blue,user@net1", "user", "user,blue@net1"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_check_passes_after_the_add_of_a_device_that_the_kernel_does_not_have(node, cni, indexed):
+    """CRI-O calls CHECK after each ADD. What was there at the end of ADD is verified, and only that."""
+    user_space(node, **({"interface": 0} if indexed else {}))
+    check = {"annotations": {"cni": cni}, "prevResult": node.add(cni)}
+    for _ in range(2):
+        outcome = node.call("CHECK", **check)
+        assert outcome.status == 0, outcome
+    if "blue" in cni:
+        node.pod.run("ip", "link", "delete", "eth0" if cni.startswith("blue") else "net1")
+        assert node.call("CHECK", **check).status == 1
+    node.delete()
+
+
 def test_check_of_a_chain_follows_what_is_really_there(node):
     """portmap is left out: v1.1.1 does not find its own rules again under iptables-nft."""
     chain(node, {"type": "tuning", "mtu": 1400}, {"type": "firewall", "backend": "iptables"})
