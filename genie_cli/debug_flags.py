@@ -14,7 +14,7 @@ import typer
 from genie_cli.options import CLUSTER, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
-from genie_cli.views.findings import Titled, exit_code, print_checks
+from genie_cli.views.findings import Titled, exit_code, print_checks, say_denied
 from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.question import Question
@@ -185,11 +185,16 @@ def show_checks(checks: Sequence[Titled], output: ReportFormat) -> int:
 
 
 def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
-    """124 where the time was up, 3 for a pod that is not here, 5 where its namespace could not be seen."""
+    """124 where the time was up, 3 for a pod that is not here, 4 and 5 where not everything could be read."""
     if report.late:
         return EXIT_TIMEOUT
     if report.state in ("not-here", "no-sandbox"):
         return EXIT_NOT_FOUND
+    if report.denied:
+        pod = f"{report.facts.namespace}/{report.facts.pod_name}"
+        return say_denied(
+            report.denied, f"genie debug pod {pod}" if report.facts.pod_name else "genie debug node"
+        )
     code = exit_code(report.findings, report.checks, fail_on)
     if report.state == "diagnosed" and report.facts.pod is None:
         return code or EXIT_INCOMPLETE  # what an ordinary user may see is only a part

@@ -163,6 +163,7 @@ ConfDirs = Annotated[
         help="Directory of CNI configurations; may be repeated. Default: /etc/cni/net.d.",
         rich_help_panel=NODE,
         metavar="DIR",
+        readable=False,
     ),
 ]
 BinDirs = Annotated[
@@ -172,6 +173,7 @@ BinDirs = Annotated[
         help="Directory of CNI plugin binaries; may be repeated. Default: /opt/cni/bin and the distributions' own.",
         rich_help_panel=NODE,
         metavar="DIR",
+        readable=False,
     ),
 ]
 StateDir = Annotated[
@@ -181,14 +183,20 @@ StateDir = Annotated[
         metavar="DIR",
         help="Genie's state. Default: its configuration's.",
         rich_help_panel=NODE,
+        readable=False,
     ),
 ]
 IpamDir = Annotated[
-    Path, typer.Option("--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE)
+    Path,
+    typer.Option(
+        "--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE, readable=False
+    ),
 ]
 CacheDir = Annotated[
     Path,
-    typer.Option("--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE),
+    typer.Option(
+        "--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE, readable=False
+    ),
 ]
 Root = Annotated[
     Path,
@@ -197,6 +205,7 @@ Root = Annotated[
         help="The node's file system, as seen from here (/host in a pod).",
         rich_help_panel=NODE,
         metavar="DIR",
+        readable=False,
     ),
 ]
 CRISocket = Annotated[

@@ -8,6 +8,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
+
 NOBODY = 65534
 ROOT = Path(__file__).parent.parent
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
@@ -15,12 +17,11 @@ AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-group
 
 @contextmanager
 def readable_copy():
-    """A folder with the core's code in it; the clone itself may be where only root can go."""
+    """A folder with the code in it; the clone itself may be where only root can go."""
     folder = Path(tempfile.mkdtemp(prefix=f"gt{os.getpid()}-"))
     try:
-        shutil.copytree(
-            ROOT / "genie_core", folder / "genie_core", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        for package in ("genie_core", "genie_cli"):
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         folder.chmod(0o755)
         yield folder
     finally:
@@ -40,3 +41,33 @@ def python():
         ):
             return candidate
     raise AssertionError("no Python 3.11 that an ordinary user can start")
+
+
+_GENIE = (
+    "import sys; sys.path[:0] = sys.argv[1:3]; from genie_cli.app import main; sys.exit(main(sys.argv[3:]))"
+)
+
+
+def genie(folder, *argv, inside=()):
+    """The command as an ordinary user runs it, on the copy in `folder`; the finished process.
+
+    `inside` is a command of root's that runs it, as `ip netns exec NAME`.
+
+    The installed packages are mounted into the copy, in a mount namespace of the command's own.
+    """
+    packages = folder / "packages"
+    packages.mkdir(exist_ok=True)
+    installed = os.path.dirname(os.path.dirname(typer.__file__))
+    mount = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount --bind "$0" "$1" && shift && exec "$@"',
+        installed,
+        packages,
+    ]
+    command = [*inside, *mount, *AS_NOBODY, python(), "-I", "-c", _GENIE, folder, packages, *argv]
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, cwd="/"
+    )

@@ -13,7 +13,7 @@ from genie_cli.options import CLUSTER, NODE, FailOn, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.discover import view
-from genie_cli.views.findings import exit_code, print_checks
+from genie_cli.views.findings import exit_code, print_checks, say_denied
 from genie_core.checks.node_registry import CHECKS
 from genie_core.checks.runner import Selection, selection
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
@@ -124,7 +124,8 @@ def _watch(
             emit(report, output, view, _names)
             shown = now
         if not interval:
-            return exit_code(report.findings, report.checks, fail_on)
+            code = exit_code(report.findings, report.checks, fail_on)
+            return say_denied(report.denied, "genie discover") if report.denied else code
         time.sleep(interval)
 
 

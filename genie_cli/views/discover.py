@@ -159,12 +159,15 @@ def _genie(report: NodeReport) -> Iterator[Block]:
         yield Text("not installed on this node", "dim", indent=2)
         return
     default = genie.default_network or f"first file by name, now {genie.default_file or 'none'}"
-    state = f"{genie.entries} containers, {genie.pending} pending deletes, {len(genie.damaged)} damaged files"
+    counts = (
+        f"{genie.entries} containers, {genie.pending} pending deletes, {len(genie.damaged)} damaged files"
+    )
+    unread = report.facts.missing.get("state", "")
     pairs: list[tuple[str, str | Cell]] = [
         ("plugin", f"{genie.binary or 'missing'}{f', version {genie.version}' if genie.version else ''}"),
         ("configuration", genie.conf or "missing"),
         ("default network", default),
-        ("state", f"{genie.state_dir}: {state}"),
+        ("state", Cell(f"not read: {unread}", "warn") if unread else f"{genie.state_dir}: {counts}"),
         ("API server", Cell(genie.api or "not asked", "good" if genie.api == "ok" else "")),
     ]
     for credential in report.facts.credentials:

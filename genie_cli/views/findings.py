@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from genie_cli.options import FailOn, OutputFormat
-from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit
-from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
+from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit, note
+from genie_core.errors import EXIT_DENIED, EXIT_FAILURE, EXIT_INCOMPLETE
 from genie_core.findings import Check, Finding, Severity, Status, at_least, summary_line
 
 
@@ -98,6 +98,13 @@ def _skipped(checks: Sequence[Check]) -> Iterator[Block]:
     if rows:
         yield Heading("Checks that did not run")
         yield Table(("CHECK", "STATUS", "WHY"), rows)
+
+
+def say_denied(reasons: Sequence[str], command: str) -> int:
+    """Say on stderr what this user had no right to read, and how to run the command; the exit code."""
+    note(f"error: not everything could be read: {'; '.join(reasons)}")
+    note(f"  hint: run it as root: sudo {command}")
+    return EXIT_DENIED
 
 
 def is_whole(checks: Sequence[Check]) -> bool:

@@ -54,6 +54,12 @@ class Selection:
 EVERYTHING = Selection()
 
 
+def refused(reasons: Iterable[str], outcomes: Sequence[Check]) -> tuple[str, ...]:
+    """Those of the reasons for which checks were skipped, each once."""
+    skipped = [check.reason for check in outcomes if check.status is Status.SKIP]
+    return tuple(dict.fromkeys(reason for reason in reasons if any(reason in text for text in skipped)))
+
+
 def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Named]) -> Selection:
     """The selection that the flags make of a command's checks.
 

@@ -5,9 +5,9 @@ anything there. On the kubelet path.
 """
 
 import posix
-from errno import EEXIST, ELOOP, ENOENT, ENOTDIR
+from errno import EACCES, EEXIST, ELOOP, ENOENT, ENOTDIR, EPERM
 
-from genie_core.errors import IOFailure
+from genie_core.errors import EXIT_DENIED, IOFailure
 
 _REGULAR, _DIRECTORY = 0o100000, 0o040000  # stat.h S_IFREG, S_IFDIR
 _KIND = 0o170000
@@ -18,7 +18,13 @@ _UNMAPPED = 65534
 
 
 def failure(what: str, path: str, error: OSError) -> IOFailure:
-    """The error for a disk that refuses."""
+    """The error for a disk that refuses, or that refuses this user."""
+    if error.errno in (EACCES, EPERM):
+        return IOFailure(
+            f"cannot {what} {path}: {posix.strerror(error.errno)}",
+            hint="run it as root, which runs the plugin",
+            exit_code=EXIT_DENIED,
+        )
     return IOFailure(
         f"cannot {what} {path}: {posix.strerror(error.errno or 0)}",
         hint="it must be on a writable disk with free space, owned by the user that runs the plugin",

@@ -15,6 +15,8 @@ CNI = "cni"
 NETWORKS = "networks"
 NPWG_NETWORKS = "k8s.v1.cni.cncf.io/networks"
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
+# Every annotation by which a pod asks for networks.
+ASKING = (NPWG_NETWORKS, CNI, NETWORKS, DEFAULT_NETWORK)
 # Of a NetworkAttachmentDefinition: the resource of which its networks take a device.
 RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 

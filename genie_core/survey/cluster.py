@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from genie_core.status import NETWORK_STATUS
 from genie_core.survey.facts import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"
-STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def network_status(item: JSON) -> list[JSON]:
     """The entries of the pod's network-status annotation; [] where it is absent or unreadable."""
     notes = notes_of(item)
     try:
-        value = json.loads(notes.get(STATUS_ANNOTATION) or "[]")
+        value = json.loads(notes.get(NETWORK_STATUS) or "[]")
     except ValueError:
         return []
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from genie_core.errors import GenieError
+from genie_core.errors import EXIT_DENIED, GenieError
 from genie_core.survey.threads import in_thread
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Pending(Generic[T]):
 
 
 class Collection:
-    """Runs collectors and remembers in `missing` why any of them gave nothing.
+    """Runs collectors and remembers in `missing` why any of them gave nothing; `denied` are those without the right.
 
     `until` (monotonic seconds) is the end of everything: `late` is true once something was given up because of it,
     and not because it had used up its own time.
@@ -36,6 +36,7 @@ class Collection:
 
     def __init__(self, missing: dict[str, str], until: float) -> None:
         self.missing = missing
+        self.denied: set[str] = set()
         self.until = until
         self.late = False
 
@@ -57,10 +58,16 @@ class Collection:
         except let:
             raise
         except GenieError as error:
-            self.missing[pending.name] = reason(error)
+            self.fail(pending.name, error)
         except Exception as error:  # noqa: BLE001 (netlink's own kinds: a missing source is a fact, not a crash)
             self.missing[pending.name] = f"{type(error).__name__}: {error}"
         return otherwise
+
+    def fail(self, name: str, error: GenieError) -> None:
+        """Remember why a source is missing."""
+        self.missing[name] = reason(error)
+        if error.exit_code == EXIT_DENIED:
+            self.denied.add(name)
 
     def _too_late(self, pending: Pending[T]) -> str:
         if pending.until <= self.until:

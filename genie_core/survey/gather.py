@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from genie_core.errors import GenieError, InvalidNetns
-from genie_core.survey import namespaces, node_files, pids, rulesets, sandboxes, sysctls
+from genie_core.errors import Denied, GenieError, InvalidNetns, IOFailure
+from genie_core.survey import namespaces, node_files, pids, rulesets, sysctls
 from genie_core.survey.collection import Collection, Pending
 from genie_core.survey.enter import inside
 from genie_core.survey.facts import Facts, Files, Firewall, Netns, Sandbox, Tenant
 from genie_core.survey.rootfs import Root
+from genie_core.survey.sandboxes import Sandboxes, facts_of, of_pod
 
 _RESOLV_CONF = "/etc/resolv.conf"
 _LARGEST = 64 << 10
@@ -39,8 +40,8 @@ class Started:
     places: Places
     node: Pending[Netns]
     firewall: Pending[Firewall]
-    files: Pending[tuple[Files, dict[str, str]]]
-    sandboxes: Pending[tuple[Sandbox, ...]]
+    files: Pending[tuple[Files, dict[str, GenieError]]]
+    sandboxes: Pending[Sandboxes]
 
 
 def start(places: Places, todo: Collection) -> Started:
@@ -53,15 +54,19 @@ def start(places: Places, todo: Collection) -> Started:
         node=todo.start("node", partial(namespaces.survey, "")),
         firewall=todo.start("node firewall", rulesets.firewall),
         files=todo.start("files", partial(node_files.collect, places.directories, places.root)),
-        sandboxes=todo.start("runtime", partial(sandboxes.sandboxes, places.pod, socket, places.root)),
+        sandboxes=todo.start("runtime", partial(of_pod, places.pod, socket, places.root)),
     )
 
 
 def recorded(started: Started, todo: Collection) -> tuple[Files, tuple[Sandbox, ...] | None]:
     """What files and the runtime say: by them the pod is found."""
-    found, reasons = todo.result(started.files, (Files(), {}))
-    todo.missing.update(reasons)
-    return found, todo.result(started.sandboxes, None)
+    found, problems = todo.result(started.files, (Files(), {}))
+    for name, error in problems.items():
+        todo.fail(name, error)
+    sandboxes = todo.result(started.sandboxes, Sandboxes())
+    if sandboxes.problem is not None:
+        todo.fail("runtime", sandboxes.problem)
+    return found, facts_of(sandboxes)
 
 
 def finish(started: Started, netns: str, todo: Collection) -> Facts:
@@ -92,8 +97,8 @@ def finish(started: Started, netns: str, todo: Collection) -> Facts:
         kernel_counters=sysctls.conntrack_statistics(),
     )
     for name, rules in (("node firewall", node_rules), ("pod firewall", pod_rules)):
-        if rules.reason and (name == "node firewall" or pod_netns):
-            todo.missing.setdefault(name, rules.reason)
+        if rules.reason and (name == "node firewall" or pod_netns) and name not in todo.missing:
+            todo.fail(name, (Denied if rulesets.is_refusal(rules.reason) else IOFailure)(rules.reason))
     return facts
 
 

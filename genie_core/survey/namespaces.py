@@ -9,15 +9,14 @@ from genie_core.survey import bpf, links, sysctls
 from genie_core.survey.enter import inode
 from genie_core.survey.facts import Address, Link, Netns, Tenant
 from genie_core.survey.nodenet import namespace_numbers
+from genie_core.survey.records import NETNS_DIRS
 from genie_core.survey.rootfs import Root
-
-DIRECTORIES = ("/run/netns", "/var/run/netns", "/run/docker/netns")
 
 
 def named(root: Root) -> tuple[str, ...]:
     """Paths of the namespaces that are bind-mounted under the usual directories, each namespace once."""
     found: dict[int, str] = {}
-    for directory in DIRECTORIES:
+    for directory in NETNS_DIRS:
         try:
             names = root.names(directory)
         except OSError:

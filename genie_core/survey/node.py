@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from genie_core.catalog import PLUGINS
 from genie_core.edges.confdir import siblings_of
-from genie_core.errors import GenieError
+from genie_core.errors import EXIT_DENIED, GenieError
 from genie_core.spec.conf import plugin_input
 from genie_core.spec.versions import at_least
 from genie_core.survey.binaries import Binary, Prober, checksums, is_tool_folder, list_binaries, may_ask
@@ -24,16 +24,9 @@ from genie_core.survey.node_facts import ConfFile, GenieState, NodeFacts, Plugin
 from genie_core.survey.nodenet import NodeNet, namespace_number, read_node
 from genie_core.survey.own import ask_api, describe_installation, own_file, own_settings, read_state
 from genie_core.survey.places import DiscoverOptions, bin_dirs_of, conf_dirs_of, runtimes_of
-from genie_core.survey.records import (
-    CachedResult,
-    Lease,
-    Namespace,
-    read_cache,
-    read_leases,
-    read_namespaces,
-    read_sandboxes,
-)
+from genie_core.survey.records import CachedResult, Lease, Namespace, read_cache, read_leases, read_namespaces
 from genie_core.survey.rootfs import Root
+from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.survey.versions import needed
 
 T = TypeVar("T")
@@ -50,6 +43,7 @@ class _Missing:
     """Why sources are not there: name -> reason and what it would need."""
 
     reasons: dict[str, str] = field(default_factory=dict)
+    denied: set[str] = field(default_factory=set)
 
     def read(self, name: str, what: str, reader: Callable[[], T], default: T) -> T:
         """What `reader` gives; `default` and a reason where it may not, `default` alone where nothing is there."""
@@ -58,12 +52,18 @@ class _Missing:
         except FileNotFoundError:
             return default
         except PermissionError:
-            self.reasons[name] = f"{what} needs root"
+            self.refuse(name, f"{what} needs root")
         except OSError as error:
             self.reasons[name] = f"{what}: {error.strerror}"
         except GenieError as error:
             self.reasons[name] = f"{what}: {error.msg}"
+            self.denied |= {name} if error.exit_code == EXIT_DENIED else set()
         return default
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Note what this user has no right to read."""
+        self.reasons[name] = reason
+        self.denied.add(name)
 
 
 def gather(options: DiscoverOptions) -> tuple[NodeFacts, dict[str, str]]:
@@ -72,40 +72,50 @@ def gather(options: DiscoverOptions) -> tuple[NodeFacts, dict[str, str]]:
     missing = _Missing()
     with ThreadPoolExecutor(4) as pool:
         net = pool.submit(missing.read, "netlink", "reading interfaces", read_node, None)
+        sandboxes = pool.submit(_sandboxes, options, root)
         facts = _files(options, root, missing)
         own = own_file(facts.files)
         settings = own_settings(own)
         api = pool.submit(ask_api, settings, root, options.timeout) if options.api and own else None
         facts = _plugins(facts, options, root, missing)
         facts = replace(facts, net=net.result())
-        facts, pods = _records(facts, options, root, missing, settings.state_dir)
+        facts, pods = _records(facts, options, root, missing, settings.state_dir, sandboxes.result())
         installation = describe_installation(facts, own, root) | (api.result() if api else {})
     facts = replace(facts, genie=replace(facts.genie, **installation))
     facts = _credentials(facts, options, root)
-    return replace(facts, missing=_with_gaps(facts, missing.reasons, options, root)), pods
+    _note_gaps(facts, missing, sandboxes.result(), options, root)
+    return replace(facts, missing=missing.reasons, denied=frozenset(missing.denied)), pods
 
 
-def _with_gaps(
-    facts: NodeFacts, reasons: Mapping[str, str], options: DiscoverOptions, root: Root
-) -> dict[str, str]:
-    """The reasons, and those of sources that nobody refused but that are not there."""
-    gaps = dict(reasons)
+def _sandboxes(options: DiscoverOptions, root: Root) -> Sandboxes:
+    """The node's sandboxes; their IDs are enough."""
+    return find_sandboxes(
+        root, options.cri_socket, detailed=lambda _: False, directories=options.sandbox_dirs
+    )
+
+
+def _note_gaps(
+    facts: NodeFacts, missing: _Missing, sandboxes: Sandboxes, options: DiscoverOptions, root: Root
+) -> None:
+    """Note the sources that were not refused but that are not there."""
+    gaps = missing.reasons
     if not facts.runtimes:
         gaps["runtime"] = "no container runtime found: name its configuration with --runtime-config"
     if not options.probe:
         gaps["probe"] = "--no-probes"
     if not facts.genie.api:
         gaps["api"] = "Genie's configuration names no API server" if options.api else options.unasked
-    if known_containers(facts) is None:
-        gaps["sandboxes"] = "nothing says which containers there are: it needs root, or a runtime's directory"
+    if known_containers(facts) is None and sandboxes.is_denied:
+        missing.refuse("sandboxes", "asking the container runtime needs root")
+    elif known_containers(facts) is None:
+        gaps["sandboxes"] = "no container runtime answered"
     if any(namespace.processes is None for namespace in facts.namespaces):
-        gaps["processes"] = "seeing other users' processes needs root"
+        missing.refuse("processes", "seeing other users' processes needs root")
     if facts.net is None:
         gaps.setdefault("netlink", "the node's interfaces could not be read")
     for source, named in (("conf", options.conf_dirs), ("bin", options.bin_dirs)):
         gone = [directory for directory in named if not root.exists(directory)]
         gaps |= {source: f"there is no directory {' '.join(gone)}"} if gone else {}
-    return gaps
 
 
 # --- configuration files ---------------------------------------------------------------------------------
@@ -234,7 +244,12 @@ def _statuses(facts: NodeFacts, prober: Prober, root: Root) -> list[PluginState]
 
 
 def _records(
-    facts: NodeFacts, options: DiscoverOptions, root: Root, missing: _Missing, own_state_dir: str
+    facts: NodeFacts,
+    options: DiscoverOptions,
+    root: Root,
+    missing: _Missing,
+    own_state_dir: str,
+    sandboxes: Sandboxes,
 ) -> tuple[NodeFacts, dict[str, str]]:
     state_dir = options.state_dir or own_state_dir
     nothing: tuple[dict[str, Any], dict[str, str]] = ({}, {})
@@ -248,13 +263,12 @@ def _records(
     cache = missing.read(
         "cache", f"reading {options.cache_dir}", partial(read_cache, options.cache_dir, root), empty
     )
-    ids, seen = read_sandboxes(root, options.sandbox_dirs)
     namespaces = read_namespaces(root)
     return replace(
         facts,
         leases=leases,
         cache=cache,
-        sandboxes=frozenset(ids) if seen else None,
+        sandboxes=sandboxes.ids,
         namespaces=namespaces,
         namespace_numbers=_numbers(namespaces, facts.net, root),
         genie=replace(GenieState(state_dir=state_dir), **state),

@@ -136,6 +136,7 @@ class GenieState:
 class NodeFacts:
     """All of it. `binaries` maps each directory to its files, `leases` each host-local network to its leases.
 
+    `denied` are the keys of `missing` that this user has no right to read.
     `sandboxes` are the container IDs that runtimes have, None where no runtime's records could be read;
     `namespace_numbers` the kernel's numbers of named namespaces, which links say their other end is in.
     """
@@ -156,6 +157,7 @@ class NodeFacts:
     credentials: Sequence[Credential] = ()
     genie: GenieState = field(default_factory=GenieState)
     missing: Mapping[str, str] = field(default_factory=dict)
+    denied: frozenset[str] = frozenset()
 
     @property
     def files(self) -> list[ConfFile]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from genie_core.edges.store import Store
-from genie_core.errors import GenieError
+from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.gojson import view
 from genie_core.spec.conf import parse_file
 from genie_core.survey.enter import plain
@@ -55,19 +55,21 @@ class Directories:
     state: str = ""
 
 
-def collect(places: Directories, root: Root) -> tuple[Files, dict[str, str]]:
+def collect(places: Directories, root: Root) -> tuple[Files, dict[str, GenieError]]:
     """All of them, and for each directory that could not be read the reason."""
-    missing: dict[str, str] = {}
+    missing: dict[str, GenieError] = {}
 
     def attempt(name: str, directory: str, read: Callable[[str, Root], tuple[T, ...]]) -> tuple[T, ...]:
         try:
             return read(directory, root) if directory else ()
         except FileNotFoundError:
-            missing[name] = f"{directory} does not exist"
+            missing[name] = IOFailure(f"{directory} does not exist")
         except PermissionError:
-            missing[name] = f"{directory} may not be read: run as root"
-        except (OSError, GenieError) as error:
-            missing[name] = f"{directory}: {error}"
+            missing[name] = Denied(f"{directory} may not be read: run as root")
+        except GenieError as error:
+            missing[name] = error
+        except OSError as error:
+            missing[name] = IOFailure(f"{directory}: {error}")
         return ()
 
     files = Files(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from genie_core.select.annotations import ASKING
+from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.events import plain
 from genie_core.survey.facts import JSON
 
 META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
 NOTES = (
-    "k8s.v1.cni.cncf.io/network-status",
+    *ASKING,
+    NETWORK_STATUS,
+    MULTI_IP_PREFERENCES,
     "k8s.v1.cni.cncf.io/networks-status",
-    "k8s.v1.cni.cncf.io/networks",
     "flannel.alpha.coreos.com/backend-data",
     "flannel.alpha.coreos.com/public-ip",
     "flannel.alpha.coreos.com/public-ip-overwrite",
-    "multi-ip-preferences",
-    "networks",
-    "cni",
 )
 TOP = ("apiVersion", "kind", "addressType", "ports", "endpoints", "subsets")
 STATUS = ("phase", "reason", "podIP", "podIPs", "addresses")

@@ -1,9 +1,8 @@
-"""The records that others keep of pods' networks: leases, cached results, sandboxes, namespaces. Read only.
+"""The records that others keep of pods' networks: leases, cached results, namespaces. Read only.
 
 host-local's leases  <dataDir>/<network>/<address>, holding the container ID and, on a second line, the interface
 libcni's cache       <cacheDir>/results/<network>-<container>-<interface>, kind cniCacheV1 (conformance B57, B58)
-sandboxes            the directories that containerd and CRI-O keep for each
-namespaces           the bind mounts below /run/netns
+namespaces           the bind mounts below /run/netns and /run/docker/netns
 """
 
 from __future__ import annotations
@@ -21,14 +20,7 @@ from genie_core.survey.rootfs import Root
 
 IPAM_DIR = load.LEASES
 CACHE_DIR = libcni_cache.DIRECTORY
-NETNS_DIRS = ("/run/netns", "/var/run/netns")
-SANDBOX_DIRS = (
-    "/run/containerd/io.containerd.grpc.v1.cri/sandboxes",
-    "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes",
-    "/run/k3s/containerd/io.containerd.grpc.v1.cri/sandboxes",
-    "/var/snap/microk8s/common/run/containerd/io.containerd.grpc.v1.cri/sandboxes",
-    "/run/containers/storage/overlay-containers",
-)
+NETNS_DIRS = ("/run/netns", "/var/run/netns", "/run/docker/netns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,19 +155,6 @@ def _pod_of(arguments: object) -> str:
 
 def _text(data: dict[str, object], key: str) -> str:
     return get_str({key: value} if isinstance(value := data.get(key), str) else {}, key)
-
-
-def read_sandboxes(root: Root, directories: Sequence[str] = SANDBOX_DIRS) -> tuple[set[str], list[str]]:
-    """The container IDs that a runtime has directories for, and which directories could be read."""
-    ids: set[str] = set()
-    seen = []
-    for directory in directories:
-        try:
-            ids.update(root.names(directory))
-        except OSError:
-            continue
-        seen.append(directory)
-    return ids, seen
 
 
 def read_namespaces(root: Root, directories: Sequence[str] = NETNS_DIRS) -> list[Namespace]:

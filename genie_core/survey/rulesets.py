@@ -39,6 +39,11 @@ def firewall() -> Firewall:
     )
 
 
+def is_refusal(reason: str) -> bool:
+    """Whether a program gave nothing because this user may not ask the kernel."""
+    return any(words in reason for words in ("ermission denied", "not permitted"))
+
+
 def _run(*argv: str) -> Program:
     return start(*argv, env=ENV)
 

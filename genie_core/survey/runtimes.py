@@ -55,7 +55,10 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where one distribution keeps a runtime. `variables` are replaced in its configuration (microk8s)."""
+    """Where one distribution keeps a runtime. `variables` are replaced in its configuration (microk8s).
+
+    `sandbox_dirs` hold one entry for each pod sandbox, named by its container ID.
+    """
 
     kind: str
     flavour: str = ""
@@ -65,65 +68,79 @@ class Layout:
     conf_dir: str = CONF_DIR
     bin_dirs: tuple[str, ...] = (BIN_DIR,)
     variables: Mapping[str, str] = field(default_factory=dict)
+    sandbox_dirs: tuple[str, ...] = ()
 
 
 _K3S, _RKE2 = "/var/lib/rancher/k3s", "/var/lib/rancher/rke2"
 _SNAP = "/var/snap/microk8s"
-LAYOUTS = (
-    Layout(
-        kind="containerd",
-        configs=("/etc/containerd/config.toml",),
-        sockets=("/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock"),
-        programs=("/usr/bin/containerd", "/usr/local/bin/containerd"),
-    ),
-    Layout(
-        kind="crio",
-        configs=("/etc/crio/crio.conf",),
-        sockets=("/run/crio/crio.sock", "/var/run/crio/crio.sock"),
-        programs=("/usr/bin/crio", "/usr/local/bin/crio"),
-    ),
-    Layout(
-        kind="containerd",
-        flavour="k3s",
-        configs=(f"{_K3S}/agent/etc/containerd/config.toml",),
-        sockets=("/run/k3s/containerd/containerd.sock",),
-    ),
-    Layout(
-        kind="containerd",
-        flavour="rke2",
-        configs=(f"{_RKE2}/agent/etc/containerd/config.toml",),
-        sockets=("/run/k3s/containerd/containerd.sock",),
-    ),
-    Layout(
-        kind="containerd",
-        flavour="microk8s",
-        configs=(f"{_SNAP}/current/args/containerd.toml", f"{_SNAP}/current/args/containerd-template.toml"),
-        sockets=(f"{_SNAP}/common/run/containerd.sock",),
-        conf_dir=f"{_SNAP}/current/args/cni-network",
-        bin_dirs=(f"{_SNAP}/current/opt/cni/bin",),
-        variables={
-            "${SNAP_DATA}": f"{_SNAP}/current",
-            "${SNAP_COMMON}": f"{_SNAP}/common",
-            "${SNAP}": "/snap/microk8s/current",
-        },
-    ),
-    Layout(
-        kind="containerd",
-        flavour="k0s",
-        configs=("/etc/k0s/containerd.toml",),
-        sockets=("/run/k0s/containerd.sock",),
-    ),
-    Layout(
-        kind="cri-dockerd",
-        configs=(
-            "/etc/systemd/system/cri-docker.service",
-            "/lib/systemd/system/cri-docker.service",
-            "/usr/lib/systemd/system/cri-docker.service",
-        ),
-        sockets=("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock"),
-        programs=("/usr/bin/cri-dockerd",),
-    ),
+
+
+def _sandboxes(*directories: str) -> tuple[str, ...]:
+    """Below containerd's `state` and `root`: its versions 1 and 2 keep a folder for each sandbox in both."""
+    return tuple(f"{directory}/io.containerd.grpc.v1.cri/sandboxes" for directory in directories)
+
+
+CONTAINERD = Layout(
+    kind="containerd",
+    configs=("/etc/containerd/config.toml",),
+    sockets=("/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock"),
+    programs=("/usr/bin/containerd", "/usr/local/bin/containerd"),
+    sandbox_dirs=_sandboxes("/run/containerd", "/var/lib/containerd"),
 )
+CRIO = Layout(
+    kind="crio",
+    configs=("/etc/crio/crio.conf",),
+    sockets=("/run/crio/crio.sock", "/var/run/crio/crio.sock"),
+    programs=("/usr/bin/crio", "/usr/local/bin/crio"),
+    sandbox_dirs=("/run/containers/storage/overlay-containers",),
+)
+K3S = Layout(
+    kind="containerd",
+    flavour="k3s",
+    configs=(f"{_K3S}/agent/etc/containerd/config.toml",),
+    sockets=("/run/k3s/containerd/containerd.sock",),
+    sandbox_dirs=_sandboxes("/run/k3s/containerd", f"{_K3S}/agent/containerd"),
+)
+RKE2 = Layout(
+    kind="containerd",
+    flavour="rke2",
+    configs=(f"{_RKE2}/agent/etc/containerd/config.toml",),
+    sockets=("/run/k3s/containerd/containerd.sock",),
+    sandbox_dirs=_sandboxes("/run/k3s/containerd", f"{_RKE2}/agent/containerd"),
+)
+MICROK8S = Layout(
+    kind="containerd",
+    flavour="microk8s",
+    configs=(f"{_SNAP}/current/args/containerd.toml", f"{_SNAP}/current/args/containerd-template.toml"),
+    sockets=(f"{_SNAP}/common/run/containerd.sock",),
+    conf_dir=f"{_SNAP}/current/args/cni-network",
+    bin_dirs=(f"{_SNAP}/current/opt/cni/bin",),
+    variables={
+        "${SNAP_DATA}": f"{_SNAP}/current",
+        "${SNAP_COMMON}": f"{_SNAP}/common",
+        "${SNAP}": "/snap/microk8s/current",
+    },
+    sandbox_dirs=_sandboxes(f"{_SNAP}/common/run/containerd", f"{_SNAP}/common/var/lib/containerd"),
+)
+K0S = Layout(
+    kind="containerd",
+    flavour="k0s",
+    configs=("/etc/k0s/containerd.toml",),
+    sockets=("/run/k0s/containerd.sock",),
+    sandbox_dirs=_sandboxes("/run/k0s/containerd", "/var/lib/k0s/containerd"),
+)
+CRI_DOCKERD = Layout(
+    kind="cri-dockerd",
+    configs=(
+        "/etc/systemd/system/cri-docker.service",
+        "/lib/systemd/system/cri-docker.service",
+        "/usr/lib/systemd/system/cri-docker.service",
+    ),
+    sockets=("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock"),
+    programs=("/usr/bin/cri-dockerd",),
+)
+LAYOUTS = (CONTAINERD, CRIO, K3S, RKE2, MICROK8S, K0S, CRI_DOCKERD)
+SANDBOX_DIRS = tuple(dict.fromkeys(path for layout in LAYOUTS for path in layout.sandbox_dirs))
 
 
 def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Runtime]:
@@ -163,10 +180,10 @@ def _layout_of_file(root: Root, config: str) -> Layout:
     except OSError:
         text = ""
     if re.search(r"^\s*\[crio\b", text, re.MULTILINE):
-        return LAYOUTS[1]
+        return CRIO
     if re.search(r"^\s*ExecStart\s*=", text, re.MULTILINE):
-        return LAYOUTS[-1]
-    return Layout(kind="containerd", sockets=LAYOUTS[0].sockets)
+        return CRI_DOCKERD
+    return Layout(kind="containerd", sockets=CONTAINERD.sockets)
 
 
 def _kind_of_socket(path: str) -> str:
@@ -193,7 +210,7 @@ def kubelet_socket(root: Root) -> str:
         except OSError:
             continue
         if match:
-            return _expand(_socket_path(match[1]), LAYOUTS[4].variables)
+            return _expand(_socket_path(match[1]), MICROK8S.variables)
     return ""
 
 

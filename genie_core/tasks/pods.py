@@ -8,11 +8,10 @@ from typing import Any
 
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
-from genie_core.select.annotations import CNI, DEFAULT_NETWORK, NETWORKS, NPWG_NETWORKS
+from genie_core.select.annotations import ASKING
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.survey.yamlio import load_documents
 
-ASKING = (CNI, NETWORKS, NPWG_NETWORKS, DEFAULT_NETWORK)
 API_SECONDS = 3.0
 
 

@@ -5,8 +5,10 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -14,10 +16,12 @@ from cri_api.v1 import api_pb2, api_pb2_grpc
 
 from genie_core.errors import IOFailure
 from genie_core.survey import cri, crictl
-from genie_core.survey import sandboxes as collector
 from genie_core.survey.cri import Sandbox
+from genie_core.survey.node import gather
+from genie_core.survey.places import DiscoverOptions
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import runtime_socket
+from genie_core.survey.runtimes import LAYOUTS, SANDBOX_DIRS, runtime_socket
+from genie_core.survey.sandboxes import SECONDS, facts_of, find_sandboxes, of_pod
 
 LIVE = Sandbox(
     id="b2", namespace="shop", name="web", attempt=1, created=1700000002.5,
@@ -162,11 +166,20 @@ def test_where_a_runtime_says_that_the_namespace_is(info, path):
     assert cri.netns_of(json.dumps(info)) == path
 
 
-# --- the collector ---------------------------------------------------------------------------------------
+# --- the one answer of discover, gc and debug ------------------------------------------------------------
+
+
+def find(socket: str, directories: Sequence[str] = (), timeout: float = SECONDS) -> Any:
+    """The answer, as what asserts take apart."""
+    return find_sandboxes(Root(), socket, timeout=timeout, directories=directories)
+
+
+def facts(pod: str, socket: str, root: Root) -> Any:
+    return facts_of(of_pod(pod, socket, root))
 
 
 def test_the_newest_that_runs_comes_first_and_only_the_pods_own_are_asked_about(runtime, tmp_path):
-    found = collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
+    found = facts("shop/web", f"{tmp_path}/s", Root())
     assert [(one.id, one.netns, one.ready) for one in found] == [
         ("c3", "", True),
         ("b2", LIVE.netns, True),
@@ -175,26 +188,48 @@ def test_the_newest_that_runs_comes_first_and_only_the_pods_own_are_asked_about(
     assert found[1].ips == LIVE.ips
 
 
-def test_without_grpc_crictl_is_asked_and_without_both_it_is_said_what_to_install(
+def test_without_grpc_crictl_is_asked_and_without_both_the_directories_are_read(
     runtime, tmp_path, program, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "cri_api.v1", None)
     monkeypatch.setenv("PATH", f"{Path(program).parent}:{os.environ['PATH']}")
-    assert {one.id for one in collector.sandboxes("shop/web", f"{tmp_path}/s", Root())} == {"a1", "b2", "c3"}
+    (tmp_path / "dirs/d4").mkdir(parents=True)
+    where = (f"{tmp_path}/s", (f"{tmp_path}/none", f"{tmp_path}/dirs"))
+    assert find(*where).ids == {"a1", "b2", "c3"}
     monkeypatch.setattr(crictl, "_USUAL", "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(IOFailure, match="and there is no crictl") as raised:
-        collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
-    assert "cni-genie[cri]" in raised.value.hint
+    found = find(*where)
+    assert (found.ids, found.listed) == ({"d4"}, None)
+    assert found.source == f"the runtime's directories {tmp_path}/dirs"
+    assert "and there is no crictl" in found.problem.msg
+    assert "cni-genie[cri]" in found.problem.hint
 
 
-def test_a_socket_that_nobody_serves_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(collector, "SECONDS", 0.3)
+def test_a_socket_that_nobody_serves_is_given_up_for_the_directories(tmp_path):
+    (tmp_path / "dirs/d4").mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{tmp_path}/s")
         listening.listen()
-        with pytest.raises(IOFailure, match="Deadline"):
-            collector.sandboxes("shop/web", f"{tmp_path}/s", Root())
+        found = find(f"{tmp_path}/s", [f"{tmp_path}/dirs"], 0.3)
+    assert "Deadline" in found.problem.msg
+    assert found.ids == {"d4"}
+    assert find(f"{tmp_path}/none").ids is None
+
+
+@pytest.mark.parametrize("directory", SANDBOX_DIRS)
+def test_every_runtime_s_directory_counts_for_discover_gc_and_debug(tmp_path, directory):
+    """Of every layout: k0s, k3s, RKE2, microk8s, CRI-O and a plain containerd."""
+    root = Root(str(tmp_path))
+    (tmp_path / directory.lstrip("/") / "e5").mkdir(parents=True)
+    assert find_sandboxes(root).ids == frozenset({"e5"})
+    assert [one.id for one in facts("a/b", "", root)] == ["e5"]
+    seen, _ = gather(DiscoverOptions(root=str(tmp_path), probe=False, api=False))
+    assert seen.sandboxes == frozenset({"e5"})
+
+
+def test_every_layout_but_that_of_docker_says_where_its_sandboxes_are():
+    assert [layout.kind for layout in LAYOUTS if not layout.sandbox_dirs] == ["cri-dockerd"]
+    assert any("k0s" in directory for directory in SANDBOX_DIRS)
 
 
 def test_the_socket_is_the_one_asked_for_then_crictls_then_the_first_that_is_there(tmp_path):

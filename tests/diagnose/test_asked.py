@@ -5,7 +5,11 @@ import pytest
 from genie_core.checks import asked, registry
 from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
+from genie_core.select.annotations import ASKING
 from genie_core.survey.facts import Cached, Facts, Files, Link, Netns
+from genie_core.survey.objects import lean
+from genie_core.tasks.explain.selection import Selection
+from genie_core.tasks.pods import read_pod
 from tests.diagnose import world
 
 ATTACHMENTS = "k8s.v1.cni.cncf.io/networks"
@@ -92,3 +96,12 @@ def test_without_a_look_at_the_state_it_is_skipped():
     model = Case(Facts(missing={"state": "/var/lib/cni/genie may not be read: run as root"}))
     _, (check,) = registry.run(model, asked.CHECKS)
     assert (check.status, "run as root" in check.reason) == (Status.SKIP, True)
+
+
+@pytest.mark.parametrize("key", ASKING)
+def test_every_annotation_that_asks_for_networks_is_kept_and_considered(key):
+    """By `debug`, by `dry-run --pod` and by `explain pod`: a key in one list and not in the other would be lost."""
+    pod = {"kind": "Pod", "metadata": {"name": "a", "annotations": {key: "blue", "x": "y"}}, "spec": {}}
+    assert lean(pod)["metadata"]["annotations"] == {key: "blue"}
+    assert read_pod(pod).annotations == {key: "blue"}
+    assert Selection(pod="s/a", annotations={key: "blue", "x": "y"}).considered == {key: "blue"}

@@ -143,28 +143,13 @@ def test_a_timeout_that_is_none_is_wrong_usage(debug):
     assert "duration" in debug("--timeout", "soon", code=2)["message"]
 
 
-ORDINARY = """
-import json, sys
-sys.path[:0] = sys.argv[1:3]
-from genie_core.tasks.debug.pod import debug_pod
-from genie_core.tasks.debug.question import Question
-question = Question(namespace="default", name="p1", netns=sys.argv[3], files=False, probes=False)
-print(json.dumps(debug_pod(question, lambda step: None).as_json()))
-"""
-
-
 def test_an_ordinary_user_is_told_which_capability_is_missing(lab):
     """A real one, who may not even read the clone: on a copy of the code."""
-    import pyroute2
-
+    where = ["--netns", lab.netns("p1"), "--no-probes", "--only", "pod|firewall|node-forwards", "-o", "json"]
     with ordinary_user.readable_copy() as folder:
-        packages = folder / "packages"
-        packages.mkdir()
-        subprocess.run(["cp", "-r", os.path.dirname(pyroute2.__file__), packages], check=True)
-        command = [*ordinary_user.AS_NOBODY, ordinary_user.python(), "-I", "-c", ORDINARY, folder, packages]
-        inside = ["ip", "netns", "exec", f"{lab.prefix}-node", *map(str, command), lab.netns("p1")]
-        done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=60, cwd="/")
-    assert done.returncode == 0, done.stderr
+        inside = ("ip", "netns", "exec", f"{lab.prefix}-node")
+        done = ordinary_user.genie(folder, "debug", "pod", "default/p1", *where, inside=inside)
+    assert done.returncode == 4, done.stderr
     report = json.loads(done.stdout)
     assert "CAP_SYS_ADMIN" in report["missing"]["pod"]
     assert "CAP_SYS_ADMIN" in skipped(report)["pod-link-up"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf
 
 from genie_core.checks import node_registry as nodecheck
@@ -72,10 +73,19 @@ def since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def node_files(question: Question, chosen: Selection) -> tuple[list[Finding], list[Check]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfFiles:
+    """What the checks of the node's files gave; `denied` says what this user had no right to read of theirs."""
+
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
+def node_files(question: Question, chosen: Selection) -> OfFiles:
     """The checks of the node's files, which `genie discover` runs too."""
     if not question.files or not chosen.of(nodecheck.CHECKS):
-        return [], []
+        return OfFiles()
     options = DiscoverOptions(
         root=question.root,
         conf_dirs=(question.conf_dir,) if question.conf_dir else (),
@@ -93,8 +103,8 @@ def node_files(question: Question, chosen: Selection) -> tuple[list[Finding], li
     try:
         found = discover(options, chosen)
     except (GenieError, OSError) as error:
-        return [], [Check(id="files", status=Status.ERROR, reason=str(error))]
+        return OfFiles(checks=(Check(id="files", status=Status.ERROR, reason=str(error)),))
     findings = list(found.findings)
     if any(check.id == "plugin-missing" for check in found.checks):
         findings += plugins.without_loopback(found.facts)
-    return findings, list(found.checks)
+    return OfFiles(findings=tuple(findings), checks=tuple(found.checks), denied=tuple(found.denied))

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from genie_core.checks import probe_plan, rank, registry, reported
 from genie_core.checks.check import PodCheck
-from genie_core.checks.runner import EVERYTHING
-from genie_core.errors import InvalidNetns, NotFound
-from genie_core.findings import Check, Finding, Status
+from genie_core.checks.runner import EVERYTHING, refused
+from genie_core.errors import Denied, InvalidNetns, NotFound
+from genie_core.findings import Check, Status
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.settings import CONF_DIR, STATE_DIR
@@ -21,18 +21,21 @@ from genie_core.survey.facts import JSON, Facts, Link, Probe
 from genie_core.survey.locate import locate
 from genie_core.survey.node_files import Directories
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.debug.checks import choose, diagnose, node_files, once, since
+from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, node_files, once, since
 from genie_core.tasks.debug.question import Question, ask_objects, node_name, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 PROBE_SECONDS = 15.0
+# Who knows where a pod's namespace is: keys of `missing`.
+RECORDS = ("runtime", "state", "cache")
 
 
 def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis. `announce` is told each step and each probe before it is made.
 
-    Raises NotFound where the pod does not exist, InvalidConfig for an unusable file or flag.
+    Raises NotFound where the pod does not exist, Denied where this user may not look for it, InvalidConfig for an
+    unusable file or flag.
     """
     work = Work(question, registry.ALL)
     announce("reading the node and the pod")
@@ -125,14 +128,16 @@ class Work:
 
     def report(self, mine: DiagnosisReport) -> DiagnosisReport:
         """The diagnosis together with what the checks of the node's files say."""
-        late = [Check(id="files", status=Status.SKIP, reason=TIME_IS_UP)]
-        more, checks = self.todo.result(self.files, (list[Finding](), late))
+        late = OfFiles(checks=(Check(id="files", status=Status.SKIP, reason=TIME_IS_UP),))
+        of_files = self.todo.result(self.files, late)
+        reasons = (self.todo.missing[name] for name in sorted(self.todo.denied))
         return replace(
             mine,
-            findings=tuple(rank.ranked(once(mine.findings, more))),
-            checks=(*mine.checks, *checks),
-            of_files=tuple(more),
-            file_checks=tuple(checks),
+            findings=tuple(rank.ranked(once(mine.findings, of_files.findings))),
+            checks=(*mine.checks, *of_files.checks),
+            of_files=of_files.findings,
+            file_checks=of_files.checks,
+            denied=(*refused(reasons, mine.checks), *of_files.denied),
             milliseconds=since(self.started),
             late=self.todo.late or mine.late,
             chosen=self.chosen != EVERYTHING,
@@ -193,7 +198,10 @@ def _find_netns(work: Work, pod: JSON) -> str:
 
 
 def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
-    """The answer about a pod that is not there (yet). Raises NotFound where Kubernetes says nothing of it either."""
+    """The answer about a pod that is not there (yet).
+
+    Raises NotFound where Kubernetes says nothing of it either, Denied where this user may not read who knows it.
+    """
     pod = work.question.pod
     if cluster.pod(answers.pod).phase == "Pending":
         reason = f"pod {pod} is Pending ({_why(answers.pod)}): it has no sandbox on this node yet"
@@ -201,6 +209,12 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
         reason = f"pod {pod} has no sandbox on this node: {_nobody(work)}"
     if reported.refused(answers.events):
         return work.unmade(reason, answers)
+    unread = [work.todo.missing[name] for name in RECORDS if name in work.todo.denied]
+    if unread and "runtime" in work.todo.missing:
+        raise Denied(
+            f"whether pod {pod} has a sandbox on this node could not be read: {'; '.join(unread)}",
+            hint=f"run it as root: sudo genie debug pod {pod}",
+        )
     if cluster.pod(answers.pod).phase == "Pending":
         return work.elsewhere("no-sandbox", reason, answers)
     raise NotFound(

@@ -18,6 +18,7 @@ class DiagnosisReport:
 
     `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
     `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).
+    `denied` says what this user had no right to read, of what the checks needed.
     `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops. `of_files` and
     `file_checks` are what the checks of the node's files gave, which are in `findings` and `checks` as well: facts do
     not hold what they looked at.
@@ -32,6 +33,7 @@ class DiagnosisReport:
     reason: str = ""
     late: bool = False
     chosen: bool = False
+    denied: tuple[str, ...] = ()
     source: str = ""
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()

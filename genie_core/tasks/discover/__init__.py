@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from genie_core.checks.node_registry import CHECKS, run_checks
-from genie_core.checks.runner import EVERYTHING, Selection
+from genie_core.checks.runner import EVERYTHING, Selection, refused
 from genie_core.findings import ordered
 from genie_core.survey.node import gather
 from genie_core.survey.places import DiscoverOptions
@@ -24,5 +24,6 @@ def discover(options: DiscoverOptions, chosen: Selection = EVERYTHING) -> NodeRe
         findings=ordered(findings),
         checks=outcomes,
         pods=pods,
+        denied=refused((facts.missing[name] for name in sorted(facts.denied)), outcomes),
         ms=(perf_counter() - started) * 1000,
     )

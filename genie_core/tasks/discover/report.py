@@ -23,7 +23,8 @@ JSON = dict[str, Any]
 class NodeReport:
     """A node's configuration files, plugins, runtimes, networks, Genie itself, and what is wrong with them.
 
-    `pods` maps container IDs to pods, as far as Genie's state knows them; `ms` is how long it took.
+    `pods` maps container IDs to pods, as far as Genie's state knows them; `ms` is how long it took. `denied` says what
+    this user had no right to read, of what the checks needed.
     """
 
     kind: ClassVar[str] = "NodeReport"
@@ -32,6 +33,7 @@ class NodeReport:
     checks: Sequence[Check]
     pods: Mapping[str, str] = field(default_factory=dict)
     ms: float = 0
+    denied: Sequence[str] = ()
 
     @property
     def choices(self) -> list[Choice]:
@@ -243,8 +245,8 @@ def _genie(facts: NodeFacts) -> JSON:
         "defaultNetwork": genie.default_network,
         "defaultFile": genie.default_file,
         "stateDir": genie.state_dir,
-        "entries": genie.entries,
-        "pendingDeletes": genie.pending,
+        "entries": None if "state" in facts.missing else genie.entries,
+        "pendingDeletes": None if "state" in facts.missing else genie.pending,
         "damaged": list(genie.damaged),
         "api": genie.api or "not asked",
         "definitions": None if genie.definitions is None else list(genie.definitions),

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from genie_core.errors import GenieError
+from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 from genie_core.model import Plan
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.select.annotations import (
+    ASKING,
     BY_ATTACHMENT,
     BY_DEFAULT,
     BY_LOAD,
     BY_LOGICAL_NETWORK,
     BY_NAME,
     CNI,
-    DEFAULT_NETWORK,
     NETWORKS,
     NPWG_NETWORKS,
     dialect_of,
@@ -33,7 +33,6 @@ _RULES = {
     BY_LOAD: (CNI, "it is blank: the least loaded network; on any doubt the default network"),
     BY_DEFAULT: ("", "no annotation names a network: the default network"),
 }
-_READ = (NPWG_NETWORKS, CNI, NETWORKS, DEFAULT_NETWORK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,7 @@ class Selection:
     @property
     def considered(self) -> dict[str, str]:
         """The pod's annotations that Genie reads."""
-        return {key: self.annotations[key] for key in _READ if self.annotations and key in self.annotations}
+        return {key: self.annotations[key] for key in ASKING if self.annotations and key in self.annotations}
 
     @property
     def changed(self) -> bool:
@@ -117,7 +116,7 @@ def explain_selection(
     """Why pod NAMESPACE/NAME has its networks on this node.
 
     `annotations` are the pod's, None where they are not known (`problem` says why); `config` is Genie's entry of
-    its conflist; `path` are the directories of plugins.
+    its conflist; `path` are the directories of plugins. Raises Denied where this user may not read the state.
     """
     pod = f"{namespace}/{name}"
     plan = _recorded(pod, config)
@@ -134,7 +133,15 @@ def explain_selection(
 def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:
     """The pod's newest plan in the state: a recreated pod of the same name comes after the old one."""
     node = open_node(dict(config))
-    found = [plan for plan in plans(node) if str(plan.pod or "") == pod]
+    try:
+        found = [plan for plan in plans(node) if str(plan.pod or "") == pod]
+    except IOFailure as error:
+        if error.exit_code != EXIT_DENIED:
+            raise
+        raise Denied(
+            f"whether pod {pod} is attached here could not be read: {error.msg}",
+            hint=f"run it as root: sudo genie explain pod {pod}",
+        ) from None
     return max(found, key=lambda plan: (Path(plan.netns).exists(), plan.container_id), default=None)
 
 

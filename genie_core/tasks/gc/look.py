@@ -16,7 +16,6 @@ from genie_core.net.firewall.load import TOOLS, load
 from genie_core.net.firewall.rules import Chain
 from genie_core.sandbox.host_node_inside import abandoned, is_held
 from genie_core.settings import CONF_DIR
-from genie_core.survey.cri import list_sandboxes
 from genie_core.survey.facts import Firewall
 from genie_core.survey.nodenet import Link, namespace_number, read_node
 from genie_core.survey.records import (
@@ -30,11 +29,10 @@ from genie_core.survey.records import (
     read_cache,
     read_leases,
     read_namespaces,
-    read_sandboxes,
 )
 from genie_core.survey.rootfs import Root
 from genie_core.survey.rulesets import firewall
-from genie_core.survey.runtimes import runtime_socket
+from genie_core.survey.sandboxes import NoSocket, Sandboxes, find_sandboxes
 from genie_core.survey.tenants import addresses_in_use
 from genie_core.tasks.conflist import CONFLIST
 from genie_core.tasks.gc.nft_rules import OwnedRule, owned_rules
@@ -121,15 +119,15 @@ def look(options: GCOptions, node: Node) -> Scene:
             skipped[kind] = f"{error.filename or kind}: {error.strerror}"
         return nothing
 
-    source, asked, ids, netns = _sandboxes(options, root)
+    found = _sandboxes(options, root)
     namespaces = read_namespaces(root, options.netns_dirs)
     net = read("veth", read_node, None)
     chains, nft_rules = _nat(skipped)
     scene = Scene(
-        source=source,
-        asked_runtime=asked,
-        sandboxes=ids,
-        sandbox_netns=netns,
+        source=_source(found),
+        asked_runtime=found.listed is not None,
+        sandboxes=found.ids,
+        sandbox_netns=frozenset(os.path.realpath(one.netns) for one in found.listed or () if one.netns),
         dry_runs=[folder for folder in abandoned() if not is_held(folder)],
         plans=read("pending", lambda: list(_plans(node)), []),
         leases=read("lease", lambda: read_leases(options.ipam_dir, root, time.time()), {}),
@@ -155,27 +153,19 @@ def _plans(node: Node) -> list[Plan]:
     return list(plans(node))
 
 
-def _sandboxes(options: GCOptions, root: Root) -> tuple[str, bool, frozenset[str] | None, frozenset[str]]:
-    """Who was asked, whether the runtime answered, the container IDs, and their namespaces.
+def _sandboxes(options: GCOptions, root: Root) -> Sandboxes:
+    """The node's sandboxes. Raises GenieError where a runtime that was named does not answer: nothing is sure then."""
+    found = find_sandboxes(root, options.cri_socket, timeout=options.timeout)
+    if found.problem is not None and options.cri_socket:
+        raise found.problem
+    return found
 
-    A runtime that is there and does not answer is an error where it was named, since without it nothing is sure.
-    """
-    socket = runtime_socket(root, options.cri_socket, os.environ)
-    problem = ""
-    if socket:
-        try:
-            found = list_sandboxes(socket, options.timeout)
-        except GenieError as error:
-            if options.cri_socket:
-                raise
-            problem = f" ({error.msg})"
-        else:
-            spaces = frozenset(os.path.realpath(sandbox.netns) for sandbox in found if sandbox.netns)
-            return f"the runtime at {socket}", True, frozenset(sandbox.id for sandbox in found), spaces
-    ids, seen = read_sandboxes(root)
-    if seen:
-        return f"the runtime's directories {', '.join(seen)}{problem}", False, frozenset(ids), frozenset()
-    return f"the network namespaces that exist{problem}", False, None, frozenset()
+
+def _source(found: Sandboxes) -> str:
+    """What told which containers there are; why the runtime itself did not, where one was found."""
+    source = found.source or "the network namespaces that exist"
+    unasked = found.problem is None or isinstance(found.problem, NoSocket)
+    return source if unasked else f"{source} ({found.problem})"
 
 
 def _nat(skipped: dict[str, str]) -> tuple[list[Chain], list[OwnedRule]]:
