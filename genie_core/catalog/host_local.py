@@ -1,23 +1,20 @@
 """host-local: addresses from ranges, leases as files on the node. containernetworking/plugins, ipam/host-local.
 
-`spans` is the one reading of its ranges: the checks here, the lease counts of `genie discover` and the search
-for overlaps all use it. Source of the rules: allocator/range.go, `Canonicalize` and `Contains`.
+Its ranges are read by genie_core/spec/ranges.py.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+from genie_core.spec.ranges import Span, raw_ranges, spans
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DATA_DIR = "/var/lib/cni/networks"
-_FIRST, _LAST = 1, -2  # the network's own address, and broadcast or the last one, are not handed out
 
 _RANGE = (
     Field(name="subnet", kind="network", required=True, doc="the subnet"),
@@ -28,63 +25,6 @@ _RANGE = (
 # The top-level `subnet` may be words of other plugins: Calico's usePodCidr.
 _TOP = (Field(name="subnet", doc="one subnet, the short form of ranges"), *_RANGE[1:])
 _WORDS = ("usePodCidr", "usePodCidrIPv6")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One range: the addresses from `first` to `last` of a subnet, less the gateway. `path` is where it is written."""
-
-    path: str
-    subnet: Network
-    first: Address
-    last: Address
-    gateway: Address
-
-    @property
-    def size(self) -> int:
-        """How many addresses can be leased."""
-        return int(self.last) - int(self.first) + 1 - (self.gateway in self)
-
-    def __contains__(self, address: Address) -> bool:
-        return address.version == self.subnet.version and int(self.first) <= int(address) <= int(self.last)
-
-
-def raw_ranges(ipam: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(path, range object) of the short form and of `ranges`, as far as they are objects."""
-    if ipam.get("subnet"):
-        yield where, ipam
-    ranges = ipam.get("ranges")
-    for number, group in enumerate(ranges if isinstance(ranges, list) else []):
-        for index, entry in enumerate(group if isinstance(group, list) else []):
-            if isinstance(entry, dict):
-                yield f"{where}.ranges[{number}][{index}]" if where else f"ranges[{number}][{index}]", entry
-
-
-def span(entry: Mapping[str, Any], path: str) -> Span:
-    """A range object as a span. Raises ValueError for what host-local refuses or cannot read."""
-    subnet = ipaddress.ip_network(str(entry.get("subnet")))
-    if subnet.num_addresses < 4:
-        raise ValueError(f"{subnet} is too small: host-local takes /30 (IPv6: /126) and larger")
-    edge = {
-        "rangeStart": subnet[_FIRST],
-        "rangeEnd": subnet[_LAST] if subnet.version == 4 else subnet[-1],
-        "gateway": subnet[_FIRST],
-    }
-    for key in edge:
-        if entry.get(key):
-            edge[key] = ipaddress.ip_address(str(entry[key]))
-    return Span(
-        path=path, subnet=subnet, first=edge["rangeStart"], last=edge["rangeEnd"], gateway=edge["gateway"]
-    )
-
-
-def spans(ipam: Mapping[str, Any], where: str = "") -> Iterator[Span]:
-    """The ranges that host-local would accept; the others are told by the checks."""
-    for path, entry in raw_ranges(ipam, where):
-        try:
-            yield span(entry, path)
-        except ValueError:
-            continue
 
 
 def _problem(path: str, text: str, code: str = "GN1030", hint: str = "") -> Problem:

@@ -11,10 +11,10 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from genie_core.catalog.host_local import Span
 from genie_core.checks.node_wording import fix
 from genie_core.checks.subnets import used_subnets
 from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.spec.ranges import Span
 from genie_core.survey.containers import known_containers
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import Lease

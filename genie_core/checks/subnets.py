@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from genie_core.catalog import of_type
-from genie_core.catalog.host_local import Network, Span, spans
+from genie_core.catalog.host_local import Network
 from genie_core.checks.node_wording import at, fix, line_of
 from genie_core.findings import Evidence, Finding, Severity
+from genie_core.spec.ranges import Span, spans
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.nodenet import Link, NodeNet
 from genie_core.survey.selection import candidates

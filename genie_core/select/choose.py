@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     # Given all logical networks and what reads all physical ones; raises InvalidConfig
     Rule = Callable[[Iterable[Mapping[str, Any]], Callable[[], Iterable[Mapping[str, Any]]]], None]
 
+    class NodeLinks(Protocol):
+        """The node's interfaces."""
+
+        def exists(self, name: str) -> bool: ...
+        def routes(self) -> Iterable[tuple[str, str]]:
+            """(interface, subnet) of the routes to what is on the node's links."""
+
     class Objects(Protocol):
         """The API objects that describe networks. Each raises NetworkNotFound naming `origin`, or TryAgain."""
 
@@ -70,7 +77,7 @@ class Chooser:
         pod: "PodRef | None",
         log: "Log",
         meter: "Callable[[], Meter]",
-        has_link: "Callable[[str], bool]",
+        node_links: "NodeLinks",
         allocations: "Callable[[], Allocations]",
     ) -> None:
         self.settings = settings
@@ -81,7 +88,7 @@ class Chooser:
         self.namespace = pod.namespace if pod else ""
         self.log = log
         self.meter = meter
-        self.has_link = has_link  # whether the node has an interface of this name
+        self.node_links = node_links
         self._allocations = allocations
         self._allocator: Allocator | None = None
 

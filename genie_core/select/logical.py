@@ -14,9 +14,11 @@ from genie_core.select.overlap import (
     read_logical,
     read_physical,
     refuse_overlap,
+    refuse_taken,
 )
 from genie_core.select.underlay import (
     has_master,
+    is_routed_by_node,
     on_own_bridge,
     parse_subnet,
     repeats_on_nodes,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from genie_core.model import NetConf
     from genie_core.select.choose import Chooser
     from genie_core.select.overlap import PhysicalNetwork
+    from genie_core.select.underlay import Subnet
 
 __all__ = ["choose", "parse_subnet", "with_subnet"]
 
@@ -119,10 +122,10 @@ def _on_nic(
     """The network on the interface that the physical network names. Raises InvalidConfig where the node lacks it."""
     where = f"Physicalnetwork {logical.namespace}/{logical.physical}: refer_nic {nic!r}"
     if not has_master(network):
-        if not chooser.has_link(nic):
+        if not chooser.node_links.exists(nic):
             chooser.log.warning("interface not on this node", physicalNetwork=where, plugin=network.name)
         return network
-    if not chooser.has_link(nic):
+    if not chooser.node_links.exists(nic):
         raise InvalidConfig(
             f"{wish.origin}: {where} is no interface of this node",
             hint="correct spec.refer_nic, or keep the pod on nodes that have the interface",
@@ -138,6 +141,8 @@ def _in_subnet(
     subnet = parse_subnet(text, where)
     require_subnet_support(network, subnet, where)
     placed = on_own_bridge(with_subnet(network, subnet), logical.label, subnet)
+    if is_routed_by_node(placed):
+        _refuse_taken(chooser, network, subnet, where)
     if repeats_on_nodes(placed):
         chooser.log.warning(
             "host-local gives out the same addresses on every node",
@@ -153,3 +158,14 @@ def _in_subnet(
         lambda logicals, physicals: refuse_overlap(claim, wish, logicals, physicals, chooser.finder.find),
     )
     return placed
+
+
+def _refuse_taken(chooser: "Chooser", network: "NetConf", subnet: "Subnet", where: str) -> None:
+    shared = refuse_taken(network, subnet, where, chooser.finder.valid(), chooser.node_links.routes())
+    if shared and network.plugins[0].type == "bridge":
+        chooser.log.warning(
+            "pods of the file's network may get addresses of this subnet, and then be cut off from the node",
+            subnet=str(subnet),
+            file=network.source,
+            hint="choose a subnet outside the file's range, or limit that one with rangeStart and rangeEnd",
+        )

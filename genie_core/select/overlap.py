@@ -5,8 +5,16 @@ So a pod of the older network never fails because of a newer object. Pure; on th
 
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_bool, get_object, get_str
+from genie_core.gojson import view
 from genie_core.model import Value, Wish
-from genie_core.select.underlay import parse_subnet, underlay_of, with_master
+from genie_core.select.underlay import (
+    is_own_bridge,
+    is_routed_by_node,
+    parse_subnet,
+    underlay_of,
+    with_master,
+)
+from genie_core.spec.ranges import spans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 
     from genie_core.model import NetConf
     from genie_core.select.underlay import Subnet
+    from genie_core.spec.ranges import Span
 
     Definition = Mapping[str, Any]
     Find = Callable[[Wish], NetConf]
@@ -189,3 +198,55 @@ def _meet(
     except GenieError:
         return False  # this node does not have the plugin
     return underlay_of(with_master(network, physical.nic if physical else "")) == own.underlay
+
+
+def refuse_taken(
+    network: "NetConf",
+    subnet: "Subnet",
+    where: str,
+    networks: "Iterable[NetConf]",
+    routes: "Iterable[tuple[str, str]]",
+) -> bool:
+    """Raise InvalidConfig where the node itself needs addresses of the subnet, for another network or for its links.
+
+    `network` is the file's, `networks` are all files'; `routes` are the node's routes to what is on its links, as
+    (interface, subnet). True where pods of `network` itself get addresses of the subnet.
+    """
+    bridges = set()
+    shared = False
+    for other in networks:
+        if not is_routed_by_node(other):
+            continue
+        body = view(other.plugins[0].text)
+        bridges.add(body.get("bridge") or "cni0")
+        for span in _ranges_of(body.get("ipam")):
+            if not _touches(span, subnet):
+                continue
+            if other.source != network.source:
+                raise InvalidConfig(
+                    f"{where}: {subnet} overlaps {span.subnet} of network {other.name} ({other.source}) on this node",
+                    hint="choose a subnet that no network of the node has",
+                )
+            shared = True
+    for interface, text in routes:
+        if interface not in bridges and not is_own_bridge(interface) and _overlaps(subnet, text):
+            raise InvalidConfig(
+                f"{where}: {subnet} overlaps {text}, which is on the node's interface {interface}",
+                details="the node would lose its way to one of them",
+                hint="choose a subnet that is on no interface of the node",
+            )
+    return shared
+
+
+def _ranges_of(ipam: object) -> "Iterator[Span]":
+    if isinstance(ipam, dict) and ipam.get("type") == "host-local":
+        yield from spans(ipam)
+
+
+def _touches(span: "Span", subnet: "Subnet") -> bool:
+    """Whether an address of the range is in the subnet."""
+    return (
+        span.subnet.version == subnet.version
+        and int(span.first) <= int(subnet.broadcast_address)
+        and int(span.last) >= int(subnet.network_address)
+    )

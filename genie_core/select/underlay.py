@@ -136,11 +136,15 @@ def _is_in(raw: str, subnet: "Subnet") -> bool:
 def on_own_bridge(network: "NetConf", label: str, subnet: "Subnet") -> "NetConf":
     """A network of the bridge plugin on a bridge that no other network has; any other network as it is.
 
-    One bridge holds one gateway of a family, so two subnets on it fail each other's pods.
+    One bridge holds one gateway of a family, so two subnets on it fail each other's pods. It has a name of its own,
+    too: IPAM plugins keep their leases by the network's name, and host-local goes on behind the last one of them,
+    so that a pod of the file's network would get an address of this one.
     """
     if network.plugins[0].type != "bridge":
         return network
-    return _with_first(network, "bridge", encode(bridge_name(label, subnet)))
+    bridge = bridge_name(label, subnet)
+    name = f"{network.name}.{bridge.removeprefix(OWN_BRIDGE_PREFIX)}"
+    return _with_first(network, "bridge", encode(bridge)).replace(name=name)
 
 
 def bridge_name(label: str, subnet: "Subnet") -> str:
@@ -184,6 +188,11 @@ def has_master(network: "NetConf") -> bool:
 def with_master(network: "NetConf", nic: str) -> "NetConf":
     """The network with `nic` as the parent of its interfaces, where it has one and `nic` is not ""."""
     return _with_first(network, "master", encode(nic)) if nic and has_master(network) else network
+
+
+def is_routed_by_node(network: "NetConf") -> bool:
+    """Whether the node reaches the network's pods by its own routing table."""
+    return network.plugins[0].type in _ROUTED_BY_NODE
 
 
 def underlay_of(network: "NetConf") -> str:

@@ -71,7 +71,7 @@ def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
         pod,
         node.log,
         lambda: _meter(node),
-        _has_link,
+        _NodeLinks(),
         lambda: _devices(node, pod),
     )
 
@@ -89,10 +89,18 @@ def _meter(node: "Node") -> "LoadMeter":
     return LoadMeter(node.store, path, node.settings.cadvisor_address)
 
 
-def _has_link(name: str) -> bool:
-    from genie_core.edges.routes import interface_exists
+class _NodeLinks:
+    """The port `NodeLinks` of select.choose."""
 
-    return interface_exists(name)
+    def exists(self, name: str) -> bool:
+        from genie_core.edges.routes import interface_exists
+
+        return interface_exists(name)
+
+    def routes(self) -> "list[tuple[str, str]]":
+        from genie_core.edges.routes import on_link_routes
+
+        return on_link_routes()
 
 
 def _devices(node: "Node", pod: "PodRef | None") -> "KubeletDevices":

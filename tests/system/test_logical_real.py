@@ -148,6 +148,28 @@ def test_pods_that_come_while_others_go_find_the_bridge(pods):
     assert own_bridges(pods.node) == []
 
 
+def test_a_part_of_the_files_subnet_takes_nothing_from_its_pods(pods):
+    pods.cluster.objects.add(logical("part", "a", plugin="blue", sub_subnet="10.1.77.0/24"))
+    assert pods.add("first", "d") == "10.1.0.2"
+    assert pods.add("one", "a", "part") == "10.1.77.2"
+    assert pods.add("second", "d") == "10.1.0.3"
+    assert pods.reaches("first", "10.1.0.1")
+    assert pods.reaches("one", "10.1.77.1")
+    assert pods.reaches("second", "10.1.0.1")
+
+
+@pytest.mark.parametrize("plugin", ["blue", "red"])
+@pytest.mark.parametrize("lan, subnet", [("192.168.7.9/24", "192.168.0.0/16"), ("fd07::9/64", "fd07::/64")])
+def test_the_nodes_own_subnets_are_not_taken(pods, plugin, lan, subnet):
+    node = pods.node
+    node.host.run("ip", "address", "add", lan, "dev", "up0", "nodad")
+    pods.cluster.objects.add(logical("lan", "a", plugin=plugin, sub_subnet=subnet))
+    outcome = pods.call("ADD", "one", "a", "lan")
+    assert outcome.reply["code"] == 7
+    assert "which is on the node's interface up0" in outcome.reply["msg"]
+    assert node.state_files() == []
+
+
 def test_two_logical_networks_of_one_pod(pods):
     pods.cluster.objects.add(logical("more", "a", plugin="blue", sub_subnet="10.68.0.0/24"))
     pods.add("both", "a", "net,more@net1")

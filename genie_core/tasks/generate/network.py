@@ -10,13 +10,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from genie_core.catalog import PLUGINS, Ipam, NodeView, Plugin, Role, of_type
-from genie_core.catalog.host_local import raw_ranges
 from genie_core.catalog.plugin import Wanted
 from genie_core.checks.configuration import node_view
 from genie_core.checks.subnets import used_subnets
 from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.files import derived_name
+from genie_core.spec.ranges import raw_ranges
 from genie_core.spec.versions import SUPPORTED
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.node_facts import NodeFacts

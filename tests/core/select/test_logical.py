@@ -388,6 +388,48 @@ def test_without_a_subnet_it_is_the_network_by_another_name(bridges):
     assert bridge_of(bridges, "net") == "cni0"
 
 
+def test_it_keeps_its_leases_apart(bridges):
+    """host-local goes on behind the last lease of a network's name, whoever has it."""
+    bridges.logical("net", plugin="bridge", sub_subnet="10.9.7.0/24")
+    (found,) = bridges.plan({"networks": "net"})
+    assert found.network.name == f"bridge.{bridge_of(bridges, 'net')[5:]}"
+
+
+# --- what the node itself needs
+
+
+def with_ranges(node, type_="ptp", **limits):
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.5.0.0/16", **limits}]]}
+    node.file("other", {"type": type_, "ipam": ipam})
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "ptp"])
+@pytest.mark.parametrize("subnet", ["10.5.7.0/24", "10.4.0.0/15"])
+def test_a_range_of_another_network_of_the_node_is_not_taken(bridges, plugin, subnet):
+    bridges.file("ptp", "ptp")
+    with_ranges(bridges)
+    bridges.logical("net", plugin=plugin, sub_subnet=subnet)
+    text = refusal(bridges, "net")
+    assert "overlaps 10.5.0.0/16 of network other" in text
+    assert "10-other.conflist" in text
+
+
+def test_what_the_other_network_does_not_give_out_is_free(bridges):
+    with_ranges(bridges, rangeEnd="10.5.99.255")
+    bridges.logical("net", plugin="bridge", sub_subnet="10.5.100.0/24")
+    assert bridges.plan({"networks": "net"})
+    with_ranges(bridges, type_="macvlan")
+    bridges.logical("net", plugin="bridge", sub_subnet="10.5.7.0/24")
+    assert bridges.plan({"networks": "net"})  # not in the node's routing table
+
+
+@pytest.mark.parametrize("subnet, told", [("10.9.7.0/24", True), ("10.8.7.0/24", False)])
+def test_a_part_of_the_files_own_range_is_told(bridges, subnet, told):
+    bridges.logical("net", plugin="bridge", sub_subnet=subnet)
+    assert bridges.plan({"networks": "net"})
+    assert any("cut off from the node" in event for event in bridges.warnings()) is told
+
+
 # --- plugins that take no subnet
 
 
