@@ -10,6 +10,8 @@ from genie_core.plan import primary_first
 from genie_core.routes import (
     changed_results,
     changes_made,
+    default_routes,
+    gateway_of,
     owners_by_results,
     retold,
     route_changes,
@@ -21,6 +23,7 @@ from genie_core.steps import Attached, SetDefaultRoutes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from genie_core.model import Plan, Result
     from genie_core.routes import RouteChange
@@ -41,8 +44,21 @@ def settle(plan: "Plan", results: list[str]) -> "Steps[None]":
     changed = changed_results(changes_made(changes, owners), parsed)
     for index, attachment in enumerate(plan.attachments):
         if attachment.ifname in changed:
-            results[index] = retold(results[index], attachment.network.version, changed[attachment.ifname])
-            yield Attached(plan, index, results[index])
+            after = changed[attachment.ifname]
+            results[index] = retold(results[index], attachment.network.version, after)
+            attachment.yielded = [*attachment.yielded, *_lost(parsed[attachment.ifname], after)]
+            yield Attached(plan, index, results[index], attachment.yielded)
+
+
+def _lost(before: "Result", after: "Result") -> "list[dict[str, Any]]":
+    """The default routes that a network had and has no longer: they come back when the other network goes."""
+    return [
+        {**route, "gw": gateway} if gateway else route
+        for v4 in (True, False)
+        if not default_routes(after, v4)
+        for route in default_routes(before, v4)
+        for gateway in [gateway_of(route, before)]
+    ]
 
 
 def _owners(

@@ -198,13 +198,18 @@ class Attachment(Value):
     asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began; `refused`
     where its DEL fails and nothing of it is held. `stopped` is where its ADD failed, in this process: the position in
     the chain and the plugin's words (refusals.py).
-    `default_route`, `subnet` and `device` are the choice's, for ADD only.
+    `asked` is what the pod asked for, as text to compare (select/asked.py); "" in journals of version 1.0.0.
+    `yielded` are the default routes of its result that another network has now, as the result's own objects.
+    `changing` is true while a change of the running pod attaches or releases it (live/exchange.py).
+    `default_route` is the choice's; `subnet` and `device` are too, for ADD only.
     """
 
     __slots__ = (
         "args",
+        "asked",
         "binaries",
         "capabilities",
+        "changing",
         "default_route",
         "device",
         "ifname",
@@ -218,6 +223,7 @@ class Attachment(Value):
         "result",
         "stopped",
         "subnet",
+        "yielded",
     )
 
     def __init__(
@@ -238,8 +244,14 @@ class Attachment(Value):
         refused: bool = False,
         stopped: tuple[int, str] | None = None,
         device: "tuple[str, str] | None" = None,
+        asked: str = "",
+        yielded: "Sequence[dict[str, Any]]" = (),
+        changing: bool = False,
     ) -> None:
         self.network = network
+        self.asked = asked
+        self.yielded = yielded
+        self.changing = changing
         self.device = device
         self.partial = partial
         self.refused = refused

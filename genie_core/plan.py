@@ -90,6 +90,8 @@ def make_plan(
     request: "Request", pod: "PodRef | None", boot_id: str, choices: "Sequence[Choice]", prefix: str = ""
 ) -> Plan:
     """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
+    from genie_core.select.asked import asked_by  # an ADD alone makes plans
+
     names = name_interfaces(choices, request.ifname, prefix)
     if any(choice.default_route is not None for choice in choices):
         from genie_core.routes import refuse_conflicts
@@ -115,6 +117,7 @@ def make_plan(
             origin=choice.wish.origin,
             subnet=choice.subnet,
             device=choice.device,
+            asked=asked_by(choice),
         )
         for choice, ifname, device_file in zip(choices, names, device_files, strict=True)
     ]

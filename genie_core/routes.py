@@ -162,14 +162,14 @@ def _after(change: RouteChange, result: Result, is_owner: bool) -> Result:
     if is_owner and not change.gateway:
         return result
     defaults = default_routes(result, change.v4)
-    kept = [route for route in defaults if is_owner and _gateway_of(route, result) == change.gateway]
+    kept = [route for route in defaults if is_owner and gateway_of(route, result) == change.gateway]
     routes = [route for route in result.routes if route not in defaults or route in kept]
     if is_owner and not kept:
         routes.append({"dst": "0.0.0.0/0" if change.v4 else "::/0", "gw": change.gateway})
     return result.replace(routes=routes)
 
 
-def _gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
+def gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
     """Where a route leads; a plugin may leave it to the addresses' gateway to say so (D29)."""
     return with_gateways(result.replace(routes=[route])).routes[0].get("gw")
 

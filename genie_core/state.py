@@ -3,7 +3,7 @@
 The first line is the plan. Each later line says one thing:
 
     {"passed": 0, "result": "..."}     a plugin inside attachment 0's chain succeeded
-    {"attached": 0, "result": "..."}   its ADD succeeded
+    {"attached": 0, "result": "..."}   its ADD succeeded; "yielded" are default routes that another network took
     {"absent": ["net1 link net1"]}     what the results promise and ADD did not make (edges/podnet.py)
     {"releasing": 0}                   a DEL of it began
     {"released": 0}                    a DEL of it succeeded
@@ -27,7 +27,7 @@ from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 FORMAT = 1
@@ -57,9 +57,10 @@ def encode_partial(index: int, result: str) -> str:
     return encode({"passed": index, "result": result})
 
 
-def encode_result(index: int, result: str) -> str:
-    """The line that says an attachment succeeded with this final result."""
-    return encode({"attached": index, "result": result})
+def encode_result(index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()) -> str:
+    """The line that says an attachment succeeded with this final result, and which default routes it gave up."""
+    line = {"attached": index, "result": result}
+    return encode({**line, "yielded": list(yielded)} if yielded else line)
 
 
 def encode_absent(absent: "Sequence[str]") -> str:
@@ -87,9 +88,28 @@ def encode_failure() -> str:
     return encode({"failed": True})
 
 
+def encode_history(plan: Plan) -> list[str]:
+    """The lines that say what has happened to a plan's attachments: none for a plan that nothing was done of."""
+    lines = []
+    for index, attachment in enumerate(plan.attachments):
+        if attachment.partial:
+            lines.append(encode_partial(index, attachment.partial))
+        if attachment.result:
+            lines.append(encode_result(index, attachment.result, attachment.yielded))
+        if attachment.releasing:
+            lines.append(encode_releasing(index))
+        if attachment.released:
+            lines.append(encode_release(index))
+        if attachment.refused:
+            lines.append(encode_refusal(index))
+    return [*lines, *([encode_absent(plan.absent)] if plan.absent else [])]
+
+
 def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
     network = attachment.network
+    later = {"asked": attachment.asked, "changing": attachment.changing}
     return {
+        **{key: value for key, value in later.items() if value},
         "ifname": attachment.ifname,
         "label": attachment.label,
         "origin": attachment.origin,
@@ -126,7 +146,9 @@ def _replay(plan: Plan, line: str) -> None:
     try:
         record = decode(line)
         if "attached" in record:
-            _at(plan, record["attached"]).result = _json(record["result"], dict)
+            attachment = _at(plan, record["attached"])
+            attachment.result = _json(record["result"], dict)
+            attachment.yielded = _routes(record.get("yielded", []))
         elif "passed" in record:
             _at(plan, record["passed"]).partial = (
                 _json(record["result"], dict) if record["result"] != "" else ""
@@ -185,6 +207,8 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         args=_text(data["args"]),
         capabilities={_text(key): _json(raw) for key, raw in data["capabilities"].items()},
         binaries=[_text(binary) for binary in data["binaries"]],
+        asked=_text(data.get("asked", "")),  # earlier versions did not write it
+        changing=bool(data.get("changing", False)),
     )
 
 
@@ -193,6 +217,15 @@ def _decode_plugin(type_: object, raw: object) -> PluginConf:
     check_plugin_type(plugin.type)
     capabilities_of(plugin)
     return plugin
+
+
+def _routes(value: object) -> "list[dict[str, Any]]":
+    """Default routes, as a result has them."""
+    if not isinstance(value, list) or not all(
+        isinstance(route, dict) and isinstance(route.get("dst"), str) for route in value
+    ):
+        raise TypeError("routes were expected")
+    return value
 
 
 def _name(value: object) -> str:

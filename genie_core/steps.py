@@ -6,8 +6,8 @@ from genie_core.jsontext import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from typing import TypeVar
+    from collections.abc import Generator, Mapping, Sequence
+    from typing import Any, TypeVar
 
     from genie_core.model import Plan
     from genie_core.routes import RouteChange
@@ -43,14 +43,17 @@ class Passed(Step):
 
 
 class Attached(Step):
-    """Record an attachment's final result."""
+    """Record an attachment's final result, and the default routes of it that another network has now."""
 
-    __slots__ = ("index", "plan", "result")
+    __slots__ = ("index", "plan", "result", "yielded")
 
-    def __init__(self, plan: "Plan", index: int, result: str) -> None:
+    def __init__(
+        self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
+    ) -> None:
         self.plan = plan
         self.index = index
         self.result = result
+        self.yielded = yielded
 
 
 class Releasing(Step):

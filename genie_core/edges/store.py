@@ -33,6 +33,7 @@ from genie_core.state import (
     decode_plan,
     encode_absent,
     encode_failure,
+    encode_history,
     encode_partial,
     encode_plan,
     encode_refusal,
@@ -43,7 +44,8 @@ from genie_core.state import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from genie_core.model import Plan
 
@@ -119,13 +121,13 @@ class Store:
         return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
     def save(self, plan: "Plan") -> None:
-        """Write a new state file, durably and at once."""
+        """Write the state file anew, durably and at once: the plan, and what has happened to it."""
         name = file_name(*plan.key)
         temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
         try:
             fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
             try:
-                write_all(fd, encode_plan(plan) + "\n")
+                write_all(fd, "\n".join([encode_plan(plan), *encode_history(plan), ""]))
                 posix.fsync(fd)
             finally:
                 posix.close(fd)
@@ -139,9 +141,11 @@ class Store:
         """Note what a plugin inside an attachment's chain printed."""
         self._append(plan, encode_partial(index, result))
 
-    def record_result(self, plan: "Plan", index: int, result: str) -> None:
-        """Note an attachment's final result."""
-        self._append(plan, encode_result(index, result))
+    def record_result(
+        self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
+    ) -> None:
+        """Note an attachment's final result, and which default routes of it another network has now."""
+        self._append(plan, encode_result(index, result, yielded))
 
     def record_absent(self, plan: "Plan", absent: "Sequence[str]") -> None:
         """Note what the results promise and ADD did not make."""

@@ -131,7 +131,7 @@ class Node:
         elif isinstance(step, Passed):
             self.store.record_partial(step.plan, step.index, step.result)
         elif isinstance(step, Attached):
-            self.store.record_result(step.plan, step.index, step.result)
+            self.store.record_result(step.plan, step.index, step.result, step.yielded)
         elif isinstance(step, Releasing | Released | Refused | Forget):
             self._write_release(step)
 

@@ -66,6 +66,7 @@ CHOOSING = STATEFUL | {
     "genie_core.edges.confdir",
     "genie_core.select",
     "genie_core.select.annotations",
+    "genie_core.select.asked",
     "genie_core.select.choose",
     "genie_core.select.files",
     "genie_core.verbs.networks",

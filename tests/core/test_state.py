@@ -9,6 +9,7 @@ from genie_core.state import (
     decode_plan,
     encode_absent,
     encode_failure,
+    encode_history,
     encode_partial,
     encode_plan,
     encode_refusal,
@@ -193,3 +194,27 @@ def test_a_plan_of_another_version_is_read_as_far_as_it_says_what_ours_says():
     plan = decode(encode_plan(make_plan()))
     text = encode({**plan, "format": 2, "unknown": [{"later": True}]})
     assert decode_plan(text) == make_plan()
+
+
+def test_a_plan_is_written_anew_with_what_has_happened_to_it():
+    plan = make_plan()
+    first, *others = plan.attachments
+    first.result, first.yielded, first.asked = (
+        '{"ips": []}',
+        [{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}],
+        '{"x": 1}',
+    )
+    first.releasing = first.changing = True
+    for other in others:
+        other.partial, other.released, other.refused = '{"ips": []}', True, True
+    assert decode_plan("\n".join([encode_plan(plan), *encode_history(plan), ""])) == plan
+
+
+def test_a_plan_that_nothing_was_done_of_has_no_history():
+    assert encode_history(make_plan()) == []
+
+
+@pytest.mark.parametrize("routes", ["x", [7], [{"gw": "10.1.0.1"}]])
+def test_damaged_routes_cost_their_line(routes):
+    text = encode_plan(make_plan()) + "\n" + encode({"attached": 0, "result": "{}", "yielded": routes})
+    assert decode_plan(text).attachments[0].yielded == ()
