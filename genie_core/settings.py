@@ -92,6 +92,7 @@ class Settings:
         self.global_namespaces: list[str] = read(_strings, "global_namespaces", ["default"])
         self.allowed_networks: dict[str, list[str]] | None = read(_allowed, "allowed_networks", None)
         self.annotation_dialects: list[str] = read(_dialects, "annotation_dialects", [*DIALECTS.values()])
+        self.allow_cni_args: list[str] = read(_patterns, "allow_cni_args", ["*"])
         self.interface_prefix: str = read(_prefix, "interface_prefix", "")
         self.result: str = read(_result, "result", "merged")
         self.readiness_file: str = read(_path, "readiness_file", "")
@@ -128,6 +129,18 @@ def _allowed(
                     hint="write a name as in the annotation cni, or namespace/name of a definition; * is any text",
                 )
     return {who: get_strings(rules, who) for who in rules}
+
+
+def _patterns(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
+    """Keys of cni-args, as select.cni_args reads them."""
+    patterns = _strings(config, key, default)
+    for index, pattern in enumerate(patterns):
+        if not pattern.strip() or not pattern.isprintable():
+            raise InvalidConfig(
+                f"{place(key, index)}: {pattern!r} is no key of cni-args",
+                hint='as in ["*", "mtu"]; * is any text',
+            )
+    return patterns
 
 
 def _dialects(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:

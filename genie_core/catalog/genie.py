@@ -144,6 +144,14 @@ PLUGIN = Plugin(
             doc="the annotations with which pods may choose networks; another one fails the pod",
         ),
         Field(
+            name="allow_cni_args",
+            kind="array",
+            items=Field(name="key"),
+            default=["*"],
+            doc="the keys of `cni-args` that pods may set; * is any text, but keys for addresses, MAC addresses, mtu, "
+            "promisc and sysctls are named in full",
+        ),
+        Field(
             name="interface_prefix",
             doc="how interfaces without a name are called: net -> net1, net2; 11 bytes",
         ),

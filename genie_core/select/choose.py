@@ -184,7 +184,12 @@ class Chooser:
         from genie_core.select.definitions import choice_of, resource_of
 
         definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
-        choice = choice_of(wish, definition, lambda name: find_file(name, wish.origin))
+        choice = choice_of(
+            wish,
+            definition,
+            lambda name: find_file(name, wish.origin),
+            self.settings.allow_cni_args,
+        )
         resource = resource_of(definition, wish.label)
         return self._with_device(choice, resource, wish) if resource else choice
 

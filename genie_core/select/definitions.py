@@ -11,21 +11,27 @@ from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from genie_core.model import NetConf
     from genie_core.select.npwg import NetworkWish
 
 _DEVICE_KEYS = ("deviceID", "pciBusID")
+# The annotation's key for a capability, where it is called otherwise.
+_KEYS = {"infinibandGUID": "infiniband-guid"}
 
 
 def choice_of(
-    wish: "NetworkWish", definition: "Mapping[str, Any]", find_file: "Callable[[str], NetConf]"
+    wish: "NetworkWish",
+    definition: "Mapping[str, Any]",
+    find_file: "Callable[[str], NetConf]",
+    allow_cni_args: "Sequence[str]",
 ) -> Choice:
     """What the wish means. `find_file` looks an on-disk configuration up by its JSON name.
 
-    Raises InvalidConfig naming the definition, or the capability that no plugin of it offers.
+    Raises InvalidConfig naming the definition, the capability that no plugin of it offers, or the key of `cni-args`
+    that is not the pod's to set.
     """
     network = inline_network(definition, wish.name, wish.label)
     if network is None:
@@ -35,6 +41,9 @@ def choice_of(
     if is_self(network):
         raise _leads_back(network, wish)
     if wish.cni_args:
+        from genie_core.select.cni_args import refuse_forbidden
+
+        refuse_forbidden(wish.cni_args, allow_cni_args, _offered(network), wish.origin)
         network = with_cni_args(network, wish.cni_args, wish.origin)
     if "deviceID" in wish.offers:
         network = _with_own_device(network, wish)
@@ -125,12 +134,18 @@ def _named(text: str, name: str, source: str) -> str:
 
 def _capabilities(wish: "NetworkWish", network: "NetConf") -> dict[str, str]:
     """What is asked of the plugins; an error where none of them offers it (conformance C15)."""
-    offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in network.plugins))
+    offered = _offered(network)
     for capability in wish.capabilities:
         if capability not in offered:
+            key = _KEYS.get(capability, capability)
             raise InvalidConfig(
-                f"{wish.origin}: {capability} is asked for, and no plugin of network {network.name} offers it",
+                f"{wish.origin}: {key} is asked for, and no plugin of network {network.name} offers it",
                 details=f"configuration: {network.source}",
                 hint=f'set "capabilities": {{"{capability}": true}} in a plugin that does it, or leave the key out',
             )
     return {**wish.capabilities, **{key: raw for key, raw in wish.offers.items() if key in offered}}
+
+
+def _offered(network: "NetConf") -> set[str]:
+    """The capabilities that any plugin of the network switches on."""
+    return set().union(*(capabilities_of(plugin) for plugin in network.plugins))

@@ -10,7 +10,7 @@ that no plugin should see could be one that the plugin takes for another: Go com
 
 from genie_core.errors import InvalidConfig
 from genie_core.fields import describe
-from genie_core.gojson import fold
+from genie_core.gojson import fold, refuse_ambiguous
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Wish
 from genie_core.select.annotations import check_count, check_ifname, printable
@@ -238,11 +238,11 @@ class _Entry:
         return address
 
     def _mac(self) -> str:
-        mac = self._string("mac")
-        if not _is_octets(mac, 6, ":-"):
-            raise self._refuse(
-                "mac", f"{mac!r} is no Ethernet address", "write six octets: c2:b0:57:49:47:f1"
-            )
+        return self._octets("mac", self._string("mac"))
+
+    def _octets(self, key: str, mac: "Any") -> str:
+        if not isinstance(mac, str) or not _is_octets(mac, 6, ":-"):
+            raise self._refuse(key, f"{mac!r} is no Ethernet address", "write six octets: c2:b0:57:49:47:f1")
         return mac
 
     def _guid(self) -> str:
@@ -319,7 +319,16 @@ class _Entry:
             return {}
         if not isinstance(value, dict):
             raise self._refuse("cni-args", f"an object was expected, not {describe(value)}")
-        return value
+        refuse_ambiguous(encode(value), f"{self.where}: cni-args")
+        return {key: self._cni_arg(fold(key), item) for key, item in value.items()}
+
+    def _cni_arg(self, folded: str, item: "Any") -> "Any":
+        """The value of a key; of one that the standard has too, built as for that one."""
+        if folded == "ips":
+            if not isinstance(item, list):
+                raise self._refuse("cni-args.ips", f"an array was expected, not {describe(item)}")
+            return [self._ip(ip) for ip in item]
+        return self._octets("cni-args.mac", item) if folded == "mac" else item
 
     def _default_route(self) -> list[str] | None:
         if self.data.get("default-route") is None:

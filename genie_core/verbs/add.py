@@ -43,6 +43,7 @@ def run(request: "Request", node: "Node") -> str:
     require_ready(node)
     previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
     decision = decide(request, node)
+    _refuse_own_addresses(decision)
     plan = _plan(request, decision, node)
     node.store.prepare()
     with (
@@ -60,6 +61,16 @@ def run(request: "Request", node: "Node") -> str:
     if decision.pod:
         _tell_pod(decision.pod, decision, plan, parts, node)
     return text
+
+
+def _refuse_own_addresses(decision: "Decision") -> None:
+    """Raise InvalidConfig where the pod asks for an address that this node has."""
+    if any(
+        "ips" in choice.capabilities or getattr(choice.wish, "cni_args", None) for choice in decision.choices
+    ):
+        from genie_core.verbs.own_addresses import refuse_own_addresses
+
+        refuse_own_addresses(decision.choices)
 
 
 def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":

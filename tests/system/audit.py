@@ -60,14 +60,15 @@ def _namespaced(node, look, where):
     return {f"{where} {line}" for line in look(node.host)}
 
 
-def _output(namespace, *argv):
+def output(namespace, *argv):
+    """What a command prints there."""
     return subprocess.run(
         ["nsenter", f"--net={namespace.path}", "--", *argv], capture_output=True, text=True, check=True
     ).stdout
 
 
 def _links(namespace, where):
-    for link in json.loads(_output(namespace, "ip", "-json", "address")):
+    for link in json.loads(output(namespace, "ip", "-json", "address")):
         yield f"{where} link {link['ifname']}"
         for address in link["addr_info"]:
             if address["family"] == "inet" or address["scope"] == "global":
@@ -75,7 +76,7 @@ def _links(namespace, where):
 
 
 def _firewall(namespace):
-    for item in json.loads(_output(namespace, "nft", "--stateless", "--json", "list", "ruleset"))["nftables"]:
+    for item in json.loads(output(namespace, "nft", "--stateless", "--json", "list", "ruleset"))["nftables"]:
         ((kind, body),) = item.items()
         if kind == "metainfo" or (
             body.get("table", body.get("name")) in IPTABLES and _by_looking(kind, body)

@@ -185,6 +185,12 @@ def test_c15_a_capability_that_nobody_offers_is_an_error(node, key, offer):
     assert "offers it" in text
 
 
+def test_the_error_names_the_key_of_the_annotation(node):
+    text = refusal(node, {"type": "ib-sriov"}, infiniband_guid=ASKED["infiniband_guid"])
+    assert ": infiniband-guid is asked for, and no plugin" in text
+    assert '"capabilities": {"infinibandGUID": true}' in text
+
+
 def test_c25_no_addresses_in_cni_args(node):
     found = attachment(node, {"type": "macvlan", "capabilities": OFFERED}, ips=ASKED["ips"], mac=ASKED["mac"])
     assert "IP=" not in found.args
