@@ -11,6 +11,7 @@ from tests import machine, own_node
 from tests.netns import Namespace
 
 CNI_BIN = Path("/usr/lib/cni")  # where Debian's containernetworking-plugins puts them
+STATE = Path("/var/lib/cni/genie")
 NEED_ROOT = {"cni_bin", "netns"}
 IN_CI = os.environ.get("CI") == "true"
 IS_ROOT = os.geteuid() == 0
@@ -73,6 +74,13 @@ def netns():
         namespace.remove()
 
 
+def forget_installations():
+    """Remove what `genie install` remembers in the usual state directory: tests install into folders of their own."""
+    (STATE / "installed.json").unlink(missing_ok=True)
+    if STATE.is_dir() and not any(STATE.iterdir()):
+        STATE.rmdir()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def machine_left_as_it_was():
     """Fail the run when it leaves anything behind: links, addresses, rules, leases, files, mounts."""
@@ -81,6 +89,7 @@ def machine_left_as_it_was():
         return
     before = machine.snapshot()
     yield
+    forget_installations()
     for _ in range(30):  # the kernel takes namespaces and their links apart in the background
         left = machine.difference(before, machine.snapshot())
         if not left:

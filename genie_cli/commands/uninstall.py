@@ -10,8 +10,6 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
-from genie_core.survey.rootfs import Root
-from genie_core.tasks.placement import place
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
 EXAMPLES = [
@@ -47,14 +45,15 @@ def run(
 ) -> int:
     """Takes the plugin off the node without locking anybody out.
 
+    It removes what `genie install` wrote, wherever that was. Directories that are named have to belong together: the
+    plugin of a configuration that stays is not removed.
     The configuration goes first: new pods get the next network in that directory. The plugin itself stays as long
     as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
     says that something stays for now.
     """
-    placement = place(_absolute(bin_dir), _absolute(conf_dir), Root())
     wanted = UninstallOptions(
-        bin_dir=Path(placement.bin_dir),
-        conf_dir=Path(placement.conf_dir),
+        bin_dir=_absolute(bin_dir),
+        conf_dir=_absolute(conf_dir),
         state_dir=_absolute(state_dir),
         force=force,
         dry_run=dry_run,
@@ -64,7 +63,7 @@ def run(
         report = uninstall(wanted)
     render.emit(report, output, _view, lambda report: map(str, report.removed))
     if report.complete:
-        remove_own_python(wanted)
+        remove_own_python(dry_run=dry_run)
     return 0 if report.complete else 5
 
 

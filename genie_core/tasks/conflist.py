@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genie_core.catalog.genie import CAPABILITIES
-from genie_core.errors import InvalidConfig
+from genie_core.edges.confdir import read_text
+from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_strings, holds_secret
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
+from genie_core.survey.conf_files import parse_conf
 from genie_core.tasks.node_state import entry_of, read_document
 from genie_core.tasks.placement import Placement
 
@@ -47,8 +50,22 @@ def existing_document(conflist: Path) -> dict[str, Any]:
     except InvalidConfig:
         raise InvalidConfig(
             f"{conflist} is there and cannot be read",
-            hint="correct it or move it away; it is not overwritten",
+            hint="correct it; `genie install` keeps a copy of it and writes it anew",
         ) from None
+
+
+def is_broken(conflist: Path) -> bool:
+    """Whether it is there and no runtime can load it, which then loads nothing at all or another network."""
+    try:
+        text = read_text(str(conflist)) if os.path.lexists(conflist) else ""
+    except GenieError:
+        return False  # no file, or not readable: writing it says why
+    return bool(text or conflist.exists()) and parse_conf(str(conflist), text).network is None
+
+
+def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of the conflist is kept: all of it; of a broken one what was `remembered` when it was written last."""
+    return dict(remembered or {}) if is_broken(conflist) else existing_document(conflist)
 
 
 def existing_entry(conflist: Path) -> dict[str, Any]:

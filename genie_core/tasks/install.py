@@ -11,6 +11,7 @@ conflist stays.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from typing import ClassVar
 from genie_core import __version__
 from genie_core.edges.confdir import list_files
 from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import payload, runtime_tree
@@ -35,16 +37,19 @@ from genie_core.tasks.conflist import (
     InstallOptions,
     conflist_mode,
     conflist_text,
-    existing_document,
+    is_broken,
+    kept_document,
     kubeconfig_text,
 )
 from genie_core.tasks.install_check import require_safe
+from genie_core.tasks.installed import CODE, Installed, recall_all, remember
 from genie_core.tasks.launcher import launcher_text, require_nameable
+from genie_core.tasks.node_state import entry_of
 from genie_core.tasks.placement import place
 
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "install", "preview", "put"]
 
-CODE = ".genie"
+BROKEN = f"{CONFLIST}.broken"
 KEEP_OLD_SECONDS = 24 * 3600
 _UNTOUCHED = "what was installed before goes on working; put it right and install again"
 
@@ -85,29 +90,58 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     """
     if options.placement is None:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
-    text = conflist_text(options, existing_document(options.conf_dir / CONFLIST))
-    warnings = require_safe(options, text)
-    report = preview(options) if dry_run else put(options)
+    known = _known(options)
+    text = _text(options, known)
+    warnings = [*_mended(options.conf_dir / CONFLIST, known), *require_safe(options, text)]
+    report = preview(options, known) if dry_run else put(options, known)
+    if not dry_run and (problem := remember(_record(options, text, known))):
+        warnings.append(problem)
     return replace(report, warnings=[*warnings, *report.warnings])
 
 
-def preview(options: InstallOptions) -> InstallReport:
+def _mended(conflist: Path, known: Installed | None) -> list[str]:
+    if not is_broken(conflist):
+        return []
+    source = "as it was installed last" if known else "with what is set now: nothing is remembered of it"
+    return [f"{conflist} cannot be loaded: it is written anew, {source}; a copy is kept in {BROKEN}"]
+
+
+def _known(options: InstallOptions) -> Installed | None:
+    """What is remembered of an installation with the same configuration list."""
+    records = recall_all([options.bin_dir], options.state_dir)
+    return next((one for one in records if one.conflist == options.conf_dir / CONFLIST), None)
+
+
+def _record(options: InstallOptions, text: str, known: Installed | None) -> Installed:
+    document = json.loads(text)
+    entry = entry_of(document) or {}
+    earlier = [path for path in (known.bin_dirs if known else ()) if (path / TYPE).exists()]
+    return Installed(
+        bin_dirs=tuple(dict.fromkeys([options.bin_dir, *earlier])),
+        conflist=options.conf_dir / CONFLIST,
+        state_dir=Path(entry.get("state_dir") or STATE_DIR),
+        document=document,
+        moved=known.moved if known else {},
+    )
+
+
+def preview(options: InstallOptions, known: Installed | None = None) -> InstallReport:
     """What `put` would do, without doing it; a Python that would be copied is named where it is."""
     python = _interpreter(options.python)
     code = _code_directory(options.bin_dir, python, payload.plugin_files())
-    files = _files(options, python, code)
+    files = _files(options, python, code, known)
     changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
     if not payload.is_whole(code):
         changed.insert(0, code)
     return replace(_report(options, python, code, changed), dry_run=True)
 
 
-def put(options: InstallOptions) -> InstallReport:
+def put(options: InstallOptions, known: Installed | None = None) -> InstallReport:
     """Write all of it, whatever the node's runtimes make of that. Raises as `install` does."""
     python = _interpreter(options.python)
     mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
-        return _install(options, python)
+        return _install(options, python, known)
     except PermissionError as error:
         raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
@@ -124,16 +158,15 @@ def _unwritten(error: OSError) -> str:
     return f"cannot write {error.filename2 or error.filename}: {error.strerror}"
 
 
-def _install(options: InstallOptions, python: Path) -> InstallReport:
-    # first: a bad option must not leave half an installation
-    conflist_text(options, existing_document(options.conf_dir / CONFLIST))
+def _install(options: InstallOptions, python: Path, known: Installed | None) -> InstallReport:
+    _text(options, known)  # first: a bad option must not leave half an installation
     for directory in (options.bin_dir / CODE, options.conf_dir):
         directory.mkdir(parents=True, exist_ok=True)
     with alone(options.bin_dir / CODE):
-        return _install_alone(options, python)
+        return _install_alone(options, python, known)
 
 
-def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
+def _install_alone(options: InstallOptions, python: Path, known: Installed | None) -> InstallReport:
     changed: list[Path] = []
     launcher = options.bin_dir / TYPE
     for path in (launcher, options.conf_dir / CONFLIST, options.conf_dir / KUBECONFIG):
@@ -142,7 +175,9 @@ def _install_alone(options: InstallOptions, python: Path) -> InstallReport:
     code = _install_code(options.bin_dir, python, changed)
     if not is_there(launcher, launcher_text(python, code, launcher).encode(), 0o755):
         _try(options.bin_dir / CODE, python, code, changed)
-    changed += [path for path, text, mode in _files(options, python, code) if write_file(path, text, mode)]
+    files = _files(options, python, code, known)
+    _keep_broken(options.conf_dir / CONFLIST)
+    changed += [path for path, text, mode in files if write_file(path, text, mode)]
     _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
     return _report(options, python, code, changed)
 
@@ -168,10 +203,27 @@ def _try(folder: Path, python: Path, code: Path, made: Sequence[Path]) -> None:
         raise GenieError(f"the plugin does not run in {folder.parent}: {problem.strip()}", hint=_UNTOUCHED)
 
 
-def _files(options: InstallOptions, python: Path, code: Path) -> list[tuple[Path, str, int]]:
+def _keep_broken(conflist: Path) -> None:
+    """Copy a configuration list that cannot be loaded to a name that no runtime reads."""
+    if is_broken(conflist):
+        copy = conflist.with_name(BROKEN)
+        copy.unlink(missing_ok=True)
+        shutil.copyfile(conflist, copy)
+        copy.chmod(0o600)
+
+
+def _text(options: InstallOptions, known: Installed | None) -> str:
+    return conflist_text(
+        options, kept_document(options.conf_dir / CONFLIST, known.document if known else None)
+    )
+
+
+def _files(
+    options: InstallOptions, python: Path, code: Path, known: Installed | None
+) -> list[tuple[Path, str, int]]:
     """Path, text and mode of each, in the order of writing: what makes the runtime call it comes last."""
     conflist, launcher = options.conf_dir / CONFLIST, options.bin_dir / TYPE
-    text = conflist_text(options, existing_document(conflist))
+    text = _text(options, known)
     files = [(launcher, launcher_text(python, code, launcher), 0o755)]
     if options.api_server:
         files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600))

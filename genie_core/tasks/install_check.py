@@ -43,7 +43,7 @@ _NO_DEFAULT = "GN1607"
 
 def require_safe(options: InstallOptions, text: str) -> list[str]:
     """The warnings. Raises InvalidConfig where Genie's configuration `text` would keep pods from starting."""
-    _refuse_unknown_settings(options)
+    unknown = _unknown_settings(options)
     placement = options.placement or Placement(
         bin_dir=str(options.bin_dir), conf_dir=str(options.conf_dir), bin_dirs=(str(options.bin_dir),)
     )
@@ -60,21 +60,19 @@ def require_safe(options: InstallOptions, text: str) -> list[str]:
     harmless = [finding for finding in new if _is_harmless(finding, after)]
     if fatal := [finding for finding in new if finding not in harmless]:
         raise _refusal(fatal)
-    return [*placement.notes, *(_words(finding) for finding in harmless)]
+    return [*placement.notes, *unknown, *(_words(finding) for finding in harmless)]
 
 
-def _refuse_unknown_settings(options: InstallOptions) -> None:
-    """A key that the plugin would ignore is a slip where it is set on purpose."""
+def _unknown_settings(options: InstallOptions) -> list[str]:
+    """Warnings of keys that the plugin ignores. Raises InvalidConfig for one that looks like a slip."""
     known = [field.name for field in PLUGIN.fields]
-    for key in options.extra:
-        if key not in (*known, "capabilities"):
-            near = get_close_matches(key, known, n=1, cutoff=0.6)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else "`genie generate-config genie --schema` shows the keys"
+    unknown = [key for key in options.extra if key not in (*known, "capabilities")]
+    for key in unknown:
+        if near := get_close_matches(key, known, n=1, cutoff=0.6):
+            raise InvalidConfig(
+                f"--set {key}: Genie's configuration has no such key", hint=f"did you mean {near[0]}?"
             )
-            raise InvalidConfig(f"--set {key}: Genie's configuration has no such key", hint=hint)
+    return [f"--set {key}: Genie's configuration has no such key, and ignores it" for key in unknown]
 
 
 def _facts(placement: Placement, root: Root) -> NodeFacts:

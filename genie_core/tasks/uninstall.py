@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from genie_core.edges import libcni_cache
 from genie_core.edges.confdir import ConfDirs
@@ -24,20 +24,33 @@ from genie_core.edges.store import CONTENTS
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
 from genie_core.select.files import Finder
-from genie_core.settings import STATE_DIR
+from genie_core.settings import CONF_DIR, STATE_DIR
+from genie_core.survey.launcher import read_launcher
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks import node_state
 from genie_core.tasks.atomic import sync
-from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE
-from genie_core.tasks.install import CODE
+from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE, is_broken
+from genie_core.tasks.installed import (
+    CODE,
+    Installed,
+    not_together,
+    own_bin_dir,
+    recall,
+    recall_all,
+    remember,
+    require_pair,
+)
+from genie_core.tasks.placement import place
 from genie_core.verbs.node import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UninstallOptions:
-    """Where it is installed. `force` removes the conflist even if the runtime is left without any network."""
+    """Where it is installed; None: where it was put. `force` also leaves the runtime without any network."""
 
-    bin_dir: Path
-    conf_dir: Path
+    bin_dir: Path | None = None
+    conf_dir: Path | None = None
     state_dir: Path | None = None
     force: bool = False
     dry_run: bool = False
@@ -72,74 +85,130 @@ class UninstallReport:
 
 
 def uninstall(options: UninstallOptions) -> UninstallReport:
-    """Remove what can be removed now. Raises InvalidConfig where the node would be left without a network."""
+    """Remove what can be removed now. Raises InvalidConfig where pods of this node could not start any more."""
     try:
-        return _uninstall(options)
+        return _uninstall(options, find(options))
     except PermissionError as error:
         raise Denied(f"cannot remove {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(f"cannot uninstall {error.filename}: {error.strerror}") from None
 
 
-def _uninstall(options: UninstallOptions) -> UninstallReport:
-    conflist = options.conf_dir / CONFLIST
-    config = node_state.read_conflist(conflist) or _remembered(options) or {}
-    if options.state_dir:
-        config["state_dir"] = str(options.state_dir)
-    config.setdefault("bin_dirs", [str(options.bin_dir)])
-    if conflist.exists() and not options.force:
-        _refuse_lockout(options.conf_dir)
+def find(options: UninstallOptions) -> Installed:
+    """What is installed: as it is remembered, else as the runtime's directories have it.
+
+    Raises InvalidConfig where the directories that were named do not belong together.
+    """
+    records = [*recall_all([options.bin_dir], options.state_dir)]
+    if any(_fits(one, options) for one in records):
+        placed = []
+    else:
+        placement = place(options.bin_dir, options.conf_dir, Root())
+        placed = [(Path(placement.bin_dir), Path(placement.conf_dir, CONFLIST))]
+        records += filter(None, [recall(Path(placement.bin_dir))])
+    fitting = sorted((one for one in records if _fits(one, options)), key=_is_gone)
+    pairs = [(options.bin_dir or one.bin_dirs[0], one.conflist) for one in fitting]
+    bin_dir, conflist = (pairs + placed)[0]
+    readers = [Path(runtime.conf_dir, CONFLIST) for runtime in find_runtimes(Root())]
+    require_pair(bin_dir, conflist, [*(one.conflist for one in records), *readers, Path(CONF_DIR, CONFLIST)])
+    if not fitting and not conflist.exists() and (others := [one for one in records if not _is_gone(one)]):
+        raise not_together(others[0].bin_dirs[0], conflist, others[0].conflist)
+    return _as_it_is(bin_dir, conflist, fitting[0] if fitting else None, options.state_dir)
+
+
+def _fits(record: Installed, options: UninstallOptions) -> bool:
+    """Whether it is about the directories that were named."""
+    return (options.bin_dir is None or options.bin_dir in record.bin_dirs) and (
+        options.conf_dir is None or options.conf_dir == record.conflist.parent
+    )
+
+
+def _is_gone(record: Installed) -> bool:
+    return not any(path.exists() for path in (record.conflist, *(one / TYPE for one in record.bin_dirs)))
+
+
+def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir: Path | None) -> Installed:
+    """The installation with the configuration list that is there now, else the remembered one."""
+    document: Mapping[str, Any] | None = None if is_broken(conflist) else node_state.read_document(conflist)
+    document = document or (known and known.document) or {"plugins": [{"type": TYPE}]}
+    entry = node_state.entry_of(dict(document)) or {}
+    named = Path(str(entry.get("state_dir") or STATE_DIR))
+    return Installed(
+        bin_dirs=tuple(dict.fromkeys([bin_dir, *(known.bin_dirs if known else ())])),
+        conflist=conflist,
+        state_dir=state_dir or (known.state_dir if known else named),
+        document=document,
+        moved=known.moved if known else {},
+    )
+
+
+def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
+    if found.conflist.exists() and not options.force:
+        _refuse_lockout(found.conflist.parent)
     removed: list[Path] = []
-    _remember(options, config)
-    _remove([conflist], removed, dry_run=options.dry_run)
-    node = node_state.open_node(dict(config))
+    if not options.dry_run and (found.bin_dirs[0] / CODE).is_dir():
+        remember(found)  # for the run that finishes this
+    _remove([found.conflist], removed, dry_run=options.dry_run)
+    entry = node_state.entry_of(dict(found.document)) or {}
+    config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
+    node = node_state.open_node(config)
     released, attached, problems = _release_gone(node, dry_run=options.dry_run)
     if not attached:
-        attached = _remove_rest(options, Path(str(config.get("state_dir", STATE_DIR))), node, removed)
+        attached = _remove_rest(found, node, removed, dry_run=options.dry_run)
     return UninstallReport(
         removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
     )
 
 
-def _remove_rest(options: UninstallOptions, state: Path, node: Node, removed: list[Path]) -> list[str]:
+def _remove_rest(found: Installed, node: Node, removed: list[Path], *, dry_run: bool) -> list[str]:
     """Remove everything else; who is in the way, if anybody: what a call attaches now must find its DEL."""
-    if calls := node_state.calls(options.bin_dir / TYPE):
+    launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
+    if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
         return [f"process {pid}, a call that is at work" for pid in calls]
-    leftovers = [options.bin_dir / TYPE, options.conf_dir / KUBECONFIG, *_code(options.bin_dir / CODE)]
+    code = [path for folder in found.bin_dirs for path in _code(folder / CODE)]
     # never the whole directory: a configured path may turn out to be somebody else's
-    paths = [*leftovers, *(state / name for name in CONTENTS)]
-    if options.dry_run or not state.is_dir():
-        _remove(paths, removed, dry_run=options.dry_run)
+    paths = [*launchers, found.conflist.with_name(KUBECONFIG), *code]
+    paths += [found.state_dir / name for name in CONTENTS]
+    if dry_run or not found.state_dir.is_dir():
+        _remove(paths, removed, dry_run=dry_run)
         return []
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         if names := node.store.names():
             return names
         _remove(paths, removed, dry_run=False)
-    if not any(state.iterdir()):
-        state.rmdir()
+    if not any(found.state_dir.iterdir()):
+        found.state_dir.rmdir()
     return []
 
 
-def remove_own_python(options: UninstallOptions) -> None:
+def _is_ours(launcher: Path) -> bool:
+    try:
+        return read_launcher(launcher.read_text(errors="replace")) is not None
+    except OSError:
+        return False
+
+
+def remove_own_python(*, dry_run: bool) -> None:
     """What this very program runs from, where that is below the directory of plugins; nothing can be done after it."""
-    folder = options.bin_dir / CODE
-    if _runs_from(folder) and not (options.bin_dir / TYPE).exists() and not options.dry_run:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs_from(folder: Path) -> bool:
-    return folder.resolve() in Path(sys.executable).resolve().parents
+    bin_dir = own_bin_dir()
+    if bin_dir and not (bin_dir / TYPE).exists() and not dry_run:
+        shutil.rmtree(bin_dir / CODE, ignore_errors=True)
 
 
 def _code(folder: Path) -> list[Path]:
     """What to remove of the code: all of it, or for now all but the Python that runs this."""
-    if not _runs_from(folder):
+    own = own_bin_dir()
+    if not own or not folder.is_dir() or not folder.samefile(own / CODE):
         return [folder]
-    return [path for path in folder.iterdir() if not path.is_symlink() and not _runs_from(path)]
+    here = Path(sys.executable).resolve().parents
+    return [path for path in folder.iterdir() if not path.is_symlink() and path.resolve() not in here]
 
 
 def _refuse_lockout(conf_dir: Path) -> None:
     """The runtime must find another network once ours is gone, or no pod starts or stops on this node."""
+    readers = [one.conf_dir for one in find_runtimes(Root()) if one.running or one.kubelet]
+    if readers and str(conf_dir) not in readers:
+        return
     try:
         Finder(ConfDirs([str(conf_dir)]), JSONLog("error")).default()
     except GenieError:
@@ -147,21 +216,6 @@ def _refuse_lockout(conf_dir: Path) -> None:
             f"{conf_dir} would hold no network configuration any more, so no pod could start or stop on this node",
             hint="put the configuration of the network that takes over there first, or use --force",
         ) from None
-
-
-def _remembered(options: UninstallOptions) -> dict[str, object] | None:
-    """The configuration that an earlier, unfinished run took away, for the directories it names."""
-    return node_state.read_conflist(options.bin_dir / CODE / CONFLIST)
-
-
-def _remember(options: UninstallOptions, config: dict[str, object]) -> None:
-    import json
-
-    from genie_core.tasks.atomic import write_file
-
-    folder = options.bin_dir / CODE
-    if not options.dry_run and folder.is_dir():
-        write_file(folder / CONFLIST, json.dumps({"plugins": [{**config, "type": TYPE}]}), 0o600)
 
 
 def _release_gone(node: Node, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:

@@ -1,7 +1,6 @@
 """`genie install` and `genie uninstall` on a node: exchanged whole, and nobody is locked out (lessons 8, 10)."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -215,12 +214,27 @@ def test_what_the_plugin_would_refuse_is_not_installed(places, extra):
     assert not (places["conf_dir"] / "00-genie.conflist").exists()
 
 
-def test_a_conflist_that_cannot_be_read_is_not_overwritten(places):
+@pytest.mark.parametrize("text", ["{", "", '{"name": "genie", "plugins": []}'])
+def test_a_broken_conflist_is_mended(places, text):
+    """No runtime loads it, so no pod starts; what was set in it is remembered, and the broken one is kept."""
+    conflist = put(places, extra={"default_plugin": "next"}).conflist
+    before = conflist.read_text()
+    conflist.write_text(text)
+    said = install.install(install.InstallOptions(**places), dry_run=True)
+    assert conflist.read_text() == text
+    report = put(places)
+    assert conflist.read_text() == before
+    assert conflist.with_name("00-genie.conflist.broken").read_text() == text
+    assert report.changed == said.changed == [conflist]
+    assert "a copy is kept in 00-genie.conflist.broken" in report.warnings[0]
+    assert put(places).changed == []
+
+
+def test_a_broken_conflist_of_an_unknown_installation_is_mended_too(places):
     conflist = places["conf_dir"] / "00-genie.conflist"
     conflist.write_text("{")
-    with pytest.raises(InvalidConfig, match=re.escape(str(conflist))):
-        put(places)
-    assert conflist.read_text() == "{"
+    assert "nothing is remembered of it" in put(places).warnings[0]
+    assert json.loads(conflist.read_text())["plugins"][0]["type"] == "genie"
 
 
 def test_uninstalled_nothing_is_left_and_again_is_fine(places):
@@ -251,7 +265,6 @@ def test_the_last_network_is_not_taken_from_a_node(places):
 
 def test_only_what_genie_made_goes_from_the_state_directory(places):
     put(places)
-    places["state_dir"].mkdir()
     (places["state_dir"] / "somebody-elses").write_text("keep")
     take_away(places)
     assert (places["state_dir"] / "somebody-elses").read_text() == "keep"
@@ -315,3 +328,39 @@ def test_a_directory_from_which_nothing_may_be_executed_is_refused(places):
         assert not (places["conf_dir"] / install.CONFLIST).exists()
     finally:
         subprocess.run(["umount", places["bin_dir"]], check=True)
+
+
+def test_a_plain_uninstall_finds_what_was_installed_anywhere(places):
+    """Through the state directory, which is all that is named."""
+    put(places)
+    again = {"state_dir": places["state_dir"]}
+    report = uninstall.uninstall(uninstall.UninstallOptions(**again))
+    assert report.complete
+    assert [path.name for path in places["conf_dir"].iterdir()] == ["90-next.conf"]
+    assert list(places["bin_dir"].iterdir()) == []
+    assert not places["state_dir"].exists()
+
+
+def test_every_directory_that_it_was_ever_put_into_is_cleared(places, tmp_path):
+    put(places)
+    put(places | {"bin_dir": tmp_path / "second"})
+    (places["bin_dir"] / "bridge").write_text("somebody else's")
+    assert uninstall.uninstall(uninstall.UninstallOptions(state_dir=places["state_dir"])).complete
+    assert [path.name for path in places["bin_dir"].iterdir()] == ["bridge"]
+    assert list((tmp_path / "second").iterdir()) == []
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+@pytest.mark.parametrize("wrong", ["conf_dir", "bin_dir"])
+def test_directories_that_do_not_belong_together_are_refused(places, tmp_path, wrong, remembered):
+    """To remove the plugin and leave the configuration that calls it would keep every pod from starting."""
+    put(places)
+    if not remembered:
+        (places["state_dir"] / "installed.json").unlink()
+    (tmp_path / "wrong").mkdir()
+    before = tree(tmp_path)
+    named = {"bin_dir": places["bin_dir"], "conf_dir": places["conf_dir"], wrong: tmp_path / "wrong"}
+    with pytest.raises(InvalidConfig, match="nothing was removed") as refused:
+        uninstall.uninstall(uninstall.UninstallOptions(**named))
+    assert f"--conf-dir {places['conf_dir']}" in refused.value.hint
+    assert tree(tmp_path) == before

@@ -1,0 +1,134 @@
+"""What `genie install` wrote on this node, remembered for the next run and for `genie uninstall`.
+
+The record is a file in the state directory. Beside the code is a copy that everybody may read, so without the
+configuration, for those who know only where the plugin is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genie_core.edges.files import is_private_directory, make_private_directory, open_private, refuse_open_way
+from genie_core.edges.store import INSTALLED
+from genie_core.errors import GenieError, InvalidConfig
+from genie_core.settings import STATE_DIR
+from genie_core.tasks.atomic import write_file
+
+CODE = ".genie"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """One installation. `bin_dirs` are the directories it was ever put into, the newest first.
+
+    `document` is the configuration list as it was written last; `moved` maps where a network's file was to where
+    it is now.
+    """
+
+    bin_dirs: tuple[Path, ...]
+    conflist: Path
+    state_dir: Path
+    document: Mapping[str, Any]
+    moved: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, *, public: bool) -> str:
+        """Its JSON text; what is public has no configuration, which may hold a credential."""
+        document = {
+            "binDirs": [str(path) for path in self.bin_dirs],
+            "conflist": str(self.conflist),
+            "stateDir": str(self.state_dir),
+            "document": {} if public else self.document,
+            "moved": self.moved,
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+
+def remember(installed: Installed) -> str:
+    """Write the record; why the state directory has none, "" where it has."""
+    write_file(installed.bin_dirs[0] / CODE / INSTALLED, installed.text(public=True), 0o644)
+    state = str(installed.state_dir)
+    try:
+        refuse_open_way(state)
+        if not is_private_directory(state):
+            make_private_directory(state)
+        write_file(installed.state_dir / INSTALLED, installed.text(public=False), 0o600)
+    except OSError as error:
+        return f"what was installed is not remembered in {state}: {error.strerror}"
+    except GenieError as error:
+        return f"what was installed is not remembered in {state}: {error.msg}"
+    return ""
+
+
+def recall(bin_dir: Path) -> Installed | None:
+    """The record of the plugin in a directory, whole where the state directory still has it; None without any."""
+    public = _read(bin_dir / CODE / INSTALLED)
+    whole = _read(public.state_dir / INSTALLED) if public else None
+    return whole if whole and public and whole.conflist == public.conflist else public
+
+
+def _read(path: Path) -> Installed | None:
+    try:
+        with os.fdopen(open_private(os.fspath(path), os.O_RDONLY)) as file:
+            known: Any = json.load(file)
+        return Installed(
+            bin_dirs=tuple(Path(one) for one in known["binDirs"]),
+            conflist=Path(known["conflist"]),
+            state_dir=Path(known["stateDir"]),
+            document=known["document"],
+            moved=known["moved"],
+        )
+    except (GenieError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def recall_all(bin_dirs: Sequence[Path | None], state_dir: Path | None) -> Iterator[Installed]:
+    """The records in the state directory, beside this very program, and in those directories of plugins."""
+    yield from filter(None, [_read((state_dir or Path(STATE_DIR)) / INSTALLED)])
+    yield from filter(None, [recall(path) for path in (own_bin_dir(), *bin_dirs) if path])
+
+
+def own_bin_dir() -> Path | None:
+    """The directory of plugins that this program runs from, as the DaemonSet's on a node does; None elsewhere."""
+    parents = Path(sys.executable).resolve().parents
+    return next((path.parent for path in parents if path.name == CODE), None)
+
+
+def require_pair(bin_dir: Path, conflist: Path, others: Sequence[Path]) -> None:
+    """Raise InvalidConfig where `conflist` calls another plugin than that in `bin_dir`, or another list calls this one.
+
+    `others` are the lists that may. To take the plugin away from under one would keep every pod from starting.
+    """
+    named = _calls(conflist)
+    if named and os.fspath(bin_dir) not in named:
+        raise InvalidConfig(
+            f"{conflist} calls the plugin in {named[0]}, not the one in {bin_dir}: nothing was removed",
+            hint=f"genie uninstall --bin-dir {named[0]} --conf-dir {conflist.parent}",
+        )
+    for other in others:
+        same = conflist.exists() and other.exists() and other.samefile(conflist)  # a mount, a link
+        if other != conflist and not same and os.fspath(bin_dir) in _calls(other):
+            raise not_together(bin_dir, conflist, other)
+
+
+def not_together(bin_dir: Path, conflist: Path, other: Path) -> InvalidConfig:
+    """The error for a plugin that belongs to another configuration list than the one to be removed."""
+    return InvalidConfig(
+        f"the plugin in {bin_dir} belongs to {other}, not to {conflist}: nothing was removed",
+        hint=f"genie uninstall --bin-dir {bin_dir} --conf-dir {other.parent}",
+    )
+
+
+def _calls(conflist: Path) -> list[str]:
+    """The directories of plugins that a configuration list of Genie's names."""
+    try:
+        document: Any = json.loads(conflist.read_text())
+        entries = [one for one in document["plugins"] if one["type"] == "genie"]
+        return [path for entry in entries for path in entry["bin_dirs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
