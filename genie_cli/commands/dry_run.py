@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,11 +21,12 @@ from genie_cli.views.dry_run import view
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
 from genie_core.survey.records import IPAM_DIR, NETNS_DIRS
-from genie_core.survey.user_cluster import Access, connect
+from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run import MOST_PODS, AnyNode, Question, dry_run, plan_only
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
-from genie_core.tasks.pods import API_SECONDS, PodObject, fetch_pod, parse_pod
+from genie_core.tasks.node_state import own_entry
+from genie_core.tasks.pods import PodObject, fetch_pod, open_api, parse_pod
 
 EXAMPLES = [
     ("two networks for one pod, the second as interface net1", "genie dry-run --cni 'bridge,macvlan@net1'"),
@@ -154,17 +155,19 @@ def run(
     ran out.
     """
     _require_one_reader_of_stdin(pod, *(nad or []), *(conf or []))
-    access = wiring.access(kubeconfig, context)
-    subject = _pod(pod, namespace, access)
+    access, conf_dirs = wiring.access(kubeconfig, context), wiring.conf_dirs(conf_dir)
+    own = own_entry(conf_dirs)
+    subject = _pod(pod, namespace, access, own)
     objects = _objects(nad or [], subject, namespace)
     asked = dict(subject.annotations) | _annotations(cni, annotation or [])
     if networks is not None:
         asked[annotation_for(objects)] = networks
-    objects += _of_cluster(asked, subject, pod, nad or [], access)
+    if not nad and (access != Access() or (pod and not _is_manifest(pod))):
+        objects += _of_cluster(asked, subject, access, own)
     conf_files = dict(_conf_file(name) for name in conf or [])
     if not asked and not pod and conf_files:  # then these are what is to be tried
         asked[CNI] = ",".join(Path(name).stem for name in conf_files)
-    conf_dirs, bin_dirs = wiring.conf_dirs(conf_dir), wiring.bin_dirs(bin_dir)
+    bin_dirs = wiring.bin_dirs(bin_dir)
     question = Question(
         annotations=asked,
         conf_dirs=conf_dirs,
@@ -209,7 +212,7 @@ def _warn(*, yes: bool) -> None:
     wiring.warn_of_container(IPAM_DIR, NETNS_DIRS[0])
 
 
-def _pod(text: str, namespace: str, access: Access) -> PodObject:
+def _pod(text: str, namespace: str, access: Access, own: Mapping[str, Any]) -> PodObject:
     """The pod of a manifest or of the cluster; one without annotations where none is named."""
     if not text:
         return PodObject(namespace=namespace or "default", name="dry-run", annotations={})
@@ -218,7 +221,7 @@ def _pod(text: str, namespace: str, access: Access) -> PodObject:
     else:
         with Progress() as progress:
             progress("asking the API server for the pod")
-            subject = fetch_pod(*wiring.pod_name(text, namespace, access), access)
+            subject = fetch_pod(*wiring.pod_name(text, namespace, access), access, own)
     for warning in subject.warnings:
         note(f"warning: {warning}")
     return subject
@@ -244,11 +247,10 @@ def _objects(files: Sequence[str], subject: PodObject, namespace: str) -> list[O
 
 
 def _of_cluster(
-    asked: dict[str, str], subject: PodObject, pod: str, files: Sequence[str], access: Access
+    asked: dict[str, str], subject: PodObject, access: Access, own: Mapping[str, Any]
 ) -> list[Object]:
-    """The objects that the annotations name, from the cluster, where it was named and no file has them."""
-    is_there = access != Access() or (pod and not _is_manifest(pod))
-    api = connect(access, API_SECONDS) if is_there and not files else None
+    """The objects that the annotations name, from the cluster."""
+    api = open_api(access, own)
     if api is None:
         return []
     with api, Progress() as progress:

@@ -18,7 +18,7 @@ from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieErro
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
-from genie_core.tasks.node_state import read_conflist
+from genie_core.tasks.node_state import own_entry, read_conflist
 from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
 
 EXAMPLES = [
@@ -123,14 +123,12 @@ def _explain_pod(
     bin_dir: list[Path] | None,
     output: OutputFormat,
 ) -> int:
-    config: dict[str, Any] = read_conflist(conf_dir / "00-genie.conflist") or {
-        "conf_dirs": [str(conf_dir.absolute())]
-    }
+    where = str(conf_dir.absolute())
+    own = read_conflist(conf_dir / "00-genie.conflist") or own_entry([where])
+    config: dict[str, Any] = own or {"conf_dirs": [where]}
     if state_dir:
         config = {**config, "state_dir": str(state_dir.absolute())}
-    if access == Access():
-        access = Access(kubeconfig=str(config.get("kubernetes", {}).get("kubeconfig", "")))
-    pod, problem = _pod(subject, namespace, pod_file, access)
+    pod, problem = _pod(subject, namespace, pod_file, access, own)
     report = explain_selection(
         pod.namespace,
         pod.name,
@@ -138,6 +136,7 @@ def _explain_pod(
         problem=problem.msg if problem else "",
         config=config,
         path=wiring.bin_dirs(bin_dir),
+        uid=pod.uid,
     )
     if report.attached is None and report.annotations is None:
         raise GenieError(
@@ -149,7 +148,9 @@ def _explain_pod(
     return 1 if report.annotations is not None and report.now is None else 0
 
 
-def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[PodObject, GenieError | None]:
+def _pod(
+    subject: str, namespace: str, pod_file: str, access: Access, own: dict[str, Any]
+) -> tuple[PodObject, GenieError | None]:
     """The pod, and why its annotations are not known."""
     if pod_file:
         pod = parse_pod(_text(pod_file), pod_file)
@@ -158,7 +159,7 @@ def _pod(subject: str, namespace: str, pod_file: str, access: Access) -> tuple[P
     try:
         with Progress() as progress:
             progress("asking the API server for the pod")
-            return fetch_pod(space, name, access), None
+            return fetch_pod(space, name, access, own), None
     except GenieError as error:
         return PodObject(namespace=space, name=name, annotations={}), error
 

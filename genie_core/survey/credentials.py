@@ -14,21 +14,22 @@ from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode
+from genie_core.select.files import SELF_TYPE
 from genie_core.survey.node_facts import ConfFile, Credential
 from genie_core.survey.rootfs import Root
 
 _SILENT = JSONLog("error", fd=-1)
 
 
-def named_kubeconfigs(files: Sequence[ConfFile], extra: str) -> dict[str, str]:
-    """Kubeconfig path -> who names it, for every `kubeconfig` key of a configuration."""
-    named: dict[str, str] = {}
+def named_kubeconfigs(files: Sequence[ConfFile], extra: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Kubeconfig path -> what names it, and the plugin's configuration, for every `kubeconfig` key of one."""
+    named: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for file in files:
         for entry in file.chain if not file.ignored else ():
             for path in _values(entry, "kubeconfig"):
-                named.setdefault(path, file.file)
+                named.setdefault(path, (file.file, entry))
     if extra:
-        named.setdefault(extra, "--kubeconfig")
+        named.setdefault(extra, ("--kubeconfig", {}))
     return named
 
 
@@ -41,8 +42,8 @@ def _values(value: object, key: str) -> Iterator[str]:
                 yield from _values(inner, key)
 
 
-def read_credential(path: str, used_by: str, root: Root) -> Credential:
-    """One kubeconfig, as far as it can be read."""
+def read_credential(path: str, used_by: str, root: Root, entry: Mapping[str, Any]) -> Credential:
+    """One kubeconfig, as far as it can be read; `entry` is the plugin's configuration that names it, {} for none."""
     try:
         status = os.stat(root.real(path))
         root.read(path, 1)
@@ -57,7 +58,11 @@ def read_credential(path: str, used_by: str, root: Root) -> Credential:
         "uid": status.st_uid,
     }
     try:
-        cluster = load_cluster({"kubeconfig": root.real(path)}, {}, _SILENT)
+        cluster = load_cluster(
+            {**_server_of(entry, "kubernetes"), "kubeconfig": root.real(path)},
+            _server_of(entry, "policy"),
+            _SILENT,
+        )
     except GenieError as error:
         # What Genie refuses by name may be right for the plugin that the file belongs to.
         return Credential(
@@ -66,6 +71,13 @@ def read_credential(path: str, used_by: str, root: Root) -> Credential:
     if cluster is None:
         return Credential(**known, kind="none")
     return Credential(**known, server=str(cluster), **_holds(cluster, root))
+
+
+def _server_of(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What Genie's own configuration says of the server instead of the kubeconfig, as CNI-Genie's does."""
+    said = entry.get(key) if entry.get("type") == SELF_TYPE else None
+    keys = ("k8s_api_root", "k8s_certificate_authority")
+    return {name: said[name] for name in keys if name in said} if isinstance(said, Mapping) else {}
 
 
 def _short(error: GenieError, path: str) -> str:

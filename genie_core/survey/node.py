@@ -291,4 +291,6 @@ def _numbers(namespaces: Sequence[Namespace], net: NodeNet | None, root: Root) -
 
 def _credentials(facts: NodeFacts, options: DiscoverOptions, root: Root) -> NodeFacts:
     named = named_kubeconfigs(facts.files, options.kubeconfig)
-    return replace(facts, credentials=[read_credential(path, who, root) for path, who in named.items()])
+    return replace(
+        facts, credentials=[read_credential(path, who, root, entry) for path, (who, entry) in named.items()]
+    )

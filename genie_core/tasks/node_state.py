@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from genie_core.edges.cancel import Cancel
+from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import boot_id
 from genie_core.errors import GenieError, InvalidConfig
+from genie_core.gojson import view
 from genie_core.model import Plan, Request
+from genie_core.select.files import SELF_TYPE
 from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
 from genie_core.verbs.delete import collect_container, is_taken
@@ -40,6 +43,21 @@ def read_conflist(path: Path) -> dict[str, Any] | None:
     """Genie's entry in its conflist; None where there is none. Raises InvalidConfig where it cannot be read."""
     document = read_document(path)
     return entry_of(document) if document else None
+
+
+def own_entry(conf_dirs: Sequence[str]) -> dict[str, Any]:
+    """Genie's entry in the first configuration by name that calls it, whatever the file is called; {} for none."""
+    confs = ConfDirs(conf_dirs)
+    for path in confs.paths():
+        try:
+            network = confs.read(path)
+        except GenieError:
+            continue
+        for plugin in network.plugins:
+            if plugin.type == SELF_TYPE:
+                entry: dict[str, Any] = view(plugin.text)
+                return entry
+    return {}
 
 
 def open_node(config: dict[str, Any], *, path: str = "") -> Node:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
+from genie_core.edges.kubeconfig import load_cluster
+from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.select.annotations import ASKING
+from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.survey.yamlio import load_documents
 
@@ -17,7 +22,7 @@ API_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodObject:
-    """What of a pod matters to its networks. `warnings` are sentences for whoever wrote the manifest.
+    """What of a pod matters to its networks; `uid` "" is unknown. `warnings` are for the author of the manifest.
 
     `annotations` are those that Genie reads: the others are nobody's business (`kubectl apply` puts whole pods there).
     """
@@ -26,6 +31,7 @@ class PodObject:
     name: str
     annotations: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    uid: str = ""
 
 
 def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
@@ -44,9 +50,30 @@ def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
     return space or namespace, name
 
 
-def fetch_pod(namespace: str, name: str, access: Access) -> PodObject:
-    """The pod of the API server. Raises NotFound, and GenieError where there is none or it does not answer."""
+def open_api(access: Access, own: Mapping[str, Any]) -> KubeAPI | None:
+    """The API server that a flag or $KUBECONFIG names, else that of this node's Genie, else the usual; None for none.
+
+    `own` is Genie's own configuration, {} for none. What it names and this user may not read counts only where there
+    is no other. Raises GenieError for what cannot be used.
+    """
+    problem: GenieError | None = None
+    if own and access == Access() and not os.environ.get("KUBECONFIG"):
+        settings, log = Settings(own, forgiving=True), JSONLog("error", fd=-1)
+        try:
+            cluster = load_cluster(settings.kubernetes, settings.policy, log)
+            if cluster is not None:
+                return KubeAPI(cluster, API_SECONDS, log)
+        except GenieError as error:
+            problem = error
     api = connect(access, API_SECONDS)
+    if api is None and problem is not None:
+        raise problem
+    return api
+
+
+def fetch_pod(namespace: str, name: str, access: Access, own: Mapping[str, Any]) -> PodObject:
+    """The pod of the API server (`open_api`). Raises NotFound, and GenieError where there is none or no answer."""
+    api = open_api(access, own)
     if api is None:
         raise GenieError(
             f"pod {namespace}/{name}: no API server is known",
@@ -93,6 +120,7 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
         name=str(own.get("name") or own.get("generateName") or "dry-run"),
         annotations={key: annotations[key] for key in ASKING if key in annotations},
         warnings=tuple(_misplaced(own, annotations, document)) if template else (),
+        uid="" if template else str(own.get("uid") or ""),
     )
 
 

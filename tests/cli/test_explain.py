@@ -9,6 +9,8 @@ from genie_core import errors
 from genie_core.catalog import PLUGINS
 from genie_core.settings import Settings
 from genie_core.tasks.explain import ALL, explain, explain_key, key_names
+from tests.apiserver import API, APIServer, Authority, Objects
+from tests.diagnose import world
 
 ANNOTATED = """
 kind: Pod
@@ -151,6 +153,56 @@ def test_a_pod_that_nobody_knows(capsys, node, monkeypatch):
     error = answer(capsys, "pod", "shop/web-1", "--conf-dir", str(folder), code=3)
     assert "shop/web-1 is not in this node's state" in error["message"]
     assert "no API server is known" in error["message"]
+
+
+@pytest.fixture
+def own_server(node, tmp_path, monkeypatch):
+    """The API server that only the node's own configuration names, in CNI-Genie's form and file."""
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "pki").mkdir()
+    authority = Authority(tmp_path / "pki")
+    metadata = {"name": "web-7", "namespace": "shop", "annotations": {"cni": "red"}}
+    api = API(Objects({"apiVersion": "v1", "kind": "Pod", "metadata": metadata}), {"good-token": "genie"})
+    folder, _ = node
+    (folder / "00-genie.conflist").unlink()
+    with APIServer(api, authority=authority) as server:
+        policy = {
+            "type": "k8s",
+            "k8s_api_root": f"{server.url}/api/v1/",
+            "k8s_auth_token": "good-token",
+            "k8s_certificate_authority": str(authority.ca_file),
+        }
+        own = {
+            "cniVersion": "0.3.1",
+            "name": "genie",
+            "type": "genie",
+            "policy": policy,
+            "conf_dirs": [str(folder)],
+        }
+        (folder / "00-genie.conf").write_text(json.dumps(own | {"state_dir": str(folder / "state")}))
+        yield server
+
+
+def test_the_nodes_own_configuration_names_the_server(capsys, node, own_server):
+    folder, _ = node
+    report = answer(capsys, "pod", "shop/web-7", "--conf-dir", str(folder))
+    assert report["annotations"] == {"cni": "red"}
+    assert [item["network"] for item in report["now"]] == ["red"]
+    assert main(["dry-run", "--pod", "shop/web-8", "--conf-dir", str(folder)]) == 3
+    assert "pod shop/web-8 does not exist" in capsys.readouterr().err
+    assert [request.user for request in own_server.api.requests] == ["genie", "genie"]
+
+
+def test_what_the_person_names_counts_more_than_the_nodes_own(capsys, node, own_server, monkeypatch):
+    folder, _ = node
+    path = world.kubeconfig(folder / "home/other", {"c": "http://127.0.0.1:1"}, current="c")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    error = answer(capsys, "pod", "shop/web-7", "--conf-dir", str(folder), code=3)
+    assert "http://127.0.0.1:1 cannot be reached" in error["message"]
+    assert own_server.api.requests == []
 
 
 def test_the_table(capsys, node, monkeypatch):

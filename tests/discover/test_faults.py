@@ -240,6 +240,21 @@ def test_a_kubeconfig_that_is_named_and_not_there(node):
     assert "No such file" in the(node.discover(), "GN1505").title
 
 
+def test_a_kubeconfig_without_a_server_where_the_configuration_names_it(node):
+    """CNI-Genie's own set-up: a kubeconfig with a user only, and the server in `policy`."""
+    path = with_kubeconfig(node, {"token": jwt(exp=time.time() + 30 * 86400)})
+    document = json.loads(path.read_text())
+    del document["clusters"], document["contexts"][0]["context"]["cluster"]
+    nodes.write(path, document, 0o600)
+    assert "no API server is named" in the(node.discover(), "GN1505").title
+    genie = json.loads((node.conf / "00-genie.conflist").read_text())
+    genie["plugins"][0]["policy"] = {"k8s_api_root": "https://127.0.0.1:1/api/v1/"}
+    node.configure("00-genie.conflist", genie)
+    report = node.discover()
+    assert "GN1505" not in codes(report)
+    assert report.as_json()["credentials"][0]["server"] == "https://127.0.0.1:1"
+
+
 def test_a_token_inside_a_configuration(node):
     conf = nodes.bridge()
     conf["plugins"][0]["policy"] = {"k8s_auth_token": "s3cret"}

@@ -112,11 +112,13 @@ def explain_selection(
     problem: str = "",
     config: Mapping[str, Any],
     path: Sequence[str] = (),
+    uid: str = "",
 ) -> Selection:
     """Why pod NAMESPACE/NAME has its networks on this node.
 
     `annotations` are the pod's, None where they are not known (`problem` says why); `config` is Genie's entry of
-    its conflist; `path` are the directories of plugins. Raises Denied where this user may not read the state.
+    its conflist; `path` are the directories of plugins; `uid` is the pod's, "" where it is not known.
+    Raises Denied where this user may not read the state.
     """
     pod = f"{namespace}/{name}"
     plan = _recorded(pod, config)
@@ -124,7 +126,7 @@ def explain_selection(
     now = None
     if annotations is not None:
         try:
-            now = tuple(_choose(namespace, name, annotations, config, path))
+            now = tuple(_choose((namespace, name, uid), annotations, config, path))
         except GenieError as error:
             problem = error.msg
     return Selection(pod=pod, annotations=annotations, attached=attached, now=now, problem=problem)
@@ -159,7 +161,7 @@ def _of_plan(plan: Plan) -> list[Chosen]:
 
 
 def _choose(
-    namespace: str, name: str, annotations: Mapping[str, str], config: Mapping[str, Any], path: Sequence[str]
+    pod: tuple[str, str, str], annotations: Mapping[str, str], config: Mapping[str, Any], path: Sequence[str]
 ) -> list[Chosen]:
     """What an ADD would choose: the same rules on the same input, and nothing is attached."""
     env = {
@@ -167,7 +169,7 @@ def _choose(
         "CNI_CONTAINERID": "explain",
         "CNI_NETNS": "/proc/self/ns/net",
         "CNI_IFNAME": "eth0",
-        "CNI_ARGS": f"K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}",
+        "CNI_ARGS": f"K8S_POD_NAMESPACE={pod[0]};K8S_POD_NAME={pod[1]};K8S_POD_UID={pod[2]}",
         "CNI_PATH": ":".join(path),
     }
     supplied = {"runtimeConfig": {POD_ANNOTATIONS: dict(annotations)}}
