@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
 from genie_cli.views.findings import findings_view
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool
+from genie_core.settings import DIALECTS
 from genie_core.survey.binaries import Binary
 from genie_core.survey.selection import Choice, candidates
 from genie_core.tasks.discover import NodeReport
@@ -152,6 +154,19 @@ def _network(pool: Pool) -> list[str | Cell]:
     return [pool.network, ranges, str(len(pool.leases)), free, leaked]
 
 
+def _limits(limits: Mapping[str, Any]) -> Iterator[tuple[str, str | Cell]]:
+    """What pods can take, where something is limited."""
+    if limits.get("namespaceIsolation"):
+        shared = ", ".join(limits["globalNamespaces"])
+        yield "isolation", f"on: definitions of the pod's own namespace{shared and f' and of {shared}'}"
+    rules = limits.get("allowedNetworks")
+    if rules is not None or limits.get("namespaceIsolation"):
+        pods = [f"{who}: {', '.join(networks) or 'nothing'}" for who, networks in (rules or {}).items()]
+        yield "pods can take", "; ".join(["all: the default network", *pods])
+    if len(limits.get("annotationDialects", DIALECTS)) < len(DIALECTS):
+        yield "asked for with", ", ".join(limits["annotationDialects"]) or "no annotation"
+
+
 def _genie(report: NodeReport) -> Iterator[Block]:
     genie = report.facts.genie
     yield Heading("Genie")
@@ -167,6 +182,7 @@ def _genie(report: NodeReport) -> Iterator[Block]:
         ("plugin", f"{genie.binary or 'missing'}{f', version {genie.version}' if genie.version else ''}"),
         ("configuration", genie.conf or "missing"),
         ("default network", default),
+        *_limits(genie.limits),
         ("state", Cell(f"not read: {unread}", "warn") if unread else f"{genie.state_dir}: {counts}"),
         ("API server", Cell(genie.api or "not asked", "good" if genie.api == "ok" else "")),
     ]

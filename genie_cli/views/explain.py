@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
+from genie_core.settings import DIALECTS
 from genie_core.tasks.explain import Chosen, Explained, KeyReport, Selection
 
 
@@ -45,6 +46,7 @@ def selection_view(report: Selection, wide: bool) -> Iterator[Block]:
     """The annotations, the rule, the networks as recorded and as they would be now."""
     yield Heading(f"Why pod {report.pod} has its networks")
     yield from _rule(report)
+    yield from _limits(report)
     if report.attached is not None:
         yield Heading("Attached, as this node's state has it")
         yield from _networks(report.attached)
@@ -69,6 +71,22 @@ def _rule(report: Selection) -> Iterator[Block]:
         yield Table(("ANNOTATION", "VALUE", ""), rows, fold=("VALUE",))
     decided = f"Annotation {report.decides} decides: " if report.decides else ""
     yield Text(f"{decided}{report.rule}.", indent=2)
+
+
+def _limits(report: Selection) -> Iterator[Block]:
+    """What the pod's namespace can take, where something is limited."""
+    limits, namespace = report.can_take, report.pod.partition("/")[0]
+    pairs: list[tuple[str, str | Cell]] = []
+    if limits["networks"] is not None:
+        pairs.append(("of the node", ", ".join(["the default network", *limits["networks"]])))
+    if limits["definitions"] is not None:
+        pairs.append(("definitions", ", ".join(limits["definitions"])))
+    pairs += [(f"with {who}", ", ".join(networks)) for who, networks in limits["byLabels"].items()]
+    if len(limits["annotations"]) < len(DIALECTS):
+        pairs.append(("asked for with", ", ".join(limits["annotations"]) or "no annotation"))
+    if pairs:
+        yield Heading(f"What pods of namespace {namespace} can take")
+        yield Fields(pairs)
 
 
 def _networks(networks: tuple[Chosen, ...]) -> Iterator[Block]:

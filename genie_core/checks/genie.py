@@ -64,6 +64,31 @@ def no_default(facts: NodeFacts) -> Iterator[Finding]:
         yield from _not_pinned(facts)
 
 
+def allowed(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1611, GN1612: allowed_networks names what this node does not have, or labels that cannot be read."""
+    genie = facts.genie
+    for entry in genie.unknown_allowed:
+        yield Finding(
+            code="GN1611",
+            severity=Severity.INFO,
+            title=f"allowed_networks has {entry}, and no network of this node has that name",
+            object=_genie("allowed_networks", genie.conf),
+            remedy=fix(
+                "correct the name, which is a file's: NN-name.conflist; it may be right on other nodes"
+            ),
+        )
+    if genie.unread_labels:
+        yield Finding(
+            code="GN1612",
+            severity=Severity.ERROR,
+            title=f"allowed_networks asks for labels ({'; '.join(genie.unread_labels)}); no API server is configured",
+            object=_genie("allowed_networks", genie.conf),
+            remedy=fix(
+                "name a kubeconfig in kubernetes.kubeconfig, or name the namespaces instead of their labels"
+            ),
+        )
+
+
 def _missing_network(unknown: Unknown, conf: str) -> Finding:
     """Every pod that is to have it fails."""
     what = "no default network" if unknown.key == "default_plugin" else "no such network"

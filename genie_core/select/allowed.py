@@ -8,9 +8,14 @@ from the API server, and only where no namespace's name has decided. Pure; on th
 restricted.
 """
 
+from genie_core.settings import DIALECTS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from genie_core.settings import Settings
 
     Rules = Mapping[str, Sequence[str]]
 
@@ -30,6 +35,34 @@ def allowed_by_name(rules: "Rules", namespace: str) -> list[str]:
     """What entries that name the namespace allow it, without those that ask for labels."""
     found = [networks for who, networks in rules.items() if not is_selector(who) and matches(who, namespace)]
     return list(dict.fromkeys(pattern for networks in found for pattern in networks))
+
+
+def limits(settings: "Settings") -> "dict[str, Any]":
+    """What a configuration limits, as `discover` shows it."""
+    return {
+        "namespaceIsolation": settings.namespace_isolation,
+        "globalNamespaces": settings.global_namespaces,
+        "allowedNetworks": settings.allowed_networks,
+        "annotationDialects": settings.annotation_dialects,
+    }
+
+
+def can_take(settings: "Settings", namespace: str) -> "dict[str, Any]":
+    """What pods of a namespace can take, as `explain pod` shows it; None for everything.
+
+    `networks` are those of the node besides the default network; `byLabels` what comes to it with labels.
+    """
+    rules = settings.allowed_networks or {}
+    by_name = allowed_by_name(rules, namespace)
+    closed = settings.namespace_isolation or settings.allowed_networks is not None
+    others = [f"{name}/*" for name in dict.fromkeys([namespace, *settings.global_namespaces])]
+    definitions = [*others, *(pattern for pattern in by_name if "/" in pattern)]
+    return {
+        "networks": [pattern for pattern in by_name if "/" not in pattern] if closed else None,
+        "definitions": definitions if settings.namespace_isolation else None,
+        "byLabels": {who: list(networks) for who, networks in rules.items() if is_selector(who)},
+        "annotations": [key for key, word in DIALECTS.items() if word in settings.annotation_dialects],
+    }
 
 
 def is_selector(who: str) -> bool:

@@ -110,7 +110,9 @@ class GenieState:
     `entries` counts the containers in the state, `pending` the attachments whose DEL has still to succeed,
     `damaged` the state files that cannot be read. `api` is ok, none, or why not; `definitions` the CRDs installed,
     None where nobody could be asked. `python` is the interpreter that the binary names, "" where it names none.
-    `unknown_networks` are those that the configuration names and that are not on the node.
+    `unknown_networks` are those that the configuration names and that are not on the node; `limits` what it limits,
+    as select.allowed says it; `unknown_allowed` the names in allowed_networks that fit no network of the node;
+    `unread_labels` the keys of allowed_networks that ask for labels, where no API server is configured.
     """
 
     installed: bool = False
@@ -128,6 +130,9 @@ class GenieState:
     default_network: str = ""
     default_file: str = ""
     unknown_networks: tuple[Unknown, ...] = ()
+    unknown_allowed: tuple[str, ...] = ()
+    unread_labels: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
     api: str = ""
     definitions: tuple[str, ...] | None = None
 

@@ -13,8 +13,9 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.model import NetConf, Plan, Wish
+from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.annotations import parse_names
-from genie_core.select.files import SELF_TYPE, Finder, is_self
+from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.settings import Settings
 from genie_core.survey.launcher import Launcher, read_launcher
@@ -44,7 +45,7 @@ def own_settings(file: ConfFile | None) -> Settings:
 
 
 def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
-    """Members of a GenieState: installed ... conf, default_network, default_file and unknown_networks."""
+    """Members of a GenieState: installed ... conf, default_network, limits, default_file and unknown_networks."""
     path = facts.search_path(file.directory) if file else tuple(facts.binaries)
     binary = facts.find_binary(SELF_TYPE, path)
     launcher = _launcher(binary.path, root) if binary else None
@@ -57,6 +58,8 @@ def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -
         "python_is_gone": bool(launcher and launcher.python and not root.exists(launcher.python)),
         "conf": file.path if file else "",
         "default_network": settings.default_plugin,
+        "limits": limits(settings),
+        "unread_labels": _unread_labels(settings),
         **(_default(facts, settings, file) if file else {}),
     }
 
@@ -96,7 +99,31 @@ def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, A
     found = [_find(finder, wish, settings, unknown) for wish in _wishes(settings, unknown)]
     named_first = found[0] if found else ""
     file = named_first if settings.default_plugin.strip() else _first(finder)
-    return {"default_file": file, "unknown_networks": tuple(unknown)}
+    return {
+        "default_file": file,
+        "unknown_networks": tuple(unknown),
+        "unknown_allowed": _unknown(finder, settings),
+    }
+
+
+def _unread_labels(settings: Settings) -> tuple[str, ...]:
+    """The keys of allowed_networks that ask for labels, where there is nobody to ask."""
+    asks = bool(settings.kubernetes or settings.policy)
+    return () if asks else tuple(who for who in settings.allowed_networks or () if is_selector(who))
+
+
+def _unknown(finder: Finder, settings: Settings) -> tuple[str, ...]:
+    """What allowed_networks allows, and no network of this node is called: `shop: storge`."""
+    names = {node_name(network) for network in finder.valid()} | (
+        set(NAMES) if settings.generate_missing else set()
+    )
+    rules = settings.allowed_networks or {}
+    return tuple(
+        f"{who}: {pattern}"
+        for who, patterns in rules.items()
+        for pattern in patterns
+        if "/" not in pattern and not any(matches(pattern, name) for name in names)
+    )
 
 
 def _wishes(settings: Settings, unknown: list[Unknown]) -> list[Wish]:

@@ -146,6 +146,52 @@ def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
     assert report["changed"] is True
 
 
+def limit(folder, **limits):
+    conflist = json.loads((folder / "00-genie.conflist").read_text())
+    conflist["plugins"][0] |= limits
+    (folder / "00-genie.conflist").write_text(json.dumps(conflist))
+
+
+def test_what_the_pods_namespace_can_take(capsys, node, monkeypatch):
+    folder, flags = node
+    keys = ["cni", "networks", "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"]
+    everything: dict[str, object] = {
+        "networks": None,
+        "definitions": None,
+        "byLabels": {},
+        "annotations": keys,
+    }
+    assert answer(capsys, "pod", *flags)["canTake"] == everything
+
+    rules = {"shop": ["vlan-*", "infra/backup"], "lab": ["red"], "tier=gold": ["red"]}
+    limit(
+        folder, namespace_isolation=True, allowed_networks=rules, annotation_dialects=["cni", "attachments"]
+    )
+    report = answer(capsys, "pod", *flags, code=1)
+    assert report["canTake"] == {
+        "networks": ["vlan-*"],
+        "definitions": ["shop/*", "default/*", "infra/backup"],
+        "byLabels": {"tier=gold": ["red"]},
+        "annotations": ["cni", "k8s.v1.cni.cncf.io/networks"],
+    }
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["explain", "pod", *flags]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "What pods of namespace shop can take" in shown
+    assert "the default network, vlan-*" in shown
+    assert "with tier=gold red" in shown
+
+
+def test_why_an_add_would_be_refused(capsys, node):
+    """Blue is the default network; labels are not needed to refuse red."""
+    folder, flags = node
+    limit(folder, namespace_isolation=True)
+    problem = answer(capsys, "pod", *flags, code=1)["problem"]
+    assert problem == (
+        'annotation cni, item 2 ("red@net1"): a pod in namespace shop may not use red, a network of the node'
+    )
+
+
 def test_a_pod_that_nobody_knows(capsys, node, monkeypatch):
     folder, _ = node
     monkeypatch.setenv("KUBECONFIG", "")

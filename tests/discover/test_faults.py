@@ -577,6 +577,34 @@ def test_genie_whose_interpreter_an_upgrade_removed(node):
     assert (found.severity, "/no/python3" in found.title) == (Severity.ERROR, True)
 
 
+def limited(node, **limits):
+    """The node with Genie, one network `net` and these limits."""
+    nodes.add_plugins(node.bin, "genie")
+    conf = json.loads(json.dumps(GENIE))
+    conf["plugins"][0] |= limits
+    node.configure("00-genie.conflist", conf)
+    node.configure("10-net.conflist", nodes.bridge())
+    return node.discover()
+
+
+def test_allowed_networks_that_are_not_on_the_node(node):
+    report = limited(
+        node, allowed_networks={"shop": ["net", "n*", "storge", "infra/any"], "team-*": ["vlan-*"]}
+    )
+    titles = [finding.title for finding in report.findings if finding.code == "GN1611"]
+    assert [title.partition(",")[0] for title in titles] == [
+        "allowed_networks has shop: storge",
+        "allowed_networks has team-*: vlan-*",
+    ]
+
+
+def test_labels_of_namespaces_without_an_api_server(node):
+    found = the(limited(node, allowed_networks={"tier=gold": ["net"], "shop": ["net"]}), "GN1612")
+    assert (found.severity, "(tier=gold)" in found.title) == (Severity.ERROR, True)
+    kubernetes = {"kubernetes": {"kubeconfig": "/etc/kubeconfig"}}
+    assert "GN1612" not in codes(limited(node, allowed_networks={"tier=gold": ["net"]}, **kubernetes))
+
+
 def test_genie_that_lets_the_runtime_keep_the_annotations(node):
     nodes.add_plugins(node.bin, "genie")
     conf = json.loads(json.dumps(GENIE))

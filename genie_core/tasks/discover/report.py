@@ -244,6 +244,7 @@ def _genie(facts: NodeFacts) -> JSON:
         "capabilities": sorted(k for k, on in declared.items() if on) if isinstance(declared, dict) else [],
         "defaultNetwork": genie.default_network,
         "defaultFile": genie.default_file,
+        "limits": dict(genie.limits),
         "stateDir": genie.state_dir,
         "entries": None if "state" in facts.missing else genie.entries,
         "pendingDeletes": None if "state" in facts.missing else genie.pending,

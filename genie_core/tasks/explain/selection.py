@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 from genie_core.model import Plan
 from genie_core.plan import POD_ANNOTATIONS
+from genie_core.select.allowed import can_take
 from genie_core.select.annotations import (
     ASKING,
     BY_ATTACHMENT,
@@ -23,6 +24,7 @@ from genie_core.select.annotations import (
     NPWG_NETWORKS,
     dialect_of,
 )
+from genie_core.settings import Settings
 from genie_core.tasks.dry_run.preview import preview
 from genie_core.tasks.node_state import open_node, plans
 
@@ -61,6 +63,7 @@ class Selection:
     """The answer. `annotations` None: nobody could be asked; `problem` says why, or why an ADD would fail now.
 
     `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
+    `can_take` is what pods of its namespace can take on this node, as select.allowed says it.
     """
 
     kind: ClassVar[str] = "Selection"
@@ -69,6 +72,7 @@ class Selection:
     attached: tuple[Chosen, ...] | None = None
     now: tuple[Chosen, ...] | None = None
     problem: str = ""
+    can_take: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def decides(self) -> str:
@@ -91,12 +95,13 @@ class Selection:
         return self.attached is not None and self.now is not None and self.attached != self.now
 
     def as_json(self) -> dict[str, Any]:
-        """pod, annotations, decides, rule, attached, now, changed, problem."""
+        """pod, annotations, decides, rule, canTake, attached, now, changed, problem."""
         return {
             "pod": self.pod,
             "annotations": self.considered if self.annotations is not None else None,
             "decides": self.decides,
             "rule": self.rule,
+            "canTake": dict(self.can_take),
             "attached": None if self.attached is None else [chosen.as_json() for chosen in self.attached],
             "now": None if self.now is None else [chosen.as_json() for chosen in self.now],
             "changed": self.changed,
@@ -129,7 +134,14 @@ def explain_selection(
             now = tuple(_choose((namespace, name, uid), annotations, config, path))
         except GenieError as error:
             problem = error.msg
-    return Selection(pod=pod, annotations=annotations, attached=attached, now=now, problem=problem)
+    return Selection(
+        pod=pod,
+        annotations=annotations,
+        attached=attached,
+        now=now,
+        problem=problem,
+        can_take=can_take(Settings(config, forgiving=True), namespace),
+    )
 
 
 def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:
