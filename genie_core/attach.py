@@ -10,7 +10,7 @@ step N" are loops in a test. Rules:
 3. A network is released only after the DEL of its whole chain succeeded; what is left stays in the state (B60).
 """
 
-from genie_core.errors import DelegateFailed, GenieError, UnknownContainer
+from genie_core.errors import DelegateFailed, GenieError, InvalidConfig, UnknownContainer
 from genie_core.gojson import view
 from genie_core.jsontext import encode
 from genie_core.spec.conf import plugin_input
@@ -240,8 +240,7 @@ def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str, thorough: 
         step = _invoke("DEL", plan, attachment, position, netns=netns, prev_result=prev_result)
         try:
             yield step
-            if _masquerades(network.plugins[position]):
-                yield StopMasquerading(network.name, plan.container_id, netns, attachment.releasing)
+            yield from _finish(step, network.plugins[position], attachment.releasing)
         except PluginMissing as error:
             errors.append(error)  # the rest of the chain can still give back what it holds
             if thorough:
@@ -277,20 +276,40 @@ def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
     Whether IPAM holds no address for it any more. macvlan, for one, looks for its master before it calls IPAM.
     """
     try:
-        if _masquerades(plugin):
-            yield StopMasquerading(failed.network, failed.container_id, failed.netns, again=True)
-        ipam = view(plugin.text).get("ipam")
-        if ipam:
-            yield failed.of_type(str(ipam["type"]))
+        yield from _stop_masquerading(failed, plugin, again=True)
+        yield from _release_address(failed, plugin)
     except PluginMissing:
         return True  # nor could the plugin ever call it
-    except (GenieError, KeyError, TypeError):
+    except GenieError:
         return False
     return True
 
 
-def _masquerades(plugin: "PluginConf") -> bool:
-    return plugin.type in ("bridge", "ptp") and view(plugin.text).get("ipMasq") is True
+def _finish(step: Invoke, plugin: "PluginConf", again: bool) -> "Steps[None]":
+    """Do what a plugin's DEL leaves that succeeded. host-device calls no IPAM where there is no namespace.
+
+    (plugins v1.1.1 to v1.9.0, plugins/main/host-device/host-device.go, cmdDel)
+    """
+    yield from _stop_masquerading(step, plugin, again)
+    if plugin.type == "host-device" and not step.netns:
+        yield from _release_address(step, plugin)
+
+
+def _release_address(step: Invoke, plugin: "PluginConf") -> "Steps[None]":
+    """DEL by the IPAM plugin itself. Raises DelegateFailed, PluginMissing, InvalidConfig."""
+    ipam = view(plugin.text).get("ipam")
+    if not ipam:
+        return
+    type_ = ipam.get("type") if isinstance(ipam, dict) else None
+    if not isinstance(type_, str):
+        raise InvalidConfig(f"{step.where}: its ipam has no type")
+    if type_:
+        yield step.of_type(type_)
+
+
+def _stop_masquerading(step: Invoke, plugin: "PluginConf", again: bool) -> "Steps[None]":
+    if plugin.type in ("bridge", "ptp") and view(plugin.text).get("ipMasq") is True:
+        yield StopMasquerading(step, again)
 
 
 def check(plan: "Plan", netns: str) -> "Steps[None]":

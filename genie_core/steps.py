@@ -98,15 +98,14 @@ class Forget(Step):
 class StopMasquerading(Step):
     """Remove the masquerading that a plugin's DEL leaves behind when it finds no interface (edges/masquerade.py).
 
-    That is so where `netns` is gone, or where an earlier DEL came as far as the interface: `again`.
+    `step` is that DEL. It is so where its namespace is gone, or where an earlier DEL came as far as the interface:
+    `again`.
     """
 
-    __slots__ = ("again", "container_id", "netns", "network")
+    __slots__ = ("again", "step")
 
-    def __init__(self, network: str, container_id: str, netns: str, again: bool) -> None:
-        self.network = network
-        self.container_id = container_id
-        self.netns = netns
+    def __init__(self, step: "Invoke", again: bool) -> None:
+        self.step = step
         self.again = again
 
 

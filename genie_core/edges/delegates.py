@@ -110,6 +110,14 @@ class Delegates:
         # each step, whether it succeeded, and the seconds it took
         self.ran: list[tuple[Invoke, bool, float]] = []
 
+    def for_thread(self, timeout: float) -> "Delegates":
+        """The same with a lock of its own and at most this deadline, for a thread that works on another container."""
+        twin = object.__new__(Delegates)
+        twin.__dict__.update(self.__dict__)
+        twin._timeout = min(timeout, self._timeout)
+        twin.lock = None
+        return twin
+
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
         binary = find_plugin(type_, self._search_path(path))

@@ -1,31 +1,46 @@
 """The masquerading rules that the reference plugins bridge and ptp leave behind.
 
 Their DEL reads from the container's interface which addresses to stop masquerading, after IPAM gave those back.
-Where the interface is gone already, with its namespace or in a DEL that was cut off, the chain and the rule that
-leads to it stay on the host for good (plugins v1.1.1, plugins/main/bridge/bridge.go and ptp/ptp.go, cmdDel).
-Cold: a DEL that finds the interface does not come here.
+Where the interface is gone already, with its namespace or in a DEL that was cut off, the rules stay on the host for
+good (plugins v1.1.1 to v1.9.0, plugins/main/bridge/bridge.go and ptp/ptp.go, cmdDel): with iptables a chain of the
+container's own and the rules that lead to it, with nftables (`ipMasqBackend`, from v1.6) rules of a chain of all
+containers, which their comments tell apart (pkg/ip/ipmasq_nftables_linux.go). Cold: a DEL that finds the interface does
+not come here.
 """
 
 from genie_core.errors import DelegateFailed
 
+_NFT_CHAIN = ("inet", "cni_plugins_masquerade", "masq_checks")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _SECONDS = 30.0
 
 
 def chain_name(network: str, container_id: str) -> str:
     """The chain of a container's masquerading (plugins, pkg/utils/utils.go, FormatChainName)."""
+    return f"CNI-{_digest(f'{network}{container_id}')[:24]}"
+
+
+def nftables_mark(network: str, container_id: str, ifname: str) -> str:
+    """What the comment of an attachment's nftables rules begins with (pkg/ip/ipmasq_nftables_linux.go)."""
+    return f"{_digest(network)[:16]}-{_digest(f'{ifname}:{container_id}')[:16]}, "
+
+
+def _digest(text: str) -> str:
     from hashlib import sha512
 
-    text = f"{network}{container_id}".encode("utf-8", "surrogateescape")
-    return f"CNI-{sha512(text).hexdigest()[:24]}"
+    return sha512(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def stop_masquerading(network: str, container_id: str, path: str = "") -> None:
-    """Remove the chain and what leads to it, if they are there; at once. Raises DelegateFailed.
+def stop_masquerading(network: str, container_id: str, ifname: str, path: str = "") -> None:
+    """Remove an attachment's rules and what leads to them, if they are there. Raises DelegateFailed.
 
-    `path` is PATH, by which the plugin found its iptables.
+    `path` is PATH, by which the plugin found its programs.
     """
-    chain = chain_name(network, container_id)
+    _stop_iptables(chain_name(network, container_id), path)
+    _stop_nftables(nftables_mark(network, container_id, ifname), path)
+
+
+def _stop_iptables(chain: str, path: str) -> None:
     for family in ("iptables", "ip6tables"):
         rules = _run(f"{family}-save", ["-t", "nat"], "", path).splitlines()
         changes = [f"-D{rule[2:]}" for rule in rules if rule.startswith("-A ") and _leads_to(rule, chain)]
@@ -40,8 +55,21 @@ def _leads_to(rule: str, chain: str) -> bool:
     return f" -j {chain}" in rule
 
 
-def _run(program: str, arguments: list[str], stdin: str, path: str) -> str:
-    """What it prints; "" without the program: then nobody made rules with it."""
+def _stop_nftables(mark: str, path: str) -> None:
+    """By the rules' handles, which the kernel gives to no other rule of the table.
+
+    A listing that fails means no rules: there is no such table, or a kernel without nftables.
+    """
+    listed = _run("nft", ["--handle", "list", "chain", *_NFT_CHAIN], "", path, may_fail=True).splitlines()
+    handles = [line.rpartition("# handle ")[2] for line in listed if f' comment "{mark}' in line]
+    if handles:
+        chain = " ".join(_NFT_CHAIN)
+        orders = "".join(f"delete rule {chain} handle {int(handle)}\n" for handle in handles)
+        _run("nft", ["--file", "-"], orders, path)
+
+
+def _run(program: str, arguments: list[str], stdin: str, path: str, may_fail: bool = False) -> str:
+    """What it prints; "" without the program, which then made no rules."""
     import subprocess  # 5 ms
 
     try:
@@ -58,6 +86,8 @@ def _run(program: str, arguments: list[str], stdin: str, path: str) -> str:
     except subprocess.TimeoutExpired:
         raise DelegateFailed(f"{program} took longer than {_SECONDS:g} seconds") from None
     if done.returncode:
+        if may_fail:
+            return ""
         said = done.stderr.decode("utf-8", "replace").strip()[-500:]
         raise DelegateFailed(f"{program} failed, so masquerading rules are left behind: {said}")
     return done.stdout.decode("utf-8", "surrogateescape")

@@ -15,6 +15,7 @@ fsync: after a power cut the namespaces are gone, and DEL works without results.
 
 import posix
 from errno import ENOENT, ENOTDIR
+from time import time
 
 from genie_core.edges.files import (
     failure,
@@ -243,6 +244,13 @@ class Store:
     def names(self) -> list[str]:
         """The names of all state files."""
         return self._names("containers")
+
+    def age(self, plan: "Plan") -> float:
+        """Seconds since its journal was written to last, for comparison; 0 where it is gone."""
+        try:
+            return time() - posix.lstat(f"{self._containers}/{file_name(*plan.key)}").st_mtime
+        except OSError:
+            return 0
 
     def settled_names(self) -> set[str]:
         """The names of the state files that no call is working on at the moment."""

@@ -54,6 +54,6 @@ def run(request: "Request", node: "Node") -> str:
                 f"{request.netns} is not the namespace that container {request.container_id} was attached in",
                 hint="recreate the pod",
             )
-        node.drive(check(plan, netns_of(plan, request.netns)))
+        node.drive(check(plan, netns_of(plan, request.netns, missing=request.netns)))
         _verify(request, plan, node)
     return ""

@@ -1,6 +1,7 @@
 """DEL: give back what ADD recorded, from the state alone (conformance A60-A69). No API, ever."""
 
 import posix
+from errno import ENOENT, ENOTDIR
 
 from genie_core.attach import delete
 from genie_core.edges.store import CorruptState, boot_id, namespace_id
@@ -119,17 +120,18 @@ def _note_failure(plan: "Plan", node: "Node") -> None:
         node.log.warning("state not updated", problem=error.msg)
 
 
-def netns_of(plan: "Plan", netns: str) -> str:
-    """The namespace to give the delegates: none where the path is, or may be, somebody else's by now (lessons 15).
+def netns_of(plan: "Plan", netns: str, missing: str = "") -> str:
+    """The namespace to give the delegates: none where the path is, or may be, another container's by now (lessons 15).
 
-    Neither is there one where the path is not, or no longer, a namespace: the plugins would fail for ever.
+    Nor is there one where the path is no namespace any more, or does not exist (`missing`): plugins that open it would
+    fail for ever.
     """
     if plan.boot_id != boot_id() or is_taken(plan, netns):
         return ""
     try:
         own, given = posix.stat("/proc/self/ns/net"), posix.stat(netns)
-    except OSError:
-        return netns
+    except OSError as error:
+        return missing if error.errno in (ENOENT, ENOTDIR) else netns
     return netns if own.st_dev == given.st_dev else ""  # all namespaces are on nsfs
 
 

@@ -4,9 +4,11 @@ It works from the state, so it also reclaims what a killed ADD or a failed DEL l
 alone: an ADD that is on its way is in nobody's list yet.
 """
 
+from time import monotonic
+
 from genie_core.attach import collect
 from genie_core.edges.store import CorruptState, file_name, key_of
-from genie_core.errors import GenieError, InvalidConfig
+from genie_core.errors import GenieError, InvalidConfig, TryAgain
 from genie_core.fields import get_list, get_str, place
 from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
 from genie_core.verbs.networks import on_every_pod, with_gc_disabled
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
     # Whether an attachment's network is left alone: it says `disableGC`, or did when it was attached
     Spare = Callable[[Attachment], bool]
+
+# For releasing all containers, and for the last plugin of a container that is begun just before.
+RELEASE_SECONDS = 20.0
+LEAST_SECONDS = 5.0
+# How many containers at once: their plugins wait for locks of the kernel and of iptables most of the time.
+AT_ONCE = 8
 
 _KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")
 
@@ -65,14 +73,55 @@ def run(request: "Request", node: "Node") -> str:
         def spare(item: "Attachment") -> bool:
             return item.network.disable_gc or _identity(item) in disabled
 
-        for plan in stale:
-            failures += _release(plan, spare, node)
+        failures += _release_all(stale, spare, node)
         node.store.sweep()
         if readable:  # else it is unknown which of the delegates' interfaces a living container holds
             partly = [plan for plan in stale if any(map(spare, plan.attachments))]
             failures += _collect([*stale, *living], _Valid([*living, *partly], valid), spare, request, node)
     refuse_failures(failures, node)
     return ""
+
+
+def _release_all(stale: "list[Plan]", spare: "Spare", node: "Node") -> list[GenieError]:
+    """Release containers, the oldest first, several at once; those that time does not suffice for wait for the next GC.
+
+    The runtime ends a GC that takes too long: CRI-O after 30 seconds, whatever was left over meanwhile.
+    """
+    give_up = monotonic() + RELEASE_SECONDS
+    queue = sorted(stale, key=node.store.age)  # taken from the end
+    failures: list[GenieError] = []
+
+    def work() -> None:
+        while queue and (left := give_up - monotonic()) > 0:
+            try:
+                plan = queue.pop()
+            except IndexError:  # another thread was faster
+                return
+            failures.extend(_release(plan, spare, node.for_thread(max(left, LEAST_SECONDS))))
+
+    _at_once(work, min(len(queue), AT_ONCE))
+    if queue:
+        failures.append(
+            TryAgain(
+                f"{len(queue)} containers are not released after {RELEASE_SECONDS:g} seconds",
+                hint="the next GC goes on; `genie gc` takes the time that it needs",
+            )
+        )
+    return failures
+
+
+def _at_once(work: "Callable[[], None]", count: int) -> None:
+    """Do the work in so many threads, this one included."""
+    threads = []
+    if count > 1:
+        from threading import Thread  # 4 ms
+
+        threads = [Thread(target=work) for _ in range(count - 1)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
 
 
 def _release(plan: "Plan", spare: "Spare", node: "Node") -> list[GenieError]:

@@ -53,6 +53,13 @@ class Node:
             request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own
         )
 
+    def for_thread(self, timeout: float) -> "Node":
+        """The same for a thread that works on another container; delegates get at most so many seconds."""
+        twin = object.__new__(Node)
+        twin.__dict__.update(self.__dict__)
+        twin.delegates = self.delegates.for_thread(timeout)
+        return twin
+
     @property
     def pods(self) -> "PodReader":
         """The API server, connected to when first asked."""
@@ -110,10 +117,11 @@ class Node:
         return encode([made.owner for made in settled])
 
     def _stop_masquerading(self, step: "StopMasquerading") -> None:
-        if step.again or not step.netns or not exists(step.netns):
+        call = step.step
+        if step.again or not call.netns or not exists(call.netns):
             from genie_core.edges.masquerade import stop_masquerading
 
-            stop_masquerading(step.network, step.container_id, self._path)
+            stop_masquerading(call.network, call.container_id, call.ifname, self._path)
 
     def _remove_bridge(self, name: str) -> None:
         from genie_core.edges.bridges import remove_unused

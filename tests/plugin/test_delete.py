@@ -46,7 +46,7 @@ def test_a61_del_of_what_was_never_added(node):
 def test_a62_a_namespace_that_is_gone(attached, netns):
     assert attached.delete(env={"CNI_NETNS": netns}).is_silent_success
     assert attached.said() == THREE_DELS
-    assert {call.env["CNI_NETNS"] for call in attached.calls()} == {netns or ""}
+    assert {call.env["CNI_NETNS"] for call in attached.calls()} == {""}  # plugins that open it would fail
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """GC (conformance A79-A82, B73, B74, lessons: Multus' GC can reclaim nothing)."""
 
+import os
+import time
+
 import pytest
 
 VALID, ALSO = "cni.dev/valid-attachments", "cni.dev/attachments"
@@ -214,3 +217,32 @@ def test_gc_reclaims_what_a_killed_add_left(node):
     assert node.gc().is_silent_success
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     assert node.leftovers() == []
+
+
+def test_containers_are_released_several_at_once_and_the_oldest_first(node):
+    """CRI-O gives a GC 30 seconds for all of them."""
+    node.network("a")
+    for number in range(12):
+        name = f"cid{number:02}"
+        assert node.add(env={"CNI_CONTAINERID": name}).result
+        age = 100 - number
+        os.utime(node.state / "containers" / f"{name}@eth0", (time.time() - age,) * 2)
+    node.forget_calls()
+    node.answer("DEL", sleep=0.4)
+    assert node.gc().is_silent_success
+    calls = sorted(node.calls("DEL"), key=lambda call: call.started)
+    first, last = calls[:8], calls[8:]
+    assert {call.env["CNI_CONTAINERID"] for call in first} == {f"cid{number:02}" for number in range(8)}
+    assert max(call.started for call in first) < min(call.ended for call in first)
+    assert len(last) == 4
+    assert node.leftovers() == []
+
+
+def test_a_failure_in_one_of_many_is_told_and_the_others_go(node):
+    node.network("a")
+    for number in range(12):
+        assert node.add(env={"CNI_CONTAINERID": f"cid{number}"}).result
+    failing = """[ "$CNI_CONTAINERID" != cid7 ] || { echo '{"code": 9, "msg": "stuck"}'; exit 1; }"""
+    node.answer("DEL", "a", shell=failing)
+    assert "stuck" in node.gc().error(9)["msg"]
+    assert [path.name for path in node.states()] == ["cid7@eth0"]

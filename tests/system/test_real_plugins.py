@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha512
 
 import pytest
 
@@ -224,6 +225,56 @@ def test_check_passes_after_the_add_of_a_device_that_the_kernel_does_not_have(no
         node.pod.run("ip", "link", "delete", "eth0" if cni.startswith("blue") else "net1")
         assert node.call("CHECK", **check).status == 1
     node.delete()
+
+
+def nft_masquerading(network, container, ifname, address):
+    """What bridge makes with `ipMasqBackend: nftables`, as recorded from its version 1.9."""
+    digests = (sha512(text.encode()).hexdigest()[:16] for text in (network, f"{ifname}:{container}"))
+    comment = f"{'-'.join(digests)}, net: {network}, if: {ifname}, id: {container}"[:128]
+    return f"""
+add table inet cni_plugins_masquerade
+add chain inet cni_plugins_masquerade masq_checks
+add rule inet cni_plugins_masquerade masq_checks ip saddr {address} ip daddr != 10.1.0.0/16 masquerade \
+    comment "{comment}"
+"""
+
+
+@pytest.mark.parametrize("how", ["DEL", "GC"])
+def test_masquerading_by_nftables_goes_where_the_namespace_is_gone(node, settled, how):
+    """Debian's bridge makes none; those of another container stay."""
+    node.add("blue", "c" * 64)
+    rules = nft_masquerading("blue", "c" * 64, "eth0", "10.1.0.2")
+    others = nft_masquerading("blue", "d" * 64, "eth0", "10.1.0.3")
+    node.host.run("nft", rules + others)
+    node.pods.remove(pod := node.pod)
+    pod.remove()
+    if how == "DEL":
+        node.delete("c" * 64, netns=pod.path)
+    else:
+        assert node.call("GC", netns="", version="1.1.0", **{"cni.dev/valid-attachments": None}).status == 0
+    left = node.host.run("nft", "list", "chain", "inet", "cni_plugins_masquerade", "masq_checks").stdout
+    assert ("10.1.0.2" in left, "10.1.0.3" in left) == (False, True)
+    node.host.run("nft", "delete table inet cni_plugins_masquerade")
+    settled -= {line for line in settled if pod.name in line}
+
+
+@pytest.mark.parametrize("how", ["DEL", "GC"])
+def test_a_host_device_gives_its_address_back_where_the_namespace_is_gone(node, settled, how):
+    """The plugin fails where it cannot open the namespace, and without one it calls no IPAM."""
+    node.host.run("ip", "link", "add", "dev0", "type", "veth", "peer", "name", "dev1")
+    device = {"type": "host-device", "device": "dev0", "ipam": node.ipam("10.6.0.0/24")}
+    node.configure("50-device.conf", {"cniVersion": "1.0.0", "name": "device", **device})
+    node.add("blue,device@net1")
+    node.pods.remove(pod := node.pod)
+    pod.remove()
+    if how == "DEL":
+        node.delete(netns=pod.path)
+    else:
+        assert node.call("GC", netns="", version="1.1.0", **{"cni.dev/valid-attachments": None}).status == 0
+    assert node.held() == []
+    assert node.state_files() == []
+    settled -= {line for line in settled if pod.name in line}
+    settled |= {"conf 50-device.conf"}
 
 
 def test_check_of_a_chain_follows_what_is_really_there(node):
