@@ -26,7 +26,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     # Its routes
     ("GN0301", "no default route", "the pod reaches its own subnet only", "ip -n POD route", "ip route add default via GATEWAY; check isDefaultGateway and ipam.routes"),
     ("GN0302", "the default gateway does not exist", "nobody on the link has the gateway's address", "arping -I eth0 GATEWAY", "point the route to the bridge's address; correct ipam.gateway"),
-    ("GN0303", "the default route moved to another interface", "with a default route on net1 and no routes for the cluster on eth0, services, nodes and other pods are out of reach", "ip -n POD route", "give eth0 the default route, or add the cluster's prefixes there"),
+    ("GN0303", "the default route moved to another interface", "a default route on net1 leads where the cluster is not, or the node drops the answers that come in there (rp_filter=1)", "ip -n POD route", "give eth0 the default route, or add the cluster's prefixes there"),
     ("GN0304", "a route in the pod refuses", "blackhole, unreachable or prohibit for something the pod needs", "ip -n POD route show table all", "delete the route"),
     ("GN0305", "a policy rule in the pod leads astray", "an ip rule of the pod refuses its packets or sends them elsewhere", "ip -n POD rule", "delete or narrow the rule"),
     ("GN0306", "a wrong neighbour entry in the pod", "a pinned entry has another MAC than the address's owner", "ip -n POD neigh", "ip neigh del"),
@@ -79,7 +79,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0604", "resolv.conf cannot work", "it names no server, a loopback where nothing listens, or no DNS service", "cat /etc/resolv.conf in the pod", "kubelet's resolvConf and clusterDNS; dnsPolicy"),
     ("GN0605", "a pod's own service does not masquerade", "its own packet comes back with its own source", "iptables -t nat -S POSTROUTING", "masquerade it"),
     ("GN0606", "nobody listens behind the service", "targetPort names a port on which nothing in the pod listens, or it listens on localhost only", "ss -lntu in the pod", "correct targetPort or the application"),
-    ("GN0607", "a hostPort does not lead to the pod", "portmap's rules are gone, or older ones lead elsewhere", "iptables -t nat -S | grep PORT", "attach the pod again, with portmap in the chain"),
+    ("GN0607", "a hostPort does not lead to the pod", "portmap's rules are gone, or older ones lead elsewhere, or the pod is on a macvlan of the node", "iptables -t nat -S | grep PORT", "attach the pod again, with portmap in the chain of a bridge or ptp network"),
     ("GN0608", "a rule sends to a port of the pod that nobody serves", "a translation of an earlier pod with this address, or a hostPort whose application listens elsewhere", "iptables -t nat -S | grep ADDRESS; ss -lntu in the pod", "delete the stale rule; correct the port"),
     # Other nodes
     ("GN0701", "no route to another node's pods", "the overlay's agent has not added it, or it was deleted", "ip route get REMOTE-POD", "restart the agent; add the route"),

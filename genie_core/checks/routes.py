@@ -8,11 +8,14 @@ from genie_core.checks.check import PodCheck
 from genie_core.checks.host import expected_bridge
 from genie_core.checks.links import restore_routes
 from genie_core.checks.wording import in_pod, seen, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
+from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
 from genie_core.net.stack import version, within
+from genie_core.select.annotations import NPWG_NETWORKS
+from genie_core.survey.cluster import notes_of
 
 
 def real_defaults(model: Case, family: int) -> list[tuple[Attachment | None, str]]:
@@ -37,16 +40,18 @@ def default_route(model: Case) -> Iterator[Finding]:
         ]
         if refusing:
             continue
+        meant = model.without_default(family)
         gateway = model.expected_gateway(family)
         source = next((i.source for i in model.intended if gateway in i.gateways), "")
         told = (
-            f"; ADD's result says via {gateway}"
+            ", as its network's configuration has it"
+            if meant
+            else f"; ADD's result says via {gateway}"
             if source
             else f"; {gateway} on the node would be its gateway"
             if gateway
             else ""
         )
-        meant = _configured_without(model, primary, family)
         yield Finding(
             code="GN0301",
             severity=Severity.INFO if meant else Severity.FATAL,
@@ -54,11 +59,13 @@ def default_route(model: Case) -> Iterator[Finding]:
             object=the_pod(model, primary.link.name),
             evidence=(
                 seen("netlink", "no default", f"ip -{family} route show default"),
-                *((seen(source, f"gateway {gateway}"),) if source else ()),
+                *((seen(source, f"gateway {gateway}"),) if source and not meant else ()),
             ),
             remedy=Remedy(
-                text="add it again; check isDefaultGateway and ipam.routes of the network's configuration",
-                commands=restore_routes(model, primary),
+                text="the network's configuration sets none; isDefaultGateway or ipam.routes would"
+                if meant
+                else "add it again; check isDefaultGateway and ipam.routes of the network's configuration",
+                commands=() if meant else restore_routes(model, primary),
             ),
         )
 
@@ -66,15 +73,6 @@ def default_route(model: Case) -> Iterator[Finding]:
 def _default_wanted(model: Case, primary: Attachment, family: int) -> bool:
     """IPv4 always; IPv6 where something says so: a lone ULA address need not lead anywhere."""
     return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
-
-
-def _configured_without(model: Case, primary: Attachment, family: int) -> bool:
-    """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
-    everything = "0.0.0.0/0" if family == 4 else "::/0"
-    mine = [c for c in model.results if c.ifname == primary.link.name and c.result.get("ips")]
-    routed = [r for c in mine for r in c.result.get("routes") or () if r.get("dst") == everything]
-    default_gateway = any(p.get("isDefaultGateway") for conf in model.own_confs for p in conf.plugins)
-    return bool(mine) and not routed and not default_gateway
 
 
 def gateway_neighbour(model: Case) -> Iterator[Finding]:
@@ -148,50 +146,82 @@ def _poisoned(
     )
 
 
-def gateway_on_link(model: Case) -> Iterator[Finding]:
-    """GN0303: the primary network's traffic leaves by another interface because the default route has moved."""
+def default_moved(model: Case) -> Iterator[Finding]:
+    """GN0303: another interface has the default route, and cluster traffic or the primary address suffers from it."""
     primary, pod = model.primary, model.pod
-    if primary is None or pod is None or len(model.attachments) < 2:
+    if primary is None or pod is None or primary.kind not in ("bridge", "routed"):
         return
     for family in model.families:
         best = real_defaults(model, family)[:1]
-        if not best or best[0][0] in (primary, None) or primary.kind not in ("bridge", "routed"):
+        if not best or best[0][0] in (primary, None):
             continue
         other, gateway = best[0]
         assert other is not None
         stranded = [prefix for prefix in _cluster_prefixes(model, family) if _leaves_by(model, prefix, other)]
-        if not stranded:
-            continue
-        right = model.expected_gateway(family)
-        yield Finding(
-            code="GN0303",
-            severity=Severity.FATAL,
-            title=f"the default route moved to {other.link.name} (via {gateway or 'link'}), and "
-            f"nothing routes {', '.join(stranded)} to {primary.link.name}",
-            object=the_pod(model, other.link.name),
-            evidence=(
-                seen("netlink", f"default via {gateway} dev {other.link.name}", "ip route show default"),
-                *(
-                    seen(
-                        "model",
-                        f"{prefix} leaves by {other.link.name}",
-                        f"ip route get {prefix.split('/')[0]}",
-                    )
-                    for prefix in stranded[:3]
-                ),
-            ),
-            remedy=Remedy(
-                text=f"give the default route back to {primary.link.name}, or add routes for the "
-                "cluster's prefixes there "
-                "(default-route in the networks annotation moved it)",
-                commands=(
-                    in_pod("ip", "route", "replace", "default", "via", right, "dev", primary.link.name),
-                )
-                if right
-                else (),
-                risk=f"what needed the default route on {other.link.name} needs routes of its own",
-            ),
-        )
+        if leads_to_node(model, other, gateway):
+            entry = other.entry
+            if family == 4 and entry and model.node.rp_filter(entry.name) == 1:
+                yield _moved(model, family, other, gateway, _dropped(model, entry.name))
+        elif stranded:
+            yield _moved(model, family, other, gateway, _stranded(model, other, stranded))
+
+
+def _stranded(model: Case, other: Attachment, prefixes: list[str]) -> tuple[str, tuple[Evidence, ...]]:
+    """What the move does (a clause), and what shows it."""
+    primary = model.primary
+    return f"nothing routes {', '.join(prefixes)} to {primary.link.name if primary else ''}", tuple(
+        seen("model", f"{prefix} leaves by {other.link.name}", f"ip route get {prefix.split('/')[0]}")
+        for prefix in prefixes[:3]
+    )
+
+
+def _dropped(model: Case, entry: str) -> tuple[str, tuple[Evidence, ...]]:
+    key = f"net.ipv4.conf.{entry.replace('.', '/')}.rp_filter"
+    return (
+        f"the node drops the answers from {model.address(4)} that come in by {entry} (rp_filter=1)",
+        (seen("sysctl", f"{key}=1 (with all)", f"sysctl {key}"),),
+    )
+
+
+def _moved(
+    model: Case, family: int, other: Attachment, gateway: str, harm: tuple[str, tuple[Evidence, ...]]
+) -> Finding:
+    what, evidence = harm
+    name = other.link.name
+    asked = ", as the pod's annotation asks (default-route)" if _asks_for_it(model) else ""
+    return Finding(
+        code="GN0303",
+        severity=Severity.FATAL,
+        title=f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
+        object=the_pod(model, name),
+        evidence=(seen("netlink", f"default via {gateway} dev {name}", "ip route show default"), *evidence),
+        remedy=Remedy(
+            text="leave default-route out of the annotation, or add routes for the cluster's prefixes"
+            if asked
+            else "give the default route back; a pod that Genie attaches anew keeps its primary network's",
+            commands=_give_back(model, family, other, gateway),
+            risk=f"what needed the default route on {name} needs routes of its own",
+        ),
+    )
+
+
+def _give_back(model: Case, family: int, other: Attachment, gateway: str) -> tuple[Command, ...]:
+    """The other interface's route goes; the primary's comes where it is not there behind it."""
+    primary, right = model.primary, model.expected_gateway(family)
+    has_own = any(x is primary for x, _ in real_defaults(model, family))
+    if primary is None or not (has_own or right):
+        return ()
+    ip = ["ip", *(["-6"] if family == 6 else []), "route"]
+    via = ["via", gateway] if gateway else []
+    commands = [in_pod(*ip, "del", "default", *via, "dev", other.link.name)]
+    if not has_own:
+        commands.append(in_pod(*ip, "replace", "default", "via", right, "dev", primary.link.name))
+    return tuple(commands)
+
+
+def _asks_for_it(model: Case) -> bool:
+    """Whether the pod's annotation has the standard's key `default-route`."""
+    return '"default-route"' in str(notes_of(model.facts.pod_object).get(NPWG_NETWORKS, ""))
 
 
 def _cluster_prefixes(model: Case, family: int) -> list[str]:
@@ -335,7 +365,7 @@ CHECKS = (
         id="default-moved",
         codes=("GN0303",),
         title="the default route is where the cluster is",
-        run=gateway_on_link,
+        run=default_moved,
         needs=("pod", "node"),
     ),
     PodCheck(

@@ -15,6 +15,7 @@ from genie_core.net.stack import version
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64
+DEAD = ("GN0601", "GN0602", "GN0603")  # a service that is not reached, or not always
 
 
 def _outcomes(model: Case, front: Frontend) -> list[Outcome]:
@@ -99,6 +100,7 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
             commands=tuple(_dnat(f) for f in fronts if f.endpoints),
             risk="the stopgap does not follow endpoint changes",
         ),
+        affects=tuple(dict.fromkeys(f.service for f in fronts if f.service != front.service)),
     )
 
 

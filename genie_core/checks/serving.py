@@ -12,6 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
+from genie_core.net.model import Attachment
 from genie_core.survey.cluster import Frontend
 
 CLIENT = "192.0.2.99"  # stands for somebody outside; nothing is ever sent there
@@ -82,7 +83,10 @@ def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str
 def host_ports(model: Case) -> Iterator[Finding]:
     """GN0607: a hostPort of the pod must lead to it."""
     primary = model.primary
-    if primary is None or primary.kind not in ("bridge", "routed") or model.datapath:
+    if primary is not None and primary.kind == "parent" and not _beside(model, primary):
+        yield from _behind_parent(model, primary)
+        return
+    if primary is None or primary.kind not in ("bridge", "routed", "parent") or model.datapath:
         return
     for protocol, outer, inner, host_ip in model.pod_object.host_ports:
         for link in model.uplinks[:1]:
@@ -100,6 +104,36 @@ def host_ports(model: Case) -> Iterator[Finding]:
                 if any(_leads(o, model, inner) or _unclear(o) for o in outcomes) or not model.address(4):
                     continue
                 yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
+
+
+def _beside(model: Case, primary: Attachment) -> bool:
+    """Whether the node has an interface of the same kind that leads to the pod, or the kind allows it (vlan)."""
+    if primary.link.kind == "vlan" or not model.address(4):
+        return True
+    link = model.node.link(model.node.fib.lookup(model.address(4)).hop.index)
+    return link is not None and link.kind == primary.link.kind
+
+
+def _behind_parent(model: Case, primary: Attachment) -> Iterator[Finding]:
+    """The node hands packets on to a macvlan or ipvlan interface of its own in no way, so no rule can help."""
+    link = primary.link
+    parent = primary.peer.name if primary.peer else "its parent"
+    for protocol, outer, inner, _ in model.pod_object.host_ports:
+        yield Finding(
+            code="GN0607",
+            severity=Severity.ERROR,
+            title=f"hostPort {protocol}/{outer} of the pod leads nowhere: {link.name} is a {link.kind} on {parent}, "
+            "which the node itself cannot reach",
+            object=the_pod(model, link.name),
+            evidence=(
+                seen("netlink", f"{link.name}: {link.kind} on {parent}", f"ip -d link show {link.name}"),
+                seen("objects", f"hostPort {outer}, containerPort {inner}"),
+            ),
+            remedy=Remedy(
+                text=f"let clients use the pod's own address ({model.address(4)}:{inner}), or make a bridge or ptp "
+                "network with portmap its primary one"
+            ),
+        )
 
 
 def _leads(outcome: Outcome, model: Case, port: int) -> bool:

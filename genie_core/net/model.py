@@ -110,7 +110,7 @@ class Model:
 
     def _meant_default(self, bare: Stack, family: int) -> list[Route]:
         primary = self.primary
-        if primary is None or not bare.addresses(primary.link, family):
+        if primary is None or not bare.addresses(primary.link, family) or self.without_default(family):
             return []
         gateway = self.expected_gateway(family)
         hop = Hop(index=primary.link.index, gateway=gateway)
@@ -199,6 +199,14 @@ class Model:
         """The configurations of the networks that the pod's results name; all of them where nothing is known."""
         names = {c.network for c in self.results if c.network}
         return tuple(c for c in self.facts.files.confs if not names or c.name in names)
+
+    def without_default(self, family: int) -> bool:
+        """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
+        primary, everything = self.primary, "0.0.0.0/0" if family == 4 else "::/0"
+        mine = [c for c in self.results if primary and c.ifname == primary.link.name and c.result.get("ips")]
+        routed = [r for c in mine for r in c.result.get("routes") or () if r.get("dst") == everything]
+        default_gateway = any(p.get("isDefaultGateway") for conf in self.own_confs for p in conf.plugins)
+        return bool(mine) and not routed and not default_gateway
 
     def expected_gateway(self, family: int) -> str:
         """The primary interface's gateway: what ADD said, else the bridge's own address in the pod's subnet."""

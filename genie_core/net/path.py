@@ -10,6 +10,7 @@ from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
+from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import Stack, calls_iptables
 from genie_core.net.traces import Block, Walk
@@ -67,17 +68,10 @@ class _Walker:
         reply = packet.state == "established"
         self.walk.blocks.append(
             Block(
-                kind=kind,
-                flow=self.flow,
-                place=place,
-                packet=packet,
-                outcome=outcome,
-                way=way,
-                link=link,
-                wanted=wanted,
-                reply=reply,
+                kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link,
+                wanted=wanted, reply=reply,
             )
-        )
+        )  # fmt: skip
 
     def packet(self, source: str, target: str, **more: object) -> Packet:
         about = {"icmp": self.flow.icmp, "state": "related"} if self.flow.icmp else {}
@@ -97,11 +91,14 @@ class _Walker:
             attachment = primary
         if attachment is None or primary is None:
             return
-        if attachment is not primary and self.flow.role != "outside":
-            self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
-            attachment = primary
-        if attachment is not primary and self.model.astray(self.flow.family):
-            attachment = primary  # the default route has moved, which has its own check: look behind it
+        if attachment is not primary and not leads_to_node(self.model, attachment, way.hop.gateway or target):
+            if self.flow.role != "outside":
+                self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
+                attachment = primary
+            elif self.model.astray(self.flow.family):
+                attachment = primary  # the default route has moved, which has its own check: look behind it
+        if past_parent(self.model, attachment, target, way.hop.gateway):
+            self.block("parent", "pod", self.packet("", target), way=way, link=attachment.link.name)
         source = self.source(attachment, way)
         if not source:
             return
@@ -274,7 +271,7 @@ class _Walker:
 
     def to_pod(self, packet: Packet, arrived: Link | None) -> None:
         """From the node (or through it, from `arrived`) to the pod's address."""
-        attachment = self.model.primary
+        attachment = holder(self.model, packet.target)
         if (
             attachment is None
             or attachment.entry is None
@@ -340,6 +337,9 @@ class _Walker:
         reply = reply.with_(oif=primary.link.name, source_local=True)
         reply = self.hook(self.pod, "pod", "output", reply)
         self.hook(self.pod, "pod", "postrouting", reply)
+        other = answers_by(self.model, self.flow.target, mine)
+        if other is not None and other.entry is not None:
+            self.reverse_path(reply, other.entry)
 
     # Between pods of one bridge
 

@@ -16,6 +16,7 @@ from genie_core.errors import (
     KernelRefused,
     TryAgain,
 )
+from genie_core.fields import get_object
 from genie_core.gojson import types_in
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, primary_first
@@ -25,6 +26,8 @@ from genie_core.steps import NotReleased
 from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
 from genie_core.verbs.networks import decide, require_ready
 from genie_core.verbs.node import refuse_own_netns
+
+_ON_PARENT = ("macvlan", "ipvlan")  # plugins whose interfaces the kernel keeps apart from their parent's own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
         ]
         for plugin in attachment.network.plugins:
             node.delegates.refuse_self(types_in(plugin.text), request.path, attachment.network.source)
+    _warn_of_dead_ports(request, plan, node)
     node.log.debug(
         "planned",
         pod=str(decision.pod or ""),
@@ -89,6 +93,21 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
         files=[attachment.network.source for attachment in plan.attachments],
     )
     return plan
+
+
+def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:
+    """The runtime passes the pod's hostPorts, which concern its primary network alone: say where they cannot work."""
+    if not get_object(request.config, "runtimeConfig").get("portMappings"):
+        return
+    primary = primary_first(plan)[0]
+    kind = primary.network.plugins[0].type
+    problem = ""
+    if "portMappings" not in primary.capabilities:
+        problem = "no plugin of the pod's primary network offers portMappings; add portmap to its chain"
+    elif kind in _ON_PARENT:
+        problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
+    if problem:
+        node.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)
 
 
 def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:

@@ -40,6 +40,8 @@ def chains(lab: Lab) -> dict[str, list[tuple[str, list[Conf]]]]:
         "isGateway": True,
         "ipam": host_local(lab, "10.88.0.0/24", routes=False),
     }
+    leading = second | {"isDefaultGateway": True, "ipMasq": True}
+    flat = {"type": "macvlan", "master": "eth1", "ipam": host_local(lab, "203.0.113.128/25", routes=False)}
     portmap = {
         "type": "portmap",
         "snat": True,
@@ -58,6 +60,9 @@ def chains(lab: Lab) -> dict[str, list[tuple[str, list[Conf]]]]:
         "two of one network": [("eth0", [plain]), ("net1", [{k: v for k, v in plain.items() if k != "isDefaultGateway"} | {"isGateway": True}])],
         "bridge and macvlan": [("eth0", [plain]), ("net1", [{"type": "macvlan", "master": "eth1", "ipam": host_local(lab, "203.0.113.128/25", routes=False)}])],
         "bridge and ptp": [("eth0", [plain]), ("net1", [{"type": "ptp", "ipam": host_local(lab, "10.66.0.0/24", routes=False)}])],
+        "default route by the second": [("eth0", [plain]), ("net1", [leading])],
+        "macvlan, default route by a bridge": [("eth0", [flat]), ("net1", [leading])],
+        "macvlan with a hostPort": [("eth0", [flat, portmap])],
         "source based routing": [("eth0", [plain]), ("net1", [second | {"ipam": host_local(lab, "10.88.0.0/24")}, {"type": "sbr"}])],
         "bridge bandwidth": [("eth0", [plain, {"type": "bandwidth", "ingressRate": 10**8, "ingressBurst": 10**8}])],
         "bridge tuning": [("eth0", [plain, {"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}}])],
@@ -95,7 +100,11 @@ def add(lab: Lab, pod: str, name: str) -> None:
 
 
 def _host_ports(name: str) -> list[Conf]:
-    return [{"containerPort": 80, "hostPort": 8099, "protocol": "TCP"}] if "portmap" in name else []
+    return (
+        [{"containerPort": 80, "hostPort": 8099, "protocol": "TCP"}]
+        if "portmap" in name or "hostPort" in name
+        else []
+    )
 
 
 def _chain(lab: Lab, pod: str, network: str, ifname: str, chain: list[Conf]) -> Conf:

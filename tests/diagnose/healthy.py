@@ -169,7 +169,7 @@ def judge(names: list[str], modes: tuple[tuple[str, ...], ...]) -> int:
 
 WAYS = (
     "bridge", "bridge portmap firewall", "bridge dual stack", "bridge without masquerade", "ptp", "ptp firewall", "macvlan", "two bridges",
-    "two bridges, CRI-O",
+    "two bridges, CRI-O", "default route by the second", "macvlan, default route by a bridge",
     "two of one network", "bridge and macvlan", "bridge and ptp", "source based routing", "bridge bandwidth", "bridge tuning",
 )  # fmt: skip
 

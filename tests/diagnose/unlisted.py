@@ -10,6 +10,12 @@ ENFORCED = "N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j
 HOST_PORT = "N iptables -t nat -A PREROUTING -p tcp --dport 8099 -j DNAT --to 10.244.1.10:8080"
 NARROW = "n link set eth1 mtu 1400; i link set i0 mtu 1400; "
 
+# A further interface of the pod on a bridge of the same node, which routes what it sends.
+SECOND_BRIDGE = """n link add br8 type bridge; n addr add 10.88.0.1/24 dev br8; n link set br8 up
+n link add v8 type veth peer name net1 netns $F-p1; n link set v8 master br8 up
+p link set net1 up; p addr add 10.88.0.5/24 dev net1
+N iptables -t nat -A POSTROUTING -s 10.88.0.0/24 ! -d 10.88.0.0/24 -j MASQUERADE"""
+
 UNLISTED: tuple[Fault, ...] = (
     Fault(id="U01 bridge has no address", inject="n addr del 10.244.1.1/24 dev cni0; " + FLUSH, codes=("GN0406",), says=("cni0",), breaks=("gateway", "inet")),
     Fault(id="U02 per-interface forwarding", inject="N sysctl -qw net.ipv4.conf.cni0.forwarding=0", codes=("GN0502",), says=("cni0",), breaks=("remote", "inet")),
@@ -173,5 +179,6 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U156 a limit that does not count", inject="N nft add table ip z; N nft 'add chain ip z f { type filter hook forward priority 0; }'; N nft add rule ip z f ip daddr 10.244.2.2 limit rate over 1/minute burst 1 packets drop", codes=("GN0520",), says=("limit rate over", "10.244.2.2"), fails=("twenty",), mends=False, severity="warning", probes=True),
     Fault(id="U157 nftables proxy lacks a service", inject="true", edit="nft-unsynced", codes=("GN0601",), says=("10.96.0.10:80",), breaks=("vip",), mends=False),
     Fault(id="U158 nftables proxy with a dead endpoint", inject="true", edit="nft-stale", codes=("GN0602",), says=("10.244.1.77", "10.244.1.11"), breaks=("vip",), mends=False),
+    Fault(id="U159 a second bridge has the default route", setup=SECOND_BRIDGE, inject="p route prepend default via 10.88.0.1 dev net1; N sysctl -qw net.ipv4.conf.all.rp_filter=1", codes=("GN0303",), says=("net1", "br8", "10.244.1.10", "rp_filter"), breaks=("in-remote",), severity="fatal"),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

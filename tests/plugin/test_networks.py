@@ -194,6 +194,24 @@ def test_b47_x25_what_the_runtime_asks_is_for_the_default_network(pod):
     assert "runtimeConfig" not in calls(pod, "ADD", "y")[0].config
 
 
+@pytest.mark.parametrize(
+    "chain, problem",
+    [
+        (["a"], "no plugin of the pod's primary network offers portMappings"),
+        (["macvlan", {"type": "portmap", "capabilities": {"portMappings": True}}], "cannot reach a macvlan"),
+        (["a", {"type": "portmap", "capabilities": {"portMappings": True}}], ""),
+    ],
+)
+def test_a_host_port_that_cannot_work_is_warned_of(pod, chain, problem):
+    pod.network("a", *chain)
+    runtime = {"portMappings": [{"hostPort": 1, "containerPort": 2, "protocol": "tcp"}]}
+    reply = pod.call("ADD", runtimeConfig=runtime)
+    assert reply.result
+    warned = reply.events("hostPort has no effect")
+    assert [event["network"] for event in warned] == (["a"] if problem else [])
+    assert all(problem in event["problem"] for event in warned)
+
+
 def test_c35_c36_the_configurations_name_is_what_delegates_see(pod, cluster):
     cluster.nad("own", {"cniVersion": "1.0.0", "name": "another", "type": "x"})
     assert add(pod, "net,own").result

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from genie_core.checks import node_registry as nodecheck
-from genie_core.checks import plugins, rank, registry
+from genie_core.checks import plugins, rank, registry, services
 from genie_core.checks.check import PodCheck
 from genie_core.checks.runner import Selection, selection
 from genie_core.errors import GenieError
@@ -20,6 +20,8 @@ from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.question import Question
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.discover import DiscoverOptions, discover
+
+FROM_POD = ("gateway", "node", "peer", "remote", "service", "dns")  # the roles of probes that the pod sends
 
 
 def choose(question: Question, checks: Sequence[PodCheck]) -> Selection:
@@ -43,11 +45,16 @@ def diagnose(facts: Facts, question: Question, chosen: Selection, until: float =
     for walk in walks:
         if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
             ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
+    dead, unreached = _dead_services(findings), _unreached(facts)
     hit = {
         f"{w.flow.role}: {w.flow.name or w.flow.target}"
         for w in walks
-        if any(b.chance > 0.5 for b in w.blocks)
-        and (w.flow.general or w.flow.role == "service" or model.narrowed)
+        if w.flow.target in unreached
+        or (w.flow.role == "service" and w.flow.name in dead)
+        or (
+            any(b.chance > 0.5 for b in w.blocks)
+            and (w.flow.general or w.flow.role == "service" or model.narrowed)
+        )
     }
     return DiagnosisReport(
         facts=facts,
@@ -60,6 +67,17 @@ def diagnose(facts: Facts, question: Question, chosen: Selection, until: float =
         ways=ways,
         blocked=tuple(sorted(hit & ways.keys())),
     )
+
+
+def _dead_services(findings: Sequence[Finding]) -> set[str]:
+    """The services that a finding is about: no translation, only dead endpoints, or none."""
+    about = [f for f in findings if f.code in services.DEAD and f.object.kind == "service"]
+    return {name for f in about for name in (f.object.name, *f.affects)}
+
+
+def _unreached(facts: Facts) -> set[str]:
+    """Where the pod's own probes came to no host: the kernel, or a router, said that there is no way."""
+    return {p.target for p in facts.probes if p.result in ("unreachable", "no route") and p.role in FROM_POD}
 
 
 def once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:

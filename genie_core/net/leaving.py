@@ -1,0 +1,39 @@
+"""By which of its interfaces a pod's packets leave, and whether they come to its node all the same."""
+
+from __future__ import annotations
+
+from genie_core.net.model import Attachment, Model
+
+
+def leads_to_node(model: Model, attachment: Attachment, next_hop: str) -> bool:
+    """Whether what leaves by this interface to `next_hop` arrives at the node, which routes it on."""
+    if attachment.kind == "routed":
+        return attachment.entry is not None
+    return attachment.kind == "bridge" and next_hop in model.node.local
+
+
+def past_parent(model: Model, attachment: Attachment, target: str, gateway: str) -> bool:
+    """Whether a macvlan or ipvlan interface is to reach an address of its own node on the link: the kernel refuses."""
+    return (
+        attachment.kind == "parent"
+        and attachment.link.kind != "vlan"
+        and not gateway
+        and target in model.node.local
+    )
+
+
+def holder(model: Model, ip: str) -> Attachment | None:
+    """The attachment that has the address, else the primary one."""
+    owners = (x for x in model.attachments if any(own.ip == ip for own in model.addresses(x)))
+    return next(owners, model.primary)
+
+
+def answers_by(model: Model, target: str, source: str) -> Attachment | None:
+    """The interface by which the pod's answer to `target` reaches the node, where it is not the primary one."""
+    if model.pod is None or model.primary is None or model.primary.kind not in ("bridge", "routed"):
+        return None
+    hop = model.pod.fib.lookup(target, source).hop
+    other = model.attachment(hop.index)
+    if other is None or other is model.primary or not leads_to_node(model, other, hop.gateway or target):
+        return None
+    return other
