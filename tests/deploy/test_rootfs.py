@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,17 @@ def test_the_nodes_own_copy_takes_everything_away(node):
     assert report["complete"]
     assert [path.name for path in (node.path / "opt/cni/bin").iterdir()] == ["delegate"]
     assert [path.name for path in (node.path / "etc/cni/net.d").iterdir()] == ["10-net.conf"]
+
+
+def test_the_image_says_what_is_in_it(image):
+    bill = json.loads((image.path / "opt/genie/sbom.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    urls = {component["purl"] for component in bill["components"]}
+    site = image.path / "opt/genie/lib/site"
+    python = {
+        f"pkg:pypi/{one.metadata['Name'].lower()}@{one.version}" for one in distributions(path=[str(site)])
+    }
+    assert python < urls
+    assert f"pkg:pypi/cni-genie@{genie_core.__version__}" in python
+    debian = {url.partition("@")[0] for url in urls - python}
+    assert {"pkg:deb/debian/libssl3t64", "pkg:deb/debian/python3.13-minimal"} < debian
