@@ -78,12 +78,9 @@ def add(plan: "Plan") -> "Steps[list[str]]":
     try:
         for index in range(len(plan.attachments)):
             results.append("")  # attempted from here on
-            results[index] = yield from _add_patiently(plan, index)
+            results[index] = yield from add_network(plan, index)
             yield Attached(plan, index, results[index])
-            if plan.attachments[index].subnet:
-                from genie_core.select.underlay import require_inside
-
-                require_inside(plan.attachments[index], results[index])
+            require_subnet(plan.attachments[index], results[index])
         if len(plan.attachments) > 1 or plan.attachments[0].default_route is not None:
             from genie_core.default_routes import settle
 
@@ -94,8 +91,16 @@ def add(plan: "Plan") -> "Steps[list[str]]":
     return results
 
 
-def _add_patiently(plan: "Plan", index: int) -> "Steps[str]":
-    """ADD of the chain, begun anew where a plugin's look at the kernel was interrupted.
+def require_subnet(attachment: "Attachment", result: str) -> None:
+    """Raise CheckFailed where a logical network's address is not in its subnet."""
+    if attachment.subnet:
+        from genie_core.select.underlay import require_inside
+
+        require_inside(attachment, result)
+
+
+def add_network(plan: "Plan", index: int) -> "Steps[str]":
+    """ADD of one network's chain: its final result. Begun anew where a plugin's look at the kernel was interrupted.
 
     With many pods at once the kernel tells a reader of its tables that they changed meanwhile (NLM_F_DUMP_INTR,
     linux/netlink.h), and the reference plugins give up at that. It says nothing about this pod.
@@ -192,16 +197,21 @@ def _release_each(
     failures: dict[int, GenieError] = {}
     for index in indexes:
         try:
-            yield Releasing(plan, index)
-            yield from _delete(plan, plan.attachments[index], netns, thorough)
-            yield Released(plan, index)
-            if bridge := own_bridge(plan.attachments[index].network):
-                yield RemoveBridge(bridge)
+            yield from release_network(plan, index, netns, thorough)
         except GenieError as error:
             failures[index] = error
             if isinstance(error, NotReleased) and error.holds_nothing:
                 yield Refused(plan, index)
     return failures
+
+
+def release_network(plan: "Plan", index: int, netns: str, thorough: bool = False) -> "Steps[None]":
+    """DEL of one network's chain, noted before and after."""
+    yield Releasing(plan, index)
+    yield from _delete(plan, plan.attachments[index], netns, thorough)
+    yield Released(plan, index)
+    if bridge := own_bridge(plan.attachments[index].network):
+        yield RemoveBridge(bridge)
 
 
 def own_bridge(network: "NetConf") -> str:
@@ -316,6 +326,8 @@ def check(plan: "Plan", netns: str) -> "Steps[None]":
     """CHECK every network with its own result, stopping at the first error (conformance A72-A74, B72)."""
     for attachment in plan.attachments:
         network = attachment.network
+        if attachment.changing and (attachment.released or not attachment.result):
+            continue  # a change of the running pod was cut off; the next one finishes it
         # an ADD that was cut off, or a DEL that failed half-way
         if attachment.released or not attachment.result:
             raise UnknownContainer(

@@ -25,8 +25,7 @@ def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "")
     A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
     name is asked for twice or nobody gets `primary`.
     """
-    _refuse_primary(choices, primary)
-    taken = _explicit_names(choices)
+    taken = requested_names(choices, primary)
     if primary not in taken and all(choice.wish.ifname for choice in choices):
         first = choices[0].wish
         raise InvalidConfig(
@@ -37,13 +36,15 @@ def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "")
     for place, choice in enumerate(choices):
         name = choice.wish.ifname
         if not name:
-            name = _free_name(prefix or choice.prefix, place, primary, taken)
+            name = free_name(prefix or choice.prefix, place, primary, taken)
             taken.add(name)
         names.append(name)
     return names
 
 
-def _explicit_names(choices: "Sequence[Choice]") -> set[str]:
+def requested_names(choices: "Sequence[Choice]", primary: str) -> set[str]:
+    """The interface names that are asked for. Raises InvalidConfig for one that cannot be given, or is there twice."""
+    _refuse_primary(choices, primary)
     taken: set[str] = set()
     for choice in choices:
         wish = choice.wish
@@ -68,7 +69,8 @@ def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
             )
 
 
-def _free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
+def free_name(prefix: str, place: int, primary: str, taken: set[str]) -> str:
+    """A name for the choice at `place` that is not taken: `primary` where that is free."""
     if primary not in taken:
         return primary
     # eth0 is the primary's place, even where the runtime calls that interface something else
@@ -90,36 +92,18 @@ def make_plan(
     request: "Request", pod: "PodRef | None", boot_id: str, choices: "Sequence[Choice]", prefix: str = ""
 ) -> Plan:
     """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
-    from genie_core.select.asked import asked_by  # an ADD alone makes plans
-
     names = name_interfaces(choices, request.ifname, prefix)
     if any(choice.default_route is not None for choice in choices):
         from genie_core.routes import refuse_conflicts
 
         refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
     supplied = runtime_capabilities(request)
-    device_files = [
-        _device_file(request, choice, ifname) for choice, ifname in zip(choices, names, strict=True)
-    ]
+    # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
     attachments = [
-        Attachment(
-            network=choice.network,
-            ifname=ifname,
-            label=choice.label,
-            args=request.args,
-            # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
-            capabilities={
-                **_described(choice, device_file),
-                **(_offered(choice.network, supplied) if ifname == request.ifname else {}),
-                **choice.capabilities,
-            },
-            default_route=choice.default_route,
-            origin=choice.wish.origin,
-            subnet=choice.subnet,
-            device=choice.device,
-            asked=asked_by(choice),
+        attachment_of(
+            choice, ifname, request.container_id, request.args, supplied if ifname == request.ifname else {}
         )
-        for choice, ifname, device_file in zip(choices, names, device_files, strict=True)
+        for choice, ifname in zip(choices, names, strict=True)
     ]
     return Plan(
         container_id=request.container_id,
@@ -132,9 +116,33 @@ def make_plan(
     )
 
 
-def _device_file(request: "Request", choice: "Choice", ifname: str) -> str:
+def attachment_of(
+    choice: "Choice", ifname: str, container_id: str, args: str, supplied: "Mapping[str, str]"
+) -> Attachment:
+    """One network of the plan; `supplied` are the capability arguments that the runtime gave for it, as raw JSON."""
+    from genie_core.select.asked import asked_by  # for who makes plans
+
+    return Attachment(
+        network=choice.network,
+        ifname=ifname,
+        label=choice.label,
+        args=args,
+        capabilities={
+            **_described(choice, _device_file(container_id, choice, ifname)),
+            **_offered(choice.network, supplied),
+            **choice.capabilities,
+        },
+        default_route=choice.default_route,
+        origin=choice.wish.origin,
+        subnet=choice.subnet,
+        device=choice.device,
+        asked=asked_by(choice),
+    )
+
+
+def _device_file(container_id: str, choice: "Choice", ifname: str) -> str:
     """Where the attachment's device is described, as raw JSON (conformance C54)."""
-    name = f"{choice.label}-{request.container_id}_{ifname}".replace("/", "-")
+    name = f"{choice.label}-{container_id}_{ifname}".replace("/", "-")
     return encode(f"{DEVICE_INFO_DIRECTORY}/{name}")
 
 

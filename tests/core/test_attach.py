@@ -12,8 +12,26 @@ from genie_core import attach
 from genie_core.errors import DelegateFailed, Denied, GenieError, InvalidNetns, IOFailure
 from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
-from genie_core.state import decode_plan, encode_partial, encode_plan, encode_release, encode_result
-from genie_core.steps import Attached, Forget, Invoke, Passed, PluginMissing, Released, Save, SetDefaultRoutes
+from genie_core.state import (
+    decode_plan,
+    encode_history,
+    encode_partial,
+    encode_plan,
+    encode_release,
+    encode_releasing,
+    encode_result,
+)
+from genie_core.steps import (
+    Attached,
+    Forget,
+    Invoke,
+    Passed,
+    PluginMissing,
+    Released,
+    Releasing,
+    Save,
+    SetDefaultRoutes,
+)
 
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
 CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}
@@ -101,11 +119,13 @@ class World:
             self.changes += step.changes
             return encode([change.ifname for change in step.changes])
         if isinstance(step, Save):
-            self.disk = encode_plan(step.plan) + "\n"
+            self.disk = "\n".join([encode_plan(step.plan), *encode_history(step.plan), ""])
         elif isinstance(step, Passed):
             self.disk += f"\n{encode_partial(step.index, step.result)}\n"
         elif isinstance(step, Attached):
-            self.disk += f"\n{encode_result(step.index, step.result)}\n"
+            self.disk += f"\n{encode_result(step.index, step.result, step.yielded)}\n"
+        elif isinstance(step, Releasing):
+            self.disk += f"\n{encode_releasing(step.index)}\n"
         elif isinstance(step, Released):
             self.disk += f"\n{encode_release(step.index)}\n"
         elif isinstance(step, Forget):

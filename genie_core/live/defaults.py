@@ -1,0 +1,45 @@
+"""The default routes that come back to a network when another one goes that had taken them over."""
+
+from genie_core.plan import primary_first
+from genie_core.routes import RouteChange, default_routes, retold, route_changes
+from genie_core.spec.addresses import is_v4
+from genie_core.spec.result import parse
+from genie_core.steps import Attached, SetDefaultRoutes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from genie_core.model import Attachment, Plan
+    from genie_core.steps import Steps
+
+
+def give_back(plan: "Plan", results: list[str]) -> "Steps[None]":
+    """Give each family's default routes back to the first network that gave them up, unless one asks for the family.
+
+    The primary network comes first. `results` (texts, in the plan's order) are changed, and recorded.
+    """
+    parsed = {
+        item.ifname: parse(text, item.network.version, item.label)[1]
+        for item, text in zip(plan.attachments, results, strict=True)
+    }
+    asked = route_changes({item.ifname: item.default_route for item in plan.attachments}, parsed)
+    for v4 in (True, False):
+        if any(change.v4 is v4 for change in asked):
+            continue
+        for item in primary_first(plan):
+            if default_routes(parsed[item.ifname], v4):
+                break
+            if routes := _yielded(item, v4):
+                index = plan.attachments.index(item)
+                yield SetDefaultRoutes(plan.netns, [RouteChange(item.ifname, v4, routes[0].get("gw", ""))])
+                result = parsed[item.ifname]
+                parsed[item.ifname] = result = result.replace(routes=[*result.routes, *routes])
+                item.yielded = [route for route in item.yielded if route not in routes]
+                results[index] = retold(results[index], item.network.version, result)
+                yield Attached(plan, index, results[index], item.yielded)
+                break
+
+
+def _yielded(attachment: "Attachment", v4: bool) -> "list[dict[str, Any]]":
+    return [route for route in attachment.yielded if is_v4(route["dst"]) is v4]

@@ -1,0 +1,229 @@
+"""A change of a running pod's networks as a sequence of steps, and its rollback. No I/O here: see attach.py.
+
+1. The new plan is saved before the first plugin runs. It holds what stays, what goes and what comes: wherever this is
+   killed, DEL, GC or the next change can release everything. What has not begun yet counts as released.
+2. What goes is released in reverse order, then what comes is attached in order; the default routes are settled last.
+3. It is whole or nothing: where a part fails, what came is released, and what went is attached again, from its
+   recorded bytes, with the same addresses where its plugins can be asked for them. What cannot be put back is `left`.
+"""
+
+from genie_core.attach import add_network, release_network, require_subnet
+from genie_core.errors import CheckFailed, GenieError
+from genie_core.jsontext import encode
+from genie_core.live.compare import default_route_asked
+from genie_core.live.defaults import give_back
+from genie_core.model import Value
+from genie_core.spec.conf import capabilities_of
+from genie_core.spec.result import parse
+from genie_core.steps import Attached, Save
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from genie_core.model import Attachment, Plan
+    from genie_core.steps import Steps
+
+
+class Outcome(Value):
+    """What became of a change. `plan` is what the pod has now; `error` says why it was rolled back, None if it was not.
+
+    `left` are the attachments that could neither be released nor attached again, each with its error.
+    """
+
+    __slots__ = ("error", "left", "plan")
+
+    def __init__(
+        self,
+        plan: "Plan",
+        error: GenieError | None = None,
+        left: "Sequence[tuple[Attachment, GenieError]]" = (),
+    ) -> None:
+        self.plan = plan
+        self.error = error
+        self.left = left
+
+
+def exchange(
+    plan: "Plan", going: "Sequence[Attachment]", coming: "Sequence[Attachment]", order: "Sequence[str]"
+) -> "Steps[Outcome]":
+    """Release `going`, which are attachments of the plan, and attach `coming`.
+
+    `order` are the interfaces that the pod has afterwards, in the annotation's order. Each attachment that stays has
+    the `default_route` of its selection. Raises what the driver throws where the first plan cannot be saved.
+    """
+    staying = [item for item in plan.attachments if item not in going]
+    leaving = [item.replace(changing=True) for item in going]
+    arriving = [item.replace(changing=True) for item in coming]
+    work = plan.replace(attachments=[*staying, *leaving, *(item.replace(released=True) for item in arriving)])
+    yield Save(work)
+    try:
+        yield from _release(work, leaving)
+        work = plan.replace(attachments=[*staying, *arriving])
+        if arriving:
+            yield Save(work)
+            yield from _attach(work, arriving)
+            _require_same_addresses(leaving, arriving, plan.ifname)
+        work = work.replace(attachments=sorted(work.attachments, key=lambda item: order.index(item.ifname)))
+        yield Save(work)
+        yield from _settle(work)
+    except GenieError as error:
+        return (yield from _roll_back(plan, work, leaving, arriving, error))
+    return (yield from _finish(work))
+
+
+def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
+    """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes."""
+    left = []
+    for item in reversed(plan.attachments):
+        if item.released or (item.result and not item.releasing):
+            continue
+        try:
+            yield from release_network(plan, _index(plan, item), netns)
+            item.released = True
+        except GenieError as error:
+            left.append((item, error))
+    remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
+    if left:
+        return Outcome(remaining, left[0][1], left)
+    for item in remaining.attachments:
+        item.default_route = default_route_asked(item)
+    yield Save(remaining)
+    try:
+        yield from _settle(remaining)
+    except GenieError as error:
+        return Outcome(remaining, error)
+    return (yield from _finish(remaining))
+
+
+def _release(work: "Plan", leaving: "Sequence[Attachment]") -> "Steps[None]":
+    for item in reversed(leaving):
+        item.releasing = True
+        yield from release_network(work, _index(work, item), work.netns)
+        item.released = True
+
+
+def _attach(work: "Plan", arriving: "Iterable[Attachment]") -> "Steps[None]":
+    for item in arriving:
+        item.releasing = True  # attempted: a rollback releases it
+        index = _index(work, item)
+        item.result = yield from add_network(work, index)
+        item.releasing = False
+        yield Attached(work, index, item.result)
+        require_subnet(item, item.result)
+
+
+def _settle(plan: "Plan") -> "Steps[None]":
+    from genie_core.default_routes import settle
+
+    results = [item.result for item in plan.attachments]
+    yield from give_back(plan, results)
+    if len(plan.attachments) > 1 or any(item.default_route is not None for item in plan.attachments):
+        yield from settle(plan, results)
+    for item, result in zip(plan.attachments, results, strict=True):
+        item.result = result
+
+
+def _finish(
+    plan: "Plan", error: GenieError | None = None, left: "Sequence[tuple[Attachment, GenieError]]" = ()
+) -> "Steps[Outcome]":
+    """Save the plan without the traces of the change; what is left keeps its own, for the next change to finish."""
+    stuck = [id(item) for item, _ in left]
+    done = plan.replace(
+        attachments=[
+            item if id(item) in stuck else item.replace(changing=False, releasing=False, partial="")
+            for item in plan.attachments
+        ]
+    )
+    yield Save(done)
+    return Outcome(done, error, left)
+
+
+def _roll_back(
+    plan: "Plan",
+    work: "Plan",
+    leaving: "Sequence[Attachment]",
+    arriving: "Sequence[Attachment]",
+    error: GenieError,
+) -> "Steps[Outcome]":
+    """Release what came, and attach what went again."""
+    left: list[tuple[Attachment, GenieError]] = []
+    for item in reversed([one for one in arriving if one.releasing or one.result]):
+        try:
+            yield from release_network(work, _index(work, item), work.netns)
+        except GenieError as problem:
+            left.append((item, problem))
+    unreleased = [item for item, _ in left]
+    left += [(item, error) for item in leaving if item.releasing and not item.released]
+    now = {item.ifname: _again(item) if item.released else item for item in leaving}
+    before = [now.get(item.ifname, item) for item in plan.attachments]
+    restored = plan.replace(attachments=[*before, *unreleased])
+    for item in restored.attachments:
+        item.default_route = default_route_asked(item)
+    lost = [item for item in before if not item.result]
+    try:
+        yield Save(restored)
+    except GenieError as problem:  # what cannot be recorded is not attached: it would leak
+        return Outcome(restored, error, [*left, *((item, problem) for item in lost)])
+    for item in lost:
+        try:
+            yield from _attach(restored, [item])
+        except GenieError as problem:
+            left.append((item, problem))
+    if not left:
+        try:
+            yield from _settle(restored)
+        except GenieError as problem:
+            left.append((restored.attachments[0], problem))
+    return (yield from _finish(restored, error, left))
+
+
+def _again(item: "Attachment") -> "Attachment":
+    """A released attachment, to be attached as it was: with its addresses and MAC, where its plugins take them."""
+    return item.replace(
+        result="",
+        partial="",
+        released=False,
+        releasing=False,
+        yielded=(),
+        capabilities={**_same_arguments(item), **item.capabilities},
+    )
+
+
+def _same_arguments(item: "Attachment") -> dict[str, str]:
+    """The capability arguments that ask for what the attachment had."""
+    offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in item.network.plugins))
+    _, result = parse(item.result, item.network.version, item.label)
+    mac = next((link["mac"] for link in result.interfaces if link.get("sandbox") and link.get("mac")), "")
+    had = {
+        "ips": encode([ip["address"] for ip in result.ips]) if result.ips else "",
+        "mac": encode(mac) if mac else "",
+    }
+    return {name: raw for name, raw in had.items() if raw and name in offered}
+
+
+def addresses_of(item: "Attachment") -> list[str]:
+    """The addresses of the attachment's result, with prefix length."""
+    return (
+        [ip["address"] for ip in parse(item.result, item.network.version, item.label)[1].ips]
+        if item.result
+        else []
+    )
+
+
+def _require_same_addresses(
+    leaving: "Iterable[Attachment]", arriving: "Iterable[Attachment]", primary: str
+) -> None:
+    """Raise CheckFailed where the pod's first interface got another address: kubelet does not read it again."""
+    had = {item.ifname: addresses_of(item) for item in leaving}
+    for item in arriving:
+        if item.ifname == primary and (got := addresses_of(item)) != had.get(primary, got):
+            raise CheckFailed(
+                f"network {item.label} gave {primary} the address {', '.join(got) or 'none'}, "
+                f"not {', '.join(had[primary])}",
+                hint="a pod's first address cannot change: recreate the pod",
+            )
+
+
+def _index(plan: "Plan", item: "Attachment") -> int:
+    return next(index for index, one in enumerate(plan.attachments) if one is item)

@@ -1,0 +1,215 @@
+"""A change of a running pod's networks: done, failed and killed at every step."""
+
+import itertools
+
+import pytest
+
+from genie_core import attach
+from genie_core.errors import DelegateFailed, GenieError, IOFailure
+from genie_core.live.exchange import exchange, finish_interrupted
+from genie_core.model import Attachment
+from genie_core.state import decode_plan
+from genie_core.steps import Invoke
+from tests.core.test_attach import Killed, World, make_plan, network
+
+
+class Pod(World):
+    """A world whose DEL removes the interface, whatever has it."""
+
+    def __init__(self, broken=lambda step: None):
+        super().__init__(broken)
+        self.links = {}
+
+    def invoke(self, step, error):
+        answer = super().invoke(step, error)
+        if step.verb == "ADD":
+            self.links[step.ifname] = step.network
+        elif step.verb == "DEL" and error is None:
+            self.links.pop(step.ifname, None)
+        return answer
+
+    @property
+    def plan(self):
+        return decode_plan(self.disk)
+
+
+def started(broken=lambda step: None):
+    """A pod with a on eth0, b on eth1 and c on eth2."""
+    pod = Pod()
+    pod.drive(attach.add(make_plan()))
+    pod.broken = broken
+    return pod
+
+
+def coming(name, ifname):
+    return Attachment(network(name, [f"{name}1"]), ifname, name)
+
+
+def change(plan):
+    """c goes, d takes b's interface, e comes."""
+    going = [item for item in plan.attachments if item.label in ("b", "c")]
+    return exchange(plan, going, [coming("d", "eth1"), coming("e", "eth3")], ["eth0", "eth1", "eth3"])
+
+
+BEFORE = {"eth0": "a", "eth1": "b", "eth2": "c"}
+AFTER = {"eth0": "a", "eth1": "d", "eth3": "e"}
+
+
+def has(pod, links):
+    """Whether this is what the pod has, what is held and what the journal says."""
+    told = {item.ifname: item.network.name for item in pod.plan.attachments}
+    names = {type_[0] for type_, _ in pod.held}
+    whole = all(item.result and not item.changing and not item.releasing for item in pod.plan.attachments)
+    return pod.links == links == told and names == set(links.values()) and whole
+
+
+def test_a_change():
+    pod = started()
+    outcome = pod.drive(change(pod.plan))
+    assert outcome.error is None
+    assert has(pod, AFTER)
+    assert [line for line in pod.log[5:] if "c1" not in line and "c2" not in line] == [
+        "DEL b2@eth1", "DEL b1@eth1", "ADD d1@eth1", "ADD e1@eth3"
+    ]  # fmt: skip
+
+
+def test_what_stays_is_not_called():
+    pod = started()
+    pod.drive(change(pod.plan))
+    assert not any("a1" in line for line in pod.log[5:])
+
+
+@pytest.mark.parametrize("failing", ["d1", "e1"])
+def test_an_add_that_fails_brings_everything_back(failing):
+    pod = started(
+        lambda step: (
+            DelegateFailed("no")
+            if isinstance(step, Invoke) and (step.verb, step.type) == ("ADD", failing)
+            else None
+        )
+    )
+    outcome = pod.drive(change(pod.plan))
+    assert outcome.error.msg == "no"
+    assert outcome.left == []
+    assert has(pod, BEFORE)
+
+
+@pytest.mark.parametrize("failing", ["b1", "b2", "c1", "c2"])
+def test_a_del_that_fails_is_kept_for_the_next_change(failing):
+    refuses = [True]
+    pod = started(
+        lambda step: (
+            DelegateFailed("no")
+            if refuses and isinstance(step, Invoke) and (step.verb, step.type) == ("DEL", failing)
+            else None
+        )
+    )
+    outcome = pod.drive(change(pod.plan))
+    assert [item.label for item, _ in outcome.left] == [failing[0]]
+    assert {item.ifname: item.network.name for item in pod.plan.attachments} == BEFORE
+    refuses.clear()
+    pod.drive(finish_interrupted(pod.plan, "/netns"))
+    assert has(pod, {name: network for name, network in BEFORE.items() if network != failing[0]})
+
+
+def steps_of(change_of):
+    pod = started()
+    before = pod.steps
+    pod.drive(change_of(pod.plan))
+    return range(pod.steps - before)
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("step", steps_of(change))
+def test_killed_then_the_runtime_releases_everything(step, effect_first):
+    pod = started()
+    pod.kill_after(step, effect_first=effect_first)
+    with pytest.raises(Killed):
+        pod.drive(change(pod.plan))
+    assert pod.drive(attach.delete(pod.plan, "/netns")) == []
+    assert (pod.held, pod.links, pod.disk) == (set(), {}, "")
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("step", steps_of(change))
+def test_killed_then_the_next_change_ends_it(step, effect_first):
+    pod = started()
+    pod.kill_after(step, effect_first=effect_first)
+    with pytest.raises(Killed):
+        pod.drive(change(pod.plan))
+    again(pod, AFTER)
+    assert has(pod, AFTER)
+
+
+@pytest.mark.parametrize("step", steps_of(change))
+def test_killed_then_taken_back(step):
+    """The annotation is as it was before, when the next change comes."""
+    pod = started()
+    pod.kill_after(step)
+    with pytest.raises(Killed):
+        pod.drive(change(pod.plan))
+    again(pod, BEFORE)
+    assert pod.links == BEFORE
+
+
+def again(pod, wanted):
+    """A change to what is wanted, from whatever there is."""
+    plan = pod.drive(finish_interrupted(pod.plan, "/netns")).plan
+    held = {item.ifname: item for item in plan.attachments}
+    going = [item for item in plan.attachments if wanted.get(item.ifname) != item.network.name]
+    new = [
+        coming(name, ifname) for ifname, name in wanted.items() if ifname not in held or held[ifname] in going
+    ]
+    if going or new:
+        assert pod.drive(exchange(plan, going, new, list(wanted))).error is None
+
+
+@pytest.mark.parametrize("step", steps_of(change))
+def test_a_step_that_fails_loses_nothing(step):
+    """Whatever fails, once: the pod has what it had or what it should get, or the journal has all that is held."""
+    count = itertools.count()
+
+    def broken(_step):
+        return IOFailure("disk full") if next(count) == step else None
+
+    pod = started()
+    plan = pod.plan
+    pod.broken = broken
+    try:
+        outcome = pod.drive(change(plan))
+    except GenieError:
+        outcome = None
+    pod.broken = lambda step: None
+    if outcome and outcome.error is None:
+        assert has(pod, AFTER)
+    elif outcome and not outcome.left:
+        assert has(pod, BEFORE)
+    else:
+        assert {name[0] for name, _ in pod.held} <= {item.network.name for item in pod.plan.attachments}
+    again(pod, AFTER)
+    assert pod.links == AFTER
+    assert pod.drive(attach.delete(pod.plan, "/netns")) == []
+    assert pod.held == set()
+
+
+def test_killed_twice():
+    for first, second in itertools.product(steps_of(change), range(0, 40, 3)):
+        pod = started()
+        pod.kill_after(first)
+        with pytest.raises(Killed):
+            pod.drive(change(pod.plan))
+        pod.kill_after(second)
+        try:
+            again(pod, BEFORE)
+        except Killed:
+            again(pod, AFTER)
+            assert has(pod, AFTER)
+
+
+def test_check_passes_over_what_was_cut_off():
+    for step in steps_of(change):
+        pod = started()
+        pod.kill_after(step)
+        with pytest.raises(Killed):
+            pod.drive(change(pod.plan))
+        pod.drive(attach.check(pod.plan, "/netns"))
