@@ -44,7 +44,9 @@ COMMANDS: dict[str, Entry] = {
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
-    "explain": Entry("explain", "Explain a code, a configuration key, or why a pod has its networks", MORE),
+    "explain": Entry(
+        "explain", "Explain a code, a configuration key, a pod's networks, or who uses a network", MORE
+    ),
     "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),
     "schema": Entry("schema", "Print the JSON Schema of a kind of document", MORE),
     "completion": Entry("completion", "Print a shell's completion script", MORE),

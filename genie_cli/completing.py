@@ -225,7 +225,7 @@ def _interfaces(_asked: Asked) -> list[Candidate]:
 
 
 def _topics(asked: Asked) -> list[Candidate]:
-    """Codes, configuration keys, `pod`; where there is a slash, pods."""
+    """Codes, configuration keys, `pod`, `network`; where there is a slash, pods."""
     if "/" in asked.current:
         return _pods(asked)
     from genie_core.tasks.explain import ALL, key_names
@@ -233,6 +233,7 @@ def _topics(asked: Asked) -> list[Candidate]:
     codes = [Candidate(code, item.title) for code, item in ALL.items()]
     return [
         Candidate("pod", "why a pod has its networks"),
+        Candidate("network", "who uses a network"),
         *codes,
         *(Candidate(name) for name in key_names()),
     ]
@@ -269,5 +270,5 @@ _SOURCES: dict[str, Callable[[Asked], list[Candidate]] | int] = {
     "CONTEXT": _contexts,
     "KIND": _schemas,
     "COMMAND | TOPIC": _help_topics,
-    "CODE | KEY | pod [NAMESPACE/]POD": _topics,
+    "CODE | KEY | pod [NAMESPACE/]POD | network [NAMESPACE/]NETWORK": _topics,
 }

@@ -62,7 +62,12 @@ def pod_name(text: str, namespace: str, chosen: Access) -> tuple[str, str]:
 
     Raises GenieError for nothing, and for two namespaces.
     """
-    space, name = parse_name(text, namespace)
+    return object_name(text, namespace, chosen, "pod")
+
+
+def object_name(text: str, namespace: str, chosen: Access, kind: str) -> tuple[str, str]:
+    """The same of an object of another kind, in words."""
+    space, name = parse_name(text, namespace, kind)
     return space or _namespace(chosen), name
 
 

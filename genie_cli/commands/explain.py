@@ -13,10 +13,10 @@ from genie_cli import options, wiring
 from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
-from genie_cli.views.explain import code_view, key_view, selection_view
+from genie_cli.views.explain import code_view, key_view, network_view, selection_view
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.explain import explain, explain_key, explain_selection, key_names
+from genie_core.tasks.explain import explain, explain_key, explain_network, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.node_state import own_entry, read_conflist
 from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
@@ -25,12 +25,14 @@ EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to mend it", "genie explain GN0402"),
     ("what a CNI error code in a pod's events means", "genie explain CNI7"),
     ("why this pod has these networks", "genie explain pod shop/web-0"),
+    ("who uses a network, with which addresses, and what it overlaps", "genie explain network shop/orders"),
     ("a key of Genie's configuration, or of a plugin's", "genie explain default_plugin"),
     ("", "genie explain bridge.ipMasq"),
     ("all codes", "genie explain"),
 ]
 _PODS = ("pod", "pods", "po")
-_KINDS = (*_PODS, "code", "key")
+_NETWORKS = ("network", "networks", "net")
+_KINDS = (*_PODS, *_NETWORKS, "code", "key")
 _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
@@ -38,8 +40,8 @@ def run(
     topic: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="CODE | KEY | pod [NAMESPACE/]POD",
-            help="A code, a configuration key, or a pod.",
+            metavar="CODE | KEY | pod [NAMESPACE/]POD | network [NAMESPACE/]NETWORK",
+            help="A code, a configuration key, a pod, or a network.",
             show_default=False,
         ),
     ] = None,
@@ -62,17 +64,19 @@ def run(
     bin_dir: options.BinDirs = None,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
-    """Explains a code, a configuration key, or why a pod has the networks that it has.
+    """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
 
     Codes are those of `genie debug` and `genie discover` (GN0402), and CNI's own (CNI7 or 7); they are stable. For a
     pod it says which annotation decides, by which rule, and which file each network comes from: as this node's state
-    has it, and as an ADD would choose now.
+    has it, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition) it lists the
+    pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
     """
     words = topic or []
     subject = words[-1] if words else ""
     if len(words) > 2 or (len(words) == 2 and words[0] not in _KINDS):
         raise GenieError(
-            f"{' '.join(words)!r} is no topic: CODE, KEY or pod NAMESPACE/NAME", exit_code=EXIT_USAGE
+            f"{' '.join(words)!r} is no topic: CODE, KEY, pod NAMESPACE/NAME or network NAMESPACE/NAME",
+            exit_code=EXIT_USAGE,
         )
     kind = words[0] if len(words) == 2 else _kind_of(subject, pod_file)
     if kind == "code":
@@ -80,16 +84,30 @@ def run(
     elif kind == "key":
         emit(explain_key(subject), output, key_view, lambda report: [report.path])
     else:
-        return _explain_pod(
-            subject,
-            namespace,
-            pod_file,
-            wiring.access(kubeconfig, context),
-            conf_dir,
-            state_dir,
-            bin_dir,
-            output,
-        )
+        access = wiring.access(kubeconfig, context)
+        if kind in _NETWORKS:
+            return _explain_network(subject, namespace, access, conf_dir, state_dir, output)
+        return _explain_pod(subject, namespace, pod_file, access, conf_dir, state_dir, bin_dir, output)
+    return 0
+
+
+def _configuration(conf_dir: Path, state_dir: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
+    where = str(conf_dir.absolute())
+    own = read_conflist(conf_dir / "00-genie.conflist") or own_entry([where])
+    config: dict[str, Any] = own or {"conf_dirs": [where]}
+    return own, {**config, "state_dir": str(state_dir.absolute())} if state_dir else config
+
+
+def _explain_network(
+    subject: str, namespace: str, access: Access, conf_dir: Path, state_dir: Path | None, output: OutputFormat
+) -> int:
+    own, config = _configuration(conf_dir, state_dir)
+    space, name = wiring.object_name(subject, namespace, access, "network")
+    with Progress() as progress:
+        progress("asking the API server for the network and its pods")
+        report = explain_network(space, name, access=access, own=own, config=config)
+    emit(report, output, network_view, lambda report: [user.pod for user in report.pods])
     return 0
 
 
@@ -97,8 +115,9 @@ def _kind_of(subject: str, pod_file: str) -> str:
     """What a single word is about: codes have digits, keys are known, and pods have a slash."""
     if subject in _KINDS and not pod_file:
         raise GenieError(
-            f"which {'pod' if subject in _PODS else subject}?",
-            hint="genie explain pod NAMESPACE/NAME, genie explain CODE, genie explain KEY",
+            f"which {'pod' if subject in _PODS else 'network' if subject in _NETWORKS else subject}?",
+            hint="genie explain pod NAMESPACE/NAME, genie explain network NAMESPACE/NAME, genie explain CODE, "
+            "genie explain KEY",
             exit_code=EXIT_USAGE,
         )
     if pod_file or "/" in subject:
@@ -123,11 +142,7 @@ def _explain_pod(
     bin_dir: list[Path] | None,
     output: OutputFormat,
 ) -> int:
-    where = str(conf_dir.absolute())
-    own = read_conflist(conf_dir / "00-genie.conflist") or own_entry([where])
-    config: dict[str, Any] = own or {"conf_dirs": [where]}
-    if state_dir:
-        config = {**config, "state_dir": str(state_dir.absolute())}
+    own, config = _configuration(conf_dir, state_dir)
     pod, problem = _pod(subject, namespace, pod_file, access, own)
     report = explain_selection(
         pod.namespace,

@@ -8,7 +8,7 @@ from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
 from genie_core.settings import DIALECTS
-from genie_core.tasks.explain import Chosen, Explained, KeyReport, Selection
+from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage, Selection
 
 
 def code_view(report: Explained, wide: bool) -> Iterator[Block]:
@@ -93,3 +93,51 @@ def _networks(networks: tuple[Chosen, ...]) -> Iterator[Block]:
     rows = [(Cell(n.interface, "strong"), n.network, " + ".join(n.plugins), n.why) for n in networks]
     yield Table(("INTERFACE", "NETWORK", "PLUGINS", "ASKED FOR BY"), rows, fold=("PLUGINS", "ASKED FOR BY"))
     yield Table(("NETWORK", "CONFIGURATION"), [(n.network, n.source) for n in networks])
+
+
+def network_view(report: NetworkUsage, wide: bool) -> Iterator[Block]:
+    """What the network is, its pods with their addresses, and what it overlaps."""
+    yield Heading(f"Network {report.network}")
+    fields: list[tuple[str, str | Cell]] = [
+        (name, value)
+        for name, value in (
+            ("object", report.object),
+            ("created", report.created),
+            ("physical network", report.physical),
+            ("plugin", report.plugin),
+            ("subnet", report.subnet),
+            ("bridge", report.bridge),
+        )
+        if value
+    ]
+    if fields:
+        yield Fields(fields)
+    if report.problem:
+        yield Text(f"Only this node's state was read: {report.problem}", "warn", 2)
+    yield Heading(f"Pods ({len(report.pods)})")
+    rows = [
+        (
+            Cell(user.pod, "strong"),
+            "this node" if user.here else user.node or "-",
+            user.interface or "-",
+            ", ".join(user.addresses) or "not known",
+        )
+        for user in report.pods
+    ]
+    if rows:
+        yield Table(("POD", "NODE", "INTERFACE", "ADDRESSES"), rows)
+    if report.overlaps:
+        yield Heading("Overlaps")
+        yield Table(
+            ("NETWORK", "SUBNET", "WHICH PODS START"),
+            [
+                (
+                    item.network,
+                    item.subnet,
+                    "those of that one, which is older" if item.older else "those of this one",
+                )
+                for item in report.overlaps
+            ],
+        )
+    elif report.subnet and not report.problem:
+        yield Text("No other logical network has addresses of its subnet.", "good")

@@ -41,9 +41,14 @@ __all__ = ["choose", "parse_subnet", "with_subnet"]
 
 def choose(chooser: "Chooser", annotation: str) -> list[Choice]:
     """The networks that the annotation names, in order. Raises InvalidConfig naming the item."""
+    return [_choice(chooser, wish) for wish in parse_wishes(annotation)]
+
+
+def parse_wishes(annotation: str) -> list[Wish]:
+    """The logical networks that the annotation names. Raises InvalidConfig naming the item."""
     # `name:interface` is what CNI-Genie's own sample says
     value = ",".join(item if "@" in item else item.replace(":", "@", 1) for item in annotation.split(","))
-    return [_choice(chooser, wish) for wish in parse_names(value, "annotation networks")]
+    return parse_names(value, "annotation networks")
 
 
 def _choice(chooser: "Chooser", wish: Wish) -> Choice:

@@ -129,21 +129,34 @@ def refuse_overlap(
     `logicals` are those of the whole cluster; `physicals` gives the physical networks, asked for where they matter;
     `find` looks a plugin's configuration up on this node.
     """
-    networks = list(_readable(logicals))
+    networks = list(readable(logicals))
     mine = next((network for network in networks if network.label == own.network.label), own.network)
-    rivals = [network for network in networks if network.age < mine.age and _may_overlap(network, own.subnet)]
+    older = (network for network in networks if network.age < mine.age)
+    for network, subnet in overlapping(own, older, physicals, find):
+        raise InvalidConfig(
+            f"{wish.origin}: subnet {own.subnet} overlaps {subnet} of Logicalnetwork {network.label}, "
+            f"which is older",
+            details=f"both are on {own.underlay}; that one was created {network.created or 'before'}",
+            hint="give each logical network of an underlying network a subnet of its own",
+        )
+
+
+def overlapping(
+    own: Claim,
+    networks: "Iterable[LogicalNetwork]",
+    physicals: "Callable[[], Iterable[Definition]]",
+    find: "Find",
+) -> "Iterator[tuple[LogicalNetwork, str]]":
+    """Those of the networks, with their subnets, that overlap `own` on the same underlay."""
+    rivals = [network for network in networks if _may_overlap(network, own.subnet)]
     for network, physical in _with_physical(rivals, physicals):
         plugin, subnet = placement(network, physical)
         if _overlaps(own.subnet, subnet) and _meet(own, network, plugin, physical, find):
-            raise InvalidConfig(
-                f"{wish.origin}: subnet {own.subnet} overlaps {subnet} of Logicalnetwork {network.label}, "
-                f"which is older",
-                details=f"both are on {own.underlay}; that one was created {network.created or 'before'}",
-                hint="give each logical network of an underlying network a subnet of its own",
-            )
+            yield network, subnet
 
 
-def _readable(definitions: "Iterable[Definition]") -> "Iterator[LogicalNetwork]":
+def readable(definitions: "Iterable[Definition]") -> "Iterator[LogicalNetwork]":
+    """The logical networks of these objects, without those that cannot be read."""
     for definition in definitions:
         try:
             yield read_logical(definition, *_key(definition))

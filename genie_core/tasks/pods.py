@@ -34,18 +34,19 @@ class PodObject:
     uid: str = ""
 
 
-def parse_name(text: str, namespace: str = "") -> tuple[str, str]:
-    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that nobody names.
+def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tuple[str, str]:
+    """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that is not given.
 
     Raises GenieError (wrong usage) for nothing, or for two namespaces.
     """
     kind, _, rest = text.partition("/")
-    if kind in ("pod", "pods", "po") and rest:
+    if kind in ("pod", "pods", "po") and rest and object_kind == "pod":
         text = rest
     space, separator, name = text.rpartition("/")
     if not name or "/" in space or (separator and namespace and namespace != space):
         raise GenieError(
-            f"{text!r} names no pod: NAMESPACE/NAME, or NAME with -n NAMESPACE", exit_code=EXIT_USAGE
+            f"{text!r} names no {object_kind}: NAMESPACE/NAME, or NAME with -n NAMESPACE",
+            exit_code=EXIT_USAGE,
         )
     return space or namespace, name
 

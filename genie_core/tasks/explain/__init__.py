@@ -1,7 +1,8 @@
-"""`genie explain`: what a code means, what a configuration key does, why a pod has its networks."""
+"""`genie explain`: what a code means, what a key does, why a pod has its networks, who uses a network."""
 
 from genie_core.tasks.explain.codes import ALL, Explained, explain
 from genie_core.tasks.explain.keys import KeyReport, explain_key, key_names
+from genie_core.tasks.explain.network import NetworkUsage, explain_network
 from genie_core.tasks.explain.selection import Chosen, Selection, explain_selection
 
 __all__ = [
@@ -9,9 +10,11 @@ __all__ = [
     "Chosen",
     "Explained",
     "KeyReport",
+    "NetworkUsage",
     "Selection",
     "explain",
     "explain_key",
+    "explain_network",
     "explain_selection",
     "key_names",
 ]
