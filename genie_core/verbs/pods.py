@@ -67,7 +67,11 @@ class PodReader:
             api.annotate(pod.namespace, pod.name, "" if _is_static(pod.uid) else pod.uid, annotations)
         except GenieError as error:
             self._node.log.warning(
-                "pod not annotated", pod=str(pod), keys=list(annotations), problem=error.msg
+                "pod not annotated",
+                pod=str(pod),
+                keys=list(annotations),
+                problem=error.msg,
+                details=error.details,
             )
 
 
