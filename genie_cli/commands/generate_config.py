@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from genie_core.survey.conf_files import is_copy
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import generate
 from genie_core.tasks.generate import Generated, GenerateOptions, SetupOptions, manifests
+from genie_core.tasks.generate.applies import flag_of, refuse
 from genie_core.tasks.generate.network import plugin_named
 
 EXAMPLES = [
@@ -45,6 +47,28 @@ EXAMPLES = [
 ]
 LIST = "Network"
 OBJECTS = ("genie", "nad", "logical-network", "physical-network")
+# The options that have a meaning for each TYPE: those of a network, and the others'. Where files go is always free.
+_NETWORK = {
+    "name",
+    "subnet",
+    "gateway",
+    "range_start",
+    "range_end",
+    "address",
+    "master",
+    "bridge",
+    "mode",
+    "vlan",
+}
+_NETWORK |= {"mtu", "ipam", "chain", "cni_version", "settings", "from_", "test"}
+_ALWAYS = {"type_", "conf_dir", "bin_dir", "root", "force", "yes", "fail_on", "output"}
+_MEANING = {
+    "genie": {"default_network", "api_server", "token_file", "ca_file", "state_dir", "write", "test"},
+    "nad": _NETWORK | {"plugin", "namespace"},
+    "logical-network": {"name", "subnet", "namespace", "plugin", "physical_network"},
+    "physical-network": {"name", "subnet", "namespace", "plugin", "dedicated", "master"},
+}
+_TYPED = {"settings": "set", "more": "FILE"}
 
 
 def _text(name: str, help_text: str, metavar: str, **limits: int) -> Any:
@@ -112,9 +136,13 @@ def run(
     schema: Annotated[bool, typer.Option("--schema", help="The JSON Schema of the type, and stop.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Run it in a private node: ADD, CHECK, DEL.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Write the files instead of printing them.")] = False,
+    yes: options.Yes = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also with errors, and where the file sorts before the one in use."),
+        typer.Option(
+            "--force",
+            help="Also with errors, over other files, and where the file sorts before the one in use.",
+        ),
     ] = False,
     conf_dir: options.ConfDirs = None,
     bin_dir: options.BinDirs = None,
@@ -128,8 +156,10 @@ def run(
     """Prints configuration that works on this node, from a few options; what is not said is chosen, and told.
 
     The version is the highest that every plugin of the chain answers to. What cannot work is refused, with all
-    reasons. --write writes whole files and keeps a copy of what was there. Objects are YAML for kubectl apply -f -.
+    reasons, and so is an option that has no meaning for the type. --write writes whole files; where that changes a file
+    it shows the difference, asks (--yes does not), and keeps a copy. Objects are YAML for kubectl apply -f -.
     """
+    _require_meaning(locals())
     common = GenerateOptions(
         conf_dirs=tuple(str(path.absolute()) for path in conf_dir or ()),
         bin_dirs=tuple(str(path.absolute()) for path in bin_dir or ()),
@@ -178,12 +208,28 @@ def run(
     if type_ == "nad":
         manifest = manifests.attachment_definition(name, namespace, generated.document)
         return documents([manifest], output, yaml=True)
-    return _give(generated, common.root, output, write=write)
+    return _give(generated, common.root, output, write=write, agreed=yes or force)
 
 
-def _give(generated: Generated, root: str, output: OutputFormat, *, write: bool) -> int:
+def _require_meaning(said: Mapping[str, Any]) -> None:
+    """Raise GenieError (wrong usage) for options that the TYPE, --check or --schema does not have."""
+    if said["check"]:
+        what, known = "--check", {"check", "more"}
+    elif said["schema"]:
+        what, known = "--schema", {"schema"}
+    else:
+        what = said["type_"] or "--from"
+        known = _MEANING.get(what, _NETWORK | {"write"})
+    given = [name for name, value in said.items() if value or (name == "chain" and value is not None)]
+    refuse([flag_of(_TYPED.get(name, name)) for name in given if name not in known | _ALWAYS], what)
+    if said["test"] and said["write"]:
+        refuse(["--write"], "--test, which writes nothing")
+
+
+def _give(generated: Generated, root: str, output: OutputFormat, *, write: bool, agreed: bool) -> int:
     """Write the files, or print them: one as it is, several each under its name."""
     if write:
+        _agree(generate.differences(generated.files, Root(root)), agreed=agreed)
         written = generate.write_files(generated.files, Root(root))
         emit(written, output, written_view, lambda report: report.written)
     elif len(generated.files) == 1 and not generated.several:
@@ -191,6 +237,24 @@ def _give(generated: Generated, root: str, output: OutputFormat, *, write: bool)
     else:
         emit(generated, output, setup_view, lambda report: [file.path for file in report.files])
     return 0
+
+
+def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
+    """Show what would change in files that are there, and ask. Raises GenieError where that is not wanted."""
+    paths, shown = ", ".join(changes), "\n".join(changes.values())
+    if not changes:
+        return
+    if not agreed and not sys.stdin.isatty():
+        raise GenieError(
+            f"{paths}: there is another configuration",
+            details=shown,
+            hint="--yes replaces it, and keeps a copy; another --name leaves it as it is",
+            exit_code=EXIT_USAGE,
+        )
+    for line in shown.splitlines():
+        note(line)
+    if not agreed and not typer.confirm(f"Replace {paths}?", err=True):
+        raise GenieError("nothing was written")
 
 
 def _network(

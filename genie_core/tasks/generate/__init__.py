@@ -13,6 +13,7 @@ from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.places import DiscoverOptions
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.generate.check import CheckReport, check_files, check_parsed, refuse_errors
+from genie_core.tasks.generate.difference import differences
 from genie_core.tasks.generate.network import Draft, draft_network, file_name, sorts_first
 from genie_core.tasks.generate.node_setup import SetupOptions, node_setup
 from genie_core.tasks.generate.request import Generated, GenerateOptions, OutputFile, secret_mode
@@ -25,6 +26,7 @@ __all__ = [
     "SetupOptions",
     "WriteReport",
     "check_files",
+    "differences",
     "generate_network",
     "generate_setup",
     "look",

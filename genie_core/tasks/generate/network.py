@@ -22,6 +22,7 @@ from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.selection import candidates
 from genie_core.survey.versions import chain_binaries, common_versions
+from genie_core.tasks.generate.applies import flag_of, refuse, refuse_unknown_members, require_read, watched
 from genie_core.tasks.generate.request import JSON, GenerateOptions, set_path
 
 # Behind these, host ports are expected to work (docs/generate-config.md).
@@ -109,10 +110,15 @@ def _from_type(options: GenerateOptions, facts: NodeFacts, view: NodeView) -> Dr
     wanted = _complete(options, plugin, facts, notes)
     if plugin.template is None:
         raise InvalidConfig(f"{plugin.type}: its own installer writes its configuration", hint=plugin.docs)
-    entry = plugin.template(wanted, view)
+    asked, read = watched(wanted)
+    entry = plugin.template(asked, view)
     if plugin.ipam in (Ipam.REQUIRED, Ipam.OPTIONAL) and "ipam" not in entry:
-        entry["ipam"] = _ipam(options, wanted, view)
-    chain = [entry, *_chained(options, plugin, facts, wanted, view, notes)]
+        entry["ipam"] = _ipam(options, asked, view)
+    elif options.ipam:
+        refuse(["--ipam"], f"a {plugin.type} network")
+    chain = [entry, *_chained(options, plugin, facts, asked, view, notes)]
+    with_ipam = f" with --ipam {options.ipam}" if options.ipam else ""
+    require_read(options.wanted, read, f"a {plugin.type} network{with_ipam}")
     settings = {"disableCheck": True} if _uncheckable(chain, notes) else {}
     document = {"cniVersion": "", "name": wanted.name, **settings, "plugins": chain}
     return Draft(document=document, plugin=plugin, notes=notes)
@@ -276,6 +282,12 @@ def _from_base(options: GenerateOptions, facts: NodeFacts) -> Draft:
         if key in data and key not in ("name", "plugins", "cniVersion", "cniVersions")
     }
     draft = Draft(document={"cniVersion": "", "name": name, **kept, "plugins": chain}, plugin=plugin)
+    others = {
+        "--ipam": options.ipam,
+        "--chain": options.chain is not None,
+        "--address": options.wanted.addresses,
+    }
+    refuse([flag for flag, said in others.items() if said], "a configuration that --from gives")
     _override(draft, options.wanted)
     _straighten(draft)
     return draft
@@ -299,14 +311,17 @@ def _override(draft: Draft, wanted: Wanted) -> None:
     """What the options say, over what the file says."""
     first = draft.document["plugins"][0]
     given = {"master": wanted.master, "bridge": wanted.bridge, "mode": wanted.mode, "mtu": wanted.mtu}
-    first |= {key: value for key, value in given.items() if value}
-    if wanted.vlan:
-        first["vlanId" if draft.plugin.type == "vlan" else "vlan"] = wanted.vlan
-    span = {"subnet": wanted.subnet, "gateway": wanted.gateway}
-    span |= {"rangeStart": wanted.range_start, "rangeEnd": wanted.range_end}
-    span = {key: value for key, value in span.items() if value}
+    given["vlanId" if draft.plugin.type == "vlan" else "vlan"] = wanted.vlan
+    given = {key: value for key, value in given.items() if value}
+    if draft.plugin.fields:  # of a plugin that the catalogue knows
+        refuse_unknown_members(given, (field.name for field in draft.plugin.fields), draft.plugin.type)
+    first |= given
+    names = {"subnet": "subnet", "gateway": "gateway", "rangeStart": "range_start", "rangeEnd": "range_end"}
+    span = {key: getattr(wanted, name) for key, name in names.items() if getattr(wanted, name)}
     ipam = first.get("ipam")
-    if span and isinstance(ipam, dict):
+    if not isinstance(ipam, dict):
+        refuse([flag_of(names[key]) for key in span], "a configuration without ipam")
+    elif span:
         target = next((entry for _, entry in raw_ranges(ipam, "") if isinstance(entry, dict)), ipam)
         target.update(span)
 

@@ -1,0 +1,61 @@
+"""Which options have a meaning for what is generated: one that has none is an error, never dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, cast
+
+from genie_core.catalog.plugin import Wanted
+from genie_core.errors import EXIT_USAGE, GenieError
+
+_FLAGS = {"addresses": "--address"}
+
+
+class _Watched:
+    """What is wanted, and which of it was looked at."""
+
+    def __init__(self, wanted: Wanted, read: set[str]) -> None:
+        self._wanted = wanted
+        self._read = read
+
+    def __getattr__(self, name: str) -> Any:
+        self._read.add(name)
+        return getattr(self._wanted, name)
+
+
+def watched(wanted: Wanted) -> tuple[Wanted, set[str]]:
+    """The same to whoever reads it, and the names of what has been read."""
+    read: set[str] = set()
+    return cast("Wanted", _Watched(wanted, read)), read
+
+
+def require_read(said: Wanted, read: Iterable[str], what: str) -> None:
+    """Raise GenieError (wrong usage) for options that nothing has looked at; `what` is what was generated."""
+    known = {"name", "given", "default_route", *read}
+    given = [field.name for field in fields(Wanted) if getattr(said, field.name)]
+    refuse([flag_of(name) for name in given if name not in known], what)
+
+
+def flag_of(name: str) -> str:
+    """How an option is typed."""
+    return _FLAGS.get(name, "--" + name.strip("_").replace("_", "-"))
+
+
+def refuse(flags: Iterable[str], what: str) -> None:
+    """Raise GenieError (wrong usage) where there are any."""
+    words = ", ".join(flags)
+    if words:
+        raise GenieError(
+            f"{words}: no meaning for {what}",
+            hint="leave it out; --set PATH=VALUE gives any member of the configuration",
+            exit_code=EXIT_USAGE,
+        )
+
+
+def refuse_unknown_members(members: Mapping[str, Any], known: Iterable[str], type_: str) -> None:
+    """Raise GenieError (wrong usage) for options that would become members which a known plugin does not have."""
+    flags = {"vlanId": "vlan"}
+    refuse(
+        [flag_of(flags.get(name, name)) for name in members if name not in set(known)], f"a {type_} network"
+    )

@@ -1,0 +1,156 @@
+"""`genie generate-config` from outside: what it asks before it replaces a file, and which options it takes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from genie_cli.app import main
+from tests.discover import nodes
+from tests.test_lint import ROOT
+
+
+@pytest.fixture
+def flags(tmp_path):
+    """A node with plugins and one network; the flags that name its directories."""
+    nodes.add_plugins(
+        tmp_path / "bin", "bridge", "macvlan", "ptp", "host-local", "static", "portmap", "genie"
+    )
+    nodes.write(tmp_path / "net.d/10-bridge.conflist", nodes.bridge("bridge", mtu=1400))
+    return ["--conf-dir", str(tmp_path / "net.d"), "--bin-dir", str(tmp_path / "bin")]
+
+
+@pytest.fixture
+def living(tmp_path):
+    return tmp_path / "net.d/10-bridge.conflist"
+
+
+def generate(flags, *arguments):
+    return main(["generate-config", *arguments, *flags])
+
+
+def test_a_living_network_is_not_replaced_without_a_yes(flags, living, capsys):
+    before = living.read_text()
+    assert generate(flags, "bridge", "--write", "--name", "bridge") == 2
+    shown = capsys.readouterr().err
+    assert f"error: {living}: there is another configuration" in shown
+    assert f"--- {living}\n  +++ {living} (new)" in shown
+    assert '-              "subnet": "100.99.0.0/24"' in shown
+    assert "--yes replaces it" in shown
+    assert living.read_text() == before
+    assert [path.name for path in living.parent.iterdir()] == [living.name]
+
+
+@pytest.mark.parametrize("flag", ["--yes", "-y", "--force"])
+def test_yes_and_force_replace_it_and_keep_a_copy(flags, living, capsys, flag):
+    before = living.read_text()
+    assert generate(flags, "bridge", "--write", "--name", "bridge", flag) == 0
+    assert '-              "subnet": "100.99.0.0/24"' in capsys.readouterr().err
+    assert living.read_text() != before
+    (copy,) = living.parent.glob("*.bak")
+    assert copy.read_text() == before
+    assert generate(flags, "bridge", "--write", "--name", "bridge") == 0  # nothing changes: nothing to ask
+    assert len(list(living.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("answer, code", [("y", 0), ("n", 1), ("", 1)])
+def test_on_a_terminal_it_asks(flags, living, answer, code):
+    before = living.read_text()
+    ours, theirs = os.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "genie_cli",
+        "generate-config",
+        "bridge",
+        "--name",
+        "bridge",
+        "--write",
+        *flags,
+    ]
+    with subprocess.Popen(command, stdin=theirs, stdout=-1, stderr=-1, cwd=ROOT, text=True) as running:
+        os.write(ours, f"{answer}\n".encode())
+        _, err = running.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert "+++" in err
+    assert f"Replace {living}? [y/N]" in err
+    assert (running.returncode, living.read_text() == before) == (code, code == 1)
+    assert ("nothing was written" in err) is (code == 1)
+
+
+def test_the_difference_shows_no_secret(flags, living, capsys):
+    entry = {
+        "etcd_password": "s3cret-1",
+        "policy": {"k8s_auth_token": "s3cret-2"},
+        "url": "https://u:s3cret-3@host/",
+    }
+    nodes.write(living, nodes.bridge("bridge", **entry))
+    assert generate(flags, "bridge", "--write", "--name", "bridge") == 2
+    living.write_text("password: s3cret-4\nplain: yes\n")
+    assert generate(flags, "bridge", "--write", "--name", "bridge", "--force", "-o", "json") == 0
+    shown = "".join(capsys.readouterr())
+    assert "s3cret" not in shown
+    assert "(hidden)" in shown
+    assert "-plain: yes" in shown
+
+
+def test_genies_own_file_too(flags, living, capsys):
+    assert generate(flags, "genie", "--write", "--default-network", "bridge") == 0
+    assert generate(flags, "genie", "--write", "--default-network", "bridge") == 0
+    assert generate(flags, "genie", "--write", "--default-network", "other") == 2
+    assert '+      "default_plugin": "other"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, refused",
+    [
+        (["bridge", "--mode", "l2"], "--mode"),
+        (["bridge", "--master", "eth1", "--mode", "l2"], "--master, --mode"),
+        (["macvlan", "--bridge", "br0", "--master", "eth0"], "--bridge"),
+        (["ptp", "--vlan", "5"], "--vlan"),
+        (["bridge", "--ipam", "dhcp", "--subnet", "10.1.0.0/24"], "--subnet"),
+        (["bridge", "--ipam", "host-local", "--address", "10.1.0.5/24"], "--address"),
+        (["flannel", "--ipam", "static"], "--ipam"),
+        (["bridge", "--default-network", "x"], "--default-network"),
+        (["bridge", "--namespace", "shop", "--plugin", "ptp"], "--plugin, --namespace"),
+        (["bridge", "--physical-network", "x", "--dedicated"], "--physical-network, --dedicated"),
+        (["bridge", "--state-dir", "/x"], "--state-dir"),
+        (["genie", "--subnet", "10.1.0.0/24"], "--subnet"),
+        (["nad", "--plugin", "bridge", "--name", "x", "--write"], "--write"),
+        (["nad", "--plugin", "bridge", "--name", "x", "--mode", "l2"], "--mode"),
+        (["logical-network", "--name", "x", "--mtu", "1400", "--dedicated"], "--mtu, --dedicated"),
+        (["physical-network", "--name", "x", "--physical-network", "y"], "--physical-network"),
+        (["bridge", "--schema", "--mtu", "1400"], "--mtu"),
+        (["bridge", "--test", "--write"], "--write"),
+        (["--from", "FILE", "--address", "10.1.0.5/24", "--chain", ""], "--chain, --address"),
+        (["--from", "FILE", "--mode", "l2"], "--mode"),
+        (["--check", "FILE", "--subnet", "10.1.0.0/24"], "--subnet"),
+    ],
+)  # fmt: skip
+def test_an_option_without_a_meaning_is_refused(flags, living, capsys, arguments, refused):
+    words = [str(living) if word == "FILE" else word for word in arguments]
+    assert generate(flags, *words) == 2
+    shown = capsys.readouterr().err
+    assert f"error: {refused}: no meaning for " in shown
+    assert list(living.parent.iterdir()) == [living]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bridge", "--mtu", "1400", "--vlan", "5", "--subnet", "10.1.0.0/24", "--gateway", "10.1.0.1"],
+        ["bridge", "--bridge", "b", "--range-start", "10.1.0.5", "--range-end", "10.1.0.9", "--subnet", "10.1.0.0/28"],
+        ["macvlan", "--master", "lo", "--mode", "vepa", "--ipam", "static", "--address", "10.1.0.5/24"],
+        ["ptp", "--chain", "", "--cni-version", "1.0.0", "--set", "ipMasq=false"],
+        ["nad", "--plugin", "ptp", "--name", "x", "--namespace", "shop", "--mtu", "1400"],
+        ["logical-network", "--name", "x", "--plugin", "bridge", "--subnet", "10.1.0.0/24"],
+        ["--from", "FILE", "--mtu", "1300", "--subnet", "10.1.0.0/24"],
+    ],
+)  # fmt: skip
+def test_options_with_a_meaning_are_taken(flags, living, capsys, arguments):
+    words = [str(living) if word == "FILE" else word for word in arguments]
+    assert generate(flags, *words, "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)
