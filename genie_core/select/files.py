@@ -139,7 +139,7 @@ class Finder:
             f"{wish.origin}: Configuration file is missing from cni directory ({' '.join(self._confs.directories)}) "
             f"for user requested plugin: {wish.name}",
             details=f"there is {', '.join(names) or 'none at all'}",
-            hint=f"did you mean {near}?" if near else _GENERATE.format(name=wish.name),
+            hint=_hint(wish.name, near),
         )
 
     def valid(self) -> list[NetConf]:
@@ -172,6 +172,15 @@ class Finder:
             hint="install a CNI plugin, or set default_plugin",
             code=TRY_AGAIN,  # at boot the file may be on its way (conformance C40)
         )
+
+
+def _hint(name: str, near: str) -> str:
+    """What to do where no file fits the name; CNI-Genie made up a configuration for three of them."""
+    from genie_core.select.generated import NAMES
+
+    hint = f"did you mean {near}?" if near else _GENERATE.format(name=name)
+    built_in = '"generate_missing": true in Genie\'s configuration makes one up, as CNI-Genie did'
+    return f"{hint}; {built_in}" if name in NAMES else hint
 
 
 def _near(name: str, names: list[str]) -> str:

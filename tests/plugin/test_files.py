@@ -399,7 +399,10 @@ def test_d10_x11_x16_x17_generate_missing(node, name, network):
 def test_d10_nothing_else_is_made_up(node):
     node.install("calico")
     node.add("calico", generate_missing=True).error(7)
-    node.add("macvlan", generate_missing=False).error(7)
+    for name in ("bridge", "macvlan", "sriov"):
+        said = node.add(name, generate_missing=False).error(7)
+        assert '"generate_missing": true in Genie\'s configuration makes one up' in said["details"]
+    assert "generate_missing" not in node.add("calico", generate_missing=False).error(7)["details"]
 
 
 def test_d11_default_plugin_is_a_list_and_is_read_at_each_call(node):
