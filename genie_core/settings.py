@@ -6,6 +6,7 @@ docs/configuration.md explains each of them. Unknown keys are ignored (conforman
 from genie_core.errors import InvalidConfig
 from genie_core.fields import (
     can_be_passed,
+    describe,
     get_bool,
     get_list,
     get_number,
@@ -42,15 +43,24 @@ DIALECTS = {
     "v1.multus-cni.io/default-network": "default-network",
 }
 
+BUILT_IN_INDICATORS = ("received_rate", "sent_rate", "address_use", "attachments")
+
 
 class SmartSelection:
-    """How a blank `cni` annotation chooses: among whom ([]: all installed), and the weights of the indicators."""
+    """How a blank `cni` annotation chooses: among which networks ([]: all installed), and by what.
+
+    `weights` are those of the indicators; `indicators` are the node's own, as (name, command).
+    """
 
     def __init__(
-        self, candidates: "list[str] | None" = None, weights: "dict[str, float] | None" = None
+        self,
+        candidates: "list[str] | None" = None,
+        weights: "dict[str, float] | None" = None,
+        indicators: "list[tuple[str, list[str]]] | None" = None,
     ) -> None:
         self.candidates = candidates or []
         self.weights = weights or {}
+        self.indicators = indicators or []
 
 
 class Settings:
@@ -160,7 +170,35 @@ def _smart_selection(config: "Mapping[str, Any]", key: str, default: SmartSelect
         return default
     weights = get_object(data, "weights", where=key)
     numbers = {name: get_number(weights, name, 0, where=f"{key}.weights", at_most=1000) for name in weights}
-    return SmartSelection(get_strings(data, "candidates", where=key), numbers)
+    indicators = [
+        _indicator(item, place(place(key, "indicators"), index))
+        for index, item in enumerate(get_list(data, "indicators", where=key))
+    ]
+    for index, (name, _) in enumerate(indicators):
+        if name in [other for other, _ in indicators[:index]]:
+            raise InvalidConfig(f"{key}.indicators: {name!r} is there twice")
+    return SmartSelection(get_strings(data, "candidates", where=key), numbers, indicators)
+
+
+def _indicator(item: "Any", where: str) -> tuple[str, list[str]]:
+    """An indicator's name and its command: an absolute path, or an array that begins with one."""
+    if not isinstance(item, dict):
+        raise InvalidConfig(f"{where} must be an object, not {describe(item)}")
+    name = get_str(item, "name", where=where)
+    if not name.replace("_", "").isalnum() or name in BUILT_IN_INDICATORS:
+        raise InvalidConfig(
+            f"{where}.name: {name!r} cannot name an indicator",
+            hint=f"letters, digits and _; not {', '.join(BUILT_IN_INDICATORS)}",
+        )
+    command = item.get("exec")
+    if isinstance(command, str):
+        _require_absolute(command, f"{where}.exec")
+        return name, [command]
+    words = get_strings(item, "exec", where=where)
+    if not words:
+        raise InvalidConfig(f"{where}.exec is missing", hint="the absolute path of a program")
+    _require_absolute(words[0], f"{where}.exec[0]")
+    return name, words
 
 
 def _path(config: "Mapping[str, Any]", key: str, default: str) -> str:

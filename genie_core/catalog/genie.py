@@ -44,6 +44,24 @@ _POLICY = (
 _SMART_SELECTION = (
     Field(name="candidates", kind="array", items=Field(name="name"), doc="among whom; absent: all networks"),
     Field(name="weights", kind="object", doc="how much each indicator counts, by its name"),
+    Field(
+        name="indicators",
+        kind="array",
+        items=Field(
+            name="indicator",
+            kind="object",
+            fields=(
+                Field(name="name", required=True, doc="its name in weights"),
+                Field(
+                    name="exec",
+                    kind="any",
+                    required=True,
+                    doc="an absolute path of a file of root, or an array: the path and its arguments",
+                ),
+            ),
+        ),
+        doc="programs of the node that print one number for a network",
+    ),
 )
 _KUBERNETES = (
     Field(name="kubeconfig", doc="credentials file"),

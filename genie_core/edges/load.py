@@ -8,7 +8,7 @@ from time import monotonic, sleep
 from genie_core.edges.confdir import read_text
 from genie_core.edges.delegates import find_plugin
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.fields import get_list, get_object, get_str
+from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Plan
@@ -16,17 +16,21 @@ from genie_core.select.load import Measures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from ipaddress import IPv4Address, IPv6Address
     from typing import Any
 
+    from genie_core.edges.indicators import Indicators
     from genie_core.edges.store import Store
     from genie_core.model import NetConf
+    from genie_core.ports import Log
 
     # Interface name -> (received, sent) bytes
     Counters = dict[str, tuple[int, int]]
 
 LIMIT_SECONDS = 1.0
 SAMPLE_SECONDS = 0.2
+_RESERVE_SECONDS = 0.1  # of the limit, for what comes after a program that hangs
 LEASES = "/var/lib/cni/networks"  # host-local's default dataDir
 _CADVISOR_PATH = "/api/v1.3/containers"
 # How CNI-Genie told whose interface it is; it still holds for networks without recorded attachments.
@@ -36,10 +40,20 @@ _PREFIXES = {"flannel": "flan", "canal": "cali", "calico": "cali", "weave": "wea
 class LoadMeter:
     """The port `Meter` of select.smart."""
 
-    def __init__(self, store: "Store", path: "Sequence[str]", cadvisor: str) -> None:
+    def __init__(
+        self,
+        store: "Store",
+        path: "Sequence[str]",
+        cadvisor: str,
+        indicators: "Indicators" = (),
+        log: "Log | None" = None,
+    ) -> None:
+        """`indicators` are the node's own programs; they need the `log`."""
         self._store = store
         self._path = path
         self._cadvisor = cadvisor
+        self._indicators = indicators
+        self._log = log
 
     def usable(self, network: "NetConf") -> bool:
         """Whether every plugin of the chain is installed."""
@@ -48,15 +62,35 @@ class LoadMeter:
         except GenieError:
             return False
 
+    def is_full(self, network: "NetConf") -> bool:
+        """Whether a range set of the network has no free address, so that a pod would get none."""
+        used, size = _addresses(network)
+        return 0 < size <= used
+
     def measure(self, networks: "Mapping[str, NetConf]") -> dict[str, Measures]:
         """The measures by candidate. Raises GenieError where they cannot be had within LIMIT_SECONDS."""
         until = monotonic() + LIMIT_SECONDS
+        own = self._own_indicators(networks, until)
         plans = [plan for plan in self._store.plans() if isinstance(plan, Plan)]
         rates = self._rates(until)
         measured = {name: self._measure(name, network, plans, rates) for name, network in networks.items()}
+        for indicator, numbers in own().items():
+            for name, number in numbers.items():
+                measured[name].others[indicator] = number
         if monotonic() > until:
             raise GenieError(f"measuring took longer than {LIMIT_SECONDS:g} s")
         return measured
+
+    def _own_indicators(
+        self, networks: "Mapping[str, NetConf]", until: float
+    ) -> "Callable[[], dict[str, dict[str, float]]]":
+        """Start the node's programs; what gives their numbers, by indicator and candidate."""
+        if not self._indicators or self._log is None:
+            return dict
+        from genie_core.edges.indicators import Runs
+
+        runs = Runs(self._indicators, networks, self._log)
+        return lambda: runs.collect(until - _RESERVE_SECONDS)
 
     def _rates(self, until: float) -> "dict[str, tuple[float, float]]":
         """Bytes per second, received and sent, by interface."""
@@ -111,38 +145,38 @@ def _host_side(result: str) -> "Iterable[str]":
 
 
 def _addresses(network: "NetConf") -> tuple[int, int]:
-    """(leased, size) of a host-local network's ranges; (0, 0) for other IPAM plugins, who keep books elsewhere."""
-    import posix
+    """(leased, size) of the range set of a host-local network with the fewest free addresses.
 
-    subnets: list[str] = []
+    A pod gets one address of each set. (0, 0) for other IPAM plugins, which keep their leases elsewhere.
+    """
+    from genie_core.spec.ranges import spans, use_of
+
     try:
         ipam = get_object(view(network.plugins[0].text), "ipam")
         if get_str(ipam, "type") != "host-local":
             return 0, 0
-        subnets = [get_str(item, "subnet") for item in _ranges(ipam)]
         directory = f"{get_str(ipam, 'dataDir') or LEASES}/{network.name}"
-        leases = [name for name in posix.listdir(directory) if name[0].isdigit() or ":" in name]
-    except InvalidConfig:  # host-local will say so itself
+    except InvalidConfig:  # host-local refuses it
         return 0, 0
-    except OSError:
-        leases = []
-    return len(leases), sum(map(_size, subnets))
+    known = list(spans(ipam))
+    uses = use_of(known, list(_leases(directory))) if known else {}
+    return min(uses.values(), key=lambda use: use[1] - use[0], default=(0, 0))
 
 
-def _ranges(ipam: "dict[str, Any]") -> "Iterable[dict[str, Any]]":
-    """host-local's `ranges` are sets of ranges; `subnet` beside them is one more."""
-    found = [item for group in get_list(ipam, "ranges") if isinstance(group, list) for item in group]
-    return [item for item in (*found, ipam) if isinstance(item, dict) and item.get("subnet")]
-
-
-def _size(subnet: str) -> int:
-    """The addresses that can be given away."""
-    from ipaddress import ip_network
+def _leases(directory: str) -> "Iterable[IPv4Address | IPv6Address]":
+    """host-local's leases: files named by address, beside its own."""
+    import posix
+    from ipaddress import ip_address
 
     try:
-        return max(ip_network(subnet, strict=False).num_addresses - 2, 1)
-    except ValueError:
-        return 0
+        names = posix.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield ip_address(name)
+        except ValueError:
+            continue
 
 
 # --- counters -------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def usable(self, network: NetConf) -> bool:
             """Whether the network's plugins are installed."""
 
+        def is_full(self, network: NetConf) -> bool:
+            """Whether the network has no address left for a pod."""
+
         def measure(self, networks: Mapping[str, NetConf]) -> Mapping[str, Measures]:
             """The measures by candidate. Raises GenieError where they cannot be had in time."""
 
@@ -43,12 +46,17 @@ def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
 
 
 def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
-    candidates: dict[str, NetConf] = {}
+    found: dict[str, NetConf] = {}
     for name, network in _candidates(chooser):
         if meter.usable(network) and chooser.may_take(network):
-            candidates.setdefault(name, network)  # of two files of one name the first is meant
-    if not candidates:
+            found.setdefault(name, network)  # of two files of one name the first is meant
+    if not found:
         raise GenieError("no candidate network is installed, valid and allowed")
+    candidates = {name: network for name, network in found.items() if not meter.is_full(network)}
+    if full := found.keys() - candidates:
+        chooser.log.warning("networks without a free address left out", networks=sorted(full))
+    if not candidates:
+        raise GenieError("no candidate network has a free address")
     measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)
     if not chooser.settings.smart_selection.candidates:  # who is in that list is meant, seen or not
         measures = {name: measure for name, measure in measures.items() if measure.seen}

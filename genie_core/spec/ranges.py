@@ -96,10 +96,10 @@ def spans(ipam: "Mapping[str, Any]", where: str = "") -> "Iterator[Span]":
             continue
 
 
-def free_of(known: "list[Span]", leased: "list[Address]") -> dict[int, int]:
-    """How many addresses are free in each range set, by its number."""
-    free: dict[int, int] = {}
+def use_of(known: "list[Span]", leased: "list[Address]") -> dict[int, tuple[int, int]]:
+    """(leased, size) of each range set, by its number."""
+    uses: dict[int, tuple[int, int]] = {}
     for item in known:
-        held = sum(address in item for address in leased)
-        free[item.group] = free.get(item.group, 0) + max(item.size - held, 0)
-    return free
+        used, size = uses.get(item.group, (0, 0))
+        uses[item.group] = (used + sum(address in item for address in leased), size + max(item.size, 0))
+    return uses

@@ -86,7 +86,10 @@ def _meter(node: "Node") -> "LoadMeter":
     from genie_core.edges.load import LoadMeter
 
     path = [*node.request_path, *node.settings.bin_dirs]
-    return LoadMeter(node.store, path, node.settings.cadvisor_address)
+    settings = node.settings
+    return LoadMeter(
+        node.store, path, settings.cadvisor_address, settings.smart_selection.indicators, node.log
+    )
 
 
 class _NodeLinks:

@@ -161,3 +161,31 @@ def test_d14_unknown_keys_are_ignored():
 @pytest.mark.parametrize("prefix", ["abcdefghijk", "é" * 5, "net", "ETH_"])
 def test_prefixes_leave_room_for_a_number(prefix):
     assert settings(interface_prefix=prefix).interface_prefix == prefix
+
+
+def test_an_indicator_is_a_name_and_a_command():
+    own = [{"name": "rtt_1", "exec": "/a"}, {"name": "b", "exec": ["/b", "-q"]}]
+    found = settings(smart_selection={"indicators": own}).smart_selection
+    assert found.indicators == [("rtt_1", ["/a"]), ("b", ["/b", "-q"])]
+
+
+@pytest.mark.parametrize(
+    "indicators",
+    [
+        "rtt",
+        ["rtt"],
+        [{"name": "rtt"}],
+        [{"exec": "/a"}],
+        [{"name": "rtt", "exec": "a"}],
+        [{"name": "rtt", "exec": []}],
+        [{"name": "rtt", "exec": ["a"]}],
+        [{"name": "rtt", "exec": ["/a", 7]}],
+        [{"name": "rtt", "exec": "/a\0"}],
+        [{"name": "address_use", "exec": "/a"}],
+        [{"name": "a b", "exec": "/a"}],
+        [{"name": "rtt", "exec": "/a"}, {"name": "rtt", "exec": "/b"}],
+    ],
+)
+def test_an_indicator_that_cannot_be_one(indicators):
+    with pytest.raises(InvalidConfig, match=r"^smart_selection\.indicators"):
+        settings(smart_selection={"indicators": indicators})

@@ -15,11 +15,12 @@ class Measures(Value):
     """What was measured for one candidate.
 
     `received` and `sent` are bytes per second over its interfaces on this node; `attachments` counts the
-    recorded ones; `addresses_used` and `addresses` describe its IPAM range, 0 of 0 where nobody can tell.
+    recorded ones; `addresses_used` and `addresses` describe the range set of its IPAM with the fewest free addresses,
+    0 of 0 where that is not known. `others` are the numbers of the node's own indicators.
     `seen` is false where who measured knows none of its interfaces: then its rates say nothing.
     """
 
-    __slots__ = ("addresses", "addresses_used", "attachments", "received", "seen", "sent")
+    __slots__ = ("addresses", "addresses_used", "attachments", "others", "received", "seen", "sent")
 
     def __init__(
         self,
@@ -29,7 +30,9 @@ class Measures(Value):
         addresses_used: int = 0,
         addresses: int = 0,
         seen: bool = True,
+        others: "dict[str, float] | None" = None,
     ) -> None:
+        self.others = others or {}
         self.received = received
         self.sent = sent
         self.attachments = attachments

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def indicate(measures: "Mapping[str, Measures]") -> dict[str, float]:
-    """The used part of each candidate's range; 0 where the range is unknown."""
+    """The used part of each candidate's scarcest range set; 0 where the ranges are unknown."""
     return {
         name: min(measure.addresses_used / measure.addresses, 1.0) if measure.addresses else 0.0
         for name, measure in measures.items()

@@ -1,6 +1,7 @@
 """Measuring networks: counters of the kernel and of cAdvisor, leases, attachments (conformance D16-D18, X29)."""
 
 import json
+import os
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from genie_core.errors import GenieError
 from genie_core.model import Attachment, Plan
 from genie_core.spec.conf import parse_network
 from tests.core.cadvisor import cadvisor, sample
+from tests.fakes_kube import Recorder
 
 
 def network(name, **plugin):
@@ -68,7 +70,132 @@ def test_leases_are_counted_in_the_range(store, tmp_path):
         (folder / name).touch()
     ipam = {"type": "host-local", "dataDir": str(folder.parent), "ranges": [[{"subnet": "10.1.0.0/28"}]]}
     (found,) = meter(store).measure({"blue": network("blue", ipam=ipam)}).values()
-    assert (found.addresses_used, found.addresses) == (3, 14)
+    assert (found.addresses_used, found.addresses) == (2, 13)  # the gateway's is not given out
+
+
+@pytest.fixture
+def lease(tmp_path):
+    """Lease addresses of the network `blue`; what host-local's configuration says of it."""
+    folder = tmp_path / "leases" / "blue"
+    folder.mkdir(parents=True)
+
+    def lease(*addresses):
+        for address in addresses:
+            (folder / address).touch()
+        return {"type": "host-local", "dataDir": str(folder.parent)}
+
+    return lease
+
+
+def test_the_limits_of_a_range_count(store, lease):
+    """A full range of ten addresses in a /16."""
+    ipam = lease(*(f"10.1.0.{number}" for number in range(10, 20)), "10.1.7.7")
+    ipam["ranges"] = [[{"subnet": "10.1.0.0/16", "rangeStart": "10.1.0.10", "rangeEnd": "10.1.0.19"}]]
+    blue = network("blue", ipam=ipam)
+    (found,) = meter(store).measure({"blue": blue}).values()
+    assert (found.addresses_used, found.addresses) == (10, 10)
+    assert meter(store).is_full(blue)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_pod_needs_an_address_of_each_set(store, lease, short):
+    """Two to the 64th free IPv6 addresses are no help where IPv4 is used up."""
+    ipam = lease("10.1.0.2", "fd00::2")
+    sets = [[{"subnet": "10.1.0.0/30"}], [{"subnet": "fd00::/64"}]]
+    ipam |= {"subnet": "10.1.0.0/30", "ranges": sets[1:]} if short else {"ranges": sets}
+    blue = network("blue", ipam=ipam)
+    (found,) = meter(store).measure({"blue": blue}).values()
+    assert (found.addresses_used, found.addresses) == (1, 1)
+    assert meter(store).is_full(blue)
+
+
+def test_the_ranges_of_one_set_stand_in_for_each_other(store, lease):
+    ipam = {**lease("10.1.0.2"), "ranges": [[{"subnet": "10.1.0.0/30"}, {"subnet": "10.2.0.0/30"}]]}
+    assert not meter(store).is_full(network("blue", ipam=ipam))
+
+
+def test_what_keeps_its_books_elsewhere_is_never_full(store):
+    assert not meter(store).is_full(network("blue", ipam={"type": "whereabouts", "range": "10.0.0.0/30"}))
+
+
+# --- the node's own indicators
+
+
+def program(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def measure(store, tmp_path):
+    """What the programs say of the networks blue and red, and what was logged."""
+
+    def measure(*indicators):
+        log = Recorder()
+        found = LoadMeter(store, (), "", indicators, log).measure(
+            {"blue": network("blue"), "red": network("red")}
+        )
+        problems = [
+            fields["problem"] for _, event, fields in log.lines if event == "indicator without opinion"
+        ]
+        return {name: measures.others for name, measures in found.items()}, problems
+
+    return measure
+
+
+def test_a_program_gets_the_networks_name_as_last_argument(measure, tmp_path):
+    path = program(tmp_path / "rtt", '[ "$1" = "a b" ] && [ "$2" = blue ] && echo 1.5 || echo " 2e1 "')
+    assert measure(("rtt", [str(path), "a b"])) == ({"blue": {"rtt": 1.5}, "red": {"rtt": 20.0}}, [])
+
+
+@pytest.mark.parametrize(
+    "script, problem",
+    [
+        ("exit 3", "blue: exit status 3"),
+        ('[ "$1" = blue ] && echo 1', "red: exit status 1"),
+        ("echo", "not one number"),
+        ("echo -1", "not one number"),
+        ("echo nan", "not one number"),
+        ("echo inf", "not one number"),
+        ("echo 1 2", "not one number"),
+        ("yes 1 | head -c 100000", "not one number"),
+        ("sleep 9", "no answer in time"),
+    ],
+)
+def test_a_program_that_fails_has_no_opinion_about_any_network(measure, tmp_path, script, problem):
+    began = time.monotonic()
+    found, problems = measure(
+        ("bad", [str(program(tmp_path / "bad", script))]),
+        ("good", [str(program(tmp_path / "good", "echo 1"))]),
+    )
+    assert found == {"blue": {"good": 1.0}, "red": {"good": 1.0}}
+    assert problem in problems[0]
+    assert time.monotonic() - began < 3 * LIMIT_SECONDS
+
+
+@pytest.mark.parametrize(
+    "change", ["missing", "others write", "another user's", "a folder", "not executable"]
+)
+def test_only_a_program_of_root_is_run(measure, tmp_path, change):
+    path = program(tmp_path / "rtt", f"echo 1; touch {tmp_path}/ran")
+    if change == "missing":
+        path.unlink()
+    elif change == "others write":
+        path.chmod(0o757)
+    elif change == "another user's":
+        if os.geteuid():
+            pytest.skip("needs root to give a file away")
+        os.chown(path, 4711, 4711)
+    elif change == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.chmod(0o644)
+    found, problems = measure(("rtt", [str(path)]))
+    assert found == {"blue": {}, "red": {}}
+    assert len(problems) == 1
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -77,9 +204,9 @@ def test_leases_are_counted_in_the_range(store, tmp_path):
         (None, 0),
         ({"type": "whereabouts", "range": "10.0.0.0/8"}, 0),
         ({"type": "host-local"}, 0),
-        ({"type": "host-local", "subnet": "10.0.0.0/24"}, 254),
-        ({"type": "host-local", "subnet": "10.0.0.5/24"}, 254),
-        ({"type": "host-local", "ranges": [[{"subnet": "10.0.0.0/30"}, {"subnet": "10.0.1.0/30"}]]}, 4),
+        ({"type": "host-local", "subnet": "10.0.0.0/24"}, 253),
+        ({"type": "host-local", "subnet": "10.0.0.5/24"}, 0),
+        ({"type": "host-local", "ranges": [[{"subnet": "10.0.0.0/30"}, {"subnet": "10.0.1.0/30"}]]}, 2),
         ({"type": "host-local", "ranges": [1, [2], [{}], "x"]}, 0),
         ({"type": "host-local", "ranges": {}}, 0),
         ({"type": "host-local", "subnet": 5}, 0),

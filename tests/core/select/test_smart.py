@@ -139,6 +139,48 @@ def test_x29_a_nearly_full_network_loses_against_a_busier_one():
     assert judge(measures, {"received_rate": 0.5}).name == "busy"
 
 
+def test_an_own_indicator_counts_as_a_share():
+    measures = {"a": Measures(others={"rtt": 30.0}), "b": Measures(others={"rtt": 10.0})}
+    assert judge(measures, {}).loads == {"a": 0.75, "b": 0.25}
+    assert judge(measures, {"rtt": 2}).loads == {"a": 1.5, "b": 0.5}
+    measures["c"] = Measures()  # it has no number of it: then it says nothing
+    assert judge(measures, {}).loads == {"a": 0, "b": 0, "c": 0}
+
+
+def full(desk, name):
+    """The network's IPv4 range is used up."""
+    leases = desk.conf.parent / "leases"
+    (leases / name).mkdir(parents=True)
+    (leases / name / "10.1.0.2").touch()
+    sets = [[{"subnet": "10.1.0.0/30"}], [{"subnet": "fd00::/64"}]]
+    ipam = {"type": "host-local", "dataDir": str(leases), "ranges": sets}
+    desk.file(name, {"type": name, "ipam": ipam})
+
+
+def test_a_dual_stack_network_without_ipv4_is_not_chosen(node):
+    full(node, "flannel")
+    assert chosen(node).network.name == "calico"
+    assert "networks without a free address left out" in node.warnings()
+
+
+def test_where_all_are_full_the_default_network_counts(node):
+    full(node, "flannel")
+    choice = chosen(node, smart_selection={"candidates": ["flannel"]}, default_plugin="weave")
+    assert choice.network.name == "weave"
+    assert "no choice by load, default network used" in node.warnings()
+
+
+def test_an_own_indicator_decides(node, tmp_path):
+    script = tmp_path / "prefer"
+    script.write_text('#!/bin/sh\n[ "$1" = weave ] && echo 0 || echo 5\n')
+    script.chmod(0o755)
+    own = [{"name": "prefer", "exec": str(script)}]
+    assert chosen(node, smart_selection={"indicators": own}).network.name == "weave"
+    assert (
+        chosen(node, smart_selection={"indicators": own, "weights": {"prefer": 0}}).network.name == "flannel"
+    )
+
+
 NUMBERS = st.floats(0, 1e12, allow_nan=False)
 MEASURES = st.builds(
     Measures, NUMBERS, NUMBERS, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)
