@@ -20,7 +20,7 @@ from genie_core.errors import (
 )
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
-from genie_core.spec.call import delegate_env
+from genie_core.spec.call import DELEGATE_MARK, delegate_env
 from genie_core.spec.conf import check_plugin_type
 from genie_core.steps import PluginMissing
 
@@ -87,6 +87,7 @@ class Delegates:
 
     `own` is Genie's binary, which no delegate may be (conformance B15); `bin_dirs` are searched after CNI_PATH;
     `echo` passes on what a delegate prints on stderr (conformance B25), which who probes many does not want.
+    With `as_runtime` the plugins are called as a runtime calls them, Genie among them: without Genie's mark.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Delegates:
         cancel: "Cancel",
         own: str = "",
         echo: bool = True,
+        as_runtime: bool = False,
     ) -> None:
         self._env = env
+        self._as_runtime = as_runtime
         self._bin_dirs = bin_dirs
         self._timeout = timeout
         self._log = log
@@ -159,6 +162,8 @@ class Delegates:
             ifname=step.ifname,
             args=step.args,
         )
+        if self._as_runtime:
+            del env[DELEGATE_MARK]
         started = monotonic()
         status = 1
         try:

@@ -152,14 +152,15 @@ def _summed(binary: Binary, root: Root) -> Binary:
 
 
 class Prober:
-    """Asks plugins for their versions and their status. `path` is the CNI_PATH that they search in turn."""
+    """Asks plugins for their versions and their status, as a runtime does. `path` is the CNI_PATH for VERSION."""
 
     def __init__(self, env: Mapping[str, str], path: Sequence[str]) -> None:
-        clean = {key: value for key, value in env.items() if not key.startswith("CNI_")}
-        self._quick, self._patient = (
-            Delegates(clean, list(path), seconds, JSONLog("error", fd=-1), Cancel(), echo=False)
-            for seconds in (PROBE_SECONDS, PATIENT_SECONDS)
-        )
+        self._env = {key: value for key, value in env.items() if not key.startswith("CNI_")}
+        self._quick, self._patient = (self._delegates(path, s) for s in (PROBE_SECONDS, PATIENT_SECONDS))
+
+    def _delegates(self, path: Sequence[str], seconds: float) -> Delegates:
+        log = JSONLog("error", fd=-1)
+        return Delegates(self._env, list(path), seconds, log, Cancel(), echo=False, as_runtime=True)
 
     def versions(self, binaries: Sequence[Binary], root: Root) -> list[Binary]:
         """The binaries with what VERSION answered, asked all at once; who is late is asked once more."""
@@ -192,10 +193,17 @@ class Prober:
                 return replace(binary, asked=True, problem=problem, reason=reason, ms=_since(started))
         return replace(binary, asked=True, versions=answer, ms=_since(started))
 
-    def status(self, type_: str, binary: str, config: str, network: str) -> tuple[str, str]:
-        """("ready" or "not ready", what it said) for one plugin of a network, with its real configuration."""
+    def status(
+        self, type_: str, binary: str, config: str, network: str, path: Sequence[str]
+    ) -> tuple[str, str]:
+        """("ready" or "not ready", what it said) for one plugin of a network, with its real configuration.
+
+        `path` is the CNI_PATH of the runtime that would ask: what is not there is not found by its plugins either.
+        """
         try:
-            self._patient.invoke(Invoke("STATUS", type_, config, network, binary=binary))
+            self._delegates(path, PATIENT_SECONDS).invoke(
+                Invoke("STATUS", type_, config, network, binary=binary)
+            )
         except GenieError as error:
             return "not ready", "; ".join(part for part in (error.msg, error.details) if part)
         return "ready", ""

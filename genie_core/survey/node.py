@@ -225,15 +225,18 @@ def _statuses(facts: NodeFacts, prober: Prober, root: Root) -> list[PluginState]
         if network is None or not at_least(network.version, _STATUS_SINCE):
             continue
         for plugin in network.plugins:
-            binary = facts.find_binary(plugin.type, facts.search_path(file.directory))
+            path = facts.search_path(file.directory)
+            binary = facts.find_binary(plugin.type, path)
             if binary is not None and _STATUS_SINCE in binary.versions:
-                questions.append((network, plugin, root.real(binary.path)))
+                questions.append(
+                    (network, plugin, root.real(binary.path), [root.real(item) for item in path])
+                )
     if not questions:
         return []
 
-    def ask(question: tuple[Any, Any, str]) -> PluginState:
-        network, plugin, binary = question
-        status, detail = prober.status(plugin.type, binary, plugin_input(network, plugin), network.name)
+    def ask(question: tuple[Any, Any, str, Sequence[str]]) -> PluginState:
+        network, plugin, binary, path = question
+        status, detail = prober.status(plugin.type, binary, plugin_input(network, plugin), network.name, path)
         return PluginState(network=network.name, type=plugin.type, status=status, detail=detail)
 
     with ThreadPoolExecutor(8) as pool:

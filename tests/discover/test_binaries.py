@@ -121,6 +121,19 @@ def test_status_is_asked_with_the_network_s_own_configuration(node, tmp_path):
     assert plugin(report, "acme")["status"] == "not ready"
 
 
+def test_status_is_asked_as_the_runtime_would_ask(node, tmp_path):
+    """With its plugin path alone, and not as one of Genie's delegates, which Genie itself refuses."""
+    seen = tmp_path / "seen"
+    status = f'echo "$CNI_PATH ${{CNI_GENIE_DELEGATE-none}}" > {seen}; exit 0'
+    nodes.add_plugins(node.bin, "acme", versions=["1.0.0", "1.1.0"], status=status)
+    node.configure("10-acme.conflist", {"cniVersion": "1.1.0", "name": "acme", "plugins": [{"type": "acme"}]})
+    cni = f'[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "{node.bin}"\nconf_dir = "{node.conf}"\n'
+    config = nodes.write(tmp_path / "config.toml", f"version = 2\n{cni}")
+    report = node.discover(bin_dirs=(), runtime_config=str(config))  # /usr/lib/cni is there, too
+    assert plugin(report, "acme")["status"] == "ready"
+    assert seen.read_text() == f"{node.bin} none\n"
+
+
 def test_status_is_not_asked_of_older_networks(node, tmp_path):
     marker = tmp_path / "ran"
     nodes.add_plugins(node.bin, "acme", versions=["1.0.0"], status=f"touch {marker}")
