@@ -5,9 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from genie_core.edges.files import refuse_foreign_directory
+from genie_core.errors import IOFailure, TryAgain
+
+LOCK = ".lock"  # the folder of `alone`
+LOCK_SECONDS = 60.0
 
 
 def write_file(path: Path, text: str, mode: int) -> bool:
@@ -61,14 +68,57 @@ def _prefix(path: Path) -> str:
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """Wait until no other process is in a block of the same directory. A killed one lets go by itself."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def alone(directory: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Wait until no other process is in a block of the same directory. A killed one lets go by itself.
+
+    The lock is a file that only its owner can open, in a folder that only its owner can enter: whoever can open a file
+    can lock it. Both are there while somebody works. Raises TryAgain after so many seconds, IOFailure where the folder
+    is another user's, OSError where they cannot be made.
+    """
+    file = directory / LOCK / "lock"
+    give_up = time.monotonic() + seconds
+    while (fd := _try_lock(file)) < 0:
+        if time.monotonic() >= give_up:
+            raise TryAgain(
+                f"another genie is at work in {directory}, and was not done after {seconds:g} s",
+                hint=f"try again later; see who has {file} open: `fuser -v {file}`",
+            )
+        time.sleep(0.02)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):
+            file.unlink()
+            file.parent.rmdir()
         os.close(fd)
+
+
+def _try_lock(file: Path) -> int:
+    """A descriptor of the file, locked; -1 where another process has it, or has just removed it."""
+    with suppress(FileExistsError):
+        file.parent.mkdir(mode=0o700)
+    try:
+        refuse_foreign_directory(str(file.parent))
+        file.parent.chmod(0o700)
+        fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except (FileNotFoundError, IOFailure):
+        if file.parent.exists():
+            raise
+        return -1
+    with suppress(FileNotFoundError):
+        if has_lock(fd) and os.path.samestat(os.fstat(fd), file.stat()):
+            return fd
+    os.close(fd)
+    return -1
+
+
+def has_lock(fd: int) -> bool:
+    """Lock the file at once; false where another process has it. Raises OSError."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync(directory: Path) -> None:

@@ -95,9 +95,12 @@ class Keeper:
     version: str = ""
 
     def look(self) -> None:
-        """Put right what is not. What cannot be is told, and tried again at the next look."""
+        """Put right what is not. What cannot be is logged, and tried again at the next look.
+
+        The token comes first: it waits for no other installation.
+        """
         problems = []
-        for step in (self._install, self._write_ca, self._renew_token):
+        for step in (self._write_ca, self._renew_token, self._install):
             try:
                 step()
             except (GenieError, OSError) as error:

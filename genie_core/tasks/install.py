@@ -29,7 +29,7 @@ from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import payload, runtime_tree
-from genie_core.tasks.atomic import alone, is_there, remove_temporaries, sync, write_file
+from genie_core.tasks.atomic import LOCK, alone, is_there, remove_temporaries, sync, write_file
 from genie_core.tasks.conflist import (
     CONFLIST,
     KUBECONFIG,
@@ -336,7 +336,7 @@ def _sync_tree(directory: Path) -> None:
 def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> None:
     """Remove what no running call can need any more: what was `replaced` a day ago, however old it was then."""
     for path in directory.iterdir():
-        if path in current or path.is_symlink() or not path.is_dir():
+        if path in current or path.name == LOCK or path.is_symlink() or not path.is_dir():
             continue
         if replaced:
             os.utime(path)

@@ -1,18 +1,22 @@
 """Installing, upgrading and uninstalling on a node at work: killed, damaged, under calls that run (lessons 8, 10)."""
 
+import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from genie_core.errors import GenieError
+from genie_core.errors import GenieError, TryAgain
+from genie_core.tasks import atomic
 from genie_core.tasks import install as installing
 from genie_core.tasks.install import InstallOptions, install
 from genie_core.tasks.runtime_tree import RELEASE
@@ -295,6 +299,54 @@ def test_a_disk_too_small_for_the_images_python_is_named(folder):
         ):
             install(options(folder, python=tree / "bin/python3"))
         assert [path.name for path in (folder / "bin").rglob("*")] == [installing.CODE]
+
+
+# --- one at a time --------------------------------------------------------------------------------------------------
+
+
+def test_a_local_user_cannot_keep_an_installation_waiting(folder):
+    """Whoever can open a file can lock it, and everybody may read where the code is."""
+    code = install(options(folder)).code.parent
+    assert code.stat().st_mode & 0o005 == 0o005
+    where = ("--bin-dir", folder / "bin", "--conf-dir", folder / "net.d", "--state-dir", folder / "state")
+    argv = [sys.executable, "-m", "genie_cli", "install", *where]
+    fd = os.open(code, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    finally:
+        os.close(fd)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lock_is_private_while_it_is_held_and_gone_after(tmp_path):
+    file = tmp_path / atomic.LOCK / "lock"
+    with atomic.alone(tmp_path):
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (file.parent, file)]
+        assert modes == [0o700, 0o600]
+        with pytest.raises(TryAgain, match="another genie is at work"), atomic.alone(tmp_path, seconds=0.1):
+            pass
+    assert not file.parent.exists()
+    file.parent.mkdir(mode=0o755)  # of one that was killed, or made by hand
+    file.touch()
+    with atomic.alone(tmp_path):
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_one_at_a_time(tmp_path):
+    """Also where each removes the lock's file behind it."""
+    inside, most = [], []
+
+    def work(_):
+        with atomic.alone(tmp_path):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.001)
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(64)))
+    assert max(most) == 1
 
 
 # --- uninstalling ---------------------------------------------------------------------------------------------------

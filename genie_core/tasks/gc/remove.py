@@ -5,10 +5,10 @@ Each function says why it could not, "" where it could; what is gone already is 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +17,7 @@ from genie_core.errors import GenieError
 from genie_core.sandbox.host_node_inside import hold
 from genie_core.survey.records import CachedResult, Lease, Namespace
 from genie_core.tasks.abandoned import undo
+from genie_core.tasks.atomic import has_lock
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Kind, Leftover
 from genie_core.tasks.node_state import forget, release
@@ -66,7 +67,11 @@ def _free(leftover: Leftover) -> str:
     lease: Lease = leftover.handle
     folder = os.path.dirname(lease.file)
     with open(f"{folder}/lock", "a", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        give_up = time.monotonic() + _SECONDS
+        while not has_lock(lock.fileno()):
+            if time.monotonic() >= give_up:
+                return f"host-local's lock {lock.name} is held for more than {_SECONDS} s"
+            time.sleep(0.02)
         with suppress(FileNotFoundError):
             with open(lease.file, encoding="utf-8", errors="surrogateescape") as file:
                 holder = file.readline().strip()
