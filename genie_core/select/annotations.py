@@ -56,14 +56,20 @@ def _parse_item(item: str, where: str) -> Wish:
 
 
 def check_ifname(ifname: str, origin: str) -> None:
-    """Raise InvalidConfig where the kernel, or the pod, could not take the name (C06)."""
+    """Raise InvalidConfig where the kernel, or the pod, could not take the name (C06).
+
+    The kernel would take quotes and brackets too. Plugins put the name into commands of nft and iptables, so pods may
+    use letters, digits and `_.-+` only.
+    """
     problem = "lo is the loopback interface" if ifname == "lo" else ifname_problem(ifname)
     if "@" in ifname:
         problem = "there is more than one '@'"
+    if not problem and not all(char.isalnum() or char in "_.-+" for char in ifname):
+        problem = "interface name has other characters than letters, digits, '_', '.', '-' and '+'"
     if problem:
         raise InvalidConfig(
             f"{origin}: {problem}",
-            hint="an interface name has 1 to 15 bytes, without '/', ':' and spaces: name@eth3",
+            hint="an interface name has 1 to 15 bytes of letters, digits, '_', '.' and '-': name@eth3",
         )
 
 

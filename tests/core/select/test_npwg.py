@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig
-from genie_core.select.annotations import MAX_NETWORKS
+from genie_core.select.annotations import MAX_NETWORKS, parse_names
 from genie_core.select.npwg import DEFAULT_BURST, parse_selections
 
 MAC, GUID = "c2:b0:57:49:47:f1", "c2:11:22:33:44:55:66:77"
@@ -107,6 +107,20 @@ def test_c06_names_that_the_kernel_would_not_take(ifname):
     refusal(f"net1@{ifname}")
     if ifname:
         assert entry_refusal(interface=ifname)
+
+
+@pytest.mark.parametrize(
+    "ifname", ['a"b', "a'b", "a;b", "a{b", "a$b", "a`b", "a|b", "a&b", "a\\b", "a*", "a#b", "a(b", "\u00ab"]
+)
+def test_names_that_mean_something_to_the_programs_that_plugins_run(ifname):
+    assert "interface name" in refusal(f'[{{"name": "net1", "interface": {json.dumps(ifname)}}}]')
+    assert "interface name" in str(refusal_of_names(f"a@{ifname}"))
+
+
+def refusal_of_names(value):
+    with pytest.raises(InvalidConfig) as caught:
+        parse_names(value, "annotation cni")
+    return caught.value
 
 
 def test_c03_the_message_says_which_item():
