@@ -63,7 +63,16 @@ _NETWORK = {
 _NETWORK |= {"mtu", "ipam", "chain", "cni_version", "settings", "from_", "test"}
 _ALWAYS = {"type_", "conf_dir", "bin_dir", "root", "force", "yes", "fail_on", "output"}
 _MEANING = {
-    "genie": {"default_network", "api_server", "token_file", "ca_file", "state_dir", "write", "test"},
+    "genie": {
+        "settings",
+        "default_network",
+        "api_server",
+        "token_file",
+        "ca_file",
+        "state_dir",
+        "write",
+        "test",
+    },
     "nad": _NETWORK | {"plugin", "namespace"},
     "logical-network": {"name", "subnet", "namespace", "plugin", "physical_network"},
     "physical-network": {"name", "subnet", "namespace", "plugin", "dedicated", "master"},
@@ -196,6 +205,7 @@ def run(
             api_server=api_server,
             token_file=token_file,
             ca_file=ca_file,
+            extra=dict(options.parse_setting(text, "KEY=VALUE") for text in settings or ()),
         )
         generated = generate.generate_setup(setup, generate.look(common), common.root)
     else:

@@ -6,9 +6,10 @@ Nothing is written: the node's files are read, and Genie's configuration and bin
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from genie_core.catalog.genie import PLUGIN
 from genie_core.checks.node_registry import CHECKS, run_checks
@@ -43,7 +44,7 @@ _NO_DEFAULT = "GN1607"
 
 def require_safe(options: InstallOptions, text: str) -> list[str]:
     """The warnings. Raises InvalidConfig where Genie's configuration `text` would keep pods from starting."""
-    unknown = _unknown_settings(options)
+    unknown = unknown_settings(options.extra)
     placement = options.placement or Placement(
         bin_dir=str(options.bin_dir), conf_dir=str(options.conf_dir), bin_dirs=(str(options.bin_dir),)
     )
@@ -63,10 +64,10 @@ def require_safe(options: InstallOptions, text: str) -> list[str]:
     return [*placement.notes, *unknown, *(_words(finding) for finding in harmless)]
 
 
-def _unknown_settings(options: InstallOptions) -> list[str]:
+def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
     """Warnings of keys that the plugin ignores. Raises InvalidConfig for one that looks like a slip."""
     known = [field.name for field in PLUGIN.fields]
-    unknown = [key for key in options.extra if key not in (*known, "capabilities")]
+    unknown = [key for key in extra if key not in (*known, "capabilities")]
     for key in unknown:
         if near := get_close_matches(key, known, n=1, cutoff=0.6):
             raise InvalidConfig(

@@ -97,6 +97,30 @@ def test_the_difference_shows_no_secret(flags, living, capsys):
     assert "-plain: yes" in shown
 
 
+def test_genies_own_file_takes_every_key(flags, living, capsys):
+    limits = ["--set", "namespace_isolation=true", "--set", 'allowed_networks={"shop": ["bridge"]}']
+    limits += ["--set", 'annotation_dialects=["cni"]', "--set", 'allow_cni_args=["color"]']
+    assert generate(flags, "genie", *limits, "--default-network", "bridge", "--write") == 0
+    (entry,) = json.loads((living.parent / "00-genie.conflist").read_text())["plugins"]
+    assert (entry["namespace_isolation"], entry["default_plugin"]) == (True, "bridge")
+    assert entry["allowed_networks"] == {"shop": ["bridge"]}
+    assert (entry["annotation_dialects"], entry["allow_cni_args"]) == (["cni"], ["color"])
+
+
+@pytest.mark.parametrize(
+    "setting, told",
+    [
+        ("alowed_networks={}", "did you mean allowed_networks?"),
+        ('allowed_networks=["x"]', "allowed_networks must be an object"),
+        ('annotation_dialects=["multus"]', "is no annotation that chooses networks"),
+    ],
+)
+def test_a_key_that_the_plugin_would_refuse_is_refused(flags, living, capsys, setting, told):
+    assert generate(flags, "genie", "--set", setting, "--default-network", "bridge", "--write") != 0
+    assert told in capsys.readouterr().err
+    assert list(living.parent.iterdir()) == [living]
+
+
 def test_genies_own_file_too(flags, living, capsys):
     assert generate(flags, "genie", "--write", "--default-network", "bridge") == 0
     assert generate(flags, "genie", "--write", "--default-network", "bridge") == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from genie_core.tasks.conflist import (
     kubeconfig_text,
 )
 from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
+from genie_core.tasks.install_check import unknown_settings
 
 # Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
 _KUBELETS = (
@@ -51,13 +53,15 @@ class SetupOptions:
     token_file: str = ""
     ca_file: str = ""
     kubeconfig: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further keys of Genie's configuration
 
 
 def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated:
     """The files of a node's set-up. Raises GenieError for options that cannot work."""
-    notes: list[str] = []
-    default = options.default_network or _default(facts, options.conf_dir, notes)
-    extra: dict[str, Any] = {"default_plugin": default} if default else {}
+    notes = unknown_settings(options.extra)
+    named = options.default_network or str(options.extra.get("default_plugin", ""))
+    default = named or _default(facts, options.conf_dir, notes)
+    extra: dict[str, Any] = {**options.extra, **({"default_plugin": default} if default else {})}
     install = InstallOptions(
         bin_dir=Path(options.bin_dir),
         conf_dir=Path(options.conf_dir),
