@@ -144,8 +144,9 @@ def _networks(report: NodeReport, *, wide: bool) -> Iterator[Block]:
 
 def _network(pool: Pool) -> list[str | Cell]:
     ranges = ", ".join(str(span.subnet) for span in pool.spans) or "no configuration"
-    held = sum(pool.held(span) for span in pool.spans)
-    free = Cell(str(pool.size - held), "bad" if pool.size <= held else "") if pool.spans else Cell("?", "dim")
+    free = Cell("?", "dim")
+    if pool.spans:  # one number for each set: a pod needs an address of each
+        free = Cell(", ".join(str(item.free) for item in pool.sets), "" if pool.free else "bad")
     leaked = (
         Cell("?", "dim")
         if pool.leaked is None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from genie_core.checks.node_wording import fix
 from genie_core.checks.subnets import used_subnets
 from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
-from genie_core.spec.ranges import Span
+from genie_core.spec.ranges import Span, use_of
 from genie_core.survey.containers import known_containers
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import Lease
@@ -22,6 +22,25 @@ from genie_core.survey.records import Lease
 YOUNG_SECONDS = 60
 _NEARLY_FULL = 0.9
 _SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeSet:
+    """Ranges that stand in for each other: a pod gets one address of each set."""
+
+    spans: tuple[Span, ...]
+    held: int
+    size: int
+
+    @property
+    def free(self) -> int:
+        """How many addresses pods can still get."""
+        return max(self.size - self.held, 0)
+
+    @property
+    def name(self) -> str:
+        """Its subnets."""
+        return ", ".join(str(span.subnet) for span in self.spans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +60,19 @@ class Pool:
         """How many addresses there are, over all ranges; 0 where no configuration says."""
         return sum(span.size for span in self.spans)
 
-    def held(self, span: Span) -> int:
-        """How many of a range's addresses are leased; its own gateway is never one."""
-        return sum(ipaddress.ip_address(lease.address) in span for lease in self.leases)
+    @property
+    def sets(self) -> list[RangeSet]:
+        """The range sets, in order."""
+        uses = use_of(list(self.spans), [ipaddress.ip_address(lease.address) for lease in self.leases])
+        return [
+            RangeSet(spans=tuple(span for span in self.spans if span.group == group), held=held, size=size)
+            for group, (held, size) in sorted(uses.items())
+        ]
+
+    @property
+    def free(self) -> int:
+        """How many more pods can get addresses: the fewest free ones of any set; 0 where no configuration says."""
+        return min((item.free for item in self.sets), default=0)
 
     @property
     def outside(self) -> tuple[Lease, ...]:
@@ -117,35 +146,39 @@ def _folder(leases: Sequence[Lease]) -> str:
 
 
 def exhausted(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1302, GN1303: a range with no address left, or nearly none."""
+    """GN1302, GN1303: a range set with no address left, or nearly none."""
     for pool in pools(facts):
-        for span in pool.spans:
-            held, size = pool.held(span), span.size
-            if size <= 0 or held < size * _NEARLY_FULL:
-                continue
-            full = held >= size
-            lost = sum(ipaddress.ip_address(lease.address) in span for lease in pool.leaked or ())
-            yield Finding(
-                code="GN1302" if full else "GN1303",
-                severity=Severity.FATAL if full else Severity.WARNING,
-                title=f'network "{pool.network}": {held} of {size} addresses of {span.subnet} are leased'
-                + (f", {lost} of them leaked" if lost else "")
-                + (": new pods get none" if full else ""),
-                object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
-                evidence=(
-                    Evidence(
-                        source=_folder(pool.leases),
-                        command=f"ls {_folder(pool.leases)} | wc -l",
-                        value=f"{held} leases, range {span.first} to {span.last}",
-                    ),
-                ),
-                remedy=fix(
-                    "free what leaked, or give the network a larger range"
-                    if lost
-                    else "give the network a larger range, or drain pods from this node",
-                    *([["genie", "gc", "--dry-run"]] if lost else []),
-                ),
-            )
+        for item in pool.sets:
+            if item.size > 0 and item.held >= item.size * _NEARLY_FULL:
+                yield _exhausted(pool, item)
+
+
+def _exhausted(pool: Pool, item: RangeSet) -> Finding:
+    full = not item.free
+    leaked = [ipaddress.ip_address(lease.address) for lease in pool.leaked or ()]
+    lost = sum(any(address in span for span in item.spans) for address in leaked)
+    ranges = ", ".join(f"{span.first} to {span.last}" for span in item.spans)
+    return Finding(
+        code="GN1302" if full else "GN1303",
+        severity=Severity.FATAL if full else Severity.WARNING,
+        title=f'network "{pool.network}": {item.held} of {item.size} addresses of {item.name} are leased'
+        + (f", {lost} of them leaked" if lost else "")
+        + (": new pods get none" if full else ""),
+        object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
+        evidence=(
+            Evidence(
+                source=_folder(pool.leases),
+                command=f"ls {_folder(pool.leases)} | wc -l",
+                value=f"{item.held} leases, range {ranges}",
+            ),
+        ),
+        remedy=fix(
+            "free what leaked, or give the network a larger range"
+            if lost
+            else "give the network a larger range, or drain pods from this node",
+            *([["genie", "gc", "--dry-run"]] if lost else []),
+        ),
+    )
 
 
 def outside(facts: NodeFacts) -> Iterator[Finding]:

@@ -339,6 +339,36 @@ def test_f95_a_range_that_is_full_or_nearly(node, held, code):
         assert report.findings[0].severity is Severity.FATAL
 
 
+def dual(node, *second):
+    """A network with a range set of one IPv4 address, and this other set."""
+    ipam = {
+        "type": "host-local",
+        "ranges": [[{"subnet": "100.99.0.0/30"}, *second[1:]], *second[:1]],
+    }
+    node.configure("10-net.conflist", nodes.bridge(ipam=ipam))
+    lease(node, "100.99.0.2", "c1")
+
+
+def test_a_pod_needs_an_address_of_each_range_set(node):
+    """As many free IPv6 addresses as anybody likes are no help where IPv4 is used up."""
+    dual(node, [{"subnet": "fd99::/64"}])
+    report = node.discover()
+    assert codes(report) == ["GN1302"]
+    (network,) = report.as_json()["networks"]
+    assert network["free"] == 0
+    assert [(item["subnets"], item["free"]) for item in network["sets"]] == [
+        (["100.99.0.0/30"], 0),
+        (["fd99::/64"], 2**64 - 2),
+    ]
+
+
+def test_the_ranges_of_one_set_stand_in_for_each_other(node):
+    dual(node, [{"subnet": "fd99::/64"}], {"subnet": "100.99.1.0/28"})
+    report = node.discover()
+    assert codes(report) == []
+    assert report.as_json()["networks"][0]["free"] == 13
+
+
 @pytest.mark.root
 def test_f94_the_runtime_s_own_directories_are_believed(node):
     node.configure("10-net.conflist", nodes.bridge())

@@ -171,7 +171,16 @@ class NodeReport:
             ],
             "size": pool.size,
             "leased": len(pool.leases),
-            "free": max(pool.size - sum(pool.held(span) for span in pool.spans), 0),
+            "free": pool.free,
+            "sets": [
+                {
+                    "subnets": [str(span.subnet) for span in item.spans],
+                    "size": item.size,
+                    "leased": item.held,
+                    "free": item.free,
+                }
+                for item in pool.sets
+            ],
             "leaked": None if leaked is None else len(leaked),
             "leases": [
                 {
