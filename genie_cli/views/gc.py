@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genie_cli.options import duration
 from genie_cli.render import Block, Cell, Heading, Table, Text
 from genie_cli.terminal import symbol
 from genie_core.tasks.gc import KINDS, GCReport, Leftover
@@ -21,6 +22,12 @@ def view(report: GCReport, wide: bool) -> Iterator[Block]:
             yield Table(
                 ("", "WHAT", "CONTAINER", "WHY"), [_row(item, wide) for item in found], fold=("WHAT", "WHY")
             )
+    if report.young:
+        yield Heading(
+            f"Younger than {duration(report.min_age)}: pods may be on their way ({len(report.young)})"
+        )
+        rows = [_row(item, wide) for item in report.young]
+        yield Table(("", "WHAT", "CONTAINER", "WHY"), rows, fold=("WHAT", "WHY"))
     for what, reason in report.skipped.items():
         yield Text(f"{symbol('skip')} {what} not looked at: {reason}", "warn")
     yield Text("")
@@ -43,6 +50,11 @@ def _row(leftover: Leftover, wide: bool) -> tuple[str | Cell, ...]:
 
 def _summary(report: GCReport) -> Text:
     found = len(report.leftovers)
+    if report.young and not found:
+        least = duration(report.min_age)
+        return Text(
+            f"nothing is left over that is older than {least} (--min-age); look again in {least}", "warn"
+        )
     if not found:
         return Text(
             "nothing is left over" + (" of what could be looked at" if report.skipped else ""), "good"

@@ -7,9 +7,12 @@ import time
 
 import pytest
 
+from genie_cli.render import show
+from genie_cli.views.gc import view
 from genie_core.errors import IOFailure
 from genie_core.survey.cri import list_sandboxes
 from genie_core.tasks.dry_run.runtime_call import Sandbox
+from genie_core.tasks.gc import GCReport, Leftover
 from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve
 from tests.patience import wait_until
@@ -184,7 +187,9 @@ def test_a_lease_that_names_nobody(node):
         node.node.write(f"/var/lib/cni/networks/foreign/{address}", "")
     other = node.node.add_namespace("peoples")
     node.node.run(["ip", "address", "add", "10.99.0.10/24", "dev", "lo"], netns=other)
-    assert node.gc("--dry-run", "--min-age", "1h")["leftovers"] == []
+    young = node.gc("--dry-run", "--min-age", "1h")
+    assert young["leftovers"] == []
+    assert sorted(item["kind"] for item in young["young"]) == kinds(node.gc("--dry-run"))
     (found,) = node.gc("--yes")["leftovers"]
     assert (found["kind"], found["name"]) == ("lease", "/var/lib/cni/networks/foreign/10.99.0.9")
     assert found["evidence"][0].startswith("it is empty")
@@ -278,13 +283,27 @@ def test_a_pod_whose_namespaces_path_is_another_ones_by_now(node):
 
 
 def test_young_things_are_left(node):
-    """A sandbox that is just being made is in nobody's list yet."""
+    """No runtime lists a sandbox that is just being made. What is too young is listed, and not called clean."""
     node.kill(node.add())
     pod, cached = foreign_pod(node)
     node.kill(pod)
-    assert node.gc("--yes", "--min-age", "1h")["leftovers"] == []
+    report = node.gc("--yes", "--min-age", "1h")
+    assert report["leftovers"] == []
+    assert {item["kind"] for item in report["young"]} == {"pending", "lease", "cache", "chain"}
+    assert not any(item["removed"] for item in report["young"])
     assert len(node.leases()) == 2
     assert node.node.files("/var/lib/cni/results") == [cached]
+
+
+def test_people_are_told_of_what_is_only_too_young(capsys):
+    left = Leftover(
+        kind="lease", name="/leases/10.0.0.9", container="c" * 64, evidence=("no record has its container",)
+    )
+    show(view(GCReport(dry_run=True, source="crictl", seconds=5, young=(left,)), wide=False), sys.stdout)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Younger than 1m: pods may be on their way (1)" in shown
+    assert "/leases/10.0.0.9" in shown
+    assert shown.endswith("nothing is left over that is older than 1m (--min-age); look again in 1m")
 
 
 def test_what_is_left_from_before_the_clock_was_set_back_is_not_young_for_a_year(node):

@@ -44,11 +44,14 @@ def find(
     scene = _look_in_peace(options, node)
     second = _judged(scene, options)
     agreed = [leftover for key, leftover in second.items() if key in first]
+    young = [leftover for leftover in leftovers(scene, 0) if leftover.key not in second]
     return GCReport(
         dry_run=True,
         source=scene.source,
         seconds=interval,
         leftovers=tuple(agreed),
+        young=tuple(young),
+        min_age=options.min_age,
         unconfirmed=len(first.keys() ^ second.keys()),
         skipped=dict(scene.skipped),
         ms=(time.monotonic() - began) * 1000,

@@ -60,8 +60,9 @@ class Leftover:
 class GCReport:
     """What was found by both observations, `seconds` apart, and removed.
 
-    `source` says who was asked which containers there are; `skipped` maps kinds to why they were not looked for;
-    `unconfirmed` counts what only one observation saw.
+    `source` says what told which containers there are; `skipped` maps kinds to why they were not looked for;
+    `unconfirmed` counts what only one observation saw. `young` would be left over, but for being younger than `min_age`
+    seconds: it may belong to a pod that is just being made.
     """
 
     kind: ClassVar[str] = "GCReport"
@@ -69,6 +70,8 @@ class GCReport:
     source: str
     seconds: float
     leftovers: tuple[Leftover, ...] = ()
+    young: tuple[Leftover, ...] = ()
+    min_age: float = 60
     unconfirmed: int = 0
     skipped: Mapping[str, str] = field(default_factory=dict)
     ms: float = field(default=0, compare=False)
@@ -84,13 +87,14 @@ class GCReport:
         return EXIT_FAILURE if self.failed else EXIT_INCOMPLETE if self.skipped else 0
 
     def as_json(self) -> dict[str, Any]:
-        """metadata, dryRun, source, observations, leftovers, skipped, summary."""
+        """metadata, dryRun, source, observations, leftovers, young, skipped, summary."""
         return {
             "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
             "dryRun": self.dry_run,
             "source": self.source,
             "observations": {"secondsApart": self.seconds, "unconfirmed": self.unconfirmed},
             "leftovers": [leftover.as_json() for leftover in self.leftovers],
+            "young": [leftover.as_json() for leftover in self.young],
             "skipped": dict(self.skipped),
             "summary": {
                 "found": len(self.leftovers),
