@@ -53,6 +53,8 @@ def _about(report: DiagnosisReport) -> list[tuple[str, str | Cell]]:
     facts = report.facts
     known_by = f" (source: {report.source})" if report.source else ""
     pairs: list[tuple[str, str | Cell]] = []
+    if unread := facts.missing.get("objects"):
+        pairs.append(("API server", Cell(f"not read: {unread}", "warn")))
     if facts.netns_path:
         pairs.append(("namespace", f"{facts.netns_path}{known_by}"))
     pod = facts.pod or Netns()

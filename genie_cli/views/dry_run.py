@@ -30,6 +30,8 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
     asked = ", ".join(f'{key}: "{value}"' for key, value in report.annotations.items())
     yield Text(f"A pod with the annotation {asked}" if asked else "A pod without annotations", "strong")
     yield _where(report)
+    if report.failed_add:
+        yield from _problem(report.failed_add)
     for note in report.notes:
         yield Text(f"note: {note}", "warn")
     yield from _plan(report)
@@ -98,14 +100,21 @@ def _call(title: str, call: Call, report: DryRunReport, wide: bool) -> Iterator[
             yield from _note(step.note, f"{step.plugin} for {step.interface}, {step.verb}")
     for warning in call.warnings:
         yield Text(f"warning: {warning}", "warn", 2)
-    if call.problem:
-        yield Text(
-            f"{symbol('fail')} failed with CNI error {call.problem.code}: {call.problem.msg}", "bad", 2
-        )
-        if call.problem.details:
-            yield Text(call.problem.details, indent=4)
+    if call.problem and call is report.failed_add:
+        yield Text(f"{symbol('fail')} failed, as said above", "bad", 2)
+    elif call.problem:
+        yield from _problem(call)
     elif not call.steps:
         yield Text(f"{symbol('ok')} done", "good", 2)
+
+
+def _problem(call: Call) -> Iterator[Block]:
+    """What a call failed with."""
+    if call.problem:
+        code, text = call.problem.code, call.problem.msg
+        yield Text(f"{symbol('fail')} failed with CNI error {code}: {text}", "bad", 2)
+        if call.problem.details:
+            yield Text(call.problem.details, indent=4)
 
 
 def _note(note: Note, title: str) -> Iterator[Block]:
@@ -243,7 +252,12 @@ def _left(report: DryRunReport) -> Iterator[Block]:
         yield _things(report.left)
     else:
         yield Text(f"{symbol('ok')} nothing of the pod", "good", 2)
-    if report.stays:
+    if report.stays and report.failed_add:
+        yield Text(
+            "This is there since the ADD failed; a network makes some of it once for all its pods:", "warn", 2
+        )
+        yield _things(report.stays)
+    elif report.stays:
         yield Text("What the networks made for all their pods stays, as it should:", indent=2)
         yield _things(report.stays)
 

@@ -169,6 +169,17 @@ def test_a_server_that_is_away_costs_its_deadline_once(read, server, monkeypatch
     assert "cannot be reached" in found.missing["objects"]
 
 
+def test_people_are_told_that_the_server_is_away(capsys, kubeconfig, server):
+    server.close()
+    where = ["--kubeconfig", str(kubeconfig), "--node", "node1"]
+    assert main(["debug", "pod", "shop/web-0", *where]) == 3
+    said = capsys.readouterr().err
+    assert "the API server and the container runtime could not be asked" in said
+    assert "cannot be reached" in said
+    main(["debug", "node", *where])
+    assert "API server  not read: the API server https://" in capsys.readouterr().out
+
+
 def test_a_slow_server_gives_what_it_gave_in_time(read, server, monkeypatch):
     monkeypatch.setattr(collect, "SECONDS", 0.6)
     server.faults += [None, None, slow_headers(5)]

@@ -530,6 +530,24 @@ def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir, plug
     assert report["node"]["left"] == []
 
 
+def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin):
+    """What a failed ADD left behind is told as that: a second pod would fail likewise, and tell nothing."""
+    arguments = plugin(
+        """
+        ip link add "lk${CNI_CONTAINERID%${CNI_CONTAINERID#?????}}" type bridge >&2
+        echo '{"code": 120, "msg": "no more room"}'
+        exit 1"""
+    )
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "second pod" not in done.stderr
+    first = " ".join(" ".join(done.stdout.splitlines()[:6]).split())
+    assert "failed with CNI error 120" in first
+    assert "no more room" in first
+    assert "failed, as said above" in done.stdout
+    assert "This is there since the ADD failed" in " ".join(done.stdout.split())
+
+
 def test_a_network_that_cannot_be_released_is_a_failure(conf_dir):
     """Debian's macvlan looks for its master on DEL too, so that such a pod can never be taken down."""
     bad = network("bad", 2, type="macvlan", master="nosuch0")

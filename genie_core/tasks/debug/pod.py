@@ -217,9 +217,11 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
         )
     if cluster.pod(answers.pod).phase == "Pending":
         return work.elsewhere("no-sandbox", reason, answers)
+    sources = {"the API server": "objects", "the container runtime": "runtime"}
+    unasked = {name: work.todo.missing[key] for name, key in sources.items() if key in work.todo.missing}
     raise NotFound(
-        reason,
-        details=f"runtime: {why}" if (why := work.todo.missing.get("runtime")) else "",
+        reason + (f" ({' and '.join(unasked)} could not be asked)" if unasked else ""),
+        details="\n".join(f"{name}: {why}" for name, why in unasked.items()),
         hint="run it on the pod's node, or name the namespace with --netns",
     )
 

@@ -76,11 +76,11 @@ def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple
     """What a pod leaves behind, and what stays for the next ones.
 
     A bridge stays, a leaked veth is left: a second pod's life tells them apart without knowing any plugin.
-    What the second one adds, every pod would add.
+    What the second one adds, every pod would add. After a failed ADD none is tried: it would fail likewise.
     """
     remains = tuple(appeared(life.before, life.after))
-    if not remains:
-        return life.left_in_pods, ()
+    if not remains or any(call.verb == "ADD" and call.problem for call in life.calls):
+        return life.left_in_pods, remains
     tell("trying a second pod, to see what every pod leaves behind")
     again = run.live(1)
     left = (*life.left_in_pods, *appeared(again.before, again.after))

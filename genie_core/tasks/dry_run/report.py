@@ -64,7 +64,7 @@ class DryRunReport:
     No call at all: only the plan was asked for. `pods` are side by side; `written` are the annotations that Genie
     wrote into the pod; `before` is the node before. `appeared` came to the node with the pods. After DEL, `left` is
     what every pod would leave behind (a fault), `stays` what the first pod made for all and the second found there
-    (a bridge).
+    (a bridge); after a failed ADD, whatever is there that was not there before.
     """
 
     kind: ClassVar[str] = "DryRunReport"
@@ -88,6 +88,11 @@ class DryRunReport:
     def ok(self) -> bool:
         """Whether every call did what it should and nothing was left."""
         return not self.expired and not self.left and all(call.problem is None for call in self.calls)
+
+    @property
+    def failed_add(self) -> Call | None:
+        """The first ADD that failed: the cause of what follows."""
+        return next((call for call in self.calls if call.verb == "ADD" and call.problem), None)
 
     @property
     def exit_code(self) -> int:
