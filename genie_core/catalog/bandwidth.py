@@ -56,5 +56,6 @@ PLUGIN = Plugin(
     checks=(_check,),
     template=_template,
     needs="sch_tbf",
+    check_fails="CHECK of bandwidth crashes for pods without rates (cmdCheck reads rates that are not there)",
     docs="https://www.cni.dev/plugins/current/meta/bandwidth/",
 )

@@ -114,7 +114,8 @@ class Plugin:
     `binaries` are the names it has in configurations where they differ from `type`; `capabilities` what it can
     take from the runtime; `conf_files` the names its installer gives its configuration; `needs` the kernel
     module; `template` makes one entry of a chain, or an `ipam` object. `on_lan` is true where the pods' addresses
-    live on a network outside the node, so that its subnet overlaps its parent's on purpose.
+    live on a network outside the node, so that its subnet overlaps its parent's on purpose. `check_fails` says why
+    CHECK of a chain with it fails for a healthy pod, seen with the reference plugins 1.1.1, run for real.
     """
 
     type: str
@@ -129,6 +130,7 @@ class Plugin:
     template: Template | None = None
     needs: str = ""
     on_lan: bool = False
+    check_fails: str = ""
     docs: str = ""
 
     @property

@@ -20,5 +20,6 @@ PLUGIN = Plugin(
         Field(name="addSourceHints", kind="boolean", doc="source addresses on the routes (plugins >= 1.5)"),
     ),
     template=_template,
+    check_fails="sbr moves the routes that CHECK of the plugin before it looks for",
     docs="https://www.cni.dev/plugins/current/meta/sbr/",
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from genie_core.catalog import NodeView, of_type
@@ -10,7 +11,9 @@ from genie_core.catalog.plugin import LinkView
 from genie_core.catalog.positions import positions
 from genie_core.catalog.schema import Problem
 from genie_core.checks.node_wording import at, fix, from_problem, line_of
+from genie_core.fields import get_list
 from genie_core.findings import Evidence, Finding, Severity
+from genie_core.gojson import view
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.selection import candidates, choices, in_use
@@ -265,6 +268,25 @@ def node_view(facts: NodeFacts) -> NodeView:
     return NodeView(links=links, default_link=default.device if default else "", subnets=facts.net.subnets)
 
 
+def check_fails(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1042: a chain whose CHECK fails for healthy pods, where the runtime calls it after each ADD, as CRI-O does."""
+    for file in facts.files:
+        readers = [runtime for runtime in facts.runtimes if runtime.conf_dir == file.directory]
+        kinds = {runtime.kind for runtime in readers or facts.runtimes}  # others are read through Genie
+        if file.network is None or file.network.disable_check or (kinds and "crio" not in kinds):
+            continue
+        plugins = [(index, of_type(plugin.type)) for index, plugin in enumerate(file.network.plugins)]
+        for index, plugin in plugins:
+            if plugin and plugin.check_fails:
+                yield Finding(
+                    code="GN1042",
+                    severity=Severity.ERROR,
+                    title=f"{file.file}: {plugin.check_fails}; CRI-O calls CHECK after each ADD, and fails the pod",
+                    object=at(file, file.where(index)),
+                    remedy=fix('set "disableCheck": true beside "plugins"'),
+                )
+
+
 def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
     """GN1040: a cniVersion that a plugin of the chain does not list."""
     used = in_use(facts)
@@ -274,6 +296,7 @@ def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
         if not refusing or file.network is None:
             continue
         common = common_versions(chain_binaries(file, facts, path))
+        key, remedy = _supported(file, common)
         best = (
             f"the highest common version of the chain is {common[0]}"
             if common
@@ -282,9 +305,9 @@ def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
         yield Finding(
             code="GN1040",
             severity=Severity.FATAL if file.path in used else Severity.ERROR,
-            title=f"{file.file}: cniVersion {file.network.version} is not supported by "
+            title=f"{file.file}: {key} {file.network.version} is not supported by "
             f"{', '.join(binary.type for binary in refusing)}: {best}",
-            object=at(file, "cniVersion"),
+            object=at(file, key),
             evidence=tuple(
                 Evidence(
                     source=binary.path,
@@ -293,8 +316,26 @@ def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
                 )
                 for binary in refusing
             ),
-            remedy=fix(f'set "cniVersion": "{common[0]}"' if common else "install plugins of one release"),
+            remedy=fix(remedy),
         )
+
+
+def _supported(file: ConfFile, common: Sequence[str]) -> tuple[str, str]:
+    """The key that names the refused version, and what to write instead, of the versions `common` to all plugins.
+
+    A runtime takes the highest of `cniVersions` and `cniVersion` that it speaks itself, whatever the plugins do.
+    """
+    document = view(file.text or "{}")
+    listed = get_list(document, "cniVersions") if isinstance(document, dict) else []
+    refused = file.network.version if file.network else ""
+    key = "cniVersions" if refused in listed else "cniVersion"
+    if not common:
+        return key, "install plugins of one release"
+    kept = [version for version in listed if version in common]
+    parts = [f'set "cniVersions": {json.dumps(kept)}' if kept else 'remove "cniVersions"'] if listed else []
+    if document.get("cniVersion") not in common:
+        parts.append(f'set "cniVersion": "{common[0]}"')
+    return key, ", ".join(parts)
 
 
 def versions_missing(facts: NodeFacts) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1036", "a network's subnet is the node's own", "routes to the one hide the other", "ip route", "another subnet, unless it is the LAN on purpose"),
     ("GN1037", "two networks with different subnets on one bridge", "the second one's ADDs are refused", "genie discover -o wide", "a bridge per network"),
     ("GN1040", "a cniVersion that a plugin does not speak", "its chain's highest common version is lower", "CNI_COMMAND=VERSION PLUGIN", "write the common version"),
+    ("GN1042", "CHECK fails for healthy pods", "a plugin of the chain takes away or cannot read what CHECK looks for", "CNI_COMMAND=CHECK after an ADD", "set disableCheck in the list"),
     ("GN1041", "no cniVersion", "tools differ in what that means", "the file", "write one"),
     ("GN1101", "a plugin is missing", "its binary is in none of the directories that are searched", "ls the bin directories", "install it; a package upgrade may have removed it"),
     ("GN1102", "a plugin cannot be executed", "its mode lacks x", "ls -l PLUGIN", "chmod 0755"),

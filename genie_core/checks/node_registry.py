@@ -76,6 +76,7 @@ CHECKS = (
         "bin",
         "probe",
     ),
+    _check("conf-check", "GN1042", "CHECK can succeed where it is called", configuration.check_fails, "conf"),
     _check(
         "conf-cniversion",
         "GN1041",

@@ -137,6 +137,59 @@ def test_f89_a_version_that_no_plugin_does(node):
     assert finding.remedy.text == 'set "cniVersion": "1.0.0"'
 
 
+@pytest.mark.parametrize(
+    "versions, remedy, mended",
+    [
+        (
+            {"cniVersion": "1.0.0", "cniVersions": ["0.4.0", "1.0.0", "1.1.0"]},
+            'set "cniVersions": ["0.4.0", "1.0.0"]',
+            {"cniVersions": ["0.4.0", "1.0.0"]},
+        ),
+        (
+            {"cniVersion": "1.1.0", "cniVersions": ["1.0.0", "1.1.0"]},
+            'set "cniVersions": ["1.0.0"], set "cniVersion": "1.0.0"',
+            {"cniVersions": ["1.0.0"], "cniVersion": "1.0.0"},
+        ),
+        (
+            {"cniVersion": "1.0.0", "cniVersions": ["1.1.0"]},
+            'remove "cniVersions"',
+            {"cniVersions": None},
+        ),
+    ],
+)
+def test_f89_the_remedy_for_a_file_with_several_versions(node, versions, remedy, mended):
+    """The highest of them counts, so another cniVersion alone mends nothing. The remedy is carried out here."""
+    node.configure("10-net.conflist", nodes.bridge() | versions)
+    finding = the(node.discover(), "GN1040")
+    assert "cniVersions 1.1.0 is not supported by bridge, host-local" in finding.title
+    assert finding.remedy.text == remedy
+    document = nodes.bridge() | versions | mended
+    node.configure("10-net.conflist", {key: value for key, value in document.items() if value is not None})
+    assert "GN1040" not in codes(node.discover())
+
+
+def chain(node, tmp_path, kind, *types, **members):
+    """Networks of these plugins on a node of that runtime."""
+    nodes.add_plugins(node.bin, *types)
+    document = nodes.bridge() | members
+    document["plugins"] += [{"type": type_} for type_ in types]
+    node.configure("10-net.conflist", document)
+    cni = {
+        "crio": f'[crio.network]\nnetwork_dir = "{node.conf}"\nplugin_dirs = ["{node.bin}"]\n',
+        "containerd": f'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "{node.conf}"\n',
+    }[kind]
+    return node.discover(runtime_config=str(nodes.write(tmp_path / f"{kind}.conf", cni)))
+
+
+@pytest.mark.parametrize("type_", ["sbr", "bandwidth"])
+def test_a_chain_whose_check_fails_on_cri_o(node, tmp_path, type_):
+    finding = the(chain(node, tmp_path, "crio", type_), "GN1042")
+    assert finding.severity is Severity.ERROR
+    assert finding.remedy.text == 'set "disableCheck": true beside "plugins"'
+    assert "GN1042" not in codes(chain(node, tmp_path, "crio", type_, disableCheck=True))  # the remedy
+    assert "GN1042" not in codes(chain(node, tmp_path, "containerd", type_))  # calls no CHECK
+
+
 def test_f89_the_common_version_is_numerically_the_highest(node):
     nodes.add_plugins(node.bin, "bridge", versions=["0.9.0", "0.10.0"])
     nodes.add_plugins(node.bin, "host-local", versions=["0.10.0", "0.9.0"])

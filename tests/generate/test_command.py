@@ -162,6 +162,18 @@ def test_an_option_without_a_meaning_is_refused(flags, living, capsys, arguments
     assert list(living.parent.iterdir()) == [living]
 
 
+def test_check_knows_what_generate_knows_of_check(flags, living, tmp_path, capsys):
+    nodes.add_plugins(tmp_path / "bin", "sbr")
+    document = nodes.bridge("bridge")
+    document["plugins"].append({"type": "sbr"})
+    nodes.write(living, document)
+    assert generate(flags, "--check", str(living)) == 1
+    shown = capsys.readouterr().out
+    assert "sbr moves the routes that CHECK of the plugin before it looks for" in " ".join(shown.split())
+    nodes.write(living, document | {"disableCheck": True})
+    assert generate(flags, "--check", str(living)) == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

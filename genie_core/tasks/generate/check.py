@@ -28,6 +28,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "conf-plugin": (),
     "conf-version": ("probe",),
     "conf-cniversion": (),
+    "conf-check": (),
     "subnet-networks": (),
     "bridge-shared": (),
     "subnet-node": ("netlink",),

@@ -30,11 +30,6 @@ _WITH_PORTMAP = ("bridge", "ptp", "flannel", "calico", "canal", "weave", "kube-r
 _POOL = "10.200.0.0/15"  # where free subnets are looked for: no distribution's pods or services are there
 _NEW_PREFIX = 24
 _FALLBACK_VERSION = "1.0.0"
-# Seen with the reference plugins 1.1.1, run for real.
-_CHECK_FAILS = {
-    "bandwidth": "CHECK of bandwidth crashes for pods without rates (cmdCheck reads rates that are not there)",
-    "sbr": "sbr moves the routes that CHECK of the plugin before it looks for",
-}
 
 
 @dataclass(slots=True)
@@ -126,9 +121,10 @@ def _from_type(options: GenerateOptions, facts: NodeFacts, view: NodeView) -> Dr
 
 def _uncheckable(chain: Sequence[JSON], notes: list[str]) -> bool:
     """Whether CHECK fails on a healthy pod with these plugins, which CRI-O takes for a failed ADD."""
-    found = [type_ for entry in chain if (type_ := str(entry["type"])) in _CHECK_FAILS]
-    notes += [f"disableCheck is set: {_CHECK_FAILS[type_]}" for type_ in found]
-    return bool(found)
+    known = [of_type(str(entry["type"])) for entry in chain]
+    reasons = [plugin.check_fails for plugin in known if plugin and plugin.check_fails]
+    notes += [f"disableCheck is set: {reason}" for reason in reasons]
+    return bool(reasons)
 
 
 def _refuse_part(plugin: Plugin) -> None:
