@@ -101,7 +101,14 @@ class NetworkObjects:
         from genie_core.edges.kube_errors import Forbidden
 
         try:
-            found = self._ask(lambda api: api.get(("api", "v1", "namespaces", namespace)), "allowed_networks")
+            api = self._reader.connect()
+            if api is None:
+                raise InvalidConfig(
+                    "no API server is configured",
+                    hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
+                )
+            with self._node.cancel:
+                found = api.get(("api", "v1", "namespaces", namespace))
             labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
             return {name: value for name, value in labels.items() if isinstance(value, str)}
         except GenieError as error:

@@ -1,4 +1,4 @@
-"""The API objects that a dry run knows: NetworkAttachmentDefinitions, LogicalNetworks, PhysicalNetworks.
+"""The API objects that a dry run knows: NetworkAttachmentDefinitions, LogicalNetworks, PhysicalNetworks, Namespaces.
 
 They come from manifests, or from the cluster's own API server; in the private node a server of its own has them.
 """
@@ -6,9 +6,16 @@ They come from manifests, or from the cluster's own API server; in the private n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
+from genie_core.edges.kube_resources import (
+    LOGICAL_NETWORK,
+    NETWORK_ATTACHMENT,
+    PHYSICAL_NETWORK,
+    POD,
+    Resource,
+)
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
 from genie_core.select.annotations import NETWORKS, NPWG_NETWORKS
 from genie_core.survey.yamlio import load_documents
@@ -17,6 +24,9 @@ Object = Mapping[str, Any]
 _RESOURCES: dict[str, Resource] = {
     resource.kind.lower(): resource for resource in (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
 }
+
+
+_NAMESPACE = "Namespace"  # for the labels that `allowed_networks` asks for
 
 
 def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
@@ -38,8 +48,8 @@ def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
 
 def _checked(document: object, source: str, namespace: str) -> Object:
     kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
-    if not isinstance(document, dict) or kind.lower() not in _RESOURCES:
-        wanted = ", ".join(resource.kind for resource in _RESOURCES.values())
+    if not isinstance(document, dict) or (kind.lower() not in _RESOURCES and kind != _NAMESPACE):
+        wanted = ", ".join([*(resource.kind for resource in _RESOURCES.values()), _NAMESPACE])
         raise InvalidConfig(f"{source}: kind {kind!r} is none of {wanted}", exit_code=EXIT_USAGE)
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -53,23 +63,31 @@ def urls(objects: Sequence[Object]) -> dict[str, Object]:
     found = {}
     for document in objects:
         metadata = document["metadata"]
-        parts = _RESOURCES[document["kind"].lower()].path(metadata["namespace"], metadata["name"])
+        if document["kind"] == _NAMESPACE:
+            *parts, _ = POD.collection(metadata["name"])  # a pod's URL without what is in the namespace
+        else:
+            parts = [*_RESOURCES[document["kind"].lower()].path(metadata["namespace"], metadata["name"])]
         found["/" + "/".join(parts)] = document
     return found
 
 
 def annotation_for(objects: Sequence[Object]) -> str:
     """The annotation in which --networks is meant: logical networks where only such are there, else attachments."""
-    kinds = {str(document["kind"]).lower() for document in objects}
+    kinds = {str(document["kind"]).lower() for document in objects} - {_NAMESPACE.lower()}
     only_logical = kinds and NETWORK_ATTACHMENT.kind.lower() not in kinds
     return NETWORKS if only_logical else NPWG_NETWORKS
 
 
 def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> list[Object]:
-    """The objects that annotations name, from an API server (`KubeAPI`). What it has not, the ADD will miss."""
+    """The objects that annotations name, and the namespace, from an API server (`KubeAPI`).
+
+    What it has not, or may not be read, the ADD will miss.
+    """
     from genie_core.select.npwg import parse_selections
 
     found: list[Object] = []
+    with suppress(GenieError):
+        found.append({"kind": _NAMESPACE, **api.get(("api", "v1", "namespaces", namespace))})
     for wish in parse_selections(
         annotations.get(NPWG_NETWORKS, ""), namespace, f"annotation {NPWG_NETWORKS}"
     ):
