@@ -146,3 +146,8 @@ def get_strings(data: "JSONObject", key: str, *, where: str = "") -> list[str]:
         if not isinstance(value, str):
             _refuse(place(where, key), index, "a string", value)
     return values
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 lease`, `2 leases`: a number and what it counts; `many` is the plural that is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

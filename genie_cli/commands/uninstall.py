@@ -10,6 +10,7 @@ import typer
 from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
+from genie_core.fields import counted
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
 EXAMPLES = [
@@ -77,7 +78,10 @@ def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
         render.Fields(
             [
                 (verb, ", ".join(map(str, report.removed)) or "nothing"),
-                ("released", f"{len(report.released)} containers that were gone"),
+                (
+                    "released",
+                    f"{counted(len(report.released), 'container that was', 'containers that were')} gone",
+                ),
             ]
         )
     ]
@@ -86,7 +90,8 @@ def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
         names = ", ".join(report.attached[:5]) + (" ..." if len(report.attached) > 5 else "")
         blocks.append(
             render.Text(
-                f"The plugin stays: {len(report.attached)} containers are still attached ({names}). "
+                f"The plugin stays: {counted(len(report.attached), 'container is', 'containers are')} still "
+                f"attached ({names}). "
                 "Run `genie uninstall` again once they are gone.",
                 tone="warn",
             )

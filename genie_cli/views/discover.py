@@ -9,6 +9,7 @@ from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
 from genie_cli.views.findings import findings_view
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool
+from genie_core.fields import counted
 from genie_core.settings import DIALECTS
 from genie_core.survey.binaries import Binary
 from genie_core.survey.selection import Choice, candidates
@@ -176,7 +177,8 @@ def _genie(report: NodeReport) -> Iterator[Block]:
         return
     default = genie.default_network or f"first file by name, now {genie.default_file or 'none'}"
     counts = (
-        f"{genie.entries} containers, {genie.pending} pending deletes, {len(genie.damaged)} damaged files"
+        f"{counted(genie.entries, 'container')}, {counted(genie.pending, 'pending delete')}, "
+        f"{counted(len(genie.damaged), 'damaged file')}"
     )
     unread = report.facts.missing.get("state", "")
     pairs: list[tuple[str, str | Cell]] = [

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from genie_cli.render import Block, Cell, Heading, Table, Text, Verbatim
 from genie_cli.terminal import symbol
 from genie_core.catalog.host_local import DATA_DIR
+from genie_core.fields import counted
 from genie_core.tasks.dry_run import DryRunReport
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
@@ -217,7 +218,11 @@ def _appeared(report: DryRunReport, wide: bool) -> Iterator[Block]:
         yield Heading("What came to the node with it")
         yield _things(shown)
     if hidden := len(report.appeared) - len(shown):
-        yield Text(f"and {hidden} firewall rules and chains (-o wide shows them)", "dim", 2)
+        yield Text(
+            f"and {counted(hidden, 'firewall rule or chain', 'firewall rules and chains')} (-o wide shows them)",
+            "dim",
+            2,
+        )
 
 
 def _things(things: list[Thing] | tuple[Thing, ...]) -> Table:
@@ -273,7 +278,7 @@ def _verdict(report: DryRunReport) -> str:
     if failed:
         return f"failed: {', '.join(failed)}"
     if report.left:
-        return f"failed: {len(report.left)} things are left after DEL"
+        return f"failed: {counted(len(report.left), 'thing is', 'things are')} left after DEL"
     addresses = ", ".join(address.partition("/")[0] for address in report.addresses) or "no address"
     released = "; after DEL nothing is left" if report.released else ""
     return f"ok: attached with {addresses}{released} ({report.ms / 1000:.1f} s)"

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.node_wording import fix
+from genie_core.fields import counted
 from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.survey.containers import is_abandoned
 from genie_core.survey.node_facts import NodeFacts, Unknown
 from genie_core.survey.own import DEFINITIONS
 from genie_core.survey.selection import candidates
+
+_SHOWN, _SHOWN_DIGITS = 5, 13
 
 
 def _genie(name: str = "", file: str = "") -> Subject:
@@ -129,7 +133,7 @@ def state(facts: NodeFacts) -> Iterator[Finding]:
         yield Finding(
             code="GN1603",
             severity=Severity.WARNING,
-            title=f"{genie.pending} attachments are waiting for a DEL that has failed",
+            title=f"{counted(genie.pending, 'attachment is', 'attachments are')} waiting for a DEL that has failed",
             object=_genie("state", genie.state_dir),
             remedy=fix("see what is left and why", ["genie", "gc", "--dry-run"]),
         )
@@ -147,10 +151,35 @@ def state(facts: NodeFacts) -> Iterator[Finding]:
         yield Finding(
             code="GN1608",
             severity=Severity.INFO,
-            title=f"{genie.other_boot} entries are from before the last boot: their namespaces are gone",
+            title=f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: no namespace "
+            "is left",
             object=_genie("state", genie.state_dir),
             remedy=fix(
                 "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
+            ),
+        )
+
+
+def abandoned(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1613: containers in Genie's state that are gone without a DEL; those of an earlier boot are GN1608's."""
+    gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
+    if gone:
+        yield Finding(
+            code="GN1613",
+            severity=Severity.WARNING,
+            title=f"{counted(len(gone), 'container')} in Genie's state without a sandbox: addresses and interfaces "
+            "are held for nothing",
+            object=_genie("state", facts.genie.state_dir),
+            evidence=tuple(
+                Evidence(
+                    source="state",
+                    value=f"{one.container[:_SHOWN_DIGITS]} (pod {one.pod or 'unknown'}), namespace {one.netns}",
+                )
+                for one in gone[:_SHOWN]
+            ),
+            remedy=fix(
+                "see what they hold; `genie gc` releases it, after a second look",
+                ["genie", "gc", "--dry-run"],
             ),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import ends, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.fields import counted
 from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
@@ -157,7 +158,7 @@ def bridge_up(model: Case) -> Iterator[Finding]:
         yield Finding(
             code="GN0404",
             severity=Severity.FATAL,
-            title=f"bridge {bridge.name} is DOWN: {len(others) + 1} pods are cut off",
+            title=f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
             object=the_interface(bridge.name),
             evidence=(seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),),
             remedy=Remedy(

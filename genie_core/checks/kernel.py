@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.fields import counted
 from genie_core.findings import Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.survey.facts import Qdisc
@@ -68,7 +69,13 @@ def neighbour_table(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
             title=f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
             object=a("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
-            evidence=(seen("netlink", f"{count} entries, gc_thresh3 {limit}", "ip -4 neigh | wc -l"),),
+            evidence=(
+                seen(
+                    "netlink",
+                    f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}",
+                    "ip -4 neigh | wc -l",
+                ),
+            ),
             remedy=Remedy(
                 text="raise the thresholds",
                 commands=(on_node("sysctl", "-w", f"net.ipv4.neigh.default.gc_thresh3={limit * 4}"),),

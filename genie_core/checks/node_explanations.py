@@ -74,6 +74,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1610", "Genie's interpreter is gone", "an upgrade of the distribution removed it: another Python runs the plugin, without its compiled code, or none does", "head -2 /opt/cni/bin/genie", "genie install"),
     ("GN1611", "an allowed network is not on the node", "allowed_networks has a name that no network's file has", "genie discover", "correct the name in allowed_networks"),
     ("GN1612", "labels of namespaces cannot be read", "allowed_networks selects by label, and Genie has no API server", "grep -A2 kubernetes 00-genie.conflist", "set kubernetes.kubeconfig"),
+    ("GN1613", "Genie's state has containers that are gone", "their DEL never came", "genie gc --dry-run", "genie gc"),
 )  # fmt: skip
 
 EXPLANATIONS = {

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.node_wording import fix
-from genie_core.checks.subnets import used_subnets
+from genie_core.checks.subnets import host_local_spans, used_subnets
+from genie_core.fields import counted
 from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
 from genie_core.spec.ranges import Span, use_of
-from genie_core.survey.containers import known_containers
+from genie_core.survey.containers import YOUNG_SECONDS, known_containers
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import Lease
 
-YOUNG_SECONDS = 60
 _NEARLY_FULL = 0.9
 _SHOWN = 5
 
@@ -47,11 +47,13 @@ class RangeSet:
 class Pool:
     """One host-local network: its ranges (() where no configuration has it) and its leases.
 
+    `recorded` are further ranges, which attachments in Genie's state have: those of logical networks.
     `leaked` is None where nothing is known of the node's containers.
     """
 
     network: str
     spans: tuple[Span, ...] = ()
+    recorded: tuple[Span, ...] = ()
     leases: tuple[Lease, ...] = ()
     leaked: tuple[Lease, ...] | None = None
 
@@ -82,22 +84,30 @@ class Pool:
         return tuple(
             lease
             for lease in self.leases
-            if not any(ipaddress.ip_address(lease.address) in span for span in self.spans)
+            if not any(ipaddress.ip_address(lease.address) in span for span in (*self.spans, *self.recorded))
         )
 
 
 def pools(facts: NodeFacts) -> list[Pool]:
-    """Every host-local network that a configuration or a lease names."""
+    """Every host-local network that a configuration or a lease names.
+
+    What no file has, as the networks of attachments, is as Genie's state has it.
+    """
     spans: dict[str, list[Span]] = {}
     for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
         if used.span not in spans.setdefault(used.network, []):
             spans[used.network].append(used.span)
+    recorded: dict[str, list[Span]] = {}
+    for name, ipam in facts.genie.recorded_ipam:
+        own = recorded.setdefault(name, [])
+        own += [span for span in host_local_spans(ipam) if not any(span.first in other for other in own)]
     leases = facts.leases or {}
     known = known_containers(facts)
     return [
         Pool(
             network=name,
-            spans=tuple(spans.get(name, ())),
+            spans=tuple(spans.get(name, []) or recorded.get(name, [])),
+            recorded=tuple(recorded.get(name, [])),
             leases=tuple(leases.get(name, ())),
             leaked=None
             if known is None
@@ -169,7 +179,7 @@ def _exhausted(pool: Pool, item: RangeSet) -> Finding:
             Evidence(
                 source=_folder(pool.leases),
                 command=f"ls {_folder(pool.leases)} | wc -l",
-                value=f"{item.held} leases, range {ranges}",
+                value=f"{counted(item.held, 'lease')}, range {ranges}",
             ),
         ),
         remedy=fix(
@@ -186,10 +196,11 @@ def outside(facts: NodeFacts) -> Iterator[Finding]:
     for pool in pools(facts):
         if pool.outside:
             ranges = ", ".join(str(span.subnet) for span in pool.spans)
+            held = counted(len(pool.outside), "lease is", "leases are")
             yield Finding(
                 code="GN1304",
                 severity=Severity.INFO,
-                title=f'network "{pool.network}": {len(pool.outside)} leases are outside its subnets ({ranges})',
+                title=f'network "{pool.network}": {held} outside its subnets ({ranges})',
                 object=Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
                 evidence=tuple(
                     Evidence(source=lease.file, value=f"{lease.container} {lease.ifname}".strip())
@@ -208,7 +219,7 @@ def unconfigured(facts: NodeFacts) -> Iterator[Finding]:
             yield Finding(
                 code="GN1305",
                 severity=Severity.INFO,
-                title=f'{len(pool.leases)} leases of network "{pool.network}", '
+                title=f'{counted(len(pool.leases), "lease")} of network "{pool.network}", '
                 "which no configuration here has with host-local",
                 object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
                 remedy=fix(

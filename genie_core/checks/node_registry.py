@@ -174,6 +174,14 @@ CHECKS = (
     _check("genie-default", "GN1607 GN1609", "Genie has a default network", genie.no_default, "conf"),
     _check("genie-allowed", "GN1611 GN1612", "allowed networks can be had", genie.allowed, "conf"),
     _check("genie-state", "GN1603 GN1604 GN1608", "nothing is left undone", genie.state, "state"),
+    _check(
+        "genie-records",
+        "GN1613",
+        "containers in Genie's state have sandboxes",
+        genie.abandoned,
+        "state",
+        "sandboxes",
+    ),
     _check("genie-api", "GN1605 GN1606", "the API server answers", genie.api, "api"),
 )
 

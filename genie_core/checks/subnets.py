@@ -37,15 +37,19 @@ def used_subnets(files: Sequence[ConfFile]) -> list[Used]:
     found = []
     for file in files:
         for index, entry in enumerate(file.chain):
-            ipam = entry.get("ipam")
-            if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
-                continue
             where = file.where(index)
             plugin = of_type(str(entry.get("type", "")))
-            for span in spans(ipam, f"{where}.ipam" if where else "ipam"):
+            for span in host_local_spans(entry.get("ipam"), f"{where}.ipam" if where else "ipam"):
                 lan = bool(plugin and plugin.on_lan)
                 found.append(Used(file=file, span=span, bridge=_bridge(entry), on_lan=lan))
     return found
+
+
+def host_local_spans(ipam: object, where: str = "ipam") -> list[Span]:
+    """The ranges of an ipam section, where it is host-local's."""
+    if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
+        return []
+    return list(spans(ipam, where))
 
 
 def _bridge(entry: Mapping[str, Any]) -> str:

@@ -104,6 +104,21 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A container in Genie's state. `age` in seconds; `exists` says whether there is anything at its `netns`.
+
+    `earlier` is true where it was attached before the last boot.
+    """
+
+    container: str
+    pod: str = ""
+    netns: str = ""
+    age: float = 0
+    exists: bool = False
+    earlier: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenieState:
     """Genie's own part: what is installed, what it remembers, whom it can reach.
 
@@ -113,6 +128,8 @@ class GenieState:
     `unknown_networks` are those that the configuration names and that are not on the node; `limits` what it limits,
     as select.allowed says it; `unknown_allowed` the names in allowed_networks that fit no network of the node;
     `unread_labels` the keys of allowed_networks that ask for labels, where no API server is configured.
+    `records` are the containers in the state; `recorded_ipam` the ipam sections, with their network's name, of the
+    networks there that come from the API server: no file of the node has them.
     """
 
     installed: bool = False
@@ -125,7 +142,8 @@ class GenieState:
     entries: int = 0
     pending: int = 0
     damaged: tuple[str, ...] = ()
-    containers: tuple[str, ...] = ()
+    records: tuple[Recorded, ...] = ()
+    recorded_ipam: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     other_boot: int = 0
     default_network: str = ""
     default_file: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import APIError, ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
-from genie_core.edges.store import Store, boot_id
+from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
+from genie_core.jsontext import decode
 from genie_core.model import NetConf, Plan, Wish
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.annotations import parse_names
@@ -19,7 +21,8 @@ from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.settings import Settings
 from genie_core.survey.launcher import Launcher, read_launcher
-from genie_core.survey.node_facts import ConfFile, NodeFacts, Unknown
+from genie_core.survey.node_facts import ConfFile, NodeFacts, Recorded, Unknown
+from genie_core.survey.records import age_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
 
@@ -171,9 +174,38 @@ def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, st
         getattr(entry, "path", "") or entry.msg for entry in entries if isinstance(entry, GenieError)
     )
     found["pending"] = sum(_is_pending(plan) for plan in plans)
-    found["containers"] = tuple(plan.container_id for plan in plans)
+    found["records"] = tuple(_recorded(plan, real, root, here) for plan in plans)
+    found["recorded_ipam"] = tuple(_recorded_ipam(plans))
     found["other_boot"] = sum(plan.boot_id != here for plan in plans)
     return found, {plan.container_id: str(plan.pod) for plan in plans if plan.pod}
+
+
+def _recorded(plan: Plan, directory: str, root: Root, here: str) -> Recorded:
+    try:
+        age = age_of(f"{directory}/containers/{file_name(*plan.key)}", time.time())
+    except OSError:  # released meanwhile
+        age = 0
+    return Recorded(
+        container=plan.container_id,
+        pod=str(plan.pod or ""),
+        netns=plan.netns,
+        age=age,
+        exists=root.exists(plan.netns),
+        earlier=plan.boot_id != here,
+    )
+
+
+def _recorded_ipam(plans: Sequence[Plan]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each once. The label of a network from the API server is its object's: NAMESPACE/NAME."""
+    texts = {
+        (item.network.name, plugin.text)
+        for plan in plans
+        for item in plan.attachments
+        if "/" in item.label and not item.released
+        for plugin in item.network.plugins
+    }
+    found = [(name, decode(text).get("ipam")) for name, text in sorted(texts)]
+    return [(name, ipam) for name, ipam in found if isinstance(ipam, dict)]
 
 
 def _is_pending(plan: Plan) -> bool:

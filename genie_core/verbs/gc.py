@@ -9,7 +9,7 @@ from time import monotonic
 from genie_core.attach import collect
 from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig, TryAgain
-from genie_core.fields import get_list, get_str, place
+from genie_core.fields import counted, get_list, get_str, place
 from genie_core.verbs.delete import collect_container, refuse_failures, release_damaged
 from genie_core.verbs.networks import on_every_pod, with_gc_disabled
 
@@ -103,7 +103,8 @@ def _release_all(stale: "list[Plan]", spare: "Spare", node: "Node") -> list[Geni
     if queue:
         failures.append(
             TryAgain(
-                f"{len(queue)} containers are not released after {RELEASE_SECONDS:g} seconds",
+                f"{counted(len(queue), 'container is', 'containers are')} not released after "
+                f"{RELEASE_SECONDS:g} seconds",
                 hint="the next GC goes on; `genie gc` takes the time that it needs",
             )
         )

@@ -131,6 +131,18 @@ def test_a_cached_result_that_tells_nothing_of_its_pod_stays(node):
     assert path in node.node.files("/var/lib/cni/results")
 
 
+def test_loopback_addresses_say_nothing_about_whose_a_result_is(node):
+    """Runtimes keep the results of the plugin loopback too; 127.0.0.1 is in use in every namespace, for ever."""
+    (living, _), (gone, _) = foreign_pod(node), foreign_pod(node)
+    own = {"cniVersion": "1.0.0", "ips": [{"address": "127.0.0.1/8"}, {"address": "::1/128"}]}
+    paths = [node.remember(pod, "cni-loopback", own) for pod in (living, gone)]
+    node.node.run(["ip", "link", "set", "lo", "up"], netns=living.netns)
+    node.kill(gone)
+    node.gc("--yes")
+    left = [path for path in node.node.files("/var/lib/cni/results") if "loopback" in path]
+    assert left == paths[:1]
+
+
 def _result_of(node, pod):
     return json.loads(node.node.read(f"/var/lib/cni/results/foreign-{pod.container_id}-eth0"))["result"]
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from genie_core.errors import Denied, IOFailure
+from genie_core.fields import counted
 from genie_core.tasks.gc.judge import leftovers
 from genie_core.tasks.gc.look import GCOptions, Scene, look, open_genie
 from genie_core.tasks.gc.remove import remove
@@ -39,7 +40,7 @@ def find(
     tell("looking at the node")
     first = _judged(look(options, node), options)
     if first:
-        tell(f"{len(first)} candidates; looking again in {interval:g} s")
+        tell(f"{counted(len(first), 'candidate')}; looking again in {interval:g} s")
         sleep(interval)
     scene = _look_in_peace(options, node)
     second = _judged(scene, options)

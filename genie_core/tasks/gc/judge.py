@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from genie_core.checks.leftovers import is_runtimes_own
+from genie_core.fields import counted
 from genie_core.model import Plan
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.survey.records import CachedResult, Namespace
@@ -151,7 +152,11 @@ def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
         held = [item for item in plan.attachments if not item.released]
         if not verdict.gone:
             continue
-        failed = [f"{plan.failed_releases} DELs have failed"] if plan.failed_releases else []
+        failed = (
+            [f"{counted(plan.failed_releases, 'DEL has', 'DELs have')} failed"]
+            if plan.failed_releases
+            else []
+        )
         if any(item.refused for item in held):
             failed.append("its ADD never succeeded, and its plugin refuses the configuration in DEL too")
         yield Leftover(

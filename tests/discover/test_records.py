@@ -1,0 +1,109 @@
+"""Genie's state beside the runtime's sandboxes and host-local's leases: what is held for nothing, what is not."""
+
+import json
+import os
+import time
+
+import pytest
+
+from genie_core.edges.store import Store, boot_id
+from genie_core.findings import Severity
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from tests.discover import nodes
+from tests.discover.conftest import codes, the
+
+pytestmark = pytest.mark.root
+
+GONE, LIVING, NEW = "gone", "alive", "new"
+
+
+def record(node, container, *, label="net", network="net", subnet="100.99.0.0/24", age=3600.0, netns=""):
+    """A container in Genie's state, with one attachment of host-local."""
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]]}
+    plugin = PluginConf("bridge", json.dumps({"type": "bridge", "ipam": ipam}))
+    conf = NetConf(network, "1.0.0", [plugin], "where")
+    plan = Plan(
+        container,
+        "eth0",
+        netns or f"/run/netns/none-{container}",
+        ["/bin"],
+        PodRef("shop", container),
+        boot_id(),
+        [Attachment(conf, "eth0", label)],
+    )
+    store = Store(str(node.state))
+    store.prepare()
+    store.save(plan)
+    old(node.state / "containers" / f"{container}@eth0", age)
+
+
+def lease(node, address, container, network="net", age=3600.0):
+    old(nodes.write(node.ipam / network / address, f"{container}\r\neth0"), age)
+
+
+def old(path, age):
+    when = time.time() - age
+    os.utime(path, (when, when))
+
+
+@pytest.fixture
+def sandboxes(node):
+    """A runtime's directory of sandboxes, which has the living container only."""
+    directory = node.path / "sandboxes"
+    (directory / LIVING).mkdir(parents=True)
+    return (str(directory),)
+
+
+def test_a_record_without_a_sandbox_is_told_and_its_leases_are_leaked(node, sandboxes):
+    node.configure("10-net.conflist", nodes.bridge())
+    for number, container in enumerate((LIVING, GONE), 2):
+        record(node, container)
+        lease(node, f"100.99.0.{number}", container)
+    report = node.discover(sandbox_dirs=sandboxes)
+    finding = the(report, "GN1613")
+    assert finding.severity is Severity.WARNING
+    assert finding.title.startswith("1 container in Genie's state without a sandbox")
+    assert "pod shop/gone" in finding.evidence[0].value
+    assert [fact.value for fact in the(report, "GN1301").evidence] == ["gone eth0"]
+    (network,) = report.as_json()["networks"]
+    assert [item["leaked"] for item in network["leases"]] == [False, True]
+
+
+def test_a_container_that_is_on_its_way_or_in_use_is_not_told(node, sandboxes):
+    """The runtime lists a sandbox after its network was made; other programs' containers are in no list of it."""
+    node.configure("10-net.conflist", nodes.bridge())
+    record(node, NEW, age=1)
+    record(node, "nerdctl", netns=f"/proc/{os.getpid()}/ns/net")
+    lease(node, "100.99.0.2", NEW, age=1)
+    lease(node, "100.99.0.3", "nerdctl")
+    assert codes(node.discover(sandbox_dirs=sandboxes)) == []
+
+
+def test_without_a_runtime_the_namespace_decides(node):
+    node.configure("10-net.conflist", nodes.bridge())
+    record(node, LIVING, netns=f"/proc/{os.getpid()}/ns/net")
+    record(node, GONE)
+    assert "pod shop/gone" in the(node.discover(), "GN1613").evidence[0].value
+
+
+@pytest.mark.parametrize("label", ["shop/orders", "shop/storage"])
+def test_leases_of_networks_from_the_api_server_are_no_leftovers(node, sandboxes, label):
+    """A logical network's subnet is not the file's; an attachment's network is in no file at all."""
+    network = "net" if label == "shop/orders" else "storage"
+    node.configure("10-net.conflist", nodes.bridge())
+    record(node, LIVING, label=label, network=network, subnet="100.77.0.0/24")
+    lease(node, "100.77.0.9", LIVING, network=network)
+    assert codes(node.discover(sandbox_dirs=sandboxes)) == []
+
+
+def test_a_file_whose_subnet_was_changed_while_pods_ran_is_told(node, sandboxes):
+    node.configure("10-net.conflist", nodes.bridge())
+    record(node, LIVING, subnet="100.77.0.0/24")
+    lease(node, "100.77.0.9", LIVING)
+    assert codes(node.discover(sandbox_dirs=sandboxes)) == ["GN1304"]
+
+
+def test_leases_of_a_network_that_nothing_describes_are_told(node, sandboxes):
+    node.configure("10-net.conflist", nodes.bridge())
+    lease(node, "100.77.0.9", LIVING, network="old")
+    assert codes(node.discover(sandbox_dirs=sandboxes)) == ["GN1305"]
