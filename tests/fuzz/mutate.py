@@ -111,11 +111,18 @@ class Mutator:
         if way == 0:
             pairs.append([key, self.value(others)])  # the same key twice
         elif way == 1:
-            pairs[index] = [self.rng.choice((key.upper(), key.capitalize(), key + " ", self.word())), value]
+            pairs[index] = [self._key(key), value]
         elif way == 2:
-            pairs.insert(index, [self.word(), self.value(others)])
+            pairs.insert(index, [self.rng.choice((self.word(), self._key(key))), self.value(others)])
         else:
             pairs[index : index + 1] = [[key, item] for item in self._changed(value, others)]
+
+    def _key(self, key):
+        """Another spelling of a key, which Go's decoder takes for it, or another key."""
+        letters = key.replace("s", "\u017f").replace("k", "\u212a")
+        return self.rng.choice(
+            (key.upper(), key.capitalize(), key.swapcase(), letters, key + " ", self.word())
+        )
 
     def _changed(self, value, others):
         """What takes the value's place: nothing, one or two values."""

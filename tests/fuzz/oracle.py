@@ -9,6 +9,7 @@ from genie_core import errors
 from genie_core.spec.versions import REPLY, SUPPORTED
 
 from .answers import body_of
+from .given import judge_given
 
 SECRET = b"s3cr3t-v4lue"
 # Where a secret may stand. Elsewhere a mutation has put it, where it is no secret any more.
@@ -46,6 +47,7 @@ def judge(parts, answers, world):
         problems.append("a secret is shown")
     if _peak() > LARGEST_KILOBYTES:
         problems.append(f"the process has needed {_peak() >> 10} MiB")
+    problems += judge_given(parts, world.given())
     return problems + _judge_state(parts, answers, world)
 
 

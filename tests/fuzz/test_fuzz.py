@@ -57,8 +57,14 @@ ERROR = b'{"cniVersion": "1.1.0", "code": 7, "msg": "no"}\n'
 
 
 class NothingHeld:
+    def __init__(self, given=()):
+        self._given = given
+
     def held(self):
         return []
+
+    def given(self):
+        return self._given
 
 
 def problems(*, verb="ADD", status=1, stdout=ERROR, stderr=b"", seconds=0.0, leaks=(), parts=None):
@@ -103,6 +109,52 @@ def test_a_wrong_answer_is_found(answer, problem):
     found = problems(**answer)
     assert len(found) == 1, found
     assert problem in found[0]
+
+
+PORTS = b'"hostPort": 1, "containerPort": 2'
+
+
+@pytest.mark.parametrize(
+    "given, problem",
+    [
+        (b"{", "not JSON"),
+        (b'{"type": "a", "Type": "a"}', "one key twice"),
+        (b'{"RuntimeConfig": {}}', "'RuntimeConfig', which is the runtime's"),
+        (b'{"capabilitie\\u017f": {}}', "which is the runtime's"),
+        (b'{"prevresult": {}}', "which is the runtime's"),
+        (b'{"cni.dev/valid-attachments": []}', "which is the runtime's"),
+        (b'{"ipam": {"ipam": [{"TYPE": "genie"}]}}', "leads back to Genie"),
+        (b'{"type": "x", "type": "genie"}', "leads back to Genie"),
+        (b'{"runtimeConfig": {"portMappings": [{%s, "protocol": "x"}]}}' % PORTS, "of another form"),
+        (b'{"runtimeConfig": {"portMappings": [{%s, "protocol": "tcp", "hostIP": "::/0"}]}}' % PORTS, "another form"),
+        (b'{"runtimeConfig": {"ips": ["127.0.0.1"]}}', "of another form"),
+        (b'{"runtimeConfig": {"mac": "x"}}', "of another form"),
+        (b'{"runtimeConfig": {"bandwidth": {"IngressRate": 1}}}', "of another form"),
+        (b'{"runtimeConfig": {"x": 1}}', "of another form"),
+        (b'{"args": {"cni": {"PROMISC": true}}}', "args.cni.PROMISC"),
+    ],
+)  # fmt: skip
+def test_what_a_plugin_must_not_be_given_is_found(given, problem):
+    parts = {"stdin": b"{}"}
+    answers = [Answer("ADD", 1, ERROR, b"", 0.0, [])]
+    found = judge(parts, answers, NothingHeld([("ADD", given)]))
+    assert any(problem in text for text in found), found
+
+
+def test_what_a_plugin_may_be_given():
+    given = {
+        "type": "a",
+        "args": {"cni": {"x": 1}},
+        "runtimeConfig": {
+            "ips": ["10.0.0.1/8", "fd00::1"],
+            "mac": "c2:b0:57:49:47:f1",
+            "portMappings": [{"hostPort": 1, "containerPort": 2, "protocol": "tcp", "hostIP": "10.0.0.1"}],
+            "bandwidth": {"ingressRate": 1, "ingressBurst": 1},
+        },
+        "prevResult": {},
+    }
+    answers = [Answer("ADD", 1, ERROR, b"", 0.0, [])]
+    assert judge({"stdin": b"{}"}, answers, NothingHeld([("ADD", json.dumps(given).encode())])) == []
 
 
 def test_a_secret_that_a_change_has_moved_is_none():
