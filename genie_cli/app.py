@@ -43,10 +43,10 @@ COMMANDS: dict[str, Entry] = {
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
+    "sync": Entry("", "Change the networks of running pods", NODE),
+    "sync pod": Entry("sync_pod", "Give a running pod the networks that its annotations ask for now", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
-    "explain": Entry(
-        "explain", "Explain a code, a configuration key, a pod's networks, or who uses a network", MORE
-    ),
+    "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
     "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),
     "schema": Entry("schema", "Print the JSON Schema of a kind of document", MORE),
     "completion": Entry("completion", "Print a shell's completion script", MORE),

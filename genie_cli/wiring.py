@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from genie_cli.render import note
 from genie_core import settings
@@ -17,6 +19,7 @@ from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.dry_run.likeness import likeness
+from genie_core.tasks.node_state import own_entry, read_conflist
 from genie_core.tasks.pods import parse_name
 
 BIN_DIRS = tuple(Path(path) for path in settings.USUAL_BIN_DIRS)
@@ -100,3 +103,20 @@ def warn_of_container(*paths: str) -> None:
             f"warning: {path} is not the node's: this runs in a container, or in a mount namespace of its own; "
             "run it on the node itself (nsenter --target 1 --mount --net)"
         )
+
+
+def configuration(conf_dir: Path, state_dir: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
+    where = str(conf_dir.absolute())
+    own = read_conflist(conf_dir / "00-genie.conflist") or own_entry([where])
+    config: dict[str, Any] = own or {"conf_dirs": [where]}
+    return own, {**config, "state_dir": str(state_dir.absolute())} if state_dir else config
+
+
+def text_of(name: str) -> str:
+    """The text of the file that --pod-file names, - for stdin. Raises GenieError (wrong usage)."""
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise GenieError(f"--pod-file {name}: {reason}", exit_code=EXIT_USAGE) from None

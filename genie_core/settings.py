@@ -34,6 +34,7 @@ STATE_DIR = "/var/lib/cni/genie"
 KUBELET_DIR = "/var/lib/kubelet"
 API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
+REPAIRS = ("off", "report", "fix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 # By what name `annotation_dialects` knows the annotations that choose networks.
 DIALECTS = {
@@ -109,6 +110,15 @@ class Settings:
         self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
         self.smart_selection: SmartSelection = read(_smart_selection, "smart_selection", SmartSelection())
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
+        self.live: bool = read(get_bool, "live", True)
+        self.live_primary: bool = read(get_bool, "live_primary", False)
+        self.repair: str = read(_repair, "repair", "report")
+        self.repair_interval_seconds: float = read(
+            get_number, "repair_interval_seconds", 60.0, at_least=1, at_most=86_400
+        )
+        self.collect_interval_seconds: float = read(
+            get_number, "collect_interval_seconds", 600.0, at_least=10, at_most=86_400
+        )
 
 
 def _object(config: "Mapping[str, Any]", key: str, default: "dict[str, Any]") -> "dict[str, Any]":
@@ -239,6 +249,13 @@ def _prefix(config: "Mapping[str, Any]", key: str, default: str) -> str:
     ):
         raise InvalidConfig(f"{key} must be at most 11 bytes without '/', ':' or spaces, not {prefix!r}")
     return prefix
+
+
+def _repair(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    word = get_str(config, key) or default
+    if word not in REPAIRS:
+        raise InvalidConfig(f"{key} must be one of {', '.join(REPAIRS)}, not {word!r}")
+    return word
 
 
 def _result(config: "Mapping[str, Any]", key: str, default: str) -> str:

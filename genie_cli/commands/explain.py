@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,6 @@ from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieErro
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import explain, explain_key, explain_network, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
-from genie_core.tasks.node_state import own_entry, read_conflist
 from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
 
 EXAMPLES = [
@@ -91,18 +89,10 @@ def run(
     return 0
 
 
-def _configuration(conf_dir: Path, state_dir: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
-    where = str(conf_dir.absolute())
-    own = read_conflist(conf_dir / "00-genie.conflist") or own_entry([where])
-    config: dict[str, Any] = own or {"conf_dirs": [where]}
-    return own, {**config, "state_dir": str(state_dir.absolute())} if state_dir else config
-
-
 def _explain_network(
     subject: str, namespace: str, access: Access, conf_dir: Path, state_dir: Path | None, output: OutputFormat
 ) -> int:
-    own, config = _configuration(conf_dir, state_dir)
+    own, config = wiring.configuration(conf_dir, state_dir)
     space, name = wiring.object_name(subject, namespace, access, "network")
     with Progress() as progress:
         progress("asking the API server for the network and its pods")
@@ -142,7 +132,7 @@ def _explain_pod(
     bin_dir: list[Path] | None,
     output: OutputFormat,
 ) -> int:
-    own, config = _configuration(conf_dir, state_dir)
+    own, config = wiring.configuration(conf_dir, state_dir)
     pod, problem = _pod(subject, namespace, pod_file, access, own)
     report = explain_selection(
         pod.namespace,
@@ -168,7 +158,7 @@ def _pod(
 ) -> tuple[PodObject, GenieError | None]:
     """The pod, and why its annotations are not known."""
     if pod_file:
-        pod = parse_pod(_text(pod_file), pod_file)
+        pod = parse_pod(wiring.text_of(pod_file), pod_file)
         return pod, None
     space, name = wiring.pod_name(subject, namespace, access)
     try:
@@ -182,11 +172,3 @@ def _pod(
 def _networks(report: Selection) -> list[str]:
     """Those that it has on this node, else those that an ADD would choose now."""
     return [chosen.network for chosen in report.attached or report.now or ()]
-
-
-def _text(name: str) -> str:
-    try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise GenieError(f"--pod-file {name}: {reason}", exit_code=EXIT_USAGE) from None

@@ -14,6 +14,7 @@ from genie_core.settings import (
     DIALECTS,
     KUBELET_DIR,
     LOG_LEVELS,
+    REPAIRS,
     STATE_DIR,
 )
 
@@ -190,6 +191,38 @@ PLUGIN = Plugin(
             kind="flag",
             default=False,
             doc="a network bridge, macvlan or sriov without a file has CNI-Genie's configuration, made up in memory",
+        ),
+        Field(
+            name="live",
+            kind="flag",
+            default=True,
+            doc="the networks of running pods may be changed: `genie sync pod`, `genie agent`",
+        ),
+        Field(
+            name="live_primary",
+            kind="flag",
+            default=False,
+            doc="`genie agent` may replace a pod's first interface by one with the same address",
+        ),
+        Field(
+            name="repair",
+            choices=REPAIRS,
+            default="report",
+            doc="what `genie agent` does about networks of running pods that were damaged",
+        ),
+        Field(
+            name="repair_interval_seconds",
+            kind="number",
+            default=60,
+            minimum=1,
+            doc="how often `genie agent` looks at the networks of running pods",
+        ),
+        Field(
+            name="collect_interval_seconds",
+            kind="number",
+            default=600,
+            minimum=10,
+            doc="how often `genie agent` collects what pods that are gone have left",
         ),
         Field(
             name="conf_dirs",

@@ -62,8 +62,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
 _POD_TRIES = 3
 _PAGE_OBJECTS, _MAX_PAGES = 500, 20  # of a list
+_STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _MEDIA_TYPES = {"PATCH": "application/merge-patch+json", "POST": "application/json"}
 _CONFIG_SOURCE = "kubernetes.io/config.source"
+
+
+class _Strategic(bytes):
+    """The body of a strategic merge patch: lists are merged by the keys that their kind has."""
 
 
 class KubeAPI:
@@ -190,15 +195,18 @@ class KubeAPI:
         patch: "Mapping[str, Any]",
         *,
         subresource: str = "",
+        strategic: bool = False,
     ) -> "dict[str, Any]":
         """Apply a JSON merge patch (RFC 7386), which may be made twice; the object as it is then.
+
+        `strategic` merges lists by their keys, such as conditions by type; built-in kinds have that.
 
         Conflicts with another writer are tried again; with a UID in the patch they may also mean another pod.
         """
         parts, what = resource.path(namespace, name), f"{resource.kind} {namespace}/{name}"
         if subresource:
             parts, what = (*parts, subresource), f"the {subresource} of {what}"
-        body = encode(patch).encode("ascii")
+        body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))
         for attempt in range(1, _PATCH_TRIES):
             try:
                 return self._request("PATCH", parts, {}, body, what)
@@ -272,7 +280,8 @@ class KubeAPI:
     def _headers(self, method: str, body: bytes) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"genie/{__version__}"}
         if body:
-            headers["Content-Type"] = _MEDIA_TYPES[method]
+            strategic = isinstance(body, _Strategic)
+            headers["Content-Type"] = _STRATEGIC_MERGE_PATCH if strategic else _MEDIA_TYPES[method]
         credentials = self.cluster.credentials
         if self.cluster.tls and credentials.bearer:  # a token that went in the clear is everybody's
             headers["Authorization"] = credentials.authorization()

@@ -15,7 +15,7 @@ On the kubelet path; everything behind a contended lock is cold.
 
 import posix
 from errno import EINTR, EWOULDBLOCK
-from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
+from fcntl import F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, fcntl, flock
 from time import monotonic, sleep
 
 from genie_core.edges.files import failure, open_private, read_all, remove
@@ -36,6 +36,7 @@ TURN_SECONDS = 5.0
 # In place of a process group: a delegate is being started, so any holder may be it.
 STARTING = -1
 _SIGKILL = 9
+_F_OFD_GETLK, _F_OFD_SETLK = 36, 37  # linux/fcntl.h
 
 
 def _go_on() -> None:
@@ -127,14 +128,23 @@ def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_
     raise AssertionError
 
 
-def lock_container(path: str, deadline: float, check: "Check" = _go_on) -> Lock:
-    """Hold the container's lock file, made if need be. Raises TryAgain at the deadline (time.monotonic())."""
+def lock_container(path: str, deadline: float, check: "Check" = _go_on, *, urgent: bool = True) -> Lock:
+    """Hold the container's lock file, made if need be. Raises TryAgain at the deadline (time.monotonic()).
+
+    Who is not `urgent` takes it while no urgent one waits for it.
+    """
     waiting_since = monotonic()
     folder = _open_folder_of(path)
+    queue = -1
     try:
         for pause in _pauses(check):
-            if lock := _take(path, folder, monotonic() - waiting_since):
+            lock = _take(path, folder, monotonic() - waiting_since)
+            if lock and (urgent or not is_awaited(lock)):
                 return lock
+            if lock:
+                lock.__exit__()
+            if urgent and queue < 0:
+                queue = _queue_up(path)
             if monotonic() >= deadline:
                 raise TryAgain(
                     f"another call for this container is still at work (lock {path})",
@@ -143,7 +153,37 @@ def lock_container(path: str, deadline: float, check: "Check" = _go_on) -> Lock:
             sleep(pause)
     finally:
         posix.close(folder)
+        if queue >= 0:
+            posix.close(queue)
     raise AssertionError
+
+
+def _queue_up(path: str) -> int:
+    """Mark that a call waits: a shared lock on the file's first byte, of the kind that is independent of flock.
+
+    It goes with the descriptor, whatever is killed (fcntl(2), open file description locks).
+    """
+    fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
+    try:
+        fcntl(fd, _F_OFD_SETLK, _first_byte(F_RDLCK))
+    except OSError:  # then nobody gives way, and the call waits its turn
+        posix.close(fd)
+        return -1
+    return fd
+
+
+def is_awaited(lock: Lock) -> bool:
+    """Whether an urgent call waits for the lock."""
+    try:
+        found = fcntl(lock.fd, _F_OFD_GETLK, _first_byte(F_WRLCK))
+    except OSError:
+        return False
+    return int.from_bytes(found[:2], "little") != F_UNLCK
+
+
+def _first_byte(kind: int) -> bytes:
+    """A `struct flock` for the file's first byte (bits/fcntl.h on 64-bit Linux): type, whence, start, length, PID."""
+    return kind.to_bytes(8, "little") + (0).to_bytes(8, "little") + (1).to_bytes(8, "little") + bytes(8)
 
 
 def _take(path: str, folder: int, waited: float) -> Lock | None:

@@ -108,10 +108,13 @@ class Store:
             if not is_private_directory(directory):
                 make_private_directory(directory)
 
-    def lock(self, container_id: str, ifname: str, deadline: float) -> Lock:
-        """Hold the container's lock. Raises TryAgain at the deadline (time.monotonic())."""
+    def lock(self, container_id: str, ifname: str, deadline: float, *, urgent: bool = True) -> Lock:
+        """Hold the container's lock. Raises TryAgain at the deadline (time.monotonic()).
+
+        Calls of the runtime are urgent: others let them go first.
+        """
         return lock_container(
-            f"{self.directory}/locks/{file_name(container_id, ifname)}", deadline, self._check
+            f"{self.directory}/locks/{file_name(container_id, ifname)}", deadline, self._check, urgent=urgent
         )
 
     def lock_node(self, *, exclusive: bool, deadline: float) -> Lock:

@@ -15,7 +15,7 @@ from genie_core.live.defaults import give_back
 from genie_core.model import Value
 from genie_core.spec.conf import capabilities_of
 from genie_core.spec.result import parse
-from genie_core.steps import Attached, Save
+from genie_core.steps import Attached, NotReleased, Save
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
             yield from release_network(plan, _index(plan, item), netns)
             item.released = True
         except GenieError as error:
-            left.append((item, error))
+            item.released = isinstance(error, NotReleased) and error.holds_nothing
+            if not item.released:
+                left.append((item, error))
     remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
     if left:
         return Outcome(remaining, left[0][1], left)
@@ -152,7 +154,8 @@ def _roll_back(
         try:
             yield from release_network(work, _index(work, item), work.netns)
         except GenieError as problem:
-            left.append((item, problem))
+            if not (isinstance(problem, NotReleased) and problem.holds_nothing):
+                left.append((item, problem))
     unreleased = [item for item, _ in left]
     left += [(item, error) for item in leaving if item.releasing and not item.released]
     now = {item.ifname: _again(item) if item.released else item for item in leaving}

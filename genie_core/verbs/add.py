@@ -31,9 +31,9 @@ _ON_PARENT = ("macvlan", "ipvlan")  # plugins whose interfaces the kernel keeps 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from genie_core.model import Plan, PodRef, Request, Result
+    from genie_core.model import Attachment, Choice, Plan, PodRef, Request, Result
     from genie_core.verbs.networks import Decision
     from genie_core.verbs.node import Node
 
@@ -46,7 +46,7 @@ def run(request: "Request", node: "Node") -> str:
     require_ready(node)
     previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
     decision = decide(request, node)
-    _refuse_own_addresses(decision)
+    refuse_addresses_of_node(decision.choices)
     plan = _plan(request, decision, node)
     node.store.prepare()
     with (
@@ -56,7 +56,7 @@ def run(request: "Request", node: "Node") -> str:
     ):
         try:
             _release_leftovers(plan, request, node)
-            _refuse_taken_names(plan)
+            refuse_taken_names(plan.attachments, plan.netns)
             text, parts = _attach(plan, request, previous, node)
         except BaseException:
             _drop_unused_lock(plan, node)
@@ -66,25 +66,18 @@ def run(request: "Request", node: "Node") -> str:
     return text
 
 
-def _refuse_own_addresses(decision: "Decision") -> None:
+def refuse_addresses_of_node(choices: "Sequence[Choice]") -> None:
     """Raise InvalidConfig where the pod asks for an address that this node has."""
-    if any(
-        "ips" in choice.capabilities or getattr(choice.wish, "cni_args", None) for choice in decision.choices
-    ):
+    if any("ips" in choice.capabilities or getattr(choice.wish, "cni_args", None) for choice in choices):
         from genie_core.verbs.own_addresses import refuse_own_addresses
 
-        refuse_own_addresses(decision.choices)
+        refuse_own_addresses(choices)
 
 
 def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
     plan = make_plan(request, decision.pod, boot_id(), decision.choices, node.settings.interface_prefix)
     plan.netns_id = namespace_id(plan.netns)
-    for attachment in plan.attachments:
-        attachment.binaries = [
-            node.delegates.find(plugin.type, request.path) for plugin in attachment.network.plugins
-        ]
-        for plugin in attachment.network.plugins:
-            node.delegates.refuse_self(types_in(plugin.text), request.path, attachment.network.source)
+    find_binaries(plan.attachments, request.path, node)
     _warn_of_dead_ports(request, plan, node)
     node.log.debug(
         "planned",
@@ -93,6 +86,15 @@ def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
         files=[attachment.network.source for attachment in plan.attachments],
     )
     return plan
+
+
+def find_binaries(attachments: "Sequence[Attachment]", path: "Sequence[str]", node: "Node") -> None:
+    """Note where each plugin is. Raises PluginMissing, and InvalidConfig where one leads back to Genie."""
+    for attachment in attachments:
+        plugins = attachment.network.plugins
+        attachment.binaries = [node.delegates.find(plugin.type, path) for plugin in plugins]
+        for plugin in plugins:
+            node.delegates.refuse_self(types_in(plugin.text), path, attachment.network.source)
 
 
 def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:
@@ -138,14 +140,17 @@ def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
         )
 
 
-def _refuse_taken_names(plan: "Plan") -> None:
-    """A name that is taken must be seen before anything runs: rolling back would remove what has it (C19)."""
+def refuse_taken_names(attachments: "Sequence[Attachment]", netns: str, but: "Collection[str]" = ()) -> None:
+    """A name that is taken must be seen before anything runs: rolling back would remove what has it (C19).
+
+    `but` are names that will be free then.
+    """
     try:
-        taken = existing_links(plan.netns) or set()
+        taken = existing_links(netns) or set()
     except InvalidNetns:
         return  # the delegates say what is wrong with it, each in its own words
-    for attachment in plan.attachments:
-        if attachment.ifname in taken:
+    for attachment in attachments:
+        if attachment.ifname in taken and attachment.ifname not in but:
             raise InvalidConfig(
                 f"network {attachment.label}: interface name {attachment.ifname} already exists in the container",
                 hint="ask for another name with network@interface",
@@ -153,13 +158,18 @@ def _refuse_taken_names(plan: "Plan") -> None:
 
 
 def _attach(plan: "Plan", request: "Request", previous: "Result | None", node: "Node") -> "tuple[str, Parts]":
-    names = [name for item in plan.attachments if (name := own_bridge(item.network))]
+    names = bridges_of(plan.attachments)
     if not names:
         return _carry_out(plan, request, previous, node)
     from genie_core.edges.bridges import Held
 
     with Held(node.store.lock_file, names):
         return _carry_out(plan, request, previous, node)
+
+
+def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
+    """The bridges that logical networks have alone; they must stay while a plugin uses them."""
+    return [name for item in attachments if (name := own_bridge(item.network))]
 
 
 def _carry_out(
@@ -194,11 +204,11 @@ def _answer(
         result = merge_previous(_as_it_is_now(previous, plan, parsed), result)
     text = encode(encode_result(result, request.version))
     parts = [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
-    _note_absent(plan, parts, node)
+    note_absent(plan, parts, node)
     return text, parts
 
 
-def _note_absent(plan: "Plan", parts: "Parts", node: "Node") -> None:
+def note_absent(plan: "Plan", parts: "Parts", node: "Node") -> None:
     """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73)."""
     try:
         absent = never_there(plan.netns, parts)

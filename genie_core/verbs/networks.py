@@ -43,7 +43,12 @@ def decide(request: "Request", node: "Node") -> Decision:
     pod = pod_of(args)
     with node.cancel:
         annotations = _annotations(request, pod, args, node)
-    return Decision(pod, annotations, _chooser(node, pod).choose(annotations))
+    return Decision(pod, annotations, choices_of(annotations, pod, node))
+
+
+def choices_of(annotations: "Mapping[str, str]", pod: "PodRef | None", node: "Node") -> "list[Choice]":
+    """The networks that annotations ask for. Raises GenieError as the ADD does."""
+    return _chooser(node, pod).choose(annotations)
 
 
 def default_of(node: "Node") -> "list[Choice]":

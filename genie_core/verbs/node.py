@@ -28,6 +28,8 @@ DEFAULT_ROUTE = "default route"  # the log's event: one network's was kept, othe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from genie_core.edges.cancel import Cancel
     from genie_core.model import Plan, Request
     from genie_core.ports import Log
@@ -73,8 +75,17 @@ class Node:
         """Until when to wait for another call's lock (time.monotonic())."""
         return monotonic() + max(self.settings.delegate_timeout, SHORTEST_WAIT_SECONDS)
 
-    def drive(self, steps: "Steps[T]", *, stateless: bool = False) -> "T":
-        """Carry out the steps; errors are thrown back in, so that the verb can undo. `stateless` writes nothing."""
+    def drive(
+        self,
+        steps: "Steps[T]",
+        *,
+        stateless: bool = False,
+        before: "Callable[[Step], None] | None" = None,
+    ) -> "T":
+        """Carry out the steps; errors are thrown back in, so that the verb can undo.
+
+        `stateless` writes nothing. `before` is called ahead of each step; what it raises ends the drive where it is.
+        """
         answer: str | GenieError = ""
         started = False
         try:
@@ -84,6 +95,8 @@ class Node:
                 else:
                     step = steps.send(answer) if started else next(steps)
                 started = True
+                if before:
+                    before(step)
                 answer = self._answer(step, stateless)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # a generator's value is Any at this place

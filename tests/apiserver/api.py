@@ -12,6 +12,7 @@ from . import status
 from .objects import Kind, Objects
 
 _MERGE_PATCH = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
 _ACCOUNT_TOKEN = re.compile(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token")
 _VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 
@@ -132,9 +133,15 @@ class API:
             self.objects.remove(kind, namespace, name)
             return _json(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
         media_type = request.headers.get("content-type", "").partition(";")[0]
-        if media_type != _MERGE_PATCH:
+        strategic = media_type == _STRATEGIC and kind.group in (
+            "",
+            "apps",
+        )  # custom resources have no merge keys
+        if media_type != _MERGE_PATCH and not strategic:
             raise status.unsupported_media_type(media_type)
         patch = _document(request.body)
+        if strategic:
+            patch = self.objects.with_merged_lists(kind, namespace, name, patch)
         return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
 
     def _mint(self, user: str, namespace: str, account: str, request: Request) -> Answer:

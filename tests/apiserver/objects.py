@@ -141,6 +141,16 @@ class Objects:
             self._objects[_key(kind, namespace, name)] = patched
             return copy.deepcopy(patched)
 
+    def with_merged_lists(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
+        """A strategic merge patch as a merge patch: of its lists, `status.conditions` is merged by `type`."""
+        wanted = (patch.get("status") or {}).get("conditions")
+        if wanted is None:
+            return patch
+        held = self.get(kind, namespace, name).get("status", {}).get("conditions", [])
+        new = {condition["type"]: condition for condition in wanted}
+        merged = [{**condition, **new.pop(condition["type"], {})} for condition in held]
+        return {**patch, "status": {**patch["status"], "conditions": [*merged, *new.values()]}}
+
     def kind_of(self, manifest: Object) -> Kind:
         for kind in self.kinds:
             if (kind.api_version, kind.kind) == (manifest.get("apiVersion"), manifest.get("kind")):

@@ -32,6 +32,11 @@ DEFAULTS: dict[str, Any] = {
     "readiness_file": "",
     "max_parallel_adds": 0,
     "generate_missing": False,
+    "live": True,
+    "live_primary": False,
+    "repair": "report",
+    "repair_interval_seconds": 60,
+    "collect_interval_seconds": 600,
     "problems": [],
 }
 KEYS = {"cadvisor_address": "cAdvisor_address", "api_timeout": "api_timeout_seconds"}
@@ -62,6 +67,11 @@ GOOD: dict[str, Any] = {
     "readiness_file": "/run/flannel/subnet.env",
     "max_parallel_adds": 8,
     "generate_missing": True,
+    "live": False,
+    "live_primary": True,
+    "repair": "fix",
+    "repair_interval_seconds": 5,
+    "collect_interval_seconds": 30,
 }
 BAD: dict[str, list[Any]] = {
     "default_plugin": [["a"], 7],
@@ -100,6 +110,11 @@ BAD: dict[str, list[Any]] = {
     "readiness_file": ["relative", 7],
     "max_parallel_adds": [-1, "8", True],
     "generate_missing": ["perhaps", 1],
+    "live": ["perhaps", 1],
+    "live_primary": ["perhaps", 1],
+    "repair": ["mend", 1],
+    "repair_interval_seconds": [0, "x"],
+    "collect_interval_seconds": [0, "x"],
 }
 
 

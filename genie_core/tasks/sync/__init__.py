@@ -1,0 +1,287 @@
+"""`genie sync pod`: bring a running pod's networks in line with what its annotations ask for now.
+
+The same selection, plan, journal, locks and plugins as at the pod's start. Everything is found and checked before
+anything is touched; the change itself is live/exchange.py. The runtime goes first: where one of its calls waits for the
+container's lock, the change is left as after a kill between two steps, and begun anew when that call is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from genie_core.edges.bridges import Held
+from genie_core.edges.locks import is_awaited
+from genie_core.errors import TRY_AGAIN, GenieError, NotFound
+from genie_core.jsontext import decode, encode
+from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
+from genie_core.live.exchange import Outcome, addresses_of, exchange, finish_interrupted
+from genie_core.model import Attachment, Choice, Plan, PodRef
+from genie_core.plan import attachment_of
+from genie_core.routes import refuse_conflicts
+from genie_core.spec.conf import DEVICE_INFO, capabilities_of
+from genie_core.steps import Attached, Step
+from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
+from genie_core.tasks.sync.target import LivePod, Refused, journal_of, refuse_untouchable
+from genie_core.verbs.add import (
+    bridges_of,
+    find_binaries,
+    note_absent,
+    refuse_addresses_of_node,
+    refuse_taken_names,
+)
+from genie_core.verbs.delete import netns_of
+from genie_core.verbs.networks import choices_of
+from genie_core.verbs.node import Node
+
+if TYPE_CHECKING:
+    from genie_core.steps import Steps
+
+Tell = Callable[[str], None]
+
+
+class GiveWay(BaseException):
+    """A call of the runtime waits for the container. Not an error: nothing is undone for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncOptions:
+    """`primary` allows another network on the pod's first interface, with the same address."""
+
+    primary: bool = False
+    cri_socket: str = ""
+    deadline: float = float("inf")
+
+
+def sync(
+    pod: LivePod, node: Node, options: SyncOptions, *, dry_run: bool = False, tell: Tell = lambda _: None
+) -> SyncReport:
+    """Change the pod's networks, or say what would change. Raises NotFound where Genie has not attached it here."""
+    started = time.perf_counter()
+    work = _Sync(pod, node, options, tell)
+    while True:
+        try:
+            report = work.look() if dry_run else work.run()
+        except GiveWay:
+            tell("waiting for a call of the runtime")
+            continue
+        return replace(
+            report,
+            warnings=(*report.warnings, *pod.warnings),
+            milliseconds=(time.perf_counter() - started) * 1000,
+        )
+
+
+class _Sync:
+    """One attempt after the other, until none has to give way."""
+
+    def __init__(self, pod: LivePod, node: Node, options: SyncOptions, tell: Tell) -> None:
+        self.pod = pod
+        self.node = node
+        self.options = options
+        self.tell = tell
+
+    def look(self) -> SyncReport:
+        """What would change; nothing is done."""
+        plan = journal_of(self.pod, self.node, self.options.cri_socket)
+        torn = [item for item in plan.attachments if item.releasing or not item.result]
+        whole = plan.replace(attachments=[item for item in plan.attachments if item not in torn])
+        try:
+            moves = self._moves(whole)
+            self._arriving(whole, moves)
+        except GenieError as error:
+            return self._refusal(plan, error)
+        return replace(self._report(plan, moves), planned=True)
+
+    def run(self) -> SyncReport:
+        """The change, under the container's lock. Raises NotFound, TryAgain, GiveWay."""
+        store, until = self.node.store, self.options.deadline
+        plan = journal_of(self.pod, self.node, self.options.cri_socket)
+        store.prepare()
+        with (
+            store.lock_node(exclusive=False, deadline=until),
+            store.lock(*plan.key, until, urgent=False) as lock,
+        ):
+            self.node.delegates.lock = lock
+            try:
+                return self._locked(journal_of(self.pod, self.node, self.options.cri_socket))
+            finally:
+                self.node.delegates.lock = None
+
+    def _locked(self, plan: Plan) -> SyncReport:
+        try:
+            refuse_untouchable(self.pod, self.node.settings)
+        except GenieError as error:
+            return self._refusal(plan, error)
+        if any(item.changing or item.releasing or not item.result for item in plan.attachments):
+            self.tell("finishing a change that was cut off")
+            ended = self._drive(finish_interrupted(plan, netns_of(plan, plan.netns)))
+            if ended.error:
+                return self._left_over(ended)
+            plan = ended.plan
+        try:
+            moves = self._moves(plan)
+            arriving = self._arriving(plan, moves)
+        except GenieError as error:
+            return self._refusal(plan, error)
+        if all(move.action == KEEP for move in moves):
+            return self._report(_in_order(plan, moves), moves)
+        return self._change(plan, moves, arriving)
+
+    def _moves(self, plan: Plan) -> list[Move]:
+        """What has to change. Raises GenieError where it cannot, or must not."""
+        choices = choices_of(self.pod.annotations, _pod_ref(self.pod, plan), self.node)
+        refuse_addresses_of_node(choices)
+        refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
+        moves = compare(plan, choices, self.node.settings.interface_prefix)
+        for move in moves:
+            self._refuse_move(move, plan)
+        return moves
+
+    def _refuse_move(self, move: Move, plan: Plan) -> None:
+        if move.action == KEEP:
+            return
+        if (move.choice and move.choice.device) or (move.held and has_device(move.held)):
+            raise Refused(
+                f"network {move.label} ({move.ifname}) has a device of a device plugin: kubelet gives those at the "
+                "pod's start only",
+                hint="recreate the pod",
+            )
+        if move.ifname == plan.ifname and move.action == REPLACE and not self.options.primary:
+            raise Refused(
+                f"the pod's first interface {move.ifname} would change: {move.reason}",
+                hint="kubelet does not read a sandbox's address again: recreate the pod, or allow it with --primary "
+                "where the new network can give the same address",
+            )
+
+    def _arriving(self, plan: Plan, moves: Sequence[Move]) -> list[Attachment]:
+        """What is to be attached, its plugins found. Raises GenieError before anything is touched."""
+        made = [
+            self._attachment(move, move.choice, plan)
+            for move in moves
+            if move.choice and move.action in (ATTACH, REPLACE)
+        ]
+        find_binaries(made, plan.path, self.node)
+        free = [move.ifname for move in moves if move.held and move.action in (DETACH, REPLACE)]
+        refuse_taken_names(made, plan.netns, free)
+        return made
+
+    def _attachment(self, move: Move, choice: Choice, plan: Plan) -> Attachment:
+        args = plan.attachments[0].args if plan.attachments else ""
+        if move.ifname != plan.ifname or move.held is None:
+            return attachment_of(choice, move.ifname, plan.container_id, args, {})
+        held = move.held
+        asked = {*decode(held.asked or "{}"), DEVICE_INFO}
+        supplied = {name: raw for name, raw in held.capabilities.items() if name not in asked}
+        had = encode(addresses_of(held))
+        made = attachment_of(choice, move.ifname, plan.container_id, args, supplied)
+        offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in choice.network.plugins))
+        if "ips" not in offered or made.capabilities.get("ips", had) != had:
+            raise Refused(
+                f"network {choice.label} cannot be asked for the pod's address {', '.join(addresses_of(held))}",
+                hint='its plugins need the capability "ips"; otherwise recreate the pod',
+            )
+        return made.replace(capabilities={**made.capabilities, "ips": had})
+
+    def _change(self, plan: Plan, moves: Sequence[Move], arriving: Sequence[Attachment]) -> SyncReport:
+        going = [move.held for move in moves if move.held and move.action in (DETACH, REPLACE)]
+        order = [move.ifname for move in moves if move.choice]
+        for move in moves:
+            if move.held and move.choice:
+                move.held.default_route = move.choice.default_route
+        self.tell(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
+        names = bridges_of([*arriving, *going])
+        held: AbstractContextManager[None] = (
+            Held(self.node.store.lock_file, names) if names else nullcontext()
+        )
+        with held:
+            outcome = self._drive(exchange(plan, going, arriving, order))
+        self._note_absent(outcome.plan)
+        report = self._report(outcome.plan, moves)
+        if outcome.error is None:
+            return replace(report, status="changed")
+        return replace(
+            report,
+            status="partial" if outcome.left else "failed",
+            error=outcome.error,
+            left=labels(outcome.left),
+            warnings=tuple(_other_addresses(going, outcome.plan)),
+        )
+
+    def _drive(self, steps: Steps[Outcome]) -> Outcome:
+        return self.node.drive(steps, before=self._give_way)
+
+    def _give_way(self, step: Step) -> None:
+        """Between two steps that leave a journal from which anybody can go on."""
+        lock = self.node.delegates.lock
+        if lock and not isinstance(step, Attached) and is_awaited(lock):
+            raise GiveWay
+
+    def _note_absent(self, plan: Plan) -> None:
+        from genie_core.spec.result import parse
+
+        whole = [item for item in plan.attachments if item.result]
+        parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in whole]
+        note_absent(plan, parts, self.node)
+
+    # --- reports -----------------------------------------------------------------------------------------
+
+    def _report(self, plan: Plan, moves: Sequence[Move]) -> SyncReport:
+        return SyncReport(
+            target=self._target(plan),
+            status="unchanged",
+            changes=tuple(Change.of(move) for move in moves),
+            state=state_of(plan),
+        )
+
+    def _refusal(self, plan: Plan, error: GenieError) -> SyncReport:
+        """Nothing was touched. What may be otherwise a moment later is a failure, not a refusal."""
+        return SyncReport(
+            target=self._target(plan),
+            status="failed" if error.code == TRY_AGAIN else "refused",
+            state=state_of(plan),
+            error=error,
+        )
+
+    def _left_over(self, outcome: Outcome) -> SyncReport:
+        return SyncReport(
+            target=self._target(outcome.plan),
+            status="partial" if outcome.left else "failed",
+            state=state_of(outcome.plan),
+            error=outcome.error,
+            left=labels(outcome.left),
+        )
+
+    def _target(self, plan: Plan) -> Target:
+        return Target(
+            namespace=self.pod.namespace,
+            name=self.pod.name,
+            container=plan.container_id,
+            netns=plan.netns,
+            interface=plan.ifname,
+        )
+
+
+def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
+    if plan.pod is None:
+        raise NotFound(f"pod {pod}: its journal names no pod")
+    return plan.pod
+
+
+def _in_order(plan: Plan, moves: Sequence[Move]) -> Plan:
+    order = [move.ifname for move in moves]
+    return plan.replace(attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)))
+
+
+def _other_addresses(before: Sequence[Attachment], plan: Plan) -> list[str]:
+    """What came back with another address than it had."""
+    now = {item.ifname: addresses_of(item) for item in plan.attachments if item.result}
+    pairs = [(item, addresses_of(item), now[item.ifname]) for item in before if item.ifname in now]
+    return [
+        f"{item.label} ({item.ifname}) came back with {', '.join(got)}, not {', '.join(had)}"
+        for item, had, got in pairs
+        if had != got
+    ]

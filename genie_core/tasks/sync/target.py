@@ -1,0 +1,159 @@
+"""Which pod may be changed, and which journal on this node is its."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
+from genie_core.errors import GenieError, InvalidConfig, NotFound
+from genie_core.model import Plan
+from genie_core.settings import Settings
+from genie_core.survey.rootfs import Root
+from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
+from genie_core.tasks.node_state import is_gone, plans
+from genie_core.verbs.node import Node
+
+LIVE = "genie.cni.dev/live"
+# What kubelet writes on static pods: their manifest's hash is the UID that the runtime is told.
+_HASH = "kubernetes.io/config.hash"
+
+
+class Refused(InvalidConfig):
+    """A pod that is never changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePod:
+    """A pod object, and the API server that it came from; `api` is None for one from a file."""
+
+    document: Mapping[str, Any]
+    api: KubeAPI | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The object's metadata."""
+        return self.document.get("metadata") or {}
+
+    @property
+    def namespace(self) -> str:
+        """The pod's namespace."""
+        return str(self.metadata.get("namespace") or "default")
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return str(self.metadata.get("name") or "")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """All of its annotations. Raises InvalidConfig where one is no string."""
+        found = self.metadata.get("annotations") or {}
+        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+            raise InvalidConfig(f"pod {self}: every annotation must be a string", hint="quote it")
+        return found
+
+    @property
+    def uids(self) -> set[str]:
+        """What the runtime may have been told as its UID; empty where the object has none."""
+        return {str(uid) for uid in (self.metadata.get("uid"), self.annotations.get(_HASH)) if uid}
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def refuse_untouchable(pod: LivePod, settings: Settings) -> None:
+    """Raise Refused for a pod that is never changed, with the reason. Raises TryAgain where that cannot be known."""
+    spec, status = pod.document.get("spec") or {}, pod.document.get("status") or {}
+    if spec.get("hostNetwork"):
+        raise Refused(f"pod {pod} uses the node's network (hostNetwork)", hint="it has no network of its own")
+    if pod.metadata.get("deletionTimestamp"):
+        raise Refused(f"pod {pod} is terminating", hint="its networks are released with it")
+    if status.get("phase") in ("Succeeded", "Failed"):
+        raise Refused(f"pod {pod} has ended ({status['phase']})", hint="its networks are released with it")
+    if not settings.live:
+        raise Refused("live is false in Genie's configuration", hint="set it to true to change running pods")
+    opted_out = "change the annotation to have it changed"
+    if _is_out(pod.annotations):
+        raise Refused(f'pod {pod} has the annotation {LIVE}: "false"', hint=opted_out)
+    if _is_out(_namespace_annotations(pod)):
+        raise Refused(f'namespace {pod.namespace} has the annotation {LIVE}: "false"', hint=opted_out)
+
+
+def _is_out(annotations: Mapping[str, Any]) -> bool:
+    return str(annotations.get(LIVE, "")).strip().lower() == "false"
+
+
+def _namespace_annotations(pod: LivePod) -> Mapping[str, Any]:
+    """The namespace's annotations; none for a pod from a file, nor where the account may not read namespaces."""
+    if pod.api is None:
+        return {}
+    try:
+        found = pod.api.get(("api", "v1", "namespaces", pod.namespace))
+    except ObjectNotFound:
+        return {}
+    except Forbidden as error:
+        pod.warnings.append(f"whether namespace {pod.namespace} opts out is not known: {error.msg}")
+        return {}
+    return (found.get("metadata") or {}).get("annotations") or {}
+
+
+def fetch(api: KubeAPI, namespace: str, name: str) -> LivePod:
+    """The pod of the API server. Raises NotFound, and APIError (code 11) where the server does not answer."""
+    try:
+        return LivePod(document=api.get_pod(namespace, name), api=api)
+    except ObjectNotFound:
+        raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at -n and the name") from None
+
+
+def journal_of(pod: LivePod, node: Node, cri_socket: str = "") -> Plan:
+    """The journal of the pod's sandbox that runs now. Raises NotFound where this node's Genie has not attached it."""
+    named = [
+        plan
+        for plan in plans(node)
+        if plan.pod and (plan.pod.namespace, plan.pod.name) == (pod.namespace, pod.name)
+    ]
+    current = [plan for plan in named if _is_of(plan, pod) and not is_gone(plan)]
+    if current:
+        current = _of_runtime(current, pod, find_sandboxes(Root(), cri_socket))
+    if not current:
+        raise NotFound(
+            _why_none(pod, named), hint="run it on the pod's node; genie discover shows its journals"
+        )
+    return max(current, key=lambda plan: plan.container_id)
+
+
+def _is_of(plan: Plan, pod: LivePod) -> bool:
+    return not pod.uids or not plan.pod or not plan.pod.uid or plan.pod.uid in pod.uids
+
+
+def _of_runtime(current: Sequence[Plan], pod: LivePod, found: Sandboxes) -> list[Plan]:
+    """Those of the sandbox that the runtime says is ready; all of them where it does not answer."""
+    if found.listed is None:
+        return list(current)
+    ready = {
+        one.id for one in found.listed if one.ready and (one.namespace, one.name) == (pod.namespace, pod.name)
+    }
+    return [plan for plan in current if plan.container_id in ready]
+
+
+def _why_none(pod: LivePod, named: Sequence[Plan]) -> str:
+    if not named:
+        return f"pod {pod} is not in this node's state: Genie has not attached it here"
+    if not any(_is_of(plan, pod) for plan in named):
+        return f"pod {pod}: this node's state has an earlier pod of that name, with another UID"
+    return f"pod {pod}: the sandbox in this node's state does not run any more"
+
+
+def open_pod(api: KubeAPI | None, namespace: str, name: str) -> LivePod:
+    """The pod of the API server. Raises GenieError where no server is known."""
+    if api is None:
+        raise GenieError(
+            f"pod {namespace}/{name}: no API server is known",
+            hint="name one with --kubeconfig, or give the pod with --pod-file",
+            code=APIError.code,
+        )
+    return fetch(api, namespace, name)

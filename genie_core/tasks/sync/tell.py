@@ -1,0 +1,170 @@
+"""What the API server is told of a change: the status annotations, a condition of the pod, and events.
+
+A failure to tell is a warning: the change stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from genie_core.edges.kube_resources import POD
+from genie_core.errors import GenieError
+from genie_core.jsontext import encode
+from genie_core.select.annotations import ASKING, BY_ATTACHMENT, dialect_of
+from genie_core.spec.result import parse
+from genie_core.status import (
+    MULTI_IP_PREFERENCES,
+    NETWORK_STATUS,
+    NetworkEntry,
+    multi_ip_preferences,
+    network_status,
+)
+from genie_core.tasks.sync.report import SyncReport
+from genie_core.tasks.sync.target import LivePod
+from genie_core.verbs.node import Node
+
+OBSERVED = "genie.cni.dev/networks-observed"
+CONDITION = "genie.cni.dev/NetworksReady"
+# Outcome -> the condition's status and reason.
+_CONDITIONS = {
+    "unchanged": ("True", "Applied"),
+    "changed": ("True", "Applied"),
+    "refused": ("False", "Refused"),
+    "failed": ("False", "PluginFailed"),
+    "partial": ("Unknown", "PluginFailed"),
+}
+_EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
+
+
+def observed(annotations: Mapping[str, str]) -> str:
+    """The request's hash: the first 16 hexadecimal digits of the SHA-256 of the annotations that ask for networks."""
+    request = encode({key: annotations[key] for key in sorted(ASKING) if key in annotations})
+    return hashlib.sha256(request.encode("ascii")).hexdigest()[:16]
+
+
+def tell(pod: LivePod, report: SyncReport, node: Node) -> list[str]:
+    """Write what became of the change; sentences about what could not be written. Nothing for a pod from a file."""
+    if pod.api is None:
+        return []
+    problems = []
+    for write in (_tell_status, _tell_events):
+        try:
+            write(pod, report, node)
+        except GenieError as error:
+            problems.append(f"not told to the API server: {error.msg}")
+    return problems
+
+
+def _tell_status(pod: LivePod, report: SyncReport, node: Node) -> None:
+    annotations: dict[str, str | None] = {OBSERVED: observed(pod.annotations)}
+    if report.status in ("changed", "unchanged"):
+        annotations |= _annotations(pod, report, node)
+    wanted = {key: value for key, value in annotations.items() if pod.annotations.get(key) != value}
+    condition = _condition(pod, report)
+    if not wanted and not condition:
+        return
+    patch: dict[str, Any] = {"metadata": {"annotations": wanted, "uid": pod.metadata.get("uid")}}
+    if condition:
+        patch["status"] = {"conditions": [condition]}
+    assert pod.api is not None
+    pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
+
+
+def _annotations(pod: LivePod, report: SyncReport, node: Node) -> dict[str, str | None]:
+    """The status annotations as they are now; None for one that says nothing any more."""
+    plan = node.store.load(report.target.container, report.target.interface)
+    if plan is None:
+        return {}
+    parts = [
+        (item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in plan.attachments
+    ]
+    found: dict[str, str | None] = {}
+    if dialect_of(pod.annotations) == BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
+        entries = [
+            NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname)
+            for item, (ifname, result) in zip(plan.attachments, parts, strict=True)
+        ]
+        found[NETWORK_STATUS] = network_status(entries)
+    if dialect_of(pod.annotations) != BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
+        found[MULTI_IP_PREFERENCES] = multi_ip_preferences(parts)
+    return {key: value for key, value in found.items() if value is not None or key in pod.annotations}
+
+
+def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
+    """The pod's condition, None where it says the same already."""
+    status, reason = _CONDITIONS[report.status]
+    text = report.error.msg if report.error else "the networks are as the annotations ask for"
+    if report.error and report.status == "failed" and report.error.code == 11:
+        reason = "Waiting"
+    message = f"{text} (request {observed(pod.annotations)})"
+    before = next(
+        (
+            one
+            for one in (pod.document.get("status") or {}).get("conditions") or ()
+            if isinstance(one, dict) and one.get("type") == CONDITION
+        ),
+        {},
+    )
+    if (before.get("status"), before.get("reason"), before.get("message")) == (status, reason, message):
+        return None
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    since = before.get("lastTransitionTime") if before.get("status") == status else now
+    return {
+        "type": CONDITION,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since,
+        "lastProbeTime": None,
+    }
+
+
+def _tell_events(pod: LivePod, report: SyncReport, _node: Node) -> None:
+    assert pod.api is not None
+    for reason, message, kind in events_of(report):
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        pod.api.create(
+            ("api", "v1", "namespaces", pod.namespace, "events"),
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
+                "involvedObject": {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "namespace": pod.namespace,
+                    "name": pod.name,
+                    "uid": pod.metadata.get("uid", ""),
+                },
+                "reason": reason,
+                "message": message[:1024],
+                "type": kind,
+                "source": {"component": "genie"},
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "count": 1,
+            },
+        )
+
+
+def events_of(report: SyncReport) -> list[tuple[str, str, str]]:
+    """(reason, message, type) of each event: one per interface, or one for what did not work."""
+    if report.status == "changed":
+        ips = {item.interface: ", ".join(item.ips) for item in report.state}
+        return [
+            (_EVENTS[change.action], _sentence(change.network, change.interface, ips), "Normal")
+            for change in report.moves
+        ]
+    if report.error is None:
+        return []
+    reason = "NetworkRefused" if report.status == "refused" else "NetworkFailed"
+    text = report.error.msg + (f"; {report.error.hint}" if report.error.hint else "")
+    return [(reason, text, "Warning")]
+
+
+def _sentence(network: str, interface: str, ips: Mapping[str, str]) -> str:
+    where = f"network {network} on {interface}"
+    return f"{where}: {ips[interface]}" if ips.get(interface) else where
