@@ -53,7 +53,10 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        flock(self.fd, LOCK_UN)  # for all who inherited it, too
+        try:
+            flock(self.fd, LOCK_UN)  # for all who inherited it, too
+        except OSError:  # ENOLCK: then it ends with its last holder
+            pass
         posix.close(self.fd)
 
     def name_delegate(self, group: int) -> None:
@@ -190,9 +193,9 @@ def _take(path: str, folder: int, waited: float) -> Lock | None:
     """One try. `folder` is locked from taking the lock until the note says who did: nobody judges a holder between."""
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
     try:
-        flock(folder, LOCK_SH)
         # a DEL that ended just now removes the file: then what we hold is not the lock any more
-        lock = Lock(fd) if _try(fd, LOCK_EX, path) and _is_at(fd, path) else None
+        held = _try(folder, LOCK_SH, path) and _try(fd, LOCK_EX, path) and _is_at(fd, path)
+        lock = Lock(fd) if held else None
         if lock:
             posix.set_inheritable(fd, True)
             lock.name_delegate(0)
@@ -237,7 +240,10 @@ def _try(fd: int, how: int, path: str) -> bool:
     except OSError as error:
         if error.errno in (EWOULDBLOCK, EINTR):
             return False
-        raise failure("lock", path, error) from None
+        raise IOFailure(
+            f"cannot lock {path}: {posix.strerror(error.errno or 0)}",
+            hint="put state_dir on a disk of this node, whose file system has locks (flock(2))",
+        ) from None
     return True
 
 
@@ -255,9 +261,8 @@ def _consider_holder(fd: int, folder: int, path: str, waited: float) -> None:
 
     It is judged once more while nobody can take the lock or break it: a waiter may have got it meanwhile.
     """
-    if waited < DAEMON_GRACE_SECONDS or _leftovers(fd) is None:
+    if waited < DAEMON_GRACE_SECONDS or _leftovers(fd) is None or not _try(folder, LOCK_EX, path):
         return
-    flock(folder, LOCK_EX)
     try:
         left = _leftovers(fd) if _is_at(fd, path) else None
         if left is None:

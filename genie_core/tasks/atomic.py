@@ -106,18 +106,21 @@ def _try_lock(file: Path) -> int:
             raise
         return -1
     with suppress(FileNotFoundError):
-        if has_lock(fd) and os.path.samestat(os.fstat(fd), file.stat()):
+        if has_lock(fd, str(file)) and os.path.samestat(os.fstat(fd), file.stat()):
             return fd
     os.close(fd)
     return -1
 
 
-def has_lock(fd: int) -> bool:
-    """Lock the file at once; false where another process has it. Raises OSError."""
+def has_lock(fd: int, path: str) -> bool:
+    """Lock the file at once; false where another process has it. Raises OSError, which names `path`."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        error.filename = path
+        raise
     return True
 
 

@@ -1,6 +1,7 @@
 """The launcher `<bin-dir>/genie`: a few lines in the one file that the runtime executes.
 
 Its first lines are sh's, the others Python's, in one file: Python takes sh's part for a string, and sh never reads on.
+Each runs only what it has read to the end.
 sh answers where Python could not: on a stdin that is a directory CPython does not start (Python/pylifecycle.c,
 init_sys_streams), and after an upgrade of the distribution the interpreter may be gone, and with it every DEL. Only
 builtins, no PATH; 0.5 ms with dash.
@@ -32,18 +33,19 @@ OPTIONS = "-ISXutf8"
 _LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
 _QUOTING = "'\"\\"  # the path stands in sh's quotes, in Python's and in JSON's
 
+# Each language has to read a bracket to its end before it runs anything. Of a file that is cut short, or whose rest
+# cannot be read, sh runs nothing and ends with 2, Python with 1. An empty answer with 0 would be taken for a DEL that
+# was done.
 _KERNEL_STARTS = """\
 #!{python} {options}
-# Genie {version}, the CNI plugin, run by {python}
-''':'
+{{ ''':' # Genie {version}, the CNI plugin, run by {python}
 exec '{python}' {options} "$0"
-'''
+}}
 """
 _SHELL_STARTS = """\
 #!{shell}
-# Genie {version}, the CNI plugin, run by {python}
-''':'
-# sh reads this part and goes no further; for Python it is a string.
+{{ ''':' # Genie {version}, the CNI plugin, run by {python}
+# sh reads as far as the next brace and goes no further; for Python it is a string.
 if [ -d /proc/self/fd/0 ]; then
     case $CNI_COMMAND in
     '' | VERSION) exec </dev/null ;; # it is never read
@@ -59,24 +61,26 @@ done
 echo '{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: {python} is gone",\
 "details":"run `genie install` again"}}'
 exit 1
-'''
+}}
 """
 _PROGRAM = """\
+''', exec(r'''
 import sys
 sys.dont_write_bytecode = True
-sys.path.insert(0, {code!r})
+sys.path.insert(0, CODE)
 try:
     if sys.version_info < (3, 11):
         raise ImportError("{python} is gone, and " + sys.executable + " is not Python 3.11 or newer")
     from genie_core.archive import serve
-    serve({code!r})
+    serve(CODE)
     from genie_core.plugin import main
 except BaseException as error:
     from _json import encode_basestring_ascii as quote
     print('{{"cniVersion":"{current}","code":999,"msg":%s,"details":"run `genie install` again"}}'
           % quote("Genie is not installed completely: %s" % (error or type(error).__name__)))
     sys.exit(1)
-main({launcher!r})
+main(LAUNCHER)
+''', {{"CODE": {code!r}, "LAUNCHER": {launcher!r}}})}}
 """
 
 

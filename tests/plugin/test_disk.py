@@ -194,3 +194,19 @@ def test_the_log_file_is_rotated_by_size(node):
     assert (node.root / "genie.log.1").stat().st_size > 10 << 20
     assert log.stat().st_size < 10_000
     assert [json_line for json_line in log.read_text().splitlines() if '"verb": "DEL"' in json_line]
+
+
+NO_LOCKS = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK")
+
+
+def test_a_file_system_without_locks_is_a_clear_error_and_keeps_no_pod_from_going(node):
+    """As a network file system whose lock service is away (flock(2), ENOLCK)."""
+    node.networks("a")
+    document = node.add(wrap=NO_LOCKS).error(5)
+    assert "cannot lock" in document["msg"]
+    assert "No locks available" in document["msg"]
+    assert "state_dir" in document["details"]
+    assert node.said() == []
+    assert node.add().result
+    assert node.delete(wrap=NO_LOCKS).is_silent_success
+    assert node.said() == ["ADD a@eth0", "DEL a@eth0"]

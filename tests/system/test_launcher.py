@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
+from genie_core.spec.call import DELEGATE_MARK
 from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.tasks import launcher
 from genie_core.tasks.install import InstallOptions, install
@@ -55,7 +56,7 @@ def test_any_shell_may_be_sh(shell, put, tmp_path, monkeypatch):
     node.network("a")
     assert node.add("a").result
     (call,) = node.calls()
-    assert call.env == node.environment("ADD")
+    assert call.env == {**node.environment("ADD"), DELEGATE_MARK: "1"}
     done = subprocess.run(
         [shell, "-c", 'exec "$0" </', node.genie],
         env=node.environment("ADD"),
@@ -118,7 +119,23 @@ def test_sh_may_find_a_launcher_that_the_kernel_starts(put, tmp_path, monkeypatc
     as_sh.symlink_to(shell)
     assert node.add("a", wrap=(as_sh,)).result
     (call,) = node.calls()
-    assert call.env == node.environment("ADD")
+    assert call.env == {**node.environment("ADD"), DELEGATE_MARK: "1"}
+
+
+@pytest.mark.parametrize("shell", [*SHELLS, ""])
+def test_of_a_file_that_is_cut_short_nothing_is_run(put, tmp_path, monkeypatch, shell):
+    """Wherever it ends: an empty answer with exit status 0 would be taken for a DEL that was done."""
+    monkeypatch.setattr(launcher, "SHELL", str(tmp_path / "sh"))
+    if shell:
+        (tmp_path / "sh").symlink_to(shell)
+    report = put()
+    whole = report.launcher.read_bytes()
+    lines = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
+    env = {"CNI_COMMAND": "DEL", "CNI_CONTAINERID": "c", "CNI_IFNAME": "eth0", "CNI_PATH": "/"}
+    for end in {*lines[1:-1], *range(lines[0] + 1, len(whole) - 2, 101)}:
+        report.launcher.write_bytes(whole[:end])
+        done = subprocess.run([report.launcher], env=env, input=b"{}", capture_output=True, check=False)
+        assert (done.returncode != 0, done.stdout) == (True, b""), whole[:end][-80:]
 
 
 @pytest.mark.parametrize("name", ["it's", 'a"b', "a\\b", "a\nb"])

@@ -68,7 +68,7 @@ def _free(leftover: Leftover) -> str:
     folder = os.path.dirname(lease.file)
     with open(f"{folder}/lock", "a", encoding="ascii") as lock:
         give_up = time.monotonic() + _SECONDS
-        while not has_lock(lock.fileno()):
+        while not has_lock(lock.fileno(), lock.name):
             if time.monotonic() >= give_up:
                 return f"host-local's lock {lock.name} is held for more than {_SECONDS} s"
             time.sleep(0.02)
