@@ -77,7 +77,8 @@ class KeepOptions:
 class Keeper:
     """What was found at the last look.
 
-    `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token.
+    `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token; `not_renewed` says why the
+    last try to renew it failed.
 
     `time_of_day` and `expires_at` are seconds since 1970; the latter is what the server said.
     """
@@ -89,6 +90,7 @@ class Keeper:
     renew_at: float = 0
     check_at: float = 0
     ends_at: float = 0
+    not_renewed: str = ""
     expires_at: float = 0
     looked_at: float = field(default_factory=time.monotonic)
     problems: list[str] = field(default_factory=list)
@@ -136,14 +138,20 @@ class Keeper:
         if target is None or (
             self.clock() < self.renew_at and target.exists() and not self._is_refused(target)
         ):
+            if self.not_renewed:  # until it is: the token in use comes nearer to its end
+                raise GenieError(self.not_renewed)
             return
         asked = self.clock()
         self.renew_at = asked + RETRY_SECONDS if target.exists() else 0
-        minted = self._mint()
+        try:
+            minted = self._mint()
+        except GenieError as error:
+            self.not_renewed = error.msg
+            raise
         _write(target, minted.token, 0o600)
         life = minted.life(self.time_of_day())
         self.expires_at, self.ends_at, self.renew_at = minted.expires_at, asked + life, asked + life / 2
-        self.check_at = asked + CHECK_SECONDS
+        self.check_at, self.not_renewed = asked + CHECK_SECONDS, ""
         self.log.info("token renewed", seconds=int(life))
 
     def _mint(self) -> Minted:

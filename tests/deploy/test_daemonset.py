@@ -17,7 +17,7 @@ import yaml
 
 from genie_core import __version__
 from genie_core.edges.log import JSONLog
-from genie_core.tasks.daemonset import CHECK_SECONDS, Keeper, KeepOptions, in_cluster_server
+from genie_core.tasks.daemonset import CHECK_SECONDS, RETRY_SECONDS, Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.patience import wait_until
@@ -55,10 +55,16 @@ def account(tmp_path, server):
     return folder
 
 
+@pytest.fixture(scope="module")
+def bin_dir(tmp_path_factory):
+    """Where the code is compiled once for all."""
+    return tmp_path_factory.mktemp("bin")
+
+
 @pytest.fixture
-def keeper(tmp_path, server, account):
+def keeper(tmp_path, bin_dir, server, account):
     installed = InstallOptions(
-        bin_dir=tmp_path / "bin",
+        bin_dir=bin_dir,
         conf_dir=tmp_path / "etc/net.d",
         api_server=server.url,
         token_file=tmp_path / "etc/genie/token",
@@ -194,6 +200,23 @@ def test_what_goes_wrong_is_told_until_it_is_right_again(keeper, token, server):
     server.api.forbidden.clear()
     keeper.look()
     assert keeper.readiness() == ([], {"version": __version__, "tokenExpires": int(keeper.expires_at)})
+
+
+def test_a_token_that_cannot_be_renewed_is_a_problem_at_every_look(keeper, token, server):
+    """Also between two tries, and long before it expires."""
+    keeper.look()
+    server.api.forbidden.add(("create", "serviceaccounts/token"))
+    keeper.clock.ahead = DAY / 2 + 60
+    for _ in range(3):
+        keeper.look()
+        assert ["does not allow" in problem for problem in keeper.readiness()[0]] == [True]
+    asked = len(token_requests(server))
+    server.api.forbidden.clear()
+    keeper.look()
+    assert (len(token_requests(server)), len(keeper.problems)) == (asked, 1)  # it waits before it tries again
+    keeper.clock.ahead += RETRY_SECONDS + 1
+    keeper.look()
+    assert (token.read_text(), keeper.problems) == ("minted-2", [])
 
 
 def test_an_expired_token_is_told(keeper, token, server):
