@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -29,7 +30,7 @@ from genie_core.tasks.daemonset import (
     keep,
 )
 from genie_core.tasks.health import serve
-from genie_core.tasks.install import InstallReport, install
+from genie_core.tasks.install import InstallReport, NeedsConsent, install
 from genie_core.tasks.placement import place
 
 DAEMONSET = "DaemonSet"
@@ -90,6 +91,7 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
+    yes: options.Yes = False,
     from_daemonset: Annotated[
         bool,
         typer.Option(
@@ -135,6 +137,8 @@ def run(
     pods would not start, nothing is changed and the exit code is 1.
     Files are exchanged as a whole, the configuration last. Running it again changes nothing, or upgrades. What was
     added to 00-genie.conflist by hand stays.
+    Where CRI-O reads the directory, the other networks' files are moved to /etc/cni/genie/net.d, since CRI-O would
+    collect their pods' addresses when it starts: that is asked first, or allowed with --yes.
     """
     placement = place(_absolute(bin_dir), _absolute(conf_dir), Root())
     wanted = InstallOptions(
@@ -147,17 +151,33 @@ def run(
         token_file=_absolute(token_file),
         ca_file=_absolute(ca_file),
         python=python,
+        move=yes,
         extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in settings or ()),
     )
     if from_daemonset and not dry_run:
         return _keep(wanted, _parse_account(service_account), token_life, health)
-    with Progress() as progress:
-        progress("compiling the plugin for this node's Python")
-        report = install(wanted, dry_run=dry_run)
+    try:
+        report = _install(wanted, dry_run=dry_run)
+    except NeedsConsent as question:
+        if not sys.stdin.isatty() or not _agreed(question):
+            raise
+        report = _install(replace(wanted, move=True), dry_run=dry_run)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
     render.emit(report, output, _view, lambda report: map(str, report.changed))
     return 0
+
+
+def _install(wanted: InstallOptions, *, dry_run: bool) -> InstallReport:
+    with Progress() as progress:
+        progress("compiling the plugin for this node's Python")
+        return install(wanted, dry_run=dry_run)
+
+
+def _agreed(question: NeedsConsent) -> bool:
+    for source, target in question.moved.items():
+        render.note(f"  {source} -> {target}")
+    return typer.confirm("CRI-O would collect living pods' addresses in these. Move them?", err=True)
 
 
 def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, health: str) -> int:
@@ -210,6 +230,10 @@ def _view(report: InstallReport, wide: bool) -> list[render.Block]:
                 ("code", str(report.code)),
                 ("python", str(report.python)),
                 (verb, written or "nothing: it was installed already"),
+                *(
+                    (("would move" if report.dry_run else "moved"), f"{source} to {target}")
+                    for source, target in report.moved.items()
+                ),
             ]
         )
     ]

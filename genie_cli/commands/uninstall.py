@@ -78,6 +78,7 @@ def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
         render.Fields(
             [
                 (verb, ", ".join(map(str, report.removed)) or "nothing"),
+                *([("restored", ", ".join(map(str, report.restored)))] if report.restored else []),
                 (
                     "released",
                     f"{counted(len(report.released), 'container that was', 'containers that were')} gone",

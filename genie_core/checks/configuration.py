@@ -16,7 +16,7 @@ from genie_core.findings import Evidence, Finding, Severity
 from genie_core.gojson import view
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.node_facts import ConfFile, NodeFacts
-from genie_core.survey.selection import candidates, choices, in_use
+from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
 from genie_core.survey.versions import chain_binaries, common_versions, refuses_version
 
 # Networks that container engines install for themselves: a cluster's pods do not belong there.
@@ -115,6 +115,11 @@ def foreign_first(facts: NodeFacts) -> Iterator[Finding]:
             continue
         others = [file for file in candidates(facts.directories[choice.runtime.conf_dir]) if file.network]
         own = [file for file in others if file.network and is_self(file.network)]
+        if own and choice.runtime.kind == "crio" and any(objections(own[0], facts)):
+            continue  # it is skipped for a plugin's sake, which is a finding of its own
+        if own and choice.runtime.default_network:
+            yield _other_by_name(choice, own[0])
+            continue
         engine = _engine(chosen)
         rest = [file for file in others if file is not chosen and not _engine(file)]
         if not own and not (engine and rest):
@@ -141,6 +146,27 @@ def foreign_first(facts: NodeFacts) -> Iterator[Finding]:
                 risk="pods that run keep their network; new ones get the other",
             ),
         )
+
+
+def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
+    """CRI-O was told which network to use: the order of the files does not matter."""
+    runtime, name = choice.runtime, own.network.name if own.network else ""
+    source = runtime.sources.get("default_network", "")
+    return Finding(
+        code="GN1006",
+        severity=Severity.FATAL,
+        title=f'{runtime.name} uses the network "{runtime.default_network}", which cni_default_network names, '
+        f'and not "{name}" of {own.file}: new pods do not get the networks that they ask for',
+        object=at(own),
+        evidence=(
+            Evidence(
+                source=source,
+                command=f"grep -n cni_default_network {source}",
+                value=f'cni_default_network = "{runtime.default_network}"',
+            ),
+        ),
+        remedy=fix(f'set cni_default_network = "{name}" in {source}, then restart CRI-O'),
+    )
 
 
 def _engine(file: ConfFile) -> str:

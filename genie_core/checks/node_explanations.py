@@ -48,6 +48,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1204", "two runtimes", "they read one directory, or put pods on different networks", "genie discover", "give each its own"),
     ("GN1205", "containerd attaches several files", "max_conf_num is above 1", "the runtime's configuration", "max_conf_num = 1"),
     ("GN1206", "the runtime's default network is missing", "CRI-O's cni_default_network names a network that no usable file has", "grep -r cni_default_network /etc/crio", "correct the name, or install that network"),
+    ("GN1207", "CRI-O's GC takes living pods for garbage", "at its start it collects in every network of its directory, and counts all pods for the default one, Genie's", "ls CRI-O's network_dir", "genie install --yes moves the other files to /etc/cni/genie/net.d; or set disableGC in them"),
     ("GN1301", "leaked leases", "addresses are held by containers that are gone", "genie discover --only leases", "genie gc, which looks twice"),
     ("GN1302", "no address is left", "every address of the range is leased", "ls the lease directory | wc -l", "genie gc for what leaked; a larger range"),
     ("GN1303", "few addresses are left", "the range is nearly full", "ls the lease directory | wc -l", "genie gc for what leaked; a larger range"),

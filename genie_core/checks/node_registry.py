@@ -140,6 +140,15 @@ CHECKS = (
         "runtime-several", "GN1205", "one network by default", runtime.several_networks, "conf", "runtime"
     ),
     _check(
+        "runtime-garbage",
+        "GN1207",
+        "the runtime's GC leaves living pods alone",
+        runtime.garbage_of_others,
+        "conf",
+        "runtime",
+        "cache",
+    ),
+    _check(
         "leases-leaked", "GN1301", "leases belong to sandboxes", node_leases.leaked, "leases", "sandboxes"
     ),
     _check("leases-free", "GN1302 GN1303", "addresses are left", node_leases.exhausted, "conf", "leases"),

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from genie_core.catalog import PLUGINS, of_type
 from genie_core.checks.node_wording import at, fix
 from genie_core.findings import Confidence, Evidence, Finding, Remedy, Severity, Subject
-from genie_core.select.files import SELF_TYPE
+from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.binaries import Binary
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.selection import in_use
@@ -21,7 +21,10 @@ LOOPBACK = "loopback"
 
 def missing(facts: NodeFacts) -> Iterator[Finding]:
     """GN1101: a configuration names a plugin that is in none of the directories its runtime searches."""
-    used = in_use(facts)
+    # CRI-O skips Genie's file for a plugin that is missing: pods then do not get what they ask for
+    skipping = {runtime.conf_dir for runtime in facts.runtimes if runtime.kind == "crio"}
+    own = {f.path for f in facts.files if f.network and is_self(f.network) and f.directory in skipping}
+    used = in_use(facts) | own
     for file in facts.files:
         if file.ignored:
             continue

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.node_wording import fix
-from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.select.files import SELF_TYPE, is_self
+from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.runtimes import DEFAULT, Runtime
-from genie_core.survey.selection import candidates, choices
+from genie_core.survey.selection import candidates, choices, collected
 
 
 def _subject(runtime: Runtime) -> Subject:
@@ -17,12 +19,24 @@ def _subject(runtime: Runtime) -> Subject:
     )
 
 
+# What each runtime calls the two directories; containerd has the names that are used here.
+_KEYS = {
+    "crio": {"conf_dir": "network_dir", "bin_dirs": "plugin_dirs"},
+    "cri-dockerd": {"conf_dir": "--cni-conf-dir", "bin_dirs": "--cni-bin-dir"},
+}
+
+
+def _key(runtime: Runtime, name: str) -> str:
+    return _KEYS.get(runtime.kind, {}).get(name, name)
+
+
 def _origin(runtime: Runtime, name: str) -> Evidence:
-    source = runtime.sources.get(name, DEFAULT)
-    value = f"{name} = {runtime.conf_dir if name == 'conf_dir' else ' '.join(runtime.bin_dirs)}"
+    source, key = runtime.sources.get(name, DEFAULT), _key(runtime, name)
+    value = f"{key} = {runtime.conf_dir if name == 'conf_dir' else ' '.join(runtime.bin_dirs)}"
     if source == DEFAULT:
         return Evidence(source=f"{runtime.kind}'s default", value=value)
-    return Evidence(source=source, command=f"grep -n {name.rstrip('s')} {source}", value=value)
+    pattern = key.rstrip("s") if runtime.kind == "containerd" else key
+    return Evidence(source=source, command=f"grep -n -e {pattern} {source}", value=value)
 
 
 def unreadable_config(facts: NodeFacts) -> Iterator[Finding]:
@@ -73,10 +87,20 @@ def other_directory(facts: NodeFacts) -> Iterator[Finding]:
                     _origin(runtime, "conf_dir"),
                     Evidence(source=stray, command=f"ls {stray}", value=" ".join(files)),
                 ),
-                remedy=fix(
-                    f"move the files to {runtime.conf_dir}, or set conf_dir to {stray} and restart the runtime"
-                ),
+                remedy=_remedy_for_stray(runtime, stray, facts),
             )
+
+
+def _remedy_for_stray(runtime: Runtime, stray: str, facts: NodeFacts) -> Remedy:
+    networks = [file.network for file in candidates(facts.directories[stray]) if file.network]
+    if any(is_self(network) for network in networks):  # its configuration names its own directory
+        return fix(
+            "install Genie where the runtime looks; what was set in its configuration has to be set again",
+            ["genie", "uninstall", "--conf-dir", stray],
+            ["genie", "install"],
+        )
+    key = _key(runtime, "conf_dir")
+    return fix(f"move the files to {runtime.conf_dir}, or set {key} to {stray} and restart the runtime")
 
 
 def no_network(facts: NodeFacts) -> Iterator[Finding]:
@@ -95,12 +119,19 @@ def no_network(facts: NodeFacts) -> Iterator[Finding]:
             title=f"{runtime.name} has no network for pods: {choice.reason}",
             object=_subject(runtime),
             evidence=(_origin(runtime, "conf_dir"),),
-            remedy=fix(
-                "correct the name, or install that network"
-                if named
-                else "install a CNI plugin, or let `genie install` and `genie generate-config` write a configuration"
-            ),
+            remedy=_remedy_without_network(runtime),
         )
+
+
+def _remedy_without_network(runtime: Runtime) -> Remedy:
+    if runtime.default_network == SELF_TYPE:
+        return fix("install Genie, whose network that is", ["genie", "install"])
+    if runtime.default_network:
+        source = runtime.sources.get("default_network", "")
+        return fix(f"correct cni_default_network in {source} and restart CRI-O, or install that network")
+    return fix(
+        "install a CNI plugin, or let `genie install` and `genie generate-config` write a configuration"
+    )
 
 
 def two_runtimes(facts: NodeFacts) -> Iterator[Finding]:
@@ -134,4 +165,29 @@ def several_networks(facts: NodeFacts) -> Iterator[Finding]:
                 title=f"{choice.runtime.name} gives every pod {len(choice.files)} networks (max_conf_num): {names}",
                 object=_subject(choice.runtime),
                 remedy=fix("set max_conf_num = 1 if only Genie is to attach networks"),
+            )
+
+
+def garbage_of_others(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1207: CRI-O's next start collects what pods have of the networks that lie beside Genie's configuration."""
+    for runtime in facts.runtimes:
+        for file in collected(facts, runtime):
+            name = file.network.name if file.network else ""
+            pods = [one.pod or one.container for one in facts.cache or () if one.network == name]
+            effect = (
+                f"{len(pods)} pods that it attached itself then lose their interface and address"
+                if pods
+                else "a plugin that has GC then gives away the addresses of living pods"
+            )
+            yield Finding(
+                code="GN1207",
+                severity=Severity.ERROR if pods else Severity.WARNING,
+                title=f'{runtime.name} collects garbage of network "{name}" ({file.file}) when it starts, with all '
+                f"pods counted for Genie's: {effect}",
+                object=Subject(kind="network", name=name, file=file.path),
+                remedy=fix(
+                    f"move the networks' files to {DELEGATE_CONF_DIR}, where Genie finds them",
+                    ["genie", "install", "--yes"],
+                ),
+                affects=tuple(pods),
             )

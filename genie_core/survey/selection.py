@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from genie_core.select.files import is_self
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.versions import missing_plugins, refuses_version
@@ -72,7 +73,7 @@ def _containerd(runtime: Runtime, files: list[ConfFile]) -> Choice:
 
 
 def _crio(runtime: Runtime, files: list[ConfFile], facts: NodeFacts) -> Choice:
-    usable = [file for file in files if file.network and not any(_crio_objections(file, facts))]
+    usable = [file for file in files if file.network and not any(objections(file, facts))]
     if not runtime.default_network:
         return _first(runtime, usable, files)
     for file in usable:
@@ -84,7 +85,8 @@ def _crio(runtime: Runtime, files: list[ConfFile], facts: NodeFacts) -> Choice:
     return Choice(runtime=runtime, reason=reason)
 
 
-def _crio_objections(file: ConfFile, facts: NodeFacts) -> Iterator[str]:
+def objections(file: ConfFile, facts: NodeFacts) -> Iterator[str]:
+    """The plugins for whose sake CRI-O skips a file: they are missing, or do not speak its version."""
     path = facts.search_path(file.directory)
     yield from (plugin.type for plugin in missing_plugins(file, facts, path))
     yield from (binary.type for binary in refuses_version(file, facts, path))
@@ -101,6 +103,18 @@ def _first(runtime: Runtime, usable: list[ConfFile], files: list[ConfFile]) -> C
 def choices(facts: NodeFacts) -> list[Choice]:
     """Every runtime's choice."""
     return [choose(runtime, facts) for runtime in facts.runtimes]
+
+
+def collected(facts: NodeFacts, runtime: Runtime) -> list[ConfFile]:
+    """The networks beside Genie's whose attachments CRI-O's next start takes for garbage.
+
+    It counts all pods for its default network, Genie's, and collects in every network of its directory (ocicni, GC).
+    """
+    first = choose(runtime, facts).first if runtime.kind == "crio" else None
+    if first is None or first.network is None or not is_self(first.network):
+        return []
+    others = candidates(facts.directories.get(runtime.conf_dir, ()))
+    return [file for file in others if file.network and file is not first and not file.network.disable_gc]
 
 
 def in_use(facts: NodeFacts) -> set[str]:

@@ -20,6 +20,7 @@ from genie_core.tasks.node_state import entry_of, read_document
 from genie_core.tasks.placement import Placement
 
 CONFLIST = "00-genie.conflist"
+BROKEN = f"{CONFLIST}.broken"  # where a copy of one that cannot be loaded is kept
 KUBECONFIG = "genie.kubeconfig"
 TYPE = "genie"
 
@@ -28,7 +29,8 @@ TYPE = "genie"
 class InstallOptions:
     """What to install and where. `extra` are further keys of Genie's configuration.
 
-    `placement` says why there; None: it is looked up for these two directories.
+    `placement` says why there; None: it is looked up for these two directories. `move` allows the networks' files to
+    be moved where CRI-O's GC does not find them.
     """
 
     bin_dir: Path
@@ -41,6 +43,12 @@ class InstallOptions:
     ca_file: Path | None = None
     python: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    move: bool = False
+
+    @property
+    def for_crio(self) -> bool:
+        """Whether CRI-O reads the directory."""
+        return any(one.kind == "crio" for one in (self.placement.runtimes if self.placement else ()))
 
 
 def existing_document(conflist: Path) -> dict[str, Any]:
@@ -74,6 +82,24 @@ def existing_entry(conflist: Path) -> dict[str, Any]:
     return (entry_of(document) if document else None) or {}
 
 
+def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None) -> list[str]:
+    """What is done to the conflist besides what was asked for."""
+    conflist = options.conf_dir / CONFLIST
+    notes = []
+    if is_broken(conflist):
+        source = (
+            "with what is set now: nothing is remembered of it" if remembered is None else "as it was last"
+        )
+        notes.append(f"{conflist} cannot be loaded: it is written anew, {source}; a copy is kept in {BROKEN}")
+    kept = kept_document(conflist, remembered)
+    entry = (entry_of(kept) if kept else None) or {}
+    if options.for_crio and "result" not in (*options.extra, *entry):
+        notes.append(
+            'result is set to "primary": CRI-O gives kubelet every address of a merged result as one of the pod\'s own'
+        )
+    return notes
+
+
 def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
     """Genie's conflist; what the `existing` one has besides is kept: keys, versions, the plugins beside Genie.
 
@@ -101,6 +127,9 @@ def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, An
     plugin: dict[str, Any] = {**kept, **options.extra}
     plugin["capabilities"] = {**dict.fromkeys(CAPABILITIES, True), **plugin.get("capabilities", {})}
     others = get_strings(plugin, "conf_dirs") or [DELEGATE_CONF_DIR]
+    if options.for_crio:
+        others = [*others, DELEGATE_CONF_DIR]
+        plugin.setdefault("result", "primary")  # kubelet takes all addresses of the result for the pod's
     plugin["conf_dirs"] = list(dict.fromkeys([str(options.conf_dir), *others]))
     searched = options.placement.bin_dirs if options.placement else ()
     plugin["bin_dirs"] = list(

@@ -17,39 +17,43 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 from genie_core import __version__
 from genie_core.edges.confdir import list_files
 from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.select.files import derived_name
 from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
-from genie_core.tasks import payload, runtime_tree
+from genie_core.tasks import delegate_files, payload, runtime_tree
 from genie_core.tasks.atomic import LOCK, alone, is_there, remove_temporaries, sync, write_file
 from genie_core.tasks.conflist import (
+    BROKEN,
     CONFLIST,
     KUBECONFIG,
     TYPE,
     InstallOptions,
     conflist_mode,
+    conflist_notes,
     conflist_text,
     is_broken,
     kept_document,
     kubeconfig_text,
 )
+from genie_core.tasks.delegate_files import NeedsConsent
 from genie_core.tasks.install_check import require_safe
 from genie_core.tasks.installed import CODE, Installed, recall_all, remember
 from genie_core.tasks.launcher import launcher_text, require_nameable
 from genie_core.tasks.node_state import entry_of
 from genie_core.tasks.placement import place
 
-__all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "install", "preview", "put"]
+__all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
 
-BROKEN = f"{CONFLIST}.broken"
 KEEP_OLD_SECONDS = 24 * 3600
 _UNTOUCHED = "what was installed before goes on working; put it right and install again"
 
@@ -66,10 +70,11 @@ class InstallReport:
     python: Path
     changed: Sequence[Path]
     warnings: Sequence[str]
+    moved: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """version, launcher, code, conflist, python, changed, warnings, dryRun."""
+        """version, launcher, code, conflist, python, changed, warnings, moved (from -> to), dryRun."""
         return {
             "version": self.version,
             "launcher": str(self.launcher),
@@ -78,6 +83,7 @@ class InstallReport:
             "python": str(self.python),
             "changed": [str(path) for path in self.changed],
             "warnings": list(self.warnings),
+            "moved": dict(self.moved),
             "dryRun": self.dry_run,
         }
 
@@ -91,19 +97,41 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     if options.placement is None:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
     known = _known(options)
-    text = _text(options, known)
-    warnings = [*_mended(options.conf_dir / CONFLIST, known), *require_safe(options, text)]
-    report = preview(options, known) if dry_run else put(options, known)
-    if not dry_run and (problem := remember(_record(options, text, known))):
+    facts, warnings = require_safe(options, _text(options, known))
+    warnings = [*conflist_notes(options, known.document if known else None), *warnings]
+    moved = delegate_files.to_be_moved(facts, str(options.conf_dir), known.moved if known else {})
+    if moved and not facts.genie.default_network and facts.genie.default_file:
+        pinned = {**options.extra, "default_plugin": derived_name(facts.genie.default_file)}
+        options = replace(options, extra=pinned)  # other files may sort before it where it goes
+    if dry_run:
+        report = preview(options, known)
+    elif moved and not options.move:
+        raise NeedsConsent(moved)
+    else:
+        report = _put_with(moved, options, known, warnings)
+    return replace(report, moved=moved, warnings=[*warnings, *report.warnings])
+
+
+def _put_with(
+    moved: Mapping[str, str], options: InstallOptions, known: Installed | None, warnings: list[str]
+) -> InstallReport:
+    """`put`, with the networks' files in both places before, and in the new one alone after it."""
+    made = {old: new for old, new in moved.items() if not os.path.lexists(new)}
+    record = _record(options, _text(options, known), known)
+    record = replace(record, moved={**record.moved, **moved})
+    try:
+        with _disk_errors():
+            delegate_files.copy(moved)
+            if moved:
+                remember(record)  # where they came from, before they are gone from there
+            report = put(options, known)
+            delegate_files.remove([*moved])
+    except BaseException:
+        delegate_files.remove([new for old, new in made.items() if os.path.exists(old)])
+        raise
+    if problem := remember(record):
         warnings.append(problem)
-    return replace(report, warnings=[*warnings, *report.warnings])
-
-
-def _mended(conflist: Path, known: Installed | None) -> list[str]:
-    if not is_broken(conflist):
-        return []
-    source = "as it was installed last" if known else "with what is set now: nothing is remembered of it"
-    return [f"{conflist} cannot be loaded: it is written anew, {source}; a copy is kept in {BROKEN}"]
+    return report
 
 
 def _known(options: InstallOptions) -> Installed | None:
@@ -141,13 +169,20 @@ def put(options: InstallOptions, known: Installed | None = None) -> InstallRepor
     python = _interpreter(options.python)
     mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
-        return _install(options, python, known)
+        with _disk_errors():
+            return _install(options, python, known)
+    finally:
+        os.umask(mask)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
     except PermissionError as error:
         raise Denied(f"cannot write {error.filename}: {error.strerror}", hint="run it as root") from None
     except OSError as error:
         raise GenieError(_unwritten(error), hint=_UNTOUCHED) from None
-    finally:
-        os.umask(mask)
 
 
 def _unwritten(error: OSError) -> str:

@@ -42,8 +42,8 @@ _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
 
 
-def require_safe(options: InstallOptions, text: str) -> list[str]:
-    """The warnings. Raises InvalidConfig where Genie's configuration `text` would keep pods from starting."""
+def require_safe(options: InstallOptions, text: str) -> tuple[NodeFacts, list[str]]:
+    """The node with Genie on it, and warnings. Raises InvalidConfig where the configuration `text` would stop pods."""
     unknown = unknown_settings(options.extra)
     placement = options.placement or Placement(
         bin_dir=str(options.bin_dir), conf_dir=str(options.conf_dir), bin_dirs=(str(options.bin_dir),)
@@ -61,7 +61,7 @@ def require_safe(options: InstallOptions, text: str) -> list[str]:
     harmless = [finding for finding in new if _is_harmless(finding, after)]
     if fatal := [finding for finding in new if finding not in harmless]:
         raise _refusal(fatal)
-    return [*placement.notes, *unknown, *(_words(finding) for finding in harmless)]
+    return after, [*placement.notes, *unknown, *(_words(finding) for finding in harmless)]
 
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:

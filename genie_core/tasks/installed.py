@@ -51,6 +51,7 @@ class Installed:
 
 def remember(installed: Installed) -> str:
     """Write the record; why the state directory has none, "" where it has."""
+    (installed.bin_dirs[0] / CODE).mkdir(mode=0o755, parents=True, exist_ok=True)
     write_file(installed.bin_dirs[0] / CODE / INSTALLED, installed.text(public=True), 0o644)
     state = str(installed.state_dir)
     try:

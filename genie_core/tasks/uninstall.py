@@ -28,7 +28,7 @@ from genie_core.settings import CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import read_launcher
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
-from genie_core.tasks import node_state
+from genie_core.tasks import delegate_files, node_state
 from genie_core.tasks.atomic import sync
 from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE, is_broken
 from genie_core.tasks.installed import (
@@ -58,10 +58,14 @@ class UninstallOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UninstallReport:
-    """What is gone, and what stays: `attached` names the containers that still need the binary."""
+    """What is gone, and what stays: `attached` names the containers that still need the binary.
+
+    `restored` are networks' files that are back in the runtime's directory.
+    """
 
     kind: ClassVar[str] = "UninstallReport"
     removed: Sequence[Path]
+    restored: Sequence[Path]
     released: Sequence[str]
     attached: Sequence[str]
     problems: Sequence[str]
@@ -73,9 +77,10 @@ class UninstallReport:
         return not self.attached
 
     def as_json(self) -> dict[str, object]:
-        """removed, released, attached, problems, complete, dryRun."""
+        """removed, restored, released, attached, problems, complete, dryRun."""
         return {
             "removed": [str(path) for path in self.removed],
+            "restored": [str(path) for path in self.restored],
             "released": list(self.released),
             "attached": list(self.attached),
             "problems": list(self.problems),
@@ -111,7 +116,8 @@ def find(options: UninstallOptions) -> Installed:
     bin_dir, conflist = (pairs + placed)[0]
     readers = [Path(runtime.conf_dir, CONFLIST) for runtime in find_runtimes(Root())]
     require_pair(bin_dir, conflist, [*(one.conflist for one in records), *readers, Path(CONF_DIR, CONFLIST)])
-    if not fitting and not conflist.exists() and (others := [one for one in records if not _is_gone(one)]):
+    others = [one for one in records if not _is_gone(one)]
+    if others and not (fitting or options.bin_dir or conflist.exists()):
         raise not_together(others[0].bin_dirs[0], conflist, others[0].conflist)
     return _as_it_is(bin_dir, conflist, fitting[0] if fitting else None, options.state_dir)
 
@@ -143,12 +149,19 @@ def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir:
 
 
 def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
-    if found.conflist.exists() and not options.force:
+    restored = [
+        Path(old) for old, new in found.moved.items() if os.path.exists(new) and not os.path.lexists(old)
+    ]
+    if found.conflist.exists() and not options.force and not restored:
         _refuse_lockout(found.conflist.parent)
     removed: list[Path] = []
     if not options.dry_run and (found.bin_dirs[0] / CODE).is_dir():
         remember(found)  # for the run that finishes this
+    if not options.dry_run:
+        delegate_files.put_back(found.moved)
     _remove([found.conflist], removed, dry_run=options.dry_run)
+    if not options.dry_run:
+        delegate_files.remove([new for old, new in found.moved.items() if os.path.exists(old)])
     entry = node_state.entry_of(dict(found.document)) or {}
     config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
     node = node_state.open_node(config)
@@ -156,7 +169,12 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     if not attached:
         attached = _remove_rest(found, node, removed, dry_run=options.dry_run)
     return UninstallReport(
-        removed=removed, released=released, attached=attached, problems=problems, dry_run=options.dry_run
+        removed=removed,
+        restored=restored,
+        released=released,
+        attached=attached,
+        problems=problems,
+        dry_run=options.dry_run,
     )
 
 

@@ -1,0 +1,103 @@
+"""The networks' files in a directory of CRI-O's: moved to Genie's own directory by `genie install`, and back.
+
+At each start CRI-O collects garbage in *every* network of its directory, and counts all pods for its default network
+(ocicni, GC). Once that is Genie, a network that lies beside it gets an empty list: pods that were attached before Genie
+came lose their interface and address, and a plugin with GC of its own gives living pods' addresses away. What is not
+in the directory is left alone. containerd (up to 2.x) has no GC.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.settings import DELEGATE_CONF_DIR
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.selection import candidates, collected
+from genie_core.tasks.atomic import sync
+
+
+class NeedsConsent(GenieError):
+    """Files of others are to be `moved` (from -> to), which nobody has allowed yet."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, moved: Mapping[str, str]) -> None:
+        super().__init__(
+            "CRI-O would collect the addresses of living pods in "
+            f"{', '.join(moved)}: these files have to be moved to {DELEGATE_CONF_DIR} first",
+            hint="`genie install --yes` moves them; `genie uninstall` puts them back",
+        )
+        self.moved = moved
+
+
+def to_be_moved(facts: NodeFacts, conf_dir: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Where each file is -> where it goes; {} where nothing collects it. `known` are those that were moved before.
+
+    `facts` are of the node with Genie installed. Raises GenieError where another file has the name already.
+    """
+    if not any(collected(facts, runtime) for runtime in facts.runtimes if runtime.conf_dir == conf_dir):
+        return {}
+    # all of them, in one order as before: the first is the default network
+    files = [file for file in candidates(facts.directories[conf_dir]) if file.path != facts.genie.conf]
+    moved = {file.path: f"{DELEGATE_CONF_DIR}/{file.file}" for file in files if file.network}
+    for file in files:
+        if file.path in moved:
+            _require_free(file, moved[file.path], conf_dir, known)
+    return moved
+
+
+def _require_free(file: ConfFile, target: str, conf_dir: str, known: Mapping[str, str]) -> None:
+    name = file.network.name if file.network else ""
+    if os.path.isdir(f"{conf_dir}/{name}"):
+        raise GenieError(
+            f"{file.path} has plugins in {conf_dir}/{name} and cannot be moved alone",
+            hint=f"move both to {DELEGATE_CONF_DIR}, then install again",
+        )
+    if os.path.lexists(target) and file.path not in known and Path(target).read_bytes() != _bytes(file):
+        raise GenieError(
+            f"{file.path} is to be moved to {target}, where another file is",
+            hint="remove or rename one of them, then install again",
+        )
+
+
+def _bytes(file: ConfFile) -> bytes:
+    return (file.text or "").encode("utf-8", "surrogateescape")
+
+
+def copy(moved: Mapping[str, str]) -> None:
+    """Have each file in both places, durably and with its mode. Raises OSError."""
+    for source, target in moved.items():
+        if os.path.exists(source):
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target)
+
+
+def remove(paths: Mapping[str, str] | list[str]) -> None:
+    """Remove files that are elsewhere now."""
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+        sync(Path(path).parent)
+
+
+def put_back(moved: Mapping[str, str]) -> None:
+    """Have each file in its old place again; one that somebody has written there anew stays."""
+    for source, target in moved.items():
+        if os.path.exists(target) and not os.path.lexists(source):
+            _copy(target, source)
+
+
+def _copy(source: str, target: str) -> None:
+    """Exchanged as a whole: a runtime may look at any time. The temporary name has no extension that one reads."""
+    temporary = Path(target).with_name(f".{Path(target).name.replace('.', '-')}-{os.getpid()}")
+    try:
+        shutil.copy2(source, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(Path(target).parent)
