@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from json import JSONDecodeError, JSONDecoder
 
 from genie_core.fields import place
+from genie_core.gojson import fold
 
 _SPACE = " \t\n\r"
 _decode = JSONDecoder().raw_decode
@@ -19,7 +20,10 @@ _decode = JSONDecoder().raw_decode
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """The offset of every member's key and every element, and the paths of keys that are there twice."""
+    """The offset of every member's key and every element, and the paths of keys that are there twice.
+
+    Twice, as plugins compare keys: `MTU` beside `mtu` too.
+    """
 
     text: str
     offsets: Mapping[str, int] = field(default_factory=dict)
@@ -69,9 +73,9 @@ class _Walk:
         while self.text[at] != "}":
             key, end = scanstring(self.text, at + 1, True)
             inner = place(path, key)
-            if key in seen:
+            if fold(key) in seen:
                 self.repeated.append(inner)
-            seen.add(key)
+            seen.add(fold(key))
             self.offsets[inner] = at
             at = self.skip(self.value(inner, self.skip(self.skip(end) + 1)))
             at = self.skip(at + 1) if self.text[at] == "," else at

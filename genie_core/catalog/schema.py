@@ -16,6 +16,7 @@ from typing import Any
 
 from genie_core.fields import describe, place
 from genie_core.findings import Severity
+from genie_core.gojson import fold
 from genie_core.spec.request import ifname_problem
 
 JSON = Mapping[str, Any]
@@ -163,7 +164,7 @@ def check_object(
 
 def _unknown(key: str, known: list[str], where: str) -> Problem:
     # Go's decoder takes keys in any case: `IPMasq` works, so it is no slip.
-    if key.lower() in (name.lower() for name in known):
+    if fold(key) in map(fold, known):
         return Problem(
             path=place(where, key), text="differs in case from the documented key", severity=Severity.INFO
         )

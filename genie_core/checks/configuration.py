@@ -78,7 +78,7 @@ def repeated_keys(facts: NodeFacts) -> Iterator[Finding]:
             yield Finding(
                 code="GN1004",
                 severity=Severity.WARNING,
-                title=f"{file.file}: {path} is there twice, and plugins take the last one",
+                title=f"{file.file}: {path} is there twice to plugins, which take the last one",
                 object=at(file, path),
                 evidence=(line_of(file, at(file, path).line),),
                 remedy=fix("remove one of the two"),

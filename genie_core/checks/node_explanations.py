@@ -8,7 +8,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1001", "a configuration is not JSON", "a slip of the hand; the first such file can block every network", "genie discover", "correct it at the line and column that are named"),
     ("GN1002", "a file is no network configuration", "it is JSON, but lacks a name, a type, or plugins", "genie discover", "correct it, or move it out of the directory"),
     ("GN1003", "two files have one network name", "they share leases and cached results", "grep '\"name\"' in the directory", "give each network its own name"),
-    ("GN1004", "a key is there twice", "Go's decoder takes the last one", "the line in the evidence", "delete one"),
+    ("GN1004", "a key is there twice", "plugins compare keys without regard to case, and take the last one", "the line in the evidence", "delete one"),
     ("GN1005", "a file that no runtime reads", "its extension, or a suffix that another tool added, hides it", "ls the directory", "rename or delete it"),
     ("GN1006", "the runtime picks another file", "files are tried in the order of their names: the first wins", "ls the directory", "rename one of them, or remove the foreign package's file"),
     ("GN1007", "Genie leads back to itself", "a network that Genie gives out names Genie again", "the file in the evidence", "name another network"),

@@ -572,6 +572,11 @@ def test_a_key_that_is_there_twice(node):
     assert the(node.discover(), "GN1004").object.column == 47
 
 
+def test_a_key_that_is_there_twice_to_plugins(node):
+    node.configure("10-net.conf", '{"cniVersion":"1.0.0","name":"net","type":"bridge","mtu":1400,"MTU":1500}')
+    assert "MTU is there twice to plugins, which take the last one" in the(node.discover(), "GN1004").title
+
+
 @pytest.mark.parametrize(
     "span,code",
     [

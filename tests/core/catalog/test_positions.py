@@ -29,6 +29,11 @@ def test_places(path, place):
 
 def test_repeated_keys():
     assert positions('{"a":1,"b":{"c":1,"c":2},"a":3}').repeated == ("b.c", "a")
+    assert positions('{"mtu":1,"b":{"C":1,"c":2},"MTU":3,"ma\u017fter":1,"MASTER":2}').repeated == (
+        "b.c",
+        "MTU",
+        "MASTER",
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a"', '{"a":}', "nope", "[1", '"' * 3])
