@@ -193,9 +193,10 @@ def run(
         addresses=tuple(address or ()),
     )
     if type_ in ("logical-network", "physical-network"):
-        return documents(
-            _objects(type_, wanted, namespace, plugin, physical_network, dedicated), output, yaml=True
-        )
+        objects = _objects(type_, wanted, namespace, plugin, physical_network, dedicated)
+        for text in manifests.notes_on(plugin, wanted.subnet, generate.look(common)) if plugin else ():
+            note(f"note: {text}")
+        return documents(objects, output, yaml=True)
     if type_ == "genie":
         setup = SetupOptions(
             conf_dir=common.conf_dir,

@@ -76,6 +76,8 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1611", "an allowed network is not on the node", "allowed_networks has a name that no network's file has", "genie discover", "correct the name in allowed_networks"),
     ("GN1612", "labels of namespaces cannot be read", "allowed_networks selects by label, and Genie has no API server", "grep -A2 kubernetes 00-genie.conflist", "set kubernetes.kubeconfig"),
     ("GN1613", "Genie's state has containers that are gone", "their DEL never came", "genie gc --dry-run", "genie gc"),
+    ("GN1620", "a physical network's interface is missing", "refer_nic names an interface that this node does not have", "ip -br link", "correct spec.refer_nic, or keep the pods on nodes that have it"),
+    ("GN1621", "a logical network repeats its addresses", "host-local keeps its leases on one node, so each node gives out the same addresses of the subnet", "genie explain network NAMESPACE/NAME", "whereabouts, or a rangeStart and rangeEnd for each node"),
 )  # fmt: skip
 
 EXPLANATIONS = {

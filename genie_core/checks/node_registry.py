@@ -11,6 +11,7 @@ from genie_core.checks import (
     credentials,
     genie,
     leftovers,
+    logical,
     node_leases,
     plugins,
     runner,
@@ -192,6 +193,22 @@ CHECKS = (
         "sandboxes",
     ),
     _check("genie-api", "GN1605 GN1606", "the API server answers", genie.api, "api"),
+    _check(
+        "logical-nics",
+        "GN1620",
+        "physical networks have their interface here",
+        logical.missing_nics,
+        "networks",
+        "netlink",
+    ),
+    _check(
+        "logical-addresses",
+        "GN1621",
+        "no logical network repeats its addresses on every node",
+        logical.repeated_addresses,
+        "conf",
+        "networks",
+    ),
 )
 
 

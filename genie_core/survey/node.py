@@ -105,6 +105,10 @@ def _note_gaps(
         gaps["probe"] = "--no-probes"
     if not facts.genie.api:
         gaps["api"] = "Genie's configuration names no API server" if options.api else options.unasked
+    if facts.genie.networks is None:
+        gaps["networks"] = gaps.get(
+            "api", "Genie's account may not list logical networks, or was not answered"
+        )
     if known_containers(facts) is None and sandboxes.is_denied:
         missing.refuse("sandboxes", "asking the container runtime needs root")
     elif known_containers(facts) is None:

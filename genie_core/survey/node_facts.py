@@ -12,6 +12,7 @@ from typing import Any
 
 from genie_core.model import NetConf
 from genie_core.survey.binaries import Binary
+from genie_core.survey.logical import ClusterNetworks
 from genie_core.survey.nodenet import NodeNet
 from genie_core.survey.records import CachedResult, Lease, Namespace
 from genie_core.survey.runtimes import Runtime
@@ -124,10 +125,11 @@ class GenieState:
 
     `entries` counts the containers in the state, `pending` the attachments whose DEL has still to succeed,
     `damaged` the state files that cannot be read. `api` is ok, none, or why not; `definitions` the CRDs installed,
-    None where nobody could be asked. `python` is the interpreter that the binary names, "" where it names none.
-    `unknown_networks` are those that the configuration names and that are not on the node; `limits` what it limits,
-    as select.allowed says it; `unknown_allowed` the names in allowed_networks that fit no network of the node;
-    `unread_labels` the keys of allowed_networks that ask for labels, where no API server is configured.
+    None where nobody could be asked; `networks` the cluster's logical and physical ones, None where they were not
+    read. `python` is the interpreter that the binary names, "" where it names none. `unknown_networks` are those
+    that the configuration names and that are not on the node; `limits` what it limits, as select.allowed says it;
+    `unknown_allowed` the names in allowed_networks that fit no network of the node; `unread_labels` the keys of
+    allowed_networks that ask for labels, where no API server is configured.
     `records` are the containers in the state; `recorded_ipam` the ipam sections, with their network's name, of the
     networks there that come from the API server: no file of the node has them.
     """
@@ -153,6 +155,7 @@ class GenieState:
     limits: Mapping[str, Any] = field(default_factory=dict)
     api: str = ""
     definitions: tuple[str, ...] | None = None
+    networks: ClusterNetworks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

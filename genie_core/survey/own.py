@@ -21,6 +21,7 @@ from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.settings import Settings
 from genie_core.survey.launcher import Launcher, read_launcher
+from genie_core.survey.logical import ClusterNetworks, read_networks
 from genie_core.survey.node_facts import ConfFile, NodeFacts, Recorded, Unknown
 from genie_core.survey.records import age_of
 from genie_core.survey.rootfs import Root
@@ -93,11 +94,7 @@ class _Known:
 
 def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, Any]:
     """default_file ("" where no network is there) and unknown_networks of a GenieState."""
-    named = any("conf_dirs" in entry for entry in own.chain)
-    wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
-    directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
-    files = [file for directory in directories for file in candidates(facts.directories[directory])]
-    finder = Finder(_Known(files, directories), _SILENT)
+    finder = _finder(facts, settings, own)
     unknown: list[Unknown] = []
     found = [_find(finder, wish, settings, unknown) for wish in _wishes(settings, unknown)]
     named_first = found[0] if found else ""
@@ -107,6 +104,22 @@ def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, A
         "unknown_networks": tuple(unknown),
         "unknown_allowed": _unknown(finder, settings),
     }
+
+
+def finder_of(facts: NodeFacts) -> Finder:
+    """What the plugin would find networks by on this node."""
+    own = own_file(facts.files)
+    return _finder(facts, own_settings(own), own)
+
+
+def _finder(facts: NodeFacts, settings: Settings, own: ConfFile | None) -> Finder:
+    wanted = list(facts.directories)
+    if own:
+        named = any("conf_dirs" in entry for entry in own.chain)
+        wanted = settings.conf_dirs if named else [own.directory, *settings.conf_dirs]
+    directories = [directory for directory in dict.fromkeys(wanted) if directory in facts.directories]
+    files = [file for directory in directories for file in candidates(facts.directories[directory])]
+    return Finder(_Known(files, directories), _SILENT)
 
 
 def _unread_labels(settings: Settings) -> tuple[str, ...]:
@@ -225,11 +238,20 @@ def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
             return {}
         with KubeAPI(cluster, timeout, _SILENT) as api:
             found = tuple(name for name in DEFINITIONS if _has(api, name))
+            networks = _networks(api)
     except APIError as error:
         return {"api": error.msg}
     except GenieError as error:
         return {"api": error.msg}
-    return {"api": "ok", "definitions": found}
+    return {"api": "ok", "definitions": found, "networks": networks}
+
+
+def _networks(api: KubeAPI) -> ClusterNetworks | None:
+    """None where Genie's account may not read them."""
+    try:
+        return read_networks(api)
+    except APIError:
+        return None
 
 
 def _has(api: KubeAPI, definition: str) -> bool:

@@ -302,6 +302,23 @@ def test_logical_and_physical_networks(arguments, spec):
     assert yaml.safe_load(genie("generate-config", *arguments).stdout)["spec"] == spec
 
 
+LOGICAL = ("generate-config", "logical-network", "--name", "l", "--subnet", "10.1.2.0/24")
+
+
+def test_a_logical_network_that_repeats_its_addresses_is_noted(place, tmp_path):
+    conf = tmp_path / "conf"
+    nodes.write(conf / "10-lan.conf", {"name": "lan", "type": "macvlan", "ipam": {"type": "host-local"}})
+    nodes.write(conf / "20-all.conf", {"name": "all", "type": "macvlan", "ipam": {"type": "whereabouts"}})
+    assert "same addresses on every node" in genie(*LOGICAL, "--plugin", "lan", *place).stderr
+    assert genie(*LOGICAL, "--plugin", "all", *place).stderr == ""
+    assert "may be on other nodes" in genie(*LOGICAL, "--plugin", "nowhere", *place).stderr
+
+
+def test_a_logical_network_on_a_plugin_that_takes_no_subnet_is_refused(place, tmp_path):
+    nodes.write(tmp_path / "conf" / "10-over.conf", {"name": "over", "type": "flannel"})
+    assert "cannot have the subnet" in genie(*LOGICAL, "--plugin", "over", *place, code=1).stderr
+
+
 @pytest.mark.parametrize(
     "arguments,words",
     [

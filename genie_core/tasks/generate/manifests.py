@@ -11,6 +11,10 @@ import json
 from typing import Any
 
 from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.model import Wish
+from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
+from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.own import finder_of
 
 JSON = dict[str, Any]
 
@@ -88,6 +92,27 @@ def logical_network(
         "metadata": _metadata(name, namespace),
         "spec": {key: value for key, value in spec.items() if value},
     }
+
+
+def notes_on(plugin: str, subnet: str, facts: NodeFacts) -> list[str]:
+    """What to know of a logical network of this plugin with this subnet, by the plugin's file on this node.
+
+    Raises InvalidConfig where the plugin takes no subnet.
+    """
+    if not plugin or not subnet:
+        return []
+    try:
+        network = finder_of(facts).find(Wish(plugin, "", "--plugin"))
+    except GenieError as error:
+        return [f"{error.msg}; it may be on other nodes"]
+    network_subnet = parse_subnet(subnet, "--subnet")
+    require_subnet_support(network, network_subnet, "--subnet")
+    if not repeats_on_nodes(with_subnet(network, network_subnet)):
+        return []
+    where = f"{network.source} has host-local, which gives out the same addresses on every node"
+    return [
+        f"{where}; where pods of several nodes meet, use whereabouts, or a rangeStart and rangeEnd for each node"
+    ]
 
 
 def _subnet(text: str) -> str:
