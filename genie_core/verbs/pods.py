@@ -42,6 +42,11 @@ class PodReader:
             self._api = KubeAPI(cluster, settings.api_timeout, self._node.log)
         return self._api
 
+    def close(self) -> None:
+        """For a process that goes on: the connection, if there is one."""
+        if self._api is not None:
+            self._api.close()
+
     def annotations(self, pod: "PodRef") -> "Mapping[str, str] | None":
         """The pod's annotations; None where no API server is configured (conformance C57, lessons 16, 20)."""
         api = self.connect()

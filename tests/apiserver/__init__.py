@@ -7,6 +7,7 @@
     server.py    HTTP and HTTPS around it, keep-alive, client certificates, a log of what was asked
     pki.py       a certificate authority, and certificates with one thing wrong each
     proxy.py     an HTTP proxy, for clients that have to go through one
+    issuer.py    an issuer of OpenID Connect tokens
     __main__.py  all of it as a process of its own
 
 `fakes_kube.py` beside this package is the same `api.py` without a wire.

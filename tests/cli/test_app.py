@@ -257,4 +257,4 @@ def test_help_is_quick():
         assert genie("--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(times) < 0.150
+    assert min(times) < 0.100

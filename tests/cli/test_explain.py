@@ -11,6 +11,7 @@ from genie_core.settings import Settings
 from genie_core.tasks.explain import ALL, explain, explain_key, key_names
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.diagnose import world
+from tests.plugin.test_devices import RESOURCE, VF, Kubelet, definition
 
 ANNOTATED = """
 kind: Pod
@@ -240,6 +241,25 @@ def test_the_nodes_own_configuration_names_the_server(capsys, node, own_server):
     assert main(["dry-run", "--pod", "shop/web-8", "--conf-dir", str(folder)]) == 3
     assert "pod shop/web-8 does not exist" in capsys.readouterr().err
     assert [request.user for request in own_server.api.requests] == ["genie", "genie"]
+
+
+def test_a_pods_devices_are_found_by_its_uid(capsys, node, own_server):
+    folder, _ = node
+    Kubelet(folder / "kubelet").allocate(("u7", "c", RESOURCE, {"-1": VF[:1]}))
+    asked = {"k8s.v1.cni.cncf.io/networks": "vf"}
+    metadata = {"name": "vf-7", "namespace": "shop", "uid": "u7", "annotations": asked}
+    own_server.api.objects.add({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+    vf = definition("vf", {"cniVersion": "1.0.0", "type": "sriov"})
+    vf["metadata"]["namespace"] = "shop"
+    own_server.api.objects.add(vf)
+    own = json.loads((folder / "00-genie.conf").read_text())
+    (folder / "00-genie.conf").write_text(json.dumps(own | {"kubelet_dir": str(folder / "kubelet")}))
+    report = answer(capsys, "pod", "shop/vf-7", "--conf-dir", str(folder))
+    assert [item["network"] for item in report["now"]] == ["blue", "vf"]
+    Kubelet(folder / "other").allocate()
+    (folder / "00-genie.conf").write_text(json.dumps(own | {"kubelet_dir": str(folder / "other")}))
+    report = answer(capsys, "pod", "shop/vf-7", "--conf-dir", str(folder), code=1)
+    assert "kubelet has allocated none of it to pod shop/vf-7 (UID u7)" in report["problem"]
 
 
 def test_what_the_person_names_counts_more_than_the_nodes_own(capsys, node, own_server, monkeypatch):

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from genie_cli.app import main
 from genie_core.edges.kube_errors import BadAnswer, Rejected, Unauthorized, Unreachable, Untrusted
 from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
 from tests.apiserver import API, Objects, faults
+from tests.apiserver.issuer import Issuer, jwt
 from tests.apiserver.proxy import Proxy, SocksProxy
 from tests.diagnose import world
 from tests.test_lint import ROOT
@@ -508,3 +510,66 @@ def test_secrets_in_a_kubeconfig_stay_off_every_disk(https, authority, write):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
     assert list(folder.iterdir()) == []
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+# --- OIDC ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def issuer(authority):
+    running = Issuer(authority)
+    yield running
+    running.close()
+
+
+def oidc(issuer, token, **config):
+    known = {
+        "idp-issuer-url": issuer.url, "client-id": "genie", "client-secret": "client-s3cret",
+        "id-token": token, "refresh-token": "refresh-1",
+    }  # fmt: skip
+    return {"auth-provider": {"name": "oidc", "config": known | config}}
+
+
+def test_an_oidc_token_that_is_good(serve, authority, pod, write, issuer):
+    token = jwt(4_000_000_000)
+    server = serve(API(Objects(pod), {token: "jane"}), authority=authority)
+    assert uid(write(server, oidc(issuer, token))) == "u-1"
+    assert issuer.asked == []
+
+
+def test_an_oidc_token_that_has_expired_is_renewed_and_stored(serve, authority, pod, write, issuer):
+    """The issuer gives a new refresh token: the old one is used up, so kubectl would be locked out without it."""
+    server = serve(API(Objects(pod), {jwt(4_000_000_000): "jane"}), authority=authority)
+    ca = {"idp-certificate-authority": str(authority.ca_file)}
+    path = write(server, oidc(issuer, jwt(1_000_000_000), **ca))
+    path.chmod(0o600)
+    assert uid(path) == "u-1"
+    assert [asked["refresh_token"] for asked in issuer.asked] == ["refresh-1"]
+    stored = yaml.safe_load(path.read_text())
+    config = stored["users"][0]["user"]["auth-provider"]["config"]
+    assert (config["id-token"], config["refresh-token"]) == (jwt(4_000_000_000), "refresh-2")
+    assert config["idp-certificate-authority"] == str(authority.ca_file)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [item for item in path.parent.iterdir() if item.name.startswith(".kubeconfig")] == []
+    assert uid(path) == "u-1"
+    assert len(issuer.asked) == 1
+
+
+def test_an_issuer_that_is_not_verified_gets_no_refresh_token(serve, authority, pod, write, issuer):
+    """The package would ask any server; without an authority of its own the system's count."""
+    server = serve(API(Objects(pod), {jwt(4_000_000_000): "jane"}), authority=authority)
+    path = write(server, oidc(issuer, jwt(1_000_000_000)))
+    with pytest.raises(Unauthorized, match="the OIDC token cannot be renewed") as caught:
+        uid(path)
+    assert issuer.asked == []
+    shown = str(caught.value)
+    assert not any(secret in shown for secret in ("refresh-1", "client-s3cret", jwt(1_000_000_000)))
+    assert "idp-certificate-authority" not in path.read_text()
+
+
+def test_a_refresh_token_that_is_used_up(serve, authority, pod, write, issuer):
+    server = serve(API(Objects(pod), {jwt(4_000_000_000): "jane"}), authority=authority)
+    config = {"idp-certificate-authority": str(authority.ca_file), "refresh-token": "old-s3cret"}
+    with pytest.raises(Unauthorized) as caught:
+        uid(write(server, oidc(issuer, jwt(1_000_000_000), **config)))
+    assert "s3cret" not in str(caught.value)

@@ -21,7 +21,10 @@ def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
     """The planned networks in order: network, interface, primary, why, source, plugins. Raises as ADD does."""
     request = parse_request(env, stdin)
     node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
-    decision = decide(request, node)
+    try:
+        decision = decide(request, node)
+    finally:
+        node.pods.close()
     plan = make_plan(request, decision.pod, "", decision.choices, node.settings.interface_prefix)
     return [
         {
