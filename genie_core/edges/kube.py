@@ -61,6 +61,7 @@ AWAY_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PATCH_TRIES = 3  # a conflict is another writer of the moment, or another pod: then trying on is pointless
 _POD_TRIES = 3
+MOST_VALUES = 500_000  # of one answer: 1,000 of each object of a page
 _PAGE_OBJECTS, _MAX_PAGES = 500, 20  # of a list
 _STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _MEDIA_TYPES = {"PATCH": "application/merge-patch+json", "POST": "application/json"}
@@ -267,6 +268,7 @@ class KubeAPI:
             response = self._connection.exchange(method, target, self._headers(method, body), body, until)
         except OSError as error:
             raise self._unreachable(error) from None
+        self._refuse_crowd(response.body, what)
         try:
             document = decode(response.body.decode("utf-8"))
         except (JSONError, UnicodeDecodeError):
@@ -276,6 +278,13 @@ class KubeAPI:
                 raise BadAnswer(f"the API server {self.cluster} answered {what} without a JSON object")
             return document
         raise self._refusal(method, what, response, document)
+
+    def _refuse_crowd(self, body: bytes, what: str) -> None:
+        """Raise BadAnswer for more values than any list of objects has: each takes 20 times its bytes in memory."""
+        if body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES:
+            raise BadAnswer(
+                f"the API server {self.cluster} answered {what} with more than {MOST_VALUES} values"
+            )
 
     def _headers(self, method: str, body: bytes) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"genie/{__version__}"}
@@ -322,7 +331,7 @@ class KubeAPI:
                 "see that its name and namespace are right, and its kind is installed",
             ),
         }.get(response.status, (f"the API server answered {response.status} to {verb} {what}", ""))
-        error = kind(message, details=server_words(document), hint=hint)
+        error = kind(message, details=server_words(document, self.cluster.credentials.secrets()), hint=hint)
         error.status = response.status
         if isinstance(error, Unreachable):
             error.retry_after = _retry_after(response.headers.get("retry-after", ""))

@@ -6,10 +6,11 @@ Kubelet path.
 import posix
 
 from genie_core.edges.files import open_regular
-from genie_core.errors import InvalidConfig, IOFailure
+from genie_core.errors import GenieError, InvalidConfig, IOFailure
 from genie_core.model import Value
 
 _LARGEST_FILE = 1 << 20
+_KNOWN_BY = 16  # characters
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 
 
@@ -63,6 +64,15 @@ class Credentials(Value):
     def authorization(self) -> str:
         """The Authorization header's value, the token file read anew. Raises IOFailure or InvalidConfig."""
         return f"Bearer {read_token(self.token_file) if self.token_file else self.token}"
+
+    def secrets(self) -> list[str]:
+        """What no message may repeat: the beginnings of the token and of its parts, long enough to be known by."""
+        try:
+            token = self.authorization().removeprefix("Bearer ") if self.bearer else ""
+        except GenieError:  # its file cannot be read any more
+            return []
+        parts = [part for part in token.split(".") if len(part) > _KNOWN_BY]  # a JWT's: RFC 7519
+        return [part[:_KNOWN_BY] for part in (token, *parts) if part]
 
 
 class Cluster(Value):

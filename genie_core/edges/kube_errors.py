@@ -23,6 +23,7 @@ from genie_core.errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _LONGEST_QUOTE = 256
@@ -123,12 +124,15 @@ def _names_uid(document: "Any") -> bool:
     return any(isinstance(cause, dict) and cause.get("field") == "metadata.uid" for cause in causes)
 
 
-def server_words(document: "Any") -> str:
-    """The message of a `Status`, fit for a log line; "" for any other body, which may hold secrets."""
+def server_words(document: "Any", secrets: "Sequence[str]" = ()) -> str:
+    """The message of a `Status`, fit for a log line.
+
+    "" for any other body, which may hold secrets, and for a message that repeats one of `secrets`.
+    """
     if not isinstance(document, dict) or document.get("kind") != "Status":
         return ""
     message = document.get("message")
-    if not isinstance(message, str):
+    if not isinstance(message, str) or any(secret in message for secret in secrets):
         return ""
     line = "".join(char if char.isprintable() else " " for char in message[:_LONGEST_QUOTE])
     return line + ("..." if len(message) > _LONGEST_QUOTE else "")

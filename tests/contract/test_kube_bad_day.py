@@ -22,7 +22,7 @@ from genie_core.edges.kube_errors import (
     Unauthorized,
     Unreachable,
 )
-from genie_core.errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY_AGAIN, IOFailure
+from genie_core.errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY_AGAIN, GenieError, IOFailure
 from tests.apiserver import API, APIServer, Objects, faults
 from tests.fakes_kube import Clock, MemoryConnection, Recorder, memory_api
 
@@ -154,6 +154,21 @@ def test_forbidden_names_verb_object_and_account(objects):
     assert (error.code, error.exit_code) == (INVALID_CONFIG, EXIT_DENIED)
     assert error.msg == "the API server does not allow Genie to get NetworkAttachmentDefinition demo/n"
     assert 'User "system:serviceaccount:kube-system:genie" cannot get resource' in error.details
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+@pytest.mark.parametrize("quoted", ["{token}", "Bearer {token}!", "{payload}", "{start}"])
+def test_a_server_that_repeats_the_token_is_not_quoted(https, connect, tmp_path, status, quoted):
+    token = f"eyJhbGciOiJSUzI1NiJ9.{'payload' * 20}.{'signature' * 9}"
+    words = quoted.format(token=token, payload="payload" * 20, start=token[:40])
+    document = {"kind": "Status", "status": "Failure", "message": f"what is {words} to me", "code": status}
+    answer = json.dumps(document).encode()
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+    https.faults = [faults.raw(head.encode() + answer)] * 9
+    with pytest.raises(GenieError) as caught:
+        connect(https.write_kubeconfig(tmp_path / "k", user={"token": token}), 1.0).get_pod("demo", "web")
+    said = repr((caught.value.msg, caught.value.details, caught.value.hint))
+    assert not any(part in said for part in ("eyJ", "payload", "signature"))
 
 
 # --- credentials -------------------------------------------------------------------------------------------
@@ -441,6 +456,7 @@ def test_every_way_of_sending_a_body(https, api, fault):
         (faults.body(b"[" * 200_000), "without a JSON object"),
         (faults.huge(20), "larger than 8 MiB"),
         (faults.raw(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (9 << 20)), "larger than 8 MiB"),
+        (faults.body(b'{"items": [' + b"{}," * 600_000 + b"{}]}"), "more than 500000 values"),
         (faults.raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "not HTTP/1.1"),
         (faults.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), "larger than 8 MiB"),
         (faults.raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), "Content-Length"),
