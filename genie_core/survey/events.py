@@ -5,27 +5,14 @@ A plugin's error message comes from whoever wrote the plugin, and stands in even
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
+from genie_core.survey import redact
 from genie_core.survey.facts import JSON, Event
 
 MOST = 20
 LONGEST = 1024  # Kubernetes' own limit of an event's message (core/v1, NoteLengthLimit)
-
-_HIDDEN = "(hidden)"
-_SECRETS = (
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {_HIDDEN}"),
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*"), _HIDDEN),  # a JWT
-    (re.compile(r"://[^/\s:@]+:[^/\s@]+@"), f"://{_HIDDEN}@"),
-    (
-        re.compile(
-            r"""(?i)\b([\w-]*(?:token|passw(?:or)?d|secret|api-?key)["']?\s*[:=]\s*["']?)[^\s"',;&}]+"""
-        ),
-        rf"\1{_HIDDEN}",
-    ),
-)
 
 
 def newest(items: Sequence[JSON]) -> tuple[Event, ...]:
@@ -37,8 +24,7 @@ def newest(items: Sequence[JSON]) -> tuple[Event, ...]:
 def plain(text: str) -> str:
     """One printable line without secrets, at most LONGEST characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    for pattern, instead in _SECRETS:
-        line = pattern.sub(instead, line)
+    line = redact.in_text(line)
     return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
 
 

@@ -323,9 +323,26 @@ def ipam(subnet, first):
     return {"type": "host-local", "ranges": [[{"subnet": subnet, "rangeStart": first}]]}
 
 
+def test_an_error_that_repeats_a_password_is_shown_without_it(conf_dir, tmp_path):
+    """A plugin's message may quote its configuration."""
+    plugin = tmp_path / "bin" / "loud"
+    plugin.parent.mkdir()
+    plugin.write_text(
+        """#!/bin/sh\necho 'dial http://me:verysecret@host' >&2\n"""
+        """echo '{"code": 9, "msg": "cannot reach https://me:verysecret@host/"}'\nexit 1\n"""
+    )
+    plugin.chmod(0o755)
+    (conf_dir / "10-loud.conf").write_text('{"cniVersion": "1.0.0", "name": "loud", "type": "loud"}')
+    where = ("--conf-dir", str(conf_dir), "--bin-dir", str(plugin.parent))
+    report = dry_run("--cni", "loud", *where, code=1)
+    assert report["calls"][0]["error"]["msg"].endswith("cannot reach https://(hidden)@host/")
+    assert "verysecret" not in json.dumps(report)
+
+
 def test_what_each_plugin_was_given_and_answered(conf_dir):
     """The exact environment and input, those of the IPAM plugin that the bridge calls, and no secret."""
     chained = {"type": "tuning", "sysctl": {"net.core.somaxconn": "500"}, "apiToken": "verysecret"}
+    chained["servers"] = ["https://me:verysecret@10.0.0.1:2379/x", "etcd at http://very:sec@ret@host and on"]
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1, chained)))
     report = dry_run("--cni", "blue@eth0", "--conf-dir", str(conf_dir), "--verb", "del")
     bridge, tuning = report["calls"][0]["steps"]
@@ -338,6 +355,8 @@ def test_what_each_plugin_was_given_and_answered(conf_dir):
     assert (ipam["plugin"], ipam["environment"]["CNI_COMMAND"]) == ("host-local", "ADD")
     assert tuning["input"]["prevResult"]["ips"] == bridge["output"]["ips"]
     assert tuning["input"]["apiToken"] == "(not shown)"
+    urls = ["https://(hidden)@10.0.0.1:2379/x", "etcd at http://(hidden)@host and on"]
+    assert tuning["input"]["servers"] == urls
     assert "verysecret" not in json.dumps(report)
     released = [(step["plugin"], step["environment"]["CNI_COMMAND"]) for step in report["calls"][1]["steps"]]
     assert released == [("tuning", "DEL"), ("bridge", "DEL")]

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.fields import may_be_secret
 from genie_core.sandbox import syscalls
+from genie_core.survey import redact
 from genie_core.tasks.conflist import TYPE
 
 _STEPS = "steps"  # in the records, a directory for each run
@@ -150,11 +150,13 @@ def _note(run: Mapping[str, str], inner: Sequence[Note] = ()) -> Note:
     return Note(
         plugin=run["plugin"],
         environment={
-            key: value for key, value in environment.items() if key.startswith("CNI_") or key == "PATH"
+            key: redact.in_text(value)
+            for key, value in environment.items()
+            if key.startswith("CNI_") or key == "PATH"
         },
-        input=_without_secrets(_decoded(run["stdin"])),
-        output=_without_secrets(_decoded(run["stdout"])),
-        stderr=run["stderr"][-2000:],
+        input=redact.in_value(_decoded(run["stdin"]), _HIDDEN),
+        output=redact.in_value(_decoded(run["stdout"]), _HIDDEN),
+        stderr=redact.in_text(run["stderr"])[-2000:],
         ms=(ended - _number(run["start"])) / 1e6 if ended else None,
         inner=tuple(inner),
     )
@@ -169,14 +171,3 @@ def _decoded(text: str) -> Any:
         return json.loads(text) if text.strip() else None
     except ValueError:
         return text[:2000]
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _HIDDEN
-            if may_be_secret(key) and isinstance(inner, str | list | dict)
-            else _without_secrets(inner)
-            for key, inner in value.items()
-        }
-    return [_without_secrets(item) for item in value] if isinstance(value, list) else value

@@ -18,6 +18,7 @@ from genie_core.jsontext import encode
 from genie_core.model import NetConf
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.spec.conf import plugin_input
+from genie_core.survey import redact
 from genie_core.tasks.dry_run.netview import Ran
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.verbs.node import DEFAULT_ROUTE
@@ -194,7 +195,9 @@ def read_answer(verb: str, ran: Ran) -> Call:
         verb=verb,
         ms=ran.ms,
         steps=tuple(_step(event) for event in events if event.get("event") == "delegate"),
-        warnings=tuple(_sentence(event) for event in events if event.get("level") == "warning"),
+        warnings=tuple(
+            redact.in_text(_sentence(event)) for event in events if event.get("level") == "warning"
+        ),
         default_routes=tuple(_kept(event) for event in events if event.get("event") == DEFAULT_ROUTE),
         result=result,
         problem=problem,
@@ -210,14 +213,16 @@ def _read_stdout(ran: Ran) -> tuple[dict[str, Any], Problem | None]:
             raise TypeError
     except (ValueError, TypeError):
         message = "it printed something that is not a JSON object"
-        return {}, Problem(code=INTERNAL, msg=message, details=ran.stdout[:500])
+        return {}, Problem(code=INTERNAL, msg=message, details=redact.in_text(ran.stdout)[:500])
     if ran.returncode == 0:
         return document, None
     message = document.get("msg") or f"it ended with status {ran.returncode} and said nothing"
     return {}, Problem(
         code=document.get("code", INTERNAL),
-        msg=message,
-        details=document.get("details", "") or ("" if document else ran.stderr.strip()[-500:]),
+        msg=redact.in_text(str(message)),
+        details=redact.in_text(
+            str(document.get("details", "")) or ("" if document else ran.stderr.strip()[-500:])
+        ),
     )
 
 

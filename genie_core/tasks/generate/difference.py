@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genie_core.fields import may_be_secret
+from genie_core.survey.redact import HIDDEN, IN_URL
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.generate.request import OutputFile
-
-_HIDDEN = "(hidden)"
-_IN_URL = re.compile(r"(://)[^/@\s\"]+@")
 
 
 def differences(files: Sequence[OutputFile], root: Root) -> dict[str, str]:
@@ -42,10 +39,10 @@ def _shown(text: str) -> list[str]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        lines = [_HIDDEN if may_be_secret(line) else line for line in text.splitlines()]
+        lines = [HIDDEN if may_be_secret(line) else line for line in text.splitlines()]
     else:
         lines = json.dumps(_without_secrets(document), indent=2, ensure_ascii=False).splitlines()
-    return [_IN_URL.sub(rf"\1{_HIDDEN}@", line) for line in lines]
+    return [IN_URL.sub(rf"\1{HIDDEN}@", line) for line in lines]
 
 
 def _without_secrets(value: Any, *, hide: bool = False) -> Any:
@@ -54,4 +51,4 @@ def _without_secrets(value: Any, *, hide: bool = False) -> Any:
     if isinstance(value, list):
         return [_without_secrets(inner, hide=hide) for inner in value]
     is_secret = hide and isinstance(value, str) and value and not value.startswith("/")
-    return _HIDDEN if is_secret else value
+    return HIDDEN if is_secret else value

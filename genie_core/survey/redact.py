@@ -1,0 +1,43 @@
+"""Texts that others wrote, without the secrets in them, before anybody reads or copies them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from genie_core.fields import may_be_secret
+
+HIDDEN = "(hidden)"
+IN_URL = re.compile(r"(://)[^/\s\"'<>]+@")  # user and password (RFC 3986, userinfo)
+_IN_TEXT = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*"), HIDDEN),  # a JWT
+    (IN_URL, rf"\1{HIDDEN}@"),
+    (
+        re.compile(
+            r"""(?i)\b([\w-]*(?:token|passw(?:or)?d|secret|api-?key)["']?\s*[:=]\s*["']?)[^\s"',;&}]+"""
+        ),
+        rf"\1{HIDDEN}",
+    ),
+)
+
+
+def in_text(text: str) -> str:
+    """The text, with HIDDEN in the place of what looks like a secret."""
+    for pattern, instead in _IN_TEXT:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def in_value(value: Any, hidden: str = HIDDEN) -> Any:
+    """A JSON value, with `hidden` in the place of what is named like a secret; its texts as `in_text`."""
+    if isinstance(value, dict):
+        return {
+            key: hidden
+            if may_be_secret(key) and isinstance(inner, str | list | dict)
+            else in_value(inner, hidden)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [in_value(item, hidden) for item in value]
+    return in_text(value) if isinstance(value, str) else value
