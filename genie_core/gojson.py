@@ -16,7 +16,7 @@ from genie_core.jsontext import decoder, encode, join_members, pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
 # Keys that only a runtime may set; a stored configuration that has them would speak in its name (SPEC 1, B44).
@@ -34,8 +34,7 @@ class GoObject(dict[str, "Any"]):
 
     __slots__ = ("_folded",)
 
-    def __init__(self, members: "Iterable[tuple[str, Any]]") -> None:
-        members = list(members)
+    def __init__(self, members: "Collection[tuple[str, Any]]") -> None:
         super().__init__(members)
         self._folded = {fold(key): value for key, value in members}
 
@@ -104,11 +103,9 @@ def types_in(text: str) -> set[str]:
     found: set[str] = set()
 
     def note(members: "list[tuple[str, Any]]") -> None:
-        found.update(
-            value
-            for key, value in members
-            if len(key) == 4 and isinstance(value, str) and fold(key) == "type"
-        )
+        for key, value in members:
+            if len(key) == 4 and isinstance(value, str) and fold(key) == "type":
+                found.add(value)
 
     decoder(note)(text)
     return found

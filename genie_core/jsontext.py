@@ -127,18 +127,21 @@ def decode(text: str) -> "Any":
 
 def decoder(make_object: "Callable[[list[tuple[str, Any]]], Any]") -> "Callable[[str], Any]":
     """A `decode` that makes each object with the given function, from its members in order, duplicates included."""
-
-    class Context(_Context):
-        object_pairs_hook = staticmethod(make_object)
-
-    scan = make_scanner(Context())  # type: ignore[arg-type]  # as above
+    context = _Context()
+    context.object_pairs_hook = make_object
+    scan = make_scanner(context)  # type: ignore[arg-type]  # as above
 
     def decode_with(text: str) -> "Any":
-        decode(text)  # whole and valid, or a JSONError that says where
         try:
-            return scan(text, _skip(text, 0))[0]
+            value, end = scan(text, _skip(text, 0))
         except RecursionError:  # the function needs some stack of its own
             raise JSONError("nested too deeply", text, 0) from None
+        except (StopIteration, ValueError, SystemError):
+            decode(text)  # says what is wrong and where
+            raise
+        if _skip(text, end) != len(text):
+            decode(text)
+        return value
 
     return decode_with
 
