@@ -170,7 +170,7 @@ BinDirs = Annotated[
     list[Path] | None,
     typer.Option(
         "--bin-dir",
-        help="Directory of CNI plugin binaries; may be repeated. Default: /opt/cni/bin and the distributions' own.",
+        help="Directory of CNI plugin binaries; may be repeated. Default: those that the container runtime searches.",
         rich_help_panel=NODE,
         metavar="DIR",
         readable=False,

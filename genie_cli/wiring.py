@@ -19,6 +19,7 @@ from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.dry_run.likeness import likeness
+from genie_core.tasks.dry_run.searched import Searched, search
 from genie_core.tasks.node_state import own_entry, read_conflist
 from genie_core.tasks.pods import parse_name
 
@@ -26,13 +27,20 @@ BIN_DIRS = tuple(Path(path) for path in settings.USUAL_BIN_DIRS)
 CONF_DIR = Path(settings.CONF_DIR)
 
 
+def searched(conf_dir: Sequence[Path] | None, bin_dir: Sequence[Path] | None) -> Searched:
+    """Where the runtime looks, or where it was asked to. Raises GenieError for directories that are not there."""
+    return search(conf_dirs(conf_dir) if conf_dir else (), bin_dirs(bin_dir) if bin_dir else ())
+
+
 def bin_dirs(asked: Sequence[Path] | None) -> list[str]:
-    """The directories of plugin binaries that exist: of those asked for, else of the usual ones.
+    """The directories of plugin binaries that exist: of those asked for, else of those that the runtime searches.
 
     It is a search path, so some may be missing. Raises GenieError where all that were asked for are.
     """
-    found = [str(path.absolute()) for path in asked or BIN_DIRS if path.is_dir()]
-    if asked and not found:
+    if not asked:
+        return list(search((), ()).bin_dirs)
+    found = [str(path.absolute()) for path in asked if path.is_dir()]
+    if not found:
         raise _missing("--bin-dir", asked[0])
     return found
 

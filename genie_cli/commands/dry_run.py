@@ -155,8 +155,8 @@ def run(
     ran out.
     """
     _require_one_reader_of_stdin(pod, *(nad or []), *(conf or []))
-    access, conf_dirs = wiring.access(kubeconfig, context), wiring.conf_dirs(conf_dir)
-    own = own_entry(conf_dirs)
+    access, searched = wiring.access(kubeconfig, context), wiring.searched(conf_dir, bin_dir)
+    own = own_entry(searched.conf_dirs)
     subject = _pod(pod, namespace, access, own)
     objects = _objects(nad or [], subject, namespace)
     asked = dict(subject.annotations) | _annotations(cni, annotation or [])
@@ -167,12 +167,12 @@ def run(
     conf_files = dict(_conf_file(name) for name in conf or [])
     if not asked and not pod and conf_files:  # then these are what is to be tried
         asked[CNI] = ",".join(Path(name).stem for name in conf_files)
-    bin_dirs = wiring.bin_dirs(bin_dir)
     question = Question(
         annotations=asked,
-        conf_dirs=conf_dirs,
+        conf_dirs=searched.conf_dirs,
+        bin_dirs=searched.bin_dirs,
+        runtime=searched.runtime,
         conf_files=conf_files,
-        bin_dirs=bin_dirs,
         samples="never" if on_host else "auto" if samples is None else "always" if samples else "never",
         verb=verb.value,
         objects=urls(objects) if objects or NPWG_NETWORKS in asked or NETWORKS in asked else None,
@@ -184,7 +184,8 @@ def run(
     )
     if on_host:
         _warn(yes=yes)
-    where = wiring.host_node() if on_host else wiring.private_node(conf_dirs, bin_dirs, alike=node_like_this)
+    visible = (searched.conf_dirs, searched.bin_dirs)
+    where = wiring.host_node() if on_host else wiring.private_node(*visible, alike=node_like_this)
     with Progress() as progress, where as node:
         if plan:
             report = plan_only(question, node, progress)

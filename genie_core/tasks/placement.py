@@ -41,7 +41,7 @@ def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
     found = find_runtimes(root)
     if not found:
         return _usual(bin_dir, conf_dir)
-    counting = _those_that_count(found)
+    counting = those_that_count(found)
     if conf_dir:
         readers = [one for one in found if one.conf_dir == str(conf_dir)]
         return _in_conf_dir(str(conf_dir), bin_dir, readers, counting, root)
@@ -78,7 +78,8 @@ def _in_conf_dir(
     )
 
 
-def _those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
+def those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
+    """The runtimes that start kubelet's pods, as far as the node says."""
     rules: Sequence[Callable[[Runtime], bool]] = (
         lambda one: one.kubelet is True,
         lambda one: bool(one.flavour) and one.running,

@@ -7,14 +7,15 @@ again, and GC. `dry_run` looks at the pods and at the node before, between and a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from genie_core.tasks.dry_run.configuration import AnyNode, Configured, configure
 from genie_core.tasks.dry_run.life import Hold, Life, Run
 from genie_core.tasks.dry_run.netview import appeared
 from genie_core.tasks.dry_run.question import MOST_PODS, Question, Verb
-from genie_core.tasks.dry_run.report import DryRunReport, PodSeen, Thing
+from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, PodSeen, Thing
+from genie_core.tasks.dry_run.searched import differences
 
 __all__ = ["MOST_PODS", "AnyNode", "DryRunReport", "Question", "Verb", "dry_run", "plan_only"]
 
@@ -40,7 +41,7 @@ def dry_run(
         before=life.before,
         appeared=tuple(appeared(life.before, life.during)),
         written=run.annotations_written(),
-        notes=_notes(life, configured, node),
+        notes=(*_searched(question, life.plan), *_notes(life, configured, node)),
         on_host=not node.is_private,
         expired=run.expired,
     )
@@ -55,7 +56,7 @@ def plan_only(question: Question, node: AnyNode, tell: Tell = lambda _: None) ->
     began = time.monotonic()
     run, configured = _start(question, node, tell)
     plan = run.plan(run.sandbox())
-    notes = _made_up(configured)
+    notes = (*_searched(question, plan), *_made_up(configured))
     ms = (time.monotonic() - began) * 1000
     on_host = not node.is_private
     return DryRunReport(
@@ -85,6 +86,11 @@ def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple
     again = run.live(1)
     left = (*life.left_in_pods, *appeared(again.before, again.after))
     return left, () if left else remains
+
+
+def _searched(question: Question, plan: Iterable[PlannedNetwork]) -> tuple[str, ...]:
+    types = [type_ for network in plan for type_ in (*network.plugins, *network.ipam)]
+    return differences(question.bin_dirs, question.runtime, types)
 
 
 def _notes(life: Life, configured: Configured, node: AnyNode) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.annotations import CNI, parse_names
 from genie_core.select.files import Finder, is_self
-from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR
+from genie_core.settings import BIN_DIRS, CONF_DIR, DELEGATE_CONF_DIR
 from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
 from genie_core.tasks.dry_run import samples
 from genie_core.tasks.install import put
@@ -106,6 +106,10 @@ def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str
     files = (Path(directory) / CONFLIST for directory in conf_dirs)
     settings = next((entry for file in files if (entry := existing_entry(file))), {})
     more = {"conf_dirs": [*conf_dirs, DELEGATE_CONF_DIR]} if len(conf_dirs) > 1 else {}
+    if (
+        settings and "bin_dirs" not in settings
+    ):  # what the plugin then searches besides the runtime's directories
+        more["bin_dirs"] = list(BIN_DIRS)
     options = InstallOptions(
         bin_dir=Path(bin_dir),
         conf_dir=Path(conf_dirs[0]),

@@ -121,7 +121,8 @@ class Run:
         planned = self._node.call(preview, *self._input("ADD", sandbox, ""))
         return tuple(
             PlannedNetwork(
-                **network | {"plugins": tuple(network["plugins"])}, made_up=network["source"] in self._made_up
+                **network | {key: tuple(network[key]) for key in ("plugins", "ipam")},
+                made_up=network["source"] in self._made_up,
             )
             for network in planned
         )

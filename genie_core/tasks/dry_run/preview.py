@@ -10,6 +10,8 @@ from typing import Any
 
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.log import JSONLog
+from genie_core.fields import get_str
+from genie_core.jsontext import decode
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
 from genie_core.spec.request import parse_request
@@ -18,7 +20,7 @@ from genie_core.verbs.node import Node
 
 
 def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
-    """The planned networks in order: network, interface, primary, why, source, plugins. Raises as ADD does."""
+    """The planned networks in order: network, interface, primary, why, source, plugins, ipam. Raises as ADD does."""
     request = parse_request(env, stdin)
     node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
     try:
@@ -34,6 +36,13 @@ def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
             "why": choice.wish.origin,
             "source": attachment.network.source,
             "plugins": [plugin.type for plugin in attachment.network.plugins],
+            "ipam": [type_ for plugin in attachment.network.plugins if (type_ := _ipam_of(plugin.text))],
         }
         for choice, attachment in zip(decision.choices, plan.attachments, strict=True)
     ]
+
+
+def _ipam_of(text: str) -> str:
+    """The address plugin that a plugin's configuration names, "" for none."""
+    ipam = decode(text).get("ipam")
+    return get_str(ipam, "type") if isinstance(ipam, dict) else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from genie_core.survey.runtimes import Runtime
 from genie_core.tasks.dry_run.configuration import Samples
 
 # Each goes further: attach; look whether it still is; release; or all of it, with a second DEL and a GC.
@@ -19,7 +20,7 @@ class Question:
 
     `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their
     URL path; where there are any, the node has an API server with just these. `pods` are attached side by side.
-    `record` notes what each plugin is given and answers.
+    `record` notes what each plugin is given and answers. `runtime` is the node's, to say where its search differs.
     """
 
     annotations: Mapping[str, str]
@@ -34,3 +35,4 @@ class Question:
     namespace: str = "default"
     pod: str = "dry-run"
     timeout: float = 60
+    runtime: Runtime | None = None

@@ -17,7 +17,10 @@ Thing = tuple[str, str]  # what can appear and vanish: (kind, name), as netview.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNetwork:
-    """One network that the ADD is to attach: `why` says who asked for it, `source` where its configuration is."""
+    """One network that the ADD is to attach: `why` says who asked for it, `source` where its configuration is.
+
+    `ipam` are the address plugins that its plugins call.
+    """
 
     network: str
     interface: str
@@ -26,6 +29,7 @@ class PlannedNetwork:
     source: str
     plugins: tuple[str, ...]
     made_up: bool
+    ipam: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """network, interface, primary, why, source, plugins, madeUp."""
