@@ -195,7 +195,7 @@ def api(facts: NodeFacts) -> Iterator[Finding]:
             object=_genie("api", genie.conf),
             remedy=fix(
                 f"pods that name plugins still start where the runtime passes {ANNOTATIONS}; "
-                "NetworkAttachmentDefinitions need the API server"
+                "NetworkAttachmentDefinitions need the API server, and the rights of deploy/rbac.yaml"
             ),
         )
     missing = (

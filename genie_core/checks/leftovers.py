@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from genie_core.checks.node_wording import fix
+from genie_core.fields import counted
 from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.survey.containers import is_abandoned
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import CachedResult, Namespace
 
@@ -21,35 +23,58 @@ def is_runtimes_own(name: str) -> bool:
 
 
 def stale_cache(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1401: cached results whose container nobody has, or that carry another container's name."""
+    """GN1401: cached results whose container is gone, all in one finding, and those with another container's name."""
     alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
-    for entry in facts.cache or ():
-        why = "" if entry.problem or not entry.container else _why_stale(entry, facts, alive)
-        if not why:
-            continue
-        yield Finding(
-            code="GN1401",
-            severity=Severity.WARNING,
-            title=f"cached result {entry.file.rpartition('/')[2]} has no sandbox: {why}",
-            object=Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
-            evidence=(
-                Evidence(
-                    source=entry.file,
-                    value=f"container {entry.container}, interface {entry.ifname}, netns {entry.netns or 'none'}",
-                ),
-            ),
-            remedy=fix(
-                "check that no sandbox has that ID, then remove the file",
-                ["crictl", "pods", "--id", entry.container],
-                ["rm", entry.file],
-                risk="the runtime needs the file for the DEL of a sandbox that still exists",
-            ),
-        )
+    readable = [entry for entry in facts.cache or () if entry.container and not entry.problem]
+    yield from (_misnamed(entry) for entry in readable if not _names(entry.file, entry.container))
+    gone = [
+        (entry, why)
+        for entry in readable
+        if _names(entry.file, entry.container) and (why := _why_stale(entry, facts, alive))
+    ]
+    if gone:
+        yield _without_sandbox(gone)
+
+
+def _without_sandbox(gone: list[tuple[CachedResult, str]]) -> Finding:
+    first, why = gone[0]
+    what = f"cached result {_file_name(first)} has" if len(gone) == 1 else f"{len(gone)} cached results have"
+    return Finding(
+        code="GN1401",
+        severity=Severity.WARNING,
+        title=f"{what} no sandbox: {why if len(gone) == 1 else 'their containers are gone'}",
+        object=Subject(kind="file", name=first.network, netns=first.netns, file=first.file),
+        evidence=tuple(_content(entry, f"; {why}") for entry, why in gone[:_SHOWN]),
+        remedy=fix("`genie gc` removes them, after a second look", ["genie", "gc", "--dry-run"]),
+    )
+
+
+def _misnamed(entry: CachedResult) -> Finding:
+    return Finding(
+        code="GN1401",
+        severity=Severity.WARNING,
+        title=f"cached result {_file_name(entry)} has no sandbox: its name and its content differ",
+        object=Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
+        evidence=(_content(entry),),
+        remedy=fix(
+            "check that no sandbox has that ID, then remove the file",
+            ["crictl", "pods", "--id", entry.container],
+            ["rm", entry.file],
+            risk="the runtime needs the file for the DEL of a sandbox that still exists",
+        ),
+    )
+
+
+def _file_name(entry: CachedResult) -> str:
+    return entry.file.rpartition("/")[2]
+
+
+def _content(entry: CachedResult, more: str = "") -> Evidence:
+    value = f"container {entry.container}, interface {entry.ifname}, netns {entry.netns or 'none'}{more}"
+    return Evidence(source=entry.file, value=value)
 
 
 def _why_stale(entry: CachedResult, facts: NodeFacts, alive: set[str]) -> str:
-    if not _names(entry.file, entry.container):
-        return "its file name is another container's than its content"
     if facts.sandboxes is not None:
         return "" if entry.container in facts.sandboxes else "the runtime does not know the container"
     gone = (
@@ -82,6 +107,8 @@ def damaged_cache(facts: NodeFacts) -> Iterator[Finding]:
 def stale_namespaces(facts: NodeFacts) -> Iterator[Finding]:
     """GN1402: namespaces that a runtime made and in which nothing runs, with the veths that they keep."""
     used = {entry.netns.rpartition("/")[2] for entry in facts.cache or () if _is_live(entry.container, facts)}
+    # an ADD that runs has written its record; the runtime lists the sandbox later
+    used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if not is_abandoned(one, facts)}
     for namespace in facts.namespaces:
         name = namespace.path.rpartition("/")[2]
         if namespace.processes != 0 or name in used or not is_runtimes_own(name):
@@ -111,12 +138,17 @@ def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:
         severity=Severity.WARNING,
         title=f"network namespace {name} has no process and no sandbox{holds}",
         object=Subject(kind="netns", name=name, netns=namespace.path),
-        evidence=(Evidence(source="/proc", command=f"ip netns pids {name}", value="no process"),),
+        evidence=(
+            Evidence(
+                source="/proc",
+                command=f"ip netns pids {name}",
+                value=f"no process; it was made {counted(round(namespace.age), 'second')} ago",
+            ),
+        ),
         remedy=fix(
-            "check that no sandbox uses it, then delete it; its interfaces go with it",
-            ["crictl", "pods"],
-            ["ip", "netns", "delete", name],
-            risk="a sandbox that is just being made has no process yet: look twice",
+            "a sandbox that is just being made has no process yet: look again in a minute; `genie gc` looks twice, and "
+            "removes the namespace with its interfaces",
+            ["genie", "gc", "--dry-run"],
         ),
         confidence=Confidence.MEDIUM,
     )

@@ -55,7 +55,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1304", "leases outside the range", "the subnet was changed while pods ran", "ls the lease directory", "restart those pods"),
     ("GN1305", "leases of an unknown network", "no configuration has it", "ls the lease directory", "remove them when nothing uses the network"),
     ("GN1401", "a stale cached result", "its container is gone, or the file carries another's name", "ls /var/lib/cni/results", "genie gc"),
-    ("GN1402", "a stale network namespace", "nothing runs in it, and it keeps veths alive", "ip netns pids NAME", "genie gc; ip netns del NAME"),
+    ("GN1402", "a stale network namespace", "nothing runs in it, and it keeps veths alive", "ip netns pids NAME", "genie gc, which looks twice"),
     ("GN1403", "a cached result cannot be read", "it is damaged", "the file", "delete it when its container is gone"),
     ("GN1501", "others can read a credential", "its mode is wider than 0600", "ls -l FILE", "chmod 0600, and a new token if others were there"),
     ("GN1502", "a credential inside a configuration", "tokens do not belong there", "the key in the evidence", "use a kubeconfig with tokenFile"),

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genie_core.edges.kube import KubeAPI
-from genie_core.edges.kube_errors import APIError, ObjectNotFound
+from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
+from genie_core.edges.kube_resources import (
+    LOGICAL_NETWORK,
+    NETWORK_ATTACHMENT,
+    PHYSICAL_NETWORK,
+    POD,
+    Resource,
+)
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, file_name
@@ -35,6 +42,12 @@ DEFINITIONS = (
 )
 _SILENT = JSONLog("error", fd=-1)
 _PLUGIN = "default_plugin"
+_NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
+_ANYWHERE, _NO_NAME = (
+    "default",
+    "genie-discover",
+)  # an object that does not exist is enough to ask for a right
+_NODE_S_REFUSAL = "no relationship found between node"  # kubernetes, plugin/pkg/auth/authorizer/node
 
 
 def own_file(files: Sequence[ConfFile]) -> ConfFile | None:
@@ -239,11 +252,32 @@ def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
         with KubeAPI(cluster, timeout, _SILENT) as api:
             found = tuple(name for name in DEFINITIONS if _has(api, name))
             networks = _networks(api)
+            refused = [kind.plural for kind in _read(found) if not _may_get(api, kind)]
     except APIError as error:
         return {"api": error.msg}
     except GenieError as error:
         return {"api": error.msg}
-    return {"api": "ok", "definitions": found, "networks": networks}
+    answer = f"its account may not get {', '.join(refused)}" if refused else "ok"
+    return {"api": answer, "definitions": found, "networks": networks}
+
+
+def _read(definitions: Sequence[str]) -> list[Resource]:
+    """What Genie reads there: pods, and the networks that the cluster knows."""
+    return [POD, *(kind for kind in _NETWORKS if f"{kind.plural}.{kind.group}" in definitions)]
+
+
+def _may_get(api: KubeAPI, kind: Resource) -> bool:
+    """Whether the account may get such objects: an object that is not there is refused, or is not found.
+
+    A node's own account may get the pods of its node alone; the server words that refusal in its own way.
+    """
+    try:
+        api.get_object(kind, _ANYWHERE, _NO_NAME)
+    except Forbidden as error:
+        return _NODE_S_REFUSAL in f"{error.msg} {error.details}"
+    except ObjectNotFound:
+        pass
+    return True
 
 
 def _networks(api: KubeAPI) -> ClusterNetworks | None:

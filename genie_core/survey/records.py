@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,11 +61,12 @@ class CachedResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Namespace:
-    """One named network namespace; `processes` is None where this user may not know."""
+    """One named network namespace; `processes` is None where this user may not know. `age` in seconds."""
 
     path: str
     inode: int = 0
     processes: int | None = None
+    age: float = 0
 
 
 def read_leases(directory: str, root: Root, now: float) -> dict[str, list[Lease]]:
@@ -171,11 +173,11 @@ def read_namespaces(root: Root, directories: Sequence[str] = NETNS_DIRS) -> list
     namespaces = []
     for path in paths.values():
         try:
-            inode = os.stat(root.real(path)).st_ino
+            inode, age = os.stat(root.real(path)).st_ino, age_of(root.real(path), time.time())
         except OSError:
             continue
         count = None if users is None else users.get(inode, 0)
-        namespaces.append(Namespace(path=path, inode=inode, processes=count))
+        namespaces.append(Namespace(path=path, inode=inode, processes=count, age=age))
     return namespaces
 
 

@@ -51,6 +51,21 @@ def test_a_token_that_it_refuses_is_not_shown(node, server):
     assert "stale-s3cret" not in json.dumps(report.as_json())
 
 
+@pytest.mark.parametrize(
+    "refused, told",
+    [
+        ("pods", "its account may not get pods"),
+        ("network-attachment-definitions", "its account may not get network-attachment-definitions"),
+    ],
+)
+def test_an_account_without_the_rights_is_not_called_ok(node, server, refused, told):
+    install(node, server)
+    server.api.forbidden.add(("get", refused))
+    report = node.discover(api=True)
+    assert told in the(report, "GN1605").title
+    assert report.as_json()["genie"]["api"] == told
+
+
 def test_an_api_server_that_is_away_delays_by_its_deadline_only(node, server):
     install(node, server)
     server.close()

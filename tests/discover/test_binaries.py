@@ -134,6 +134,17 @@ def test_status_is_asked_as_the_runtime_would_ask(node, tmp_path):
     assert seen.read_text() == f"{node.bin} none\n"
 
 
+def test_a_plugin_where_no_runtime_looks_is_not_configured(node, tmp_path, cni_bin):
+    """The same plugin is in Debian's directory too, which this runtime does not search."""
+    node.configure("10-net.conflist", nodes.bridge())
+    cni = f'[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "{node.bin}"\nconf_dir = "{node.conf}"\n'
+    config = nodes.write(tmp_path / "config.toml", f"version = 2\n{cni}")
+    report = node.discover(bin_dirs=(), runtime_config=str(config))
+    configured = {item["path"]: item["configuredIn"] for item in report.as_json()["plugins"]}
+    assert configured[f"{node.bin}/bridge"] == [f"{node.conf}/10-net.conflist"]
+    assert configured[f"{cni_bin}/bridge"] == []
+
+
 def test_status_is_not_asked_of_older_networks(node, tmp_path):
     marker = tmp_path / "ran"
     nodes.add_plugins(node.bin, "acme", versions=["1.0.0"], status=f"touch {marker}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -107,3 +108,43 @@ def test_leases_of_a_network_that_nothing_describes_are_told(node, sandboxes):
     node.configure("10-net.conflist", nodes.bridge())
     lease(node, "100.77.0.9", LIVING, network="old")
     assert codes(node.discover(sandbox_dirs=sandboxes)) == ["GN1305"]
+
+
+def namespace_of_runtime(number):
+    return f"cni-{number:08x}-0000-4000-8000-{os.getpid():012x}"
+
+
+@pytest.fixture
+def empty_namespace():
+    """A namespace as a runtime makes it, in which no process is."""
+    name = namespace_of_runtime(1)
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    yield f"/run/netns/{name}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def test_the_namespace_of_a_pod_on_its_way_is_not_stale(node, sandboxes, empty_namespace):
+    """kubelet repeats a failed ADD once a second, and the runtime lists a sandbox after its ADD only."""
+    record(node, NEW, netns=empty_namespace, age=1)
+    assert codes(node.discover(sandbox_dirs=sandboxes, only="netns-stale")) == []
+
+
+def test_a_namespace_that_nothing_uses_is_left_to_gc(node, sandboxes, empty_namespace):
+    finding = the(node.discover(sandbox_dirs=sandboxes, only="netns-stale"), "GN1402")
+    assert [command.argv for command in finding.remedy.commands] == [("genie", "gc", "--dry-run")]
+    assert "ago" in finding.evidence[0].value
+
+
+def test_many_cached_results_of_gone_containers_are_one_finding(node, sandboxes):
+    for number in range(19):
+        document = {
+            "kind": "cniCacheV1",
+            "containerId": f"c{number}",
+            "ifName": "lo",
+            "networkName": "cni-loopback",
+        }
+        result = {"cniVersion": "1.0.0", "ips": [{"address": "127.0.0.1/8"}]}
+        nodes.write(node.cache / f"cni-loopback-c{number}-lo", document | {"result": result})
+    finding = the(node.discover(sandbox_dirs=sandboxes), "GN1401")
+    assert finding.title == "19 cached results have no sandbox: their containers are gone"
+    assert len(finding.evidence) == 5

@@ -116,11 +116,14 @@ class NodeReport:
         return found
 
     def configured(self, binary: Binary) -> list[str]:
-        """The configuration files that call a plugin."""
-        files = (
-            f for f in self.facts.files if not f.ignored and any(p.type == binary.type for p in needed(f))
-        )
-        return [file.path for file in files]
+        """The configuration files that call a plugin, and whose runtime looks for it where it is."""
+        facts = self.facts
+        files = (f for f in facts.files if not f.ignored and any(p.type == binary.type for p in needed(f)))
+        return [
+            file.path
+            for file in files
+            if facts.find_binary(binary.type, facts.search_path(file.directory)) is binary
+        ]
 
     def _plugin(self, binary: Binary) -> JSON:
         known = of_type(binary.type)
