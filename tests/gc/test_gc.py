@@ -256,6 +256,21 @@ def test_an_abandoned_namespace_and_the_veth_into_it(node):
     assert node.node.files("/run/netns") == ["/run/netns/peoples"]
 
 
+def test_the_bridge_of_a_logical_network_that_no_pod_is_on(node):
+    """The DEL of its last pod was killed on the way. Bridges of others, and one with a port, stay."""
+    empty, used, other = "genie0000000001", "geniev000000001", "genie0"
+    for name in (empty, used, other):
+        node.node.run(["ip", "link", "add", name, "type", "bridge"])
+    node.node.run(["ip", "link", "add", "port0", "type", "veth", "peer", "name", "port1"])
+    node.node.run(["ip", "link", "set", "port0", "master", used])
+    report = node.gc("--yes")
+    assert [(item["kind"], item["name"], item["removed"]) for item in report["leftovers"]] == [
+        ("bridge", empty, True)
+    ]
+    assert {empty, used, other} & node.links() == {used, other}
+    assert node.gc("--yes")["leftovers"] == []
+
+
 def test_a_namespace_with_a_process_is_in_use(node):
     pod, cached = foreign_pod(node)
     node.node.run(["rm", cached])

@@ -16,6 +16,7 @@ from genie_core.checks.leftovers import is_runtimes_own
 from genie_core.fields import counted
 from genie_core.model import Plan
 from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.select.underlay import is_own_bridge, own_bridge_of
 from genie_core.survey.records import CachedResult, Namespace
 from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
@@ -40,7 +41,7 @@ def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
         *_nft_rules(scene, owners),
     ]
     spaces = list(_namespaces(scene, owners, min_age))
-    found += [*_veths(scene, spaces), *spaces]
+    found += [*_veths(scene, spaces), *_bridges(scene), *spaces]
     return [leftover for leftover in found if leftover.kind not in scene.skipped]
 
 
@@ -305,4 +306,19 @@ def _veths(scene: Scene, abandoned: list[Leftover]) -> Iterator[Leftover]:
                 container=leftover.container,
                 evidence=(f"its other end is in {space.path}, in which no process is", *where),
                 handle=link,
+            )
+
+
+def _bridges(scene: Scene) -> Iterator[Leftover]:
+    """Genie's own: the DEL of the last pod removes it, unless that was killed on the way."""
+    used = {
+        own_bridge_of(item.network) for plan in scene.plans for item in plan.attachments if not item.released
+    }
+    used |= {link.master for link in scene.links}
+    for link in scene.links:
+        if link.kind == "bridge" and is_own_bridge(link.name) and link.name not in used:
+            yield Leftover(
+                kind="bridge",
+                name=link.name,
+                evidence=("no interface is on it", "no container in Genie's state has it"),
             )

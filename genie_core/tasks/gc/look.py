@@ -122,6 +122,8 @@ def look(options: GCOptions, node: Node) -> Scene:
     found = _sandboxes(options, root)
     namespaces = read_namespaces(root, options.netns_dirs)
     net = read("veth", read_node, None)
+    if net is None:
+        skipped["bridge"] = skipped["veth"]
     chains, nft_rules = _nat(skipped)
     scene = Scene(
         source=_source(found),
@@ -140,9 +142,11 @@ def look(options: GCOptions, node: Node) -> Scene:
         in_use=addresses_in_use([space.path for space in namespaces]),
         skipped=skipped,
     )
+    if "pending" in skipped:
+        skipped["bridge"] = skipped["pending"]
     if os.geteuid() != 0:
         skipped.update(
-            dict.fromkeys(("lease", "chain", "veth", "namespace"), "seeing who uses it needs root")
+            dict.fromkeys(("lease", "chain", "veth", "bridge", "namespace"), "seeing who uses it needs root")
         )
     return _with_ages(scene, node)
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from genie_core.edges.bridges import remove_unused
+from genie_core.edges.routes import interface_exists
 from genie_core.errors import GenieError
 from genie_core.sandbox.host_node_inside import hold
 from genie_core.survey.records import CachedResult, Lease, Namespace
@@ -36,7 +38,7 @@ def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
     """The leftover with what became of it. `give_up`: what a plugin refuses to release is not recorded any more."""
     pending = leftover.kind == "pending"
     try:
-        problem = _release(leftover, node, give_up) if pending else _REMOVERS[leftover.kind](leftover)
+        problem = _release(leftover, node, give_up) if pending else _remove(leftover, node)
     except GenieError as error:
         problem = error.msg
     except OSError as error:
@@ -46,6 +48,14 @@ def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
     if problem and pending and give_up:
         return _given_up(leftover, node, problem)
     return replace(leftover, removed=not problem, problem=problem)
+
+
+def _remove(leftover: Leftover, node: Node) -> str:
+    if leftover.kind != "bridge":
+        return _REMOVERS[leftover.kind](leftover)
+    node.store.prepare()  # the lock is there
+    in_use = not remove_unused(node.store.lock_file, leftover.name) and interface_exists(leftover.name)
+    return f"{leftover.name} is in use again" if in_use else ""
 
 
 def _release(leftover: Leftover, node: Node, give_up: bool) -> str:

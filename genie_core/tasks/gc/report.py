@@ -10,7 +10,7 @@ from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
 
 # In the order of removal: a plugin's own DEL first, and a namespace after what leads into it.
-Kind = Literal["dry-run", "pending", "lease", "cache", "chain", "veth", "namespace"]
+Kind = Literal["dry-run", "pending", "lease", "cache", "chain", "veth", "bridge", "namespace"]
 KINDS: dict[Kind, str] = {
     "dry-run": "dry runs on the node itself that were killed",
     "pending": "networks in Genie's state that no DEL has released",
@@ -18,6 +18,7 @@ KINDS: dict[Kind, str] = {
     "cache": "libcni's cached results of containers that are gone",
     "chain": "NAT chains and rules of containers that are gone",
     "veth": "the node's ends of veth pairs that lead into abandoned namespaces",
+    "bridge": "bridges of logical networks that no pod is on",
     "namespace": "network namespaces of runtimes that no process and no container uses",
 }
 
