@@ -128,7 +128,7 @@ class _Sync:
         except GenieError as error:
             return self._refusal(plan, error)
         if all(move.action == KEEP for move in moves):
-            return self._report(_in_order(plan, moves), moves)
+            return self._report(self._reordered(plan, moves), moves)
         return self._change(plan, moves, arriving)
 
     def _moves(self, plan: Plan) -> list[Move]:
@@ -185,6 +185,14 @@ class _Sync:
                 hint='its plugins need the capability "ips"; otherwise recreate the pod',
             )
         return made.replace(capabilities={**made.capabilities, "ips": had})
+
+    def _reordered(self, plan: Plan, moves: Sequence[Move]) -> Plan:
+        """The same attachments in the annotation's order, which the status annotations have from the journal."""
+        order = [move.ifname for move in moves]
+        after = plan.replace(attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)))
+        if after.attachments != plan.attachments:
+            self.node.store.save(after)
+        return after
 
     def _change(self, plan: Plan, moves: Sequence[Move], arriving: Sequence[Attachment]) -> SyncReport:
         going = [move.held for move in moves if move.held and move.action in (DETACH, REPLACE)]
@@ -269,11 +277,6 @@ def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:
     if plan.pod is None:
         raise NotFound(f"pod {pod}: its journal names no pod")
     return plan.pod
-
-
-def _in_order(plan: Plan, moves: Sequence[Move]) -> Plan:
-    order = [move.ifname for move in moves]
-    return plan.replace(attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)))
 
 
 def _other_addresses(before: Sequence[Attachment], plan: Plan) -> list[str]:

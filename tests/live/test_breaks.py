@@ -1,0 +1,297 @@
+"""What broke other programs that change the networks of running pods: each is a test here."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.live.conftest import NPWG, ROOT, cni_args
+from tests.live.test_sync import STATUS, actions
+from tests.patience import wait_until
+from tests.system.node import finish
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+
+@pytest.fixture
+def attached(live):
+    """Definitions x (macvlan with addresses to ask for), y (ptp), and a pod that asks for none."""
+    live.cluster.nad("x", [{**macvlan(live), "capabilities": {"ips": True}}])
+    live.cluster.nad("y", {"type": "ptp", "ipam": live.node.ipam("10.5.0.0/24")})
+    live.start()
+    return live
+
+
+def macvlan(live):
+    return {"type": "macvlan", "master": "up0", "ipam": live.node.ipam("10.4.0.0/24")}
+
+
+def ask(live, networks):
+    live.annotate(**({NPWG: networks} if networks else {}))
+    return live.sync()
+
+
+def told(live):
+    """(network, interface, addresses) of the status annotation."""
+    status = json.loads(live.pod()["metadata"]["annotations"].get(STATUS, "[]"))
+    return [(entry["name"], entry["interface"], entry.get("ips", [])) for entry in status]
+
+
+def is_right(live, names):
+    """Whether interfaces, journal, status and leases agree on these networks, beside the default one."""
+    assert set(live.links()) == {"eth0", *names}
+    assert {name for name, _ in live.journal()} == {"eth0", *names}
+    if told(live):
+        assert {name for _, name, _ in told(live)} == {"eth0", *names}
+    addresses = [ip.partition("/")[0] for ips in live.links().values() for ip in ips]
+    assert sorted(addresses) == sorted(name for name in live.node.held() if name[0].isdigit())
+
+
+def test_plug_unplug_plug_of_one_name(attached):
+    for networks in ("x@one", "", "x@one", "y@one", "", "y@one"):
+        code, report = ask(attached, networks)
+        assert (code, report["status"]) == (0, "changed")
+        is_right(attached, ["one"] if networks else [])
+
+
+def test_unnamed_elements_keep_their_names(attached):
+    ask(attached, "x,y,x")
+    is_right(attached, ["net1", "net2", "net3"])
+    report = ask(attached, "y,x")[1]
+    assert actions(report) == ["keep blue@eth0", "keep ns/y@net2", "keep ns/x@net1", "detach ns/x@net3"]
+    assert ask(attached, "y,x,x")[0] == 0
+    is_right(attached, ["net1", "net2", "net3"])
+    assert [entry[:2] for entry in told(attached)] == [
+        ("blue", "eth0"), ("ns/y", "net2"), ("ns/x", "net1"), ("ns/x", "net3")
+    ]  # fmt: skip
+
+
+def test_other_addresses_under_the_same_name(attached):
+    ask(attached, '[{"name": "x", "interface": "one", "ips": ["10.4.0.40/24"]}]')
+    assert attached.links()["one"] == ["10.4.0.40/24"]
+    report = ask(attached, '[{"name": "x", "interface": "one", "ips": ["10.4.0.50/24"]}]')[1]
+    assert actions(report) == ["keep blue@eth0", "replace ns/x@one"]
+    assert attached.links()["one"] == ["10.4.0.50/24"]
+    is_right(attached, ["one"])
+
+
+def test_add_and_remove_together(attached):
+    ask(attached, "x@one")
+    assert actions(ask(attached, "y@two")[1]) == ["keep blue@eth0", "attach ns/y@two", "detach ns/x@one"]
+    is_right(attached, ["two"])
+
+
+def test_an_order_alone_rewrites_the_status(attached):
+    ask(attached, "x@one,y@two")
+    code, report = ask(attached, "y@two,x@one")
+    assert (code, report["status"]) == (0, "unchanged")
+    assert [name for name, _, _ in told(attached)] == ["blue", "ns/y", "ns/x"]
+
+
+def test_an_edited_definition_changes_nothing(attached):
+    ask(attached, "x@one")
+    before = attached.links()
+    attached.cluster.nad("x", {"type": "ptp", "ipam": attached.node.ipam("10.9.0.0/24")})
+    assert attached.sync()[1]["status"] == "unchanged"
+    assert attached.links() == before
+    ask(attached, "")
+    is_right(attached, [])
+
+
+def test_a_deleted_definition_is_still_released(attached):
+    ask(attached, "x@one")
+    kind = attached.cluster.objects.find_kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions")
+    attached.cluster.objects.remove(kind, "ns", "x")
+    code, report = attached.sync()
+    assert (code, report["status"]) == (1, "refused")
+    assert "one" in attached.links()
+    ask(attached, "")
+    is_right(attached, [])
+
+
+def test_a_definition_without_a_name(attached):
+    attached.cluster.objects.add(
+        {
+            "apiVersion": "k8s.cni.cncf.io/v1",
+            "kind": "NetworkAttachmentDefinition",
+            "metadata": {"name": "z", "namespace": "ns"},
+            "spec": {"config": json.dumps({"cniVersion": "1.0.0", **macvlan(attached)})},
+        }
+    )
+    ask(attached, "z@one")
+    assert ("one", "z") in attached.journal()
+    ask(attached, "")
+    is_right(attached, [])
+
+
+def test_the_second_fails_after_the_first_succeeded(attached):
+    attached.cluster.nad("bad", {"type": "macvlan", "master": "nothere0"})
+    before = told(attached)
+    code, report = ask(attached, "x@one,bad@two")
+    assert (code, report["status"]) == (1, "failed")
+    is_right(attached, [])
+    assert told(attached) == before
+
+
+def test_interface_names_of_fifteen_characters(attached):
+    ask(attached, "x@abcdefghijklmno")
+    is_right(attached, ["abcdefghijklmno"])
+    ask(attached, "y@abcdefghijklmno")
+    is_right(attached, ["abcdefghijklmno"])
+
+
+def test_the_status_may_not_be_written(attached):
+    attached.cluster.server.api.forbidden = {("patch", "pods/status"), ("create", "events")}
+    code, report = ask(attached, "x@one")
+    assert (code, report["status"]) == (0, "changed")
+    assert len(report["warnings"]) == 2
+    attached.cluster.server.api.forbidden = set()
+    attached.sync()
+    assert [name for name, _, _ in told(attached)] == ["blue", "ns/x"]
+
+
+def test_a_plugin_that_refuses_del(live):
+    live.node.wrap(
+        "ptp", f'[ "$CNI_COMMAND" = DEL ] && [ -e {live.node.root}/refuse ] && exit 1; exec "$REAL"'
+    )
+    live.start(cni="blue,red@net1,green@net2")
+    (live.node.root / "refuse").touch()
+    live.annotate(cni="blue,green@net2")
+    code, report = live.sync()
+    assert (code, report["status"]) == (5, "partial")
+    assert report["left"][0].startswith("red (net1)")
+    assert ("net1", "red") in live.journal()
+    (live.node.root / "refuse").unlink()
+    assert live.sync()[1]["status"] in ("changed", "unchanged")
+    is_right(live, ["net2"])
+
+
+def test_check_right_after(attached):
+    ask(attached, "x@one,y@two")
+    checked = attached.node.call("CHECK", env=cni_args("c1"), prevResult={"cniVersion": "1.0.0"})
+    assert (checked.status, checked.reply) == (0, None)
+
+
+def test_del_after_changes(attached):
+    ask(attached, "x@one,y@two")
+    ask(attached, "y@two,x")
+    attached.node.delete(env=cni_args("c1"))
+    assert attached.node.held() == []
+    assert attached.node.state_files() == []
+
+
+def test_gc_leaves_what_was_plugged(attached):
+    ask(attached, "x@one")
+    valid = [{"containerID": "c1", "ifname": "eth0"}]
+    done = attached.node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": valid})
+    assert done.status == 0, done
+    is_right(attached, ["one"])
+    done = attached.node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": []})
+    assert done.status == 0, done
+    assert attached.node.held() == []
+
+
+def begin(live, *words):
+    """A sync that runs meanwhile."""
+    argv = [sys.executable, "-m", "genie_cli", "sync", "pod", "ns/c1", "--yes", "-o", "json", *words]
+    return subprocess.Popen(
+        live.node.inside(*argv, "--conf-dir", live.node.conf),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
+    )
+
+
+@pytest.fixture
+def held(live):
+    """A pod whose macvlan's ADD waits until `go` exists; `waits` is there once it does."""
+    root = live.node.root
+    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
+    live.node.wrap("macvlan", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
+    live.start(cni="blue")
+    live.annotate(cni="blue,green@net1,red@net2")
+    return live
+
+
+def meanwhile(held, action):
+    """Start a sync, and the action while it is in the middle; (exit code, report) of the sync, and the action's."""
+    running = begin(held)
+    wait_until((held.node.root / "waits").exists)
+    other = action()
+    (held.node.root / "go").touch()
+    out, _ = running.communicate(timeout=60)
+    return running.returncode, json.loads(out), other
+
+
+def test_the_runtimes_del_in_the_middle(held):
+    code, report, deletion = meanwhile(held, lambda: held.node.start(held.node.env("DEL"), held.node.stdin()))
+    done = finish(deletion)
+    assert (done.status, done.reply) == (0, None), done
+    assert code == 3, report
+    assert held.node.held() == []
+    assert held.node.state_files() == []
+
+
+def test_check_in_the_middle(held):
+    def check():
+        env = {**held.node.env("CHECK"), **cni_args("c1")}
+        return held.node.start(env, held.node.stdin(prevResult={"cniVersion": "1.0.0"}))
+
+    code, report, checking = meanwhile(held, check)
+    assert finish(checking).status == 0
+    assert (code, report["status"]) == (0, "changed")
+    is_right(held, ["net1", "net2"])
+
+
+def test_two_at_once(held):
+    code, report, other = meanwhile(held, lambda: begin(held))
+    out, _ = other.communicate(timeout=60)
+    assert (code, report["status"]) == (0, "changed")
+    assert (other.returncode, json.loads(out)["status"]) == (0, "unchanged")
+    is_right(held, ["net1", "net2"])
+
+
+def test_the_sandbox_is_made_anew_in_the_middle(held):
+    code, report, deletion = meanwhile(held, lambda: held.node.start(held.node.env("DEL"), held.node.stdin()))
+    assert finish(deletion).status == 0
+    assert code == 3, report
+    held.start("c1", cni="blue")
+    assert held.links().keys() == {"eth0"}
+    assert held.sync()[1]["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("after", range(0, 200, 25))
+def test_killed_somewhere(live, after):
+    """SIGKILL so many milliseconds after its first plugin began; then the next one ends it."""
+    live.node.wrap("macvlan", f'touch {live.node.root}/begun; exec "$REAL"')
+    live.start(cni="blue,red@net1")
+    live.annotate(cni="blue,green@net1,red@net2")
+    running = begin(live)
+    wait_until(lambda: (live.node.root / "begun").exists() or running.poll() is not None)
+    time.sleep(after / 1000)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert live.sync()[0] == 0
+    is_right(live, ["net1", "net2"])
+    live.node.delete(env=cni_args("c1"))
+    assert live.node.held() == []
+
+
+def test_a_node_that_was_rebooted(live):
+    live.start(cni="blue")
+    (file,) = (live.node.state / "containers").iterdir()
+    first, _, rest = file.read_text().partition("\n")
+    file.write_text(json.dumps({**json.loads(first), "bootId": "another"}) + "\n" + rest)
+    live.annotate(cni="blue,red@net1")
+    assert live.sync()[0] == 3
+
+
+def test_an_annotation_that_flaps(attached):
+    for _ in range(3):
+        for networks in ("x@one", "y@one", "x@one,y@two", ""):
+            attached.annotate(**({NPWG: networks} if networks else {}))
+            assert attached.sync()[0] == 0
+    is_right(attached, [])
