@@ -4,21 +4,19 @@
     genie __complete --line 'genie dry-run --c'
 
 prints one `value<TAB>description` a line, and as last line a directive as Cobra has them, which kubectl understands
-too: `:0` let the shell complete files, `:16` directories, `:4` nothing else. Whatever goes wrong or takes longer
-than a second ends in silence: completion must never disturb who types.
+too: `:0` let the shell complete files, `:16` directories, `:4` nothing else. What goes wrong ends in silence, and a
+cluster that does not answer within a second is done without: completion must never disturb who types.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 FILES, NOTHING_ELSE, DIRECTORIES = 0, 4, 16
-SECONDS = 0.8  # with the interpreter's start a second
-_API_SECONDS = 0.6
+SECONDS = 0.6  # for the cluster, credentials included; with the interpreter's start a second
 
 
 # Names from a cluster or a node are others'.
@@ -48,12 +46,8 @@ class Asked(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer on stdout, in time, and end without waiting for whoever is late."""
-    answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(_answer(arguments)), daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    sys.stdout.write(answers[0] if answers else f":{FILES}\n")
+    """Answer on stdout, and end without waiting for a cluster that is late."""
+    sys.stdout.write(_answer(arguments))
     sys.stdout.flush()
     if commands := sys.modules.get("genie_core.survey.commands"):
         commands.end_all()  # a credential plugin that is late
@@ -177,16 +171,17 @@ def _types(_asked: Asked) -> list[Candidate]:
 
 
 def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
-    from genie_core.survey.user_cluster import Access, connect
+    from genie_core.survey.threads import in_thread
+    from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
+
+    def ask(server: UserCluster) -> list[dict[str, Any]]:
+        with server.login(interactive=False).connect(SECONDS) as api:
+            return list(api.get(parts, {"limit": "500"}).get("items") or ())
 
     try:
-        access = Access(kubeconfig=asked.kubeconfig, context=asked.context)
-        found = connect(access, _API_SECONDS, interactive=False)
-        if found is None:
-            return []
-        with found as api:
-            return list(api.get(parts, {"limit": "500"}).get("items") or ())
-    except Exception:  # noqa: BLE001 (no server, no names)
+        found = find_cluster(Access(kubeconfig=asked.kubeconfig, context=asked.context))
+        return in_thread(lambda: ask(found)).result(SECONDS) if found else []
+    except Exception:  # noqa: BLE001 (no server, or none in time, no names)
         return []
 
 

@@ -21,7 +21,7 @@ from genie_core.survey.collection import reason
 from genie_core.survey.facts import JSON, ConfFile, Event
 from genie_core.survey.node_files import conf_of
 from genie_core.survey.objects import lean
-from genie_core.survey.user_cluster import UserCluster
+from genie_core.survey.user_credentials import KnownCluster
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Answers:
 
 
 def read(
-    server: UserCluster, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str] = ("", "")
+    server: KnownCluster, namespace: str, name: str, node_of: NodeOf, other: tuple[str, str] = ("", "")
 ) -> Answers:
     """All of it, within SECONDS; `name` "" means the node alone, `other` is one more pod (namespace, name).
 

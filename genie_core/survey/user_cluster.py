@@ -13,18 +13,19 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Pem, is_host_name, parse_server, read_text
 from genie_core.edges.kubeconfig import absolute_files, current_context, entries, parse_document, pem_of
-from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, InvalidConfig
 from genie_core.fields import get_bool, get_object, get_str
 
+if TYPE_CHECKING:
+    from genie_core.edges.kube import KubeAPI
+    from genie_core.survey.user_credentials import KnownCluster
+
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
-_SILENT = JSONLog("error", fd=-1)
 
 
 def _ignore(_warning: str) -> None:
@@ -57,18 +58,14 @@ class UserCluster:
     merger: Any = None
     warn: Callable[[str], None] = _ignore
 
-    def connect(self, seconds: float, *, interactive: bool = True) -> KubeAPI:
-        """Its API, all of whose requests share so many seconds.
+    def login(self, *, interactive: bool = True) -> KnownCluster:
+        """The same with its credentials. A plugin may ask for them on the terminal, where `interactive`.
 
-        What the credentials need comes first, and is not counted: a plugin may ask on the terminal where
-        `interactive`. Raises InvalidConfig, IOFailure, and Unauthorized where there are no credentials to be had.
+        Raises InvalidConfig, IOFailure, and Unauthorized where there are none to be had.
         """
         from genie_core.survey.user_credentials import authenticate
-        from genie_core.survey.user_http import PooledConnection
 
-        known = authenticate(self, interactive=interactive)
-        connection = PooledConnection(known.cluster, known.configuration, known.headers)
-        return KubeAPI(known.cluster, seconds, _SILENT, connection=connection)
+        return authenticate(self, interactive=interactive)
 
 
 def find_cluster(access: Access) -> UserCluster | None:
@@ -80,10 +77,10 @@ def find_cluster(access: Access) -> UserCluster | None:
     return found or _of_account(ACCOUNT_DIR, os.environ)
 
 
-def connect(access: Access, seconds: float, *, interactive: bool = True) -> KubeAPI | None:
-    """The API of that server; None where none is named. Raises like find_cluster and UserCluster.connect."""
+def connect(access: Access, seconds: float) -> KubeAPI | None:
+    """The API of that server; None where none is named. Raises like find_cluster, `login` and `connect`."""
     found = find_cluster(access)
-    return found.connect(seconds, interactive=interactive) if found else None
+    return found.login().connect(seconds) if found else None
 
 
 def contexts(access: Access) -> list[str]:

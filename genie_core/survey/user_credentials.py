@@ -15,17 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
+from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Credentials, clean_token, read_token
 from genie_core.edges.kube_errors import Unauthorized
 from genie_core.edges.kubeconfig import pair_of
+from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_object, get_str, get_strings
 from genie_core.survey import exec_plugin
 from genie_core.survey.threads import in_thread
+from genie_core.survey.user_http import PooledConnection
 
 if TYPE_CHECKING:
     from genie_core.survey.user_cluster import UserCluster
 
+_SILENT = JSONLog("error", fd=-1)
 _OIDC_SECONDS = 30.0
 _PROXIES = ("http", "https", "socks5", "socks5h")
 _LEGAL = "!#$&'*+-.^_`|~"  # client-go headerKeyEscape: RFC 7230 tokens, without the percent sign
@@ -56,15 +60,20 @@ class UserCredentials(Credentials):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Authenticated:
-    """The server with its credentials, the package's configuration for it, and headers of every request."""
+class KnownCluster:
+    """An API server with credentials, the package's configuration for it, and headers of every request."""
 
     cluster: Cluster
     configuration: Any
     headers: tuple[tuple[str, str], ...]
 
+    def connect(self, seconds: float) -> KubeAPI:
+        """Its API, all of whose requests share so many seconds. Raises InvalidConfig, IOFailure, Untrusted."""
+        connection = PooledConnection(self.cluster, self.configuration, self.headers)
+        return KubeAPI(self.cluster, seconds, _SILENT, connection=connection)
 
-def authenticate(found: UserCluster, *, interactive: bool) -> Authenticated:
+
+def authenticate(found: UserCluster, *, interactive: bool) -> KnownCluster:
     """Get what the user's entry says. Raises InvalidConfig, IOFailure, Unauthorized."""
     cluster = found.cluster
     try:
@@ -81,7 +90,7 @@ def authenticate(found: UserCluster, *, interactive: bool) -> Authenticated:
         )
     if cluster.credentials.bearer and not cluster.tls:
         found.warn(f"the token is not sent: {cluster.source} reaches the API server {cluster} without TLS")
-    return Authenticated(cluster=cluster, configuration=configuration, headers=headers)
+    return KnownCluster(cluster=cluster, configuration=configuration, headers=headers)
 
 
 # --- who -------------------------------------------------------------------------------------------------

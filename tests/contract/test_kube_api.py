@@ -152,7 +152,7 @@ def by_package(path):
     """The command line's client, which goes through the package `kubernetes`."""
     found = find_cluster(Access(kubeconfig=str(path)))
     assert found is not None
-    return found.connect(30.0)
+    return found.login().connect(30.0)
 
 
 def head(api_version, kind, name):

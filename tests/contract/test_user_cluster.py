@@ -83,7 +83,7 @@ def the_cluster(access=None):
 
 def uid(path, seconds=5.0, **access):
     """The pod's UID, by the kubeconfig at `path`."""
-    with the_cluster(Access(kubeconfig=str(path), **access)).connect(seconds) as api:
+    with the_cluster(Access(kubeconfig=str(path), **access)).login().connect(seconds) as api:
         return api.get_pod("demo", "web")["metadata"]["uid"]
 
 
@@ -129,7 +129,7 @@ def test_two_contexts_are_two_servers(serve, authority, pod, tmp_path):
     document["contexts"].append({"name": "other", "context": {"cluster": "other", "user": "genie"}})
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(document))
-    with the_cluster(Access(kubeconfig=str(path), context="other")).connect(5) as api:
+    with the_cluster(Access(kubeconfig=str(path), context="other")).login().connect(5) as api:
         api.get_pod("demo", "web")
     assert [len(server.api.requests) for server in servers] == [0, 1]
     with pytest.raises(InvalidConfig, match="--context third") as caught:
@@ -146,7 +146,7 @@ def test_in_a_pod_it_is_the_pods_own_account(https, authority, tmp_path, monkeyp
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(https.port))
     found = the_cluster()
     assert (str(found.cluster), found.namespace) == (https.url, "tools")
-    with found.connect(5) as api:
+    with found.login().connect(5) as api:
         assert api.get_pod("demo", "web")
 
 
@@ -328,7 +328,7 @@ def is_running(pid):
 CONNECT = """
 import sys
 from genie_core.survey.user_cluster import Access, find_cluster
-with find_cluster(Access(kubeconfig=sys.argv[1])).connect(9) as api:
+with find_cluster(Access(kubeconfig=sys.argv[1])).login().connect(9) as api:
     print(api.get_pod("demo", "web")["metadata"]["uid"])
 """
 
@@ -501,7 +501,7 @@ def test_secrets_in_a_kubeconfig_stay_off_every_disk(https, authority, write):
     path = write(https, user)
     code = (
         "import os, sys, tempfile\nfrom genie_core.survey.user_cluster import Access, find_cluster\n"
-        f"api = find_cluster(Access(kubeconfig={str(path)!r})).connect(9)\n"
+        f"api = find_cluster(Access(kubeconfig={str(path)!r})).login().connect(9)\n"
         "api.get_pod('demo', 'web'); os._exit(0)"
     )
     folder = path.parent / "tmp"

@@ -18,6 +18,7 @@ from genie_core.net.case import Case
 from genie_core.net.target import pod_of
 from genie_core.survey import api as collect
 from genie_core.survey import cluster, events
+from genie_core.survey.collection import SECONDS
 from genie_core.survey.facts import Facts
 from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
 from genie_core.tasks.debug.question import Question, node_name
@@ -59,10 +60,10 @@ def read(kubeconfig):
 
 
 def the_cluster(access):
-    """The API server that is meant, which there must be."""
+    """The API server that is meant, which there must be, with its credentials."""
     found = find_cluster(access)
     assert found is not None
-    return found
+    return found.login()
 
 
 def node1(_nodes):
@@ -73,7 +74,8 @@ def api_of(server, node_of):
     """What is read for the node alone."""
     server.api.require_user = False
     entry = {"server": server.url, "certificate-authority": str(server.authority.ca_file)}
-    return collect.read(UserCluster(cluster=make_cluster(entry, {}, "", Recorder())), "", "", node_of)
+    found = UserCluster(cluster=make_cluster(entry, {}, "", Recorder()), entry=entry)
+    return collect.read(found.login(), "", "", node_of)
 
 
 def names(answers, kind):
@@ -303,6 +305,28 @@ def test_a_wrong_context_is_wrong_usage(capsys, kubeconfig):
     error = genie(capsys, "shop/web-0", "--kubeconfig", kubeconfig, "--context", "prod", code=2)
     assert "--context prod" in error["message"]
     assert "test" in error["hint"]
+
+
+def test_a_plugin_for_credentials_has_its_own_time(capsys, server, tmp_path):
+    """That of a cloud takes seconds, and more than the collectors have."""
+    script = tmp_path / "login"
+    status = json.dumps({"token": world.TOKEN})
+    version = "client.authentication.k8s.io/v1"
+    answer = f'{{"apiVersion": "{version}", "kind": "ExecCredential", "status": {status}}}'
+    script.write_text(f"#!/bin/sh\nsleep {SECONDS + 0.5}\necho '{answer}'\n")
+    script.chmod(0o700)
+    user = {"exec": {"apiVersion": version, "command": str(script)}}
+    path = server.write_kubeconfig(tmp_path / "kubeconfig", user=user)
+    report = genie(capsys, "shop/api-0", "--kubeconfig", path, "--node", "node1", code=3)
+    assert "on node node2" in report["target"]["reason"]
+
+
+def test_a_plugin_that_gives_no_credentials_is_a_missing_source(capsys, server, tmp_path):
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/false"}}
+    path = server.write_kubeconfig(tmp_path / "kubeconfig", user=user)
+    assert main(["debug", "node", "--kubeconfig", str(path), "--node", "node1", "-o", "json"]) in (0, 1)
+    missing = json.loads(capsys.readouterr().out)["missing"]["objects"]
+    assert missing == "the credential plugin false gave no credentials; false: exit status 1"
 
 
 def test_a_credential_that_is_refused_is_a_missing_source_and_not_shown(capsys, server, tmp_path):

@@ -11,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genie_core.edges.kube_errors import Unauthorized
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.net.target import pod_of
 from genie_core.survey import api, cluster, events
 from genie_core.survey.collection import Collection, Pending
 from genie_core.survey.facts import JSON
 from genie_core.survey.objects import lean
-from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
+from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
 
 NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
@@ -144,10 +146,18 @@ def _is_about(item: JSON, question: Question) -> bool:
     return named == ("Pod", question.namespace, question.name) or about.get("kind") == "Node"
 
 
-def _server(question: Question, todo: Collection) -> UserCluster | None:
-    """The API server; a kubeconfig that nobody asked for may be unusable."""
+def _server(question: Question, todo: Collection) -> KnownCluster | None:
+    """The API server; a kubeconfig that was not asked for may be unusable.
+
+    A plugin that has to be asked for credentials, and may ask on the terminal, has its time before collectors have
+    theirs. Without credentials the rest is looked at.
+    """
     try:
-        return find_cluster(question.access)
+        found = find_cluster(question.access)
+        return found.login() if found else None
+    except Unauthorized as error:
+        todo.missing["objects"] = "; ".join(filter(None, (error.msg, error.details)))
+        return None
     except GenieError as error:
         if question.access != Access():
             raise
