@@ -131,12 +131,29 @@ class Remedy:
         } | _present(risk=self.risk)
 
 
+class About(StrEnum):
+    """What a finding is about, as far as its code and object do not say it and the ranking has to know."""
+
+    NO_IPAM = "no address plugin"
+    GATEWAY = "the pod's gateway"
+    # What a plugin's error, which kubelet repeats in an event, complains of.
+    NOT_FOUND = "a plugin was not found"
+    NOT_PERMITTED = "a plugin may not be executed"
+    NOT_EXECUTABLE = "a plugin cannot be executed"
+    NO_ADDRESS = "no address is left"
+    VERSION = "a plugin refuses the version"
+    OTHER_ADDRESS = "a bridge has another address"
+    NOT_JSON = "a configuration is not JSON"
+    NOT_READY = "the runtime has no network"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One cause, said in one sentence (`title`), with its evidence and its remedy.
 
     `consequence_of` is the code of the finding that explains this one; `affects` names others that the same
-    cause hits ("default/p2").
+    cause hits ("default/p2"). `about` is for the ranking, and not published; `chain` is the node's firewall chain that
+    drops packets ("filter FORWARD").
     """
 
     code: str
@@ -148,6 +165,8 @@ class Finding:
     confidence: Confidence = Confidence.HIGH
     consequence_of: str = ""
     affects: tuple[str, ...] = ()
+    about: About | None = None
+    chain: str = ""
 
     def as_json(self) -> JSON:
         """The published shape; `docs` is the page that `genie explain CODE` prints."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from genie_core.catalog.schema import JSON, Field, Problem, check_object, json_schema
-from genie_core.findings import Severity
+from genie_core.findings import About, Severity
 
 
 class Role(StrEnum):
@@ -152,6 +152,7 @@ class Plugin:
             yield Problem(
                 path=f"{where}.ipam" if where else "ipam",
                 text=f"is missing: {self.type} needs an address plugin",
+                about=About.NO_IPAM,
             )
         for check in self.checks:
             yield from check(data, where, node)

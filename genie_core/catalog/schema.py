@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from genie_core.fields import describe, place
-from genie_core.findings import Severity
+from genie_core.findings import About, Severity
 from genie_core.gojson import fold
 from genie_core.spec.request import ifname_problem
 
@@ -24,13 +24,14 @@ JSON = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is wrong at one place of a document. `path` is as in `plugins[1].ipam.subnet`."""
+    """What is wrong at one place of a document. `path` is as in `plugins[1].ipam.subnet`; `about` as in `Finding`."""
 
     path: str
     text: str
     severity: Severity = Severity.ERROR
     hint: str = ""
     code: str = "GN1010"
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,7 @@ def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
         title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
         f"({_hits(found)} is dropped){count}",
         object=_object(model, found, chain),
+        chain=chain.place if found[0].place == "node" else "",
         evidence=(
             seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
             seen("model", str(found[0].packet)),
@@ -158,6 +159,7 @@ def _random(model: Case, found: list[Block], chain: Chain, rule: Rule, chance: f
         title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
         f"({_hits(found)}): {rule.text}",
         object=_object(model, found, chain),
+        chain=chain.place if found[0].place == "node" else "",
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
     )
@@ -211,6 +213,7 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
         severity=_severity(model, found, rule, policy),
         title=title,
         object=_object(model, found, chain),
+        chain=chain.place if found[0].place == "node" else "",
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(
             text=_advice(found, chain, policy, general),

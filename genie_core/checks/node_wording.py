@@ -40,6 +40,7 @@ def from_problem(file: ConfFile, problem: Problem, severity: Severity | None = N
         severity=severity or problem.severity,
         title=f"{file.file}: {problem.path} {problem.text}",
         object=subject,
+        about=problem.about,
         evidence=(line_of(file, subject.line),),
         remedy=fix(problem.hint or "correct it, then run `genie generate-config --check` on the file")
         if problem.severity is not Severity.INFO

@@ -154,6 +154,7 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
             else "; path MTU discovery makes up for it"
         ),
         object=the_pod(model, pod.name) if blocked else the_interface(narrow[0].link.name),
+        chain=next((_chain(b).place for b in blocked if b.place == "node"), ""),
         evidence=(
             seen(
                 "netlink",

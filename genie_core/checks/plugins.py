@@ -34,7 +34,9 @@ def missing(facts: NodeFacts) -> Iterator[Finding]:
         found = [_missing(file, p, facts, path, fatal=file.path in used) for p in reversed(lacking.values())]
         # Nothing of the chain is there: that is one cause, an empty or a wrong directory.
         everything = {plugin.type for plugin in needed(file)} <= lacking.keys()
-        yield from [_all_missing(found, list(lacking), path)] if everything and len(found) > 1 else found
+        yield from (
+            [_all_missing(file, found, list(lacking), path)] if everything and len(found) > 1 else found
+        )
 
 
 def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
@@ -60,12 +62,13 @@ def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
-def _all_missing(found: Sequence[Finding], types: Sequence[str], path: Sequence[str]) -> Finding:
+def _all_missing(
+    file: ConfFile, found: Sequence[Finding], types: Sequence[str], path: Sequence[str]
+) -> Finding:
     names = ", ".join(f'"{type_}"' for type_ in reversed(types))
-    file = found[0].title.partition(":")[0]
     return replace(
         found[0],
-        title=f"{file}: none of its plugins ({names}) is in {' '.join(path)}",
+        title=f"{file.file}: none of its plugins ({names}) is in {' '.join(path)}",
         evidence=tuple(evidence for one in found for evidence in one.evidence),
     )
 

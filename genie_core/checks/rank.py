@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from genie_core.findings import Finding, Remedy, Severity, ordered
+from genie_core.findings import About, Finding, Remedy, Severity, ordered
 
 # A finding of the code on the left is explained by any of those on the right, the first that is there.
 UNREACHABLE = (
@@ -77,17 +77,17 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "GN0903": ("GN1001", "GN1203"),
     "GN0904": ("GN1006", "GN1601", "GN1001"),
 }
-# A plugin's message that GN0901 repeats, by its words, is explained by any of these.
-QUOTED = (
-    ("failed to find plugin", ("GN1101", "GN1107", "GN1201")),
-    ("permission denied", ("GN1111", "GN1102")),
-    ("exec format error", ("GN1103",)),
-    ("no ip addresses available", ("GN1302",)),
-    ("incompatible cni versions", ("GN1040",)),
-    ("already has an ip address different", ("GN1024", "GN0406")),
-    ("invalid character", ("GN1001",)),
-    ("not initialized", ("GN1203", "GN1001")),
-)
+# What explains GN0901, by what the plugin's error is about.
+OF_PLUGIN_ERROR = {
+    About.NOT_FOUND: ("GN1101", "GN1107", "GN1201"),
+    About.NOT_PERMITTED: ("GN1111", "GN1102"),
+    About.NOT_EXECUTABLE: ("GN1103",),
+    About.NO_ADDRESS: ("GN1302",),
+    About.VERSION: ("GN1040",),
+    About.OTHER_ADDRESS: ("GN1024", "GN0406"),
+    About.NOT_JSON: ("GN1001",),
+    About.NOT_READY: ("GN1203", "GN1001"),
+}
 BY_CHAIN = ("GN0711", "GN0708")
 LO_IS_DOWN = "GN0103"
 # What Kubernetes says of this very pod: it comes before what is wrong with the node in general.
@@ -130,30 +130,28 @@ def _causing(finding: Finding, more: Remedy) -> Finding:
 
 
 def _related(finding: Finding, every: list[Finding]) -> str:
-    """A cause that is told by what it is about, not by its code alone."""
+    """The code of a cause that codes alone do not tell."""
     serious = [f for f in every if f.severity in (Severity.FATAL, Severity.ERROR)]
     if finding.code == LO_IS_DOWN:
         return next((f.code for f in serious if _is_loopback(f)), "")
-    if finding.code == "GN1010" and "ipam is missing" in finding.title:
+    if finding.about is About.NO_IPAM:
         return next((f.code for f in serious if f.code == "GN0209"), "")
-    if finding.code == "GN0807" and finding.title.startswith("the pod's gateway"):
+    if finding.code == "GN0807" and finding.about is About.GATEWAY:
         # Between the pod and its gateway there is little else: what may drop the question has dropped it.
         on_way = (f for f in every if f.code in ("GN0519", "GN0515") and f.severity is Severity.WARNING)
         return next((f.code for f in on_way), "")
-    if finding.code not in BY_CHAIN:
+    if finding.code not in BY_CHAIN or not finding.chain:
         return ""
     # A chain that drops the tunnel's packets, or the node's ICMP, and the pod's alike is one cause.
-    chain = next((e.value for e in finding.evidence if e.source == "firewall"), finding.object.name)
-    causes = [f for f in serious if f.code in ("GN0506", "GN0507") and f.object.name]
-    return next((f.code for f in causes if chain.startswith((f"{f.object.name} ", f"{f.object.name}:"))), "")
+    same = (f for f in serious if f.code in ("GN0506", "GN0507") and f.chain == finding.chain)
+    return next((f.code for f in same), "")
 
 
 def _explaining(finding: Finding) -> tuple[str, ...]:
     """The codes that would explain a finding."""
     if finding.code != REPORTED:
         return EXPLAINED.get(finding.code, ())
-    words = finding.title.lower()
-    return next((codes for said, codes in QUOTED if said in words), ())
+    return OF_PLUGIN_ERROR[finding.about] if finding.about else ()
 
 
 def _consequence(finding: Finding, cause: str) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import on_node, seen, the_pod
-from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.findings import About, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey import cluster
 from genie_core.survey.facts import JSON, Event
@@ -23,6 +23,17 @@ OF_NETWORK = re.compile(r"\bcni\b|network|netns|plugin type=", re.IGNORECASE)
 # libcni wraps a plugin's error as `plugin type="bridge" name="cbr0" failed (add): ...`; the innermost one is the cause.
 PLUGIN = re.compile(r'plugin type="(?P<type>[^"]+)"(?: name="[^"]*")? failed \(\w+\):? ?')
 LONGEST = 300
+# What plugins and runtimes say, in lower case, and what it is about; the first that fits.
+COMPLAINTS = (
+    ("failed to find plugin", About.NOT_FOUND),
+    ("permission denied", About.NOT_PERMITTED),
+    ("exec format error", About.NOT_EXECUTABLE),
+    ("no ip addresses available", About.NO_ADDRESS),
+    ("incompatible cni versions", About.VERSION),
+    ("already has an ip address different", About.OTHER_ADDRESS),
+    ("invalid character", About.NOT_JSON),
+    ("not initialized", About.NOT_READY),
+)
 
 
 def refused(events: Sequence[Event]) -> Event | None:
@@ -52,6 +63,7 @@ def unmade(model: Case) -> Iterator[Finding]:
         severity=Severity.FATAL,
         title=f"the pod's sandbox cannot be made{beside}: {speaker}: {words}",
         object=the_pod(model),
+        about=next((about for said, about in COMPLAINTS if said in words.lower()), None),
         evidence=(_evidence(event, model.facts.namespace),),
         remedy=Remedy(
             text="correct what the message names; kubelet tries again by itself",

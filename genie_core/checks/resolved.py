@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import PodCheck
 from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.findings import About, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey.facts import Link, Probe
@@ -28,6 +28,7 @@ def unanswered(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR if probe.role == "gateway" or _missed(model, probe) else Severity.WARNING,
             title=f"{_title(model, probe)} {probe.target} answers no ARP on {link.name}: {_owner(model, probe)}",
             object=the_interface(link.name) if stack is model.node else the_pod(model, link.name),
+            about=About.GATEWAY if probe.role == "gateway" else None,
             evidence=(
                 seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             ),

@@ -144,6 +144,7 @@ def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) ->
             title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
             f"{packet.target}): {remote.title} cannot be reached",
             object=a("firewall", chain.place),
+            chain=chain.place,
             evidence=(
                 seen(
                     "firewall",

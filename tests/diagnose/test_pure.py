@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from genie_core.checks import addresses, kernel, rank, resolver
 from genie_core.errors import DecodingFailure
-from genie_core.findings import Finding, Severity, Subject
+from genie_core.findings import About, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.survey import codec
@@ -98,6 +99,23 @@ def test_causes_come_before_consequences():
     assert [f.code for f in ordered] == ["GN0102", "GN0501", "GN0301", "GN0805"]
     assert ordered[2].consequence_of == "GN0102"
     assert ordered[2].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "cause, consequence",
+    [
+        (finding("GN0209"), finding("GN1010", about=About.NO_IPAM)),
+        (finding("GN0519", Severity.WARNING), finding("GN0807", about=About.GATEWAY)),
+        (finding("GN1302"), finding("GN0901", Severity.FATAL, about=About.NO_ADDRESS)),
+        (finding("GN0506", chain="filter FORWARD"), finding("GN0711", chain="filter FORWARD")),
+    ],
+)
+def test_what_a_finding_is_about_tells_its_cause_whatever_its_title_says(cause, consequence):
+    """Rewording a sentence must not change a diagnosis."""
+    named = [rank.ranked([replace(f, title="any words") for f in (consequence, cause)])]
+    other = [replace(consequence, about=None, chain="filter INPUT"), cause]
+    assert [f.consequence_of for f in named[0]] == ["", cause.code]
+    assert [f.consequence_of for f in rank.ranked(other)] == ["", ""]
 
 
 def test_no_consequence_explains_itself_away():
