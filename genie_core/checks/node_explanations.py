@@ -32,6 +32,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN1040", "a cniVersion that a plugin does not speak", "its chain's highest common version is lower", "CNI_COMMAND=VERSION PLUGIN", "write the common version"),
     ("GN1042", "CHECK fails for healthy pods", "a plugin of the chain takes away or cannot read what CHECK looks for", "CNI_COMMAND=CHECK after an ADD", "set disableCheck in the list"),
     ("GN1041", "no cniVersion", "tools differ in what that means", "the file", "write one"),
+    ("GN1043", "a cniVersion that the runtime does not speak", "its library is older: containerd before 2.0 and CRI-O before 1.31 know 1.0.0 at most, and read cniVersion alone", "containerd --version; crio --version", '"cniVersion": "1.0.0", "cniVersions": ["1.0.0", "1.1.0"]'),
     ("GN1101", "a plugin is missing", "its binary is in none of the directories that are searched", "ls the bin directories", "install it; a package upgrade may have removed it"),
     ("GN1102", "a plugin cannot be executed", "its mode lacks x", "ls -l PLUGIN", "chmod 0755"),
     ("GN1103", "a plugin is for another machine", "its ELF header names another architecture", "file PLUGIN", "install the right one"),

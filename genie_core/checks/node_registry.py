@@ -85,6 +85,15 @@ CHECKS = (
         configuration.versions_missing,
         "conf",
     ),
+    _check(
+        "conf-spoken",
+        "GN1043",
+        "the runtime speaks the configuration's version",
+        runtime.versions_not_spoken,
+        "conf",
+        "runtime",
+        "probe",
+    ),
     _check("subnet-networks", "GN1035", "networks do not overlap", subnets.overlapping_networks, "conf"),
     _check(
         "subnet-node",

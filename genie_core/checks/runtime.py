@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.node_wording import fix
+from genie_core.checks.node_wording import at, fix
 from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.spec.versions import CURRENT
+from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.runtime_versions import newest_spoken, refused_version
 from genie_core.survey.runtimes import DEFAULT, Runtime
 from genie_core.survey.selection import candidates, choices, collected
 
@@ -166,6 +168,44 @@ def several_networks(facts: NodeFacts) -> Iterator[Finding]:
                 object=_subject(choice.runtime),
                 remedy=fix("set max_conf_num = 1 if only Genie is to attach networks"),
             )
+
+
+def versions_not_spoken(facts: NodeFacts) -> Iterator[Finding]:
+    """GN1043: a cniVersion that the runtime's own library does not know, so that every ADD fails."""
+    for choice in choices(facts):
+        runtime, spoken = choice.runtime, newest_spoken(choice.runtime)
+        if spoken == CURRENT:
+            continue
+        for file in candidates(facts.directories.get(runtime.conf_dir, ())):
+            used = file in choice.files
+            version = refused_version(file)
+            if version and (used or spoken):
+                yield _not_spoken(runtime, file, version, spoken, used=used)
+
+
+def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
+    name = f"{runtime.name} {runtime.version}".strip()
+    why = (
+        f"{name} speaks at most {spoken}" if spoken else f"{name} may be of before CNI {CURRENT} (libcni 1.2)"
+    )
+    effect = (
+        "fails" if spoken and used else "fails then" if used else "fails once the runtime uses it directly"
+    )
+    severity = Severity.FATAL if used and spoken else Severity.WARNING
+    return Finding(
+        code="GN1043",
+        severity=severity,
+        title=f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",
+        object=at(file, "cniVersion"),
+        evidence=(
+            Evidence(
+                source=runtime.name, command=f"{runtime.kind} --version", value=runtime.version or "unknown"
+            ),
+        ),
+        remedy=fix(
+            f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new ones read that'
+        ),
+    )
 
 
 def garbage_of_others(facts: NodeFacts) -> Iterator[Finding]:

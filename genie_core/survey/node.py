@@ -26,6 +26,7 @@ from genie_core.survey.own import ask_api, describe_installation, own_file, own_
 from genie_core.survey.places import DiscoverOptions, bin_dirs_of, conf_dirs_of, runtimes_of
 from genie_core.survey.records import CachedResult, Lease, Namespace, read_cache, read_leases, read_namespaces
 from genie_core.survey.rootfs import Root
+from genie_core.survey.runtime_versions import with_versions
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.survey.versions import needed
 
@@ -77,7 +78,9 @@ def gather(options: DiscoverOptions) -> tuple[NodeFacts, dict[str, str]]:
         own = own_file(facts.files)
         settings = own_settings(own)
         api = pool.submit(ask_api, settings, root, options.timeout) if options.api and own else None
+        versions = pool.submit(with_versions, facts.runtimes, root) if options.probe else None
         facts = _plugins(facts, options, root, missing)
+        facts = replace(facts, runtimes=versions.result() if versions else facts.runtimes)
         facts = replace(facts, net=net.result())
         facts, pods = _records(facts, options, root, missing, settings.state_dir, sandboxes.result())
         installation = describe_installation(facts, own, root) | (api.result() if api else {})

@@ -30,7 +30,8 @@ class Runtime:
 
     `kind` is containerd, crio or cri-dockerd: what decides how it chooses a file. `sources` says for conf_dir,
     bin_dirs, max_conf_num and default_network in which file it was read. `handlers` are conf_dirs of single
-    runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or understood.
+    runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or understood. `version`
+    is "" until it is asked for (runtime_versions.py).
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Runtime:
     sources: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     kubelet: bool | None = None
+    version: str = ""
 
     @property
     def name(self) -> str:

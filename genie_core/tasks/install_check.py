@@ -23,6 +23,7 @@ from genie_core.survey.node import read_directory
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.own import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
+from genie_core.survey.runtime_versions import with_versions
 from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.placement import Placement
 
@@ -33,6 +34,7 @@ _DECISIVE = (
     "conf-self",
     "conf-plugin",
     "conf-version",
+    "conf-spoken",
     "plugin-missing",
     "runtime-network",
     "genie-default",
@@ -90,7 +92,9 @@ def _facts(placement: Placement, root: Root) -> NodeFacts:
             ]
     bin_dirs = dict.fromkeys(path for one in placement.runtimes for path in one.bin_dirs)
     binaries = {path: list_binaries(path, root) if root.exists(path) else [] for path in bin_dirs}
-    facts = NodeFacts(runtimes=placement.runtimes, directories=directories, binaries=binaries)
+    facts = NodeFacts(
+        runtimes=with_versions(placement.runtimes, root), directories=directories, binaries=binaries
+    )
     return _described(facts, root)
 
 

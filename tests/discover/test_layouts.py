@@ -185,6 +185,42 @@ def test_cri_dockerd_is_told_by_its_unit(tmp_path):
     assert (runtime.conf_dir, runtime.bin_dirs) == ("/etc/cni/docker.d", ("/opt/a", "/opt/b"))
 
 
+NEW = nodes.bridge("new", version="1.1.0")
+
+
+@pytest.mark.parametrize(
+    "program, says, spoken",
+    [
+        ("containerd", "containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6", "1.0.0"),
+        ("containerd", "containerd containerd.io v2.1.4 75cb2b7193e4e490e9fbdc236c0e811ccaba3376", "1.1.0"),
+        ("crio", "crio version 1.30.2\nVersion:        1.30.2", "1.0.0"),
+        ("crio", "crio version 1.37.0", "1.1.0"),
+        ("containerd", "nothing of the kind", ""),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_version_that_the_runtime_does_not_speak(tmp_path, program, says, spoken, first):
+    """Fatal where it uses the file; a warning where it would without Genie, or where its version is not known."""
+    nodes.write(tmp_path / f"usr/bin/{program}", f"#!/bin/sh\necho '{says}'\n", mode=0o755)
+    nodes.add_plugins(
+        tmp_path / "opt/cni/bin", "bridge", "host-local", versions=["1.0.0", "1.1.0"], status="exit 0"
+    )
+    if not first:
+        nodes.write(tmp_path / "etc/cni/net.d/00-old.conflist", nodes.bridge("old", "100.98.0.0/24"))
+    nodes.write(tmp_path / "etc/cni/net.d/10-new.conflist", NEW)
+    report = discover(DiscoverOptions(root=str(tmp_path), api=False))
+    found = [one.severity.value for one in report.findings if one.code == "GN1043"]
+    if spoken == "1.1.0":
+        assert found == []
+    elif spoken:
+        assert found == ["fatal" if first else "warning"]
+    else:
+        assert found == (["warning"] if first else [])
+    both = NEW | {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", "1.1.0"]}
+    nodes.write(tmp_path / "etc/cni/net.d/10-new.conflist", both)
+    assert "GN1043" not in codes(discover(DiscoverOptions(root=str(tmp_path), api=False)))
+
+
 def test_links_are_followed_inside_the_root(tmp_path):
     nodes.write(tmp_path / "real/file", "inside")
     (tmp_path / "link").symlink_to("/real")

@@ -114,6 +114,14 @@ def test_the_version_is_the_highest_that_all_plugins_do(make):
     assert make("bridge").document["cniVersion"] == "0.4.0"
 
 
+def test_what_runtimes_of_before_1_1_0_can_read(make):
+    """containerd 1.7 reads cniVersion alone, and fails every pod for a version that it does not know."""
+    nodes.add_plugins(make.bin, "bridge", "host-local", "portmap", versions=["0.4.0", "1.0.0", "1.1.0"])
+    document = make("bridge").document
+    assert (document["cniVersion"], document["cniVersions"]) == ("1.0.0", ["1.0.0", "1.1.0"])
+    assert list(document)[:3] == ["cniVersion", "cniVersions", "name"]
+
+
 def test_plugins_without_a_common_version_are_refused(make):
     nodes.add_plugins(make.bin, "portmap", versions=["0.2.0"])
     with pytest.raises(GenieError, match="no version in common"):

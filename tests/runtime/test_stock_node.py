@@ -75,3 +75,23 @@ def test_the_remedy_of_gn1101_lets_pods_start_again(node):
     node.remove_pod(node.run_pod("p"))
     node.genie("discover", "--no-api", "--fail-on", "error")
     node.genie("uninstall")
+
+
+def test_a_version_that_containerd_does_not_speak(node):
+    """1.7 knows 1.0.0 at most: discover says so, and what it says to write lets pods start."""
+    path = node.file("/etc/cni/net.d/90-bridge.conflist")
+    before = path.read_text()
+    try:
+        path.write_text(json.dumps(json.loads(before) | {"cniVersion": "1.1.0"}))
+        with pytest.raises(grpc.RpcError, match=r"1\.1\.0"):
+            node.run_pod("refused")
+        report = json.loads(node.genie("discover", "--no-api", "-o", "json", status=1))
+        (finding,) = [one for one in report["findings"] if one["code"] == "GN1043"]
+        assert (finding["severity"], "containerd 1.7" in finding["title"]) == ("fatal", True)
+        written = json.loads(
+            "{" + finding["remedy"]["text"].removeprefix("write ").partition(": old")[0] + "}"
+        )
+        path.write_text(json.dumps(json.loads(before) | written))
+        node.remove_pod(node.run_pod("p"))
+    finally:
+        path.write_text(before)

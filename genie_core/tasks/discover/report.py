@@ -208,6 +208,7 @@ def _runtime(choice: Choice) -> JSON:
         "name": runtime.name,
         "kind": runtime.kind,
         "flavour": runtime.flavour,
+        "version": runtime.version,
         "configFiles": list(runtime.config_files),
         "socket": runtime.socket,
         "running": runtime.running,

@@ -17,7 +17,7 @@ from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.files import derived_name
 from genie_core.spec.ranges import raw_ranges
-from genie_core.spec.versions import SUPPORTED
+from genie_core.spec.versions import CURRENT, SUPPORTED, at_least
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.selection import candidates
@@ -355,13 +355,22 @@ def _choose_version(draft: Draft, options: GenerateOptions, facts: NodeFacts) ->
     if options.version:
         draft.document["cniVersion"] = options.version
     elif common:
-        draft.document["cniVersion"] = common[0]
+        _write_versions(draft.document, common)
     elif any(binary.versions for binary in binaries):
         listed = "; ".join(f"{b.type} does {', '.join(b.versions)}" for b in binaries if b.versions)
         raise InvalidConfig("the plugins of the chain have no version in common", details=listed)
     elif not set(options.changes and dict(options.changes)) & {"cniVersion"}:
         draft.document["cniVersion"] = _FALLBACK_VERSION
         draft.notes.append(f"no plugin could be asked: cniVersion {_FALLBACK_VERSION} is a guess")
+
+
+def _write_versions(document: dict[str, Any], common: Sequence[str]) -> None:
+    """Runtimes of before CNI 1.1.0, as containerd 1.7, read cniVersion alone and refuse 1.1.0; newer ones choose."""
+    old = next((version for version in common if not at_least(version, CURRENT)), common[0])
+    versions = {"cniVersion": old, **({"cniVersions": [old, common[0]]} if old != common[0] else {})}
+    rest = {key: value for key, value in document.items() if key not in versions}
+    document.clear()
+    document.update(versions | rest)
 
 
 def file_name(draft: Draft, facts: NodeFacts, directory: str) -> str:
