@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_OBJECT_BYTES = 256 << 10
 MAX_OBJECTS = 1000
+# A copy is read anew with each pod that uses it. An older one is of a network that no pod of this node asked for, and
+# that may have been taken away meanwhile; no outage of an API server that its nodes survive takes as long.
+MAX_AGE_SECONDS = 7 * 24 * 3600.0
 REFRESH_SECONDS = 300.0  # an unchanged object is not written again sooner
 
 
@@ -89,9 +92,11 @@ class ObjectCache:
         return abs(time() - read) < REFRESH_SECONDS and kept == now
 
     def find(self, kind: str, namespace: str, name: str) -> "tuple[float, Mapping[str, Any]] | None":
-        """The copy's age in seconds and the copy; None where there is none that can be believed."""
+        """The copy's age in seconds and the copy; None where there is none that can be believed, or it is too old."""
         found = self._read(self._path(kind, namespace, name))
-        return found and (max(0.0, time() - found[0]), found[1])
+        if found is None or not time() - found[0] <= MAX_AGE_SECONDS:
+            return None
+        return max(0.0, time() - found[0]), found[1]
 
     def kept(self, kind: str) -> "Iterator[Mapping[str, Any]]":
         """Every copy of this kind that can be believed, by file name."""

@@ -1,13 +1,18 @@
 """Health over HTTP: both families, what is wrong and what is well, and a port that is taken."""
 
 import json
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
+from threading import Event
 
 import pytest
 
 from genie_core.errors import IOFailure
 from genie_core.tasks.health import serve
+from tests.patience import wait_until
 
 CHECKS = {"/readyz": lambda: (["no plugin"], {"version": "1"}), "/livez": lambda: ([], {})}
 
@@ -32,3 +37,25 @@ def test_what_is_wrong_is_said(host, shown):
 def test_a_port_that_is_taken_is_said_so():
     with serve("127.0.0.1", 0, CHECKS) as port, pytest.raises(IOFailure, match=f"127.0.0.1:{port}"):
         serve("127.0.0.1", port, CHECKS).__enter__()
+
+
+def test_a_client_that_goes_before_its_answer_leaves_no_traceback(capfd):
+    """kubelet's probe has a deadline."""
+    gone, answered = Event(), Event()
+
+    def slow():
+        gone.wait(10)
+        answered.set()
+        return ["late" * 1_000_000], {}
+
+    with serve("127.0.0.1", 0, {"/readyz": slow}) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # reset, not closed
+            client.sendall(b"GET /readyz HTTP/1.1\r\n\r\n")
+        gone.set()
+        assert answered.wait(10)
+        wait_until(lambda: not [t for t in threading.enumerate() if "process_request" in t.name])
+        assert ask(f"http://127.0.0.1:{port}/nothing") == (404, None)
+    assert capfd.readouterr().err == ""

@@ -8,7 +8,7 @@ import pytest
 from genie_core.edges import object_cache
 from genie_core.edges.files import write_all
 from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
-from genie_core.edges.object_cache import MAX_OBJECT_BYTES, ObjectCache
+from genie_core.edges.object_cache import MAX_AGE_SECONDS, MAX_OBJECT_BYTES, ObjectCache
 from genie_core.edges.store import Store
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from tests.desk import Desk
@@ -41,6 +41,18 @@ def test_a_copy_and_its_age(cache, tmp_path):
     assert 100 <= age < 110
     assert found["spec"] == SPEC["spec"]
     assert found["metadata"] == {"name": "net", "namespace": "ns"}
+
+
+def test_a_copy_that_is_too_old_is_not_believed(cache, tmp_path):
+    """Its network may have been taken away since; a DEL without state still tries it."""
+    cache.keep(*KEY, SPEC)
+    (file,) = files(tmp_path)
+    document = json.loads(file.read_text())
+    for age, is_found in ((MAX_AGE_SECONDS - 60, True), (MAX_AGE_SECONDS + 60, False), (float("nan"), False)):
+        file.write_text(json.dumps({**document, "read": document["read"] - age}))
+        assert (cache.find(*KEY) is not None) == is_found
+    file.write_text(json.dumps({**document, "read": 0}))
+    assert [found["spec"] for found in cache.kept(KEY[0])] == [SPEC["spec"]]
 
 
 def test_it_is_private(cache, tmp_path):
