@@ -188,20 +188,33 @@ def test_killed_at_any_time_it_leaves_nothing(host, seconds):
     host.wait_until_nothing_is_left()
 
 
-def test_when_the_terminal_goes_it_leaves_nothing(host):
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_when_the_terminal_goes_it_leaves_nothing(host, number):
     pid = host.begin(stop_at="ADD")
-    host.kill(signal.SIGHUP, pid)
+    host.kill(number, pid)
     host.wait_until_nothing_is_left()
     assert host.node.read("/run/code") == "130\n"
     assert host.node.read("/run/err").endswith("error: interrupted\n")
 
 
-def test_when_the_process_that_cleans_up_is_killed_the_command_does_it(host):
-    host.begin(stop_at="ADD")
+@pytest.mark.parametrize("verb", ["ADD", "DEL"])
+def test_when_the_process_that_cleans_up_is_killed_the_command_does_it(host, verb):
+    host.begin(stop_at=verb)
     host.kill(signal.SIGKILL, host.guard())
     host.wait_until_nothing_is_left()
     assert host.node.read("/run/code") == "1\n"
     assert "ended unexpectedly" in host.node.read("/run/err")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7])
+def test_the_process_that_cleans_up_is_killed_at_any_time(host, seconds):
+    host.begin()
+    wait_until(lambda: [line for line in host.processes().values() if "host_node_inside" in line])
+    guard = host.guard()
+    time.sleep(seconds)
+    host.kill(signal.SIGKILL, guard)
+    host.wait_until_nothing_is_left()
+    assert host.node.read("/run/code") == "1\n"
 
 
 def test_when_both_are_killed_the_next_one_does_it(host):
