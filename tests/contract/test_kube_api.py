@@ -119,7 +119,7 @@ def elsewhere(tmp_path_factory):
         "package",
         "client",
         "elsewhere",
-        *(["real"] if REAL else []),
+        *(["real", "real package"] if REAL else []),
     ]
 )
 def world(request, serve, connect, authority, tmp_path):
@@ -129,10 +129,10 @@ def world(request, serve, connect, authority, tmp_path):
     if kind == "memory":
         yield Direct(objects, memory_api(api, token="good-token"))
         return
-    if kind in ("elsewhere", "real"):
-        path = REAL if kind == "real" else request.getfixturevalue("elsewhere")
+    if kind in ("elsewhere", "real", "real package"):
+        path = request.getfixturevalue("elsewhere") if kind == "elsewhere" else REAL
         with own_node.on_the_machine():
-            by_client = ByClient(path, connect(path, 30.0))
+            by_client = ByClient(path, by_package(path) if kind == "real package" else connect(path, 30.0))
             yield by_client
             by_client.remove()
         return

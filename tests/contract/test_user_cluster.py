@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from genie_cli.app import main
 from genie_core.edges.kube_errors import BadAnswer, Rejected, Unauthorized, Unreachable, Untrusted
 from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
-from tests.apiserver import API, Objects, faults
+from tests.apiserver import API, Authority, Objects, faults
 from tests.apiserver.issuer import Issuer, jwt
 from tests.apiserver.proxy import Proxy, SocksProxy
 from tests.diagnose import world
@@ -181,6 +184,25 @@ def test_only_a_proven_server_is_believed(serve, authority, pod, write):
             uid(write(elsewhere, **cluster))
         assert f"the certificate of the API server {elsewhere.url} is not to be trusted" in caught.value.msg
     assert len(elsewhere.api.requests) == 1
+
+
+def test_an_authority_as_kubectl_takes_it(serve, pod, write, tmp_path):
+    """Made by `openssl req -x509` alone, without key usage: Python 3.13 refuses it by default, Go does not."""
+    (tmp_path / "old").mkdir()
+    old = Authority(tmp_path / "old")
+    old.ca_file.write_bytes(without_key_usage(old._ca))
+    assert uid(write(a_server(serve, old, pod))) == "u-1"
+
+
+def without_key_usage(ca):
+    """The same authority's certificate with basic constraints alone, as PEM."""
+    made = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    key = serialization.load_pem_private_key(ca.private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    builder = x509.CertificateBuilder(made.issuer, made.subject, key.public_key(), made.serial_number)
+    builder = builder.not_valid_before(made.not_valid_before_utc).not_valid_after(made.not_valid_after_utc)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_an_unverified_server_is_warned_of(https, write):
