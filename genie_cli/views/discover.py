@@ -167,6 +167,8 @@ def _limits(limits: Mapping[str, Any]) -> Iterator[tuple[str, str | Cell]]:
         yield "pods can take", "; ".join(["all: the default network", *pods])
     if len(limits.get("annotationDialects", DIALECTS)) < len(DIALECTS):
         yield "asked for with", ", ".join(limits["annotationDialects"]) or "no annotation"
+    if limits.get("allowCniArgs", ["*"]) != ["*"]:
+        yield "cni-args can set", ", ".join(limits["allowCniArgs"]) or "nothing"
 
 
 def _genie(report: NodeReport) -> Iterator[Block]:

@@ -84,6 +84,8 @@ def _limits(report: Selection) -> Iterator[Block]:
     pairs += [(f"with {who}", ", ".join(networks)) for who, networks in limits["byLabels"].items()]
     if len(limits["annotations"]) < len(DIALECTS):
         pairs.append(("asked for with", ", ".join(limits["annotations"]) or "no annotation"))
+    if limits["cniArgs"] != ["*"]:
+        pairs.append(("cni-args can set", ", ".join(limits["cniArgs"]) or "nothing"))
     if pairs:
         yield Heading(f"What pods of namespace {namespace} can take")
         yield Fields(pairs)

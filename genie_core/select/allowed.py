@@ -44,6 +44,7 @@ def limits(settings: "Settings") -> "dict[str, Any]":
         "globalNamespaces": settings.global_namespaces,
         "allowedNetworks": settings.allowed_networks,
         "annotationDialects": settings.annotation_dialects,
+        "allowCniArgs": settings.allow_cni_args,
     }
 
 
@@ -62,6 +63,7 @@ def can_take(settings: "Settings", namespace: str) -> "dict[str, Any]":
         "definitions": definitions if settings.namespace_isolation else None,
         "byLabels": {who: list(networks) for who, networks in rules.items() if is_selector(who)},
         "annotations": [key for key, word in DIALECTS.items() if word in settings.annotation_dialects],
+        "cniArgs": settings.allow_cni_args,
     }
 
 

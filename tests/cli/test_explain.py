@@ -161,12 +161,18 @@ def test_what_the_pods_namespace_can_take(capsys, node, monkeypatch):
         "definitions": None,
         "byLabels": {},
         "annotations": keys,
+        "cniArgs": ["*"],
     }
     assert answer(capsys, "pod", *flags)["canTake"] == everything
 
     rules = {"shop": ["vlan-*", "infra/backup"], "lab": ["red"], "tier=gold": ["red"]}
+    words = ["cni", "attachments"]
     limit(
-        folder, namespace_isolation=True, allowed_networks=rules, annotation_dialects=["cni", "attachments"]
+        folder,
+        namespace_isolation=True,
+        allowed_networks=rules,
+        annotation_dialects=words,
+        allow_cni_args=["*", "mtu"],
     )
     report = answer(capsys, "pod", *flags, code=1)
     assert report["canTake"] == {
@@ -174,6 +180,7 @@ def test_what_the_pods_namespace_can_take(capsys, node, monkeypatch):
         "definitions": ["shop/*", "default/*", "infra/backup"],
         "byLabels": {"tier=gold": ["red"]},
         "annotations": ["cni", "k8s.v1.cni.cncf.io/networks"],
+        "cniArgs": ["*", "mtu"],
     }
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["explain", "pod", *flags]) == 1
@@ -181,6 +188,7 @@ def test_what_the_pods_namespace_can_take(capsys, node, monkeypatch):
     assert "What pods of namespace shop can take" in shown
     assert "the default network, vlan-*" in shown
     assert "with tier=gold red" in shown
+    assert "cni-args can set *, mtu" in shown
 
 
 def test_why_an_add_would_be_refused(capsys, node):

@@ -38,13 +38,19 @@ def judge_given(parts, calls):
             yield f"a plugin was given what is not JSON: {data[:200]!r}"
             continue
         yield from _judge_keys(verb, pairs)
-        members = dict(pairs)
-        if not any(name.startswith("state/") for name in parts):  # which says what to pass
-            yield from _judge_runtime_config(parts, _plain(members.get("runtimeConfig", {})))
-        yield from _judge_args(parts, _plain(members.get("args")))
         if _leads_back(pairs):
             yield f"a plugin was given a configuration that leads back to Genie: {data[:200]!r}"
-        yield from _judge_decoded(members, data)
+        try:
+            yield from _judge_values(parts, dict(pairs), data)
+        except RecursionError:  # thousands of brackets in what the definition's author may write
+            continue
+
+
+def _judge_values(parts, members, data):
+    if not any(name.startswith("state/") for name in parts):  # which says what to pass
+        yield from _judge_runtime_config(parts, _plain(members.get("runtimeConfig", {})))
+    yield from _judge_decoded(members, data)
+    yield from _judge_args(parts, _plain(members.get("args")))
 
 
 def _judge_keys(verb, pairs):
@@ -96,9 +102,16 @@ def _judge_args(parts, args):
 
 
 def _leads_back(value):
-    if isinstance(value, Pairs):
-        return any((fold(key) == "TYPE" and inner == "genie") or _leads_back(inner) for key, inner in value)
-    return isinstance(value, list) and any(map(_leads_back, value))
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Pairs):
+            if any(fold(key) == "TYPE" and inner == "genie" for key, inner in value):
+                return True
+            waiting += [inner for _, inner in value]
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 def _is_address(text):

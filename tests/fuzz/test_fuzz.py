@@ -141,6 +141,13 @@ def test_what_a_plugin_must_not_be_given_is_found(given, problem):
     assert any(problem in text for text in found), found
 
 
+@pytest.mark.parametrize("inner, problems", [("1", 0), ('{"type": "genie"}', 1)])
+def test_depth_is_no_matter(inner, problems):
+    given = f'{{"type": "a", "x": {"[" * 5000}{inner}{"]" * 5000}}}'.encode()
+    answers = [Answer("ADD", 1, ERROR, b"", 0.0, [])]
+    assert len(judge({"stdin": b"{}"}, answers, NothingHeld([("ADD", given)]))) == problems
+
+
 def test_what_a_plugin_may_be_given():
     given = {
         "type": "a",
