@@ -81,7 +81,7 @@ def add(plan: "Plan") -> "Steps[list[str]]":
             results[index] = yield from add_network(plan, index)
             yield Attached(plan, index, results[index])
             require_subnet(plan.attachments[index], results[index])
-        if len(plan.attachments) > 1 or plan.attachments[0].default_route is not None:
+        if _has_several(plan):
             from genie_core.default_routes import settle
 
             yield from settle(plan, results)
@@ -89,6 +89,12 @@ def add(plan: "Plan") -> "Steps[list[str]]":
         yield from undo(plan, results)
         raise
     return results
+
+
+def _has_several(plan: "Plan") -> bool:
+    """Whether its networks' default routes have to be settled."""
+    others = plan.attachments if plan.previous is not None else plan.attachments[1:]
+    return bool(others) or any(item.default_route is not None for item in plan.attachments)
 
 
 def require_subnet(attachment: "Attachment", result: str) -> None:

@@ -36,8 +36,12 @@ def settle(plan: "Plan", results: list[str]) -> "Steps[None]":
         attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]
         for attachment, result in zip(plan.attachments, results, strict=True)
     }
+    order = [item.ifname for item in primary_first(plan)]
+    if plan.previous is not None:  # made before Genie in the chain: it is the primary one
+        parsed[plan.ifname] = plan.previous
+        order.insert(0, plan.ifname)
     changes = route_changes({item.ifname: item.default_route for item in plan.attachments}, parsed)
-    changes += unasked_changes(changes, [item.ifname for item in primary_first(plan)], parsed)
+    changes += unasked_changes(changes, order, parsed)
     if not changes:
         return
     owners = yield from _owners(plan, changes, parsed)

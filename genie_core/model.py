@@ -275,7 +275,8 @@ class Plan(Value):
     `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
     after a reboot that `netns` may belong to somebody else by now; `netns_id` tells it before one (edges/store.py,
     namespace_id), "" where that is not known. `failed_releases` counts the DELs that failed. `absent` is what the
-    results promise and ADD did not make (edges/podnet.py, never_there).
+    results promise and ADD did not make (edges/podnet.py, never_there). `previous`, for ADD only, is the result of the
+    plugins before Genie in its chain, where they have made the primary interface.
     """
 
     __slots__ = (
@@ -289,6 +290,7 @@ class Plan(Value):
         "netns_id",
         "path",
         "pod",
+        "previous",
     )
 
     def __init__(
@@ -303,9 +305,11 @@ class Plan(Value):
         failed_releases: int = 0,
         netns_id: str = "",
         absent: "Sequence[str]" = (),
+        previous: "Result | None" = None,
     ) -> None:
         self.failed_releases = failed_releases
         self.absent = absent
+        self.previous = previous
         self.netns_id = netns_id
         self.container_id = container_id
         self.ifname = ifname

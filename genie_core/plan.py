@@ -10,14 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genie_core.model import Choice, NetConf, PodRef, Request
+    from genie_core.model import Choice, NetConf, PodRef, Request, Result
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 DEVICE_INFO_DIRECTORY = "/var/run/k8s.cni.cncf.io/devinfo/cni"
 
 
-def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "") -> list[str]:
+def name_interfaces(
+    choices: "Sequence[Choice]", primary: str, prefix: str = "", *, has_primary: bool = False
+) -> list[str]:
     """One interface name per choice, in order (conformance C43, C44, D34, X18).
 
     `primary` is the runtime's CNI_IFNAME: the first choice without a name of its own gets it, unless another one
@@ -25,7 +27,9 @@ def name_interfaces(choices: "Sequence[Choice]", primary: str, prefix: str = "")
     A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
     name is asked for twice or nobody gets `primary`.
     """
-    taken = requested_names(choices, primary)
+    if has_primary:
+        _refuse_name(choices, primary)
+    taken = requested_names(choices, primary) | ({primary} if has_primary else set())
     if primary not in taken and all(choice.wish.ifname for choice in choices):
         first = choices[0].wish
         raise InvalidConfig(
@@ -58,6 +62,16 @@ def requested_names(choices: "Sequence[Choice]", primary: str) -> set[str]:
     return taken
 
 
+def _refuse_name(choices: "Sequence[Choice]", primary: str) -> None:
+    """The primary interface is made by a plugin before Genie in its chain."""
+    for choice in choices:
+        if choice.wish.ifname == primary:
+            raise InvalidConfig(
+                f"{choice.wish.origin}: interface {primary} is made by a plugin before Genie in its chain",
+                hint="ask for another name, or make Genie the only plugin of its conflist: `genie install`",
+            )
+
+
 def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
     """A network attachment comes beside the default network, which has the runtime's interface (C18, C39)."""
     for choice in choices:
@@ -88,11 +102,26 @@ def runtime_capabilities(request: "Request") -> dict[str, str]:
     return {key: value for key, value in members(raw).items() if key != POD_ANNOTATIONS}
 
 
+def makes_primary(previous: "Result | None", ifname: str) -> bool:
+    """Whether the plugins before Genie in its chain have made the runtime's interface, by their result."""
+    return previous is not None and any(
+        link["name"] == ifname and link.get("sandbox") for link in previous.interfaces
+    )
+
+
 def make_plan(
-    request: "Request", pod: "PodRef | None", boot_id: str, choices: "Sequence[Choice]", prefix: str = ""
+    request: "Request",
+    pod: "PodRef | None",
+    boot_id: str,
+    choices: "Sequence[Choice]",
+    prefix: str = "",
+    previous: "Result | None" = None,
 ) -> Plan:
-    """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out."""
-    names = name_interfaces(choices, request.ifname, prefix)
+    """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out.
+
+    `previous` is the result of the plugins before Genie in its chain, where they have made the primary interface.
+    """
+    names = name_interfaces(choices, request.ifname, prefix, has_primary=previous is not None)
     if any(choice.default_route is not None for choice in choices):
         from genie_core.routes import refuse_conflicts
 
@@ -113,6 +142,7 @@ def make_plan(
         pod=pod,
         boot_id=boot_id,
         attachments=attachments,
+        previous=previous,
     )
 
 

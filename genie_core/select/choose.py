@@ -88,6 +88,7 @@ class Chooser:
         self.namespace = pod.namespace if pod else ""
         self.log = log
         self.meter = meter
+        self.has_primary = False  # a plugin before Genie in the chain has made the pod's first interface
         self.node_links = node_links
         self._allocations = allocations
         self._allocator: Allocator | None = None
@@ -297,11 +298,19 @@ def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") ->
 
 
 def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
-    """The cluster's default network, or the one that the pod names instead (conformance C42)."""
+    """The cluster's default network, or the one that the pod names instead (conformance C42).
+
+    None of them where a plugin before Genie has made the primary interface already.
+    """
     value = annotations.get(DEFAULT_NETWORK, "")
     if not value.strip():
-        return chooser.defaults()
+        return [] if chooser.has_primary else chooser.defaults()
     chooser.require_dialect(DEFAULT_NETWORK)
+    if chooser.has_primary:
+        raise InvalidConfig(
+            f"annotation {DEFAULT_NETWORK}: the pod's default network is made by a plugin before Genie in its chain",
+            hint="leave the annotation out, or make Genie the only plugin of its conflist: `genie install`",
+        )
     from genie_core.select.npwg import parse_selections
 
     origin = f"annotation {DEFAULT_NETWORK}"
@@ -321,6 +330,8 @@ def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]
 
 
 def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> "Sides":
+    if chooser.has_primary:  # there is nothing to choose
+        return [], []
     from genie_core.select.smart import choose
 
     return choose(chooser, chooser.meter()), []

@@ -19,7 +19,7 @@ from genie_core.errors import (
 from genie_core.fields import get_object
 from genie_core.gojson import types_in
 from genie_core.jsontext import encode
-from genie_core.plan import make_plan, primary_first
+from genie_core.plan import make_plan, makes_primary, primary_first
 from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
 from genie_core.spec.result import previous_of
 from genie_core.steps import NotReleased
@@ -45,9 +45,10 @@ def run(request: "Request", node: "Node") -> str:
     refuse_own_netns(request)
     require_ready(node)
     previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
-    decision = decide(request, node)
+    has_primary = makes_primary(previous, request.ifname)
+    decision = decide(request, node, has_primary=has_primary)
     refuse_addresses_of_node(decision.choices)
-    plan = _plan(request, decision, node)
+    plan = _plan(request, decision, previous if has_primary else None, node)
     node.store.prepare()
     with (
         node.store.lock_slot(node.settings.max_parallel_adds, node.deadline()),
@@ -62,7 +63,7 @@ def run(request: "Request", node: "Node") -> str:
             _drop_unused_lock(plan, node)
             raise
     if decision.pod:
-        _tell_pod(decision.pod, decision, plan, parts, node)
+        _tell_pod(decision.pod, decision, *_with_previous(plan, parts, request), node)
     return text
 
 
@@ -74,8 +75,9 @@ def refuse_addresses_of_node(choices: "Sequence[Choice]") -> None:
         refuse_own_addresses(choices)
 
 
-def _plan(request: "Request", decision: "Decision", node: "Node") -> "Plan":
-    plan = make_plan(request, decision.pod, boot_id(), decision.choices, node.settings.interface_prefix)
+def _plan(request: "Request", decision: "Decision", previous: "Result | None", node: "Node") -> "Plan":
+    prefix = node.settings.interface_prefix
+    plan = make_plan(request, decision.pod, boot_id(), decision.choices, prefix, previous)
     plan.netns_id = namespace_id(plan.netns)
     find_binaries(plan.attachments, request.path, node)
     _warn_of_dead_ports(request, plan, node)
@@ -99,7 +101,7 @@ def find_binaries(attachments: "Sequence[Attachment]", path: "Sequence[str]", no
 
 def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:
     """The runtime passes the pod's hostPorts, which concern its primary network alone: say where they cannot work."""
-    if not get_object(request.config, "runtimeConfig").get("portMappings"):
+    if plan.previous is not None or not get_object(request.config, "runtimeConfig").get("portMappings"):
         return
     primary = primary_first(plan)[0]
     kind = primary.network.plugins[0].type
@@ -198,7 +200,8 @@ def _answer(
         item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1]
         for item in ordered
     }
-    shown = ordered if node.settings.result == "merged" else ordered[:1]
+    first = [] if plan.previous is not None else ordered[:1]
+    shown = ordered if node.settings.result == "merged" else first
     result = merge([(item.ifname, parsed[item.ifname]) for item in shown], plan.netns)
     if previous is not None:
         result = merge_previous(_as_it_is_now(previous, plan, parsed), result)
@@ -238,6 +241,17 @@ def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
             node.store.drop_lock(*plan.key)
     except GenieError as error:
         node.log.warning("lock file not removed", problem=error.msg)
+
+
+def _with_previous(plan: "Plan", parts: "Parts", request: "Request") -> "tuple[Plan, Parts]":
+    """The same, with the network that the plugins before Genie made as the first: the runtime's own."""
+    if plan.previous is None:
+        return plan, parts
+    from genie_core.model import Attachment, NetConf
+
+    name = str(request.config.get("name") or "")
+    own = Attachment(NetConf(name, request.version, [], ""), plan.ifname, name)
+    return plan.replace(attachments=[own, *plan.attachments]), [(plan.ifname, plan.previous), *parts]
 
 
 def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts", node: "Node") -> None:

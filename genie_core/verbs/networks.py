@@ -37,18 +37,25 @@ class Decision(Value):
         self.choices = choices
 
 
-def decide(request: "Request", node: "Node") -> Decision:
-    """Decide what an ADD would do. Nothing is changed anywhere. Raises GenieError as the ADD does."""
+def decide(request: "Request", node: "Node", *, has_primary: bool = False) -> Decision:
+    """Decide what an ADD would do. Nothing is changed anywhere. Raises GenieError as the ADD does.
+
+    `has_primary`: a plugin before Genie in the chain has made the pod's first interface.
+    """
     args = parse_args(request.args)
     pod = pod_of(args)
     with node.cancel:
         annotations = _annotations(request, pod, args, node)
-    return Decision(pod, annotations, choices_of(annotations, pod, node))
+    return Decision(pod, annotations, choices_of(annotations, pod, node, has_primary=has_primary))
 
 
-def choices_of(annotations: "Mapping[str, str]", pod: "PodRef | None", node: "Node") -> "list[Choice]":
+def choices_of(
+    annotations: "Mapping[str, str]", pod: "PodRef | None", node: "Node", *, has_primary: bool = False
+) -> "list[Choice]":
     """The networks that annotations ask for. Raises GenieError as the ADD does."""
-    return _chooser(node, pod).choose(annotations)
+    chooser = _chooser(node, pod)
+    chooser.has_primary = has_primary
+    return chooser.choose(annotations)
 
 
 def default_of(node: "Node") -> "list[Choice]":

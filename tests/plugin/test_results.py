@@ -1,6 +1,10 @@
 """What the runtime gets of several networks (conformance A47-A51, D28, D29, X12, X18)."""
 
+import json
+
 import pytest
+
+from tests.plugin.cluster import NPWG
 
 
 def result_of(ifname, address, **more):
@@ -81,6 +85,75 @@ def test_a51_what_the_plugins_before_genie_did_is_passed_on(node, version):
     result = node.add(prevResult=previous).result
     assert by_interface(result) == {"before": ["10.3.0.1/24"], "eth0": ["10.0.0.2/24"]}
     assert "prevResult" not in node.calls()[0].config  # B41: it is not the delegate's
+
+
+# --- behind a plugin that has made the pod's first interface
+
+
+def before_genie(node):
+    """What a plugin before Genie in the same chain answered."""
+    link = {"name": "eth0", "sandbox": node.netns, "mac": "0a:00:00:00:00:01"}
+    return {
+        "cniVersion": "1.1.0",
+        "interfaces": [{"name": "veth1"}, link],
+        "ips": [{"address": "10.3.0.2/24", "gateway": "10.3.0.1", "interface": 1}],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+
+
+@pytest.mark.parametrize("verb", ["DEL", "CHECK"])
+def test_a51_without_a_wish_what_the_chain_made_is_passed_on_and_nothing_else_is_done(node, verb):
+    """The default network is that of the chain: another one would take its interface, in DEL too."""
+    node.networks("a")
+    previous = before_genie(node)
+    assert node.add(prevResult=previous).result == previous
+    assert node.call(verb, prevResult=previous).is_silent_success
+    assert node.said() == []
+    assert node.delete(prevResult=previous).is_silent_success
+    assert node.leftovers() == []
+
+
+@pytest.mark.parametrize("setting", ["merged", "primary"])
+def test_a51_the_chains_interface_is_the_primary_one_and_what_is_asked_for_comes_beside_it(node, setting):
+    node.networks("a", "b")
+    for name, address in (("a", "10.1.0.2/24"), ("b", "10.2.0.2/24")):
+        node.answer("ADD", name, stdout=result_of("X", address, routes=[{"dst": "0.0.0.0/0"}]))
+    result = node.add("a,b@net7", prevResult=before_genie(node), result=setting).result
+    assert node.said() == ["ADD a@eth1", "ADD b@net7"]
+    assert result["interfaces"][:2] == before_genie(node)["interfaces"]
+    assert [ip["address"] for ip in result["ips"]] == ["10.3.0.2/24", "10.1.0.2/24", "10.2.0.2/24"][
+        : 3 if setting == "merged" else 1
+    ]
+    assert [route["dst"] for route in result["routes"]] == ["0.0.0.0/0"]  # the chain's own
+    assert node.delete().is_silent_success
+    assert node.said("DEL") == ["DEL b@net7", "DEL a@eth1"]
+    assert node.leftovers() == []
+
+
+def test_a51_network_attachments_behind_an_interface_plugin(node, cluster):
+    node.network("a")
+    node.install("x")
+    cluster.nad("net", {"cniVersion": "1.0.0", "type": "x"})
+    result = node.add(annotations={NPWG: "net,net"}, prevResult=before_genie(node)).result
+    assert node.said() == ["ADD x@net1", "ADD x@net2"]
+    assert [link["name"] for link in result["interfaces"]][:2] == ["veth1", "eth0"]
+    told = json.loads(cluster.annotations()["k8s.v1.cni.cncf.io/network-status"])
+    assert [(entry["name"], entry["interface"], entry.get("default", False)) for entry in told] == [
+        ("genie", "eth0", True),
+        ("ns/net", "net1", False),
+        ("ns/net", "net2", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "annotations", [{"cni": "a@eth0"}, {"v1.multus-cni.io/default-network": "kube-system/other"}]
+)
+def test_a51_the_chains_interface_cannot_be_asked_for_and_the_hint_leads_out(node, annotations):
+    node.networks("a")
+    document = node.add(annotations=annotations, prevResult=before_genie(node)).error(7)
+    assert "made by a plugin before Genie in its chain" in document["msg"]
+    assert "make Genie the only plugin of its conflist: `genie install`" in document["details"]
+    assert node.said() == []
 
 
 @pytest.mark.parametrize("previous", [{"cniVersion": "0.2.0"}, {"ips": 7}, [1], "x", {"cniVersion": "9.9.9"}])

@@ -1,6 +1,7 @@
 """The reference plugins through Genie: what a pod gets, and that nothing of it is left after DEL, whatever is gone."""
 
 import json
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha512
@@ -225,6 +226,40 @@ def test_check_passes_after_the_add_of_a_device_that_the_kernel_does_not_have(no
         node.pod.run("ip", "link", "delete", "eth0" if cni.startswith("blue") else "net1")
         assert node.call("CHECK", **check).status == 1
     node.delete()
+
+
+def direct(node, verb, plugin):
+    """A call of a plugin without Genie, as the runtime makes it for the others of a chain: its result."""
+    done = subprocess.run(
+        node.inside(CNI_BIN / plugin["type"]),
+        env=node.env(verb),
+        input=json.dumps(plugin),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return json.loads(done.stdout or "null")
+
+
+def test_behind_an_interface_plugin_genie_adds_what_the_pod_asks_for(node, settled):
+    """The chain's interface is the pod's primary one, and keeps the default route."""
+    ipam = node.ipam("10.6.0.0/24")
+    bridge = {"cniVersion": "1.0.0", "name": "chain", "type": "bridge", "bridge": "br1", "ipam": ipam}
+    bridge |= {"isDefaultGateway": True}
+    previous = direct(node, "ADD", bridge)
+    wish = {"annotations": {"cni": "red@net1"}, "prevResult": previous}
+    outcome = node.call("ADD", **wish)
+    assert outcome.status == 0, outcome
+    assert [address[:5] for address in addresses(outcome.reply)] == ["10.6.", "10.2."]
+    routes = json.loads(node.pod.run("ip", "-json", "route", "show", "default").stdout)
+    assert [route["dev"] for route in routes] == ["eth0"]
+    check = node.call("CHECK", annotations=wish["annotations"], prevResult=outcome.reply)
+    assert check.status == 0, check
+    node.delete(prevResult=outcome.reply)
+    assert set(node.pod.links()) == {"eth0"}
+    direct(node, "DEL", {**bridge, "prevResult": outcome.reply})
+    settled |= {line for line in node.trace() if " br1" in line}  # the bridge itself
 
 
 def nft_masquerading(network, container, ifname, address):
