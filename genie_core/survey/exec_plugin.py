@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.edges.kube_cluster import Pem, clean_token
+from genie_core.edges.kube_cluster import Pem, clean_token, read_text
 from genie_core.edges.kube_errors import Unauthorized
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_bool, get_list, get_object, get_str, get_strings
@@ -46,8 +47,8 @@ def run(entry: Mapping[str, Any], cluster: Mapping[str, Any], ca: Pem | None, *,
     """Run the program of a user's `exec` for this cluster entry.
 
     With `interactive` it may use the terminal, if stdin is one, for as long as it needs; else it has SECONDS and no
-    stdin. Raises InvalidConfig for an entry that cannot be carried out, Unauthorized where it gives no credentials.
-    Its stderr may be quoted, trimmed; its stdout never is.
+    stdin. Raises InvalidConfig and IOFailure for an entry that cannot be carried out, Unauthorized where it gives no
+    credentials. Its stderr may be quoted, trimmed; its stdout never is.
     """
     mode = get_str(entry, "interactiveMode", "IfAvailable", where="exec")
     if mode not in ("Never", "IfAvailable", "Always"):
@@ -94,11 +95,8 @@ def _info(
     if get_bool(entry, "provideClusterInfo", where="exec"):
         spec["cluster"] = {key: cluster[key] for key in _KEPT if key in cluster}
         if ca is not None and ca.path:
-            import base64
-            from pathlib import Path
-
-            data = base64.b64encode(Path(ca.path).read_bytes())
-            spec["cluster"]["certificate-authority-data"] = data.decode("ascii")
+            text, _ = read_text(ca.path, "the certificate authority")
+            spec["cluster"]["certificate-authority-data"] = b64encode(text.encode()).decode("ascii")
         for extension in get_list(cluster, "extensions"):
             if isinstance(extension, dict) and extension.get("name") == _EXTENSION:
                 spec["cluster"]["config"] = extension.get("extension")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,17 @@ def read_conflist(path: Path) -> dict[str, Any] | None:
 
 
 def own_entry(conf_dirs: Sequence[str]) -> dict[str, Any]:
-    """Genie's entry in the first configuration by name that calls it, whatever the file is called; {} for none."""
+    """Genie's entry in the first configuration by name that calls it, whatever the file is called.
+
+    {} where there is none that this user may read.
+    """
     confs = ConfDirs(conf_dirs)
-    for path in confs.paths():
-        try:
-            network = confs.read(path)
-        except GenieError:
-            continue
-        for plugin in network.plugins:
-            if plugin.type == SELF_TYPE:
-                entry: dict[str, Any] = view(plugin.text)
-                return entry
+    with suppress(GenieError):  # a directory that this user may not list
+        for path in confs.paths():
+            with suppress(GenieError):
+                own = (plugin for plugin in confs.read(path).plugins if plugin.type == SELF_TYPE)
+                for plugin in own:
+                    return dict(view(plugin.text))
     return {}
 
 
