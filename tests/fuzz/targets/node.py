@@ -71,11 +71,11 @@ def nad(config=None):
 
 LOGICAL = {
     "metadata": {"name": "l", "namespace": "ns"},
-    "spec": {"physicalNet": "phy", "plugin": "b", "sub_subnet": "10.1.2.0/24"},
+    "spec": {"physicalNet": "phy", "plugin": "b", "sub_subnet": "10.0.0.0/24"},
 }
 PHYSICAL = {
     "metadata": {"name": "phy", "namespace": "ns"},
-    "spec": {"sharedStatus": {"plugin": "a", "dedicatedNet": True, "subnet": "10.1.0.0/16"}},
+    "spec": {"sharedStatus": {"plugin": "a", "dedicatedNet": True, "subnet": "10.0.0.0/16"}},
 }
 RATES = {
     "stats": [

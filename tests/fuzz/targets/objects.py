@@ -34,14 +34,14 @@ def _seeds():
     }
     yield {"api/pods": _BY_NAD, "api/PATCH": answer(dump(_STATUS), 409, "Conflict")}
     yield {"api/pods": _BY_LOGICAL}
-    shared = {**PHYSICAL, "spec": {"sharedStatus": {"dedicatedNet": False, "subnet": "10.1.0.0/16"}}}
+    shared = {**PHYSICAL, "spec": {"sharedStatus": {"dedicatedNet": False, "subnet": "10.0.0.0/16"}}}
     others = {
         "items": [
             LOGICAL,
             {
                 **LOGICAL,
                 "metadata": {"name": "other"},
-                "spec": {**LOGICAL["spec"], "sub_subnet": "10.1.3.0/24"},
+                "spec": {**LOGICAL["spec"], "sub_subnet": "10.0.3.0/24"},
             },
         ]
     }
