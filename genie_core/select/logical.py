@@ -10,6 +10,7 @@ from genie_core.select.annotations import parse_names
 from genie_core.select.overlap import (
     Claim,
     LogicalNetwork,
+    is_files_own,
     placement,
     read_logical,
     read_physical,
@@ -145,9 +146,9 @@ def _in_subnet(
     where = f"{wish.origin}: subnet of Logicalnetwork {logical.name}"
     subnet = parse_subnet(text, where)
     require_subnet_support(network, subnet, where)
-    placed = on_own_bridge(with_subnet(network, subnet), logical.label, subnet)
-    if is_routed_by_node(placed):
-        _refuse_taken(chooser, network, subnet, where)
+    placed = with_subnet(network, subnet)
+    if is_routed_by_node(network):
+        placed = _beside_the_node(chooser, network, placed, subnet, logical.label, where)
     if repeats_on_nodes(placed):
         chooser.log.warning(
             "host-local gives out the same addresses on every node",
@@ -165,12 +166,27 @@ def _in_subnet(
     return placed
 
 
-def _refuse_taken(chooser: "Chooser", network: "NetConf", subnet: "Subnet", where: str) -> None:
-    shared = refuse_taken(network, subnet, where, chooser.finder.valid(), chooser.node_links.routes())
-    if shared and network.plugins[0].type == "bridge":
+def _beside_the_node(
+    chooser: "Chooser",
+    network: "NetConf",
+    placed: "NetConf",
+    subnet: "Subnet",
+    label: str,
+    where: str,
+) -> "NetConf":
+    """The network on its own bridge, where it is one of bridges. Raises InvalidConfig where the node needs the subnet.
+
+    `network` is as in its file, `placed` has the subnet.
+    """
+    routes = list(chooser.node_links.routes())
+    shared = refuse_taken(network, subnet, where, chooser.finder.valid(), routes)
+    if network.plugins[0].type != "bridge" or is_files_own(network, subnet, routes):
+        return placed
+    if shared:
         chooser.log.warning(
             "pods of the file's network may get addresses of this subnet, and then be cut off from the node",
             subnet=str(subnet),
             file=network.source,
             hint="choose a subnet outside the file's range, or limit that one with rangeStart and rangeEnd",
         )
+    return on_own_bridge(placed, label, subnet)

@@ -251,6 +251,18 @@ def refuse_taken(
     return shared
 
 
+def is_files_own(network: "NetConf", subnet: "Subnet", routes: "Iterable[tuple[str, str]]") -> bool:
+    """Whether the subnet is that of the bridge in the network's file: by the file, or by the bridge as it is.
+
+    Then a second bridge would have the same gateway and route, and one of the two would be cut off from the node. A
+    bridge has another subnet than its file where version 1.0 put a logical network on it.
+    """
+    body = view(network.plugins[0].text)
+    bridge = body.get("bridge") or "cni0"
+    in_file = any(span.subnet == subnet for span in _ranges_of(body.get("ipam")))
+    return in_file or (bridge, str(subnet)) in routes
+
+
 def _ranges_of(ipam: object) -> "Iterator[Span]":
     if isinstance(ipam, dict) and ipam.get("type") == "host-local":
         yield from spans(ipam)

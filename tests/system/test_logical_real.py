@@ -126,6 +126,14 @@ def test_the_bridge_goes_with_the_last_pod(pods):
     assert pods.reaches("three", "10.66.0.1")
 
 
+@pytest.mark.parametrize("plugin", ["blue", "red", "green"])
+def test_an_ipv6_subnet(pods, plugin):
+    pods.cluster.objects.add(logical("six", "a", plugin=plugin, sub_subnet="fd66::/64"))
+    assert pods.add("one", "a", "six") == "fd66::2"
+    pods.delete("one")
+    assert (own_bridges(pods.node), pods.node.held()) == ([], [])
+
+
 def test_a_failed_add_leaves_no_bridge(pods):
     node = pods.node
     node.wrap("host-local", '[ "$CNI_COMMAND" = DEL ] || exit 1\nexec "$REAL"')
@@ -156,6 +164,27 @@ def test_a_part_of_the_files_subnet_takes_nothing_from_its_pods(pods):
     assert pods.reaches("first", "10.1.0.1")
     assert pods.reaches("one", "10.1.77.1")
     assert pods.reaches("second", "10.1.0.1")
+
+
+def test_the_whole_subnet_of_the_file_is_the_files_network(pods):
+    pods.cluster.objects.add(physical("whole", "a", dedicatedNet=True, plugin="blue", subnet="10.1.0.0/16"))
+    pods.cluster.objects.add(logical("whole", "a", physicalNet="whole"))
+    default = pods.add("first", "d")
+    one = pods.add("one", "a", "whole")
+    assert pods.reaches("first", one)
+    assert pods.reaches("one", default)
+    assert pods.reaches("one", "10.1.0.1")
+
+
+def test_pods_of_version_1_0_keep_their_bridge(pods):
+    """It put the subnet onto the bridge of the file: a second bridge would have the same gateway and route."""
+    host = pods.node.host
+    host.run("ip", "link", "add", "br0", "type", "bridge")
+    host.run("ip", "link", "set", "br0", "up")
+    host.run("ip", "address", "add", "10.66.0.1/24", "dev", "br0")
+    pods.add("one", "a", "net")
+    assert own_bridges(pods.node) == []
+    assert pods.reaches("one", "10.66.0.1")
 
 
 @pytest.mark.parametrize("plugin", ["blue", "red"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
 from genie_core.edges.confdir import ConfDirs
@@ -30,6 +31,7 @@ from genie_core.select.overlap import (
     Claim,
     LogicalNetwork,
     PhysicalNetwork,
+    is_files_own,
     overlapping,
     placement,
     read_logical,
@@ -183,17 +185,18 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
         found = api.get_object(PHYSICAL_NETWORK, namespace, logical.physical)
         physical = read_physical(found, namespace, logical.physical)
     plugin, subnet = placement(logical, physical)
-    claim = _claim(logical, physical, _finder(config))
+    find = _finder(config)
+    claim = _claim(logical, physical, find)
     return NetworkUsage(
         network=logical.label,
         object=LOGICAL_NETWORK.kind,
         plugin=plugin,
         physical=logical.physical,
         subnet=subnet,
-        bridge=bridge_name(logical.label, claim.subnet) if claim and _is_bridge(plugin, config) else "",
+        bridge=_bridge_of(logical.label, plugin, claim.subnet, find) if claim else "",
         created=logical.created,
         pods=tuple(_asking(api, namespace, lambda pod: _asks_logical(pod, name), namespace, name)),
-        overlaps=tuple(_overlaps(api, claim, config)) if claim else (),
+        overlaps=tuple(_overlaps(api, claim, find)) if claim else (),
     )
 
 
@@ -211,8 +214,13 @@ def _finder(config: Mapping[str, Any]) -> Callable[[Wish], NetConf]:
     return find
 
 
-def _is_bridge(plugin: str, config: Mapping[str, Any]) -> bool:
-    return _finder(config)(Wish(plugin, "", "")).plugins[0].type == "bridge"
+def _bridge_of(
+    label: str, plugin: str, subnet: IPv4Network | IPv6Network, find: Callable[[Wish], NetConf]
+) -> str:
+    """The network's own bridge on a node with these files; "" where it has none."""
+    network = find(Wish(plugin, "", ""))
+    own = network.plugins[0].type == "bridge" and not is_files_own(network, subnet, ())
+    return bridge_name(label, subnet) if own else ""
 
 
 def _claim(
@@ -229,12 +237,12 @@ def _claim(
         return None
 
 
-def _overlaps(api: KubeAPI, claim: Claim, config: Mapping[str, Any]) -> Iterator[Overlap]:
+def _overlaps(api: KubeAPI, claim: Claim, find: Callable[[Wish], NetConf]) -> Iterator[Overlap]:
     own = claim.network
     others = [
         network for network in readable(api.list_objects(LOGICAL_NETWORK)) if network.label != own.label
     ]
-    found = overlapping(claim, others, lambda: api.list_objects(PHYSICAL_NETWORK), _finder(config))
+    found = overlapping(claim, others, lambda: api.list_objects(PHYSICAL_NETWORK), find)
     for network, subnet in found:
         yield Overlap(network=network.label, subnet=subnet, older=network.age < own.age)
 

@@ -383,6 +383,16 @@ def test_other_interfaces_are_not_taken_for_one(name):
     assert not is_own_bridge(name)
 
 
+def test_the_whole_subnet_of_the_file_is_the_files_network(bridges):
+    """A second bridge would have the same gateway and route on the node."""
+    bridges.physical("phy", dedicatedNet=True, plugin="bridge", subnet="10.9.0.0/16")
+    bridges.logical("net", physicalNet="phy")
+    assert bridge_of(bridges, "net") == "cni0"
+    (found,) = bridges.plan({"networks": "net"})
+    assert found.network.name == "bridge"
+    assert not any("cut off" in event for event in bridges.warnings())
+
+
 def test_without_a_subnet_it_is_the_network_by_another_name(bridges):
     bridges.logical("net", plugin="bridge")
     assert bridge_of(bridges, "net") == "cni0"
