@@ -95,16 +95,18 @@ class Members:
         return join_members(dict(self._kept.values()))
 
 
-def types_in(text: str) -> set[str]:
-    """Every string that a key `type` has in any object of the document, in any spelling, the shadowed ones included.
+def strings_of(text: str, name: str) -> set[str]:
+    """Every string under a key in any object of the document, in any spelling, the shadowed ones included.
 
-    These are the plugins that a configuration can call: its own, its IPAM plugin, its delegates. Raises JSONError.
+    Under `type` these are the plugins that a configuration can call: its own, its IPAM plugin, its delegates. Raises
+    JSONError.
     """
     found: set[str] = set()
+    length = len(name)
 
     def note(members: "list[tuple[str, Any]]") -> None:
         for key, value in members:
-            if len(key) == 4 and isinstance(value, str) and fold(key) == "type":
+            if len(key) == length and isinstance(value, str) and fold(key) == name:
                 found.add(value)
 
     decoder(note)(text)

@@ -5,7 +5,7 @@ when no file's name does. `Confs` is the port that reads. On the kubelet path.
 """
 
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
-from genie_core.gojson import types_in
+from genie_core.gojson import strings_of
 from genie_core.jsontext import JSONError
 from genie_core.model import NetConf, Wish
 
@@ -60,7 +60,7 @@ def calls_self(text: str) -> bool:
     if SELF_TYPE not in text and "\\u" not in text:  # in JSON a letter is written as itself, or as \uXXXX
         return False
     try:
-        return SELF_TYPE in types_in(text)
+        return SELF_TYPE in strings_of(text, "type")
     except JSONError:  # nested more deeply than it can be judged
         return True
 

@@ -17,7 +17,7 @@ from genie_core.errors import (
     TryAgain,
 )
 from genie_core.fields import get_object
-from genie_core.gojson import types_in
+from genie_core.gojson import strings_of
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
 from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
@@ -96,7 +96,7 @@ def find_binaries(attachments: "Sequence[Attachment]", path: "Sequence[str]", no
         plugins = attachment.network.plugins
         attachment.binaries = [node.delegates.find(plugin.type, path) for plugin in plugins]
         for plugin in plugins:
-            node.delegates.refuse_self(types_in(plugin.text), path, attachment.network.source)
+            node.delegates.refuse_self(strings_of(plugin.text, "type"), path, attachment.network.source)
 
 
 def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.gojson import GoObject, Members, fold, refuse_ambiguous, types_in, view
+from genie_core.gojson import GoObject, Members, fold, refuse_ambiguous, strings_of, view
 from genie_core.jsontext import JSONError
 from tests.golang.decoder import GoError, decode, with_floats
 from tests.golang.plugin import PLUGIN
@@ -72,13 +72,13 @@ def test_what_is_no_object_is_refused(text):
 
 def test_types_are_found_at_any_depth_also_those_that_are_shadowed():
     text = '{"type": "a", "TYPE": "b", "x": [[{"tYpe": "c", "type": null, "typ": "d"}], {"type": {"type": "e"}}]}'
-    assert types_in(text) == {"a", "b", "c", "e"}
+    assert strings_of(text, "type") == {"a", "b", "c", "e"}
 
 
 @pytest.mark.parametrize("depth", [900, 200_000])
 def test_depth_is_an_error_or_judged_and_no_crash(depth):
     text = '{"x":' * depth + "1" + "}" * depth
-    for work in (view, types_in, lambda text: refuse_ambiguous(text, "here")):
+    for work in (view, lambda text: strings_of(text, "type"), lambda text: refuse_ambiguous(text, "here")):
         try:
             work(text)
         except JSONError as error:

@@ -110,6 +110,24 @@ def test_a_pod_cannot_take_an_address_of_the_node(cluster):
     assert audit.difference(before, audit.trace(node)) == ""
 
 
+def test_a_pod_cannot_take_the_gateways_address_of_a_network_that_nothing_uses_yet(cluster):
+    node = cluster.node
+    on = {"ips": True}
+    static = {"type": "static", "addresses": [{"address": "10.8.0.2/24", "Gateway": "10.8.0.254"}]}
+    cluster.nad("fixed", [{"type": "bridge", "bridge": "br8", "capabilities": on, "ipam": static}])
+    ranges = [[{"subnet": "10.9.0.0/24", "gateway": "10.9.0.254"}]]
+    pool = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "10.0.0.0/8", "gw": "10.9.0.253"}]}
+    cluster.nad("pool", [{"type": "bridge", "bridge": "br9", "capabilities": on, "ipam": pool}])
+    before = audit.trace(node)
+    for name, address in (("fixed", "10.8.0.254/24"), ("pool", "10.9.0.254/24"), ("pool", "10.9.0.253")):
+        for keys in ({"ips": [address]}, {"cni-args": {"IPs": [address]}}):
+            outcome = cluster.call("ADD", [{"name": name, **keys}])
+            assert (outcome.status, outcome.reply["code"]) == (1, 7), outcome
+            assert f"ips: {address} is the gateway of network {name}" in outcome.reply["msg"]
+    found = audit.difference(before, audit.trace(node)).splitlines()
+    assert [line for line in found if "state objects" not in line] == []
+
+
 def test_what_is_not_hostile_works(cluster):
     """The same definition and the same places, with values as people use them."""
     entry = {
