@@ -14,13 +14,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# A node of its own: memory over every directory that the tour writes to, an uplink with a default route.
+# A node as Debian's packages make it, containerd's configuration among them: private copies of what the tour writes to,
+# memory over what is empty on such a node, an uplink with a default route.
 NODE = """
 set -e
-for directory in /opt /run /etc/cni /etc/containerd /var/lib/cni; do
+for directory in /mnt /opt /run /etc/cni /var/lib/cni; do
   mkdir -p $directory; mount -t tmpfs tmpfs $directory
 done
-mkdir -p /opt/cni /etc/cni/net.d; cp -r /usr/lib/cni /opt/cni/bin
+cp -a /usr/lib/cni /mnt/plugins; mount --bind /mnt/plugins /usr/lib/cni; mkdir /etc/cni/net.d
 ip link set lo up
 ip link add eth0 type veth peer name uplink
 ip address add 192.0.2.10/24 dev eth0; ip link set eth0 up; ip link set uplink up
@@ -39,8 +40,8 @@ python3 -c 'if True:
     conflist = json.load(open("/etc/cni/net.d/00-genie.conflist"))
     annotations = {"runtimeConfig": {"io.kubernetes.cri.pod-annotations": {"cni": "bridge"}}}
     print(json.dumps(conflist["plugins"][0] | {"name": "genie", "cniVersion": "1.0.0"} | annotations))
-' | CNI_COMMAND=ADD CNI_CONTAINERID=c0ffee CNI_NETNS=/run/netns/web-0 CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \
-    CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0' /opt/cni/bin/genie >/dev/null 2>&1
+' | CNI_COMMAND=ADD CNI_CONTAINERID=c0ffee CNI_NETNS=/run/netns/web-0 CNI_IFNAME=eth0 CNI_PATH=/usr/lib/cni \
+    CNI_ARGS='IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0' /usr/lib/cni/genie >/dev/null 2>&1
 for link in $(ip -o link show master cni0 | grep -o 'veth[0-9a-f]*'); do ip link set $link nomaster; done
 """,
     # It vanishes without a DEL, an hour ago.

@@ -164,7 +164,8 @@ def run(
 ) -> int:
     """Prints configuration that works on this node, from a few options; what is not said is chosen, and told.
 
-    The version is the highest that every plugin of the chain answers to. What cannot work is refused, with all
+    The version is the highest that every plugin of the chain answers to; beside 1.1.0 an older one stands for runtimes
+    that do not know it. What cannot work is refused, with all
     reasons, and so is an option that has no meaning for the type. --write writes whole files; where that changes a file
     it shows the difference, asks (--yes does not), and keeps a copy. Objects are YAML for kubectl apply -f -.
     """

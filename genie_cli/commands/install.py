@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -17,6 +19,7 @@ from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
+from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.conflist import InstallOptions
@@ -28,10 +31,11 @@ from genie_core.tasks.daemonset import (
     KeepOptions,
     in_cluster_server,
     keep,
+    locate,
 )
 from genie_core.tasks.health import serve
 from genie_core.tasks.install import InstallReport, NeedsConsent, install
-from genie_core.tasks.placement import place
+from genie_core.tasks.placement import Placement, place
 
 DAEMONSET = "DaemonSet"
 
@@ -140,10 +144,12 @@ def run(
     Where CRI-O reads the directory, the other networks' files are moved to /etc/cni/genie/net.d, since CRI-O would
     collect their pods' addresses when it starts: that is asked first, or allowed with --yes.
     """
-    placement = place(_absolute(bin_dir), _absolute(conf_dir), Root())
+    asked = (_absolute(bin_dir), _absolute(conf_dir))
+    stays = from_daemonset and not dry_run
+    placement = None if stays else place(*asked, Root())  # who stays looks it up again and again
     wanted = InstallOptions(
-        bin_dir=Path(placement.bin_dir),
-        conf_dir=Path(placement.conf_dir),
+        bin_dir=Path(placement.bin_dir) if placement else asked[0] or Path(BIN_DIR),
+        conf_dir=Path(placement.conf_dir) if placement else asked[1] or Path(CONF_DIR),
         placement=placement,
         state_dir=_absolute(state_dir),
         kubeconfig=_absolute(kubeconfig),
@@ -154,8 +160,8 @@ def run(
         move=yes,
         extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in settings or ()),
     )
-    if from_daemonset and not dry_run:
-        return _keep(wanted, _parse_account(service_account), token_life, health)
+    if stays:
+        return _keep(wanted, partial(locate, *asked), _parse_account(service_account), token_life, health)
     try:
         report = _install(wanted, dry_run=dry_run)
     except NeedsConsent as question:
@@ -180,7 +186,13 @@ def _agreed(question: NeedsConsent) -> bool:
     return typer.confirm("CRI-O would collect living pods' addresses in these. Move them?", err=True)
 
 
-def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, health: str) -> int:
+def _keep(
+    wanted: InstallOptions,
+    where: Callable[[], Placement],
+    account: tuple[str, str],
+    token_life: float,
+    health: str,
+) -> int:
     """Until SIGTERM. Kubelet asks this loop how the plugin is."""
     in_pod = replace(
         wanted,
@@ -193,7 +205,7 @@ def _keep(wanted: InstallOptions, account: tuple[str, str], token_life: float, h
         signal.signal(number, lambda *_: stop.set())
     # the DaemonSet hands it over (fieldRef spec.nodeName)
     node = os.environ.get("NODE_NAME", "")
-    kept = KeepOptions(install=in_pod, account=account, token_seconds=token_life, node=node)
+    kept = KeepOptions(install=in_pod, locate=where, account=account, token_seconds=token_life, node=node)
     keeper = Keeper(options=kept, log=JSONLog())
     if not node:
         keeper.log.warning("the token is bound to no node: NODE_NAME is not set")

@@ -11,7 +11,7 @@ import typer
 from genie_cli import options
 from genie_cli.options import NODE, OutputFormat
 from genie_cli.render import Block, Fields, emit
-from genie_core.settings import BIN_DIRS
+from genie_core.tasks.uninstall import plugin_dir
 from genie_core.tasks.version import VersionReport, version
 
 EXAMPLES = [
@@ -22,13 +22,23 @@ EXAMPLES = [
 
 def run(
     bin_dir: Annotated[
-        Path,
-        typer.Option("--bin-dir", metavar="DIR", help="Where the plugin is installed.", rich_help_panel=NODE),
-    ] = Path(BIN_DIRS[0]),
+        Path | None,
+        typer.Option(
+            "--bin-dir",
+            metavar="DIR",
+            help="Where the plugin is. Default: where it was installed.",
+            rich_help_panel=NODE,
+        ),
+    ] = None,
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
     """Shows the versions of this command, of the plugin on this node, of Python, the kernel and the specification."""
-    emit(version(str(bin_dir.absolute())), output, _view, lambda report: [report.client])
+    emit(
+        version(str(bin_dir.absolute() if bin_dir else plugin_dir())),
+        output,
+        _view,
+        lambda report: [report.client],
+    )
     return 0
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -30,10 +30,12 @@ from genie_core.edges.kube_errors import APIError, Rejected, Unauthorized
 from genie_core.edges.kube_resources import Resource
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
+from genie_core.survey.rootfs import Root
 from genie_core.survey.user_cluster import ACCOUNT_DIR, url_in_pod
 from genie_core.tasks.atomic import write_file
 from genie_core.tasks.conflist import InstallOptions
-from genie_core.tasks.install import install
+from genie_core.tasks.install import install, preview
+from genie_core.tasks.placement import Placement, place
 
 TOKEN_FILE = Path("/etc/cni/genie/token")
 CA_FILE = Path("/etc/cni/genie/ca.crt")
@@ -61,12 +63,14 @@ class Stop(Protocol):
 class KeepOptions:
     """What to keep on the node. `install` names the API server and the files of token and CA on the node.
 
+    `locate` says at each look where the plugin belongs; None: where `install` says.
     `account` is (namespace, name) of the account that the plugin acts as; `credentials` the folder with this
     process's own token and the cluster's CA; `node` the name of the Node object that tokens are bound to, "" for none.
     """
 
     install: InstallOptions
     account: tuple[str, str]
+    locate: Callable[[], Placement] | None = None
     credentials: Path = Path(ACCOUNT_DIR)
     node: str = ""
     token_seconds: float = TOKEN_SECONDS
@@ -183,13 +187,31 @@ class Keeper:
 
     def _install(self) -> None:
         try:
-            report = install(self.options.install)
+            options = self._placed()
+            if self.version and not preview(options).changed:
+                return
+            report = install(options)
         except GenieError:
             self.version = ""
             raise
         self.version = report.version
-        if report.changed:
-            self.log.info("installed", version=report.version, changed=[str(path) for path in report.changed])
+        self.log.info(
+            "installed",
+            version=report.version,
+            changed=[str(path) for path in report.changed],
+            notes=list(report.warnings),
+        )
+
+    def _placed(self) -> InstallOptions:
+        if self.options.locate is None:
+            return self.options.install
+        found = self.options.locate()
+        return replace(
+            self.options.install,
+            bin_dir=Path(found.bin_dir),
+            conf_dir=Path(found.conf_dir),
+            placement=found,
+        )
 
     def _cluster(self, token_file: Path | None = None) -> Cluster:
         """The API server, with this pod's own token unless another file is named."""
@@ -199,6 +221,19 @@ class Keeper:
         return Cluster(
             tls, host, port, base, ca=authority, credentials=credentials, source="this pod's account"
         )
+
+
+def locate(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
+    """Where the plugin belongs on the node whose directories are mounted here. Raises GenieError where it cannot go."""
+    placement = place(bin_dir, conf_dir, Root())
+    for asked, directory in ((bin_dir, placement.bin_dir), (conf_dir, placement.conf_dir)):
+        if asked is None and not Path(directory).is_dir():
+            names = " and ".join(runtime.name for runtime in placement.runtimes) or "the runtime"
+            raise InvalidConfig(
+                f"{names} of this node looks in {directory}, which is not mounted here: nothing is installed",
+                hint="mount it in the DaemonSet in place of the one that is (docs/install-in-a-cluster.md)",
+            )
+    return placement
 
 
 def keep(keeper: Keeper, stop: Stop, seconds: float = LOOK_SECONDS) -> None:

@@ -24,7 +24,7 @@ from genie_core.edges.store import CONTENTS
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
 from genie_core.select.files import Finder
-from genie_core.settings import CONF_DIR, STATE_DIR
+from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import read_launcher
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
@@ -120,6 +120,14 @@ def find(options: UninstallOptions) -> Installed:
     if others and not (fitting or options.bin_dir or conflist.exists()):
         raise not_together(others[0].bin_dirs[0], conflist, others[0].conflist)
     return _as_it_is(bin_dir, conflist, fitting[0] if fitting else None, options.state_dir)
+
+
+def plugin_dir() -> Path:
+    """Where the plugin is, or would be installed; the usual directory where the runtimes of this node disagree."""
+    try:
+        return find(UninstallOptions()).bin_dirs[0]
+    except GenieError:
+        return Path(BIN_DIR)
 
 
 def _fits(record: Installed, options: UninstallOptions) -> bool:

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,11 +18,14 @@ import yaml
 
 from genie_core import __version__
 from genie_core.edges.log import JSONLog
+from genie_core.errors import InvalidConfig
 from genie_core.tasks.daemonset import CHECK_SECONDS, RETRY_SECONDS, Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
+from genie_core.tasks.placement import Placement
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.patience import wait_until
 
+ROOT = Path(__file__).parents[2]
 DAY = 24 * 3600
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
 OWN = {"installer-token": "system:serviceaccount:kube-system:genie-installer"}
@@ -183,6 +187,73 @@ def test_a_removed_file_comes_back(keeper, token):
         path.unlink()
     keeper.look()
     assert all(path.exists() for path in (conflist, plugin, token))
+
+
+def test_the_plugin_goes_where_the_runtime_looks(keeper, token, tmp_path):
+    """Asked anew at each look: a runtime's configuration may come later, and change."""
+    bin_dirs = [str(tmp_path / "first")]
+    conf_dir = str(tmp_path / "etc/net.d")
+    keeper.options = replace(
+        keeper.options,
+        locate=lambda: Placement(bin_dir=bin_dirs[0], conf_dir=conf_dir, bin_dirs=(bin_dirs[0],)),
+    )
+    keeper.look()
+    assert os.access(tmp_path / "first/genie", os.X_OK)
+    bin_dirs[0] = str(tmp_path / "second")
+    keeper.look()
+    assert os.access(tmp_path / "second/genie", os.X_OK)
+    assert keeper.problems == []
+
+
+def test_a_directory_that_is_not_mounted_is_said_and_nothing_is_installed(keeper, token):
+    """Debian's containerd looks in /usr/lib/cni, which the DaemonSet has to mount."""
+
+    def locate():
+        raise InvalidConfig("containerd of this node looks in /usr/lib/cni, which is not mounted here")
+
+    keeper.options = replace(keeper.options, locate=locate)
+    keeper.look()
+    assert "which is not mounted here" in keeper.readiness()[0][1]
+    assert not (token.parents[1] / "net.d").exists()
+
+
+def test_where_the_daemonset_installs(tmp_path):
+    """What its pod sees of a node: two directories with the runtimes' configuration, and what is mounted."""
+    script = """
+import sys
+from pathlib import Path
+from genie_core.errors import GenieError
+from genie_core.tasks.daemonset import locate
+try:
+    print(locate(None, None).bin_dir)
+except GenieError as error:
+    print(error.msg)
+"""
+    shell = """
+set -e
+mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc
+mount -t tmpfs none /opt; mkdir -p /opt/cni/bin /etc/cni/net.d
+printf 'version = 2\\n[plugins."io.containerd.grpc.v1.cri".cni]\\nbin_dir = "%s"\\n' "$1" >/etc/containerd/config.toml
+exec "$2" -c "$3"
+"""
+    for directory, said in (
+        ("/opt/cni/bin", "/opt/cni/bin"),
+        ("/nowhere", "looks in /nowhere, which is not mounted"),
+    ):
+        command = ["unshare", "--mount", "sh", "-c", shell, "sh", directory, sys.executable, script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        assert said in done.stdout
+
+
+def test_a_broken_configuration_is_mended(keeper, token):
+    """No runtime would load it, and the node would stay without a network."""
+    keeper.look()
+    conflist = token.parents[1] / "net.d/00-genie.conflist"
+    before = conflist.read_text()
+    conflist.write_text("{")
+    keeper.look()
+    assert (conflist.read_text(), keeper.problems) == (before, [])
+    assert conflist.with_name("00-genie.conflist.broken").read_text() == "{"
 
 
 def test_without_an_api_server_the_plugin_is_installed_all_the_same(keeper, token, server):

@@ -74,8 +74,27 @@ def test_the_daemonset_has_no_rights_on_the_node_but_its_directories(daemonset):
     assert "privileged" not in json.dumps(daemonset)
     paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
     assert {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]} == paths
+    read = {mount["mountPath"] for mount in container["volumeMounts"] if mount.get("readOnly")}
+    assert read == {"/etc/containerd", "/etc/crio"}
     written = {str(BIN_DIR), str(CONF_DIR), str(TOKEN_FILE.parent), str(CA_FILE.parent)}
-    assert set(paths.values()) == written
+    assert set(paths.values()) == written | read
+
+
+def test_the_patch_for_nodes_that_look_elsewhere(daemonset):
+    """The page's JSON patches (RFC 6902, `replace`) change the directory in both places."""
+    page = (DEPLOY.parent / "docs/install-in-a-cluster.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(resources:.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for operation in yaml.safe_load(yaml.safe_load(text)["patches"][0]["patch"]):
+        *way, last = operation["path"].strip("/").split("/")
+        target = daemonset
+        for step in way:
+            target = target[int(step) if step.isdigit() else step]
+        assert (operation["op"], target[last]) == ("replace", str(BIN_DIR))
+        target[last] = operation["value"]
+    pod = daemonset["spec"]["template"]["spec"]
+    (mounted,) = [m["mountPath"] for m in pod["containers"][0]["volumeMounts"] if m["name"] == "bin"]
+    (path,) = [v["hostPath"]["path"] for v in pod["volumes"] if v["name"] == "bin"]
+    assert mounted == path == "/usr/lib/cni"
 
 
 def test_the_installer_learns_its_node(daemonset):
