@@ -87,8 +87,8 @@ def run(
     """
     if not (dry_run or yes or sys.stdin.isatty()):
         raise GenieError(
-            "nobody can be asked here, and something may be removed",
-            hint="`genie gc --dry-run` shows what; `genie gc --yes` removes it",
+            "gc removes things, and there is no terminal to confirm it: use --dry-run or --yes",
+            hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
             exit_code=EXIT_USAGE,
         )
     wanted = GCOptions(

@@ -26,7 +26,7 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
     if report.reason:
         yield Text(report.reason, "dim")
     if report.ways:
-        yield Heading("The packets' way")
+        yield Heading("Path")
         yield Table(("TO", "BY", ""), [_way(report, target) for target in report.ways], fold=("BY",))
     if wide:
         yield from _probes(report)

@@ -179,7 +179,7 @@ def _written(report: DryRunReport) -> Iterator[Block]:
 def _reach(report: DryRunReport) -> Iterator[Block]:
     if not report.reach:
         return
-    yield Heading("Who answers it" if len(report.pods) == 1 else "Who answers whom")
+    yield Heading("Reachability")
     yield Table(
         ("", "FROM", "ADDRESS", "WHOSE"),
         [
@@ -215,7 +215,7 @@ def _before(report: DryRunReport) -> Iterator[Block]:
 def _appeared(report: DryRunReport, wide: bool) -> Iterator[Block]:
     shown = [thing for thing in report.appeared if wide or thing[0] != "firewall"]
     if report.appeared:
-        yield Heading("What came to the node with it")
+        yield Heading("Changes on the node")
         yield _things(shown)
     if hidden := len(report.appeared) - len(shown):
         yield Text(

@@ -14,7 +14,7 @@ _SHORT_ID = 12
 
 def view(report: GCReport, wide: bool) -> Iterator[Block]:
     """A table for each kind; `wide` shows whole container IDs."""
-    yield Text(f"Asked which containers there are: {report.source}", "dim")
+    yield Text(_source(report), "dim")
     for kind, meaning in KINDS.items():
         found = [leftover for leftover in report.leftovers if leftover.kind == kind]
         if found:
@@ -32,6 +32,14 @@ def view(report: GCReport, wide: bool) -> Iterator[Block]:
         yield Text(f"{symbol('skip')} {what} not looked at: {reason}", "warn")
     yield Text("")
     yield _summary(report)
+
+
+def _source(report: GCReport) -> str:
+    """From what the node's containers are known."""
+    if not report.by_namespaces:
+        return f"Containers are known from {report.source}"
+    reason = f" ({report.problem})" if report.problem else ""
+    return f"No container runtime answered{reason}; containers were taken from this node's network namespaces"
 
 
 def _row(leftover: Leftover, wide: bool) -> tuple[str | Cell, ...]:

@@ -58,7 +58,7 @@ _ROWS: tuple[tuple[str, str, str, str, str], ...] = (
     ("GN0508", "a NetworkPolicy drops", "a policy engine's rule refuses the sender", "kubectl describe networkpolicy", "allow the sender in the policy"),
     ("GN0509", "packets are dropped at random", "a statistic or numgen rule: somebody's experiment", "the command in the evidence", "delete the rule"),
     ("GN0510", "a rule inside the pod drops", "a sidecar or init container left it", "nsenter -n ... iptables -S; nft list ruleset", "delete it; correct its author"),
-    ("GN0511", "packets leave without masquerading", "the answer cannot find back to a pod's address", "iptables -t nat -S POSTROUTING", "restore the rule (a new ADD does), find who flushed it"),
+    ("GN0511", "packets leave without masquerading", "no route outside leads the replies back to a pod's address", "iptables -t nat -S POSTROUTING", "restore the rule (a new ADD does), find who flushed it"),
     ("GN0512", "masquerading is wrong", "traffic gets a foreign address, or is translated inside the cluster", "conntrack -L; iptables -t nat -S", "correct the rule"),
     ("GN0513", "the node does not route what the pod sends", "a refusing route, or none", "ip route get TARGET", "correct the node's routes"),
     ("GN0514", "the neighbour table is full", "gc_thresh3 is reached: new neighbours are not resolved", "ip neigh | wc -l", "raise net.ipv4.neigh.default.gc_thresh1-3"),

@@ -155,6 +155,6 @@ def _explaining(finding: Finding) -> tuple[str, ...]:
 
 
 def _consequence(finding: Finding, cause: str) -> Finding:
-    """A consequence is never worse than a warning: the cause is counted."""
+    """A consequence is never worse than a warning, and has no remedy: its cause is counted, and has to be mended."""
     severity = finding.severity if finding.severity.rank >= Severity.WARNING.rank else Severity.WARNING
-    return replace(finding, consequence_of=cause, severity=severity)
+    return replace(finding, consequence_of=cause, severity=severity, remedy=None)

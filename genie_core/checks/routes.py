@@ -309,7 +309,7 @@ def needed_targets(model: Case) -> list[str]:
 
 
 def foreign_source(model: Case) -> Iterator[Finding]:
-    """GN0310: a route of the pod chooses a source address that is not its interface's: answers do not find back."""
+    """GN0310: a route of the pod chooses a source address that is not its interface's: no route leads replies back."""
     primary, pod = model.primary, model.pod
     told = {str(ip) for intended in model.intended for ip in intended.ips}
     if primary is None or pod is None:
@@ -325,7 +325,7 @@ def foreign_source(model: Case) -> Iterator[Finding]:
             code="GN0310",
             severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
             title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
-            f"({', '.join(own)}): answers do not find back",
+            f"({', '.join(own)}): no route leads the replies back to the pod",
             object=the_pod(model, primary.link.name),
             evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
             remedy=Remedy(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import PodCheck
 from genie_core.checks.filters import filter_findings
@@ -118,11 +118,18 @@ def host_routes(model: Case) -> Iterator[Finding]:
             title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
             object=a("route", f"{shown} dev {block.link}" if not way.refused else shown),
             evidence=(seen("netlink", f"{target} {where}", f"ip route get {target}"),),
-            remedy=Remedy(
-                text=f"delete the stale route so that {target} goes to {entry} again",
-                commands=tuple(commands),
-            ),
+            remedy=Remedy(text=_route_advice(commands, shown, target, entry), commands=tuple(commands)),
         )
+
+
+def _route_advice(commands: Sequence[Command], shown: str, target: str, entry: str) -> str:
+    """In words what the commands do."""
+    verbs = {command.argv[2] for command in commands}
+    if not verbs:
+        return f"find out who set the route {shown}, and have {target} go to {entry} again"
+    done = [f"delete the route {shown}"] if "del" in verbs else []
+    done += [f"route {target} to {entry}"] if "replace" in verbs else []
+    return f"{' and '.join(done)}, and find out who changed it"
 
 
 def _narrower(model: Case, dst: str) -> bool:

@@ -174,7 +174,7 @@ def exists(path: str) -> bool:
 
 
 def write_all(fd: int, text: str) -> None:
-    """Write text as UTF-8, all of it; half a character becomes a question mark. Raises OSError."""
+    """Write text as UTF-8, all of it; a lone surrogate becomes a question mark. Raises OSError."""
     data = text.encode("utf-8", "replace")
     while data:
         data = data[posix.write(fd, data) :]

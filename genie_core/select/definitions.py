@@ -100,7 +100,7 @@ def _config_of(definition: "Mapping[str, Any]", label: str) -> str:
     source = _source(label)
     text = get_str(get_object(definition, "spec", where=source), "config", where=f"{source}: spec")
     if not can_be_passed(text):
-        raise InvalidConfig(f"{source}: spec.config holds a NUL, or half a character")
+        raise InvalidConfig(f"{source}: spec.config holds a NUL character or a lone surrogate")
     return text
 
 

@@ -100,7 +100,7 @@ class Root:
 
 
 def _refuse_impossible(path: str) -> None:
-    """Raise OSError for what a JSON text may call a path, a NUL in it or half a character: the kernel takes no such."""
+    """Raise OSError for a path with a NUL character or a lone surrogate, which JSON allows and the kernel does not."""
     if not can_be_passed(path):
         raise OSError(EINVAL, "no file can have this name", path)
 

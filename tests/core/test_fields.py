@@ -70,5 +70,5 @@ def test_places():
     "text, can", [("", True), ("ü\n", True), ("\udc80", True), ("a\0", False), ("\ud83e", False)]
 )
 def test_what_a_path_or_a_variable_can_hold(text, can):
-    """Bytes that are no UTF-8 (PEP 383) can be passed on; half a character stands for none."""
+    """Bytes that are no UTF-8 (PEP 383) can be passed on; a lone surrogate stands for none."""
     assert fields.can_be_passed(text) is can

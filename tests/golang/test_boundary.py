@@ -90,7 +90,7 @@ def projected(shape, value):
 
 
 def _clean(value):
-    """Genie keeps half a character's escape as it is, and Go puts U+FFFD in its place."""
+    """Genie keeps a lone surrogate's escape as it is, and Go puts U+FFFD in its place."""
     if isinstance(value, dict):
         return {_clean(key): _clean(inner) for key, inner in value.items()}
     if isinstance(value, list):

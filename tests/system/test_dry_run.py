@@ -140,7 +140,7 @@ def test_the_demo_told_to_a_person():
         "The plan",
         "ADD: ",
         "What the pod has now",
-        "What came to the node",
+        "Changes on the node",
         "CHECK: ",
         "DEL: ",
         "DEL again",

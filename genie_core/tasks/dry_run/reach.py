@@ -1,4 +1,4 @@
-"""Who answers whom: one TCP connection from inside a pod to each address. A refusal is an answer."""
+"""Reachability: one TCP connection from inside a pod to each address. A refusal is an answer."""
 
 from __future__ import annotations
 

@@ -49,6 +49,8 @@ def find(
     return GCReport(
         dry_run=True,
         source=scene.source,
+        by_namespaces=scene.sandboxes is None,
+        problem=scene.problem,
         seconds=interval,
         leftovers=tuple(agreed),
         young=tuple(young),

@@ -79,6 +79,7 @@ class Scene:
     sandboxes: frozenset[str] | None
     sandbox_netns: frozenset[str] = frozenset()
     dry_runs: Sequence[str] = ()
+    problem: str = ""
     plans: Sequence[Plan] = ()
     leases: Mapping[str, Sequence[Lease]] = field(default_factory=dict)
     cache: Sequence[CachedResult] = ()
@@ -127,6 +128,7 @@ def look(options: GCOptions, node: Node) -> Scene:
     chains, nft_rules = _nat(skipped)
     scene = Scene(
         source=_source(found),
+        problem=_problem(found),
         asked_runtime=found.listed is not None,
         sandboxes=found.ids,
         sandbox_netns=frozenset(os.path.realpath(one.netns) for one in found.listed or () if one.netns),
@@ -167,9 +169,13 @@ def _sandboxes(options: GCOptions, root: Root) -> Sandboxes:
 
 def _source(found: Sandboxes) -> str:
     """What told which containers there are; why the runtime itself did not, where one was found."""
-    source = found.source or "the network namespaces that exist"
-    unasked = found.problem is None or isinstance(found.problem, NoSocket)
-    return source if unasked else f"{source} ({found.problem})"
+    source, problem = found.source or "the network namespaces that exist", _problem(found)
+    return f"{source} ({problem})" if problem else source
+
+
+def _problem(found: Sandboxes) -> str:
+    """Why the runtime gave no answer; "" where it did, or where none was found."""
+    return "" if found.problem is None or isinstance(found.problem, NoSocket) else found.problem.msg
 
 
 def _nat(skipped: dict[str, str]) -> tuple[list[Chain], list[OwnedRule]]:

@@ -61,7 +61,8 @@ class Leftover:
 class GCReport:
     """What was found by both observations, `seconds` apart, and removed.
 
-    `source` says what told which containers there are; `skipped` maps kinds to why they were not looked for;
+    `source` says what told which containers there are; `by_namespaces`: no runtime did, for the reason `problem`, so
+    they were taken from the node's network namespaces. `skipped` maps kinds to why they were not looked for;
     `unconfirmed` counts what only one observation saw. `young` would be left over, but for being younger than `min_age`
     seconds: it may belong to a pod that is just being made.
     """
@@ -70,6 +71,8 @@ class GCReport:
     dry_run: bool
     source: str
     seconds: float
+    by_namespaces: bool = False
+    problem: str = ""
     leftovers: tuple[Leftover, ...] = ()
     young: tuple[Leftover, ...] = ()
     min_age: float = 60

@@ -242,4 +242,4 @@ def test_c54_a_plugin_that_describes_its_device_is_told_where(node):
 def test_x22_half_a_character_in_the_configuration_is_told(node, half):
     """The object's JSON can write it, and no plugin could be given it (found by fuzzing)."""
     config = json.loads(f'"{half}"').join(['{"type": "a", "x": "', '"}'])
-    assert "half a character" in refusal(node, config)
+    assert "lone surrogate" in refusal(node, config)
