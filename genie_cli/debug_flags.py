@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from genie_cli import wiring
 from genie_cli.options import CLUSTER, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
@@ -78,15 +77,6 @@ RuntimeConfig = Annotated[
         "--runtime-config", metavar="FILE", help="The runtime's own configuration.", rich_help_panel=NODE
     ),
 ]
-NodeName = Annotated[
-    str,
-    typer.Option(
-        "--node",
-        metavar="NAME",
-        help="This node's name. Default: $NODE_NAME, else the host name.",
-        rich_help_panel=CLUSTER,
-    ),
-]
 
 
 class ReportFormat(StrEnum):
@@ -104,12 +94,6 @@ Output = Annotated[
     ReportFormat,
     typer.Option("--output", "-o", help="Form of the result.", rich_help_panel=OUTPUT, case_sensitive=False),
 ]
-
-
-def node_of(asked: str) -> tuple[str, bool]:
-    """This node's name, and whether somebody said it."""
-    explicit = asked or os.environ.get("NODE_NAME", "")
-    return explicit or socket.gethostname(), bool(explicit)
 
 
 def absolute(path: str | Path | None) -> str:
@@ -140,7 +124,7 @@ def question(
     probes: bool = False,
 ) -> Question:
     """The question that the flags make together."""
-    name, explicit = node_of(node)
+    name, explicit = wiring.node_of(node)
     return Question(
         namespace=pod[0],
         name=pod[1],

@@ -208,6 +208,15 @@ Root = Annotated[
         readable=False,
     ),
 ]
+NodeName = Annotated[
+    str,
+    typer.Option(
+        "--node",
+        metavar="NAME",
+        help="This node's name. Default: $NODE_NAME, else the host name.",
+        rich_help_panel=CLUSTER,
+    ),
+]
 CRISocket = Annotated[
     str,
     typer.Option(

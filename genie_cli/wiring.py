@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -88,6 +90,12 @@ def _namespace(chosen: Access) -> str:
     except GenieError:
         found = None  # whoever asks that server is told why it cannot be
     return (found.namespace if found else "") or "default"
+
+
+def node_of(asked: str) -> tuple[str, bool]:
+    """This node's name, and whether it was given."""
+    explicit = asked or os.environ.get("NODE_NAME", "")
+    return explicit or socket.gethostname(), bool(explicit)
 
 
 def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bool = False) -> PrivateNode:

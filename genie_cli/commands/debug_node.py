@@ -34,7 +34,7 @@ def run(
     cri_socket: options.CRISocket = "",
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = "",
-    node: flags.NodeName = "",
+    node: options.NodeName = "",
     root: options.Root = Path("/"),
     timeout: options.Timeout = SECONDS,
     output: flags.Output = flags.ReportFormat.TABLE,

@@ -13,11 +13,13 @@ from genie_cli.options import CLUSTER, NODE, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
+from genie_core.edges.confdir import list_files
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import explain, explain_key, explain_network, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
+from genie_core.tasks.this_node import another
 
 EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to mend it", "genie explain GN0402"),
@@ -60,6 +62,7 @@ def run(
     ] = wiring.CONF_DIR,
     state_dir: options.StateDir = None,
     bin_dir: options.BinDirs = None,
+    node: options.NodeName = "",
     output: options.Output = OutputFormat.TABLE,
 ) -> int:
     """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
@@ -85,7 +88,7 @@ def run(
         access = wiring.access(kubeconfig, context)
         if kind in _NETWORKS:
             return _explain_network(subject, namespace, access, conf_dir, state_dir, output)
-        return _explain_pod(subject, namespace, pod_file, access, conf_dir, state_dir, bin_dir, output)
+        return _explain_pod(subject, namespace, pod_file, access, conf_dir, state_dir, bin_dir, node, output)
     return 0
 
 
@@ -130,10 +133,12 @@ def _explain_pod(
     conf_dir: Path,
     state_dir: Path | None,
     bin_dir: list[Path] | None,
+    node: str,
     output: OutputFormat,
 ) -> int:
     own, config = wiring.configuration(conf_dir, state_dir)
     pod, problem = _pod(subject, namespace, pod_file, access, own)
+    _require_here(pod, access, own, node)
     report = explain_selection(
         pod.namespace,
         pod.name,
@@ -149,8 +154,23 @@ def _explain_pod(
             hint="run it on the pod's node, or give the manifest with --pod-file",
             exit_code=EXIT_DENIED if problem and problem.exit_code == EXIT_DENIED else EXIT_NOT_FOUND,
         )
+    if report.attached is None and not own and not any(map(list_files, config["conf_dirs"])):
+        raise NotFound(
+            f"pod {report.pod} is not attached here, and this machine has no CNI configuration in {conf_dir}",
+            hint="run it on a node of the cluster",
+        )
     emit(report, output, selection_view, _networks)
     return 1 if report.annotations is not None and report.now is None else 0
+
+
+def _require_here(pod: PodObject, access: Access, own: dict[str, Any], named: str) -> None:
+    """Raise NotFound where the pod is on another node: this machine's files say nothing of it."""
+    name, is_explicit = wiring.node_of(named)
+    if here := another(pod.node, name, access, own, is_explicit=is_explicit):
+        raise NotFound(
+            f"pod {pod.namespace}/{pod.name} is on node {pod.node}, this is {here}: run genie explain pod there",
+            hint="--node says what this node is called, where that is wrong",
+        )
 
 
 def _pod(

@@ -22,9 +22,9 @@ API_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodObject:
-    """What of a pod matters to its networks; `uid` "" is unknown. `warnings` are for the author of the manifest.
+    """What of a pod matters to its networks; `uid` and `node` "" are unknown. `warnings` are for the author.
 
-    `annotations` are those that Genie reads: the others are nobody's business (`kubectl apply` puts whole pods there).
+    `annotations` are those that Genie reads and no others: `kubectl apply` puts whole pods into one of them.
     """
 
     namespace: str
@@ -32,6 +32,7 @@ class PodObject:
     annotations: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     uid: str = ""
+    node: str = ""
 
 
 def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tuple[str, str]:
@@ -122,6 +123,7 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
         annotations={key: annotations[key] for key in ASKING if key in annotations},
         warnings=tuple(_misplaced(own, annotations, document)) if template else (),
         uid="" if template else str(own.get("uid") or ""),
+        node="" if template else _node(document),
     )
 
 
@@ -139,6 +141,11 @@ def _misplaced(
 def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = document.get("metadata")
     return metadata if isinstance(metadata, dict) else {}
+
+
+def _node(document: Mapping[str, Any]) -> str:
+    spec = document.get("spec")
+    return str(spec.get("nodeName") or "") if isinstance(spec, dict) else ""
 
 
 def _template(document: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -279,6 +279,35 @@ def test_what_the_person_names_counts_more_than_the_nodes_own(capsys, node, own_
     assert own_server.api.requests == []
 
 
+@pytest.mark.parametrize("named", [["--node", "node2"], []])
+def test_a_pod_of_another_node_is_not_explained_by_this_ones_files(capsys, node, own_server, named):
+    """Neither on the wrong node, nor on a machine that is none: an ADD here says nothing of the pod."""
+    folder, _ = node
+    own_server.api.objects.add(world.pod("far", "node1", "10.0.0.9", cni="red"))
+    own_server.api.objects.add(world.node("node1", "192.0.2.77", "10.0.0.0/24"))
+    own_server.api.objects.add(world.node("node2", "127.0.0.1", "10.0.1.0/24"))
+    error = answer(capsys, "pod", "shop/far", "--conf-dir", str(folder), *named, code=3)
+    assert error["message"] == "pod shop/far is on node node1, this is node2: run genie explain pod there"
+    assert answer(capsys, "pod", "shop/far", "--conf-dir", str(folder), "--node", "node1")["now"]
+
+
+def test_a_host_whose_name_is_not_its_nodes_is_known_by_its_address(capsys, node, own_server):
+    folder, _ = node
+    own_server.api.objects.add(world.pod("near", "node1", "10.0.0.9", cni="red"))
+    own_server.api.objects.add(world.node("node1", "127.0.0.1", "10.0.0.0/24"))
+    report = answer(capsys, "pod", "shop/near", "--conf-dir", str(folder))
+    assert [item["network"] for item in report["now"]] == ["red"]
+
+
+def test_a_machine_without_any_configuration_answers_nothing(capsys, node, tmp_path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", "")
+    folder, _ = node
+    (tmp_path / "empty").mkdir()
+    flags = ["--conf-dir", str(tmp_path / "empty"), "--pod-file", str(folder / "pod.yaml")]
+    error = answer(capsys, "pod", *flags, "--state-dir", str(tmp_path / "none"), code=3)
+    assert "this machine has no CNI configuration" in error["message"]
+
+
 def test_the_table(capsys, node, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["explain", "pod", *node[1]]) == 0

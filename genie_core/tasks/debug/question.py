@@ -21,6 +21,7 @@ from genie_core.survey.objects import lean
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.this_node import name_of
 
 NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
 SECONDS = 30.0
@@ -182,20 +183,5 @@ def _found(question: Question, objects: Sequence[JSON]) -> JSON:
 
 
 def node_name(question: Question, objects: Sequence[JSON]) -> str:
-    """This node's name: as somebody said, else the Node object that has one of this machine's addresses."""
-    nodes = [cluster.node(n) for n in cluster.of_kind(objects, "Node")]
-    if question.node_explicit or any(n.name == question.node for n in nodes):
-        return question.node
-    mine = own_addresses()
-    return next((n.name for n in nodes if mine & set(n.addresses)), question.node)
-
-
-def own_addresses() -> set[str]:
-    """The addresses of the namespace that this process runs in."""
-    from genie_core.survey import links
-
-    try:
-        with links.open_netlink() as netlink:
-            return {a.ip for a in links.addresses(netlink)}
-    except (OSError, GenieError):
-        return set()
+    """This node's name."""
+    return name_of(question.node, objects, is_explicit=question.node_explicit)
