@@ -34,7 +34,7 @@ PLACES = {
     "protocol": lambda text: {"portMappings": [{**MAPPING, "protocol": text}]},
     "hostIP": lambda text: {"portMappings": [{**MAPPING, "hostIP": f"{text}/24"}]},
     "hostPort": lambda text: {"portMappings": [{**MAPPING, "hostPort": text}]},
-    "Protocol": lambda text: {"portMappings": [{**MAPPING, "Protocol": text}]},
+    "Protocol": lambda text: {"portMappings": [{**MAPPING, "protocol": "tcp", "Protocol": text}]},
     "HostIP": lambda text: {"portMappings": [{**MAPPING, "HostIP": text}]},
     "ho\u017ftPort": lambda _: {"portMappings": [{**MAPPING, "ho\u017ftPort": 22}]},
     "further key of a mapping": lambda text: {"portMappings": [{**MAPPING, text: text}]},
