@@ -33,6 +33,16 @@ _NO_SUBNET = {
     "multus-shim": "Multus calls other plugins, which have subnets of their own",
 }
 
+# What a node needs for itself: with a gateway in one of these, it would lose them, or its default route.
+_SPECIAL = {
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/4": "multicast",
+    "::1/128": "loopback",
+    "fe80::/10": "link-local",
+    "ff00::/8": "multicast",
+}
+
 # Plugins whose interface has a parent on the node, named by the key `master`.
 _WITH_MASTER = ("macvlan", "ipvlan", "vlan")
 # Plugins whose pods the node reaches by its own routing table: two overlapping subnets exclude each other there.
@@ -59,7 +69,16 @@ def parse_subnet(text: str, where: str) -> "Subnet":
 
 
 def require_subnet_support(network: "NetConf", subnet: "Subnet", where: str) -> None:
-    """Raise InvalidConfig where the network's plugin cannot be given a subnet."""
+    """Raise InvalidConfig where the network's plugin takes no subnet, or pods cannot have the subnet's addresses."""
+    from ipaddress import ip_network
+
+    for text, what in _SPECIAL.items():
+        special = ip_network(text)
+        if special.version == subnet.version and special.overlaps(subnet):
+            raise InvalidConfig(
+                f"{where}: {subnet} holds {what} addresses ({text}), which pods cannot have",
+                hint="choose a private subnet: a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fd00::/8",
+            )
     reason = _NO_SUBNET.get(network.plugins[0].type)
     if reason:
         raise InvalidConfig(

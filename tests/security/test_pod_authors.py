@@ -204,3 +204,83 @@ def test_a_definition_does_not_speak_for_the_runtime(desk):
     """`runtimeConfig` and `prevResult` of a stored configuration are taken out (conformance B44)."""
     desk.nad("loud", {"type": "x", "runtimeConfig": {"mac": "c2:b0:57:49:47:f1"}, "prevResult": {"ips": []}})
     assert set(read_by_plugins(desk.plan({NPWG: "loud"}))[1]) == {"type", "name", "cniVersion"}
+
+
+# --- authors of logical networks ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tenant(desk):
+    """The node has a bridge with a gateway, which is the default network, and a macvlan."""
+    gateway = {"isGateway": True, "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"}}
+    desk.file("bridge", {"type": "bridge", "bridge": "cni0", **gateway})
+    desk.file("lan", {"type": "macvlan", "master": "lo"})
+    return desk
+
+
+def test_a_logical_network_gives_its_plugin_a_subnet_and_nothing_else(tenant):
+    given = {"plugin": "bridge", "dedicatedNet": True}
+    tenant.logical("net", **FOREIGN_KEYS | given | {"sub_subnet": "10.66.0.0/24"})
+    tenant.physical("phy", **FOREIGN_KEYS | given | {"subnet": "10.67.0.0/24"})
+    tenant.logical("part", physicalNet="phy")
+    for name, subnet in (("net", "10.66.0.0/24"), ("part", "10.67.0.0/24")):
+        (found,) = read_by_plugins(tenant.plan({"networks": name}))
+        bridge = found.pop("bridge")
+        assert bridge.startswith("genie")
+        assert found == {
+            "cniVersion": "1.0.0",
+            "name": f"bridge.{bridge[5:]}",
+            "type": "bridge",
+            "isGateway": True,
+            "ipam": {"type": "host-local", "subnet": subnet},
+        }
+
+
+@pytest.mark.parametrize("subnet", ["10.1.0.0/16", "10.1.0.0/24", "10.0.0.0/8", "10.66.0.0/24", "fd00::/8"])
+def test_no_subnet_leads_onto_the_bridge_of_the_other_pods_with_another_gateway(tenant, subnet):
+    """That failed the ADD of every default pod. The file's own subnet has the file's own gateway."""
+    tenant.logical("net", plugin="bridge", sub_subnet=subnet)
+    (found,) = read_by_plugins(tenant.plan({"networks": "net"}))
+    assert (found["bridge"] == "cni0") is (subnet == "10.1.0.0/16")
+
+
+@pytest.mark.parametrize("plugin", ["bridge", "lan"])
+@pytest.mark.parametrize(
+    "subnet",
+    [
+        "0.0.0.0/0",
+        "::/0",
+        "127.0.0.0/24",
+        "169.254.169.0/24",
+        "224.0.0.0/8",
+        "::/64",
+        "fe80::/64",
+        "ff02::/64",
+    ],
+)
+def test_no_subnet_takes_what_every_node_needs(tenant, plugin, subnet):
+    tenant.logical("net", plugin=plugin, sub_subnet=subnet)
+    with pytest.raises(InvalidConfig, match="which pods cannot have"):
+        tenant.plan({"networks": "net"})
+
+
+@pytest.mark.parametrize(
+    "nic", ["../lo", "lo/../lo", "lo ", "lo\n", "x" * 16, "l\0o", "%s", "", "-", "\ud800"]
+)
+def test_a_parent_interface_is_one_of_the_nodes(tenant, nic):
+    tenant.physical("phy", nic=nic, dedicatedNet=True, plugin="lan")
+    tenant.logical("net", physicalNet="phy")
+    if nic:
+        with pytest.raises(GenieError, match="refer_nic"):
+            tenant.plan({"networks": "net"})
+    else:
+        assert read_by_plugins(tenant.plan({"networks": "net"}))[0]["master"] == "lo"
+
+
+@pytest.mark.parametrize("created", ["", "0001-01-01T00:00:00Z", "1970"])
+def test_an_older_network_of_another_namespace_is_not_taken_over(tenant, created):
+    """The API server sets creationTimestamp; without one a network counts as old."""
+    tenant.logical("theirs", "other", created=created, plugin="bridge", sub_subnet="10.66.0.0/24")
+    tenant.logical("net", plugin="bridge", sub_subnet="10.66.0.0/25")
+    with pytest.raises(InvalidConfig, match="Logicalnetwork other/theirs, which is older"):
+        tenant.plan({"networks": "net"})
