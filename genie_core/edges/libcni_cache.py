@@ -2,17 +2,25 @@
 
     /var/lib/cni/results/<network>-<container>-<interface>   one attachment as JSON, kind cniCacheV1
 
-Read by GC alone: a network that Genie delegates to may be used by a runtime directly as well, by another
-handler or by a tool beside it, and those attachments are in no list of Genie's (lessons 5).
+GC reads it: a network that Genie delegates to may be used by a runtime directly as well, by another handler or by a
+tool beside it, and those attachments are in no list of Genie's (lessons 5). DEL without state reads it, too: CNI-Genie
+and Multus call their plugins through libcni.
 """
 
 import posix
 
 from genie_core.edges.confdir import read_text
 from genie_core.errors import GenieError
-from genie_core.jsontext import JSONError, decode
+from genie_core.jsontext import JSONError, decode, encode
+from genie_core.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DIRECTORY = "/var/lib/cni/results"
+# CNI-Genie's, which is libcni's own, and that of Multus.
+DISPATCHERS = (DIRECTORY, "/var/lib/cni/multus/results")
 
 
 class UnknownAttachment(GenieError):
@@ -48,3 +56,47 @@ def _pairs(network: str, path: str) -> set[tuple[str, str]]:
     if not all(isinstance(part, str) for part in pair):
         raise UnknownAttachment(f"{path} names no container and interface")
     return {pair}
+
+
+class Entry(Value):
+    """One attachment in a cache: its network's name, its result as JSON text, and its configuration's text.
+
+    `config` is "" in a cache of libcni before 0.8, which has only the result.
+    """
+
+    __slots__ = ("config", "ifname", "network", "path", "result")
+
+    def __init__(self, path: str, network: str, ifname: str, result: str, config: str = "") -> None:
+        self.path = path
+        self.network = network
+        self.ifname = ifname
+        self.result = result
+        self.config = config
+
+
+def entries_of(container_id: str, directories: "Sequence[str]" = DISPATCHERS) -> list[Entry]:
+    """What the caches of CNI-Genie and Multus have of one container; what cannot be read is left out."""
+    found = []
+    for directory in directories:
+        try:
+            names = sorted(posix.listdir(directory))
+        except OSError:
+            continue
+        for name in names:
+            network, _, ifname = name.partition(f"-{container_id}-")
+            if network and ifname:
+                found += _entry(f"{directory}/{name}", network, ifname)
+    return found
+
+
+def _entry(path: str, network: str, ifname: str) -> list[Entry]:
+    from binascii import a2b_base64
+
+    try:
+        data = decode(read_text(path))
+        if "kind" not in data:
+            return [Entry(path, network, ifname, encode(data))]
+        config = a2b_base64(data["config"]).decode()
+        return [Entry(path, data["networkName"], data["ifName"], encode(data["result"]), config)]
+    except (GenieError, JSONError, KeyError, TypeError, ValueError):
+        return []

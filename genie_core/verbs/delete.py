@@ -56,9 +56,9 @@ def release(request: "Request", node: "Node") -> None:
         plan = None
     else:
         if plan is None:
-            from genie_core.verbs.salvage import release_default
+            from genie_core.verbs.unrecorded import release_unrecorded
 
-            release_default(request, node)
+            release_unrecorded(request, node)
     if plan:
         thorough = plan.failed_releases >= FAILED_RELEASES
         failures = node.drive(delete(plan, netns_of(plan, request.netns), thorough=thorough))

@@ -136,6 +136,18 @@ def _generated(name: str, node: "Node") -> "NetConf | None":
     return generate(name, default_interface())
 
 
+def passed_annotations(request: "Request") -> "Mapping[str, str]":
+    """The pod's annotations that came with the call; {} for none. Raises InvalidConfig where they are no annotations.
+
+    The API server is not asked.
+    """
+    supplied = get_object(request.config, "runtimeConfig")
+    if POD_ANNOTATIONS in supplied:
+        return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
+    args = parse_args(request.args)
+    return _from_args(args["K8S_ANNOT"]) if "K8S_ANNOT" in args else {}
+
+
 def _annotations(
     request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", node: "Node"
 ) -> "Mapping[str, str]":

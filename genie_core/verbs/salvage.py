@@ -1,10 +1,9 @@
 """Releasing what a container may hold where no readable state says it (conformance A68). Cold.
 
-DEL of what was never added is no error (SPEC, section 2, "DEL"): asking too many plugins costs time, asking too
-few costs an address that nobody gives back. So a damaged state means every network of this node, on every
-interface that the container has; no state at all, the usual second DEL, means the default networks. This node's
-networks are those of its files, those that its other containers have, and those of the definitions that it has
-read: a definition may hold its network itself, and then no file does.
+DEL of what was never added is no error (SPEC, section 2, "DEL"): to ask too many plugins costs time, to ask too few
+loses an address. So a damaged state means every network of this node, on every interface that the container has. No
+state at all is `unrecorded`. This node's networks are those of its files, those that its other containers have, and
+those of the definitions that it has read: a definition may hold its network itself, and then no file does.
 """
 
 from genie_core.attach import delete
@@ -19,7 +18,7 @@ from genie_core.verbs.networks import default_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from genie_core.model import NetConf, Request
     from genie_core.verbs.node import Node
@@ -28,34 +27,37 @@ if TYPE_CHECKING:
 _USUAL = tuple(f"{prefix}{number}" for prefix in ("eth", "net") for number in range(1, 5))
 
 
-def release_default(request: "Request", node: "Node") -> None:
-    """Release the default networks, as well as that goes."""
+def release_everything(request: "Request", node: "Node") -> None:
+    """Release every network of this node on every interface, the default ones first, as well as that goes."""
+    release(default_attachments(request, node), request, node)
+    links = links_in(request)
+    names = {request.ifname, *(_USUAL if links is None else links)} - {"lo"}
+    release(any_network_on(sorted(names), request, node), request, node)
+
+
+def default_attachments(request: "Request", node: "Node") -> list[Attachment]:
+    """The default networks, with the interfaces that an ADD gives them; [] where they are not known."""
     try:
         choices = [choice for choice in default_of(node) if not _is_spared(choice.network, request)]
         if not choices:
-            return
-        plan = make_plan(request, None, boot_id(), choices, node.settings.interface_prefix)
+            return []
+        return [*make_plan(request, None, boot_id(), choices, node.settings.interface_prefix).attachments]
     except GenieError as error:
         node.log.info("no state; default network not released", problem=error.msg)
-        return
-    _release(plan, node)
+        return []
 
 
-def release_everything(request: "Request", node: "Node") -> None:
-    """Release every network of this node on every interface, the default ones first, as well as that goes."""
-    release_default(request, node)
-    names = _interfaces(request)
-    attachments = [
+def any_network_on(names: "Collection[str]", request: "Request", node: "Node") -> list[Attachment]:
+    """Every network of this node on each of these interfaces."""
+    if not names:
+        return []
+    return [
         # one network's DEL may remove another one's interface: `releasing`, so the rules are looked for
         Attachment(network=network, ifname=ifname, label=network.name, args=request.args, releasing=True)
-        for network in _networks(node)
+        for network in networks_of(node)
         if not _is_spared(network, request)
         for ifname in names
     ]
-    plan = Plan(
-        request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
-    )
-    _release(plan, node)
 
 
 def _is_spared(network: "NetConf", request: "Request") -> bool:
@@ -63,7 +65,7 @@ def _is_spared(network: "NetConf", request: "Request") -> bool:
     return request.verb == "GC" and network.disable_gc
 
 
-def _networks(node: "Node") -> "list[NetConf]":
+def networks_of(node: "Node") -> "list[NetConf]":
     """The networks of this node, each once, the configured ones first."""
     found = Finder(ConfDirs(node.settings.conf_dirs), node.log).valid()
     plans = [plan for plan in node.store.plans() if isinstance(plan, Plan)]
@@ -93,17 +95,22 @@ def _defined(node: "Node") -> "Iterator[NetConf]":
             yield network
 
 
-def _interfaces(request: "Request") -> list[str]:
+def links_in(request: "Request") -> "Collection[str] | None":
+    """The interfaces in the container's namespace; None where they cannot be read."""
+    if not request.netns:
+        return None
     from genie_core.edges.podnet import existing_links
 
-    links: Iterable[str] | None = None
     try:
-        links = existing_links(request.netns) if request.netns else None
+        return existing_links(request.netns)
     except GenieError:
-        pass
-    return sorted({request.ifname, *(_USUAL if links is None else links)} - {"lo"})
+        return None
 
 
-def _release(plan: Plan, node: "Node") -> None:
-    for failure in node.drive(delete(plan, plan.netns), stateless=True):
+def release(attachments: list[Attachment], request: "Request", node: "Node") -> None:
+    """DEL of each, in reverse; failures are logged. There is no next try: the whole of a chain is called."""
+    plan = Plan(
+        request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
+    )
+    for failure in node.drive(delete(plan, plan.netns, thorough=True), stateless=True):
         node.log.info("no state; network not released", problem=failure.msg)

@@ -160,10 +160,32 @@ def test_a_del(node, loaded):
     demand(loaded(), ALL, STATEFUL)
 
 
+WITHOUT_STATE = CHOOSING | {
+    f"genie_core.{name}" for name in ("edges.libcni_cache", "verbs.salvage", "verbs.unrecorded")
+}
+
+
 def test_a_del_without_state(node, loaded):
-    assert node.delete().is_silent_success
+    assert node.delete(env={"CNI_NETNS": ""}).is_silent_success
     assert node.said() == ["DEL a@eth0"]
-    demand(loaded(), ALL, CHOOSING | {"genie_core.verbs.salvage"})
+    demand(loaded(), ALL, WITHOUT_STATE)
+
+
+def test_a_del_without_state_looks_at_the_interfaces_in_the_namespace(node, loaded):
+    assert node.delete().is_silent_success
+    looking = {
+        f"genie_core.{name}"
+        for name in (
+            "edges.netlink",
+            "edges.netns",
+            "edges.podnet",
+            "merge",
+            "routes",
+            "spec.addresses",
+            "spec.result",
+        )
+    }
+    demand(loaded(), ALL, WITHOUT_STATE | looking)
 
 
 def test_status(node, loaded):
