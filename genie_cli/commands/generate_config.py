@@ -201,7 +201,7 @@ def run(
     if type_ == "genie":
         setup = SetupOptions(
             conf_dir=common.conf_dir,
-            bin_dir=common.bin_dirs[0] if common.bin_dirs else wiring.BIN_DIRS[0].as_posix(),
+            bin_dir=common.bin_dirs[0] if common.bin_dirs else "",
             state_dir=state_dir,
             default_network=default_network,
             api_server=api_server,

@@ -289,3 +289,18 @@ def test_each_writing_keeps_a_copy_of_its_own_also_within_a_second(make):
 def test_what_may_hold_a_credential_is_private(make):
     result = make("bridge", changes=[("etcd_password", "x")], force=True)
     assert result.files[0].mode == 0o600
+
+
+@pytest.mark.parametrize("kind, result", [("containerd", None), ("crio", "primary")])
+def test_genie_s_own_file_is_for_where_the_runtime_looks(tmp_path, kind, result):
+    """Its directory of plugins is searched too, and CRI-O is told the primary network alone."""
+    if kind == "crio":
+        nodes.write(tmp_path / "etc/crio/crio.conf", '[crio.network]\nplugin_dirs = ["/usr/lib/cni/"]\n')
+    else:
+        cni = '[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/usr/lib/cni"\n'
+        nodes.write(tmp_path / "etc/containerd/config.toml", f"version = 2\n{cni}")
+    nodes.write(tmp_path / "etc/cni/net.d/10-net.conflist", nodes.bridge())
+    asked = GenerateOptions(root=str(tmp_path))
+    setup = SetupOptions(conf_dir=asked.conf_dir, bin_dir="")
+    (entry,) = generate.generate_setup(setup, generate.look(asked), str(tmp_path)).document["plugins"]
+    assert (entry["bin_dirs"], entry.get("result")) == (["/usr/lib/cni"], result)

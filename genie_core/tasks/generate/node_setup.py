@@ -25,6 +25,7 @@ from genie_core.tasks.conflist import (
 )
 from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
 from genie_core.tasks.install_check import unknown_settings
+from genie_core.tasks.placement import place
 
 # Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
 _KUBELETS = (
@@ -62,9 +63,11 @@ def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated
     named = options.default_network or str(options.extra.get("default_plugin", ""))
     default = named or _default(facts, options.conf_dir, notes)
     extra: dict[str, Any] = {**options.extra, **({"default_plugin": default} if default else {})}
+    placement = place(Path(options.bin_dir) if options.bin_dir else None, Path(options.conf_dir), root)
     install = InstallOptions(
-        bin_dir=Path(options.bin_dir),
+        bin_dir=Path(placement.bin_dir),
         conf_dir=Path(options.conf_dir),
+        placement=placement,
         state_dir=Path(options.state_dir) if options.state_dir else None,
         kubeconfig=Path(options.kubeconfig) if options.kubeconfig else None,
         extra=extra,
@@ -75,9 +78,9 @@ def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated
     if install.api_server:
         path = f"{options.conf_dir}/{KUBECONFIG}"
         files.insert(0, OutputFile(path=path, text=kubeconfig_text(install), mode=0o600))
-    if facts.find_binary("genie", (options.bin_dir,)) is None:
+    if facts.find_binary("genie", (placement.bin_dir,)) is None:
         notes.append(
-            f"{options.bin_dir}/genie is not there yet: `genie install` puts it there, and writes these files too"
+            f"{placement.bin_dir}/genie is not there yet: `genie install` puts it there, and writes these files too"
         )
     return Generated(document=decode(text), files=files, several=True, notes=notes)
 
