@@ -107,14 +107,16 @@ PATH="$0:$PATH"; exec "$@"
 
 def mend(lab: Lab, pod: str, findings: list[dict[str, Any]]) -> list[str]:
     """Carry out all that the findings' remedies print, in that order: what fails, and what each remedy breaks."""
-    works = [name for name in WATCHED if not settle(lab, (name,), True, name, tries=1)]
+    works: tuple[str, ...] = WATCHED
+    for _ in range(2):  # what works now and then only says nothing
+        works = tuple(name for name in works if name not in settle(lab, works, True, "{}", tries=1))
     notes = []
     for finding in findings:
         commands = (finding.get("remedy") or {}).get("commands", ())
         notes += [f"{finding['code']}: {problem}" for c in commands if (problem := carry_out(lab, pod, c))]
-        lost = settle(lab, tuple(works), True, "{}") if commands else []
+        lost = settle(lab, works, True, "{}") if commands else []
         notes += [f"the remedy of {finding['code']} breaks {name}" for name in lost]
-        works = [name for name in works if name not in lost]
+        works = tuple(name for name in works if name not in lost)
     return notes
 
 
@@ -127,7 +129,8 @@ def carry_out(lab: Lab, pod: str, command: dict[str, Any]) -> str:
     argv = [*inside, str(Path(sys.executable).parent), *command["argv"]]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     said = (done.stderr or done.stdout).strip()[-90:]
-    return f"{shlex.join(command['argv'])} fails: {said}" if done.returncode else ""
+    looks = "--check" in argv and done.returncode == 1  # it says what is still wrong
+    return f"{shlex.join(command['argv'])} fails: {said}" if done.returncode and not looks else ""
 
 
 def run_fault(fault: Fault, *modes: Mode) -> Score:

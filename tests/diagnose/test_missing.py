@@ -122,7 +122,9 @@ def test_when_the_time_is_up_what_was_found_is_printed(debug, script):
     """Exit code 124, one document that holds to the schema, what was found among it, what was cut off named."""
     child = f"sleep 601.{os.getpid()}"
     report = debug("--timeout", "1.5s", covered={"/usr/sbin/nft": script(f"{child} & wait")}, code=124)
-    assert report["seconds"] < 4
+    assert (
+        report["metadata"]["durationMs"] < 6_000
+    )  # the interpreter's start is not counted; the child takes 10 minutes
     assert subprocess.run(["pgrep", "-f", child], capture_output=True, check=False).stdout == b""
     assert report["timedOut"] is True
     assert "--timeout" in report["missing"]["node firewall"]
@@ -136,7 +138,7 @@ def test_probes_that_nobody_answers_are_not_waited_for_longer(debug):
     report = debug("--probes", "--timeout", "2s", code=124)
     assert "had not ended in time" in report["missing"]["probes"]
     assert report["findings"][0]["code"] == "GN0402"
-    assert report["seconds"] < 4
+    assert report["metadata"]["durationMs"] < 6_000  # all of them in turn take half a minute
 
 
 def test_a_timeout_that_is_none_is_wrong_usage(debug):

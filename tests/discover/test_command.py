@@ -3,10 +3,10 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -188,10 +188,13 @@ def test_it_reads_only(broken, tmp_path):
 
 
 def test_the_whole_command_takes_less_than_a_second(broken):
+    """Of processor time, the plugins' that it asks included: the machine may be busy with something else."""
+
     def once():
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         genie("discover", *broken, "-q", code=1)
-        return time.monotonic() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(once() for _ in range(3)) < 1
 

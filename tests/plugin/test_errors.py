@@ -56,8 +56,8 @@ def test_a54_annotations_that_are_no_strings(node, annotations):
 def test_a55_a_state_directory_that_cannot_be(node):
     node.networks("a")
     (node.root / "file").write_text("")
-    assert "state" in node.add(state_dir=str(node.root / "file")).error(5)["msg"] or True
-    node.add(state_dir=str(node.root / "file" / "below")).error(5)
+    for path in (node.root / "file", node.root / "file" / "below"):
+        assert str(node.root / "file") in node.add(state_dir=str(path)).error(5)["msg"]
     assert node.said() == []
 
 

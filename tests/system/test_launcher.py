@@ -47,6 +47,11 @@ def answer(genie):
     return document
 
 
+def told(call):
+    """What a delegate's environment has, but for the PATH that busybox sets where its caller gave none."""
+    return {name: value for name, value in call.env.items() if name != "PATH"}
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_any_shell_may_be_sh(shell, put, tmp_path, monkeypatch):
     """Called as sh, it behaves as sh; what each adds to the environment (PWD, SHLVL, ...) reaches no delegate."""
@@ -56,9 +61,9 @@ def test_any_shell_may_be_sh(shell, put, tmp_path, monkeypatch):
     node.network("a")
     assert node.add("a").result
     (call,) = node.calls()
-    assert call.env == {**node.environment("ADD"), DELEGATE_MARK: "1"}
+    assert told(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
     done = subprocess.run(
-        [shell, "-c", 'exec "$0" </', node.genie],
+        [tmp_path / "sh", "-c", 'exec "$0" </', node.genie],
         env=node.environment("ADD"),
         capture_output=True,
         check=False,
@@ -119,7 +124,7 @@ def test_sh_may_find_a_launcher_that_the_kernel_starts(put, tmp_path, monkeypatc
     as_sh.symlink_to(shell)
     assert node.add("a", wrap=(as_sh,)).result
     (call,) = node.calls()
-    assert call.env == {**node.environment("ADD"), DELEGATE_MARK: "1"}
+    assert told(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
 
 
 @pytest.mark.parametrize("shell", [*SHELLS, ""])
