@@ -18,6 +18,7 @@ from genie_core.spec.versions import CURRENT
 from genie_core.survey.conf_files import parse_conf
 from genie_core.tasks.node_state import entry_of, read_document
 from genie_core.tasks.placement import Placement
+from genie_core.tasks.predecessor import configurations, with_its_keys
 
 CONFLIST = "00-genie.conflist"
 BROKEN = f"{CONFLIST}.broken"  # where a copy of one that cannot be loaded is kept
@@ -72,8 +73,12 @@ def is_broken(conflist: Path) -> bool:
 
 
 def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What of the conflist is kept: all of it; of a broken one what was `remembered` when it was written last."""
-    return dict(remembered or {}) if is_broken(conflist) else existing_document(conflist)
+    """What of the conflist is kept: all of it; of a broken one what was `remembered` when it was written last.
+
+    With it the keys of a configuration of CNI-Genie's beside it.
+    """
+    own = dict(remembered or {}) if is_broken(conflist) else existing_document(conflist)
+    return with_its_keys(conflist.parent, own)
 
 
 def existing_entry(conflist: Path) -> dict[str, Any]:
@@ -91,6 +96,10 @@ def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None
             "with what is set now: nothing is remembered of it" if remembered is None else "as it was last"
         )
         notes.append(f"{conflist} cannot be loaded: it is written anew, {source}; a copy is kept in {BROKEN}")
+    notes += [
+        f"the keys of {path}, CNI-Genie's configuration, are kept in {CONFLIST}"
+        for path in configurations(options.conf_dir)
+    ]
     kept = kept_document(conflist, remembered)
     entry = (entry_of(kept) if kept else None) or {}
     if options.for_crio and "result" not in (*options.extra, *entry):

@@ -73,7 +73,7 @@ def copy(moved: Mapping[str, str]) -> None:
     for source, target in moved.items():
         if os.path.exists(source):
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            _copy(source, target)
+            copy_file(source, target)
 
 
 def remove(paths: Mapping[str, str] | list[str]) -> None:
@@ -87,14 +87,22 @@ def put_back(moved: Mapping[str, str]) -> None:
     """Have each file in its old place again; one that somebody has written there anew stays."""
     for source, target in moved.items():
         if os.path.exists(target) and not os.path.lexists(source):
-            _copy(target, source)
+            copy_file(target, source)
 
 
-def _copy(source: str, target: str) -> None:
-    """Exchanged as a whole: a runtime may look at any time. The temporary name has no extension that one reads."""
+def copy_file(source: str, target: str, mode: int | None = None) -> None:
+    """Copy with the same mode, or `mode`. Raises OSError.
+
+    It is exchanged as a whole: a runtime may look at any time. The temporary name has no extension that one reads.
+    """
     temporary = Path(target).with_name(f".{Path(target).name.replace('.', '-')}-{os.getpid()}")
     try:
-        shutil.copy2(source, temporary)
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600)
+        shutil.copyfile(source, temporary)
+        shutil.copystat(source, temporary)
+        if mode is not None:
+            temporary.chmod(mode)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.rename(target)

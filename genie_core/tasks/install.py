@@ -30,7 +30,7 @@ from genie_core.select.files import derived_name
 from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
-from genie_core.tasks import delegate_files, payload, runtime_tree
+from genie_core.tasks import delegate_files, payload, predecessor, runtime_tree
 from genie_core.tasks.atomic import LOCK, alone, is_there, remove_temporaries, sync, write_file
 from genie_core.tasks.conflist import (
     BROKEN,
@@ -103,29 +103,36 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     if moved and not facts.genie.default_network and facts.genie.default_file:
         pinned = {**options.extra, "default_plugin": derived_name(facts.genie.default_file)}
         options = replace(options, extra=pinned)  # other files may sort before it where it goes
+    saved = predecessor.to_be_saved(options.bin_dir, options.conf_dir, installed=known is not None)
     if dry_run:
         report = preview(options, known)
     elif moved and not options.move:
         raise NeedsConsent(moved)
     else:
-        report = _put_with(moved, options, known, warnings)
-    return replace(report, moved=moved, warnings=[*warnings, *report.warnings])
+        report = _put_with(moved, saved, options, known, warnings)
+    return replace(report, moved={**moved, **saved}, warnings=[*warnings, *report.warnings])
 
 
 def _put_with(
-    moved: Mapping[str, str], options: InstallOptions, known: Installed | None, warnings: list[str]
+    moved: Mapping[str, str],
+    saved: Mapping[str, str],
+    options: InstallOptions,
+    known: Installed | None,
+    warnings: list[str],
 ) -> InstallReport:
-    """`put`, with the networks' files in both places before, and in the new one alone after it."""
+    """`put`, with the files of others in both places before, and in the new one alone after it."""
     made = {old: new for old, new in moved.items() if not os.path.lexists(new)}
     record = _record(options, _text(options, known), known)
-    record = replace(record, moved={**record.moved, **moved})
+    replaced = {**(known.replaced if known else {}), **saved}
+    record = replace(record, moved={**record.moved, **moved}, replaced=replaced)
     try:
         with _disk_errors():
             delegate_files.copy(moved)
-            if moved:
+            predecessor.save(saved)
+            if moved or saved:
                 remember(record)  # where they came from, before they are gone from there
             report = put(options, known)
-            delegate_files.remove([*moved])
+            delegate_files.remove([*moved, *(path for path in saved if path != str(report.launcher))])
     except BaseException:
         delegate_files.remove([new for old, new in made.items() if os.path.exists(old)])
         raise
@@ -382,7 +389,9 @@ def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> 
 def _warnings(options: InstallOptions) -> list[str]:
     named = (options.kubeconfig, options.token_file, options.ca_file)
     warnings = [f"{path} does not exist yet" for path in named if path and not path.exists()]
-    first = min([CONFLIST, *(Path(path).name for path in list_files(str(options.conf_dir)))], key=os.fsencode)
+    adopted = [str(path) for path in predecessor.configurations(options.conf_dir)]
+    others = [Path(path).name for path in list_files(str(options.conf_dir)) if path not in adopted]
+    first = min([CONFLIST, *others], key=os.fsencode)
     if first != CONFLIST:
         warnings.append(f"{options.conf_dir / first} sorts before {CONFLIST}, so the runtime uses that one")
     return warnings

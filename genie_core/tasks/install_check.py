@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from genie_core.catalog.genie import PLUGIN
@@ -26,6 +27,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtime_versions import with_versions
 from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.placement import Placement
+from genie_core.tasks.predecessor import configurations
 
 # What can keep pods from starting once Genie is the first configuration of its directory.
 _DECISIVE = (
@@ -84,12 +86,12 @@ def _facts(placement: Placement, root: Root) -> NodeFacts:
     Where no runtime reads the directory, it is not known where plugins are looked for: nothing is said of them.
     """
     directories = {}
+    conf_dir = Path(placement.conf_dir)
+    own = [conf_dir / CONFLIST, *configurations(conf_dir)]  # CNI-Genie's is replaced
     for directory in (placement.conf_dir, DELEGATE_CONF_DIR):
         if root.exists(directory):
             files = read_directory(directory, root)
-            directories[directory] = [
-                file for file in files if file.path != f"{placement.conf_dir}/{CONFLIST}"
-            ]
+            directories[directory] = [file for file in files if Path(file.path) not in own]
     bin_dirs = dict.fromkeys(path for one in placement.runtimes for path in one.bin_dirs)
     binaries = {path: list_binaries(path, root) if root.exists(path) else [] for path in bin_dirs}
     facts = NodeFacts(

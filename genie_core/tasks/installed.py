@@ -28,7 +28,7 @@ class Installed:
     """One installation. `bin_dirs` are the directories it was ever put into, the newest first.
 
     `document` is the configuration list as it was written last; `moved` maps where a network's file was to where
-    it is now.
+    it is now. `replaced` maps where a file of CNI-Genie's was to where it is kept.
     """
 
     bin_dirs: tuple[Path, ...]
@@ -36,6 +36,7 @@ class Installed:
     state_dir: Path
     document: Mapping[str, Any]
     moved: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, *, public: bool) -> str:
         """Its JSON text; what is public has no configuration, which may hold a credential."""
@@ -45,6 +46,7 @@ class Installed:
             "stateDir": str(self.state_dir),
             "document": {} if public else self.document,
             "moved": self.moved,
+            "replaced": self.replaced,
         }
         return json.dumps(document, indent=2) + "\n"
 
@@ -83,6 +85,7 @@ def _read(path: Path) -> Installed | None:
             state_dir=Path(known["stateDir"]),
             document=known["document"],
             moved=known["moved"],
+            replaced=known.get("replaced", {}),
         )
     except (GenieError, OSError, ValueError, KeyError, TypeError):
         return None

@@ -28,7 +28,7 @@ from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import read_launcher
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
-from genie_core.tasks import delegate_files, node_state
+from genie_core.tasks import delegate_files, node_state, predecessor
 from genie_core.tasks.atomic import sync
 from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE, is_broken
 from genie_core.tasks.installed import (
@@ -153,6 +153,7 @@ def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir:
         state_dir=state_dir or (known.state_dir if known else named),
         document=document,
         moved=known.moved if known else {},
+        replaced=known.replaced if known else {},
     )
 
 
@@ -175,7 +176,7 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     node = node_state.open_node(config)
     released, attached, problems = _release_gone(node, dry_run=options.dry_run)
     if not attached:
-        attached = _remove_rest(found, node, removed, dry_run=options.dry_run)
+        attached = _remove_rest(found, node, removed, restored, dry_run=options.dry_run)
     return UninstallReport(
         removed=removed,
         restored=restored,
@@ -186,8 +187,13 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     )
 
 
-def _remove_rest(found: Installed, node: Node, removed: list[Path], *, dry_run: bool) -> list[str]:
-    """Remove everything else; who is in the way, if anybody: what a call attaches now must find its DEL."""
+def _remove_rest(
+    found: Installed, node: Node, removed: list[Path], restored: list[Path], *, dry_run: bool
+) -> list[str]:
+    """Remove everything else, and put back what was there before it; who is in the way, if anybody.
+
+    What a call attaches now must find its DEL.
+    """
     launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
     if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
         return [f"process {pid}, a call that is at work" for pid in calls]
@@ -196,15 +202,26 @@ def _remove_rest(found: Installed, node: Node, removed: list[Path], *, dry_run: 
     paths = [*launchers, found.conflist.with_name(KUBECONFIG), *code]
     paths += [found.state_dir / name for name in CONTENTS]
     if dry_run or not found.state_dir.is_dir():
-        _remove(paths, removed, dry_run=dry_run)
+        _exchange(found, paths, removed, restored, dry_run=dry_run)
         return []
     with node.store.lock_node(exclusive=True, deadline=node.deadline()):
         if names := node.store.names():
             return names
-        _remove(paths, removed, dry_run=False)
+        _exchange(found, paths, removed, restored, dry_run=False)
     if not any(found.state_dir.iterdir()):
         found.state_dir.rmdir()
     return []
+
+
+def _exchange(
+    found: Installed, paths: Sequence[Path], removed: list[Path], restored: list[Path], *, dry_run: bool
+) -> None:
+    """Remove these, but put CNI-Genie's files back first, which are kept beside the code."""
+    back = predecessor.to_be_put_back(found.replaced)
+    if not dry_run:
+        predecessor.put_back(found.replaced)
+    restored += back
+    _remove([path for path in paths if path not in back], removed, dry_run=dry_run)
 
 
 def _is_ours(launcher: Path) -> bool:

@@ -1,0 +1,115 @@
+"""CNI-Genie's installation beside which `genie install` is run: its configuration is adopted, its files are kept.
+
+CNI-Genie wrote one plugin's configuration, `00-genie.conf`, which sorts before `00-genie.conflist`, and its binary
+`genie` where Genie's launcher goes. Both are saved under names that no runtime reads. `genie uninstall` puts them back
+in its last step, the binary first: until then Genie's pods need Genie's plugin. `genie-kubeconfig` stays where it is,
+since the configuration names it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genie_core.edges.confdir import list_files
+from genie_core.errors import GenieError
+from genie_core.jsontext import JSONError, decode
+from genie_core.settings import Settings
+from genie_core.survey.launcher import read_launcher
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.delegate_files import copy_file
+from genie_core.tasks.node_state import entry_of
+
+CODE = ".genie"
+_TYPE = "genie"
+_SAVED = ".cni-genie"
+# What CNI-Genie's manifest says, not its operator.
+_NOT_KEPT = ("type", "name", "cniVersion", "cniVersions")
+
+
+def configurations(conf_dir: Path) -> list[Path]:
+    """The files of one plugin in the directory that call `genie`, as the runtime sorts them."""
+    paths = [Path(path) for path in list_files(str(conf_dir)) if not path.endswith(".conflist")]
+    return [path for path in paths if _read(path).get("type") == _TYPE]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: Any = decode(Root().text(str(path)))
+    except (OSError, JSONError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def with_its_keys(conf_dir: Path, own: dict[str, Any]) -> dict[str, Any]:
+    """Genie's document with the keys of CNI-Genie's that it has not, and its name where it is new.
+
+    The name stays for the runtime's sake, which remembers living pods' attachments under it.
+    """
+    for path in configurations(conf_dir):
+        old = _read(path)
+        keys = {key: value for key, value in old.items() if key not in _NOT_KEPT}
+        _require_valid(keys, path)
+        if not own or entry_of(own) is None:
+            named = {"name": old["name"]} if old.get("name") else {}
+            own = {**named, "plugins": [{"type": _TYPE, **keys}]}
+            continue
+        plugins = [{**keys, **entry} if entry.get("type") == _TYPE else entry for entry in own["plugins"]]
+        own = {**own, "plugins": plugins}
+    return own
+
+
+def _require_valid(keys: Mapping[str, Any], path: Path) -> None:
+    try:
+        Settings(keys)
+    except GenieError as error:
+        error.msg = f"{path}: {error.msg}"
+        raise
+
+
+def to_be_saved(bin_dir: Path, conf_dir: Path, *, installed: bool) -> dict[str, str]:
+    """Where each file of CNI-Genie's is -> where it is kept. `installed`: the launcher there is known to be Genie's."""
+    saved = {str(path): f"{path}{_SAVED}" for path in configurations(conf_dir)}
+    binary = bin_dir / _TYPE
+    if _is_anothers(binary, installed):
+        saved[str(binary)] = str(bin_dir / CODE / f"{_TYPE}{_SAVED}")
+    return saved
+
+
+def _is_anothers(binary: Path, installed: bool) -> bool:
+    """A compiled program is; another file only where Genie was never installed, since it may be damaged."""
+    try:
+        with binary.open("rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return False
+    is_ours = read_launcher(start.decode(errors="replace")) is not None
+    return start.startswith(b"\x7fELF") or not (is_ours or installed or not start)
+
+
+def save(files: Mapping[str, str]) -> None:
+    """Have a copy of each; the configuration's is for root alone, since it may hold a token. Raises OSError."""
+    for source, target in files.items():
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        copy_file(source, target, mode=None if target.endswith(f"{CODE}/{_TYPE}{_SAVED}") else 0o600)
+
+
+def put_back(files: Mapping[str, str]) -> list[Path]:
+    """Have each file in its old place again, the configuration last; what is in its place is exchanged."""
+    restored = [Path(source) for source in _ordered(files)]
+    for source in restored:
+        copy_file(files[str(source)], str(source))
+        os.unlink(files[str(source)])
+    return restored
+
+
+def to_be_put_back(files: Mapping[str, str]) -> list[Path]:
+    """The files that `put_back` would put back."""
+    return [Path(source) for source in _ordered(files)]
+
+
+def _ordered(files: Mapping[str, str]) -> Sequence[str]:
+    kept = [source for source, target in files.items() if os.path.exists(target)]
+    return sorted(kept, key=lambda source: source.endswith((".conf", ".json")))
