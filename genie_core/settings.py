@@ -113,10 +113,10 @@ class Settings:
         self.live: bool = read(get_bool, "live", True)
         self.live_primary: bool = read(get_bool, "live_primary", False)
         self.repair: str = read(_repair, "repair", "report")
-        self.repair_interval_seconds: float = read(
+        self.repair_interval: float = read(
             get_number, "repair_interval_seconds", 60.0, at_least=1, at_most=86_400
         )
-        self.collect_interval_seconds: float = read(
+        self.collect_interval: float = read(
             get_number, "collect_interval_seconds", 600.0, at_least=10, at_most=86_400
         )
 

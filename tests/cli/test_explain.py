@@ -52,11 +52,8 @@ def test_codes_are_listed_in_the_order_of_their_numbers():
 
 @pytest.mark.parametrize("key", [key for key in vars(Settings({})) if key != "problems"])
 def test_every_setting_is_a_key_that_can_be_explained(key):
-    names = {
-        "cadvisor_address": "cAdvisor_address",
-        "api_timeout": "api_timeout_seconds",
-        "delegate_timeout": "delegate_timeout_seconds",
-    }
+    timed = ("api_timeout", "delegate_timeout", "repair_interval", "collect_interval")
+    names = {"cadvisor_address": "cAdvisor_address"} | {name: f"{name}_seconds" for name in timed}
     assert explain_key(names.get(key, key)).field.doc
 
 

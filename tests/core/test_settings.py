@@ -35,12 +35,13 @@ DEFAULTS: dict[str, Any] = {
     "live": True,
     "live_primary": False,
     "repair": "report",
-    "repair_interval_seconds": 60,
-    "collect_interval_seconds": 600,
+    "repair_interval": 60,
+    "collect_interval": 600,
     "problems": [],
 }
 KEYS = {"cadvisor_address": "cAdvisor_address", "api_timeout": "api_timeout_seconds"}
 KEYS["delegate_timeout"] = "delegate_timeout_seconds"
+KEYS |= {"repair_interval": "repair_interval_seconds", "collect_interval": "collect_interval_seconds"}
 
 GOOD: dict[str, Any] = {
     "default_plugin": "weave, flannel@eth1",
@@ -70,8 +71,8 @@ GOOD: dict[str, Any] = {
     "live": False,
     "live_primary": True,
     "repair": "fix",
-    "repair_interval_seconds": 5,
-    "collect_interval_seconds": 30,
+    "repair_interval": 5,
+    "collect_interval": 30,
 }
 BAD: dict[str, list[Any]] = {
     "default_plugin": [["a"], 7],
@@ -113,8 +114,8 @@ BAD: dict[str, list[Any]] = {
     "live": ["perhaps", 1],
     "live_primary": ["perhaps", 1],
     "repair": ["mend", 1],
-    "repair_interval_seconds": [0, "x"],
-    "collect_interval_seconds": [0, "x"],
+    "repair_interval": [0, "x"],
+    "collect_interval": [0, "x"],
 }
 
 
