@@ -11,6 +11,8 @@ import pytest
 from tests.test_readme import NODE, ROOT, normal
 
 PAGES = (
+    "coming-from-cni-genie",
+    "coming-from-multus",
     "configuration",
     "install-a-node",
     "move-a-cluster",
@@ -18,6 +20,31 @@ PAGES = (
     "try-a-pod",
     "tenants",
 )
+# What is on the node of a page besides.
+NETWORKS = """
+for type in bridge ptp; do genie generate-config $type --write; done >/dev/null 2>&1
+"""
+THERE = {
+    "coming-from-cni-genie": NETWORKS
+    + """
+cat >/etc/cni/net.d/00-genie.conf <<END
+{"name": "k8s-pod-network", "type": "genie", "cniVersion": "0.2.0", "log_level": "info", "default_plugin": "bridge",
+ "policy": {"type": "k8s", "k8s_auth_token": "eyJhbGciOi"},
+ "kubernetes": {"k8s_api_root": "https://127.0.0.1:1", "kubeconfig": "/etc/cni/net.d/genie-kubeconfig"}}
+END
+echo '{apiVersion: v1, kind: Config}' >/etc/cni/net.d/genie-kubeconfig
+cp /bin/true /usr/lib/cni/genie
+""",
+    "coming-from-multus": NETWORKS
+    + """
+rm /etc/cni/net.d/90-ptp.conflist
+cat >/etc/cni/net.d/00-multus.conf <<END
+{"cniVersion": "1.0.0", "name": "multus-cni-network", "type": "multus",
+ "clusterNetwork": "/etc/cni/net.d/90-bridge.conflist", "namespaceIsolation": true}
+END
+cp /bin/true /usr/lib/cni/multus
+""",
+}
 
 
 def steps(page):
@@ -40,9 +67,13 @@ def test_the_page_shows_what_comes_out(page, tmp_path):
     found, files = steps(page)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    script = NODE + "".join(
-        f"echo '=== {number}'; {command.partition(' # ')[0]} 2>&1\n"
-        for number, (command, _) in enumerate(found)
+    script = (
+        NODE
+        + THERE.get(page, "")
+        + "".join(
+            f"echo '=== {number}'; {command.partition(' # ')[0]} 2>&1\n"
+            for number, (command, _) in enumerate(found)
+        )
     )
     done = subprocess.run(
         ["unshare", "--net", "--mount", "sh", "-c", script],

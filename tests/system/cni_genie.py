@@ -6,14 +6,20 @@ nothing is recorded but for what libcni 0.7, by which it calls them, keeps: each
 
 import json
 import subprocess
+from base64 import b64encode
 from itertools import count
 from pathlib import Path
 
 from tests.system.node import CNI_BIN
 
+CNI_GENIE, MULTUS = Path("/var/lib/cni/results"), Path("/var/lib/cni/multus/results")
 
-def add(node, files, cni, container="c1", args=""):
-    """Attach the node's first pod to `a,b@eth3`; `files` maps each network to its file."""
+
+def add(node, files, cni, container="c1", args="", multus=False):
+    """Attach the node's first pod to `a,b@eth3`; `files` maps each network to its file.
+
+    `multus`: what libcni 0.8 and later keep, in the directory of Multus.
+    """
     wanted = [item.partition("@")[::2] for item in cni.split(",")]
     free = (name for name in (f"eth{number}" for number in count()) if name not in dict(wanted).values())
     for network, asked in wanted:
@@ -35,6 +41,15 @@ def add(node, files, cni, container="c1", args=""):
             )
             assert done.returncode == 0, done.stdout + done.stderr
             result = done.stdout
-        cache = Path("/var/lib/cni/results", f"{document['name']}-{container}-{ifname}")
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(result)
+        folder = MULTUS if multus else CNI_GENIE
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = {
+            "kind": "cniCacheV1",
+            "containerId": container,
+            "config": b64encode(json.dumps(document).encode()).decode(),
+            "ifName": ifname,
+            "networkName": document["name"],
+            "result": json.loads(result),
+        }
+        path = folder / f"{document['name']}-{container}-{ifname}"
+        path.write_text(json.dumps(entry) if multus else result)

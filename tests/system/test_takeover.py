@@ -118,3 +118,20 @@ def test_without_anything_that_libcni_remembers(node, settled):
     cni_genie.add(node, FILES, "blue,red@eth3")
     shutil.rmtree("/var/lib/cni/results")
     node.delete(annotations={"cni": "blue,red@eth3"})
+
+
+@pytest.mark.parametrize("namespace", ["there", "gone"])
+def test_pods_of_multus_need_nothing_but_its_cache(node, settled, namespace):
+    """Networks that only a NetworkAttachmentDefinition describes, which Genie never read."""
+    cni_genie.add(node, FILES, "blue,lan@net1,green@storage", multus=True)
+    files = {name: (node.conf / FILES[name]).read_bytes() for name in ("lan", "green")}
+    for name in files:
+        (node.conf / FILES[name]).unlink()
+    path = node.pod.path
+    if namespace == "gone":
+        node.pod.remove()
+        forget_pod(node, settled)
+    node.delete(netns=path, annotations={"k8s.v1.cni.cncf.io/networks": "lan,green@storage"})
+    assert [*cni_genie.MULTUS.iterdir()] == []
+    for name, content in files.items():
+        (node.conf / FILES[name]).write_bytes(content)
