@@ -14,6 +14,7 @@ from genie_core.fields import get_object, get_str
 from genie_core.model import Attachment, Plan
 from genie_core.plan import make_plan
 from genie_core.select.files import Finder
+from genie_core.verbs.delete import netns_of
 from genie_core.verbs.networks import default_of
 
 TYPE_CHECKING = False
@@ -112,5 +113,5 @@ def release(attachments: list[Attachment], request: "Request", node: "Node") -> 
     plan = Plan(
         request.container_id, request.ifname, request.netns, request.path, None, boot_id(), attachments
     )
-    for failure in node.drive(delete(plan, plan.netns, thorough=True), stateless=True):
+    for failure in node.drive(delete(plan, netns_of(plan, plan.netns), thorough=True), stateless=True):
         node.log.info("no state; network not released", problem=failure.msg)

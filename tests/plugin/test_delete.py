@@ -118,6 +118,7 @@ def test_a64_without_state_the_default_network_is_released_as_well_as_that_goes(
     attached.fail("DEL")
     assert attached.delete().is_silent_success
     assert attached.said() == ["DEL a@eth0"]
+    assert attached.calls()[0].env["CNI_NETNS"] == ""  # its path does not exist
 
 
 def test_a65_an_add_that_began_nothing(node):
