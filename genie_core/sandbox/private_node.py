@@ -71,7 +71,7 @@ class PrivateNode(NodeProcess):
             first = file.read().split()[0]
         return [
             "nsenter",
-            *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
+            *(["--user", "--preserve-credentials"] if _is_foreign(f"/proc/{first}/ns/user") else []),
             f"--target={first}",
             "--mount",
             "--uts",
@@ -79,6 +79,11 @@ class PrivateNode(NodeProcess):
             "--pid",
             f"--net=/proc/{first}/root{netns}",
         ]
+
+
+def _is_foreign(namespace: str) -> bool:
+    """Whether it is another user namespace than this process's."""
+    return not os.path.samestat(os.stat(namespace), os.stat("/proc/self/ns/user"))
 
 
 def _explained(error: OSError) -> GenieError:

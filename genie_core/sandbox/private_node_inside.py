@@ -7,12 +7,16 @@ steps matters:
 2. Every mount becomes read-only, then the few places that plugins write to are covered with private memory.
    `hidden` places start empty (leases, and /run, where sockets of the real node's daemons are: firewalld would
    change the real firewall for whoever asks it); `copied` ones show what the real node has.
-3. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
+3. For root: few devices, the kernel's settings read-only but for those of networks, and then a user namespace in which
+   all this cannot be undone (mount_namespaces(7), "locked") and no capability counts outside of the node. Its users
+   have the numbers that they have outside, so that root's files can be read.
+4. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
 
 It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
 PID namespace the kernel kills all others with it: whatever happens, nothing is left.
 """
 
+import errno
 import json
 import os
 import signal
@@ -26,15 +30,15 @@ from genie_core.sandbox import syscalls
 from genie_core.sandbox.orders import ORDERS, add_namespace, failed, inside, obey, run, send
 
 WORLD = "/run/genie-world"  # the network namespace behind eth0
-NAMESPACES = (
-    syscalls.CLONE_NEWNS
-    | syscalls.CLONE_NEWNET
-    | syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWIPC
-)
+_FILES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
+_REST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
+# What programs need of /dev, and what of /proc changes more than a network.
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net", "fd", "stdin", "stdout", "stderr")
+SETTINGS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+OF_NETWORKS = "/proc/sys/net"
 TO_COPY = 1 << 20  # files up to this size are copied, larger ones are bind mounted
 PRIVATE_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_NO_PROGRAMS = PRIVATE_FLAGS | syscalls.MS_NOEXEC
 
 
 def main(fd: int) -> None:
@@ -42,9 +46,12 @@ def main(fd: int) -> None:
     channel = socket.socket(fileno=fd).makefile("rw", encoding="utf-8", newline="\n")
     wanted = json.loads(channel.readline())
     try:
-        _leave_the_host()
-        _become_first(fd)
+        is_root = _leave_the_host()
+        outside = _become_first(fd)
         _furnish(wanted["hidden"], wanted["copied"], wanted["visible"])
+        if is_root:
+            _confine(outside)
+        _settle()
         connect(wanted["links"])
         answer = {"pid": os.getpid()}
     except OSError as error:
@@ -56,26 +63,86 @@ def main(fd: int) -> None:
             _reap()
 
 
-def _leave_the_host() -> None:
+def _leave_the_host() -> bool:
+    """New namespaces for files and processes; for an ordinary user all of them. Whether this is root."""
     parent = os.getppid()
+    is_root = True
     try:
-        syscalls.unshare(NAMESPACES)
+        syscalls.unshare(_FILES)
     except PermissionError:  # an ordinary user, or a container's root: root of a user namespace may
         _become_root_of_a_user_namespace()
-        syscalls.unshare(NAMESPACES)
+        syscalls.unshare(_FILES | _REST)
+        is_root = False
     syscalls.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would forget it
     if os.getppid() != parent:
         os._exit(1)  # it died before it could be asked for
+    return is_root
 
 
-def _become_first(fd: int) -> None:
-    """Go on as the first process of the new PID namespace; this one only waits for it, to end with it."""
+def _become_first(fd: int) -> socket.socket:
+    """Go on as the first process of the new PID namespace; this one waits for it, to end with it.
+
+    The connection to the one that waits: it writes the users of the child's user namespace (`_confine`).
+    """
+    outside, inside_ = socket.socketpair()
+    users = {name: _same_numbers(name) for name in ("uid_map", "gid_map")}
     child = os.fork()
     if child:
         os.close(fd)  # or the socket would not be at its end when the child is
+        inside_.close()
+        if outside.recv(1):
+            outside.send(_map_users(users))
         os.waitpid(child, 0)
         os._exit(0)
+    outside.close()
     syscalls.die_with_parent(signal.SIGKILL)
+    return inside_
+
+
+def _same_numbers(name: str) -> str:
+    """The map by which the users or groups that this process knows have the same numbers (user_namespaces(7))."""
+    with open(f"/proc/self/{name}", encoding="ascii") as file:
+        ranges = [line.split() for line in file]
+    return "".join(f"{first} {first} {count}\n" for first, _, count in ranges)
+
+
+def _map_users(users: dict[str, str]) -> bytes:
+    """Tell the kernel the users of process 1 of the new PID namespace; b"y", or b"n" where it refuses."""
+    try:
+        for name, numbers in users.items():
+            with open(f"/proc/1/{name}", "w", encoding="ascii") as file:
+                file.write(numbers)
+    except OSError:
+        return b"n"
+    return b"y"
+
+
+def _confine(outside: socket.socket) -> None:
+    """Take from root what it has beyond this node. Where the kernel has no user namespaces, it keeps its rights."""
+    _lock_settings()
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | _REST)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOSPC, errno.EUSERS):
+            raise
+        syscalls.unshare(_REST)
+        return
+    outside.send(b"u")
+    if outside.recv(1) != b"y":
+        raise OSError(errno.EPERM, "the users of the private node cannot be mapped")
+    syscalls.die_with_parent(signal.SIGKILL)
+
+
+def _lock_settings() -> None:
+    """Few devices, and of the kernel's settings only those of network namespaces can be changed."""
+    _make_private("/dev", [], DEVICES, keep=())
+    networks = os.open(OF_NETWORKS, os.O_PATH)
+    for path in SETTINGS:
+        if os.path.exists(path):
+            syscalls.mount(path, path, flags=syscalls.MS_BIND | syscalls.MS_REC)
+            syscalls.make_read_only(path)
+    syscalls.mount(f"/proc/self/fd/{networks}", OF_NETWORKS, flags=syscalls.MS_BIND)
+    os.close(networks)
 
 
 def _become_root_of_a_user_namespace() -> None:
@@ -92,10 +159,7 @@ def _become_root_of_a_user_namespace() -> None:
 def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: Sequence[str]) -> None:
     syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.make_read_only("/")
-    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    # refused in some containers; then /sys shows the real node's interfaces, read-only
-    with suppress(OSError):
-        syscalls.mount("sysfs", "/sys", "sysfs", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    syscalls.mount("proc", "/proc", "proc", _NO_PROGRAMS)
     os.umask(0o022)
     os.chdir("/")
     private: list[str] = []
@@ -104,6 +168,13 @@ def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: 
     for path, levels in copied:
         _make_private(path, private, None, keep=(), levels=levels)
     os.makedirs("/run/netns", exist_ok=True)
+
+
+def _settle() -> None:
+    """What belongs to the new network and UTS namespaces."""
+    # refused in some containers; then /sys shows the real node's interfaces
+    with suppress(OSError):
+        syscalls.mount("sysfs", "/sys", "sysfs", _NO_PROGRAMS | syscalls.MS_RDONLY)
     syscalls.set_hostname("private-node")
 
 

@@ -123,6 +123,37 @@ def test_daemons_of_the_real_node_cannot_be_reached(node):
     ] == ["/run/genie-world"]
 
 
+# Each would reach the real node. Files are opened for writing, and nothing is written: it may be that one succeeds.
+ESCAPES = {
+    "writable root": "mount -o remount,rw,bind / && touch /usr/lib/{marker}",
+    "kernel's settings": "umount -l /proc/sys; exec 3>>/proc/sys/kernel/core_pattern",
+    "a new /proc": "mkdir -p /run/p && mount -t proc proc /run/p && exec 3>>/run/p/sys/kernel/core_pattern",
+    "settings remounted": "mount -o remount,rw,bind /proc/sys && exec 3>>/proc/sys/kernel/core_pattern",
+    "restart": "exec 3>>/proc/sysrq-trigger",
+    "devices by /sys": "mount -o remount,rw /sys && exec 3>>/sys/power/state",
+    "a device": "mknod /run/{marker} b 7 0",
+    "a real device": "ls /dev | grep -vxE 'null|zero|full|random|urandom|tty|net|fd|stdin|stdout|stderr'",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has no such rights anywhere")
+@pytest.mark.parametrize("way", ESCAPES)
+def test_a_hostile_plugin_reaches_nothing_outside_by_roots_rights(node, way):
+    script = ESCAPES[way].format(marker=f"{PREFIX}-escaped")
+    done = node.run(["sh", "-c", f"( {script} ) && echo escaped"])
+    assert "escaped" not in done.stdout, done.stdout + done.stderr
+    assert not os.path.exists(f"/usr/lib/{PREFIX}-escaped")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's private node has its user alone")
+def test_roots_private_node_has_the_users_of_the_real_one_and_no_rights_outside(node):
+    outside = os.stat("/proc/self/ns/user").st_ino
+    inside = node.run(["stat", "-L", "-c", "%i", "/proc/self/ns/user"]).stdout.strip()
+    assert int(inside) != outside
+    assert node.run(["stat", "-c", "%u %U", "/etc/passwd"]).stdout == "0 root\n"
+    assert node.run(["setpriv", "--reuid=65534", "--clear-groups", "id", "-u"]).stdout == "65534\n"
+
+
 def test_copied_directories_show_what_is_there_and_take_changes(tmp_path):
     folder = tmp_path / "net.d"
     (folder / "sub").mkdir(parents=True)
@@ -261,6 +292,31 @@ def test_a_root_without_capabilities_can_have_one():
     drop = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
     command = [*drop, sys.executable, "-I", "-c", code, str(ordinary_user.ROOT)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n\n"
+
+
+def test_a_root_who_may_make_no_user_namespace_can_have_one():
+    """It keeps root's rights then."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from genie_core.sandbox.private_node import PrivateNode\n"
+        "with PrivateNode() as node: print(node.run(['ip', '-o', 'link', 'show', 'eth0']).stdout)\n"
+    )
+    closed = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        closed,
+        "sh",
+        sys.executable,
+        "-I",
+        "-c",
+        code,
+    ]
+    done = subprocess.run([*command, str(ordinary_user.ROOT)], capture_output=True, text=True, check=False)
+    assert "eth0" in done.stdout, done.stderr
 
 
 ORDINARY = """\
