@@ -58,7 +58,7 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
     if not candidates:
         raise GenieError("no candidate network has a free address")
     measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)
-    if not chooser.settings.smart_selection.candidates:  # who is in that list is meant, seen or not
+    if not chooser.settings.smart_selection.candidates:  # listed networks count, measured or not
         measures = {name: measure for name, measure in measures.items() if measure.seen}
     if not measures:
         raise GenieError("cAdvisor knows no interface of any candidate")

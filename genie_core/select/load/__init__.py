@@ -17,7 +17,7 @@ class Measures(Value):
     `received` and `sent` are bytes per second over its interfaces on this node; `attachments` counts the
     recorded ones; `addresses_used` and `addresses` describe the range set of its IPAM with the fewest free addresses,
     0 of 0 where that is not known. `others` are the numbers of the node's own indicators.
-    `seen` is false where who measured knows none of its interfaces: then its rates say nothing.
+    `seen` is false where none of its interfaces was measured: its rates say nothing then.
     """
 
     __slots__ = ("addresses", "addresses_used", "attachments", "others", "received", "seen", "sent")
