@@ -264,7 +264,7 @@ class Store:
         try:
             return sorted(posix.listdir(directory))
         except OSError as error:
-            if error.errno == ENOENT:
+            if error.errno in (ENOENT, ENOTDIR):
                 return []
             raise failure("read the directory", directory, error) from None
 
