@@ -153,3 +153,19 @@ def test_the_image_says_what_is_in_it(image):
     assert f"pkg:pypi/cni-genie@{genie_core.__version__}" in python
     debian = {url.partition("@")[0] for url in urls - python}
     assert {"pkg:deb/debian/libssl3t64", "pkg:deb/debian/python3.13-minimal"} < debian
+
+
+def test_the_image_can_be_signed_and_checked(image, tmp_path):
+    """By the commands of docs/install-in-a-cluster.md."""
+    page = (DEPLOY.parent / "docs/install-in-a-cluster.md").read_text()
+    commands = page.partition("```sh\nopenssl")[2].partition("```")[0]
+    shutil.copytree(image.path / "opt/genie", tmp_path / "build/rootfs/opt/genie", symlinks=True)
+    shutil.copy(image.path / "SHA256SUMS", tmp_path / "build/rootfs")
+    for words in ("genrsa -out genie.key", "rsa -in genie.key -pubout -out genie.pub"):
+        subprocess.run(["openssl", *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    script = f"set -e; openssl{commands}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "build/rootfs/opt/genie/bin/genie").write_text("#!/bin/sh\n")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "opt/genie/bin/genie: FAILED" in done.stdout + done.stderr
