@@ -21,9 +21,9 @@ demo:
 	@.ci/setup demo
 	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/genie dry-run --samples --cni 'bridge,macvlan@net1' $(addprefix --bin-dir ,$(CNI_BINS))
 
-# Three at once on two cores: half of their time they wait. Each has network and mount namespaces of its own.
+# Four at once on two cores: half of their time they wait. Each has network and mount namespaces of its own.
 test: setup
-	@.venv/bin/pytest --numprocesses=3 --dist=worksteal
+	@.venv/bin/pytest --numprocesses=4 --dist=worksteal
 
 setup:
 	@.ci/setup

@@ -263,7 +263,7 @@ def test_the_sandbox_is_made_anew_in_the_middle(held):
     assert held.sync()[1]["status"] == "unchanged"
 
 
-@pytest.mark.parametrize("after", range(0, 200, 25))
+@pytest.mark.parametrize("after", [0, 40, 120])
 def test_killed_somewhere(live, after):
     """SIGKILL so many milliseconds after its first plugin began; then the next one ends it."""
     live.node.wrap("macvlan", f'touch {live.node.root}/begun; exec "$REAL"')
@@ -290,8 +290,7 @@ def test_a_node_that_was_rebooted(live):
 
 
 def test_an_annotation_that_flaps(attached):
-    for _ in range(3):
-        for networks in ("x@one", "y@one", "x@one,y@two", ""):
-            attached.annotate(**({NPWG: networks} if networks else {}))
-            assert attached.sync()[0] == 0
+    for networks in ("x@one", "y@one", "x@one,y@two", ""):
+        attached.annotate(**({NPWG: networks} if networks else {}))
+        assert attached.sync()[0] == 0
     is_right(attached, [])
