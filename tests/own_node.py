@@ -35,7 +35,10 @@ def enter():
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     _show_its_links()
-    for folder in filter(os.path.isdir, _PRIVATE):
+    for folder in _PRIVATE:
+        os.makedirs(
+            folder, exist_ok=True
+        )  # to mount on: a new machine lacks some, and they stay there, empty
         _let_go_of_mounts_below(folder)
         syscalls.mount("tmpfs", folder, "tmpfs", options="mode=755")
     for folder in ("/run/lock", "/run/netns"):
