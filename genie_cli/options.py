@@ -176,6 +176,10 @@ BinDirs = Annotated[
         readable=False,
     ),
 ]
+OwnConfDir = Annotated[
+    Path,
+    typer.Option("--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE),
+]
 StateDir = Annotated[
     Path | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from genie_cli import options, wiring
-from genie_cli.options import CLUSTER, NODE, OutputFormat
+from genie_cli.options import CLUSTER, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
@@ -54,12 +54,7 @@ def run(
     ] = "",
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = "",
-    conf_dir: Annotated[
-        Path,
-        typer.Option(
-            "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
-        ),
-    ] = wiring.CONF_DIR,
+    conf_dir: options.OwnConfDir = wiring.CONF_DIR,
     state_dir: options.StateDir = None,
     bin_dir: options.BinDirs = None,
     node: options.NodeName = "",

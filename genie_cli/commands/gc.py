@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genie_cli import options, wiring
-from genie_cli.options import NODE, OutputFormat
+from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
@@ -52,12 +52,7 @@ def run(
             help="Where a plugin refuses to release a network, remove Genie's record of it all the same.",
         ),
     ] = False,
-    conf_dir: Annotated[
-        Path,
-        typer.Option(
-            "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
-        ),
-    ] = wiring.CONF_DIR,
+    conf_dir: options.OwnConfDir = wiring.CONF_DIR,
     state_dir: options.StateDir = None,
     ipam_dir: options.IpamDir = Path(IPAM_DIR),
     cache_dir: options.CacheDir = Path(CACHE_DIR),

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from genie_cli import options, wiring
-from genie_cli.options import NODE, OutputFormat
+from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.sync import view
@@ -63,12 +63,7 @@ def run(
     namespace: options.Namespace = "",
     kubeconfig: options.Kubeconfig = None,
     context: options.Context = "",
-    conf_dir: Annotated[
-        Path,
-        typer.Option(
-            "--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE
-        ),
-    ] = wiring.CONF_DIR,
+    conf_dir: options.OwnConfDir = wiring.CONF_DIR,
     state_dir: options.StateDir = None,
     cri_socket: options.CRISocket = "",
     timeout: Annotated[

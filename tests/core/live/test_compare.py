@@ -3,7 +3,6 @@
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.jsontext import encode
 from genie_core.live.compare import compare
 from genie_core.model import Attachment, Choice, NetConf, Plan, PluginConf, Wish
 from genie_core.plan import attachment_of
@@ -128,4 +127,3 @@ def test_a_pod_that_version_1_0_0_attached():
         "keep d@eth0",
         "replace shop/x@net1",
     ]
-    assert encode("x") == '"x"'
