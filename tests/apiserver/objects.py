@@ -3,6 +3,7 @@
 import base64
 import copy
 import itertools
+import re
 import uuid
 from collections.abc import Iterator
 from threading import RLock
@@ -12,6 +13,7 @@ from . import status
 
 Object = dict[str, Any]
 _LARGEST_ANNOTATIONS = 256 << 10
+_SET_REQUIREMENT = re.compile(r"([\w./-]+) (in|notin) \(([^()]*)\)")
 
 
 class Kind(NamedTuple):
@@ -105,19 +107,19 @@ class Objects:
 
     def list(self, kind: Kind, namespace: str, query: dict[str, str]) -> Object:
         with self._lock:
-            items = [copy.deepcopy(item) for item in self._matching(kind, namespace, query)]
+            items = list(self._matching(kind, namespace, query))
             metadata: Object = {"resourceVersion": str(next(self._versions))}
-        first = _position(query.get("continue", ""))
-        limit = int(query.get("limit") or 0)
-        if limit and len(items) > first + limit:
-            metadata["continue"] = base64.urlsafe_b64encode(str(first + limit).encode()).decode()
-            metadata["remainingItemCount"] = len(items) - first - limit
-        items = items[first : first + limit] if limit else items[first:]
+            first = _position(query.get("continue", ""))
+            limit = int(query.get("limit") or 0)
+            if limit and len(items) > first + limit:
+                metadata["continue"] = base64.urlsafe_b64encode(str(first + limit).encode()).decode()
+                metadata["remainingItemCount"] = len(items) - first - limit
+            page = copy.deepcopy(items[first : first + limit] if limit else items[first:])
         return {
             "kind": f"{kind.kind}List",
             "apiVersion": kind.api_version,
             "metadata": metadata,
-            "items": items,
+            "items": page,
         }
 
     def patch(self, kind: Kind, namespace: str, name: str, patch: Any, subresource: str = "") -> Object:
@@ -173,7 +175,7 @@ class Objects:
         for path, _, _ in fields:
             if path not in supported:
                 raise status.bad_request(f"field label not supported: {path}")
-        labels = [_requirement(text) for text in _split(query.get("labelSelector", ""))]
+        labels = _label_requirements(query.get("labelSelector", ""))
         for (group, plural, object_namespace, _), held in sorted(self._objects.items()):
             if (group, plural) != (kind.group, kind.plural) or namespace not in ("", object_namespace):
                 continue
@@ -181,7 +183,7 @@ class Objects:
             if all(
                 _at(held, path) == value if equal else _at(held, path) != value
                 for path, equal, value in fields
-            ) and all((held_labels.get(name) == value) is equal for name, equal, value in labels):
+            ) and all((held_labels.get(name) in values) is equal for name, equal, values in labels):
                 yield held
 
     def _check_patch(self, kind: Kind, held: Object, patched: Any) -> None:
@@ -253,6 +255,15 @@ def _requirement(text: str) -> tuple[str, bool, str]:
     if not separator:
         raise status.bad_request(f'unable to parse requirement: "{text}"')
     return name.rstrip("!"), not name.endswith("!"), value.lstrip("=")
+
+
+def _label_requirements(selector: str) -> list[tuple[str, bool, set[str]]]:
+    """The requirements of a label selector, `name in (a, b)` and `name notin (a, b)` among them."""
+    found = [
+        (name, word == "in", set(_split(values))) for name, word, values in _SET_REQUIREMENT.findall(selector)
+    ]
+    rest = _SET_REQUIREMENT.sub("", selector)
+    return found + [(name, equal, {value}) for name, equal, value in map(_requirement, _split(rest))]
 
 
 def _at(held: Object, path: str) -> str:

@@ -1,0 +1,287 @@
+"""The objects of a whole cluster that concern networks, read page by page; of each only what is used is kept.
+
+Ten thousand pods are 150 MB of JSON and 15 MB of rows. A list that may not be read is named in `missing`, with the
+right that it needs; the others are read all the same. deploy/status-rbac.yaml grants what is asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
+from genie_core.select.annotations import ASKING
+from genie_core.status import NETWORK_STATUS
+from genie_core.survey import cluster
+from genie_core.survey.api import EVENT, NODE, POD
+from genie_core.survey.events import plain
+from genie_core.survey.facts import JSON
+
+# A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
+PAGE = 250
+DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+NAME_LABEL = "app.kubernetes.io/name"
+NAMES = ("genie", "genie-agent")
+NODE_CONDITION = "GenieNetworkReady"
+NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
+OBSERVED = "genie.cni.dev/networks-observed"
+_KEPT = (*ASKING, NETWORK_STATUS, OBSERVED)
+_NO_SANDBOX = "FailedCreatePodSandBox"
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRow:
+    """One pod. `annotations` are those that ask for networks or report them; `owner` is (kind, name) or ("", "").
+
+    `started` is false until its containers have been created; `app` is its label app.kubernetes.io/name where it is
+    one of Genie's own pods.
+    """
+
+    namespace: str
+    name: str
+    node: str
+    phase: str
+    annotations: Mapping[str, str]
+    ips: tuple[str, ...]
+    owner: tuple[str, str]
+    started: bool
+    ready: bool
+    deleting: bool
+    host_network: bool
+    app: str = ""
+    image: str = ""
+
+    @property
+    def label(self) -> str:
+        """NAMESPACE/NAME."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has no network any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """One node. `network` is its condition GenieNetworkReady: (status, reason, message), empty without an agent."""
+
+    name: str
+    ready: bool
+    cidrs: tuple[str, ...]
+    addresses: tuple[str, ...]
+    network: tuple[str, str, str] = ("", "", "")
+    report: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSetRow:
+    """One of Genie's DaemonSets: pods wanted, ready, and of the newest template."""
+
+    namespace: str
+    name: str
+    desired: int
+    ready: int
+    updated: int
+    image: str
+
+
+@dataclass(slots=True, kw_only=True)
+class WholeCluster:
+    """What was read. `refused` maps a pod's NAMESPACE/NAME to why its last sandbox could not be made.
+
+    `missing` maps a kind of object to why it was not read.
+    """
+
+    nodes: list[NodeRow] = field(default_factory=list)
+    daemon_sets: list[DaemonSetRow] = field(default_factory=list)
+    pods: list[PodRow] = field(default_factory=list)
+    attachments: list[JSON] = field(default_factory=list)
+    logical: list[JSON] = field(default_factory=list)
+    physical: list[JSON] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read(api: KubeAPI, announce: Announce, namespace: str = "", node: str = "") -> WholeCluster:
+    """All of it; pods and definitions of one namespace, or pods of one node, where that is named.
+
+    Raises GenieError where the server does not answer or knows the caller not.
+    """
+    reader = _Reader(api, announce, namespace)
+    found = WholeCluster(missing=reader.missing)
+    found.nodes = [_node(item) for item in reader.list(NODE, cluster_wide=True) if _is(item, node)]
+    found.daemon_sets = [_daemon_set(item) for item in reader.list(DAEMON_SET, _OWN, cluster_wide=True)]
+    found.attachments = [_definition(item) for item in reader.list(NETWORK_ATTACHMENT)]
+    found.logical = [_definition(item) for item in reader.list(LOGICAL_NETWORK)]
+    found.physical = [_definition(item) for item in reader.list(PHYSICAL_NETWORK)]
+    on_node = {"fieldSelector": f"spec.nodeName={node}"} if node else {}
+    found.pods = [_pod(item) for item in reader.list(POD, on_node)]
+    selector = {"fieldSelector": f"reason={_NO_SANDBOX}"}
+    found.refused = _newest(reader.list(EVENT, selector))
+    return found
+
+
+def read_rollout(api: KubeAPI, announce: Announce) -> WholeCluster:
+    """The nodes and Genie's DaemonSets alone: what `--wait` looks at again and again. Raises like `read`."""
+    reader = _Reader(api, announce, "")
+    return WholeCluster(
+        nodes=[_node(item) for item in reader.list(NODE, cluster_wide=True)],
+        daemon_sets=[_daemon_set(item) for item in reader.list(DAEMON_SET, _OWN, cluster_wide=True)],
+        missing=reader.missing,
+    )
+
+
+_OWN = {"labelSelector": f"{NAME_LABEL} in ({','.join(NAMES)})"}
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Lists, each in pages. The first answer of each says how much is left: that is the progress."""
+
+    api: KubeAPI
+    announce: Announce
+    namespace: str
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def list(
+        self, kind: Resource, query: Mapping[str, str] | None = None, *, cluster_wide: bool = False
+    ) -> Iterator[JSON]:
+        """The items of a list, as their pages come. A kind that is not installed has none."""
+        try:
+            yield from self._pages(kind, dict(query or {}), "" if cluster_wide else self.namespace)
+        except ObjectNotFound:
+            self.missing[kind.kind] = f"the cluster has no {kind.plural}: its CRD is not installed"
+        except Forbidden as error:
+            self.missing[kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
+
+    def _pages(self, kind: Resource, query: dict[str, str], namespace: str) -> Iterator[JSON]:
+        parts = kind.collection(namespace) if namespace else kind.everywhere
+        query["limit"] = str(PAGE)
+        seen = 0
+        while True:
+            document = self.api.get(parts, query)
+            items = document.get("items")
+            metadata = document.get("metadata")
+            metadata = metadata if isinstance(metadata, dict) else {}
+            for item in items if isinstance(items, list) else ():
+                if isinstance(item, dict):
+                    seen += 1
+                    yield item
+            left = metadata.get("remainingItemCount")
+            total = f" of {seen + left}" if isinstance(left, int) and left > 0 else ""
+            self.announce(f"reading {kind.plural}: {seen}{total}")
+            token = metadata.get("continue")
+            if not token:
+                return
+            query["continue"] = str(token)
+
+
+def _is(item: JSON, name: str) -> bool:
+    return name in ("", _metadata(item).get("name"))
+
+
+def _object(value: Any) -> JSON:
+    return value if isinstance(value, dict) else {}
+
+
+def _metadata(item: JSON) -> JSON:
+    return _object(item.get("metadata"))
+
+
+def _pod(item: JSON) -> PodRow:
+    metadata, spec, status = _metadata(item), _object(item.get("spec")), _object(item.get("status"))
+    annotations = _object(metadata.get("annotations"))
+    conditions = {str(one.get("type")): one.get("status") == "True" for one in cluster.conditions(item)}
+    app = str(_object(metadata.get("labels")).get(NAME_LABEL) or "")
+    own = app in NAMES
+    phase = str(status.get("phase") or "")
+    return PodRow(
+        namespace=str(metadata.get("namespace") or "default"),
+        name=str(metadata.get("name") or ""),
+        node=str(spec.get("nodeName") or ""),
+        phase=phase,
+        annotations={key: str(annotations[key]) for key in _KEPT if key in annotations},
+        ips=tuple(str(one.get("ip")) for one in status.get("podIPs") or () if isinstance(one, dict)),
+        owner=_owner(metadata),
+        # PodReadyToStartContainers is true once the sandbox has its network; clusters before 1.29 lack it
+        started=conditions.get("PodReadyToStartContainers", phase != "Pending"),
+        ready=conditions.get("Ready", False),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        host_network=bool(spec.get("hostNetwork")),
+        app=app if own else "",
+        image=_image(spec) if own else "",
+    )
+
+
+def _owner(metadata: JSON) -> tuple[str, str]:
+    """The controller; a Deployment where it is one of its ReplicaSets (`NAME-<hash of the template>`)."""
+    owners = [one for one in metadata.get("ownerReferences") or () if isinstance(one, dict)]
+    owner = next((one for one in owners if one.get("controller")), {})
+    kind, name = str(owner.get("kind") or ""), str(owner.get("name") or "")
+    template = str(_object(metadata.get("labels")).get("pod-template-hash") or "")
+    if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
+        return "Deployment", name.removesuffix(f"-{template}")
+    return kind, name
+
+
+def _image(spec: JSON) -> str:
+    containers = [one for one in spec.get("containers") or () if isinstance(one, dict)]
+    return str(containers[0].get("image") or "") if containers else ""
+
+
+def _node(item: JSON) -> NodeRow:
+    node = cluster.node(item)
+    conditions = {str(one.get("type")): one for one in cluster.conditions(item)}
+    network = conditions.get(NODE_CONDITION, {})
+    return NodeRow(
+        name=node.name,
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        cidrs=node.cidrs,
+        addresses=node.addresses,
+        network=(
+            str(network.get("status") or ""),
+            str(network.get("reason") or ""),
+            str(network.get("message") or ""),
+        ),
+        report=str(cluster.notes_of(item).get(NODE_REPORT) or ""),
+    )
+
+
+def _daemon_set(item: JSON) -> DaemonSetRow:
+    metadata, spec, status = _metadata(item), _object(item.get("spec")), _object(item.get("status"))
+    return DaemonSetRow(
+        namespace=str(metadata.get("namespace") or "default"),
+        name=str(metadata.get("name") or ""),
+        desired=_number(status.get("desiredNumberScheduled")),
+        ready=_number(status.get("numberReady")),
+        updated=_number(status.get("updatedNumberScheduled")),
+        image=_image(_object(_object(spec.get("template")).get("spec"))),
+    )
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _definition(item: JSON) -> JSON:
+    """The object without what others wrote into it: managedFields, kubectl's copy of it."""
+    metadata = _metadata(item)
+    kept = {key: metadata[key] for key in ("namespace", "name", "creationTimestamp") if key in metadata}
+    return {"metadata": kept, "spec": _object(item.get("spec"))}
+
+
+def _newest(events: Iterator[JSON]) -> dict[str, str]:
+    """NAMESPACE/NAME of a pod -> the message of its newest event."""
+    found: dict[str, tuple[str, str]] = {}
+    for event in events:
+        about = _object(event.get("involvedObject"))
+        at = str(event.get("lastTimestamp") or event.get("eventTime") or "")
+        key = f"{about.get('namespace') or 'default'}/{about.get('name') or ''}"
+        if about.get("kind") == "Pod" and at >= found.get(key, ("", ""))[0]:
+            found[key] = (at, plain(str(event.get("message") or "")))
+    return {key: message for key, (_, message) in found.items()}

@@ -1,0 +1,1 @@
+"""`genie status` and `genie networks`: the whole cluster's networks, from the API server alone."""

@@ -1,0 +1,93 @@
+"""What a pod asks for and what it has, by its annotations alone. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from genie_core.errors import GenieError
+from genie_core.select.annotations import (
+    BY_ATTACHMENT,
+    BY_LOGICAL_NETWORK,
+    BY_NAME,
+    CNI,
+    NETWORKS,
+    NPWG_NETWORKS,
+    dialect_of,
+    parse_names,
+)
+from genie_core.select.logical import parse_wishes
+from genie_core.select.npwg import parse_selections
+from genie_core.status import NETWORK_STATUS
+from genie_core.survey.whole_cluster import OBSERVED, PodRow
+from genie_core.tasks.sync.tell import observed
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The networks that the annotations name, in their order: NAMESPACE/NAME of an object, or a name of the node's."""
+
+    dialect: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the pod's network-status."""
+
+    network: str
+    interface: str
+    addresses: tuple[str, ...]
+    default: bool
+
+
+def asked_of(pod: PodRow) -> Asked | str | None:
+    """What the pod asks for; None where it asks for nothing; a sentence where its annotation is wrong."""
+    notes = pod.annotations
+    dialect = dialect_of(notes)
+    try:
+        if dialect == BY_ATTACHMENT:
+            chosen = parse_selections(notes[NPWG_NETWORKS], pod.namespace, NPWG_NETWORKS)
+            return Asked(dialect, tuple(item.label for item in chosen))
+        if dialect == BY_LOGICAL_NETWORK:
+            wishes = parse_wishes(notes[NETWORKS])
+            return Asked(dialect, tuple(f"{pod.namespace}/{wish.name}" for wish in wishes))
+        if dialect == BY_NAME:
+            return Asked(dialect, tuple(wish.name for wish in parse_names(notes[CNI], CNI)))
+    except GenieError as error:
+        return error.msg
+    return None
+
+
+def attached_to(pod: PodRow) -> list[Entry]:
+    """The entries of network-status; of a pod without, that has one network alone, the pod's own addresses."""
+    text = pod.annotations.get(NETWORK_STATUS)
+    if not text:
+        asked = asked_of(pod)
+        if not isinstance(asked, Asked) or len(asked.networks) > 1 or asked.dialect == BY_ATTACHMENT:
+            return []
+        return [Entry(asked.networks[0], "eth0", pod.ips, default=True)] if pod.ips else []
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return []
+    found = []
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, dict):
+            ips = item.get("ips")
+            addresses = tuple(str(ip) for ip in ips) if isinstance(ips, list) else ()
+            found.append(
+                Entry(
+                    str(item.get("name") or ""),
+                    str(item.get("interface") or ""),
+                    addresses,
+                    item.get("default") is True,
+                )
+            )
+    return found
+
+
+def is_stale(pod: PodRow) -> bool:
+    """Whether the request has changed since it was last applied, where that was recorded on the pod."""
+    recorded = pod.annotations.get(OBSERVED)
+    return recorded is not None and recorded != observed(pod.annotations)

@@ -1,0 +1,106 @@
+"""Each node's state as Genie's pods on it report it: readiness of the installer, and what the agent writes. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
+
+Verdict = Literal["good", "bad", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One node. `findings` counts `genie debug node`'s by severity.
+
+    `token_seconds` is how long the plugin's token is still accepted. `verdict` is unknown where nothing on the node
+    reports; `reason` says what is wrong or missing.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: str = ""
+    version: str = ""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    token_seconds: int | None = None
+    default_network: str = ""
+    pods: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """name, verdict, reason, version, findings, tokenSeconds, defaultNetwork, pods."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "version": self.version,
+            "findings": dict(self.findings),
+            "tokenSeconds": self.token_seconds,
+            "defaultNetwork": self.default_network,
+            "pods": self.pods,
+        }
+
+
+def nodes_of(cluster: WholeCluster, now: float) -> list[NodeStatus]:
+    """All nodes by name; `now` is seconds since 1970."""
+    own: dict[str, list[PodRow]] = {}
+    counts: dict[str, int] = {}
+    for pod in cluster.pods:
+        if pod.app:
+            own.setdefault(pod.node, []).append(pod)
+        if not (pod.ended or pod.host_network):
+            counts[pod.node] = counts.get(pod.node, 0) + 1
+    nodes = sorted(cluster.nodes, key=lambda node: node.name)
+    return [_node(node, own.get(node.name, []), counts.get(node.name, 0), now) for node in nodes]
+
+
+def _node(node: NodeRow, own: list[PodRow], pods: int, now: float) -> NodeStatus:
+    report = _report(node.report)
+    findings = report.get("findings")
+    expires = report.get("tokenExpires")
+    verdict, reason = _verdict(node, own)
+    return NodeStatus(
+        name=node.name,
+        verdict=verdict,
+        reason=reason,
+        version=str(report.get("version") or _tag(own)),
+        findings={str(key): value for key, value in findings.items() if isinstance(value, int)}
+        if isinstance(findings, dict)
+        else {},
+        token_seconds=int(expires - now) if isinstance(expires, int | float) and expires else None,
+        default_network=str(report.get("defaultNetwork") or ""),
+        pods=pods,
+    )
+
+
+def _verdict(node: NodeRow, own: list[PodRow]) -> tuple[Verdict, str]:
+    status, _, message = node.network
+    if status == "False":
+        return "bad", message or "the agent reports that pods' networks do not work"
+    unready = sorted(pod.label for pod in own if not pod.ready)
+    if unready:
+        return "bad", f"pod {', '.join(unready)} is not ready"
+    if status == "True":
+        return "good", ""
+    if own:
+        return "good", "" if status else "the plugin is installed; no agent reports findings"
+    return "unknown", "no pod of Genie is on it"
+
+
+def _report(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _tag(own: list[PodRow]) -> str:
+    """The version that the image's tag names, "" where it has none."""
+    for pod in own:
+        name, _, tag = pod.image.rpartition(":")
+        if name and "/" not in tag and "@" not in name:
+            return tag
+    return ""

@@ -1,0 +1,85 @@
+"""What `genie status` and `genie networks` answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from genie_core.errors import EXIT_FAILURE
+from genie_core.survey.whole_cluster import DaemonSetRow
+from genie_core.tasks.status.judge import PodProblem, Problem
+from genie_core.tasks.status.nodes import NodeStatus
+from genie_core.tasks.status.usage import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """The cluster: Genie's DaemonSets, nodes, networks, pods that have not what they ask for, and the verdict.
+
+    `missing` maps a kind of object to why it was not read: what depends on it is not judged.
+    """
+
+    kind: ClassVar[str] = "ClusterStatus"
+    daemon_sets: tuple[DaemonSetRow, ...]
+    nodes: tuple[NodeStatus, ...]
+    networks: tuple[Network, ...]
+    pods: int
+    asking: int
+    pod_problems: tuple[PodProblem, ...]
+    problems: tuple[Problem, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    milliseconds: float = field(default=0, compare=False)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where there is an error."""
+        return EXIT_FAILURE if any(one.severity == "error" for one in self.problems) else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """daemonSets, nodes, networks, pods, problems, missing, durationMs."""
+        states = Counter(one.state for one in self.pod_problems)
+        return {
+            "daemonSets": [
+                {
+                    "namespace": one.namespace,
+                    "name": one.name,
+                    "desired": one.desired,
+                    "ready": one.ready,
+                    "updated": one.updated,
+                    "image": one.image,
+                }
+                for one in self.daemon_sets
+            ],
+            "nodes": [node.as_json() for node in self.nodes],
+            "networks": [network.as_json() for network in self.networks],
+            "pods": {
+                "total": self.pods,
+                "asking": self.asking,
+                "waiting": states["waiting"],
+                "different": states["different"],
+                "lost": states["lost"],
+                "items": [one.as_json() for one in self.pod_problems],
+            },
+            "problems": [one.as_json() for one in self.problems],
+            "missing": dict(self.missing),
+            "durationMs": round(self.milliseconds, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkList:
+    """The cluster's networks; with `detailed` each names its pods."""
+
+    kind: ClassVar[str] = "NetworkList"
+    networks: tuple[Network, ...]
+    detailed: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """networks, missing."""
+        return {
+            "networks": [network.as_json(users=self.detailed) for network in self.networks],
+            "missing": dict(self.missing),
+        }
