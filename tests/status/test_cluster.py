@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from genie_cli import schemas
 from genie_core.errors import GenieError, NotFound
 from genie_core.tasks.status.look import cluster_status, network_list, wait_until_ready
 from tests.apiserver import API, Objects
@@ -95,7 +97,14 @@ def installer(on="n1", ready="True"):
 
 
 def status_of(*objects, **how):
-    return cluster_status(memory_api(API(Objects(*objects))), lambda _: None, now=NOW, **how)
+    report = cluster_status(memory_api(API(Objects(*objects))), lambda _: None, now=NOW, **how)
+    validate(report)
+    return report
+
+
+def validate(report):
+    document = {"apiVersion": "genie/v1alpha1", "kind": report.kind} | report.as_json()
+    Draft202012Validator(json.loads(schemas.text(report.kind))).validate(document)
 
 
 HEALTHY = (
@@ -279,6 +288,7 @@ def test_who_uses_a_network_what_it_overlaps_and_what_a_change_would_touch():
         *mine,
     ]
     report = network_list(memory_api(API(Objects(*objects))), lambda _: None, name="shop/blue")
+    validate(report)
     document = report.as_json()["networks"][0]
     assert [item["what"] for item in document["overlaps"]] == ["pods of node n1", "shop/wide"]
     assert document["owners"] == [{"namespace": "shop", "kind": "Deployment", "name": "web", "pods": 2}]
