@@ -93,6 +93,13 @@ def authenticate(found: UserCluster, *, interactive: bool) -> KnownCluster:
     return KnownCluster(cluster=cluster, configuration=configuration, headers=headers)
 
 
+def plain_cluster(cluster: Cluster) -> KnownCluster:
+    """A server whose credentials are known already, as the plugin's own kubeconfig names them."""
+    configuration = _loaded({"server": str(cluster)}, {})
+    _set_proxy(configuration, cluster, own=False)
+    return KnownCluster(cluster=cluster, configuration=configuration, headers=())
+
+
 # --- who -------------------------------------------------------------------------------------------------
 
 

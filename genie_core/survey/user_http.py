@@ -8,8 +8,9 @@ resolver nor a body that comes a byte at a time would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as Late
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -17,7 +18,10 @@ from genie_core.edges.kube_cluster import Cluster
 from genie_core.edges.kube_errors import BadAnswer
 from genie_core.edges.kube_http import LARGEST_BODY, Response
 from genie_core.edges.kube_tls import secure, translate
+from genie_core.errors import GenieError
 from genie_core.survey.threads import in_thread
+
+_CONNECT_SECONDS = 10.0
 
 
 class PooledConnection:
@@ -53,6 +57,33 @@ class PooledConnection:
                 raise
             raise TimeoutError("no whole answer in time") from None
 
+    def lines(
+        self,
+        target: str,
+        headers: Mapping[str, str],
+        silent: float,
+        refusal: Callable[[Response], GenieError],
+    ) -> Iterator[bytes]:
+        """The lines of an answer that goes on, each as soon as it is there, until the server ends it.
+
+        After `silent` seconds without any byte it is given up. Raises what `exchange` raises, and the `refusal` of an
+        answer that is not 200.
+        """
+        import urllib3
+
+        try:
+            answer = self._open(
+                "GET", target, headers, b"", urllib3.Timeout(connect=_CONNECT_SECONDS, read=silent)
+            )
+            if answer.status != HTTPStatus.OK:
+                raise refusal(_read(answer))
+            try:
+                yield from _lines(answer.stream(1 << 16, decode_content=True))
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            _refuse(error, self._cluster)
+
     def close(self) -> None:
         self._pools.clear()
 
@@ -61,24 +92,38 @@ class PooledConnection:
     ) -> Response:
         import urllib3
 
+        try:
+            return _read(self._open(method, target, headers, body, seconds))
+        except urllib3.exceptions.HTTPError as error:
+            _refuse(error, self._cluster)
+
+    def _open(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout: Any) -> Any:
+        """The answer, of which the body is still to be read."""
+        import urllib3
+
         fields = urllib3.HTTPHeaderDict(headers)
         for name, value in self._more:
             fields.add(name, value)
-        url = f"{'https' if self._cluster.tls else 'http'}://{self._cluster.authority}{target}"
-        try:
-            answer = self._pools.urlopen(
-                method,
-                url,
-                body=body or None,
-                headers=fields,
-                timeout=seconds,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            return _read(answer)
-        except urllib3.exceptions.HTTPError as error:
-            _refuse(error, self._cluster)
+        return self._pools.urlopen(
+            method,
+            f"{'https' if self._cluster.tls else 'http'}://{self._cluster.authority}{target}",
+            body=body or None,
+            headers=fields,
+            timeout=timeout,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+        )
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The complete lines of a body that comes in any parts. Raises BadAnswer for one that is too long."""
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > LARGEST_BODY:
+            raise BadAnswer(f"a line of the API server's answer is larger than {LARGEST_BODY >> 20} MiB")
+        yield from (line for line in whole if line)
 
 
 def _read(answer: Any) -> Response:

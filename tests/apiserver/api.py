@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,9 +31,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
+    """`stream` are the parts of a body that is not whole yet, as a watch's."""
+
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,14 @@ class API:
         self.binds_to_nodes = True
         self._bound: dict[str, tuple[str, str]] = {}  # token: name and UID of its node
         self.requests: list[Recorded] = []
+        self.bookmark_seconds = 60.0
+        self.longest_watch_seconds = 1800.0
+        self.watches = 0
+        self._generation = 0
+
+    def end_watches(self) -> None:
+        """End the watches that there are, as a server does that restarts or balances its load."""
+        self._generation += 1
 
     def fail(self, code: int, *, times: int = 1, retry_after: int | None = None) -> None:
         """Answer the next requests with this status."""
@@ -116,6 +128,8 @@ class API:
             return Answer(404, b"404 page not found\n", {"Content-Type": "text/plain; charset=utf-8"})
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         verb = "list" if request.method == "GET" and not route.name else _VERBS[request.method]
+        if verb == "list" and query.get("watch", "").lower() in ("1", "true"):
+            verb = "watch"
         if (verb, route.resource) in self.forbidden:
             who = user or "system:anonymous"
             raise status.forbidden(who, verb, route.resource, route.kind.group, route.namespace, route.name)
@@ -123,8 +137,12 @@ class API:
 
     def _do(self, verb: str, route: _Route, query: dict[str, str], request: Request) -> Answer:
         kind, namespace, name = route.kind, route.namespace, route.name
+        partial = "as=PartialObjectMetadata" in request.headers.get("accept", "")
         if verb == "list":
-            return _json(200, self.objects.list(kind, namespace, query))
+            found = self.objects.list(kind, namespace, query)
+            return _json(200, _metadata_list(found) if partial else found)
+        if verb == "watch":
+            return self._watch(kind, namespace, query, partial)
         if verb == "get":
             return _json(200, self.objects.get(kind, namespace, name))
         if verb == "create":
@@ -143,6 +161,29 @@ class API:
         if strategic:
             patch = self.objects.with_merged_lists(kind, namespace, name, patch)
         return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
+
+    def _watch(self, kind: Kind, namespace: str, query: dict[str, str], partial: bool) -> Answer:
+        """Events as JSON lines, in a body that goes on until the time is up (client-go: 5 to 10 minutes)."""
+        generation = self._generation
+        seconds = min(float(query.get("timeoutSeconds") or 1e9), self.longest_watch_seconds)
+        end = time.monotonic() + seconds
+        bookmark = self.bookmark_seconds if query.get("allowWatchBookmarks") == "true" else float("inf")
+
+        def ended() -> bool:
+            return generation != self._generation or time.monotonic() >= end
+
+        events = self.objects.watch(kind, namespace, query, ended, bookmark)
+
+        def lines() -> Iterator[bytes]:
+            self.watches += 1
+            try:
+                for event in events:
+                    shown = _metadata_of(event["object"]) if partial else event["object"]
+                    yield json.dumps({**event, "object": shown}, separators=(",", ":")).encode() + b"\n"
+            finally:
+                self.watches -= 1
+
+        return Answer(200, b"", {"Content-Type": "application/json"}, lines())
 
     def _mint(self, user: str, namespace: str, account: str, request: Request) -> Answer:
         """TokenRequest: a new token of the account, good for the seconds that were asked for.
@@ -207,7 +248,7 @@ class API:
         kind = self.objects.find_kind(group, version, rest[0])
         if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
             return None
-        if len(rest) == 3 and (kind.kind, rest[2]) != ("Pod", "status"):
+        if len(rest) == 3 and (kind.kind, rest[2]) not in (("Pod", "status"), ("Node", "status")):
             return None
         return _Route(kind, namespace, *rest[1:])
 
@@ -232,7 +273,7 @@ def discover(kinds: Sequence[Kind], path: str) -> dict[str, Any]:
             "singularName": kind.kind.lower(),
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": ["create", "delete", "get", "list", "patch"],
+            "verbs": ["create", "delete", "get", "list", "patch", "watch"],
         }
         for kind in here
     ]
@@ -247,6 +288,19 @@ def discover(kinds: Sequence[Kind], path: str) -> dict[str, Any]:
 def _group(kind: Kind) -> dict[str, Any]:
     version = {"groupVersion": kind.api_version, "version": kind.version}
     return {"name": kind.group, "versions": [version], "preferredVersion": version}
+
+
+def _metadata_of(held: dict[str, Any]) -> dict[str, Any]:
+    """The object as PartialObjectMetadata; a Status is what it is."""
+    if held.get("kind") == "Status":
+        return held
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": held["metadata"]}
+
+
+def _metadata_list(found: dict[str, Any]) -> dict[str, Any]:
+    items = [_metadata_of(item) for item in found["items"]]
+    kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+    return {**found, **kind, "items": items}
 
 
 def _document(body: bytes) -> Any:

@@ -4,9 +4,10 @@ import base64
 import copy
 import itertools
 import re
+import time
 import uuid
-from collections.abc import Iterator
-from threading import RLock
+from collections.abc import Callable, Iterator, Sequence
+from threading import Condition
 from typing import Any, NamedTuple
 
 from . import status
@@ -14,6 +15,8 @@ from . import status
 Object = dict[str, Any]
 _LARGEST_ANNOTATIONS = 256 << 10
 _SET_REQUIREMENT = re.compile(r"([\w./-]+) (in|notin) \(([^()]*)\)")
+_LONGEST_HISTORY = 20_000
+_POLL_SECONDS = 0.1
 
 
 class Kind(NamedTuple):
@@ -44,6 +47,16 @@ KINDS = (
     Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork"),
 )
 
+
+class Change(NamedTuple):
+    """One write: the object before it and after it, each None where there was none."""
+
+    version: int
+    kind: Kind
+    before: Object | None
+    after: Object | None
+
+
 # What field selectors may name besides metadata.name and metadata.namespace (pkg/apis/core/v1/conversion.go).
 FIELDS = {
     "Pod": ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
@@ -62,8 +75,12 @@ class Objects:
     def __init__(self, *manifests: Object) -> None:
         self.kinds = list(KINDS)
         self.uid_status = 409
-        self._lock = RLock()
+        self._lock = (
+            Condition()
+        )  # notified at each write, of which `_history` keeps those that can be watched
         self._versions = itertools.count(1000)
+        self._history: list[Change] = []
+        self._oldest = 0
         self._objects: dict[tuple[str, str, str, str], Object] = {}
         for manifest in manifests:
             self.add(manifest)
@@ -78,8 +95,7 @@ class Objects:
         metadata.setdefault("uid", str(uuid.uuid4()))
         metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         with self._lock:
-            metadata["resourceVersion"] = str(next(self._versions))
-            self._objects[_key(kind, metadata.get("namespace", ""), metadata["name"])] = held
+            self._write(kind, held)
         return copy.deepcopy(held)
 
     def create(self, kind: Kind, namespace: str, manifest: Object) -> Object:
@@ -103,7 +119,11 @@ class Objects:
     def remove(self, kind: Kind, namespace: str, name: str) -> Object:
         with self._lock:
             self._held(kind, namespace, name)
-            return self._objects.pop(_key(kind, namespace, name))
+            gone = self._objects.pop(_key(kind, namespace, name))
+            version = next(self._versions)
+            last = {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(version)}}
+            self._remember(Change(version, kind, last, None))
+            return gone
 
     def list(self, kind: Kind, namespace: str, query: dict[str, str]) -> Object:
         with self._lock:
@@ -133,15 +153,105 @@ class Objects:
             held = self._held(kind, namespace, name)
             patched = merge_patch(held, patch)
             self._check_patch(kind, held, patched)
-            if kind.kind == "Pod":
+            if kind.kind in ("Pod", "Node"):
                 patched = _kept(patched, held, "spec" if subresource else "status")
             if subresource:
                 patched["metadata"] = _kept(patched["metadata"], held["metadata"], "ownerReferences")
             if patched == held:
                 return copy.deepcopy(held)
-            patched["metadata"]["resourceVersion"] = str(next(self._versions))
-            self._objects[_key(kind, namespace, name)] = patched
+            self._write(kind, patched)
             return copy.deepcopy(patched)
+
+    # --- watches -----------------------------------------------------------------------------------------
+
+    def forget_history(self) -> None:
+        """As after a compaction: who watches from an older version is told 410 Gone."""
+        with self._lock:
+            self._oldest, self._history = next(self._versions), []
+            self._lock.notify_all()
+
+    def watch(
+        self, kind: Kind, namespace: str, query: dict[str, str], ended: Callable[[], bool], bookmark: float
+    ) -> Iterator[Object]:
+        """Events after `resourceVersion`, after those of what is there where it is none; until `ended` says so.
+
+        A bookmark comes after `bookmark` seconds without an event. Raises Refusal for a version that is too old.
+        """
+        with self._lock:
+            there = [copy.deepcopy(item) for item in self._matching(kind, namespace, query)]
+            seen = int(query.get("resourceVersion") or 0)
+            if seen == 0:
+                seen, first = next(self._versions), there
+            elif seen < self._oldest:
+                raise status.too_old(seen, self._oldest)
+            else:
+                first = []
+        return self._events(kind, namespace, query, seen, first, ended, bookmark)
+
+    def _events(
+        self,
+        kind: Kind,
+        namespace: str,
+        query: dict[str, str],
+        seen: int,
+        first: Sequence[Object],
+        ended: Callable[[], bool],
+        bookmark: float,
+    ) -> Iterator[Object]:
+        yield from ({"type": "ADDED", "object": held} for held in first)
+        told = time.monotonic()
+        while not ended():
+            with self._lock:
+                if not self._after(seen):
+                    self._lock.wait(min(bookmark, _POLL_SECONDS))
+                changes, is_old = self._after(seen), seen < self._oldest
+            if is_old:
+                yield {"type": "ERROR", "object": status.too_old(seen, self._oldest).document}
+                return
+            for change in changes:
+                seen = change.version
+                if event := self._event(change, kind, namespace, query):
+                    told = time.monotonic()
+                    yield event
+            if time.monotonic() - told >= bookmark:
+                told = time.monotonic()
+                yield _bookmark(kind, seen)
+
+    def _after(self, version: int) -> Sequence[Change]:
+        return [change for change in self._history if change.version > version]
+
+    def _event(self, change: Change, kind: Kind, namespace: str, query: dict[str, str]) -> Object | None:
+        """What a watch is told of a write: objects come and go with the selector too."""
+        if change.kind != kind:
+            return None
+        before = self._is_seen(change.before, namespace, query)
+        after = self._is_seen(change.after, namespace, query)
+        if not before and not after:
+            return None
+        if after:
+            return {"type": "MODIFIED" if before else "ADDED", "object": copy.deepcopy(change.after)}
+        last = copy.deepcopy(change.after or change.before)
+        return {"type": "DELETED", "object": last}
+
+    def _is_seen(self, held: Object | None, namespace: str, query: dict[str, str]) -> bool:
+        if held is None or namespace not in ("", held["metadata"].get("namespace", "")):
+            return False
+        return _fits(held, *_selectors(query))
+
+    def _write(self, kind: Kind, held: Object) -> None:
+        key = _key(kind, held["metadata"].get("namespace", ""), held["metadata"]["name"])
+        version = next(self._versions)
+        held["metadata"]["resourceVersion"] = str(version)
+        before = self._objects.get(key)
+        self._objects[key] = held
+        self._remember(Change(version, kind, before, held))
+
+    def _remember(self, change: Change) -> None:
+        self._history.append(change)
+        if len(self._history) > _LONGEST_HISTORY:
+            self._oldest = self._history[_LONGEST_HISTORY // 2].version
+            self._history = self._history[_LONGEST_HISTORY // 2 :]
+        self._lock.notify_all()
 
     def with_merged_lists(self, kind: Kind, namespace: str, name: str, patch: Object) -> Object:
         """A strategic merge patch as a merge patch: of its lists, `status.conditions` is merged by `type`."""
@@ -170,20 +280,15 @@ class Objects:
             raise status.not_found(kind.plural, kind.group, name) from None
 
     def _matching(self, kind: Kind, namespace: str, query: dict[str, str]) -> Iterator[Object]:
-        fields = [_requirement(text) for text in _split(query.get("fieldSelector", ""))]
+        fields, labels = _selectors(query)
         supported = ("metadata.name", "metadata.namespace", *FIELDS.get(kind.kind, ()))
         for path, _, _ in fields:
             if path not in supported:
                 raise status.bad_request(f"field label not supported: {path}")
-        labels = _label_requirements(query.get("labelSelector", ""))
         for (group, plural, object_namespace, _), held in sorted(self._objects.items()):
             if (group, plural) != (kind.group, kind.plural) or namespace not in ("", object_namespace):
                 continue
-            held_labels = held["metadata"].get("labels", {})
-            if all(
-                _at(held, path) == value if equal else _at(held, path) != value
-                for path, equal, value in fields
-            ) and all((held_labels.get(name) in values) is equal for name, equal, values in labels):
+            if _fits(held, fields, labels):
                 yield held
 
     def _check_patch(self, kind: Kind, held: Object, patched: Any) -> None:
@@ -243,6 +348,33 @@ def _check_annotations(kind: str, name: str, annotations: Any) -> None:
         raise status.invalid(
             kind, name, "metadata.annotations", f"Too long: must have at most {_LARGEST_ANNOTATIONS} bytes"
         )
+
+
+def _bookmark(kind: Kind, version: int) -> Object:
+    metadata = {"resourceVersion": str(version), "creationTimestamp": None}
+    return {
+        "type": "BOOKMARK",
+        "object": {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata},
+    }
+
+
+Requirements = list[tuple[str, bool, str]]
+LabelRequirements = list[tuple[str, bool, set[str]]]
+
+
+def _selectors(query: dict[str, str]) -> tuple[Requirements, LabelRequirements]:
+    """The requirements of the field selector and of the label selector."""
+    return (
+        [_requirement(text) for text in _split(query.get("fieldSelector", ""))],
+        _label_requirements(query.get("labelSelector", "")),
+    )
+
+
+def _fits(held: Object, fields: Requirements, labels: LabelRequirements) -> bool:
+    held_labels = held["metadata"].get("labels", {})
+    return all((_at(held, path) == value) is equal for path, equal, value in fields) and all(
+        (held_labels.get(name) in values) is equal for name, equal, values in labels
+    )
 
 
 def _split(selector: str) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from genie_core.sandbox.http_server import LocalHTTPServer
 
-from .api import API, Request
-from .faults import Fault, Wire, plainly
+from .api import API, Answer, Request
+from .faults import Fault, Wire, plainly, render
 from .pki import Authority, Pair
 
 _IDLE_SECONDS = 60
@@ -37,6 +37,7 @@ class APIServer:
         self.host = host
         self.faults: list[Fault | None] = []
         self.connections = 0
+        self.slow_watches = 0.0
         self.stopping = Event()
         self.authority = authority
         self.context = (
@@ -56,6 +57,7 @@ class APIServer:
     def close(self) -> None:
         """Stop: no thread and no socket of it is left."""
         self.stopping.set()
+        self.api.end_watches()
         self._http.shutdown()
         self._http.hang_up()
         self._http.server_close()
@@ -142,9 +144,23 @@ class _Handler(BaseHTTPRequestHandler):
         answer = owner.api.answer(
             Request(self.command, self.path, headers, body, self._client()), self.number
         )
+        if answer.stream is not None:
+            self._stream(answer)
+            return
         fault = (owner.faults.pop(0) if owner.faults else None) or plainly
         keep = fault(Wire(self.connection, owner.stopping), answer)
         self.close_connection = self.close_connection or not keep
+
+    def _stream(self, answer: Answer) -> None:
+        """A body in chunks, each as soon as it is there; `slow_watches` seconds before each."""
+        owner, wire = self.server.owner, Wire(self.connection, self.server.owner.stopping)
+        assert answer.stream is not None
+        wire.send(render(Answer(200, b"", answer.headers), Content_Length="", Transfer_Encoding="chunked"))
+        for line in answer.stream:
+            if owner.slow_watches and not wire.wait(owner.slow_watches):
+                break
+            wire.send(b"%x\r\n%s\r\n" % (len(line), line))
+        wire.send(b"0\r\n\r\n")
 
     do_GET = do_PATCH = do_POST = do_DELETE = _serve
 

@@ -75,6 +75,11 @@ def expired() -> Refusal:
     return Refusal(410, "Expired", problem)
 
 
+def too_old(version: int, oldest: int) -> Refusal:
+    """Of a watch."""
+    return Refusal(410, "Expired", f"too old resource version: {version} ({oldest})")
+
+
 def of_code(code: int, retry_after: int | None = None) -> Refusal:
     """A refusal that does not depend on the request."""
     known = {
