@@ -18,7 +18,7 @@ from genie_cli import options, render
 from genie_cli.options import OutputFormat
 from genie_cli.progress import Progress
 from genie_core.edges.log import JSONLog
-from genie_core.errors import GenieError
+from genie_core.errors import GenieError, IOFailure
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.rootfs import Root
@@ -209,10 +209,13 @@ def _keep(
     keeper = Keeper(options=kept, log=JSONLog())
     if not node:
         keeper.log.warning("the token is bound to no node: NODE_NAME is not set")
-    keeper.look()  # the node has its plugin even where health cannot be served
     host, _, port = health.rpartition(":")
-    with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
-        keep(keeper, stop)
+    try:
+        with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
+            keep(keeper, stop)
+    except IOFailure:
+        keeper.look()  # the node has its plugin even where health cannot be served
+        raise
     return 0
 
 

@@ -237,7 +237,8 @@ def locate(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
 
 
 def keep(keeper: Keeper, stop: Stop, seconds: float = LOOK_SECONDS) -> None:
-    """Look again and again until `stop` is set."""
+    """Look at once, and again until `stop` is set."""
+    keeper.look()
     while not stop.wait(seconds):
         keeper.look()
 

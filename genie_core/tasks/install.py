@@ -15,7 +15,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from typing import ClassVar
 
 from genie_core import __version__
 from genie_core.edges.confdir import list_files
-from genie_core.errors import Denied, GenieError, InvalidConfig
+from genie_core.errors import Denied, GenieError
 from genie_core.select.files import derived_name
 from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
@@ -48,7 +47,8 @@ from genie_core.tasks.conflist import (
 from genie_core.tasks.delegate_files import NeedsConsent
 from genie_core.tasks.install_check import require_safe
 from genie_core.tasks.installed import CODE, Installed, recall_all, remember
-from genie_core.tasks.launcher import launcher_text, require_nameable
+from genie_core.tasks.interpreter import cache_tag, find_interpreter
+from genie_core.tasks.launcher import launcher_text
 from genie_core.tasks.node_state import entry_of
 from genie_core.tasks.placement import place
 
@@ -162,7 +162,7 @@ def _record(options: InstallOptions, text: str, known: Installed | None) -> Inst
 
 def preview(options: InstallOptions, known: Installed | None = None) -> InstallReport:
     """What `put` would do, without doing it; a Python that would be copied is named where it is."""
-    python = _interpreter(options.python)
+    python = find_interpreter(options.python)
     code = _code_directory(options.bin_dir, python, payload.plugin_files())
     files = _files(options, python, code, known)
     changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
@@ -173,7 +173,7 @@ def preview(options: InstallOptions, known: Installed | None = None) -> InstallR
 
 def put(options: InstallOptions, known: Installed | None = None) -> InstallReport:
     """Write all of it, whatever the node's runtimes make of that. Raises as `install` does."""
-    python = _interpreter(options.python)
+    python = find_interpreter(options.python)
     mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
     try:
         with _disk_errors():
@@ -287,23 +287,6 @@ def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence
 # --- the interpreter ------------------------------------------------------------------------------------
 
 
-def _interpreter(wanted: Path | None) -> Path:
-    """The Python that the launcher names: an absolute path that outlives this environment."""
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    python = Path(wanted or base).resolve()
-    require_nameable(python)
-    check = "import sys; sys.exit(sys.version_info < (3, 11))"
-    try:
-        done = subprocess.run([python, "-IS", "-c", check], capture_output=True, check=False, timeout=30)
-    except OSError as error:
-        raise InvalidConfig(
-            f"{python} cannot be run: {error.strerror}", hint="name another --python"
-        ) from None
-    if done.returncode:
-        raise InvalidConfig(f"{python} is not Python 3.11 or newer", hint="name another --python")
-    return python
-
-
 def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
     """From the image, a copy of its Python on the node; any other one as it is."""
     tree = runtime_tree.tree_of(python)
@@ -344,12 +327,7 @@ def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
 
 
 def _code_directory(bin_dir: Path, python: Path, files: dict[str, Path]) -> Path:
-    return bin_dir / CODE / f"{__version__}-{payload.digest(files)}-{_tag(python)}"
-
-
-def _tag(python: Path) -> str:
-    command = [str(python), "-IS", "-c", "import sys; print(sys.implementation.cache_tag)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return bin_dir / CODE / f"{__version__}-{payload.digest(files)}-{cache_tag(python)}"
 
 
 def _compile(staging: Path, target: Path, python: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,16 +20,29 @@ ENTRIES = ("archive", "plugin")  # what the launcher imports
 SEAL = "sealed"
 
 
+@cache
 def plugin_files() -> dict[str, Path]:
-    """Path inside the bundle -> the file to copy."""
+    """Path inside the bundle -> the file to copy. Found once per process: half a second of parsing."""
     files = {f"genie_core/{path.relative_to(ROOT)}": path for path in _closure()}
     return files | {f"yaml/{path.name}": path for path in _yaml_files()}
 
 
 def digest(files: dict[str, Path]) -> str:
     """Twelve hexadecimal digits that stand for the files' names and contents."""
+    return _digest(tuple((name, path, version_of(path)) for name, path in sorted(files.items())))
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What differs once a file has been written or replaced. Raises OSError where it does not exist."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[str, Path, tuple[int, ...]], ...]) -> str:
+    """The same for files as they were at that time: the DaemonSet asks every ten seconds, and they seldom change."""
     total = hashlib.sha256()
-    for name, path in sorted(files.items()):
+    for name, path, _ in files:
         total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()[:12]
 
@@ -46,8 +61,8 @@ def is_whole(directory: Path) -> bool:
 
 
 def _content(directory: Path) -> str:
-    files = (path for path in directory.rglob("*") if path.is_file() and path.name != SEAL)
-    return digest({str(path.relative_to(directory)): path for path in files})
+    files = (Path(folder, name) for folder, _, names in os.walk(directory) for name in names if name != SEAL)
+    return digest({str(path)[len(str(directory)) + 1 :]: path for path in files})
 
 
 def _closure() -> set[Path]:
@@ -70,16 +85,18 @@ def _imports(path: Path) -> Iterator[Path]:
             yield from _files_of(base / name.name)
 
 
-def _files_of(module: Path) -> Iterator[Path]:
+@cache
+def _files_of(module: Path) -> tuple[Path, ...]:
+    """The file of a module or of a package, with those of the packages that it is in; () for what is neither."""
     for candidate in (module.with_name(f"{module.name}.py"), module / "__init__.py"):
         if candidate.is_file():
-            yield candidate
-            yield from (
-                folder / "__init__.py" for folder in candidate.parents if ROOT in (folder, *folder.parents)
-            )
+            parents = (folder for folder in candidate.parents if ROOT in (folder, *folder.parents))
+            return (candidate, *(folder / "__init__.py" for folder in parents))
+    return ()
 
 
 def _statements(node: ast.AST) -> Iterator[ast.ImportFrom]:
+    """The imports of this package in a module, inside functions too. Expressions hold none and are not entered."""
     for child in ast.iter_child_nodes(node):
         if (
             isinstance(child, ast.If)
@@ -89,7 +106,8 @@ def _statements(node: ast.AST) -> Iterator[ast.ImportFrom]:
             continue
         if isinstance(child, ast.ImportFrom) and (child.module or "").split(".")[0] == ROOT.name:
             yield child
-        yield from _statements(child)
+        elif not isinstance(child, ast.expr):
+            yield from _statements(child)
 
 
 def _yaml_files() -> list[Path]:

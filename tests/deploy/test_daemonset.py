@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import yaml
 from genie_core import __version__
 from genie_core.edges.log import JSONLog
 from genie_core.errors import InvalidConfig
+from genie_core.tasks.atomic import alone
 from genie_core.tasks.daemonset import CHECK_SECONDS, RETRY_SECONDS, Keeper, KeepOptions, in_cluster_server
 from genie_core.tasks.install import InstallOptions
 from genie_core.tasks.placement import Placement
@@ -357,6 +359,46 @@ def test_the_command_stays_and_leaves_the_plugin_in_place(tmp_path, command):
     assert (process.returncode, out) == (0, ""), err
     assert os.access(tmp_path / "bin/genie", os.X_OK)
     assert (tmp_path / "net.d/00-genie.conflist").exists()
+
+
+def test_the_probes_are_answered_while_the_first_installation_is_under_way(tmp_path, command):
+    code = tmp_path / "bin/.genie"
+    code.mkdir(parents=True)
+    port = free_port()
+    with alone(code):  # as while another installer is at work: the installation waits
+        command(port)
+        wait_until(lambda: answer(port, "/livez")[0] == 200)
+        status, document = answer(port, "/readyz")
+        assert (status, document["problems"]) == (503, ["the plugin is not installed"])
+        assert not (tmp_path / "net.d/00-genie.conflist").exists()
+    wait_until((tmp_path / "net.d/00-genie.conflist").exists)
+
+
+def test_a_look_at_a_node_that_is_as_it_should_be_starts_no_program_and_reads_no_code(keeper, token):
+    """It is done every ten seconds on every node."""
+    keeper.look()
+    keeper.look()
+    with audited() as events:
+        keeper.look()
+    assert keeper.problems == []
+    assert [
+        args for event, args in events if event in ("subprocess.Popen", "os.posix_spawn", "os.fork")
+    ] == []
+    assert [args[0] for event, args in events if event == "open" and str(args[0]).endswith(".py")] == []
+
+
+@contextmanager
+def audited():
+    """The audit events (PEP 578) of the block, as (name, arguments). A hook stays: it is switched off."""
+    events, on = [], True
+
+    def hook(event, args):
+        if on:
+            events.append((event, args))
+
+    sys.addaudithook(hook)
+    yield events
+    on = False
 
 
 def test_a_port_that_is_taken_does_not_leave_the_node_without_its_plugin(tmp_path, command):
