@@ -200,7 +200,8 @@ class Attachment(Value):
     the chain and the plugin's words (refusals.py).
     `asked` is what the pod asked for, as text to compare (select/asked.py); "" in journals of version 1.0.0.
     `yielded` are the default routes of its result that another network has now, as the result's own objects.
-    `changing` is true while a change of the running pod attaches or releases it (live/exchange.py).
+    `changing` is true while a change of the running pod attaches or releases it (live/exchange.py), `restoring` beside
+    it while a repair makes it again (live/restore.py).
     `default_route` is the choice's; `subnet` and `device` are too, for ADD only.
     """
 
@@ -220,6 +221,7 @@ class Attachment(Value):
         "refused",
         "released",
         "releasing",
+        "restoring",
         "result",
         "stopped",
         "subnet",
@@ -247,8 +249,10 @@ class Attachment(Value):
         asked: str = "",
         yielded: "Sequence[dict[str, Any]]" = (),
         changing: bool = False,
+        restoring: bool = False,
     ) -> None:
         self.network = network
+        self.restoring = restoring
         self.asked = asked
         self.yielded = yielded
         self.changing = changing

@@ -107,7 +107,11 @@ def encode_history(plan: Plan) -> list[str]:
 
 def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
     network = attachment.network
-    later = {"asked": attachment.asked, "changing": attachment.changing}
+    later = {
+        "asked": attachment.asked,
+        "changing": attachment.changing,
+        "restoring": attachment.restoring,
+    }
     return {
         **{key: value for key, value in later.items() if value},
         "ifname": attachment.ifname,
@@ -209,6 +213,7 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         binaries=[_text(binary) for binary in data["binaries"]],
         asked=_text(data.get("asked", "")),  # earlier versions did not write it
         changing=bool(data.get("changing", False)),
+        restoring=bool(data.get("restoring", False)),
     )
 
 

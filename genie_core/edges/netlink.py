@@ -20,6 +20,7 @@ from genie_core.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     Attributes = dict[int, bytes]
 
@@ -113,7 +114,7 @@ class Netlink:
         self._where = where
         self._sequence = 0
 
-    def __enter__(self) -> "Netlink":
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,12 +124,12 @@ class Netlink:
         """The interfaces by name."""
         links = {}
         for body in self._dump(_RTM_GETLINK, _RTM_NEWLINK, bytes(16), "the interfaces"):
-            found = _attributes(body[16:])
+            found = attributes(body[16:])
             name = found[_IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "surrogateescape")
             mac = found.get(_IFLA_ADDRESS, b"").hex(":")
-            up = bool(_number(body[8:12]) & _IFF_UP)
-            mtu, master = (_number(found.get(key, b"")) for key in (_IFLA_MTU, _IFLA_MASTER))
-            links[name] = Link(name, _number(body[4:8]), mac, mtu, up, master)
+            up = bool(integer(body[8:12]) & _IFF_UP)
+            mtu, master = (integer(found.get(key, b"")) for key in (_IFLA_MTU, _IFLA_MASTER))
+            links[name] = Link(name, integer(body[4:8]), mac, mtu, up, master)
         return links
 
     def delete_link(self, link: Link) -> None:
@@ -140,10 +141,10 @@ class Netlink:
         """The addresses of all interfaces, of both families."""
         addresses = []
         for body in self._dump(_RTM_GETADDR, _RTM_NEWADDR, bytes(8), "the addresses"):
-            found = _attributes(body[8:])
+            found = attributes(body[8:])
             local = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
             if local and body[0] in {AF_INET, AF_INET6}:
-                addresses.append(Address(_number(body[4:8]), f"{inet_ntop(body[0], local)}/{body[1]}"))
+                addresses.append(Address(integer(body[4:8]), f"{inet_ntop(body[0], local)}/{body[1]}"))
         return addresses
 
     def default_routes(self, v4: bool) -> list[DefaultRoute]:
@@ -179,7 +180,7 @@ class Netlink:
         """One request, and the acknowledgement that it was carried out."""
         self._send(kind, _NLM_F_ACK | flags, body, what)
         for answer, answer_flags, data in self._receive(what):
-            number = -_number(data[:4], signed=True)
+            number = -integer(data[:4], signed=True)
             if answer == _NLMSG_ERROR and number not in {0, tolerate}:
                 raise self._refusal(what, number, _kernel_words(answer_flags, data))
             return
@@ -200,7 +201,7 @@ class Netlink:
         for answer, flags, data in self._receive(what):
             interrupted = interrupted or bool(flags & _NLM_F_DUMP_INTR)
             if answer in {_NLMSG_ERROR, _NLMSG_DONE}:
-                number = -_number(data[:4], signed=True)
+                number = -integer(data[:4], signed=True)
                 if number:
                     raise self._refusal(
                         what, number, _kernel_words(flags, data) if answer == _NLMSG_ERROR else ""
@@ -227,9 +228,9 @@ class Netlink:
                 raise self._refusal(what, error.errno or 0) from None
             start = 0
             while start + 16 <= len(data):
-                length = _number(data[start : start + 4])
-                if _number(data[start + 8 : start + 12]) == self._sequence:
-                    kind, flags = _number(data[start + 4 : start + 6]), _number(data[start + 6 : start + 8])
+                length = integer(data[start : start + 4])
+                if integer(data[start + 8 : start + 12]) == self._sequence:
+                    kind, flags = integer(data[start + 4 : start + 6]), integer(data[start + 6 : start + 8])
                     yield kind, flags, data[start + 16 : start + length]
                 start += _aligned(max(length, 16))
 
@@ -261,8 +262,8 @@ def open_in(netns: str) -> Netlink:
 
 
 def _parse_default(body: bytes) -> list[DefaultRoute]:
-    family, found = body[0], _attributes(body[_RTMSG_BYTES:])
-    table = _number(found[_RTA_TABLE]) if _RTA_TABLE in found else body[4]
+    family, found = body[0], attributes(body[_RTMSG_BYTES:])
+    table = integer(found[_RTA_TABLE]) if _RTA_TABLE in found else body[4]
     header = body[:8] + bytes(4)  # its flags are the route's state
 
     def route(words: "Attributes", ifindex: int, gateway: str, *kinds: int) -> DefaultRoute:
@@ -282,8 +283,8 @@ def _hops(multipath: bytes) -> "list[Attributes]":
     """struct rtnexthop: u16 length, u8 flags, u8 hops, s32 interface, then attributes."""
     hops = []
     while len(multipath) >= _RTNEXTHOP_BYTES:
-        length = _number(multipath[:2])
-        found = _attributes(multipath[_RTNEXTHOP_BYTES:length])
+        length = integer(multipath[:2])
+        found = attributes(multipath[_RTNEXTHOP_BYTES:length])
         hops.append({**found, _RTA_OIF: multipath[4:8]})
         multipath = multipath[_aligned(max(length, _RTNEXTHOP_BYTES)) :]
     return hops
@@ -291,18 +292,18 @@ def _hops(multipath: bytes) -> "list[Attributes]":
 
 def _hop(family: int, found: "Attributes") -> tuple[int, str]:
     """Interface and gateway; RTA_VIA is a gateway of the other family, behind two bytes that say which."""
-    ifindex = _number(found.get(_RTA_OIF, b""))
+    ifindex = integer(found.get(_RTA_OIF, b""))
     if _RTA_VIA in found:
-        return ifindex, inet_ntop(_number(found[_RTA_VIA][:2]), found[_RTA_VIA][2:])
+        return ifindex, inet_ntop(integer(found[_RTA_VIA][:2]), found[_RTA_VIA][2:])
     return ifindex, inet_ntop(family, found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else ""
 
 
-def _attributes(data: bytes) -> "Attributes":
-    """struct rtattr: u16 length with these four bytes, u16 type, the value, padded to four."""
+def attributes(data: bytes) -> "Attributes":
+    """The attributes by type. struct rtattr: u16 length with these four bytes, u16 type, the value, padded to four."""
     found = {}
     while len(data) >= 4:
-        length = _number(data[:2])
-        found[_number(data[2:4]) & _NLA_TYPE_MASK] = data[4:length]
+        length = integer(data[:2])
+        found[integer(data[2:4]) & _NLA_TYPE_MASK] = data[4:length]
         data = data[_aligned(max(length, 4)) :]
     return found
 
@@ -317,11 +318,12 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 def _kernel_words(flags: int, data: bytes) -> str:
     """The sentence that may follow struct nlmsgerr (NETLINK_EXT_ACK)."""
-    found = _attributes(data[20:]) if flags & _NLM_F_ACK_TLVS else {}
+    found = attributes(data[20:]) if flags & _NLM_F_ACK_TLVS else {}
     return found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _number(data: bytes, signed: bool = False) -> int:
+def integer(data: bytes, signed: bool = False) -> int:
+    """A number in the machine's byte order."""
     return int.from_bytes(data, byteorder, signed=signed)
 
 

@@ -6,6 +6,7 @@
     slots/<number>                       each held by one running ADD (max_parallel_adds)
     tmp/                                 plans that are being written
     corrupt/                             files that could not be read, kept for people
+    repairs/<container>@<interface>      what was repaired of late, and told (tasks/repair/counts.py)
     installed.json                       what `genie install` wrote, for the uninstallation
 
 The plan is written to `tmp/`, fsynced and renamed before the first delegate runs. Later lines are appended
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
 FOLDERS = ("containers", "locks", "slots", "tmp")
 # Everything that may be in the state directory: what an uninstallation removes, and nothing else.
 INSTALLED = "installed.json"  # what `genie install` wrote (tasks/installed.py)
-CONTENTS = (*FOLDERS, "objects", "corrupt", "lock", INSTALLED)
+REPAIRS = "repairs"
+CONTENTS = (*FOLDERS, "objects", "corrupt", REPAIRS, "lock", INSTALLED)
 _FILE_TYPE, _LINK = 0o170000, 0o120000  # S_IFMT, S_IFLNK
 _MAX_NAME_BYTES = 200  # leaves room below NAME_MAX (255)
 

@@ -9,11 +9,10 @@
 
 from genie_core.attach import add_network, release_network, require_subnet
 from genie_core.errors import CheckFailed, GenieError
-from genie_core.jsontext import encode
+from genie_core.live.ask import again
 from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
 from genie_core.model import Value
-from genie_core.spec.conf import capabilities_of
 from genie_core.spec.result import parse
 from genie_core.steps import Attached, NotReleased, Save
 
@@ -62,60 +61,36 @@ def exchange(
         work = plan.replace(attachments=[*staying, *arriving])
         if arriving:
             yield Save(work)
-            yield from _attach(work, arriving)
+            yield from attach_each(work, arriving)
             _require_same_addresses(leaving, arriving, plan.ifname)
         work = work.replace(attachments=sorted(work.attachments, key=lambda item: order.index(item.ifname)))
         yield Save(work)
-        yield from _settle(work)
+        yield from settle_all(work)
     except GenieError as error:
         return (yield from _roll_back(plan, work, leaving, arriving, error))
-    return (yield from _finish(work))
-
-
-def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
-    """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes."""
-    left = []
-    for item in reversed(plan.attachments):
-        if item.released or (item.result and not item.releasing):
-            continue
-        try:
-            yield from release_network(plan, _index(plan, item), netns)
-            item.released = True
-        except GenieError as error:
-            item.released = isinstance(error, NotReleased) and error.holds_nothing
-            if not item.released:
-                left.append((item, error))
-    remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
-    if left:
-        return Outcome(remaining, left[0][1], left)
-    for item in remaining.attachments:
-        item.default_route = default_route_asked(item)
-    yield Save(remaining)
-    try:
-        yield from _settle(remaining)
-    except GenieError as error:
-        return Outcome(remaining, error)
-    return (yield from _finish(remaining))
+    return (yield from finish(work))
 
 
 def _release(work: "Plan", leaving: "Sequence[Attachment]") -> "Steps[None]":
     for item in reversed(leaving):
         item.releasing = True
-        yield from release_network(work, _index(work, item), work.netns)
+        yield from release_network(work, index_of(work, item), work.netns)
         item.released = True
 
 
-def _attach(work: "Plan", arriving: "Iterable[Attachment]") -> "Steps[None]":
+def attach_each(work: "Plan", arriving: "Iterable[Attachment]") -> "Steps[None]":
+    """ADD of these attachments of the plan, each recorded. Raises what the driver throws."""
     for item in arriving:
         item.releasing = True  # attempted: a rollback releases it
-        index = _index(work, item)
+        index = index_of(work, item)
         item.result = yield from add_network(work, index)
         item.releasing = False
         yield Attached(work, index, item.result)
         require_subnet(item, item.result)
 
 
-def _settle(plan: "Plan") -> "Steps[None]":
+def settle_all(plan: "Plan") -> "Steps[None]":
+    """Leave each family's default routes with one of the networks, by their selections."""
     from genie_core.default_routes import settle
 
     results = [item.result for item in plan.attachments]
@@ -126,14 +101,16 @@ def _settle(plan: "Plan") -> "Steps[None]":
         item.result = result
 
 
-def _finish(
+def finish(
     plan: "Plan", error: GenieError | None = None, left: "Sequence[tuple[Attachment, GenieError]]" = ()
 ) -> "Steps[Outcome]":
     """Save the plan without the traces of the change; what is left keeps its own, for the next change to finish."""
     stuck = [id(item) for item, _ in left]
     done = plan.replace(
         attachments=[
-            item if id(item) in stuck else item.replace(changing=False, releasing=False, partial="")
+            item
+            if id(item) in stuck
+            else item.replace(changing=False, restoring=False, releasing=False, partial="")
             for item in plan.attachments
         ]
     )
@@ -152,13 +129,13 @@ def _roll_back(
     left: list[tuple[Attachment, GenieError]] = []
     for item in reversed([one for one in arriving if one.releasing or one.result]):
         try:
-            yield from release_network(work, _index(work, item), work.netns)
+            yield from release_network(work, index_of(work, item), work.netns)
         except GenieError as problem:
             if not (isinstance(problem, NotReleased) and problem.holds_nothing):
                 left.append((item, problem))
     unreleased = [item for item, _ in left]
     left += [(item, error) for item in leaving if item.releasing and not item.released]
-    now = {item.ifname: _again(item) if item.released else item for item in leaving}
+    now = {item.ifname: again(item) if item.released else item for item in leaving}
     before = [now.get(item.ifname, item) for item in plan.attachments]
     restored = plan.replace(attachments=[*before, *unreleased])
     for item in restored.attachments:
@@ -170,39 +147,15 @@ def _roll_back(
         return Outcome(restored, error, [*left, *((item, problem) for item in lost)])
     for item in lost:
         try:
-            yield from _attach(restored, [item])
+            yield from attach_each(restored, [item])
         except GenieError as problem:
             left.append((item, problem))
     if not left:
         try:
-            yield from _settle(restored)
+            yield from settle_all(restored)
         except GenieError as problem:
             left.append((restored.attachments[0], problem))
-    return (yield from _finish(restored, error, left))
-
-
-def _again(item: "Attachment") -> "Attachment":
-    """A released attachment, to be attached as it was: with its addresses and MAC, where its plugins take them."""
-    return item.replace(
-        result="",
-        partial="",
-        released=False,
-        releasing=False,
-        yielded=(),
-        capabilities={**_same_arguments(item), **item.capabilities},
-    )
-
-
-def _same_arguments(item: "Attachment") -> dict[str, str]:
-    """The capability arguments that ask for what the attachment had."""
-    offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in item.network.plugins))
-    _, result = parse(item.result, item.network.version, item.label)
-    mac = next((link["mac"] for link in result.interfaces if link.get("sandbox") and link.get("mac")), "")
-    had = {
-        "ips": encode([ip["address"] for ip in result.ips]) if result.ips else "",
-        "mac": encode(mac) if mac else "",
-    }
-    return {name: raw for name, raw in had.items() if raw and name in offered}
+    return (yield from finish(restored, error, left))
 
 
 def addresses_of(item: "Attachment") -> list[str]:
@@ -228,5 +181,6 @@ def _require_same_addresses(
             )
 
 
-def _index(plan: "Plan", item: "Attachment") -> int:
+def index_of(plan: "Plan", item: "Attachment") -> int:
+    """The place of this very attachment in the plan."""
     return next(index for index, one in enumerate(plan.attachments) if one is item)

@@ -18,7 +18,8 @@ from genie_core.edges.locks import is_awaited
 from genie_core.errors import TRY_AGAIN, GenieError, NotFound
 from genie_core.jsontext import decode, encode
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
-from genie_core.live.exchange import Outcome, addresses_of, exchange, finish_interrupted
+from genie_core.live.exchange import Outcome, addresses_of, exchange
+from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, Plan, PodRef
 from genie_core.plan import attachment_of
 from genie_core.routes import refuse_conflicts

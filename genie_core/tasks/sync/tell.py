@@ -13,6 +13,7 @@ from typing import Any
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
+from genie_core.model import Plan
 from genie_core.select.annotations import ASKING, BY_ATTACHMENT, dialect_of
 from genie_core.spec.result import parse
 from genie_core.status import (
@@ -76,16 +77,18 @@ def _tell_status(pod: LivePod, report: SyncReport, node: Node) -> None:
 def _annotations(pod: LivePod, report: SyncReport, node: Node) -> dict[str, str | None]:
     """The status annotations as they are now; None for one that says nothing any more."""
     plan = node.store.load(report.target.container, report.target.interface)
-    if plan is None:
-        return {}
-    parts = [
-        (item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in plan.attachments
-    ]
+    return _annotations_of(pod, plan) if plan else {}
+
+
+def _annotations_of(pod: LivePod, plan: Plan) -> dict[str, str | None]:
+    """The same of a plan: of what is attached."""
+    attached = [item for item in plan.attachments if item.result and not item.releasing]
+    parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in attached]
     found: dict[str, str | None] = {}
     if dialect_of(pod.annotations) == BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
         entries = [
             NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname)
-            for item, (ifname, result) in zip(plan.attachments, parts, strict=True)
+            for item, (ifname, result) in zip(attached, parts, strict=True)
         ]
         found[NETWORK_STATUS] = network_status(entries)
     if dialect_of(pod.annotations) != BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
@@ -122,32 +125,47 @@ def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
     }
 
 
-def _tell_events(pod: LivePod, report: SyncReport, _node: Node) -> None:
+def tell_networks(pod: LivePod, plan: Plan) -> None:
+    """Write the status annotations of what is attached, where they are others. Raises GenieError."""
     assert pod.api is not None
+    wanted = _annotations_of(pod, plan)
+    wanted = {key: value for key, value in wanted.items() if pod.annotations.get(key) != value}
+    if wanted:
+        patch = {"metadata": {"annotations": wanted, "uid": pod.metadata.get("uid")}}
+        pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
+
+
+def _tell_events(pod: LivePod, report: SyncReport, _node: Node) -> None:
     for reason, message, kind in events_of(report):
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        pod.api.create(
-            ("api", "v1", "namespaces", pod.namespace, "events"),
-            {
+        create_event(pod, reason, message, kind)
+
+
+def create_event(pod: LivePod, reason: str, message: str, kind: str) -> None:
+    """One Event about the pod; `kind` is Normal or Warning. Raises GenieError."""
+    assert pod.api is not None
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    pod.api.create(
+        ("api", "v1", "namespaces", pod.namespace, "events"),
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
+            "involvedObject": {
                 "apiVersion": "v1",
-                "kind": "Event",
-                "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
-                "involvedObject": {
-                    "apiVersion": "v1",
-                    "kind": "Pod",
-                    "namespace": pod.namespace,
-                    "name": pod.name,
-                    "uid": pod.metadata.get("uid", ""),
-                },
-                "reason": reason,
-                "message": message[:1024],
-                "type": kind,
-                "source": {"component": "genie"},
-                "firstTimestamp": now,
-                "lastTimestamp": now,
-                "count": 1,
+                "kind": "Pod",
+                "namespace": pod.namespace,
+                "name": pod.name,
+                "uid": pod.metadata.get("uid", ""),
             },
-        )
+            "reason": reason,
+            "message": message[:1024],
+            "type": kind,
+            "source": {"component": "genie"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        },
+    )
 
 
 def events_of(report: SyncReport) -> list[tuple[str, str, str]]:

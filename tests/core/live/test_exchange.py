@@ -6,7 +6,8 @@ import pytest
 
 from genie_core import attach
 from genie_core.errors import DelegateFailed, GenieError, IOFailure
-from genie_core.live.exchange import exchange, finish_interrupted
+from genie_core.live.exchange import exchange
+from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment
 from genie_core.state import decode_plan
 from genie_core.steps import Invoke

@@ -1,0 +1,64 @@
+"""An attachment that is to be made again: asked for the addresses and the MAC address that it had. Pure."""
+
+from genie_core.gojson import view
+from genie_core.jsontext import decode, encode
+from genie_core.spec.conf import capabilities_of, with_cni_args
+from genie_core.spec.result import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from genie_core.model import Attachment
+
+# IPAM plugins that take `ips` in args.cni (CONVENTIONS.md, "args in network config").
+_TAKE_ARGS = ("host-local", "static")
+
+
+def again(item: "Attachment") -> "Attachment":
+    """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them."""
+    had = _had(item)
+    offered = _offered(item)
+    by_capability = {name: raw for name, raw in had.items() if name in offered}
+    by_args = {
+        name: decode(raw)
+        for name, raw in had.items()
+        if name not in offered and name not in item.capabilities
+    }
+    if _ipam_type(item) not in _TAKE_ARGS:
+        by_args.pop("ips", None)
+    network = with_cni_args(item.network, by_args, item.label) if by_args else item.network
+    return item.replace(
+        network=network,
+        result="",
+        partial="",
+        released=False,
+        releasing=False,
+        yielded=(),
+        capabilities={**by_capability, **item.capabilities},
+    )
+
+
+def can_ask_for_addresses(item: "Attachment") -> bool:
+    """Whether its plugins can be asked for the addresses that it has; true where it has none."""
+    if item.result and not parse(item.result, item.network.version, item.label)[1].ips:
+        return True
+    return "ips" in _offered(item) or _ipam_type(item) in _TAKE_ARGS
+
+
+def _had(item: "Attachment") -> dict[str, str]:
+    """What is known of its result: `ips` and `mac` as raw JSON."""
+    if not item.result:
+        return {}  # it is asked for already
+    result = parse(item.result, item.network.version, item.label)[1]
+    mac = next((link["mac"] for link in result.interfaces if link.get("sandbox") and link.get("mac")), "")
+    ips = [ip["address"] for ip in result.ips]
+    return {**({"ips": encode(ips)} if ips else {}), **({"mac": encode(mac)} if mac else {})}
+
+
+def _offered(item: "Attachment") -> set[str]:
+    return set().union(*(capabilities_of(plugin) for plugin in item.network.plugins))
+
+
+def _ipam_type(item: "Attachment") -> str:
+    ipam = view(item.network.plugins[0].text).get("ipam")
+    type_ = ipam.get("type") if isinstance(ipam, dict) else ""
+    return type_ if isinstance(type_, str) else ""

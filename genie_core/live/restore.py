@@ -1,0 +1,134 @@
+"""Attaching again what a running pod has lost, and ending what was cut off. No I/O here: see attach.py.
+
+The journal says first which attachments are to be restored. Their chains are released, which frees their addresses,
+and attached from the recorded configuration, asked for the same. Killed anywhere, the next repair or the next change
+goes on from there, and DEL releases whatever is held. What cannot be attached keeps its mark.
+"""
+
+from genie_core.attach import release_network
+from genie_core.errors import CheckFailed, GenieError
+from genie_core.live.ask import again
+from genie_core.live.compare import default_route_asked
+from genie_core.live.exchange import Outcome, addresses_of, attach_each, finish, index_of, settle_all
+from genie_core.steps import NotReleased, Save
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from genie_core.model import Attachment, Plan
+    from genie_core.steps import Steps
+
+    Left = list[tuple[Attachment, GenieError]]
+
+
+def restore(plan: "Plan", ifnames: "Collection[str]") -> "Steps[Outcome]":
+    """Release these attachments of the plan, and attach them again. `Outcome.error` is the first that failed."""
+    marked = [
+        item.replace(changing=True, restoring=True) if item.ifname in ifnames else item
+        for item in plan.attachments
+    ]
+    work = plan.replace(attachments=marked)
+    yield Save(work)
+    return (yield from finish_restoring(work))
+
+
+def finish_restoring(plan: "Plan") -> "Steps[Outcome]":
+    """Restore all that is marked, from wherever it was cut off."""
+    lost = [item for item in plan.attachments if item.restoring]
+    had = {item.ifname: addresses_of(item) for item in lost}
+    left: Left = []
+    for item in reversed(lost):
+        try:
+            yield from _release(plan, item)
+        except GenieError as error:
+            left.append((item, error))
+    if left:
+        return Outcome(plan, left[0][1], left)
+    work = plan.replace(attachments=[again(item) if item.restoring else item for item in plan.attachments])
+    for item in work.attachments:
+        item.default_route = default_route_asked(item)
+    yield Save(work)
+    for item in [item for item in work.attachments if item.restoring]:
+        try:
+            yield from attach_each(work, [item])
+            _require_same(item, had[item.ifname], work.ifname)
+        except GenieError as error:
+            left.append((item, error))
+            yield from _undo(work, item)
+    if not left:
+        try:
+            yield from settle_all(work)
+        except GenieError as error:
+            left.append((work.attachments[0], error))
+    return (yield from finish(work, left[0][1] if left else None, left))
+
+
+def _release(plan: "Plan", item: "Attachment") -> "Steps[None]":
+    """DEL of it, unless that was done."""
+    if not item.released:
+        item.releasing = True
+        try:
+            yield from release_network(plan, index_of(plan, item), plan.netns)
+        except NotReleased as error:
+            if not error.holds_nothing:
+                raise
+        item.released = True
+
+
+def _undo(plan: "Plan", item: "Attachment") -> "Steps[None]":
+    """Release what could not be attached; what fails of that is tried again with the next repair."""
+    try:
+        item.result = ""
+        yield from _release(plan, item)
+    except GenieError:
+        return
+
+
+def _require_same(item: "Attachment", had: list[str], primary: str) -> None:
+    """Raise CheckFailed where the pod's first interface got another address: kubelet does not read it again."""
+    got = addresses_of(item)
+    if item.ifname == primary and had and got != had:
+        raise CheckFailed(
+            f"network {item.label} gave {primary} the address {', '.join(got) or 'none'}, not {', '.join(had)}",
+            hint="a pod's first address cannot change: recreate the pod",
+        )
+
+
+def is_cut_off(plan: "Plan") -> bool:
+    """Whether a change of the pod's networks was cut off, or its ADD or DEL; a repair is another matter."""
+    return any(
+        not item.restoring and (item.changing or item.releasing or not item.result)
+        for item in plan.attachments
+    )
+
+
+def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
+    """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes."""
+    if any(item.restoring for item in plan.attachments) and not is_cut_off(plan):
+        restored = yield from finish_restoring(plan)
+        if restored.error is None:
+            return restored
+        plan = restored.plan  # what cannot be restored is released, and attached anew if it is asked for
+    left = []
+    for item in reversed(plan.attachments):
+        if item.released or (item.result and not item.releasing):
+            continue
+        try:
+            yield from release_network(plan, index_of(plan, item), netns)
+            item.released = True
+        except GenieError as error:
+            item.released = isinstance(error, NotReleased) and error.holds_nothing
+            if not item.released:
+                left.append((item, error))
+    remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
+    if left:
+        return Outcome(remaining, left[0][1], left)
+    for item in remaining.attachments:
+        item.default_route = default_route_asked(item)
+    yield Save(remaining)
+    try:
+        yield from settle_all(remaining)
+    except GenieError as error:
+        return Outcome(remaining, error)
+    return (yield from finish(remaining))

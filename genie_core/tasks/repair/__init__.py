@@ -1,0 +1,278 @@
+"""Looking after the recorded attachments of this node's running pods: what is gone is told, or put back.
+
+A cheap look comes first, without a lock. Where something is missing, it is looked at again under the container's lock,
+where the runtime's calls go first. What is repaired is counted before it is begun (counts.py). An attachment that its
+plugins have to make again goes through the journal, as every change of a running pod (live/restore.py).
+
+Left alone: pods whose sandbox, boot or namespace is not the journal's; pods that opt out; what a change or a call of
+the runtime was cut off in, which has an owner of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.locks import Lock, is_awaited
+from genie_core.errors import GenieError, NotFound, TryAgain
+from genie_core.live.exchange import Outcome, addresses_of
+from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault, faults_of
+from genie_core.live.restore import finish_restoring, is_cut_off, restore
+from genie_core.live.seen import Seen
+from genie_core.model import Plan
+from genie_core.steps import Attached, Step
+from genie_core.tasks.node_state import is_gone, plans
+from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
+from genie_core.tasks.repair.look import look_here, look_in
+from genie_core.verbs.node import Node
+
+Mode = Literal["report", "fix"]
+Result = Literal["found", "mended", "failed", "left"]
+LOCK_SECONDS = 5.0
+
+Server = Callable[[], KubeAPI | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """One fault of one attachment, and what became of it. `news` is false for what was told before."""
+
+    container: str
+    namespace: str
+    name: str
+    network: str
+    interface: str
+    kind: str
+    result: Result
+    message: str
+    news: bool = True
+
+    def as_json(self) -> dict[str, object]:
+        """container, namespace, name, network, interface, kind, result, message, news."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairOptions:
+    """`container` is the only one to look at, "" for all."""
+
+    mode: Mode = "report"
+    container: str = ""
+    cri_socket: str = ""
+
+
+class GiveWay(BaseException):
+    """A call of the runtime waits for the container. Not an error: nothing is undone for it."""
+
+
+def repair(node: Node, server: Server, options: RepairOptions) -> Iterator[Repair]:
+    """Look at every recorded attachment, and repair where the mode says so. Raises KernelRefused, Denied.
+
+    `server` gives the API server, None where none is known; it is asked for where something is missing.
+    """
+    if not node.settings.live:
+        return
+    if not options.container:
+        sweep(node.store)
+    around = look_here()
+    for plan in plans(node):
+        if options.container in ("", plan.container_id) and _is_ill(plan, around, node):
+            yield from _Case(plan, node, server, options).run()
+            around = look_here()
+
+
+def _is_ill(plan: Plan, around: Seen, node: Node) -> bool:
+    """Whether something seems to be missing. Nothing is said of a pod that has just ended, or is being changed."""
+    if is_gone(plan) or is_cut_off(plan):
+        return False
+    try:
+        ill = bool(faults_of(plan, look_in(plan.netns), around))
+        if not ill:
+            Counts.load(node.store, plan).forget_all_but(())
+    except GenieError as error:
+        node.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
+        return False
+    return ill
+
+
+class _Case:
+    """One container in which something is missing."""
+
+    def __init__(self, plan: Plan, node: Node, server: Server, options: RepairOptions) -> None:
+        self.plan = plan
+        self.node = node
+        self.options = options
+        self.server = server
+        self.unknown = ""  # why it is not known whether the pod may be touched
+
+    def run(self) -> list[Repair]:
+        """What was found, and what became of it; nothing for a pod that is never touched."""
+        from genie_core.tasks.repair.tell import Teller
+
+        try:
+            teller = Teller.of(self.plan, self.node, self.server, self.options.cri_socket)
+        except NotFound:
+            return []
+        self.unknown = teller.unknown
+        while True:
+            try:
+                done = self._under_lock()
+            except GiveWay:
+                continue
+            except TryAgain:  # somebody is at work on it; what is missing then is seen at the next look
+                return []
+            teller.tell(done, self.plan)
+            return done
+
+    def _under_lock(self) -> list[Repair]:
+        store, until = self.node.store, time.monotonic() + LOCK_SECONDS
+        with (
+            store.lock_node(exclusive=False, deadline=until),
+            store.lock(*self.plan.key, until, urgent=False) as lock,
+        ):
+            self.node.delegates.lock = lock
+            try:
+                return self._look_again(lock)
+            finally:
+                self.node.delegates.lock = None
+
+    def _look_again(self, lock: Lock) -> list[Repair]:
+        plan = self.node.store.load(*self.plan.key)
+        if plan is None:
+            self.node.store.drop_lock(*self.plan.key)
+            return []
+        if is_gone(plan) or is_cut_off(plan):
+            return []
+        self.plan = plan
+        counts = Counts.load(self.node.store, plan)
+        faults = faults_of(plan, look_in(plan.netns), look_here())
+        if self.options.mode == "report":
+            done = [self._repair(fault, "found", fault.message) for fault in faults]
+        else:
+            left = self._left(faults, counts)
+            todo = [fault for fault in faults if not any(fault is one for one, _ in left)]
+            done = [self._repair(fault, "left", f"{fault.message}; {why}") for fault, why in left]
+            done += self._mend(todo, counts, lock)
+        return _told(done, counts)
+
+    def _repair(self, fault: Fault, result: Result, message: str) -> Repair:
+        pod = self.plan.pod
+        return Repair(
+            container=self.plan.container_id,
+            namespace=pod.namespace if pod else "",
+            name=pod.name if pod else "",
+            network=fault.label,
+            interface=fault.ifname,
+            kind=fault.kind,
+            result=result,
+            message=message,
+        )
+
+    def _left(self, faults: Sequence[Fault], counts: Counts) -> list[tuple[Fault, str]]:
+        """The faults that are not to be repaired, with the reason."""
+        reasons = [(fault, self._reason(fault, counts)) for fault in faults]
+        stuck = {
+            fault.ifname: reason
+            for fault, reason in reasons
+            if reason and fault.kind in (LINK, BRIDGE_PORT, INTERFACE)
+        }  # what else is missing there cannot be put back without that
+        return [
+            (fault, reason or stuck[fault.ifname])
+            for fault, reason in reasons
+            if reason or fault.ifname in stuck
+        ]
+
+    def _reason(self, fault: Fault, counts: Counts) -> str:
+        if self.unknown:
+            return f"whether the pod may be changed is not known: {self.unknown}"
+        if counts.is_used_up(fault.ifname, fault.kind):
+            return f"left alone: it was repaired twice within {WINDOW_SECONDS / 60:g} minutes"
+        return fault.obstacle
+
+    # --- repairing ---------------------------------------------------------------------------------------
+
+    def _mend(self, faults: Sequence[Fault], counts: Counts, lock: Lock) -> list[Repair]:
+        """Repair these: what its plugins have to make again last, since it may need the bridge of another one."""
+        problems: dict[str, str] = {}
+        names = list(dict.fromkeys(fault.ifname for fault in faults))
+        again = {fault.ifname for fault in faults if fault.again}
+        if again and is_awaited(lock):
+            raise GiveWay
+        for ifname in names:
+            own = [fault for fault in faults if fault.ifname == ifname]
+            counts.note_try(ifname, [fault.kind for fault in own])
+            if ifname not in again:
+                problems |= self._put_back(ifname, own)
+        had = {item.ifname: addresses_of(item) for item in self.plan.attachments}
+        if again:
+            problems |= self._attach_again(again)
+        remaining = {(one.ifname, one.kind): one for one in self._look()}
+        now = {item.ifname: addresses_of(item) for item in self.plan.attachments}
+        return [self._outcome(fault, problems.get(fault.ifname, ""), remaining, had, now) for fault in faults]
+
+    def _put_back(self, ifname: str, faults: Sequence[Fault]) -> dict[str, str]:
+        from genie_core.tasks.repair.mend import put_back
+
+        try:
+            put_back(self.plan.netns, [put for fault in faults for put in fault.puts])
+        except GenieError as error:
+            return {ifname: error.msg}
+        return {}
+
+    def _attach_again(self, ifnames: set[str]) -> dict[str, str]:
+        marked = any(item.restoring for item in self.plan.attachments)
+        steps = finish_restoring(self.plan) if marked else restore(self.plan, ifnames)
+        outcome: Outcome = self.node.drive(steps, before=self._give_way)
+        self.plan = outcome.plan
+        problems = {item.ifname: error.msg for item, error in outcome.left}
+        if outcome.error and not problems:
+            problems = dict.fromkeys(ifnames, outcome.error.msg)
+        return problems
+
+    def _give_way(self, step: Step) -> None:
+        """Between two steps that leave a journal from which anybody can go on."""
+        lock = self.node.delegates.lock
+        if lock and not isinstance(step, Attached) and is_awaited(lock):
+            raise GiveWay
+
+    def _look(self) -> list[Fault]:
+        try:
+            return faults_of(self.plan, look_in(self.plan.netns), look_here())
+        except GenieError:
+            return []
+
+    def _outcome(
+        self,
+        fault: Fault,
+        problem: str,
+        remaining: dict[tuple[str, str], Fault],
+        had: dict[str, list[str]],
+        now: dict[str, list[str]],
+    ) -> Repair:
+        still = remaining.get((fault.ifname, fault.kind))
+        if problem or still:
+            return self._repair(fault, "failed", f"{fault.message}; {problem or 'it did not stay put back'}")
+        if not fault.again:
+            return self._repair(fault, "mended", f"{fault.message}; put back")
+        other = had.get(fault.ifname) or now[fault.ifname]
+        changed = f", not {', '.join(other)}" if other != now[fault.ifname] else ""
+        addresses = ", ".join(now[fault.ifname]) or "no address"
+        return self._repair(fault, "mended", f"{fault.message}; attached again with {addresses}{changed}")
+
+
+def _told(done: Sequence[Repair], counts: Counts) -> list[Repair]:
+    """The same, each with whether it is news."""
+    counts.told = {one for one in counts.told if one[:2] in {(item.interface, item.kind) for item in done}}
+    mended = {(item.interface, item.kind) for item in done if item.result == "mended"}
+    said = [
+        item
+        if item.result == "mended"
+        else replace(item, news=counts.is_news(item.interface, item.kind, item.result))
+        for item in done
+    ]
+    counts.told = {one for one in counts.told if one[:2] not in mended}
+    counts.save()
+    return said

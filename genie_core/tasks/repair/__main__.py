@@ -1,0 +1,63 @@
+"""`python -m genie_core.tasks.repair`: what `genie agent` starts for each look, in the node's namespaces.
+
+One JSON line for each fault and what became of it. Exit code 0 where nothing is wrong that could not be mended, or
+where nothing was to be mended; 1 where a fault stays in mode `fix`; others as the command line's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.errors import EXIT_FAILURE, GenieError
+from genie_core.settings import CONF_DIR
+from genie_core.tasks.node_state import open_node, own_entry, read_conflist
+from genie_core.tasks.repair import RepairOptions, repair
+
+
+def main(argv: list[str]) -> int:
+    """One look at all containers of this node, or at one."""
+    options = _parser().parse_args(argv)
+    own = read_conflist(Path(options.conf_dir) / "00-genie.conflist") or own_entry([options.conf_dir])
+    config: dict[str, Any] = {**(own or {"conf_dirs": [options.conf_dir]})}
+    if options.state_dir:
+        config["state_dir"] = str(Path(options.state_dir).absolute())
+
+    @cache
+    def server() -> KubeAPI | None:
+        """The API server, connected to where something is missing: the packages for it cost 0.2 s."""
+        from genie_core.survey.user_cluster import Access
+        from genie_core.tasks.pods import open_api
+
+        return open_api(Access(kubeconfig=options.kubeconfig), own)
+
+    wanted = RepairOptions(mode=options.mode, container=options.container, cri_socket=options.cri_socket)
+    stays = False
+    for done in repair(open_node(config), server, wanted):
+        print(json.dumps(done.as_json()), flush=True)  # noqa: T201 (this is its output)
+        stays = stays or done.result in ("failed", "left")
+    return EXIT_FAILURE if stays else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m genie_core.tasks.repair", allow_abbrev=False)
+    parser.add_argument("--mode", choices=("report", "fix"), required=True)
+    parser.add_argument("--container", default="", help="look at this container alone")
+    parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
+    parser.add_argument("--state-dir", default="")
+    parser.add_argument("--kubeconfig", default="")
+    parser.add_argument("--cri-socket", default="")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except GenieError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,83 @@
+"""The pod on the API server: whether it may be repaired, and what it is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.errors import GenieError, NotFound
+from genie_core.model import Plan
+from genie_core.verbs.node import Node
+
+if TYPE_CHECKING:
+    from genie_core.tasks.repair import Repair
+    from genie_core.tasks.sync.target import LivePod
+
+# Result -> an event's reason and type.
+_EVENTS = {
+    "found": ("NetworkFault", "Warning"),
+    "mended": ("NetworkRepaired", "Normal"),
+    "failed": ("NetworkFailed", "Warning"),
+    "left": ("NetworkFault", "Warning"),
+}
+
+
+class Teller:
+    """A container's pod; None where its journal names none, or no API server is known.
+
+    `unknown` says why it is not known whether the pod may be touched, "" where it may.
+    """
+
+    def __init__(self, pod: LivePod | None, node: Node, unknown: str = "") -> None:
+        self.pod = pod
+        self.node = node
+        self.unknown = unknown
+
+    @classmethod
+    def of(cls, plan: Plan, node: Node, server: Callable[[], KubeAPI | None], cri_socket: str) -> Teller:
+        """The pod, where it may be touched. Raises NotFound for one that is not this container's, or opts out."""
+        if plan.pod is None:
+            return cls(None, node)
+        from genie_core.tasks.sync.target import Refused, fetch, journal_of, refuse_untouchable
+
+        try:
+            api = server()
+            if api is None:
+                return cls(None, node)
+            pod = fetch(api, plan.pod.namespace, plan.pod.name)
+            if journal_of(pod, node, cri_socket).key != plan.key:
+                raise NotFound(f"pod {pod} has another sandbox by now")
+            refuse_untouchable(pod, node.settings)
+        except NotFound:
+            raise
+        except Refused as error:
+            raise NotFound(error.msg) from None
+        except GenieError as error:
+            return cls(None, node, error.msg)
+        return cls(pod, node)
+
+    def tell(self, done: Sequence[Repair], plan: Plan) -> None:
+        """Events, one per interface and outcome, and the status annotations where an attachment was made anew."""
+        if self.pod is None:
+            return
+        from genie_core.tasks.sync.tell import create_event, tell_networks
+
+        try:
+            if any(item.result == "mended" for item in done):
+                tell_networks(self.pod, plan)
+            for (interface, result), said in _grouped(done).items():
+                reason, kind = _EVENTS[result]
+                text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"
+                create_event(self.pod, reason, text, kind)
+        except GenieError as error:
+            self.node.log.warning("not told to the API server", pod=str(self.pod), problem=error.msg)
+
+
+def _grouped(done: Sequence[Repair]) -> dict[tuple[str, str], list[Repair]]:
+    """The news, by interface and result."""
+    found: dict[tuple[str, str], list[Repair]] = {}
+    for item in done:
+        if item.news:
+            found.setdefault((item.interface, item.result), []).append(item)
+    return found
