@@ -23,6 +23,9 @@ from genie_core.tasks.predecessor import configurations, with_its_keys
 CONFLIST = "00-genie.conflist"
 BROKEN = f"{CONFLIST}.broken"  # where a copy of one that cannot be loaded is kept
 KUBECONFIG = "genie.kubeconfig"
+# The DaemonSet keeps them here; `genie uninstall` removes them.
+TOKEN_FILE = Path("/etc/cni/genie/token")
+CA_FILE = Path("/etc/cni/genie/ca.crt")
 TYPE = "genie"
 
 

@@ -37,8 +37,6 @@ from genie_core.tasks.conflist import InstallOptions
 from genie_core.tasks.install import install, preview
 from genie_core.tasks.placement import Placement, place
 
-TOKEN_FILE = Path("/etc/cni/genie/token")
-CA_FILE = Path("/etc/cni/genie/ca.crt")
 LOOK_SECONDS = 10.0
 TOKEN_SECONDS = 24 * 3600
 RETRY_SECONDS = 30.0

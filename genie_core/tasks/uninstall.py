@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -30,7 +31,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks import delegate_files, node_state, predecessor
 from genie_core.tasks.atomic import sync
-from genie_core.tasks.conflist import CONFLIST, KUBECONFIG, TYPE, is_broken
+from genie_core.tasks.conflist import CA_FILE, CONFLIST, KUBECONFIG, TOKEN_FILE, TYPE, is_broken
 from genie_core.tasks.installed import (
     CODE,
     Installed,
@@ -168,7 +169,8 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
         remember(found)  # for the run that finishes this
     if not options.dry_run:
         delegate_files.put_back(found.moved)
-    _remove([found.conflist], removed, dry_run=options.dry_run)
+    # no ADD comes any more, and a DEL asks no API server
+    _remove([found.conflist, *_credentials(found.conflist)], removed, dry_run=options.dry_run)
     if not options.dry_run:
         delegate_files.remove([new for old, new in found.moved.items() if os.path.exists(old)])
     entry = node_state.entry_of(dict(found.document)) or {}
@@ -185,6 +187,19 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
         problems=problems,
         dry_run=options.dry_run,
     )
+
+
+def _credentials(conflist: Path) -> list[Path]:
+    """The token and the CA that the DaemonSet keeps beside the configurations; files that others named are theirs."""
+    try:
+        document = json.loads(conflist.with_name(KUBECONFIG).read_text(encoding="utf-8"))
+        token = document["users"][0]["user"]["tokenFile"]
+        authority = document["clusters"][0]["cluster"].get("certificate-authority", "")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return []
+    own = conflist.parent.parent / "genie"
+    found = [own / TOKEN_FILE.name, own / CA_FILE.name]
+    return [path for path in found if str(path) in (token, authority)]
 
 
 def _remove_rest(

@@ -246,6 +246,25 @@ def test_uninstalled_nothing_is_left_and_again_is_fine(places):
     assert take_away(places).removed == []
 
 
+def test_the_daemonsets_token_goes_with_it_and_other_peoples_files_stay(places, tmp_path):
+    own = places["conf_dir"].parent / "genie"
+    other = tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        for name in ("token", "ca.crt"):
+            (folder / name).write_text("x")
+    for folder in (other, own):
+        put(
+            places,
+            api_server="https://10.0.0.1:6443",
+            token_file=folder / "token",
+            ca_file=folder / "ca.crt",
+        )
+        take_away(places)
+    assert list(own.iterdir()) == []
+    assert sorted(path.name for path in other.iterdir()) == ["ca.crt", "token"]
+
+
 def test_a_dry_run_removes_nothing(places):
     put(places)
     before = tree(places["bin_dir"]) | tree(places["conf_dir"])
