@@ -1,0 +1,152 @@
+"""What the policies of one attachment and one direction say, as rules.
+
+An allowed packet returns to the chain that it came from, so that its other end is asked too; the last rule drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from genie_core.policy.cluster import Pod
+from genie_core.policy.peers import Networks, Peers
+from genie_core.policy.rules import EGRESS, INGRESS, Policy, PolicyName, Port
+from genie_core.policy.rules import Rule as Allowed
+from genie_core.policy.ruleset import DROP, RETURN, Match, Rule, comment
+
+# Address resolution, routers and multicast groups of IPv6: without them there is no IPv6 (RFC 4861, RFC 3810).
+NEIGHBOURS = Match("icmp6", "", (130, 131, 132, 133, 134, 135, 136, 143))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What isolates an attachment in one direction: policies, and sets of addresses that CNI-Genie's form denies.
+
+    `unknown` where the pod is not known: then nothing is allowed, whatever the policies' rules say.
+    """
+
+    direction: str
+    policies: tuple[Policy, ...] = ()
+    denied: tuple[tuple[tuple[PolicyName, ...], dict[int, str]], ...] = ()
+    unknown: bool = False
+    dhcp: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.policies or self.denied)
+
+    @property
+    def names(self) -> list[PolicyName]:
+        """All policies that it comes from."""
+        return sorted(
+            {*(one.name for one in self.policies), *(name for names, _ in self.denied for name in names)}
+        )
+
+
+def rules_of(
+    isolation: Isolation, pod: Pod | None, peers: Peers, *, swapped: bool = False
+) -> tuple[Rule, ...]:
+    """The rules of a chain.
+
+    `swapped` reads a packet as one of the other direction, of a connection that its receiver has opened.
+    """
+    writer = _Writer(isolation, pod, peers, swapped)
+    return tuple(writer.rules())
+
+
+class _Writer:
+    def __init__(self, isolation: Isolation, pod: Pod | None, peers: Peers, swapped: bool) -> None:
+        self.isolation = isolation
+        self.pod = pod
+        self.peers = peers
+        inwards = (isolation.direction == INGRESS) != swapped
+        self.peer_side = "saddr" if inwards else "daddr"
+        self.port_side = "sport" if swapped else "dport"
+        self.swapped = swapped
+
+    def rules(self) -> Iterator[Rule]:
+        for names, sets in self.isolation.denied:
+            note = comment("deny " + _listed(names))
+            for version, name in sets.items():
+                if self.peers.sets[name].elements:
+                    yield Rule((Match("in", self.peer_side, (version, name)),), DROP, note)
+        if not self.isolation.policies:
+            return
+        if self.isolation.dhcp and not self.swapped:
+            yield _dhcp(self.isolation.direction)
+        if not self.isolation.unknown:
+            for policy in self.isolation.policies:
+                for rule in policy.rules.get(self.isolation.direction, ()):
+                    note = comment(f"allow {policy.name.kind} {policy.name} {rule.place}")
+                    for matches in self._matches(policy.networks, rule):
+                        yield Rule(matches, RETURN, note)
+        yield Rule((), DROP, comment("deny " + _listed([policy.name for policy in self.isolation.policies])))
+
+    def _matches(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+        for ports in self._ports(rule):
+            for peer in self._sources(networks, rule):
+                yield (*peer, *ports)
+        named = tuple(port for port in rule.ports if port.name)
+        if named and self.isolation.direction == EGRESS:
+            for version, name in self.peers.named(networks, rule, named).items():
+                if self.peers.sets[name].elements:
+                    yield (Match("named", self.port_side, (version, name)),)
+
+    def _sources(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+        if rule.anybody:
+            yield ()
+        if rule.pods:
+            for version, name in self.peers.pods(networks, rule.pods).items():
+                yield (Match("in", self.peer_side, (version, name)),)
+        if rule.blocks:
+            for version, name in self.peers.blocks(rule.blocks).items():
+                yield (Match("in", self.peer_side, (version, name)),)
+
+    def _ports(self, rule: Allowed) -> Iterator[tuple[Match, ...]]:
+        if rule.anything:
+            yield ()
+        for protocol, ranges in self._ranges(rule.ports).items():
+            if self.swapped and protocol != "TCP":
+                continue
+            if (0, 0) in ranges:
+                yield (Match("l4", "", (protocol,)),)
+            else:
+                yield (Match("port", self.port_side, (protocol, *_merged(ranges))),)
+
+    def _ranges(self, ports: Sequence[Port]) -> dict[str, list[tuple[int, int]]]:
+        """Protocol -> ranges of numbers. A name is that of the destination's container: at ingress, this pod's."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for port in ports:
+            if not port.name:
+                found.setdefault(port.protocol, []).append((port.low, port.high))
+            elif self.isolation.direction == INGRESS:
+                for name, protocol, number in self.pod.ports if self.pod else ():
+                    if (name, protocol) == (port.name, port.protocol):
+                        found.setdefault(protocol, []).append((number, number))
+        return dict(sorted(found.items()))
+
+
+def _listed(names: Sequence[PolicyName]) -> str:
+    kinds = sorted({name.kind for name in names})
+    return " ".join(f"{kind} {','.join(str(name) for name in names if name.kind == kind)}" for kind in kinds)
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same ports as ranges that do not overlap, in order."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(high, merged[-1][1])
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _dhcp(direction: str) -> Rule:
+    """The pod's lease is renewed over its own interface."""
+    mine, theirs = ((68, 68), (67, 67))
+    sport, dport = (mine, theirs) if direction == EGRESS else (theirs, mine)
+    return Rule(
+        (Match("port", "sport", ("UDP", sport)), Match("port", "dport", ("UDP", dport))),
+        RETURN,
+        "allow DHCP lease",
+    )

@@ -1,0 +1,263 @@
+"""Policies, pods and a node's attachments -> what the node has to enforce, whatever the order of the objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from genie_core.policy.chains import Isolation, rules_of
+from genie_core.policy.cluster import Attached, Cluster, Pod
+from genie_core.policy.genie_form import Pairing, Pairs, is_genie_form, read_pairs
+from genie_core.policy.networks import is_logical
+from genie_core.policy.peers import Peers
+from genie_core.policy.places import BRIDGE, NOWHERE, POD, Place, place_of
+from genie_core.policy.rules import (
+    DIRECTIONS,
+    EGRESS,
+    MULTI,
+    NETWORK,
+    NOT_ENFORCED,
+    NOTHING,
+    UNDO,
+    UNKNOWN,
+    Finding,
+    Policy,
+    PolicyName,
+    read_policy,
+)
+from genie_core.policy.ruleset import Table, comment, text_of
+from genie_core.policy.tables import Builder, Guarded
+
+BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-iptables": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolated:
+    """An attachment of this node that policies select, and where their rules are."""
+
+    attached: Attached
+    place: Place
+    isolations: tuple[Isolation, ...]
+
+    @property
+    def policies(self) -> list[PolicyName]:
+        """Those that select it."""
+        return sorted({name for one in self.isolations for name in one.names})
+
+    def as_json(self) -> dict[str, str]:
+        """Where it is not enforced, and why."""
+        return {
+            "namespace": self.attached.namespace,
+            "name": self.attached.name,
+            "network": self.attached.network,
+            "interface": self.attached.interface,
+            "reason": self.place.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRules:
+    """The tables of one pod's own namespace."""
+
+    attached: Attached
+    tables: tuple[Table, ...]
+
+    def as_json(self) -> dict[str, str]:
+        """namespace, name, containerID, netns, text."""
+        return {
+            "namespace": self.attached.namespace,
+            "name": self.attached.name,
+            "containerID": self.attached.container,
+            "netns": self.attached.netns,
+            "text": text_of(self.tables),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRuleset:
+    """What one node enforces: `host` are the tables of the node's own namespace."""
+
+    kind: ClassVar[str] = "PolicyRuleset"
+    node: str
+    host: tuple[Table, ...] = ()
+    pods: tuple[PodRules, ...] = ()
+    sysctls: dict[str, str] = field(default_factory=dict)
+    isolated: tuple[Isolated, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def not_enforced(self) -> list[Isolated]:
+        """The selected attachments without a place for rules."""
+        return [one for one in self.isolated if one.place.kind == NOWHERE]
+
+    @property
+    def host_text(self) -> str:
+        """The node's text for `nft -f`."""
+        return text_of(self.host)
+
+    @property
+    def exit_code(self) -> int:
+        """1 with findings."""
+        return 1 if self.findings else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The published form."""
+        return {
+            "node": self.node,
+            "host": self.host_text,
+            "pods": [one.as_json() for one in self.pods],
+            "sysctls": self.sysctls,
+            "notEnforced": [one.as_json() for one in self.not_enforced],
+            "findings": [one.as_json() for one in self.findings],
+        }
+
+
+class Policies:
+    """All policies of a cluster, and what is wrong with them whatever the node."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.findings: list[Finding] = []
+        self.multi: list[Policy] = []
+        entries: list[Pairs] = []
+        for document in cluster.objects.get(MULTI, ()):
+            policy, found = read_policy(document)
+            self.multi.append(policy)
+            self.findings += found
+        for document in cluster.objects.get(NETWORK, ()):
+            if is_genie_form(document):
+                pairs, found = read_pairs(document)
+                entries += pairs
+                self.findings += found
+        self.multi.sort(key=lambda policy: policy.name)
+        self.pairing = Pairing(entries)
+        self._judge()
+
+    def _judge(self) -> None:
+        known = self.cluster.known_networks()
+        for policy in self.multi:
+            unknown = sorted(set(policy.networks or ()) - known)
+            for network in unknown:
+                self._note(policy.name, UNKNOWN, f"network {network} does not exist")
+            broken = any(one.policy == policy.name for one in self.findings)
+            if not broken and not self.selected(policy):
+                self._note(policy.name, NOTHING, "it selects no network of any pod")
+        for entry in self.pairing.entries:
+            for network in sorted({entry.network, *entry.peers} - known):
+                self._note(entry.policy, UNKNOWN, f"{entry.where}: network {network} does not exist")
+
+    def _note(self, policy: PolicyName, reason: str, message: str) -> None:
+        self.findings.append(Finding(policy, reason, message))
+
+    def selected(self, policy: Policy) -> list[tuple[Pod, str]]:
+        """The pods and networks that a policy selects."""
+        return [
+            (pod, member.network)
+            for pod in self.cluster.select(policy.name.namespace, policy.pods)
+            for member in pod.members
+            if policy.covers(member.network, primary=member.primary)
+        ]
+
+    def isolations(
+        self, attached: Attached, pod: Pod | None, peers: Peers, place: Place
+    ) -> tuple[Isolation, ...]:
+        """What isolates an attachment, for each direction in which something does."""
+        covering = [
+            policy
+            for policy in self.multi
+            if policy.name.namespace == attached.namespace
+            and policy.covers(attached.network, primary=attached.primary)
+            and (pod is None or policy.pods.selects(pod.labels))
+        ]
+        denied = tuple(peers.denied(attached.network, self.pairing)) if is_logical(attached.network) else ()
+        found = (
+            Isolation(
+                direction=direction,
+                policies=tuple(one for one in covering if pod is None or direction in one.directions),
+                denied=denied,
+                unknown=pod is None,
+                dhcp=place.dhcp,
+            )
+            for direction in DIRECTIONS
+        )
+        return tuple(one for one in found if one)
+
+
+def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) -> PolicyRuleset:
+    """The rulesets of a node."""
+    policies = policies or Policies(cluster)
+    peers = Peers(cluster)
+    host = Builder(peers, in_pod=False)
+    inside: dict[tuple[str, str], tuple[Attached, Builder]] = {}
+    isolated: list[Isolated] = []
+    for attached in cluster.attached:
+        if attached.node not in (node, ""):
+            continue
+        place = place_of(attached)
+        pod = _pod_of(cluster, attached)
+        isolations = policies.isolations(attached, pod, peers, place)
+        if not isolations:
+            continue
+        isolated.append(Isolated(attached=attached, place=place, isolations=isolations))
+        if place.kind == NOWHERE:
+            continue
+        builder = host
+        if place.kind == POD:
+            key = attached.container, attached.netns
+            made = Builder(peers, in_pod=True, node_addresses=cluster.node_addresses(node))
+            builder = inside.setdefault(key, (attached, made))[1]
+        for isolation in isolations:
+            builder.add(_guarded(isolation, attached, pod, place, peers))
+    findings = {*policies.findings, *(finding for one in isolated for finding in _findings(one, cluster))}
+    return PolicyRuleset(
+        node=node,
+        host=tuple(host.tables()),
+        pods=tuple(
+            PodRules(attached=one, tables=tuple(builder.tables())) for one, builder in inside.values()
+        ),
+        sysctls=BRIDGE_SYSCTLS if any(one.place.kind == BRIDGE for one in isolated) else {},
+        isolated=tuple(isolated),
+        findings=tuple(sorted(findings)),
+    )
+
+
+def _pod_of(cluster: Cluster, attached: Attached) -> Pod | None:
+    """The attachment's pod; None where it is not known, or another one of the same name is."""
+    pod = cluster.pods.get(attached.key)
+    if pod is None or (pod.uid and attached.uid and pod.uid != attached.uid):
+        return None
+    return pod
+
+
+def _guarded(
+    isolation: Isolation, attached: Attached, pod: Pod | None, place: Place, peers: Peers
+) -> Guarded:
+    policies = () if isolation.unknown else isolation.policies
+    allowing = [rule for policy in policies for rule in policy.rules.get(isolation.direction, ())]
+    names = [str(name) for name in isolation.names]
+    return Guarded(
+        place=place,
+        direction=isolation.direction,
+        addresses=attached.addresses,
+        rules=rules_of(isolation, pod, peers),
+        swapped=rules_of(isolation, pod, peers, swapped=True),
+        open=not (isolation.denied and isolation.direction == EGRESS)
+        and (not isolation.policies or any(rule.anybody and rule.anything for rule in allowing)),
+        note=comment(f"deny address {','.join(names)}"),
+    )
+
+
+def _findings(one: Isolated, cluster: Cluster) -> list[Finding]:
+    pod = cluster.pods.get(one.attached.key)
+    attached = one.attached
+    where = f"pod {attached.namespace}/{attached.name}, network {attached.network} ({attached.interface})"
+    if one.place.kind == NOWHERE:
+        reason, text = NOT_ENFORCED, f"{where}: not enforced: {one.place.reason}"
+    elif one.place.kind == POD and pod is not None and pod.can_undo:
+        reason, text = (
+            UNDO,
+            f"{where}: its rules are in the pod's own namespace, and a container with NET_ADMIN can remove them",
+        )
+    else:
+        return []
+    return [Finding(name, reason, text) for name in one.policies]

@@ -1,0 +1,199 @@
+"""A ruleset of nftables as values, and its text for `nft -f`: one transaction that replaces our tables and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+TABLE = "genie_policy"
+# A rule's comment has at most 127 bytes (libnftables, NFTNL_UDATA_COMMENT_MAXLEN).
+_MAX_COMMENT = 120
+DROP, RETURN, ACCEPT = "drop", "return", "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One condition of a rule: its kind, the field of the packet, and what that has to be.
+
+    in    an address (`saddr`, `daddr`) of a set; `value` is (IP version, set)
+    is    an address that is one of `value`: (IP version, addresses...)
+    pair  source and destination together in a set: (IP version, set)
+    port  a port (`sport`, `dport`) in ranges: (protocol, (low, high)...)
+    named destination address, protocol and port together in a set: (IP version, set), `field` of the port
+    l4    the protocol: (name,)
+    icmp6 the ICMPv6 type: (numbers...)
+    mid   a TCP segment that begins no connection: ()
+    ct    the state of the connection: (words...)
+    l3    the ethertype: (words...)
+    """
+
+    kind: str
+    field: str = ""
+    value: tuple[object, ...] = ()
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """Of `port`: the ranges."""
+        return [(int(pair[0]), int(pair[1])) for pair in self.value[1:] if isinstance(pair, tuple)]
+
+    def text(self) -> str:
+        """As nft writes it."""
+        return _TEXTS[self.kind](self)
+
+
+def _ip(version: object) -> str:
+    return "ip" if version == 4 else "ip6"
+
+
+def _braced(items: Iterable[object]) -> str:
+    return "{ " + ", ".join(str(item) for item in items) + " }"
+
+
+def _ports(match: Match) -> str:
+    words = [f"{low}" if low == high else f"{low}-{high}" for low, high in match.ranges]
+    return f"{str(match.value[0]).lower()} {match.field} {_braced(words)}"
+
+
+def _named(match: Match) -> str:
+    address = "daddr" if match.field == "dport" else "saddr"
+    return f"{_ip(match.value[0])} {address} . meta l4proto . th {match.field} @{match.value[1]}"
+
+
+_TEXTS: dict[str, Callable[[Match], str]] = {
+    "in": lambda m: f"{_ip(m.value[0])} {m.field} @{m.value[1]}",
+    "is": lambda m: f"{_ip(m.value[0])} {m.field} {_braced(m.value[1:])}",
+    "pair": lambda m: f"{_ip(m.value[0])} saddr . {_ip(m.value[0])} daddr @{m.value[1]}",
+    "port": _ports,
+    "named": _named,
+    "l4": lambda m: f"meta l4proto {str(m.value[0]).lower()}",
+    "icmp6": lambda m: f"icmpv6 type {_braced(m.value)}",
+    "mid": lambda _: "tcp flags & (fin | syn | rst | ack) != syn",
+    "ct": lambda m: f"ct state {','.join(str(word) for word in m.value)}",
+    "l3": lambda m: f"ether type {_braced(m.value)}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Conditions and a verdict. Rules with a comment count what they match."""
+
+    matches: tuple[Match, ...]
+    verdict: str
+    comment: str = ""
+
+    def text(self) -> str:
+        """As nft writes it."""
+        parts = [match.text() for match in self.matches]
+        parts += ["counter"] if self.comment else []
+        return " ".join([*parts, self.verdict, *([f'comment "{self.comment}"'] if self.comment else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A rule that looks its verdict up in a map: by interface, or by interface and address (`version` 4 or 6)."""
+
+    interface: str
+    map: str
+    version: int = 0
+
+    def text(self) -> str:
+        """As nft writes it."""
+        side = "saddr" if self.interface == "iifname" else "daddr"
+        key = f"{self.interface} . {_ip(self.version)} {side}" if self.version else self.interface
+        return f"{key} vmap @{self.map}"
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """A named set; `type` as nft writes it. `interval` sets hold prefixes."""
+
+    name: str
+    type: str
+    elements: tuple[str, ...]
+    interval: bool = False
+
+    def lines(self) -> list[str]:
+        """As nft writes it."""
+        lines = [
+            f"set {self.name} {{",
+            f"  type {self.type}",
+            *(["  flags interval"] if self.interval else []),
+        ]
+        if self.elements:
+            lines.append(f"  elements = {_braced(self.elements)}")
+        return [*lines, "}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A named map from keys to verdicts."""
+
+    name: str
+    type: str
+    elements: tuple[tuple[str, str], ...]
+
+    def lines(self) -> list[str]:
+        """As nft writes it."""
+        lines = [f"map {self.name} {{", f"  type {self.type} : verdict"]
+        if self.elements:
+            lines.append(f"  elements = {_braced(f'{key} : {verdict}' for key, verdict in self.elements)}")
+        return [*lines, "}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain; `hook` is its whole base declaration, "" for one that others jump to."""
+
+    name: str
+    rules: tuple[Rule | Lookup, ...]
+    hook: str = ""
+
+    def lines(self) -> list[str]:
+        """As nft writes it."""
+        inner = [*([f"  {self.hook}"] if self.hook else []), *(f"  {rule.text()}" for rule in self.rules)]
+        return [f"chain {self.name} {{", *inner, "}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One of our tables."""
+
+    family: str
+    sets: tuple[Set, ...] = ()
+    chains: tuple[Chain, ...] = ()
+    maps: tuple[Map, ...] = field(default=())
+
+    def body(self) -> list[str]:
+        """Sets, then chains that are jumped to, maps, and chains with a hook, each by name."""
+        parts: list[Set | Map | Chain] = [*sorted(self.sets, key=lambda one: one.name)]
+        chains = sorted(self.chains, key=lambda one: one.name)
+        parts += [one for one in chains if not one.hook]
+        parts += sorted(self.maps, key=lambda one: one.name)
+        parts += [one for one in chains if one.hook]
+        return [f"  {line}" for part in parts for line in part.lines()]
+
+    @property
+    def digest(self) -> str:
+        """What the table's comment says of its content."""
+        return sha256("\n".join([self.family, *self.body()]).encode()).hexdigest()[:32]
+
+    def text(self) -> str:
+        """The table alone, declared anew."""
+        head = [f"table {self.family} {TABLE} {{", f'  comment "genie {self.digest}"']
+        return "\n".join([*head, *self.body(), "}", ""])
+
+
+def text_of(tables: Sequence[Table]) -> str:
+    """The text that replaces our tables of these families; "" for none."""
+    ordered = sorted(tables, key=lambda one: one.family != "inet")
+    return "".join(
+        f"table {one.family} {TABLE}\ndelete table {one.family} {TABLE}\n{one.text()}" for one in ordered
+    )
+
+
+def comment(text: str) -> str:
+    """A comment that nft takes: names of policies, shortened where they are longer than it may be."""
+    if len(text) <= _MAX_COMMENT:
+        return text
+    return f"{text[: _MAX_COMMENT - 11]}~{sha256(text.encode()).hexdigest()[:10]}"

@@ -1,0 +1,192 @@
+"""The tables of one network namespace, from the chains of the attachments that are enforced in it.
+
+In the node's namespace the pod is on the other side of an interface: what comes in by it is the pod's egress. In the
+pod's own it is the other way round. Packets of a bridge pass `inet forward` because of br_netfilter, with the bridge
+for an interface: there a pod is known by its address, and the bridge family keeps it from using another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from genie_core.policy.chains import NEIGHBOURS
+from genie_core.policy.peers import Peers, in_order, version_of
+from genie_core.policy.places import BRIDGE, Place
+from genie_core.policy.rules import EGRESS, INGRESS
+from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, Rule, Set, Table
+
+# Before other engines' filters, which keep their say: nothing here accepts for them.
+_PRIORITY = "priority filter - 10; policy accept;"
+_BRIDGE_HOOKS = {
+    EGRESS: "type filter hook prerouting priority -290; policy accept;",
+    INGRESS: "type filter hook postrouting priority 290; policy accept;",
+}
+_KEYS = {"if": "ifname", "4": "ifname . ipv4_addr", "6": "ifname . ipv6_addr"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """One attachment in one direction. `swapped` are its rules for connections that the packet's receiver opened.
+
+    `open` where a rule allows everything: then no address of it need be kept.
+    """
+
+    place: Place
+    direction: str
+    addresses: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    swapped: tuple[Rule, ...]
+    open: bool
+    note: str
+
+
+class Builder:
+    """Collects chains and map entries, and makes tables of them."""
+
+    def __init__(self, peers: Peers, *, in_pod: bool, node_addresses: Sequence[str] = ()) -> None:
+        self.peers = peers
+        self.in_pod = in_pod
+        self.node_addresses = node_addresses
+        self.chains: dict[str, Chain] = {}
+        self.maps: dict[str, dict[str, str]] = {}
+        self.guards: dict[str, dict[str, str]] = {EGRESS: {}, INGRESS: {}}
+        self.guard_chains: dict[str, Chain] = {}
+        self.own: set[str] = set()
+
+    def add(self, guarded: Guarded) -> None:
+        """Take an attachment in."""
+        self.own |= set(guarded.addresses)
+        prefix = guarded.direction.lower()
+        for mode, rules in ((prefix, guarded.rules), (f"mid_{prefix}", guarded.swapped)):
+            chain = self._chain(mode, rules)
+            for kind, key in self._keys(guarded):
+                self._enter(f"{mode}_{kind}", key, chain)
+        if guarded.place.kind == BRIDGE and not guarded.open:
+            chain = self._guard(guarded)
+            self.guards[guarded.direction][f'"{guarded.place.port}"'] = f"jump {chain}"
+
+    def _keys(self, guarded: Guarded) -> Iterator[tuple[str, str]]:
+        place = guarded.place
+        if place.kind != BRIDGE:
+            yield "if", f'"{place.port}"'
+            return
+        for address in [*guarded.addresses, *([place.link_local] if place.link_local else [])]:
+            yield str(version_of(address)), f'"{place.bridge}" . {address}'
+
+    def _enter(self, name: str, key: str, chain: str) -> None:
+        entries = self.maps.setdefault(name, {})
+        verdict = f"jump {chain}"
+        # Two containers with one address: one of them is on its way out, and none may have the other's rights.
+        entries[key] = verdict if entries.get(key, verdict) == verdict else DROP
+
+    def _chain(self, mode: str, rules: tuple[Rule, ...]) -> str:
+        name = f"{mode}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
+        self.chains[name] = Chain(name, rules)
+        return name
+
+    def _guard(self, guarded: Guarded) -> str:
+        """What may cross a bridge's port: address resolution, and packets with the pod's own addresses."""
+        side = "saddr" if guarded.direction == EGRESS else "daddr"
+        local = [guarded.place.link_local] if guarded.place.link_local else []
+        own = in_order([*guarded.addresses, *local])
+        rules = [
+            Rule((Match("l3", "", ("8021q", "8021ad")),), DROP, guarded.note),
+            Rule((Match("l3", "", ("arp",)),), ACCEPT),
+            Rule((NEIGHBOURS,), ACCEPT),
+        ]
+        for version in (4, 6):
+            addresses = tuple(one for one in own if version_of(one) == version)
+            rules += [Rule((Match("is", side, (version, *addresses)),), ACCEPT)] if addresses else []
+        if guarded.place.dhcp:
+            ports = (("UDP", (68, 68)), ("UDP", (67, 67)))
+            sport, dport = ports if guarded.direction == EGRESS else ports[::-1]
+            rules.append(Rule((Match("port", "sport", sport), Match("port", "dport", dport)), ACCEPT))
+        rules.append(Rule((), DROP, guarded.note))
+        name = f"{'from' if guarded.direction == EGRESS else 'to'}_{sha256(repr(rules).encode()).hexdigest()[:12]}"
+        self.guard_chains[name] = Chain(name, tuple(rules))
+        return name
+
+    # --- tables ------------------------------------------------------------------------------------------
+
+    def tables(self) -> list[Table]:
+        """The tables; none where nothing was taken in."""
+        if not self.maps:
+            return []
+        tables = [self._inet()]
+        if any(self.guards.values()):
+            tables.append(self._bridge())
+        return tables
+
+    def _inet(self) -> Table:
+        used = {
+            str(m.value[1])
+            for chain in self.chains.values()
+            for rule in chain.rules
+            if isinstance(rule, Rule)
+            for m in rule.matches
+            if m.kind in ("in", "named")
+        }
+        sets = [self.peers.sets[name] for name in used]
+        pairs: dict[int, Set] = {}
+        for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+            own = [one for one in in_order(self.own) if version_of(one) == version]
+            if own and not self.in_pod:
+                elements = tuple(f"{one} . {one}" for one in own)
+                pairs[version] = Set(f"self{version}", f"{kind} . {kind}", elements)
+        maps = [
+            Map(name, _KEYS[name.rpartition("_")[2]], tuple(sorted(found.items())))
+            for name, found in self.maps.items()
+        ]
+        chains = [*self.chains.values(), *self._base_chains(list(pairs))]
+        return Table("inet", (*sets, *pairs.values()), tuple(chains), tuple(maps))
+
+    def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
+        head: list[Rule | Lookup] = [
+            Rule((Match("ct", "", ("established", "related")),), ACCEPT),
+            Rule((NEIGHBOURS,), ACCEPT),
+        ]
+        own: list[Rule | Lookup] = [
+            Rule((Match("pair", "", (version, f"self{version}")),), ACCEPT) for version in versions
+        ]
+        entering, leaving = (INGRESS, EGRESS) if self.in_pod else (EGRESS, INGRESS)
+        both = [("iifname", entering), ("oifname", leaving)]
+        hooks = {"forward": both, "input": both[:1]} | ({"output": both[1:]} if self.in_pod else {})
+        for hook, sides in hooks.items():
+            rules = [*head, *(own if hook == "forward" else ())]
+            if self.in_pod and hook == "input":
+                rules += [Rule((Match("is", "saddr", (v, *found)),), ACCEPT) for v, found in self._nodes()]
+            if self.in_pod or hook == "forward":  # what the node itself opened needs nobody's leave
+                rules.append(Rule((Match("mid"),), f"jump mid_{hook}"))
+                yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
+            rules += self._lookups(sides, swapped=False)
+            yield Chain(hook, tuple(rules), f"type filter hook {hook} {_PRIORITY}")
+
+    def _nodes(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        for version in (4, 6):
+            if found := tuple(one for one in in_order(self.node_addresses) if version_of(one) == version):
+                yield version, found
+
+    def _lookups(self, sides: Sequence[tuple[str, str]], *, swapped: bool) -> Iterator[Lookup]:
+        for interface, direction in sides:
+            word = direction
+            if swapped:
+                word = INGRESS if direction == EGRESS else EGRESS
+            prefix = f"mid_{word.lower()}" if swapped else word.lower()
+            for kind in _KEYS:
+                if f"{prefix}_{kind}" in self.maps:
+                    yield Lookup(interface, f"{prefix}_{kind}", 0 if kind == "if" else int(kind))
+
+    def _bridge(self) -> Table:
+        chains, maps = list(self.guard_chains.values()), []
+        for direction, interface, hook in (
+            (EGRESS, "iifname", "prerouting"),
+            (INGRESS, "oifname", "postrouting"),
+        ):
+            entries = self.guards[direction]
+            if entries:
+                name = f"{direction.lower()}_if"
+                maps.append(Map(name, _KEYS["if"], tuple(sorted(entries.items()))))
+                chains.append(Chain(hook, (Lookup(interface, name),), _BRIDGE_HOOKS[direction]))
+        return Table("bridge", (), tuple(chains), tuple(maps))
