@@ -225,7 +225,7 @@ def _topics(asked: Asked) -> list[Candidate]:
         return _pods(asked)
     from genie_core.tasks.explain import ALL, key_names
 
-    codes = [Candidate(code, item.title) for code, item in ALL.items()]
+    codes = [Candidate(code, code.fault) for code in ALL.values()]
     return [
         Candidate("pod", "why a pod has its networks"),
         Candidate("network", "who uses a network"),

@@ -13,7 +13,8 @@ from genie_cli import wiring
 from genie_cli.options import CLUSTER, NODE, OUTPUT, FailOn, OutputFormat
 from genie_cli.render import emit
 from genie_cli.views.debug import view
-from genie_cli.views.findings import Titled, exit_code, print_checks, say_denied
+from genie_cli.views.findings import exit_code, print_checks, say_denied
+from genie_core.checks.check import Check
 from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.question import Question
@@ -162,7 +163,7 @@ def show_report(report: DiagnosisReport, output: ReportFormat) -> None:
         emit(report, OutputFormat(output.value), view, lambda r: [finding.code for finding in r.findings])
 
 
-def show_checks(checks: Sequence[Titled], output: ReportFormat) -> int:
+def show_checks(checks: Sequence[Check], output: ReportFormat) -> int:
     """What --list-checks prints; the exit code."""
     form = OutputFormat.TABLE if output is ReportFormat.JUNIT else OutputFormat(output.value)
     return print_checks(checks, form)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 JSON = dict[str, Any]
 
@@ -131,20 +131,55 @@ class Remedy:
         } | _present(risk=self.risk)
 
 
-class About(StrEnum):
-    """What a finding is about, as far as its code and object do not say it and the ranking has to know."""
+class Effect(StrEnum):
+    """What a cause breaks: a consequence names the effect instead of every cause that has it."""
 
-    NO_IPAM = "no address plugin"
-    GATEWAY = "the pod's gateway"
-    # What a plugin's error, which kubelet repeats in an event, complains of.
-    NOT_FOUND = "a plugin was not found"
-    NOT_PERMITTED = "a plugin may not be executed"
-    NOT_EXECUTABLE = "a plugin cannot be executed"
-    NO_ADDRESS = "no address is left"
-    VERSION = "a plugin refuses the version"
-    OTHER_ADDRESS = "a bridge has another address"
-    NOT_JSON = "a configuration is not JSON"
-    NOT_READY = "the runtime has no network"
+    PACKETS = "packets from or to the pod are lost"
+    FRAMES = "an ARP request on the pod's link, or its answer, is lost"
+
+
+class Code(str):
+    """A kind of fault, with everything that is known about it. It is declared once, beside what reports it.
+
+    `fault` names it; `cause`, `confirm` (how to see it by hand) and `fix` are sentences without a full stop.
+    `explained_by` are the codes and effects that explain a finding of this code, `breaks` the effects that it has.
+    A finding of a code that `leads` comes before all others: it is about this very pod.
+    """
+
+    __slots__ = ("breaks", "cause", "confirm", "explained_by", "fault", "fix", "leads")
+    declared: ClassVar[dict[str, Code]] = {}
+
+    fault: str
+    cause: str
+    confirm: str
+    fix: str
+    explained_by: tuple[str, ...]
+    breaks: tuple[Effect, ...]
+    leads: bool
+
+    def __new__(
+        cls,
+        code: str,
+        fault: str,
+        *,
+        cause: str,
+        confirm: str,
+        fix: str,
+        explained_by: tuple[str, ...] = (),
+        breaks: tuple[Effect, ...] = (),
+        leads: bool = False,
+    ) -> Code:
+        """Raises ValueError for a code that is declared already."""
+        if code in cls.declared:
+            raise ValueError(f"{code} is declared twice")
+        made = cls.declared[code] = super().__new__(cls, code)
+        made.fault, made.cause, made.confirm, made.fix = fault, cause, confirm, fix
+        made.explained_by, made.breaks, made.leads = explained_by, breaks, leads
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of it is itself."""
+        return self.declared.__getitem__, (str(self),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +187,11 @@ class Finding:
     """One cause, said in one sentence (`title`), with its evidence and its remedy.
 
     `consequence_of` is the code of the finding that explains this one; `affects` names others that the same
-    cause hits ("default/p2"). `about` is for the ranking, and not published; `chain` is the node's firewall chain that
-    drops packets ("filter FORWARD").
+    cause hits ("default/p2"). For the ranking, and not published: `explained_by` and `breaks` add to those of its code
+    what is so of this finding alone (`breaks` may also have the name of a firewall chain, "filter FORWARD").
     """
 
-    code: str
+    code: Code
     severity: Severity
     title: str
     object: Subject
@@ -165,13 +200,18 @@ class Finding:
     confidence: Confidence = Confidence.HIGH
     consequence_of: str = ""
     affects: tuple[str, ...] = ()
-    about: About | None = None
-    chain: str = ""
+    explained_by: tuple[str, ...] = ()
+    breaks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for a code that is declared nowhere: it could be neither chosen nor explained."""
+        if not isinstance(self.code, Code):
+            raise TypeError(f"{self.code!r} is no declared code")
 
     def as_json(self) -> JSON:
         """The published shape; `docs` is the page that `genie explain CODE` prints."""
         return {
-            "code": self.code,
+            "code": str(self.code),
             "severity": self.severity.value,
             "title": self.title,
             "object": self.object.as_json(),
@@ -186,7 +226,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class CheckResult:
     """What became of one check: `reason` says why it was skipped or broke, and what it would need."""
 
     id: str
@@ -199,17 +239,6 @@ class Check:
         return {"id": self.id, "status": self.status.value, "ms": round(self.ms, 1)} | _present(
             reason=self.reason
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """What `genie explain CODE` prints: the kind of fault, how to confirm it by hand, how to mend it."""
-
-    code: str
-    title: str
-    cause: str
-    confirm: str
-    fix: str
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
@@ -232,14 +261,14 @@ def at_least(findings: Iterable[Finding], threshold: Severity) -> bool:
     return any(finding.severity.rank <= threshold.rank for finding in findings)
 
 
-def summary(findings: Sequence[Finding], checks: Sequence[Check]) -> JSON:
+def summary(findings: Sequence[Finding], checks: Sequence[CheckResult]) -> JSON:
     """How many findings of each severity, and how many checks ended in each way."""
     counts = {severity.value: sum(f.severity is severity for f in findings) for severity in Severity}
     statuses: Mapping[str, int] = {status.value: sum(c.status is status for c in checks) for status in Status}
     return {"findings": counts, "checks": dict(statuses)}
 
 
-def summary_line(findings: Sequence[Finding], checks: Sequence[Check]) -> str:
+def summary_line(findings: Sequence[Finding], checks: Sequence[CheckResult]) -> str:
     """`1 fatal, 2 warnings, 31 checks ok, 3 skipped (need root)`."""
     parts = []
     for severity in Severity:

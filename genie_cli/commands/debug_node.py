@@ -8,7 +8,7 @@ from genie_cli import debug_flags as flags
 from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.debug.node import checks, debug_node
 from genie_core.tasks.debug.question import SECONDS
@@ -44,7 +44,7 @@ def run(
     It sends no packet and changes nothing. What concerns one pod is `genie debug pod`.
     """
     if list_checks:
-        return flags.show_checks((*checks(), *CHECKS), output)
+        return flags.show_checks((*checks(), *FILES), output)
     access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", ""),

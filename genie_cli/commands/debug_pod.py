@@ -13,8 +13,7 @@ from genie_cli import options, wiring
 from genie_cli.options import FailOn
 from genie_cli.progress import Progress
 from genie_cli.render import note
-from genie_core.checks.node_registry import CHECKS
-from genie_core.checks.registry import ALL
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.debug.pod import debug_pod
@@ -80,7 +79,7 @@ def run(
     then is printed.
     """
     if list_checks:
-        return flags.show_checks((*ALL, *CHECKS), output)
+        return flags.show_checks((*NETWORK, *FILES), output)
     access = wiring.access(kubeconfig, context)
     asked = flags.question(
         ("", "") if from_ else wiring.pod_name(pod, namespace, access),

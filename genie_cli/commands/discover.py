@@ -14,7 +14,7 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks, say_denied
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 from genie_core.checks.runner import Selection, selection
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
@@ -87,7 +87,7 @@ def run(
     the API server's part.
     """
     if list_checks:
-        return print_checks(CHECKS, output)
+        return print_checks(FILES, output)
     wanted = DiscoverOptions(
         root=str(root),
         conf_dirs=_texts(conf_dir),
@@ -103,7 +103,7 @@ def run(
         api=api,
         timeout=timeout,
     )
-    chosen = selection(only or (), skip or (), CHECKS)
+    chosen = selection(only or (), skip or (), FILES)
     return _watch(wanted, chosen, fail_on, output, interval if watch else 0)
 
 

@@ -76,7 +76,7 @@ def run(
         )
     kind = words[0] if len(words) == 2 else _kind_of(subject, pod_file)
     if kind == "code":
-        emit(explain(subject), output, code_view, lambda report: [item.code for item in report.items])
+        emit(explain(subject), output, code_view, lambda report: list(report.items))
     elif kind == "key":
         emit(explain_key(subject), output, key_view, lambda report: [report.path])
     else:

@@ -14,10 +14,10 @@ from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage,
 def code_view(report: Explained, wide: bool) -> Iterator[Block]:
     """One code with all that is known, or a list of several."""
     if len(report.items) > 1:
-        yield Table(("CODE", "WHAT"), [(item.code, item.title) for item in report.items])
+        yield Table(("CODE", "WHAT"), [(item, item.fault) for item in report.items])
         return
     for item in report.items:
-        yield Heading(f"{item.code}: {item.title}")
+        yield Heading(f"{item}: {item.fault}")
         yield Fields([("cause", item.cause), ("confirm", item.confirm), ("fix", item.fix)])
 
 

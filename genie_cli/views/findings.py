@@ -5,23 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from genie_cli.options import FailOn, OutputFormat
 from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit, note
+from genie_core.checks.check import Check
 from genie_core.errors import EXIT_DENIED, EXIT_FAILURE, EXIT_INCOMPLETE
-from genie_core.findings import Check, Finding, Severity, Status, at_least, summary_line
-
-
-class Titled(Protocol):
-    """A check, as far as a list of them goes."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def codes(self) -> tuple[str, ...]: ...
+from genie_core.findings import CheckResult, Finding, Severity, Status, at_least, summary_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +19,14 @@ class CheckList:
     """What --list-checks prints."""
 
     kind: ClassVar[str] = "CheckList"
-    checks: Sequence[Titled]
+    checks: Sequence[Check]
 
     def as_json(self) -> dict[str, Any]:
         """checks: id and title of each."""
         return {"checks": [{"id": check.id, "title": check.title} for check in self.checks]}
 
 
-def print_checks(checks: Sequence[Titled], output: OutputFormat) -> int:
+def print_checks(checks: Sequence[Check], output: OutputFormat) -> int:
     """Print them; the exit code."""
     emit(CheckList(checks), output, _checks_view, lambda report: [check.id for check in report.checks])
     return 0
@@ -55,7 +45,9 @@ _TONES: dict[Severity, Tone] = {
 }
 
 
-def findings_view(findings: Sequence[Finding], checks: Sequence[Check], *, wide: bool) -> Iterator[Block]:
+def findings_view(
+    findings: Sequence[Finding], checks: Sequence[CheckResult], *, wide: bool
+) -> Iterator[Block]:
     """The findings in their order, then the summary line. `wide` adds the checks that did not pass, with reasons."""
     if findings:
         yield Heading("Findings")
@@ -89,7 +81,7 @@ def _finding(finding: Finding, *, wide: bool) -> Iterator[Block]:
             yield Text(f"risk: {finding.remedy.risk}", "warn", indent=4)
 
 
-def _skipped(checks: Sequence[Check]) -> Iterator[Block]:
+def _skipped(checks: Sequence[CheckResult]) -> Iterator[Block]:
     rows = [
         (c.id, Cell(c.status.value, "warn"), c.reason)
         for c in checks
@@ -107,13 +99,13 @@ def say_denied(reasons: Sequence[str], command: str) -> int:
     return EXIT_DENIED
 
 
-def is_whole(checks: Sequence[Check]) -> bool:
+def is_whole(checks: Sequence[CheckResult]) -> bool:
     """Whether some check ran and none broke: else no findings say nothing."""
     statuses = {check.status for check in checks}
     return Status.ERROR not in statuses and bool(statuses & {Status.PASS, Status.FAIL})
 
 
-def exit_code(findings: Sequence[Finding], checks: Sequence[Check], fail_on: FailOn) -> int:
+def exit_code(findings: Sequence[Finding], checks: Sequence[CheckResult], fail_on: FailOn) -> int:
     """1 where any finding is at least as bad as `fail_on`; 5 where a check broke or none ran; else 0."""
     if fail_on is not FailOn.NEVER and at_least(findings, Severity(fail_on.value)):
         return EXIT_FAILURE

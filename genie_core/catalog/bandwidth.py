@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1022
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 
 _MAX_BURST = 2**32 - 1  # bits: the kernel's token bucket counts bytes in 32 bits, after multiplying by 8
@@ -19,7 +20,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             yield Problem(
                 path=f"{prefix}{missing}",
                 text=f"must be set where {way}{'Rate' if rate else 'Burst'} is: the plugin refuses one alone",
-                code="GN1022",
+                code=GN1022,
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1020, GN1022
 from genie_core.catalog.plugin import (
     JSON,
     MTU,
@@ -41,7 +42,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             path=f"{prefix}promiscMode",
             text="and hairpinMode exclude each other: the plugin refuses the ADD",
             hint="keep hairpinMode: pods then reach themselves through their Service",
-            code="GN1022",
+            code=GN1022,
         )
     ipam = data.get("ipam")
     routes = ipam.get("routes") if isinstance(ipam, dict) else None
@@ -50,14 +51,14 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             path=f"{prefix}isDefaultGateway",
             text='adds a default route and ipam.routes adds another: the ADD fails with "file exists"',
             hint="use isGateway, or take the default route out of ipam.routes",
-            code="GN1022",
+            code=GN1022,
         )
     link = (node.links or {}).get(str(data.get("bridge") or "cni0"))
     if link is not None and link.kind and link.kind != "bridge":
         yield Problem(
             path=f"{prefix}bridge",
             text=f'"{link.name}" exists on this node and is a {link.kind}, not a bridge',
-            code="GN1020",
+            code=GN1020,
         )
 
 

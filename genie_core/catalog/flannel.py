@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1022
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted
 
 
@@ -14,9 +15,9 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     if isinstance(delegate, dict):
         for key in ("name", "type") if isinstance(delegate.get("type", ""), str) else ("type",):
             if key == "name" and delegate.get(key):
-                yield Problem(path=f"{path}.name", text="must not be set: flannel refuses it", code="GN1022")
+                yield Problem(path=f"{path}.name", text="must not be set: flannel refuses it", code=GN1022)
         if delegate.get("ipam") and not data.get("ipam"):
-            yield Problem(path=f"{path}.ipam", text="must not be set: flannel fills it in", code="GN1022")
+            yield Problem(path=f"{path}.ipam", text="must not be set: flannel fills it in", code=GN1022)
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

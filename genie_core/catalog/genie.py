@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1502, GN1602
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
 from genie_core.settings import (
     API_TIMEOUT_SECONDS,
@@ -88,7 +89,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             text=f"does not declare {ANNOTATIONS}: every ADD then asks the API server for the annotations",
             severity=Severity.WARNING,
             hint="`genie install` declares it",
-            code="GN1602",
+            code=GN1602,
         )
     missing = [name for name in ("portMappings", "bandwidth") if not (capabilities or {}).get(name)]
     if missing:
@@ -96,7 +97,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             path=f"{prefix}capabilities",
             text=f"does not declare {', '.join(missing)}: the runtime sends them to nobody",
             severity=Severity.WARNING,
-            code="GN1602",
+            code=GN1602,
         )
     policy = data.get("policy")
     if isinstance(policy, dict) and policy.get("k8s_auth_token"):
@@ -105,7 +106,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             text="is a credential in a configuration file",
             severity=Severity.WARNING,
             hint="use kubernetes.kubeconfig with tokenFile, mode 0600",
-            code="GN1502",
+            code=GN1502,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1023
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted, check_master
 from genie_core.errors import InvalidConfig
 
@@ -23,7 +24,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
         yield Problem(
             path=f"{where}.device" if where else "device",
             text=f'"{node.default_link}" carries the default route of this node: the first pod would cut it off',
-            code="GN1023",
+            code=GN1023,
         )
     yield from check_master(data, where, node, key="device")
 

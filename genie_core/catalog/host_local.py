@@ -9,7 +9,9 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from genie_core.catalog.codes import GN1030, GN1031, GN1032, GN1033, GN1034
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+from genie_core.findings import Code
 from genie_core.spec.ranges import Span, raw_ranges, spans
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,7 +29,7 @@ _TOP = (Field(name="subnet", doc="one subnet, the short form of ranges"), *_RANG
 _WORDS = ("usePodCidr", "usePodCidrIPv6")
 
 
-def _problem(path: str, text: str, code: str = "GN1030", hint: str = "") -> Problem:
+def _problem(path: str, text: str, code: Code = GN1030, hint: str = "") -> Problem:
     return Problem(path=path, text=text, code=code, hint=hint)
 
 
@@ -45,7 +47,7 @@ def _check_range(entry: Mapping[str, Any], path: str) -> Iterator[Problem]:
         yield _problem(
             key,
             f"{text} has host bits set: the subnet is {network}",
-            code="GN1031",
+            code=GN1031,
             hint=f"write {network}; host-local refuses the ADD otherwise",
         )
     yield from _check_inside(entry, path, network)
@@ -60,12 +62,12 @@ def _check_inside(entry: Mapping[str, Any], path: str, network: Network) -> Iter
             continue
         if inside[key] not in network:
             place = f"{path}.{key}" if path else key
-            code = "GN1032" if key == "gateway" else "GN1033"
+            code = GN1032 if key == "gateway" else GN1033
             yield _problem(place, f"{inside[key]} is outside the subnet {network}", code=code)
     first, last = inside.get("rangeStart"), inside.get("rangeEnd")
     if first and last and first.version == last.version and int(first) > int(last):
         yield _problem(
-            f"{path}.rangeEnd" if path else "rangeEnd", f"{last} is before rangeStart {first}", code="GN1033"
+            f"{path}.rangeEnd" if path else "rangeEnd", f"{last} is before rangeStart {first}", code=GN1033
         )
     if network.num_addresses < 4:
         yield _problem(
@@ -87,7 +89,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             path=f"{where}.subnet" if where else "subnet",
             text="and ranges are both there: the pod gets an address from each",
             hint="keep one of them",
-            code="GN1034",
+            code=GN1034,
         )
     known = list(spans(data, where))
     for index, one in enumerate(known):
@@ -96,7 +98,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
                 yield _problem(
                     f"{one.path}.subnet",
                     f"{one.subnet} overlaps {other.subnet} of {other.path}",
-                    code="GN1034",
+                    code=GN1034,
                 )
     yield from _check_routes(data, where, known)
 

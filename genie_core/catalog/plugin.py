@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from genie_core.catalog.codes import GN1020, GN1021
 from genie_core.catalog.schema import JSON, Field, Problem, check_object, json_schema
-from genie_core.findings import About, Severity
+from genie_core.findings import Severity
 
 
 class Role(StrEnum):
@@ -152,7 +153,7 @@ class Plugin:
             yield Problem(
                 path=f"{where}.ipam" if where else "ipam",
                 text=f"is missing: {self.type} needs an address plugin",
-                about=About.NO_IPAM,
+                explained_by=("GN0209",),
             )
         for check in self.checks:
             yield from check(data, where, node)
@@ -179,7 +180,7 @@ def check_master(data: JSON, where: str, node: NodeView, key: str = "master") ->
             path=path,
             text=f'interface "{master}" is not on this node',
             hint=f"this node has {known}",
-            code="GN1020",
+            code=GN1020,
         )
         return
     if isinstance(mtu, int) and mtu > link.mtu:
@@ -187,12 +188,10 @@ def check_master(data: JSON, where: str, node: NodeView, key: str = "master") ->
             path=f"{where}.mtu" if where else "mtu",
             text=f"{mtu} is above the {link.mtu} of its parent {master}",
             hint=f"use at most {link.mtu}",
-            code="GN1021",
+            code=GN1021,
         )
     if not link.up:
-        yield Problem(
-            path=path, text=f'interface "{master}" is down', severity=Severity.WARNING, code="GN1020"
-        )
+        yield Problem(path=path, text=f'interface "{master}" is down', severity=Severity.WARNING, code=GN1020)
 
 
 def pick_master(wanted: Wanted, node: NodeView) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1012
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Severity, Wanted
 
 
@@ -16,7 +17,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             text="does not switch portMappings on: hostPort has no effect",
             severity=Severity.WARNING,
             hint='"capabilities": {"portMappings": true}',
-            code="GN1012",
+            code=GN1012,
         )
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from genie_core.catalog.codes import GN1010, GN1011
 from genie_core.fields import describe, place
-from genie_core.findings import About, Severity
+from genie_core.findings import Code, Severity
 from genie_core.gojson import fold
 from genie_core.spec.request import ifname_problem
 
@@ -24,14 +25,17 @@ JSON = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is wrong at one place of a document. `path` is as in `plugins[1].ipam.subnet`; `about` as in `Finding`."""
+    """What is wrong at one place of a document.
+
+    `path` is as in `plugins[1].ipam.subnet`; `explained_by` as in `Finding`.
+    """
 
     path: str
     text: str
     severity: Severity = Severity.ERROR
     hint: str = ""
-    code: str = "GN1010"
-    about: About | None = None
+    code: Code = GN1010
+    explained_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,13 +180,13 @@ def _unknown(key: str, known: list[str], where: str) -> Problem:
             text="is no key of this plugin, which ignores it",
             severity=Severity.WARNING,
             hint=f"did you mean {near[0]}?",
-            code="GN1011",
+            code=GN1011,
         )
     return Problem(
         path=place(where, key),
         text="is no key that the catalogue knows of this plugin",
         severity=Severity.INFO,
-        code="GN1011",
+        code=GN1011,
     )
 
 

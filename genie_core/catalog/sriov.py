@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1022
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Wanted
 
 _SWITCH = ("on", "off")
@@ -14,11 +15,11 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     prefix = f"{where}." if where else ""
     if data.get("vlanQoS") and not data.get("vlan"):
         yield Problem(
-            path=f"{prefix}vlanQoS", text="needs a vlan above 0: the plugin refuses the ADD", code="GN1022"
+            path=f"{prefix}vlanQoS", text="needs a vlan above 0: the plugin refuses the ADD", code=GN1022
         )
     low, high = data.get("min_tx_rate"), data.get("max_tx_rate")
     if isinstance(low, int) and isinstance(high, int) and high and low > high:
-        yield Problem(path=f"{prefix}min_tx_rate", text=f"{low} is above max_tx_rate {high}", code="GN1022")
+        yield Problem(path=f"{prefix}min_tx_rate", text=f"{low} is above max_tx_rate {high}", code=GN1022)
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1032
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 from genie_core.errors import InvalidConfig
 
@@ -26,7 +27,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             continue
         if gateway not in network:
             path = f"{where}.addresses[{index}].gateway" if where else f"addresses[{index}].gateway"
-            yield Problem(path=path, text=f"{gateway} is outside the subnet {network}", code="GN1032")
+            yield Problem(path=path, text=f"{gateway} is outside the subnet {network}", code=GN1032)
 
 
 def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1022
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 
 
@@ -19,7 +20,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
                 path=path,
                 text=f"{key} is not below net: the plugin refuses it",
                 hint="set it on the node, or in the pod's securityContext",
-                code="GN1022",
+                code=GN1022,
             )
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
+from genie_core.catalog.codes import GN1030, GN1032, GN1033
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
 
 _RANGE = (
@@ -21,7 +22,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     prefix = f"{where}." if where else ""
     if not data.get("range") and not data.get("ipRanges"):
         yield Problem(
-            path=f"{prefix}range", text="is missing: there is no subnet to take addresses from", code="GN1030"
+            path=f"{prefix}range", text="is missing: there is no subnet to take addresses from", code=GN1030
         )
         return
     text = str(data.get("range") or "").rpartition("-")[2]
@@ -29,7 +30,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         if text:
-            yield Problem(path=f"{prefix}range", text=f'"{text}" is not a subnet', code="GN1030")
+            yield Problem(path=f"{prefix}range", text=f'"{text}" is not a subnet', code=GN1030)
         return
     for key in ("range_start", "range_end", "gateway"):
         try:
@@ -40,7 +41,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             yield Problem(
                 path=f"{prefix}{key}",
                 text=f"{data[key]} is outside the subnet {network}",
-                code="GN1032" if key == "gateway" else "GN1033",
+                code=GN1032 if key == "gateway" else GN1033,
             )
 
 

@@ -6,9 +6,19 @@ import ipaddress
 from collections.abc import Iterator
 from os.path import basename
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import in_pod, on_node, seen, the_pod
-from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.check import check
+from genie_core.checks.parts import in_pod, on_node, seen, the_pod
+from genie_core.findings import (
+    Code,
+    Command,
+    Confidence,
+    Effect,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Subject,
+)
 from genie_core.net.case import Case
 from genie_core.net.model import STATUS, Attachment, Intended
 from genie_core.net.stack import version, within
@@ -51,8 +61,24 @@ def _without_ipv6(model: Case, attachment: Attachment) -> bool:
     )
 
 
+GN0201 = Code("GN0201", "the pod has another address than the cluster believes",
+    cause="something rewrote the address after ADD",
+    confirm="compare ip addr with pod.status and the cached result", fix="recreate the pod",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+GN0202 = Code("GN0202", "an address is missing",
+    cause="the address that was promised is not on the interface, or there is none at all",
+    confirm="ip -n POD addr", fix="recreate the pod; read the IPAM plugin's messages",
+    explained_by=("GN0209",), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "address-drift",
+    GN0201,
+    GN0202,
+    title="the pod has the addresses that ADD, status and cluster say",
+    needs=("pod",),
+)
 def drift(model: Case) -> Iterator[Finding]:
-    """GN0201, GN0202: the interface has not the address that the cluster believes in."""
     for attachment, ip, sources in _missing(model):
         name = attachment.link.name
         promised = {i for source in model.intended for i in source.ips}
@@ -63,7 +89,7 @@ def drift(model: Case) -> Iterator[Finding]:
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
         why = f"{agreed} says so too" if agreed else "something rewrote it after ADD"
         yield Finding(
-            code="GN0201" if there else "GN0202",
+            code=GN0201 if there else GN0202,
             severity=_weight(model, attachment, sources, agreed),
             title=f"{ip} ({names}) is not on {name}, which has {has}: {why}",
             object=the_pod(model, name),
@@ -117,15 +143,15 @@ def restore_default(model: Case, attachment: Attachment, family: int) -> list[Co
     )
 
 
+@check("address-any", GN0202, title="the primary interface has an address", needs=("pod",))
 def none_at_all(model: Case) -> Iterator[Finding]:
-    """GN0202 where nobody promised anything: a primary interface without any address."""
     primary = model.primary
     if primary is None or model.addresses(primary) or any(True for _ in _missing(model)):
         return
     if primary.link.kind not in ("veth", "macvlan", "ipvlan"):
         return
     yield Finding(
-        code="GN0202",
+        code=GN0202,
         severity=Severity.FATAL,
         title=f"{primary.link.name} in the pod has no address at all",
         object=the_pod(model, primary.link.name),
@@ -138,8 +164,14 @@ def none_at_all(model: Case) -> Iterator[Finding]:
 ADDRESSED = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap")
 
 
+GN0209 = Code("GN0209", "the network gives no addresses",
+    cause="the plugin of the pod's interface has no ipam section, so it made the interface and nothing "
+    "more",
+    confirm="the file in the evidence", fix="name an address plugin, recreate the pod")  # fmt: skip
+
+
+@check("address-plugin", GN0209, title="the network's configuration gives addresses", needs=("pod",))
 def no_address_plugin(model: Case) -> Iterator[Finding]:
-    """GN0209: the pod has no address, and its network's configuration names no plugin that would give it one."""
     primary = model.primary
     if primary is None or model.addresses(primary) or any(ip for i in model.intended for ip in i.ips):
         return
@@ -151,7 +183,7 @@ def no_address_plugin(model: Case) -> Iterator[Finding]:
             return
         name = primary.link.name
         yield Finding(
-            code="GN0209",
+            code=GN0209,
             severity=Severity.FATAL,
             title=f'{basename(conf.path)}: network "{conf.name}" has no ipam, so {plugin["type"]} gave the '
             f"pod's {name} no address",
@@ -168,8 +200,16 @@ def no_address_plugin(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0203 = Code("GN0203", "duplicate address",
+    cause="two namespaces, or a machine outside, hold one address: leases were lost, or ranges overlap",
+    confirm="arping -D -I eth0 ADDRESS; ip -all netns exec ip addr", fix="delete one pod, reconcile IPAM",
+    explained_by=("GN0106",), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check(
+    "address-duplicate", GN0203, title="no other namespace holds the pod's addresses", needs=("pod", "node")
+)
 def duplicate(model: Case) -> Iterator[Finding]:
-    """GN0203: another namespace, or the node itself, holds one of the pod's addresses."""
     for attachment in model.attachments:
         for own in model.addresses(attachment):
             yield from _holders(model, attachment, own.ip)
@@ -185,7 +225,7 @@ def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
             title, name = model.title_of(tenant), basename(tenant.path)
             link = next((x.name for x in tenant.links if x.index == address.index), "")
             yield Finding(
-                code="GN0203",
+                code=GN0203,
                 severity=Severity.FATAL,
                 title=f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
                 f"by {title}",
@@ -250,7 +290,7 @@ def _duplicate(
 ) -> Finding:
     names = [name for name, _, _ in others]
     return Finding(
-        code="GN0203",
+        code=GN0203,
         severity=Severity.FATAL,
         title=f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
         object=the_pod(model, attachment.link.name),
@@ -271,8 +311,17 @@ def _duplicate(
     )
 
 
+GN0204 = Code("GN0204", "IPv6 is disabled in the pod",
+    cause="disable_ipv6=1 on an interface that should have IPv6",
+    confirm="sysctl net.ipv6.conf.eth0.disable_ipv6",
+    fix="enable it; add the address again or recreate the pod")  # fmt: skip
+GN0205 = Code("GN0205", "duplicate IPv6 address",
+    cause="duplicate address detection failed (RFC 4862)",
+    confirm="ip -6 addr | grep dadfailed", fix="find the other holder")  # fmt: skip
+
+
+@check("ipv6-usable", GN0204, GN0205, title="IPv6 is on where it was asked for", needs=("pod",))
 def ipv6_usable(model: Case) -> Iterator[Finding]:
-    """GN0204, GN0205: IPv6 was asked for and is disabled, or an address failed duplicate detection."""
     pod = model.pod
     if pod is None:
         return
@@ -286,7 +335,7 @@ def ipv6_usable(model: Case) -> Iterator[Finding]:
         for address in model.addresses(attachment, 6):
             if "dadfailed" in address.flags:
                 yield Finding(
-                    code="GN0205",
+                    code=GN0205,
                     severity=Severity.ERROR,
                     title=f"{address.ip} on {name} failed duplicate address detection: another node of the link has it",
                     object=the_pod(model, name),
@@ -303,7 +352,7 @@ def _disabled(model: Case, name: str, off: list[str], wanted: list[str], asked: 
     ]
     why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
     return Finding(
-        code="GN0204",
+        code=GN0204,
         severity=Severity.ERROR if asked or wanted else Severity.WARNING,
         title=f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
         object=the_pod(model, name),
@@ -317,42 +366,3 @@ def _disabled(model: Case, name: str, off: list[str], wanted: list[str], asked: 
             commands=tuple(commands),
         ),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="address-drift",
-        codes=("GN0201", "GN0202"),
-        title="the pod has the addresses that ADD, status and cluster say",
-        run=drift,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="address-plugin",
-        codes=("GN0209",),
-        title="the network's configuration gives addresses",
-        run=no_address_plugin,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="address-any",
-        codes=("GN0202",),
-        title="the primary interface has an address",
-        run=none_at_all,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="address-duplicate",
-        codes=("GN0203",),
-        title="no other namespace holds the pod's addresses",
-        run=duplicate,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="ipv6-usable",
-        codes=("GN0204", "GN0205"),
-        title="IPv6 is on where it was asked for",
-        run=ipv6_usable,
-        needs=("pod",),
-    ),
-)

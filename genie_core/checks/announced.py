@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.overlay import remotes, restore
-from genie_core.checks.wording import on_node, seen, the_interface
-from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.checks.parts import on_node, seen, the_interface
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.survey.cluster import Node
 from genie_core.survey.facts import Link
@@ -34,8 +34,21 @@ def _tunnel(model: Case) -> Link | None:
     return mine[0] if len(mine) == 1 else None
 
 
+GN0712 = Code("GN0712", "the tunnel's end is not what the nodes announce",
+    cause="flannel's annotations on the Node objects name another MAC, VNI, port or address than this "
+    "node's tunnel has: other nodes send to what is announced",
+    confirm="kubectl get node NODE -o yaml | grep flannel; ip -d link show flannel.1",
+    fix="restart flannel on the node, which announces what it has; or give the tunnel what was announced",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "tunnel-announced",
+    GN0712,
+    title="the tunnel's end is what nodes announce",
+    needs=("node", "objects: Node"),
+)
 def announced(model: Case) -> Iterator[Finding]:
-    """GN0712: other nodes send to the tunnel end that this node announced, which is not the one that it has."""
     tunnel, here = _tunnel(model), model.this_node
     if tunnel is None or here is None:
         return
@@ -80,7 +93,7 @@ def _number(node: Node, what: str, told: object, real: object) -> Iterator[Contr
 
 def _finding(tunnel: Link, one: Contradiction) -> Finding:
     return Finding(
-        code="GN0712",
+        code=GN0712,
         severity=one.severity,
         title=f"{one.node} announces {one.what} {one.announced} for its end of the tunnel, but {tunnel.name} here "
         f"has {one.real}: what is sent by the announcement does not arrive",
@@ -95,15 +108,3 @@ def _finding(tunnel: Link, one: Contradiction) -> Finding:
         ),
         remedy=Remedy(text=RESTART, commands=one.commands),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="tunnel-announced",
-        codes=("GN0712",),
-        title="the tunnel's end is what nodes announce",
-        run=announced,
-        needs=("node", "objects: Node"),
-        node_wide=True,
-    ),
-)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import on_node, seen, the_pod
+from genie_core.checks.check import check
+from genie_core.checks.parts import on_node, seen, the_pod
 from genie_core.errors import InvalidConfig
-from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.select.annotations import (
     BY_ATTACHMENT,
@@ -72,8 +72,17 @@ def asked(pod: JSON) -> Asked | None:
     return Asked(annotation=annotation, value=value, count=count)
 
 
+GN0904 = Code("GN0904", "a pod is not on the networks that it asked for",
+    cause="while Genie's configuration was away (a reboot, an upgrade, another agent), the runtime "
+    "took the next file of its directory",
+    confirm="kubectl get pod POD -o yaml; ls the runtime's directory; genie discover",
+    fix="see that Genie's configuration is the runtime's choice, then delete the pod: its successor "
+    "gets its networks",
+    explained_by=("GN1006", "GN1601", "GN1001"))  # fmt: skip
+
+
+@check("asked-networks", GN0904, title="pods are on the networks that they asked for", needs=("state",))
 def unanswered(model: Case) -> Iterator[Finding]:
-    """GN0904: pods whose annotation nobody carried out."""
     known = {record.pod for record in model.facts.files.cached if record.planned}
     here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
     others = tuple(cluster.key(pod) for pod in here if _is_unanswered(pod, known))
@@ -109,7 +118,7 @@ def _of_pod(model: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
     interfaces = [attachment.link.name for attachment in model.attachments]
     short = wish.count > len(interfaces)
     return Finding(
-        code="GN0904",
+        code=GN0904,
         severity=Severity.ERROR if short or wish.problem else Severity.WARNING,
         title=f"the pod asks for networks ({wish}) and was attached without Genie"
         + (
@@ -138,7 +147,7 @@ def _attached_by(model: Case) -> Iterator[Evidence]:
 
 def _of_node(model: Case, names: Sequence[str]) -> Finding:
     return Finding(
-        code="GN0904",
+        code=GN0904,
         severity=Severity.WARNING,
         title=f"{len(names)} pods of this node ask for networks and were attached without Genie"
         if len(names) > 1
@@ -160,15 +169,3 @@ def _remedy(*names: str) -> Remedy:
         ),
         risk="the pod is restarted; one that no controller owns does not come back",
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="asked-networks",
-        codes=("GN0904",),
-        title="pods are on the networks that they asked for",
-        run=unanswered,
-        needs=("state",),
-        node_wide=True,
-    ),
-)

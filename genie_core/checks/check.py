@@ -1,25 +1,46 @@
-"""What a check is."""
+"""What a check is: declared by a decorator on its function, with all that is said of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from genie_core.findings import Finding
-from genie_core.net.case import Case
+from genie_core.findings import Code, Finding
+
+Run = TypeVar("Run", bound=Callable[..., Iterable[Finding]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodCheck:
-    """One check, a pure function; `codes` are the findings that it can report.
+class Check:
+    """One check: a pure function from facts to findings, which have one of `codes`.
 
-    `needs` names the sources without which it is skipped: pod, node, pod firewall, node firewall, objects (those of
-    one kind: "objects: Service"), pod object, events, state (Genie's), conntrack, probes, resolv.conf.
+    `title` says what is true where it finds nothing. `needs` names the sources without which it is skipped; a check of
+    a pod's network is given a `Case`, one of a node's files `NodeFacts` (see `sources`).
     """
 
     id: str
-    codes: tuple[str, ...]
+    codes: tuple[Code, ...]
     title: str
-    run: Callable[[Case], Iterable[Finding]]
+    run: Callable[[Any], Iterable[Finding]]
     needs: tuple[str, ...] = ()
-    node_wide: bool = False
+
+    def look(self, facts: Any) -> Iterator[Finding]:
+        """What it finds. Raises LookupError where the check reports a code that it does not declare."""
+        for finding in self.run(facts):
+            if finding.code not in self.codes:
+                raise LookupError(f"{finding.code} is not a code of this check")
+            yield finding
+
+
+declared: list[Check] = []
+
+
+def check(id_: str, *codes: Code, title: str, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
+    """Declare the function below as a check. It stays an ordinary function."""
+
+    def declare(run: Run) -> Run:
+        declared.append(Check(id=id_, codes=codes, title=title, run=run, needs=needs))
+        return run
+
+    return declare

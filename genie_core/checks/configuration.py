@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genie_core.catalog import NodeView, of_type
+from genie_core.catalog.codes import (
+    GN1010,
+    GN1011,
+    GN1012,
+    GN1020,
+    GN1021,
+    GN1022,
+    GN1023,
+    GN1030,
+    GN1031,
+    GN1032,
+    GN1033,
+    GN1034,
+    GN1502,
+    GN1602,
+)
 from genie_core.catalog.plugin import LinkView
 from genie_core.catalog.positions import positions
 from genie_core.catalog.schema import Problem
-from genie_core.checks.node_wording import at, fix, from_problem, line_of
-from genie_core.fields import get_list
-from genie_core.findings import Evidence, Finding, Severity
-from genie_core.gojson import view
+from genie_core.checks.check import check
+from genie_core.checks.parts import at, fix, line_of
+from genie_core.findings import Code, Evidence, Finding, Severity
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
-from genie_core.survey.versions import chain_binaries, common_versions, refuses_version
 
 # Networks that container engines install for themselves: a cluster's pods do not belong there.
 _ENGINES = {
@@ -30,8 +43,16 @@ _ENGINES = {
 _DISPATCHERS = ("genie", "multus", "multus-shim", "multus-cni")
 
 
+GN1001 = Code("GN1001", "a configuration is not JSON",
+    cause="a slip of the hand; the first such file can block every network",
+    confirm="genie discover", fix="correct it at the line and column that are named")  # fmt: skip
+GN1002 = Code("GN1002", "a file is no network configuration",
+    cause="it is JSON, but lacks a name, a type, or plugins",
+    confirm="genie discover", fix="correct it, or move it out of the directory")  # fmt: skip
+
+
+@check("conf-readable", GN1001, GN1002, title="every configuration file can be read", needs=("conf",))
 def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1001, GN1002: files that are not JSON, or not a network configuration."""
     used = in_use(facts)
     for file in facts.files:
         if file.ignored or not file.error:
@@ -40,7 +61,7 @@ def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
         place = f" line {file.line} col {file.column}" if file.line else ""
         effect = "; because it sorts first, it blocks every network of the directory" if blocks else ""
         yield Finding(
-            code="GN1002" if file.is_json and file.text is not None else "GN1001",
+            code=GN1002 if file.is_json and file.text is not None else GN1001,
             severity=Severity.FATAL if blocks else Severity.ERROR,
             title=f"{file.file}{place}: {file.error}{effect}",
             object=at(file),
@@ -52,8 +73,13 @@ def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1003 = Code("GN1003", "two files have one network name",
+    cause="they share leases and cached results",
+    confirm="grep '\"name\"' in the directory", fix="give each network its own name")  # fmt: skip
+
+
+@check("conf-names", GN1003, title="network names are used once", needs=("conf",))
 def duplicate_networks(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1003: two files of a directory with one network name; they share leases and cache entries."""
     for entries in facts.directories.values():
         first: dict[str, ConfFile] = {}
         for file in candidates(entries):
@@ -62,7 +88,7 @@ def duplicate_networks(facts: NodeFacts) -> Iterator[Finding]:
             other = first.setdefault(file.network.name, file)
             if other is not file:
                 yield Finding(
-                    code="GN1003",
+                    code=GN1003,
                     severity=Severity.ERROR,
                     title=f'{file.file}: network name "{file.network.name}" is already taken by {other.file}',
                     object=at(file, "name"),
@@ -71,12 +97,17 @@ def duplicate_networks(facts: NodeFacts) -> Iterator[Finding]:
                 )
 
 
+GN1004 = Code("GN1004", "a key is there twice",
+    cause="plugins compare keys without regard to case, and take the last one",
+    confirm="the line in the evidence", fix="delete one")  # fmt: skip
+
+
+@check("conf-keys", GN1004, title="no key is there twice", needs=("conf",))
 def repeated_keys(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1004: a key that is twice in one object; Go takes the last."""
     for file in facts.files:
         for path in positions(file.text).repeated if file.text and file.network else ():
             yield Finding(
-                code="GN1004",
+                code=GN1004,
                 severity=Severity.WARNING,
                 title=f"{file.file}: {path} is there twice to plugins, which take the last one",
                 object=at(file, path),
@@ -85,15 +116,20 @@ def repeated_keys(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1005 = Code("GN1005", "a file that no runtime reads",
+    cause="its extension, or a suffix that another tool added, hides it",
+    confirm="ls the directory", fix="rename or delete it")  # fmt: skip
+
+
+@check("conf-ignored", GN1005, title="no configuration is put aside", needs=("conf",))
 def ignored_files(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1005: files that look like configurations and that no runtime reads."""
     for file in facts.files:
         if not file.ignored:
             continue
         renamed = file.file.endswith(".cilium_bak")
         original = file.path.removesuffix(".cilium_bak")
         yield Finding(
-            code="GN1005",
+            code=GN1005,
             severity=Severity.WARNING if renamed else Severity.INFO,
             title=f"{file.file} is not used: {file.ignored}",
             object=at(file),
@@ -107,8 +143,13 @@ def ignored_files(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1006 = Code("GN1006", "the runtime picks another file",
+    cause="files are tried in the order of their names: the first wins",
+    confirm="ls the directory", fix="rename one of them, or remove the foreign package's file")  # fmt: skip
+
+
+@check("conf-first", GN1006, title="no foreign file sorts first", needs=("conf", "runtime"))
 def foreign_first(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1006: a runtime uses somebody else's file although Genie's, or the cluster's, is there."""
     for choice in choices(facts):
         chosen = choice.first
         if chosen is None or chosen.network is None or is_self(chosen.network):
@@ -126,7 +167,7 @@ def foreign_first(facts: NodeFacts) -> Iterator[Finding]:
             continue
         wanted = (own or rest)[0]
         yield Finding(
-            code="GN1006",
+            code=GN1006,
             severity=Severity.FATAL,
             title=f"{choice.runtime.name} picks {chosen.file} before {wanted.file}: "
             f'new pods get network "{chosen.network.name}"{f" of {engine}" if engine else ""}',
@@ -153,7 +194,7 @@ def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
     runtime, name = choice.runtime, own.network.name if own.network else ""
     source = runtime.sources.get("default_network", "")
     return Finding(
-        code="GN1006",
+        code=GN1006,
         severity=Severity.FATAL,
         title=f'{runtime.name} uses the network "{runtime.default_network}", which cni_default_network names, '
         f'and not "{name}" of {own.file}: new pods do not get the networks that they ask for',
@@ -179,8 +220,13 @@ def _engine(file: ConfFile) -> str:
     return ""
 
 
+GN1007 = Code("GN1007", "Genie leads back to itself",
+    cause="a network that Genie gives out names Genie again",
+    confirm="the file in the evidence", fix="name another network")  # fmt: skip
+
+
+@check("conf-self", GN1007, title="nothing leads Genie back to itself", needs=("conf",))
 def self_delegation(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1007: a configuration that leads Genie back to itself (conformance B15)."""
     for file in facts.files:
         types = [str(entry.get("type", "")) for entry in file.chain]
         for index, entry in enumerate(file.chain):
@@ -192,7 +238,7 @@ def self_delegation(facts: NodeFacts) -> Iterator[Finding]:
             else:
                 problem = None
             if problem:
-                yield from_problem(file, problem)
+                yield _from_problem(file, problem)
 
 
 def _leads_back(entry: Mapping[str, Any], where: str, types: list[str]) -> Problem | None:
@@ -201,10 +247,10 @@ def _leads_back(entry: Mapping[str, Any], where: str, types: list[str]) -> Probl
     if SELF_TYPE in names:
         path = f"{where}.default_plugin" if where else "default_plugin"
         return Problem(
-            path=path, text="names Genie itself", hint="name one of the other networks", code="GN1007"
+            path=path, text="names Genie itself", hint="name one of the other networks", code=GN1007
         )
     if types.count(SELF_TYPE) > 1:
-        return Problem(path=where, text="calls Genie twice in one chain", hint="keep one", code="GN1007")
+        return Problem(path=where, text="calls Genie twice in one chain", hint="keep one", code=GN1007)
     return None
 
 
@@ -220,11 +266,16 @@ def _multus_leads_back(
         return None
     path = f"{where}.clusterNetwork" if where else "clusterNetwork"
     text = "leads to Genie, whose default network may be this file again"
-    return Problem(path=path, text=text, hint="let only one of Genie and Multus dispatch", code="GN1007")
+    return Problem(path=path, text=text, hint="let only one of Genie and Multus dispatch", code=GN1007)
 
 
+GN1008 = Code("GN1008", "Genie and Multus side by side",
+    cause="both want to be the runtime's one choice",
+    confirm="ls the directory", fix="keep one dispatcher")  # fmt: skip
+
+
+@check("conf-dispatcher", GN1008, title="one dispatcher only", needs=("conf",))
 def two_dispatchers(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1008: Genie and Multus side by side, each of which wants to be the runtime's choice."""
     for directory, entries in facts.directories.items():
         found = {
             str(file.chain[0].get("type")): file
@@ -234,7 +285,7 @@ def two_dispatchers(facts: NodeFacts) -> Iterator[Finding]:
         if SELF_TYPE in found and len(found) > 1:
             other = next(file for type_, file in found.items() if type_ != SELF_TYPE)
             yield Finding(
-                code="GN1008",
+                code=GN1008,
                 severity=Severity.WARNING,
                 title=f"{directory} has both {found[SELF_TYPE].file} and {other.file}: only the first by name is used",
                 object=at(other),
@@ -244,14 +295,32 @@ def two_dispatchers(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+@check(
+    "conf-plugin",
+    GN1010,
+    GN1011,
+    GN1012,
+    GN1020,
+    GN1021,
+    GN1022,
+    GN1023,
+    GN1030,
+    GN1031,
+    GN1032,
+    GN1033,
+    GN1034,
+    GN1502,
+    GN1602,
+    title="plugins get what they understand",
+    needs=("conf",),
+)
 def plugin_problems(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1010-GN1034: what the catalogue says of each plugin's object, its address plugin included."""
     node = node_view(facts)
     used = in_use(facts)
     for file in facts.files:
         for problem in file_problems(file, node):
             severity = Severity.FATAL if problem.severity is Severity.ERROR and file.path in used else None
-            yield from_problem(file, problem, severity)
+            yield _from_problem(file, problem, severity)
 
 
 def file_problems(file: ConfFile, node: NodeView) -> Iterator[Problem]:
@@ -294,86 +363,17 @@ def node_view(facts: NodeFacts) -> NodeView:
     return NodeView(links=links, default_link=default.device if default else "", subnets=facts.net.subnets)
 
 
-def check_fails(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1042: a chain whose CHECK fails for healthy pods, where the runtime calls it after each ADD, as CRI-O does."""
-    for file in facts.files:
-        readers = [runtime for runtime in facts.runtimes if runtime.conf_dir == file.directory]
-        kinds = {runtime.kind for runtime in readers or facts.runtimes}  # others are read through Genie
-        if file.network is None or file.network.disable_check or (kinds and "crio" not in kinds):
-            continue
-        plugins = [(index, of_type(plugin.type)) for index, plugin in enumerate(file.network.plugins)]
-        for index, plugin in plugins:
-            if plugin and plugin.check_fails:
-                yield Finding(
-                    code="GN1042",
-                    severity=Severity.ERROR,
-                    title=f"{file.file}: {plugin.check_fails}; CRI-O calls CHECK after each ADD, and fails the pod",
-                    object=at(file, file.where(index)),
-                    remedy=fix('set "disableCheck": true beside "plugins"'),
-                )
-
-
-def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1040: a cniVersion that a plugin of the chain does not list."""
-    used = in_use(facts)
-    for file in facts.files:
-        path = facts.search_path(file.directory)
-        refusing = refuses_version(file, facts, path)
-        if not refusing or file.network is None:
-            continue
-        common = common_versions(chain_binaries(file, facts, path))
-        key, remedy = _supported(file, common)
-        best = (
-            f"the highest common version of the chain is {common[0]}"
-            if common
-            else "the chain has no common version"
-        )
-        yield Finding(
-            code="GN1040",
-            severity=Severity.FATAL if file.path in used else Severity.ERROR,
-            title=f"{file.file}: {key} {file.network.version} is not supported by "
-            f"{', '.join(binary.type for binary in refusing)}: {best}",
-            object=at(file, key),
-            evidence=tuple(
-                Evidence(
-                    source=binary.path,
-                    command=f"CNI_COMMAND=VERSION {binary.path}",
-                    value=f"supports {', '.join(binary.versions)}",
-                )
-                for binary in refusing
-            ),
-            remedy=fix(remedy),
-        )
-
-
-def _supported(file: ConfFile, common: Sequence[str]) -> tuple[str, str]:
-    """The key that names the refused version, and what to write instead, of the versions `common` to all plugins.
-
-    A runtime takes the highest of `cniVersions` and `cniVersion` that it speaks itself, whatever the plugins do.
-    """
-    document = view(file.text or "{}")
-    listed = get_list(document, "cniVersions") if isinstance(document, dict) else []
-    refused = file.network.version if file.network else ""
-    key = "cniVersions" if refused in listed else "cniVersion"
-    if not common:
-        return key, "install plugins of one release"
-    kept = [version for version in listed if version in common]
-    parts = [f'set "cniVersions": {json.dumps(kept)}' if kept else 'remove "cniVersions"'] if listed else []
-    if document.get("cniVersion") not in common:
-        parts.append(f'set "cniVersion": "{common[0]}"')
-    return key, ", ".join(parts)
-
-
-def versions_missing(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1041: no cniVersion, which every tool reads differently."""
-    for file in facts.files:
-        if file.network is None or '"cniVersion' in (file.text or ""):
-            continue
-        common = common_versions(chain_binaries(file, facts, facts.search_path(file.directory)))
-        yield Finding(
-            code="GN1041",
-            severity=Severity.WARNING,
-            title=f"{file.file}: no cniVersion: runtimes take it for 0.1.0, Genie for {file.network.version}",
-            object=at(file),
-            remedy=fix(f'add "cniVersion": "{common[0] if common else "1.0.0"}"'),
-        )
+def _from_problem(file: ConfFile, problem: Problem, severity: Severity | None = None) -> Finding:
+    """A problem of the catalogue as a finding about a place in a file."""
+    subject = at(file, problem.path)
+    return Finding(
+        code=problem.code,
+        severity=severity or problem.severity,
+        title=f"{file.file}: {problem.path} {problem.text}",
+        object=subject,
+        explained_by=problem.explained_by,
+        evidence=(line_of(file, subject.line),),
+        remedy=fix(problem.hint or "correct it, then run `genie generate-config --check` on the file")
+        if problem.severity is not Severity.INFO
+        else None,
+    )

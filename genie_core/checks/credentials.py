@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from genie_core.checks.node_wording import at, fix
-from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.catalog.codes import GN1502
+from genie_core.checks.check import check
+from genie_core.checks.parts import at, fix
+from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
 
 _OTHERS = 0o077
@@ -22,8 +24,13 @@ def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+GN1501 = Code("GN1501", "others can read a credential",
+    cause="its mode is wider than 0600",
+    confirm="ls -l FILE", fix="chmod 0600, and a new token if others were there")  # fmt: skip
+
+
+@check("credential-mode", GN1501, title="credentials are private")
 def open_to_others(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1501: credential files that others than their owner may read."""
     for credential in facts.credentials:
         files = [(credential.path, credential.mode)] if credential.kind != "none" else []
         files += [(credential.file, credential.file_mode)] if credential.kind == "token-file" else []
@@ -33,7 +40,7 @@ def open_to_others(facts: NodeFacts) -> Iterator[Finding]:
             holds = path == credential.file or credential.kind != "token-file"
             who = "world-readable" if mode & 0o004 else "readable by its group"
             yield Finding(
-                code="GN1501",
+                code=GN1501,
                 severity=Severity.WARNING if holds else Severity.INFO,
                 title=f"credential file {path} is {who} (mode {mode:04o})",
                 object=Subject(kind="credential", name=credential.used_by, file=path),
@@ -42,13 +49,18 @@ def open_to_others(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1507 = Code("GN1507", "others can read a credential inside a configuration",
+    cause="the file's mode is wider than 0600",
+    confirm="ls -l FILE", fix="take the token out, renew it")  # fmt: skip
+
+
+@check("credential-inline", GN1502, GN1507, title="no credential in a configuration", needs=("conf",))
 def secrets_in_files(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1502, GN1507: credentials inside configuration files."""
     for file in facts.files:
         for key in _secrets(file):
             exposed = bool(file.mode & 0o004)
             yield Finding(
-                code="GN1507" if exposed else "GN1502",
+                code=GN1507 if exposed else GN1502,
                 severity=Severity.WARNING,
                 title=f"{file.file}: {key} is a credential inside a configuration"
                 + (f" that everybody can read (mode {file.mode:04o})" if exposed else ""),
@@ -70,8 +82,16 @@ def _secrets(file: ConfFile) -> Iterator[str]:
                     yield f"{where}.{path}" if where else path
 
 
+GN1503 = Code("GN1503", "a credential has expired",
+    cause="every pod fails with Unauthorized",
+    confirm="genie discover", fix="renew it; use tokenFile")  # fmt: skip
+GN1504 = Code("GN1504", "a credential expires soon",
+    cause="nothing renews it",
+    confirm="genie discover", fix="renew it; use tokenFile")  # fmt: skip
+
+
+@check("credential-valid", GN1503, GN1504, title="credentials are valid")
 def expired(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1503, GN1504: tokens and certificates that are, or soon will be, no longer valid."""
     for credential in facts.credentials:
         if not credential.expires:
             continue
@@ -82,7 +102,7 @@ def expired(facts: NodeFacts) -> Iterator[Finding]:
             continue
         over = left <= 0
         yield Finding(
-            code="GN1503" if over else "GN1504",
+            code=GN1503 if over else GN1504,
             severity=Severity.FATAL if over else Severity.WARNING,
             title=f"{what} in {place} expired at {_when(credential.expires)}: the API server answers Unauthorized"
             if over
@@ -121,14 +141,19 @@ def _identity(credential: Credential) -> tuple[Evidence, ...]:
     return (Evidence(source=credential.file or credential.path, value=value or "no issuer or subject in it"),)
 
 
+GN1505 = Code("GN1505", "a kubeconfig is missing or unusable",
+    cause="a configuration names it",
+    confirm="the file", fix="write it again")  # fmt: skip
+
+
+@check("credential-usable", GN1505, title="kubeconfigs can be used")
 def unusable(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1505: kubeconfigs that a configuration names and that are not there, or cannot be used."""
     for credential in facts.credentials:
         if not credential.error:
             continue
         denied = not credential.readable
         yield Finding(
-            code="GN1505",
+            code=GN1505,
             severity=Severity.INFO if denied else Severity.ERROR,
             title=f"kubeconfig {credential.path} of {credential.used_by}: {credential.error}",
             object=_subject(credential),

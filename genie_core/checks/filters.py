@@ -5,8 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
-from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import (
+    Code,
+    Command,
+    Confidence,
+    Effect,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Subject,
+)
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.policy import Policies
@@ -25,6 +35,30 @@ POLICY_MARKS = (
     "kube-network-policies",
     "netpol",
 )
+
+
+GN0506 = Code("GN0506", "a chain's policy drops the pod's packets",
+    cause="DROP by default and no accept for pods: Docker's, ufw's, or a flushed table",
+    confirm="iptables -S FORWARD", fix="accept the pods' prefixes", breaks=(Effect.PACKETS,))  # fmt: skip
+
+GN0507 = Code("GN0507", "a firewall rule drops the pod's packets",
+    cause="a rule on the packet's way drops or rejects it",
+    confirm="the command in the evidence", fix="delete it, or accept pods ahead of it",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+GN0508 = Code("GN0508", "a NetworkPolicy drops",
+    cause="a policy engine's rule refuses the sender",
+    confirm="kubectl describe networkpolicy", fix="allow the sender in the policy",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+GN0509 = Code("GN0509", "packets are dropped at random",
+    cause="a statistic or numgen rule: somebody's experiment",
+    confirm="the command in the evidence", fix="delete the rule", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+GN0510 = Code("GN0510", "a rule inside the pod drops",
+    cause="a sidecar or init container left it",
+    confirm="nsenter -n ... iptables -S; nft list ruleset", fix="delete it; correct its author",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
 def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
@@ -134,12 +168,12 @@ def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ..
 def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
     count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
     return Finding(
-        code="GN0506",
+        code=GN0506,
         severity=Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
         title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
         f"({_hits(found)} is dropped){count}",
         object=_object(model, found, chain),
-        chain=chain.place if found[0].place == "node" else "",
+        breaks=(chain.place,) if found[0].place == "node" else (),
         evidence=(
             seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
             seen("model", str(found[0].packet)),
@@ -154,12 +188,11 @@ def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
 
 def _random(model: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
     return Finding(
-        code="GN0509",
+        code=GN0509,
         severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
         title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
         f"({_hits(found)}): {rule.text}",
         object=_object(model, found, chain),
-        chain=chain.place if found[0].place == "node" else "",
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
     )
@@ -204,16 +237,16 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
         title = f"NetworkPolicy {policy} {verb} {_hits(found)}: rule {rule.number} of {chain.place}{packets}"
-        code = "GN0508"
+        code = GN0508
     else:
         title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(found)}{packets}: {rule.text}"
-        code = "GN0510" if found[0].place == "pod" else "GN0507"
+        code = GN0510 if found[0].place == "pod" else GN0507
     return Finding(
         code=code,
         severity=_severity(model, found, rule, policy),
         title=title,
         object=_object(model, found, chain),
-        chain=chain.place if found[0].place == "node" else "",
+        breaks=(chain.place,) if code is GN0507 else (),
         evidence=_evidence(found, chain, rule),
         remedy=Remedy(
             text=_advice(found, chain, policy, general),

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
+from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
-from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
 from genie_core.net.stack import version
 from genie_core.survey.facts import Link, Route
 
+GN0302 = Code("GN0302", "the default gateway does not exist",
+    cause="nobody on the link has the gateway's address",
+    confirm="arping -I eth0 GATEWAY", fix="point the route to the bridge's address; correct ipam.gateway",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+GN0406 = Code("GN0406", "the bridge has another subnet",
+    cause="the gateway address is gone: a previous CNI's or pod CIDR's bridge",
+    confirm="ip addr show cni0",
+    fix="give it the gateway address; or drain, delete the bridge, restart pods",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+GN0408 = Code("GN0408", "nobody answers for the routed pod's gateway",
+    cause="proxy ARP is off at the host end, and it has no address",
+    confirm="sysctl net.ipv4.conf.caliX.proxy_arp", fix="sysctl -w ...proxy_arp=1",
+    explained_by=("GN0401",), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
+
+@check(
+    "gateway-exists", GN0302, GN0406, GN0408, title="somebody owns the default gateway", needs=("pod", "node")
+)
 def gateway_exists(model: Case) -> Iterator[Finding]:
-    """GN0302, GN0406, GN0408: somebody on the link must answer for the default gateway."""
     for family in model.families:
         for attachment, gateway in real_defaults(model, family)[:1]:
             if (
@@ -39,8 +55,13 @@ def gateway_exists(model: Case) -> Iterator[Finding]:
                 yield _wrong(model, attachment, gateway, family)
 
 
+@check(
+    "next-hops-exist",
+    GN0302,
+    title="somebody owns the other next hops of the pod's routes",
+    needs=("pod", "node"),
+)
 def other_gateways(model: Case) -> Iterator[Finding]:
-    """GN0302: a further route of the pod, in any table, leads to a next hop that nobody on the bridge has."""
     pod = model.pod
     for attachment in model.attachments if pod is not None else ():
         best = {gateway for family in (4, 6) for _, gateway in real_defaults(model, family)[:1]}
@@ -60,7 +81,7 @@ def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -
     table = " ".join(map(str, ["", *where]))
     shown = f"{route.dst} via {gateway} dev {name}{table}"
     return Finding(
-        code="GN0302",
+        code=GN0302,
         severity=Severity.ERROR,
         title=f"the pod's route {shown} leads to nobody: no interface on {bridge.name} has {gateway}",
         object=the_pod(model, name),
@@ -125,7 +146,7 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     assert entry is not None
     name = "proxy_arp" if family == 4 else "proxy_ndp"
     return Finding(
-        code="GN0408",
+        code=GN0408,
         severity=Severity.FATAL,
         title=f"{entry.name} has {name}=0 and no address {gateway}: nobody answers for the pod's gateway",
         object=the_interface(entry.name),
@@ -150,7 +171,7 @@ def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> F
     assert entry is not None
     way = model.node.fib.lookup(gateway)
     return Finding(
-        code="GN0408",
+        code=GN0408,
         severity=Severity.FATAL,
         title=f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
         "route to that address, commonly as its default route is gone",
@@ -176,7 +197,7 @@ def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Fi
     if right:
         name = attachment.link.name
         return Finding(
-            code="GN0302",
+            code=GN0302,
             severity=Severity.FATAL,
             title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
             object=the_pod(model, name),
@@ -204,7 +225,7 @@ def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int)
     commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
     commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
     return Finding(
-        code="GN0406",
+        code=GN0406,
         severity=Severity.FATAL,
         title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
         f"{gateway}/{own.prefix}: "
@@ -228,21 +249,3 @@ def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int)
         ),
         affects=model.affected(bridge),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="next-hops-exist",
-        codes=("GN0302",),
-        title="somebody owns the other next hops of the pod's routes",
-        run=other_gateways,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="gateway-exists",
-        codes=("GN0302", "GN0406", "GN0408"),
-        title="somebody owns the default gateway",
-        run=gateway_exists,
-        needs=("pod", "node"),
-    ),
-)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.catalog.genie import ANNOTATIONS
-from genie_core.checks.node_wording import fix
+from genie_core.checks.check import check
+from genie_core.checks.parts import fix
 from genie_core.fields import counted
-from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
 from genie_core.survey.node_facts import NodeFacts, Unknown
 from genie_core.survey.own import DEFINITIONS
@@ -20,13 +21,18 @@ def _genie(name: str = "", file: str = "") -> Subject:
     return Subject(kind="genie", name=name, file=file)
 
 
+GN1601 = Code("GN1601", "Genie's binary without its configuration",
+    cause="the installation is not whole",
+    confirm="genie discover", fix="genie install")  # fmt: skip
+
+
+@check("genie-installed", GN1601, title="Genie is installed whole", needs=("conf", "bin"))
 def half_installed(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1601: the binary without a configuration (a configuration without the binary is GN1101)."""
     genie = facts.genie
     if genie.binary and not genie.conf:
         directories = " ".join(facts.directories) or "any directory"
         yield Finding(
-            code="GN1601",
+            code=GN1601,
             severity=Severity.WARNING,
             title=f"{genie.binary} is installed, but no configuration in {directories} calls it",
             object=_genie("genie", genie.binary),
@@ -34,12 +40,18 @@ def half_installed(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1610 = Code("GN1610", "Genie's interpreter is gone",
+    cause="an upgrade of the distribution removed it: another Python runs the plugin, without its "
+    "compiled code, or none does",
+    confirm="head -2 /opt/cni/bin/genie", fix="genie install")  # fmt: skip
+
+
+@check("genie-python", GN1610, title="Genie's interpreter is there", needs=("bin",))
 def interpreter(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1610: the interpreter that the binary was installed for is gone: another one runs it, slowly, if any does."""
     genie = facts.genie
     if genie.python_is_gone:
         yield Finding(
-            code="GN1610",
+            code=GN1610,
             severity=Severity.ERROR,
             title=f"the interpreter of {genie.binary} is gone: {genie.python}",
             object=_genie("genie", genie.binary),
@@ -48,15 +60,23 @@ def interpreter(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1607 = Code("GN1607", "the default network is missing",
+    cause="pods that name none have no network",
+    confirm="genie discover", fix="set default_plugin to one that is there")  # fmt: skip
+GN1609 = Code("GN1609", "the default network may change",
+    cause="it is the first file, whichever that becomes",
+    confirm="genie discover", fix="pin default_plugin")  # fmt: skip
+
+
+@check("genie-default", GN1607, GN1609, title="Genie has a default network", needs=("conf",))
 def no_default(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1607, GN1609: a network that every pod is to get is missing, or another file could become the default."""
     genie = facts.genie
     if not genie.conf:
         return
     yield from (_missing_network(one, genie.conf) for one in genie.unknown_networks)
     if not genie.default_file and not genie.default_network:
         yield Finding(
-            code="GN1607",
+            code=GN1607,
             severity=Severity.FATAL,
             title="Genie has no default network: there is no other valid configuration",
             object=_genie("default_plugin", genie.conf),
@@ -68,12 +88,20 @@ def no_default(facts: NodeFacts) -> Iterator[Finding]:
         yield from _not_pinned(facts)
 
 
+GN1611 = Code("GN1611", "an allowed network is not on the node",
+    cause="allowed_networks has a name that no network's file has",
+    confirm="genie discover", fix="correct the name in allowed_networks")  # fmt: skip
+GN1612 = Code("GN1612", "labels of namespaces cannot be read",
+    cause="allowed_networks selects by label, and Genie has no API server",
+    confirm="grep -A2 kubernetes 00-genie.conflist", fix="set kubernetes.kubeconfig")  # fmt: skip
+
+
+@check("genie-allowed", GN1611, GN1612, title="allowed networks can be had", needs=("conf",))
 def allowed(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1611, GN1612: allowed_networks names what this node does not have, or labels that cannot be read."""
     genie = facts.genie
     for entry in genie.unknown_allowed:
         yield Finding(
-            code="GN1611",
+            code=GN1611,
             severity=Severity.INFO,
             title=f"allowed_networks has {entry}, and no network of this node has that name",
             object=_genie("allowed_networks", genie.conf),
@@ -83,7 +111,7 @@ def allowed(facts: NodeFacts) -> Iterator[Finding]:
         )
     if genie.unread_labels:
         yield Finding(
-            code="GN1612",
+            code=GN1612,
             severity=Severity.ERROR,
             title=f"allowed_networks asks for labels ({'; '.join(genie.unread_labels)}); no API server is configured",
             object=_genie("allowed_networks", genie.conf),
@@ -98,7 +126,7 @@ def _missing_network(unknown: Unknown, conf: str) -> Finding:
     what = "no default network" if unknown.key == "default_plugin" else "no such network"
     near = unknown.hint if unknown.hint.startswith("did you mean") else ""
     return Finding(
-        code="GN1607",
+        code=GN1607,
         severity=Severity.FATAL,
         title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network here',
         object=_genie(unknown.key, conf),
@@ -117,7 +145,7 @@ def _not_pinned(facts: NodeFacts) -> Iterator[Finding]:
     ]
     if len(others) > 1:
         yield Finding(
-            code="GN1609",
+            code=GN1609,
             severity=Severity.INFO,
             title=f"the default network is whatever sorts first, now {genie.default_file}: it is not pinned",
             object=_genie("default_plugin", genie.conf),
@@ -126,12 +154,23 @@ def _not_pinned(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1603 = Code("GN1603", "deletes that have still to succeed",
+    cause="a delegate's DEL failed",
+    confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
+GN1604 = Code("GN1604", "damaged state",
+    cause="a state file cannot be read",
+    confirm="genie discover", fix="genie gc")  # fmt: skip
+GN1608 = Code("GN1608", "entries of an earlier boot",
+    cause="their namespaces are gone",
+    confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
+
+
+@check("genie-state", GN1603, GN1604, GN1608, title="nothing is left undone", needs=("state",))
 def state(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1603, GN1604, GN1608: deletes that have still to succeed, damaged files, entries of an earlier boot."""
     genie = facts.genie
     if genie.pending:
         yield Finding(
-            code="GN1603",
+            code=GN1603,
             severity=Severity.WARNING,
             title=f"{counted(genie.pending, 'attachment is', 'attachments are')} waiting for a DEL that has failed",
             object=_genie("state", genie.state_dir),
@@ -139,7 +178,7 @@ def state(facts: NodeFacts) -> Iterator[Finding]:
         )
     for path in genie.damaged:
         yield Finding(
-            code="GN1604",
+            code=GN1604,
             severity=Severity.WARNING,
             title=f"the state file {path} cannot be read",
             object=_genie("state", path),
@@ -149,7 +188,7 @@ def state(facts: NodeFacts) -> Iterator[Finding]:
         )
     if genie.other_boot:
         yield Finding(
-            code="GN1608",
+            code=GN1608,
             severity=Severity.INFO,
             title=f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: no namespace "
             "is left",
@@ -160,12 +199,19 @@ def state(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1613 = Code("GN1613", "Genie's state has containers that are gone",
+    cause="their DEL never came",
+    confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
+
+
+@check(
+    "genie-records", GN1613, title="containers in Genie's state have sandboxes", needs=("state", "sandboxes")
+)
 def abandoned(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1613: containers in Genie's state that are gone without a DEL; those of an earlier boot are GN1608's."""
     gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
     if gone:
         yield Finding(
-            code="GN1613",
+            code=GN1613,
             severity=Severity.WARNING,
             title=f"{counted(len(gone), 'container')} in Genie's state without a sandbox: addresses and interfaces "
             "are held for nothing",
@@ -184,12 +230,20 @@ def abandoned(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1605 = Code("GN1605", "the API server does not answer",
+    cause="address, certificate or rights",
+    confirm="kubectl --kubeconfig FILE get --raw /version", fix="what the message says")  # fmt: skip
+GN1606 = Code("GN1606", "definitions of networks are missing",
+    cause="the cluster lacks the custom resources",
+    confirm="kubectl get crd", fix="apply them")  # fmt: skip
+
+
+@check("genie-api", GN1605, GN1606, title="the API server answers", needs=("api",))
 def api(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1605, GN1606: the API server does not answer, or lacks the definitions of networks."""
     genie = facts.genie
     if genie.api not in ("", "ok"):
         yield Finding(
-            code="GN1605",
+            code=GN1605,
             severity=Severity.ERROR,
             title=f"the API server that Genie is to ask: {genie.api}",
             object=_genie("api", genie.conf),
@@ -205,7 +259,7 @@ def api(facts: NodeFacts) -> Iterator[Finding]:
     )
     if missing:
         yield Finding(
-            code="GN1606",
+            code=GN1606,
             severity=Severity.INFO,
             title=f"not installed in the cluster: {', '.join(missing)}",
             object=_genie("definitions"),

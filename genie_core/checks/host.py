@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import ends, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.check import check
+from genie_core.checks.interfaces import GN0802
+from genie_core.checks.parts import ends, in_pod, on_node, seen, the_interface
 from genie_core.fields import counted
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING, version, within
@@ -16,15 +17,20 @@ from genie_core.survey.facts import Link
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
 
 
+GN0401 = Code("GN0401", "the host end is down",
+    cause="the veth's other end is without UP: the pod has no carrier",
+    confirm="ip link show vethX", fix="ip link set vethX up", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("host-end-up", GN0401, GN0802, title="the node's end of the pod's link is up", needs=("pod", "node"))
 def peer_up(model: Case) -> Iterator[Finding]:
-    """GN0401, GN0802: the host end of the pod's link, or the parent of its interface, is down."""
     for attachment in model.attachments:
         peer = attachment.peer
         if peer is None or peer.up:
             continue
         parent = attachment.kind == "parent"
         yield Finding(
-            code="GN0802" if parent else "GN0401",
+            code=GN0802 if parent else GN0401,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
             title=f"{'parent' if parent else 'host end'} {ends(attachment) if not parent else peer.name} is DOWN",
             object=the_interface(peer.name),
@@ -100,8 +106,19 @@ def _gateway_here(model: Case, bridge: Link, attachment: Attachment) -> bool:
     return any(within(x.ip, p) for p in prefixes for x in model.node.addresses(bridge))
 
 
+GN0402 = Code("GN0402", "the host end is in no bridge",
+    cause="the veth left its bridge: a network service may have released it",
+    confirm="ip -d link show vethX",
+    fix="ip link set vethX master BRIDGE; make NetworkManager ignore veths",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+GN0403 = Code("GN0403", "the host end is in another bridge",
+    cause="the veth was moved",
+    confirm="ip -d link show vethX", fix="ip link set vethX master BRIDGE",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("bridge-port", GN0402, GN0403, title="the host end is in its bridge", needs=("pod", "node"))
 def attached(model: Case) -> Iterator[Finding]:
-    """GN0402, GN0403: the host end belongs into a bridge."""
     for attachment in model.attachments:
         peer = attachment.peer
         if peer is None or attachment.kind in ("parent", "foreign"):
@@ -112,7 +129,7 @@ def attached(model: Case) -> Iterator[Finding]:
         bridge, why = expected
         master = model.node.name(peer.master) if peer.master else ""
         yield Finding(
-            code="GN0403" if master else "GN0402",
+            code=GN0403 if master else GN0402,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
             title=f"{ends(attachment)} is "
             + (
@@ -145,8 +162,13 @@ def _hairpin(model: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
     return ()
 
 
+GN0404 = Code("GN0404", "the bridge is down",
+    cause="all pods on it are cut off",
+    confirm="ip link show cni0", fix="ip link set cni0 up", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("bridge-up", GN0404, title="the bridge is up", needs=("pod", "node"))
 def bridge_up(model: Case) -> Iterator[Finding]:
-    """GN0404: the bridge that the pod is in, or should be in, is down."""
     seen_bridges = {}
     for attachment in model.attachments:
         expected = expected_bridge(model, attachment)
@@ -156,7 +178,7 @@ def bridge_up(model: Case) -> Iterator[Finding]:
     for bridge in seen_bridges.values():
         others = model.affected(bridge)
         yield Finding(
-            code="GN0404",
+            code=GN0404,
             severity=Severity.FATAL,
             title=f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
             object=the_interface(bridge.name),
@@ -168,8 +190,18 @@ def bridge_up(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0405 = Code("GN0405", "the bridge port does not forward",
+    cause="STP listens and learns first, or the port is disabled or blocked",
+    confirm="bridge link", fix="stp_state 0 on the bridge; bridge link set dev PORT state 3",
+    explained_by=("GN0401", "GN0404"), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+GN0409 = Code("GN0409", "bridge port flags cut the pod off",
+    cause="isolated, locked, or neither learning nor flooding",
+    confirm="bridge -d link", fix="bridge link set dev PORT FLAG off",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("bridge-port-state", GN0405, GN0409, title="the bridge port forwards", needs=("pod", "node"))
 def port_flags(model: Case) -> Iterator[Finding]:
-    """GN0405, GN0409: a bridge port that does not forward, or only partly."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None:
@@ -199,7 +231,7 @@ def port_flags(model: Case) -> Iterator[Finding]:
             flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
         for flag, right, why in flags:
             yield Finding(
-                code="GN0409",
+                code=GN0409,
                 severity=Severity.ERROR,
                 title=f"bridge port {peer.name} on {bridge.name}: {flag} is "
                 f"{'on' if right == 'off' else 'off'}, so {why}",
@@ -218,7 +250,7 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
     heals = f"; STP is on with {delay} s delay, so it takes {2 * delay} s" if stp else ""
     commands = [on_node("ip", "link", "set", bridge.name, "type", "bridge", "stp_state", "0")] if stp else []
     return Finding(
-        code="GN0405",
+        code=GN0405,
         severity=Severity.ERROR if stp else Severity.FATAL,
         title=f"bridge port {peer.name} on {bridge.name} is {STATES.get(state, state)}, not forwarding{heals}",
         object=the_interface(peer.name),
@@ -243,8 +275,14 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
     )
 
 
+GN0407 = Code("GN0407", "hairpin is off",
+    cause="a pod behind a service cannot reach itself through it",
+    confirm="bridge -d link show dev vethX", fix="hairpin on; hairpinMode in the configuration",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("hairpin", GN0407, title="a service's backend can reach itself", needs=("pod", "node"))
 def hairpin(model: Case) -> Iterator[Finding]:
-    """GN0407: a pod behind a service must reach itself through it."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None or model.node.port(peer).hairpin:
@@ -262,7 +300,7 @@ def hairpin(model: Case) -> Iterator[Finding]:
             continue
         vip = f"{fronts[0].ip}:{fronts[0].port} ({fronts[0].service})" if fronts else ""
         yield Finding(
-            code="GN0407",
+            code=GN0407,
             severity=Severity.ERROR if fronts else Severity.WARNING,
             title=f"hairpin is off on {ends(attachment)}: the pod cannot reach itself through "
             + (f"its own service {vip}" if vip else "a service that selects it"),
@@ -275,8 +313,13 @@ def hairpin(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0410 = Code("GN0410", "MTUs of one link differ",
+    cause="a veth end drops larger frames silently",
+    confirm="ip link on both ends", fix="one MTU on both ends", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("mtu-link", GN0410, title="both ends of the link and the bridge have one MTU", needs=("pod", "node"))
 def mtu(model: Case) -> Iterator[Finding]:
-    """GN0410: both ends of a veth, and its bridge, carry the same frames."""
     for attachment in model.attachments:
         peer, bridge = attachment.peer, attachment.bridge
         if peer is None or attachment.kind == "foreign":
@@ -290,7 +333,7 @@ def mtu(model: Case) -> Iterator[Finding]:
             [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
         )
         yield Finding(
-            code="GN0410",
+            code=GN0410,
             # A veth drops silently; a bridge that routes answers with fragmentation-needed.
             severity=Severity.ERROR if link is peer else Severity.WARNING,
             title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
@@ -314,87 +357,3 @@ def mtu(model: Case) -> Iterator[Finding]:
                 else (in_pod("ip", "link", "set", pod.name, "mtu", link.mtu),),
             ),
         )
-
-
-def stale_neighbour(model: Case) -> Iterator[Finding]:
-    """GN0411: the node's neighbour entry for the pod has another MAC."""
-    for attachment in model.attachments:
-        entry = attachment.entry
-        if entry is None or attachment.kind not in ("bridge", "routed"):
-            continue
-        for own in model.addresses(attachment):
-            neighbour = model.node.neighbour(entry.index, own.ip)
-            if neighbour is None or not neighbour.mac or neighbour.mac == attachment.link.mac:
-                continue
-            if neighbour.state in ("failed", "incomplete", "noarp"):
-                continue
-            pinned = neighbour.state == "permanent"
-            yield Finding(
-                code="GN0411",
-                severity=Severity.FATAL if pinned else Severity.ERROR,
-                title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
-                f"but the pod's is {attachment.link.mac}: a previous owner of the address",
-                object=the_pod(model, attachment.link.name),
-                evidence=(
-                    seen(
-                        "netlink",
-                        f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
-                        f"ip neigh show {own.ip}",
-                    ),
-                    seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
-                ),
-                remedy=Remedy(
-                    text="delete the entry; the kernel asks again",
-                    commands=(on_node("ip", "neigh", "del", own.ip, "dev", entry.name),),
-                ),
-                confidence=Confidence.HIGH if pinned else Confidence.MEDIUM,
-            )
-
-
-CHECKS = (
-    PodCheck(
-        id="host-end-up",
-        codes=("GN0401", "GN0802"),
-        title="the node's end of the pod's link is up",
-        run=peer_up,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="bridge-port",
-        codes=("GN0402", "GN0403"),
-        title="the host end is in its bridge",
-        run=attached,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="bridge-up", codes=("GN0404",), title="the bridge is up", run=bridge_up, needs=("pod", "node")
-    ),
-    PodCheck(
-        id="bridge-port-state",
-        codes=("GN0405", "GN0409"),
-        title="the bridge port forwards",
-        run=port_flags,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="hairpin",
-        codes=("GN0407",),
-        title="a service's backend can reach itself",
-        run=hairpin,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="mtu-link",
-        codes=("GN0410",),
-        title="both ends of the link and the bridge have one MTU",
-        run=mtu,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="node-neighbour",
-        codes=("GN0411",),
-        title="the node's neighbour entry for the pod is right",
-        run=stale_neighbour,
-        needs=("pod", "node"),
-    ),
-)

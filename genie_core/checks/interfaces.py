@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Confidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.model import Attachment
@@ -20,8 +20,15 @@ def _secondary(model: Case) -> list[Attachment]:
     return [x for x in model.attachments if x is not model.primary]
 
 
+GN0307 = Code("GN0307", "no source routing",
+    cause="answers leave by another interface than the request came in by; reverse path filters and "
+    "firewalls drop them",
+    confirm="ip rule; ip route get FAR from ADDRESS",
+    fix="the sbr plugin, or a rule and a table per interface")  # fmt: skip
+
+
+@check("source-routing", GN0307, title="answers leave by the interface that was asked", needs=("pod",))
 def source_routing(model: Case) -> Iterator[Finding]:
-    """GN0307: a secondary interface whose answers leave by another one."""
     pod = model.pod
     if pod is None:
         return
@@ -54,7 +61,7 @@ def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterato
     gateway = _gateway(model, attachment, family, tables)
     table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
     yield Finding(
-        code="GN0307",
+        code=GN0307,
         severity=Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
         title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
         f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
@@ -176,8 +183,13 @@ def _mend(
     return tuple(commands)
 
 
+GN0801 = Code("GN0801", "macvlan and ipvlan do not reach their parent",
+    cause="by design: the parent's own traffic does not pass the child",
+    confirm="ip -d link show net1", fix="a macvlan interface for the node on the same parent")  # fmt: skip
+
+
+@check("macvlan-parent", GN0801, title="what macvlan and ipvlan cannot reach", needs=("pod", "node"))
 def on_parent(model: Case) -> Iterator[Finding]:
-    """GN0801: a macvlan or ipvlan interface cannot reach the node over its parent, by design."""
     for attachment in model.attachments:
         parent = attachment.peer
         if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):
@@ -192,7 +204,7 @@ def on_parent(model: Case) -> Iterator[Finding]:
                 continue
             name, kind = attachment.link.name, attachment.link.kind
             yield Finding(
-                code="GN0801",
+                code=GN0801,
                 severity=Severity.INFO,
                 title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
                 f"design, {kind} does not talk to its parent",
@@ -221,15 +233,22 @@ def _shim(kind: str, parent: str) -> tuple[Command, ...]:
     )
 
 
+GN0802 = Code("GN0802", "the parent is down",
+    cause="macvlan, ipvlan and vlan interfaces have their parent's carrier",
+    confirm="ip link show PARENT", fix="set it up; look at the cable")  # fmt: skip
+
+
+@check(
+    "parent-up", GN0802, title="the parents of macvlan, ipvlan and vlan have carrier", needs=("pod", "node")
+)
 def parent_carrier(model: Case) -> Iterator[Finding]:
-    """GN0802: a parent without carrier, or with a smaller MTU than its child."""
     for attachment in model.attachments:
         parent = attachment.peer
         if attachment.kind != "parent" or parent is None or not parent.up:
             continue
         if not parent.carrier:
             yield Finding(
-                code="GN0802",
+                code=GN0802,
                 severity=Severity.ERROR,
                 title=f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
                 object=the_interface(parent.name),
@@ -238,14 +257,19 @@ def parent_carrier(model: Case) -> Iterator[Finding]:
             )
 
 
+GN0804 = Code("GN0804", "macvlan pods are separated",
+    cause="private and vepa modes",
+    confirm="ip -d link show net1", fix='"mode": "bridge"')  # fmt: skip
+
+
+@check("macvlan-mode", GN0804, title="macvlan pods see each other", needs=("pod",))
 def isolated_mode(model: Case) -> Iterator[Finding]:
-    """GN0804: macvlan modes in which pods of one parent cannot see each other."""
     for attachment in model.attachments:
         mode = attachment.link.data.get("macvlan_mode")
         names = {"private": "private", 1: "private", "vepa": "vepa", 2: "vepa"}
         if attachment.link.kind == "macvlan" and mode in names:
             yield Finding(
-                code="GN0804",
+                code=GN0804,
                 severity=Severity.INFO,
                 title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
                 "parent reach each other only through the switch, or not at all",
@@ -253,35 +277,3 @@ def isolated_mode(model: Case) -> Iterator[Finding]:
                 evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
                 remedy=Remedy(text='use "mode": "bridge" where they should reach each other'),
             )
-
-
-CHECKS = (
-    PodCheck(
-        id="source-routing",
-        codes=("GN0307",),
-        title="answers leave by the interface that was asked",
-        run=source_routing,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="macvlan-parent",
-        codes=("GN0801",),
-        title="what macvlan and ipvlan cannot reach",
-        run=on_parent,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="parent-up",
-        codes=("GN0802",),
-        title="the parents of macvlan, ipvlan and vlan have carrier",
-        run=parent_carrier,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="macvlan-mode",
-        codes=("GN0804",),
-        title="macvlan pods see each other",
-        run=isolated_mode,
-        needs=("pod",),
-    ),
-)

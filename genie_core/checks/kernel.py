@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.traffic import GN0501
 from genie_core.fields import counted
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.survey.facts import Qdisc
 
 NEARLY, MANY = 90, 80  # percent
 
 
+GN0505 = Code("GN0505", "the connection tracking table is full",
+    cause="new connections are dropped, old ones go on",
+    confirm="sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+    fix="raise the limit; find the source", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("conntrack", GN0505, title="connection tracking has room", needs=("node", "conntrack"))
 def conntrack(model: Case) -> Iterator[Finding]:
-    """GN0505: a full table drops every new connection; old ones go on."""
     count, limit = (
         model.node.sysctl("netfilter/nf_conntrack_count"),
         model.node.sysctl("netfilter/nf_conntrack_max"),
@@ -34,7 +41,7 @@ def conntrack(model: Case) -> Iterator[Finding]:
         percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
     )
     yield Finding(
-        code="GN0505",
+        code=GN0505,
         severity=Severity.FATAL if full else Severity.WARNING,
         title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
         + (", new connections are dropped" if full else ""),
@@ -59,13 +66,18 @@ def conntrack(model: Case) -> Iterator[Finding]:
     )
 
 
+GN0514 = Code("GN0514", "the neighbour table is full",
+    cause="gc_thresh3 is reached: new neighbours are not resolved",
+    confirm="ip neigh | wc -l", fix="raise net.ipv4.neigh.default.gc_thresh1-3")  # fmt: skip
+
+
+@check("neighbour-table", GN0514, title="the neighbour table has room", needs=("node",))
 def neighbour_table(model: Case) -> Iterator[Finding]:
-    """GN0514: the neighbour table's hard limit."""
     limit = model.node.sysctl("ipv4/neigh/default/gc_thresh3")
     count = sum(":" not in n.ip and n.state != "noarp" for n in model.facts.node.neighbours)
     if limit and count >= limit * 0.9:
         yield Finding(
-            code="GN0514",
+            code=GN0514,
             severity=Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
             title=f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
             object=a("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
@@ -83,8 +95,13 @@ def neighbour_table(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0515 = Code("GN0515", "a queueing discipline delays or loses packets",
+    cause="netem, tbf or the like on the path",
+    confirm="tc -s qdisc", fix="tc qdisc del dev IFACE root", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("queues", GN0515, title="no queueing discipline loses the pod's packets", needs=("pod", "node"))
 def queues(model: Case) -> Iterator[Finding]:
-    """GN0515: netem loss and its like on the pod's path."""
     for attachment in model.attachments:
         for stack, links, in_node in (
             (model.pod, (attachment.link,), False),
@@ -111,7 +128,7 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     what = f"{qdisc.kind} on {name}" + (f", {qdisc.dropped} packets dropped" if qdisc.dropped else "")
     # The bandwidth plugin shapes with tbf: that is asked for.
     return Finding(
-        code="GN0515",
+        code=GN0515,
         severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
         title=f"queueing discipline {what}: it "
         + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
@@ -124,12 +141,17 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     )
 
 
+GN0516 = Code("GN0516", "two iptables back ends",
+    cause="rules in legacy and in nft: each tool shows half",
+    confirm="iptables-legacy-save; iptables-nft-save", fix="move to one")  # fmt: skip
+
+
+@check("one-firewall", GN0516, title="one iptables back end is in use", needs=("node firewall",))
 def both_firewalls(model: Case) -> Iterator[Finding]:
-    """GN0516: rules in iptables-legacy beside those of the nft back end."""
     tools = {c.tool for c in model.node.rules.chains if c.rules}
     if any(t.endswith("legacy") for t in tools) and {"iptables", "ip6tables"} & tools:
         yield Finding(
-            code="GN0516",
+            code=GN0516,
             severity=Severity.WARNING,
             title="both iptables-legacy and iptables-nft have rules on this node: each tool shows half of what happens",
             object=a("firewall", "iptables-legacy"),
@@ -140,8 +162,13 @@ def both_firewalls(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0517 = Code("GN0517", "a rate limit drops",
+    cause="hashlimit, limit or a quota",
+    confirm="the command in the evidence", fix="raise the limit")  # fmt: skip
+
+
+@check("rate-limits", GN0517, title="no rate limit drops the pod's packets", needs=("pod", "node firewall"))
 def rate_limits(model: Case) -> Iterator[Finding]:
-    """GN0517: rules that drop what exceeds a rate, and have dropped."""
     told: set[tuple[str, int, int]] = set()
     for walk in model.walks:
         for place, outcome in walk.doubts:
@@ -152,7 +179,7 @@ def rate_limits(model: Case) -> Iterator[Finding]:
                     continue
                 told.add(key)
                 yield Finding(
-                    code="GN0517",
+                    code=GN0517,
                     severity=Severity.WARNING,
                     title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
@@ -162,11 +189,11 @@ def rate_limits(model: Case) -> Iterator[Finding]:
                 )
 
 
+@check("node-forwards", GN0501, title="the node forwards for its pods", needs=("node",))
 def node_forwards(model: Case) -> Iterator[Finding]:
-    """GN0501 for a node as a whole; a pod's own diagnosis finds it on the pod's way."""
     if model.facts.pod is None and model.pod_links and not model.node.sysctl("ipv4/ip_forward", 1):
         yield Finding(
-            code="GN0501",
+            code=GN0501,
             severity=Severity.FATAL,
             title="net.ipv4.ip_forward=0: the node forwards nothing for its pods",
             object=a("sysctl", "net.ipv4.ip_forward"),
@@ -176,53 +203,3 @@ def node_forwards(model: Case) -> Iterator[Finding]:
                 commands=(on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),),
             ),
         )
-
-
-CHECKS = (
-    PodCheck(
-        id="node-forwards",
-        codes=("GN0501",),
-        title="the node forwards for its pods",
-        run=node_forwards,
-        needs=("node",),
-        node_wide=True,
-    ),
-    PodCheck(
-        id="conntrack",
-        codes=("GN0505",),
-        title="connection tracking has room",
-        run=conntrack,
-        needs=("node", "conntrack"),
-        node_wide=True,
-    ),
-    PodCheck(
-        id="neighbour-table",
-        codes=("GN0514",),
-        title="the neighbour table has room",
-        run=neighbour_table,
-        needs=("node",),
-        node_wide=True,
-    ),
-    PodCheck(
-        id="queues",
-        codes=("GN0515",),
-        title="no queueing discipline loses the pod's packets",
-        run=queues,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="one-firewall",
-        codes=("GN0516",),
-        title="one iptables back end is in use",
-        run=both_firewalls,
-        needs=("node firewall",),
-        node_wide=True,
-    ),
-    PodCheck(
-        id="rate-limits",
-        codes=("GN0517",),
-        title="no rate limit drops the pod's packets",
-        run=rate_limits,
-        needs=("pod", "node firewall"),
-    ),
-)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import seen, the_pod
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.check import check
+from genie_core.checks.parts import seen, the_pod
+from genie_core.findings import Code, Command, Confidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.cluster import subnets
@@ -15,8 +15,14 @@ from genie_core.survey.facts import Cached, ConfFile, Lease
 SHOWN = 5
 
 
+GN0208 = Code("GN0208", "the address has no lease, or another's",
+    cause="host-local's file of the address is gone or names another container: it may be given out twice",
+    confirm="cat /var/lib/cni/networks/NETWORK/ADDRESS",
+    fix="recreate the pod; find what removed the lease")  # fmt: skip
+
+
+@check("lease-held", GN0208, title="the pod's addresses are leased to it", needs=("pod",))
 def held(model: Case) -> Iterator[Finding]:
-    """GN0208: an address that host-local gave the pod must be leased to it still."""
     by_name = {conf.name: conf for conf in model.facts.files.confs}
     leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
     if "leases" in model.facts.missing:
@@ -31,8 +37,15 @@ def held(model: Case) -> Iterator[Finding]:
                 yield _unheld(model, cached, ip, lease)
 
 
+GN0210 = Code("GN0210", "an address is leased for nothing",
+    cause="the pod's container holds a lease of an address that is on none of its interfaces: an ADD "
+    "was repeated, or a file was copied",
+    confirm="grep -l CONTAINER /var/lib/cni/networks/*/*",
+    fix="it is freed with the pod; recreate the pod where addresses are few")  # fmt: skip
+
+
+@check("lease-once", GN0210, title="the pod holds no address for nothing", needs=("pod",))
 def twice(model: Case) -> Iterator[Finding]:
-    """GN0210: the pod's container holds leases of addresses that are on none of its interfaces."""
     pod = model.facts.pod
     promised = {ip for intended in model.intended for ip in intended.ips}
     here = {a.ip for a in pod.addresses} if pod else set()
@@ -54,7 +67,7 @@ def twice(model: Case) -> Iterator[Finding]:
 def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
     spare = ", ".join(lease.ip for lease in idle)
     return Finding(
-        code="GN0210",
+        code=GN0210,
         severity=Severity.WARNING,
         title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
         f"{', '.join(right)}: nobody uses it, and nobody else gets it",
@@ -80,7 +93,7 @@ def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Findin
     owner = next((c.pod for c in model.facts.files.cached if lease and c.container == lease.container), "")
     state += f" ({owner})" if owner else ""
     return Finding(
-        code="GN0208",
+        code=GN0208,
         severity=Severity.WARNING,
         title=f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
         "host-local may give it to another pod",
@@ -95,8 +108,13 @@ def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Findin
     )
 
 
+GN1301 = Code("GN1301", "leaked leases",
+    cause="addresses are held by containers that are gone",
+    confirm="genie discover --only leases", fix="genie gc, which looks twice")  # fmt: skip
+
+
+@check("leases-known", GN1301, title="every lease belongs to a container of this node", needs=("node",))
 def leaked(model: Case) -> Iterator[Finding]:
-    """GN1301: leases whose container no cached result knows and whose address no namespace holds."""
     facts = model.facts
     containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
     held = {a.ip for t in facts.tenants for a in t.addresses} | {
@@ -114,7 +132,7 @@ def leaked(model: Case) -> Iterator[Finding]:
 
 def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
     return Finding(
-        code="GN1301",
+        code=GN1301,
         severity=Severity.WARNING,
         title=f'network "{network}": {len(lost)} of {_size(model, network, lost)} leases belong to '
         "container IDs that nothing on this node knows, their addresses are on no interface",
@@ -140,29 +158,3 @@ def _size(model: Case, network: str, lost: list[Lease]) -> int:
             if conf.name == network and within(lost[0].ip, subnet):
                 return ipaddress.ip_network(subnet, strict=False).num_addresses - 2
     return sum(lease.network == network for lease in model.facts.files.leases)
-
-
-CHECKS = (
-    PodCheck(
-        id="lease-held",
-        codes=("GN0208",),
-        title="the pod's addresses are leased to it",
-        run=held,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="lease-once",
-        codes=("GN0210",),
-        title="the pod holds no address for nothing",
-        run=twice,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="leases-known",
-        codes=("GN1301",),
-        title="every lease belongs to a container of this node",
-        run=leaked,
-        needs=("node",),
-        node_wide=True,
-    ),
-)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from genie_core.checks.node_wording import fix
+from genie_core.checks.check import check
+from genie_core.checks.parts import fix
 from genie_core.fields import counted
-from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.records import CachedResult, Namespace
@@ -22,8 +23,13 @@ def is_runtimes_own(name: str) -> bool:
     return _RUNTIMES_OWN.fullmatch(name) is not None
 
 
+GN1401 = Code("GN1401", "a stale cached result",
+    cause="its container is gone, or the file carries another's name",
+    confirm="ls /var/lib/cni/results", fix="genie gc")  # fmt: skip
+
+
+@check("cache-stale", GN1401, title="cached results belong to sandboxes", needs=("cache",))
 def stale_cache(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1401: cached results whose container is gone, all in one finding, and those with another container's name."""
     alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
     readable = [entry for entry in facts.cache or () if entry.container and not entry.problem]
     yield from (_misnamed(entry) for entry in readable if not _names(entry.file, entry.container))
@@ -40,7 +46,7 @@ def _without_sandbox(gone: list[tuple[CachedResult, str]]) -> Finding:
     first, why = gone[0]
     what = f"cached result {_file_name(first)} has" if len(gone) == 1 else f"{len(gone)} cached results have"
     return Finding(
-        code="GN1401",
+        code=GN1401,
         severity=Severity.WARNING,
         title=f"{what} no sandbox: {why if len(gone) == 1 else 'their containers are gone'}",
         object=Subject(kind="file", name=first.network, netns=first.netns, file=first.file),
@@ -51,7 +57,7 @@ def _without_sandbox(gone: list[tuple[CachedResult, str]]) -> Finding:
 
 def _misnamed(entry: CachedResult) -> Finding:
     return Finding(
-        code="GN1401",
+        code=GN1401,
         severity=Severity.WARNING,
         title=f"cached result {_file_name(entry)} has no sandbox: its name and its content differ",
         object=Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
@@ -88,12 +94,17 @@ def _names(file: str, container: str) -> bool:
     return f"-{container}-" in file.rpartition("/")[2]
 
 
+GN1403 = Code("GN1403", "a cached result cannot be read",
+    cause="it is damaged",
+    confirm="the file", fix="delete it when its container is gone")  # fmt: skip
+
+
+@check("cache-readable", GN1403, title="cached results can be read", needs=("cache",))
 def damaged_cache(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1403: cached results that cannot be read."""
     for entry in facts.cache or ():
         if entry.problem:
             yield Finding(
-                code="GN1403",
+                code=GN1403,
                 severity=Severity.WARNING,
                 title=f"cached result {entry.file.rpartition('/')[2]} cannot be read: {entry.problem}",
                 object=Subject(kind="file", file=entry.file),
@@ -104,8 +115,13 @@ def damaged_cache(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1402 = Code("GN1402", "a stale network namespace",
+    cause="nothing runs in it, and it keeps veths alive",
+    confirm="ip netns pids NAME", fix="genie gc, which looks twice")  # fmt: skip
+
+
+@check("netns-stale", GN1402, title="namespaces belong to sandboxes", needs=("processes",))
 def stale_namespaces(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1402: namespaces that a runtime made and in which nothing runs, with the veths that they keep."""
     used = {entry.netns.rpartition("/")[2] for entry in facts.cache or () if _is_live(entry.container, facts)}
     # an ADD that runs has written its record; the runtime lists the sandbox later
     used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if not is_abandoned(one, facts)}
@@ -134,7 +150,7 @@ def _held(namespace: Namespace, facts: NodeFacts) -> list[tuple[str, str]]:
 def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:
     holds = f"; it holds {', '.join(held[:_SHOWN])}" if held else ""
     return Finding(
-        code="GN1402",
+        code=GN1402,
         severity=Severity.WARNING,
         title=f"network namespace {name} has no process and no sandbox{holds}",
         object=Subject(kind="netns", name=name, netns=namespace.path),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import RUNTIME, STATUS, Attachment
 
@@ -31,8 +31,14 @@ def _route(attachment: Attachment, gateway: str, model: Case) -> list[str]:
     return ["route", "replace", "default", "via", gateway, "dev", attachment.link.name, *onlink]
 
 
+GN0102 = Code("GN0102", "a pod interface is down",
+    cause="an interface without the UP flag has no routes",
+    confirm="ip -n POD link show eth0", fix="ip link set eth0 up, and its routes again",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("pod-link-up", GN0102, title="the pod's interfaces are up", needs=("pod",))
 def link_up(model: Case) -> Iterator[Finding]:
-    """GN0102: an interface of the pod is administratively down."""
     for attachment in model.attachments:
         link = attachment.link
         if link.up:
@@ -41,7 +47,7 @@ def link_up(model: Case) -> Iterator[Finding]:
         if attachment is model.primary:
             commands += restore_routes(model, attachment)
         yield Finding(
-            code="GN0102",
+            code=GN0102,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
             title=f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
             object=the_pod(model, link.name),
@@ -53,8 +59,13 @@ def link_up(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0101 = Code("GN0101", "a pod interface is missing",
+    cause="something deleted or moved an interface after ADD, or its host end was deleted",
+    confirm="ip -n POD link", fix="recreate the pod", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("pod-interface-present", GN0101, title="every interface that ADD reported is there", needs=("pod",))
 def present(model: Case) -> Iterator[Finding]:
-    """GN0101: an interface that ADD reported and that is not there."""
     # a runtime caches what its loopback plugin did, too
     here = {"lo"} | {a.link.name for a in model.attachments}
     told: dict[str, str] = {}
@@ -64,7 +75,7 @@ def present(model: Case) -> Iterator[Finding]:
         if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
             continue
         yield Finding(
-            code="GN0101",
+            code=GN0101,
             severity=Severity.FATAL if name == "eth0" else Severity.ERROR,
             title=f"interface {name} is missing in the pod's namespace, although {source} has it",
             object=the_pod(model, name),
@@ -76,8 +87,13 @@ def present(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0103 = Code("GN0103", "the pod's lo is down",
+    cause="the loopback plugin did not run: it is missing in the bin directory, or something set lo down",
+    confirm="ip -n POD addr show lo", fix="ip link set lo up; install the loopback plugin")  # fmt: skip
+
+
+@check("pod-loopback", GN0103, title="lo is up", needs=("pod",))
 def loopback(model: Case) -> Iterator[Finding]:
-    """GN0103: lo must be up and have its address."""
     pod = model.pod
     lo = pod.by_name.get("lo") if pod else None
     if pod is None or lo is None:
@@ -89,7 +105,7 @@ def loopback(model: Case) -> Iterator[Finding]:
     commands += [] if local else [in_pod("ip", "addr", "replace", "127.0.0.1/8", "dev", "lo")]
     state = "DOWN" if not lo.up else "without 127.0.0.1"
     yield Finding(
-        code="GN0103",
+        code=GN0103,
         severity=Severity.ERROR,
         title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
         object=the_pod(model, "lo"),
@@ -101,14 +117,20 @@ def loopback(model: Case) -> Iterator[Finding]:
     )
 
 
+GN0105 = Code("GN0105", "the pod does not speak ARP",
+    cause="NOARP or arp_ignore=8 keep it from resolving neighbours, or from being resolved",
+    confirm="ip -n POD link; sysctl net.ipv4.conf.eth0.arp_ignore", fix="ip link set eth0 arp on",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("pod-arp", GN0105, title="the pod speaks ARP", needs=("pod",))
 def arp_enabled(model: Case) -> Iterator[Finding]:
-    """GN0105: an Ethernet interface that does not speak ARP cannot resolve its gateway."""
     for attachment in model.attachments:
         link = attachment.link
         if link.arp or link.kind in ("ipvlan", "wireguard", "tun") or not link.mac:
             continue
         yield Finding(
-            code="GN0105",
+            code=GN0105,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
             title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers none",
             object=the_pod(model, link.name),
@@ -121,7 +143,7 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
     for attachment in ignoring:
         name = attachment.link.name
         yield Finding(
-            code="GN0105",
+            code=GN0105,
             severity=Severity.ERROR,
             title=f"the pod answers no ARP on {name} (arp_ignore=8): nobody on the link can reach it",
             object=the_pod(model, name),
@@ -137,8 +159,8 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
         )
 
 
+@check("node-arp", GN0105, title="the node answers the pod's ARP", needs=("pod", "node"))
 def node_answers(model: Case) -> Iterator[Finding]:
-    """GN0105: the node's interface of the pod's link must speak ARP."""
     for attachment in model.attachments:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
@@ -155,7 +177,7 @@ def node_answers(model: Case) -> Iterator[Finding]:
             else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
         )
         yield Finding(
-            code="GN0105",
+            code=GN0105,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
             title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             object=the_interface(entry.name),
@@ -171,8 +193,13 @@ def _ignores(model: Case, attachment: Attachment) -> bool:
     return max(pod.setting("all", "arp_ignore"), pod.setting(attachment.link.name, "arp_ignore")) == 8
 
 
+GN0106 = Code("GN0106", "duplicate MAC",
+    cause="two ports of one bridge have one MAC: the bridge sends frames to the one heard last",
+    confirm="bridge fdb show", fix="give one of them another MAC", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("mac-unique", GN0106, title="no other pod has the same MAC", needs=("pod", "node"))
 def mac_unique(model: Case) -> Iterator[Finding]:
-    """GN0106: on one bridge, a MAC belongs to one port."""
     for attachment in model.attachments:
         bridge = attachment.bridge
         if bridge is None:
@@ -185,7 +212,7 @@ def mac_unique(model: Case) -> Iterator[Finding]:
             continue
         name = attachment.link.name
         yield Finding(
-            code="GN0106",
+            code=GN0106,
             severity=Severity.FATAL,
             title=f"MAC {attachment.link.mac} of the pod's {name} is also that of "
             f"{', '.join(holders)} on {bridge.name}",
@@ -208,8 +235,14 @@ def _new_mac(attachment: Attachment) -> str:
     return f"0a:58:67:6e:{number >> 8:02x}:{number & 0xFF:02x}"
 
 
+GN0107 = Code("GN0107", "a static FDB entry diverts the pod's frames",
+    cause="an FDB entry names another port for the pod's MAC",
+    confirm="bridge fdb show | grep MAC", fix="bridge fdb del MAC dev PORT master",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("mac-pinned", GN0107, title="the bridge sends the pod's MAC to its port", needs=("pod", "node"))
 def mac_filter(model: Case) -> Iterator[Finding]:
-    """GN0107: the host's FDB pins the pod's MAC to another port."""
     for attachment in model.attachments:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None:
@@ -222,7 +255,7 @@ def mac_filter(model: Case) -> Iterator[Finding]:
             if not entry.permanent:
                 continue
             yield Finding(
-                code="GN0107",
+                code=GN0107,
                 severity=Severity.FATAL,
                 title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
                 f"to {peer.name}: a static FDB entry",
@@ -235,40 +268,3 @@ def mac_filter(model: Case) -> Iterator[Finding]:
                     commands=(on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),),
                 ),
             )
-
-
-CHECKS = (
-    PodCheck(
-        id="pod-interface-present",
-        codes=("GN0101",),
-        title="every interface that ADD reported is there",
-        run=present,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="pod-link-up", codes=("GN0102",), title="the pod's interfaces are up", run=link_up, needs=("pod",)
-    ),
-    PodCheck(id="pod-loopback", codes=("GN0103",), title="lo is up", run=loopback, needs=("pod",)),
-    PodCheck(id="pod-arp", codes=("GN0105",), title="the pod speaks ARP", run=arp_enabled, needs=("pod",)),
-    PodCheck(
-        id="node-arp",
-        codes=("GN0105",),
-        title="the node answers the pod's ARP",
-        run=node_answers,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="mac-unique",
-        codes=("GN0106",),
-        title="no other pod has the same MAC",
-        run=mac_unique,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="mac-pinned",
-        codes=("GN0107",),
-        title="the bridge sends the pod's MAC to its port",
-        run=mac_filter,
-        needs=("pod", "node"),
-    ),
-)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.node_wording import fix
+from genie_core.checks.check import check
+from genie_core.checks.parts import fix
 from genie_core.errors import GenieError
-from genie_core.findings import Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.model import Wish
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.own import finder_of
 
+GN1620 = Code("GN1620", "a physical network's interface is missing",
+    cause="refer_nic names an interface that this node does not have",
+    confirm="ip -br link", fix="correct spec.refer_nic, or keep the pods on nodes that have it")  # fmt: skip
 
+
+@check(
+    "logical-nics", GN1620, title="physical networks have their interface here", needs=("networks", "netlink")
+)
 def missing_nics(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1620: a physical network names an interface that this node does not have."""
     networks = facts.genie.networks
     links = facts.net.links if facts.net else {}
     for label, physical in networks.physical.items() if networks else ():
         if networks and physical.nic in networks.absent:
             yield Finding(
-                code="GN1620",
+                code=GN1620,
                 severity=Severity.WARNING,
                 title=f'Physicalnetwork {label} names the interface "{physical.nic}", which this node does not have',
                 object=Subject(kind="network", name=label),
@@ -33,8 +40,20 @@ def missing_nics(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1621 = Code("GN1621", "a logical network repeats its addresses",
+    cause="host-local keeps its leases on one node, so each node gives out the same addresses of the "
+    "subnet",
+    confirm="genie explain network NAMESPACE/NAME",
+    fix="whereabouts, or a rangeStart and rangeEnd for each node")  # fmt: skip
+
+
+@check(
+    "logical-addresses",
+    GN1621,
+    title="no logical network repeats its addresses on every node",
+    needs=("conf", "networks"),
+)
 def repeated_addresses(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1621: a logical network on a LAN gives out the same addresses on every node."""
     networks = facts.genie.networks
     finder = finder_of(facts)
     for logical in networks.logical if networks else ():
@@ -49,7 +68,7 @@ def repeated_addresses(facts: NodeFacts) -> Iterator[Finding]:
         except GenieError:
             continue  # a plugin of other nodes, or a subnet that no pod gets
         yield Finding(
-            code="GN1621",
+            code=GN1621,
             severity=Severity.WARNING,
             title=f"Logicalnetwork {logical.label}: host-local gives out the same addresses of {subnet} on every node",
             object=Subject(kind="network", name=logical.label, file=file.source),

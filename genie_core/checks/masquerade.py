@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import a, on_node, seen
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, on_node, seen
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
 from genie_core.net.firewall.rules import Match, Rule, span
@@ -15,9 +15,24 @@ from genie_core.net.stack import version, within
 from genie_core.net.traces import Walk
 from genie_core.survey.cluster import subnets
 
+GN0511 = Code("GN0511", "packets leave without masquerading",
+    cause="no route outside leads the replies back to a pod's address",
+    confirm="iptables -t nat -S POSTROUTING",
+    fix="restore the rule (a new ADD does), find who flushed it", explained_by=("GN0518", "GN0310"),
+    breaks=(Effect.PACKETS,))  # fmt: skip
+GN0512 = Code("GN0512", "masquerading is wrong",
+    cause="traffic gets a foreign address, or is translated inside the cluster",
+    confirm="conntrack -L; iptables -t nat -S", fix="correct the rule", breaks=(Effect.PACKETS,))  # fmt: skip
 
+
+@check(
+    "masquerade",
+    GN0511,
+    GN0512,
+    title="what leaves the cluster carries the node's address",
+    needs=("pod", "node firewall"),
+)
 def masquerade(model: Case) -> Iterator[Finding]:
-    """GN0511: what leaves the cluster must carry the node's address; GN0512: and what stays must not."""
     leaving = [
         w for w in model.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
     ]
@@ -56,7 +71,7 @@ def _spared(left_out: list[Walk]) -> Finding:
     names = sorted({w.flow.name or w.flow.target for w in left_out})
     links = sorted({w.egress.name for w in left_out if w.egress})
     return Finding(
-        code="GN0511",
+        code=GN0511,
         severity=Severity.INFO,
         title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule leaves it out, "
         "so routers there must know the pods",
@@ -126,7 +141,7 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
     around = _supernet(cidrs) or own
     tool = "iptables" if family == 4 else "ip6tables"
     return Finding(
-        code="GN0511",
+        code=GN0511,
         # Who says "ipMasq": false may have routes to the pods elsewhere, or an agent that masquerades.
         severity=Severity.WARNING if declined else Severity.ERROR,
         title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
@@ -184,7 +199,7 @@ def _supernet(cidrs: list[str]) -> str:
 def _foreign_source(walk: Walk) -> Finding:
     link = walk.egress.name if walk.egress else "?"
     return Finding(
-        code="GN0512",
+        code=GN0512,
         severity=Severity.ERROR,
         title=f"packets to {walk.flow.name or walk.target} leave {link} with source {walk.source}, "
         "which is no address of this node: answers go elsewhere",
@@ -200,7 +215,7 @@ def _foreign_source(walk: Walk) -> Finding:
 def _too_broad(hidden: list[Walk]) -> Finding:
     walk = hidden[0]
     return Finding(
-        code="GN0512",
+        code=GN0512,
         severity=Severity.WARNING,
         title=f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
         f"with {walk.source}, so policies and logs there see the node",
@@ -214,14 +229,3 @@ def _too_broad(hidden: list[Walk]) -> Finding:
         ),
         remedy=Remedy(text="exclude the cluster's pod prefixes from the masquerade rule"),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="masquerade",
-        codes=("GN0511", "GN0512"),
-        title="what leaves the cluster carries the node's address",
-        run=masquerade,
-        needs=("pod", "node firewall"),
-    ),
-)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.overlay import some_address
-from genie_core.checks.wording import a, on_node, seen
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.overlay import GN0701, GN0702, some_address
+from genie_core.checks.parts import a, on_node, seen
+from genie_core.findings import Code, Confidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
@@ -15,8 +15,14 @@ from genie_core.net.stack import version
 from genie_core.survey.cluster import Node
 
 
+@check(
+    "native-routes",
+    GN0701,
+    GN0702,
+    title="other nodes' pods are routed to their nodes",
+    needs=("node", "objects: Node"),
+)
 def native_routes(model: Case) -> Iterator[Finding]:
-    """GN0701: a node's prefix falls to the default route while others' are routed; GN0702: it is routed elsewhere."""
     ways = [
         (node, cidr, model.node.fib.lookup(str(some_address(cidr))))
         for node in model.other_nodes
@@ -78,7 +84,7 @@ def _replace(model: Case, node: Node, cidr: str) -> list[str]:
 
 def _missing(model: Case, node: Node, cidr: str, way: Way) -> Finding:
     falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
-    return _finding(model, node, cidr, "GN0701", f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
+    return _finding(model, node, cidr, GN0701, f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
 
 
 def _astray(model: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding:
@@ -86,10 +92,10 @@ def _astray(model: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding
     title = f"the route for {node.name}'s pods {cidr} leads {hop}, {whose}: {node.name} is " + ", ".join(
         x for x in node.addresses if version(x) == version(cidr)
     )
-    return _finding(model, node, cidr, "GN0702", title, hop)
+    return _finding(model, node, cidr, GN0702, title, hop)
 
 
-def _finding(model: Case, node: Node, cidr: str, code: str, title: str, way: str) -> Finding:
+def _finding(model: Case, node: Node, cidr: str, code: Code, title: str, way: str) -> Finding:
     mend = _replace(model, node, cidr)
     address = some_address(cidr)
     return Finding(
@@ -107,14 +113,3 @@ def _finding(model: Case, node: Node, cidr: str, code: str, title: str, way: str
         ),
         confidence=Confidence.MEDIUM,
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="native-routes",
-        codes=("GN0701", "GN0702"),
-        title="other nodes' pods are routed to their nodes",
-        run=native_routes,
-        needs=("node", "objects: Node"),
-    ),
-)

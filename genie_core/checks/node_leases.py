@@ -11,10 +11,12 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from genie_core.checks.node_wording import fix
+from genie_core.checks.check import check
+from genie_core.checks.leases import GN1301
+from genie_core.checks.parts import fix
 from genie_core.checks.subnets import host_local_spans, used_subnets
 from genie_core.fields import counted
-from genie_core.findings import Confidence, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
 from genie_core.spec.ranges import Span, use_of
 from genie_core.survey.containers import YOUNG_SECONDS, known_containers
 from genie_core.survey.node_facts import NodeFacts
@@ -121,14 +123,14 @@ def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
     return lease.container not in known and lease.age > YOUNG_SECONDS
 
 
+@check("leases-leaked", GN1301, title="leases belong to sandboxes", needs=("leases", "sandboxes"))
 def leaked(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1301: leases of containers that nobody knows."""
     for pool in pools(facts):
         if not pool.leaked:
             continue
         total = pool.size or len(pool.leases)
         yield Finding(
-            code="GN1301",
+            code=GN1301,
             severity=Severity.WARNING,
             title=f'network "{pool.network}": {len(pool.leaked)} of {total} addresses are leased to '
             f"container IDs that no sandbox has",
@@ -155,8 +157,16 @@ def _folder(leases: Sequence[Lease]) -> str:
     return leases[0].file.rpartition("/")[0] if leases else ""
 
 
+GN1302 = Code("GN1302", "no address is left",
+    cause="every address of the range is leased",
+    confirm="ls the lease directory | wc -l", fix="genie gc for what leaked; a larger range")  # fmt: skip
+GN1303 = Code("GN1303", "few addresses are left",
+    cause="the range is nearly full",
+    confirm="ls the lease directory | wc -l", fix="genie gc for what leaked; a larger range")  # fmt: skip
+
+
+@check("leases-free", GN1302, GN1303, title="addresses are left", needs=("conf", "leases"))
 def exhausted(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1302, GN1303: a range set with no address left, or nearly none."""
     for pool in pools(facts):
         for item in pool.sets:
             if item.size > 0 and item.held >= item.size * _NEARLY_FULL:
@@ -169,7 +179,7 @@ def _exhausted(pool: Pool, item: RangeSet) -> Finding:
     lost = sum(any(address in span for span in item.spans) for address in leaked)
     ranges = ", ".join(f"{span.first} to {span.last}" for span in item.spans)
     return Finding(
-        code="GN1302" if full else "GN1303",
+        code=GN1302 if full else GN1303,
         severity=Severity.FATAL if full else Severity.WARNING,
         title=f'network "{pool.network}": {item.held} of {item.size} addresses of {item.name} are leased'
         + (f", {lost} of them leaked" if lost else "")
@@ -191,14 +201,19 @@ def _exhausted(pool: Pool, item: RangeSet) -> Finding:
     )
 
 
+GN1304 = Code("GN1304", "leases outside the range",
+    cause="the subnet was changed while pods ran",
+    confirm="ls the lease directory", fix="restart those pods")  # fmt: skip
+
+
+@check("leases-outside", GN1304, title="leases are within their subnets", needs=("conf", "leases"))
 def outside(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1304: leases in no range of the network: its subnet was changed while pods ran."""
     for pool in pools(facts):
         if pool.outside:
             ranges = ", ".join(str(span.subnet) for span in pool.spans)
             held = counted(len(pool.outside), "lease is", "leases are")
             yield Finding(
-                code="GN1304",
+                code=GN1304,
                 severity=Severity.INFO,
                 title=f'network "{pool.network}": {held} outside its subnets ({ranges})',
                 object=Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
@@ -212,12 +227,17 @@ def outside(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1305 = Code("GN1305", "leases of an unknown network",
+    cause="no configuration has it",
+    confirm="ls the lease directory", fix="remove them when nothing uses the network")  # fmt: skip
+
+
+@check("leases-unconfigured", GN1305, title="leases have a configuration", needs=("conf", "leases"))
 def unconfigured(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1305: leases of a network that no configuration file of this node has."""
     for pool in pools(facts):
         if pool.leases and not pool.spans:
             yield Finding(
-                code="GN1305",
+                code=GN1305,
                 severity=Severity.INFO,
                 title=f'{counted(len(pool.leases), "lease")} of network "{pool.network}", '
                 "which no configuration here has with host-local",

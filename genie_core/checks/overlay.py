@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import a, on_node, seen, the_interface
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, on_node, seen, the_interface
+from genie_core.findings import Code, Command, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
 from genie_core.net.stack import version, within
@@ -94,8 +94,13 @@ def _vtep(model: Case, remote: Remote) -> tuple[str, str]:
     return mac, address
 
 
+GN0706 = Code("GN0706", "the tunnel is down",
+    cause="its routes and neighbours went with it",
+    confirm="ip -d link show flannel.1", fix="set it up, restart the agent", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("tunnel-up", GN0706, title="tunnels to other nodes are up", needs=("node",))
 def tunnel_up(model: Case) -> Iterator[Finding]:
-    """GN0706: a tunnel that is down, with the commands that bring back what went with it."""
     for tunnel in model.tunnels:
         if tunnel.up or not carries(model, tunnel):
             continue
@@ -104,7 +109,7 @@ def tunnel_up(model: Case) -> Iterator[Finding]:
         for remote in mine:
             commands += restore(model, remote)
         yield Finding(
-            code="GN0706",
+            code=GN0706,
             severity=Severity.ERROR,
             title=f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
             + (", ".join(r.title for r in mine) or "pods of other nodes")
@@ -155,8 +160,23 @@ def restore(model: Case, remote: Remote) -> list[Command]:
     return commands
 
 
+GN0701 = Code("GN0701", "no route to another node's pods",
+    cause="the overlay's agent has not added it, or it was deleted",
+    confirm="ip route get REMOTE-POD", fix="restart the agent; add the route",
+    explained_by=("GN0706", "GN0504"), breaks=(Effect.PACKETS,))  # fmt: skip
+GN0702 = Code("GN0702", "the route to another node's pods bypasses the tunnel",
+    cause="the network between the nodes does not know pod addresses",
+    confirm="ip route show CIDR", fix="route into the tunnel", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "remote-routes",
+    GN0701,
+    GN0702,
+    title="other nodes' pods are routed into their tunnel",
+    needs=("node", "objects: Node"),
+)
 def routes(model: Case) -> Iterator[Finding]:
-    """GN0701, GN0702: every remote prefix has a route, into its tunnel."""
     for remote in remotes(model):
         if not remote.tunnel.up:
             continue
@@ -172,7 +192,7 @@ def routes(model: Case) -> Iterator[Finding]:
         elif not way.refused or way.type == "none":
             falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
             yield Finding(
-                code="GN0701",
+                code=GN0701,
                 severity=Severity.ERROR,
                 title=f"no route for {remote.title} via {remote.tunnel.name}: it {falls}",
                 object=a("route", remote.cidr, remote.tunnel.name),
@@ -202,7 +222,7 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
     mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(model, remote)
     gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
     yield Finding(
-        code="GN0702",
+        code=GN0702,
         severity=Severity.ERROR,
         title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
         f"{remote.tunnel.name}: the network between the nodes does not know pods",
@@ -220,8 +240,22 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
     )
 
 
+GN0703 = Code("GN0703", "the tunnel lacks an FDB entry",
+    cause="nothing says which node has the tunnel end's MAC",
+    confirm="bridge fdb show dev flannel.1", fix="bridge fdb append; restart the agent",
+    explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
+GN0704 = Code("GN0704", "the tunnel's FDB names another node",
+    cause="a stale entry after a node's address changed",
+    confirm="bridge fdb show dev flannel.1", fix="replace the entry", explained_by=("GN0712",),
+    breaks=(Effect.PACKETS,))  # fmt: skip
+GN0705 = Code("GN0705", "the tunnel's neighbour entry is missing or wrong",
+    cause="the next hop's MAC is not the tunnel end's",
+    confirm="ip neigh show dev flannel.1", fix="ip neigh replace; restart the agent",
+    explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel knows its other ends", needs=("node",))
 def ends(model: Case) -> Iterator[Finding]:
-    """GN0703, GN0704, GN0705: neighbour and FDB entry of each remote tunnel end."""
     for remote in remotes(model):
         tunnel = remote.tunnel
         if tunnel.kind != "vxlan" or not tunnel.up or tunnel.data.get("vxlan_learning") or tunnel.master:
@@ -253,7 +287,7 @@ def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
         else ()
     )
     return Finding(
-        code="GN0705",
+        code=GN0705,
         severity=Severity.ERROR,
         title=f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
         object=the_interface(name),
@@ -266,7 +300,7 @@ def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
     name = remote.tunnel.name
     commands = (on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),) if address else ()
     return Finding(
-        code="GN0703",
+        code=GN0703,
         severity=Severity.ERROR,
         title=f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
         object=the_interface(name),
@@ -280,7 +314,7 @@ def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
 def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
     name = remote.tunnel.name
     return Finding(
-        code="GN0704",
+        code=GN0704,
         severity=Severity.ERROR,
         title=f"{name} sends tunnel end {mac} to {wrong}, but {remote.node.name} is {address}",
         object=the_interface(name),
@@ -296,28 +330,3 @@ def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
             ),
         ),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="tunnel-up",
-        codes=("GN0706",),
-        title="tunnels to other nodes are up",
-        run=tunnel_up,
-        needs=("node",),
-    ),
-    PodCheck(
-        id="remote-routes",
-        codes=("GN0701", "GN0702"),
-        title="other nodes' pods are routed into their tunnel",
-        run=routes,
-        needs=("node", "objects: Node"),
-    ),
-    PodCheck(
-        id="tunnel-ends",
-        codes=("GN0703", "GN0704", "GN0705"),
-        title="the tunnel knows its other ends",
-        run=ends,
-        needs=("node",),
-    ),
-)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.filters import delete_rule
 from genie_core.checks.overlay import remotes, some_address
-from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Command, Confidence, Evidence, Finding, Remedy, Severity
+from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
@@ -37,8 +37,15 @@ class Narrow:
     families: set[int] = field(default_factory=set)
 
 
+GN0708 = Code("GN0708", "path MTU black hole",
+    cause="the pod sends more than the tunnel or the uplink takes, and ICMP fragmentation-needed "
+    "(IPv6: packet-too-big) is dropped",
+    confirm="ping -M do -s SIZE; tracepath", fix="lower the pods' MTU; let ICMP pass",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("path-mtu", GN0708, title="large packets find their way out", needs=("pod", "node"))
 def path_mtu(model: Case) -> Iterator[Finding]:
-    """GN0708: the pod sends larger packets than the way out takes, and nobody may tell it."""
     primary = model.primary
     if primary is None or primary.kind not in ("bridge", "routed") or model.pod is None:
         return
@@ -144,7 +151,7 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
     ways = " and ".join(_title(model, one) for one in narrow)
     severity = (Severity.WARNING if clamp else Severity.ERROR) if blocked else Severity.INFO
     return Finding(
-        code="GN0708",
+        code=GN0708,
         severity=severity,
         title=f"the pod's MTU {max(one.pod_mtu for one in narrow)} exceeds {ways}"
         + (
@@ -154,7 +161,7 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
             else "; path MTU discovery makes up for it"
         ),
         object=the_pod(model, pod.name) if blocked else the_interface(narrow[0].link.name),
-        chain=next((_chain(b).place for b in blocked if b.place == "node"), ""),
+        explained_by=tuple(_chain(b).place for b in blocked if b.place == "node")[:1],
         evidence=(
             seen(
                 "netlink",
@@ -227,8 +234,16 @@ def _let_pass(block: Block) -> Command:
     )
 
 
+GN0808 = Code("GN0808", "large packets are lost on the way",
+    cause="small echoes are answered, those of the size that should fit are not, and nobody says that "
+    "they are too large",
+    confirm="tracepath TARGET; ping -M do -s SIZE TARGET",
+    fix="one MTU on the way: lower the pods' and the tunnel's, or raise the network's between the nodes",
+    explained_by=(Effect.PACKETS, "GN0710"))  # fmt: skip
+
+
+@check("probe-large", GN0808, title="large packets arrive where small ones do", needs=("probes",))
 def lost(model: Case) -> Iterator[Finding]:
-    """GN0808: a target answers small echoes, and none of the size that should fit."""
     for large in (p for p in model.facts.probes if p.role == "large" and p.result == "timeout"):
         small = [p for p in model.facts.probes if p.role == "remote" and p.target == large.target]
         if small and small[0].result == "ok":
@@ -239,7 +254,7 @@ def _lost(model: Case, large: Probe, small: Probe) -> Finding:
     header = 48 if version(large.target) == 6 else 28
     size = large.size + header
     return Finding(
-        code="GN0808",
+        code=GN0808,
         severity=Severity.WARNING,
         title=f"packets of {size} bytes to {large.target} are lost and nobody says that they are too large, "
         "small ones arrive: an interface or a filter between the nodes takes less",
@@ -258,21 +273,3 @@ def _lost(model: Case, large: Probe, small: Probe) -> Finding:
         ),
         confidence=Confidence.MEDIUM,
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="path-mtu",
-        codes=("GN0708",),
-        title="large packets find their way out",
-        run=path_mtu,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="probe-large",
-        codes=("GN0808",),
-        title="large packets arrive where small ones do",
-        run=lost,
-        needs=("probes",),
-    ),
-)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from genie_core.catalog import PLUGINS, of_type
-from genie_core.checks.node_wording import at, fix
-from genie_core.findings import Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.check import check
+from genie_core.checks.links import GN0103
+from genie_core.checks.parts import at, fix
+from genie_core.findings import Code, Confidence, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.binaries import Binary
 from genie_core.survey.node_facts import ConfFile, NodeFacts
@@ -19,8 +21,13 @@ _OTHERS_WRITE = 0o022
 LOOPBACK = "loopback"
 
 
+GN1101 = Code("GN1101", "a plugin is missing",
+    cause="its binary is in none of the directories that are searched",
+    confirm="ls the bin directories", fix="install it; a package upgrade may have removed it")  # fmt: skip
+
+
+@check("plugin-missing", GN1101, title="every plugin is installed", needs=("conf", "bin"))
 def missing(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1101: a configuration names a plugin that is in none of the directories its runtime searches."""
     # CRI-O skips Genie's file for a plugin that is missing: pods then do not get what they ask for
     skipping = {runtime.conf_dir for runtime in facts.runtimes if runtime.kind == "crio"}
     own = {f.path for f in facts.files if f.network and is_self(f.network) and f.directory in skipping}
@@ -49,7 +56,7 @@ def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
         types = {b.type for d in path for b in facts.binaries.get(d, ())}
         if types and LOOPBACK not in types:
             yield Finding(
-                code="GN1101",
+                code=GN1101,
                 severity=Severity.INFO,
                 title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
                 object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
@@ -60,6 +67,31 @@ def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
                 ),
                 remedy=_remedy_for_missing(LOOPBACK, path, [], []),
             )
+
+
+def with_loopback(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding]:
+    """The findings about a pod and about the node's files, the latter with what the plugin loopback means for the pod.
+
+    Where the pod's lo is down, a fault of the plugin is the cause: an error, whose remedy sets lo up in the pod, too.
+    Else only what is worse than an info counts.
+    """
+    down = next((f for f in network if f.code == GN0103 and f.remedy is not None), None)
+    mine = [f for f in files if (f.object.kind, f.object.name) == ("plugin", LOOPBACK)]
+    if down is None or down.remedy is None:
+        return [*network, *(f for f in files if f not in mine or f.severity is not Severity.INFO)]
+    explained = replace(down, explained_by=tuple(f.code for f in mine))
+    return [
+        *(explained if f is down else f for f in network),
+        *(_causing(f, down.remedy) if f in mine else f for f in files),
+    ]
+
+
+def _causing(finding: Finding, more: Remedy) -> Finding:
+    mine = finding.remedy or Remedy(text="")
+    text = f"{mine.text}; set lo up in the pods that were made without it"
+    remedy = replace(mine, text=text, commands=(*mine.commands, *more.commands))
+    title = f"{finding.title}: the pod's lo was never set up"
+    return replace(finding, severity=Severity.ERROR, title=title, remedy=remedy)
 
 
 def _all_missing(
@@ -83,7 +115,7 @@ def _missing(
     ]
     copies = [b.path for d in path for b in facts.binaries.get(d, ()) if b.type.startswith(f"{plugin.type}.")]
     return Finding(
-        code="GN1101",
+        code=GN1101,
         severity=Severity.FATAL if fatal else Severity.ERROR,
         title=f'{file.file}: {what} "{plugin.type}" of network "{name}" ({plugin.where}) '
         f"is in none of {' '.join(path)}",
@@ -121,8 +153,13 @@ def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], c
     return fix(f"install the plugin into {path[0]}")
 
 
+GN1111 = Code("GN1111", "a plugin directory is mounted noexec",
+    cause="a hardened mount, or a volume: the kernel refuses to execute any file on it",
+    confirm="findmnt -T DIRECTORY", fix="mount -o remount,exec MOUNTPOINT, and in fstab")  # fmt: skip
+
+
+@check("plugin-noexec", GN1111, title="plugin directories are not mounted noexec", needs=("bin",))
 def not_executed(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1111: a plugin directory on a file system from which nothing may be executed."""
     wanted = _users(facts)
     for directory, binaries in facts.binaries.items():
         held = [b for b in binaries if b.noexec and b.form in ("elf", "script")]
@@ -132,7 +169,7 @@ def not_executed(facts: NodeFacts) -> Iterator[Finding]:
         called = f"; {', '.join(users)} calls them" if users else ""
         mount = held[0].noexec
         yield Finding(
-            code="GN1111",
+            code=GN1111,
             severity=Severity.ERROR if users else Severity.WARNING,
             title=f"{directory} is on {mount}, which is mounted noexec: "
             f"none of its {len(held)} plugins can run{called}",
@@ -146,25 +183,36 @@ def not_executed(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1102 = Code("GN1102", "a plugin cannot be executed",
+    cause="its mode lacks x",
+    confirm="ls -l PLUGIN", fix="chmod 0755")  # fmt: skip
+GN1103 = Code("GN1103", "a plugin is for another machine",
+    cause="its ELF header names another architecture",
+    confirm="file PLUGIN", fix="install the right one")  # fmt: skip
+GN1107 = Code("GN1107", "a plugin is a dangling link",
+    cause="what it points to is gone",
+    confirm="ls -l PLUGIN", fix="install it again")  # fmt: skip
+
+
+@check("plugin-file", GN1102, GN1103, GN1107, title="plugin files can be executed", needs=("bin",))
 def unusable(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1102, GN1103, GN1107: files that cannot be executed here: mode, machine, dangling links."""
     wanted = _users(facts)
     for binary in _all(facts):
         users = wanted.get(binary.type, [])
         if binary.form == "link":
             yield _about(
-                binary, "GN1107", f"is a link to {binary.link}, which is not there", users, "install it again"
+                binary, GN1107, f"is a link to {binary.link}, which is not there", users, "install it again"
             )
         elif binary.form in ("elf", "script") and not binary.executable:
-            finding = _about(binary, "GN1102", f"is not executable (mode {binary.mode:04o})", users, "")
+            finding = _about(binary, GN1102, f"is not executable (mode {binary.mode:04o})", users, "")
             yield replace(finding, remedy=fix("make it executable", ["chmod", "0755", binary.path]))
         elif binary.form == "elf" and facts.machine and not _runs_on(binary.machine, facts.machine):
             text = f"is built for {binary.machine}, this node is {facts.machine}"
-            yield _about(binary, "GN1103", text, users, "install the build for this machine")
+            yield _about(binary, GN1103, text, users, "install the build for this machine")
         elif binary.form == "text" and (users or binary.type == LOOPBACK) and not binary.size:
-            yield _about(binary, "GN1102", "is empty", users, "install it again")
+            yield _about(binary, GN1102, "is empty", users, "install it again")
         elif binary.form == "text" and (users or binary.type == LOOPBACK):
-            yield _about(binary, "GN1103", "is neither a program nor a script", users, "install it again")
+            yield _about(binary, GN1103, "is neither a program nor a script", users, "install it again")
 
 
 def _runs_on(machine: str, node: str) -> bool:
@@ -186,7 +234,7 @@ def _users(facts: NodeFacts) -> dict[str, list[str]]:
     return users
 
 
-def _about(binary: Binary, code: str, text: str, users: Sequence[str], remedy: str) -> Finding:
+def _about(binary: Binary, code: Code, text: str, users: Sequence[str], remedy: str) -> Finding:
     called = f"; {', '.join(dict.fromkeys(users))} calls it" if users else ""
     return Finding(
         code=code,
@@ -206,17 +254,26 @@ def _about(binary: Binary, code: str, text: str, users: Sequence[str], remedy: s
     )
 
 
+GN1104 = Code("GN1104", "a plugin hangs",
+    cause="it did not answer VERSION in time",
+    confirm="CNI_COMMAND=VERSION PLUGIN", fix="look at what it waits for")  # fmt: skip
+GN1105 = Code("GN1105", "a plugin fails",
+    cause="it crashed or refused VERSION",
+    confirm="CNI_COMMAND=VERSION PLUGIN", fix="install it again")  # fmt: skip
+GN1106 = Code("GN1106", "a plugin answers something else",
+    cause="VERSION's answer is not the specification's",
+    confirm="CNI_COMMAND=VERSION PLUGIN", fix="is it a CNI plugin?")  # fmt: skip
 # What kept a plugin from answering VERSION -> code, what to do.
 _SILENT = {
-    "hang": ("GN1104", "see why it hangs: every ADD that uses it waits until the runtime gives up"),
-    "crash": ("GN1105", "install it again; if it still crashes, report it to its maintainers"),
-    "execute": ("GN1105", "install it again"),
-    "answer": ("GN1106", "if it is no CNI plugin, move it out of the directory; else install it again"),
+    "hang": (GN1104, "see why it hangs: every ADD that uses it waits until the runtime gives up"),
+    "crash": (GN1105, "install it again; if it still crashes, report it to its maintainers"),
+    "execute": (GN1105, "install it again"),
+    "answer": (GN1106, "if it is no CNI plugin, move it out of the directory; else install it again"),
 }
 
 
+@check("plugin-answer", GN1104, GN1105, GN1106, title="plugins answer VERSION", needs=("bin", "probe"))
 def silent(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1104-GN1106: plugins that hang, crash, cannot be executed, or answer VERSION with something else."""
     users = _users(facts)
     for binary in _all(facts):
         told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
@@ -241,12 +298,17 @@ def silent(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
+GN1108 = Code("GN1108", "others may replace a plugin",
+    cause="it runs as root and is writable by others",
+    confirm="ls -l PLUGIN", fix="chown root; chmod go-w")  # fmt: skip
+
+
+@check("plugin-writable", GN1108, title="only their owner can change plugins", needs=("bin",))
 def writable(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1108: plugins that others than root may replace: they run as root."""
     for binary in _all(facts):
         if binary.form in ("elf", "script") and binary.mode & _OTHERS_WRITE:
             yield Finding(
-                code="GN1108",
+                code=GN1108,
                 severity=Severity.WARNING,
                 title=f"{binary.path} can be changed by others than its owner (mode {binary.mode:04o}) "
                 "and runs as root",
@@ -260,8 +322,13 @@ def writable(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1110 = Code("GN1110", "a plugin says it is not ready",
+    cause="STATUS returned an error",
+    confirm="CNI_COMMAND=STATUS PLUGIN", fix="what it says")  # fmt: skip
+
+
+@check("plugin-status", GN1110, title="plugins are ready", needs=("conf", "bin", "probe"))
 def not_ready(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1110: STATUS says that the plugin cannot serve pods now."""
     used = in_use(facts)
     files = {file.network.name: file for file in facts.files if file.network}
     for state in facts.statuses:
@@ -269,7 +336,7 @@ def not_ready(facts: NodeFacts) -> Iterator[Finding]:
             continue
         file = files.get(state.network)
         yield Finding(
-            code="GN1110",
+            code=GN1110,
             severity=Severity.FATAL if file and file.path in used else Severity.ERROR,
             title=f'network "{state.network}": plugin {state.type} is not ready: {state.detail}',
             object=Subject(kind="network", name=state.network, file=file.path if file else ""),

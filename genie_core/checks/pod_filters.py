@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.filters import delete_rule
-from genie_core.checks.wording import seen, the_pod
+from genie_core.checks.check import check
+from genie_core.checks.filters import GN0510, delete_rule
+from genie_core.checks.parts import seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
@@ -19,8 +19,8 @@ SURE = 0.99
 OUT, IN = ("output", "postrouting"), ("prerouting", "input")
 
 
+@check("loopback-filter", GN0510, title="the pod may talk to itself", needs=("pod", "pod firewall"))
 def loopback(model: Case) -> Iterator[Finding]:
-    """GN0510: a rule drops what the pod says to itself: sidecars, probes, its own resolver."""
     for family in model.families if not model.narrowed else ():
         address = "127.0.0.1" if family == 4 else "::1"
         base = Packet(family=family, source=address, target=address, source_local=True, target_local=True)
@@ -36,8 +36,13 @@ def loopback(model: Case) -> Iterator[Finding]:
                 return
 
 
+@check(
+    "further-filter",
+    GN0510,
+    title="no rule in the pod closes a further interface",
+    needs=("pod", "pod firewall"),
+)
 def further(model: Case) -> Iterator[Finding]:
-    """GN0510: a rule drops everything that comes in or goes out by a further interface."""
     for attachment in model.attachments:
         judged = attachment is not model.primary and not model.narrowed
         for own in model.addresses(attachment)[:1] if judged else ():
@@ -85,7 +90,7 @@ def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Seve
     text = rule.text if rule else f"policy {chain.policy}"
     place = f"{chain.place} rule {rule.number}" if rule else chain.place
     return Finding(
-        code="GN0510",
+        code=GN0510,
         severity=severity,
         title=f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
         object=the_pod(model, name),
@@ -95,21 +100,3 @@ def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Seve
             commands=(delete_rule("pod", chain, rule),) if rule else (),
         ),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="loopback-filter",
-        codes=("GN0510",),
-        title="the pod may talk to itself",
-        run=loopback,
-        needs=("pod", "pod firewall"),
-    ),
-    PodCheck(
-        id="further-filter",
-        codes=("GN0510",),
-        title="no rule in the pod closes a further interface",
-        run=further,
-        needs=("pod", "pod firewall"),
-    ),
-)

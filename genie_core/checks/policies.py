@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.filters import POLICY_MARKS
-from genie_core.checks.wording import seen
-from genie_core.findings import Confidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import seen
+from genie_core.findings import Code, Confidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.policy import EGRESS, Policies
 from genie_core.net.policy_verdicts import Denial, denials
@@ -22,8 +22,19 @@ def enforced(model: Case) -> str:
     return model.datapath
 
 
+GN0523 = Code("GN0523", "a NetworkPolicy does not allow it",
+    cause="a policy selects the pod (or its target), and none of those that do allows this conversation",
+    confirm="kubectl describe networkpolicy -n NAMESPACE",
+    fix="add a rule for it, if it is wanted; policies only ever add up", explained_by=("GN0508",))  # fmt: skip
+
+
+@check(
+    "network-policies",
+    GN0523,
+    title="NetworkPolicies allow what the pod does",
+    needs=("pod", "objects", "pod object"),
+)
 def policies(model: Case) -> Iterator[Finding]:
-    """GN0523: NetworkPolicies select the pod, or who it talks to, and do not allow what it does."""
     groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
     known = Policies(model.facts.objects)
     for denial in (d for walk in model.walks for d in denials(model, known, walk.flow)):
@@ -44,7 +55,7 @@ def _finding(model: Case, direction: str, names: tuple[str, ...], own: bool, fou
     title += f"{'to' if own == (direction == EGRESS) else 'from'} {shown}" if own else f"for {shown}"
     namespace, _, name = names[0].partition("/")
     return Finding(
-        code="GN0523",
+        code=GN0523,
         severity=_severity(model, found, bool(engine)),
         title=title + ("" if engine else "; nothing on this node is seen to enforce policies"),
         object=Subject(kind="NetworkPolicy", ns=namespace, name=name),
@@ -89,14 +100,3 @@ def _severity(model: Case, found: list[Denial], engine: bool) -> Severity:
         return Severity.ERROR
     dns = any(flow.port == 53 and not flow.inbound for _, _, flow in found)
     return Severity.WARNING if dns else Severity.INFO
-
-
-CHECKS = (
-    PodCheck(
-        id="network-policies",
-        codes=("GN0523",),
-        title="NetworkPolicies allow what the pod does",
-        run=policies,
-        needs=("pod", "objects", "pod object"),
-    ),
-)

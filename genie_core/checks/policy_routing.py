@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.traffic import blocks, flows_text
-from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
+from genie_core.checks.traffic import GN0305, blocks, flows_text
+from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
 
+GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
+    cause="the table that it selects lacks the cluster's routes",
+    confirm="ip rule; ip route show table N", fix="delete the rule or fill the table",
+    breaks=(Effect.PACKETS,))  # fmt: skip
 
+
+@check("policy-rules", GN0504, title="no policy rule of the node hijacks the pod", needs=("pod", "node"))
 def policy_rules(model: Case) -> Iterator[Finding]:
-    """GN0504: a policy routing rule of the node takes the pod's packets elsewhere."""
     groups: dict[tuple[int, int], list[Block]] = {}
     for block in blocks(model, "rule"):
         if block.way and block.way.rule:
@@ -45,7 +50,7 @@ def policy_rules(model: Case) -> Iterator[Finding]:
             priority,
         ]
         yield Finding(
-            code="GN0504",
+            code=GN0504,
             severity=Severity.FATAL,
             title=f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
             f"{lacking}{flows_text(found)} is lost",
@@ -67,19 +72,19 @@ def policy_rules(model: Case) -> Iterator[Finding]:
         )
 
 
+@check("main-table", GN0305, GN0504, title="table main is looked up", needs=("pod", "node"))
 def main_table(model: Case) -> Iterator[Finding]:
-    """GN0305, GN0504: without the rule that looks up table main, no route of it counts."""
-    for stack, command, code in ((model.pod, in_pod, "GN0305"), (model.node, on_node, "GN0504")):
+    for stack, command, code in ((model.pod, in_pod, GN0305), (model.node, on_node, GN0504)):
         for family in model.families if stack else ():
             rules = stack.fib.rules[family] if stack else []
             if any(rule.table == MAIN and rule.action == "lookup" for rule in rules):
                 continue
-            place = "the pod" if code == "GN0305" else "the node"
+            place = "the pod" if code == GN0305 else "the node"
             yield Finding(
                 code=code,
                 severity=Severity.FATAL,
                 title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there count for nothing",
-                object=the_pod(model) if code == "GN0305" else a("rule", "lookup main"),
+                object=the_pod(model) if code == GN0305 else a("rule", "lookup main"),
                 evidence=(
                     seen(
                         "netlink",
@@ -94,21 +99,3 @@ def main_table(model: Case) -> Iterator[Finding]:
                     ),
                 ),
             )
-
-
-CHECKS = (
-    PodCheck(
-        id="policy-rules",
-        codes=("GN0504",),
-        title="no policy rule of the node hijacks the pod",
-        run=policy_rules,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="main-table",
-        codes=("GN0305", "GN0504"),
-        title="table main is looked up",
-        run=main_table,
-        needs=("pod", "node"),
-    ),
-)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.addresses import restore_default
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import subnet, version, within
 
+GN0206 = Code("GN0206", "wrong prefix length",
+    cause="pod and bridge disagree on the subnet: some neighbours are taken for remote ones",
+    confirm="ip addr on both ends", fix="give the pod the bridge's prefix length",
+    explained_by=("GN0406",), breaks=(Effect.PACKETS,))  # fmt: skip
 
+
+@check("address-prefix", GN0206, title="pod and bridge agree on the subnet", needs=("pod", "node"))
 def prefix_length(model: Case) -> Iterator[Finding]:
-    """GN0206: the pod's subnet is not the one that the node's end of the link has."""
     for attachment in model.attachments:
         entry = attachment.bridge
         if entry is None:
@@ -30,7 +35,7 @@ def prefix_length(model: Case) -> Iterator[Finding]:
             name, right = attachment.link.name, peers[0].prefix
             gateway = restore_default(model, attachment, version(own.ip))
             yield Finding(
-                code="GN0206",
+                code=GN0206,
                 severity=Severity.ERROR,
                 title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
                 "neighbours are taken for remote or remote ones for neighbours",
@@ -51,8 +56,8 @@ def prefix_length(model: Case) -> Iterator[Finding]:
             )
 
 
+@check("bridge-prefix", GN0206, title="the bridge's subnet holds the pod", needs=("pod", "node"))
 def bridge_prefix(model: Case) -> Iterator[Finding]:
-    """GN0206: the bridge has the gateway's address with a subnet too narrow for the pod."""
     for attachment in model.attachments:
         bridge = attachment.bridge
         if bridge is None:
@@ -63,7 +68,7 @@ def bridge_prefix(model: Case) -> Iterator[Finding]:
                 continue
             has, name = near[0], bridge.name
             yield Finding(
-                code="GN0206",
+                code=GN0206,
                 severity=Severity.FATAL,
                 title=f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
                 "finds no way back to the pod",
@@ -83,8 +88,10 @@ def bridge_prefix(model: Case) -> Iterator[Finding]:
             )
 
 
+@check(
+    "address-promised", GN0206, title="addresses have the prefix length that ADD gave", needs=("pod", "node")
+)
 def promised_prefix(model: Case) -> Iterator[Finding]:
-    """GN0206: where the other end cannot be seen, ADD's own result tells the prefix length."""
     for attachment in model.attachments:
         for own in model.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
             promised = _promised_prefix(model, own.ip)
@@ -92,7 +99,7 @@ def promised_prefix(model: Case) -> Iterator[Finding]:
                 continue
             name = attachment.link.name
             yield Finding(
-                code="GN0206",
+                code=GN0206,
                 severity=Severity.WARNING,
                 title=f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
                 "remote or remote ones for neighbours",
@@ -115,28 +122,3 @@ def _promised_prefix(model: Case, ip: str) -> int | None:
             if address == ip and length.isdigit():
                 return int(length)
     return None
-
-
-CHECKS = (
-    PodCheck(
-        id="bridge-prefix",
-        codes=("GN0206",),
-        title="the bridge's subnet holds the pod",
-        run=bridge_prefix,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="address-promised",
-        codes=("GN0206",),
-        title="addresses have the prefix length that ADD gave",
-        run=promised_prefix,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="address-prefix",
-        codes=("GN0206",),
-        title="pod and bridge agree on the subnet",
-        run=prefix_length,
-        needs=("pod", "node"),
-    ),
-)

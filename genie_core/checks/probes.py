@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.addresses import GN0203
+from genie_core.checks.check import check
 from genie_core.checks.overlay import remotes
-from genie_core.checks.wording import a, seen, the_pod
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.parts import a, seen, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
@@ -19,8 +20,8 @@ def _probes(model: Case, role: str, kind: str = "") -> list[Probe]:
     return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
 
 
+@check("probe-own-address", GN0203, title="nobody else answers for the pod's address", needs=("probes",))
 def own_address(model: Case) -> Iterator[Finding]:
-    """GN0203 for holders that no namespace of this node shows: a machine on the same link."""
     known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
     for probe in _probes(model, "own", "arp"):
         if (
@@ -29,7 +30,7 @@ def own_address(model: Case) -> Iterator[Finding]:
             and not _proxied(model, probe)
         ):
             yield Finding(
-                code="GN0203",
+                code=GN0203,
                 severity=Severity.FATAL,
                 title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
                 object=the_pod(model),
@@ -48,8 +49,15 @@ def _proxied(model: Case, probe: Probe) -> bool:
     return all(mac in macs for mac in probe.detail.split())
 
 
+GN0710 = Code("GN0710", "the underlay drops tunnel packets",
+    cause="encapsulated packets leave, nothing returns, plain packets pass",
+    confirm="tcpdump -ni any udp port 8472 on both nodes", fix="open the port between the nodes",
+    explained_by=("GN0512", "GN0411", "GN0807", "GN0706", "GN0712", "GN0701", "GN0702", "GN0703",
+        "GN0704", "GN0705", "GN0707", "GN0711", "GN0503", "GN0513", "GN0404", "GN0406"))  # fmt: skip
+
+
+@check("probe-underlay", GN0710, title="encapsulated packets get through", needs=("probes", "objects: Node"))
 def underlay(model: Case) -> Iterator[Finding]:
-    """GN0710: encapsulated packets leave and nothing comes back, while the other node itself answers."""
     for remote in remotes(model):
         sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
         plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
@@ -70,7 +78,7 @@ def underlay(model: Case) -> Iterator[Finding]:
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
         yield Finding(
-            code="GN0710",
+            code=GN0710,
             # Nodes that refuse every echo are healthy: without an answer to anything else, it is not known.
             severity=Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
             title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
@@ -109,12 +117,18 @@ def underlay(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0806 = Code("GN0806", "echoes are lost",
+    cause="some probes came back, some did not",
+    confirm="ping -c 100", fix="counters of rules, queues and interfaces on the way",
+    explained_by=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("probe-loss", GN0806, title="probes are not lost", needs=("probes",))
 def loss(model: Case) -> Iterator[Finding]:
-    """GN0806: some of the echoes are lost."""
     for probe in model.facts.probes:
         if probe.result == "loss":
             yield Finding(
-                code="GN0806",
+                code=GN0806,
                 severity=Severity.WARNING,
                 title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
                 f"({probe.role}) were lost",
@@ -129,14 +143,20 @@ def loss(model: Case) -> Iterator[Finding]:
             )
 
 
+GN0805 = Code("GN0805", "a target does not answer",
+    cause="nothing on this node explains it",
+    confirm="the probe in the evidence", fix="look at the target's own node and firewall",
+    explained_by=(Effect.PACKETS, "GN0710", "GN0808"))  # fmt: skip
+
+
+@check("probe-answers", GN0805, title="targets answer the pod", needs=("probes",))
 def silent(model: Case) -> Iterator[Finding]:
-    """GN0805: targets that do not answer, where nothing that was seen says why. Ranking puts it behind a cause."""
     mute = [p for p in model.facts.probes if _mute(p)]
     if not mute:
         return
     names = ", ".join(dict.fromkeys(_name(p) for p in mute))
     yield Finding(
-        code="GN0805",
+        code=GN0805,
         severity=Severity.WARNING,
         title=f"no answer to the pod from {names}",
         object=the_pod(model),
@@ -156,25 +176,3 @@ def _mute(probe: Probe) -> bool:
 
 def _name(probe: Probe) -> str:
     return f"{probe.role} {probe.target}" + (f":{probe.port}" if probe.port else "")
-
-
-CHECKS = (
-    PodCheck(
-        id="probe-own-address",
-        codes=("GN0203",),
-        title="nobody else answers for the pod's address",
-        run=own_address,
-        needs=("probes",),
-    ),
-    PodCheck(
-        id="probe-underlay",
-        codes=("GN0710",),
-        title="encapsulated packets get through",
-        run=underlay,
-        needs=("probes", "objects: Node"),
-    ),
-    PodCheck(id="probe-loss", codes=("GN0806",), title="probes are not lost", run=loss, needs=("probes",)),
-    PodCheck(
-        id="probe-answers", codes=("GN0805",), title="targets answer the pod", run=silent, needs=("probes",)
-    ),
-)

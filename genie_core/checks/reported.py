@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import on_node, seen, the_pod
-from genie_core.findings import About, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.check import check
+from genie_core.checks.parts import on_node, seen, the_pod
+from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey import cluster
 from genie_core.survey.facts import JSON, Event
@@ -23,16 +23,16 @@ OF_NETWORK = re.compile(r"\bcni\b|network|netns|plugin type=", re.IGNORECASE)
 # libcni wraps a plugin's error as `plugin type="bridge" name="cbr0" failed (add): ...`; the innermost one is the cause.
 PLUGIN = re.compile(r'plugin type="(?P<type>[^"]+)"(?: name="[^"]*")? failed \(\w+\):? ?')
 LONGEST = 300
-# What plugins and runtimes say, in lower case, and what it is about; the first that fits.
+# Messages of plugins and runtimes, in lower case, and the codes that explain them; the first that fits.
 COMPLAINTS = (
-    ("failed to find plugin", About.NOT_FOUND),
-    ("permission denied", About.NOT_PERMITTED),
-    ("exec format error", About.NOT_EXECUTABLE),
-    ("no ip addresses available", About.NO_ADDRESS),
-    ("incompatible cni versions", About.VERSION),
-    ("already has an ip address different", About.OTHER_ADDRESS),
-    ("invalid character", About.NOT_JSON),
-    ("not initialized", About.NOT_READY),
+    ("failed to find plugin", ("GN1101", "GN1107", "GN1201")),
+    ("permission denied", ("GN1111", "GN1102")),
+    ("exec format error", ("GN1103",)),
+    ("no ip addresses available", ("GN1302",)),
+    ("incompatible cni versions", ("GN1040",)),
+    ("already has an ip address different", ("GN1024", "GN0406")),
+    ("invalid character", ("GN1001",)),
+    ("not initialized", ("GN1203", "GN1001")),
 )
 
 
@@ -50,8 +50,14 @@ def cause_of(message: str) -> tuple[str, str]:
     return (found[-1]["type"] if found else ""), (words[:LONGEST] or message[:LONGEST])
 
 
+GN0901 = Code("GN0901", "the pod's sandbox cannot be made", leads=True,
+    cause="the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event",
+    confirm="kubectl describe pod POD",
+    fix="correct what the message names; kubelet tries again by itself")  # fmt: skip
+
+
+@check("sandbox-made", GN0901, title="Kubernetes can make the pod's sandbox", needs=("events",))
 def unmade(model: Case) -> Iterator[Finding]:
-    """GN0901: the sandbox cannot be made, and the pod has no interface."""
     event = refused(model.facts.events)
     if event is None or model.attachments:
         return
@@ -59,11 +65,11 @@ def unmade(model: Case) -> Iterator[Finding]:
     speaker = f"plugin {plugin} says" if plugin else "kubelet says"
     beside = "" if OF_NETWORK.search(event.message) else ", for a reason outside its network"
     yield Finding(
-        code="GN0901",
+        code=GN0901,
         severity=Severity.FATAL,
         title=f"the pod's sandbox cannot be made{beside}: {speaker}: {words}",
         object=the_pod(model),
-        about=next((about for said, about in COMPLAINTS if said in words.lower()), None),
+        explained_by=next((codes for said, codes in COMPLAINTS if said in words.lower()), ()),
         evidence=(_evidence(event, model.facts.namespace),),
         remedy=Remedy(
             text="correct what the message names; kubelet tries again by itself",
@@ -76,8 +82,19 @@ def unmade(model: Case) -> Iterator[Finding]:
     )
 
 
+GN0902 = Code("GN0902", "a deleted pod's network cannot be released",
+    cause="a plugin fails DEL, so the runtime keeps the sandbox and its addresses",
+    confirm="kubectl get events --field-selector involvedObject.name=POD",
+    fix="correct what the message names, or bring the plugin's binary back")  # fmt: skip
+
+
+@check(
+    "network-released",
+    GN0902,
+    title="a deleted pod's network can be released",
+    needs=("pod object", "events"),
+)
 def stuck(model: Case) -> Iterator[Finding]:
-    """GN0902: a deleted pod whose network cannot be released."""
     metadata = model.facts.pod_object.get("metadata") or {}
     told = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
     told = [event for event in told if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)]
@@ -85,7 +102,7 @@ def stuck(model: Case) -> Iterator[Finding]:
         return
     plugin, words = cause_of(told[0].message)
     yield Finding(
-        code="GN0902",
+        code=GN0902,
         severity=Severity.ERROR,
         title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
         object=the_pod(model),
@@ -97,8 +114,16 @@ def stuck(model: Case) -> Iterator[Finding]:
     )
 
 
+GN0903 = Code("GN0903", "the node's network is not ready",
+    cause="the runtime has no valid configuration, or the network's agent has not said that it is up",
+    confirm="kubectl describe node NODE; crictl info",
+    fix="genie discover says which configuration is wrong", explained_by=("GN1001", "GN1203"))  # fmt: skip
+
+
+@check(
+    "node-network-ready", GN0903, title="the node says that its network is ready", needs=("objects: Node",)
+)
 def unready(model: Case) -> Iterator[Finding]:
-    """GN0903: the node's own condition says that its network is not there."""
     node = next(
         (
             n
@@ -125,7 +150,7 @@ def _unready(model: Case, condition: JSON) -> Finding:
     name, words = model.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
     what = "not ready" if ready else "NetworkUnavailable"
     return Finding(
-        code="GN0903",
+        code=GN0903,
         severity=Severity.ERROR if ready else Severity.WARNING,
         title=f"node {name}: {what}, new pods get no network: {words[:LONGEST]}",
         object=Subject(kind="node", name=name),
@@ -149,29 +174,3 @@ def _evidence(event: Event, namespace: str) -> Evidence:
     times = f" ({event.count} times, last {event.last})" if event.count > 1 else f" ({event.last})"
     command = f"kubectl get events -n {namespace} --field-selector involvedObject.name={event.name}"
     return seen("event", f"{event.reason}{times}: {event.message}", command)
-
-
-CHECKS = (
-    PodCheck(
-        id="sandbox-made",
-        codes=("GN0901",),
-        title="Kubernetes can make the pod's sandbox",
-        run=unmade,
-        needs=("events",),
-    ),
-    PodCheck(
-        id="network-released",
-        codes=("GN0902",),
-        title="a deleted pod's network can be released",
-        run=stuck,
-        needs=("pod object", "events"),
-    ),
-    PodCheck(
-        id="node-network-ready",
-        codes=("GN0903",),
-        title="the node says that its network is ready",
-        run=unready,
-        needs=("objects: Node",),
-        node_wide=True,
-    ),
-)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import seen, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import seen, the_pod
+from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import version, within
 
+GN0604 = Code("GN0604", "resolv.conf cannot work",
+    cause="it names no server, a loopback where nothing listens, or no DNS service",
+    confirm="cat /etc/resolv.conf in the pod", fix="kubelet's resolvConf and clusterDNS; dnsPolicy",
+    breaks=(Effect.PACKETS,))  # fmt: skip
 
+
+@check("resolv-conf", GN0604, title="resolv.conf names servers that can answer", needs=("resolv.conf",))
 def resolver(model: Case) -> Iterator[Finding]:
-    """GN0604: the pod's resolv.conf names servers that can answer."""
     text = model.facts.resolv_conf
     if text is None:
         return
     words, servers = _words(text), nameservers(text)
     for title, remedy, severity in _resolver_faults(model, servers, words):
         yield Finding(
-            code="GN0604",
+            code=GN0604,
             severity=severity,
             title=title,
             object=the_pod(model),
@@ -108,14 +113,3 @@ def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(server.split("%", maxsplit=1)[0])
     except ValueError:
         return None
-
-
-CHECKS = (
-    PodCheck(
-        id="resolv-conf",
-        codes=("GN0604",),
-        title="resolv.conf names servers that can answer",
-        run=resolver,
-        needs=("resolv.conf",),
-    ),
-)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.host import expected_bridge
+from genie_core.checks.check import check
 from genie_core.checks.links import restore_routes
-from genie_core.checks.wording import in_pod, seen, the_pod
-from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
+from genie_core.checks.parts import in_pod, seen, the_pod
+from genie_core.findings import Code, Command, Effect, Evidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.leaving import leads_to_node
@@ -27,8 +26,15 @@ def real_defaults(model: Case, family: int) -> list[tuple[Attachment | None, str
     return [(model.attachment(h.index), h.gateway) for r in routes for h in r.hops]
 
 
+GN0301 = Code("GN0301", "no default route",
+    cause="the pod reaches its own subnet only",
+    confirm="ip -n POD route",
+    fix="ip route add default via GATEWAY; check isDefaultGateway and ipam.routes",
+    explained_by=("GN0102", "GN0101", "GN0202"), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("default-route", GN0301, title="the pod has a default route", needs=("pod",))
 def default_route(model: Case) -> Iterator[Finding]:
-    """GN0301: no default route, or one that refuses."""
     pod, primary = model.pod, model.primary
     if pod is None or primary is None or not primary.link.up:
         return
@@ -53,7 +59,7 @@ def default_route(model: Case) -> Iterator[Finding]:
             else ""
         )
         yield Finding(
-            code="GN0301",
+            code=GN0301,
             severity=Severity.INFO if meant else Severity.FATAL,
             title=f"the pod has no IPv{family} default route{told}",
             object=the_pod(model, primary.link.name),
@@ -75,79 +81,15 @@ def _default_wanted(model: Case, primary: Attachment, family: int) -> bool:
     return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
 
 
-def gateway_neighbour(model: Case) -> Iterator[Finding]:
-    """GN0306: the pod's neighbour entry of an address on the link has another MAC than its owner."""
-    pod = model.pod
-    if pod is None:
-        return
-    for attachment in model.attachments:
-        entry = attachment.entry
-        if entry is None or attachment.kind not in ("bridge", "routed"):
-            continue
-        if attachment.kind == "routed" and expected_bridge(model, attachment):
-            continue  # out of its bridge: nobody is there
-        gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
-        for neighbour in pod.facts.neighbours:
-            if (
-                neighbour.index != attachment.link.index
-                or not neighbour.mac
-                or neighbour.state in ("failed", "noarp")
-            ):
-                continue
-            owner = _owner(model, attachment, neighbour.ip, neighbour.ip in gateways)
-            if owner is None or owner[1] == neighbour.mac:
-                continue
-            if neighbour.state not in ("permanent", "reachable"):
-                continue
-            yield _poisoned(
-                model,
-                attachment,
-                neighbour.ip,
-                neighbour.mac,
-                neighbour.state,
-                owner,
-                neighbour.ip in gateways,
-            )
+GN0303 = Code("GN0303", "the default route moved to another interface",
+    cause="a default route on net1 leads where the cluster is not, or the node drops the answers that "
+    "come in there (rp_filter=1)",
+    confirm="ip -n POD route", fix="give eth0 the default route, or add the cluster's prefixes there",
+    breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
-    """Who owns an address on the attachment's link: (name, MAC)."""
-    entry = attachment.entry
-    assert entry is not None
-    if ip in model.node.local and model.node.local[ip].index == entry.index:
-        return entry.name, entry.mac
-    if attachment.bridge is not None:
-        for port, tenant in model.neighbours_on(attachment.bridge):
-            if any(x.ip == ip for x in tenant.addresses):
-                mac = next((link.mac for link in tenant.links if link.index == port.peer), "")
-                return (model.title_of(tenant), mac) if mac else None
-        return None
-    return (entry.name, entry.mac) if gateway else None
-
-
-def _poisoned(
-    model: Case, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
-) -> Finding:
-    name = attachment.link.name
-    what = "gateway" if gateway else "neighbour"
-    return Finding(
-        code="GN0306",
-        severity=Severity.FATAL if gateway else Severity.ERROR,
-        title=f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
-        object=the_pod(model, name),
-        evidence=(
-            seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
-            seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
-        ),
-        remedy=Remedy(
-            text="delete the entry; the kernel asks again",
-            commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
-        ),
-    )
-
-
+@check("default-moved", GN0303, title="the default route is where the cluster is", needs=("pod", "node"))
 def default_moved(model: Case) -> Iterator[Finding]:
-    """GN0303: another interface has the default route, and cluster traffic or the primary address suffers from it."""
     primary, pod = model.primary, model.pod
     if primary is None or pod is None or primary.kind not in ("bridge", "routed"):
         return
@@ -190,7 +132,7 @@ def _moved(
     name = other.link.name
     asked = ", as the pod's annotation asks (default-route)" if _asks_for_it(model) else ""
     return Finding(
-        code="GN0303",
+        code=GN0303,
         severity=Severity.FATAL,
         title=f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
         object=the_pod(model, name),
@@ -242,8 +184,13 @@ def _leaves_by(model: Case, prefix: str, other: Attachment) -> bool:
     return model.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
 
 
+GN0803 = Code("GN0803", "interfaces overlap",
+    cause="two interfaces of the pod claim one subnet",
+    confirm="ip -n POD route", fix="distinct subnets, or policy routing")  # fmt: skip
+
+
+@check("subnets-overlap", GN0803, title="the pod's interfaces have subnets of their own", needs=("pod",))
 def overlapping(model: Case) -> Iterator[Finding]:
-    """GN0803: two interfaces of the pod claim the same subnet."""
     held = [
         (x, f"{own.ip}/{own.prefix}", own)
         for x in model.attachments
@@ -256,7 +203,7 @@ def overlapping(model: Case) -> Iterator[Finding]:
                 continue
             same = one.bridge is not None and one.bridge == other.bridge
             yield Finding(
-                code="GN0803",
+                code=GN0803,
                 severity=Severity.INFO if same else Severity.WARNING,
                 title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
                 "the first route is used",
@@ -266,8 +213,13 @@ def overlapping(model: Case) -> Iterator[Finding]:
             )
 
 
+GN0304 = Code("GN0304", "a route in the pod refuses",
+    cause="blackhole, unreachable or prohibit for something the pod needs",
+    confirm="ip -n POD route show table all", fix="delete the route", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("pod-routes-refuse", GN0304, title="no route of the pod refuses what it needs", needs=("pod",))
 def refused(model: Case) -> Iterator[Finding]:
-    """GN0304: a route of the pod that refuses (blackhole, unreachable, prohibit) what it needs."""
     pod = model.pod
     if pod is None:
         return
@@ -282,7 +234,7 @@ def refused(model: Case) -> Iterator[Finding]:
         if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
             continue
         yield Finding(
-            code="GN0304",
+            code=GN0304,
             severity=Severity.ERROR,
             title=f"the pod's own routes refuse {route.dst} ({route.type})"
             + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
@@ -308,8 +260,14 @@ def needed_targets(model: Case) -> list[str]:
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
+GN0310 = Code("GN0310", "a route sends with a foreign source",
+    cause="the route's src is an address that the cluster does not route to this pod",
+    confirm="ip -n POD route; ip route get TARGET", fix="ip route replace ... src THE-POD'S-ADDRESS",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("route-source", GN0310, title="routes send with the pod's own address", needs=("pod",))
 def foreign_source(model: Case) -> Iterator[Finding]:
-    """GN0310: a route of the pod chooses a source address that is not its interface's: no route leads replies back."""
     primary, pod = model.primary, model.pod
     told = {str(ip) for intended in model.intended for ip in intended.ips}
     if primary is None or pod is None:
@@ -322,7 +280,7 @@ def foreign_source(model: Case) -> Iterator[Finding]:
         gateway = next((h.gateway for h in route.hops if h.gateway), "")
         via = ["via", gateway] if gateway else []
         yield Finding(
-            code="GN0310",
+            code=GN0310,
             severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
             title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
             f"({', '.join(own)}): no route leads the replies back to the pod",
@@ -337,49 +295,3 @@ def foreign_source(model: Case) -> Iterator[Finding]:
                 ),
             ),
         )
-
-
-CHECKS = (
-    PodCheck(
-        id="route-source",
-        codes=("GN0310",),
-        title="routes send with the pod's own address",
-        run=foreign_source,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="default-route",
-        codes=("GN0301",),
-        title="the pod has a default route",
-        run=default_route,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="gateway-neighbour",
-        codes=("GN0306",),
-        title="neighbour entries in the pod are right",
-        run=gateway_neighbour,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="default-moved",
-        codes=("GN0303",),
-        title="the default route is where the cluster is",
-        run=default_moved,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="pod-routes-refuse",
-        codes=("GN0304",),
-        title="no route of the pod refuses what it needs",
-        run=refused,
-        needs=("pod",),
-    ),
-    PodCheck(
-        id="subnets-overlap",
-        codes=("GN0803",),
-        title="the pod's interfaces have subnets of their own",
-        run=overlapping,
-        needs=("pod",),
-    ),
-)

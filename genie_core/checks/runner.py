@@ -1,34 +1,22 @@
-"""Running checks: which are chosen (--only, --skip), which have to be skipped and why, and what the others found.
-
-Shared by the checks of a node's files and of a pod's network.
-"""
+"""Running checks: which are chosen (--only, --skip), which have to be skipped and why, and what the others found."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf
-from typing import Protocol, TypeVar
 
+from genie_core.checks.check import Check
+from genie_core.checks.sources import lacking
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.findings import Check, Finding, Status
+from genie_core.findings import CheckResult, Finding, Status
+from genie_core.net.case import Case
+from genie_core.survey.node_facts import NodeFacts
 
 CODE = re.compile(r"GN\d{4}", re.IGNORECASE)
-
-
-class Named(Protocol):
-    """What a check is called, and which findings it can report."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def codes(self) -> tuple[str, ...]: ...
-
-
-N = TypeVar("N", bound=Named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +26,7 @@ class Selection:
     only: tuple[re.Pattern[str], ...] = ()
     skip: tuple[re.Pattern[str], ...] = ()
 
-    def wants(self, check: Named, code: str) -> bool:
+    def wants(self, check: Check, code: str) -> bool:
         """Whether a finding of this code, reported by this check, is wanted."""
 
         def meant(patterns: tuple[re.Pattern[str], ...]) -> bool:
@@ -46,7 +34,7 @@ class Selection:
 
         return (not self.only or meant(self.only)) and not meant(self.skip)
 
-    def of(self, checks: Iterable[N]) -> list[N]:
+    def of(self, checks: Iterable[Check]) -> list[Check]:
         """The checks that can report a wanted finding."""
         return [check for check in checks if any(self.wants(check, code) for code in check.codes)]
 
@@ -54,13 +42,13 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def refused(reasons: Iterable[str], outcomes: Sequence[Check]) -> tuple[str, ...]:
+def refused(reasons: Iterable[str], outcomes: Sequence[CheckResult]) -> tuple[str, ...]:
     """Those of the reasons for which checks were skipped, each once."""
     skipped = [check.reason for check in outcomes if check.status is Status.SKIP]
     return tuple(dict.fromkeys(reason for reason in reasons if any(reason in text for text in skipped)))
 
 
-def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Named]) -> Selection:
+def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Check]) -> Selection:
     """The selection that the flags make of a command's checks.
 
     Raises GenieError (wrong usage) for an expression that cannot be read or matches no check and no code, and where
@@ -79,7 +67,7 @@ def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Named])
     return chosen
 
 
-def _pattern(flag: str, text: str, checks: Sequence[Named]) -> re.Pattern[str]:
+def _pattern(flag: str, text: str, checks: Sequence[Check]) -> re.Pattern[str]:
     try:
         pattern = re.compile(text, re.IGNORECASE)
     except re.error as error:
@@ -109,29 +97,29 @@ def _near(text: str, names: set[str]) -> list[str]:
 
 
 def run(
-    jobs: Iterable[tuple[Named, str, Callable[[], Iterable[Finding]]]],
+    facts: Case | NodeFacts,
+    checks: Iterable[Check],
     chosen: Selection = EVERYTHING,
     until: float = inf,
-) -> tuple[list[Finding], list[Check]]:
-    """The findings, in the checks' order, and what became of each check.
+) -> tuple[list[Finding], list[CheckResult]]:
+    """The wanted findings, in the checks' order, and what became of each chosen check.
 
-    A job is a check, why it has to be skipped ("" where it can run), and its function with the facts. At `until`
-    (monotonic seconds) the checks that are left are skipped. One that raises is reported as broken, with what it had
-    found until then; the others go on.
+    At `until` (monotonic seconds) the checks that are left are skipped. A check that raises is reported as broken, with
+    what it had found until then, and so is one that reports a code that it does not declare; the others go on.
     """
     findings: list[Finding] = []
-    outcomes: list[Check] = []
-    for check, lacking, look in jobs:
-        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking
+    outcomes: list[CheckResult] = []
+    for check in chosen.of(checks):
+        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking(facts, check)
         if reason:
-            outcomes.append(Check(id=check.id, status=Status.SKIP, reason=reason))
+            outcomes.append(CheckResult(id=check.id, status=Status.SKIP, reason=reason))
             continue
         started, found = time.perf_counter(), len(findings)
         try:
-            findings.extend(finding for finding in look() if chosen.wants(check, finding.code))
+            findings.extend(f for f in check.look(facts) if chosen.wants(check, f.code))
             status = Status.FAIL if len(findings) > found else Status.PASS
         except Exception as error:  # noqa: BLE001 (a mistake in one check must not cost what the others find)
             status, reason = Status.ERROR, f"{type(error).__name__}: {error}"
         ms = (time.perf_counter() - started) * 1000
-        outcomes.append(Check(id=check.id, status=status, reason=reason, ms=ms))
+        outcomes.append(CheckResult(id=check.id, status=status, reason=reason, ms=ms))
     return findings, outcomes

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.node_wording import at, fix
-from genie_core.findings import Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.check import check
+from genie_core.checks.parts import fix
+from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
-from genie_core.spec.versions import CURRENT
-from genie_core.survey.node_facts import ConfFile, NodeFacts
-from genie_core.survey.runtime_versions import newest_spoken, refused_version
+from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.runtimes import DEFAULT, Runtime
 from genie_core.survey.selection import candidates, choices, collected
 
@@ -41,13 +40,18 @@ def _origin(runtime: Runtime, name: str) -> Evidence:
     return Evidence(source=source, command=f"grep -n -e {pattern} {source}", value=value)
 
 
+GN1202 = Code("GN1202", "a runtime's configuration cannot be read",
+    cause="it is no TOML, or may not be read",
+    confirm="the file", fix="correct it")  # fmt: skip
+
+
+@check("runtime-config", GN1202, title="the runtimes' configuration can be read", needs=("runtime",))
 def unreadable_config(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1202: a runtime's own configuration that cannot be read or understood."""
     for runtime in facts.runtimes:
         for problem in runtime.problems:
             denied = "Permission denied" in problem
             yield Finding(
-                code="GN1202",
+                code=GN1202,
                 severity=Severity.WARNING if denied else Severity.ERROR,
                 title=f"{runtime.name}: {problem}",
                 object=_subject(runtime),
@@ -70,8 +74,13 @@ def _stray(facts: NodeFacts, directory: str) -> list[str]:
     ]
 
 
+GN1201 = Code("GN1201", "configurations lie where the runtime does not look",
+    cause="its conf_dir is another directory",
+    confirm="the runtime's configuration", fix="put them there, or change conf_dir")  # fmt: skip
+
+
+@check("runtime-directory", GN1201, title="configurations lie where runtimes look", needs=("conf", "runtime"))
 def other_directory(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1201: configurations lie where the runtime does not look."""
     for choice in choices(facts):
         runtime = choice.runtime
         for stray in _stray(facts, runtime.conf_dir) if runtime.kubelet is not False else ():
@@ -80,7 +89,7 @@ def other_directory(facts: NodeFacts) -> Iterator[Finding]:
                 f"it uses {choice.first.file} from there" if choice.first else "it has no network at all"
             )
             yield Finding(
-                code="GN1201",
+                code=GN1201,
                 severity=Severity.WARNING if choice.first else Severity.FATAL,
                 title=f"{runtime.name} reads {runtime.conf_dir}; {stray} is ignored ({', '.join(files)}), "
                 f"and {instead}",
@@ -105,8 +114,16 @@ def _remedy_for_stray(runtime: Runtime, stray: str, facts: NodeFacts) -> Remedy:
     return fix(f"move the files to {runtime.conf_dir}, or set {key} to {stray} and restart the runtime")
 
 
+GN1203 = Code("GN1203", "a runtime has no network",
+    cause="its directory has no valid configuration",
+    confirm="crictl info", fix="install one")  # fmt: skip
+GN1206 = Code("GN1206", "the runtime's default network is missing",
+    cause="CRI-O's cni_default_network names a network that no usable file has",
+    confirm="grep -r cni_default_network /etc/crio", fix="correct the name, or install that network")  # fmt: skip
+
+
+@check("runtime-network", GN1203, GN1206, title="every runtime has a network", needs=("conf", "runtime"))
 def no_network(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1203, GN1206: a runtime that has no network to give to pods."""
     for choice in choices(facts):
         # A file in its way, or files elsewhere, are findings of their own: one cause is one finding.
         if choice.files or choice.blocker or _stray(facts, choice.runtime.conf_dir):
@@ -116,7 +133,7 @@ def no_network(facts: NodeFacts) -> Iterator[Finding]:
         runtime = choice.runtime
         named = bool(runtime.default_network)
         yield Finding(
-            code="GN1206" if named else "GN1203",
+            code=GN1206 if named else GN1203,
             severity=Severity.FATAL if runtime.running or runtime.kubelet is not False else Severity.WARNING,
             title=f"{runtime.name} has no network for pods: {choice.reason}",
             object=_subject(runtime),
@@ -136,8 +153,13 @@ def _remedy_without_network(runtime: Runtime) -> Remedy:
     )
 
 
+GN1204 = Code("GN1204", "two runtimes",
+    cause="they read one directory, or put pods on different networks",
+    confirm="genie discover", fix="give each its own")  # fmt: skip
+
+
+@check("runtime-two", GN1204, title="runtimes do not share a directory", needs=("conf", "runtime"))
 def two_runtimes(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1204: two runtimes on a node that read one directory, or put pods on different networks."""
     running = [choice for choice in choices(facts) if choice.runtime.running or choice.runtime.config_files]
     for position, one in enumerate(running):
         for other in running[:position]:
@@ -147,7 +169,7 @@ def two_runtimes(facts: NodeFacts) -> Iterator[Finding]:
                 continue
             how = f"both read {one.runtime.conf_dir}" if shared else "they read different directories"
             yield Finding(
-                code="GN1204",
+                code=GN1204,
                 severity=Severity.WARNING if a != b or shared else Severity.INFO,
                 title=f"{other.runtime.name} uses {a}, {one.runtime.name} uses {b}: {how}",
                 object=_subject(one.runtime),
@@ -156,13 +178,18 @@ def two_runtimes(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
+GN1205 = Code("GN1205", "containerd attaches several files",
+    cause="max_conf_num is above 1",
+    confirm="the runtime's configuration", fix="max_conf_num = 1")  # fmt: skip
+
+
+@check("runtime-several", GN1205, title="one network by default", needs=("conf", "runtime"))
 def several_networks(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1205: containerd attaches more than the first file to each pod."""
     for choice in choices(facts):
         if len(choice.files) > 1:
             names = ", ".join(file.file for file in choice.files)
             yield Finding(
-                code="GN1205",
+                code=GN1205,
                 severity=Severity.INFO,
                 title=f"{choice.runtime.name} gives every pod {len(choice.files)} networks (max_conf_num): {names}",
                 object=_subject(choice.runtime),
@@ -170,46 +197,20 @@ def several_networks(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
-def versions_not_spoken(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1043: a cniVersion that the runtime's own library does not know, so that every ADD fails."""
-    for choice in choices(facts):
-        runtime, spoken = choice.runtime, newest_spoken(choice.runtime)
-        if spoken == CURRENT:
-            continue
-        for file in candidates(facts.directories.get(runtime.conf_dir, ())):
-            used = file in choice.files
-            version = refused_version(file)
-            if version and (used or spoken):
-                yield _not_spoken(runtime, file, version, spoken, used=used)
+GN1207 = Code("GN1207", "CRI-O's GC takes living pods for garbage",
+    cause="at its start it collects in every network of its directory, and counts all pods for the "
+    "default one, Genie's",
+    confirm="ls CRI-O's network_dir",
+    fix="genie install --yes moves the other files to /etc/cni/genie/net.d; or set disableGC in them")  # fmt: skip
 
 
-def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
-    name = f"{runtime.name} {runtime.version}".strip()
-    why = (
-        f"{name} speaks at most {spoken}" if spoken else f"{name} may be of before CNI {CURRENT} (libcni 1.2)"
-    )
-    effect = (
-        "fails" if spoken and used else "fails then" if used else "fails once the runtime uses it directly"
-    )
-    severity = Severity.FATAL if used and spoken else Severity.WARNING
-    return Finding(
-        code="GN1043",
-        severity=severity,
-        title=f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",
-        object=at(file, "cniVersion"),
-        evidence=(
-            Evidence(
-                source=runtime.name, command=f"{runtime.kind} --version", value=runtime.version or "unknown"
-            ),
-        ),
-        remedy=fix(
-            f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new ones read that'
-        ),
-    )
-
-
+@check(
+    "runtime-garbage",
+    GN1207,
+    title="the runtime's GC leaves living pods alone",
+    needs=("conf", "runtime", "cache"),
+)
 def garbage_of_others(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1207: CRI-O's next start collects what pods have of the networks that lie beside Genie's configuration."""
     for runtime in facts.runtimes:
         for file in collected(facts, runtime):
             name = file.network.name if file.network else ""
@@ -220,7 +221,7 @@ def garbage_of_others(facts: NodeFacts) -> Iterator[Finding]:
                 else "a plugin that has GC then gives away the addresses of living pods"
             )
             yield Finding(
-                code="GN1207",
+                code=GN1207,
                 severity=Severity.ERROR if pods else Severity.WARNING,
                 title=f'{runtime.name} collects garbage of network "{name}" ({file.file}) when it starts, with all '
                 f"pods counted for Genie's: {effect}",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.filters import delete_rule
-from genie_core.checks.wording import a, on_node, seen
-from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.checks.parts import a, on_node, seen
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
@@ -15,7 +15,6 @@ from genie_core.net.stack import version
 from genie_core.survey.cluster import Frontend
 
 MAX_FRONTENDS = 64
-DEAD = ("GN0601", "GN0602", "GN0603")  # a service that is not reached, or not always
 
 
 def _outcomes(model: Case, front: Frontend) -> list[Outcome]:
@@ -50,8 +49,29 @@ def _watched(model: Case) -> list[Frontend]:
     return [] if ipvs else mine[:MAX_FRONTENDS]
 
 
+GN0601 = Code("GN0601", "a service is not translated here",
+    cause="no iptables, nft or IPVS rule: kube-proxy has not synced",
+    confirm="iptables -t nat -S | grep VIP", fix="look at kube-proxy on this node",
+    explained_by=("GN0518",), breaks=(Effect.PACKETS,))  # fmt: skip
+GN0602 = Code("GN0602", "a service leads to a dead endpoint",
+    cause="a stale rule names no live endpoint",
+    confirm="compare the rule with the EndpointSlice", fix="delete the rule; look at kube-proxy",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+GN0603 = Code("GN0603", "a service has no ready endpoint",
+    cause="no pod that it selects is ready",
+    confirm="kubectl get endpointslices", fix="look at the pods' readiness", breaks=(Effect.PACKETS,))  # fmt: skip
+DEAD = (GN0601, GN0602, GN0603)  # a service that is not reached, or not always
+
+
+@check(
+    "services",
+    GN0601,
+    GN0602,
+    GN0603,
+    title="services are translated to their endpoints",
+    needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+)
 def translation(model: Case) -> Iterator[Finding]:
-    """GN0601, GN0602, GN0603: every service port leads to its endpoints, and to nothing else."""
     watched = _watched(model)
     results = [(front, _outcomes(model, front)) for front in watched]
     untranslated = [front for front, outcomes in results if front.endpoints and not _translated(outcomes)]
@@ -79,7 +99,7 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
     front = fronts[0]
     names = ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:4])
     return Finding(
-        code="GN0601",
+        code=GN0601,
         severity=Severity.ERROR,
         title=f"no address translation (iptables, nft, IPVS) for {names} on this node: kube-proxy has "
         + ("no rules here at all" if everything and len(fronts) > 1 else "not synced it"),
@@ -116,7 +136,7 @@ def _dnat(front: Frontend) -> Command:
 
 def _no_endpoints(front: Frontend) -> Finding:
     return Finding(
-        code="GN0603",
+        code=GN0603,
         severity=Severity.WARNING,
         title=f"service {front.service} port {front.port} has no ready endpoint",
         object=a("service", front.service),
@@ -153,7 +173,7 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
             commands.append(_dnat(front))
         share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"
         yield Finding(
-            code="GN0602",
+            code=GN0602,
             severity=Severity.ERROR,
             title=f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
             + ("port" if port_only else "live endpoint")
@@ -183,7 +203,7 @@ def _redirected(model: Case, front: Frontend, outcome: Outcome) -> Iterator[Find
     if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
         return
     yield Finding(
-        code="GN0602",
+        code=GN0602,
         severity=Severity.ERROR,
         title=f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
         "where nothing listens",
@@ -205,8 +225,18 @@ def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
     )
 
 
+GN0605 = Code("GN0605", "a pod's own service does not masquerade",
+    cause="its own packet comes back with its own source",
+    confirm="iptables -t nat -S POSTROUTING", fix="masquerade it", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "hairpin-source",
+    GN0605,
+    title="a backend's own service masquerades it to itself",
+    needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
+)
 def hairpin_source(model: Case) -> Iterator[Finding]:
-    """GN0605: a pod that reaches itself through its service needs another source address."""
     primary = model.primary
     if primary is None or primary.bridge is None or not model.node.port(primary.peer or primary.link).hairpin:
         return
@@ -221,7 +251,7 @@ def hairpin_source(model: Case) -> Iterator[Finding]:
         leaving = at_hook(model.node.rules, "postrouting", packet)
         if all(o.packet.source == mine for o in leaving):
             yield Finding(
-                code="GN0605",
+                code=GN0605,
                 # With other endpoints, some of its connections succeed.
                 severity=Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
                 title=f"no masquerading of {mine} to itself: the pod cannot reach itself through "
@@ -253,21 +283,3 @@ def hairpin_source(model: Case) -> Iterator[Finding]:
 
 
 # resolv.conf
-
-
-CHECKS = (
-    PodCheck(
-        id="services",
-        codes=("GN0601", "GN0602", "GN0603"),
-        title="services are translated to their endpoints",
-        run=translation,
-        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
-    ),
-    PodCheck(
-        id="hairpin-source",
-        codes=("GN0605",),
-        title="a backend's own service masquerades it to itself",
-        run=hairpin_source,
-        needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
-    ),
-)

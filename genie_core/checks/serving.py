@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.filters import delete_rule
-from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
@@ -33,8 +33,13 @@ def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> boo
     return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
 
 
+GN0606 = Code("GN0606", "nobody listens behind the service",
+    cause="targetPort names a port on which nothing in the pod listens, or it listens on localhost only",
+    confirm="ss -lntu in the pod", fix="correct targetPort or the application", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("listeners", GN0606, title="something listens behind each service here", needs=("pod", "objects"))
 def nobody_listens(model: Case) -> Iterator[Finding]:
-    """GN0606: a service sends to a port of a pod here on which nothing listens."""
     told: set[tuple[str, int]] = set()
     for front in model.frontends:
         for ip, port in front.endpoints:
@@ -64,7 +69,7 @@ def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str
     name = model.name if mine else next((p.name for p in model.pods if ip in p.ips), ip)
     heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
     return Finding(
-        code="GN0606",
+        code=GN0606,
         severity=Severity.ERROR if refused else Severity.WARNING,  # it may just be starting
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
@@ -80,8 +85,19 @@ def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str
     )
 
 
+GN0607 = Code("GN0607", "a hostPort does not lead to the pod",
+    cause="portmap's rules are gone, or older ones lead elsewhere, or the pod is on a macvlan of the node",
+    confirm="iptables -t nat -S | grep PORT",
+    fix="attach the pod again, with portmap in the chain of a bridge or ptp network")  # fmt: skip
+
+
+@check(
+    "host-ports",
+    GN0607,
+    title="the pod's host ports lead to it",
+    needs=("pod", "node firewall", "pod object"),
+)
 def host_ports(model: Case) -> Iterator[Finding]:
-    """GN0607: a hostPort of the pod must lead to it."""
     primary = model.primary
     if primary is not None and primary.kind == "parent" and not _beside(model, primary):
         yield from _behind_parent(model, primary)
@@ -120,7 +136,7 @@ def _behind_parent(model: Case, primary: Attachment) -> Iterator[Finding]:
     parent = primary.peer.name if primary.peer else "its parent"
     for protocol, outer, inner, _ in model.pod_object.host_ports:
         yield Finding(
-            code="GN0607",
+            code=GN0607,
             severity=Severity.ERROR,
             title=f"hostPort {protocol}/{outer} of the pod leads nowhere: {link.name} is a {link.kind} on {parent}, "
             "which the node itself cannot reach",
@@ -157,7 +173,7 @@ def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list
         )
     )  # fmt: skip
     return Finding(
-        code="GN0607",
+        code=GN0607,
         severity=Severity.ERROR,
         title=f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
         object=the_pod(model),
@@ -176,8 +192,20 @@ def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list
     )
 
 
+GN0608 = Code("GN0608", "a rule sends to a port of the pod that nobody serves",
+    cause="a translation of an earlier pod with this address, or a hostPort whose application listens "
+    "elsewhere",
+    confirm="iptables -t nat -S | grep ADDRESS; ss -lntu in the pod",
+    fix="delete the stale rule; correct the port", explained_by=("GN0607",))  # fmt: skip
+
+
+@check(
+    "deaf-targets",
+    GN0608,
+    title="what the node hands to the pod is heard there",
+    needs=("pod", "node firewall"),
+)
 def deaf_targets(model: Case) -> Iterator[Finding]:
-    """GN0608: a rule of the node hands packets to a port of the pod on which nothing listens."""
     pod = model.facts.pod
     if pod is None or not pod.listeners:
         return
@@ -212,7 +240,7 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
     pod = model.facts.pod
     heard = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
     return Finding(
-        code="GN0608",
+        code=GN0608,
         severity=Severity.WARNING,  # the application may just be starting
         title=f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
         + (
@@ -240,8 +268,14 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
     )
 
 
+GN0521 = Code("GN0521", "the pod's traffic is sent elsewhere",
+    cause="a DNAT or REDIRECT rule of the node catches what the pod addresses to others",
+    confirm="iptables -t nat -S; conntrack -L -s POD", fix="delete or narrow the rule",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("rewritten", GN0521, title="no rule sends the pod's traffic elsewhere", needs=("pod", "node firewall"))
 def rewritten(model: Case) -> Iterator[Finding]:
-    """GN0521: a rule of the pod or the node sends what the pod addresses to others somewhere else."""
     told: set[tuple[str, str, str]] = set()
     for walk in model.walks:
         flow = walk.flow
@@ -278,7 +312,7 @@ def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding
     live = any(moved.target in pod.ips for pod in model.pods)
     wrong = not meant or (flow.role != "outside" and not live)
     return Finding(
-        code="GN0521",
+        code=GN0521,
         severity=Severity.ERROR if wrong else Severity.WARNING,
         title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends what is meant for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
@@ -295,8 +329,13 @@ def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding
     )
 
 
+GN0522 = Code("GN0522", "the pod's proxy is gone",
+    cause="a mesh's rules hand connections to a port on which nothing listens",
+    confirm="ss -lnt in the pod; iptables -t nat -S", fix="start the sidecar again")  # fmt: skip
+
+
+@check("proxy-here", GN0522, title="a proxy takes what is handed to it", needs=("pod", "pod firewall"))
 def redirects(model: Case) -> Iterator[Finding]:
-    """GN0522: rules in the pod hand connections to a proxy's port, and no proxy is there."""
     pod = model.pod
     if pod is None or not pod.facts.listeners:
         return
@@ -308,7 +347,7 @@ def redirects(model: Case) -> Iterator[Finding]:
                 continue
             told.add(port)
             yield Finding(
-                code="GN0522",
+                code=GN0522,
                 severity=Severity.WARNING,
                 title=f"rules in the pod hand its connections to port {port}, where nothing listens: the proxy is gone",
                 object=the_pod(model),
@@ -326,42 +365,3 @@ def redirects(model: Case) -> Iterator[Finding]:
 
 def _any_socket(listeners: tuple[str, ...], port: int) -> bool:
     return any(x.endswith(f":{port}") for x in listeners)
-
-
-CHECKS = (
-    PodCheck(
-        id="listeners",
-        codes=("GN0606",),
-        title="something listens behind each service here",
-        run=nobody_listens,
-        needs=("pod", "objects"),
-    ),
-    PodCheck(
-        id="host-ports",
-        codes=("GN0607",),
-        title="the pod's host ports lead to it",
-        run=host_ports,
-        needs=("pod", "node firewall", "pod object"),
-    ),
-    PodCheck(
-        id="deaf-targets",
-        codes=("GN0608",),
-        title="what the node hands to the pod is heard there",
-        run=deaf_targets,
-        needs=("pod", "node firewall"),
-    ),
-    PodCheck(
-        id="rewritten",
-        codes=("GN0521",),
-        title="no rule sends the pod's traffic elsewhere",
-        run=rewritten,
-        needs=("pod", "node firewall"),
-    ),
-    PodCheck(
-        id="proxy-here",
-        codes=("GN0522",),
-        title="a proxy takes what is handed to it",
-        run=redirects,
-        needs=("pod", "pod firewall"),
-    ),
-)

@@ -9,8 +9,9 @@ from typing import Any
 
 from genie_core.catalog import of_type
 from genie_core.catalog.host_local import Network
-from genie_core.checks.node_wording import at, fix, line_of
-from genie_core.findings import Evidence, Finding, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import at, fix, line_of
+from genie_core.findings import Code, Evidence, Finding, Severity
 from genie_core.spec.ranges import Span, spans
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.nodenet import Link, NodeNet
@@ -56,8 +57,13 @@ def _bridge(entry: Mapping[str, Any]) -> str:
     return str(entry.get("bridge") or "cni0") if entry.get("type") == "bridge" else ""
 
 
+GN1035 = Code("GN1035", "two networks hand out the same addresses",
+    cause="their ranges overlap",
+    confirm="genie discover -o wide", fix="distinct ranges")  # fmt: skip
+
+
+@check("subnet-networks", GN1035, title="networks do not overlap", needs=("conf",))
 def overlapping_networks(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1035: two networks of a node that hand out the same addresses."""
     for entries in facts.directories.values():
         subnets = used_subnets([file for file in candidates(entries) if file.network])
         for position, one in enumerate(subnets):
@@ -77,7 +83,7 @@ def _overlap(one: Used, other: Used) -> bool:
 def _overlap_finding(one: Used, other: Used) -> Finding:
     harmless = one.on_lan != other.on_lan
     return Finding(
-        code="GN1035",
+        code=GN1035,
         severity=Severity.WARNING if harmless else Severity.ERROR,
         title=f'{one.file.file}: subnet {one.span.subnet} of network "{one.network}" overlaps {other.span.subnet} '
         f'of "{other.network}" ({other.file.file}): pods can get the same address',
@@ -87,8 +93,13 @@ def _overlap_finding(one: Used, other: Used) -> Finding:
     )
 
 
+GN1037 = Code("GN1037", "two networks with different subnets on one bridge",
+    cause="the second one's ADDs are refused",
+    confirm="genie discover -o wide", fix="a bridge per network")  # fmt: skip
+
+
+@check("bridge-shared", GN1037, title="every network has a bridge of its own", needs=("conf",))
 def shared_bridge(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1037: two networks with different subnets on one bridge: the second one's ADDs are refused."""
     first: dict[str, Used] = {}
     for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
         other = first.setdefault(used.bridge, used)
@@ -96,7 +107,7 @@ def shared_bridge(facts: NodeFacts) -> Iterator[Finding]:
             continue
         if used.span.subnet.version == other.span.subnet.version and _is_gateway(used) and _is_gateway(other):
             yield Finding(
-                code="GN1037",
+                code=GN1037,
                 severity=Severity.ERROR,
                 title=f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
                 f"({other.file.file}), with another subnet: the second to come is refused",
@@ -113,14 +124,19 @@ def _is_gateway(used: Used) -> bool:
     return bool(entry.get("isGateway") or entry.get("isDefaultGateway")) and not entry.get("forceAddress")
 
 
+GN1036 = Code("GN1036", "a network's subnet is the node's own",
+    cause="routes to the one hide the other",
+    confirm="ip route", fix="another subnet, unless it is the LAN on purpose", explained_by=("GN0413",))  # fmt: skip
+
+
+@check("subnet-node", GN1036, title="networks do not overlap the node's own", needs=("conf", "netlink"))
 def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1036: a network whose subnet is the node's own on another interface. Info where it is the LAN on purpose."""
     if facts.net is None:
         return
     for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
         for link, subnet in _held(facts.net, used):
             yield Finding(
-                code="GN1036",
+                code=GN1036,
                 severity=Severity.INFO if used.on_lan else Severity.ERROR,
                 title=f'{used.file.file}: subnet {used.span.subnet} of network "{used.network}" overlaps {subnet} '
                 f"of the node's {link.name}" + (", as a network on the LAN does" if used.on_lan else ""),
@@ -153,8 +169,14 @@ def _held(net: NodeNet, used: Used) -> Iterator[tuple[Link, Network]]:
                 break
 
 
+GN1024 = Code("GN1024", "a bridge has another subnet than its network",
+    cause="the bridge plugin refuses every ADD",
+    confirm="ip addr show BRIDGE", fix="drain, delete the bridge, restart pods; or correct the subnet",
+    explained_by=("GN0406", "GN0404", "GN0206", "GN1032"))  # fmt: skip
+
+
+@check("bridge-address", GN1024, title="bridges have their network's address", needs=("conf", "netlink"))
 def bridge_address(facts: NodeFacts) -> Iterator[Finding]:
-    """GN1024: the bridge that a network uses holds another subnet: the plugin refuses every ADD."""
     if facts.net is None:
         return
     for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
@@ -185,7 +207,7 @@ def _entry(used: Used) -> Mapping[str, Any]:
 
 def _bridge_finding(used: Used, link: Link, held: list[str], wanted: str) -> Finding:
     return Finding(
-        code="GN1024",
+        code=GN1024,
         severity=Severity.ERROR,
         title=f'{used.file.file}: bridge {link.name} has {", ".join(held)}, network "{used.network}" wants {wanted}: '
         "the plugin refuses every ADD",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.filters import delete_rule
-from genie_core.checks.wording import a, on_node, seen, the_pod
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.parts import a, on_node, seen, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import local_peers
 from genie_core.net.stack import calls_iptables
 
+GN0518 = Code("GN0518", "packets skip connection tracking",
+    cause="a NOTRACK rule: services and masquerading need tracking",
+    confirm="iptables -t raw -S", fix="delete the rule or except pods", breaks=(Effect.PACKETS,))  # fmt: skip
 
+
+@check("tracked", GN0518, title="the pod's packets are tracked", needs=("pod", "node firewall"))
 def untracked(model: Case) -> Iterator[Finding]:
-    """GN0518: packets that skip connection tracking are not translated: services and masquerading need it."""
     told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
     for walk in model.walks:
         for place, chain, rule in walk.untracked:
@@ -28,7 +32,7 @@ def untracked(model: Case) -> Iterator[Finding]:
             else "takes the pod's packets out of connection tracking"
         )
         yield Finding(
-            code="GN0518",
+            code=GN0518,
             severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
             title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
             object=a("firewall", chain.place) if place == "node" else the_pod(model),
@@ -48,8 +52,20 @@ def untracked(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0412 = Code("GN0412", "bridged replies bypass connection tracking",
+    cause="bridge-nf-call-iptables is 0, so a service's backend on the same bridge answers under its "
+    "own address",
+    confirm="sysctl net.bridge.bridge-nf-call-iptables", fix="set it to 1 (module br_netfilter)",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "bridge-netfilter",
+    GN0412,
+    title="bridged replies pass conntrack",
+    needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
+)
 def bridge_netfilter(model: Case) -> Iterator[Finding]:
-    """GN0412: replies of a service's backend on the same bridge must pass conntrack."""
     attachment = model.primary
     bridge = attachment.bridge if attachment else None
     if attachment is None or bridge is None:
@@ -64,7 +80,7 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
             continue
         front = fronts[0]
         yield Finding(
-            code="GN0412",
+            code=GN0412,
             severity=Severity.ERROR,
             title=f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
             f"so {front.ip}:{front.port} ({front.service}) times out for pods on the same bridge",
@@ -80,8 +96,14 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
         )
 
 
+GN0525 = Code("GN0525", "IPsec policies refuse packets",
+    cause="a policy of the kernel's IPsec (xfrm) blocks, or wants encryption for which there are no keys",
+    confirm="ip xfrm policy; cat /proc/net/xfrm_stat",
+    fix="ip xfrm policy delete ...; restart or remove the VPN's daemon")  # fmt: skip
+
+
+@check("ipsec", GN0525, title="no IPsec policy refuses packets", needs=("pod", "node"))
 def ipsec(model: Case) -> Iterator[Finding]:
-    """GN0525: IPsec policies have refused packets; they are no firewall rules, and no tool for those shows them."""
     for place, stack in (("pod", model.pod), ("node", model.node)):
         counted = stack.facts.counters if stack else {}
         refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
@@ -90,7 +112,7 @@ def ipsec(model: Case) -> Iterator[Finding]:
         whose = "in the pod's namespace" if place == "pod" else "on the node"
         shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
         yield Finding(
-            code="GN0525",
+            code=GN0525,
             severity=Severity.WARNING,
             title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
             object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
@@ -101,28 +123,3 @@ def ipsec(model: Case) -> Iterator[Finding]:
             ),
             confidence=Confidence.LOW,
         )
-
-
-CHECKS = (
-    PodCheck(
-        id="ipsec",
-        codes=("GN0525",),
-        title="no IPsec policy refuses packets",
-        run=ipsec,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="tracked",
-        codes=("GN0518",),
-        title="the pod's packets are tracked",
-        run=untracked,
-        needs=("pod", "node firewall"),
-    ),
-    PodCheck(
-        id="bridge-netfilter",
-        codes=("GN0412",),
-        title="bridged replies pass conntrack",
-        run=bridge_netfilter,
-        needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
-    ),
-)

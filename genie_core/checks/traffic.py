@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.filters import filter_findings
-from genie_core.checks.wording import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Command, Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.filters import GN0506, GN0507, GN0508, GN0509, GN0510, filter_findings
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import Way
 from genie_core.net.stack import subnet, version, within
@@ -25,8 +25,16 @@ def flows_text(found: list[Block]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
+GN0501 = Code("GN0501", "forwarding is off",
+    cause="ip_forward=0: something reset it",
+    confirm="sysctl net.ipv4.ip_forward", fix="set it to 1, and in sysctl.d", breaks=(Effect.PACKETS,))  # fmt: skip
+GN0502 = Code("GN0502", "forwarding is off on one interface",
+    cause="the interface's own setting wins",
+    confirm="sysctl net.ipv4.conf.IFACE.forwarding", fix="set it to 1", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("forwarding", GN0501, GN0502, title="the node forwards for the pod", needs=("pod", "node"))
 def forwarding(model: Case) -> Iterator[Finding]:
-    """GN0501, GN0502: the node must forward what comes from and goes to the pod."""
     found = blocks(model, "forwarding")
     by_link: dict[tuple[int, str], list[Block]] = {}
     for block in found:
@@ -41,7 +49,7 @@ def forwarding(model: Case) -> Iterator[Finding]:
         if everywhere:
             name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
             yield Finding(
-                code="GN0501",
+                code=GN0501,
                 severity=Severity.FATAL,
                 title=f"{name}=0: the node forwards nothing for its pods",
                 object=a("sysctl", name),
@@ -57,7 +65,7 @@ def forwarding(model: Case) -> Iterator[Finding]:
         for link, hit in links.items():
             name = f"net.ipv{family}.conf.{link.replace('.', '/')}.forwarding"
             yield Finding(
-                code="GN0502",
+                code=GN0502,
                 severity=Severity.FATAL
                 if model.primary and model.primary.entry and link == model.primary.entry.name
                 else Severity.ERROR,
@@ -77,8 +85,15 @@ def _all_local(model: Case) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+GN0413 = Code("GN0413", "the node's route to the pod is wrong",
+    cause="a stale, refusing or missing route",
+    confirm="ip route get POD-ADDRESS", fix="delete the stale route, restore the right one",
+    explained_by=("GN0206", "GN0201", "GN0310", "GN0203", "GN0406", "GN0401", "GN0404", "GN0402",
+        "GN0403", "GN0504"), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("host-route", GN0413, title="the node's route to the pod leads to it", needs=("pod", "node"))
 def host_routes(model: Case) -> Iterator[Finding]:
-    """GN0413: the node's route to the pod leads elsewhere, or nowhere."""
     found = blocks(model, "host-route")
     for target in dict.fromkeys(b.packet.target for b in found):
         block = next(b for b in found if b.packet.target == target)
@@ -113,7 +128,7 @@ def host_routes(model: Case) -> Iterator[Finding]:
         owner = _peer_title(model, block.link)
         shown = way.route.dst if way.route else target
         yield Finding(
-            code="GN0413",
+            code=GN0413,
             severity=Severity.FATAL,
             title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
             object=a("route", f"{shown} dev {block.link}" if not way.refused else shown),
@@ -170,8 +185,14 @@ def _peer_title(model: Case, name: str) -> str:
     return f" (peer of {model.title_of(tenant)})" if tenant else ""
 
 
+GN0513 = Code("GN0513", "the node does not route what the pod sends",
+    cause="a refusing route, or none",
+    confirm="ip route get TARGET", fix="correct the node's routes", explained_by=("GN0504",),
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("node-routes", GN0513, title="the node routes what the pod sends", needs=("pod", "node"))
 def refused_routes(model: Case) -> Iterator[Finding]:
-    """GN0513: the node refuses, or has no route for, what the pod sends (remote prefixes have their own check)."""
     by_way: dict[str, list[Block]] = {}
     for block in blocks(model, "route", place="node"):
         if block.way is None or (block.flow.role == "remote" and block.way.type == "none"):
@@ -184,7 +205,7 @@ def refused_routes(model: Case) -> Iterator[Finding]:
         assert way is not None
         explicit = way.route is not None
         yield Finding(
-            code="GN0513",
+            code=GN0513,
             severity=Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
             title="the node has "
             f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
@@ -212,8 +233,22 @@ def _overlay_route(model: Case, way: Way, block: Block) -> tuple[Command, ...]:
     return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
+GN0305 = Code("GN0305", "a policy rule in the pod leads astray",
+    cause="an ip rule of the pod refuses its packets or sends them elsewhere",
+    confirm="ip -n POD rule", fix="delete or narrow the rule", breaks=(Effect.PACKETS,))  # fmt: skip
+GN0309 = Code("GN0309", "a more specific route leads astray",
+    cause="a route of the pod takes cluster traffic to a secondary interface",
+    confirm="ip -n POD route", fix="delete or narrow the route", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "pod-routes",
+    GN0305,
+    GN0309,
+    title="the pod's rules and routes lead to the cluster",
+    needs=("pod", "node"),
+)
 def pod_routes(model: Case) -> Iterator[Finding]:
-    """GN0305, GN0309: the pod's own policy rules or more specific routes lead its packets astray."""
     found = blocks(model, "diverted", place="pod")
     groups: dict[str, list[Block]] = {}
     for block in found:
@@ -238,7 +273,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
         )
         what = f"rule {way.rule.priority}" if by_rule else f"route {way.route.dst}"
         yield Finding(
-            code="GN0305" if by_rule else "GN0309",
+            code=GN0305 if by_rule else GN0309,
             severity=Severity.ERROR,
             title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
             object=the_pod(model, hit[0].link),
@@ -253,7 +288,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
     for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
         hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
         yield Finding(
-            code="GN0305",
+            code=GN0305,
             severity=Severity.FATAL,
             title=f"the pod's ip rule {priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
@@ -270,8 +305,15 @@ def _lookup(block: Block) -> str:
     return f"{rule.action} {rule.table or ''}".rstrip() if rule else "no rule"
 
 
+GN0503 = Code("GN0503", "the reverse path filter drops",
+    cause="the way back to the sender leads out of another interface",
+    confirm="nstat -az TcpExtIPReversePathFilter; ip route get SENDER",
+    fix="make routes symmetric, or rp_filter=2", explained_by=("GN0303", "GN0413", "GN0504"),
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("reverse-path", GN0503, title="no reverse path filter drops the pod's traffic", needs=("pod", "node"))
 def reverse_path(model: Case) -> Iterator[Finding]:
-    """GN0503: strict reverse path filtering where the way back is another."""
     groups: dict[str, list[Block]] = {}
     for block in blocks(model, "reverse-path"):
         groups.setdefault(block.link, []).append(block)
@@ -287,7 +329,7 @@ def reverse_path(model: Case) -> Iterator[Finding]:
 
         mend = restore_route(model, route, link)
         yield Finding(
-            code="GN0503",
+            code=GN0503,
             severity=Severity.ERROR,
             title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
             f"because the route to it points to {back}",
@@ -310,52 +352,15 @@ def reverse_path(model: Case) -> Iterator[Finding]:
         )
 
 
-def filters(model: Case) -> Iterator[Finding]:
-    """GN0506-GN0510."""
-    yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
-
-
-CHECKS = (
-    PodCheck(
-        id="forwarding",
-        codes=("GN0501", "GN0502"),
-        title="the node forwards for the pod",
-        run=forwarding,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="host-route",
-        codes=("GN0413",),
-        title="the node's route to the pod leads to it",
-        run=host_routes,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="node-routes",
-        codes=("GN0513",),
-        title="the node routes what the pod sends",
-        run=refused_routes,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="pod-routes",
-        codes=("GN0305", "GN0309"),
-        title="the pod's rules and routes lead to the cluster",
-        run=pod_routes,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="reverse-path",
-        codes=("GN0503",),
-        title="no reverse path filter drops the pod's traffic",
-        run=reverse_path,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="firewall",
-        codes=("GN0506", "GN0507", "GN0508", "GN0509", "GN0510"),
-        title="no firewall rule drops the pod's packets",
-        run=filters,
-        needs=("pod", "node firewall", "pod firewall"),
-    ),
+@check(
+    "firewall",
+    GN0506,
+    GN0507,
+    GN0508,
+    GN0509,
+    GN0510,
+    title="no firewall rule drops the pod's packets",
+    needs=("pod", "node firewall", "pod firewall"),
 )
+def filters(model: Case) -> Iterator[Finding]:
+    yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import check
 from genie_core.checks.overlay import Remote, carries, remotes
-from genie_core.checks.wording import a, on_node, seen, the_interface
-from genie_core.findings import Command, Finding, Remedy, Severity
+from genie_core.checks.parts import a, on_node, seen, the_interface
+from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
 from genie_core.net.stack import subnet, version, within
 from genie_core.survey.facts import Link
 
+GN0707 = Code("GN0707", "the tunnel's outer side is wrong",
+    cause="its source address is not the node's, or its device is down",
+    confirm="ip -d link show flannel.1", fix="let the agent rebuild it",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+GN0709 = Code("GN0709", "the tunnel's MTU is too large",
+    cause="its device leaves less room than the tunnel takes",
+    confirm="ip link", fix="lower the tunnel's MTU")  # fmt: skip
 
+
+@check("underlay", GN0707, GN0709, title="the tunnel's outer address, device and MTU fit", needs=("node",))
 def underlay(model: Case) -> Iterator[Finding]:
-    """GN0707: the tunnel's own outer address and device; GN0709: and its MTU."""
     for tunnel in model.tunnels:
         if not carries(model, tunnel):
             continue
@@ -29,7 +37,7 @@ def underlay(model: Case) -> Iterator[Finding]:
         device = model.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
         if local and local != "0.0.0.0" and local not in model.node.local:
             yield Finding(
-                code="GN0707",
+                code=GN0707,
                 severity=Severity.ERROR,
                 title=f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
                 object=the_interface(tunnel.name),
@@ -42,7 +50,7 @@ def underlay(model: Case) -> Iterator[Finding]:
             )
         if device is not None and not device.up:
             yield Finding(
-                code="GN0707",
+                code=GN0707,
                 severity=Severity.ERROR,
                 title=f"{device.name}, which tunnel {tunnel.name} sends by, is DOWN",
                 object=the_interface(device.name),
@@ -74,7 +82,7 @@ def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
         kind = [way.type] if way.refused and way.route else []
         narrow = way.route is not None and not any(dst == subnet(x) for x in own) and not dst.endswith("/0")
         yield Finding(
-            code="GN0707",
+            code=GN0707,
             severity=Severity.ERROR,
             title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
             f"not {device.name}: nothing gets there",
@@ -90,7 +98,7 @@ def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
 def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
     fits = device.mtu - overhead
     return Finding(
-        code="GN0709",
+        code=GN0709,
         severity=Severity.WARNING,
         title=f"tunnel {tunnel.name} has MTU {tunnel.mtu}, but {device.name} with {device.mtu} "
         f"leaves {fits}: outer packets are fragmented or lost",
@@ -108,8 +116,18 @@ def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
     )
 
 
+GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
+    cause="a rule in INPUT or OUTPUT hits the outer packets",
+    confirm="the command in the evidence", fix="accept the tunnel's port", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "tunnel-filter",
+    GN0711,
+    title="the node's firewall lets the tunnel's packets pass",
+    needs=("node firewall", "objects: Node"),
+)
 def outer_filter(model: Case) -> Iterator[Finding]:
-    """GN0711: the node's own firewall drops the encapsulated packets."""
     for remote in remotes(model):
         address = next((x for x in remote.node.addresses if ":" not in x), "")
         port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
@@ -139,12 +157,12 @@ def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) ->
         chain, rule = outcome.chain, outcome.rule
         text = rule.text if rule else f"policy {chain.policy}"
         yield Finding(
-            code="GN0711",
+            code=GN0711,
             severity=Severity.ERROR,
             title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
             f"{packet.target}): {remote.title} cannot be reached",
             object=a("firewall", chain.place),
-            chain=chain.place,
+            explained_by=(chain.place,),
             evidence=(
                 seen(
                     "firewall",
@@ -167,21 +185,3 @@ def _accept(tool: str, chain: Chain, port: int) -> Command:
 
 
 OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
-
-
-CHECKS = (
-    PodCheck(
-        id="underlay",
-        codes=("GN0707", "GN0709"),
-        title="the tunnel's outer address, device and MTU fit",
-        run=underlay,
-        needs=("node",),
-    ),
-    PodCheck(
-        id="tunnel-filter",
-        codes=("GN0711",),
-        title="the node's firewall lets the tunnel's packets pass",
-        run=outer_filter,
-        needs=("node firewall", "objects: Node"),
-    ),
-)

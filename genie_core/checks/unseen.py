@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.wording import a, seen, the_interface, the_pod
-from genie_core.findings import Confidence, Finding, Remedy, Severity
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, seen, the_interface, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment
@@ -18,8 +18,15 @@ LOST = ("timeout", "loss")
 KNOWN = ("cil_", "cali_", "bpf_lxc", "bpf_host")
 
 
+GN0519 = Code("GN0519", "a program sees packets first",
+    cause="XDP, tc and tcx programs run ahead of netfilter and may drop or redirect",
+    confirm="tc filter show dev IFACE ingress; bpftool net", fix="find its owner; try without it")  # fmt: skip
+
+
+@check(
+    "programs", GN0519, title="no program or filter sees packets ahead of the rules", needs=("pod", "node")
+)
 def programs(model: Case) -> Iterator[Finding]:
-    """GN0519: eBPF programs and tc filters on the pod's way, which may drop or redirect its packets."""
     for attachment in model.attachments:
         yield from _on(model, model.pod, attachment.link, in_node=False)
         for link in dict.fromkeys(filter(None, (attachment.peer, attachment.bridge))):
@@ -35,7 +42,7 @@ def _on(model: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Itera
     meant = bool(model.datapath) or all(p.name.startswith(KNOWN) for p in found)
     names = ", ".join(map(_title, found))
     yield Finding(
-        code="GN0519",
+        code=GN0519,
         severity=Severity.INFO if meant else Severity.WARNING,
         title=f"not evaluated: {names} on {link.name} may drop or redirect packets ahead of every other rule",
         object=the_interface(link.name) if in_node else the_pod(model, link.name),
@@ -61,8 +68,20 @@ def _show(program: Program, link: Link) -> str:
     )
 
 
+GN0520 = Code("GN0520", "a rule that cannot be evaluated has dropped packets",
+    cause="its condition (string, bpf, time, recent, ...) is not modelled",
+    confirm="the command in the evidence, before and after a try",
+    fix="delete the rule if it is not meant")  # fmt: skip
+
+
+@check(
+    "conditional-drops",
+    GN0520,
+    title="no rule with an unknown condition drops",
+    needs=("pod", "node firewall"),
+)
 def conditional_drops(model: Case) -> Iterator[Finding]:
-    """GN0520: rules on the pod's way that drop under a condition that is not modelled.
+    """Rules on the pod's way that drop under a condition that is not modelled.
 
     Those that have dropped packets; and, where probes are lost, those that may have: not every rule counts, and
     what was counted was read before.
@@ -87,7 +106,7 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
         else f"{chain.tool} -t {chain.table} -S {chain.name}"
     )
     return Finding(
-        code="GN0520",
+        code=GN0520,
         # A limit that was exceeded once may have done what it is for.
         severity=Severity.INFO
         if any(m.name == "rate" for m in rule.matches) and probe is None
@@ -114,8 +133,14 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
     )
 
 
+GN0104 = Code("GN0104", "the host end is not on this node",
+    cause="the veth's other end was moved into another network namespace",
+    confirm="ip -d link show eth0 in the pod; ip -all netns exec ip link", fix="recreate the pod",
+    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+
+
+@check("host-end-here", GN0104, title="the host end is on this node", needs=("pod", "node"))
 def far_end(model: Case) -> Iterator[Finding]:
-    """GN0104: the other end of the pod's veth is not in this node's namespace, where ADD left it."""
     for attachment in model.attachments:
         if attachment.kind != "foreign" or attachment.peer is not None:
             continue
@@ -127,7 +152,7 @@ def far_end(model: Case) -> Iterator[Finding]:
         )
         where = f"is in {model.title_of(holder)}" if holder else "is in another network namespace"
         yield Finding(
-            code="GN0104",
+            code=GN0104,
             severity=_severity(first=attachment is model.primary, lost=bool(lost)),
             title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
             "not on this node: nothing that the pod sends gets here",
@@ -162,28 +187,3 @@ def _promised(model: Case, attachment: Attachment) -> list[str]:
         for interface in cached.result.get("interfaces") or ()
         if not interface.get("sandbox")
     ]
-
-
-CHECKS = (
-    PodCheck(
-        id="host-end-here",
-        codes=("GN0104",),
-        title="the host end is on this node",
-        run=far_end,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="programs",
-        codes=("GN0519",),
-        title="no program or filter sees packets ahead of the rules",
-        run=programs,
-        needs=("pod", "node"),
-    ),
-    PodCheck(
-        id="conditional-drops",
-        codes=("GN0520",),
-        title="no rule with an unknown condition drops",
-        run=conditional_drops,
-        needs=("pod", "node firewall"),
-    ),
-)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genie_core.checks.check import PodCheck
-from genie_core.checks.services import translated
-from genie_core.checks.wording import a, on_node, seen
+from genie_core.checks.check import check
+from genie_core.checks.parts import a, on_node, seen
+from genie_core.checks.services import GN0601, GN0602, translated
 from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
@@ -17,8 +17,14 @@ SHOWN = 4
 SHOW = "ipvsadm -Ln"
 
 
+@check(
+    "virtual-servers",
+    GN0601,
+    GN0602,
+    title="IPVS leads services to their endpoints",
+    needs=("node", "objects: Service", "objects: EndpointSlice"),
+)
 def virtual(model: Case) -> Iterator[Finding]:
-    """GN0601, GN0602: every service port has its virtual server, which leads to live endpoints."""
     if (
         not model.facts.node.ipvs
     ):  # not even its first line: there is no such table here, or it cannot be read
@@ -73,7 +79,7 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
             on_node("ipvsadm", "-a", *_named(front), "-r", _address(*e), "-m") for e in front.endpoints
         ]
     return Finding(
-        code="GN0601",
+        code=GN0601,
         severity=Severity.ERROR,
         title=f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
         + ("none here at all" if everything else "not synced it"),
@@ -90,7 +96,7 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
 def _unbound(fronts: list[Frontend]) -> Finding:
     ips = list(dict.fromkeys(f.ip for f in fronts))
     return Finding(
-        code="GN0601",
+        code=GN0601,
         severity=Severity.ERROR,
         title=f"{_ports(fronts)} has its virtual server, but {DEVICE} has not its address: packets pass IPVS by",
         object=a("service", fronts[0].service, DEVICE),
@@ -107,7 +113,7 @@ def _unbound(fronts: list[Frontend]) -> Finding:
 def _stale(front: Frontend, stale: list[Destination]) -> Finding:
     names = ", ".join(_address(ip, port) for ip, port, _ in stale[:SHOWN])
     return Finding(
-        code="GN0602",
+        code=GN0602,
         severity=Severity.ERROR,
         title=f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
         object=a("service", front.service),
@@ -123,21 +129,10 @@ def _stale(front: Frontend, stale: list[Destination]) -> Finding:
 
 def _empty(front: Frontend) -> Finding:
     return Finding(
-        code="GN0602",
+        code=GN0602,
         severity=Severity.WARNING,  # with internalTrafficPolicy Local there may be none on this node
         title=f"the IPVS virtual server of {_ports([front])} has no destination",
         object=a("service", front.service),
         evidence=(seen("procfs", "no destination with a weight", SHOW), _intended(front)),
         remedy=Remedy(text="look at kube-proxy on this node, and at the service's internalTrafficPolicy"),
     )
-
-
-CHECKS = (
-    PodCheck(
-        id="virtual-servers",
-        codes=("GN0601", "GN0602"),
-        title="IPVS leads services to their endpoints",
-        run=virtual,
-        needs=("node", "objects: Service", "objects: EndpointSlice"),
-    ),
-)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from genie_core.errors import DecodingFailure
 from genie_core.fields import describe
+from genie_core.findings import Code
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ def _value(kind: Any, value: Any, place: str) -> Any:
         return _members(kind, value, place)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(_one_of([str(member) for member in kind], value, place))
+    if kind is Code:
+        return Code.declared[_one_of(list(Code.declared), value, place)]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         inner = next(a for a in arguments if a is not types.NoneType)

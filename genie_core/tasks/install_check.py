@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.catalog.genie import PLUGIN
-from genie_core.checks.node_registry import CHECKS, run_checks
+from genie_core.checks import runner
+from genie_core.checks.registry import FILES
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.findings import Finding, Severity, ordered
 from genie_core.settings import DELEGATE_CONF_DIR
@@ -132,7 +133,7 @@ def _installed(
 
 
 def _fatal(facts: NodeFacts) -> list[Finding]:
-    findings, _ = run_checks(facts, [check for check in CHECKS if check.id in _DECISIVE])
+    findings, _ = runner.run(facts, [check for check in FILES if check.id in _DECISIVE])
     return [finding for finding in ordered(findings) if finding.severity is Severity.FATAL]
 
 

@@ -1,30 +1,23 @@
 """Running checks: one that crashes costs only itself, and what is chosen has to exist."""
 
-import ast
-import re
-from pathlib import Path
+import copy
 
 import pytest
 
-import genie_core
-from genie_core.checks import node_explanations as file_codes
-from genie_core.checks import node_registry as of_files
-from genie_core.checks import pod_explanations as of_pods
-from genie_core.checks import registry, runner
-from genie_core.checks.check import PodCheck
-from genie_core.checks.node_registry import NodeCheck, run_checks
+from genie_core.checks import runner
+from genie_core.checks.check import Check
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.errors import GenieError
-from genie_core.findings import Finding, Severity, Status, Subject, summary_line
+from genie_core.findings import Code, Effect, Finding, Severity, Status, Subject, summary_line
 from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
 from genie_core.survey.node_facts import NodeFacts
 
-ALL: tuple[runner.Named, ...] = (*registry.ALL, *of_files.CHECKS)
-SOURCES = Path(genie_core.__file__).parent
+ALL = (*NETWORK, *FILES)
 
 
 def finding(code):
-    return Finding(code=code, severity=Severity.ERROR, title=code, object=Subject(kind="file"))
+    return Finding(code=Code.declared[code], severity=Severity.ERROR, title=code, object=Subject(kind="file"))
 
 
 def found(_facts):
@@ -32,13 +25,8 @@ def found(_facts):
     yield finding("GN1002")
 
 
-def crashes(_facts):
-    yield finding("GN1003")
-    raise TypeError("a None where nobody expected one")
-
-
 def check(id_, run, codes=("GN1001", "GN1002", "GN1003")):
-    return NodeCheck(id=id_, codes=codes, title=id_, run=run)
+    return Check(id=id_, codes=tuple(Code.declared[code] for code in codes), title=id_, run=run)
 
 
 @pytest.mark.parametrize("error", [TypeError, RecursionError, OSError, UnicodeDecodeError])
@@ -47,11 +35,8 @@ def test_a_crashing_check_is_its_own_error_and_the_others_go_on(error):
         yield finding("GN1003")
         raise error(*(("utf-8", b"", 0, 1, "x") if error is UnicodeDecodeError else ("an absent key",)))
 
-    pod_check = PodCheck(id="a", codes=("GN1003",), title="a", run=crash)
-    for findings, outcomes in (
-        run_checks(NodeFacts(), [check("a", crash), check("b", found)]),
-        registry.run(Case(Facts()), [pod_check, PodCheck(id="b", codes=(), title="b", run=found)]),
-    ):
+    checks = [check("a", crash), check("b", found)]
+    for findings, outcomes in (runner.run(NodeFacts(), checks), runner.run(Case(Facts()), checks)):
         assert [f.code for f in findings] == ["GN1003", "GN1001", "GN1002"]
         assert [(c.id, c.status) for c in outcomes] == [("a", Status.ERROR), ("b", Status.FAIL)]
         assert outcomes[0].reason.startswith(error.__name__)
@@ -66,7 +51,7 @@ def test_a_code_chooses_the_checks_and_the_findings_that_have_it():
         (["conf"], ["GN100[13]"]),
     ):
         chosen = runner.selection(only, skip, checks)
-        findings, outcomes = run_checks(NodeFacts(), chosen.of(checks), chosen)
+        findings, outcomes = runner.run(NodeFacts(), checks, chosen)
         assert [f.code for f in findings] == ["GN1002"]
         assert [c.id for c in outcomes] == ["conf-a"]
 
@@ -93,21 +78,51 @@ def test_a_choice_of_what_is_not_there_is_wrong_usage(only, skip, said, hint):
 
 def test_no_check_at_all_is_not_called_ok():
     assert "ok" not in summary_line([], [])
-    skipped = run_checks(NodeFacts(missing={"conf": "it needs root"}), [of_files.CHECKS[0]])
+    skipped = runner.run(NodeFacts(missing={"conf": "it needs root"}), FILES[:1])
     assert summary_line(*skipped) == "no check ran, 1 skipped (it needs root)"
 
 
-def test_every_code_in_the_checks_sources_is_declared_by_a_check_and_explained():
-    """A code that no check declares could not be chosen."""
-    written = set()
-    sources = [path for path in SOURCES.glob("checks/*.py") if not path.stem.endswith("_explanations")]
-    for path in (*sources, *SOURCES.glob("catalog/*.py")):
-        strings = (
-            node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
-        )
-        written |= {text for text in strings if isinstance(text, str) and re.fullmatch(r"GN\d{4}", text)}
-    declared = {code for check in ALL for code in check.codes}
-    explained = {*of_pods.EXPLANATIONS, *file_codes.EXPLANATIONS}
-    assert len(written) > 100
-    assert written - declared == set()
-    assert declared - explained == set()
+def test_a_check_that_reports_a_code_of_another_check_is_broken():
+    """It could not be chosen by that code, and --list-checks would not have it."""
+    findings, (outcome,) = runner.run(NodeFacts(), [check("a", found, ("GN1001",))])
+    assert [f.code for f in findings] == ["GN1001"]
+    assert (outcome.status, outcome.reason) == (
+        Status.ERROR,
+        "LookupError: GN1002 is not a code of this check",
+    )
+
+
+def test_no_finding_has_a_code_that_is_not_declared():
+    """The type checker refuses it as well: else it would say here that the comment is not needed."""
+    text = "GN1001"
+    with pytest.raises(TypeError, match="no declared code"):
+        Finding(code=text, severity=Severity.ERROR, title="x", object=Subject(kind="file"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="declared twice"):
+        Code("GN1001", "x", cause="x", confirm="x", fix="x")
+    assert copy.deepcopy(Code.declared["GN1001"]) is Code.declared["GN1001"]
+
+
+def test_every_declared_code_is_reported_by_a_check_and_explained_by_codes_that_are():
+    declared = {code for code in Code.declared if code.startswith("GN")}
+    assert declared == {code for check in ALL for code in check.codes}
+    for code in declared:
+        known = Code.declared[code]
+        assert set(known.explained_by) <= declared | set(Effect), code
+        assert all((known.fault, known.cause, known.confirm, known.fix)), code
+
+
+def test_every_check_has_a_name_of_its_own_and_a_code():
+    assert len({check.id for check in ALL}) == len(ALL)
+    assert all(check.codes and check.title for check in ALL)
+
+
+def test_no_code_explains_itself_by_way_of_others():
+    """Of two findings that explain each other, neither would be the cause."""
+    causes = {
+        code: {cause for cause in Code.declared.values() if {cause, *cause.breaks} & set(code.explained_by)}
+        for code in Code.declared.values()
+    }
+    settled: set[Code] = set()
+    while more := {code for code, of in causes.items() if of <= settled} - settled:
+        settled |= more
+    assert set(causes) - settled == set()

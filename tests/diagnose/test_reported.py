@@ -3,7 +3,7 @@
 import pytest
 
 from genie_core.checks import rank, reported
-from genie_core.findings import Finding, Severity, Subject
+from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey.facts import Event, Facts, Link, Netns
 from tests.diagnose import world
@@ -121,7 +121,9 @@ def test_a_node_that_says_its_network_is_not_ready(condition, severity):
 def test_a_quoted_message_follows_from_what_it_is_about_only(code, cause):
     """A missing plugin explains its message; an exhausted range beside it does not."""
     (finding,) = found(reported.unmade, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
-    other = Finding(code=code, severity=Severity.FATAL, title=code, object=Subject(kind="node"))
+    other = Finding(
+        code=Code.declared[code], severity=Severity.FATAL, title=code, object=Subject(kind="node")
+    )
     ranked = rank.ranked([finding, other])
     assert next(f for f in ranked if f.code == "GN0901").consequence_of == cause
 
@@ -130,6 +132,9 @@ def test_what_kubelet_says_of_the_pod_comes_before_the_nodes_own_faults():
     """They would stop its packets, if it had a sandbox to send any."""
     (finding,) = found(reported.unmade, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
     forwarding = Finding(
-        code="GN0501", severity=Severity.FATAL, title="ip_forward=0", object=Subject(kind="sysctl")
+        code=Code.declared["GN0501"],
+        severity=Severity.FATAL,
+        title="ip_forward=0",
+        object=Subject(kind="sysctl"),
     )
     assert [f.code for f in rank.ranked([forwarding, finding])] == ["GN0901", "GN0501"]

@@ -8,7 +8,8 @@ import pytest
 from genie_cli.app import main
 from genie_core.errors import GenieError
 from genie_core.findings import (
-    Check,
+    CheckResult,
+    Code,
     Command,
     Confidence,
     Evidence,
@@ -52,11 +53,12 @@ def test_new_facts_are_in_it(tmp_path):
 
 def test_what_was_found_in_the_nodes_files_is_in_it(tmp_path):
     found = Finding(
-        code="GN1001", severity=Severity.FATAL, title="05-a.conf: trailing comma", object=Subject(kind="file", line=1),
+        code=Code.declared["GN1001"], severity=Severity.FATAL,
+        title="05-a.conf: trailing comma", object=Subject(kind="file", line=1),
         evidence=(Evidence(source="05-a.conf", value="}"),), confidence=Confidence.LOW,
         remedy=Remedy(text="delete it", commands=(Command(argv=("rm", "05-a.conf")),)),
     )  # fmt: skip
-    checks = (Check(id="readable", status=Status.FAIL),)
+    checks = (CheckResult(id="readable", status=Status.FAIL),)
     report = DiagnosisReport(facts=Facts(), of_files=(found,), file_checks=checks)
     again = from_snapshot(saved(tmp_path, snapshot(report)), NOBODY)
     assert again.findings == (found,)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
@@ -35,7 +35,7 @@ class Node:
             "api": False,
         }
         only = [options.pop("only")] if "only" in options else []
-        return discover(DiscoverOptions(**wanted | options), selection(only, [], CHECKS))
+        return discover(DiscoverOptions(**wanted | options), selection(only, [], FILES))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.catalog.genie import CAPABILITIES
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
 from tests.discover import nodes
@@ -41,7 +41,7 @@ def node(tmp_path):
 
 
 def look(root, **options):
-    chosen = selection([], ["subnet|bridge-|lease|credential"], CHECKS)
+    chosen = selection([], ["subnet|bridge-|lease|credential"], FILES)
     return discover(DiscoverOptions(root=str(root), api=False, **options), chosen)
 
 

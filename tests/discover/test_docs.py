@@ -9,7 +9,7 @@ import pytest
 from genie_cli.app import root
 from genie_cli.commands import discover, generate_config
 from genie_core.catalog import PLUGINS
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {name: (DOCS / f"{name}.md").read_text() for name in ("discover", "generate-config")}
@@ -22,7 +22,7 @@ def test_every_type_is_in_the_table():
 
 def test_every_group_of_checks_is_in_the_table():
     groups = set(re.findall(r"`(\w+)-\*`", PAGES["discover"]))
-    assert groups == {check.id.split("-")[0] for check in CHECKS}
+    assert groups == {check.id.split("-")[0] for check in FILES}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
@@ -11,7 +11,7 @@ from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
 CALICO = ("calico", "calico-ipam", "portmap", "bandwidth")
-CHOSEN = selection([], ["subnet|bridge-"], CHECKS)
+CHOSEN = selection([], ["subnet|bridge-"], FILES)
 FLANNEL = ("flannel", "portmap", "bridge", "host-local")
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from genie_core.checks import node_registry as nodecheck
-from genie_core.checks import plugins, rank, registry, services
-from genie_core.checks.check import PodCheck
+from genie_core.checks import plugins, rank, runner, services
+from genie_core.checks.check import Check
+from genie_core.checks.leases import GN1301
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection, selection
 from genie_core.errors import GenieError
-from genie_core.findings import Check, Finding, Status
+from genie_core.findings import CheckResult, Finding, Status
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.survey import cluster
@@ -24,9 +25,9 @@ from genie_core.tasks.discover import DiscoverOptions, discover
 FROM_POD = ("gateway", "node", "peer", "remote", "service", "dns")  # the roles of probes that the pod sends
 
 
-def choose(question: Question, checks: Sequence[PodCheck]) -> Selection:
+def choose(question: Question, checks: Sequence[Check]) -> Selection:
     """What --only and --skip choose of these checks and of those of the node's files. Raises GenieError."""
-    return selection(question.only, question.skip, (*checks, *nodecheck.CHECKS))
+    return selection(question.only, question.skip, (*checks, *FILES))
 
 
 def diagnose(facts: Facts, question: Question, chosen: Selection, until: float = inf) -> DiagnosisReport:
@@ -36,10 +37,9 @@ def diagnose(facts: Facts, question: Question, chosen: Selection, until: float =
     if question.to:
         target = aim(model, question.to)
         model = model.narrow(target.flows())
-    checks = chosen.of(registry.ALL)
-    if cluster.pod(facts.pod_object).host_network:
-        checks = [c for c in checks if c.node_wide or "pod" not in c.needs]
-    findings, outcomes = registry.run(model, checks, until, chosen)
+    host_network = cluster.pod(facts.pod_object).host_network
+    checks = [c for c in NETWORK if not host_network or "pod" not in c.needs]
+    findings, outcomes = runner.run(model, checks, chosen, until)
     walks = model.walks if facts.pod is not None else []
     ways: dict[str, tuple[str, ...]] = {}
     for walk in walks:
@@ -58,12 +58,12 @@ def diagnose(facts: Facts, question: Question, chosen: Selection, until: float =
     }
     return DiagnosisReport(
         facts=facts,
-        findings=tuple(rank.ranked(findings)),
+        findings=tuple(findings),
         checks=tuple(outcomes),
         milliseconds=since(started),
         late=time.monotonic() > until,
-        state="host-network" if cluster.pod(facts.pod_object).host_network else "diagnosed",
-        reason="the pod uses the node's own network" if cluster.pod(facts.pod_object).host_network else "",
+        state="host-network" if host_network else "diagnosed",
+        reason="the pod uses the node's own network" if host_network else "",
         ways=ways,
         blocked=tuple(sorted(hit & ways.keys())),
     )
@@ -80,10 +80,13 @@ def _unreached(facts: Facts) -> set[str]:
     return {p.target for p in facts.probes if p.result in ("unreachable", "no route") and p.role in FROM_POD}
 
 
-def once(mine: Sequence[Finding], node: Sequence[Finding]) -> list[Finding]:
-    """Where the node's checks name a leak with the runtime's own knowledge, theirs counts."""
-    told = {finding.code for finding in node}
-    return [*(f for f in mine if not (f.code == "GN1301" and f.code in told)), *node]
+def merged(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding]:
+    """All findings, causes first.
+
+    Leaked leases are named once: by the check of the files, which knows the runtime's records, where both found them.
+    """
+    leaked = any(f.code == GN1301 for f in files)
+    return rank.ranked(plugins.with_loopback([f for f in network if not leaked or f.code != GN1301], files))
 
 
 def since(started: float) -> float:
@@ -96,13 +99,13 @@ class OfFiles:
     """What the checks of the node's files gave; `denied` says what this user had no right to read of theirs."""
 
     findings: tuple[Finding, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
     denied: tuple[str, ...] = ()
 
 
 def node_files(question: Question, chosen: Selection) -> OfFiles:
     """The checks of the node's files, which `genie discover` runs too."""
-    if not question.files or not chosen.of(nodecheck.CHECKS):
+    if not question.files or not chosen.of(FILES):
         return OfFiles()
     options = DiscoverOptions(
         root=question.root,
@@ -121,7 +124,7 @@ def node_files(question: Question, chosen: Selection) -> OfFiles:
     try:
         found = discover(options, chosen)
     except (GenieError, OSError) as error:
-        return OfFiles(checks=(Check(id="files", status=Status.ERROR, reason=str(error)),))
+        return OfFiles(checks=(CheckResult(id="files", status=Status.ERROR, reason=str(error)),))
     findings = list(found.findings)
     if any(check.id == "plugin-missing" for check in found.checks):
         findings += plugins.without_loopback(found.facts)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from genie_core.checks import registry
-from genie_core.checks.check import PodCheck
+from genie_core.checks.check import Check
+from genie_core.checks.registry import OF_NODE
 from genie_core.tasks.debug.pod import Work
 from genie_core.tasks.debug.question import Question
 from genie_core.tasks.debug.report import DiagnosisReport
@@ -19,6 +19,6 @@ def debug_node(question: Question, announce: Callable[[str], None]) -> Diagnosis
     return work.of_node(checks(), work.answers())
 
 
-def checks() -> list[PodCheck]:
+def checks() -> list[Check]:
     """Those of a node without a pod: what Kubernetes reports is about single pods."""
-    return [check for check in registry.OF_NODE if "events" not in check.needs]
+    return [check for check in OF_NODE if "events" not in check.needs]

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from genie_core.checks import probe_plan, rank, registry, reported
-from genie_core.checks.check import PodCheck
+from genie_core.checks import probe_plan, reported, runner
+from genie_core.checks.check import Check
+from genie_core.checks.registry import NETWORK, OF_NODE
 from genie_core.checks.runner import EVERYTHING, refused
 from genie_core.errors import Denied, InvalidNetns, NotFound
-from genie_core.findings import Check, Status
+from genie_core.findings import CheckResult, Status
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.settings import CONF_DIR, STATE_DIR
@@ -21,7 +22,7 @@ from genie_core.survey.facts import JSON, Facts, Link, Probe
 from genie_core.survey.locate import locate
 from genie_core.survey.node_files import Directories
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, node_files, once, since
+from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, merged, node_files, since
 from genie_core.tasks.debug.question import Question, ask_objects, node_name, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
 
@@ -37,7 +38,7 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
     Raises NotFound where the pod does not exist, Denied where this user may not look for it, InvalidConfig for an
     unusable file or flag.
     """
-    work = Work(question, registry.ALL)
+    work = Work(question, NETWORK)
     announce("reading the node and the pod")
     work.begin()
     answers = work.answers()
@@ -63,7 +64,7 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
 class Work:
     """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
 
-    def __init__(self, question: Question, checks: Sequence[PodCheck]) -> None:
+    def __init__(self, question: Question, checks: Sequence[Check]) -> None:
         self.question = question
         self.chosen = choose(question, checks)
         self.source = ""
@@ -116,24 +117,24 @@ class Work:
 
     def unmade(self, reason: str, answers: api.Answers) -> DiagnosisReport:
         """The answer about a pod whose sandbox cannot be made here: the cause is on the node."""
-        return replace(self.of_node(registry.OF_NODE, answers), state="no-sandbox", reason=reason)
+        return replace(self.of_node(OF_NODE, answers), state="no-sandbox", reason=reason)
 
-    def of_node(self, checks: Sequence[PodCheck], answers: api.Answers) -> DiagnosisReport:
+    def of_node(self, checks: Sequence[Check], answers: api.Answers) -> DiagnosisReport:
         """What these checks and those of the node's files say, without a look into any pod."""
         facts = self.facts("", answers)
-        findings, outcomes = registry.run(Case(facts), self.chosen.of(checks), self.until, self.chosen)
+        findings, outcomes = runner.run(Case(facts), checks, self.chosen, self.until)
         return self.report(
             DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
         )
 
     def report(self, mine: DiagnosisReport) -> DiagnosisReport:
         """The diagnosis together with what the checks of the node's files say."""
-        late = OfFiles(checks=(Check(id="files", status=Status.SKIP, reason=TIME_IS_UP),))
+        late = OfFiles(checks=(CheckResult(id="files", status=Status.SKIP, reason=TIME_IS_UP),))
         of_files = self.todo.result(self.files, late)
         reasons = (self.todo.missing[name] for name in sorted(self.todo.denied))
         return replace(
             mine,
-            findings=tuple(rank.ranked(once(mine.findings, of_files.findings))),
+            findings=tuple(merged(mine.findings, of_files.findings)),
             checks=(*mine.checks, *of_files.checks),
             of_files=of_files.findings,
             file_checks=of_files.checks,

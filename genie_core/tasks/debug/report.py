@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core import __version__
-from genie_core.findings import Check, Finding, summary
+from genie_core.findings import CheckResult, Finding, summary
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 
@@ -27,7 +27,7 @@ class DiagnosisReport:
     kind: ClassVar[str] = "DiagnosisReport"
     facts: Facts
     findings: tuple[Finding, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
     milliseconds: float = 0
     state: str = "diagnosed"
     reason: str = ""
@@ -38,7 +38,7 @@ class DiagnosisReport:
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
     of_files: tuple[Finding, ...] = ()
-    file_checks: tuple[Check, ...] = ()
+    file_checks: tuple[CheckResult, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """metadata, target, summary, findings, checks, paths, probes, sources."""

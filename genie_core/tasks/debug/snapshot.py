@@ -7,14 +7,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genie_core.checks import rank, registry
-from genie_core.checks.node_registry import CHECKS
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import EVERYTHING, Selection
 from genie_core.errors import DecodingFailure
-from genie_core.findings import Check, Finding
+from genie_core.findings import CheckResult, Finding
 from genie_core.survey import codec
 from genie_core.survey.facts import JSON, Facts
-from genie_core.tasks.debug.checks import choose, diagnose, once
+from genie_core.tasks.debug.checks import choose, diagnose, merged
 from genie_core.tasks.debug.question import Question, load
 from genie_core.tasks.debug.report import DiagnosisReport
 
@@ -28,12 +27,12 @@ class _Said:
     """What the checks of the node's files said where the facts were read."""
 
     findings: tuple[Finding, ...] = ()
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
 
 def from_snapshot(path: str, question: Question) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
-    chosen = choose(question, registry.ALL)
+    chosen = choose(question, NETWORK)
     document = load(path, "--from")
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise DecodingFailure(
@@ -57,13 +56,13 @@ def from_snapshot(path: str, question: Question) -> DiagnosisReport:
 def _with_files(report: DiagnosisReport, document: JSON, chosen: Selection) -> DiagnosisReport:
     """The report with what the chosen checks of the node's files had found where the facts were read."""
     said = codec.decode(_Said, document.get("files") or {})
-    unasked = {check.id for check in CHECKS} - {check.id for check in chosen.of(CHECKS)}
-    kept = {code for check in CHECKS for code in check.codes if chosen.wants(check, code)}
-    dropped = {code for check in CHECKS for code in check.codes} - kept
+    unasked = {check.id for check in FILES} - {check.id for check in chosen.of(FILES)}
+    kept = {code for check in FILES for code in check.codes if chosen.wants(check, code)}
+    dropped = {code for check in FILES for code in check.codes} - kept
     found = [finding for finding in said.findings if finding.code not in dropped]
     return replace(
         report,
-        findings=tuple(rank.ranked(once(report.findings, found))),
+        findings=tuple(merged(report.findings, found)),
         chosen=chosen != EVERYTHING,
         checks=(*report.checks, *(check for check in said.checks if check.id not in unasked)),
     )

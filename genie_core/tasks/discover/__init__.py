@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from genie_core.checks.node_registry import CHECKS, run_checks
+from genie_core.checks import runner
+from genie_core.checks.registry import FILES
 from genie_core.checks.runner import EVERYTHING, Selection, refused
 from genie_core.findings import ordered
 from genie_core.survey.node import gather
@@ -18,7 +19,7 @@ def discover(options: DiscoverOptions, chosen: Selection = EVERYTHING) -> NodeRe
     """Look at the node, with the chosen ones of its checks. Raises NotFound where its root does not exist."""
     started = perf_counter()
     facts, pods = gather(options)
-    findings, outcomes = run_checks(facts, chosen.of(CHECKS), chosen)
+    findings, outcomes = runner.run(facts, FILES, chosen)
     return NodeReport(
         facts=facts,
         findings=ordered(findings),

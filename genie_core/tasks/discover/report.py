@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from genie_core import __version__
 from genie_core.catalog import Plugin, of_type
 from genie_core.checks.node_leases import Pool, pools
-from genie_core.findings import Check, Finding, Severity, summary
+from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.binaries import Binary
 from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
 from genie_core.survey.selection import Choice, candidates, choices
@@ -30,7 +30,7 @@ class NodeReport:
     kind: ClassVar[str] = "NodeReport"
     facts: NodeFacts
     findings: Sequence[Finding]
-    checks: Sequence[Check]
+    checks: Sequence[CheckResult]
     pods: Mapping[str, str] = field(default_factory=dict)
     ms: float = 0
     denied: Sequence[str] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genie_core import errors
-from genie_core.findings import Explanation
+from genie_core.findings import Code
 
 _EVENTS = "kubectl describe pod POD shows the message; Genie's log has the same with the delegate's own words"
 _ROWS: tuple[tuple[int, str, str, str], ...] = (
@@ -26,7 +26,6 @@ _ROWS: tuple[tuple[int, str, str, str], ...] = (
     (errors.INTERNAL, "a bug in Genie", "something that nobody thought of", "report it with Genie's log around it"),
 )  # fmt: skip
 
-EXPLANATIONS: dict[str, Explanation] = {
-    f"CNI{code}": Explanation(code=f"CNI{code}", title=title, cause=cause, confirm=_EVENTS, fix=fix)
-    for code, title, cause, fix in _ROWS
-}
+CODES = tuple(
+    Code(f"CNI{code}", title, cause=cause, confirm=_EVENTS, fix=fix) for code, title, cause, fix in _ROWS
+)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from genie_core.checks.node_registry import CHECKS as NODE_CHECKS
-from genie_core.checks.node_registry import run_checks
+from genie_core.checks import runner
+from genie_core.checks.registry import FILES
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.findings import Check, Finding, Severity, ordered, summary
+from genie_core.findings import CheckResult, Finding, Severity, ordered, summary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.node_facts import ConfFile, NodeFacts
 from genie_core.survey.yamlio import load_documents
@@ -36,7 +36,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "plugin-missing": (),
     "credential-inline": (),
 }
-CHECKS = tuple(replace(check, needs=_NEEDS[check.id]) for check in NODE_CHECKS if check.id in _NEEDS)
+CHECKS = tuple(replace(check, needs=_NEEDS[check.id]) for check in FILES if check.id in _NEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class CheckReport:
     kind: ClassVar[str] = "ConfigurationCheck"
     files: Sequence[ConfFile]
     findings: Sequence[Finding]
-    checks: Sequence[Check]
+    checks: Sequence[CheckResult]
 
     def as_json(self) -> JSON:
         """summary, files (path, network, valid), findings, checks."""
@@ -78,7 +78,7 @@ def check_parsed(files: Sequence[ConfFile], facts: NodeFacts) -> CheckReport:
     """The findings about these files, errors at most: nothing uses them yet."""
     searched = tuple(facts.binaries)
     alone = replace(facts, runtimes=(), directories={"": list(files)})
-    findings, outcomes = run_checks(alone, CHECKS)
+    findings, outcomes = runner.run(alone, CHECKS)
     softened = [replace(f, severity=Severity.ERROR) if f.severity is Severity.FATAL else f for f in findings]
     if not searched:
         softened = [f for f in softened if f.code != "GN1101"]

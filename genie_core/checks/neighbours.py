@@ -1,0 +1,253 @@
+"""Neighbour entries and ARP: next hops that do not answer, entries with another MAC than the owner of the address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from genie_core.checks.check import check
+from genie_core.checks.host import expected_bridge
+from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.routes import real_defaults
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.net.case import Case
+from genie_core.net.model import Attachment
+from genie_core.net.stack import Stack, subnet, version, within
+from genie_core.survey.facts import Link, Probe
+
+ROLES = ("gateway", "next hop", "other node")
+
+
+GN0306 = Code("GN0306", "a wrong neighbour entry in the pod",
+    cause="a pinned entry has another MAC than the address's owner",
+    confirm="ip -n POD neigh", fix="ip neigh del", explained_by=("GN0203",), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("gateway-neighbour", GN0306, title="neighbour entries in the pod are right", needs=("pod", "node"))
+def gateway_neighbour(model: Case) -> Iterator[Finding]:
+    pod = model.pod
+    if pod is None:
+        return
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        if attachment.kind == "routed" and expected_bridge(model, attachment):
+            continue  # out of its bridge: nobody is there
+        gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
+        for neighbour in pod.facts.neighbours:
+            if (
+                neighbour.index != attachment.link.index
+                or not neighbour.mac
+                or neighbour.state in ("failed", "noarp")
+            ):
+                continue
+            owner = _owner(model, attachment, neighbour.ip, neighbour.ip in gateways)
+            if owner is None or owner[1] == neighbour.mac:
+                continue
+            if neighbour.state not in ("permanent", "reachable"):
+                continue
+            yield _poisoned(
+                model,
+                attachment,
+                neighbour.ip,
+                neighbour.mac,
+                neighbour.state,
+                owner,
+                neighbour.ip in gateways,
+            )
+
+
+def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
+    """Who owns an address on the attachment's link: (name, MAC)."""
+    entry = attachment.entry
+    assert entry is not None
+    if ip in model.node.local and model.node.local[ip].index == entry.index:
+        return entry.name, entry.mac
+    if attachment.bridge is not None:
+        for port, tenant in model.neighbours_on(attachment.bridge):
+            if any(x.ip == ip for x in tenant.addresses):
+                mac = next((link.mac for link in tenant.links if link.index == port.peer), "")
+                return (model.title_of(tenant), mac) if mac else None
+        return None
+    return (entry.name, entry.mac) if gateway else None
+
+
+def _poisoned(
+    model: Case, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
+) -> Finding:
+    name = attachment.link.name
+    what = "gateway" if gateway else "neighbour"
+    return Finding(
+        code=GN0306,
+        severity=Severity.FATAL if gateway else Severity.ERROR,
+        title=f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
+        object=the_pod(model, name),
+        evidence=(
+            seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
+            seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
+        ),
+        remedy=Remedy(
+            text="delete the entry; the kernel asks again",
+            commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
+        ),
+    )
+
+
+GN0411 = Code("GN0411", "a stale neighbour entry on the node",
+    cause="the entry has the MAC of the address's previous owner",
+    confirm="ip neigh show ADDRESS", fix="ip neigh del ADDRESS dev BRIDGE", breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check(
+    "node-neighbour", GN0411, title="the node's neighbour entry for the pod is right", needs=("pod", "node")
+)
+def stale_neighbour(model: Case) -> Iterator[Finding]:
+    for attachment in model.attachments:
+        entry = attachment.entry
+        if entry is None or attachment.kind not in ("bridge", "routed"):
+            continue
+        for own in model.addresses(attachment):
+            neighbour = model.node.neighbour(entry.index, own.ip)
+            if neighbour is None or not neighbour.mac or neighbour.mac == attachment.link.mac:
+                continue
+            if neighbour.state in ("failed", "incomplete", "noarp"):
+                continue
+            pinned = neighbour.state == "permanent"
+            yield Finding(
+                code=GN0411,
+                severity=Severity.FATAL if pinned else Severity.ERROR,
+                title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
+                f"but the pod's is {attachment.link.mac}: a previous owner of the address",
+                object=the_pod(model, attachment.link.name),
+                evidence=(
+                    seen(
+                        "netlink",
+                        f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
+                        f"ip neigh show {own.ip}",
+                    ),
+                    seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
+                ),
+                remedy=Remedy(
+                    text="delete the entry; the kernel asks again",
+                    commands=(on_node("ip", "neigh", "del", own.ip, "dev", entry.name),),
+                ),
+                confidence=Confidence.HIGH if pinned else Confidence.MEDIUM,
+            )
+
+
+GN0807 = Code("GN0807", "a next hop answers no ARP",
+    cause="nobody on the link has the address: a machine is down, moved, or never was there",
+    confirm="arping -I IFACE ADDRESS; ip route", fix="correct the route, or bring the machine back",
+    explained_by=(Effect.FRAMES,), breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("probe-next-hops", GN0807, title="next hops answer ARP", needs=("probes",))
+def unanswered(model: Case) -> Iterator[Finding]:
+    for probe in model.facts.probes:
+        if probe.kind != "arp" or probe.role not in ROLES or probe.result != "timeout":
+            continue
+        where = _where(model, probe)
+        if where is None or _pinned(*where, probe.target):
+            continue
+        stack, link = where
+        yield Finding(
+            code=GN0807,
+            severity=Severity.ERROR if probe.role == "gateway" or _missed(model, probe) else Severity.WARNING,
+            title=f"{_title(model, probe)} {probe.target} answers no ARP on {link.name}: {_holder(model, probe)}",
+            object=the_interface(link.name) if stack is model.node else the_pod(model, link.name),
+            # Little else is between the pod and its gateway: what may drop the request has dropped it.
+            explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
+            evidence=(
+                seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
+            ),
+            remedy=Remedy(
+                text="see whose address it should be, whether that machine is up, and on this link"
+            ),
+        )
+
+
+@check(
+    "probe-neighbours",
+    GN0306,
+    GN0411,
+    title="pinned neighbour entries agree with what answers",
+    needs=("probes",),
+)
+def contradicted(model: Case) -> Iterator[Finding]:
+    for probe in model.facts.probes:
+        where = _where(model, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
+        entry = _pinned(*where, probe.target) if where else ""
+        if where is None or not entry or probe.result != "ok" or entry in probe.detail.split():
+            continue
+        stack, link = where
+        on = on_node if stack is model.node else in_pod
+        whose = "the node's" if stack is model.node else "the pod's"
+        yield Finding(
+            code=GN0411 if stack is model.node else GN0306,
+            severity=Severity.ERROR,
+            title=f"{whose} PERMANENT neighbour entry of {_title(model, probe)} {probe.target} on {link.name} is "
+            f"{entry}, but {probe.detail} answers for it",
+            object=a("neighbour", f"{probe.target} dev {link.name}", link.name),
+            evidence=(
+                seen("netlink", f"{probe.target} lladdr {entry} PERMANENT", f"ip neigh show dev {link.name}"),
+                seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -I {link.name} {probe.target}"),
+            ),
+            remedy=Remedy(
+                text="delete the entry; the kernel asks again",
+                commands=(on("ip", "neigh", "del", probe.target, "dev", link.name),),
+            ),
+        )
+
+
+def _missed(model: Case, probe: Probe) -> bool:
+    """Whether a pod of that node did not answer. A further network may have no router, a cluster a node that is off."""
+    cidrs = [c for n in model.other_nodes if probe.target in n.addresses for c in n.cidrs]
+    return any(
+        p.role == "remote" and p.result == "timeout" and any(within(p.target, c) for c in cidrs)
+        for p in model.facts.probes
+    )
+
+
+def _holder(model: Case, probe: Probe) -> str:
+    own = model.node.local.get(probe.target)
+    if own is None or probe.role == "other node":
+        return "nobody there has the address"
+    return f"{model.node.name(own.index)} of the node has the address, so frames are lost between them"
+
+
+def _title(model: Case, probe: Probe) -> str:
+    if probe.role == "other node":
+        return next((n.name for n in model.other_nodes if probe.target in n.addresses), "next hop")
+    return "the pod's gateway" if probe.role == "gateway" else "next hop"
+
+
+def _where(model: Case, probe: Probe) -> tuple[Stack, Link] | None:
+    """The stack and the interface that asked."""
+    if probe.role == "other node":
+        link = model.node.link(model.node.fib.lookup(probe.target).hop.index)
+        return (model.node, link) if link is not None else None
+    if model.pod is None:
+        return None
+    if probe.role == "gateway" and model.primary is not None:
+        return model.pod, model.primary.link
+    for attachment in model.attachments:
+        known = any(
+            n.index == attachment.link.index and n.ip == probe.target for n in model.pod.facts.neighbours
+        )
+        routed = any(
+            h.index == attachment.link.index and h.gateway == probe.target
+            for r in model.pod.facts.routes
+            for h in r.hops
+        )
+        near = any(
+            within(probe.target, subnet(x)) for x in model.addresses(attachment, version(probe.target))
+        )
+        if known or routed or near:
+            return model.pod, attachment.link
+    return None
+
+
+def _pinned(stack: Stack, link: Link, ip: str) -> str:
+    """The MAC of a permanent entry, "" without one."""
+    entry = stack.neighbour(link.index, ip)
+    return entry.mac if entry is not None and entry.state == "permanent" else ""

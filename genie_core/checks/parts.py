@@ -1,0 +1,74 @@
+"""The parts of a finding: what it is about, the facts that show it, the commands that mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genie_core.catalog.positions import positions
+from genie_core.fields import may_be_secret
+from genie_core.findings import Command, Evidence, Remedy, Subject
+from genie_core.net.case import Case
+from genie_core.net.model import Attachment
+from genie_core.survey.node_facts import ConfFile
+
+
+def on_node(*argv: object) -> Command:
+    """A command for the node's namespace."""
+    return Command(argv=tuple(map(str, argv)))
+
+
+def in_pod(*argv: object) -> Command:
+    """A command for the pod's namespace."""
+    return Command(argv=tuple(map(str, argv)), netns="pod")
+
+
+def seen(source: str, value: object, command: str = "") -> Evidence:
+    """One fact."""
+    return Evidence(source=source, value=str(value), command=command)
+
+
+def the_pod(model: Case, iface: str = "") -> Subject:
+    """The pod that is asked about, or one interface of it."""
+    return Subject(
+        kind="pod",
+        ns=model.facts.namespace,
+        name=model.facts.pod_name,
+        netns=model.facts.netns_path,
+        iface=iface,
+    )
+
+
+def the_interface(name: str) -> Subject:
+    """An interface of the node."""
+    return Subject(kind="interface", name=name, netns="node", iface=name)
+
+
+def a(kind: str, name: str, iface: str = "") -> Subject:
+    """Anything else of the node: a sysctl, a rule, a route, a service."""
+    return Subject(kind=kind, name=name, netns="node", iface=iface)
+
+
+def ends(attachment: Attachment) -> str:
+    """`veth1 (peer of eth0)`."""
+    return f"{attachment.peer.name if attachment.peer else '?'} (peer of the pod's {attachment.link.name})"
+
+
+def at(file: ConfFile, path: str = "", *, kind: str = "file") -> Subject:
+    """A place in a configuration file."""
+    line, column = positions(file.text or "").of(path) if path else (file.line, file.column)
+    name = file.network.name if file.network else ""
+    return Subject(kind=kind, name=name, file=file.path, line=line, column=column)
+
+
+def fix(text: str, *commands: Sequence[str], risk: str = "") -> Remedy:
+    """A remedy with its commands, run on the node."""
+    return Remedy(text=text, commands=tuple(Command(argv=tuple(argv)) for argv in commands), risk=risk)
+
+
+def line_of(file: ConfFile, number: int) -> Evidence:
+    """A line of a configuration file; not one that may hold a secret, nor a value whose name is in another line."""
+    lines = (file.text or "").splitlines()
+    shown = lines[number - 1].strip()[:160] if 0 < number <= len(lines) else ""
+    if may_be_secret(shown) or ('"' in shown and ":" not in shown):
+        shown = "(a line that may hold a secret)"
+    return Evidence(source=f"{file.path}:{number}", command=f"sed -n {number}p {file.path}", value=shown)

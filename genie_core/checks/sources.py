@@ -1,0 +1,53 @@
+"""What a check needs, and why it cannot have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from genie_core.checks.check import Check
+from genie_core.net.case import Case
+from genie_core.survey.node_facts import NodeFacts
+
+_NO_RULES = "nft and iptables-save gave nothing: run as root"
+_NO_CONNTRACK = (
+    "the kernel tracks no connections here: nf_conntrack is not loaded, or /proc/sys is not the node's"
+)
+_NO_RESOLV_CONF = "no process of the pod shows its resolv.conf, and /etc/netns has none"
+# The sources of a pod's network: whether one is there, and why it is not where `missing` gives no reason.
+# "objects: Service" is one kind of API objects.
+_SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
+    "pod": (lambda case: case.pod is not None, "the pod's network namespace is not known"),
+    "node": (lambda case: bool(case.facts.node.links), "the node's interfaces could not be read"),
+    "pod firewall": (lambda case: case.pod is not None and case.pod.rules.known, _NO_RULES),
+    "node firewall": (lambda case: case.node.rules.known, _NO_RULES),
+    "objects": (lambda case: bool(case.facts.objects), "the API server knows of none"),
+    "pod object": (lambda case: bool(case.facts.pod_object), "the Pod is not known"),
+    "events": (
+        lambda case: bool(case.facts.events) or "events" not in case.facts.missing,
+        "no events are known",
+    ),
+    "state": (lambda case: bool(case.facts.files.state_dir), "Genie's state directory is not known"),
+    "conntrack": (lambda case: "netfilter/nf_conntrack_max" in case.facts.node.sysctls, _NO_CONNTRACK),
+    "probes": (lambda case: bool(case.facts.probes), "no probe was sent"),
+    "resolv.conf": (lambda case: case.facts.resolv_conf is not None, _NO_RESOLV_CONF),
+}
+OF_POD = {"pod", "pod firewall", "probes", "resolv.conf"}
+
+
+def lacking(facts: Case | NodeFacts, check: Check) -> str:
+    """Why a check cannot run, "" where it can."""
+    if isinstance(facts, NodeFacts):
+        return "; ".join(facts.missing[need] for need in check.needs if need in facts.missing)
+    return next((reason for need in check.needs if (reason := _lacks(facts, need))), "")
+
+
+def _lacks(case: Case, need: str) -> str:
+    """Why a source is not there, "" where it is."""
+    source, _, kind = need.partition(": ")
+    missing = case.facts.missing
+    if (kind or need == "state") and need in missing:
+        return missing[need]
+    if need == "pod firewall" and case.pod is None:
+        source = "pod"
+    is_there, absent = _SOURCES[source]
+    return "" if is_there(case) else missing.get(source) or absent
