@@ -1,0 +1,30 @@
+"""The workflow runs what CI runs here, and the form for bugs names commands that exist."""
+
+import re
+
+import yaml
+
+from genie_cli.app import COMMANDS
+from tests.test_lint import ROOT
+
+
+def test_the_workflow_runs_ci_and_builds_what_is_released():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+    commands = {
+        name: [step.get("run", "") for step in job["steps"]] for name, job in workflow["jobs"].items()
+    }
+    assert ".ci/run" in commands["test"]
+    assert workflow["permissions"] == {"contents": "read"}
+    programs = [line.split()[0] for line in commands["artefacts"] if line.startswith(("deploy/", ".ci/"))]
+    assert programs
+    assert all((ROOT / program).exists() for program in programs)
+
+
+def test_the_form_for_bugs_asks_for_a_bundle_by_commands_that_exist():
+    text = (ROOT / ".github/ISSUE_TEMPLATE/bug.yaml").read_text()
+    form = yaml.safe_load(text)
+    required = [item["id"] for item in form["body"] if item.get("validations", {}).get("required")]
+    assert required == ["what", "bundle", "version"]
+    named = re.findall(r"`genie ([a-z-]+(?: [a-z]+)?)", text)
+    assert "debug bundle" in named
+    assert all(words in COMMANDS or words.split()[0] in COMMANDS for words in named)
