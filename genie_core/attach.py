@@ -14,7 +14,7 @@ from genie_core.errors import DelegateFailed, GenieError, InvalidConfig, Unknown
 from genie_core.gojson import view
 from genie_core.jsontext import encode
 from genie_core.spec.conf import plugin_input
-from genie_core.spec.result import convert_text
+from genie_core.spec.result import NO_RESULT, convert
 from genie_core.spec.versions import at_least
 from genie_core.steps import (
     Attached,
@@ -40,9 +40,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from genie_core.model import Attachment, NetConf, Plan, PluginConf
+    from genie_core.model import Attachment, NetConf, Plan, PluginConf, Result
     from genie_core.refusals import Failure
-    from genie_core.steps import Steps
+    from genie_core.spec.result import Printed
+    from genie_core.steps import Step, Steps, T
+
+
+def drive(steps: "Steps[T]", perform: "Callable[[Step], str]") -> "T":
+    """Drive a verb: perform each step and send it the answer. A GenieError is thrown into it, so that it can undo.
+
+    What else `perform` raises ends the drive between two steps, as a kill would.
+    """
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = perform(step)
+            except GenieError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # a generator's value is Any at this place
 
 
 def _invoke(
@@ -71,16 +90,16 @@ def _invoke(
     )
 
 
-def add(plan: "Plan") -> "Steps[list[str]]":
-    """Attach every network of the plan in order; the final result texts. Raises after undoing everything."""
+def add(plan: "Plan") -> "Steps[list[Printed]]":
+    """Attach every network of the plan in order; their final results. Raises after undoing everything."""
     yield Save(plan)
-    results: list[str] = []
+    results: list[Printed] = []
     try:
-        for index in range(len(plan.attachments)):
-            results.append("")  # attempted from here on
-            results[index] = yield from add_network(plan, index)
-            yield Attached(plan, index, results[index])
-            require_subnet(plan.attachments[index], results[index])
+        for index, attachment in enumerate(plan.attachments):
+            results.append(NO_RESULT)  # attempted from here on
+            results[index] = printed = yield from add_network(plan, index)
+            yield Attached(plan, index, printed.text)
+            require_subnet(attachment, printed.result)
         if _has_several(plan):
             from genie_core.default_routes import settle
 
@@ -97,7 +116,7 @@ def _has_several(plan: "Plan") -> bool:
     return bool(others) or any(item.default_route is not None for item in plan.attachments)
 
 
-def require_subnet(attachment: "Attachment", result: str) -> None:
+def require_subnet(attachment: "Attachment", result: "Result") -> None:
     """Raise CheckFailed where a logical network's address is not in its subnet."""
     if attachment.subnet:
         from genie_core.select.underlay import require_inside
@@ -105,7 +124,7 @@ def require_subnet(attachment: "Attachment", result: str) -> None:
         require_inside(attachment, result)
 
 
-def add_network(plan: "Plan", index: int) -> "Steps[str]":
+def add_network(plan: "Plan", index: int) -> "Steps[Printed]":
     """ADD of one network's chain: its final result. Begun anew where a plugin's look at the kernel was interrupted.
 
     With many pods at once the kernel tells a reader of its tables that they changed meanwhile (NLM_F_DUMP_INTR,
@@ -128,34 +147,36 @@ def add_network(plan: "Plan", index: int) -> "Steps[str]":
     return (yield from _add_chain(plan, index))
 
 
-def _add_chain(plan: "Plan", index: int) -> "Steps[str]":
+def _add_chain(plan: "Plan", index: int) -> "Steps[Printed]":
     attachment = plan.attachments[index]
     network = attachment.network
-    result = ""
+    result = NO_RESULT
     for position in range(len(network.plugins)):
-        step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result)
+        step = _invoke("ADD", plan, attachment, position, netns=plan.netns, prev_result=result.text)
         try:
-            printed = yield step
+            output = yield step
         except DelegateFailed as error:
             from genie_core.refusals import words_of
 
             attachment.stopped = position, words_of(error, step)
             raise
-        if not printed.strip():
+        if not output.strip():
             broken = "the plugin is broken; run it by hand with `genie dry-run`"
             raise DelegateFailed(f"{step.where}: printed no result", hint=broken)
-        result = convert_text(printed, network.version, network.version, step.where)
+        result = convert(output, network.version, network.version, step.where)
         if position < len(network.plugins) - 1:
-            attachment.partial = result
-            yield Passed(plan, index, result)
+            attachment.partial = result.text
+            yield Passed(plan, index, result.text)
     return result
 
 
-def undo(plan: "Plan", results: "Sequence[str]") -> "Steps[list[GenieError]]":
+def undo(plan: "Plan", results: "Sequence[Printed]") -> "Steps[list[GenieError]]":
     """Roll an ADD back. What cannot be undone now stays in the state for the runtime's DEL (conformance B55)."""
     tried = zip(plan.attachments, results, strict=False)
-    done = plan.replace(attachments=[attachment.replace(result=result) for attachment, result in tried])
-    failures = yield from _release_all(done, plan.netns)
+    done = plan.replace(
+        attachments=[attachment.replace(result=printed.text) for attachment, printed in tried]
+    )
+    failures = yield from delete(done, plan.netns)
     if failures:  # the state stays: what was never attempted must not look as if it were held
         for index in range(len(results), len(plan.attachments)):
             yield Released(plan, index)
@@ -168,19 +189,11 @@ def delete(
     """Release every network that is left, in reverse; the errors of those that failed (conformance A66).
 
     A network whose plugin is gone stays in the state until the binary is back: its address is not lost (lessons 2).
-    `thorough` is for who will not try again: a plugin that fails does not keep the rest of its chain. `spare` says
+    `thorough`, for a last try: a plugin that fails does not keep the rest of its chain from running. `spare` says
     which attachments are left as they are.
-    """
-    return (yield from _release_all(plan, netns, thorough, spare))
 
-
-def _release_all(
-    plan: "Plan", netns: str, thorough: bool = False, spare: "Callable[[Attachment], bool] | None" = None
-) -> "Steps[list[GenieError]]":
-    """In reverse; then once more those whose network is in the plan twice.
-
-    Reference plugins that masquerade keep one chain per network and container: it cannot go with the first of
-    two such attachments, and goes with the second.
+    Failures are tried once more where the plan has their network twice: reference plugins that masquerade keep one
+    chain per network and container, which goes with the last of the two.
     """
     held = [index for index in reversed(range(len(plan.attachments))) if not plan.attachments[index].released]
     spared = [index for index in held if spare and spare(plan.attachments[index])]

@@ -13,16 +13,16 @@ from genie_core.routes import (
     default_routes,
     gateway_of,
     owners_by_results,
-    retold,
     route_changes,
     unasked_changes,
+    with_routes,
 )
-from genie_core.spec.result import parse
+from genie_core.spec.result import Printed
 from genie_core.steps import Attached, SetDefaultRoutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from genie_core.model import Plan, Result
@@ -30,12 +30,9 @@ if TYPE_CHECKING:
     from genie_core.steps import Steps
 
 
-def settle(plan: "Plan", results: list[str]) -> "Steps[None]":
-    """Change the namespace and the `results` (texts, in the plan's order), and record those that changed (C26-C31)."""
-    parsed = {
-        attachment.ifname: parse(result, attachment.network.version, attachment.label)[1]
-        for attachment, result in zip(plan.attachments, results, strict=True)
-    }
+def settle(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
+    """Change the namespace and the `results`, which are in the plan's order; record those that changed (C26-C31)."""
+    parsed = by_interface(plan, results)
     order = [item.ifname for item in primary_first(plan)]
     if plan.previous is not None:  # made before Genie in the chain: it is the primary one
         parsed[plan.ifname] = plan.previous
@@ -49,9 +46,15 @@ def settle(plan: "Plan", results: list[str]) -> "Steps[None]":
     for index, attachment in enumerate(plan.attachments):
         if attachment.ifname in changed:
             after = changed[attachment.ifname]
-            results[index] = retold(results[index], attachment.network.version, after)
+            text = with_routes(results[index].text, attachment.network.version, after)
+            results[index] = Printed(text, after)
             attachment.yielded = [*attachment.yielded, *_lost(parsed[attachment.ifname], after)]
-            yield Attached(plan, index, results[index], attachment.yielded)
+            yield Attached(plan, index, text, attachment.yielded)
+
+
+def by_interface(plan: "Plan", results: "Iterable[Printed]") -> "dict[str, Result]":
+    """The results, which are in the plan's order, by interface name."""
+    return {item.ifname: one.result for item, one in zip(plan.attachments, results, strict=True)}
 
 
 def _lost(before: "Result", after: "Result") -> "list[dict[str, Any]]":

@@ -123,10 +123,10 @@ class NetConf(Value):
         self.disable_gc = disable_gc
 
 
-class Wish(Value):
-    """One network that somebody asked for, before it is looked up.
+class Selection(Value):
+    """One network that an annotation or a setting names, before it is looked up (NPWG: network selection element).
 
-    `name` is as written; `ifname` is "" where none was asked for; `origin` says who asked and where, for
+    `name` is as written; `ifname` is "" where it names no interface; `origin` says where it is written, for
     messages: `annotation cni, item 2 ("b@eth3")`.
     """
 
@@ -139,53 +139,46 @@ class Wish(Value):
 
 
 class Choice(Value):
-    """A wish with the network that it turned out to mean.
+    """A selection with the network that it names.
 
-    `label` is the network's name in status annotations. `capabilities` maps what the wish itself asks of the
-    network's plugins to raw JSON. `prefix` begins the interface's name where the wish has none. `default_route`
-    is None where the wish says nothing of it; [] keeps the network's own (NPWG 4.1.2.1.9). `told` is written to
-    the pod's annotations once it is attached. `subnet` is where all its addresses of that family must be, "" for
-    anywhere. `device` is the resource and the device of it that the pod was given.
+    `label` is the network's name in status annotations. `capabilities` are the capability arguments of the selection
+    itself: name -> raw JSON. `default_route` is None where the selection has no such key; [] keeps the network's own
+    (NPWG 4.1.2.1.9). `annotations` are written to the pod once it is attached. `subnet` is the subnet that all
+    addresses of its family must be in, "" for any. `device` is the resource and its device that kubelet allocated.
+    `additional`: it comes beside the pod's default network, as attachments and `default_networks` do.
     """
 
     __slots__ = (
-        "capabilities",
-        "default_route",
-        "device",
-        "label",
-        "network",
-        "prefix",
+        "additional", "annotations", "capabilities", "default_route", "device", "label", "network", "selection",
         "subnet",
-        "told",
-        "wish",
-    )
+    )  # fmt: skip
 
     def __init__(
         self,
-        wish: Wish,
+        selection: Selection,
         network: NetConf,
         label: str = "",
         capabilities: "Mapping[str, str] | None" = None,
-        prefix: str = "eth",
+        additional: bool = False,
         default_route: "Sequence[str] | None" = None,
-        told: "Mapping[str, str] | None" = None,
+        annotations: "Mapping[str, str] | None" = None,
         subnet: str = "",
         device: "tuple[str, str] | None" = None,
     ) -> None:
-        self.told = told or {}
+        self.annotations = annotations or {}
         self.device = device
         self.subnet = subnet
-        self.wish = wish
+        self.selection = selection
         self.network = network
         self.label = label or network.name
         self.capabilities = capabilities or {}
-        self.prefix = prefix
+        self.additional = additional
         self.default_route = default_route
 
     @property
-    def is_additional(self) -> bool:
-        """Whether it comes beside the pod's default network: a network attachment, or one of `default_networks`."""
-        return self.prefix == "net"
+    def prefix(self) -> str:
+        """What begins the interface's name where the selection names none."""
+        return "net" if self.additional else "eth"
 
 
 class Attachment(Value):

@@ -8,9 +8,12 @@ from genie_core.spec.conf import DEVICE_INFO, capabilities_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from genie_core.model import Choice, NetConf, PodRef, Request, Result
+
+    # The files of a network's plugins, in order
+    Find = Callable[[NetConf], Sequence[str]]
 
 # The capability by which containerd and CRI-O hand over the pod's annotations (internal/cri/annotations).
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
@@ -25,20 +28,20 @@ def name_interfaces(
     `primary` is the runtime's CNI_IFNAME: the first choice without a name of its own gets it, unless another one
     asks for it. "eth" is counted over the names given out, from 1; "net" by the place in the list, as Multus does.
     A name that is asked for anywhere in the list is skipped. `prefix` replaces both. Raises InvalidConfig where a
-    name is asked for twice or nobody gets `primary`.
+    name is asked for twice or no network gets `primary`.
     """
     if has_primary:
         _refuse_name(choices, primary)
     taken = requested_names(choices, primary) | ({primary} if has_primary else set())
-    if primary not in taken and all(choice.wish.ifname for choice in choices):
-        first = choices[0].wish
+    if primary not in taken and all(choice.selection.ifname for choice in choices):
+        first = choices[0].selection
         raise InvalidConfig(
             f"{first.origin}: no network of this pod gets the interface {primary}, which the runtime needs",
             hint=f"leave one network without an interface, or give {primary} to one of them",
         )
     names = []
     for place, choice in enumerate(choices):
-        name = choice.wish.ifname
+        name = choice.selection.ifname
         if not name:
             name = free_name(prefix or choice.prefix, place, primary, taken)
             taken.add(name)
@@ -51,23 +54,23 @@ def requested_names(choices: "Sequence[Choice]", primary: str) -> set[str]:
     _refuse_primary(choices, primary)
     taken: set[str] = set()
     for choice in choices:
-        wish = choice.wish
-        if wish.ifname and wish.ifname in taken:
+        selection = choice.selection
+        if selection.ifname and selection.ifname in taken:
             raise InvalidConfig(
-                f"{wish.origin}: Repeated request for same interface name: {wish.ifname}",
+                f"{selection.origin}: Repeated request for same interface name: {selection.ifname}",
                 hint="give each network an interface of its own",
             )
-        if wish.ifname:
-            taken.add(wish.ifname)
+        if selection.ifname:
+            taken.add(selection.ifname)
     return taken
 
 
 def _refuse_name(choices: "Sequence[Choice]", primary: str) -> None:
     """The primary interface is made by a plugin before Genie in its chain."""
     for choice in choices:
-        if choice.wish.ifname == primary:
+        if choice.selection.ifname == primary:
             raise InvalidConfig(
-                f"{choice.wish.origin}: interface {primary} is made by a plugin before Genie in its chain",
+                f"{choice.selection.origin}: interface {primary} is made by a plugin before Genie in its chain",
                 hint="ask for another name, or make Genie the only plugin of its conflist: `genie install`",
             )
 
@@ -75,9 +78,9 @@ def _refuse_name(choices: "Sequence[Choice]", primary: str) -> None:
 def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
     """A network attachment comes beside the default network, which has the runtime's interface (C18, C39)."""
     for choice in choices:
-        if choice.is_additional and choice.wish.ifname == primary:
+        if choice.additional and choice.selection.ifname == primary:
             raise InvalidConfig(
-                f"{choice.wish.origin}: interface {primary} belongs to the default network",
+                f"{choice.selection.origin}: interface {primary} belongs to the default network",
                 hint="ask for another name, or make this network the default one: "
                 "annotation v1.multus-cni.io/default-network",
             )
@@ -114,23 +117,32 @@ def make_plan(
     pod: "PodRef | None",
     boot_id: str,
     choices: "Sequence[Choice]",
+    *,
+    netns_id: str = "",
     prefix: str = "",
     previous: "Result | None" = None,
+    find: "Find" = lambda _: (),
 ) -> Plan:
-    """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out.
+    """Everything that the ADD will do. Raises InvalidConfig where names cannot be given out, and what `find` raises.
 
     `previous` is the result of the plugins before Genie in its chain, where they have made the primary interface.
+    `find` gives the files of a network's plugins, in order; nothing where it is not known.
     """
     names = name_interfaces(choices, request.ifname, prefix, has_primary=previous is not None)
     if any(choice.default_route is not None for choice in choices):
         from genie_core.routes import refuse_conflicts
 
-        refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
+        refuse_conflicts((choice.selection.origin, choice.default_route) for choice in choices)
     supplied = runtime_capabilities(request)
     # What the runtime asks for concerns the pod's primary network alone (NPWG 7.5, conformance B47)
     attachments = [
         attachment_of(
-            choice, ifname, request.container_id, request.args, supplied if ifname == request.ifname else {}
+            choice,
+            ifname,
+            request.container_id,
+            request.args,
+            supplied if ifname == request.ifname else {},
+            find,
         )
         for choice, ifname in zip(choices, names, strict=True)
     ]
@@ -141,16 +153,22 @@ def make_plan(
         path=request.path,
         pod=pod,
         boot_id=boot_id,
+        netns_id=netns_id,
         attachments=attachments,
         previous=previous,
     )
 
 
 def attachment_of(
-    choice: "Choice", ifname: str, container_id: str, args: str, supplied: "Mapping[str, str]"
+    choice: "Choice",
+    ifname: str,
+    container_id: str,
+    args: str,
+    supplied: "Mapping[str, str]",
+    find: "Find" = lambda _: (),
 ) -> Attachment:
-    """One network of the plan; `supplied` are the capability arguments that the runtime gave for it, as raw JSON."""
-    from genie_core.select.asked import asked_by  # for who makes plans
+    """One network of a plan; `supplied` are the capability arguments that the runtime gave for it, as raw JSON."""
+    from genie_core.select.asked import asked_by  # DEL makes no plan
 
     return Attachment(
         network=choice.network,
@@ -163,10 +181,11 @@ def attachment_of(
             **choice.capabilities,
         },
         default_route=choice.default_route,
-        origin=choice.wish.origin,
+        origin=choice.selection.origin,
         subnet=choice.subnet,
         device=choice.device,
         asked=asked_by(choice),
+        binaries=find(choice.network),
     )
 
 

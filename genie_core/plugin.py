@@ -21,16 +21,18 @@ from genie_core.errors import DecodingFailure, GenieError, IncompatibleVersion, 
 from genie_core.jsontext import encode
 from genie_core.settings import Settings
 from genie_core.spec.call import DELEGATE_MARK
-from genie_core.spec.request import read_request
+from genie_core.spec.request import VERBS, read_request
 from genie_core.spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from genie_core.model import Request
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
+
+    Run = Callable[[Request, Context], str]
 
 MAX_STDIN_BYTES = 16 << 20
 ABOUT = f"""\
@@ -41,9 +43,6 @@ CNI protocol versions supported: {", ".join(SUPPORTED)}
 # The launcher begins as a script of sh's, and shells add these, asked or not. A caller's own are lost with them: they
 # say where another shell was.
 _SHELL_ADDS = ("PWD", "OLDPWD", "SHLVL", "_")
-
-# The first version of a configuration for which a runtime may call the verb (conformance A30, A31)
-_SINCE = {"CHECK": "0.4.0", "GC": "1.1.0", "STATUS": "1.1.0"}
 
 
 def main(own: str) -> "NoReturn":
@@ -128,7 +127,8 @@ def _refuse_own_call(verb: str, log: JSONLog) -> str:
 
 def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     """Run the verb. Raises GenieError."""
-    first = _SINCE.get(request.verb)
+    verb = VERBS[request.verb]
+    first = verb.since
     if first and not at_least(request.version, first):  # refuses with code 6 what is no version at all (A29)
         raise IncompatibleVersion(
             f"config version does not allow {request.verb}",
@@ -141,13 +141,14 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     log.context = {"verb": request.verb, "container": request.container_id, "interface": request.ifname}
     for problem in settings.problems:
         log.warning("setting ignored", problem=problem)
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
 
-    node = Node(request, settings, log, cancel, own)
+    context = Context(settings, log, cancel, request.env, request.path, own)
     started = monotonic()
     code = GenieError.code  # of a bug
     try:
-        text = _VERBS[request.verb](request, node)
+        run: Run = __import__(f"genie_core.verbs.{verb.module}", fromlist=["run"]).run
+        text = run(request, context)
         code = 0
     except GenieError as error:
         code = error.code
@@ -155,54 +156,21 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
     finally:
         seconds = monotonic() - started
         if settings.metrics_file:
-            _count(settings.metrics_file, request.verb, code, seconds, node)
+            _count(settings.metrics_file, request.verb, code, seconds, context)
     log.info("done", ms=round(seconds * 1000, 1))
     return text
 
 
-def _count(path: str, verb: str, code: int, seconds: float, node: "Node") -> None:
+def _count(path: str, verb: str, code: int, seconds: float, context: "Context") -> None:
     """Add the call to the counters; what cannot be counted fails nobody."""
     from genie_core.edges.metrics_file import count
     from genie_core.metrics import Run
 
-    runs = [Run(step.verb, step.network, step.type, ok, spent) for step, ok, spent in node.delegates.ran]
+    runs = [Run(step.verb, step.network, step.type, ok, spent) for step, ok, spent in context.delegates.ran]
     try:
         count(path, verb, code, seconds, runs)
     except IOFailure as error:
-        node.log.warning("call not counted", problem=error.msg)
-
-
-def _add(request: "Request", node: "Node") -> str:
-    from genie_core.verbs.add import run
-
-    return run(request, node)
-
-
-def _check(request: "Request", node: "Node") -> str:
-    from genie_core.verbs.check import run
-
-    return run(request, node)
-
-
-def _del(request: "Request", node: "Node") -> str:
-    from genie_core.verbs.delete import run
-
-    return run(request, node)
-
-
-def _gc(request: "Request", node: "Node") -> str:
-    from genie_core.verbs.gc import run
-
-    return run(request, node)
-
-
-def _status(request: "Request", node: "Node") -> str:
-    from genie_core.verbs.status import run
-
-    return run(request, node)
-
-
-_VERBS = {"ADD": _add, "CHECK": _check, "DEL": _del, "GC": _gc, "STATUS": _status}
+        context.log.warning("call not counted", problem=error.msg)
 
 
 def _answer_version(request: "Request") -> str:

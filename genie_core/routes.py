@@ -174,7 +174,7 @@ def gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
     return with_gateways(result.replace(routes=[route])).routes[0].get("gw")
 
 
-def retold(text: str, version: str, result: Result) -> str:
+def with_routes(text: str, version: str, result: Result) -> str:
     """A result's text, printed by a plugin in `version`, with the routes that `result` has; the rest is kept.
 
     The form of 0.2.0 has routes beside addresses only; without any, the text stays as it is.

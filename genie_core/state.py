@@ -1,6 +1,6 @@
-"""The state file's text: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
+"""The journal of a container: a plan and what happened since <-> JSON lines. Pure; on the kubelet path.
 
-The first line is the plan. Each later line says one thing:
+The first line is the plan. Each later line is one event (steps.py):
 
     {"passed": 0, "result": "..."}     a plugin inside attachment 0's chain succeeded
     {"attached": 0, "result": "..."}   its ADD succeeded; "yielded" are default routes that another network took
@@ -10,7 +10,7 @@ The first line is the plan. Each later line says one thing:
     {"refused": 0}                     its DEL fails, and nothing of it is held (refusals.py)
     {"failed": true}                   a DEL of the container failed
 
-A line that is torn or says nothing known is passed over: a write cut short by a kill or a full disk costs that line and
+A line that is torn or has no known key is skipped: a write cut short by a kill or a full disk costs that line and
 nothing else, and an earlier version can read a later one's journal. Texts of plugins and results are kept verbatim.
 
 What is read back is a plan that can be carried out, or none: a DEL that meets its damage half-way would meet it
@@ -24,10 +24,11 @@ from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.spec import versions
 from genie_core.spec.conf import capabilities_of, check_plugin_type
 from genie_core.spec.request import is_identifier
+from genie_core.steps import Absent, Attached, Event, Failed, Passed, Refused, Released, Releasing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 FORMAT = 1
@@ -52,57 +53,45 @@ def encode_plan(plan: Plan) -> str:
     )
 
 
-def encode_partial(index: int, result: str) -> str:
-    """The line that says what a plugin inside an attachment's chain printed; "" takes an earlier one back."""
-    return encode({"passed": index, "result": result})
+def encode_event(event: Event) -> str:
+    """The line of an event."""
+    return encode(_LINES[type(event)](event))
 
 
-def encode_result(index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()) -> str:
-    """The line that says an attachment succeeded with this final result, and which default routes it gave up."""
-    line = {"attached": index, "result": result}
-    return encode({**line, "yielded": list(yielded)} if yielded else line)
+_LINES: "dict[type[Event], Callable[[Any], dict[str, Any]]]" = {
+    Passed: lambda event: {"passed": event.index, "result": event.result},
+    Attached: lambda event: {
+        "attached": event.index,
+        "result": event.result,
+        **({"yielded": list(event.yielded)} if event.yielded else {}),
+    },
+    Absent: lambda event: {"absent": list(event.absent)},
+    Releasing: lambda event: {"releasing": event.index},
+    Released: lambda event: {"released": event.index},
+    Refused: lambda event: {"refused": event.index},
+    Failed: lambda _: {"failed": True},
+}
 
 
-def encode_absent(absent: "Sequence[str]") -> str:
-    """The line that says what the results promise and ADD did not make."""
-    return encode({"absent": list(absent)})
+def encode_journal(plan: Plan) -> str:
+    """A whole journal: the plan, and the events that lead to what its attachments are now."""
+    return "\n".join([encode_plan(plan), *map(encode_event, _events(plan)), ""])
 
 
-def encode_releasing(index: int) -> str:
-    """The line that says an attachment's DEL began."""
-    return encode({"releasing": index})
-
-
-def encode_release(index: int) -> str:
-    """The line that says an attachment's DEL succeeded."""
-    return encode({"released": index})
-
-
-def encode_refusal(index: int) -> str:
-    """The line that says an attachment cannot be released, and that nothing of it is held."""
-    return encode({"refused": index})
-
-
-def encode_failure() -> str:
-    """The line that says a DEL of the container failed."""
-    return encode({"failed": True})
-
-
-def encode_history(plan: Plan) -> list[str]:
-    """The lines that say what has happened to a plan's attachments: none for a plan that nothing was done of."""
-    lines = []
+def _events(plan: Plan) -> "Iterator[Event]":
     for index, attachment in enumerate(plan.attachments):
         if attachment.partial:
-            lines.append(encode_partial(index, attachment.partial))
+            yield Passed(plan, index, attachment.partial)
         if attachment.result:
-            lines.append(encode_result(index, attachment.result, attachment.yielded))
+            yield Attached(plan, index, attachment.result, attachment.yielded)
         if attachment.releasing:
-            lines.append(encode_releasing(index))
+            yield Releasing(plan, index)
         if attachment.released:
-            lines.append(encode_release(index))
+            yield Released(plan, index)
         if attachment.refused:
-            lines.append(encode_refusal(index))
-    return [*lines, *([encode_absent(plan.absent)] if plan.absent else [])]
+            yield Refused(plan, index)
+    if plan.absent:
+        yield Absent(plan, plan.absent)
 
 
 def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
@@ -140,41 +129,40 @@ def decode_plan(text: str) -> Plan:
         raise DecodingFailure(str(error)) from None
     except (KeyError, TypeError, ValueError, AttributeError, InvalidConfig):
         raise DecodingFailure("it does not hold a plan that this version of Genie can read") from None
+    own: dict[str, Any] = {"failed_releases": 0}
+    changes: list[dict[str, Any]] = [{} for _ in plan.attachments]
     for line in rest.split("\n"):
-        if line:  # records are written with a newline on both sides
-            _replay(plan, line)
-    return plan
+        if line:  # events are written with a newline on both sides
+            _replay(line, own, changes)
+    changed = [item.replace(**fields) for item, fields in zip(plan.attachments, changes, strict=True)]
+    return plan.replace(attachments=changed, **own)
 
 
-def _replay(plan: Plan, line: str) -> None:
+def _replay(line: str, own: "dict[str, Any]", changes: "list[dict[str, Any]]") -> None:
+    """Note what an event changes: fields of the plan, and of each attachment."""
     try:
-        record = decode(line)
-        if "attached" in record:
-            attachment = _at(plan, record["attached"])
-            attachment.result = _json(record["result"], dict)
-            attachment.yielded = _routes(record.get("yielded", []))
-        elif "passed" in record:
-            _at(plan, record["passed"]).partial = (
-                _json(record["result"], dict) if record["result"] != "" else ""
-            )
-        elif "absent" in record:
-            plan.absent = [_text(item) for item in record["absent"]]
-        elif "releasing" in record:
-            _at(plan, record["releasing"]).releasing = True
-        elif "released" in record:
-            _at(plan, record["released"]).released = True
-        elif "refused" in record:
-            _at(plan, record["refused"]).refused = True
-        elif "failed" in record:
-            plan.failed_releases += 1
-    except (JSONError, KeyError, IndexError, TypeError, ValueError):
+        event = decode(line)
+        if "attached" in event:
+            result, yielded = _json(event["result"], dict), _routes(event.get("yielded", ()))
+            _at(changes, event["attached"]).update(result=result, yielded=yielded)
+        elif "passed" in event:
+            result = _json(event["result"], dict) if event["result"] != "" else ""
+            _at(changes, event["passed"])["partial"] = result
+        elif "absent" in event:
+            own["absent"] = [_text(item) for item in event["absent"]]
+        elif "failed" in event:
+            own["failed_releases"] += 1
+        else:
+            key = next(key for key in ("releasing", "released", "refused") if key in event)
+            _at(changes, event[key])[key] = True
+    except (JSONError, KeyError, IndexError, StopIteration, TypeError, ValueError):
         return
 
 
-def _at(plan: Plan, index: object) -> Attachment:
+def _at(changes: "list[dict[str, Any]]", index: object) -> "dict[str, Any]":
     if not isinstance(index, int) or index < 0:
         raise TypeError("an index was expected")
-    return plan.attachments[index]
+    return changes[index]
 
 
 def _decode_plan(data: "dict[str, Any]") -> Plan:
@@ -224,9 +212,9 @@ def _decode_plugin(type_: object, raw: object) -> PluginConf:
     return plugin
 
 
-def _routes(value: object) -> "list[dict[str, Any]]":
+def _routes(value: "Any") -> "Sequence[dict[str, Any]]":
     """Default routes, as a result has them."""
-    if not isinstance(value, list) or not all(
+    if not isinstance(value, list | tuple) or not all(
         isinstance(route, dict) and isinstance(route.get("dst"), str) for route in value
     ):
         raise TypeError("routes were expected")

@@ -1,4 +1,4 @@
-"""The steps that a verb's generator yields (attach.py) and whoever drives it carries out (verbs/node.py)."""
+"""The steps that a verb's generator yields (attach.py); its driver performs them (verbs/context.py)."""
 
 from genie_core.errors import DelegateFailed, GenieError
 from genie_core.gojson import view
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """Something for the driver to do."""
+    """Something for the driver to perform."""
 
     __slots__ = ()
 
 
-class Save(Step):
-    """Write the plan to disk, durably."""
+class Record(Step):
+    """Something to record of a container, durably where it says so."""
 
     __slots__ = ("plan",)
 
@@ -31,75 +31,95 @@ class Save(Step):
         self.plan = plan
 
 
-class Passed(Step):
-    """Record what a plugin inside a chain printed: DEL gives it to the chain's plugins where no final result is."""
+class Save(Record):
+    """Write the plan, and what has happened to it, durably."""
 
-    __slots__ = ("index", "plan", "result")
+    __slots__ = ()
+
+
+class Forget(Record):
+    """Remove the container's state: nothing of it is left."""
+
+    __slots__ = ()
+
+
+class Event(Record):
+    """One line of the container's journal (state.py)."""
+
+    __slots__ = ()
+
+
+class Absent(Event):
+    """What the results promise and ADD did not make (edges/podnet.py, never_there)."""
+
+    __slots__ = ("absent",)
+
+    def __init__(self, plan: "Plan", absent: "Sequence[str]") -> None:
+        super().__init__(plan)
+        self.absent = absent
+
+
+class Failed(Event):
+    """A DEL of the container failed."""
+
+    __slots__ = ()
+
+
+class AttachmentEvent(Event):
+    """Something that happened to one attachment of the plan."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, plan: "Plan", index: int) -> None:
+        super().__init__(plan)
+        self.index = index
+
+
+class Passed(AttachmentEvent):
+    """A plugin inside the chain printed this result, which DEL uses where there is no final one; "" takes it back."""
+
+    __slots__ = ("result",)
 
     def __init__(self, plan: "Plan", index: int, result: str) -> None:
-        self.plan = plan
-        self.index = index
+        super().__init__(plan, index)
         self.result = result
 
 
-class Attached(Step):
-    """Record an attachment's final result, and the default routes of it that another network has now."""
+class Attached(AttachmentEvent):
+    """The attachment's final result, and the default routes of it that another network has now."""
 
-    __slots__ = ("index", "plan", "result", "yielded")
+    __slots__ = ("result", "yielded")
 
     def __init__(
         self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
     ) -> None:
-        self.plan = plan
-        self.index = index
+        super().__init__(plan, index)
         self.result = result
         self.yielded = yielded
 
 
-class Releasing(Step):
-    """Record that an attachment's DEL begins."""
+class Releasing(AttachmentEvent):
+    """The attachment's DEL begins."""
 
-    __slots__ = ("index", "plan")
-
-    def __init__(self, plan: "Plan", index: int) -> None:
-        self.plan = plan
-        self.index = index
+    __slots__ = ()
 
 
-class Released(Step):
-    """Record that an attachment's DEL succeeded."""
+class Released(AttachmentEvent):
+    """The attachment's DEL succeeded."""
 
-    __slots__ = ("index", "plan")
-
-    def __init__(self, plan: "Plan", index: int) -> None:
-        self.plan = plan
-        self.index = index
+    __slots__ = ()
 
 
-class Refused(Step):
-    """Record that an attachment cannot be released, and that nothing of it is held (refusals.py)."""
+class Refused(AttachmentEvent):
+    """The attachment's DEL fails, and nothing of it is held (refusals.py)."""
 
-    __slots__ = ("index", "plan")
-
-    def __init__(self, plan: "Plan", index: int) -> None:
-        self.plan = plan
-        self.index = index
-
-
-class Forget(Step):
-    """Remove the container's state: nothing of it is left."""
-
-    __slots__ = ("plan",)
-
-    def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
+    __slots__ = ()
 
 
 class StopMasquerading(Step):
     """Remove the masquerading that a plugin's DEL leaves behind when it finds no interface (edges/masquerade.py).
 
-    `step` is that DEL. It is so where its namespace is gone, or where an earlier DEL came as far as the interface:
-    `again`.
+    `step` is that DEL. It finds none where its namespace is gone, or where an earlier DEL has removed it (`again`).
     """
 
     __slots__ = ("again", "step")
@@ -132,7 +152,7 @@ class SetDefaultRoutes(Step):
 
 
 class Invoke(Step):
-    """Run one plugin; the driver sends back its stdout, or throws its error.
+    """Run one plugin; the answer is its stdout.
 
     `binary` is where ADD found it, "" to search for `type` in the plan's directories and the configured ones.
     """
@@ -184,7 +204,7 @@ class Invoke(Step):
 
 
 class PluginMissing(GenieError):
-    """Thrown in by the driver where a plugin's binary is in none of the directories."""
+    """A plugin's binary is in none of the directories."""
 
 
 class NotReleased(DelegateFailed):

@@ -7,8 +7,8 @@ from genie_core.edges.cancel import Cancel
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
 from genie_core.spec.request import parse_request
+from genie_core.verbs.context import Context
 from genie_core.verbs.networks import decide
-from genie_core.verbs.node import Node
 from tests.apiserver import API, Objects
 from tests.fakes_kube import Clock, Recorder, memory_api
 from tests.manifests import logical, nad, physical
@@ -74,11 +74,11 @@ class Desk:
             },
             json.dumps(config),
         )
-        node = Node(request, Settings(request.config), self.log, Cancel(), own="")
-        node.pods._api = memory_api(
+        context = Context(Settings(request.config), self.log, Cancel(), request.env, request.path)
+        context.api._api = memory_api(
             self.api, timeout_seconds=self.timeout, connection=self.connection, clock=self.clock
         )
-        return request, decide(request, node)
+        return request, decide(request, context)
 
     def choose(self, annotations, **settings):
         return self.decision(annotations, **settings)[1].choices
@@ -87,7 +87,7 @@ class Desk:
         """The attachments that the ADD would make."""
         request, decision = self.decision(annotations, **settings)
         prefix = settings.get("interface_prefix", "")
-        return make_plan(request, decision.pod, "boot", decision.choices, prefix).attachments
+        return make_plan(request, decision.pod, "boot", decision.choices, prefix=prefix).attachments
 
     def seen(self, annotations, **settings):
         """The plan in short: `label@interface`."""

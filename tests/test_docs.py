@@ -2,20 +2,20 @@
 
 import json
 import re
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from genie_core.default_routes import settle
+from genie_core.attach import drive
+from genie_core.default_routes import by_interface, settle
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
 from genie_core.model import Plan
 from genie_core.routes import owners_by_results
 from genie_core.select.load.score import WEIGHTS
-from genie_core.spec.result import parse
+from genie_core.spec.result import convert
 from genie_core.steps import SetDefaultRoutes
 from tests.desk import Desk
 from tests.plugin.test_devices import RESOURCE, VF, Kubelet
@@ -107,9 +107,10 @@ def test_which_network_has_the_default_routes(desk, asked, v4, v6):
     attachments = desk.plan(annotations, **settings)
     plan = Plan("c1", "eth0", "/netns", [], None, "boot", attachments)
     routes = [[{"dst": dst} for dst in BRINGS[item.label]] for item in attachments]
-    results = [encode({"cniVersion": "1.0.0", "routes": item}) for item in routes]
+    texts = [encode({"cniVersion": "1.0.0", "routes": item}) for item in routes]
+    results = [convert(text, "1.0.0", "1.0.0", "") for text in texts]
     settle_without_kernel(plan, results)
-    left = {item.ifname: str(result) for item, result in zip(attachments, results, strict=True)}
+    left = {item.ifname: result.text for item, result in zip(attachments, results, strict=True)}
     for dst, expected in ((V4, v4), (V6, v6)):
         owners = [ifname for ifname, text in left.items() if dst in text]
         assert owners == ([] if expected == "none" else [expected.strip("`")])
@@ -117,17 +118,14 @@ def test_which_network_has_the_default_routes(desk, asked, v4, v6):
 
 def settle_without_kernel(plan, results):
     """The kernel's part: each change is made as the results have it."""
-    steps = settle(plan, results)
-    parsed = {
-        item.ifname: parse(text, "1.0.0", "")[1] for item, text in zip(plan.attachments, results, strict=True)
-    }
-    with suppress(StopIteration):
-        step = next(steps)
-        while True:
-            changes = step.changes if isinstance(step, SetDefaultRoutes) else []
-            owners = owners_by_results(changes, parsed)
-            made = [owner or change.ifname for owner, change in zip(owners, changes, strict=True)]
-            step = steps.send(encode(made))
+    parsed = by_interface(plan, results)
+
+    def perform(step):
+        changes = step.changes if isinstance(step, SetDefaultRoutes) else []
+        owners = owners_by_results(changes, parsed)
+        return encode([owner or change.ifname for owner, change in zip(owners, changes, strict=True)])
+
+    drive(settle(plan, results), perform)
 
 
 def test_the_table_of_default_routes_is_found():

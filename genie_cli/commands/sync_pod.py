@@ -23,13 +23,13 @@ from genie_core.edges.kube_errors import APIError
 from genie_core.errors import EXIT_TIMEOUT, EXIT_USAGE, GenieError, InvalidConfig
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
-from genie_core.tasks.node_state import open_node
+from genie_core.tasks.node_state import open_context
 from genie_core.tasks.pods import open_api
 from genie_core.tasks.sync import SyncOptions, sync
 from genie_core.tasks.sync.report import SyncReport, Target
 from genie_core.tasks.sync.target import LivePod, open_pod
 from genie_core.tasks.sync.tell import tell
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 EXAMPLES = [
     ("see what would change", "genie sync pod shop/web-0 --dry-run"),
@@ -93,16 +93,16 @@ def run(
             exit_code=EXIT_USAGE,
         )
     access = wiring.access(kubeconfig, context)
-    node, config = _node(conf_dir, state_dir)
+    genie, config = _genie(conf_dir, state_dir)
     wanted = SyncOptions(primary=primary, cri_socket=cri_socket, deadline=time.monotonic() + timeout)
     try:
         with _limit(timeout), Progress() as progress:
             found = _pod(pod, namespace, pod_file, access, config)
-            report = sync(found, node, wanted, dry_run=True, tell=progress)
+            report = sync(found, genie, wanted, dry_run=True, tell=progress)
         if not dry_run and (not report.moves or yes or _agreed(report)):
             with _limit(timeout), Progress() as progress:
-                report = sync(found, node, wanted, tell=progress)
-                report = replace(report, warnings=(*report.warnings, *tell(found, report, node)))
+                report = sync(found, genie, wanted, tell=progress)
+                report = replace(report, warnings=(*report.warnings, *tell(found, report, genie)))
     except APIError as error:
         namespace, name = wiring.pod_name(pod, namespace, access)
         report = SyncReport(target=Target(namespace=namespace, name=name), status="failed", error=error)
@@ -116,9 +116,9 @@ def run(
     return report.exit_code
 
 
-def _node(conf_dir: Path, state_dir: Path | None) -> tuple[Node, dict[str, Any]]:
+def _genie(conf_dir: Path, state_dir: Path | None) -> tuple[Context, dict[str, Any]]:
     own, config = wiring.configuration(conf_dir, state_dir)
-    return open_node(config), own
+    return open_context(config), own
 
 
 def _pod(text: str, namespace: str, pod_file: str, access: Access, own: dict[str, Any]) -> LivePod:

@@ -113,24 +113,26 @@ def _is_unanswered(pod: JSON, known: set[str]) -> bool:
 
 
 def _of_pod(model: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
-    wish = asked(pod)
-    assert wish is not None
+    selection = asked(pod)
+    assert selection is not None
     interfaces = [attachment.link.name for attachment in model.attachments]
-    short = wish.count > len(interfaces)
+    short = selection.count > len(interfaces)
     return Finding(
         code=GN0904,
-        severity=Severity.ERROR if short or wish.problem else Severity.WARNING,
-        title=f"the pod asks for networks ({wish}) and was attached without Genie"
+        severity=Severity.ERROR if short or selection.problem else Severity.WARNING,
+        title=f"the pod asks for networks ({selection}) and was attached without Genie"
         + (
-            f": it has {', '.join(interfaces) or 'no interface'}, of {wish.count} that it asked for"
+            f": it has {', '.join(interfaces) or 'no interface'}, of {selection.count} that it asked for"
             if short
             else ""
         )
-        + (f"; nor can it be read: {wish.problem}" if wish.problem else ""),
+        + (f"; nor can it be read: {selection.problem}" if selection.problem else ""),
         object=the_pod(model),
         evidence=(
             seen(
-                "pod", str(wish), f"kubectl get pod -n {model.facts.namespace} {model.facts.pod_name} -o yaml"
+                "pod",
+                str(selection),
+                f"kubectl get pod -n {model.facts.namespace} {model.facts.pod_name} -o yaml",
             ),
             seen("state", f"nothing in Genie's state about {model.name}", "genie gc --dry-run"),
             *_attached_by(model),

@@ -8,7 +8,7 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import fix
 from genie_core.errors import GenieError
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
 from genie_core.survey.node_facts import NodeFacts
@@ -60,7 +60,7 @@ def repeated_addresses(facts: NodeFacts) -> Iterator[Finding]:
         physical = networks.physical.get(f"{logical.namespace}/{logical.physical}") if networks else None
         plugin, subnet = placement(logical, physical)
         try:
-            file = finder.find(Wish(plugin, "", "")) if plugin and subnet else None
+            file = finder.find(Selection(plugin, "", "")) if plugin and subnet else None
             if file is None or not has_master(file):
                 continue
             if not repeats_on_nodes(with_subnet(file, parse_subnet(subnet, ""))):

@@ -109,17 +109,17 @@ class Delegates:
         self._cancel = cancel
         self._own = own
         self._echo = echo
-        self.lock: Lock | None = None  # which the children inherit, and which says who runs
+        self._lock: Lock | None = None
         # each step, whether it succeeded, and the seconds it took
         self.ran: list[tuple[Invoke, bool, float]] = []
 
-    def for_thread(self, timeout: float) -> "Delegates":
-        """The same with a lock of its own and at most this deadline, for a thread that works on another container."""
-        twin = object.__new__(Delegates)
-        twin.__dict__.update(self.__dict__)
-        twin._timeout = min(timeout, self._timeout)
-        twin.lock = None
-        return twin
+    def holding(self, lock: "Lock", timeout: "float | None" = None) -> "Delegates":
+        """A copy whose children inherit the container's lock, and may take at most `timeout` seconds each."""
+        held = object.__new__(Delegates)
+        held.__dict__.update(self.__dict__)
+        held._lock = lock
+        held._timeout = self._timeout if timeout is None else min(timeout, self._timeout)
+        return held
 
     def find(self, type_: str, path: "Sequence[str]") -> str:
         """The plugin's file. Raises PluginMissing, or InvalidConfig where it is Genie itself."""
@@ -200,14 +200,14 @@ class Delegates:
 
     def _spawn_noted(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
         """Start the child, so that whoever comes after a kill at any moment knows that there may be one."""
-        if not self.lock:
+        if not self._lock:
             return self._spawn(binary, env, files, step)
-        self.lock.name_delegate(STARTING)
+        self._lock.name_delegate(STARTING)
         pid = 0
         try:
             pid = self._spawn(binary, env, files, step)
         finally:
-            self.lock.name_delegate(pid)
+            self._lock.name_delegate(pid)
         return pid
 
     def _spawn(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:

@@ -32,25 +32,14 @@ from genie_core.edges.files import (
 )
 from genie_core.edges.locks import Lock, is_at_work, lock_container, lock_node, lock_slot
 from genie_core.errors import DecodingFailure, GenieError, IOFailure, TryAgain
-from genie_core.state import (
-    decode_plan,
-    encode_absent,
-    encode_failure,
-    encode_history,
-    encode_partial,
-    encode_plan,
-    encode_refusal,
-    encode_release,
-    encode_releasing,
-    encode_result,
-)
+from genie_core.state import decode_plan, encode_event, encode_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator
 
     from genie_core.model import Plan
+    from genie_core.steps import Event
 
 FOLDERS = ("containers", "locks", "slots", "tmp")
 # Everything that may be in the state directory: what an uninstallation removes, and nothing else.
@@ -135,7 +124,7 @@ class Store:
         try:
             fd = open_private(temporary, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC)
             try:
-                write_all(fd, "\n".join([encode_plan(plan), *encode_history(plan), ""]))
+                write_all(fd, encode_journal(plan))
                 posix.fsync(fd)
             finally:
                 posix.close(fd)
@@ -145,41 +134,13 @@ class Store:
             self.discard(*plan.key)
             raise failure("write the state file", path, error) from None
 
-    def record_partial(self, plan: "Plan", index: int, result: str) -> None:
-        """Note what a plugin inside an attachment's chain printed."""
-        self._append(plan, encode_partial(index, result))
-
-    def record_result(
-        self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
-    ) -> None:
-        """Note an attachment's final result, and which default routes of it another network has now."""
-        self._append(plan, encode_result(index, result, yielded))
-
-    def record_absent(self, plan: "Plan", absent: "Sequence[str]") -> None:
-        """Note what the results promise and ADD did not make."""
-        self._append(plan, encode_absent(absent))
-
-    def record_releasing(self, plan: "Plan", index: int) -> None:
-        """Note that an attachment's DEL begins."""
-        self._append(plan, encode_releasing(index))
-
-    def record_release(self, plan: "Plan", index: int) -> None:
-        """Note that an attachment's DEL succeeded."""
-        self._append(plan, encode_release(index))
-
-    def record_refusal(self, plan: "Plan", index: int) -> None:
-        """Note that an attachment cannot be released, and that nothing of it is held."""
-        self._append(plan, encode_refusal(index))
-
-    def record_failure(self, plan: "Plan") -> None:
-        """Note that a DEL failed."""
-        self._append(plan, encode_failure())
-
-    def _append(self, plan: "Plan", line: str) -> None:
-        path = f"{self._containers}/{file_name(*plan.key)}"
+    def record(self, event: "Event") -> None:
+        """Append an event to the container's journal."""
+        path = f"{self._containers}/{file_name(*event.plan.key)}"
         fd = open_private(path, posix.O_WRONLY | posix.O_APPEND)
         try:
-            write_all(fd, f"\n{line}\n")  # the newline in front ends a line that an earlier write left torn
+            # the newline in front ends a line that an earlier write left torn
+            write_all(fd, f"\n{encode_event(event)}\n")
         except OSError as error:
             raise failure("write the state file", path, error) from None
         finally:
@@ -297,10 +258,10 @@ class Store:
 
 
 def namespace_id(path: str) -> str:
-    """What tells the namespace at a path from the next one there; "" where nothing does.
+    """The identity of the namespace at a path: another one there later has another; "" where it has none.
 
-    The kernel gives away the numbers of namespaces again, and of processes. One that is mounted there has been since
-    a time of its own; that of a process (/proc/PID/ns/net, which is a link) is told by when the process started.
+    The kernel reuses the inode numbers of namespaces, and PIDs. So the identity of a mounted namespace has its time of
+    mounting in it, that of a process's (/proc/PID/ns/net, a link) the time at which the process started.
     """
     try:
         file = posix.lstat(path)
@@ -310,6 +271,28 @@ def namespace_id(path: str) -> str:
         return f"{posix.stat(path).st_ino}@{_start_of(pid)}" if pid.isdecimal() else ""
     except (OSError, ValueError):
         return ""
+
+
+def is_taken(plan: "Plan", netns: str) -> bool:
+    """Whether another namespace is at the plan's path now: its process has ended, and the PID is used again."""
+    if netns != plan.netns or not plan.netns_id:
+        return False
+    return namespace_id(netns) not in ("", plan.netns_id)
+
+
+def netns_of(plan: "Plan", netns: str, missing: str = "") -> str:
+    """The namespace to give the delegates: "" where the path is, or may be, another container's by now (lessons 15).
+
+    Also "" where the path is no namespace any more, and `missing` where it does not exist: plugins that open it would
+    fail at every try.
+    """
+    if plan.boot_id != boot_id() or is_taken(plan, netns):
+        return ""
+    try:
+        own, given = posix.stat("/proc/self/ns/net"), posix.stat(netns)
+    except OSError as error:
+        return missing if error.errno in (ENOENT, ENOTDIR) else netns
+    return netns if own.st_dev == given.st_dev else ""  # all namespaces are on nsfs
 
 
 def _start_of(pid: str) -> str:
@@ -322,7 +305,7 @@ def _start_of(pid: str) -> str:
 
 
 def boot_id() -> str:
-    """This boot's random identity (proc(5), /proc/sys/kernel/random/boot_id); "" where the kernel tells none."""
+    """This boot's random identity (proc(5), /proc/sys/kernel/random/boot_id); "" where it cannot be read."""
     try:
         fd = posix.open("/proc/sys/kernel/random/boot_id", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:

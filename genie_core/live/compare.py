@@ -56,9 +56,9 @@ def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list
         if place in found:
             moves.append(_move(found[place], choice))
             continue
-        ifname = choice.wish.ifname or free_name(prefix or choice.prefix, place, plan.ifname, taken)
+        ifname = choice.selection.ifname or free_name(prefix or choice.prefix, place, plan.ifname, taken)
         taken.add(ifname)
-        moves.append(Move(ATTACH, ifname, None, choice, choice.wish.origin))
+        moves.append(Move(ATTACH, ifname, None, choice, choice.selection.origin))
     return [
         *moves,
         *(Move(DETACH, name, item, None, "not asked for any more") for name, item in held.items()),
@@ -70,13 +70,13 @@ def _matches(
 ) -> "dict[int, Attachment]":
     """Place in the list -> the attachment that it keeps or replaces; what is found is taken out of `held`."""
     found = {
-        place: held.pop(choice.wish.ifname)
+        place: held.pop(choice.selection.ifname)
         for place, choice in enumerate(choices)
-        if choice.wish.ifname in held
+        if choice.selection.ifname in held
     }
     for fits in (_asks_the_same, _is_of_the_network):
         for place, choice in enumerate(choices):
-            if place in found or choice.wish.ifname:
+            if place in found or choice.selection.ifname:
                 continue
             # one that was attached without a name first: the others were asked for by theirs
             candidates = sorted(held.values(), key=lambda item: "interface" in _asked(item.asked))
@@ -92,7 +92,7 @@ def _matches(
 def _new_primary(choices: "Sequence[Choice]", found: "dict[int, Attachment]", old: "Attachment") -> int:
     """The place of what takes the runtime's interface over from a network that goes."""
     for place, choice in enumerate(choices):
-        if place not in found and not choice.wish.ifname and not choice.is_additional:
+        if place not in found and not choice.selection.ifname and not choice.additional:
             return place
     raise InvalidConfig(
         f"network {old.label} has the pod's first interface {old.ifname}, and nothing would take it over",

@@ -1,9 +1,10 @@
 """The default routes that come back to a network when another one goes that had taken them over."""
 
+from genie_core.default_routes import by_interface
 from genie_core.plan import primary_first
-from genie_core.routes import RouteChange, default_routes, retold, route_changes
+from genie_core.routes import RouteChange, default_routes, route_changes, with_routes
 from genie_core.spec.addresses import is_v4
-from genie_core.spec.result import parse
+from genie_core.spec.result import Printed
 from genie_core.steps import Attached, SetDefaultRoutes
 
 TYPE_CHECKING = False
@@ -14,15 +15,12 @@ if TYPE_CHECKING:
     from genie_core.steps import Steps
 
 
-def give_back(plan: "Plan", results: list[str]) -> "Steps[None]":
+def give_back(plan: "Plan", results: "list[Printed]") -> "Steps[None]":
     """Give each family's default routes back to the first network that gave them up, unless one asks for the family.
 
-    The primary network comes first. `results` (texts, in the plan's order) are changed, and recorded.
+    The primary network comes first. The `results`, which are in the plan's order, are changed and recorded.
     """
-    parsed = {
-        item.ifname: parse(text, item.network.version, item.label)[1]
-        for item, text in zip(plan.attachments, results, strict=True)
-    }
+    parsed = by_interface(plan, results)
     asked = route_changes({item.ifname: item.default_route for item in plan.attachments}, parsed)
     for v4 in (True, False):
         if any(change.v4 is v4 for change in asked):
@@ -36,8 +34,9 @@ def give_back(plan: "Plan", results: list[str]) -> "Steps[None]":
                 result = parsed[item.ifname]
                 parsed[item.ifname] = result = result.replace(routes=[*result.routes, *routes])
                 item.yielded = [route for route in item.yielded if route not in routes]
-                results[index] = retold(results[index], item.network.version, result)
-                yield Attached(plan, index, results[index], item.yielded)
+                text = with_routes(results[index].text, item.network.version, result)
+                results[index] = Printed(text, result)
+                yield Attached(plan, index, text, item.yielded)
                 break
 
 

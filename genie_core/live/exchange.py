@@ -13,7 +13,7 @@ from genie_core.live.ask import again
 from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
 from genie_core.model import Value
-from genie_core.spec.result import parse
+from genie_core.spec.result import parse, recorded_result
 from genie_core.steps import Attached, NotReleased, Save
 
 TYPE_CHECKING = False
@@ -83,22 +83,22 @@ def attach_each(work: "Plan", arriving: "Iterable[Attachment]") -> "Steps[None]"
     for item in arriving:
         item.releasing = True  # attempted: a rollback releases it
         index = index_of(work, item)
-        item.result = yield from add_network(work, index)
-        item.releasing = False
-        yield Attached(work, index, item.result)
-        require_subnet(item, item.result)
+        printed = yield from add_network(work, index)
+        item.result, item.releasing = printed.text, False
+        yield Attached(work, index, printed.text)
+        require_subnet(item, printed.result)
 
 
 def settle_all(plan: "Plan") -> "Steps[None]":
     """Leave each family's default routes with one of the networks, by their selections."""
     from genie_core.default_routes import settle
 
-    results = [item.result for item in plan.attachments]
+    results = [recorded_result(item) for item in plan.attachments]
     yield from give_back(plan, results)
     if len(plan.attachments) > 1 or any(item.default_route is not None for item in plan.attachments):
         yield from settle(plan, results)
-    for item, result in zip(plan.attachments, results, strict=True):
-        item.result = result
+    for item, printed in zip(plan.attachments, results, strict=True):
+        item.result = printed.text
 
 
 def finish(
@@ -134,13 +134,11 @@ def _roll_back(
             if not (isinstance(problem, NotReleased) and problem.holds_nothing):
                 left.append((item, problem))
     unreleased = [item for item, _ in left]
-    left += [(item, error) for item in leaving if item.releasing and not item.released]
     now = {item.ifname: again(item) if item.released else item for item in leaving}
-    before = [now.get(item.ifname, item) for item in plan.attachments]
-    restored = plan.replace(attachments=[*before, *unreleased])
-    for item in restored.attachments:
-        item.default_route = default_route_asked(item)
-    lost = [item for item in before if not item.result]
+    before = as_asked(plan.replace(attachments=[now.get(item.ifname, item) for item in plan.attachments]))
+    left += [(item, error) for item in before.attachments if item.releasing and not item.released]
+    restored = before.replace(attachments=[*before.attachments, *unreleased])
+    lost = [item for item in before.attachments if not item.result]
     try:
         yield Save(restored)
     except GenieError as problem:  # what cannot be recorded is not attached: it would leak
@@ -156,6 +154,12 @@ def _roll_back(
         except GenieError as problem:
             left.append((restored.attachments[0], problem))
     return (yield from finish(restored, error, left))
+
+
+def as_asked(plan: "Plan") -> "Plan":
+    """The plan with the default routes that each attachment's selection asks for; journals do not have them."""
+    asked = [item.replace(default_route=default_route_asked(item)) for item in plan.attachments]
+    return plan.replace(attachments=asked)
 
 
 def addresses_of(item: "Attachment") -> list[str]:

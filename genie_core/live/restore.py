@@ -8,8 +8,15 @@ goes on from there, and DEL releases whatever is held. What cannot be attached k
 from genie_core.attach import release_network
 from genie_core.errors import CheckFailed, GenieError
 from genie_core.live.ask import again
-from genie_core.live.compare import default_route_asked
-from genie_core.live.exchange import Outcome, addresses_of, attach_each, finish, index_of, settle_all
+from genie_core.live.exchange import (
+    Outcome,
+    addresses_of,
+    as_asked,
+    attach_each,
+    finish,
+    index_of,
+    settle_all,
+)
 from genie_core.steps import NotReleased, Save
 
 TYPE_CHECKING = False
@@ -45,9 +52,9 @@ def finish_restoring(plan: "Plan") -> "Steps[Outcome]":
             left.append((item, error))
     if left:
         return Outcome(plan, left[0][1], left)
-    work = plan.replace(attachments=[again(item) if item.restoring else item for item in plan.attachments])
-    for item in work.attachments:
-        item.default_route = default_route_asked(item)
+    work = as_asked(
+        plan.replace(attachments=[again(item) if item.restoring else item for item in plan.attachments])
+    )
     yield Save(work)
     for item in [item for item in work.attachments if item.restoring]:
         try:
@@ -124,8 +131,7 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
     if left:
         return Outcome(remaining, left[0][1], left)
-    for item in remaining.attachments:
-        item.default_route = default_route_asked(item)
+    remaining = as_asked(remaining)
     yield Save(remaining)
     try:
         yield from settle_all(remaining)

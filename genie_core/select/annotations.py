@@ -4,7 +4,7 @@ Pure; on the kubelet path.
 """
 
 from genie_core.errors import InvalidConfig
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.spec.request import ifname_problem
 
 TYPE_CHECKING = False
@@ -24,8 +24,8 @@ RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 MAX_NETWORKS = 256
 
 
-def parse_names(value: str, origin: str) -> list[Wish]:
-    """`a, b@eth3, a` -> wishes. Raises InvalidConfig naming the item (D03, D05, X36)."""
+def parse_names(value: str, origin: str) -> list[Selection]:
+    """`a, b@eth3, a` -> selections. Raises InvalidConfig naming the item (D03, D05, X36)."""
     items = value.split(",")
     check_count(len(items), origin)
     return [_parse_item(item.strip(), f"{origin}, item {index}") for index, item in enumerate(items, 1)]
@@ -39,7 +39,7 @@ def check_count(count: int, origin: str) -> None:
         )
 
 
-def _parse_item(item: str, where: str) -> Wish:
+def _parse_item(item: str, where: str) -> Selection:
     if not item:
         raise InvalidConfig(
             f"{where} is empty", hint="remove the extra comma, or name a network: name or name@interface"
@@ -52,7 +52,7 @@ def _parse_item(item: str, where: str) -> Wish:
         raise InvalidConfig(f"{origin}: a network's name has no '/', ':' or spaces in it")
     if at:
         check_ifname(ifname, origin)
-    return Wish(name, ifname, origin)
+    return Selection(name, ifname, origin)
 
 
 def check_ifname(ifname: str, origin: str) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def identity_of(choice: "Choice") -> str:
     """The network's name among all kinds of networks."""
-    if hasattr(choice.wish, "namespace"):  # NetworkWish, whose module costs other pods a millisecond
+    if hasattr(
+        choice.selection, "namespace"
+    ):  # DefinitionSelection, whose module costs other pods a millisecond
         return choice.label
     is_logical = choice.label != choice.network.name
     return f"logical/{choice.label}" if is_logical else f"cni/{choice.network.name}"
@@ -26,16 +28,16 @@ def identity_of(choice: "Choice") -> str:
 
 def asked_by(choice: "Choice") -> str:
     """The text for a choice."""
-    wish = choice.wish
+    selection = choice.selection
     asked: dict[str, Any] = {"network": identity_of(choice)}
-    if wish.ifname:
-        asked["interface"] = wish.ifname
-    for name, raw in sorted(getattr(wish, "capabilities", {}).items()):
+    if selection.ifname:
+        asked["interface"] = selection.ifname
+    for name, raw in sorted(getattr(selection, "capabilities", {}).items()):
         asked[name] = decode(raw)
     if choice.default_route is not None:
         asked["default-route"] = list(choice.default_route)
-    if cni_args := getattr(wish, "cni_args", None):
+    if cni_args := getattr(selection, "cni_args", None):
         asked["cni-args"] = cni_args
-    if choice.device or getattr(wish, "offers", None):
+    if choice.device or getattr(selection, "offers", None):
         asked["device"] = True
     return encode(asked)

@@ -6,7 +6,7 @@ succeeded. Pure but for its ports: configuration files and API objects.
 
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import encode
-from genie_core.model import Choice, Wish
+from genie_core.model import Choice, Selection
 from genie_core.select.annotations import (
     BY_ATTACHMENT,
     BY_DEFAULT,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from genie_core.model import NetConf, PodRef
     from genie_core.ports import Log
     from genie_core.select.devices import Allocations, Allocator
-    from genie_core.select.npwg import NetworkWish
+    from genie_core.select.npwg import DefinitionSelection
     from genie_core.select.smart import Meter
     from genie_core.settings import Settings
 
@@ -106,7 +106,7 @@ class Chooser:
         if dialect in _KEYS:
             self.require_dialect(_KEYS[dialect])
         first, then = _CHOOSERS[dialect](self, annotations)
-        return [*first, *self.everybody(), *then]
+        return [*first, *self.default_networks(), *then]
 
     # --- the node's own networks -----------------------------------------------------------------------
 
@@ -114,11 +114,11 @@ class Chooser:
         """`default_plugin`'s networks, else the first valid configuration that is not Genie's own (D11, D12)."""
         if self.settings.default_plugin.strip():
             return [
-                self._default_by_name(wish)
-                for wish in parse_names(self.settings.default_plugin, "default_plugin")
+                self._default_by_name(selection)
+                for selection in parse_names(self.settings.default_plugin, "default_plugin")
             ]
         network = self.finder.default()
-        return [Choice(Wish(network.name, "", "the node's default network"), network)]
+        return [Choice(Selection(network.name, "", "the node's default network"), network)]
 
     def on_every_pod(self) -> list[Choice]:
         """What every pod gets, as far as the node's files say: the default networks, and `default_networks`.
@@ -132,14 +132,14 @@ class Chooser:
         ]
         return [*self.defaults(), *(self._setting(entry, origin) for origin, entry in named)]
 
-    def _default_by_name(self, wish: Wish) -> Choice:
+    def _default_by_name(self, selection: Selection) -> Choice:
         try:
-            return self._named(wish)
+            return self._named(selection)
         except NetworkNotFound as error:
             error.code = TRY_AGAIN  # at boot the file may be on its way (conformance C40)
             raise
 
-    def everybody(self) -> list[Choice]:
+    def default_networks(self) -> list[Choice]:
         """`default_networks`: what every pod gets besides, whatever it asks for, but for `system_namespaces`.
 
         Nothing for a container that is no pod: it gets the default network, without an API call (A15).
@@ -154,51 +154,53 @@ class Chooser:
     def _setting(self, entry: str, origin: str) -> Choice:
         """A network that the configuration names: by name, or `namespace/name` of a NetworkAttachmentDefinition."""
         if "/" not in entry:
-            return self._named(Wish(entry.strip(), "", origin)).replace(prefix="net")
+            return self._named(Selection(entry.strip(), "", origin)).replace(additional=True)
         from genie_core.select.npwg import parse_selections
 
         return self._attachment(parse_selections(entry, SYSTEM_NAMESPACE, origin)[0], self.finder.named)
 
-    # --- one wish --------------------------------------------------------------------------------------
+    # --- one selection --------------------------------------------------------------------------------------
 
-    def by_name(self, wish: Wish) -> Choice:
+    def by_name(self, selection: Selection) -> Choice:
         """The network whose configuration file the name fits. Raises InvalidConfig where the pod may not take it."""
-        choice = self._named(wish)
-        self._require_network(choice.network, wish.origin)
+        choice = self._named(selection)
+        self._require_network(choice.network, selection.origin)
         return choice
 
-    def _named(self, wish: Wish) -> Choice:
+    def _named(self, selection: Selection) -> Choice:
         """The same for what the configuration names: the operator may take every network."""
         try:
-            return Choice(wish, self.finder.find(wish))
+            return Choice(selection, self.finder.find(selection))
         except NetworkNotFound:
-            network = self.generate(wish.name)
+            network = self.generate(selection.name)
             if network is None:
                 raise
-            return Choice(wish, network)
+            return Choice(selection, network)
 
-    def by_attachment(self, wish: "NetworkWish") -> Choice:
+    def by_attachment(self, selection: "DefinitionSelection") -> Choice:
         """The network that a NetworkAttachmentDefinition describes; one without configuration means a file."""
-        return self._attachment(wish, self._permitted_file)
+        return self._attachment(selection, self._permitted_file)
 
-    def _attachment(self, wish: "NetworkWish", find_file: "Callable[[str, str], NetConf]") -> Choice:
+    def _attachment(
+        self, selection: "DefinitionSelection", find_file: "Callable[[str, str], NetConf]"
+    ) -> Choice:
         from genie_core.select.definitions import choice_of, resource_of
 
-        definition = self.objects.network_attachment(wish.namespace, wish.name, wish.origin)
+        definition = self.objects.network_attachment(selection.namespace, selection.name, selection.origin)
         choice = choice_of(
-            wish,
+            selection,
             definition,
-            lambda name: find_file(name, wish.origin),
+            lambda name: find_file(name, selection.origin),
             self.settings.allow_cni_args,
         )
-        resource = resource_of(definition, wish.label)
-        return self._with_device(choice, resource, wish) if resource else choice
+        resource = resource_of(definition, selection.label)
+        return self._with_device(choice, resource, selection) if resource else choice
 
-    def _with_device(self, choice: Choice, resource: str, wish: "NetworkWish") -> Choice:
+    def _with_device(self, choice: Choice, resource: str, selection: "DefinitionSelection") -> Choice:
         from genie_core.select.definitions import names_device
         from genie_core.select.devices import Allocator
 
-        wanted = wish.offers.get("deviceID", "")
+        wanted = selection.offers.get("deviceID", "")
         has_own = not wanted and names_device(choice.network)
         self._allocator = self._allocator or Allocator(self._allocations())
         return self._allocator.assign(choice, resource, wanted, has_own=has_own)
@@ -243,14 +245,19 @@ class Chooser:
                 name,
             )
 
-    def require_definition(self, wish: "NetworkWish") -> None:
+    def require_definition(self, selection: "DefinitionSelection") -> None:
         """Raise InvalidConfig where isolation keeps the pod from that namespace's definition (conformance C37, C38)."""
         own = (self.namespace, *self.settings.global_namespaces)
-        if not self.settings.namespace_isolation or wish.namespace in own or self._is_allowed(wish.label):
+        if (
+            not self.settings.namespace_isolation
+            or selection.namespace in own
+            or self._is_allowed(selection.label)
+        ):
             return
         raise self._refusal(
-            f"{wish.origin}: a pod in namespace {self.namespace} may not use a network of namespace {wish.namespace}",
-            wish.label,
+            f"{selection.origin}: a pod in namespace {self.namespace} may not use a network of namespace "
+            f"{selection.namespace}",
+            selection.label,
         )
 
     def _refusal(self, problem: str, name: str) -> InvalidConfig:
@@ -283,18 +290,22 @@ def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> "Side
 
 
 def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    return [chooser.by_name(wish) for wish in parse_names(annotations[CNI], f"annotation {CNI}")], []
+    return [
+        chooser.by_name(selection) for selection in parse_names(annotations[CNI], f"annotation {CNI}")
+    ], []
 
 
 def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
     """The default network first, then each entry (NPWG 6.2; conformance C11)."""
     from genie_core.select.npwg import parse_selections
 
-    wishes = parse_selections(annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}")
-    for wish in wishes:
-        chooser.require_definition(wish)
+    selections = parse_selections(
+        annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}"
+    )
+    for selection in selections:
+        chooser.require_definition(selection)
     defaults = _overridden_defaults(chooser, annotations)
-    return defaults, [chooser.by_attachment(wish) for wish in wishes]
+    return defaults, [chooser.by_attachment(selection) for selection in selections]
 
 
 def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
@@ -314,13 +325,13 @@ def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> 
     from genie_core.select.npwg import parse_selections
 
     origin = f"annotation {DEFAULT_NETWORK}"
-    wishes = parse_selections(value, SYSTEM_NAMESPACE, origin)
-    if len(wishes) != 1:
-        raise InvalidConfig(f"{origin}: names {len(wishes)} networks", hint="name exactly one")
-    wish = wishes[0]
-    chooser.require_definition(wish)
-    wish.ifname = ""  # it takes the runtime's interface, whatever it asks for
-    return [chooser.by_attachment(wish)]
+    selections = parse_selections(value, SYSTEM_NAMESPACE, origin)
+    if len(selections) != 1:
+        raise InvalidConfig(f"{origin}: names {len(selections)} networks", hint="name exactly one")
+    selection = selections[0]
+    chooser.require_definition(selection)
+    selection.ifname = ""  # it takes the runtime's interface, whatever it asks for
+    return [chooser.by_attachment(selection)]
 
 
 def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":

@@ -1,4 +1,4 @@
-"""A NetworkAttachmentDefinition and the wish for it -> the network to attach (NPWG 3.4; C15, C22-C24, C32-C36)."""
+"""A NetworkAttachmentDefinition and the selection for it -> the network to attach (NPWG 3.4; C15, C22-C24, C32-C36)."""
 
 from genie_core.errors import InvalidConfig
 from genie_core.fields import can_be_passed, get_object, get_str
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.model import NetConf
-    from genie_core.select.npwg import NetworkWish
+    from genie_core.select.npwg import DefinitionSelection
 
 _DEVICE_KEYS = ("deviceID", "pciBusID")
 # The annotation's key for a capability, where it is called otherwise.
@@ -23,52 +23,52 @@ _KEYS = {"infinibandGUID": "infiniband-guid"}
 
 
 def choice_of(
-    wish: "NetworkWish",
+    selection: "DefinitionSelection",
     definition: "Mapping[str, Any]",
     find_file: "Callable[[str], NetConf]",
     allow_cni_args: "Sequence[str]",
 ) -> Choice:
-    """What the wish means. `find_file` looks an on-disk configuration up by its JSON name.
+    """What the selection means. `find_file` looks an on-disk configuration up by its JSON name.
 
     Raises InvalidConfig naming the definition, the capability that no plugin of it offers, or the key of `cni-args`
     that is not the pod's to set.
     """
-    network = inline_network(definition, wish.name, wish.label)
+    network = inline_network(definition, selection.name, selection.label)
     if network is None:
-        network = find_file(wish.name)
+        network = find_file(selection.name)
     elif not is_self(network):
-        _refuse_ambiguous(network, _config_of(definition, wish.label), wish)
+        _refuse_ambiguous(network, _config_of(definition, selection.label), selection)
     if is_self(network):
-        raise _leads_back(network, wish)
-    if wish.cni_args:
+        raise _leads_back(network, selection)
+    if selection.cni_args:
         from genie_core.select.cni_args import refuse_forbidden
 
-        refuse_forbidden(wish.cni_args, allow_cni_args, _offered(network), wish.origin)
-        network = with_cni_args(network, wish.cni_args, wish.origin)
-    if "deviceID" in wish.offers:
-        network = _with_own_device(network, wish)
+        refuse_forbidden(selection.cni_args, allow_cni_args, _offered(network), selection.origin)
+        network = with_cni_args(network, selection.cni_args, selection.origin)
+    if "deviceID" in selection.offers:
+        network = _with_own_device(network, selection)
     return Choice(
-        wish,
+        selection,
         network,
-        label=wish.label,
-        capabilities=_capabilities(wish, network),
-        prefix="net",
-        default_route=wish.default_route,
+        label=selection.label,
+        capabilities=_capabilities(selection, network),
+        additional=True,
+        default_route=selection.default_route,
     )
 
 
-def _refuse_ambiguous(network: "NetConf", text: str, wish: "NetworkWish") -> None:
+def _refuse_ambiguous(network: "NetConf", text: str, selection: "DefinitionSelection") -> None:
     """Raise InvalidConfig where the definition's text could mean one thing to Genie and another to a plugin."""
     if calls_self(text):  # in a key that another one shadows
-        raise _leads_back(network, wish)
+        raise _leads_back(network, selection)
     refuse_ambiguous(text, network.source)
     for plugin in network.plugins:
         refuse_speaking_for_runtime(plugin.text, network.source)
 
 
-def _leads_back(network: "NetConf", wish: "NetworkWish") -> InvalidConfig:
+def _leads_back(network: "NetConf", selection: "DefinitionSelection") -> InvalidConfig:
     return InvalidConfig(
-        f"{wish.origin}: {network.source} leads back to Genie", hint="name another plugin in it"
+        f"{selection.origin}: {network.source} leads back to Genie", hint="name another plugin in it"
     )
 
 
@@ -109,14 +109,14 @@ def with_device(network: "NetConf", raw: str) -> "NetConf":
     return with_members(network, dict.fromkeys(_DEVICE_KEYS, raw))
 
 
-def _with_own_device(network: "NetConf", wish: "NetworkWish") -> "NetConf":
+def _with_own_device(network: "NetConf", selection: "DefinitionSelection") -> "NetConf":
     """The network with the pod's device. The definition's own stays: whose hardware it is, its author decides (C24)."""
     if names_device(network):
         raise InvalidConfig(
-            f"{wish.origin}: deviceID is asked for, and {network.source} names a device itself",
+            f"{selection.origin}: deviceID is asked for, and {network.source} names a device itself",
             hint="leave deviceID out, or use a definition that leaves the device to the pod",
         )
-    return with_device(network, wish.offers["deviceID"])
+    return with_device(network, selection.offers["deviceID"])
 
 
 def _named(text: str, name: str, source: str) -> str:
@@ -132,18 +132,18 @@ def _named(text: str, name: str, source: str) -> str:
     return text
 
 
-def _capabilities(wish: "NetworkWish", network: "NetConf") -> dict[str, str]:
+def _capabilities(selection: "DefinitionSelection", network: "NetConf") -> dict[str, str]:
     """What is asked of the plugins; an error where none of them offers it (conformance C15)."""
     offered = _offered(network)
-    for capability in wish.capabilities:
+    for capability in selection.capabilities:
         if capability not in offered:
             key = _KEYS.get(capability, capability)
             raise InvalidConfig(
-                f"{wish.origin}: {key} is asked for, and no plugin of network {network.name} offers it",
+                f"{selection.origin}: {key} is asked for, and no plugin of network {network.name} offers it",
                 details=f"configuration: {network.source}",
                 hint=f'set "capabilities": {{"{capability}": true}} in a plugin that does it, or leave the key out',
             )
-    return {**wish.capabilities, **{key: raw for key, raw in wish.offers.items() if key in offered}}
+    return {**selection.capabilities, **{key: raw for key, raw in selection.offers.items() if key in offered}}
 
 
 def _offered(network: "NetConf") -> set[str]:

@@ -54,8 +54,11 @@ class Allocator:
         return choice.replace(network=network, capabilities=capabilities, device=(resource, device))
 
     def _take(self, choice: "Choice", resource: str, wanted: str, *, has_own: bool) -> str:
-        wish = choice.wish
-        what = f"{wish.origin}: NetworkAttachmentDefinition {choice.label} takes a device of resource {resource}, and"
+        selection = choice.selection
+        what = (
+            f"{selection.origin}: NetworkAttachmentDefinition {choice.label} takes a device of resource "
+            f"{resource}, and"
+        )
         try:
             known = self._allocations.devices(resource)
         except GenieError as error:

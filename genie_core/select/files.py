@@ -7,7 +7,7 @@ when no file's name does. `Confs` is the port that reads. On the kubelet path.
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
 from genie_core.gojson import strings_of
 from genie_core.jsontext import JSONError
-from genie_core.model import NetConf, Wish
+from genie_core.model import NetConf, Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,18 +82,18 @@ class Finder:
                 self._parsed[path] = error
         return self._parsed[path]
 
-    def find(self, wish: Wish) -> NetConf:
-        """The network that the wish names. Raises NetworkNotFound or InvalidConfig with the reason and a remedy."""
-        if wish.name == SELF_TYPE:
+    def find(self, selection: Selection) -> NetConf:
+        """The network that the selection names. Raises NetworkNotFound, or InvalidConfig with reason and remedy."""
+        if selection.name == SELF_TYPE:
             raise InvalidConfig(
-                f"{wish.origin}: Genie cannot delegate to itself", hint="name one of the other plugins"
+                f"{selection.origin}: Genie cannot delegate to itself", hint="name one of the other plugins"
             )
         problems: list[GenieError] = []
-        for matches in self._tiers(wish.name):
-            network = self._first_valid(wish, list(matches), problems)
+        for matches in self._tiers(selection.name):
+            network = self._first_valid(selection, list(matches), problems)
             if network:
                 return network
-        raise self._refusal(wish, problems)
+        raise self._refusal(selection, problems)
 
     def _tiers(self, name: str) -> "Iterator[Iterator[str]]":
         """Groups of files that fit the name, the best reason first (D07)."""
@@ -111,7 +111,9 @@ class Finder:
             if isinstance(network, NetConf) and not is_self(network):
                 yield path, network
 
-    def _first_valid(self, wish: Wish, paths: list[str], problems: list[GenieError]) -> NetConf | None:
+    def _first_valid(
+        self, selection: Selection, paths: list[str], problems: list[GenieError]
+    ) -> NetConf | None:
         for path in paths:
             network = self._parse(path)
             if isinstance(network, GenieError):
@@ -122,24 +124,25 @@ class Finder:
                 problems.append(InvalidConfig(f"{path}: calls Genie itself"))
             else:
                 if len(paths) > 1:
-                    self._log.warning("several files fit", network=wish.name, files=paths, used=path)
+                    self._log.warning("several files fit", network=selection.name, files=paths, used=path)
                 return network
         return None
 
-    def _refusal(self, wish: Wish, problems: list[GenieError]) -> InvalidConfig:
+    def _refusal(self, selection: Selection, problems: list[GenieError]) -> InvalidConfig:
         """The error, in CNI-Genie's words, by which its users know what to look for (conformance D08, D09)."""
         if problems:
             return InvalidConfig(
-                f"{wish.origin}: No valid configuration file present for plugin {wish.name}: {problems[0].msg}",
+                f"{selection.origin}: No valid configuration file present for plugin {selection.name}: "
+                f"{problems[0].msg}",
                 hint=problems[0].hint or "correct the file; `genie discover` lists what is wrong with each",
             )
         names = sorted({derived_name(path) for path in self._paths} - {SELF_TYPE})
-        near = _near(wish.name, names)
+        near = _near(selection.name, names)
         return NetworkNotFound(
-            f"{wish.origin}: Configuration file is missing from cni directory ({' '.join(self._confs.directories)}) "
-            f"for user requested plugin: {wish.name}",
+            f"{selection.origin}: Configuration file is missing from cni directory "
+            f"({' '.join(self._confs.directories)}) for user requested plugin: {selection.name}",
             details=f"there is {', '.join(names) or 'none at all'}",
-            hint=_hint(wish.name, near),
+            hint=_hint(selection.name, near),
         )
 
     def valid(self) -> list[NetConf]:

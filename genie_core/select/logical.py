@@ -5,7 +5,7 @@ path; `ipaddress` (3 ms) is imported when the annotation is used.
 """
 
 from genie_core.errors import InvalidConfig
-from genie_core.model import Choice, Wish
+from genie_core.model import Choice, Selection
 from genie_core.select.annotations import parse_names
 from genie_core.select.overlap import (
     Claim,
@@ -42,60 +42,64 @@ __all__ = ["choose", "parse_subnet", "with_subnet"]
 
 def choose(chooser: "Chooser", annotation: str) -> list[Choice]:
     """The networks that the annotation names, in order. Raises InvalidConfig naming the item."""
-    return [_choice(chooser, wish) for wish in parse_wishes(annotation)]
+    return [_choice(chooser, selection) for selection in parse_logical_networks(annotation)]
 
 
-def parse_wishes(annotation: str) -> list[Wish]:
+def parse_logical_networks(annotation: str) -> list[Selection]:
     """The logical networks that the annotation names. Raises InvalidConfig naming the item."""
     # `name:interface` is what CNI-Genie's own sample says
     value = ",".join(item if "@" in item else item.replace(":", "@", 1) for item in annotation.split(","))
     return parse_names(value, "annotation networks")
 
 
-def _choice(chooser: "Chooser", wish: Wish) -> Choice:
-    if not is_subdomain(wish.name):
-        raise InvalidConfig(f"{wish.origin}: {wish.name!r} is no name of a LogicalNetwork")
+def _choice(chooser: "Chooser", selection: Selection) -> Choice:
+    if not is_subdomain(selection.name):
+        raise InvalidConfig(f"{selection.origin}: {selection.name!r} is no name of a LogicalNetwork")
     namespace = chooser.namespace
-    definition = chooser.objects.logical_network(namespace, wish.name, wish.origin)
-    logical = read_logical(definition, namespace, wish.name)
-    physical = _physical(chooser, logical, wish)
-    _require_complete(logical, physical, wish)
+    definition = chooser.objects.logical_network(namespace, selection.name, selection.origin)
+    logical = read_logical(definition, namespace, selection.name)
+    physical = _physical(chooser, logical, selection)
+    _require_complete(logical, physical, selection)
     plugin, subnet = placement(logical, physical)
-    named = Wish(plugin, wish.ifname, f"{wish.origin}, plugin of Logicalnetwork {logical.label}")
+    named = Selection(
+        plugin, selection.ifname, f"{selection.origin}, plugin of Logicalnetwork {logical.label}"
+    )
     network = chooser.by_name(named).network
     if physical and physical.nic:
-        network = _on_nic(chooser, network, logical, physical.nic, wish)
+        network = _on_nic(chooser, network, logical, physical.nic, selection)
     if subnet:
-        network = _in_subnet(chooser, network, logical, subnet, wish)
-    return Choice(wish, network, label=logical.label, subnet=subnet)
+        network = _in_subnet(chooser, network, logical, subnet, selection)
+    return Choice(selection, network, label=logical.label, subnet=subnet)
 
 
-def _physical(chooser: "Chooser", logical: LogicalNetwork, wish: Wish) -> "PhysicalNetwork | None":
+def _physical(chooser: "Chooser", logical: LogicalNetwork, selection: Selection) -> "PhysicalNetwork | None":
     if not logical.physical:
         return None
     if not is_subdomain(logical.physical):
         raise InvalidConfig(
-            f"{wish.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork"
+            f"{selection.origin}: spec.physicalNet {logical.physical!r} is no name of a PhysicalNetwork"
         )
-    definition = chooser.objects.physical_network(logical.namespace, logical.physical, wish.origin)
+    definition = chooser.objects.physical_network(logical.namespace, logical.physical, selection.origin)
     return read_physical(definition, logical.namespace, logical.physical)
 
 
-def _require_complete(logical: LogicalNetwork, physical: "PhysicalNetwork | None", wish: Wish) -> None:
+def _require_complete(
+    logical: LogicalNetwork, physical: "PhysicalNetwork | None", selection: Selection
+) -> None:
     """Raise InvalidConfig where plugin or subnet are missing, or the subnet is no part of the physical network's."""
     if physical is None:
         if not logical.plugin:
             raise InvalidConfig(
-                f"{wish.origin}: failed to find physical network mapping in logical network {logical.name}",
+                f"{selection.origin}: failed to find physical network mapping in logical network {logical.name}",
                 hint="set spec.physicalNet, or spec.plugin",
             )
         return
     where = f"Physicalnetwork {logical.namespace}/{logical.physical}"
-    _require_inside(logical, physical.subnet, wish, where)
+    _require_inside(logical, physical.subnet, selection, where)
     if physical.dedicated:
         if not physical.plugin:
             raise InvalidConfig(
-                f"{wish.origin}: {where} is dedicated and names no plugin",
+                f"{selection.origin}: {where} is dedicated and names no plugin",
                 hint="set spec.sharedStatus.plugin",
             )
         return
@@ -103,27 +107,27 @@ def _require_complete(logical: LogicalNetwork, physical: "PhysicalNetwork | None
     for key, value in (("plugin", logical.plugin), ("sub_subnet", logical.subnet)):
         if not value:
             raise InvalidConfig(
-                f"{wish.origin}: Logicalnetwork {logical.name} is on the shared network {logical.physical} "
+                f"{selection.origin}: Logicalnetwork {logical.name} is on the shared network {logical.physical} "
                 f"and has no spec.{key}",
                 hint=f"set spec.{key}",
             )
 
 
-def _require_inside(logical: LogicalNetwork, whole: str, wish: Wish, where: str) -> None:
+def _require_inside(logical: LogicalNetwork, whole: str, selection: Selection, where: str) -> None:
     """The sub-subnet must be part of the physical network's subnet."""
     if not logical.subnet or not whole:
         return
-    part = parse_subnet(logical.subnet, f"{wish.origin}: spec.sub_subnet")
-    around = parse_subnet(whole, f"{wish.origin}: subnet of {where}")
+    part = parse_subnet(logical.subnet, f"{selection.origin}: spec.sub_subnet")
+    around = parse_subnet(whole, f"{selection.origin}: subnet of {where}")
     if part.version != around.version or not part.subnet_of(around):  # type: ignore[arg-type]  # same version
         raise InvalidConfig(
-            f"{wish.origin}: sub_subnet {part} is not inside {around}, the subnet of {where}",
+            f"{selection.origin}: sub_subnet {part} is not inside {around}, the subnet of {where}",
             hint="choose a part of it that no other logical network has",
         )
 
 
 def _on_nic(
-    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, nic: str, wish: Wish
+    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, nic: str, selection: Selection
 ) -> "NetConf":
     """The network on the interface that the physical network names. Raises InvalidConfig where the node lacks it."""
     where = f"Physicalnetwork {logical.namespace}/{logical.physical}: refer_nic {nic!r}"
@@ -133,17 +137,17 @@ def _on_nic(
         return network
     if not chooser.node_links.exists(nic):
         raise InvalidConfig(
-            f"{wish.origin}: {where} is no interface of this node",
+            f"{selection.origin}: {where} is no interface of this node",
             hint="correct spec.refer_nic, or keep the pod on nodes that have the interface",
         )
     return with_master(network, nic)
 
 
 def _in_subnet(
-    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, text: str, wish: Wish
+    chooser: "Chooser", network: "NetConf", logical: LogicalNetwork, text: str, selection: Selection
 ) -> "NetConf":
     """The network in its own subnet and on its own bridge. Raises GenieError where it cannot have them."""
-    where = f"{wish.origin}: subnet of Logicalnetwork {logical.name}"
+    where = f"{selection.origin}: subnet of Logicalnetwork {logical.name}"
     subnet = parse_subnet(text, where)
     require_subnet_support(network, subnet, where)
     placed = with_subnet(network, subnet)
@@ -160,8 +164,10 @@ def _in_subnet(
     chooser.objects.judge(
         (logical.namespace, logical.name),
         str(claim),
-        wish.origin,
-        lambda logicals, physicals: refuse_overlap(claim, wish, logicals, physicals, chooser.finder.find),
+        selection.origin,
+        lambda logicals, physicals: refuse_overlap(
+            claim, selection, logicals, physicals, chooser.finder.find
+        ),
     )
     return placed
 

@@ -1,4 +1,4 @@
-"""The annotation `k8s.v1.cni.cncf.io/networks` -> wishes, in both grammars (NPWG standard v1.3, section 4.1).
+"""The annotation `k8s.v1.cni.cncf.io/networks` -> selections, in both grammars (NPWG standard v1.3, section 4.1).
 
 Everything that the annotation can say is checked here, before anything is looked up; an error names the entry
 and the key (conformance C01-C27). The standard would ignore an invalid annotation, which starts a pod on the
@@ -12,7 +12,7 @@ from genie_core.errors import InvalidConfig
 from genie_core.fields import describe
 from genie_core.gojson import fold, refuse_ambiguous
 from genie_core.jsontext import JSONError, decode, encode
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.select.annotations import check_count, check_ifname, printable
 from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4, unusable
 from genie_core.spec.names import is_label, is_subdomain
@@ -37,7 +37,7 @@ _FOLDED = {fold(key): key for key in _ENTRY_KEYS}
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
-class NetworkWish(Wish):
+class DefinitionSelection(Selection):
     """A NetworkAttachmentDefinition that a pod names.
 
     `capabilities` maps capability names to raw JSON; each must be offered by a plugin of the network (C15).
@@ -72,7 +72,7 @@ class NetworkWish(Wish):
         return f"{self.namespace}/{self.name}"
 
 
-def parse_selections(value: str, pod_namespace: str, origin: str) -> list[NetworkWish]:
+def parse_selections(value: str, pod_namespace: str, origin: str) -> list[DefinitionSelection]:
     """The annotation's entries, in order; [] for a blank one. Raises InvalidConfig naming the entry (C01-C11)."""
     if not value.strip():
         return []
@@ -86,7 +86,7 @@ def parse_selections(value: str, pod_namespace: str, origin: str) -> list[Networ
     ]
 
 
-def _parse_short(item: str, pod_namespace: str, where: str) -> NetworkWish:
+def _parse_short(item: str, pod_namespace: str, where: str) -> DefinitionSelection:
     """`[namespace/]name[@ifname]`."""
     if not item:
         raise InvalidConfig(
@@ -102,7 +102,7 @@ def _parse_short(item: str, pod_namespace: str, where: str) -> NetworkWish:
     if slash and not namespace:
         raise InvalidConfig(f"{origin}: no namespace before the '/'")
     _check_names(namespace, name, origin)
-    return NetworkWish(name, ifname, origin, namespace or pod_namespace)
+    return DefinitionSelection(name, ifname, origin, namespace or pod_namespace)
 
 
 def _check_names(namespace: str, name: str, origin: str) -> None:
@@ -115,7 +115,7 @@ def _check_names(namespace: str, name: str, origin: str) -> None:
         raise InvalidConfig(f"{origin}: {namespace!r} is no name of a namespace")
 
 
-def _parse_json(value: str, pod_namespace: str, origin: str) -> list[NetworkWish]:
+def _parse_json(value: str, pod_namespace: str, origin: str) -> list[DefinitionSelection]:
     try:
         entries = decode(value)
     except JSONError as error:
@@ -126,7 +126,7 @@ def _parse_json(value: str, pod_namespace: str, origin: str) -> list[NetworkWish
         )
     check_count(len(entries), origin)
     return [
-        _Entry(entry, f"{origin}, entry {index}").wish(pod_namespace)
+        _Entry(entry, f"{origin}, entry {index}").selection(pod_namespace)
         for index, entry in enumerate(entries, 1)
     ]
 
@@ -145,7 +145,7 @@ class _Entry:
         if isinstance(name, str):
             self.where = f'{where} ("{printable(name)}")'
 
-    def wish(self, pod_namespace: str) -> NetworkWish:
+    def selection(self, pod_namespace: str) -> DefinitionSelection:
         self._refuse_respelled()
         name, namespace = self._string("name"), self._string("namespace")
         if not name and "name" not in self.data:
@@ -155,7 +155,7 @@ class _Entry:
                 f"{self.where}: name must not hold a '/'", hint='use the key "namespace" beside it'
             )
         _check_names(namespace, name, self.where)
-        return NetworkWish(
+        return DefinitionSelection(
             name,
             self._interface(),
             self.where,

@@ -6,7 +6,7 @@ So a pod of the older network never fails because of a newer object. Pure; on th
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_bool, get_object, get_str
 from genie_core.gojson import view
-from genie_core.model import Value, Wish
+from genie_core.model import Selection, Value
 from genie_core.select.underlay import (
     is_own_bridge,
     is_routed_by_node,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from genie_core.spec.ranges import Span
 
     Definition = Mapping[str, Any]
-    Find = Callable[[Wish], NetConf]
+    Find = Callable[[Selection], NetConf]
 
 
 class LogicalNetwork(Value):
@@ -119,7 +119,7 @@ def placement(logical: LogicalNetwork, physical: "PhysicalNetwork | None") -> tu
 
 def refuse_overlap(
     own: Claim,
-    wish: Wish,
+    selection: Selection,
     logicals: "Iterable[Definition]",
     physicals: "Callable[[], Iterable[Definition]]",
     find: "Find",
@@ -134,7 +134,7 @@ def refuse_overlap(
     older = (network for network in networks if network.age < mine.age)
     for network, subnet in overlapping(own, older, physicals, find):
         raise InvalidConfig(
-            f"{wish.origin}: subnet {own.subnet} overlaps {subnet} of Logicalnetwork {network.label}, "
+            f"{selection.origin}: subnet {own.subnet} overlaps {subnet} of Logicalnetwork {network.label}, "
             f"which is older",
             details=f"both are on {own.underlay}; that one was created {network.created or 'before'}",
             hint="give each logical network of an underlying network a subnet of its own",
@@ -207,7 +207,7 @@ def _meet(
     if not plugin:
         return False
     try:
-        network = find(Wish(plugin, "", f"plugin of {other.label}"))
+        network = find(Selection(plugin, "", f"plugin of {other.label}"))
     except GenieError:
         return False  # this node does not have the plugin
     return underlay_of(with_master(network, physical.nic if physical else "")) == own.underlay

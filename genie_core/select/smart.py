@@ -4,7 +4,7 @@ Whatever stands in the way, within a second the pod gets the default network ins
 """
 
 from genie_core.errors import GenieError
-from genie_core.model import Choice, Wish
+from genie_core.model import Choice, Selection
 from genie_core.select.annotations import CNI
 from genie_core.select.files import derived_name
 from genie_core.select.load.score import judge
@@ -41,7 +41,8 @@ def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
     except GenieError as error:
         chooser.log.warning("no choice by load, default network used", problem=str(error))
         return [
-            choice.replace(wish=_wish(choice.wish.name, "default network")) for choice in chooser.defaults()
+            choice.replace(selection=_selection(choice.selection.name, "default network"))
+            for choice in chooser.defaults()
         ]
 
 
@@ -65,11 +66,13 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
     verdict = judge(measures, _weights(chooser))
     chooser.log.info("chosen by load", network=verdict.name, loads=dict(verdict.loads))
     # written back so that whoever reads the pod next finds the choice, as with CNI-Genie
-    return Choice(_wish(verdict.name, str(verdict)), candidates[verdict.name], told={CNI: verdict.name})
+    return Choice(
+        _selection(verdict.name, str(verdict)), candidates[verdict.name], annotations={CNI: verdict.name}
+    )
 
 
-def _wish(name: str, reason: str) -> Wish:
-    return Wish(name, "", f"{ORIGIN}: {reason}")
+def _selection(name: str, reason: str) -> Selection:
+    return Selection(name, "", f"{ORIGIN}: {reason}")
 
 
 def _alone(candidates: "Mapping[str, NetConf]") -> "dict[str, Measures]":
@@ -92,7 +95,7 @@ def _candidates(chooser: "Chooser") -> "list[tuple[str, NetConf]]":
     for index, name in enumerate(names, 1):
         try:
             found.append(
-                (name, chooser.finder.find(Wish(name, "", f"smart_selection.candidates, item {index}")))
+                (name, chooser.finder.find(Selection(name, "", f"smart_selection.candidates, item {index}")))
             )
         except GenieError as error:
             chooser.log.warning("candidate left out", network=name, problem=error.msg)

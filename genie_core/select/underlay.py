@@ -7,13 +7,12 @@ from genie_core.errors import InvalidConfig
 from genie_core.gojson import Members, view
 from genie_core.jsontext import encode, join_members
 from genie_core.model import PluginConf
-from genie_core.spec.result import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
-    from genie_core.model import Attachment, NetConf
+    from genie_core.model import Attachment, NetConf, Result
 
     Subnet = IPv4Network | IPv6Network
 
@@ -226,19 +225,15 @@ def underlay_of(network: "NetConf") -> str:
     return f"plugin {first.type}"
 
 
-def require_inside(attachment: "Attachment", result: str) -> None:
-    """Raise InvalidConfig where the pod has an address of the family of `attachment.subnet` that is outside it.
-
-    `result` is the chain's final result as text.
-    """
+def require_inside(attachment: "Attachment", result: "Result") -> None:
+    """Raise InvalidConfig where the pod has an address of the family of `attachment.subnet` that is outside it."""
     from ipaddress import ip_interface, ip_network
 
     network, around = attachment.network, ip_network(attachment.subnet)
-    _, parsed = parse(result, network.version, attachment.label)
     in_pod = [
         ip_interface(ip["address"])
-        for ip in parsed.ips
-        if "interface" not in ip or parsed.interfaces[ip["interface"]].get("sandbox")
+        for ip in result.ips
+        if "interface" not in ip or result.interfaces[ip["interface"]].get("sandbox")
     ]
     wrong = [str(ip) for ip in in_pod if ip.version == around.version and ip.ip not in around]
     if wrong:

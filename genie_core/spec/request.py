@@ -11,18 +11,33 @@ from genie_core.model import PodRef, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-VERBS = ("ADD", "CHECK", "DEL", "GC", "STATUS")
 
-# Which verbs cannot do without the variable, in the order in which libcni names what is missing.
-# CNI_PATH is special: `bin_dirs` in the configuration can stand in for it (conformance A04).
-_REQUIRED = (
-    ("CNI_CONTAINERID", ("ADD", "CHECK", "DEL")),
-    ("CNI_NETNS", ("ADD", "CHECK")),
-    ("CNI_IFNAME", ("ADD", "CHECK", "DEL")),
-)
+class Verb:
+    """A verb of the specification. `module` of genie_core.verbs runs it.
+
+    `needs` are the variables that it requires, in the order in which libcni names those that are missing. CNI_PATH is
+    not among them: `bin_dirs` in the configuration can replace it (conformance A04). `since` is the first version of a
+    configuration for which a runtime may call the verb, "" for any (A30, A31).
+    """
+
+    __slots__ = ("module", "needs", "since")
+
+    def __init__(self, module: str, needs: "Sequence[str]" = (), since: str = "") -> None:
+        self.module = module
+        self.needs = needs
+        self.since = since
+
+
+VERBS = {
+    "ADD": Verb("add", ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME")),
+    "CHECK": Verb("check", ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"), since="0.4.0"),
+    "DEL": Verb("delete", ("CNI_CONTAINERID", "CNI_IFNAME")),
+    "GC": Verb("gc", since="1.1.0"),
+    "STATUS": Verb("status", since="1.1.0"),
+}
 
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _WORD_INSIDE = _WORD | frozenset("_.-")
@@ -37,8 +52,8 @@ def is_identifier(text: str) -> bool:
 def ifname_problem(name: str) -> str:
     """Why the kernel would not take an interface name; "" where it would (net/core/dev.c dev_valid_name).
 
-    Stricter than the kernel, which takes control characters: they, and halves of characters (a lone surrogate in JSON),
-    could not be put into an environment or a message.
+    Stricter than the kernel, which takes control characters: they, and lone surrogates, cannot be put
+    into an environment or a message.
     """
     if not name:
         return "interface name is empty"
@@ -71,11 +86,9 @@ _CHECKS = {"CNI_CONTAINERID": _check_container_id, "CNI_IFNAME": _check_ifname}
 
 def missing_variables(env: "Mapping[str, str]") -> list[str]:
     """The required variables that are unset or empty; raises InvalidEnvironment for a malformed one (A02-A10)."""
-    verb = env.get("CNI_COMMAND", "")
+    verb = VERBS.get(env.get("CNI_COMMAND", ""))
     missing = []
-    for name, verbs in _REQUIRED:
-        if verb not in verbs:
-            continue
+    for name in verb.needs if verb else ():
         if not env.get(name):
             missing.append(name)
         elif name in _CHECKS:

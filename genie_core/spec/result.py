@@ -12,7 +12,7 @@ This module is on the kubelet path.
 from genie_core import jsontext
 from genie_core.errors import DecodingFailure, IncompatibleVersion, InvalidConfig
 from genie_core.fields import describe, place
-from genie_core.model import Result
+from genie_core.model import Result, Value
 from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4
 from genie_core.spec.versions import SUPPORTED
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from genie_core.model import Request
+    from genie_core.model import Attachment, Request
 
     Reader = Callable[[Any, str], Any]
     Fields = Mapping[str, tuple[str, Reader]]
@@ -34,6 +34,19 @@ _CURRENT = SUPPORTED[5:]
 _ZERO_COUNTS = ("interface", "table", "scope")  # pointers in Go: 0 is a value, not "unset" (A43)
 
 
+class Printed(Value):
+    """A result as text, as a plugin printed it, and as a value."""
+
+    __slots__ = ("result", "text")
+
+    def __init__(self, text: str, result: Result) -> None:
+        self.text = text
+        self.result = result
+
+
+NO_RESULT = Printed("", Result())
+
+
 def parse(text: str, default_version: str, where: str) -> tuple[str, Result]:
     """The version that a result is in, `default_version` where it does not say, and the result.
 
@@ -43,6 +56,12 @@ def parse(text: str, default_version: str, where: str) -> tuple[str, Result]:
     data = _decode(text, where)
     version = _stated_version(data) or default_version
     return version, _read(data, _form(version, where), where)
+
+
+def recorded_result(attachment: "Attachment") -> Printed:
+    """The result in an attachment's journal. Raises as `parse` does."""
+    text = attachment.result
+    return Printed(text, parse(text, attachment.network.version, f"network {attachment.label}")[1])
 
 
 def encode(result: Result, version: str) -> "dict[str, Any]":
@@ -62,7 +81,7 @@ def encode(result: Result, version: str) -> "dict[str, Any]":
     return {"cniVersion": version, **body}
 
 
-def convert_text(text: str, to_version: str, default_version: str, where: str) -> str:
+def convert(text: str, to_version: str, default_version: str, where: str) -> Printed:
     """A plugin's result as the next plugin of a list in `to_version` must see it (B42, B66).
 
     The text itself where it is in that version already: nothing is lost on the way. Raises as `parse` and
@@ -73,12 +92,13 @@ def convert_text(text: str, to_version: str, default_version: str, where: str) -
     form = _form(stated or default_version, where)
     result = _read(data, form, where)
     if form is not _form(to_version, where):
-        return jsontext.encode(encode(result, to_version))
+        converted = encode(result, to_version)
+        return Printed(jsontext.encode(converted), _read(converted, _form(to_version, where), where))
     if stated == to_version:
-        return text
+        return Printed(text, result)
     members = jsontext.members(text) if data else {}
     kept = {name: raw for name, raw in members.items() if name.lower() != "cniversion"}
-    return jsontext.join_members({"cniVersion": jsontext.encode(to_version), **kept})
+    return Printed(jsontext.join_members({"cniVersion": jsontext.encode(to_version), **kept}), result)
 
 
 def previous_of(request: "Request") -> Result | None:

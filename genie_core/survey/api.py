@@ -185,10 +185,10 @@ def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
     """(namespace, name) of the definitions that the pod's annotation names; () where it cannot be read."""
     notes = cluster.notes_of(pod)
     try:
-        wishes = parse_selections(str(notes.get(NPWG_NETWORKS, "")), namespace, "")
+        selections = parse_selections(str(notes.get(NPWG_NETWORKS, "")), namespace, "")
     except GenieError:
         return ()
-    return list(dict.fromkeys((wish.namespace, wish.name) for wish in wishes))
+    return list(dict.fromkeys((selection.namespace, selection.name) for selection in selections))
 
 
 def _list_of(kind: Resource, namespace: str) -> tuple[str, ...]:

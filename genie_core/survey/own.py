@@ -21,7 +21,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import decode
-from genie_core.model import NetConf, Plan, Wish
+from genie_core.model import NetConf, Plan, Selection
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.annotations import parse_names
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
@@ -109,7 +109,7 @@ def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, A
     """default_file ("" where no network is there) and unknown_networks of a GenieState."""
     finder = _finder(facts, settings, own)
     unknown: list[Unknown] = []
-    found = [_find(finder, wish, settings, unknown) for wish in _wishes(settings, unknown)]
+    found = [_find(finder, selection, settings, unknown) for selection in _selections(settings, unknown)]
     named_first = found[0] if found else ""
     file = named_first if settings.default_plugin.strip() else _first(finder)
     return {
@@ -155,7 +155,7 @@ def _unknown(finder: Finder, settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _wishes(settings: Settings, unknown: list[Unknown]) -> list[Wish]:
+def _selections(settings: Settings, unknown: list[Unknown]) -> list[Selection]:
     """The networks that the configuration names, but for those of namespaces: default_plugin's, default_networks'."""
     others = [name.strip() for name in settings.default_networks if "/" not in name]
     try:
@@ -163,18 +163,18 @@ def _wishes(settings: Settings, unknown: list[Unknown]) -> list[Wish]:
     except GenieError as error:
         unknown.append(Unknown(key=_PLUGIN, name=settings.default_plugin, reason=error.msg, hint=error.hint))
         first = []
-    return [*first, *(Wish(name, "", "default_networks") for name in others)]
+    return [*first, *(Selection(name, "", "default_networks") for name in others)]
 
 
-def _find(finder: Finder, wish: Wish, settings: Settings, unknown: list[Unknown]) -> str:
+def _find(finder: Finder, selection: Selection, settings: Settings, unknown: list[Unknown]) -> str:
     """The file of a network; "" where it has none, which is noted unless Genie makes its configuration up."""
     try:
-        return finder.find(wish).source
+        return finder.find(selection).source
     except GenieError as error:
-        made_up = settings.generate_missing and wish.name in NAMES and isinstance(error, NetworkNotFound)
+        made_up = settings.generate_missing and selection.name in NAMES and isinstance(error, NetworkNotFound)
         if not made_up:
-            key = wish.origin.partition(",")[0]
-            unknown.append(Unknown(key=key, name=wish.name, reason=error.msg, hint=error.hint))
+            key = selection.origin.partition(",")[0]
+            unknown.append(Unknown(key=key, name=selection.name, reason=error.msg, hint=error.hint))
         return ""
 
 

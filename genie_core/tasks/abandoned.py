@@ -13,7 +13,7 @@ from contextlib import suppress
 from genie_core.errors import GenieError
 from genie_core.sandbox.host_node_inside import NAMESPACES
 from genie_core.sandbox.syscalls import unmount
-from genie_core.tasks.node_state import open_node, release
+from genie_core.tasks.node_state import open_context, release
 
 STATE = "state"  # the folder's own state directory
 
@@ -29,13 +29,13 @@ def _release(folder: str) -> Iterator[str]:
     state = f"{folder}/{STATE}"
     if not os.path.isdir(state):
         return
-    node = open_node({"state_dir": state})
-    for plan in node.store.plans():
+    context = open_context({"state_dir": state})
+    for plan in context.store.plans():
         if isinstance(plan, GenieError):
             yield plan.msg
             continue
         try:
-            failures = release(plan, node)
+            failures = release(plan, context)
         except GenieError as error:
             failures = [error]
         yield from (f"container {plan.container_id}: {failure.msg}" for failure in failures)

@@ -12,15 +12,15 @@ from typing import Any
 from genie_core.edges.cancel import Cancel
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
-from genie_core.edges.store import boot_id
+from genie_core.edges.store import boot_id, is_taken
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.gojson import view
-from genie_core.model import Plan, Request
+from genie_core.model import Plan
 from genie_core.select.files import SELF_TYPE
 from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
-from genie_core.verbs.delete import collect_container, is_taken
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
+from genie_core.verbs.delete import collect_container
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
@@ -61,17 +61,17 @@ def own_entry(conf_dirs: Sequence[str]) -> dict[str, Any]:
     return {}
 
 
-def open_node(config: dict[str, Any], *, path: str = "") -> Node:
-    """The node as a DEL with this configuration sees it, logging warnings to stderr."""
+def open_context(config: dict[str, Any], *, path: str = "") -> Context:
+    """What a DEL with this configuration works with; warnings go to stderr."""
     env = {**os.environ, **({"CNI_PATH": path} if path else {})}
-    request = Request("DEL", "", "", "", "", path.split(":") if path else [], env, config, json.dumps(config))
     settings = Settings(config, forgiving=True)
-    return Node(request, settings, JSONLog("warning", settings.log_file), Cancel(), "")
+    log = JSONLog("warning", settings.log_file)
+    return Context(settings, log, Cancel(), env, path.split(":") if path else [])
 
 
-def plans(node: Node) -> Iterator[Plan]:
+def plans(context: Context) -> Iterator[Plan]:
     """The recorded containers; damaged files are left out."""
-    return (plan for plan in node.store.plans() if isinstance(plan, Plan))
+    return (plan for plan in context.store.plans() if isinstance(plan, Plan))
 
 
 def calls(launcher: Path) -> list[int]:
@@ -106,28 +106,26 @@ def is_gone(plan: Plan) -> bool:
     return False
 
 
-def release(plan: Plan, node: Node, *, thorough: bool = False) -> list[GenieError]:
+def release(plan: Plan, context: Context, *, thorough: bool = False) -> list[GenieError]:
     """DEL one container's networks, under its lock; the errors of those that stay.
 
     `thorough`: a plugin that fails does not keep the rest of its chain.
     """
     with (
-        node.store.lock_node(exclusive=False, deadline=node.deadline()),
-        node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
+        context.store.lock_node(exclusive=False, deadline=context.deadline()),
+        context.store.lock(*plan.key, context.deadline()) as lock,
     ):
-        current = node.store.load(*plan.key)
+        current = context.store.load(*plan.key)
         if current is None:
             return []
-        failures = collect_container(current, node, thorough=thorough)
-    node.delegates.lock = None
-    return failures
+        return collect_container(current, context.holding(lock), thorough=thorough)
 
 
-def forget(plan: Plan, node: Node) -> None:
+def forget(plan: Plan, context: Context) -> None:
     """Remove the record of one container, under its lock, whatever its plugins still hold. Raises GenieError."""
     with (
-        node.store.lock_node(exclusive=False, deadline=node.deadline()),
-        node.store.lock(*plan.key, node.deadline()),
+        context.store.lock_node(exclusive=False, deadline=context.deadline()),
+        context.store.lock(*plan.key, context.deadline()),
     ):
-        node.store.forget(*plan.key)
-        node.store.drop_lock(*plan.key)
+        context.store.forget(*plan.key)
+        context.store.drop_lock(*plan.key)

@@ -1,7 +1,7 @@
 """The part of this package that the plugin needs, as files for the node.
 
-What belongs to it is found, not listed: everything that `genie_core.plugin` and the verbs import, followed
-through the package's own imports, also those inside functions. PyYAML's pure Python comes along, for
+What belongs to it is found, not listed: everything that `genie_core.plugin` and the verbs, which it imports by name,
+import, followed through the package's own imports, also those inside functions. PyYAML's pure Python comes along, for
 kubeconfigs written by people: the plugin runs without site-packages.
 """
 
@@ -67,7 +67,7 @@ def _content(directory: Path) -> str:
 
 def _closure() -> set[Path]:
     found: set[Path] = set()
-    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES]
+    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES] + sorted((ROOT / "verbs").glob("*.py"))
     while waiting:
         path = waiting.pop()
         if path not in found:

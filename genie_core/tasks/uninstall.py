@@ -43,7 +43,7 @@ from genie_core.tasks.installed import (
     require_pair,
 )
 from genie_core.tasks.placement import place
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +175,10 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
         delegate_files.remove([new for old, new in found.moved.items() if os.path.exists(old)])
     entry = node_state.entry_of(dict(found.document)) or {}
     config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
-    node = node_state.open_node(config)
-    released, attached, problems = _release_gone(node, dry_run=options.dry_run)
+    context = node_state.open_context(config)
+    released, attached, problems = _release_gone(context, dry_run=options.dry_run)
     if not attached:
-        attached = _remove_rest(found, node, removed, restored, dry_run=options.dry_run)
+        attached = _remove_rest(found, context, removed, restored, dry_run=options.dry_run)
     return UninstallReport(
         removed=removed,
         restored=restored,
@@ -203,7 +203,7 @@ def _credentials(conflist: Path) -> list[Path]:
 
 
 def _remove_rest(
-    found: Installed, node: Node, removed: list[Path], restored: list[Path], *, dry_run: bool
+    found: Installed, context: Context, removed: list[Path], restored: list[Path], *, dry_run: bool
 ) -> list[str]:
     """Remove everything else, and put back what was there before it; who is in the way, if anybody.
 
@@ -219,8 +219,8 @@ def _remove_rest(
     if dry_run or not found.state_dir.is_dir():
         _exchange(found, paths, removed, restored, dry_run=dry_run)
         return []
-    with node.store.lock_node(exclusive=True, deadline=node.deadline()):
-        if names := node.store.names():
+    with context.store.lock_node(exclusive=True, deadline=context.deadline()):
+        if names := context.store.names():
             return names
         _exchange(found, paths, removed, restored, dry_run=False)
     if not any(found.state_dir.iterdir()):
@@ -276,26 +276,26 @@ def _refuse_lockout(conf_dir: Path) -> None:
         ) from None
 
 
-def _release_gone(node: Node, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
+def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
     """(released, still attached, problems), by container."""
     released: list[str] = []
     attached: list[str] = []
     problems: list[str] = []
-    for plan in node.store.plans():
+    for plan in context.store.plans():
         if isinstance(plan, GenieError):  # only its DEL, or GC, can tell what it still holds
             problems.append(str(plan))
             attached.append("a container whose state cannot be read")
             continue
         name = f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
-        failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, node)
+        failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, context)
         problems += [f"{name}: {failure}" for failure in failures]
         (released if node_state.is_gone(plan) and not failures else attached).append(name)
     return released, attached, problems
 
 
-def _release(plan: Plan, node: Node) -> list[GenieError]:
+def _release(plan: Plan, context: Context) -> list[GenieError]:
     """DEL, and what libcni remembers of it: the runtime forgets only entries of the network that it has now."""
-    failures = node_state.release(plan, node)
+    failures = node_state.release(plan, context)
     if not failures:
         entry = f"{TYPE}-{plan.container_id}-{plan.ifname}"
         Path(libcni_cache.DIRECTORY, entry).unlink(missing_ok=True)

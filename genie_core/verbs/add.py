@@ -1,12 +1,12 @@
-"""ADD: choose, plan, attach, merge, tell the pod. The order is the safety:
+"""ADD: choose, plan, attach, merge, annotate the pod. The order is the safety:
 
-nothing is attached before every network was found; nothing is attached before the plan is on disk; whatever
-fails after that is undone, in reverse, before the error is told.
+nothing is attached before every network was found, nor before the plan is on disk; a failure after that is undone, in
+reverse, before it is reported.
 """
 
-from genie_core.attach import add, delete, own_bridge, undo
+from genie_core.attach import add, delete, drive, own_bridge, undo
 from genie_core.edges.podnet import existing_links, never_there
-from genie_core.edges.store import CorruptState, boot_id, namespace_id
+from genie_core.edges.store import CorruptState, boot_id, namespace_id, netns_of
 from genie_core.errors import (
     AlreadyAttached,
     Denied,
@@ -20,12 +20,11 @@ from genie_core.fields import get_object
 from genie_core.gojson import strings_of
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
-from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
 from genie_core.spec.result import previous_of
-from genie_core.steps import NotReleased
-from genie_core.verbs.delete import netns_of, refuse_failures, release_damaged
+from genie_core.steps import Absent, NotReleased
+from genie_core.verbs.context import refuse_own_netns
+from genie_core.verbs.delete import refuse_failures, release_damaged
 from genie_core.verbs.networks import decide, require_ready
-from genie_core.verbs.node import refuse_own_netns
 
 _ON_PARENT = ("macvlan", "ipvlan")  # plugins whose interfaces the kernel keeps apart from their parent's own
 
@@ -33,55 +32,59 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from genie_core.model import Attachment, Choice, Plan, PodRef, Request, Result
+    from genie_core.model import Attachment, Choice, NetConf, Plan, Request, Result
+    from genie_core.spec.result import Printed
+    from genie_core.verbs.context import Context
     from genie_core.verbs.networks import Decision
-    from genie_core.verbs.node import Node
 
-    Parts = list[tuple[str, Result]]
+    Results = Mapping[str, Result]  # by interface name
 
 
-def run(request: "Request", node: "Node") -> str:
+def run(request: "Request", context: "Context") -> str:
     """The result's text, in the configuration's version."""
     refuse_own_netns(request)
-    require_ready(node)
+    require_ready(context)
     previous = previous_of(request)  # the plugins before Genie in the same chain (A51)
     has_primary = makes_primary(previous, request.ifname)
-    decision = decide(request, node, has_primary=has_primary)
+    decision = decide(request, context, has_primary=has_primary)
     refuse_addresses_of_node(decision.choices)
-    plan = _plan(request, decision, previous if has_primary else None, node)
-    node.store.prepare()
+    plan = _plan(request, decision, previous if has_primary else None, context)
+    context.store.prepare()
     with (
-        node.store.lock_slot(node.settings.max_parallel_adds, node.deadline()),
-        node.store.lock_node(exclusive=False, deadline=node.deadline()),
-        node.store.lock(*plan.key, node.deadline()) as node.delegates.lock,
+        context.store.lock_slot(context.settings.max_parallel_adds, context.deadline()),
+        context.store.lock_node(exclusive=False, deadline=context.deadline()),
+        context.store.lock(*plan.key, context.deadline()) as lock,
     ):
         try:
-            _release_leftovers(plan, request, node)
-            refuse_taken_names(plan.attachments, plan.netns)
-            text, parts = _attach(plan, request, previous, node)
+            text, results = _add(plan, request, previous, context.holding(lock))
         except BaseException:
-            _drop_unused_lock(plan, node)
+            _drop_unused_lock(plan, context)
             raise
-    if decision.pod:
-        _tell_pod(decision.pod, decision, *_with_previous(plan, parts, request), node)
+    _annotate_pod(decision, plan, results, request, context)
     return text
 
 
 def refuse_addresses_of_node(choices: "Sequence[Choice]") -> None:
     """Raise InvalidConfig where the pod asks for an address that this node has."""
-    if any("ips" in choice.capabilities or getattr(choice.wish, "cni_args", None) for choice in choices):
+    if any("ips" in choice.capabilities or getattr(choice.selection, "cni_args", None) for choice in choices):
         from genie_core.verbs.own_addresses import refuse_own_addresses
 
         refuse_own_addresses(choices)
 
 
-def _plan(request: "Request", decision: "Decision", previous: "Result | None", node: "Node") -> "Plan":
-    prefix = node.settings.interface_prefix
-    plan = make_plan(request, decision.pod, boot_id(), decision.choices, prefix, previous)
-    plan.netns_id = namespace_id(plan.netns)
-    find_binaries(plan.attachments, request.path, node)
-    _warn_of_dead_ports(request, plan, node)
-    node.log.debug(
+def _plan(request: "Request", decision: "Decision", previous: "Result | None", context: "Context") -> "Plan":
+    plan = make_plan(
+        request,
+        decision.pod,
+        boot_id(),
+        decision.choices,
+        netns_id=namespace_id(request.netns),
+        prefix=context.settings.interface_prefix,
+        previous=previous,
+        find=lambda network: find_plugins(network, request.path, context),
+    )
+    _warn_of_dead_ports(request, plan, context)
+    context.log.debug(
         "planned",
         pod=str(decision.pod or ""),
         networks=[f"{attachment.network.name}@{attachment.ifname}" for attachment in plan.attachments],
@@ -90,17 +93,16 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", n
     return plan
 
 
-def find_binaries(attachments: "Sequence[Attachment]", path: "Sequence[str]", node: "Node") -> None:
-    """Note where each plugin is. Raises PluginMissing, and InvalidConfig where one leads back to Genie."""
-    for attachment in attachments:
-        plugins = attachment.network.plugins
-        attachment.binaries = [node.delegates.find(plugin.type, path) for plugin in plugins]
-        for plugin in plugins:
-            node.delegates.refuse_self(strings_of(plugin.text, "type"), path, attachment.network.source)
+def find_plugins(network: "NetConf", path: "Sequence[str]", context: "Context") -> list[str]:
+    """The files of the network's plugins. Raises PluginMissing, and InvalidConfig where one leads back to Genie."""
+    found = [context.delegates.find(plugin.type, path) for plugin in network.plugins]
+    for plugin in network.plugins:
+        context.delegates.refuse_self(strings_of(plugin.text, "type"), path, network.source)
+    return found
 
 
-def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:
-    """The runtime passes the pod's hostPorts, which concern its primary network alone: say where they cannot work."""
+def _warn_of_dead_ports(request: "Request", plan: "Plan", context: "Context") -> None:
+    """Warn where the pod's hostPorts cannot work: the runtime passes them for the primary network alone."""
     if plan.previous is not None or not get_object(request.config, "runtimeConfig").get("portMappings"):
         return
     primary = primary_first(plan)[0]
@@ -111,15 +113,15 @@ def _warn_of_dead_ports(request: "Request", plan: "Plan", node: "Node") -> None:
     elif kind in _ON_PARENT:
         problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
     if problem:
-        node.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)
+        context.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)
 
 
-def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
+def _release_leftovers(plan: "Plan", request: "Request", context: "Context") -> None:
     """Undo what an ADD of the same container left that was killed, or that a reboot cut off (lessons 15)."""
     try:
-        old = node.store.load(*plan.key)
+        old = context.store.load(*plan.key)
     except CorruptState as error:
-        release_damaged(error, request, node)
+        release_damaged(error, request, context)
         return
     if old is None:
         return
@@ -129,9 +131,11 @@ def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
             f"container {plan.container_id} already has {plan.ifname} from an earlier ADD",
             hint="the runtime has to call DEL first",
         )
-    node.log.warning("leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments])
-    failures = node.drive(delete(old, netns_of(old, old.netns)))
-    refuse_failures(failures, node)
+    context.log.warning(
+        "leftovers of an earlier ADD", networks=[item.network.name for item in old.attachments]
+    )
+    failures = drive(delete(old, netns_of(old, old.netns)), context.perform)
+    refuse_failures(failures, context)
     held = [
         failure for failure in failures if not (isinstance(failure, NotReleased) and failure.holds_nothing)
     ]
@@ -143,14 +147,14 @@ def _release_leftovers(plan: "Plan", request: "Request", node: "Node") -> None:
 
 
 def refuse_taken_names(attachments: "Sequence[Attachment]", netns: str, but: "Collection[str]" = ()) -> None:
-    """A name that is taken must be seen before anything runs: rolling back would remove what has it (C19).
+    """Raise InvalidConfig for an interface that exists, before any plugin runs: a rollback would remove it (C19).
 
-    `but` are names that will be free then.
+    `but` are the names that the change itself frees.
     """
     try:
         taken = existing_links(netns) or set()
     except InvalidNetns:
-        return  # the delegates say what is wrong with it, each in its own words
+        return  # the delegates report it
     for attachment in attachments:
         if attachment.ifname in taken and attachment.ifname not in but:
             raise InvalidConfig(
@@ -159,14 +163,19 @@ def refuse_taken_names(attachments: "Sequence[Attachment]", netns: str, but: "Co
             )
 
 
-def _attach(plan: "Plan", request: "Request", previous: "Result | None", node: "Node") -> "tuple[str, Parts]":
+def _add(
+    plan: "Plan", request: "Request", previous: "Result | None", context: "Context"
+) -> "tuple[str, Results]":
+    """Attach the plan; the text for the runtime, and each network's own result. The context holds the lock."""
+    _release_leftovers(plan, request, context)
+    refuse_taken_names(plan.attachments, plan.netns)
     names = bridges_of(plan.attachments)
     if not names:
-        return _carry_out(plan, request, previous, node)
+        return _carry_out(plan, request, previous, context)
     from genie_core.edges.bridges import Held
 
-    with Held(node.store.lock_file, names):
-        return _carry_out(plan, request, previous, node)
+    with Held(context.store.lock_file, names):
+        return _carry_out(plan, request, previous, context)
 
 
 def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
@@ -175,89 +184,91 @@ def bridges_of(attachments: "Sequence[Attachment]") -> list[str]:
 
 
 def _carry_out(
-    plan: "Plan", request: "Request", previous: "Result | None", node: "Node"
-) -> "tuple[str, Parts]":
-    results = node.drive(add(plan))
+    plan: "Plan", request: "Request", previous: "Result | None", context: "Context"
+) -> "tuple[str, Results]":
+    printed = drive(add(plan), context.perform)
     try:
-        return _answer(plan, results, request, previous, node)
+        return _answer(plan, printed, request, previous, context)
     except GenieError:
-        node.drive(undo(plan, results))
+        drive(undo(plan, printed), context.perform)
         raise
 
 
 def _answer(
-    plan: "Plan", results: list[str], request: "Request", previous: "Result | None", node: "Node"
-) -> "tuple[str, Parts]":
-    """The text for the runtime, and each attachment's own result."""
+    plan: "Plan",
+    printed: "Sequence[Printed]",
+    request: "Request",
+    previous: "Result | None",
+    context: "Context",
+) -> "tuple[str, Results]":
     from genie_core.merge import merge, merge_previous
     from genie_core.spec.result import encode as encode_result
-    from genie_core.spec.result import parse
 
-    for attachment, printed in zip(plan.attachments, results, strict=True):
-        attachment.result = printed
-    ordered = primary_first(plan)
-    parsed = {
-        item.ifname: parse(item.result, item.network.version, f"network {item.network.name}")[1]
-        for item in ordered
-    }
+    results = {item.ifname: one.result for item, one in zip(plan.attachments, printed, strict=True)}
+    ordered = [item.ifname for item in primary_first(plan)]
     first = [] if plan.previous is not None else ordered[:1]
-    shown = ordered if node.settings.result == "merged" else first
-    result = merge([(item.ifname, parsed[item.ifname]) for item in shown], plan.netns)
+    shown = ordered if context.settings.result == "merged" else first
+    result = merge([(ifname, results[ifname]) for ifname in shown], plan.netns)
     if previous is not None:
-        result = merge_previous(_as_it_is_now(previous, plan, parsed), result)
+        result = merge_previous(_as_it_is_now(previous, plan, results), result)
     text = encode(encode_result(result, request.version))
-    parts = [(item.ifname, parsed[item.ifname]) for item in plan.attachments]
-    note_absent(plan, parts, node)
-    return text, parts
+    note_absent(plan, results, context)
+    return text, results
 
 
-def note_absent(plan: "Plan", parts: "Parts", node: "Node") -> None:
+def note_absent(plan: "Plan", results: "Results", context: "Context") -> None:
     """Record what the results promise and the kernel has not, so that CHECK does not ask for it (A73)."""
     try:
-        absent = never_there(plan.netns, parts)
+        absent = never_there(plan.netns, list(results.items()))
     except (InvalidNetns, Denied, KernelRefused) as error:
-        node.log.debug("namespace not looked at", problem=error.msg)
+        context.log.debug("namespace not looked at", problem=error.msg)
         return
     if absent:
-        node.log.info("promised by a result and not there", what=absent)
-        node.store.record_absent(plan, absent)
+        context.log.info("promised by a result and not there", what=absent)
+        context.store.record(Absent(plan, absent))
 
 
-def _as_it_is_now(previous: "Result", plan: "Plan", parsed: "Mapping[str, Result]") -> "Result":
+def _as_it_is_now(previous: "Result", plan: "Plan", results: "Results") -> "Result":
     """The earlier plugins' result without the default routes that this pod's `default-route` took away."""
     requests = {item.ifname: item.default_route for item in plan.attachments}
     if all(wanted is None for wanted in requests.values()):
         return previous
     from genie_core.routes import changed_results, route_changes
 
-    return changed_results(route_changes(requests, parsed), {"": previous}).get("", previous)
+    return changed_results(route_changes(requests, results), {"": previous}).get("", previous)
 
 
-def _drop_unused_lock(plan: "Plan", node: "Node") -> None:
+def _drop_unused_lock(plan: "Plan", context: "Context") -> None:
     """An ADD that failed and left no state leaves no lock file either."""
     try:
-        if node.store.load(*plan.key) is None:
-            node.store.discard(*plan.key)
-            node.store.drop_lock(*plan.key)
+        if context.store.load(*plan.key) is None:
+            context.store.discard(*plan.key)
+            context.store.drop_lock(*plan.key)
     except GenieError as error:
-        node.log.warning("lock file not removed", problem=error.msg)
+        context.log.warning("lock file not removed", problem=error.msg)
 
 
-def _with_previous(plan: "Plan", parts: "Parts", request: "Request") -> "tuple[Plan, Parts]":
+def _annotate_pod(
+    decision: "Decision", plan: "Plan", results: "Results", request: "Request", context: "Context"
+) -> None:
+    """Write what the pod got into its annotations, in the terms in which it asked."""
+    several = len(results) + (plan.previous is not None) > 1
+    if not decision.pod or not (several or decision.is_annotated):
+        return  # spares an import
+    from genie_core.verbs.pods import annotations_of
+
+    if plan.previous is not None:
+        plan, results = _with_previous(plan, plan.previous, results, request)
+    for written in annotations_of(decision, plan, results):
+        context.api.annotate(decision.pod, written)
+
+
+def _with_previous(
+    plan: "Plan", previous: "Result", results: "Results", request: "Request"
+) -> "tuple[Plan, Results]":
     """The same, with the network that the plugins before Genie made as the first: the runtime's own."""
-    if plan.previous is None:
-        return plan, parts
     from genie_core.model import Attachment, NetConf
 
     name = str(request.config.get("name") or "")
     own = Attachment(NetConf(name, request.version, [], ""), plan.ifname, name)
-    return plan.replace(attachments=[own, *plan.attachments]), [(plan.ifname, plan.previous), *parts]
-
-
-def _tell_pod(pod: "PodRef", decision: "Decision", plan: "Plan", parts: "Parts", node: "Node") -> None:
-    """Write what it got into the pod's annotations, where there is anything to say."""
-    told = any(choice.told or choice.is_additional for choice in decision.choices)
-    if told or len(parts) > 1 or dialect_of(decision.annotations) == BY_ATTACHMENT:
-        from genie_core.verbs.pods import tell_pod
-
-        tell_pod(pod, decision.annotations, decision.choices, plan, parts, node.pods)
+    return plan.replace(attachments=[own, *plan.attachments]), {plan.ifname: previous, **results}

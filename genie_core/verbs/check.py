@@ -1,52 +1,52 @@
 """CHECK: every recorded network with its own result (conformance A30, A70-A75)."""
 
-from genie_core.attach import check
+from genie_core.attach import check, drive
 from genie_core.edges.podnet import verify
+from genie_core.edges.store import is_taken, netns_of
 from genie_core.errors import Denied, InvalidConfig, InvalidNetns, UnknownContainer
-from genie_core.spec.result import parse, previous_of
-from genie_core.verbs.delete import is_taken, netns_of
+from genie_core.spec.result import previous_of, recorded_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from genie_core.model import Plan, Request, Result
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
 
 
-def _verify(request: "Request", plan: "Plan", node: "Node") -> None:
+def _verify(request: "Request", plan: "Plan", context: "Context") -> None:
     """Genie's own look at the namespace, besides the delegates' (conformance A74)."""
     try:
         verify(request.netns, _promises(plan), plan.absent)
     except (InvalidNetns, Denied) as error:
-        node.log.warning("namespace not looked at", problem=error.msg)
+        context.log.warning("namespace not looked at", problem=error.msg)
 
 
 def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
     """What each network's result said would be there, also where its plugins do not do CHECK."""
     return [
-        (item.ifname, parse(item.result, item.network.version, item.label)[1])
+        (item.ifname, recorded_result(item).result)
         for item in plan.attachments
         if item.result and not item.network.disable_check
     ]
 
 
-def run(request: "Request", node: "Node") -> str:
+def run(request: "Request", context: "Context") -> str:
     """Nothing is printed. Raises the first delegate's error."""
     if previous_of(request) is None:
         raise InvalidConfig(
             "CHECK needs prevResult, and the configuration has none",
             hint="the runtime must pass ADD's result",
         )
-    node.store.prepare()
+    context.store.prepare()
     with (
-        node.store.lock_node(exclusive=False, deadline=node.deadline()),
-        node.store.lock(request.container_id, request.ifname, node.deadline()) as node.delegates.lock,
+        context.store.lock_node(exclusive=False, deadline=context.deadline()),
+        context.store.lock(request.container_id, request.ifname, context.deadline()) as lock,
     ):
-        plan = node.store.load(request.container_id, request.ifname)
+        plan = context.store.load(request.container_id, request.ifname)
         if plan is None:
-            node.store.drop_lock(request.container_id, request.ifname)
+            context.store.drop_lock(request.container_id, request.ifname)
             raise UnknownContainer(
                 f"container {request.container_id} has no {request.ifname} attached by Genie",
-                details=f"no state in {node.store.directory}",
+                details=f"no state in {context.store.directory}",
                 hint="recreate the pod: it was set up by another plugin, or its state was removed",
             )
         if is_taken(plan, request.netns):
@@ -54,6 +54,7 @@ def run(request: "Request", node: "Node") -> str:
                 f"{request.netns} is not the namespace that container {request.container_id} was attached in",
                 hint="recreate the pod",
             )
-        node.drive(check(plan, netns_of(plan, request.netns, missing=request.netns)))
-        _verify(request, plan, node)
+        netns = netns_of(plan, request.netns, missing=request.netns)
+        drive(check(plan, netns), context.holding(lock).perform)
+        _verify(request, plan, context)
     return ""

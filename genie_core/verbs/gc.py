@@ -6,7 +6,7 @@ alone: an ADD that is on its way is in nobody's list yet.
 
 from time import monotonic
 
-from genie_core.attach import collect
+from genie_core.attach import collect, drive
 from genie_core.edges.store import CorruptState, file_name, key_of
 from genie_core.errors import GenieError, InvalidConfig, TryAgain
 from genie_core.fields import counted, get_list, get_str, place
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Request
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
 
     # Whether an attachment's network is left alone: it says `disableGC`, or did when it was attached
     Spare = Callable[[Attachment], bool]
@@ -50,45 +50,47 @@ def valid_attachments(config: "Mapping[str, Any]") -> set[tuple[str, str]]:
     return pairs
 
 
-def run(request: "Request", node: "Node") -> str:
+def run(request: "Request", context: "Context") -> str:
     """Nothing is printed. Raises all errors together, after everything was tried."""
     valid = valid_attachments(request.config)
-    node.store.prepare()
+    context.store.prepare()
     failures: list[GenieError] = []
     living: list[Plan] = []
     stale: list[Plan] = []
     readable = True
     # an ADD that is at work now, or begins while we wait for the lock, is in nobody's list yet
-    old = node.store.settled_names()
-    with node.store.lock_node(exclusive=True, deadline=node.deadline()):
-        for plan in node.store.plans():
+    old = context.store.settled_names()
+    with context.store.lock_node(exclusive=True, deadline=context.deadline()):
+        for plan in context.store.plans():
             if isinstance(plan, GenieError):
-                readable = _release_damaged(plan, old, valid, request, node) and readable
+                readable = _release_damaged(plan, old, valid, request, context) and readable
             elif plan.key in valid or file_name(*plan.key) not in old:
                 living.append(plan)
             else:
                 stale.append(plan)
-        disabled = with_gc_disabled(node)
+        disabled = with_gc_disabled(context)
 
         def spare(item: "Attachment") -> bool:
             return item.network.disable_gc or _identity(item) in disabled
 
-        failures += _release_all(stale, spare, node)
-        node.store.sweep()
+        failures += _release_all(stale, spare, context)
+        context.store.sweep()
         if readable:  # else it is unknown which of the delegates' interfaces a living container holds
             partly = [plan for plan in stale if any(map(spare, plan.attachments))]
-            failures += _collect([*stale, *living], _Valid([*living, *partly], valid), spare, request, node)
-    refuse_failures(failures, node)
+            failures += _collect(
+                [*stale, *living], _Valid([*living, *partly], valid), spare, request, context
+            )
+    refuse_failures(failures, context)
     return ""
 
 
-def _release_all(stale: "list[Plan]", spare: "Spare", node: "Node") -> list[GenieError]:
+def _release_all(stale: "list[Plan]", spare: "Spare", context: "Context") -> list[GenieError]:
     """Release containers, the oldest first, several at once; those that time does not suffice for wait for the next GC.
 
     The runtime ends a GC that takes too long: CRI-O after 30 seconds, whatever was left over meanwhile.
     """
     give_up = monotonic() + RELEASE_SECONDS
-    queue = sorted(stale, key=node.store.age)  # taken from the end
+    queue = sorted(stale, key=context.store.age)  # taken from the end
     failures: list[GenieError] = []
 
     def work() -> None:
@@ -97,7 +99,7 @@ def _release_all(stale: "list[Plan]", spare: "Spare", node: "Node") -> list[Geni
                 plan = queue.pop()
             except IndexError:  # another thread was faster
                 return
-            failures.extend(_release(plan, spare, node.for_thread(max(left, LEAST_SECONDS))))
+            failures.extend(_release(plan, spare, max(left, LEAST_SECONDS), context))
 
     _at_once(work, min(len(queue), AT_ONCE))
     if queue:
@@ -125,29 +127,27 @@ def _at_once(work: "Callable[[], None]", count: int) -> None:
         thread.join()
 
 
-def _release(plan: "Plan", spare: "Spare", node: "Node") -> list[GenieError]:
+def _release(plan: "Plan", spare: "Spare", timeout: float, context: "Context") -> list[GenieError]:
     """Release one container's networks; a delegate that still works on it is waited for, or ended (locks.py)."""
     try:
-        with node.store.lock(*plan.key, node.deadline()) as node.delegates.lock:
-            failures = collect_container(plan, node, spare=spare)
+        with context.store.lock(*plan.key, context.deadline()) as lock:
+            failures = collect_container(plan, context.holding(lock, timeout), spare=spare)
     except GenieError as error:
         failures = [error]
-    finally:
-        node.delegates.lock = None
-    node.log.info("collected", container=plan.container_id, left=len(failures))
+    context.log.info("collected", container=plan.container_id, left=len(failures))
     return failures
 
 
 def _release_damaged(
-    error: GenieError, old: set[str], valid: set[tuple[str, str]], request: "Request", node: "Node"
+    error: GenieError, old: set[str], valid: set[tuple[str, str]], request: "Request", context: "Context"
 ) -> bool:
     """Release a container whose state cannot be read, if it is not in the list; false where it may be alive."""
     if isinstance(error, CorruptState) and error.name in old:
         key = key_of(error.name)
         if key and key not in valid:
-            release_damaged(error, request.replace(container_id=key[0], ifname=key[1], netns=""), node)
+            release_damaged(error, request.replace(container_id=key[0], ifname=key[1], netns=""), context)
             return True
-    node.log.error("state damaged", problem=error.msg)
+    context.log.error("state damaged", problem=error.msg)
     return False
 
 
@@ -170,35 +170,35 @@ class _Valid:
 
 
 def _collect(
-    plans: "list[Plan]", valid: _Valid, spare: "Spare", request: "Request", node: "Node"
+    plans: "list[Plan]", valid: _Valid, spare: "Spare", request: "Request", context: "Context"
 ) -> list[GenieError]:
     """Let each delegate network give back what is attached to no container, by Genie or by the runtime alone."""
     from genie_core.edges.libcni_cache import UnknownAttachment, direct_attachments
 
     failures = []
-    for plan, attachment in _networks(plans, request, node):
+    for plan, attachment in _networks(plans, request, context):
         name = attachment.network.name
         if spare(attachment):
             continue
         try:
             pairs = sorted(valid.of(name) | direct_attachments(name))
         except UnknownAttachment as error:
-            node.log.warning("network not collected", network=name, problem=error.msg)
+            context.log.warning("network not collected", network=name, problem=error.msg)
             continue
-        failures += node.drive(collect([(plan, attachment)], pairs), stateless=True)
+        failures += drive(collect([(plan, attachment)], pairs), context.act)
     return failures
 
 
-def _networks(plans: "list[Plan]", request: "Request", node: "Node") -> "list[tuple[Plan, Attachment]]":
+def _networks(plans: "list[Plan]", request: "Request", context: "Context") -> "list[tuple[Plan, Attachment]]":
     """Each delegate network once, as it was recorded last, and those of every pod even if none has them."""
     from genie_core.edges.store import boot_id
     from genie_core.plan import make_plan
 
     networks = {_identity(item): (plan, item) for plan in plans for item in plan.attachments}
     try:
-        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), on_every_pod(node))
+        plan = make_plan(request.replace(ifname="eth0"), None, boot_id(), on_every_pod(context))
     except GenieError as error:
-        node.log.debug("no default network to collect", problem=error.msg)
+        context.log.debug("no default network to collect", problem=error.msg)
     else:
         for item in plan.attachments:
             networks.setdefault(_identity(item), (plan, item))

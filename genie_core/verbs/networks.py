@@ -8,6 +8,7 @@ from genie_core.fields import describe, get_object
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Value
 from genie_core.plan import POD_ANNOTATIONS
+from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
 from genie_core.select.choose import Chooser
 from genie_core.select.files import Finder
 from genie_core.spec.request import parse_args, pod_of
@@ -20,87 +21,96 @@ if TYPE_CHECKING:
     from genie_core.edges.kubelet_devices import KubeletDevices
     from genie_core.edges.load import LoadMeter
     from genie_core.model import Choice, NetConf, PodRef, Request
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
     from genie_core.verbs.objects import NetworkObjects
 
 
 class Decision(Value):
-    """What a call asks for: the pod, None where the runtime names none, its annotations, its networks in order."""
+    """What a call asks for: the pod, None where the runtime names none; its dialect; its networks in order."""
 
-    __slots__ = ("annotations", "choices", "pod")
+    __slots__ = ("choices", "dialect", "pod")
 
-    def __init__(
-        self, pod: "PodRef | None", annotations: "Mapping[str, str]", choices: "list[Choice]"
-    ) -> None:
+    def __init__(self, pod: "PodRef | None", dialect: str, choices: "list[Choice]") -> None:
         self.pod = pod
-        self.annotations = annotations
+        self.dialect = dialect
         self.choices = choices
 
+    @property
+    def by_attachment(self) -> bool:
+        """Whether the pod asks in the multi-network standard's annotation."""
+        return self.dialect == BY_ATTACHMENT
 
-def decide(request: "Request", node: "Node", *, has_primary: bool = False) -> Decision:
+    @property
+    def is_annotated(self) -> bool:
+        """Whether the pod's annotations say what it got, even of one network."""
+        return self.by_attachment or any(choice.annotations or choice.additional for choice in self.choices)
+
+
+def decide(request: "Request", context: "Context", *, has_primary: bool = False) -> Decision:
     """Decide what an ADD would do. Nothing is changed anywhere. Raises GenieError as the ADD does.
 
     `has_primary`: a plugin before Genie in the chain has made the pod's first interface.
     """
     args = parse_args(request.args)
     pod = pod_of(args)
-    with node.cancel:
-        annotations = _annotations(request, pod, args, node)
-    return Decision(pod, annotations, choices_of(annotations, pod, node, has_primary=has_primary))
+    with context.cancel:
+        annotations = _annotations(request, pod, args, context)
+    choices = choices_of(annotations, pod, context, has_primary=has_primary)
+    return Decision(pod, dialect_of(annotations), choices)
 
 
 def choices_of(
-    annotations: "Mapping[str, str]", pod: "PodRef | None", node: "Node", *, has_primary: bool = False
+    annotations: "Mapping[str, str]", pod: "PodRef | None", context: "Context", *, has_primary: bool = False
 ) -> "list[Choice]":
     """The networks that annotations ask for. Raises GenieError as the ADD does."""
-    chooser = _chooser(node, pod)
+    chooser = _chooser(context, pod)
     chooser.has_primary = has_primary
     return chooser.choose(annotations)
 
 
-def default_of(node: "Node") -> "list[Choice]":
+def default_of(context: "Context") -> "list[Choice]":
     """The cluster's default networks on this node, from its files alone."""
-    return _chooser(node, None).defaults()
+    return _chooser(context, None).defaults()
 
 
-def on_every_pod(node: "Node") -> "list[Choice]":
+def on_every_pod(context: "Context") -> "list[Choice]":
     """The networks that every pod of this node gets, from its files alone."""
-    return _chooser(node, None).on_every_pod()
+    return _chooser(context, None).on_every_pod()
 
 
-def with_gc_disabled(node: "Node") -> "set[tuple[str, str]]":
+def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":
     """The (name, file) of the networks whose files say `disableGC`."""
-    found = Finder(ConfDirs(node.settings.conf_dirs), node.log).valid()
+    found = Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
     return {(network.name, network.source) for network in found if network.disable_gc}
 
 
-def _chooser(node: "Node", pod: "PodRef | None") -> Chooser:
+def _chooser(context: "Context", pod: "PodRef | None") -> Chooser:
     return Chooser(
-        node.settings,
-        Finder(ConfDirs(node.settings.conf_dirs), node.log),
-        lambda name: _generated(name, node),
-        lambda: _objects(node),
+        context.settings,
+        Finder(ConfDirs(context.settings.conf_dirs), context.log),
+        lambda name: _generated(name, context),
+        lambda: _objects(context),
         pod,
-        node.log,
-        lambda: _meter(node),
+        context.log,
+        lambda: _meter(context),
         _NodeLinks(),
-        lambda: _devices(node, pod),
+        lambda: _devices(context, pod),
     )
 
 
-def _objects(node: "Node") -> "NetworkObjects":
+def _objects(context: "Context") -> "NetworkObjects":
     from genie_core.verbs.objects import NetworkObjects
 
-    return NetworkObjects(node.pods, node)
+    return NetworkObjects(context.api, context)
 
 
-def _meter(node: "Node") -> "LoadMeter":
+def _meter(context: "Context") -> "LoadMeter":
     from genie_core.edges.load import LoadMeter
 
-    path = [*node.request_path, *node.settings.bin_dirs]
-    settings = node.settings
+    path = [*context.path, *context.settings.bin_dirs]
+    settings = context.settings
     return LoadMeter(
-        node.store, path, settings.cadvisor_address, settings.smart_selection.indicators, node.log
+        context.store, path, settings.cadvisor_address, settings.smart_selection.indicators, context.log
     )
 
 
@@ -118,21 +128,21 @@ class _NodeLinks:
         return on_link_routes()
 
 
-def _devices(node: "Node", pod: "PodRef | None") -> "KubeletDevices":
+def _devices(context: "Context", pod: "PodRef | None") -> "KubeletDevices":
     from genie_core.edges.kubelet_devices import KubeletDevices
 
-    return KubeletDevices(node.settings.kubelet_dir, pod)
+    return KubeletDevices(context.settings.kubelet_dir, pod)
 
 
-def _generated(name: str, node: "Node") -> "NetConf | None":
-    if not node.settings.generate_missing:
+def _generated(name: str, context: "Context") -> "NetConf | None":
+    if not context.settings.generate_missing:
         return None
     from genie_core.edges.routes import default_interface
     from genie_core.select.generated import NAMES, generate
 
     if name not in NAMES:
         return None
-    node.log.warning("configuration made up", network=name, reason="generate_missing")
+    context.log.warning("configuration made up", network=name, reason="generate_missing")
     return generate(name, default_interface())
 
 
@@ -149,7 +159,7 @@ def passed_annotations(request: "Request") -> "Mapping[str, str]":
 
 
 def _annotations(
-    request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", node: "Node"
+    request: "Request", pod: "PodRef | None", args: "Mapping[str, str]", context: "Context"
 ) -> "Mapping[str, str]":
     """The pod's annotations: from the runtime, else the API server, else K8S_ANNOT.
 
@@ -162,7 +172,7 @@ def _annotations(
         return _from_args(args["K8S_ANNOT"]) if "K8S_ANNOT" in args else {}
     problem: GenieError
     try:
-        found = node.pods.annotations(pod)
+        found = context.api.annotations(pod)
         if found is not None:
             return found
         problem = TryAgain(
@@ -172,7 +182,7 @@ def _annotations(
     except GenieError as error:
         problem = error
     if "K8S_ANNOT" in args:
-        node.log.warning("annotations from K8S_ANNOT", pod=str(pod), problem=problem.msg)
+        context.log.warning("annotations from K8S_ANNOT", pod=str(pod), problem=problem.msg)
         return _from_args(args["K8S_ANNOT"])
     raise problem
 
@@ -197,9 +207,9 @@ def _checked(value: "Any", where: str) -> "Mapping[str, str]":
     return value
 
 
-def require_ready(node: "Node") -> None:
+def require_ready(context: "Context") -> None:
     """Raise TryAgain until `readiness_file` is there (conformance C40)."""
-    file = node.settings.readiness_file
+    file = context.settings.readiness_file
     if not file:
         return
     try:

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from genie_core.edges.api_server import APIServer
     from genie_core.edges.kube import KubeAPI
     from genie_core.edges.kube_resources import Resource
     from genie_core.select.choose import Rule
-    from genie_core.verbs.node import Node
-    from genie_core.verbs.pods import PodReader
+    from genie_core.verbs.context import Context
 
 
 # How long to wait for a server that is away, where there is a copy.
@@ -25,10 +25,10 @@ _JUDGEMENT = "Overlap"
 class NetworkObjects:
     """The port `Objects` of select.choose. A copy is never used after a 404, nor instead of a refusal."""
 
-    def __init__(self, reader: "PodReader", node: "Node") -> None:
+    def __init__(self, reader: "APIServer", context: "Context") -> None:
         self._reader = reader
-        self._node = node
-        self._cache = ObjectCache(node.settings.state_dir)
+        self._context = context
+        self._cache = ObjectCache(context.settings.state_dir)
         self._lists: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def network_attachment(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
@@ -67,7 +67,7 @@ class NetworkObjects:
         except Unreachable as error:
             if not known:
                 raise _asked_by(origin, error) from None
-            self._node.log.info("API server away, overlap not compared anew", problem=error.msg)
+            self._context.log.info("API server away, overlap not compared anew", problem=error.msg)
         except Forbidden as error:
             raise TryAgain(
                 f"{origin}: whether another network of the cluster overlaps this one cannot be read: {error.msg}",
@@ -107,7 +107,7 @@ class NetworkObjects:
                     "no API server is configured",
                     hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
                 )
-            with self._node.cancel:
+            with self._context.cancel:
                 found = api.get(("api", "v1", "namespaces", namespace))
             labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
             return {name: value for name, value in labels.items() if isinstance(value, str)}
@@ -126,7 +126,7 @@ class NetworkObjects:
                 f"{origin}: names an API object, and no API server is configured",
                 hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
             )
-        with self._node.cancel:
+        with self._context.cancel:
             return question(api)
 
     def _get(self, resource: "Resource", namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
@@ -157,7 +157,7 @@ class NetworkObjects:
             raise _asked_by(origin, error)
         age, definition = found
         kind, namespace, name = key
-        self._node.log.warning(
+        self._context.log.warning(
             "API server away, last good copy used",
             object=f"{kind} {namespace}/{name}",
             ageSeconds=round(age),
@@ -170,7 +170,7 @@ class NetworkObjects:
         try:
             action()
         except (GenieError, OSError) as error:
-            self._node.log.warning("copy of an API object not kept", problem=str(error))
+            self._context.log.warning("copy of an API object not kept", problem=str(error))
 
 
 def _asked_by(origin: str, error: GenieError) -> GenieError:

@@ -32,7 +32,7 @@ def refuse_own_addresses(choices: "Sequence[Choice]") -> None:
             whose = f"the gateway of network {choice.network.name}"
         if whose:
             raise InvalidConfig(
-                f"{choice.wish.origin}: ips: {ip} is {whose}",
+                f"{choice.selection.origin}: ips: {ip} is {whose}",
                 hint="ask for an address that nothing else has",
             )
 
@@ -54,5 +54,5 @@ def _canonical(text: str) -> str:
 def _asked_for(choice: "Choice") -> "Iterator[str]":
     """The canonical addresses that the pod's annotation names, in `ips` or in `cni-args`."""
     yield from decode(choice.capabilities.get("ips", "[]"))
-    args = GoObject(getattr(choice.wish, "cni_args", {}).items())
+    args = GoObject(getattr(choice.selection, "cni_args", {}).items())
     yield from args.get("ips", [])

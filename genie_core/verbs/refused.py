@@ -10,7 +10,7 @@ from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
 from genie_core.model import Plan
 from genie_core.refusals import stays_in_pod
-from genie_core.steps import NotReleased
+from genie_core.steps import NotReleased, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from genie_core.model import Attachment
 
 
-def record_refusal(plan: Plan, index: int, store: "Store") -> None:
+def record_refusal(refused: Refused, store: "Store") -> None:
     """Note it in the container's journal, which takes the place of earlier tries' of the same network.
 
     A container that a call is working on at the moment is left alone: the next try finds its record.
     """
-    store.record_refusal(plan, index)
-    network = _identity(plan.attachments[index])
+    store.record(refused)
+    plan = refused.plan
+    network = _identity(plan.attachments[refused.index])
     for other in store.plans():
         if isinstance(other, Plan) and other.key != plan.key and _holds_only(other, network):
             try:

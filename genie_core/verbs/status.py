@@ -1,24 +1,24 @@
 """STATUS: could an ADD work now? Asked every five seconds: no API server, no waiting (conformance A76-A78, C40)."""
 
-from genie_core.attach import status
+from genie_core.attach import drive, status
 from genie_core.errors import GenieError, NotAvailable
 from genie_core.verbs.networks import on_every_pod, require_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from genie_core.model import Request
-    from genie_core.verbs.node import Node
+    from genie_core.verbs.context import Context
 
 
-def run(request: "Request", node: "Node") -> str:
+def run(request: "Request", context: "Context") -> str:
     """Nothing is printed. Raises NotAvailable, or a network's own answer unchanged."""
     try:
-        require_ready(node)
-        networks = [choice.network for choice in on_every_pod(node)]
+        require_ready(context)
+        networks = [choice.network for choice in on_every_pod(context)]
         for network in networks:
             for plugin in network.plugins:
-                node.delegates.find(plugin.type, request.path)
+                context.delegates.find(plugin.type, request.path)
     except GenieError as error:
         raise NotAvailable(error.msg, details=error.details, hint=error.hint) from None
-    node.drive(status(request.path, networks), stateless=True)
+    drive(status(request.path, networks), context.act)
     return ""

@@ -34,38 +34,38 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genie_core.model import NetConf, Request, Wish
-    from genie_core.verbs.node import Node
+    from genie_core.model import NetConf, Request, Selection
+    from genie_core.verbs.context import Context
 
 # The pod's first interface, for container runtimes and for other dispatchers.
 _FIRST = "eth0"
 
 
-def release_unrecorded(request: "Request", node: "Node") -> None:
+def release_unrecorded(request: "Request", context: "Context") -> None:
     """Release what the container may hold, as well as that goes.
 
     Where Genie has another record of the container, or the call is about another interface than the first, the pod may
     go on living: only what the annotations or the default say is released then.
     """
-    recorded = any(name.startswith(f"{request.container_id}@") for name in node.store.names())
+    recorded = any(name.startswith(f"{request.container_id}@") for name in context.store.names())
     whole = request.ifname == _FIRST and not recorded
     entries = _cached(request) if whole else {}
-    attachments = list(_remembered(entries, request, node))
-    annotations = _passed(request, node)
+    attachments = list(_remembered(entries, request, context))
+    annotations = _passed(request, context)
     dialect = dialect_of(annotations)
     explained = {attachment.ifname for attachment in attachments}
     if dialect == BY_NAME:
-        found = list(_named(annotations[CNI], request, node))
+        found = list(_named(annotations[CNI], request, context))
         attachments += [attachment for _, attachment in found if attachment]
         explained |= {ifname for ifname, _ in found}
     elif dialect in (BY_DEFAULT, BY_ATTACHMENT):
-        attachments += default_attachments(request, node)
+        attachments += default_attachments(request, context)
     elif request.ifname not in explained:  # chosen by load, or by an object: any network
-        attachments += any_network_on([request.ifname], request, node)
+        attachments += any_network_on([request.ifname], request, context)
     explained |= {attachment.ifname for attachment in attachments}
     rest = _made_by_dispatcher(request, annotations) - explained if whole else set()
-    attachments += any_network_on(sorted(rest), request, node)
-    release([_with_result(one, entries) for one in _once(attachments)], request, node)
+    attachments += any_network_on(sorted(rest), request, context)
+    release([_with_result(one, entries) for one in _once(attachments)], request, context)
     for entry in entries.values():
         _remove(entry)
 
@@ -78,72 +78,72 @@ def _cached(request: "Request") -> dict[tuple[str, str], Entry]:
 
 
 def _remembered(
-    entries: "Mapping[tuple[str, str], Entry]", request: "Request", node: "Node"
+    entries: "Mapping[tuple[str, str], Entry]", request: "Request", context: "Context"
 ) -> "Iterator[Attachment]":
-    known = {network.name: network for network in networks_of(node)} if entries else {}
+    known = {network.name: network for network in networks_of(context)} if entries else {}
     for entry in entries.values():
-        network = _configured(entry, node) or known.get(entry.network)
+        network = _configured(entry, context) or known.get(entry.network)
         if network is None:
-            node.log.warning(
+            context.log.warning(
                 "no state; network not released", problem=f"{entry.network} has no file any more"
             )
         elif not is_self(network):
             yield _attachment(network, entry.ifname, request)
 
 
-def _configured(entry: Entry, node: "Node") -> "NetConf | None":
+def _configured(entry: Entry, context: "Context") -> "NetConf | None":
     from genie_core.spec.conf import parse_network
 
     try:
         return parse_network(entry.config, entry.path) if entry.config else None
     except GenieError as error:
-        node.log.warning("no state; cached configuration not used", problem=error.msg)
+        context.log.warning("no state; cached configuration not used", problem=error.msg)
         return None
 
 
 def _attachment(network: "NetConf", ifname: str, request: "Request") -> Attachment:
     given = runtime_capabilities(request) if ifname == request.ifname else {}
-    choice = Choice(_no_wish(network), network)
+    choice = Choice(_no_selection(network), network)
     made = attachment_of(choice, ifname, request.container_id, request.args, given)
     return made.replace(
         releasing=True
     )  # one network's DEL may remove another one's interface, but not its rules
 
 
-def _no_wish(network: "NetConf") -> "Wish":
-    from genie_core.model import Wish
+def _no_selection(network: "NetConf") -> "Selection":
+    from genie_core.model import Selection
 
-    return Wish(network.name, "", "no state")
+    return Selection(network.name, "", "no state")
 
 
-def _passed(request: "Request", node: "Node") -> "Mapping[str, str]":
+def _passed(request: "Request", context: "Context") -> "Mapping[str, str]":
     try:
         return passed_annotations(request)
     except GenieError as error:
-        node.log.warning("annotations not used", problem=error.msg)
+        context.log.warning("annotations not used", problem=error.msg)
         return {}
 
 
-def _named(text: str, request: "Request", node: "Node") -> "Iterator[tuple[str, Attachment | None]]":
+def _named(text: str, request: "Request", context: "Context") -> "Iterator[tuple[str, Attachment | None]]":
     """(interface, its network or None where that is not known any more) of each item of an annotation `cni`.
 
     CNI-Genie counted interfaces from eth0 and left out the names that the annotation asks for (conformance D34).
     """
     try:
-        wishes = parse_names(text, f"annotation {CNI}")
+        selections = parse_names(text, f"annotation {CNI}")
     except InvalidConfig as error:  # no ADD succeeded with it
-        node.log.warning("no state; networks not released", problem=error.msg)
+        context.log.warning("no state; networks not released", problem=error.msg)
         return
-    asked = {wish.ifname for wish in wishes}
-    numbered = (f"eth{number}" for number in range(2 * len(wishes)))
+    asked = {selection.ifname for selection in selections}
+    numbered = (f"eth{number}" for number in range(2 * len(selections)))
     free = (name for name in numbered if name not in asked)
-    finder = Finder(ConfDirs(node.settings.conf_dirs), node.log)
-    for wish in wishes:
-        ifname = wish.ifname or next(free)
+    finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
+    for selection in selections:
+        ifname = selection.ifname or next(free)
         try:
-            yield ifname, _attachment(finder.find(wish), ifname, request)
+            yield ifname, _attachment(finder.find(selection), ifname, request)
         except GenieError as error:
-            node.log.warning("no state; network not released", problem=error.msg)
+            context.log.warning("no state; network not released", problem=error.msg)
             yield ifname, None
 
 
@@ -164,10 +164,10 @@ def _asked(annotations: "Mapping[str, str]") -> set[str]:
     from genie_core.select.npwg import parse_selections
 
     try:
-        wishes = parse_selections(annotations[NPWG_NETWORKS], "", NPWG_NETWORKS)
+        selections = parse_selections(annotations[NPWG_NETWORKS], "", NPWG_NETWORKS)
     except GenieError:
         return set()
-    return {wish.ifname for wish in wishes}
+    return {selection.ifname for selection in selections}
 
 
 def _once(attachments: list[Attachment]) -> list[Attachment]:
@@ -180,11 +180,11 @@ def _with_result(attachment: Attachment, entries: "Mapping[tuple[str, str], Entr
     entry = entries.get((attachment.network.name, attachment.ifname))
     if entry is None:
         return attachment
-    from genie_core.spec.result import convert_text
+    from genie_core.spec.result import convert
 
     try:
         version = attachment.network.version
-        return attachment.replace(result=convert_text(entry.result, version, version, entry.path))
+        return attachment.replace(result=convert(entry.result, version, version, entry.path).text)
     except GenieError:
         return attachment
 

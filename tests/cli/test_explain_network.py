@@ -8,6 +8,7 @@ from genie_cli.app import main
 from genie_core.edges.store import Store
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.select.underlay import bridge_name, parse_subnet
+from genie_core.steps import Attached, Released
 from tests import manifests
 from tests.apiserver import API, APIServer, Objects
 from tests.manifests import logical, physical
@@ -40,9 +41,9 @@ def place(tmp_path):
         attachment = Attachment(network, "eth0", "shop/orders")
         plan = Plan(f"c-{name}", "eth0", "/n", [], PodRef("shop", name), "b", [attachment])
         store.save(plan)
-        store.record_result(plan, 0, json.dumps(result))
+        store.record(Attached(plan, 0, json.dumps(result)))
         if released:
-            store.record_release(plan, 0)
+            store.record(Released(plan, 0))
     return ["--conf-dir", str(conf), "--state-dir", str(tmp_path / "state")]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from genie_core.edges.store import CorruptState, Store, file_name, key_of, namespace_id
 from genie_core.errors import GenieError, IOFailure
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
+from genie_core.steps import Attached, Failed, Released, Releasing
 from tests.test_lint import ROOT
 
 
@@ -49,10 +50,10 @@ def test_nothing_is_there_until_it_is_saved(store):
 
 def test_the_journal_is_replayed(store):
     store.save(plan())
-    store.record_result(plan(), 0, '{"ips": []}')
-    store.record_releasing(plan(), 1)
-    store.record_release(plan(), 1)
-    store.record_failure(plan())
+    store.record(Attached(plan(), 0, '{"ips": []}'))
+    store.record(Releasing(plan(), 1))
+    store.record(Released(plan(), 1))
+    store.record(Failed(plan()))
     loaded = store.load("c1", "eth0")
     assert [item.result for item in loaded.attachments] == ['{"ips": []}', ""]
     assert [(item.releasing, item.released) for item in loaded.attachments] == [(False, False), (True, True)]
@@ -61,7 +62,7 @@ def test_the_journal_is_replayed(store):
 
 def test_a_new_plan_takes_the_place_of_the_old_one_whole(store):
     store.save(plan())
-    store.record_release(plan(), 0)
+    store.record(Released(plan(), 0))
     store.save(plan(count=1))
     assert store.load("c1", "eth0") == plan(count=1)
 
@@ -159,7 +160,7 @@ while True:
     for count in (1, 9):
         store.save(plan(count=count))
         for index in range(count):
-            store.record_result(plan(count=count), index, "x" * 3000)
+            store.record(Attached(plan(count=count), index, "x" * 3000))
 """
 
 

@@ -9,29 +9,11 @@ import itertools
 import pytest
 
 from genie_core import attach
-from genie_core.errors import DelegateFailed, Denied, GenieError, InvalidNetns, IOFailure
+from genie_core.errors import DelegateFailed, Denied, InvalidNetns, IOFailure
 from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
-from genie_core.state import (
-    decode_plan,
-    encode_history,
-    encode_partial,
-    encode_plan,
-    encode_release,
-    encode_releasing,
-    encode_result,
-)
-from genie_core.steps import (
-    Attached,
-    Forget,
-    Invoke,
-    Passed,
-    PluginMissing,
-    Released,
-    Releasing,
-    Save,
-    SetDefaultRoutes,
-)
+from genie_core.state import decode_plan, encode_event, encode_journal, encode_plan
+from genie_core.steps import Event, Forget, Invoke, PluginMissing, Save, SetDefaultRoutes
 
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.%d/24"}]}'
 CHAINS = {"a": ["a1"], "b": ["b1", "b2"], "c": ["c1", "c2"]}
@@ -67,34 +49,24 @@ class World:
         self.changes = []  # of the pod's default routes
         self.steps = 0
         self.left = None  # how many steps until the kill
-        self.effect_first = False  # the last of them is done, but nobody lives to hear of it
+        self.effect_first = False  # the last of them is done, but its answer is lost
 
     def drive(self, steps):
-        answer: object = ""
-        started = False
-        try:
-            while True:
-                if isinstance(answer, GenieError):
-                    step = steps.throw(answer)
-                else:
-                    step = steps.send(answer) if started else next(steps)
-                started = True
-                answer = self.perform(step)
-        except StopIteration as stop:
-            return stop.value
+        return attach.drive(steps, self.perform)
 
     def perform(self, step):
         killed = self.left is not None and self.steps >= self.left
         if killed:
-            self.left = None  # whoever comes next lives
+            self.left = None  # the next driver is not killed
             if not self.effect_first:
                 raise Killed
         self.steps += 1
         error = self.broken(step)
-        answer = self.invoke(step, error) if isinstance(step, Invoke) else self.write(step, error)
-        if killed:
-            raise Killed
-        return answer
+        try:
+            return self.invoke(step, error) if isinstance(step, Invoke) else self.write(step, error)
+        finally:
+            if killed:
+                raise Killed
 
     def kill_after(self, steps, *, effect_first=False):
         """Kill it so many steps from now."""
@@ -107,29 +79,23 @@ class World:
         if step.verb == "ADD":
             self.held.add(holding)  # a delegate that fails may hold something all the same
         if error is not None:
-            return error
+            raise error
         if step.verb == "DEL" and (step.type not in self.needs_result or "prevResult" in decode(step.stdin)):
             self.held.discard(holding)
         return self.printed.get(step.type, RESULT % len(self.log)) if step.verb == "ADD" else ""
 
     def write(self, step, error):
         if error is not None:
-            return error
+            raise error
         if isinstance(step, SetDefaultRoutes):
             self.changes += step.changes
             return encode([change.ifname for change in step.changes])
         if isinstance(step, Save):
-            self.disk = "\n".join([encode_plan(step.plan), *encode_history(step.plan), ""])
-        elif isinstance(step, Passed):
-            self.disk += f"\n{encode_partial(step.index, step.result)}\n"
-        elif isinstance(step, Attached):
-            self.disk += f"\n{encode_result(step.index, step.result, step.yielded)}\n"
-        elif isinstance(step, Releasing):
-            self.disk += f"\n{encode_releasing(step.index)}\n"
-        elif isinstance(step, Released):
-            self.disk += f"\n{encode_release(step.index)}\n"
+            self.disk = encode_journal(step.plan)
         elif isinstance(step, Forget):
             self.disk = ""
+        elif isinstance(step, Event):
+            self.disk += f"\n{encode_event(step)}\n"
         return ""
 
     def delete(self, netns="/netns"):
@@ -165,7 +131,7 @@ DEL_STEPS = 3 + 5 + 1  # a Released for each network, a DEL for each plugin, For
 def test_an_add_and_a_del():
     world = World()
     results = world.drive(attach.add(make_plan()))
-    assert [decode(result)["ips"][0]["address"] for result in results] == [
+    assert [printed.result.ips[0]["address"] for printed in results] == [
         "10.0.0.1/24",
         "10.0.0.3/24",
         "10.0.0.5/24",

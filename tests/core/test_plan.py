@@ -3,17 +3,17 @@
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.model import Choice, NetConf, PluginConf, Wish
+from genie_core.model import Choice, NetConf, PluginConf, Selection
 from genie_core.plan import POD_ANNOTATIONS, make_plan, name_interfaces, primary_first
 from genie_core.spec.request import parse_request
 
 
-def choices(*ifnames, prefix="eth", plugin='{"type": "p"}'):
+def choices(*ifnames, additional=False, plugin='{"type": "p"}'):
     return [
         Choice(
-            Wish(f"n{number}", ifname, f"item {number}"),
+            Selection(f"n{number}", ifname, f"item {number}"),
             NetConf(f"n{number}", "1.0.0", [PluginConf("p", plugin)], "f"),
-            prefix=prefix,
+            additional=additional,
         )
         for number, ifname in enumerate(ifnames, 1)
     ]

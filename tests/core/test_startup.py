@@ -1,7 +1,7 @@
 """The kubelet path is a budget: what is loaded when a call ends, by the installed plugin.
 
-Each module here is there because it is worth its time; whoever needs another one adds it, with what it costs
-(`python -X importtime`), to the list in genie_core/plugin.py and here.
+Each module here is worth its time. Another one is added with what it costs (`python -X importtime`), here and to the
+list in genie_core/plugin.py.
 """
 
 import shutil
@@ -58,8 +58,7 @@ STATEFUL = CORE | {
     "genie_core.steps",
     "genie_core.verbs",
     "genie_core.verbs.delete",
-    "genie_core.verbs.node",
-    "genie_core.verbs.pods",
+    "genie_core.verbs.context",
 }
 # ... who reads configuration files
 CHOOSING = STATEFUL | {
@@ -73,6 +72,7 @@ CHOOSING = STATEFUL | {
 }
 # ... and ADD
 ADDING = CHOOSING | {
+    "genie_core.edges.api_server",
     "genie_core.edges.netlink",
     "genie_core.edges.netns",
     "genie_core.edges.podnet",
@@ -151,7 +151,7 @@ def test_version_needs_next_to_nothing(node, loaded):
 def test_an_add_of_two_networks(node, loaded):
     """Several networks: whose default routes stay is decided from the results."""
     assert node.add("a,b@net7").result
-    demand(loaded(), ALL, ADDING | {"genie_core.default_routes"})
+    demand(loaded(), ALL, ADDING | {"genie_core.default_routes", "genie_core.verbs.pods"})
 
 
 def test_a_del(node, loaded):

@@ -5,17 +5,8 @@ import pytest
 from genie_core.errors import DecodingFailure
 from genie_core.jsontext import decode, encode
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
-from genie_core.state import (
-    decode_plan,
-    encode_absent,
-    encode_failure,
-    encode_history,
-    encode_partial,
-    encode_plan,
-    encode_refusal,
-    encode_release,
-    encode_result,
-)
+from genie_core.state import decode_plan, encode_event, encode_journal, encode_plan
+from genie_core.steps import Absent, Attached, Failed, Passed, Refused, Released
 
 ODD = '{"x": 9007199254740993, "f": 1.10, "bytes": "\udcff", "ü": [ 1 ]}'
 
@@ -38,6 +29,11 @@ def make_plan():
     )
 
 
+def line(kind, *fields):
+    """The line of an event."""
+    return encode_event(kind(make_plan(), *fields))
+
+
 @pytest.fixture
 def text():
     return encode_plan(make_plan()) + "\n"
@@ -55,39 +51,39 @@ def test_without_a_pod():
 
 
 def test_what_happened_since(text):
-    text += f"\n{encode_result(0, ODD)}\n\n{encode_release(1)}\n\n{encode_failure()}\n"
+    text += f"\n{line(Attached, 0, ODD)}\n\n{line(Released, 1)}\n\n{line(Failed)}\n"
     plan = decode_plan(text)
     assert [(item.result, item.released) for item in plan.attachments] == [(ODD, False), ("", True)]
     assert plan.failed_releases == 1
 
 
 def test_results_inside_a_chain(text):
-    text += f"\n{encode_partial(0, '{}')}\n\n{encode_partial(0, ODD)}\n\n{encode_partial(1, ODD)}\n"
+    text += f"\n{line(Passed, 0, '{}')}\n\n{line(Passed, 0, ODD)}\n\n{line(Passed, 1, ODD)}\n"
     assert [item.partial for item in decode_plan(text).attachments] == [ODD, ODD]
-    taken_back = decode_plan(f"{text}\n{encode_partial(1, '')}\n")
+    taken_back = decode_plan(f"{text}\n{line(Passed, 1, '')}\n")
     assert [item.partial for item in taken_back.attachments] == [ODD, ""]
 
 
 def test_what_was_promised_and_not_made(text):
-    assert decode_plan(f"{text}\n{encode_absent(['net1 link net1'])}\n").absent == ["net1 link net1"]
+    assert decode_plan(f"{text}\n{line(Absent, ['net1 link net1'])}\n").absent == ["net1 link net1"]
 
 
 def test_a_refusal(text):
-    assert [item.refused for item in decode_plan(f"{text}\n{encode_refusal(1)}\n").attachments] == [
+    assert [item.refused for item in decode_plan(f"{text}\n{line(Refused, 1)}\n").attachments] == [
         False,
         True,
     ]
 
 
 def test_the_last_word_counts(text):
-    records = f"{encode_result(0, '{}')}\n{encode_result(0, ODD)}\n"
+    records = f"{line(Attached, 0, '{}')}\n{line(Attached, 0, ODD)}\n"
     assert decode_plan(text + records).attachments[0].result == ODD
 
 
 @pytest.mark.parametrize("length", range(0, 60, 7))
 def test_a_torn_line_costs_that_line_alone(text, length):
-    torn = encode_result(0, "x" * 50)[: length + 1]
-    plan = decode_plan(text + f"\n{torn}\n{encode_release(1)}\n")
+    torn = line(Attached, 0, "x" * 50)[: length + 1]
+    plan = decode_plan(text + f"\n{torn}\n{line(Released, 1)}\n")
     assert [(item.result, item.released) for item in plan.attachments] == [("", False), ("", True)]
 
 
@@ -207,11 +203,11 @@ def test_a_plan_is_written_anew_with_what_has_happened_to_it():
     first.releasing = first.changing = True
     for other in others:
         other.partial, other.released, other.refused = '{"ips": []}', True, True
-    assert decode_plan("\n".join([encode_plan(plan), *encode_history(plan), ""])) == plan
+    assert decode_plan(encode_journal(plan)) == plan
 
 
 def test_a_plan_that_nothing_was_done_of_has_no_history():
-    assert encode_history(make_plan()) == []
+    assert encode_journal(make_plan()) == encode_plan(make_plan()) + "\n"
 
 
 @pytest.mark.parametrize("routes", ["x", [7], [{"gw": "10.1.0.1"}]])

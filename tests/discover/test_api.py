@@ -8,6 +8,7 @@ import pytest
 from genie_core.edges.store import Store
 from genie_core.findings import Severity
 from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+from genie_core.steps import Released
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
@@ -100,7 +101,7 @@ def test_what_the_state_holds(node):
     half = plan("half", released=(False, False))
     for entry in (plan("whole"), half):
         store.save(entry)
-    store.record_release(half, 0)
+    store.record(Released(half, 0))
     damaged = node.state / "containers" / "bad@eth0"
     nodes.write(damaged, "{", mode=0o600)
     report = node.discover()

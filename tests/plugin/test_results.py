@@ -102,7 +102,7 @@ def before_genie(node):
 
 
 @pytest.mark.parametrize("verb", ["DEL", "CHECK"])
-def test_a51_without_a_wish_what_the_chain_made_is_passed_on_and_nothing_else_is_done(node, verb):
+def test_a51_without_an_annotation_what_the_chain_made_is_passed_on_and_nothing_else_is_done(node, verb):
     """The default network is that of the chain: another one would take its interface, in DEL too."""
     node.networks("a")
     previous = before_genie(node)

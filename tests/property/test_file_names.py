@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig, NetworkNotFound
-from genie_core.model import NetConf, PluginConf, Wish
+from genie_core.model import NetConf, PluginConf, Selection
 from genie_core.select.files import Finder, derived_name, genie_name, stem
 from tests.fakes_kube import Recorder
 
@@ -80,7 +80,7 @@ def test_d07_the_rules_in_their_order(files, name):
     finder = Finder(Files(files), Recorder())
     wanted = expected(files, name)
     try:
-        found = finder.find(Wish(name, "", "here"))
+        found = finder.find(Selection(name, "", "here"))
     except InvalidConfig as error:
         assert wanted is None
         fits = any(name in (derived_name(path), stem(path), genie_name(path)) for path in files)

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig
-from genie_core.model import Choice, NetConf, Wish
+from genie_core.model import Choice, NetConf, Selection
 from genie_core.plan import name_interfaces
 from genie_core.spec.request import ifname_problem
 
@@ -19,7 +19,9 @@ PREFIXES = st.sampled_from(["", "eth", "net", "abcdefghijk"])
 
 def names_of(asked, primary, prefix=""):
     network = NetConf("n", "1.0.0", [], "f")
-    return name_interfaces([Choice(Wish("n", ifname, "here"), network) for ifname in asked], primary, prefix)
+    return name_interfaces(
+        [Choice(Selection("n", ifname, "here"), network) for ifname in asked], primary, prefix
+    )
 
 
 def can_be_named(asked, primary):

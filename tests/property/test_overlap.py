@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig, NetworkNotFound
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.select.overlap import Claim, placement, read_logical, read_physical, refuse_overlap
 from genie_core.select.underlay import parse_subnet, underlay_of, with_master
 from genie_core.spec.conf import parse_network
@@ -50,10 +50,10 @@ NETWORKS = st.lists(
 )
 
 
-def find(wish):
-    if wish.name not in FILES:
-        raise NetworkNotFound(wish.name)
-    return FILES[wish.name]
+def find(selection):
+    if selection.name not in FILES:
+        raise NetworkNotFound(selection.name)
+    return FILES[selection.name]
 
 
 def claim_of(item):
@@ -70,7 +70,7 @@ def claim_of(item):
 
 def is_refused(claim, items):
     try:
-        refuse_overlap(claim, Wish("x", "", "x"), items, lambda: PHYSICAL, find)
+        refuse_overlap(claim, Selection("x", "", "x"), items, lambda: PHYSICAL, find)
     except InvalidConfig:
         return True
     return False

@@ -98,20 +98,20 @@ class TestConversions:
     def test_a42_a_detour_over_a_newer_version_loses_nothing(self, result, one, other):
         lower, higher = sorted((one, other), key=SUPPORTED.index)
         text = encode_text(result, lower)
-        detour = results.convert_text(results.convert_text(text, higher, "", "t"), lower, "", "t")
+        detour = results.convert(results.convert(text, higher, "", "t").text, lower, "", "t").text
         assert json.loads(detour) == json.loads(text)
 
     @given(canonical(min_ips=1), versions, versions, versions)
     def test_going_down_in_two_steps_is_going_down_in_one(self, result, a, b, c):
         low, middle, high = sorted((a, b, c), key=SUPPORTED.index)
         text = encode_text(result, high)
-        steps = results.convert_text(results.convert_text(text, middle, "", "t"), low, "", "t")
-        assert json.loads(steps) == json.loads(results.convert_text(text, low, "", "t"))
+        steps = results.convert(results.convert(text, middle, "", "t").text, low, "", "t").text
+        assert json.loads(steps) == json.loads(results.convert(text, low, "", "t").text)
 
     @given(canonical(min_ips=1), versions, versions)
     def test_converting_twice_is_converting_once(self, result, source, target):
-        once = results.convert_text(encode_text(result, source), target, "", "t")
-        assert results.convert_text(once, target, "", "t") is once
+        once = results.convert(encode_text(result, source), target, "", "t").text
+        assert results.convert(once, target, "", "t").text is once
 
     @given(canonical(min_ips=1), st.sampled_from(SUPPORTED[:2]))
     def test_a38_legacy_results_hold_the_first_address_of_each_family(self, result, version):

@@ -183,7 +183,7 @@ def test_x28_any_logical_and_physical_network(desk, logical, physical):
 )
 def test_d03_names_are_read_as_they_were_written(items):
     written = ",".join(name + (f" @ {to} " if to else "") for name, to in items)
-    assert [(wish.name, wish.ifname) for wish in parse_names(written, "x")] == [
+    assert [(selection.name, selection.ifname) for selection in parse_names(written, "x")] == [
         (name, to or "") for name, to in items
     ]
 
@@ -191,8 +191,10 @@ def test_d03_names_are_read_as_they_were_written(items):
 @given(st.text(max_size=30) | SHORT)
 def test_d05_any_text_names_networks_or_is_refused_by_item(text):
     try:
-        wishes = parse_names(text, "annotation cni")
+        selections = parse_names(text, "annotation cni")
     except InvalidConfig as error:
         assert error.msg.startswith("annotation cni, item ")
     else:
-        assert all(wish.name and not ifname_problem(wish.ifname or "ok") for wish in wishes)
+        assert all(
+            selection.name and not ifname_problem(selection.ifname or "ok") for selection in selections
+        )

@@ -248,13 +248,13 @@ def test_behind_an_interface_plugin_genie_adds_what_the_pod_asks_for(node, settl
     bridge = {"cniVersion": "1.0.0", "name": "chain", "type": "bridge", "bridge": "br1", "ipam": ipam}
     bridge |= {"isDefaultGateway": True}
     previous = direct(node, "ADD", bridge)
-    wish = {"annotations": {"cni": "red@net1"}, "prevResult": previous}
-    outcome = node.call("ADD", **wish)
+    selection = {"annotations": {"cni": "red@net1"}, "prevResult": previous}
+    outcome = node.call("ADD", **selection)
     assert outcome.status == 0, outcome
     assert [address[:5] for address in addresses(outcome.reply)] == ["10.6.", "10.2."]
     routes = json.loads(node.pod.run("ip", "-json", "route", "show", "default").stdout)
     assert [route["dev"] for route in routes] == ["eth0"]
-    check = node.call("CHECK", annotations=wish["annotations"], prevResult=outcome.reply)
+    check = node.call("CHECK", annotations=selection["annotations"], prevResult=outcome.reply)
     assert check.status == 0, check
     node.delete(prevResult=outcome.reply)
     assert set(node.pod.links()) == {"eth0"}

@@ -78,7 +78,7 @@ def test_b42_chained_plugins_read_our_prev_result_as_it_was_meant(node, plugin):
     spoken = node.versions(plugin)
     assert "1.0.0" in spoken
     for version in spoken:
-        previous = results.convert_text(newest, version, version, "test")
+        previous = results.convert(newest, version, version, "test").text
         printed = node.run("ADD", plugin, {"cniVersion": version, "prevResult": json.loads(previous)})
         assert results.parse(printed, "", plugin) == results.parse(previous, "", "test")
 
@@ -120,7 +120,7 @@ def test_b42_a_chain_of_real_plugins_in_any_two_versions(node, ipam):
         conf = {"cniVersion": version, "ipam": ipam, **BRIDGE}
         text = node.run("ADD", "bridge", conf)
         for other in between:
-            previous = results.convert_text(text, other, version, "bridge")
+            previous = results.convert(text, other, version, "bridge").text
             printed = node.run("ADD", "tuning", {"cniVersion": other, "prevResult": json.loads(previous)})
             read = results.parse(printed, "", "tuning")[1]
             assert read == results.parse(previous, "", "test")[1]
@@ -135,7 +135,7 @@ def test_b66_check_passes_with_a_result_that_went_through_our_canonical_form(nod
     conf = {"cniVersion": version, "ipam": ipam, **BRIDGE}
     read = results.parse(node.run("ADD", "bridge", conf), "", "bridge")[1]
     by_way_of_newest = json.dumps(results.encode(read, "1.1.0"))
-    previous = json.loads(results.convert_text(by_way_of_newest, version, "", "test"))
+    previous = json.loads(results.convert(by_way_of_newest, version, "", "test").text)
     node.run("CHECK", "bridge", {**conf, "prevResult": previous})
     pod_end = read.interfaces[read.ips[0]["interface"]]
     assert (pod_end["name"], pod_end["sandbox"]) == ("eth0", str(node.pod.path))

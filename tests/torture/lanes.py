@@ -70,8 +70,8 @@ class Campaign:
         self.node.configure("40-ports.conflist", {"cniVersion": "1.0.0", "name": "ports", "plugins": plugins})
 
     def _settle(self):
-        for wish in WISHES:
-            self.node.add(wish, runtime=PORTS)
+        for selection in WISHES:
+            self.node.add(selection, runtime=PORTS)
             self.node.delete()
         return self.node.trace()
 
@@ -151,13 +151,13 @@ class Lane:
 
     def turn(self, container):
         """ADD, sometimes CHECK, DEL until it succeeds; and again."""
-        wish = self.chance.choice(WISHES)
+        selection = self.chance.choice(WISHES)
         self.campaign.begin(container)
-        add = self._call("ADD", container, annotations={"cni": wish}, runtime=PORTS)
-        if add.status == 0 and self.chance.random() < 0.3 and "ports" not in wish:
+        add = self._call("ADD", container, annotations={"cni": selection}, runtime=PORTS)
+        if add.status == 0 and self.chance.random() < 0.3 and "ports" not in selection:
             check = self._call("CHECK", container, prevResult=add.reply)
             if check.status and not check.killed and "signal: killed" not in check.reply["msg"]:
-                self.campaign.problem(f"{container} {wish} CHECK: {check.reply}")
+                self.campaign.problem(f"{container} {selection} CHECK: {check.reply}")
         gone = self.chance.random() < 0.1
         path = self.pod.path
         if gone:
@@ -168,7 +168,7 @@ class Lane:
         if gone or self.touched:
             self._renew()
         elif links := self.pod.links():
-            self.campaign.problem(f"{container} {wish}: {links} left in the pod")
+            self.campaign.problem(f"{container} {selection}: {links} left in the pod")
 
     def _delete(self, container, netns):
         for _ in range(MAX_DELS):

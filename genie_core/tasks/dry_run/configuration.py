@@ -10,7 +10,7 @@ from typing import Literal
 from genie_core.edges.confdir import ConfDirs, list_files
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, NetworkNotFound
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.annotations import CNI, parse_names
@@ -71,7 +71,7 @@ def _names(annotations: Mapping[str, str]) -> list[str]:
     if CNI not in annotations:
         return [samples.NAMES[0]]
     try:
-        return list(dict.fromkeys(wish.name for wish in parse_names(annotations[CNI], CNI)))
+        return list(dict.fromkeys(selection.name for selection in parse_names(annotations[CNI], CNI)))
     except GenieError:
         return []  # the ADD says what is wrong with them
 
@@ -83,7 +83,7 @@ def look_up(directories: Sequence[str], names: Sequence[str]) -> tuple[bool, lis
     missing = []
     for name in names:
         try:
-            finder.find(Wish(name, "", name))
+            finder.find(Selection(name, "", name))
         except NetworkNotFound:
             missing.append(name)
         except GenieError:

@@ -88,10 +88,10 @@ def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> l
     found: list[Object] = []
     with suppress(GenieError):
         found.append({"kind": _NAMESPACE, **api.get(("api", "v1", "namespaces", namespace))})
-    for wish in parse_selections(
+    for selection in parse_selections(
         annotations.get(NPWG_NETWORKS, ""), namespace, f"annotation {NPWG_NETWORKS}"
     ):
-        found += _fetch(NETWORK_ATTACHMENT, wish.namespace, wish.name, api)
+        found += _fetch(NETWORK_ATTACHMENT, selection.namespace, selection.name, api)
     if annotations.get(NETWORKS, "").strip():
         for resource in (LOGICAL_NETWORK, PHYSICAL_NETWORK):
             for item in api.list_objects(resource):  # overlaps are judged in the whole cluster

@@ -15,25 +15,25 @@ from genie_core.jsontext import decode
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
 from genie_core.spec.request import parse_request
+from genie_core.verbs.context import Context
 from genie_core.verbs.networks import decide
-from genie_core.verbs.node import Node
 
 
 def preview(env: Mapping[str, str], stdin: str) -> list[dict[str, Any]]:
     """The planned networks in order: network, interface, primary, why, source, plugins, ipam. Raises as ADD does."""
     request = parse_request(env, stdin)
-    node = Node(request, Settings(request.config), JSONLog("error"), Cancel(), own="")
+    context = Context(Settings(request.config), JSONLog("error"), Cancel(), request.env, request.path)
     try:
-        decision = decide(request, node)
+        decision = decide(request, context)
     finally:
-        node.pods.close()
-    plan = make_plan(request, decision.pod, "", decision.choices, node.settings.interface_prefix)
+        context.api.close()
+    plan = make_plan(request, decision.pod, "", decision.choices, prefix=context.settings.interface_prefix)
     return [
         {
             "network": attachment.network.name,
             "interface": attachment.ifname,
             "primary": attachment.ifname == plan.ifname,
-            "why": choice.wish.origin,
+            "why": choice.selection.origin,
             "source": attachment.network.source,
             "plugins": [plugin.type for plugin in attachment.network.plugins],
             "ipam": [type_ for plugin in attachment.network.plugins if (type_ := _ipam_of(plugin.text))],

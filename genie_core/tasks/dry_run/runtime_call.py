@@ -21,7 +21,7 @@ from genie_core.spec.conf import plugin_input
 from genie_core.survey import redact
 from genie_core.tasks.dry_run.netview import Ran
 from genie_core.tasks.dry_run.recorder import Note
-from genie_core.verbs.node import DEFAULT_ROUTE
+from genie_core.verbs.context import DEFAULT_ROUTE
 
 INTERFACE = "eth0"  # what every runtime calls the pod's first interface
 

@@ -14,7 +14,7 @@ from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, POD
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.jsontext import encode
-from genie_core.model import NetConf, Wish
+from genie_core.model import NetConf, Selection
 from genie_core.select.annotations import (
     BY_ATTACHMENT,
     BY_LOGICAL_NETWORK,
@@ -25,7 +25,7 @@ from genie_core.select.annotations import (
 )
 from genie_core.select.choose import SYSTEM_NAMESPACE
 from genie_core.select.files import Finder
-from genie_core.select.logical import parse_wishes
+from genie_core.select.logical import parse_logical_networks
 from genie_core.select.npwg import parse_selections
 from genie_core.select.overlap import (
     Claim,
@@ -43,7 +43,7 @@ from genie_core.spec.conf import parse_network
 from genie_core.spec.result import parse
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.node_state import open_node, plans
+from genie_core.tasks.node_state import open_context, plans
 from genie_core.tasks.pods import open_api
 
 
@@ -154,7 +154,7 @@ def explain_network(
 
 def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
     """The pods of this node that have the network now."""
-    for plan in plans(open_node(dict(config))):
+    for plan in plans(open_context(dict(config))):
         for item in plan.attachments:
             if item.label != label or item.released or plan.pod is None:
                 continue
@@ -200,44 +200,44 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
     )
 
 
-def _finder(config: Mapping[str, Any]) -> Callable[[Wish], NetConf]:
+def _finder(config: Mapping[str, Any]) -> Callable[[Selection], NetConf]:
     """What looks a plugin up in this node's files; a name without a file is taken for the plugin's type."""
-    node = open_node(dict(config))
-    finder = Finder(ConfDirs(node.settings.conf_dirs), node.log)
+    context = open_context(dict(config))
+    finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
 
-    def find(wish: Wish) -> NetConf:
+    def find(selection: Selection) -> NetConf:
         try:
-            return finder.find(wish)
+            return finder.find(selection)
         except GenieError:
-            return parse_network(encode({"name": "none", "type": wish.name}), wish.origin)
+            return parse_network(encode({"name": "none", "type": selection.name}), selection.origin)
 
     return find
 
 
 def _bridge_of(
-    label: str, plugin: str, subnet: IPv4Network | IPv6Network, find: Callable[[Wish], NetConf]
+    label: str, plugin: str, subnet: IPv4Network | IPv6Network, find: Callable[[Selection], NetConf]
 ) -> str:
     """The network's own bridge on a node with these files; "" where it has none."""
-    network = find(Wish(plugin, "", ""))
+    network = find(Selection(plugin, "", ""))
     own = network.plugins[0].type == "bridge" and not is_files_own(network, subnet, ())
     return bridge_name(label, subnet) if own else ""
 
 
 def _claim(
-    logical: LogicalNetwork, physical: PhysicalNetwork | None, find: Callable[[Wish], NetConf]
+    logical: LogicalNetwork, physical: PhysicalNetwork | None, find: Callable[[Selection], NetConf]
 ) -> Claim | None:
     """The network's subnet on its underlay; None where it has no subnet, or one that no pod could get."""
     plugin, text = placement(logical, physical)
     if not text or not plugin:
         return None
-    network = with_master(find(Wish(plugin, "", "")), physical.nic if physical else "")
+    network = with_master(find(Selection(plugin, "", "")), physical.nic if physical else "")
     try:
         return Claim(logical, parse_subnet(text, logical.label), underlay_of(network))
     except InvalidConfig:
         return None
 
 
-def _overlaps(api: KubeAPI, claim: Claim, find: Callable[[Wish], NetConf]) -> Iterator[Overlap]:
+def _overlaps(api: KubeAPI, claim: Claim, find: Callable[[Selection], NetConf]) -> Iterator[Overlap]:
     own = claim.network
     others = [
         network for network in readable(api.list_objects(LOGICAL_NETWORK)) if network.label != own.label
@@ -278,18 +278,18 @@ def _asks_logical(pod: Mapping[str, Any], name: str) -> bool:
     annotations = _annotations(pod)
     if dialect_of(annotations) != BY_LOGICAL_NETWORK:
         return False
-    return any(wish.name == name for wish in parse_wishes(annotations[NETWORKS]))
+    return any(selection.name == name for selection in parse_logical_networks(annotations[NETWORKS]))
 
 
 def _asks_attachment(pod: Mapping[str, Any], namespace: str, name: str) -> bool:
     annotations = _annotations(pod)
     own = str(pod["metadata"].get("namespace"))
-    wishes = []
+    selections = []
     if dialect_of(annotations) == BY_ATTACHMENT:
-        wishes += parse_selections(annotations[NPWG_NETWORKS], own, NPWG_NETWORKS)
+        selections += parse_selections(annotations[NPWG_NETWORKS], own, NPWG_NETWORKS)
     if annotations.get(DEFAULT_NETWORK, "").strip():
-        wishes += parse_selections(annotations[DEFAULT_NETWORK], SYSTEM_NAMESPACE, DEFAULT_NETWORK)
-    return any((wish.namespace, wish.name) == (namespace, name) for wish in wishes)
+        selections += parse_selections(annotations[DEFAULT_NETWORK], SYSTEM_NAMESPACE, DEFAULT_NETWORK)
+    return any((selection.namespace, selection.name) == (namespace, name) for selection in selections)
 
 
 def _reported(pod: Mapping[str, Any], label: str) -> tuple[str, tuple[str, ...]]:
@@ -302,7 +302,7 @@ def _reported(pod: Mapping[str, Any], label: str) -> tuple[str, tuple[str, ...]]
         pass
     if (
         dialect_of(_annotations(pod)) == BY_LOGICAL_NETWORK
-        and len(parse_wishes(_annotations(pod)[NETWORKS])) == 1
+        and len(parse_logical_networks(_annotations(pod)[NETWORKS])) == 1
     ):
         ips = (pod.get("status") or {}).get("podIPs") or ()
         return "eth0", tuple(str(item.get("ip")) for item in ips if isinstance(item, dict))

@@ -26,7 +26,7 @@ from genie_core.select.annotations import (
 )
 from genie_core.settings import Settings
 from genie_core.tasks.dry_run.preview import preview
-from genie_core.tasks.node_state import open_node, plans
+from genie_core.tasks.node_state import open_context, plans
 
 _RULES = {
     BY_ATTACHMENT: (NPWG_NETWORKS, "it is not blank: the default network, then each of its entries"),
@@ -146,9 +146,9 @@ def explain_selection(
 
 def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:
     """The pod's newest plan in the state: a recreated pod of the same name comes after the old one."""
-    node = open_node(dict(config))
+    context = open_context(dict(config))
     try:
-        found = [plan for plan in plans(node) if str(plan.pod or "") == pod]
+        found = [plan for plan in plans(context) if str(plan.pod or "") == pod]
     except IOFailure as error:
         if error.exit_code != EXIT_DENIED:
             raise

@@ -17,7 +17,7 @@ from genie_core.tasks.gc.judge import leftovers
 from genie_core.tasks.gc.look import GCOptions, Scene, look, open_genie
 from genie_core.tasks.gc.remove import remove
 from genie_core.tasks.gc.report import KINDS, GCReport, Kind, Leftover
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 __all__ = ["KINDS", "GCOptions", "GCReport", "Kind", "Leftover", "collect", "confirm", "find"]
 
@@ -36,13 +36,13 @@ def find(
     Raises GenieError where Genie's own configuration cannot be read, or a runtime that was named does not answer.
     """
     began = time.monotonic()
-    node = open_genie(options)
+    context = open_genie(options)
     tell("looking at the node")
-    first = _judged(look(options, node), options)
+    first = _judged(look(options, context), options)
     if first:
         tell(f"{counted(len(first), 'candidate')}; looking again in {interval:g} s")
         sleep(interval)
-    scene = _look_in_peace(options, node)
+    scene = _look_in_peace(options, context)
     second = _judged(scene, options)
     agreed = [leftover for key, leftover in second.items() if key in first]
     young = [leftover for leftover in leftovers(scene, 0) if leftover.key not in second]
@@ -65,14 +65,14 @@ def _judged(scene: Scene, options: GCOptions) -> dict[tuple[str, str, str], Left
     return {leftover.key: leftover for leftover in leftovers(scene, options.min_age)}
 
 
-def _look_in_peace(options: GCOptions, node: Node) -> Scene:
+def _look_in_peace(options: GCOptions, context: Context) -> Scene:
     """Look while no call of Genie's is under way; without that where the state cannot be locked."""
     with ExitStack() as peace:
         try:
-            peace.enter_context(node.store.lock_node(exclusive=True, deadline=node.deadline()))
+            peace.enter_context(context.store.lock_node(exclusive=True, deadline=context.deadline()))
         except (Denied, IOFailure):
             pass  # no state, or not this user's: nothing to wait for
-        return look(options, node)
+        return look(options, context)
 
 
 def confirm(report: GCReport, options: GCOptions) -> GCReport:
@@ -83,9 +83,9 @@ def confirm(report: GCReport, options: GCOptions) -> GCReport:
 
 def collect(report: GCReport, options: GCOptions, tell: Tell = lambda _: None) -> GCReport:
     """Remove what was found; the report says what became of each."""
-    node = open_genie(options)
+    context = open_genie(options)
     done = []
     for leftover in report.leftovers:
         tell(f"removing {leftover.kind} {leftover.name}")
-        done.append(remove(leftover, node, give_up=options.forget))
+        done.append(remove(leftover, context, give_up=options.forget))
     return replace(report, dry_run=False, leftovers=tuple(done))

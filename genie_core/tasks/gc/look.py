@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from genie_core.edges.store import boot_id, file_name
+from genie_core.edges.store import boot_id, file_name, is_taken
 from genie_core.errors import GenieError
 from genie_core.model import Plan
 from genie_core.net.firewall.load import TOOLS, load
@@ -36,9 +36,8 @@ from genie_core.survey.sandboxes import NoSocket, Sandboxes, find_sandboxes
 from genie_core.survey.tenants import addresses_in_use
 from genie_core.tasks.conflist import CONFLIST
 from genie_core.tasks.gc.nft_rules import OwnedRule, owned_rules
-from genie_core.tasks.node_state import open_node, plans, read_conflist
-from genie_core.verbs.delete import is_taken
-from genie_core.verbs.node import Node
+from genie_core.tasks.node_state import open_context, plans, read_conflist
+from genie_core.verbs.context import Context
 
 T = TypeVar("T")
 
@@ -96,15 +95,15 @@ class Scene:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_genie(options: GCOptions) -> Node:
+def open_genie(options: GCOptions) -> Context:
     """Genie's node, to release what its state holds. Raises InvalidConfig where its conflist cannot be read."""
     config = read_conflist(Path(options.conf_dir) / CONFLIST) or {}
     if options.state_dir:
         config = {**config, "state_dir": options.state_dir}
-    return open_node(config)
+    return open_context(config)
 
 
-def look(options: GCOptions, node: Node) -> Scene:
+def look(options: GCOptions, context: Context) -> Scene:
     """See everything once. What this user may not see is in `skipped`."""
     root = Root()
     skipped: dict[str, str] = {}
@@ -133,7 +132,7 @@ def look(options: GCOptions, node: Node) -> Scene:
         sandboxes=found.ids,
         sandbox_netns=frozenset(os.path.realpath(one.netns) for one in found.listed or () if one.netns),
         dry_runs=[folder for folder in abandoned() if not is_held(folder)],
-        plans=read("pending", lambda: list(_plans(node)), []),
+        plans=read("pending", lambda: list(_plans(context)), []),
         leases=read("lease", lambda: read_leases(options.ipam_dir, root, time.time()), {}),
         cache=read("cache", lambda: read_cache(options.cache_dir, root), []),
         namespaces=namespaces,
@@ -150,13 +149,13 @@ def look(options: GCOptions, node: Node) -> Scene:
         skipped.update(
             dict.fromkeys(("lease", "chain", "veth", "bridge", "namespace"), "seeing who uses it needs root")
         )
-    return _with_ages(scene, node)
+    return _with_ages(scene, context)
 
 
-def _plans(node: Node) -> list[Plan]:
-    if not os.access(node.store.directory, os.R_OK | os.X_OK) and os.path.exists(node.store.directory):
-        raise PermissionError(13, "needs root", node.store.directory)
-    return list(plans(node))
+def _plans(context: Context) -> list[Plan]:
+    if not os.access(context.store.directory, os.R_OK | os.X_OK) and os.path.exists(context.store.directory):
+        raise PermissionError(13, "needs root", context.store.directory)
+    return list(plans(context))
 
 
 def _sandboxes(options: GCOptions, root: Root) -> Sandboxes:
@@ -196,10 +195,11 @@ def _unseen(seen: Firewall) -> str:
     return "; ".join(problems) or (seen.reason if nothing else "")
 
 
-def _with_ages(scene: Scene, node: Node) -> Scene:
+def _with_ages(scene: Scene, context: Context) -> Scene:
     """Add how long things have been there, and which of the recorded namespaces still are."""
     files = {
-        plan.container_id: f"{node.store.directory}/containers/{file_name(*plan.key)}" for plan in scene.plans
+        plan.container_id: f"{context.store.directory}/containers/{file_name(*plan.key)}"
+        for plan in scene.plans
     }
     files |= {entry.file: entry.file for entry in scene.cache}
     files |= {space.path: space.path for space in scene.namespaces}

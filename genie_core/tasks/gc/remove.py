@@ -23,7 +23,7 @@ from genie_core.tasks.atomic import has_lock
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Kind, Leftover
 from genie_core.tasks.node_state import forget, release
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 _SECONDS = 10
 _NO_SUCH_RULE = (
@@ -34,11 +34,11 @@ _NO_SUCH_RULE = (
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
-def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
+def remove(leftover: Leftover, context: Context, *, give_up: bool) -> Leftover:
     """The leftover with what became of it. `give_up`: what a plugin refuses to release is not recorded any more."""
     pending = leftover.kind == "pending"
     try:
-        problem = _release(leftover, node, give_up) if pending else _remove(leftover, node)
+        problem = _release(leftover, context, give_up) if pending else _remove(leftover, context)
     except GenieError as error:
         problem = error.msg
     except OSError as error:
@@ -46,26 +46,26 @@ def remove(leftover: Leftover, node: Node, *, give_up: bool) -> Leftover:
     except subprocess.TimeoutExpired as error:
         problem = str(error)
     if problem and pending and give_up:
-        return _given_up(leftover, node, problem)
+        return _given_up(leftover, context, problem)
     return replace(leftover, removed=not problem, problem=problem)
 
 
-def _remove(leftover: Leftover, node: Node) -> str:
+def _remove(leftover: Leftover, context: Context) -> str:
     if leftover.kind != "bridge":
         return _REMOVERS[leftover.kind](leftover)
-    node.store.prepare()  # the lock is there
-    in_use = not remove_unused(node.store.lock_file, leftover.name) and interface_exists(leftover.name)
+    context.store.prepare()  # the lock is there
+    in_use = not remove_unused(context.store.lock_file, leftover.name) and interface_exists(leftover.name)
     return f"{leftover.name} is in use again" if in_use else ""
 
 
-def _release(leftover: Leftover, node: Node, give_up: bool) -> str:
+def _release(leftover: Leftover, context: Context, give_up: bool) -> str:
     """A DEL of what Genie recorded, by the plugins that attached it; to its end where it is the last one."""
-    return "; ".join(failure.msg for failure in release(leftover.handle, node, thorough=give_up))
+    return "; ".join(failure.msg for failure in release(leftover.handle, context, thorough=give_up))
 
 
-def _given_up(leftover: Leftover, node: Node, problem: str) -> Leftover:
+def _given_up(leftover: Leftover, context: Context, problem: str) -> Leftover:
     try:
-        forget(leftover.handle, node)
+        forget(leftover.handle, context)
     except GenieError as error:
         return replace(leftover, problem=f"{problem}; nor can its record be removed: {error.msg}")
     said = f"its plugin refused, so only Genie's record of it is gone: {problem}"

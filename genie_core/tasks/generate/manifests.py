@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.model import Wish
+from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
 from genie_core.survey.node_facts import NodeFacts
 from genie_core.survey.own import finder_of
@@ -102,7 +102,7 @@ def notes_on(plugin: str, subnet: str, facts: NodeFacts) -> list[str]:
     if not plugin or not subnet:
         return []
     try:
-        network = finder_of(facts).find(Wish(plugin, "", "--plugin"))
+        network = finder_of(facts).find(Selection(plugin, "", "--plugin"))
     except GenieError as error:
         return [f"{error.msg}; it may be on other nodes"]
     network_subnet = parse_subnet(subnet, "--subnet")

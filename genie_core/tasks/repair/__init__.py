@@ -23,11 +23,11 @@ from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault, faults_o
 from genie_core.live.restore import finish_restoring, is_cut_off, restore
 from genie_core.live.seen import Seen
 from genie_core.model import Plan
-from genie_core.steps import Attached, Step
+from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import look_here, look_in
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 Mode = Literal["report", "fix"]
 Result = Literal["found", "mended", "failed", "left"]
@@ -64,36 +64,32 @@ class RepairOptions:
     cri_socket: str = ""
 
 
-class GiveWay(BaseException):
-    """A call of the runtime waits for the container. Not an error: nothing is undone for it."""
-
-
-def repair(node: Node, server: Server, options: RepairOptions) -> Iterator[Repair]:
+def repair(context: Context, server: Server, options: RepairOptions) -> Iterator[Repair]:
     """Look at every recorded attachment, and repair where the mode says so. Raises KernelRefused, Denied.
 
     `server` gives the API server, None where none is known; it is asked for where something is missing.
     """
-    if not node.settings.live:
+    if not context.settings.live:
         return
     if not options.container:
-        sweep(node.store)
+        sweep(context.store)
     around = look_here()
-    for plan in plans(node):
-        if options.container in ("", plan.container_id) and _is_ill(plan, around, node):
-            yield from _Case(plan, node, server, options).run()
+    for plan in plans(context):
+        if options.container in ("", plan.container_id) and _is_ill(plan, around, context):
+            yield from _Case(plan, context, server, options).run()
             around = look_here()
 
 
-def _is_ill(plan: Plan, around: Seen, node: Node) -> bool:
+def _is_ill(plan: Plan, around: Seen, context: Context) -> bool:
     """Whether something seems to be missing. Nothing is said of a pod that has just ended, or is being changed."""
     if is_gone(plan) or is_cut_off(plan):
         return False
     try:
         ill = bool(faults_of(plan, look_in(plan.netns), around))
         if not ill:
-            Counts.load(node.store, plan).forget_all_but(())
+            Counts.load(context.store, plan).forget_all_but(())
     except GenieError as error:
-        node.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
+        context.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
         return False
     return ill
 
@@ -101,9 +97,9 @@ def _is_ill(plan: Plan, around: Seen, node: Node) -> bool:
 class _Case:
     """One container in which something is missing."""
 
-    def __init__(self, plan: Plan, node: Node, server: Server, options: RepairOptions) -> None:
+    def __init__(self, plan: Plan, context: Context, server: Server, options: RepairOptions) -> None:
         self.plan = plan
-        self.node = node
+        self.context = context
         self.options = options
         self.server = server
         self.unknown = ""  # why it is not known whether the pod may be touched
@@ -113,7 +109,7 @@ class _Case:
         from genie_core.tasks.repair.tell import Teller
 
         try:
-            teller = Teller.of(self.plan, self.node, self.server, self.options.cri_socket)
+            teller = Teller.of(self.plan, self.context, self.server, self.options.cri_socket)
         except NotFound:
             return []
         self.unknown = teller.unknown
@@ -128,26 +124,22 @@ class _Case:
             return done
 
     def _under_lock(self) -> list[Repair]:
-        store, until = self.node.store, time.monotonic() + LOCK_SECONDS
+        store, until = self.context.store, time.monotonic() + LOCK_SECONDS
         with (
             store.lock_node(exclusive=False, deadline=until),
             store.lock(*self.plan.key, until, urgent=False) as lock,
         ):
-            self.node.delegates.lock = lock
-            try:
-                return self._look_again(lock)
-            finally:
-                self.node.delegates.lock = None
+            return self._look_again(lock)
 
     def _look_again(self, lock: Lock) -> list[Repair]:
-        plan = self.node.store.load(*self.plan.key)
+        plan = self.context.store.load(*self.plan.key)
         if plan is None:
-            self.node.store.drop_lock(*self.plan.key)
+            self.context.store.drop_lock(*self.plan.key)
             return []
         if is_gone(plan) or is_cut_off(plan):
             return []
         self.plan = plan
-        counts = Counts.load(self.node.store, plan)
+        counts = Counts.load(self.context.store, plan)
         faults = faults_of(plan, look_in(plan.netns), look_here())
         if self.options.mode == "report":
             done = [self._repair(fault, "found", fault.message) for fault in faults]
@@ -208,7 +200,7 @@ class _Case:
                 problems |= self._put_back(ifname, own)
         had = {item.ifname: addresses_of(item) for item in self.plan.attachments}
         if again:
-            problems |= self._attach_again(again)
+            problems |= self._attach_again(again, lock)
         remaining = {(one.ifname, one.kind): one for one in self._look()}
         now = {item.ifname: addresses_of(item) for item in self.plan.attachments}
         return [self._outcome(fault, problems.get(fault.ifname, ""), remaining, had, now) for fault in faults]
@@ -222,21 +214,15 @@ class _Case:
             return {ifname: error.msg}
         return {}
 
-    def _attach_again(self, ifnames: set[str]) -> dict[str, str]:
+    def _attach_again(self, ifnames: set[str], lock: Lock) -> dict[str, str]:
         marked = any(item.restoring for item in self.plan.attachments)
         steps = finish_restoring(self.plan) if marked else restore(self.plan, ifnames)
-        outcome: Outcome = self.node.drive(steps, before=self._give_way)
+        outcome: Outcome = drive_giving_way(steps, self.context, lock)
         self.plan = outcome.plan
         problems = {item.ifname: error.msg for item, error in outcome.left}
         if outcome.error and not problems:
             problems = dict.fromkeys(ifnames, outcome.error.msg)
         return problems
-
-    def _give_way(self, step: Step) -> None:
-        """Between two steps that leave a journal from which anybody can go on."""
-        lock = self.node.delegates.lock
-        if lock and not isinstance(step, Attached) and is_awaited(lock):
-            raise GiveWay
 
     def _look(self) -> list[Fault]:
         try:

@@ -16,7 +16,7 @@ from typing import Any
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_FAILURE, GenieError
 from genie_core.settings import CONF_DIR
-from genie_core.tasks.node_state import open_node, own_entry, read_conflist
+from genie_core.tasks.node_state import open_context, own_entry, read_conflist
 from genie_core.tasks.repair import RepairOptions, repair
 
 
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     wanted = RepairOptions(mode=options.mode, container=options.container, cri_socket=options.cri_socket)
     stays = False
-    for done in repair(open_node(config), server, wanted):
+    for done in repair(open_context(config), server, wanted):
         print(json.dumps(done.as_json()), flush=True)  # noqa: T201 (this is its output)
         stays = stays or done.result in ("failed", "left")
     return EXIT_FAILURE if stays else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import GenieError, NotFound
 from genie_core.model import Plan
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 if TYPE_CHECKING:
     from genie_core.tasks.repair import Repair
@@ -29,33 +29,35 @@ class Teller:
     `unknown` says why it is not known whether the pod may be touched, "" where it may.
     """
 
-    def __init__(self, pod: LivePod | None, node: Node, unknown: str = "") -> None:
+    def __init__(self, pod: LivePod | None, context: Context, unknown: str = "") -> None:
         self.pod = pod
-        self.node = node
+        self.context = context
         self.unknown = unknown
 
     @classmethod
-    def of(cls, plan: Plan, node: Node, server: Callable[[], KubeAPI | None], cri_socket: str) -> Teller:
+    def of(
+        cls, plan: Plan, context: Context, server: Callable[[], KubeAPI | None], cri_socket: str
+    ) -> Teller:
         """The pod, where it may be touched. Raises NotFound for one that is not this container's, or opts out."""
         if plan.pod is None:
-            return cls(None, node)
+            return cls(None, context)
         from genie_core.tasks.sync.target import Refused, fetch, journal_of, refuse_untouchable
 
         try:
             api = server()
             if api is None:
-                return cls(None, node)
+                return cls(None, context)
             pod = fetch(api, plan.pod.namespace, plan.pod.name)
-            if journal_of(pod, node, cri_socket).key != plan.key:
+            if journal_of(pod, context, cri_socket).key != plan.key:
                 raise NotFound(f"pod {pod} has another sandbox by now")
-            refuse_untouchable(pod, node.settings)
+            refuse_untouchable(pod, context.settings)
         except NotFound:
             raise
         except Refused as error:
             raise NotFound(error.msg) from None
         except GenieError as error:
-            return cls(None, node, error.msg)
-        return cls(pod, node)
+            return cls(None, context, error.msg)
+        return cls(pod, context)
 
     def tell(self, done: Sequence[Repair], plan: Plan) -> None:
         """Events, one per interface and outcome, and the status annotations where an attachment was made anew."""
@@ -71,7 +73,7 @@ class Teller:
                 text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"
                 create_event(self.pod, reason, text, kind)
         except GenieError as error:
-            self.node.log.warning("not told to the API server", pod=str(self.pod), problem=error.msg)
+            self.context.log.warning("not told to the API server", pod=str(self.pod), problem=error.msg)
 
 
 def _grouped(done: Sequence[Repair]) -> dict[tuple[str, str], list[Repair]]:

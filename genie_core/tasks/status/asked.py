@@ -16,7 +16,7 @@ from genie_core.select.annotations import (
     dialect_of,
     parse_names,
 )
-from genie_core.select.logical import parse_wishes
+from genie_core.select.logical import parse_logical_networks
 from genie_core.select.npwg import parse_selections
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.whole_cluster import OBSERVED, PodRow
@@ -50,10 +50,10 @@ def asked_of(pod: PodRow) -> Asked | str | None:
             chosen = parse_selections(notes[NPWG_NETWORKS], pod.namespace, NPWG_NETWORKS)
             return Asked(dialect, tuple(item.label for item in chosen))
         if dialect == BY_LOGICAL_NETWORK:
-            wishes = parse_wishes(notes[NETWORKS])
-            return Asked(dialect, tuple(f"{pod.namespace}/{wish.name}" for wish in wishes))
+            selections = parse_logical_networks(notes[NETWORKS])
+            return Asked(dialect, tuple(f"{pod.namespace}/{selection.name}" for selection in selections))
         if dialect == BY_NAME:
-            return Asked(dialect, tuple(wish.name for wish in parse_names(notes[CNI], CNI)))
+            return Asked(dialect, tuple(selection.name for selection in parse_names(notes[CNI], CNI)))
     except GenieError as error:
         return error.msg
     return None

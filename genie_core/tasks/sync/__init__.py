@@ -11,41 +11,34 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from genie_core.edges.bridges import Held
-from genie_core.edges.locks import is_awaited
+from genie_core.edges.locks import Lock
+from genie_core.edges.store import netns_of
 from genie_core.errors import TRY_AGAIN, GenieError, NotFound
 from genie_core.jsontext import decode, encode
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
 from genie_core.live.restore import finish_interrupted
-from genie_core.model import Attachment, Choice, Plan, PodRef
+from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
 from genie_core.routes import refuse_conflicts
 from genie_core.spec.conf import DEVICE_INFO, capabilities_of
-from genie_core.steps import Attached, Step
+from genie_core.spec.result import recorded_result
+from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
 from genie_core.tasks.sync.target import LivePod, Refused, journal_of, refuse_untouchable
 from genie_core.verbs.add import (
     bridges_of,
-    find_binaries,
+    find_plugins,
     note_absent,
     refuse_addresses_of_node,
     refuse_taken_names,
 )
-from genie_core.verbs.delete import netns_of
+from genie_core.verbs.context import Context
 from genie_core.verbs.networks import choices_of
-from genie_core.verbs.node import Node
-
-if TYPE_CHECKING:
-    from genie_core.steps import Steps
 
 Tell = Callable[[str], None]
-
-
-class GiveWay(BaseException):
-    """A call of the runtime waits for the container. Not an error: nothing is undone for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +51,16 @@ class SyncOptions:
 
 
 def sync(
-    pod: LivePod, node: Node, options: SyncOptions, *, dry_run: bool = False, tell: Tell = lambda _: None
+    pod: LivePod,
+    context: Context,
+    options: SyncOptions,
+    *,
+    dry_run: bool = False,
+    tell: Tell = lambda _: None,
 ) -> SyncReport:
     """Change the pod's networks, or say what would change. Raises NotFound where Genie has not attached it here."""
     started = time.perf_counter()
-    work = _Sync(pod, node, options, tell)
+    work = _Sync(pod, context, options, tell)
     while True:
         try:
             report = work.look() if dry_run else work.run()
@@ -79,15 +77,15 @@ def sync(
 class _Sync:
     """One attempt after the other, until none has to give way."""
 
-    def __init__(self, pod: LivePod, node: Node, options: SyncOptions, tell: Tell) -> None:
+    def __init__(self, pod: LivePod, context: Context, options: SyncOptions, tell: Tell) -> None:
         self.pod = pod
-        self.node = node
+        self.context = context
         self.options = options
         self.tell = tell
 
     def look(self) -> SyncReport:
         """What would change; nothing is done."""
-        plan = journal_of(self.pod, self.node, self.options.cri_socket)
+        plan = journal_of(self.pod, self.context, self.options.cri_socket)
         torn = [item for item in plan.attachments if item.releasing or not item.result]
         whole = plan.replace(attachments=[item for item in plan.attachments if item not in torn])
         try:
@@ -99,27 +97,24 @@ class _Sync:
 
     def run(self) -> SyncReport:
         """The change, under the container's lock. Raises NotFound, TryAgain, GiveWay."""
-        store, until = self.node.store, self.options.deadline
-        plan = journal_of(self.pod, self.node, self.options.cri_socket)
+        store, until = self.context.store, self.options.deadline
+        plan = journal_of(self.pod, self.context, self.options.cri_socket)
         store.prepare()
         with (
             store.lock_node(exclusive=False, deadline=until),
             store.lock(*plan.key, until, urgent=False) as lock,
         ):
-            self.node.delegates.lock = lock
-            try:
-                return self._locked(journal_of(self.pod, self.node, self.options.cri_socket))
-            finally:
-                self.node.delegates.lock = None
+            return self._locked(journal_of(self.pod, self.context, self.options.cri_socket), lock)
 
-    def _locked(self, plan: Plan) -> SyncReport:
+    def _locked(self, plan: Plan, lock: Lock) -> SyncReport:
         try:
-            refuse_untouchable(self.pod, self.node.settings)
+            refuse_untouchable(self.pod, self.context.settings)
         except GenieError as error:
             return self._refusal(plan, error)
         if any(item.changing or item.releasing or not item.result for item in plan.attachments):
             self.tell("finishing a change that was cut off")
-            ended = self._drive(finish_interrupted(plan, netns_of(plan, plan.netns)))
+            steps = finish_interrupted(plan, netns_of(plan, plan.netns))
+            ended = drive_giving_way(steps, self.context, lock)
             if ended.error:
                 return self._left_over(ended)
             plan = ended.plan
@@ -130,14 +125,14 @@ class _Sync:
             return self._refusal(plan, error)
         if all(move.action == KEEP for move in moves):
             return self._report(self._reordered(plan, moves), moves)
-        return self._change(plan, moves, arriving)
+        return self._change(plan, moves, arriving, lock)
 
     def _moves(self, plan: Plan) -> list[Move]:
         """What has to change. Raises GenieError where it cannot, or must not."""
-        choices = choices_of(self.pod.annotations, _pod_ref(self.pod, plan), self.node)
+        choices = choices_of(self.pod.annotations, _pod_ref(self.pod, plan), self.context)
         refuse_addresses_of_node(choices)
-        refuse_conflicts((choice.wish.origin, choice.default_route) for choice in choices)
-        moves = compare(plan, choices, self.node.settings.interface_prefix)
+        refuse_conflicts((choice.selection.origin, choice.default_route) for choice in choices)
+        moves = compare(plan, choices, self.context.settings.interface_prefix)
         for move in moves:
             self._refuse_move(move, plan)
         return moves
@@ -165,20 +160,22 @@ class _Sync:
             for move in moves
             if move.choice and move.action in (ATTACH, REPLACE)
         ]
-        find_binaries(made, plan.path, self.node)
         free = [move.ifname for move in moves if move.held and move.action in (DETACH, REPLACE)]
         refuse_taken_names(made, plan.netns, free)
         return made
 
     def _attachment(self, move: Move, choice: Choice, plan: Plan) -> Attachment:
+        def find(network: NetConf) -> list[str]:
+            return find_plugins(network, plan.path, self.context)
+
         args = plan.attachments[0].args if plan.attachments else ""
         if move.ifname != plan.ifname or move.held is None:
-            return attachment_of(choice, move.ifname, plan.container_id, args, {})
+            return attachment_of(choice, move.ifname, plan.container_id, args, {}, find)
         held = move.held
         asked = {*decode(held.asked or "{}"), DEVICE_INFO}
         supplied = {name: raw for name, raw in held.capabilities.items() if name not in asked}
         had = encode(addresses_of(held))
-        made = attachment_of(choice, move.ifname, plan.container_id, args, supplied)
+        made = attachment_of(choice, move.ifname, plan.container_id, args, supplied, find)
         offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in choice.network.plugins))
         if "ips" not in offered or made.capabilities.get("ips", had) != had:
             raise Refused(
@@ -192,22 +189,28 @@ class _Sync:
         order = [move.ifname for move in moves]
         after = plan.replace(attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)))
         if after.attachments != plan.attachments:
-            self.node.store.save(after)
+            self.context.store.save(after)
         return after
 
-    def _change(self, plan: Plan, moves: Sequence[Move], arriving: Sequence[Attachment]) -> SyncReport:
+    def _change(
+        self, plan: Plan, moves: Sequence[Move], arriving: Sequence[Attachment], lock: Lock
+    ) -> SyncReport:
         going = [move.held for move in moves if move.held and move.action in (DETACH, REPLACE)]
         order = [move.ifname for move in moves if move.choice]
-        for move in moves:
-            if move.held and move.choice:
-                move.held.default_route = move.choice.default_route
+        kept = {move.ifname: move.choice for move in moves if move.action == KEEP and move.choice}
+        plan = plan.replace(
+            attachments=[
+                item.replace(default_route=kept[item.ifname].default_route) if item.ifname in kept else item
+                for item in plan.attachments
+            ]
+        )
         self.tell(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
         names = bridges_of([*arriving, *going])
         held: AbstractContextManager[None] = (
-            Held(self.node.store.lock_file, names) if names else nullcontext()
+            Held(self.context.store.lock_file, names) if names else nullcontext()
         )
         with held:
-            outcome = self._drive(exchange(plan, going, arriving, order))
+            outcome = drive_giving_way(exchange(plan, going, arriving, order), self.context, lock)
         self._note_absent(outcome.plan)
         report = self._report(outcome.plan, moves)
         if outcome.error is None:
@@ -220,21 +223,9 @@ class _Sync:
             warnings=tuple(_other_addresses(going, outcome.plan)),
         )
 
-    def _drive(self, steps: Steps[Outcome]) -> Outcome:
-        return self.node.drive(steps, before=self._give_way)
-
-    def _give_way(self, step: Step) -> None:
-        """Between two steps that leave a journal from which anybody can go on."""
-        lock = self.node.delegates.lock
-        if lock and not isinstance(step, Attached) and is_awaited(lock):
-            raise GiveWay
-
     def _note_absent(self, plan: Plan) -> None:
-        from genie_core.spec.result import parse
-
         whole = [item for item in plan.attachments if item.result]
-        parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in whole]
-        note_absent(plan, parts, self.node)
+        note_absent(plan, {item.ifname: recorded_result(item).result for item in whole}, self.context)
 
     # --- reports -----------------------------------------------------------------------------------------
 

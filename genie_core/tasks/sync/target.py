@@ -14,7 +14,7 @@ from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.tasks.node_state import is_gone, plans
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 LIVE = "genie.cni.dev/live"
 # What kubelet writes on static pods: their manifest's hash is the UID that the runtime is told.
@@ -109,11 +109,11 @@ def fetch(api: KubeAPI, namespace: str, name: str) -> LivePod:
         raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at -n and the name") from None
 
 
-def journal_of(pod: LivePod, node: Node, cri_socket: str = "") -> Plan:
+def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
     """The journal of the pod's sandbox that runs now. Raises NotFound where this node's Genie has not attached it."""
     named = [
         plan
-        for plan in plans(node)
+        for plan in plans(context)
         if plan.pod and (plan.pod.namespace, plan.pod.name) == (pod.namespace, pod.name)
     ]
     current = [plan for plan in named if _is_of(plan, pod) and not is_gone(plan)]

@@ -25,7 +25,7 @@ from genie_core.status import (
 )
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod
-from genie_core.verbs.node import Node
+from genie_core.verbs.context import Context
 
 OBSERVED = "genie.cni.dev/networks-observed"
 CONDITION = "genie.cni.dev/NetworksReady"
@@ -46,23 +46,23 @@ def observed(annotations: Mapping[str, str]) -> str:
     return hashlib.sha256(request.encode("ascii")).hexdigest()[:16]
 
 
-def tell(pod: LivePod, report: SyncReport, node: Node) -> list[str]:
+def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
     """Write what became of the change; sentences about what could not be written. Nothing for a pod from a file."""
     if pod.api is None:
         return []
     problems = []
     for write in (_tell_status, _tell_events):
         try:
-            write(pod, report, node)
+            write(pod, report, context)
         except GenieError as error:
             problems.append(f"not told to the API server: {error.msg}")
     return problems
 
 
-def _tell_status(pod: LivePod, report: SyncReport, node: Node) -> None:
+def _tell_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     annotations: dict[str, str | None] = {OBSERVED: observed(pod.annotations)}
     if report.status in ("changed", "unchanged"):
-        annotations |= _annotations(pod, report, node)
+        annotations |= _annotations(pod, report, context)
     wanted = {key: value for key, value in annotations.items() if pod.annotations.get(key) != value}
     condition = _condition(pod, report)
     if not wanted and not condition:
@@ -74,9 +74,9 @@ def _tell_status(pod: LivePod, report: SyncReport, node: Node) -> None:
     pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
 
 
-def _annotations(pod: LivePod, report: SyncReport, node: Node) -> dict[str, str | None]:
+def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str, str | None]:
     """The status annotations as they are now; None for one that says nothing any more."""
-    plan = node.store.load(report.target.container, report.target.interface)
+    plan = context.store.load(report.target.container, report.target.interface)
     return _annotations_of(pod, plan) if plan else {}
 
 
@@ -135,7 +135,7 @@ def tell_networks(pod: LivePod, plan: Plan) -> None:
         pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
 
 
-def _tell_events(pod: LivePod, report: SyncReport, _node: Node) -> None:
+def _tell_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
     for reason, message, kind in events_of(report):
         create_event(pod, reason, message, kind)
 

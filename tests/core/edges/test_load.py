@@ -11,6 +11,7 @@ from genie_core.edges.store import Store
 from genie_core.errors import GenieError
 from genie_core.model import Attachment, Plan
 from genie_core.spec.conf import parse_network
+from genie_core.steps import Attached, Released
 from tests.core.cadvisor import cadvisor, sample
 from tests.fakes_kube import Recorder
 
@@ -37,7 +38,7 @@ def attach(store, found, container, host_side="veth0"):
     plan = Plan(container, "eth0", "/run/netns/x", [], None, "boot", [Attachment(found, "eth0", found.name)])
     store.save(plan)
     result = {"cniVersion": "1.0.0", "interfaces": [{"name": host_side}, {"name": "eth0", "sandbox": "/x"}]}
-    store.record_result(plan, 0, json.dumps(result))
+    store.record(Attached(plan, 0, json.dumps(result)))
     return plan
 
 
@@ -58,7 +59,7 @@ def test_x29_rates_are_each_interfaces_own():
 def test_attachments_are_counted_by_network(store):
     blue, red = network("blue"), network("red")
     plans = [attach(store, blue, "one"), attach(store, blue, "two"), attach(store, red, "three")]
-    store.record_release(plans[1], 0)
+    store.record(Released(plans[1], 0))
     found = meter(store).measure({"blue": blue, "red": red})
     assert (found["blue"].attachments, found["red"].attachments) == (1, 1)
 

@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.errors import InvalidConfig
 from genie_core.live.compare import compare
-from genie_core.model import Attachment, Choice, NetConf, Plan, PluginConf, Wish
+from genie_core.model import Attachment, Choice, NetConf, Plan, PluginConf, Selection
 from genie_core.plan import attachment_of
 from genie_core.select.annotations import parse_names
 from genie_core.select.npwg import parse_selections
@@ -16,24 +16,24 @@ def network(name):
 
 def by_name(text):
     """The choices of an annotation `cni`."""
-    return [Choice(wish, network(wish.name)) for wish in parse_names(text, "annotation cni")]
+    return [Choice(selection, network(selection.name)) for selection in parse_names(text, "annotation cni")]
 
 
 def by_attachment(text):
     """The default network `d`, and the choices of an attachment annotation."""
-    wishes = parse_selections(text, "shop", "annotation")
+    selections = parse_selections(text, "shop", "annotation")
     extra = [
         Choice(
             w,
             network(w.name),
             label=w.label,
-            prefix="net",
+            additional=True,
             capabilities=w.capabilities,
             default_route=w.default_route,
         )
-        for w in wishes
+        for w in selections
     ]
-    return [Choice(Wish("d", "", "the default"), network("d")), *extra]
+    return [Choice(Selection("d", "", "the default"), network("d")), *extra]
 
 
 def pod(choices, *names):

@@ -22,12 +22,11 @@ class Pod(World):
         self.links = {}
 
     def invoke(self, step, error):
-        answer = super().invoke(step, error)
         if step.verb == "ADD":
             self.links[step.ifname] = step.network
         elif step.verb == "DEL" and error is None:
             self.links.pop(step.ifname, None)
-        return answer
+        return super().invoke(step, error)
 
     @property
     def plan(self):

@@ -40,7 +40,7 @@ def test_d01_d02_d04_precedence(annotations, dialect):
 
 
 @pytest.mark.parametrize(
-    "value,wishes",
+    "value,selections",
     [
         ("a", [("a", "")]),
         (" a , b@eth3,a ", [("a", ""), ("b", "eth3"), ("a", "")]),
@@ -49,8 +49,8 @@ def test_d01_d02_d04_precedence(annotations, dialect):
         ("größe@ü", [("größe", "ü")]),
     ],
 )
-def test_d03_names(value, wishes):
-    assert [(wish.name, wish.ifname) for wish in parse_names(value, "here")] == wishes
+def test_d03_names(value, selections):
+    assert [(selection.name, selection.ifname) for selection in parse_names(value, "here")] == selections
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 
-from genie_core.model import Choice, NetConf, PluginConf, Wish
+from genie_core.model import Choice, NetConf, PluginConf, Selection
 from genie_core.select.asked import asked_by
 from genie_core.select.npwg import parse_selections
 
@@ -10,19 +10,20 @@ NETWORK = NetConf("net-a", "1.0.0", [PluginConf("bridge", '{"type": "bridge"}')]
 
 
 def attachment(text):
-    (wish,) = parse_selections(text, "shop", "annotation")
-    return json.loads(asked_by(Choice(wish, NETWORK, label=wish.label, default_route=wish.default_route)))
+    (selection,) = parse_selections(text, "shop", "annotation")
+    choice = Choice(selection, NETWORK, label=selection.label, default_route=selection.default_route)
+    return json.loads(asked_by(choice))
 
 
 def test_a_network_of_the_node():
-    assert json.loads(asked_by(Choice(Wish("a", "eth3", "x"), NETWORK))) == {
+    assert json.loads(asked_by(Choice(Selection("a", "eth3", "x"), NETWORK))) == {
         "network": "cni/net-a",
         "interface": "eth3",
     }
 
 
 def test_a_logical_network():
-    assert json.loads(asked_by(Choice(Wish("red", "", "x"), NETWORK, label="shop/red"))) == {
+    assert json.loads(asked_by(Choice(Selection("red", "", "x"), NETWORK, label="shop/red"))) == {
         "network": "logical/shop/red"
     }
 

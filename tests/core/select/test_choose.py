@@ -133,7 +133,7 @@ def test_a15_a_container_that_is_no_pod_gets_the_default_network_without_an_api_
 
 
 def test_default_networks_need_no_permission(node):
-    """They are the operator's wish, not the pod's."""
+    """The operator selects them, not the pod."""
     on = {"namespace_isolation": True, "default_networks": ["other/net"]}
     assert node.seen({}, **on) == ["a@eth0", "other/net@net1"]
 

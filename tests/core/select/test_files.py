@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from genie_core.errors import InvalidConfig, IOFailure, NetworkNotFound
-from genie_core.model import NetConf, PluginConf, Wish
+from genie_core.model import NetConf, PluginConf, Selection
 from genie_core.select.files import Finder, derived_name, genie_name, is_self, stem
 from tests.fakes_kube import Recorder
 
@@ -32,7 +32,7 @@ class Confs:
 
 
 def find(name, **files):
-    return Finder(Confs(**files), Recorder()).find(Wish(name, "", "here"))
+    return Finder(Confs(**files), Recorder()).find(Selection(name, "", "here"))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_d06_d07_x19_names_from_files(file, derived, genies):
 
 def test_d07_a_file_is_opened_only_when_its_name_fits():
     confs = Confs(**{"10-a.conf": ("x", "p"), "20-b.conf": ("y", "p")})
-    Finder(confs, Recorder()).find(Wish("b", "", "here"))
+    Finder(confs, Recorder()).find(Selection("b", "", "here"))
     assert confs.reads == ["20-b.conf"]
 
 
@@ -66,9 +66,9 @@ def test_each_file_is_read_at_most_once():
     confs = Confs(**{"10-a.conf": ("x", "p"), "20-b.conf": InvalidConfig("bad")})
     finder = Finder(confs, Recorder())
     for name in ("x", "a", "p"):
-        assert finder.find(Wish(name, "", "here")).name == "x"
+        assert finder.find(Selection(name, "", "here")).name == "x"
     with pytest.raises(InvalidConfig):
-        finder.find(Wish("b", "", "here"))
+        finder.find(Selection("b", "", "here"))
     finder.default()
     assert sorted(confs.reads) == ["10-a.conf", "20-b.conf"]
 

@@ -18,10 +18,10 @@ def parse(value, namespace="here"):
 
 
 def entry(**keys):
-    """The one wish of a JSON annotation with this entry; `_` in a key stands for `-`."""
+    """The one selection of a JSON annotation with this entry; `_` in a key stands for `-`."""
     data = {key.replace("_", "-"): value for key, value in keys.items()}
-    (wish,) = parse(json.dumps([{"name": "n", **data}]))
-    return wish
+    (selection,) = parse(json.dumps([{"name": "n", **data}]))
+    return selection
 
 
 def refusal(value):
@@ -38,8 +38,8 @@ def entry_refusal(**keys):
     return text
 
 
-def seen(wishes):
-    return [(wish.namespace, wish.name, wish.ifname) for wish in wishes]
+def seen(selections):
+    return [(selection.namespace, selection.name, selection.ifname) for selection in selections]
 
 
 # --- the short form
@@ -142,7 +142,7 @@ def test_c10_the_empty_list_names_nothing():
 
 
 def test_c07_every_key():
-    wish = entry(
+    selection = entry(
         namespace="there",
         interface="eth5",
         ips=["10.2.2.42/24", "2001:db8::5"],
@@ -155,12 +155,12 @@ def test_c07_every_key():
         default_route=["10.2.2.1"],
         unknown={"is": "ignored"},
     )
-    assert seen([wish]) == [("there", "n", "eth5")]
-    assert wish.label == "there/n"
-    assert set(wish.capabilities) == {"ips", "mac", "infinibandGUID", "bandwidth", "portMappings"}
-    assert wish.offers == {"deviceID": '"0000:03:02.0"'}
-    assert wish.cni_args == {"a": 1}
-    assert wish.default_route == ["10.2.2.1"]
+    assert seen([selection]) == [("there", "n", "eth5")]
+    assert selection.label == "there/n"
+    assert set(selection.capabilities) == {"ips", "mac", "infinibandGUID", "bandwidth", "portMappings"}
+    assert selection.offers == {"deviceID": '"0000:03:02.0"'}
+    assert selection.cni_args == {"a": 1}
+    assert selection.default_route == ["10.2.2.1"]
 
 
 def test_c07_interface_request_is_the_old_name_of_interface():
@@ -426,11 +426,11 @@ def test_c07_both_grammars_mean_the_same(items):
 )
 def test_c12_anything_else_is_refused_in_words(value):
     try:
-        wishes = parse(value)
+        selections = parse(value)
     except InvalidConfig as error:
         assert error.msg.startswith("annotation x")
     else:
-        assert all(wish.name and wish.namespace for wish in wishes)
+        assert all(selection.name and selection.namespace for selection in selections)
 
 
 @pytest.mark.parametrize("separator, item, frame", [(",", "n", "{}"), (",", '{"name": "n"}', "[{}]")])

@@ -33,8 +33,8 @@ def test_d16_ties_go_by_cni_genies_order(node):
 
 def test_d17_the_choice_is_told_to_the_pod_and_has_a_reason(node):
     choice = chosen(node)
-    assert choice.told == {"cni": "flannel"}
-    assert "least load of " in choice.wish.origin
+    assert choice.annotations == {"cni": "flannel"}
+    assert "least load of " in choice.selection.origin
     assert ("info", "chosen by load") in [(level, event) for level, event, _ in node.log.lines]
 
 
@@ -63,7 +63,7 @@ def test_of_two_files_of_one_name_the_first_counts(node):
 def test_d16_the_annotation_holds_the_name_by_which_the_file_is_found(desk):
     desk.file("k8s-pod-network", "calico", file="10-calico.conflist")
     choice = chosen(desk)
-    assert choice.told == {"cni": "calico"}
+    assert choice.annotations == {"cni": "calico"}
     assert desk.choose({"cni": "calico"})[0].network.name == choice.network.name == "k8s-pod-network"
 
 
@@ -89,7 +89,7 @@ def test_d16_the_least_downlink_among_those_that_cadvisor_knows(node):
 def test_d17_the_default_network_where_cadvisor_knows_nobody(node):
     with cadvisor(two_samples(lo=1, eth0=5)) as (address, _):
         choice = chosen(node, default_plugin="weave", cAdvisor_address=address)
-    assert (choice.network.name, choice.told) == ("weave", {})
+    assert (choice.network.name, choice.annotations) == ("weave", {})
     assert "no choice by load, default network used" in node.warnings()
 
 
@@ -99,7 +99,7 @@ def test_d17_the_default_network_where_cadvisor_knows_nobody(node):
 def test_d13_d17_the_default_network_where_it_cannot_choose(node, settings):
     choice = chosen(node, default_plugin="weave", **settings)
     assert choice.network.name == "weave"
-    assert choice.told == {}
+    assert choice.annotations == {}
     assert "no choice by load, default network used" in node.warnings()
 
 

@@ -109,7 +109,7 @@ def test_a40_reading_legacy_versions_gives_v4_then_v6_and_no_interfaces(version)
 def test_every_conversion_between_versions_is_the_golden_one_or_less(source, target):
     """Going down and staying down say the same: what `target` says of `source`'s result, it says of all."""
     lowest = min(source, target, key=SUPPORTED.index)
-    through = json.loads(results.convert_text(json.dumps(golden(source)), target, "", WHERE))
+    through = json.loads(results.convert(json.dumps(golden(source)), target, "", WHERE).text)
     direct = results.encode(parse(golden(lowest)), target)
     assert through["cniVersion"] == target
     assert through == direct
@@ -120,8 +120,8 @@ def test_every_conversion_between_versions_is_the_golden_one_or_less(source, tar
 def test_a42_legacy_results_survive_the_round_trip(version, routes):
     ip4 = {"ip": "10.0.0.2/24", "gateway": "10.0.0.1"} | ({"routes": routes} if routes else {})
     before = {"cniVersion": version, "ip4": ip4, "dns": {}}
-    there = results.convert_text(json.dumps(before), "1.1.0", "", WHERE)
-    assert json.loads(results.convert_text(there, version, "", WHERE)) == before
+    there = results.convert(json.dumps(before), "1.1.0", "", WHERE).text
+    assert json.loads(results.convert(there, version, "", WHERE).text) == before
 
 
 def test_a34_a35_an_empty_result_in_every_version_that_has_one():
@@ -335,12 +335,12 @@ def test_an_endless_value_is_cut_in_the_message():
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_b42_a_result_in_the_lists_version_is_passed_on_to_the_byte(version):
     text = json.dumps(golden(version) | {"vendor": 1.50, "big": 9007199254740993}, indent=3)
-    assert results.convert_text(text, version, "0.1.0", WHERE) is text
+    assert results.convert(text, version, "0.1.0", WHERE).text is text
 
 
 def test_b42_a_result_of_another_form_is_converted():
     text = '{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.2/24"}}'
-    assert json.loads(results.convert_text(text, "0.4.0", "0.4.0", WHERE)) == {
+    assert json.loads(results.convert(text, "0.4.0", "0.4.0", WHERE).text) == {
         "cniVersion": "0.4.0",
         "ips": [{"version": "4", "address": "10.0.0.2/24"}],
         "dns": {},
@@ -352,7 +352,7 @@ def test_a36_within_a_form_only_the_version_is_set_and_unknown_fields_survive(st
     text = json.dumps(
         stated | {"ips": [{"version": "4", "address": "10.0.0.2/24", "x": 1.50}], "vendor": {"a": 1}}
     )
-    converted = results.convert_text(text, "0.4.0", "0.4.0", WHERE)
+    converted = results.convert(text, "0.4.0", "0.4.0", WHERE).text
     assert json.loads(converted) == {
         "cniVersion": "0.4.0",
         "ips": [{"version": "4", "address": "10.0.0.2/24", "x": 1.50}],
@@ -363,12 +363,12 @@ def test_a36_within_a_form_only_the_version_is_set_and_unknown_fields_survive(st
 @pytest.mark.parametrize("text", ["null", "{}"])
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_b29_the_empty_result_is_passed_on_with_its_version(text, version):
-    assert json.loads(results.convert_text(text, version, version, WHERE)) == {"cniVersion": version}
+    assert json.loads(results.convert(text, version, version, WHERE).text) == {"cniVersion": version}
 
 
 def test_a_malformed_result_is_not_passed_on():
     with pytest.raises(DecodingFailure, match=r"plugin bridge: ips\[0\]\.address"):
-        results.convert_text('{"cniVersion":"1.0.0","ips":[{"address":"x"}]}', "1.0.0", "1.0.0", WHERE)
+        results.convert('{"cniVersion":"1.0.0","ips":[{"address":"x"}]}', "1.0.0", "1.0.0", WHERE)
 
 
 # --- prevResult

@@ -1,4 +1,4 @@
-"""The node as a verb sees it: settings and wired edges, and the driver of the steps that `attach` yields."""
+"""What a verb works with: settings, log, state directory, plugins, API server; and how it performs a step."""
 
 import posix
 from time import monotonic
@@ -15,6 +15,7 @@ from genie_core.steps import (
     Forget,
     Invoke,
     Passed,
+    Record,
     Refused,
     Released,
     Releasing,
@@ -28,80 +29,73 @@ DEFAULT_ROUTE = "default route"  # the log's event: one network's was kept, othe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
 
+    from genie_core.edges.api_server import APIServer
     from genie_core.edges.cancel import Cancel
+    from genie_core.edges.locks import Lock
     from genie_core.model import Plan, Request
     from genie_core.ports import Log
     from genie_core.settings import Settings
-    from genie_core.steps import Step, Steps, T
-    from genie_core.verbs.pods import PodReader
+    from genie_core.steps import Step
 
 
-class Node:
-    """Everything that a verb needs besides its request."""
+class Context:
+    """Everything that a verb or a task works with.
+
+    `env` is the environment that plugins get, `path` the directories of CNI_PATH, `own` Genie's binary, "" for none.
+    """
 
     def __init__(
-        self, request: "Request", settings: "Settings", log: "Log", cancel: "Cancel", own: str
+        self,
+        settings: "Settings",
+        log: "Log",
+        cancel: "Cancel",
+        env: "Mapping[str, str]",
+        path: "Sequence[str]" = (),
+        own: str = "",
     ) -> None:
         self.settings = settings
-        self.request_path = request.path
         self.log = log
-        self._pods: PodReader | None = None
         self.cancel = cancel
+        self.path = path
         self.store = Store(settings.state_dir, cancel.check)
-        self._path = request.env.get("PATH", "")
-        self.delegates = Delegates(
-            request.env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own
-        )
-
-    def for_thread(self, timeout: float) -> "Node":
-        """The same for a thread that works on another container; delegates get at most so many seconds."""
-        twin = object.__new__(Node)
-        twin.__dict__.update(self.__dict__)
-        twin.delegates = self.delegates.for_thread(timeout)
-        return twin
+        self.delegates = Delegates(env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
+        self._env = env
+        self._api: APIServer | None = None
 
     @property
-    def pods(self) -> "PodReader":
-        """The API server, connected to when first asked."""
-        if self._pods is None:
-            from genie_core.verbs.pods import PodReader
+    def api(self) -> "APIServer":
+        """The API server, connected to on first use."""
+        if self._api is None:
+            from genie_core.edges.api_server import APIServer
 
-            self._pods = PodReader(self)
-        return self._pods
+            self._api = APIServer(self.settings, self.log)
+        return self._api
+
+    def holding(self, lock: "Lock", timeout: "float | None" = None) -> "Context":
+        """A copy whose plugins inherit the container's lock, and may take at most `timeout` seconds each."""
+        held = object.__new__(Context)
+        held.__dict__.update(self.__dict__)
+        held.delegates = self.delegates.holding(lock, timeout)
+        return held
 
     def deadline(self) -> float:
         """Until when to wait for another call's lock (time.monotonic())."""
         return monotonic() + max(self.settings.delegate_timeout, SHORTEST_WAIT_SECONDS)
 
-    def drive(
-        self,
-        steps: "Steps[T]",
-        *,
-        stateless: bool = False,
-        before: "Callable[[Step], None] | None" = None,
-    ) -> "T":
-        """Carry out the steps; errors are thrown back in, so that the verb can undo.
-
-        `stateless` writes nothing. `before` is called ahead of each step; what it raises ends the drive where it is.
-        """
-        answer: str | GenieError = ""
-        started = False
+    def perform(self, step: "Step") -> str:
+        """Carry a step of `attach` out; its answer. Raises GenieError."""
+        if not isinstance(step, Record):
+            return self.act(step)
         try:
-            while True:
-                if isinstance(answer, GenieError):
-                    step = steps.throw(answer)
-                else:
-                    step = steps.send(answer) if started else next(steps)
-                started = True
-                if before:
-                    before(step)
-                answer = self._answer(step, stateless)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # a generator's value is Any at this place
+            self._record(step)
+        except OSError as error:
+            raise _cannot_go_on(error) from None
+        return ""
 
-    def _answer(self, step: "Step", stateless: bool) -> str | GenieError:
+    def act(self, step: "Step") -> str:
+        """The same without the state directory: nothing is recorded."""
         try:
             if isinstance(step, Invoke):
                 return self.delegates.invoke(step)
@@ -111,12 +105,8 @@ class Node:
                 self._stop_masquerading(step)
             elif isinstance(step, RemoveBridge):
                 self._remove_bridge(step.name)
-            elif not stateless:
-                self._write(step)
-        except GenieError as error:
-            return error
-        except OSError as error:  # out of descriptors, memory or processes: release what is attached
-            return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
+        except OSError as error:
+            raise _cannot_go_on(error) from None
         return ""
 
     def _set_default_routes(self, step: "SetDefaultRoutes") -> str:
@@ -134,7 +124,7 @@ class Node:
         if step.again or not call.netns or not exists(call.netns):
             from genie_core.edges.masquerade import stop_masquerading
 
-            stop_masquerading(call.network, call.container_id, call.ifname, self._path)
+            stop_masquerading(call.network, call.container_id, call.ifname, self._env.get("PATH", ""))
 
     def _remove_bridge(self, name: str) -> None:
         from genie_core.edges.bridges import remove_unused
@@ -145,19 +135,17 @@ class Node:
         except GenieError as error:  # it stays until the network's next pod goes, or `genie gc`
             self.log.warning("bridge not removed", bridge=name, problem=error.msg)
 
-    def _write(self, step: "Step") -> None:
+    def _record(self, step: "Record") -> None:
         if isinstance(step, Save):
             self.store.save(step.plan)
             self._describe_devices(step.plan)
-        elif isinstance(step, Passed):
-            self.store.record_partial(step.plan, step.index, step.result)
-        elif isinstance(step, Attached):
-            self.store.record_result(step.plan, step.index, step.result, step.yielded)
+        elif isinstance(step, Passed | Attached):
+            self.store.record(step)
         elif isinstance(step, Releasing | Released | Refused | Forget):
-            self._write_release(step)
+            self._record_release(step)
 
     def _describe_devices(self, plan: "Plan") -> None:
-        """What device plugins have said of the pod's devices goes on to the networks' plugins; no ADD fails for it."""
+        """Pass what device plugins describe on to the networks' plugins; a failure is a warning."""
         for attachment in plan.attachments:
             if attachment.device:
                 from genie_core.edges.device_info import copy_device_info
@@ -167,26 +155,29 @@ class Node:
                 except GenieError as error:
                     self.log.warning("device not described", device=attachment.device[1], problem=error.msg)
 
-    def _write_release(self, step: "Releasing | Released | Refused | Forget") -> None:
-        """What is released stays released if the disk refuses to note it: a later DEL finds nothing to do."""
+    def _record_release(self, step: "Releasing | Released | Refused | Forget") -> None:
+        """A release stands where the disk refuses the record: a later DEL finds nothing to do."""
         try:
-            if isinstance(step, Releasing):
-                self.store.record_releasing(step.plan, step.index)
-            elif isinstance(step, Released):
-                self.store.record_release(step.plan, step.index)
-                attachment = step.plan.attachments[step.index]
-                if DEVICE_INFO in attachment.capabilities:
-                    from genie_core.edges.device_info import remove_device_info
-
-                    remove_device_info(attachment)
+            if isinstance(step, Forget):
+                self.store.forget(*step.plan.key)
             elif isinstance(step, Refused):
                 from genie_core.verbs.refused import record_refusal
 
-                record_refusal(step.plan, step.index, self.store)
+                record_refusal(step, self.store)
             else:
-                self.store.forget(*step.plan.key)
+                self.store.record(step)
+                attachment = step.plan.attachments[step.index]
+                if isinstance(step, Released) and DEVICE_INFO in attachment.capabilities:
+                    from genie_core.edges.device_info import remove_device_info
+
+                    remove_device_info(attachment)
         except GenieError as error:
             self.log.warning("state not updated", problem=error.msg)
+
+
+def _cannot_go_on(error: OSError) -> IOFailure:
+    """Without descriptors, memory or processes a verb releases what it has attached."""
+    return IOFailure(f"cannot carry on: {posix.strerror(error.errno or 0)}")
 
 
 def refuse_own_netns(request: "Request") -> None:
