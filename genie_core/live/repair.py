@@ -38,7 +38,7 @@ _ON_PARENT = ("macvlan", "ipvlan", "vlan")
 _V6_METRIC = 1024  # what the kernel gives an IPv6 route without one
 
 # What `Put.what` can be, in the order in which things are put back.
-MASTER, UP, SET_ADDRESS, DROP_ROUTE, LINK_ROUTE, GATEWAY_ROUTE = range(6)
+MASTER, UP, SET_ADDRESS, DROP_ROUTE, LINK_ROUTE, GATEWAY_ROUTE, FORGET_NEIGHBOUR = range(7)
 
 
 class Put(Value):
@@ -320,11 +320,17 @@ class _Look:
             tagged = any(self.conf.get(key) for key in ("vlan", "vlanTrunk", "portIsolation"))
             put = Put(MASTER, end.name, False, bridge=name, hairpin=self.conf.get("hairpinMode") is True)
             message = f"its host end {end.name} is not a port of bridge {name}"
-            yield self._fault(BRIDGE_PORT, message, put, again=tagged)
+            yield self._fault(BRIDGE_PORT, message, put, *self._forgotten(), again=tagged)
         if not bridge.up:
             yield self._fault(LINK, f"its bridge {name} is down", Put(UP, name, False))
         if (self.conf.get("isGateway") or self.conf.get("isDefaultGateway")) and not self.conf.get("vlan"):
             yield from self._gateways(bridge)
+
+    def _forgotten(self) -> "Iterator[Put]":
+        """A bridge that was made anew has another MAC address than the pod remembers for its gateway."""
+        for ip in self.result.ips:
+            if (place := self._place_of(ip)) and "gateway" in ip:
+                yield Put(FORGET_NEIGHBOUR, place, True, ip["gateway"])
 
     def _gateways(self, bridge: "SeenLink") -> "Iterator[Fault]":
         for ip in self.result.ips:

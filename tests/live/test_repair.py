@@ -9,11 +9,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from genie_core.edges.netns import inside
 from tests.live.conftest import ROOT, Live
+from tests.live.test_sync import events
 from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -202,3 +204,199 @@ def test_found_and_mended(ward, break_it, found):
     assert ward.links() == before
     wait_until(lambda: not ward.works(), 10)
     assert ward.repair("report") == []
+
+
+def kinds(lines):
+    return [f"{one['interface']} {one['kind']} {one['result']}" for one in lines]
+
+
+def test_only_told_in_report_mode_and_once(ward):
+    ward.node.pod.run("ip", "link", "set", "net2", "down")
+    before = told(ward)
+    for _ in range(3):
+        assert {one["result"] for one in ward.repair("report")} == {"found"}
+    assert [event["reason"] for event in told(ward)[len(before) :]] == ["NetworkFault"]
+    assert json.loads(ward.node.pod.run("ip", "-json", "link", "show", "net2").stdout)[0]["flags"] == [
+        "BROADCAST",
+        "MULTICAST",
+    ]
+    ward.repair("fix")
+    (event,) = told(ward)[len(before) + 1 :]
+    assert (event["reason"], event["type"]) == ("NetworkRepaired", "Normal")
+    assert "interface net2 is down; put back" in event["message"]
+
+
+def told(ward):
+    return sorted(events(ward), key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+
+def test_what_comes_back_a_third_time_is_left(ward):
+    for result in ("mended", "mended", "left", "left"):
+        before = told(ward)
+        ward.host.run("ip", "link", "set", ward.end("eth0"), "nomaster")
+        assert kinds(ward.repair("fix")) == [f"eth0 bridge-port {result}"]
+    assert told(ward) == before  # the second "left" is no news
+    assert [event["reason"] for event in before[-3:]] == [
+        "NetworkRepaired",
+        "NetworkRepaired",
+        "NetworkFault",
+    ]
+
+
+def test_what_others_added_stays(ward):
+    pod = ward.node.pod
+    for words in (
+        "link add tun9 type veth peer name tun8",
+        "link set tun9 up",
+        "link set tun8 up",
+        "address add 10.66.0.1/24 dev tun9",
+        "address add 10.1.9.9/16 dev eth0",
+        "route add 10.77.0.0/16 via 10.1.0.1",
+        "route add default via 10.66.0.2 dev tun9 metric 50",
+        "route add 0.0.0.0/1 via 10.66.0.2 dev tun9",
+        "link set eth0 mtu 1400",
+    ):
+        pod.run("ip", *words.split())
+    before = [pod.run("ip", *words).stdout for words in (["route"], ["-6", "route"], ["address"])]
+    assert ward.repair("fix") == []
+    pod.run("ip", "link", "set", "net2", "down")
+    assert {one["result"] for one in ward.repair("fix")} == {"mended"}
+    assert sorted(pod.run("ip", "route").stdout.splitlines()) == sorted(before[0].splitlines())
+    pod.run("ip", "route", "del", "default", "via", "10.1.0.1")
+    pod.run("ip", "route", "add", "default", "via", "10.66.0.2", "dev", "tun9")
+    (line,) = ward.repair("fix")
+    assert (line["kind"], line["result"]) == ("default-route", "left")
+    assert "through tun9" in line["message"]
+    for words in ("link del tun9", "address del 10.1.9.9/16 dev eth0", "route del 10.77.0.0/16"):
+        pod.run("ip", *words.split())
+
+
+def test_the_parent_goes_down_and_comes_up(ward):
+    ward.host.run("ip", "link", "set", "up0", "down")
+    (line,) = ward.repair("fix")
+    assert (line["interface"], line["kind"], line["result"]) == ("net2", "link", "left")
+    assert "parent up0 is down" in line["message"]
+    ward.host.run("ip", "link", "set", "up0", "up")
+    assert "failed" not in {one["result"] for one in ward.repair("fix")}
+    wait_until(lambda: not ward.works(), 10)
+
+
+def test_the_parent_is_deleted_and_comes_back(ward):
+    before = ward.links()
+    ward.host.run("ip", "link", "del", "up0")
+    (line,) = ward.repair("fix")
+    assert (line["interface"], line["kind"], line["result"]) == ("net2", "interface", "left")
+    assert "its parent up0 is not there" in line["message"]
+    assert "10.3.0.2" in ward.node.held()
+    ward.host.run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
+    ward.connect()
+    (line,) = ward.repair("fix")
+    assert line["result"] == "mended", line
+    assert ward.links() == before
+    wait_until(lambda: not ward.works(), 10)
+
+
+def test_a_bridge_that_was_made_anew_by_hand(ward):
+    ward.host.run("ip", "link", "del", "br0")
+    ward.host.run("ip", "link", "add", "br0", "type", "bridge")
+    assert kinds(ward.repair("fix")) == ["eth0 bridge-port mended", "eth0 link mended", "eth0 address mended"]
+    wait_until(lambda: not ward.works(), 10)
+
+
+def test_pods_that_are_never_touched(ward):
+    ward.node.pod.run("ip", "link", "set", "net2", "down")
+    before = ward.pod()
+    for change in (
+        {"annotations": {**before["metadata"]["annotations"], "genie.cni.dev/live": "false"}},
+        {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        {"uid": "another"},
+    ):
+        ward.cluster.objects.add({**before, "metadata": {**before["metadata"], **change}})
+        assert ward.repair("fix") == []
+    ward.cluster.objects.add(before)
+    ward.write_configuration(live=False)
+    assert ward.repair("fix") == []
+    ward.write_configuration()
+    ward.cluster.server.api.forbidden = {("get", "pods")}
+    assert {one["result"] for one in ward.repair("fix")} == {"left"}
+    ward.cluster.server.api.forbidden = set()
+    assert {one["result"] for one in ward.repair("fix")} == {"mended"}
+
+
+@pytest.fixture
+def second(ward):
+    """Another pod: what it does with it is undone."""
+    namespace = ward.node.add_pod()
+    before = ward.node.held()
+    ward.start("c2", netns=namespace.path, cni="blue,green@net2")
+    yield namespace
+    ward.node.binaries = ward.node.binaries[-1:]
+    ward.node.delete("c2", netns=namespace.path)
+    assert ward.node.held() == before
+    assert not [name for name in ward.node.state_files() if name.startswith("c2")]
+
+
+def begin(ward, mode="fix"):
+    return subprocess.Popen(ward.argv(mode), stdout=subprocess.PIPE, text=True, env=environment())
+
+
+@pytest.mark.parametrize("verb", ["DEL", "ADD"])
+def test_killed_in_the_middle_of_a_repair(ward, second, verb):
+    """SIGKILL while a plugin runs; the next look goes on, and the address is the same."""
+    before, held = second.links(), ward.node.held()
+    root = ward.node.root
+    (root / "go").unlink(missing_ok=True)
+    (root / "waits").unlink(missing_ok=True)
+    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
+    use(ward, "bridge", f'[ "$CNI_COMMAND" != {verb} ] || {{ {hold}; }}; exec "$REAL"')
+    second.run("ip", "link", "del", "eth0")
+    running = begin(ward)
+    wait_until((root / "waits").exists)
+    running.kill()
+    running.communicate()
+    (root / "go").touch()
+    assert kinds(ward.repair("fix")) == ["eth0 interface mended"]
+    assert second.links() == before
+    assert ward.node.held() == held
+    assert ward.repair("report") == []
+
+
+def use(ward, plugin, script):
+    """Put a script in front of a plugin that pods were attached with: the journal says where it was found."""
+    ward.node.wrap(plugin, script)
+    for file in (ward.node.state / "containers").glob("c2@*"):
+        text = file.read_text().replace(f'"/usr/lib/cni/{plugin}"', f'"{ward.node.root}/wrapped/{plugin}"')
+        file.write_text(text)
+
+
+def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
+    root = ward.node.root
+    (root / "go").unlink(missing_ok=True)
+    (root / "waits").unlink(missing_ok=True)
+    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
+    use(ward, "macvlan", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
+    second.run("ip", "link", "del", "net2")
+    running = begin(ward)
+    wait_until((root / "waits").exists)
+    deletion = ward.node.start(ward.node.env("DEL", "c2", second.path), ward.node.stdin())
+    time.sleep(0.3)
+    (root / "go").touch()
+    deletion.communicate(timeout=60)
+    assert deletion.returncode == 0
+    out, _ = running.communicate(timeout=60)
+    assert out == ""
+    assert "c2@eth0" not in ward.node.state_files()
+
+
+def test_an_attachment_that_cannot_be_made_again(ward, second):
+    """It is tried twice, released each time, told, and made again by the next change of the pod."""
+    use(ward, "macvlan", '[ "$CNI_COMMAND" = ADD ] && exit 1; exec "$REAL"')
+    address = second.links()["net2"][0]
+    second.run("ip", "link", "del", "net2")
+    for result in ("failed", "failed", "left"):
+        assert kinds(ward.repair("fix")) == [f"net2 interface {result}"]
+    assert address.partition("/")[0] not in ward.node.held()
+    use(ward, "macvlan", 'exec "$REAL"')
+    code, report = ward.sync(name="c2")
+    assert (code, report["status"]) == (0, "unchanged"), report
+    assert second.links()["net2"][0] == address

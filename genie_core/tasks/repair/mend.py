@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from errno import EEXIST, ESRCH
+from errno import EEXIST, ENOENT, ESRCH
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,10 @@ def _route(kernel: IPRoute, put: Put, index: int) -> None:
     kernel.route("add", dst=route.dst, oif=index, table=route.table, family=10 if v6 else 2, **more)
 
 
+def _forget(kernel: IPRoute, put: Put, index: int) -> None:
+    kernel.neigh("del", dst=put.address, ifindex=index)
+
+
 def _what(put: Put) -> str:
     said = put.address or (put.route.dst if put.route else "") or put.bridge
     return f"cannot put back {put.link} {said}".rstrip()
@@ -101,6 +105,7 @@ _WORK: dict[int, Callable[[IPRoute, Put, int], None]] = {
     repair.DROP_ROUTE: _drop,
     repair.LINK_ROUTE: _route,
     repair.GATEWAY_ROUTE: _route,
+    repair.FORGET_NEIGHBOUR: _forget,
 }
 # What says that it is as it shall be already: the kernel made it along with something else.
 _HARMLESS = {
@@ -108,4 +113,5 @@ _HARMLESS = {
     repair.DROP_ROUTE: (ESRCH,),
     repair.LINK_ROUTE: (EEXIST,),
     repair.GATEWAY_ROUTE: (EEXIST,),
+    repair.FORGET_NEIGHBOUR: (ENOENT,),
 }
