@@ -1,10 +1,12 @@
 """Genie's command line: options in, a task of the core, tables or JSON out.
 
-start, app, tree    the way in; the table of commands, and how to add one; commands imported when they are called
-commands/           one module per command; options, debug_flags: the flags that several share
-wiring, holding     which edges a command's task is given; a dry run that waits for the person
-render, views/      reports as people read them; terminal: what their terminal can show; progress: meanwhile
+start, app, table   the entry point; the table of commands, and how to add one
+tree, arrange       typer's commands, imported when they are called; flags before the command
+commands/           one module per command
+flags, options, records, debugging   flags as dataclasses; the groups of flags that commands share
+wiring, holding     the edges that a command's task is given; a dry run that waits for the person
+output, render, views/   forms of output; reports as people read them; terminal: its abilities; progress: on stderr
 boundary            exceptions -> a message on stderr and an exit code
-schemas/            JSON Schemas of what machines read
-shells/, completing, manual   completion scripts and what they ask; manual pages
+schemas/            JSON Schemas of the documents for machines
+shells/, completing, candidates   completion scripts, their answers and values; manual: manual pages
 """

@@ -1,10 +1,10 @@
-"""Flags before the command, where people write them as for kubectl: `genie -n shop debug pod web-0`."""
+"""Flags before the command, as kubectl allows them (`genie -n shop debug pod web-0`), and what typed words mean."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from genie_cli.tree import SETTINGS, Entry, load
 
@@ -24,7 +24,7 @@ def arranged(arguments: Sequence[str], table: Mapping[str, Entry]) -> list[str]:
     found = list(_commands(words, table))
     for start, end in found:
         name = " ".join(words[start:end])
-        if table[name].module and _are_flags(words[:start], load(name, table[name])):
+        if table[name].module and _are_flags(read(words[:start], load(name, table[name]))):
             return [*words[start:end], *words[:start], *words[end:]]
     for start, end in found:  # with a flag that it does not have: its parser says so
         return [*words[start:end], *words[:start], *words[end:]]
@@ -48,34 +48,69 @@ def _commands(words: Sequence[str], table: Mapping[str, Entry]) -> Iterator[tupl
                 break
 
 
-def _are_flags(words: Sequence[str], command: Any) -> bool:
-    """Whether these are flags of the command, each with its value where it takes one."""
-    takes: dict[str, bool] = {str(name): False for name in SETTINGS["help_option_names"]}
+def _are_flags(typed: Typed) -> bool:
+    return not (typed.arguments or typed.pending or typed.problem)
+
+
+class Typed(NamedTuple):
+    """What words behind a command say: values by flag, arguments, and the flag whose value is the next word.
+
+    `problem` is the first flag that the command does not have.
+    """
+
+    values: dict[str, str]
+    arguments: list[str]
+    pending: Any = None
+    problem: str = ""
+
+
+def flags_of(command: Any) -> dict[str, Any]:
+    """Each spelling of the command's flags, and its parameter; None for those of --help."""
+    flags: dict[str, Any] = dict.fromkeys(SETTINGS["help_option_names"])
     for param in command.params:
         if param.param_type_name == "option":
-            value = not (param.is_flag or param.count)
-            takes |= dict.fromkeys((*param.opts, *param.secondary_opts), value)
+            flags |= dict.fromkeys((*param.opts, *param.secondary_opts), param)
+    return flags
+
+
+def read(words: Sequence[str], command: Any) -> Typed:
+    """Read words as typer does: `--flag VALUE`, `--flag=VALUE`, letters in one word (`-vq`, `-nshop`, `-vojson`)."""
+    flags = flags_of(command)
+    values: dict[str, str] = {}
+    arguments: list[str] = []
+    pending, problem = None, ""
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        name, equals, _ = word.partition("=")
-        if name in takes and (takes[name] or not equals):
-            if takes[name] and not equals:
-                if not rest:
-                    return False
-                rest.pop(0)
-        elif not _are_letters(word, takes):
-            return False
-    return True
+        if word == "--":
+            arguments += rest
+            break
+        if not word.startswith("-") or word == "-":
+            arguments.append(word)
+            continue
+        name, value = _split(word, flags)
+        if name not in flags or (value is not None and not _takes_value(flags[name])):
+            problem = problem or word
+        elif _takes_value(flags[name]):
+            if value is None and not rest:
+                pending = flags[name]
+            else:
+                values[flags[name].name] = rest.pop(0) if value is None else value
+    return Typed(values, arguments, pending, problem)
 
 
-def _are_letters(word: str, takes: Mapping[str, bool]) -> bool:
-    """Whether it is one-letter flags in one word, the last with its value: `-vq`, `-nshop`, `-vojson`."""
-    if not word.startswith("-") or word.startswith("--") or len(word) < 3:
-        return False
-    for letter in word[1:]:
-        if f"-{letter}" not in takes:
-            return False
-        if takes[f"-{letter}"]:
-            return True
-    return True
+def _takes_value(param: Any) -> bool:
+    return param is not None and not (param.is_flag or param.count)
+
+
+def _split(word: str, flags: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The flag in a word that takes a value, else its last one; and the value in the same word, None without one."""
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        return name, value if equals else None
+    for index, letter in enumerate(word[1:], start=1):
+        if f"-{letter}" not in flags:
+            return word, None
+        if _takes_value(flags[f"-{letter}"]):
+            return f"-{letter}", word[index + 1 :].removeprefix("=") or None
+    return f"-{word[-1]}", None

@@ -17,7 +17,7 @@ from typing import ClassVar, NoReturn
 from typer import Abort, Exit, TyperException
 
 from genie_cli import terminal
-from genie_cli.options import OutputFormat
+from genie_cli.output import OutputFormat
 from genie_core import errors
 
 

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from genie_cli.app import COMMANDS, EXAMPLES, root
 from genie_cli.commands.help import EXIT_CODES
+from genie_cli.table import COMMANDS, EXAMPLES, root
 from genie_cli.tree import Branch, load
 from genie_core import __version__
 

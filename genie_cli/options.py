@@ -1,6 +1,6 @@
-"""The flags that several commands share, each written once: `output: options.Output = OutputFormat.TABLE`.
+"""The flags that several commands share, in groups: a command's flags inherit from those that it has.
 
-A command takes plain values: durations arrive as seconds, paths as `Path`. The panel names are the headings
+Values arrive ready for use: durations in seconds, paths absolute, lists as tuples. The panel names are the headings
 that `--help` groups flags under.
 """
 
@@ -8,34 +8,26 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from genie_cli import candidates
+from genie_cli.candidates import DIRECTORIES, FILES
+from genie_cli.flags import flag, several, switch, words
+from genie_cli.output import USUAL, OutputFormat
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.fields import holds_secret
+from genie_core.settings import CONF_DIR
 
 OUTPUT = "Output"
 CLUSTER = "Cluster"
 NODE = "Node"
 FINDINGS = "Findings"
-
-
-class OutputFormat(StrEnum):
-    """The forms in which a report can be had."""
-
-    TABLE = "table"
-    WIDE = "wide"
-    JSON = "json"
-    YAML = "yaml"
-    NAME = "name"
-
-    @property
-    def for_machines(self) -> bool:
-        """One document, no colour, also on failure."""
-        return self in (OutputFormat.JSON, OutputFormat.YAML)
 
 
 class FailOn(StrEnum):
@@ -92,141 +84,200 @@ def parse_setting(text: str, form: str) -> tuple[str, Any]:
     return setting
 
 
-Output = Annotated[
-    OutputFormat,
-    typer.Option("--output", "-o", help="Form of the result.", rich_help_panel=OUTPUT, case_sensitive=False),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", parser=parse_duration, metavar="DURATION", help='Give up after so long: "30s", "2m".'
-    ),
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing something.")]
-FailOnOption = Annotated[
-    FailOn,
-    typer.Option("--fail-on", help="Least severity that makes the exit code 1.", rich_help_panel=FINDINGS),
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only",
-        metavar="REGEX",
-        help="Run only checks whose id, or the code of whose finding, matches; may be repeated.",
-        rich_help_panel=FINDINGS,
-    ),
-]
-Skip = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--skip",
-        metavar="REGEX",
-        help="Leave out checks whose id, or findings whose code, matches; may be repeated.",
-        rich_help_panel=FINDINGS,
-    ),
-]
-ListChecks = Annotated[
-    bool, typer.Option("--list-checks", help="List the checks and stop.", rich_help_panel=FINDINGS)
-]
-Kubeconfig = Annotated[
-    Path | None,
-    typer.Option(
+def absolute(path: str | Path) -> str:
+    """A path as seen from the root directory, "" for none."""
+    return str(Path(path).absolute()) if path else ""
+
+
+def absolute_path(path: str | Path) -> Path:
+    """The same as a `Path`."""
+    return Path(path).absolute()
+
+
+def parse_output(text: str, offered: tuple[OutputFormat, ...] = USUAL) -> OutputFormat:
+    """A form of output that the command offers, in any case of letters."""
+    found = [form for form in offered if form == text.lower()]
+    if not found:
+        known = ", ".join(repr(str(form)) for form in offered)
+        raise typer.BadParameter(f"{text!r} is not one of {known}.")
+    return found[0]
+
+
+def output(text: str = "Form of the result.", offered: tuple[OutputFormat, ...] = USUAL) -> Any:
+    """The flag -o, with the forms that a command offers."""
+    names, parser = f"-o --output [{'|'.join(offered)}]", partial(parse_output, offered=offered)
+    return flag(names, text, OUTPUT, default=OutputFormat.TABLE, complete=words(*offered), parser=parser)
+
+
+def duration_flag(names: str, text: str, panel: str = "", *, default: float) -> Any:
+    """A flag whose value is a duration, in seconds."""
+    return flag(f"{names} DURATION", text, panel, default=default, parser=parse_duration)
+
+
+def timeout(default: float, text: str = 'Give up after so long: "30s", "2m".') -> Any:
+    """The flag --timeout."""
+    return duration_flag("--timeout", text, default=default)
+
+
+def dir_flag(names: str, text: str, panel: str = NODE, *, default: str | tuple[()] = "") -> Any:
+    """A flag whose value is a directory, as an absolute path."""
+    return flag(f"{names} DIR", text, panel, default=default, complete=DIRECTORIES, parser=absolute)
+
+
+def file_flag(names: str, text: str, panel: str = "") -> Any:
+    """A flag whose value is a file, as an absolute path."""
+    return flag(f"{names} FILE", text, panel, complete=FILES, parser=absolute)
+
+
+def path_flag(names: str, text: str, panel: str = "") -> Any:
+    """A flag whose value is a file or, by its metavar, a directory: an absolute `Path`, None where it is not given."""
+    kind = DIRECTORIES if names.endswith(" DIR") else FILES
+    return flag(names, text, panel, default=None, complete=kind, parser=absolute_path)
+
+
+def yes() -> Any:
+    """The flag --yes."""
+    return switch("-y --yes", "Do not ask before changing something.")
+
+
+def fail_on() -> Any:
+    """The flag --fail-on."""
+    return flag("--fail-on", "Least severity that makes the exit code 1.", FINDINGS, default=FailOn.ERROR)
+
+
+def pod_file(text: str) -> Any:
+    """The flag --pod-file: a file as it is written, which may be - for standard input."""
+    return flag("--pod-file FILE", text, CLUSTER, complete=FILES)
+
+
+def runtime_config() -> Any:
+    """The flag --runtime-config."""
+    return file_flag("--runtime-config", "The runtime's own configuration.", NODE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """In which form the result is printed."""
+
+    output: OutputFormat = output()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Which API server."""
+
+    kubeconfig: str = file_flag(
         "--kubeconfig",
-        metavar="FILE",
-        help="Credentials for the API server. Default: $KUBECONFIG, ~/.kube/config, in-cluster.",
-        rich_help_panel=CLUSTER,
-    ),
-]
-Context = Annotated[
-    str,
-    typer.Option(
-        "--context",
-        help="The kubeconfig's context. Default: its current one.",
-        rich_help_panel=CLUSTER,
-        metavar="CONTEXT",
-    ),
-]
-Namespace = Annotated[
-    str,
-    typer.Option(
-        "--namespace",
-        "-n",
-        help="Kubernetes namespace. Default: the context's.",
-        rich_help_panel=CLUSTER,
-        metavar="NAMESPACE",
-    ),
-]
-ConfDirs = Annotated[
-    list[Path] | None,
-    typer.Option(
+        "Credentials for the API server. Default: $KUBECONFIG, ~/.kube/config, in-cluster.",
+        CLUSTER,
+    )
+    context: str = flag(
+        "--context CONTEXT",
+        "The kubeconfig's context. Default: its current one.",
+        CLUSTER,
+        complete=candidates.contexts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespace:
+    """Which Kubernetes namespace."""
+
+    namespace: str = flag(
+        "-n --namespace NAMESPACE",
+        "Kubernetes namespace. Default: the context's.",
+        CLUSTER,
+        complete=candidates.namespaces,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespaced(Cluster, Namespace):
+    """Which API server, and which namespace there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeName:
+    """What this node is called."""
+
+    node: str = flag(
+        "--node NAME",
+        "This node's name. Default: $NODE_NAME, else the host name.",
+        CLUSTER,
+        complete=candidates.nodes,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Which checks run, and which findings make the exit code 1."""
+
+    only: tuple[str, ...] = several(
+        "--only REGEX",
+        "Run only checks whose id, or the code of whose finding, matches; may be repeated.",
+        FINDINGS,
+        complete=candidates.checks,
+    )
+    skip: tuple[str, ...] = several(
+        "--skip REGEX",
+        "Leave out checks whose id, or findings whose code, matches; may be repeated.",
+        FINDINGS,
+        complete=candidates.checks,
+    )
+    list_checks: bool = switch("--list-checks", "List the checks and stop.", FINDINGS)
+    fail_on: FailOn = fail_on()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfDirs:
+    """Directories of configurations."""
+
+    conf_dirs: tuple[str, ...] = dir_flag(
         "--conf-dir",
-        help="Directory of CNI configurations; may be repeated. Default: /etc/cni/net.d.",
-        rich_help_panel=NODE,
-        metavar="DIR",
-        readable=False,
-    ),
-]
-BinDirs = Annotated[
-    list[Path] | None,
-    typer.Option(
+        "Directory of CNI configurations; may be repeated. Default: /etc/cni/net.d.",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinDirs:
+    """Directories of plugins."""
+
+    bin_dirs: tuple[str, ...] = dir_flag(
         "--bin-dir",
-        help="Directory of CNI plugin binaries; may be repeated. Default: those that the container runtime searches.",
-        rich_help_panel=NODE,
-        metavar="DIR",
-        readable=False,
-    ),
-]
-OwnConfDir = Annotated[
-    Path,
-    typer.Option("--conf-dir", metavar="DIR", help="Where Genie's configuration is.", rich_help_panel=NODE),
-]
-StateDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--state-dir",
-        metavar="DIR",
-        help="Genie's state. Default: its configuration's.",
-        rich_help_panel=NODE,
-        readable=False,
-    ),
-]
-IpamDir = Annotated[
-    Path,
-    typer.Option(
-        "--ipam-dir", metavar="DIR", help="host-local's leases.", rich_help_panel=NODE, readable=False
-    ),
-]
-CacheDir = Annotated[
-    Path,
-    typer.Option(
-        "--cache-dir", metavar="DIR", help="libcni's cached results.", rich_help_panel=NODE, readable=False
-    ),
-]
-Root = Annotated[
-    Path,
-    typer.Option(
-        "--root",
-        help="The node's file system, as seen from here (/host in a pod).",
-        rich_help_panel=NODE,
-        metavar="DIR",
-        readable=False,
-    ),
-]
-NodeName = Annotated[
-    str,
-    typer.Option(
-        "--node",
-        metavar="NAME",
-        help="This node's name. Default: $NODE_NAME, else the host name.",
-        rich_help_panel=CLUSTER,
-    ),
-]
-CRISocket = Annotated[
-    str,
-    typer.Option(
-        "--cri-socket",
-        metavar="SOCKET",
-        help="The container runtime's socket. Default: found like crictl does.",
-        rich_help_panel=NODE,
-    ),
-]
+        "Directory of CNI plugin binaries; may be repeated. Default: those that the container runtime searches.",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFiles:
+    """Genie's own configuration and state."""
+
+    conf_dir: str = dir_flag("--conf-dir", "Where Genie's configuration is.", default=CONF_DIR)
+    state_dir: str = dir_flag("--state-dir", "Genie's state. Default: its configuration's.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The container runtime."""
+
+    cri_socket: str = flag(
+        "--cri-socket SOCKET",
+        "The container runtime's socket. Default: found like crictl does.",
+        NODE,
+        complete=FILES,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """Where the node's files are."""
+
+    root: str = flag(
+        "--root DIR",
+        "The node's file system, as seen from here (/host in a pod).",
+        NODE,
+        default="/",
+        complete=DIRECTORIES,
+    )

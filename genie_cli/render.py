@@ -7,16 +7,15 @@ Machines get `{"apiVersion": "genie/v1alpha1", "kind": report.kind, **report.as_
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
 from genie_cli import terminal
-from genie_cli.options import OutputFormat
+from genie_cli.output import OutputFormat
 from genie_core.errors import EXIT_USAGE, GenieError
 
 API_VERSION = "genie/v1alpha1"
@@ -104,42 +103,25 @@ def emit(
     output: OutputFormat,
     view: Callable[[R, bool], Iterable[Block]] | None = None,
     names: Callable[[R], Iterable[str]] | None = None,
+    others: Mapping[OutputFormat, Callable[[R], str]] | None = None,
 ) -> None:
     """Print a report on stdout. `view` makes the blocks of -o table and -o wide, `names` the lines of -o name.
 
-    Raises GenieError (wrong usage) for a form that the command does not offer.
+    `others` write the forms that only some reports have. Raises GenieError (wrong usage) for a form that the command
+    does not offer.
     """
     if terminal.current.get().quiet:
         return
-    if output.for_machines:
-        sys.stdout.write(
-            _serialized({"apiVersion": API_VERSION, "kind": report.kind} | report.as_json(), output)
-        )
+    if output.write is not None:
+        sys.stdout.write(output.write({"apiVersion": API_VERSION, "kind": report.kind} | report.as_json()))
+    elif output in (others or {}):
+        sys.stdout.write((others or {})[output](report))
     elif output is OutputFormat.NAME and names is not None:
         sys.stdout.writelines(f"{terminal.visible(name)}\n" for name in names(report))
-    elif output is not OutputFormat.NAME and view is not None:
+    elif output in (OutputFormat.TABLE, OutputFormat.WIDE) and view is not None:
         show(view(report, output is OutputFormat.WIDE))
     else:
         raise GenieError(f"-o {output} is not offered by this command", exit_code=EXIT_USAGE)
-
-
-def _serialized(document: dict[str, Any], output: OutputFormat) -> str:
-    return to_json(document) if output is OutputFormat.JSON else to_yaml(document)
-
-
-def to_json(document: object) -> str:
-    """JSON that a terminal may show: what could steer it is escaped, all other characters are as they are."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n"
-
-
-def to_yaml(document: object) -> str:
-    """YAML that a terminal may show: all but ASCII is escaped where anything could steer it."""
-    import yaml
-
-    dump = partial(yaml.safe_dump, document, sort_keys=False, default_flow_style=False)
-    text = str(dump(allow_unicode=True))
-    return text if text.replace("\n", "").isprintable() else str(dump())
 
 
 def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:

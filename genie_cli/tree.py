@@ -1,23 +1,24 @@
 """The tree of commands: a group that imports a command's module only when that command is called.
 
-A command's module has `run`, a function whose annotated parameters are the flags, whose docstring is the
-description and whose result is the exit code; and `EXAMPLES`, pairs of what for and which command line.
-Help is laid out here, without rich (45 ms), in one form for terminals and pipes: summary, examples, usage,
-flags by group.
+A command's module has `run(flags)`, whose docstring is the description and whose result is the exit code, and
+`EXAMPLES`, pairs of a purpose and a command line. Help is laid out here, without rich (45 ms), in one form for
+terminals and pipes: summary, examples, usage, flags by group.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from genie_cli import terminal
+from genie_cli.flags import Source, flag, signature_of
 from genie_cli.options import OUTPUT, duration
 
 # `genie debug --list-checks`: the checks of a pod are all there are.
@@ -40,6 +41,7 @@ class Leaf(TyperCommand):
     """A command that does something."""
 
     examples: Sequence[tuple[str, str]] = ()
+    sources: dict[str, Source]  # what completes the values of its flags and arguments, by their fields
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Summary, examples first, then usage, description and flags."""
@@ -123,28 +125,26 @@ class Branch(TyperGroup):
             sections.setdefault(self.entry_of(name).section, []).append(name)
         return sections
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Complete from the table: importing every command to ask for its summary would take a second."""
-        from typer.core import CompletionItem  # type: ignore[attr-defined]  # typer's own, not re-exported
-
-        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        flags = [] if names else TyperCommand.shell_complete(self, ctx, incomplete)  # not TyperGroup's
-        return [CompletionItem(name, help=self.entry_of(name).summary) for name in names] + flags
-
 
 def load(words: str, entry: Entry) -> Leaf:
     """Import a command's module and make the command of its `run`, with the flags that all commands have."""
     module = import_module(f"genie_cli.commands.{entry.module}")
-    command = _command_of(module.run, words.rpartition(" ")[2], short_help=entry.summary)
+    command = command_of(module.run, words.rpartition(" ")[2], short_help=entry.summary)
     command.examples = module.EXAMPLES
-    command.params += _command_of(_common, "common").params
+    common = command_of(_common, "common")
+    command.params += common.params
+    command.sources |= common.sources
     return command
 
 
-def _command_of(function: Any, name: str, **settings: Any) -> Leaf:
+def command_of(run: Callable[[Any], int], name: str, **settings: Any) -> Leaf:
+    """The command of a function that takes a dataclass of flags."""
+    function, sources = signature_of(run)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Leaf, context_settings=SETTINGS, **settings)(function)
-    return cast("Leaf", typer.main.get_command(app))
+    command = cast("Leaf", typer.main.get_command(app))
+    command.sources = sources
+    return command
 
 
 def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]], program: str) -> None:
@@ -181,77 +181,53 @@ def _help_row(param: Any, ctx: Any) -> tuple[str, str] | None:
     return names, text
 
 
-def _speak(**changes: Any) -> None:
-    from dataclasses import replace
+def _set(name: str) -> Callable[[Any], Any]:
+    """A callback that sets a member of the current terminal; as soon as the flag is read, so that errors obey it."""
 
-    terminal.current.set(replace(terminal.current.get(), **changes))
+    def callback(value: Any) -> Any:
+        if value != getattr(terminal.Terminal(), name):  # typer calls it for flags that are not given, too
+            terminal.current.set(replace(terminal.current.get(), **{name: value}))
+        return value
 
-
-def _set_verbosity(value: int) -> int:
-    _speak(verbosity=value)
-    return value
-
-
-def _set_quiet(value: bool) -> bool:
-    _speak(quiet=value)
-    return value
-
-
-def _set_color(value: str) -> str:
-    _speak(color=value)
-    return value
+    return callback
 
 
 def _unset_color(value: bool) -> bool:
-    if value:
-        _speak(color="never")
-    return value
+    return bool(value and _set("color")("never"))
 
 
-def _common(
-    verbose: Annotated[
-        int,
-        typer.Option(
-            "--verbose",
-            "-v",
-            count=True,
-            show_default=False,
-            callback=_set_verbosity,
-            expose_value=False,
-            help="Say more; may be repeated.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = 0,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet",
-            "-q",
-            callback=_set_quiet,
-            expose_value=False,
-            help="Print nothing, only set the exit code.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
-    color: Annotated[
-        terminal.Color,
-        typer.Option(
-            "--color",
-            callback=_set_color,
-            expose_value=False,
-            help="Colour the output.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = "auto",
-    no_color: Annotated[
-        bool,
-        typer.Option(
-            "--no-color",
-            callback=_unset_color,
-            expose_value=False,
-            help="The same as --color never.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
-) -> None:
-    """The flags of every command."""
+_SILENT: dict[str, Any] = {"expose_value": False, "show_default": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """The flags of every command; callbacks keep their values."""
+
+    verbose: int = flag(
+        "-v --verbose",
+        "Print more; may be repeated.",
+        OUTPUT,
+        default=0,
+        count=True,
+        callback=_set("verbosity"),
+        **_SILENT,
+    )
+    quiet: bool = flag(
+        "-q --quiet",
+        "Print nothing, only set the exit code.",
+        OUTPUT,
+        default=False,
+        callback=_set("quiet"),
+        **_SILENT,
+    )
+    color: terminal.Color = flag(
+        "--color", "Colour the output.", OUTPUT, default="auto", callback=_set("color"), expose_value=False
+    )
+    no_color: bool = flag(
+        "--no-color", "The same as --color never.", OUTPUT, default=False, callback=_unset_color, **_SILENT
+    )
+
+
+def _common(flags: Common) -> int:
+    """The command whose flags all commands get."""
+    raise NotImplementedError

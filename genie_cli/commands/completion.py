@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
-import typer
-
+from genie_cli.flags import argument
 from genie_cli.render import say
 from genie_cli.shells import script
 
@@ -29,14 +28,19 @@ class Shell(StrEnum):
     POWERSHELL = "powershell"
 
 
-def run(
-    shell: Annotated[Shell, typer.Argument(help="The shell.", show_default=False)],
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """A shell."""
+
+    shell: Shell = argument("{bash|zsh|fish|powershell}", "The shell.", default=...)
+
+
+def run(flags: Flags) -> int:
     """Prints the script that lets a shell complete genie's commands, flags, pods, networks and files.
 
     Those of bash, zsh and fish are tested with these shells; PowerShell's is written from its documentation.
 
     For `kubectl genie` put the program kubectl_complete-genie, which comes with genie, on PATH.
     """
-    say(script(shell.value))
+    say(script(flags.shell.value))
     return 0

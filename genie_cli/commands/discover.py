@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
-
-from genie_cli import options
-from genie_cli.options import CLUSTER, NODE, FailOn, OutputFormat
+from genie_cli import candidates, options
+from genie_cli.flags import flag, switch
+from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
 from genie_cli.progress import Progress
+from genie_cli.records import Records
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks, say_denied
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import Selection, selection
-from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
 
 EXAMPLES = [
@@ -29,104 +27,56 @@ EXAMPLES = [
 ]
 
 
-def run(
-    only: options.Only = None,
-    skip: options.Skip = None,
-    list_checks: options.ListChecks = False,
-    fail_on: options.FailOnOption = FailOn.ERROR,
-    probes: Annotated[
-        bool,
-        typer.Option(
-            "--probes/--no-probes", help="Ask plugins for VERSION and STATUS.", rich_help_panel=NODE
-        ),
-    ] = True,
-    api: Annotated[
-        bool,
-        typer.Option(
-            "--api/--no-api", help="Ask the API server whether it answers.", rich_help_panel=CLUSTER
-        ),
-    ] = True,
-    conf_dir: options.ConfDirs = None,
-    bin_dir: options.BinDirs = None,
-    state_dir: options.StateDir = None,
-    ipam_dir: options.IpamDir = Path(IPAM_DIR),
-    cache_dir: options.CacheDir = Path(CACHE_DIR),
-    runtime_config: Annotated[
-        Path | None,
-        typer.Option(
-            "--runtime-config", metavar="FILE", help="The runtime's own configuration.", rich_help_panel=NODE
-        ),
-    ] = None,
-    cri_socket: options.CRISocket = "",
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            "--kubeconfig", metavar="FILE", help="One more kubeconfig to look at.", rich_help_panel=CLUSTER
-        ),
-    ] = None,
-    node: Annotated[
-        str, typer.Option("--node", metavar="NAME", help="This node's name.", rich_help_panel=CLUSTER)
-    ] = "",
-    root: options.Root = Path("/"),
-    timeout: options.Timeout = 2.0,
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Look again until interrupted, and show changes.")
-    ] = False,
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval", parser=options.parse_duration, metavar="DURATION", help="Time between looks."
-        ),
-    ] = 5.0,
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags(
+    options.Findings,
+    options.ConfDirs,
+    options.BinDirs,
+    Records,
+    options.Runtime,
+    options.Root,
+    options.Report,
+    DiscoverOptions,
+):
+    """The options of the task, and how to show its report."""
+
+    probe: bool = switch("--probes/--no-probes", "Ask plugins for VERSION and STATUS.", NODE, default=True)
+    api: bool = switch("--api/--no-api", "Ask the API server whether it answers.", CLUSTER, default=True)
+    state_dir: str = dir_flag("--state-dir", "Genie's state. Default: its configuration's.")
+    runtime_config: str = options.runtime_config()
+    kubeconfig: str = file_flag("--kubeconfig", "One more kubeconfig to look at.", CLUSTER)
+    node: str = flag("--node NAME", "This node's name.", CLUSTER, complete=candidates.nodes)
+    timeout: float = options.timeout(2.0)
+    watch: bool = switch("-w --watch", "Look again until interrupted, and show changes.")
+    interval: float = duration_flag("--interval", "Time between looks.", default=5.0)
+
+
+def run(flags: Flags) -> int:
     """Shows which configuration each runtime uses and why, every plugin, the addresses, Genie, and what is wrong.
 
     It reads only. Plugins are run with CNI_COMMAND=VERSION, and with STATUS where they and their network know it;
     --no-probes runs none. What an ordinary user may not read is named, and its checks are skipped. --timeout bounds
     the API server's part.
     """
-    if list_checks:
-        return print_checks(FILES, output)
-    wanted = DiscoverOptions(
-        root=str(root),
-        conf_dirs=_texts(conf_dir),
-        bin_dirs=_texts(bin_dir),
-        state_dir=str(state_dir.absolute()) if state_dir else "",
-        ipam_dir=str(ipam_dir.absolute()),
-        cache_dir=str(cache_dir.absolute()),
-        cri_socket=cri_socket,
-        runtime_config=str(runtime_config.absolute()) if runtime_config else "",
-        kubeconfig=str(kubeconfig.absolute()) if kubeconfig else "",
-        node=node,
-        probe=probes,
-        api=api,
-        timeout=timeout,
-    )
-    chosen = selection(only or (), skip or (), FILES)
-    return _watch(wanted, chosen, fail_on, output, interval if watch else 0)
+    if flags.list_checks:
+        return print_checks(FILES, flags.output)
+    return _watch(flags, selection(flags.only, flags.skip, FILES))
 
 
-def _texts(paths: list[Path] | None) -> tuple[str, ...]:
-    return tuple(str(path.absolute()) for path in paths or ())
-
-
-def _watch(
-    wanted: DiscoverOptions, chosen: Selection, fail_on: FailOn, output: OutputFormat, interval: float
-) -> int:
-    """One report, or, with an interval, one whenever something but the time has changed."""
+def _watch(flags: Flags, chosen: Selection) -> int:
+    """One report, or, with --watch, one whenever something but the time has changed."""
     shown: object = None
     while True:
         with Progress() as progress:
             progress("looking at the node")
-            report = discover(wanted, chosen)
+            report = discover(flags, chosen)
         if (now := _without_times(report)) != shown:
-            emit(report, output, view, _names)
+            emit(report, flags.output, view, _names)
             shown = now
-        if not interval:
-            code = exit_code(report.findings, report.checks, fail_on)
+        if not flags.watch:
+            code = exit_code(report.findings, report.checks, flags.fail_on)
             return say_denied(report.denied, "genie discover") if report.denied else code
-        time.sleep(interval)
+        time.sleep(flags.interval)
 
 
 def _without_times(report: NodeReport) -> object:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
-import typer
-
-from genie_cli import options, wiring
-from genie_cli.options import CLUSTER, OutputFormat
+from genie_cli import candidates, options, wiring
+from genie_cli.flags import Asked, Candidate, argument
 from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
 from genie_core.edges.confdir import list_files
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.explain import explain, explain_key, explain_network, explain_selection, key_names
+from genie_core.tasks.explain import ALL, explain, explain_key, explain_network, explain_selection, key_names
 from genie_core.tasks.explain.selection import Selection
-from genie_core.tasks.pods import PodObject, fetch_pod, parse_pod
+from genie_core.tasks.pods import PodObject, fetch_pod, object_name, parse_pod
 from genie_core.tasks.this_node import another
 
 EXAMPLES = [
@@ -36,30 +34,32 @@ _KINDS = (*_PODS, *_NETWORKS, "code", "key")
 _CODE = re.compile(r"(GN|CNI-?)?\d+", re.IGNORECASE)
 
 
-def run(
-    topic: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CODE | KEY | pod [NAMESPACE/]POD | network [NAMESPACE/]NETWORK",
-            help="A code, a configuration key, a pod, or a network.",
-            show_default=False,
-        ),
-    ] = None,
-    namespace: options.Namespace = "",
-    pod_file: Annotated[
-        str,
-        typer.Option(
-            "--pod-file", metavar="FILE", help="The pod's manifest, - for stdin.", rich_help_panel=CLUSTER
-        ),
-    ] = "",
-    kubeconfig: options.Kubeconfig = None,
-    context: options.Context = "",
-    conf_dir: options.OwnConfDir = wiring.CONF_DIR,
-    state_dir: options.StateDir = None,
-    bin_dir: options.BinDirs = None,
-    node: options.NodeName = "",
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+def _topics(asked: Asked) -> list[Candidate]:
+    """Codes, configuration keys, `pod`, `network`; behind a slash, pods."""
+    if "/" in asked.current:
+        return candidates.pods(asked)
+    return [
+        Candidate("pod", "why a pod has its networks"),
+        Candidate("network", "who uses a network"),
+        *(Candidate(code, code.fault) for code in ALL.values()),
+        *(Candidate(name) for name in key_names()),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeName, options.Report):
+    """What to explain, and where to look."""
+
+    topic: tuple[str, ...] = argument(
+        "CODE | KEY | pod [NAMESPACE/]POD | network [NAMESPACE/]NETWORK",
+        "A code, a configuration key, a pod, or a network.",
+        default=(),
+        complete=_topics,
+    )
+    pod_file: str = options.pod_file("The pod's manifest, - for stdin.")
+
+
+def run(flags: Flags) -> int:
     """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
 
     Codes are those of `genie debug` and `genie discover` (GN0402), and CNI's own (CNI7 or 7); they are stable. For a
@@ -67,35 +67,33 @@ def run(
     has it, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition) it lists the
     pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
     """
-    words = topic or []
+    words = flags.topic
     subject = words[-1] if words else ""
     if len(words) > 2 or (len(words) == 2 and words[0] not in _KINDS):
         raise GenieError(
             f"{' '.join(words)!r} is no topic: CODE, KEY, pod NAMESPACE/NAME or network NAMESPACE/NAME",
             exit_code=EXIT_USAGE,
         )
-    kind = words[0] if len(words) == 2 else _kind_of(subject, pod_file)
+    kind = words[0] if len(words) == 2 else _kind_of(subject, flags.pod_file)
+    if kind in _NETWORKS:
+        return _explain_network(subject, flags)
+    if kind in _PODS:
+        return _explain_pod(subject, flags)
     if kind == "code":
-        emit(explain(subject), output, code_view, lambda report: list(report.items))
-    elif kind == "key":
-        emit(explain_key(subject), output, key_view, lambda report: [report.path])
+        emit(explain(subject), flags.output, code_view, lambda report: list(report.items))
     else:
-        access = wiring.access(kubeconfig, context)
-        if kind in _NETWORKS:
-            return _explain_network(subject, namespace, access, conf_dir, state_dir, output)
-        return _explain_pod(subject, namespace, pod_file, access, conf_dir, state_dir, bin_dir, node, output)
+        emit(explain_key(subject), flags.output, key_view, lambda report: [report.path])
     return 0
 
 
-def _explain_network(
-    subject: str, namespace: str, access: Access, conf_dir: Path, state_dir: Path | None, output: OutputFormat
-) -> int:
-    own, config = wiring.configuration(conf_dir, state_dir)
-    space, name = wiring.object_name(subject, namespace, access, "network")
+def _explain_network(subject: str, flags: Flags) -> int:
+    access = wiring.access(flags)
+    own, config = wiring.configuration(flags)
+    space, name = object_name(subject, flags.namespace, access, "network")
     with Progress() as progress:
         progress("asking the API server for the network and its pods")
         report = explain_network(space, name, access=access, own=own, config=config)
-    emit(report, output, network_view, lambda report: [user.pod for user in report.pods])
+    emit(report, flags.output, network_view, lambda report: [user.pod for user in report.pods])
     return 0
 
 
@@ -120,27 +118,18 @@ def _kind_of(subject: str, pod_file: str) -> str:
     )
 
 
-def _explain_pod(
-    subject: str,
-    namespace: str,
-    pod_file: str,
-    access: Access,
-    conf_dir: Path,
-    state_dir: Path | None,
-    bin_dir: list[Path] | None,
-    node: str,
-    output: OutputFormat,
-) -> int:
-    own, config = wiring.configuration(conf_dir, state_dir)
-    pod, problem = _pod(subject, namespace, pod_file, access, own)
-    _require_here(pod, access, own, node)
+def _explain_pod(subject: str, flags: Flags) -> int:
+    access = wiring.access(flags)
+    own, config = wiring.configuration(flags)
+    pod, problem = _pod(subject, flags, access, own)
+    _require_here(pod, access, own, flags.node)
     report = explain_selection(
         pod.namespace,
         pod.name,
         annotations=None if problem else pod.annotations,
         problem=problem.msg if problem else "",
         config=config,
-        path=wiring.bin_dirs(bin_dir),
+        path=wiring.search_path(flags.bin_dirs),
         uid=pod.uid,
     )
     if report.attached is None and report.annotations is None:
@@ -151,10 +140,10 @@ def _explain_pod(
         )
     if report.attached is None and not own and not any(map(list_files, config["conf_dirs"])):
         raise NotFound(
-            f"pod {report.pod} is not attached here, and this machine has no CNI configuration in {conf_dir}",
+            f"pod {report.pod} is not attached here, and this machine has no CNI configuration in {flags.conf_dir}",
             hint="run it on a node of the cluster",
         )
-    emit(report, output, selection_view, _networks)
+    emit(report, flags.output, selection_view, _networks)
     return 1 if report.annotations is not None and report.now is None else 0
 
 
@@ -169,13 +158,12 @@ def _require_here(pod: PodObject, access: Access, own: dict[str, Any], named: st
 
 
 def _pod(
-    subject: str, namespace: str, pod_file: str, access: Access, own: dict[str, Any]
+    subject: str, flags: Flags, access: Access, own: dict[str, Any]
 ) -> tuple[PodObject, GenieError | None]:
     """The pod, and why its annotations are not known."""
-    if pod_file:
-        pod = parse_pod(wiring.text_of(pod_file), pod_file)
-        return pod, None
-    space, name = wiring.pod_name(subject, namespace, access)
+    if flags.pod_file:
+        return parse_pod(wiring.text_of("--pod-file", flags.pod_file), flags.pod_file), None
+    space, name = object_name(subject, flags.namespace, access)
     try:
         with Progress() as progress:
             progress("asking the API server for the pod")

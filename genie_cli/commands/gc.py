@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass
 
 import typer
 
 from genie_cli import options, wiring
-from genie_cli.options import OutputFormat
+from genie_cli.flags import switch
+from genie_cli.options import duration_flag
 from genie_cli.progress import Progress
+from genie_cli.records import Records
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.survey.records import CACHE_DIR, IPAM_DIR, NETNS_DIRS
+from genie_core.survey.records import NETNS_DIRS
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
 EXAMPLES = [
@@ -24,50 +25,25 @@ EXAMPLES = [
 ]
 
 
-def run(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
-    yes: options.Yes = False,
-    interval: Annotated[
-        float,
-        typer.Option(
-            "--interval",
-            parser=options.parse_duration,
-            metavar="DURATION",
-            help="Time between the two looks that have to agree.",
-        ),
-    ] = 5.0,
-    min_age: Annotated[
-        float,
-        typer.Option(
-            "--min-age",
-            parser=options.parse_duration,
-            metavar="DURATION",
-            help="Leave what is younger: its pod may be on its way.",
-        ),
-    ] = 60.0,
-    forget: Annotated[
-        bool,
-        typer.Option(
-            "--forget",
-            help="Where a plugin refuses to release a network, remove Genie's record of it all the same.",
-        ),
-    ] = False,
-    conf_dir: options.OwnConfDir = wiring.CONF_DIR,
-    state_dir: options.StateDir = None,
-    ipam_dir: options.IpamDir = Path(IPAM_DIR),
-    cache_dir: options.CacheDir = Path(CACHE_DIR),
-    cri_socket: options.CRISocket = "",
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            parser=options.parse_duration,
-            metavar="DURATION",
-            help="Wait so long for each answer of the runtime.",
-        ),
-    ] = 5.0,
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.OwnFiles, Records, options.Runtime, options.Report, GCOptions):
+    """The options of the task, and how far to go."""
+
+    dry_run: bool = switch("--dry-run", "Only list what would be removed.")
+    yes: bool = options.yes()
+    interval: float = duration_flag(
+        "--interval", "Time between the two looks that have to agree.", default=5.0
+    )
+    min_age: float = duration_flag(
+        "--min-age", "Leave what is younger: its pod may be starting.", default=60.0
+    )
+    forget: bool = switch(
+        "--forget", "Where a plugin refuses to release a network, remove Genie's record of it all the same."
+    )
+    timeout: float = options.timeout(5.0, "Wait so long for each answer of the runtime.")
+
+
+def run(flags: Flags) -> int:
     """Removes what no sandbox of the runtime owns any more, seen twice.
 
     That is: networks in Genie's state, leases, cached results, NAT chains and rules, veths, network namespaces, and
@@ -80,29 +56,19 @@ def run(
     It has to run on the node itself, where their plugins are. The exit code is 1 if something could not be removed, 5
     if something could not be looked at.
     """
-    if not (dry_run or yes or sys.stdin.isatty()):
+    if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
         raise GenieError(
             "gc removes things, and there is no terminal to confirm it: use --dry-run or --yes",
             hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
             exit_code=EXIT_USAGE,
         )
-    wanted = GCOptions(
-        conf_dir=str(conf_dir.absolute()),
-        state_dir=str(state_dir.absolute()) if state_dir else "",
-        ipam_dir=str(ipam_dir.absolute()),
-        cache_dir=str(cache_dir.absolute()),
-        cri_socket=cri_socket,
-        min_age=min_age,
-        timeout=timeout,
-        forget=forget,
-    )
-    wiring.warn_of_container(wanted.ipam_dir, NETNS_DIRS[0])
+    wiring.warn_of_container(flags.ipam_dir, NETNS_DIRS[0])
     with Progress() as progress:
-        report = find(wanted, interval=interval, tell=progress)
-    if not dry_run and report.leftovers and (yes or _agreed(report)):
+        report = find(flags, interval=flags.interval, tell=progress)
+    if not flags.dry_run and report.leftovers and (flags.yes or _agreed(report)):
         with Progress() as progress:
-            report = collect(report if yes else confirm(report, wanted), wanted, progress)
-    emit(report, output, view, _names)
+            report = collect(report if flags.yes else confirm(report, flags), flags, progress)
+    emit(report, flags.output, view, _names)
     return report.exit_code
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
-
-from genie_cli import terminal
-from genie_cli.options import OutputFormat
+from genie_cli import table, terminal
+from genie_cli.flags import Asked, Candidate, argument
+from genie_cli.output import OutputFormat
 from genie_cli.render import Block, Heading, Table, Text, show
+from genie_cli.table import COMMANDS
 from genie_core import errors
 
 EXAMPLES = [
@@ -36,16 +36,9 @@ def _exit_codes() -> list[Block]:
 
 
 def _output() -> list[Block]:
-    forms = [
-        (OutputFormat.TABLE, "for people: plain text where it is piped or NO_COLOR is set"),
-        (OutputFormat.WIDE, "the same with more in it"),
-        (OutputFormat.JSON, "one document, also on failure: apiVersion genie/v1alpha1, kind, camelCase keys"),
-        (OutputFormat.YAML, "the same document"),
-        (OutputFormat.NAME, "one name per line, where a command lists things"),
-    ]
     return [
         Heading("Forms of output"),
-        Table(("-o", "WHAT"), [(str(form), what) for form, what in forms]),
+        Table(("-o", "WHAT"), [(str(form), form.meaning) for form in OutputFormat]),
         Text(
             "Results go to stdout, everything else to stderr. --quiet prints nothing and sets the exit code."
         ),
@@ -55,23 +48,25 @@ def _output() -> list[Block]:
 TOPICS = {"exit-codes": _exit_codes, "output": _output}
 
 
-def run(
-    topic: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="COMMAND | TOPIC",
-            help=f"A command, or one of: {', '.join(TOPICS)}.",
-            show_default=False,
-        ),
-    ] = None,
-) -> int:
-    """Explains what all commands have in common, or shows a command's help."""
-    from genie_cli.app import main  # it is what imports this module
+def _topics(_asked: Asked) -> list[Candidate]:
+    names = {words.split(" ")[0]: entry.summary for words, entry in reversed(COMMANDS.items())}
+    return [*(Candidate(topic) for topic in TOPICS), *(Candidate(name, text) for name, text in names.items())]
 
-    words = topic or []
-    blocks = TOPICS.get(" ".join(words))
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """A topic."""
+
+    topic: tuple[str, ...] = argument(
+        "COMMAND | TOPIC", f"A command, or one of: {', '.join(TOPICS)}.", default=(), complete=_topics
+    )
+
+
+def run(flags: Flags) -> int:
+    """Explains what all commands have in common, or shows a command's help."""
+    blocks = TOPICS.get(" ".join(flags.topic))
     if blocks is None:
-        return main([*words, "--help"])
+        return table.run([*flags.topic, "--help"])
     if not terminal.current.get().quiet:
         show(blocks())
     return 0

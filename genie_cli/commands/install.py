@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Annotated
 
 import typer
 
-from genie_cli import options, render
-from genie_cli.options import OutputFormat
+from genie_cli import candidates, options, render
+from genie_cli.flags import flag, several, switch
+from genie_cli.options import duration_flag, path_flag
 from genie_cli.progress import Progress
 from genie_core.edges.log import JSONLog
-from genie_core.errors import GenieError, IOFailure
+from genie_core.errors import EXIT_USAGE, GenieError, IOFailure
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.rootfs import Root
@@ -46,85 +45,56 @@ EXAMPLES = [
 ]
 
 
-def run(
-    bin_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--bin-dir", metavar="DIR", help="Where the runtime looks for plugins. Default: its own setting."
-        ),
-    ] = None,
-    conf_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--conf-dir",
-            metavar="DIR",
-            help="Where the runtime looks for configurations. Default: its own setting.",
-        ),
-    ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the plugin keeps its state.")
-    ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig that the plugin uses.")
-    ] = None,
-    api_server: Annotated[
-        str, typer.Option("--api-server", metavar="URL", help="Write a kubeconfig for this server.")
-    ] = "",
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", metavar="FILE", help="The token's file, for --api-server.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option("--ca-file", metavar="FILE", help="The server's CA, for --api-server.")
-    ] = None,
-    python: Annotated[
-        Path | None, typer.Option("--python", metavar="FILE", help="The interpreter that runs the plugin.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A key of Genie's configuration; VALUE is JSON or text."
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
-    yes: options.Yes = False,
-    from_daemonset: Annotated[
-        bool,
-        typer.Option(
-            "--from-daemonset",
-            help="Stay, keep the plugin installed and its token fresh; on SIGTERM leave everything as it is.",
-            rich_help_panel=DAEMONSET,
-        ),
-    ] = False,
-    service_account: Annotated[
-        str,
-        typer.Option(
-            "--service-account",
-            metavar="NAMESPACE/NAME",
-            help="Whose token the plugin gets.",
-            rich_help_panel=DAEMONSET,
-        ),
-    ] = "kube-system/genie",
-    token_life: Annotated[
-        float,
-        typer.Option(
-            "--token-life",
-            parser=options.parse_duration,
-            metavar="DURATION",
-            help="How long a token is good for; it is renewed at half of that.",
-            rich_help_panel=DAEMONSET,
-        ),
-    ] = TOKEN_SECONDS,
-    health: Annotated[
-        str,
-        typer.Option(
-            "--health",
-            metavar="HOST:PORT",
-            help="Where to answer kubelet's probes, /readyz and /livez.",
-            rich_help_panel=DAEMONSET,
-        ),
-    ] = "127.0.0.1:9451",
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Report):
+    """What to install and where, and whether to stay."""
+
+    bin_dir: Path | None = path_flag(
+        "--bin-dir DIR", "Where the runtime looks for plugins. Default: its own setting."
+    )
+    conf_dir: Path | None = path_flag(
+        "--conf-dir DIR", "Where the runtime looks for configurations. Default: its own setting."
+    )
+    state_dir: Path | None = path_flag("--state-dir DIR", "Where the plugin keeps its state.")
+    kubeconfig: Path | None = path_flag("--kubeconfig FILE", "The kubeconfig that the plugin uses.")
+    api_server: str = flag("--api-server URL", "Write a kubeconfig for this server.")
+    token_file: Path | None = path_flag("--token-file FILE", "The token's file, for --api-server.")
+    ca_file: Path | None = path_flag("--ca-file FILE", "The server's CA, for --api-server.")
+    python: Path | None = path_flag("--python FILE", "The interpreter that runs the plugin.")
+    settings: tuple[str, ...] = several(
+        "--set KEY=VALUE",
+        "A key of Genie's configuration; VALUE is JSON or text.",
+        complete=candidates.config_keys,
+    )
+    dry_run: bool = switch("--dry-run", "Only list what would be written.")
+    yes: bool = options.yes()
+    from_daemonset: bool = switch(
+        "--from-daemonset",
+        "Stay, keep the plugin installed and its token fresh; on SIGTERM leave everything as it is.",
+        DAEMONSET,
+    )
+    service_account: str = flag(
+        "--service-account NAMESPACE/NAME",
+        "The account whose token the plugin gets.",
+        DAEMONSET,
+        default="kube-system/genie",
+        complete=candidates.accounts,
+    )
+    token_life: float = duration_flag(
+        "--token-life",
+        "How long a token is valid; it is renewed at half of that.",
+        DAEMONSET,
+        default=TOKEN_SECONDS,
+    )
+    health: str = flag(
+        "--health HOST:PORT",
+        "Where to answer kubelet's probes, /readyz and /livez.",
+        DAEMONSET,
+        default="127.0.0.1:9451",
+    )
+
+
+def run(flags: Flags) -> int:
     """Puts the plugin and its configuration where the container runtime looks, while pods come and go.
 
     The directories are those of the runtime's own configuration; if the runtimes of a node disagree, the options have
@@ -135,34 +105,36 @@ def run(
     Where CRI-O reads the directory, the other networks' files are moved to /etc/cni/genie/net.d, since CRI-O would
     collect their pods' addresses when it starts: that is asked first, or allowed with --yes.
     """
-    asked = (_absolute(bin_dir), _absolute(conf_dir))
-    stays = from_daemonset and not dry_run
-    placement = None if stays else place(*asked, Root())  # who stays looks it up again and again
-    wanted = InstallOptions(
-        bin_dir=Path(placement.bin_dir) if placement else asked[0] or Path(BIN_DIR),
-        conf_dir=Path(placement.conf_dir) if placement else asked[1] or Path(CONF_DIR),
-        placement=placement,
-        state_dir=_absolute(state_dir),
-        kubeconfig=_absolute(kubeconfig),
-        api_server=api_server,
-        token_file=_absolute(token_file),
-        ca_file=_absolute(ca_file),
-        python=python,
-        move=yes,
-        extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in settings or ()),
-    )
-    if stays:
-        return _keep(wanted, partial(locate, *asked), _parse_account(service_account), token_life, health)
+    if flags.from_daemonset and not flags.dry_run:
+        return _keep(flags)
+    wanted = _wanted(flags, place(flags.bin_dir, flags.conf_dir, Root()))
     try:
-        report = _install(wanted, dry_run=dry_run)
+        report = _install(wanted, dry_run=flags.dry_run)
     except NeedsConsent as question:
         if not sys.stdin.isatty() or not _agreed(question):
             raise
-        report = _install(replace(wanted, move=True), dry_run=dry_run)
+        report = _install(replace(wanted, move=True), dry_run=flags.dry_run)
     for warning in report.warnings:
         render.note(f"warning: {warning}")
-    render.emit(report, output, _view, lambda report: map(str, report.changed))
+    render.emit(report, flags.output, _view, lambda report: map(str, report.changed))
     return 0
+
+
+def _wanted(flags: Flags, placement: Placement | None) -> InstallOptions:
+    """The options of the task; without a placement, which --from-daemonset looks up again at each look."""
+    return InstallOptions(
+        bin_dir=Path(placement.bin_dir) if placement else flags.bin_dir or Path(BIN_DIR),
+        conf_dir=Path(placement.conf_dir) if placement else flags.conf_dir or Path(CONF_DIR),
+        placement=placement,
+        state_dir=flags.state_dir,
+        kubeconfig=flags.kubeconfig,
+        api_server=flags.api_server,
+        token_file=flags.token_file,
+        ca_file=flags.ca_file,
+        python=flags.python,
+        move=flags.yes,
+        extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in flags.settings),
+    )
 
 
 def _install(wanted: InstallOptions, *, dry_run: bool) -> InstallReport:
@@ -177,30 +149,29 @@ def _agreed(question: NeedsConsent) -> bool:
     return typer.confirm("CRI-O would collect living pods' addresses in these. Move them?", err=True)
 
 
-def _keep(
-    wanted: InstallOptions,
-    where: Callable[[], Placement],
-    account: tuple[str, str],
-    token_life: float,
-    health: str,
-) -> int:
-    """Until SIGTERM. Kubelet asks this loop how the plugin is."""
+def _keep(flags: Flags) -> int:
+    """Keep the plugin installed until SIGTERM, and answer kubelet's probes."""
+    wanted = _wanted(flags, None)
     in_pod = replace(
         wanted,
         api_server=wanted.api_server or in_cluster_server(),
         token_file=wanted.token_file or TOKEN_FILE,
         ca_file=wanted.ca_file or CA_FILE,
     )
+    kept = KeepOptions(
+        install=in_pod,
+        locate=partial(locate, flags.bin_dir, flags.conf_dir),
+        account=_parse_account(flags.service_account),
+        token_seconds=flags.token_life,
+        node=os.environ.get("NODE_NAME", ""),  # the DaemonSet hands it over (fieldRef spec.nodeName)
+    )
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    # the DaemonSet hands it over (fieldRef spec.nodeName)
-    node = os.environ.get("NODE_NAME", "")
-    kept = KeepOptions(install=in_pod, locate=where, account=account, token_seconds=token_life, node=node)
     keeper = Keeper(options=kept, log=JSONLog())
-    if not node:
+    if not kept.node:
         keeper.log.warning("the token is bound to no node: NODE_NAME is not set")
-    host, _, port = health.rpartition(":")
+    host, _, port = flags.health.rpartition(":")
     try:
         with serve(host.strip("[]"), int(port), {"/readyz": keeper.readiness, "/livez": keeper.liveness}):
             keep(keeper, stop)
@@ -216,13 +187,9 @@ def _parse_account(text: str) -> tuple[str, str]:
         raise GenieError(
             f"--service-account {text!r}: expected NAMESPACE/NAME",
             hint="as in kube-system/genie",
-            exit_code=2,
+            exit_code=EXIT_USAGE,
         )
     return namespace, name
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return path.absolute() if path else None
 
 
 def _view(report: InstallReport, wide: bool) -> list[render.Block]:

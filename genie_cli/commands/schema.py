@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
-
-import typer
+from typing import Any, ClassVar
 
 from genie_cli import options, schemas
-from genie_cli.options import OutputFormat
-from genie_cli.render import Block, Table, emit, say, to_yaml
+from genie_cli.flags import Asked, Candidate, argument
+from genie_cli.output import OutputFormat, to_yaml
+from genie_cli.render import Block, Table, emit, say
 
 EXAMPLES = [
     ("the kinds of documents that have a schema", "genie schema"),
@@ -31,22 +30,28 @@ class SchemaList:
         return {"schemas": [{"kind": kind, "title": title} for kind, title in self.titles]}
 
 
-def run(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="A document's kind; any case.", show_default=False)
-    ] = "",
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+def _kinds(_asked: Asked) -> list[Candidate]:
+    return [Candidate(kind) for kind in schemas.kinds()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Report):
+    """A kind of document."""
+
+    kind: str = argument("KIND", "A document's kind; any case.", complete=_kinds)
+
+
+def run(flags: Flags) -> int:
     """Prints the JSON Schema of a kind of document that -o json and -o yaml give, or the list of kinds.
 
     A schema is JSON unless YAML is asked for. Members are only ever added within one apiVersion.
     """
-    if kind:
-        text = schemas.text(kind)
-        say(to_yaml(json.loads(text)) if output is OutputFormat.YAML else text)
+    if flags.kind:
+        text = schemas.text(flags.kind)
+        say(to_yaml(json.loads(text)) if flags.output is OutputFormat.YAML else text)
     else:
         report = SchemaList([(name, schemas.title(name)) for name in schemas.kinds()])
-        emit(report, output, _view, lambda report: [name for name, _ in report.titles])
+        emit(report, flags.output, _view, lambda report: [name for name, _ in report.titles])
     return 0
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from genie_cli import options, render
-from genie_cli.options import OutputFormat
+from genie_cli.flags import switch
+from genie_cli.options import path_flag
 from genie_cli.progress import Progress
+from genie_core.errors import EXIT_INCOMPLETE
 from genie_core.fields import counted
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
@@ -19,31 +19,22 @@ EXAMPLES = [
 ]
 
 
-def run(
-    bin_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--bin-dir", metavar="DIR", help="Where the plugin is. Default: where it was installed."
-        ),
-    ] = None,
-    conf_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--conf-dir", metavar="DIR", help="Where its configuration is. Default: where it was installed."
-        ),
-    ] = None,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--state-dir", metavar="DIR", help="Where its state is, if the configuration does not say."
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also if the node is left without any network configuration.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Report, UninstallOptions):
+    """The options of the task."""
+
+    bin_dir: Path | None = path_flag("--bin-dir DIR", "Where the plugin is. Default: where it was installed.")
+    conf_dir: Path | None = path_flag(
+        "--conf-dir DIR", "Where its configuration is. Default: where it was installed."
+    )
+    state_dir: Path | None = path_flag(
+        "--state-dir DIR", "Where its state is, if the configuration does not say."
+    )
+    force: bool = switch("--force", "Also if the node is left without any network configuration.")
+    dry_run: bool = switch("--dry-run", "Only list what would be removed.")
+
+
+def run(flags: Flags) -> int:
     """Takes the plugin off the node without locking anybody out.
 
     It removes what `genie install` wrote, wherever that was. Directories that are named have to belong together: the
@@ -52,24 +43,13 @@ def run(
     as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
     says that something stays for now.
     """
-    wanted = UninstallOptions(
-        bin_dir=_absolute(bin_dir),
-        conf_dir=_absolute(conf_dir),
-        state_dir=_absolute(state_dir),
-        force=force,
-        dry_run=dry_run,
-    )
     with Progress() as progress:
         progress("waiting for calls of the plugin to end")
-        report = uninstall(wanted)
-    render.emit(report, output, _view, lambda report: map(str, report.removed))
+        report = uninstall(flags)
+    render.emit(report, flags.output, _view, lambda report: map(str, report.removed))
     if report.complete:
-        remove_own_python(dry_run=dry_run)
-    return 0 if report.complete else 5
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return path.absolute() if path else None
+        remove_own_python(dry_run=flags.dry_run)
+    return 0 if report.complete else EXIT_INCOMPLETE
 
 
 def _view(report: UninstallReport, wide: bool) -> list[render.Block]:

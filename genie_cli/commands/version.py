@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from dataclasses import dataclass
 
 from genie_cli import options
-from genie_cli.options import NODE, OutputFormat
+from genie_cli.options import dir_flag
 from genie_cli.render import Block, Fields, emit
 from genie_core.tasks.uninstall import plugin_dir
 from genie_core.tasks.version import VersionReport, version
@@ -20,25 +17,17 @@ EXAMPLES = [
 ]
 
 
-def run(
-    bin_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--bin-dir",
-            metavar="DIR",
-            help="Where the plugin is. Default: where it was installed.",
-            rich_help_panel=NODE,
-        ),
-    ] = None,
-    output: options.Output = OutputFormat.TABLE,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Report):
+    """Where the plugin is."""
+
+    bin_dir: str = dir_flag("--bin-dir", "Where the plugin is. Default: where it was installed.")
+
+
+def run(flags: Flags) -> int:
     """Shows the versions of this command, of the plugin on this node, of Python, the kernel and the specification."""
-    emit(
-        version(str(bin_dir.absolute() if bin_dir else plugin_dir())),
-        output,
-        _view,
-        lambda report: [report.client],
-    )
+    report = version(flags.bin_dir or str(plugin_dir()))
+    emit(report, flags.output, _view, lambda report: [report.client])
     return 0
 
 

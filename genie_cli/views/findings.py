@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from genie_cli.options import FailOn, OutputFormat
+from genie_cli.options import FailOn
+from genie_cli.output import OutputFormat
 from genie_cli.render import Block, Cell, Heading, Table, Text, Tone, Verbatim, emit, note
 from genie_core.checks.check import Check
 from genie_core.errors import EXIT_DENIED, EXIT_FAILURE, EXIT_INCOMPLETE

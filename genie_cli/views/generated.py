@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genie_cli import terminal
-from genie_cli.options import OutputFormat
-from genie_cli.render import Block, Fields, Heading, Text, Verbatim, say, to_json
+from genie_cli.output import OutputFormat, to_json
+from genie_cli.render import Block, Fields, Heading, Text, Verbatim, say
 from genie_cli.views.findings import findings_view
 from genie_core.tasks.generate import CheckReport, Generated, WriteReport
 

@@ -14,7 +14,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.select.annotations import ASKING
 from genie_core.settings import Settings
-from genie_core.survey.user_cluster import Access, connect
+from genie_core.survey.user_cluster import Access, connect, find_cluster
 from genie_core.survey.yamlio import load_documents
 
 API_SECONDS = 3.0
@@ -50,6 +50,20 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
             exit_code=EXIT_USAGE,
         )
     return space or namespace, name
+
+
+def object_name(text: str, namespace: str, access: Access, kind: str = "pod") -> tuple[str, str]:
+    """(namespace, name) as `parse_name` reads them; without a namespace, that of the kubeconfig's context."""
+    space, name = parse_name(text, namespace, kind)
+    return space or _context_namespace(access), name
+
+
+def _context_namespace(access: Access) -> str:
+    try:
+        found = find_cluster(access)
+    except GenieError:
+        found = None  # a request to that server gives the reason
+    return (found.namespace if found else "") or "default"
 
 
 def open_api(access: Access, own: Mapping[str, Any]) -> KubeAPI | None:

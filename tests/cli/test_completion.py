@@ -11,10 +11,11 @@ import time
 
 import pytest
 
-from genie_cli.app import COMMANDS
-from genie_cli.completing import DIRECTORIES, FILES, NOTHING_ELSE, complete
+from genie_cli.completing import complete
+from genie_cli.flags import Directive
 from genie_cli.shells import FILES as SHELLS
 from genie_cli.shells import script
+from genie_cli.table import COMMANDS
 from tests.apiserver import API, APIServer, Objects
 from tests.test_lint import ROOT
 
@@ -34,7 +35,7 @@ def test_every_command_is_completed_with_what_it_does():
     candidates, directive = complete([], "")
     assert sorted(candidate.value for candidate in candidates) == sorted(NAMES)
     assert all(candidate.help for candidate in candidates)
-    assert directive == NOTHING_ELSE
+    assert directive == Directive.NOTHING_ELSE
     assert values(["debug"], "") == ["pod", "node", "bundle"]
 
 
@@ -48,16 +49,16 @@ def test_every_commands_flags(words):
 @pytest.mark.parametrize(
     "words, current, found, directive",
     [
-        (["dry-run", "-o"], "j", ["json"], NOTHING_ELSE),
-        (["dry-run"], "--output=j", ["--output=json"], NOTHING_ELSE),
-        (["dry-run", "--conf"], "", [], FILES),
-        (["dry-run", "--conf-dir"], "", [], DIRECTORIES),
-        (["gc", "--timeout"], "", [], NOTHING_ELSE),
-        (["completion"], "f", ["fish"], NOTHING_ELSE),
-        (["schema"], "Node", ["NodeReport"], NOTHING_ELSE),
-        (["explain"], "CNI10", ["CNI100", "CNI101", "CNI102", "CNI103", "CNI104"], NOTHING_ELSE),
-        (["explain"], "default_p", ["default_plugin"], NOTHING_ELSE),
-        (["help"], "exit", ["exit-codes"], NOTHING_ELSE),
+        (["dry-run", "-o"], "j", ["json"], Directive.NOTHING_ELSE),
+        (["dry-run"], "--output=j", ["--output=json"], Directive.NOTHING_ELSE),
+        (["dry-run", "--conf"], "", [], Directive.FILES),
+        (["dry-run", "--conf-dir"], "", [], Directive.DIRECTORIES),
+        (["gc", "--timeout"], "", [], Directive.NOTHING_ELSE),
+        (["completion"], "f", ["fish"], Directive.NOTHING_ELSE),
+        (["schema"], "Node", ["NodeReport"], Directive.NOTHING_ELSE),
+        (["explain"], "CNI10", ["CNI100", "CNI101", "CNI102", "CNI103", "CNI104"], Directive.NOTHING_ELSE),
+        (["explain"], "default_p", ["default_plugin"], Directive.NOTHING_ELSE),
+        (["help"], "exit", ["exit-codes"], Directive.NOTHING_ELSE),
     ],
 )
 def test_values(words, current, found, directive):
@@ -109,7 +110,7 @@ def test_names_of_the_cluster_that_the_flags_mean(kubeconfig, monkeypatch):
     assert values(["dry-run", *flags, "--pod"], "shop/d") == ["shop/db"]
     assert values(["dry-run", *flags, "--networks"], "lan,shop/") == ["lan,shop/storage"]
     assert values(["dry-run", *flags, "-n", "shop", "--networks"], "") == ["default/lan", "storage"]
-    assert complete(["dry-run", *flags, "--pod"], "./we") == ([], FILES)
+    assert complete(["dry-run", *flags, "--pod"], "./we") == ([], Directive.FILES)
 
 
 def program(folder):

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from genie_cli.app import COMMANDS
 from genie_cli.manual import pages
+from genie_cli.table import COMMANDS
 from tests.test_lint import ROOT
 
 MAN = ROOT / "docs" / "man"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from genie_cli import terminal
-from genie_cli.options import OutputFormat
+from genie_cli.output import OutputFormat
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, emit, show
 from genie_cli.terminal import Terminal, symbol
 from genie_core.errors import GenieError

@@ -9,7 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from genie_cli import schemas
-from genie_cli.app import COMMANDS, main
+from genie_cli.app import main
+from genie_cli.table import COMMANDS
 from tests.test_lint import ROOT
 
 KIND = re.compile(r'^    kind: ClassVar\[str\] = "(\w+)"', re.MULTILINE)

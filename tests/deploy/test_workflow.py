@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from genie_cli.app import COMMANDS
+from genie_cli.table import COMMANDS
 from tests.test_lint import ROOT
 
 

@@ -20,12 +20,12 @@ from genie_core.findings import (
     Subject,
 )
 from genie_core.survey.facts import Event, Facts, Netns, Sandbox
-from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
 from tests.diagnose import world
 
-NOBODY = Question(namespace="", name="")
+NOBODY = DebugOptions(namespace="", name="")
 
 
 def saved(tmp_path, document):

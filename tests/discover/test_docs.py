@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from genie_cli.app import root
 from genie_cli.commands import discover, generate_config
+from genie_cli.table import root
 from genie_core.catalog import PLUGINS
 from genie_core.checks.registry import FILES
 

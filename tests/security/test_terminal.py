@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from genie_cli import boundary, completing, terminal
-from genie_cli.options import OutputFormat
+from genie_cli.flags import Candidate
+from genie_cli.output import OutputFormat, to_json, to_yaml
 from genie_cli.progress import Progress
-from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, note, show, to_json, to_yaml
+from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, note, show
 from genie_core.errors import DecodingFailure
 from genie_core.survey.yamlio import MOST_ALIASED, dump, load_documents
 from tests.test_lint import ROOT
@@ -173,8 +174,7 @@ def test_completions_are_only_taken(monkeypatch):
     """What is completed stands on the command line, and the next key may be Enter."""
     plain = ["ns/web-0", "bridge@eth1", "a,b", "eth0.100", "GN1001", ADDRESS]
     found = [
-        completing.Candidate(value)
-        for value in (*plain, "$(reboot)", "`reboot`", "x;reboot", "x|y", "a b", *HOSTILE)
+        Candidate(value) for value in (*plain, "$(reboot)", "`reboot`", "x;reboot", "x|y", "a b", *HOSTILE)
     ]
     shown = [candidate.value for candidate in completing._matching(found, "")]
     assert shown[: len(plain)] == plain

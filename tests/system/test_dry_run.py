@@ -732,9 +732,9 @@ ORDINARY = """\
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from genie_core.sandbox.private_node import PrivateNode
-from genie_core.tasks.dry_run import Question, dry_run
+from genie_core.tasks.dry_run import DryRunOptions, dry_run
 with PrivateNode() as node:
-    question = Question(
+    question = DryRunOptions(
         annotations={"cni": "bridge,macvlan@net1"}, conf_files={}, bin_dirs=[sys.argv[2]], samples="always"
     )
     print(json.dumps(dry_run(question, node).as_json()))

@@ -18,19 +18,19 @@ from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.survey import cluster
 from genie_core.survey.facts import Facts
-from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.discover import DiscoverOptions, discover
 
 FROM_POD = ("gateway", "node", "peer", "remote", "service", "dns")  # the roles of probes that the pod sends
 
 
-def choose(question: Question, checks: Sequence[Check]) -> Selection:
+def choose(question: DebugOptions, checks: Sequence[Check]) -> Selection:
     """What --only and --skip choose of these checks and of those of the node's files. Raises GenieError."""
     return selection(question.only, question.skip, (*checks, *FILES))
 
 
-def diagnose(facts: Facts, question: Question, chosen: Selection, until: float = inf) -> DiagnosisReport:
+def diagnose(facts: Facts, question: DebugOptions, chosen: Selection, until: float = inf) -> DiagnosisReport:
     """Checks over facts, pure but for the clock: at `until` (monotonic seconds) those that are left are skipped."""
     started = time.perf_counter()
     model = Case(facts)
@@ -103,7 +103,7 @@ class OfFiles:
     denied: tuple[str, ...] = ()
 
 
-def node_files(question: Question, chosen: Selection) -> OfFiles:
+def node_files(question: DebugOptions, chosen: Selection) -> OfFiles:
     """The checks of the node's files, which `genie discover` runs too."""
     if not question.files or not chosen.of(FILES):
         return OfFiles()

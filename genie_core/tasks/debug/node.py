@@ -7,11 +7,11 @@ from collections.abc import Callable
 from genie_core.checks.check import Check
 from genie_core.checks.registry import OF_NODE
 from genie_core.tasks.debug.pod import Work
-from genie_core.tasks.debug.question import Question
+from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 
 
-def debug_node(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
+def debug_node(question: DebugOptions, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis of the node that this runs on; no probe is sent. Raises InvalidConfig for an unusable file."""
     work = Work(question, checks())
     announce("reading the node")

@@ -23,7 +23,7 @@ from genie_core.survey.locate import locate
 from genie_core.survey.node_files import Directories
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, merged, node_files, since
-from genie_core.tasks.debug.question import Question, ask_objects, node_name, take_objects
+from genie_core.tasks.debug.question import DebugOptions, ask_objects, node_name, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
@@ -32,7 +32,7 @@ PROBE_SECONDS = 15.0
 RECORDS = ("runtime", "state", "cache")
 
 
-def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisReport:
+def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> DiagnosisReport:
     """The diagnosis. `announce` is told each step and each probe before it is made.
 
     Raises NotFound where the pod does not exist, Denied where this user may not look for it, InvalidConfig for an
@@ -64,7 +64,7 @@ def debug_pod(question: Question, announce: Callable[[str], None]) -> DiagnosisR
 class Work:
     """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
 
-    def __init__(self, question: Question, checks: Sequence[Check]) -> None:
+    def __init__(self, question: DebugOptions, checks: Sequence[Check]) -> None:
         self.question = question
         self.chosen = choose(question, checks)
         self.source = ""
@@ -146,7 +146,7 @@ class Work:
         )
 
 
-def _places(question: Question, root: Root) -> gather.Places:
+def _places(question: DebugOptions, root: Root) -> gather.Places:
     directories = Directories(
         conf=question.conf_dir or CONF_DIR,
         bin=question.bin_dirs[0] if question.bin_dirs else "",
@@ -157,7 +157,7 @@ def _places(question: Question, root: Root) -> gather.Places:
     return gather.Places(pod=question.pod, directories=directories, cri_socket=question.cri_socket, root=root)
 
 
-def _elsewhere(question: Question, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
+def _elsewhere(question: DebugOptions, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
     """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
     about = cluster.pod(pod)
     title = question.pod
@@ -235,7 +235,7 @@ def _nobody(work: Work) -> str:
 
 
 def _probe(
-    facts: Facts, question: Question, announce: Callable[[str], None], todo: Collection
+    facts: Facts, question: DebugOptions, announce: Callable[[str], None], todo: Collection
 ) -> tuple[Probe, ...]:
     """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
     model = Case(facts)

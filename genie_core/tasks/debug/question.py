@@ -29,7 +29,7 @@ _LARGEST_FILE = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class DebugOptions:
     """Which pod, and where everything is; "" means: find out, or do without.
 
     `node_explicit` says that somebody named the node. `timeout` is for everything, in seconds.
@@ -106,7 +106,7 @@ def _pod(path: str) -> JSON:
     return document
 
 
-def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
+def ask_objects(question: DebugOptions, todo: Collection) -> Pending[api.Answers]:
     """Begin to read the Pod and the other objects. Raises InvalidConfig for files and flags that cannot be used."""
     if question.pod_file or question.objects_file:
         answers = _read_files(question)
@@ -120,7 +120,7 @@ def ask_objects(question: Question, todo: Collection) -> Pending[api.Answers]:
     return todo.start("objects", read)
 
 
-def _read_files(question: Question) -> api.Answers:
+def _read_files(question: DebugOptions) -> api.Answers:
     try:
         return _of_files(question)
     except (AttributeError, TypeError):
@@ -130,7 +130,7 @@ def _read_files(question: Question) -> api.Answers:
         ) from None
 
 
-def _of_files(question: Question) -> api.Answers:
+def _of_files(question: DebugOptions) -> api.Answers:
     objects = _items(question.objects_file) if question.objects_file else []
     told = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
     return api.Answers(
@@ -141,13 +141,13 @@ def _of_files(question: Question) -> api.Answers:
     )
 
 
-def _is_about(item: JSON, question: Question) -> bool:
+def _is_about(item: JSON, question: DebugOptions) -> bool:
     about = item.get("involvedObject") or {}
     named = (about.get("kind"), about.get("namespace"), about.get("name"))
     return named == ("Pod", question.namespace, question.name) or about.get("kind") == "Node"
 
 
-def _server(question: Question, todo: Collection) -> KnownCluster | None:
+def _server(question: DebugOptions, todo: Collection) -> KnownCluster | None:
     """The API server; a kubeconfig that was not asked for may be unusable.
 
     A plugin that has to be asked for credentials, and may ask on the terminal, has its time before collectors have
@@ -166,7 +166,7 @@ def _server(question: Question, todo: Collection) -> KnownCluster | None:
         return None
 
 
-def take_objects(question: Question, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
+def take_objects(question: DebugOptions, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
     """What was read; the reasons for what is not there are in `todo.missing`. Raises NotFound for an unknown pod."""
     answers = todo.result(pending, api.Answers(), let=(NotFound,))
     todo.missing.update(answers.missing)
@@ -178,10 +178,10 @@ def take_objects(question: Question, pending: Pending[api.Answers], todo: Collec
     return answers
 
 
-def _found(question: Question, objects: Sequence[JSON]) -> JSON:
+def _found(question: DebugOptions, objects: Sequence[JSON]) -> JSON:
     return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == question.pod), {})
 
 
-def node_name(question: Question, objects: Sequence[JSON]) -> str:
+def node_name(question: DebugOptions, objects: Sequence[JSON]) -> str:
     """This node's name."""
     return name_of(question.node, objects, is_explicit=question.node_explicit)

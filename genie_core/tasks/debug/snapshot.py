@@ -14,7 +14,7 @@ from genie_core.findings import CheckResult, Finding
 from genie_core.survey import codec
 from genie_core.survey.facts import JSON, Facts
 from genie_core.tasks.debug.checks import choose, diagnose, merged
-from genie_core.tasks.debug.question import Question, load
+from genie_core.tasks.debug.question import DebugOptions, load
 from genie_core.tasks.debug.report import DiagnosisReport
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
@@ -30,7 +30,7 @@ class _Said:
     checks: tuple[CheckResult, ...] = ()
 
 
-def from_snapshot(path: str, question: Question) -> DiagnosisReport:
+def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
     chosen = choose(question, NETWORK)
     document = load(path, "--from")

@@ -13,27 +13,27 @@ from dataclasses import replace
 from genie_core.tasks.dry_run.configuration import AnyNode, Configured, configure
 from genie_core.tasks.dry_run.life import Hold, Life, Run
 from genie_core.tasks.dry_run.netview import appeared
-from genie_core.tasks.dry_run.question import MOST_PODS, Question, Verb
+from genie_core.tasks.dry_run.options import MOST_PODS, DryRunOptions, Verb
 from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, PodSeen, Thing
 from genie_core.tasks.dry_run.searched import differences
 
-__all__ = ["MOST_PODS", "AnyNode", "DryRunReport", "Question", "Verb", "dry_run", "plan_only"]
+__all__ = ["MOST_PODS", "AnyNode", "DryRunOptions", "DryRunReport", "Verb", "dry_run", "plan_only"]
 
 Tell = Callable[[str], None]
 
 
 def dry_run(
-    question: Question, node: AnyNode, tell: Tell = lambda _: None, hold: Hold | None = None
+    options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None, hold: Hold | None = None
 ) -> DryRunReport:
     """Try it. `tell` hears what is being done; `hold` is called while the pods are attached.
 
     Raises GenieError where the node, not the pod, is at fault.
     """
     began = time.monotonic()
-    run, configured = _start(question, node, tell)
-    life = run.live(question.pods, hold)
+    run, configured = _start(options, node, tell)
+    life = run.live(options.pods, hold)
     report = DryRunReport(
-        annotations=question.annotations,
+        annotations=options.annotations,
         plan=life.plan,
         calls=run.with_notes(life.calls),
         pods=tuple(PodSeen(interfaces=p.interfaces, routes=p.routes, rules=p.rules) for p in life.pods),
@@ -41,7 +41,7 @@ def dry_run(
         before=life.before,
         appeared=tuple(appeared(life.before, life.during)),
         written=run.annotations_written(),
-        notes=(*_searched(question, life.plan), *_notes(life, configured, node)),
+        notes=(*_searched(options, life.plan), *_notes(life, configured, node)),
         on_host=not node.is_private,
         expired=run.expired,
     )
@@ -51,26 +51,24 @@ def dry_run(
     return replace(report, ms=(time.monotonic() - began) * 1000)
 
 
-def plan_only(question: Question, node: AnyNode, tell: Tell = lambda _: None) -> DryRunReport:
+def plan_only(options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None) -> DryRunReport:
     """Only what would be done. Raises the GenieError that an ADD would fail with."""
     began = time.monotonic()
-    run, configured = _start(question, node, tell)
+    run, configured = _start(options, node, tell)
     plan = run.plan(run.sandbox())
-    notes = (*_searched(question, plan), *_made_up(configured))
+    notes = (*_searched(options, plan), *_made_up(configured))
     ms = (time.monotonic() - began) * 1000
     on_host = not node.is_private
     return DryRunReport(
-        annotations=question.annotations, plan=plan, calls=(), notes=notes, on_host=on_host, ms=ms
+        annotations=options.annotations, plan=plan, calls=(), notes=notes, on_host=on_host, ms=ms
     )
 
 
-def _start(question: Question, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
-    deadline = time.monotonic() + question.timeout
+def _start(options: DryRunOptions, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
+    deadline = time.monotonic() + options.timeout
     tell("installing genie for this run")
-    configured = configure(
-        node, question.annotations, question.conf_dirs, question.conf_files, question.samples
-    )
-    return Run(question, node, configured, deadline, tell), configured
+    configured = configure(node, options.annotations, options.conf_dirs, options.conf_files, options.samples)
+    return Run(options, node, configured, deadline, tell), configured
 
 
 def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple[Thing, ...]]:
@@ -88,9 +86,9 @@ def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple
     return left, () if left else remains
 
 
-def _searched(question: Question, plan: Iterable[PlannedNetwork]) -> tuple[str, ...]:
+def _searched(options: DryRunOptions, plan: Iterable[PlannedNetwork]) -> tuple[str, ...]:
     types = [type_ for network in plan for type_ in (*network.plugins, *network.ipam)]
-    return differences(question.bin_dirs, question.runtime, types)
+    return differences(options.bin_dirs, options.runtime, types)
 
 
 def _notes(life: Life, configured: Configured, node: AnyNode) -> tuple[str, ...]:

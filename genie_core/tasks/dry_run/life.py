@@ -16,8 +16,8 @@ from genie_core.spec.conf import parse_network
 from genie_core.spec.versions import at_least
 from genie_core.tasks.dry_run.configuration import AnyNode, Configured
 from genie_core.tasks.dry_run.netview import View, observe
+from genie_core.tasks.dry_run.options import DryRunOptions
 from genie_core.tasks.dry_run.preview import preview
-from genie_core.tasks.dry_run.question import Question
 from genie_core.tasks.dry_run.reach import Reach, probe
 from genie_core.tasks.dry_run.recorder import Note, cover, notes, read_notes, stand_before
 from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
@@ -69,13 +69,13 @@ class Run:
 
     def __init__(
         self,
-        question: Question,
+        options: DryRunOptions,
         node: AnyNode,
         configured: Configured,
         deadline: float,
         tell: Callable[[str], None],
     ) -> None:
-        self._question = question
+        self._options = options
         self._node = node
         self._made_up = configured.made_up
         network = parse_network(node.read(configured.conflist), configured.conflist)
@@ -86,13 +86,13 @@ class Run:
         self._deadline = deadline
         self._tell = tell
         self._records = node.places.records
-        objects = question.objects
+        objects = options.objects
         self._api = node.call(serve, objects, self._records) if objects is not None else ""
         self._bin_dirs = [
             node.places.bin_dir,
-            *(path for path in question.bin_dirs if path != node.places.bin_dir),
+            *(path for path in options.bin_dirs if path != node.places.bin_dir),
         ]
-        self._recorded = question.record and self._record()
+        self._recorded = options.record and self._record()
         self.expired = False
 
     def _record(self) -> bool:
@@ -106,12 +106,12 @@ class Run:
 
     def sandbox(self) -> Sandbox:
         """A new pod's namespace, with lo up, which is the runtime's own loopback plugin's work."""
-        question = self._question
+        options = self._options
         sandbox = Sandbox(
             netns=self._node.add_namespace(f"cni-{secrets.token_hex(8)}"),
-            name=question.pod,
-            namespace=question.namespace,
-            annotations=question.annotations,
+            name=options.pod,
+            namespace=options.namespace,
+            annotations=options.annotations,
         )
         self._node.run(["ip", "link", "set", "lo", "up"], netns=sandbox.netns)
         return sandbox
@@ -162,7 +162,7 @@ class Run:
     @property
     def releases(self) -> bool:
         """Whether the pods are released, as far as it has come."""
-        return self._question.verb in ("del", "cycle") and not self.expired
+        return self._options.verb in ("del", "cycle") and not self.expired
 
     def annotations_written(self) -> dict[str, str]:
         """What Genie wrote into the pod's annotations, on the node's own API server."""
@@ -216,12 +216,12 @@ class Run:
     def _collects(self) -> bool:
         """Not on a real node: this state does not know the real pods, whose addresses the plugins would free."""
         does_gc = at_least(self._network.version, "1.1.0")
-        return self._question.verb == "cycle" and does_gc and self._node.is_private
+        return self._options.verb == "cycle" and does_gc and self._node.is_private
 
     def _verbs(self, *, checked: bool) -> list[str]:
         does_check = checked and at_least(self._network.version, "0.4.0")
         verbs = {"add": [], "check": ["CHECK"], "del": ["DEL"], "cycle": ["CHECK", "DEL", "DEL"]}[
-            self._question.verb
+            self._options.verb
         ]
         return [verb for verb in verbs if verb != "CHECK" or does_check]
 

@@ -11,6 +11,47 @@ from genie_core.errors import EXIT_USAGE, GenieError
 
 _FLAGS = {"addresses": "--address"}
 
+# The options that have a meaning for each TYPE: those of a network, and the others'. Where files go is always free.
+_NETWORK = {field.name for field in fields(Wanted)} | {
+    "mtu",
+    "ipam",
+    "chain",
+    "version",
+    "settings",
+    "base",
+    "test",
+}
+_ALWAYS = {"type", "conf_dirs", "bin_dirs", "root", "force", "yes", "fail_on", "output"}
+_OBJECT = {"name", "subnet", "namespace", "plugin"}
+_MEANING = {
+    "--check": {"check", "more"},
+    "--schema": {"schema"},
+    "genie": {
+        "settings",
+        "default_network",
+        "api_server",
+        "token_file",
+        "ca_file",
+        "state_dir",
+        "write",
+        "test",
+    },
+    "nad": _NETWORK | {"plugin", "namespace"},
+    "logical-network": _OBJECT | {"physical_network"},
+    "physical-network": _OBJECT | {"dedicated", "master"},
+}
+
+
+def require_meaning(given: Mapping[str, str], what: str) -> None:
+    """Raise GenieError (wrong usage) for options without a meaning for `what`: a TYPE, --check or --schema.
+
+    `given` maps the options that were given to how they are typed.
+    """
+    known = _MEANING.get(what, _NETWORK | {"write"}) | _ALWAYS
+    refuse([flag for name, flag in given.items() if name not in known], what)
+    if "test" in given and "write" in given:
+        refuse(["--write"], "--test, which writes nothing")
+
 
 class _Watched:
     """What is wanted, and which of it was looked at."""

@@ -9,7 +9,7 @@ from genie_core.catalog import Ipam, Role, of_type
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.files import derived_name
-from genie_core.tasks.dry_run import DryRunReport, Question, dry_run
+from genie_core.tasks.dry_run import DryRunOptions, DryRunReport, dry_run
 from genie_core.tasks.generate.request import JSON, Generated
 
 _UPLINK = "eth0"  # what a private node's only outward interface is called
@@ -26,14 +26,14 @@ def try_out(
     document = generated.document
     _refuse_agents(document)
     name = derived_name(generated.files[0].path)
-    question = Question(
+    options = DryRunOptions(
         annotations={"cni": name},
         conf_files={f"10-{name}.conflist": json.dumps(_on_uplink(document))},
         bin_dirs=bin_dirs,
         samples="never",
         timeout=timeout,
     )
-    return dry_run(question, node, tell)
+    return dry_run(options, node, tell)
 
 
 def _refuse_agents(document: JSON) -> None:

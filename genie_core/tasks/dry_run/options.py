@@ -1,4 +1,4 @@
-"""What a dry run is asked."""
+"""The options of a dry run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_PODS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class DryRunOptions:
     """The pod to try: its annotations, on which configuration, with which plugins; `timeout` in seconds.
 
     `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their

@@ -1,0 +1,108 @@
+"""What the `genie debug` commands share: their flags, the options of the task, how a report is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from genie_cli import options, wiring
+from genie_cli.candidates import FILES
+from genie_cli.flags import flag
+from genie_cli.options import CLUSTER, NODE, FailOn, dir_flag
+from genie_cli.output import OutputFormat
+from genie_cli.records import Records
+from genie_cli.render import emit
+from genie_cli.views.debug import view
+from genie_cli.views.findings import exit_code, print_checks, say_denied
+from genie_cli.views.junit import junit
+from genie_core.checks.check import Check
+from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
+from genie_core.survey.user_cluster import Access
+from genie_core.tasks.debug.question import SECONDS, DebugOptions
+from genie_core.tasks.debug.report import DiagnosisReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebugFlags(
+    options.Cluster,
+    options.NodeName,
+    options.BinDirs,
+    Records,
+    options.Runtime,
+    options.Root,
+    DebugOptions,
+):
+    """Where everything is: the options of the task that all its commands have."""
+
+    name: str = ""
+    namespace: str = ""
+    objects_file: str = flag(
+        "--objects-file FILE",
+        "A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, Events, instead of the API server's.",
+        CLUSTER,
+        complete=FILES,
+    )
+    conf_dir: str = dir_flag(
+        "--conf-dir", "Directory of CNI configurations. Default: the runtime's, /etc/cni/net.d."
+    )
+    state_dir: str = dir_flag(
+        "--state-dir", "Genie's state. Default: its configuration's, /var/lib/cni/genie."
+    )
+    timeout: float = options.timeout(SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodFlags(options.Namespaced, DebugFlags):
+    """Which pod."""
+
+    netns: str = flag(
+        "--netns PATH",
+        "The pod's network namespace. Default: that of the runtime's sandbox or of the node's records.",
+        NODE,
+        complete=FILES,
+    )
+    pod_file: str = options.pod_file("The Pod object, instead of the API server's.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JUnitReport:
+    """In which form the result is printed; also as JUnit XML."""
+
+    output: OutputFormat = options.output(offered=tuple(OutputFormat))
+
+
+F = TypeVar("F", bound=DebugFlags)
+
+
+def completed(flags: F, access: Access, pod: tuple[str, str] = ("", "")) -> F:
+    """The task's options: the flags with the API server, the pod and the node's name."""
+    node, is_explicit = wiring.node_of(flags.node)
+    return replace(flags, access=access, namespace=pod[0], name=pod[1], node=node, node_explicit=is_explicit)
+
+
+def show_report(report: DiagnosisReport, output: OutputFormat) -> None:
+    """Print the report; by name: the codes of its findings."""
+    emit(report, output, view, lambda r: [found.code for found in r.findings], {OutputFormat.JUNIT: junit})
+
+
+def show_checks(checks: Sequence[Check], output: OutputFormat) -> int:
+    """What --list-checks prints; the exit code."""
+    return print_checks(checks, OutputFormat.TABLE if output is OutputFormat.JUNIT else output)
+
+
+def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
+    """124 where the time was up, 3 for a pod that is not here, 4 and 5 where not everything could be read."""
+    if report.late:
+        return EXIT_TIMEOUT
+    if report.state in ("not-here", "no-sandbox"):
+        return EXIT_NOT_FOUND
+    if report.denied:
+        pod = f"{report.facts.namespace}/{report.facts.pod_name}"
+        return say_denied(
+            report.denied, f"genie debug pod {pod}" if report.facts.pod_name else "genie debug node"
+        )
+    code = exit_code(report.findings, report.checks, fail_on)
+    if report.state == "diagnosed" and report.facts.pod is None:
+        return code or EXIT_INCOMPLETE  # what an ordinary user may see is only a part
+    return code

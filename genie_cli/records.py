@@ -1,0 +1,16 @@
+"""The flags for the files of IPAM and of the runtime; apart from `options`, since --help is quicker without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genie_cli.options import dir_flag
+from genie_core.survey.records import CACHE_DIR, IPAM_DIR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What IPAM and the runtime keep of containers."""
+
+    ipam_dir: str = dir_flag("--ipam-dir", "host-local's leases.", default=IPAM_DIR)
+    cache_dir: str = dir_flag("--cache-dir", "libcni's cached results.", default=CACHE_DIR)

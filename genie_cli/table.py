@@ -1,0 +1,99 @@
+"""The table of commands, which `app`, `completing`, `manual` and `genie help` import; it imports no command.
+
+How to add a command `genie frob`:
+1. `genie_core/tasks/frob.py`: the operator's question, `frob(options: FrobOptions) -> FrobReport`; the report is a
+   frozen dataclass with `kind: ClassVar[str] = "FrobReport"` and `as_json()` (camelCase keys). It prints nothing.
+2. `genie_cli/commands/frob.py`: `EXAMPLES = [("purpose", "genie frob x")]`, a dataclass `Flags` (see `flags`; shared
+   groups are in `options`), and `def run(flags: Flags) -> int`, whose docstring is the description in --help. It
+   builds the edges (`wiring`), calls the task, calls `render.emit(report, flags.output, view)` and returns the exit
+   code. Errors are raised (`genie_core.errors`), never printed: `boundary` does that.
+3. One line in COMMANDS; the first word of "debug pod" has a line too, without a module. A command's module is
+   imported when it is called.
+-v, -q, --color, --no-color and --help are added to every command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import typer
+
+from genie_cli.arrange import arranged
+from genie_cli.flags import flag
+from genie_cli.tree import Branch, Entry, command_of
+from genie_core import __version__
+
+TRY = "Try a configuration"
+NODE = "Look after a node"
+MORE = "More"
+
+COMMANDS: dict[str, Entry] = {
+    "debug": Entry("", "Find out what is wrong", NODE),
+    "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
+    "debug node": Entry("debug_node", "Say what is wrong for all pods of this node", NODE),
+    "debug bundle": Entry(
+        "debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE
+    ),
+    "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
+    "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
+    "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
+    "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
+    "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
+    "sync": Entry("", "Change the networks of running pods", NODE),
+    "sync pod": Entry("sync_pod", "Give a running pod the networks that its annotations ask for now", NODE),
+    "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
+    "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
+    "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),
+    "schema": Entry("schema", "Print the JSON Schema of a kind of document", MORE),
+    "completion": Entry("completion", "Print a shell's completion script", MORE),
+    "help": Entry("help", "Explain exit codes and forms of output, or a command", MORE),
+}
+
+EXAMPLES = [
+    ("what is wrong with this pod's network", "genie debug pod shop/web-0"),
+    ("give a pod two networks, in a private copy of the node", "genie dry-run --cni 'bridge,macvlan@net1'"),
+]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"genie {__version__}")
+        raise typer.Exit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """The flags of `genie` itself."""
+
+    version: bool = flag(
+        "--version", "Print the version.", default=False, callback=_print_version, is_eager=True
+    )
+
+
+def _root(flags: Flags) -> int:
+    raise NotImplementedError
+
+
+def root() -> Branch:
+    """The tree of all commands."""
+    branch = Branch(
+        COMMANDS,
+        name="genie",
+        short_help="Every pod the network it asks for: run, try and debug CNI plugins.",
+        params=command_of(_root, "genie").params,
+    )
+    branch.examples = EXAMPLES
+    return branch
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; its exit code. Raises what the command raises."""
+    tree = root()
+    # kubectl runs `kubectl genie` as `kubectl-genie`: usage texts use the name that the program was called by
+    name = "kubectl genie" if PurePath(sys.argv[0]).name == "kubectl-genie" else "genie"
+    with tree.make_context(name, arranged(arguments, COMMANDS)) as context:
+        answer = tree.invoke(context)
+    return answer if isinstance(answer, int) else 0
