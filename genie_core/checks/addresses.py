@@ -144,7 +144,7 @@ def restore_default(model: Case, attachment: Attachment, family: int) -> list[Co
 
 
 @check("address-any", GN0202, title="the primary interface has an address", needs=("pod",))
-def none_at_all(model: Case) -> Iterator[Finding]:
+def no_address(model: Case) -> Iterator[Finding]:
     primary = model.primary
     if primary is None or model.addresses(primary) or any(True for _ in _missing(model)):
         return

@@ -1,70 +1,16 @@
-"""The node's kernel: connection tracking, neighbour tables, queueing that loses packets, two firewalls at once."""
+"""The node's kernel: forwarding, the neighbour table, queues that lose packets, rate limits, two firewalls at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.packet_path import GN0501
 from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
-from genie_core.checks.traffic import GN0501
 from genie_core.fields import counted
 from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.survey.facts import Qdisc
-
-NEARLY, MANY = 90, 80  # percent
-
-
-GN0505 = Code("GN0505", "the connection tracking table is full",
-    cause="new connections are dropped, old ones go on",
-    confirm="sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
-    fix="raise the limit; find the source", breaks=(Effect.PACKETS,))  # fmt: skip
-
-
-@check("conntrack", GN0505, title="connection tracking has room", needs=("node", "conntrack"))
-def conntrack(model: Case) -> Iterator[Finding]:
-    count, limit = (
-        model.node.sysctl("netfilter/nf_conntrack_count"),
-        model.node.sysctl("netfilter/nf_conntrack_max"),
-    )
-    if not limit:
-        return
-    percent = count * 100 // limit
-    if percent < MANY:
-        return
-    drops = {
-        name: value
-        for name, value in model.facts.node.counters.items()
-        if name.startswith("conntrack_") and value
-    }
-    full = count >= limit * 0.98 or (
-        percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
-    )
-    yield Finding(
-        code=GN0505,
-        severity=Severity.FATAL if full else Severity.WARNING,
-        title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
-        + (", new connections are dropped" if full else ""),
-        object=a("sysctl", "net.netfilter.nf_conntrack_max"),
-        evidence=(
-            seen(
-                "sysctl",
-                f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
-                "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
-            ),
-            *(
-                (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
-                if drops
-                else ()
-            ),
-        ),
-        remedy=Remedy(
-            text="raise the limit, and find who opens so many connections (conntrack -L)",
-            commands=(on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),),
-            risk="about 320 bytes of kernel memory per entry; the limit is the whole machine's",
-        ),
-    )
-
 
 GN0514 = Code("GN0514", "the neighbour table is full",
     cause="gc_thresh3 is reached: new neighbours are not resolved",

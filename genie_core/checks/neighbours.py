@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.host import expected_bridge
+from genie_core.checks.host_end import expected_bridge
 from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
 from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
@@ -142,7 +142,7 @@ GN0807 = Code("GN0807", "a next hop answers no ARP",
 
 
 @check("probe-next-hops", GN0807, title="next hops answer ARP", needs=("probes",))
-def unanswered(model: Case) -> Iterator[Finding]:
+def silent_next_hops(model: Case) -> Iterator[Finding]:
     for probe in model.facts.probes:
         if probe.kind != "arp" or probe.role not in ROLES or probe.result != "timeout":
             continue
@@ -173,7 +173,7 @@ def unanswered(model: Case) -> Iterator[Finding]:
     title="pinned neighbour entries agree with what answers",
     needs=("probes",),
 )
-def contradicted(model: Case) -> Iterator[Finding]:
+def contradicted_entries(model: Case) -> Iterator[Finding]:
     for probe in model.facts.probes:
         where = _where(model, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
         entry = _pinned(*where, probe.target) if where else ""

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
-from genie_core.checks.leases import GN1301
 from genie_core.checks.parts import fix
+from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.subnets import host_local_spans, used_subnets
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject

@@ -176,7 +176,7 @@ GN0702 = Code("GN0702", "the route to another node's pods bypasses the tunnel",
     title="other nodes' pods are routed into their tunnel",
     needs=("node", "objects: Node"),
 )
-def routes(model: Case) -> Iterator[Finding]:
+def remote_routes(model: Case) -> Iterator[Finding]:
     for remote in remotes(model):
         if not remote.tunnel.up:
             continue
@@ -255,7 +255,7 @@ GN0705 = Code("GN0705", "the tunnel's neighbour entry is missing or wrong",
 
 
 @check("tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel knows its other ends", needs=("node",))
-def ends(model: Case) -> Iterator[Finding]:
+def tunnel_ends(model: Case) -> Iterator[Finding]:
     for remote in remotes(model):
         tunnel = remote.tunnel
         if tunnel.kind != "vxlan" or not tunnel.up or tunnel.data.get("vxlan_learning") or tunnel.master:

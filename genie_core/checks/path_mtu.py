@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import delete_rule
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.overlay import remotes, some_address
 from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Remedy, Severity
@@ -243,7 +243,7 @@ GN0808 = Code("GN0808", "large packets are lost on the way",
 
 
 @check("probe-large", GN0808, title="large packets arrive where small ones do", needs=("probes",))
-def lost(model: Case) -> Iterator[Finding]:
+def large_lost(model: Case) -> Iterator[Finding]:
     for large in (p for p in model.facts.probes if p.role == "large" and p.result == "timeout"):
         small = [p for p in model.facts.probes if p.role == "remote" and p.target == large.target]
         if small and small[0].result == "ok":

@@ -273,7 +273,7 @@ _SILENT = {
 
 
 @check("plugin-answer", GN1104, GN1105, GN1106, title="plugins answer VERSION", needs=("bin", "probe"))
-def silent(facts: NodeFacts) -> Iterator[Finding]:
+def bad_version_answers(facts: NodeFacts) -> Iterator[Finding]:
     users = _users(facts)
     for binary in _all(facts):
         told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.packet_path import GN0305, blocks, flows_text
 from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
-from genie_core.checks.traffic import GN0305, blocks, flows_text
 from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genie_core.checks.overlay import next_hop, remotes, some_address
-from genie_core.checks.resolver import nameservers
+from genie_core.checks.resolv_conf import nameservers
 from genie_core.checks.routes import real_defaults
 from genie_core.net.case import Case
 from genie_core.net.flows import local_peers, remote_targets, tunnel_of

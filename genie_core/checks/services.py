@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import delete_rule
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import a, on_node, seen
 from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case

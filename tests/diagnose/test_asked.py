@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.checks import asked, runner
+from genie_core.checks import requested_networks, runner
 from genie_core.checks.registry import NETWORK
 from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
@@ -36,7 +36,7 @@ def facts(annotations, links=(ETH0,), planned=(), others=(), **pod):
 
 
 def found(*args, **more):
-    return list(asked.unanswered(Case(facts(*args, **more))))
+    return list(requested_networks.not_attached(Case(facts(*args, **more))))
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_it_says_which_other_pods_of_the_node_were_hit():
 def test_of_the_node_all_are_named():
     of_node = facts({"cni": "a"}, others=[world.pod("web-1", "node1", "10.244.1.11", cni="a")])
     model = Case(Facts(node_name="node1", objects=of_node.objects, files=of_node.files))
-    (finding,) = asked.unanswered(model)
+    (finding,) = requested_networks.not_attached(model)
     assert (finding.affects, finding.object.kind) == (("shop/web-0", "shop/web-1"), "node")
 
 
 def test_without_a_look_at_the_state_it_is_skipped():
     model = Case(Facts(missing={"state": "/var/lib/cni/genie may not be read: run as root"}))
-    _, (check,) = runner.run(model, [c for c in NETWORK if c.run is asked.unanswered])
+    _, (check,) = runner.run(model, [c for c in NETWORK if c.run is requested_networks.not_attached])
     assert (check.status, "run as root" in check.reason) == (Status.SKIP, True)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.checks import services, virtual_servers
+from genie_core.checks import ipvs, services
 from genie_core.findings import Severity
 from genie_core.net.case import Case
 from genie_core.net.ipvs import virtual_servers as parsed
@@ -56,18 +56,18 @@ def test_the_kernel_s_table_is_read():
     ],
 )  # fmt: skip
 def test_virtual_servers_are_held_to_the_services(text, vips, codes, words):
-    found = list(virtual_servers.virtual(model(text, *vips)))
+    found = list(ipvs.translation(model(text, *vips)))
     assert [finding.code for finding in found] == codes
     assert all(words in finding.title for finding in found), found
     assert list(services.translation(model(text, *vips))) == []
 
 
 def test_an_empty_virtual_server_is_not_called_a_fault():
-    (found,) = virtual_servers.virtual(model(WEB.partition("\n")[0], "10.96.0.10"))
+    (found,) = ipvs.translation(model(WEB.partition("\n")[0], "10.96.0.10"))
     assert found.severity is Severity.WARNING
 
 
 @pytest.mark.parametrize("text", ["", ELSE])
 def test_a_node_without_kube_proxy_s_device_and_servers_is_none_of_ours(text):
     """keepalived's virtual servers, or no IPVS at all."""
-    assert list(virtual_servers.virtual(model(text, device="dummy0"))) == []
+    assert list(ipvs.translation(model(text, device="dummy0"))) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.checks import policies
+from genie_core.checks import network_policies
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Wanted
@@ -169,7 +169,7 @@ def found(*probes, asked=False, engine=True):
         model = model.narrow(
             [Flow(role="outside", target="10.0.0.2", protocol="tcp", port=5432, name="default/db")]
         )
-    (finding,) = policies.policies(model)
+    (finding,) = network_policies.not_allowed(model)
     return finding
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from genie_core.checks import unseen
+from genie_core.checks import unmodelled
 from genie_core.net.case import Case
 from genie_core.survey import namespaces
 from genie_core.survey.bpf import BPF_CALL
@@ -49,7 +49,7 @@ def attached(kind, where, index):
 
 def seen(path):
     facts = Facts(node=inside(path, lambda: namespaces.survey("")))
-    return [(p.hook, p.kind) for p in facts.node.programs], [f.code for f in unseen.programs(Case(facts))]
+    return [(p.hook, p.kind) for p in facts.node.programs], [f.code for f in unmodelled.programs(Case(facts))]
 
 
 def test_programs_and_filters_are_seen_wherever_they_are_attached(netns):

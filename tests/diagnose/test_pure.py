@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.checks import addresses, kernel, rank, resolver
+from genie_core.checks import addresses, rank, resolv_conf
+from genie_core.checks import conntrack as conntrack_checks
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
@@ -126,7 +127,7 @@ def test_of_several_causes_the_one_is_named_that_nothing_else_explains():
 
 def conntrack(count, limit, **counters):
     sysctls = {"netfilter/nf_conntrack_count": str(count), "netfilter/nf_conntrack_max": str(limit)}
-    return list(kernel.conntrack(Case(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
+    return list(conntrack_checks.full_table(Case(Facts(node=Netns(sysctls=sysctls, counters=counters)))))
 
 
 def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
@@ -150,7 +151,7 @@ def test_a_full_connection_table_is_fatal_and_a_filling_one_a_warning():
 )
 def test_resolv_conf(text, listeners, faults):
     facts = Facts(pod=Netns(listeners=listeners), resolv_conf=text)
-    assert len(list(resolver.resolver(Case(facts)))) == faults
+    assert len(list(resolv_conf.resolver(Case(facts)))) == faults
 
 
 def test_the_runtimes_addresses_count_as_what_add_promised():

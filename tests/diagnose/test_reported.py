@@ -2,7 +2,7 @@
 
 import pytest
 
-from genie_core.checks import rank, reported
+from genie_core.checks import kubernetes_reports, rank
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey.facts import Event, Facts, Link, Netns
@@ -39,7 +39,7 @@ def found(check, *events, **more):
     ],
 )  # fmt: skip
 def test_the_innermost_plugin_and_its_words_are_the_cause(message, plugin, words):
-    assert reported.cause_of(message) == (plugin, words)
+    assert kubernetes_reports.cause_of(message) == (plugin, words)
 
 
 def test_a_network_of_genies_that_failed_is_explained_by_genie():
@@ -47,13 +47,13 @@ def test_a_network_of_genies_that_failed_is_explained_by_genie():
     message = (
         f'{CONTAINERD} "8c1f": {BLANK}: network "blue" (eth1): plugin type="bridge" failed (add): {MISSING}'
     )
-    (finding,) = found(reported.unmade, event(message))
+    (finding,) = found(kubernetes_reports.sandbox_refused, event(message))
     assert f"plugin bridge says: {MISSING}" in finding.title
     assert finding.remedy.commands[0].argv[:2] == ("genie", "explain")
 
 
 def test_a_sandbox_that_cannot_be_made_is_fatal_and_quoted():
-    (finding,) = found(reported.unmade, event(world.SANDBOX, count=7))
+    (finding,) = found(kubernetes_reports.sandbox_refused, event(world.SANDBOX, count=7))
     assert (finding.code, finding.severity) == ("GN0901", Severity.FATAL)
     assert "plugin genie says: annotation cni, item 2" in finding.title
     assert "7 times" in finding.evidence[0].value
@@ -61,7 +61,10 @@ def test_a_sandbox_that_cannot_be_made_is_fatal_and_quoted():
 
 
 def test_what_is_no_matter_of_the_network_is_said_so():
-    (finding,) = found(reported.unmade, event("Failed to create pod sandbox: failed to pull image pause:3.9"))
+    (finding,) = found(
+        kubernetes_reports.sandbox_refused,
+        event("Failed to create pod sandbox: failed to pull image pause:3.9"),
+    )
     assert "outside its network" in finding.title
 
 
@@ -73,16 +76,22 @@ def test_what_is_no_matter_of_the_network_is_said_so():
     ],
 )
 def test_what_was_made_since_has_outdated_it(later):
-    assert found(reported.unmade, event(world.SANDBOX), later) == []
+    assert found(kubernetes_reports.sandbox_refused, event(world.SANDBOX), later) == []
 
 
 def test_a_pod_that_has_its_interface_is_not_told_of_the_past():
     here = Netns(links=(Link(index=2, name="eth0", kind="veth", up=True),))
-    assert found(reported.unmade, event(world.SANDBOX), pod=here) == []
+    assert found(kubernetes_reports.sandbox_refused, event(world.SANDBOX), pod=here) == []
 
 
 def test_another_objects_events_say_nothing_of_the_pod():
-    assert found(reported.unmade, Event(kind="Node", name="node1", reason="FailedCreatePodSandBox")) == []
+    assert (
+        found(
+            kubernetes_reports.sandbox_refused,
+            Event(kind="Node", name="node1", reason="FailedCreatePodSandBox"),
+        )
+        == []
+    )
 
 
 def test_a_deleted_pod_whose_network_stays():
@@ -92,10 +101,12 @@ def test_a_deleted_pod_whose_network_stays():
         "FailedKillPod",
     )
     (finding,) = found(
-        reported.stuck, stuck, pod_object={"metadata": {"deletionTimestamp": "2026-11-24T09:59:00Z"}}
+        kubernetes_reports.release_refused,
+        stuck,
+        pod_object={"metadata": {"deletionTimestamp": "2026-11-24T09:59:00Z"}},
     )
     assert (finding.code, "bridge says: busy" in finding.title) == ("GN0902", True)
-    assert found(reported.stuck, stuck, pod_object={"metadata": {}}) == []
+    assert found(kubernetes_reports.release_refused, stuck, pod_object={"metadata": {}}) == []
 
 
 @pytest.mark.parametrize(
@@ -113,14 +124,14 @@ def test_a_node_that_says_its_network_is_not_ready(condition, severity):
     other = world.node(
         "node2", "192.0.2.2", "10.244.2.0/24", {"type": "NetworkUnavailable", "status": "True"}
     )
-    findings = found(reported.unready, objects=(other, node))
+    findings = found(kubernetes_reports.node_not_ready, objects=(other, node))
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize("code, cause", [("GN1101", "GN1101"), ("GN1302", "")])
 def test_a_quoted_message_follows_from_what_it_is_about_only(code, cause):
     """A missing plugin explains its message; an exhausted range beside it does not."""
-    (finding,) = found(reported.unmade, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
+    (finding,) = found(kubernetes_reports.sandbox_refused, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
     other = Finding(
         code=Code.declared[code], severity=Severity.FATAL, title=code, object=Subject(kind="node")
     )
@@ -130,7 +141,7 @@ def test_a_quoted_message_follows_from_what_it_is_about_only(code, cause):
 
 def test_what_kubelet_says_of_the_pod_comes_before_the_nodes_own_faults():
     """They would stop its packets, if it had a sandbox to send any."""
-    (finding,) = found(reported.unmade, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
+    (finding,) = found(kubernetes_reports.sandbox_refused, event(f'{CONTAINERD} "8c1f": {BLANK}: {MISSING}'))
     forwarding = Finding(
         code=Code.declared["GN0501"],
         severity=Severity.FATAL,

@@ -9,7 +9,7 @@ from math import inf
 
 from genie_core.checks import plugins, rank, runner, services
 from genie_core.checks.check import Check
-from genie_core.checks.leases import GN1301
+from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection, selection
 from genie_core.errors import GenieError

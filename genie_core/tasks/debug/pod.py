@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from genie_core.checks import probe_plan, reported, runner
+from genie_core.checks import kubernetes_reports, probe_plan, runner
 from genie_core.checks.check import Check
 from genie_core.checks.registry import NETWORK, OF_NODE
 from genie_core.checks.runner import EVERYTHING, refused
@@ -208,7 +208,7 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
         reason = f"pod {pod} is Pending ({_why(answers.pod)}): it has no sandbox on this node yet"
     else:
         reason = f"pod {pod} has no sandbox on this node: {_nobody(work)}"
-    if reported.refused(answers.events):
+    if kubernetes_reports.refused(answers.events):
         return work.unmade(reason, answers)
     unread = [work.todo.missing[name] for name in RECORDS if name in work.todo.denied]
     if unread and "runtime" in work.todo.missing:

@@ -82,7 +82,7 @@ GN0904 = Code("GN0904", "a pod is not on the networks that it asked for",
 
 
 @check("asked-networks", GN0904, title="pods are on the networks that they asked for", needs=("state",))
-def unanswered(model: Case) -> Iterator[Finding]:
+def not_attached(model: Case) -> Iterator[Finding]:
     known = {record.pod for record in model.facts.files.cached if record.planned}
     here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
     others = tuple(cluster.key(pod) for pod in here if _is_unanswered(pod, known))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.interfaces import GN0802
 from genie_core.checks.parts import ends, in_pod, on_node, seen, the_interface
+from genie_core.checks.secondary_interfaces import GN0802
 from genie_core.fields import counted
 from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
@@ -118,7 +118,7 @@ GN0403 = Code("GN0403", "the host end is in another bridge",
 
 
 @check("bridge-port", GN0402, GN0403, title="the host end is in its bridge", needs=("pod", "node"))
-def attached(model: Case) -> Iterator[Finding]:
+def not_in_bridge(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         peer = attachment.peer
         if peer is None or attachment.kind in ("parent", "foreign"):

@@ -150,7 +150,7 @@ GN0805 = Code("GN0805", "a target does not answer",
 
 
 @check("probe-answers", GN0805, title="targets answer the pod", needs=("probes",))
-def silent(model: Case) -> Iterator[Finding]:
+def unanswered(model: Case) -> Iterator[Finding]:
     mute = [p for p in model.facts.probes if _mute(p)]
     if not mute:
         return

@@ -187,3 +187,32 @@ def _promised(model: Case, attachment: Attachment) -> list[str]:
         for interface in cached.result.get("interfaces") or ()
         if not interface.get("sandbox")
     ]
+
+
+GN0525 = Code("GN0525", "IPsec policies refuse packets",
+    cause="a policy of the kernel's IPsec (xfrm) blocks, or wants encryption for which there are no keys",
+    confirm="ip xfrm policy; cat /proc/net/xfrm_stat",
+    fix="ip xfrm policy delete ...; restart or remove the VPN's daemon")  # fmt: skip
+
+
+@check("ipsec", GN0525, title="no IPsec policy refuses packets", needs=("pod", "node"))
+def ipsec(model: Case) -> Iterator[Finding]:
+    for place, stack in (("pod", model.pod), ("node", model.node)):
+        counted = stack.facts.counters if stack else {}
+        refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
+        if not refused:
+            continue
+        whose = "in the pod's namespace" if place == "pod" else "on the node"
+        shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
+        yield Finding(
+            code=GN0525,
+            severity=Severity.WARNING,
+            title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
+            object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
+            evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
+            remedy=Remedy(
+                text="see whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
+                "counters grow; a VPN's daemon that ended leaves its policies"
+            ),
+            confidence=Confidence.LOW,
+        )

@@ -48,7 +48,7 @@ GN0712 = Code("GN0712", "the tunnel's end is not what the nodes announce",
     title="the tunnel's end is what nodes announce",
     needs=("node", "objects: Node"),
 )
-def announced(model: Case) -> Iterator[Finding]:
+def differs(model: Case) -> Iterator[Finding]:
     tunnel, here = _tunnel(model), model.this_node
     if tunnel is None or here is None:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import POLICY_MARKS
+from genie_core.checks.firewall_drops import POLICY_MARKS
 from genie_core.checks.parts import seen
 from genie_core.findings import Code, Confidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
@@ -34,7 +34,7 @@ GN0523 = Code("GN0523", "a NetworkPolicy does not allow it",
     title="NetworkPolicies allow what the pod does",
     needs=("pod", "objects", "pod object"),
 )
-def policies(model: Case) -> Iterator[Finding]:
+def not_allowed(model: Case) -> Iterator[Finding]:
     groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
     known = Policies(model.facts.objects)
     for denial in (d for walk in model.walks for d in denials(model, known, walk.flow)):

@@ -1,17 +1,19 @@
-"""Packets that connection tracking never sees: services and masquerading do not work for them."""
+"""Connection tracking: a full table, packets that are not tracked, bridged replies that bypass it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import delete_rule
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import a, on_node, seen, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import local_peers
 from genie_core.net.stack import calls_iptables
+
+NEARLY, MANY = 90, 80  # percent
 
 GN0518 = Code("GN0518", "packets skip connection tracking",
     cause="a NOTRACK rule: services and masquerading need tracking",
@@ -96,30 +98,52 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
         )
 
 
-GN0525 = Code("GN0525", "IPsec policies refuse packets",
-    cause="a policy of the kernel's IPsec (xfrm) blocks, or wants encryption for which there are no keys",
-    confirm="ip xfrm policy; cat /proc/net/xfrm_stat",
-    fix="ip xfrm policy delete ...; restart or remove the VPN's daemon")  # fmt: skip
+GN0505 = Code("GN0505", "the connection tracking table is full",
+    cause="new connections are dropped, old ones go on",
+    confirm="sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+    fix="raise the limit; find the source", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("ipsec", GN0525, title="no IPsec policy refuses packets", needs=("pod", "node"))
-def ipsec(model: Case) -> Iterator[Finding]:
-    for place, stack in (("pod", model.pod), ("node", model.node)):
-        counted = stack.facts.counters if stack else {}
-        refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
-        if not refused:
-            continue
-        whose = "in the pod's namespace" if place == "pod" else "on the node"
-        shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
-        yield Finding(
-            code=GN0525,
-            severity=Severity.WARNING,
-            title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
-            object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
-            evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
-            remedy=Remedy(
-                text="see whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
-                "counters grow; a VPN's daemon that ended leaves its policies"
+@check("conntrack", GN0505, title="connection tracking has room", needs=("node", "conntrack"))
+def full_table(model: Case) -> Iterator[Finding]:
+    count, limit = (
+        model.node.sysctl("netfilter/nf_conntrack_count"),
+        model.node.sysctl("netfilter/nf_conntrack_max"),
+    )
+    if not limit:
+        return
+    percent = count * 100 // limit
+    if percent < MANY:
+        return
+    drops = {
+        name: value
+        for name, value in model.facts.node.counters.items()
+        if name.startswith("conntrack_") and value
+    }
+    full = count >= limit * 0.98 or (
+        percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
+    )
+    yield Finding(
+        code=GN0505,
+        severity=Severity.FATAL if full else Severity.WARNING,
+        title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
+        + (", new connections are dropped" if full else ""),
+        object=a("sysctl", "net.netfilter.nf_conntrack_max"),
+        evidence=(
+            seen(
+                "sysctl",
+                f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
+                "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
             ),
-            confidence=Confidence.LOW,
-        )
+            *(
+                (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
+                if drops
+                else ()
+            ),
+        ),
+        remedy=Remedy(
+            text="raise the limit, and find who opens so many connections (conntrack -L)",
+            commands=(on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),),
+            risk="about 320 bytes of kernel memory per entry; the limit is the whole machine's",
+        ),
+    )

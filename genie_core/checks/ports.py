@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import delete_rule
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
@@ -39,7 +39,7 @@ GN0606 = Code("GN0606", "nobody listens behind the service",
 
 
 @check("listeners", GN0606, title="something listens behind each service here", needs=("pod", "objects"))
-def nobody_listens(model: Case) -> Iterator[Finding]:
+def no_listener(model: Case) -> Iterator[Finding]:
     told: set[tuple[str, int]] = set()
     for front in model.frontends:
         for ip, port in front.endpoints:
@@ -205,7 +205,7 @@ GN0608 = Code("GN0608", "a rule sends to a port of the pod that nobody serves",
     title="what the node hands to the pod is heard there",
     needs=("pod", "node firewall"),
 )
-def deaf_targets(model: Case) -> Iterator[Finding]:
+def unserved_targets(model: Case) -> Iterator[Finding]:
     pod = model.facts.pod
     if pod is None or not pod.listeners:
         return
@@ -275,7 +275,7 @@ GN0521 = Code("GN0521", "the pod's traffic is sent elsewhere",
 
 
 @check("rewritten", GN0521, title="no rule sends the pod's traffic elsewhere", needs=("pod", "node firewall"))
-def rewritten(model: Case) -> Iterator[Finding]:
+def diverted(model: Case) -> Iterator[Finding]:
     told: set[tuple[str, str, str]] = set()
     for walk in model.walks:
         flow = walk.flow
@@ -335,7 +335,7 @@ GN0522 = Code("GN0522", "the pod's proxy is gone",
 
 
 @check("proxy-here", GN0522, title="a proxy takes what is handed to it", needs=("pod", "pod firewall"))
-def redirects(model: Case) -> Iterator[Finding]:
+def absent_proxy(model: Case) -> Iterator[Finding]:
     pod = model.pod
     if pod is None or not pod.facts.listeners:
         return

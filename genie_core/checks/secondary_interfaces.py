@@ -189,7 +189,7 @@ GN0801 = Code("GN0801", "macvlan and ipvlan do not reach their parent",
 
 
 @check("macvlan-parent", GN0801, title="what macvlan and ipvlan cannot reach", needs=("pod", "node"))
-def on_parent(model: Case) -> Iterator[Finding]:
+def parent_unreachable(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         parent = attachment.peer
         if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):

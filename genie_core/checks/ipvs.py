@@ -24,7 +24,7 @@ SHOW = "ipvsadm -Ln"
     title="IPVS leads services to their endpoints",
     needs=("node", "objects: Service", "objects: EndpointSlice"),
 )
-def virtual(model: Case) -> Iterator[Finding]:
+def translation(model: Case) -> Iterator[Finding]:
     if (
         not model.facts.node.ipvs
     ):  # not even its first line: there is no such table here, or it cannot be read

@@ -22,7 +22,7 @@ GN0208 = Code("GN0208", "the address has no lease, or another's",
 
 
 @check("lease-held", GN0208, title="the pod's addresses are leased to it", needs=("pod",))
-def held(model: Case) -> Iterator[Finding]:
+def address_not_leased(model: Case) -> Iterator[Finding]:
     by_name = {conf.name: conf for conf in model.facts.files.confs}
     leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
     if "leases" in model.facts.missing:
@@ -45,7 +45,7 @@ GN0210 = Code("GN0210", "an address is leased for nothing",
 
 
 @check("lease-once", GN0210, title="the pod holds no address for nothing", needs=("pod",))
-def twice(model: Case) -> Iterator[Finding]:
+def unused_leases(model: Case) -> Iterator[Finding]:
     pod = model.facts.pod
     promised = {ip for intended in model.intended for ip in intended.ips}
     here = {a.ip for a in pod.addresses} if pod else set()

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import GN0510, delete_rule
+from genie_core.checks.firewall_drops import GN0510, delete_rule
 from genie_core.checks.parts import seen, the_pod
 from genie_core.findings import Finding, Remedy, Severity
 from genie_core.net.case import Case
@@ -42,7 +42,7 @@ def loopback(model: Case) -> Iterator[Finding]:
     title="no rule in the pod closes a further interface",
     needs=("pod", "pod firewall"),
 )
-def further(model: Case) -> Iterator[Finding]:
+def secondary(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         judged = attachment is not model.primary and not model.narrowed
         for own in model.addresses(attachment)[:1] if judged else ():

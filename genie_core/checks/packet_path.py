@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
-from genie_core.checks.filters import GN0506, GN0507, GN0508, GN0509, GN0510, filter_findings
+from genie_core.checks.firewall_drops import GN0506, GN0507, GN0508, GN0509, GN0510, filter_findings
 from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case

@@ -57,7 +57,7 @@ GN0901 = Code("GN0901", "the pod's sandbox cannot be made", leads=True,
 
 
 @check("sandbox-made", GN0901, title="Kubernetes can make the pod's sandbox", needs=("events",))
-def unmade(model: Case) -> Iterator[Finding]:
+def sandbox_refused(model: Case) -> Iterator[Finding]:
     event = refused(model.facts.events)
     if event is None or model.attachments:
         return
@@ -94,7 +94,7 @@ GN0902 = Code("GN0902", "a deleted pod's network cannot be released",
     title="a deleted pod's network can be released",
     needs=("pod object", "events"),
 )
-def stuck(model: Case) -> Iterator[Finding]:
+def release_refused(model: Case) -> Iterator[Finding]:
     metadata = model.facts.pod_object.get("metadata") or {}
     told = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
     told = [event for event in told if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)]
@@ -123,7 +123,7 @@ GN0903 = Code("GN0903", "the node's network is not ready",
 @check(
     "node-network-ready", GN0903, title="the node says that its network is ready", needs=("objects: Node",)
 )
-def unready(model: Case) -> Iterator[Finding]:
+def node_not_ready(model: Case) -> Iterator[Finding]:
     node = next(
         (
             n
