@@ -44,6 +44,12 @@ COMMANDS: dict[str, Entry] = {
     "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
     "sync": Entry("", "Change the networks of running pods", NODE),
     "sync pod": Entry("sync_pod", "Give a running pod the networks that its annotations ask for now", NODE),
+    "policy": Entry("", "See what policies between networks do", NODE),
+    "policy list": Entry(
+        "policy_list", "List the policies, what they select, and where they are enforced", NODE
+    ),
+    "policy explain": Entry("policy_explain", "Say which policy allows or denies a connection", NODE),
+    "policy render": Entry("policy_render", "Print the firewall rules that this node would have", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
     "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
     "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),

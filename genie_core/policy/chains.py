@@ -18,6 +18,24 @@ from genie_core.policy.ruleset import DROP, RETURN, Match, Rule, comment
 NEIGHBOURS = Match("icmp6", "", (130, 131, 132, 133, 134, 135, 136, 143))
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a rule's comment says: whose it is, what it does, and which rule of the policy it comes from."""
+
+    action: str
+    policies: tuple[PolicyName, ...]
+    place: str = ""
+
+    @property
+    def text(self) -> str:
+        """The comment."""
+        kinds = sorted({name.kind for name in self.policies})
+        named = (
+            f"{kind} {','.join(str(name) for name in self.policies if name.kind == kind)}" for kind in kinds
+        )
+        return comment(" ".join([self.action, *named, *([self.place] if self.place else [])]))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
     """What isolates an attachment in one direction: policies, and sets of addresses that CNI-Genie's form denies.
@@ -33,6 +51,22 @@ class Isolation:
 
     def __bool__(self) -> bool:
         return bool(self.policies or self.denied)
+
+    def notes(self) -> list[Note]:
+        """What the comments of its rules say, in the order of the rules."""
+        apart = [Note("deny", names) for names, _ in self.denied]
+        allowed = [
+            Note("allow", (policy.name,), rule.place)
+            for policy in self.policies
+            for rule in policy.rules.get(self.direction, ())
+            if not self.unknown
+        ]
+        return [*apart, *allowed, *([self.last] if self.policies else [])]
+
+    @property
+    def last(self) -> Note:
+        """What its last rule says: nothing has allowed the packet."""
+        return Note("deny", tuple(sorted(policy.name for policy in self.policies)))
 
     @property
     def names(self) -> list[PolicyName]:
@@ -65,7 +99,7 @@ class _Writer:
 
     def rules(self) -> Iterator[Rule]:
         for names, sets in self.isolation.denied:
-            note = comment("deny " + _listed(names))
+            note = Note("deny", names).text
             for version, name in sets.items():
                 if self.peers.sets[name].elements:
                     yield Rule((Match("in", self.peer_side, (version, name)),), DROP, note)
@@ -76,10 +110,10 @@ class _Writer:
         if not self.isolation.unknown:
             for policy in self.isolation.policies:
                 for rule in policy.rules.get(self.isolation.direction, ()):
-                    note = comment(f"allow {policy.name.kind} {policy.name} {rule.place}")
+                    note = Note("allow", (policy.name,), rule.place).text
                     for matches in self._matches(policy.networks, rule):
                         yield Rule(matches, RETURN, note)
-        yield Rule((), DROP, comment("deny " + _listed([policy.name for policy in self.isolation.policies])))
+        yield Rule((), DROP, self.isolation.last.text)
 
     def _matches(self, networks: Networks, rule: Allowed) -> Iterator[tuple[Match, ...]]:
         for ports in self._ports(rule):
@@ -123,11 +157,6 @@ class _Writer:
                     if (name, protocol) == (port.name, port.protocol):
                         found.setdefault(protocol, []).append((number, number))
         return dict(sorted(found.items()))
-
-
-def _listed(names: Sequence[PolicyName]) -> str:
-    kinds = sorted({name.kind for name in names})
-    return " ".join(f"{kind} {','.join(str(name) for name in names if name.kind == kind)}" for kind in kinds)
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -23,6 +23,7 @@ from genie_core.policy.rules import (
     Finding,
     Policy,
     PolicyName,
+    name_of,
     read_policy,
 )
 from genie_core.policy.ruleset import Table, comment, text_of
@@ -119,6 +120,7 @@ class Policies:
         self.cluster = cluster
         self.findings: list[Finding] = []
         self.multi: list[Policy] = []
+        self.forms: list[PolicyName] = []
         entries: list[Pairs] = []
         for document in cluster.objects.get(MULTI, ()):
             policy, found = read_policy(document)
@@ -127,6 +129,7 @@ class Policies:
         for document in cluster.objects.get(NETWORK, ()):
             if is_genie_form(document):
                 pairs, found = read_pairs(document)
+                self.forms.append(name_of(document))
                 entries += pairs
                 self.findings += found
         self.multi.sort(key=lambda policy: policy.name)

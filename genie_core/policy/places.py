@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genie_core.gojson import view
+from genie_core.jsontext import encode
 from genie_core.policy.cluster import Attached, addresses_in
 from genie_core.policy.selectors import JSON
 from genie_core.spec.request import ifname_problem
@@ -72,10 +74,12 @@ def _bridge_of(kind: str, plugin: JSON) -> str:
 
 
 def _first_plugin(config: JSON) -> JSON:
+    """The plugin that made the interface, its keys as plugins find them: in any spelling."""
     plugins = config.get("plugins")
     if isinstance(plugins, list) and plugins and isinstance(plugins[0], dict):
-        return plugins[0]
-    return config
+        config = plugins[0]
+    found: JSON = view(encode(config))
+    return found
 
 
 def link_local(mac: str) -> str:

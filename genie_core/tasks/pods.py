@@ -55,10 +55,11 @@ def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tupl
 def object_name(text: str, namespace: str, access: Access, kind: str = "pod") -> tuple[str, str]:
     """(namespace, name) as `parse_name` reads them; without a namespace, that of the kubeconfig's context."""
     space, name = parse_name(text, namespace, kind)
-    return space or _context_namespace(access), name
+    return space or context_namespace(access), name
 
 
-def _context_namespace(access: Access) -> str:
+def context_namespace(access: Access) -> str:
+    """The namespace of the kubeconfig's context, `default` without one."""
     try:
         found = find_cluster(access)
     except GenieError:

@@ -1,0 +1,43 @@
+"""`genie policy render`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from genie_cli import options
+from genie_cli.output import OutputFormat
+from genie_cli.policy_flags import Objects, known
+from genie_cli.render import emit
+from genie_core.policy.compile import compile_node
+
+EXAMPLES = [
+    ("the rules that this node would have", "genie policy render"),
+    ("those of another node, from files", "genie policy render --objects-file cluster.yaml --node worker-1"),
+    ("with the pods' own rules, and what cannot be enforced", "genie policy render -o json"),
+]
+_FORMS = (OutputFormat.TABLE, OutputFormat.JSON, OutputFormat.YAML)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(Objects):
+    """Which objects, and in which form the rules are printed."""
+
+    output: OutputFormat = options.output("Form of the result; table is the text for nft -f.", _FORMS)
+
+
+def run(flags: Flags) -> int:
+    """Prints the firewall rules by which a node enforces policies between networks, and applies nothing.
+
+    Policies are MultiNetworkPolicies, and CNI-Genie's annotation on NetworkPolicies. The text is one transaction for
+    nft -f; whoever loads it also deletes a table genie_policy that it does not mention. With -o json it comes with the
+    texts for pods' own namespaces, the sysctls that it needs, what cannot be enforced, and what is wrong with policies.
+    The same objects give the same bytes. The exit code is 1 if something is wrong with a policy.
+    """
+    cluster, name = known(flags)
+    ruleset = compile_node(cluster, name)
+    if flags.output is OutputFormat.TABLE:
+        sys.stdout.write(ruleset.host_text)
+    else:
+        emit(ruleset, flags.output)
+    return ruleset.exit_code

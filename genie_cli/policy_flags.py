@@ -1,0 +1,36 @@
+"""What the commands about policies share: where the objects come from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from genie_cli import options, wiring
+from genie_cli.candidates import FILES
+from genie_cli.flags import several
+from genie_core.policy.cluster import Cluster
+from genie_core.tasks.policy.sources import from_api, from_texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects(options.Cluster, options.NodeName, options.OwnFiles):
+    """The objects of a cluster, and the node that is meant."""
+
+    objects_file: tuple[str, ...] = several(
+        "--objects-file FILE",
+        "Objects and an AttachmentList, YAML or JSON, instead of the API server's; - for stdin. May be repeated.",
+        options.CLUSTER,
+        complete=FILES,
+    )
+
+
+def known(flags: Objects) -> tuple[Cluster, str]:
+    """The objects, and the node: in files, where none is named, the only one that has attachments there."""
+    name, _ = wiring.node_of(flags.node)
+    if flags.objects_file:
+        cluster = from_texts([(file, wiring.text_of("--objects-file", file)) for file in flags.objects_file])
+        nodes = cluster.nodes()
+        named = flags.node or os.environ.get("NODE_NAME", "")
+        return cluster, nodes[0] if len(nodes) == 1 and not named else name
+    own, config = wiring.configuration(flags)
+    return from_api(wiring.access(flags), own, config, name), name

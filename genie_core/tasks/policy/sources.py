@@ -1,0 +1,93 @@
+"""Where the objects come from: files, or the API server and what Genie has attached on this node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import ObjectNotFound
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, POD, Resource
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
+from genie_core.gojson import view
+from genie_core.jsontext import JSONError, decode
+from genie_core.model import Attachment, Plan
+from genie_core.policy.cluster import Cluster
+from genie_core.survey.api import NAMESPACE, NODE
+from genie_core.survey.api import POLICY as NETWORK_POLICY
+from genie_core.survey.user_cluster import Access
+from genie_core.survey.yamlio import load_documents
+from genie_core.tasks.node_state import is_gone, open_context, plans
+from genie_core.tasks.pods import open_api
+
+MULTI_POLICY = Resource("k8s.cni.cncf.io", "v1beta1", "multi-networkpolicies", "MultiNetworkPolicy")
+KINDS = (MULTI_POLICY, NETWORK_POLICY, POD, NAMESPACE, NODE, NETWORK_ATTACHMENT, LOGICAL_NETWORK)
+_SECONDS = 10.0
+
+
+def from_texts(texts: Sequence[tuple[str, str]]) -> Cluster:
+    """The objects of YAML or JSON texts, each with its file's name. Raises GenieError for what cannot be read."""
+    try:
+        return Cluster([document for name, text in texts for document in load_documents(text, name)])
+    except (InvalidConfig, DecodingFailure) as error:
+        error.exit_code = EXIT_USAGE
+        raise
+
+
+def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], node: str) -> Cluster:
+    """The cluster's objects, and this node's journal. Raises GenieError where there is no server or no answer."""
+    api = open_api(access, own)
+    if api is None:
+        raise GenieError(
+            "no API server is known, and so no policy",
+            hint="name one with --kubeconfig, or give the objects with --objects-file",
+        )
+    with api:
+        objects = [item for kind in KINDS for item in listed(api, kind)]
+    return Cluster([*objects, journal(config, node)])
+
+
+def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
+    """All objects of a kind; none where the cluster does not have the kind."""
+    name = kind.kind[:1].upper() + kind.kind[1:]
+    try:
+        return [{**item, "kind": name} for item in api.list_objects(kind, within=_SECONDS)]
+    except ObjectNotFound:
+        return []
+
+
+def journal(config: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """This node's attachments as an AttachmentList, from Genie's state."""
+    found = open_context(dict(config))
+    living = [plan for plan in plans(found) if plan.pod and not is_gone(plan)]
+    items = [item for plan in living for one in plan.attachments for item in attachment_items(plan, one)]
+    return {"kind": "AttachmentList", "node": node, "items": items}
+
+
+def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:
+    """An attachment as an item of an AttachmentList; none where it is not attached."""
+    if not item.result or item.released or plan.pod is None:
+        return []
+    return [
+        {
+            "namespace": plan.pod.namespace,
+            "name": plan.pod.name,
+            "uid": plan.pod.uid,
+            "containerID": plan.container_id,
+            "netns": plan.netns,
+            "network": network_of(item),
+            "interface": item.ifname,
+            "primary": item.ifname == plan.ifname,
+            "config": {"plugins": [dict(view(plugin.text)) for plugin in item.network.plugins]},
+            "result": decode(item.result),
+        }
+    ]
+
+
+def network_of(item: Attachment) -> str:
+    """The network's whole name (select/asked.py); journals of version 1.0.0 have its label alone."""
+    try:
+        name = decode(item.asked)["network"] if item.asked else ""
+    except (JSONError, KeyError, TypeError):
+        name = ""
+    return str(name or item.label)

@@ -1,0 +1,231 @@
+"""`genie policy`: what it prints from files, and that each document keeps its schema."""
+
+import io
+import json
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from genie_cli import schemas
+from genie_cli.app import main
+from tests.policy.generated import attachment
+
+POLICY_FOR = "k8s.v1.cni.cncf.io/policy-for"
+
+
+def policy(name="web", networks="one", **spec):
+    metadata = {"namespace": "shop", "name": name, "annotations": {POLICY_FOR: networks}}
+    return {"kind": "MultiNetworkPolicy", "metadata": metadata, "spec": {"podSelector": {}, **spec}}
+
+
+def pod(index, **labels):
+    return {"kind": "Pod", "metadata": {"namespace": "shop", "name": f"pod{index}", "labels": labels}}
+
+
+DEFINITION = {"kind": "NetworkAttachmentDefinition", "metadata": {"namespace": "shop", "name": "one"}}
+OPEN = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}], "ports": [{"port": 80}]}]
+
+
+def objects(*policies, networks=("shop/one", "shop/one")):
+    items = [
+        attachment(index, network, 1) | {"network": "shop/one"} for index, network in enumerate(networks)
+    ]
+    return [
+        pod(0, app="web"), pod(1, app="db"), DEFINITION, *policies,
+        {"kind": "AttachmentList", "node": "n1", "items": items},
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def genie(tmp_path, capsys, monkeypatch):
+    """Run `genie policy` on objects; (exit code, text, or a document that keeps its schema)."""
+
+    def run(line, documents, *, kind=""):
+        file = tmp_path / "objects.yaml"
+        file.write_text(yaml.safe_dump_all(documents))
+        argv = ["policy", *line.split(), "--objects-file", str(file), *(["-o", "json"] if kind else [])]
+        code = main(argv)
+        text = capsys.readouterr().out
+        if not kind:
+            return code, text
+        document = json.loads(text)
+        assert document["kind"] == kind
+        Draft202012Validator(json.loads(schemas.text(kind))).validate(document)
+        return code, document
+
+    return run
+
+
+def test_render_prints_the_hosts_text_byte_for_byte(genie):
+    documents = objects(policy(ingress=OPEN))
+    code, text = genie("render", documents)
+    assert (code, genie("render", documents, kind="PolicyRuleset")[1]["host"]) == (0, text)
+    assert "allow MultiNetworkPolicy shop/web ingress[0]" in text
+    assert "table bridge genie_policy {" in text
+
+
+def test_render_takes_stdin_and_lists(genie, monkeypatch, capsys):
+    _, text = genie("render", objects(policy(ingress=OPEN)))
+    document = {"kind": "List", "items": objects(policy(ingress=OPEN))}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document)))
+    assert main(["policy", "render", "--objects-file", "-", "--node", "n1"]) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_render_of_another_node_has_nothing(genie):
+    assert genie("render --node n2", objects(policy(ingress=OPEN))) == (0, "")
+
+
+def test_no_policy_no_rules(genie):
+    assert genie("render", objects()) == (0, "")
+
+
+def test_pods_rules_and_sysctls(genie):
+    _, document = genie("render", objects(policy(), networks=("shop/one", "bank/two")), kind="PolicyRuleset")
+    assert [(one["name"], one["containerID"], one["netns"]) for one in document["pods"]] == [
+        ("pod1", "c1", "/run/netns/pod1")
+    ]
+    assert document["pods"][0]["text"].startswith("table inet genie_policy\ndelete table")
+    assert document["sysctls"] == {
+        "net.bridge.bridge-nf-call-ip6tables": "1",
+        "net.bridge.bridge-nf-call-iptables": "1",
+    }
+
+
+def reasons(document):
+    return [(one["policy"]["name"], one["reason"]) for one in document["findings"]]
+
+
+@pytest.mark.parametrize(
+    "made, reason, words",
+    [
+        (policy(networks="two"), "UnknownNetwork", "shop/two does not exist"),
+        (policy(networks="a/b/c"), "Unreadable", "'a/b/c' names no network"),
+        (policy(podSelector={"matchLabels": {"app": "none"}}), "SelectsNothing", "no network of any pod"),
+        (policy(policyTypes=["ingress"]), "Unreadable", "spec.policyTypes[0]"),
+        (policy(ingress=[{"from": [{"ipBlock": {"cidr": "10.1.0.0/33"}}]}]), "Unreadable", "from[0].ipBlock.cidr"),
+        (policy(ingress=[{"ports": [{"port": 90, "endPort": 80}]}]), "Unreadable", "ingress[0].ports[0].endPort"),
+        (policy(ingress=[{"form": []}]), "Unreadable", "spec.ingress[0]: 'form'"),
+        (policy(ingress=[{"from": [{}]}]), "Unreadable", "spec.ingress[0].from[0] names no peer"),
+        (policy(podSelector={"matchExpressions": [{"key": "a", "operator": "in"}]}), "Unreadable", "[0].operator"),
+    ],
+)  # fmt: skip
+def test_findings(genie, made, reason, words):
+    code, document = genie("render", objects(made), kind="PolicyRuleset")
+    assert code == 1
+    assert reason in [found for _, found in reasons(document)]
+    assert words in document["findings"][0]["message"]
+
+
+def test_an_unreadable_rule_allows_nothing_and_isolates(genie):
+    broken = policy(
+        ingress=[{"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "HTTP"}]}]
+    )
+    _, document = genie("render", objects(broken), kind="PolicyRuleset")
+    assert "allow" not in document["host"]
+    assert "deny MultiNetworkPolicy shop/web" in document["host"]
+
+
+def test_an_unreadable_selector_isolates_the_namespace_in_both_directions(genie):
+    broken = policy(podSelector={"matchLabels": []}, ingress=[{}])
+    _, document = genie("render", objects(broken), kind="PolicyRuleset")
+    assert "chain ingress_" in document["host"]
+    assert "chain egress_" in document["host"]
+    assert "allow" not in document["host"]
+
+
+def test_what_cannot_be_enforced_is_told(genie):
+    documents = objects(policy())
+    documents[-1]["items"][0] |= {"config": {"type": "userspace"}, "result": {"interfaces": []}}
+    code, document = genie("render", documents, kind="PolicyRuleset")
+    assert code == 1
+    assert document["notEnforced"] == [
+        {
+            "namespace": "shop",
+            "name": "pod0",
+            "network": "shop/one",
+            "interface": "net1",
+            "reason": "its packets do not pass the kernel (DPDK or a datapath of its own)",
+        }
+    ]
+    assert reasons(document) == [("web", "NotEnforced")]
+    _, listed = genie("list", documents, kind="PolicyList")
+    assert [one["enforced"] for one in listed["policies"][0]["pods"]] == ["no", "host"]
+
+
+def test_a_plugin_that_is_not_known_is_enforced_in_the_pod(genie):
+    documents = objects(policy())
+    documents[-1]["items"][0]["config"] = {"type": "something-new"}
+    code, document = genie("render", documents, kind="PolicyRuleset")
+    assert (code, [one["name"] for one in document["pods"]]) == (0, ["pod0"])
+
+
+def test_a_container_that_can_remove_its_rules_is_told(genie):
+    documents = objects(policy(), networks=("shop/one", "bank/two"))
+    documents[1]["spec"] = {"containers": [{"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]}
+    code, document = genie("render", documents, kind="PolicyRuleset")
+    assert (code, reasons(document)) == (1, [("web", "PodCanUndo")])
+
+
+def test_a_pod_that_is_not_known_gets_nothing_through(genie):
+    documents = objects(policy(ingress=[{}]))
+    del documents[0]
+    _, document = genie("render", documents, kind="PolicyRuleset")
+    assert '"br1" . 10.77.1.10 : jump egress_' in document["host"]
+
+
+def test_list(genie):
+    code, text = genie("list", objects(policy(ingress=OPEN)))
+    assert code == 0
+    assert "shop/web" in text
+    assert "on the host" in text
+
+
+@pytest.mark.parametrize(
+    "line, verdict",
+    [
+        ("shop/pod1 --from shop/pod0 --to :80", "allow"),
+        ("shop/pod0 --to shop/pod1:80/TCP", "allow"),
+        ("shop/pod0 --to shop/pod1:81", "deny"),
+        ("shop/pod0 --to shop/pod1", "deny"),
+        ("shop/pod0 --to 10.77.1.11:80/UDP", "deny"),
+        ("shop/pod1 --from 192.0.2.1", "deny"),
+        ("shop/pod1 --to 192.0.2.1", "allow"),
+        ("shop/pod1", "deny"),
+    ],
+)
+def test_explain(genie, line, verdict):
+    code, document = genie(f"explain {line}", objects(policy(ingress=OPEN)), kind="PolicyVerdict")
+    assert (code, document["verdict"]) == (0, verdict)
+
+
+def test_explain_names_the_rule(genie):
+    _, document = genie(
+        "explain shop/pod1 --from shop/pod0 --to :80", objects(policy(ingress=OPEN)), kind="PolicyVerdict"
+    )
+    found = {(rule["action"], rule["rule"], rule["matched"]) for rule in document["rules"]}
+    assert found == {("allow", "ingress[0]", True), ("deny", "", False)}
+    _, text = genie("explain shop/pod1 --from shop/pod0 --to :81", objects(policy(ingress=OPEN)))
+    assert "shop/web denies 10.77.1.10 to 10.77.1.11" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        ("shop/none", 3),
+        ("shop/pod1 --from 192.0.2.1 --to [fd77:2::b]:80", 2),
+        ("shop/pod0 --to shop/pod1:http", 2),
+        ("shop/pod0 --from shop/pod1 --to shop/pod1:1", 2),
+    ],
+)
+def test_explain_refuses(genie, line, code):
+    assert genie(f"explain {line}", objects(policy()))[0] == code
+
+
+def test_files_that_cannot_be_read(tmp_path, capsys):
+    assert main(["policy", "render", "--objects-file", str(tmp_path / "none.yaml")]) == 2
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("kind: AttachmentList\nnode: n1\nitems: [{namespace: shop}]\n")
+    assert main(["policy", "list", "--objects-file", str(bad)]) == 2
+    assert "items[0].name is missing" in capsys.readouterr().err
