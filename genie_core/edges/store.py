@@ -150,6 +150,10 @@ class Store:
         """The container's plan with what happened since; None where there is none. Raises CorruptState."""
         return self._load(f"{self._containers}/{file_name(container_id, ifname)}")
 
+    def load_file(self, name: str) -> "Plan | None":
+        """The same, by the name of its file."""
+        return self._load(f"{self._containers}/{name}")
+
     def _load(self, path: str) -> "Plan | None":
         try:
             posix.lstat(path)
@@ -249,7 +253,7 @@ class Store:
         """Every container's plan by file name, and an error for each file that cannot be read."""
         for name in self.names():
             try:
-                plan = self._load(f"{self._containers}/{name}")
+                plan = self.load_file(name)
             except GenieError as error:
                 yield error
             else:

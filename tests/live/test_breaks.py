@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.live.conftest import NPWG, ROOT, cni_args
+from tests.live.live import NPWG, ROOT, cni_args
 from tests.live.test_sync import STATUS, actions
 from tests.patience import wait_until
 from tests.system.node import finish

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.live.conftest import NPWG
+from tests.live.live import NPWG
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -214,7 +214,7 @@ def test_a_pod_that_is_not_here(live):
 
 
 def live_pod(name):
-    from tests.live.conftest import pod_object
+    from tests.live.live import pod_object
 
     return pod_object(name, {"cni": "blue"})
 

@@ -75,12 +75,12 @@ def repair(context: Context, server: Server, options: RepairOptions) -> Iterator
         sweep(context.store)
     around = look_here()
     for plan in plans(context):
-        if options.container in ("", plan.container_id) and _is_ill(plan, around, context):
+        if options.container in ("", plan.container_id) and is_ill(plan, around, context):
             yield from _Case(plan, context, server, options).run()
             around = look_here()
 
 
-def _is_ill(plan: Plan, around: Seen, context: Context) -> bool:
+def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
     """Whether something seems to be missing. Nothing is said of a pod that has just ended, or is being changed."""
     if is_gone(plan) or is_cut_off(plan):
         return False

@@ -1,0 +1,93 @@
+"""Faults of running pods are seen as soon as they come."""
+
+import json
+import queue
+import threading
+import time
+
+import pytest
+
+from genie_core.edges.netns import inside
+from genie_core.tasks.node_state import open_context
+from genie_core.tasks.repair.watch import Watcher
+from tests.live.test_repair import AGAIN, PUT_BACK
+
+pytestmark = [pytest.mark.root, pytest.mark.system]
+
+
+class Watch:
+    """A watcher at work in the node's namespace; `seen` has what it says, with the time."""
+
+    def __init__(self, ward):
+        self.context = open_context(json.loads(ward.node.stdin()))
+        self.seen: queue.Queue[tuple[set[str], float]] = queue.Queue()
+        self.ready = threading.Event()
+        self.ended = threading.Event()
+        self.seconds = 0.0
+        self.thread = threading.Thread(target=inside, args=(str(ward.host.path), self.work))
+        self.thread.start()
+        assert self.ready.wait(10)
+
+    def work(self):
+        with Watcher(self.context) as watcher:
+            self.ready.set()
+            while not self.ended.is_set():
+                found = watcher.wait(0.2)
+                self.seconds = time.thread_time()
+                if found:
+                    self.seen.put((found, time.monotonic()))
+
+    def end(self):
+        self.ended.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def watch(ward):
+    made = Watch(ward)
+    yield made
+    made.end()
+
+
+SOME = (
+    "out of its bridge",
+    "bridge down",
+    "bridge deleted",
+    "bridge: host end deleted",
+    "macvlan: interface deleted",
+    "macvlan: address",
+    "ptp: host end down",
+    "ptp: routes",
+    "default routes",
+)
+
+
+@pytest.mark.parametrize("breaks, kind, words", [one for one in (*PUT_BACK, *AGAIN) if one.id in SOME])
+def test_seen_within_two_seconds(ward, watch, breaks, kind, words):
+    began = time.monotonic()
+    breaks[-1](ward)
+    containers, at = watch.seen.get(timeout=10)
+    assert containers == {"c1"}
+    assert at - began < 2
+    ward.repair("fix")
+
+
+def test_nothing_is_seen_where_nothing_went(ward, watch):
+    before = watch.seconds
+    ward.node.pod.run("ip", "address", "add", "10.66.0.1/24", "dev", "lo")
+    ward.node.pod.run("ip", "address", "del", "10.66.0.1/24", "dev", "lo")
+    time.sleep(2)
+    assert watch.seen.empty()
+    assert watch.seconds - before < 0.2
+
+
+def test_a_pod_that_came_later(ward, watch):
+    namespace = ward.node.add_pod()
+    ward.start("c3", netns=namespace.path, cni="green")
+    namespace.run("ip", "link", "set", "eth0", "down")
+    containers, _ = watch.seen.get(timeout=10)
+    assert containers == {"c3"}
+    ward.node.delete("c3", netns=namespace.path)
+    namespace.remove()
+    time.sleep(0.5)
+    assert watch.seen.empty()
