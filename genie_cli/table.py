@@ -50,6 +50,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "policy explain": Entry("policy_explain", "Say which policy allows or denies a connection", NODE),
     "policy render": Entry("policy_render", "Print the firewall rules that this node would have", NODE),
+    "agent": Entry("agent", "Keep running pods' networks as asked for, and look after the node", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
     "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
     "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),

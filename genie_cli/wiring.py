@@ -22,7 +22,7 @@ from genie_core.survey.user_cluster import Access
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.dry_run.likeness import likeness
 from genie_core.tasks.dry_run.searched import Searched, search
-from genie_core.tasks.node_state import own_entry, read_conflist
+from genie_core.tasks.node_state import own_configuration
 
 
 def searched(flags: options.ConfDirs, bin_dirs: Sequence[str]) -> Searched:
@@ -91,9 +91,7 @@ def warn_of_container(*paths: str) -> None:
 
 def configuration(flags: options.OwnFiles) -> tuple[dict[str, Any], dict[str, Any]]:
     """Genie's own entry, {} where the node has none, and the configuration to read the node by."""
-    own = read_conflist(Path(flags.conf_dir) / "00-genie.conflist") or own_entry([flags.conf_dir])
-    config: dict[str, Any] = own or {"conf_dirs": [flags.conf_dir]}
-    return own, {**config, "state_dir": flags.state_dir} if flags.state_dir else config
+    return own_configuration(flags.conf_dir, flags.state_dir)
 
 
 def text_of(flag: str, name: str) -> str:

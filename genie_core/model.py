@@ -195,6 +195,7 @@ class Attachment(Value):
     `yielded` are the default routes of its result that another network has now, as the result's own objects.
     `changing` is true while a change of the running pod attaches or releases it (live/exchange.py), `restoring` beside
     it while a repair makes it again (live/restore.py).
+    `plugged` is true where a change of the running pod attached it, and not the pod's start.
     `default_route` is the choice's; `subnet` and `device` are too, for ADD only.
     """
 
@@ -211,6 +212,7 @@ class Attachment(Value):
         "network",
         "origin",
         "partial",
+        "plugged",
         "refused",
         "released",
         "releasing",
@@ -243,9 +245,11 @@ class Attachment(Value):
         yielded: "Sequence[dict[str, Any]]" = (),
         changing: bool = False,
         restoring: bool = False,
+        plugged: bool = False,
     ) -> None:
         self.network = network
         self.restoring = restoring
+        self.plugged = plugged
         self.asked = asked
         self.yielded = yielded
         self.changing = changing

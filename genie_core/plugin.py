@@ -166,7 +166,7 @@ def _count(path: str, verb: str, code: int, seconds: float, context: "Context") 
     from genie_core.edges.metrics_file import count
     from genie_core.metrics import Run
 
-    runs = [Run(step.verb, step.network, step.type, ok, spent) for step, ok, spent in context.delegates.ran]
+    runs = [Run(step.verb, step.network, step.type, spent) for step, _, spent in context.delegates.ran]
     try:
         count(path, verb, code, seconds, runs)
     except IOFailure as error:

@@ -100,6 +100,7 @@ def _encode_attachment(attachment: Attachment) -> "dict[str, Any]":
         "asked": attachment.asked,
         "changing": attachment.changing,
         "restoring": attachment.restoring,
+        "plugged": attachment.plugged,
     }
     return {
         **{key: value for key, value in later.items() if value},
@@ -202,6 +203,7 @@ def _decode_attachment(data: "dict[str, Any]") -> Attachment:
         asked=_text(data.get("asked", "")),  # earlier versions did not write it
         changing=bool(data.get("changing", False)),
         restoring=bool(data.get("restoring", False)),
+        plugged=bool(data.get("plugged", False)),
     )
 
 

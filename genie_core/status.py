@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 MULTI_IP_PREFERENCES = "multi-ip-preferences"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+# In an entry of the status: what attached it, where that was not the pod's start.
+ADDED_BY = "genie.cni.dev/added-by"
 
 
 class NetworkEntry(Value):
     """One attachment, for `network_status`.
 
     `label` is `namespace/name` of a NetworkAttachmentDefinition, or the configuration's name (C53).
-    `default` is true for exactly one entry. `device_info` is the object of CNIDeviceInfoFile, if any (C54).
+    `plugged` says that the running pod got it later. `default` is true for exactly one entry.
+    `device_info` is the object of CNIDeviceInfoFile, if any (C54).
     """
 
-    __slots__ = ("default", "device_info", "ifname", "label", "result")
+    __slots__ = ("default", "device_info", "ifname", "label", "plugged", "result")
 
     def __init__(
         self,
@@ -33,12 +36,14 @@ class NetworkEntry(Value):
         result: Result,
         default: bool = False,
         device_info: "Mapping[str, Any] | None" = None,
+        plugged: bool = False,
     ) -> None:
         self.label = label
         self.ifname = ifname
         self.result = result
         self.default = default
         self.device_info = device_info
+        self.plugged = plugged
 
 
 def multi_ip_preferences(parts: "Sequence[tuple[str, Result]]") -> str | None:
@@ -71,6 +76,7 @@ def _status(entry: NetworkEntry) -> "dict[str, Any]":
         "default": entry.default,
         "device-info": entry.device_info,
         "gateway": _gateways(result),
+        ADDED_BY: "sync" if entry.plugged else "",
     }
     return {**{name: value for name, value in status.items() if value}, "dns": result.dns}
 

@@ -215,6 +215,13 @@ class KubeAPI:
                 self._pause(_pause_before(attempt))
         return self._request("PATCH", parts, {}, body, what)
 
+    def patch(
+        self, parts: "Sequence[str]", patch: "Mapping[str, Any]", *, strategic: bool = False
+    ) -> "dict[str, Any]":
+        """Apply a merge patch to any object: `patch(("api", "v1", "nodes", "n1", "status"), ...)`."""
+        body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))
+        return self._request("PATCH", parts, {}, body, "/" + "/".join(parts))
+
     def create(self, parts: "Sequence[str]", document: "Mapping[str, Any]") -> "dict[str, Any]":
         """What the server makes of a document; where its answer is lost it may make it twice."""
         return self._request("POST", parts, {}, encode(document).encode("ascii"), "/" + "/".join(parts))

@@ -64,7 +64,7 @@ class LoadMeter:
 
     def is_full(self, network: "NetConf") -> bool:
         """Whether a range set of the network has no free address, so that a pod would get none."""
-        used, size = _addresses(network)
+        used, size = address_use(network)
         return 0 < size <= used
 
     def measure(self, networks: "Mapping[str, NetConf]") -> dict[str, Measures]:
@@ -114,7 +114,7 @@ class LoadMeter:
             if item.network.name == network.name and item.result and not item.released
         ]
         interfaces = _interfaces(name, network, results, rates)
-        used, size = _addresses(network)
+        used, size = address_use(network)
         return Measures(
             received=sum(rates[interface][0] for interface in interfaces),
             sent=sum(rates[interface][1] for interface in interfaces),
@@ -144,7 +144,7 @@ def _host_side(result: str) -> "Iterable[str]":
     ]
 
 
-def _addresses(network: "NetConf") -> tuple[int, int]:
+def address_use(network: "NetConf") -> tuple[int, int]:
     """(leased, size) of the range set of a host-local network with the fewest free addresses.
 
     A pod gets one address of each set. (0, 0) for other IPAM plugins, which keep their leases elsewhere.

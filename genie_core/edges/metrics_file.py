@@ -28,7 +28,7 @@ def count(path: str, verb: str, code: int, seconds: float, runs: "Iterable[Run]"
     try:
         if not _locked(lock):
             raise IOFailure(f"{path}: other calls kept its lock, so this one is not counted")
-        _write(path, counted(_read(path), verb, code, seconds, runs))
+        _write(path, counted(read(path), verb, code, seconds, runs))
     finally:
         posix.close(lock)
 
@@ -46,7 +46,8 @@ def _locked(fd: int) -> bool:
             return True
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """The file's text, "" where there is none. Raises IOFailure, also where others may write to it."""
     if not exists(path):
         return ""
     fd = open_private(path, posix.O_RDONLY)

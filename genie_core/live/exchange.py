@@ -53,7 +53,7 @@ def exchange(
     """
     staying = [item for item in plan.attachments if item not in going]
     leaving = [item.replace(changing=True) for item in going]
-    arriving = [item.replace(changing=True) for item in coming]
+    arriving = [item.replace(changing=True, plugged=True) for item in coming]
     work = plan.replace(attachments=[*staying, *leaving, *(item.replace(released=True) for item in arriving)])
     yield Save(work)
     try:

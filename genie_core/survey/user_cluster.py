@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from genie_core.survey.user_credentials import KnownCluster
 
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
+# The variable that says where the root of this process's container is, where the process has left it for the node.
+CONTAINER_ROOT = "GENIE_CONTAINER_ROOT"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
 
@@ -74,7 +76,7 @@ def find_cluster(access: Access) -> UserCluster | None:
     found = _of_files(merger, access) if merger else None
     if access.context and merger is None:
         raise InvalidConfig(f"--context {access.context}: there is no kubeconfig", exit_code=EXIT_USAGE)
-    return found or _of_account(ACCOUNT_DIR, os.environ)
+    return found or _of_account(account_dir(), os.environ)
 
 
 def connect(access: Access, seconds: float) -> KubeAPI | None:
@@ -199,6 +201,16 @@ def _cluster(entry: dict[str, Any], user: dict[str, Any], source: str) -> Cluste
 
 
 # --- in a pod --------------------------------------------------------------------------------------------
+
+
+def account_dir() -> str:
+    """Where the token and the CA of this pod's account are, as seen from here."""
+    return os.environ.get(CONTAINER_ROOT, "") + ACCOUNT_DIR
+
+
+def in_pod() -> bool:
+    """Whether this runs in a pod that has an account."""
+    return bool(url_in_pod(os.environ)) and os.path.exists(f"{account_dir()}/token")
 
 
 def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | None:

@@ -66,23 +66,29 @@ class PooledConnection:
     ) -> Iterator[bytes]:
         """The lines of an answer that goes on, each as soon as it is there, until the server ends it.
 
-        After `silent` seconds without any byte it is given up. Raises what `exchange` raises, and the `refusal` of an
-        answer that is not 200.
+        The request is made at once. After `silent` seconds without any byte the answer is given up. Raises what
+        `exchange` raises, and the `refusal` of an answer that is not 200.
         """
         import urllib3
 
+        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=silent)
         try:
-            answer = self._open(
-                "GET", target, headers, b"", urllib3.Timeout(connect=_CONNECT_SECONDS, read=silent)
-            )
+            answer = self._open("GET", target, headers, b"", timeout)
             if answer.status != HTTPStatus.OK:
                 raise refusal(_read(answer))
-            try:
-                yield from _lines(answer.stream(1 << 16, decode_content=True))
-            finally:
-                answer.close()
         except urllib3.exceptions.HTTPError as error:
             _refuse(error, self._cluster)
+        return self._rest_of(answer)
+
+    def _rest_of(self, answer: Any) -> Iterator[bytes]:
+        import urllib3
+
+        try:
+            yield from _lines(answer.stream(1 << 16, decode_content=True))
+        except urllib3.exceptions.HTTPError as error:
+            _refuse(error, self._cluster)
+        finally:
+            answer.close()
 
     def close(self) -> None:
         self._pools.clear()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +23,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.fields import get_list, get_object, get_str
 from genie_core.settings import Settings
-from genie_core.survey.user_cluster import ACCOUNT_DIR, Access, find_cluster, url_in_pod
+from genie_core.survey.user_cluster import Access, find_cluster, in_pod
 from genie_core.survey.user_credentials import KnownCluster, plain_cluster
 from genie_core.survey.user_http import PooledConnection
 
@@ -80,7 +79,7 @@ class WatchingAPI(KubeAPI):
     ) -> Iterator[JSON]:
         """Events after `version`, until the server ends them, which it does after so many seconds.
 
-        Raises Gone where the server does not know that version any more.
+        The request is made at once. Raises Gone where the server does not know that version any more.
 
         Raises Unreachable, also after a long silence, and what a request raises.
         """
@@ -95,7 +94,14 @@ class WatchingAPI(KubeAPI):
         headers = {**self._headers("GET", b""), "Accept": self._accept_events}
         url = self.cluster.base + target(parts, asked)
         try:
-            for line in self._pool.lines(url, headers, SILENT_SECONDS, partial(self._refused, what)):
+            lines = self._pool.lines(url, headers, SILENT_SECONDS, partial(self._refused, what))
+        except OSError as error:
+            raise self._unreachable(error) from None
+        return self._events(lines, what)
+
+    def _events(self, lines: Iterator[bytes], what: str) -> Iterator[JSON]:
+        try:
+            for line in lines:
                 event = _decoded(line, what)
                 if event["type"] == "ERROR":
                     raise _error_event(event["object"], what)
@@ -149,9 +155,4 @@ def follow_cluster(access: Access, own: Mapping[str, Any]) -> KnownCluster | Non
 
 def names_server(access: Access) -> bool:
     """Whether a flag or the environment says which kubeconfig is meant."""
-    return replace(access, warn=Access().warn) != Access() or bool(os.environ.get("KUBECONFIG"))
-
-
-def in_pod() -> bool:
-    """Whether this runs in a pod that has an account."""
-    return bool(url_in_pod(os.environ)) and os.path.exists(f"{ACCOUNT_DIR}/token")
+    return access != Access() or bool(os.environ.get("KUBECONFIG"))

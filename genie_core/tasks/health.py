@@ -1,4 +1,7 @@
-"""Health over HTTP, for kubelet's probes: GET of a path -> 200 or 503, and a small JSON document saying why."""
+"""Health over HTTP, for kubelet's probes: GET of a path -> 200 or 503, and a small JSON document saying why.
+
+Beside it other pages can be served, as metrics.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from genie_core.sandbox.http_server import LocalHTTPServer
 
 # path -> what is wrong there, and what to tell besides
 Checks = Mapping[str, Callable[[], tuple[list[str], Mapping[str, object]]]]
+# path -> content type, and what makes the body
+Pages = Mapping[str, tuple[str, Callable[[], bytes]]]
 
 
 @contextmanager
-def serve(host: str, port: int, checks: Checks) -> Iterator[int]:
+def serve(host: str, port: int, checks: Checks, pages: Pages | None = None) -> Iterator[int]:
     """Answer from a thread; the port, that of the system's choice for 0. Raises IOFailure where it is taken."""
     try:
-        server = LocalHTTPServer(host, port, _handler(checks))
+        server = LocalHTTPServer(host, port, _handler(checks, pages or {}))
     except OSError as error:
         raise IOFailure(f"health cannot be served on {host}:{port}: {error.strerror}") from None
     server.daemon_threads = True
@@ -33,18 +38,24 @@ def serve(host: str, port: int, checks: Checks) -> Iterator[int]:
         thread.join()
 
 
-def _handler(checks: Checks) -> type[BaseHTTPRequestHandler]:
+def _handler(checks: Checks, pages: Pages) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 5  # a client that says nothing holds a thread no longer
 
         def do_GET(self) -> None:
-            if self.path not in checks:
+            if self.path in pages:
+                content_type, body_of = pages[self.path]
+                self._answer(200, content_type, body_of())
+            elif self.path in checks:
+                problems, facts = checks[self.path]()
+                body = json.dumps({"problems": problems, **facts}).encode() + b"\n"
+                self._answer(503 if problems else 200, "application/json", body)
+            else:
                 self.send_error(404)
-                return
-            problems, facts = checks[self.path]()
-            body = json.dumps({"problems": problems, **facts}).encode() + b"\n"
-            self.send_response(503 if problems else 200)
-            self.send_header("Content-Type", "application/json")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

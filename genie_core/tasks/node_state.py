@@ -61,6 +61,16 @@ def own_entry(conf_dirs: Sequence[str]) -> dict[str, Any]:
     return {}
 
 
+def own_configuration(conf_dir: str, state_dir: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Genie's own entry, {} where the node has none, and the configuration to read the node by.
+
+    `state_dir` replaces the configuration's, where it is given. Raises InvalidConfig for a file that cannot be read.
+    """
+    own = read_conflist(Path(conf_dir) / "00-genie.conflist") or own_entry([conf_dir])
+    config: dict[str, Any] = own or {"conf_dirs": [conf_dir]}
+    return own, {**config, "state_dir": state_dir} if state_dir else config
+
+
 def open_context(config: dict[str, Any], *, path: str = "") -> Context:
     """What a DEL with this configuration works with; warnings go to stderr."""
     env = {**os.environ, **({"CNI_PATH": path} if path else {})}

@@ -14,7 +14,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
 from genie_core.select.annotations import ASKING
 from genie_core.settings import Settings
-from genie_core.survey.user_cluster import Access, connect, find_cluster
+from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod
 from genie_core.survey.yamlio import load_documents
 
 API_SECONDS = 3.0
@@ -68,13 +68,13 @@ def context_namespace(access: Access) -> str:
 
 
 def open_api(access: Access, own: Mapping[str, Any]) -> KubeAPI | None:
-    """The API server that a flag or $KUBECONFIG names, else that of this node's Genie, else the usual; None for none.
+    """The API server of a flag or $KUBECONFIG, else of this pod's account, else of this node's Genie, else the usual.
 
-    `own` is Genie's own configuration, {} for none. What it names and this user may not read counts only where there
-    is no other. Raises GenieError for what cannot be used.
+    None where none is named. `own` is Genie's own configuration, {} for none. What it names and this user may not read
+    counts only where there is no other. Raises GenieError for what cannot be used.
     """
     problem: GenieError | None = None
-    if own and access == Access() and not os.environ.get("KUBECONFIG"):
+    if own and access == Access() and not os.environ.get("KUBECONFIG") and not in_pod():
         settings, log = Settings(own, forgiving=True), JSONLog("error", fd=-1)
         try:
             cluster = load_cluster(settings.kubernetes, settings.policy, log)

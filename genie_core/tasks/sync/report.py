@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, GenieError
+from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NOT_FOUND, TRY_AGAIN, GenieError
 from genie_core.live.compare import KEEP, Move
 from genie_core.live.exchange import addresses_of
 from genie_core.model import Attachment, Plan
@@ -108,17 +108,27 @@ class SyncReport:
         return _EXIT[self.status]
 
     @property
+    def reason(self) -> str:
+        """The reason of the pod's condition: Applied, Refused, PluginFailed, or Waiting for what does not exist yet."""
+        if self.error is None:
+            return "Applied"
+        if self.status == "refused":
+            return "Waiting" if self.error.exit_code == EXIT_NOT_FOUND else "Refused"
+        return "Waiting" if self.error.code == TRY_AGAIN else "PluginFailed"
+
+    @property
     def moves(self) -> tuple[Change, ...]:
         """The changes without what is kept."""
         return tuple(change for change in self.changes if change.action != KEEP)
 
     def as_json(self) -> dict[str, Any]:
-        """target, status, dryRun, changes, state, error, left, warnings, durationMs."""
+        """target, status, reason, dryRun, changes, state, error, left, warnings, durationMs."""
         error = self.error
         said = {"code": error.code, "msg": error.msg, "hint": error.hint} if error else None
         return {
             "target": self.target.as_json(),
             "status": self.status,
+            "reason": self.reason,
             "dryRun": self.planned,
             "changes": [change.as_json() for change in self.changes],
             "state": [item.as_json() for item in self.state],

@@ -77,13 +77,14 @@ def refuse_untouchable(pod: LivePod, settings: Settings) -> None:
     if not settings.live:
         raise Refused("live is false in Genie's configuration", hint="set it to true to change running pods")
     opted_out = "change the annotation to have it changed"
-    if _is_out(pod.annotations):
+    if is_out(pod.annotations):
         raise Refused(f'pod {pod} has the annotation {LIVE}: "false"', hint=opted_out)
-    if _is_out(_namespace_annotations(pod)):
+    if is_out(_namespace_annotations(pod)):
         raise Refused(f'namespace {pod.namespace} has the annotation {LIVE}: "false"', hint=opted_out)
 
 
-def _is_out(annotations: Mapping[str, Any]) -> bool:
+def is_out(annotations: Mapping[str, Any]) -> bool:
+    """Whether these annotations, of a pod or a namespace, say that running pods are left alone."""
     return str(annotations.get(LIVE, "")).strip().lower() == "false"
 
 

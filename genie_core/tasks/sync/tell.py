@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from genie_core.edges.kube_errors import Conflict
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
@@ -29,13 +30,13 @@ from genie_core.verbs.context import Context
 
 OBSERVED = "genie.cni.dev/networks-observed"
 CONDITION = "genie.cni.dev/NetworksReady"
-# Outcome -> the condition's status and reason.
-_CONDITIONS = {
-    "unchanged": ("True", "Applied"),
-    "changed": ("True", "Applied"),
-    "refused": ("False", "Refused"),
-    "failed": ("False", "PluginFailed"),
-    "partial": ("Unknown", "PluginFailed"),
+# Outcome -> the condition's status.
+_STATUS = {
+    "unchanged": "True",
+    "changed": "True",
+    "refused": "False",
+    "failed": "False",
+    "partial": "Unknown",
 }
 _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
 
@@ -87,7 +88,7 @@ def _annotations_of(pod: LivePod, plan: Plan) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     if dialect_of(pod.annotations) == BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
         entries = [
-            NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname)
+            NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname, plugged=item.plugged)
             for item, (ifname, result) in zip(attached, parts, strict=True)
         ]
         found[NETWORK_STATUS] = network_status(entries)
@@ -98,10 +99,8 @@ def _annotations_of(pod: LivePod, plan: Plan) -> dict[str, str | None]:
 
 def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
     """The pod's condition, None where it says the same already."""
-    status, reason = _CONDITIONS[report.status]
+    status, reason = _STATUS[report.status], report.reason
     text = report.error.msg if report.error else "the networks are as the annotations ask for"
-    if report.error and report.status == "failed" and report.error.code == 11:
-        reason = "Waiting"
     message = f"{text} (request {observed(pod.annotations)})"
     before = next(
         (
@@ -137,11 +136,26 @@ def tell_networks(pod: LivePod, plan: Plan) -> None:
 
 def _tell_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
     for reason, message, kind in events_of(report):
-        create_event(pod, reason, message, kind)
+        create_event(pod, reason, message, kind, once=observed(pod.annotations) if report.error else "")
 
 
-def create_event(pod: LivePod, reason: str, message: str, kind: str) -> None:
-    """One Event about the pod; `kind` is Normal or Warning. Raises GenieError."""
+def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: str = "") -> None:
+    """One Event about the pod; `kind` is Normal or Warning. Raises GenieError.
+
+    With `once`, what the message is about, the same event of the same pod is made no second time while it is there.
+    """
+    assert pod.api is not None
+    text = "\n".join((str(pod.metadata.get("uid")), once, reason, message))
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    name = {"name": f"{pod.name[:200]}.{digest}"} if once else {"generateName": f"{pod.name}."}
+    try:
+        _post_event(pod, name, reason, message, kind)
+    except Conflict:
+        if not once:
+            raise
+
+
+def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str, kind: str) -> None:
     assert pod.api is not None
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     pod.api.create(
@@ -149,7 +163,7 @@ def create_event(pod: LivePod, reason: str, message: str, kind: str) -> None:
         {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{pod.name}.", "namespace": pod.namespace},
+            "metadata": {**name, "namespace": pod.namespace},
             "involvedObject": {
                 "apiVersion": "v1",
                 "kind": "Pod",

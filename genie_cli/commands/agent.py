@@ -1,0 +1,98 @@
+"""`genie agent`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import typer
+
+from genie_cli import options, wiring
+from genie_cli.flags import flag, switch
+from genie_cli.records import Records
+from genie_core.edges.log import JSONLog
+from genie_core.errors import EXIT_FAILURE
+from genie_core.tasks.agent.agent import Agent
+from genie_core.tasks.agent.metrics import CONTENT_TYPE
+from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.health import serve
+
+EXAMPLES = [
+    ("follow this node's pods, for good", "genie agent --node node-1"),
+    ("one pass, as from cron", "genie agent --once --repair fix"),
+]
+
+
+def parse_listen(text: str) -> str:
+    """HOST:PORT as it is. Raises a usage error for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > 65535:
+        raise typer.BadParameter("expected HOST:PORT, as in 127.0.0.1:9452 or [::1]:9452")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, options.Runtime):
+    """How the agent runs."""
+
+    once: bool = switch("--once", "Make one pass over this node's pods, and end.")
+    repair: Literal["", "off", "report", "fix"] = flag(
+        "--repair [off|report|fix]",
+        "What to do about faults of attached networks. Default: the configuration's.",
+    )
+    listen: str = flag(
+        "--listen HOST:PORT",
+        "Where /metrics, /readyz and /livez are served.",
+        default="127.0.0.1:9452",
+        parser=parse_listen,
+    )
+    host_pid: int = flag(
+        "--host-pid NUMBER",
+        "Make changes in the namespaces and control groups of this process: 1 in a pod with hostPID.",
+        options.NODE,
+        default=0,
+        min=0,
+        show_default=False,
+    )
+
+
+def run(flags: Flags) -> int:
+    """Keeps the networks of this node's running pods in line with their annotations, and looks after them.
+
+    It follows the pods of the node, and runs `genie sync pod` for each whose annotations change, for as long as it
+    takes. It looks for faults of attached networks (--repair), collects what no pod owns any more, checks the node and
+    tells its object, and serves metrics. Pods start and end without it. It may be killed at any moment: a change under
+    way goes on by itself, and what is left is found in the journals.
+    It has to run on the node, as root. With --once the exit code is 1 if a pod could not be brought in line.
+    """
+    log = JSONLog("info")
+    log.context = {"pid": os.getpid()}
+    agent = Agent(_options(flags), log)
+    if flags.once:
+        return 0 if agent.once() else EXIT_FAILURE
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: agent.stop())
+    host, _, port = flags.listen.rpartition(":")
+    checks = {"/readyz": agent.readiness, "/livez": agent.liveness}
+    pages: Any = {"/metrics": (CONTENT_TYPE, agent.page)}
+    with serve(host.removeprefix("[").removesuffix("]"), int(port), checks, pages) as served:
+        log.info("serving", address=host, port=served)
+        agent.run()
+    log.info("stopped")
+    return 0
+
+
+def _options(flags: Flags) -> AgentOptions:
+    return AgentOptions(
+        node=wiring.node_of(flags.node)[0],
+        access=wiring.access(flags),
+        conf_dir=flags.conf_dir,
+        state_dir=flags.state_dir,
+        ipam_dir=flags.ipam_dir,
+        cache_dir=flags.cache_dir,
+        cri_socket=flags.cri_socket,
+        repair=flags.repair,
+        host_pid=flags.host_pid,
+    )

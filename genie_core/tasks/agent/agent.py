@@ -1,0 +1,258 @@
+"""The loop: watches, ends of children and timers come together here, in one thread.
+
+It holds nothing that the API server, the journals and the kernel do not know, so it may be killed at any instant. A
+change is a child of its own, which goes on without the agent; its successor finds what it has left in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from genie_core.edges.kube_resources import POD
+from genie_core.edges.log import JSONLog
+from genie_core.edges.store import Store
+from genie_core.errors import GenieError
+from genie_core.settings import Settings
+from genie_core.tasks.agent import outcome
+from genie_core.tasks.agent.children import Children, Ended
+from genie_core.tasks.agent.following import NAMESPACES, PODS, Following, opt_out_of
+from genie_core.tasks.agent.jobs import Jobs
+from genie_core.tasks.agent.journals import Journals
+from genie_core.tasks.agent.metrics import Metrics
+from genie_core.tasks.agent.options import SYNC_SECONDS, AgentOptions
+from genie_core.tasks.agent.pods import Key, view_of
+from genie_core.tasks.agent.queue import Outcome, Queue
+from genie_core.tasks.agent.work import Work
+
+RESYNC_SECONDS = 300.0
+# How often files are looked at: what is there is stat(2), nothing is read without need.
+LOOK_SECONDS = 1.0
+COUNT_SECONDS = 10.0  # attachments and leases
+_STUCK_SECONDS = 60.0
+# When the server is back, those who waited for it do not all come at once.
+_SPREAD_SECONDS = 2.0
+_GRACE_SECONDS = 30.0  # for the end of a sync whose own time is up
+
+
+class Agent:
+    """One agent. `run` goes on until `stop` is called, from a signal's handler too; `once` makes one pass."""
+
+    def __init__(self, options: AgentOptions, log: JSONLog) -> None:
+        self.options = options
+        self.log = log
+        self.metrics = Metrics()
+        self._settings = self._read_settings(Settings({}))
+        self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._children = Children(options.host_pid, self._inbox.put)
+        self._journals = Journals(Store(self._settings.state_dir))
+        self._queue: Queue[Key] = Queue()
+        self._work = Work(self._journals, self._queue, time.monotonic, lambda: self._settings.live)
+        self._following = Following(
+            options.node,
+            options.connect,
+            self._inbox.put,
+            self._work,
+            self.metrics,
+            log,
+            self._server_is_back,
+        )
+        self.jobs = Jobs(options, self._children, self._inbox.put, self.metrics, log)
+        self._not_in_line: set[Key] = set()
+        self._is_once = False
+        self._stamps: tuple[int, ...] = ()
+        self._resync_at = time.monotonic() + RESYNC_SECONDS
+        self._looked_at = self._count_at = time.monotonic()
+
+    def stop(self) -> None:
+        """End `run`; children go on by themselves."""
+        self._inbox.put(None)
+
+    # --- for good ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Follow, and work off, until `stop`."""
+        self._journals.refresh()
+        self._stamps = self._conf_stamps()
+        self._following.start()
+        while self._turn():
+            self._look()
+            self.jobs.start_due(self._settings)
+            self._start_syncs()
+            self._show()
+
+    def _turn(self) -> bool:
+        """Wait for something to do, and do it; whether to go on."""
+        try:
+            call = self._inbox.get(timeout=self._patience())
+            while call is not None:
+                call()
+                call = self._inbox.get_nowait()
+        except Empty:
+            return True
+        return False
+
+    def _patience(self) -> float:
+        """Seconds until there is something to do by itself."""
+        due = [self._looked_at + LOOK_SECONDS, self.jobs.next_due()]
+        next_sync = self._queue.next_due()
+        if (
+            next_sync is not None
+            and len(self._queue.running()) < self.options.parallel
+            and not self._is_away()
+        ):
+            due.append(next_sync)
+        return max(0.0, min(due) - time.monotonic())
+
+    def _look(self) -> None:
+        """What the node's files say, once a second; everything anew at each resync."""
+        now = time.monotonic()
+        if now < self._looked_at + LOOK_SECONDS:
+            return
+        self._looked_at = now
+        self._work.journals_changed()
+        if now >= self._count_at:
+            self._count_at = now + COUNT_SECONDS
+            self.metrics.set_attachments(self._journals.attachments(), self._journals.addresses())
+        stamps = self._conf_stamps()
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self._settings = self._read_settings(self._settings)
+            self._work.configuration_changed()
+        if now >= self._resync_at:
+            self._resync_at = now + RESYNC_SECONDS
+            self._settings = self._read_settings(self._settings)
+            self._work.resync()
+        self._following.follow_definitions()
+
+    def _server_is_back(self) -> None:
+        self._queue.hasten(time.monotonic(), _SPREAD_SECONDS)
+
+    def _is_away(self) -> bool:
+        return PODS in self._following.away
+
+    # --- syncs -------------------------------------------------------------------------------------------
+
+    def _start_syncs(self) -> None:
+        while len(self._queue.running()) < self.options.parallel and not self._is_away():
+            key = self._queue.take(time.monotonic())
+            if key is None:
+                return
+            words = self.options.sync_words(*key, self._settings)
+            try:
+                self._children.start(
+                    "genie_cli",
+                    words,
+                    partial(self._synchronised, key),
+                    seconds=SYNC_SECONDS + _GRACE_SECONDS,
+                )
+            except GenieError as error:
+                self.log.warning("not started", pod="/".join(key), problem=error.msg)
+                self._work.ended(key, Outcome.RETRY)
+
+    def _synchronised(self, key: Key, ended: Ended) -> None:
+        found = outcome.read(ended)
+        for labels, count in found.counts.items():
+            self.metrics.sync.labels(*labels).inc(count)
+        again = Outcome.PARK if self._is_once and found.outcome is Outcome.RETRY else found.outcome
+        pause = self._work.ended(key, again, is_waiting=found.is_waiting)
+        if found.status not in ("changed", "unchanged", "absent"):
+            self._not_in_line.add(key)
+        write = self.log.warning if found.problem else self.log.info
+        said = {"changes": list(found.moves), "problem": found.problem, "again": round(pause, 1)}
+        write("sync", pod="/".join(key), status=found.status, ms=round(ended.seconds * 1000),
+              **{name: value for name, value in said.items() if value})  # fmt: skip
+
+    # --- one pass ----------------------------------------------------------------------------------------
+
+    def once(self) -> bool:
+        """One pass over this node's pods, then repair, collection and node checks; whether every pod is in line.
+
+        Raises GenieError where the pods cannot be listed.
+        """
+        self._is_once = True
+        self._journals.refresh()
+        with self.options.connect() as api:
+            query = {"fieldSelector": f"spec.nodeName={self.options.node}"}
+            views = [view_of(item) for item in api.items(POD.everywhere, query) if not isinstance(item, str)]
+        self._work.opt_outs(self._opted_out())
+        self._work.listed(views)
+        for key in self._work.candidates():
+            self._queue.add(key, time.monotonic())
+        self._start_syncs()
+        while self._queue.running():
+            self._inbox_call()
+            self._start_syncs()
+        for job in (partial(self.jobs.repair, self._settings), self.jobs.collect, self.jobs.check):
+            job()
+            while not self.jobs.is_idle:
+                self._inbox_call()
+        return not self._not_in_line and not self.jobs.failed
+
+    def _inbox_call(self) -> None:
+        call = self._inbox.get()
+        if call is None:
+            raise KeyboardInterrupt
+        call()
+
+    def _opted_out(self) -> set[str]:
+        """The namespaces that opt out; none where they may not be listed: each sync looks at its own."""
+        try:
+            with self.options.connect(metadata_only=True) as api:
+                items = [
+                    item for item in api.items(("api", "v1", "namespaces"), {}) if not isinstance(item, str)
+                ]
+        except GenieError as error:
+            self.log.warning("namespaces cannot be listed", problem=error.msg)
+            return set()
+        return {name for name, out in map(opt_out_of, items) if out}
+
+    # --- what it says of itself --------------------------------------------------------------------------
+
+    def readiness(self) -> tuple[list[str], Mapping[str, object]]:
+        """Ready as long as it serves from what it has; whether the API server answers is said beside it."""
+        away = dict(self._following.away)
+        facts: dict[str, object] = {"node": self.options.node, "pods": len(self._work.pods)}
+        if not self._following.has_listed and not away:
+            facts["apiServer"] = "not asked yet"
+        else:
+            facts["apiServer"] = away.get(PODS) or away.get(NAMESPACES) or "answers"
+        return [], facts
+
+    def liveness(self) -> tuple[list[str], Mapping[str, object]]:
+        """Whether the loop goes on."""
+        seconds = time.monotonic() - self._looked_at
+        return (["the loop is stuck"] if seconds > _STUCK_SECONDS else []), {"secondsAgo": int(seconds)}
+
+    def page(self) -> bytes:
+        """The metrics."""
+        return self.metrics.page(self._settings.metrics_file)
+
+    def _show(self) -> None:
+        self.metrics.depth.set(self._queue.depth())
+        self.metrics.oldest.set(self._queue.oldest(time.monotonic()))
+
+    # --- the node's configuration ------------------------------------------------------------------------
+
+    def _read_settings(self, before: Settings) -> Settings:
+        """As they are now; those of before where they cannot be read."""
+        try:
+            _, found = self.options.configuration()
+        except GenieError as error:
+            self.log.warning("configuration not read", problem=error.msg)
+            return before
+        return found
+
+    def _conf_stamps(self) -> tuple[int, ...]:
+        """When the directories of configurations were written to."""
+        return tuple(_stamp(path) for path in (self.options.conf_dir, *self._settings.conf_dirs))
+
+
+def _stamp(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,120 @@
+"""`python -m genie_core.tasks.agent.child [--host-pid PID] MODULE ARGS...`: a module run as the node's own process.
+
+What the agent starts for each change. It has a low priority, so that the runtime's calls go first. Where the agent
+itself is in a container (`--host-pid 1`), it runs in the namespaces and control groups of the node's first process: the
+plugins that it runs are the node's, and neither the container's memory limit nor its end touches a change under way.
+
+The modules stay where they are, in the container: its root directory is kept open, and is looked into through the
+descriptor. Shared libraries would not be found that way, so what needs some is imported before.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+NICE = 10
+_NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")
+_WITH_LIBRARIES = (
+    "ssl",
+    "ctypes",
+    "hashlib",
+    "zlib",
+    "bz2",
+    "lzma",
+    "subprocess",
+    "socket",
+    "_json",
+    "_datetime",
+)
+
+
+def main(argv: list[str]) -> None:
+    """Run the module as the program that this process is."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    if argv[0] == "--host-pid":
+        enter(int(argv[1]))
+        argv = argv[2:]
+    sys.argv = argv
+    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+
+
+def enter(pid: int) -> None:
+    """Move this process, which has one thread, to where that process is. Raises OSError."""
+    from genie_core.sandbox import syscalls
+    from genie_core.survey.user_cluster import CONTAINER_ROOT
+
+    for name in _WITH_LIBRARIES:
+        __import__(name)
+    groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    handles = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _others(pid)]
+    for handle in handles:
+        syscalls.setns(handle, 0)
+        os.close(handle)
+    os.environ[CONTAINER_ROOT] = f"/proc/self/fd/{root}"
+    _see_modules_below(f"/proc/self/fd/{root}")
+    join_groups(groups)
+
+
+def _others(pid: int) -> list[str]:
+    """The kinds of namespaces in which that process is not where this one is."""
+    return [
+        name
+        for name in _NAMESPACES
+        if not os.path.samestat(os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}"))
+    ]
+
+
+def _see_modules_below(root: str) -> None:
+    sys.path[:] = [root + os.path.abspath(path) for path in sys.path]
+    sys.path_importer_cache.clear()
+    for module in list(sys.modules.values()):
+        paths = getattr(module, "__path__", None)
+        if isinstance(paths, list):
+            paths[:] = [root + path for path in paths]
+
+
+def join_groups(lines: list[str]) -> list[str]:
+    """Join the control groups of lines of /proc/PID/cgroup, of version 1 and 2; those that could not be joined.
+
+    A group that may not be joined is no failure: the change goes on in the one that it is in.
+    """
+    failed = []
+    mounts = _group_mounts()
+    own = set(Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines())
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        folder = mounts.get(controllers)
+        if line in own:
+            continue
+        try:
+            if folder is None:
+                raise FileNotFoundError(controllers)
+            Path(f"{folder}{path}/cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+        except OSError:
+            failed.append(controllers or "unified")
+    return failed
+
+
+def _group_mounts() -> dict[str, str]:
+    """Controllers as in /proc/PID/cgroup ("" for version 2) -> where that hierarchy is mounted, from its root on."""
+    found: dict[str, str] = {}
+    for line in (
+        Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    ):
+        before, _, after = line.partition(" - ")
+        root, point = before.split()[3:5]
+        kind, _, options = after.split(" ", 2)
+        if root != "/" or kind not in ("cgroup", "cgroup2"):
+            continue
+        words = options.split()[-1].split(",")
+        name = ",".join(sorted(word for word in words if word not in ("rw", "ro", "xattr", "clone_children")))
+        found.setdefault("" if kind == "cgroup2" else name, point)
+    return {**found, **{",".join(key.split(",")[::-1]): value for key, value in found.items() if key}}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,105 @@
+"""The processes that do the work: each change is one, and survives the agent.
+
+A child has a session of its own, and files in memory for what it prints: no pipe breaks, and no signal for the agent's
+group reaches it. Its end is told to the agent's loop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from genie_core.errors import IOFailure
+
+_SHIM = "genie_core.tasks.agent.child"
+_LARGEST_OUTPUT = 8 << 20
+
+Post = Callable[[Callable[[], None]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """`code` is the exit code, negative for a signal. `seconds` is how long it took."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+class Children:
+    """Starts them. `host_pid` is the process in whose namespaces they run, 0 for the agent's own.
+
+    `post` gives a function to the agent's loop, from any thread.
+    """
+
+    def __init__(self, host_pid: int, post: Post) -> None:
+        self._place = ["--host-pid", str(host_pid)] if host_pid else []
+        self._post = post
+
+    def start(
+        self,
+        module: str,
+        words: Sequence[str],
+        then: Callable[[Ended], None],
+        *,
+        seconds: float,
+        stdin: bytes = b"",
+    ) -> None:
+        """Run `python -m module words`; `then` is called in the loop with what came of it.
+
+        A child that does not end within so many seconds is killed: what it did is in the journal. Raises IOFailure.
+        """
+        isolated = ["-I"] if sys.flags.isolated else []
+        argv = [sys.executable, *isolated, "-m", _SHIM, *self._place, module, *words]
+        files = [_memory(stdin), _memory(b""), _memory(b"")]
+        try:
+            process = subprocess.Popen(
+                argv, stdin=files[0], stdout=files[1], stderr=files[2], start_new_session=True, cwd="/"
+            )
+        except OSError as error:
+            _close(files)
+            raise IOFailure(f"{argv[0]} cannot be started: {error.strerror}") from None
+        began = time.monotonic()
+
+        def wait() -> None:
+            code = _wait(process, seconds)
+            ended = Ended(
+                code=code, out=_text(files[1]), err=_text(files[2]), seconds=time.monotonic() - began
+            )
+            _close(files)
+            self._post(lambda: then(ended))
+
+        threading.Thread(target=wait, name=f"wait {process.pid}", daemon=True).start()
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> int:
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+
+def _memory(content: bytes) -> int:
+    fd = os.memfd_create("genie", os.MFD_CLOEXEC)
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _text(fd: int) -> str:
+    return os.pread(fd, _LARGEST_OUTPUT, 0).decode("utf-8", "replace")
+
+
+def _close(files: Sequence[int]) -> None:
+    for fd in files:
+        os.close(fd)

@@ -1,0 +1,136 @@
+"""What this node's journals say of its pods, read again only where a file is another one than before."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from genie_core.edges.load import address_use
+from genie_core.edges.store import Store, boot_id, key_of
+from genie_core.errors import GenieError
+from genie_core.model import NetConf, Plan
+from genie_core.tasks.agent.pods import Key
+
+# An ADD that is under way has this long; then its journal counts as cut off, and a sync waits for its lock.
+_UNDER_WAY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """One container. `is_whole` is false while something of it is attached or released, and after a kill."""
+
+    container: str
+    pod: Key | None
+    uid: str
+    networks: tuple[str, ...]
+    is_whole: bool
+    written: float
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a change was left half done, as far as the file's age tells."""
+        return not self.is_whole and time.time() - self.written > _UNDER_WAY_SECONDS
+
+
+class Journals:
+    """The journals of a state directory. `refresh` looks for what has changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = f"{store.directory}/containers"
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._known: dict[str, Journal] = {}
+        self._networks: dict[str, NetConf] = {}
+        self._folder_stamp = 0
+        self._boot = boot_id()
+
+    def refresh(self) -> set[Key]:
+        """The pods whose journals are other ones than at the last call. Cheap where nothing was written."""
+        try:
+            stamp = os.stat(self._folder).st_mtime_ns
+        except OSError:
+            stamp = 0
+        torn = [name for name, journal in self._known.items() if not journal.is_whole]
+        if stamp == self._folder_stamp and not torn:
+            return set()
+        names = torn if stamp == self._folder_stamp else None
+        self._folder_stamp = stamp
+        return self._read(names)
+
+    def _read(self, names: list[str] | None) -> set[Key]:
+        changed: set[Key] = set()
+        present = self._present()
+        for name in set(self._known) - set(present):
+            changed |= _pods(self._known.pop(name))
+            self._stamps.pop(name, None)
+        for name in present if names is None else set(names) & set(present):
+            if self._stamps.get(name) != present[name]:
+                self._stamps[name] = present[name]
+                journal = self._journal(name, present[name])
+                if journal is None:
+                    self._known.pop(name, None)
+                    continue
+                self._known[name] = journal
+                changed |= _pods(journal)
+        kept = self.attachments()
+        self._networks = {label: network for label, network in self._networks.items() if label in kept}
+        return changed
+
+    def _present(self) -> dict[str, tuple[int, int, int]]:
+        """File name -> inode, size and time of the last write."""
+        found = {}
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    found[entry.name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            pass  # no state yet, or a file that goes while it is looked at: its folder is another one then
+        return found
+
+    def _journal(self, name: str, stamp: tuple[int, int, int]) -> Journal | None:
+        """None for what cannot be read, another boot's, and another kind of file; checks say so elsewhere."""
+        key = key_of(name)
+        try:
+            plan = self._store.load(*key) if key else None
+        except GenieError:
+            return None
+        if plan is None or plan.boot_id != self._boot:
+            return None
+        self._networks |= {item.label: item.network for item in plan.attachments}
+        return Journal(
+            container=plan.container_id,
+            pod=(plan.pod.namespace, plan.pod.name) if plan.pod else None,
+            uid=plan.pod.uid if plan.pod else "",
+            networks=tuple(item.label for item in plan.attachments if item.result and not item.released),
+            is_whole=_is_whole(plan),
+            written=stamp[2] / 1e9,
+        )
+
+    def of(self, pod: Key) -> Journal | None:
+        """The newest journal of a pod."""
+        found = [journal for journal in self._known.values() if journal.pod == pod]
+        return max(found, key=lambda journal: journal.written, default=None)
+
+    def torn(self) -> set[Key]:
+        """The pods of journals that are not whole."""
+        return {journal.pod for journal in self._known.values() if journal.pod and not journal.is_whole}
+
+    def attachments(self) -> dict[str, int]:
+        """Network -> how many attachments of it are recorded."""
+        return dict(Counter(label for journal in self._known.values() for label in journal.networks))
+
+    def addresses(self) -> dict[str, tuple[int, int]]:
+        """Network -> addresses in use, and in all, of its scarcest range set; those without host-local are left out."""
+        found = {label: address_use(self._networks[label]) for label in self.attachments()}
+        return {label: (used, size) for label, (used, size) in found.items() if size}
+
+
+def _pods(journal: Journal) -> set[Key]:
+    return {journal.pod} if journal.pod else set()
+
+
+def _is_whole(plan: Plan) -> bool:
+    return all(item.result and not item.releasing and not item.changing for item in plan.attachments)

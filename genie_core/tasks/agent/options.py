@@ -1,0 +1,94 @@
+"""What the agent is told: flags, and Genie's own configuration, which is read anew while it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from genie_core.errors import InvalidConfig
+from genie_core.settings import CONF_DIR, Settings
+from genie_core.survey.user_cluster import Access
+from genie_core.survey.watching import WatchingAPI, follow_cluster
+from genie_core.tasks.node_state import own_configuration
+
+SYNC_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOptions:
+    """`node` is this node's name. `repair` "" means what the configuration says.
+
+    `host_pid` is the process in whose namespaces changes are made, 0 for this one's own. `parallel` is how many syncs
+    run at a time. The directories are where the other commands find them; "" means that they find them themselves.
+    """
+
+    node: str
+    access: Access = field(default_factory=Access)
+    conf_dir: str = CONF_DIR
+    state_dir: str = ""
+    ipam_dir: str = ""
+    cache_dir: str = ""
+    cri_socket: str = ""
+    repair: str = ""
+    host_pid: int = 0
+    parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
+
+    def configuration(self) -> tuple[dict[str, Any], Settings]:
+        """Genie's own entry as it is now, with its settings. Raises InvalidConfig where it cannot be read."""
+        own, config = own_configuration(self.conf_dir, self.state_dir)
+        return own, Settings(config, forgiving=True)
+
+    def connect(self, *, metadata_only: bool = False) -> WatchingAPI:
+        """The API server, with the credentials as they are now. Raises GenieError."""
+        own, _ = own_configuration(self.conf_dir)
+        known = follow_cluster(self.access, own)
+        if known is None:
+            raise InvalidConfig(
+                "no API server is known", hint="name one with --kubeconfig, or in Genie's configuration"
+            )
+        return WatchingAPI(known, metadata_only=metadata_only)
+
+    def sync_words(self, namespace: str, name: str, settings: Settings) -> list[str]:
+        """The command line of one change, without the program's name."""
+        timeout = f"{SYNC_SECONDS:g}s"
+        primary = ["--primary"] if settings.live_primary else []
+        words = ["sync", "pod", f"{namespace}/{name}", "--yes", "-o", "json", "--timeout", timeout, *primary]
+        return [*words, *self._cluster(), *_flags(self._places(), ("conf-dir", "state-dir", "cri-socket"))]
+
+    def gc_words(self) -> list[str]:
+        """That of a collection."""
+        places = _flags(self._places(), ("conf-dir", "state-dir", "ipam-dir", "cache-dir", "cri-socket"))
+        return ["gc", "--yes", "-o", "json", *places]
+
+    def debug_words(self) -> list[str]:
+        """That of the node checks. They are asked of the node alone: a cluster's objects would be a heavy list."""
+        places = _flags(self._places(), ("conf-dir", "state-dir", "ipam-dir", "cache-dir", "cri-socket"))
+        return [
+            "debug", "node", "-o", "json", "--fail-on", "never", "--node", self.node,
+            "--objects-file", "/proc/self/fd/0", *places,
+        ]  # fmt: skip
+
+    def repair_words(self, mode: str) -> list[str]:
+        """That of a look at the attachments, of the module genie_core.tasks.repair."""
+        places = _flags(self._places(), ("conf-dir", "state-dir", "cri-socket"))
+        config = ["--kubeconfig", self.access.kubeconfig] if self.access.kubeconfig else []
+        return ["--mode", mode, *config, *places]
+
+    def _cluster(self) -> list[str]:
+        asked = {"kubeconfig": self.access.kubeconfig, "context": self.access.context}
+        return _flags(asked, tuple(asked))
+
+    def _places(self) -> dict[str, str]:
+        return {
+            "conf-dir": self.conf_dir,
+            "state-dir": self.state_dir,
+            "ipam-dir": self.ipam_dir,
+            "cache-dir": self.cache_dir,
+            "cri-socket": self.cri_socket,
+        }
+
+
+def _flags(values: Mapping[str, str], names: tuple[str, ...]) -> list[str]:
+    return [word for name in names if values[name] for word in (f"--{name}", values[name])]

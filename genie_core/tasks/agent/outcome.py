@@ -1,0 +1,81 @@
+"""What a sync's report means: whether to try again, what to count, what to write into the log. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from genie_core.errors import EXIT_NOT_FOUND, EXIT_TIMEOUT
+from genie_core.tasks.agent.children import Ended
+from genie_core.tasks.agent.queue import Outcome
+
+_KEEP, _UNKNOWN_ACTION = "keep", "attach"  # a refusal before anything was planned is of what was asked for
+_RESULTS = {"changed": "done", "refused": "refused", "failed": "failed", "partial": "partial"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """`counts` maps (action, result) to how many. `is_waiting`: something that is named does not exist (yet).
+
+    `problem` says in one sentence what is wrong, "" where nothing is.
+    """
+
+    outcome: Outcome
+    status: str
+    counts: dict[tuple[str, str], int]
+    moves: tuple[str, ...] = ()
+    is_waiting: bool = False
+    problem: str = ""
+
+
+def read(ended: Ended) -> Read:
+    """The meaning of a child's exit code and report."""
+    report = _document(ended.out)
+    status = str(report.get("status") or "")
+    if ended.code == EXIT_NOT_FOUND:  # no sandbox of it: the pod's own changes tell when there is one
+        return Read(outcome=Outcome.DONE, status="absent", counts={})
+    if status not in {*_RESULTS, "unchanged"}:
+        return Read(outcome=Outcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
+    moves = [change for change in report.get("changes") or () if change.get("action") != _KEEP]
+    problem = str((report.get("error") or {}).get("msg") or "")
+    warnings = [str(text) for text in report.get("warnings") or ()]
+    outcome = Outcome.RETRY
+    if status in ("changed", "unchanged"):
+        outcome = Outcome.RETRY if any(text.startswith("not told") for text in warnings) else Outcome.DONE
+    elif status == "refused":
+        outcome = Outcome.PARK
+    return Read(
+        outcome=outcome,
+        status=status,
+        counts=_counts(status, moves),
+        moves=tuple(f"{move['action']} {move['network']}@{move['interface']}" for move in moves),
+        is_waiting=status == "refused" and report.get("reason") == "Waiting",
+        problem=problem or "; ".join(warnings),
+    )
+
+
+def _counts(status: str, moves: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    if status not in _RESULTS:
+        return {}
+    actions = [str(move["action"]) for move in moves] or [_UNKNOWN_ACTION]
+    return dict(Counter((action, _RESULTS[status]) for action in actions))
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(ended: Ended, report: dict[str, Any]) -> str:
+    """What went wrong with a child that gave no report of a sync."""
+    if ended.code == EXIT_TIMEOUT:
+        return "it was not done in time; its journal has what is attached"
+    if ended.code < 0:
+        return f"it was killed by signal {-ended.code}"
+    last = ended.err.strip().splitlines()[-1:]
+    return str(report.get("message") or "".join(last) or f"exit code {ended.code}")[:500]

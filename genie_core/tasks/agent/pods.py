@@ -1,0 +1,99 @@
+"""What the agent keeps of a pod: a few values of the object, which the API server sends anew with each change. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from genie_core.errors import InvalidConfig
+from genie_core.select.annotations import ASKING, NPWG_NETWORKS
+from genie_core.select.npwg import parse_selections
+from genie_core.tasks.sync.target import is_out
+from genie_core.tasks.sync.tell import CONDITION, OBSERVED, observed
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodView:
+    """`request` is the hash of what the annotations ask for, `observed` that of what was answered last.
+
+    `ready` is the status of Genie's condition, "" without one. `is_live` is false for pods that are never changed.
+    `is_gated` says that the pod's readiness waits for the condition. `definitions` are (namespace, name) of the
+    NetworkAttachmentDefinitions that it names.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    request: str
+    observed: str
+    ready: str
+    asks: bool
+    is_live: bool
+    is_gated: bool
+    definitions: frozenset[Key]
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the pod says itself that it has the networks that it asks for now."""
+        return self.observed == self.request and self.ready == "True"
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it asks for nothing, was never told anything, and does not wait to be told."""
+        return not self.asks and not self.observed and not self.is_gated
+
+
+def view_of(document: Mapping[str, Any]) -> PodView:
+    """The view of a Pod object. What is not of Kubernetes' shape counts as absent."""
+    metadata, spec, status = (_object(document.get(key)) for key in ("metadata", "spec", "status"))
+    annotations = {
+        key: value for key, value in _object(metadata.get("annotations")).items() if isinstance(value, str)
+    }
+    namespace = str(metadata.get("namespace") or "default")
+    ended = status.get("phase") in ("Succeeded", "Failed")
+    gone = bool(metadata.get("deletionTimestamp") or spec.get("hostNetwork") or ended)
+    return PodView(
+        namespace=namespace,
+        name=str(metadata.get("name") or ""),
+        uid=str(metadata.get("uid") or ""),
+        request=observed(annotations),
+        observed=annotations.get(OBSERVED, ""),
+        ready=_ready(status),
+        asks=any(key in annotations for key in ASKING),
+        is_live=not gone and not is_out(annotations),
+        is_gated=any(
+            _object(gate).get("conditionType") == CONDITION for gate in _list(spec, "readinessGates")
+        ),
+        definitions=_definitions(annotations, namespace),
+    )
+
+
+def _ready(status: Mapping[str, Any]) -> str:
+    conditions = (_object(item) for item in _list(status, "conditions"))
+    return next((str(item.get("status")) for item in conditions if item.get("type") == CONDITION), "")
+
+
+def _definitions(annotations: Mapping[str, str], namespace: str) -> frozenset[Key]:
+    """None where the annotation cannot be read: a sync says why."""
+    try:
+        wishes = parse_selections(annotations.get(NPWG_NETWORKS, ""), namespace, NPWG_NETWORKS)
+    except InvalidConfig:
+        return frozenset()
+    return frozenset((wish.namespace, wish.name) for wish in wishes)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,124 @@
+"""Following one list of the API server: list, watch from there, and begin anew where that ends. One thread each.
+
+No change is missed: a watch goes on from the version of the last event or bookmark; where the server has forgotten that
+version (410), everything is listed again. Each connection is made with the credentials as they are then. A server that
+is away, or that ends each stream at once, is asked ever more seldom, at most LONGEST_SECONDS apart.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from genie_core.edges.kube_errors import Gone, ObjectNotFound
+from genie_core.errors import GenieError
+from genie_core.fields import get_object, get_str
+from genie_core.survey.watching import WatchingAPI
+
+FIRST_SECONDS, LONGEST_SECONDS = 0.25, 30.0
+# A stream that lives longer than this had a server behind it.
+_HEALTHY_SECONDS = 5.0
+
+View = TypeVar("View")
+Seen_contra = TypeVar("Seen_contra", contravariant=True)
+
+
+class Sink(Protocol[Seen_contra]):
+    """Who is told. Called from the watch's thread."""
+
+    def listed(self, views: Sequence[Seen_contra]) -> None:
+        """All that there is."""
+
+    def changed(self, kind: str, view: Seen_contra) -> None:
+        """ADDED, MODIFIED or DELETED."""
+
+    def contact(self, problem: str) -> None:
+        """The server has answered, or why it does not."""
+
+    def restarted(self) -> None:
+        """A watch begins anew."""
+
+
+class Watch(Generic[View]):
+    """`connect` gives the API with today's credentials; `view_of` what is kept of an object; `stop` ends it."""
+
+    def __init__(
+        self,
+        parts: tuple[str, ...],
+        query: Mapping[str, str],
+        connect: Callable[[], WatchingAPI],
+        view_of: Callable[[Mapping[str, Any]], View],
+        sink: Sink[View],
+    ) -> None:
+        self.stop = threading.Event()
+        self._parts = parts
+        self._query = query
+        self._connect = connect
+        self._view_of = view_of
+        self._sink = sink
+        self._version = ""
+
+    def start(self) -> None:
+        """Follow from a thread of its own, which keeps no process from ending."""
+        threading.Thread(target=self.run, name=f"watch {self._parts[-1]}", daemon=True).start()
+
+    def run(self) -> None:
+        """Follow until `stop` is set; seen when the next line comes."""
+        failures = 0
+        while not self.stop.is_set():
+            began = time.monotonic()
+            problem = self._follow()
+            if self.stop.is_set():
+                return
+            if problem:
+                self._sink.contact(problem)
+            is_healthy = not problem and time.monotonic() - began > _HEALTHY_SECONDS
+            failures = 0 if is_healthy else failures + 1
+            self.stop.wait(_pause(failures))
+            self._sink.restarted()
+
+    def _follow(self) -> str:
+        """One list, where none is known, and one watch; why it ended, "" where the server ended it."""
+        try:
+            with self._connect() as api:
+                if not self._version:
+                    self._list(api)
+                events = api.watch(self._parts, self._query, self._version)
+                self._sink.contact("")
+                for event in events:
+                    self._tell(event)
+                    if self.stop.is_set():
+                        break
+        except Gone:
+            self._version = ""
+        except ObjectNotFound:  # a kind that is not installed: nothing of it is there
+            self._version = ""
+            self._sink.listed([])
+            self._sink.contact("")
+        except GenieError as error:
+            return error.msg
+        return ""
+
+    def _list(self, api: WatchingAPI) -> None:
+        views, version = [], ""
+        for item in api.items(self._parts, self._query):
+            if isinstance(item, str):
+                version = item
+            else:
+                views.append(self._view_of(item))
+        self._sink.listed(views)
+        self._version = version
+
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        metadata = get_object(event["object"], "metadata")
+        if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
+            self._sink.changed(event["type"], self._view_of(event["object"]))
+        self._version = get_str(metadata, "resourceVersion", where="metadata") or self._version
+
+
+def _pause(failures: int) -> float:
+    longest = min(FIRST_SECONDS * 2.0 ** min(failures, 20), LONGEST_SECONDS)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 (spreads load, hides nothing)

@@ -1,0 +1,160 @@
+"""Which pods need a sync: decided from the pods, the namespaces that opt out, the journals, and how earlier ones ended.
+
+No I/O but the journals' own; everything is called from the agent's loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from genie_core.tasks.agent.journals import Journal, Journals
+from genie_core.tasks.agent.pods import Key, PodView
+from genie_core.tasks.agent.queue import Outcome, Queue
+
+
+class Work:
+    """The node's pods and the queue. `is_live` says whether running pods may be changed at all."""
+
+    def __init__(
+        self,
+        journals: Journals,
+        queue: Queue[Key],
+        clock: Callable[[], float],
+        is_live: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.pods: dict[Key, PodView] = {}
+        self.queue = queue
+        self._journals = journals
+        self._clock = clock
+        self._is_live = is_live
+        self._opted_out: set[str] = set()
+        self._decided: dict[Key, tuple[str, ...]] = {}
+        self._waiting: set[Key] = set()  # parked since something that they name does not exist
+
+    # --- what the watches say ----------------------------------------------------------------------------
+
+    def listed(self, views: Iterable[PodView]) -> None:
+        """These are all pods of the node."""
+        found = {view.key: view for view in views}
+        for key in set(self.pods) - set(found):
+            self.forget(key)
+        for view in found.values():
+            self.update(view)
+
+    def update(self, view: PodView) -> None:
+        """A pod is like this now."""
+        self.pods[view.key] = view
+        self.consider(view.key)
+
+    def forget(self, key: Key) -> None:
+        """The pod is gone, or on another node."""
+        self.pods.pop(key, None)
+        self._drop(key)
+
+    def opt_outs(self, namespaces: set[str]) -> None:
+        """These namespaces are left alone."""
+        other = namespaces ^ self._opted_out
+        self._opted_out = namespaces
+        for key in [key for key in self.pods if key[0] in other]:
+            self.consider(key)
+
+    def appeared(self, definition: Key) -> None:
+        """A definition has come or was edited: who was refused or failed with it is tried again."""
+        for key, view in self.pods.items():
+            if definition in view.definitions and key in self.queue:
+                self.queue.add(key, self._clock())
+
+    def existing(self, definitions: set[Key]) -> None:
+        """These definitions are there: who waits, and names one of them, may have waited for it."""
+        for key in list(self._waiting):
+            view = self.pods.get(key)
+            if view and view.definitions & definitions:
+                self.queue.add(key, self._clock())
+
+    def named_namespaces(self) -> set[str]:
+        """The namespaces of the definitions that pods name which are not in line."""
+        return {
+            namespace
+            for key, view in self.pods.items()
+            if key in self.queue
+            for namespace, _ in view.definitions
+        }
+
+    # --- what the node says ------------------------------------------------------------------------------
+
+    def journals_changed(self) -> None:
+        """Look for journals that have been written since."""
+        for key in {*self._journals.refresh(), *self._journals.torn()}:
+            self.consider(key)
+
+    def configuration_changed(self) -> None:
+        """The node's networks are other ones: what needed a change is tried again."""
+        for key in self.queue.parked():
+            self.queue.add(key, self._clock())
+
+    # --- decisions ---------------------------------------------------------------------------------------
+
+    def consider(self, key: Key) -> None:
+        """Put the pod into the queue where it has not the networks that it asks for now, as far as can be told."""
+        view, journal = self._subject(key)
+        if view is None or journal is None:
+            self._drop(key)
+            return
+        state = (view.uid, view.request, journal.container)
+        if self._decided.get(key) == state:
+            return
+        if key not in self.queue:
+            if not journal.is_whole and not journal.is_cut_off:
+                return  # its ADD, or a change by hand, is under way: it is considered again when that has ended
+            if _is_settled(view, journal):
+                self._decided[key] = state
+                return
+        self._decided[key] = state
+        self.queue.add(key, self._clock())
+
+    def resync(self) -> None:
+        """Whatever a missed change would have left undone: every pod is looked at anew, and who waits tries again."""
+        for key in list(self.pods):
+            view, journal = self._subject(key)
+            if view is None or journal is None:
+                self._drop(key)
+            elif key in self._waiting or (
+                key not in self.queue
+                and not _is_settled(view, journal)
+                and (journal.is_whole or journal.is_cut_off)
+            ):
+                self.queue.add(key, self._clock())
+
+    def candidates(self) -> Sequence[Key]:
+        """Every pod that may be changed, and that Genie has attached."""
+        return [key for key in self.pods if all(self._subject(key))]
+
+    def ended(self, key: Key, outcome: Outcome, *, is_waiting: bool = False) -> float:
+        """A sync of the pod has ended; seconds until the next one, 0 for none."""
+        pause = self.queue.finish(key, outcome, self._clock())
+        self._waiting.discard(key)
+        if not all(self._subject(key)):  # it went meanwhile
+            self._drop(key)
+            return 0
+        if is_waiting and key in self.queue.parked():
+            self._waiting.add(key)
+        return pause
+
+    def _subject(self, key: Key) -> tuple[PodView | None, Journal | None]:
+        """The pod and its journal; None where there is none, or nothing may be changed."""
+        view = self.pods.get(key)
+        if view is None or not view.is_live or view.namespace in self._opted_out or not self._is_live():
+            return None, None
+        return view, self._journals.of(key)
+
+    def _drop(self, key: Key) -> None:
+        self.queue.drop(key)
+        self._decided.pop(key, None)
+        self._waiting.discard(key)
+
+
+def _is_settled(view: PodView, journal: Journal) -> bool:
+    """Whether a sync would find nothing to do, and nothing to tell."""
+    if not journal.is_whole:
+        return False
+    return view.is_answered or (view.is_silent and len(journal.networks) <= 1)
