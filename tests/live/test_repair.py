@@ -199,6 +199,7 @@ def test_what_others_added_stays(ward):
     assert "through tun9" in line["message"]
     for words in ("link del tun9", "address del 10.1.9.9/16 dev eth0", "route del 10.77.0.0/16"):
         pod.run("ip", *words.split())
+    assert kinds(ward.repair("fix")) == ["eth0 default-route mended"]
 
 
 def test_the_parent_goes_down_and_comes_up(ward):

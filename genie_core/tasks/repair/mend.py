@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from errno import EEXIST, ENOENT, ESRCH
 from functools import partial
+from socket import AF_INET, AF_INET6
 from typing import TYPE_CHECKING, Any
 
 from genie_core.edges.netns import inside
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # linux/if_addr.h. No duplicate address detection: it was the pod's before, so nobody else has it
 _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x2, 0x200
 _PROTO_KERNEL, _PROTO_BOOT = 2, 3
-_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_SCOPE_LINK = 253
 
 
 def put_back(netns: str, puts: Sequence[Put]) -> None:
@@ -86,7 +87,8 @@ def _route(kernel: IPRoute, put: Put, index: int) -> None:
         more["prefsrc"] = put.source
     if not (v6 or route.gateway):
         more["scope"] = _SCOPE_LINK
-    kernel.route("add", dst=route.dst, oif=index, table=route.table, family=10 if v6 else 2, **more)
+    family = AF_INET6 if v6 else AF_INET
+    kernel.route("add", dst=route.dst, oif=index, table=route.table, family=family, proto=_PROTO_BOOT, **more)
 
 
 def _forget(kernel: IPRoute, put: Put, index: int) -> None:
