@@ -27,6 +27,7 @@ from genie_cli.tree import Branch, Entry, command_of
 from genie_core import __version__
 
 TRY = "Try a configuration"
+CLUSTER = "Look after a cluster"
 NODE = "Look after a node"
 MORE = "More"
 
@@ -37,6 +38,8 @@ COMMANDS: dict[str, Entry] = {
     "debug bundle": Entry(
         "debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE
     ),
+    "status": Entry("status", "Show a whole cluster's networks, and what is wrong", CLUSTER),
+    "networks": Entry("networks", "List a cluster's networks, or who uses one", CLUSTER),
     "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
     "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),

@@ -12,13 +12,14 @@ from typing import Any
 
 from genie_cli import options
 from genie_cli.render import note
+from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.sandbox.private_node_links import UPLINK
 from genie_core.survey.nodenet import read_node
 from genie_core.survey.rootfs import seen_otherwise
-from genie_core.survey.user_cluster import Access
+from genie_core.survey.user_cluster import Access, connect
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.dry_run.likeness import likeness
 from genie_core.tasks.dry_run.searched import Searched, search
@@ -58,6 +59,18 @@ def access(flags: options.Cluster) -> Access:
 @cache
 def _warn_once(text: str) -> None:
     note(f"warning: {text}")
+
+
+def api(flags: options.Cluster, seconds: float) -> KubeAPI:
+    """The API server that the flags name, for so many seconds. Raises GenieError where there is none."""
+    found = connect(access(flags), seconds)
+    if found is None:
+        raise GenieError(
+            "no API server is known",
+            hint="name one with --kubeconfig, or set $KUBECONFIG",
+            exit_code=EXIT_USAGE,
+        )
+    return found
 
 
 def node_of(asked: str) -> tuple[str, bool]:

@@ -1,0 +1,43 @@
+"""`genie networks`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genie_cli import candidates, options, wiring
+from genie_cli.flags import argument
+from genie_cli.progress import Progress
+from genie_cli.render import emit
+from genie_cli.views.status import networks_view
+from genie_core.tasks.status.look import network_list
+
+EXAMPLES = [
+    ("all networks, with their pods and addresses", "genie networks"),
+    ("who uses one, and what a change of it would concern", "genie networks shop/blue"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Namespaced, options.Report):
+    """Which networks."""
+
+    network: str = argument(
+        "NETWORK", "NAMESPACE/NAME of a definition, or a name of the nodes'.", complete=candidates.objects
+    )
+    timeout: float = options.timeout(60.0)
+
+
+def run(flags: Flags) -> int:
+    """Lists the cluster's networks: NetworkAttachmentDefinitions, logical networks, and names that pods ask for.
+
+    Of one network it shows the pods with their addresses, the workloads that a change of the definition would
+    concern, and what else has its addresses. It asks the API server alone. The exit code is 3 if there is no such
+    network.
+    """
+    name = flags.network
+    if name and "/" not in name and flags.namespace:
+        name = f"{flags.namespace}/{name}"
+    with Progress() as progress, wiring.api(flags, flags.timeout) as api:
+        report = network_list(api, progress, name=name, namespace="" if name else flags.namespace)
+    emit(report, flags.output, networks_view, lambda found: [one.name for one in found.networks])
+    return 0

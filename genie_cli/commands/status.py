@@ -1,0 +1,52 @@
+"""`genie status`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from genie_cli import candidates, options, wiring
+from genie_cli.flags import flag, switch
+from genie_cli.options import CLUSTER
+from genie_cli.progress import Progress
+from genie_cli.render import emit
+from genie_cli.views.status import view
+from genie_core.tasks.status.look import cluster_status, wait_until_ready
+
+EXAMPLES = [
+    ("the whole cluster on one screen", "genie status"),
+    ("after an upgrade: wait for it, then look", "genie status --wait --timeout 5m"),
+    ("which pods have not the networks that they ask for", "genie status -n shop -o name"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags(options.Cluster, options.Report):
+    """What of the cluster to look at."""
+
+    namespace: str = flag(
+        "-n --namespace NAMESPACE",
+        "Only the pods and definitions of this namespace.",
+        CLUSTER,
+        complete=candidates.namespaces,
+    )
+    node: str = flag("--node NAME", "Only this node and its pods.", CLUSTER, complete=candidates.nodes)
+    wait: bool = switch("--wait", "First wait until Genie's DaemonSets are rolled out, at most --timeout.")
+    timeout: float = options.timeout(60.0)
+
+
+def run(flags: Flags) -> int:
+    """Shows the networks of a whole cluster: what is wrong, Genie's DaemonSets, nodes, networks, pods.
+
+    It asks the API server alone, from anywhere, and changes nothing. Nodes report through their conditions and
+    annotations where `genie agent` runs; what is not reported is called unknown. Pods are listed that wait for a
+    network, that have other networks than they ask for now, and that name one that does not exist. It needs the
+    ClusterRole genie-status; what it does not allow is left out and named. The exit code is 1 where something is
+    wrong, 124 if --wait waited in vain.
+    """
+    with Progress() as progress, wiring.api(flags, flags.timeout) as api:
+        if flags.wait:
+            wait_until_ready(api, progress, flags.timeout)
+        report = cluster_status(api, progress, namespace=flags.namespace, node=flags.node, now=time.time())
+    emit(report, flags.output, view, lambda found: [one.pod for one in found.pod_problems])
+    return report.exit_code

@@ -1,0 +1,121 @@
+"""`genie status` and `genie networks` from a terminal, beside an API server over HTTP."""
+
+import json
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from genie_cli import schemas
+from genie_cli.app import main
+from tests.apiserver import API, APIServer, Objects
+from tests.status.test_cluster import HEALTHY, NPWG, STATUS, attached, daemon_set, node, pod
+from tests.test_lint import ROOT
+
+
+@pytest.fixture
+def genie(tmp_path, capsys):
+    """`genie(objects, "status", ...)` -> (exit code, stdout, stderr, the server's API)."""
+    servers = []
+
+    def run(objects, *words):
+        server = APIServer(API(Objects(*objects)))
+        servers.append(server)
+        kubeconfig = tmp_path / "kubeconfig"
+        server.write_kubeconfig(kubeconfig, user={})
+        code = main([*words, "--kubeconfig", str(kubeconfig)])
+        out, err = capsys.readouterr()
+        return code, out, err, server.api
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+def test_the_whole_cluster_on_one_screen(genie):
+    code, out, _, _ = genie(HEALTHY, "status")
+    assert code == 0
+    assert out.startswith("all networks work as far as the API server shows\n")
+    for text in ("kube-system/genie", "1 of 1 ready", "shop/blue", "1 of 253 used", "n1"):
+        assert text in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_what_is_wrong_comes_first_and_makes_the_exit_code_1(genie):
+    orphan = pod("web-1", {NPWG: "gone", STATUS: attached(("shop/gone", "10.9.0.3"))})
+    code, out, _, _ = genie([*HEALTHY, orphan], "status")
+    assert code == 1
+    assert out.startswith("1 error\n  error: 1 pod names a network that does not exist\n")
+    code, out, _, _ = genie([*HEALTHY, orphan], "status", "-o", "name")
+    assert out == "shop/web-1\n"
+
+
+def test_long_tables_are_cut_unless_wide(genie):
+    nodes = [node(f"n{number:02}", cidr=f"10.244.{number}.0/24") for number in range(30)]
+    _, out, _, _ = genie([daemon_set(), *nodes], "status")
+    assert "and 10 more: -o wide shows all" in out
+    _, out, _, _ = genie([daemon_set(), *nodes], "status", "-o", "wide")
+    assert "n29" in out
+    assert "more:" not in out
+
+
+@pytest.mark.parametrize("words, kind", [(["status"], "ClusterStatus"), (["networks"], "NetworkList")])
+def test_the_documents(genie, words, kind):
+    code, out, _, _ = genie(HEALTHY, *words, "-o", "json")
+    document = json.loads(out)
+    assert (code, document["kind"]) == (0, kind)
+    Draft202012Validator(json.loads(schemas.text(kind))).validate(document)
+
+
+def test_one_network_with_its_pods(genie):
+    code, out, _, _ = genie(HEALTHY, "networks", "blue", "-n", "shop")
+    assert code == 0
+    for text in ("shop/blue", "A change would concern", "Pod shop/web-0", "10.9.0.2"):
+        assert text in out
+    code, _, err, _ = genie(HEALTHY, "networks", "shop/green")
+    assert (code, "shop/green does not exist" in err) == (3, True)
+
+
+def test_waiting_in_vain_ends_with_the_time(genie):
+    late = [node("n1"), daemon_set(desired=1, ready=0)]
+    code, _, err, _ = genie(late, "status", "--wait", "--timeout", "100ms")
+    assert code == 124
+    assert "kube-system/genie: 0 of 1 ready" in err
+
+
+def test_it_needs_an_api_server(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["status"]) == 2
+    assert "no API server is known" in capsys.readouterr().err
+
+
+def test_the_cluster_role_is_what_is_asked(genie):
+    """deploy/status-rbac.yaml, no more and no fewer."""
+    asked = set()
+    for words in (["status", "--wait"], ["networks"]):
+        asked |= {_rule(request) for request in genie(HEALTHY, *words)[3].requests}
+    (role,) = yaml.safe_load_all((ROOT / "deploy/status-rbac.yaml").read_text())
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert asked == granted
+
+
+def _rule(request):
+    path = request.target.partition("?")[0]
+    return path.split("/")[2] if path.startswith("/apis/") else "", path.rpartition("/")[2], "list"
+
+
+def test_pods_are_read_page_by_page(genie):
+    fat = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 10_000}
+    pods = [pod(f"p{number:05}", {**fat, "cni": "weave"}, ip="10.244.0.2") for number in range(600)]
+    code, out, _, api = genie([*HEALTHY, *pods], "status", "-o", "json")
+    assert code == 0
+    assert json.loads(out)["pods"]["total"] == 603
+    pages = [one.target for one in api.requests if one.target.startswith("/api/v1/pods?")]
+    assert len(pages) == 3
