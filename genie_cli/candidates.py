@@ -147,7 +147,7 @@ def config_keys(_asked: Asked) -> list[Candidate]:
 
 def annotation_keys(_asked: Asked) -> list[Candidate]:
     """The annotations that ask for networks, ready for a value."""
-    from genie_core.select.annotations import ASKING
+    from genie_core.dialects import ASKING
 
     return [Candidate(f"{key}=") for key in ASKING]
 

@@ -7,6 +7,10 @@ returns (genie help exit-codes), `msg` says in one sentence what is wrong and wh
 This module is on the kubelet path: it imports nothing.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 # CNI error codes: SPEC "Error", and this project's own from 100 on.
 INCOMPATIBLE_VERSION = 1
 UNSUPPORTED_FIELD = 2
@@ -79,6 +83,26 @@ class GenieError(Exception):
             self.code = code
         if exit_code is not None:
             self.exit_code = exit_code
+
+    def replace(
+        self,
+        *,
+        msg: str | None = None,
+        details: str | None = None,
+        hint: str | None = None,
+        code: int | None = None,
+    ) -> "Self":
+        """A copy with some parts changed."""
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        GenieError.__init__(
+            copy,
+            self.msg if msg is None else msg,
+            details=self.details if details is None else details,
+            hint=self.hint if hint is None else hint,
+            code=code,
+        )
+        return copy
 
     def __str__(self) -> str:
         return "; ".join(part for part in (self.msg, self.details, self.hint) if part)

@@ -3,6 +3,7 @@
 docs/configuration.md explains each of them. Unknown keys are ignored (conformance D14). Kubelet path.
 """
 
+from genie_core.dialects import WORDS
 from genie_core.errors import InvalidConfig
 from genie_core.fields import (
     can_be_passed,
@@ -36,15 +37,6 @@ API_TIMEOUT_SECONDS = 30.0
 DELEGATE_TIMEOUT_SECONDS = 60.0
 REPAIRS = ("off", "report", "fix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
-# By what name `annotation_dialects` knows the annotations that choose networks.
-DIALECTS = {
-    "cni": "cni",
-    "networks": "networks",
-    "k8s.v1.cni.cncf.io/networks": "attachments",
-    "v1.multus-cni.io/default-network": "default-network",
-}
-
-BUILT_IN_INDICATORS = ("received_rate", "sent_rate", "address_use", "attachments")
 
 
 class SmartSelection:
@@ -102,7 +94,7 @@ class Settings:
         self.namespace_isolation: bool = read(get_bool, "namespace_isolation", False)
         self.global_namespaces: list[str] = read(_strings, "global_namespaces", ["default"])
         self.allowed_networks: dict[str, list[str]] | None = read(_allowed, "allowed_networks", None)
-        self.annotation_dialects: list[str] = read(_dialects, "annotation_dialects", [*DIALECTS.values()])
+        self.annotation_dialects: list[str] = read(_dialects, "annotation_dialects", [*WORDS.values()])
         self.allow_cni_args: list[str] = read(_patterns, "allow_cni_args", ["*"])
         self.interface_prefix: str = read(_prefix, "interface_prefix", "")
         self.result: str = read(_result, "result", "merged")
@@ -166,12 +158,12 @@ def _patterns(config: "Mapping[str, Any]", key: str, default: list[str]) -> list
 def _dialects(config: "Mapping[str, Any]", key: str, default: list[str]) -> list[str]:
     words = _strings(config, key, default)
     for index, word in enumerate(words):
-        if word not in DIALECTS and word not in DIALECTS.values():
+        if word not in WORDS and word not in WORDS.values():
             raise InvalidConfig(
                 f"{place(key, index)}: {word!r} is no annotation that chooses networks",
-                hint=f"it is one of {', '.join(DIALECTS.values())}",
+                hint=f"it is one of {', '.join(WORDS.values())}",
             )
-    return [DIALECTS.get(word, word) for word in words]
+    return [WORDS.get(word, word) for word in words]
 
 
 def _smart_selection(config: "Mapping[str, Any]", key: str, default: SmartSelection) -> SmartSelection:
@@ -194,11 +186,13 @@ def _indicator(item: "Any", where: str) -> tuple[str, list[str]]:
     """An indicator's name and its command: an absolute path, or an array that begins with one."""
     if not isinstance(item, dict):
         raise InvalidConfig(f"{where} must be an object, not {describe(item)}")
+    from genie_core.indicators import INDICATORS
+
     name = get_str(item, "name", where=where)
-    if not name.replace("_", "").isalnum() or name in BUILT_IN_INDICATORS:
+    if not name.replace("_", "").isalnum() or name in INDICATORS:
         raise InvalidConfig(
             f"{where}.name: {name!r} cannot name an indicator",
-            hint=f"letters, digits and _; not {', '.join(BUILT_IN_INDICATORS)}",
+            hint=f"letters, digits and _; not {', '.join(INDICATORS)}",
         )
     command = item.get("exec")
     if isinstance(command, str):

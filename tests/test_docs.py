@@ -11,10 +11,10 @@ import yaml
 from genie_core.attach import drive
 from genie_core.default_routes import by_interface, settle
 from genie_core.errors import GenieError
+from genie_core.indicators import INDICATORS
 from genie_core.jsontext import encode
 from genie_core.model import Plan
 from genie_core.routes import owners_by_results
-from genie_core.select.load.score import WEIGHTS
 from genie_core.spec.result import convert
 from genie_core.steps import SetDefaultRoutes
 from tests.desk import Desk
@@ -132,9 +132,9 @@ def test_the_table_of_default_routes_is_found():
     assert len(ROUTED) == 13
 
 
-@pytest.mark.parametrize("indicator, weight", WEIGHTS.items())
-def test_the_weights_of_the_table(indicator, weight):
-    assert re.search(rf"^\| `{indicator}` \|.*\| {weight:g} \|$", PAGE, re.MULTILINE)
+@pytest.mark.parametrize("name, indicator", INDICATORS.items())
+def test_the_weights_of_the_table(name, indicator):
+    assert re.search(rf"^\| `{name}` \|.*\| {indicator.weight:g} \|$", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

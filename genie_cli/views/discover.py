@@ -9,8 +9,8 @@ from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Tone
 from genie_cli.views.findings import findings_view
 from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool
+from genie_core.dialects import WORDS
 from genie_core.fields import counted
-from genie_core.settings import DIALECTS
 from genie_core.survey.binaries import Binary
 from genie_core.survey.selection import Choice, candidates
 from genie_core.tasks.discover import NodeReport
@@ -165,7 +165,7 @@ def _limits(limits: Mapping[str, Any]) -> Iterator[tuple[str, str | Cell]]:
     if rules is not None or limits.get("namespaceIsolation"):
         pods = [f"{who}: {', '.join(networks) or 'nothing'}" for who, networks in (rules or {}).items()]
         yield "pods can take", "; ".join(["all: the default network", *pods])
-    if len(limits.get("annotationDialects", DIALECTS)) < len(DIALECTS):
+    if len(limits.get("annotationDialects", WORDS)) < len(WORDS):
         yield "asked for with", ", ".join(limits["annotationDialects"]) or "no annotation"
     if limits.get("allowCniArgs", ["*"]) != ["*"]:
         yield "cni-args can set", ", ".join(limits["allowCniArgs"]) or "nothing"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
-from genie_core.settings import DIALECTS
+from genie_core.dialects import WORDS
 from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage, Selection
 
 
@@ -82,7 +82,7 @@ def _limits(report: Selection) -> Iterator[Block]:
     if limits["definitions"] is not None:
         pairs.append(("definitions", ", ".join(limits["definitions"])))
     pairs += [(f"with {who}", ", ".join(networks)) for who, networks in limits["byLabels"].items()]
-    if len(limits["annotations"]) < len(DIALECTS):
+    if len(limits["annotations"]) < len(WORDS):
         pairs.append(("asked for with", ", ".join(limits["annotations"]) or "no annotation"))
     if limits["cniArgs"] != ["*"]:
         pairs.append(("cni-args can set", ", ".join(limits["cniArgs"]) or "nothing"))

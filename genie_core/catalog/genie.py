@@ -7,12 +7,12 @@ from typing import Any
 
 from genie_core.catalog.codes import GN1502, GN1602
 from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
+from genie_core.dialects import WORDS
 from genie_core.settings import (
     API_TIMEOUT_SECONDS,
     BIN_DIRS,
     CONF_DIRS,
     DELEGATE_TIMEOUT_SECONDS,
-    DIALECTS,
     KUBELET_DIR,
     LOG_LEVELS,
     REPAIRS,
@@ -159,8 +159,8 @@ PLUGIN = Plugin(
         Field(
             name="annotation_dialects",
             kind="array",
-            items=Field(name="dialect", choices=tuple(dict.fromkeys([*DIALECTS.values(), *DIALECTS]))),
-            default=[*DIALECTS.values()],
+            items=Field(name="dialect", choices=tuple(dict.fromkeys([*WORDS.values(), *WORDS]))),
+            default=[*WORDS.values()],
             doc="the annotations with which pods may choose networks; another one fails the pod",
         ),
         Field(

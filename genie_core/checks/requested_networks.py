@@ -11,27 +11,16 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import on_node, seen, the_pod
+from genie_core.dialects import dialect_of
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
-from genie_core.select.annotations import (
-    BY_ATTACHMENT,
-    BY_LOGICAL_NETWORK,
-    BY_NAME,
-    CNI,
-    NETWORKS,
-    NPWG_NETWORKS,
-    dialect_of,
-    parse_names,
-    printable,
-)
-from genie_core.select.npwg import parse_selections
+from genie_core.select import selections_of
+from genie_core.select.annotations import printable
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.facts import JSON
 
-# The annotation of each dialect that names networks
-SPEAKS = {BY_NAME: CNI, BY_LOGICAL_NETWORK: NETWORKS, BY_ATTACHMENT: NPWG_NETWORKS}
 OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
 # What a meta-plugin writes into a pod that it attached: Genie, or another one.
 ANSWERS = (NETWORK_STATUS, OLD_NETWORK_STATUS, MULTI_IP_PREFERENCES)
@@ -54,22 +43,14 @@ def asked(pod: JSON) -> Asked | None:
     """None where the pod names no network."""
     notes = cluster.notes_of(pod)
     dialect = dialect_of(notes)
-    annotation = SPEAKS.get(dialect)
-    if annotation is None:
-        return None
-    value = str(notes[annotation])
-    origin = f"annotation {annotation}"
     try:
-        if dialect == BY_ATTACHMENT:
-            more = parse_selections(value, "", origin)
-            if not more:  # "[]": the default network, as everybody
-                return None
-            count = 1 + len(more)
-        else:
-            count = len(parse_names(value, origin))
+        named = selections_of(notes, "")
     except InvalidConfig as error:
-        return Asked(annotation=annotation, value=value, count=0, problem=error.msg)
-    return Asked(annotation=annotation, value=value, count=count)
+        return Asked(annotation=dialect.key, value=str(notes[dialect.key]), count=0, problem=error.msg)
+    if not named:
+        return None
+    count = len(named) + dialect.additional
+    return Asked(annotation=dialect.key, value=str(notes[dialect.key]), count=count)
 
 
 GN0904 = Code("GN0904", "a pod is not on the networks that it asked for",

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.links import restore_routes
 from genie_core.checks.parts import in_pod, seen, the_pod
+from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
 from genie_core.net.stack import version, within
-from genie_core.select.annotations import NPWG_NETWORKS
 from genie_core.survey.cluster import notes_of
 
 

@@ -103,16 +103,15 @@ def _add(kernel: "Netlink", owner: "Link", gateway: str) -> None:
     try:
         kernel.add_default_route(owner, gateway)
     except KernelRefused as error:
-        error.hint = (
-            f"default-route must name an address that {owner.name} reaches directly, in one of its subnets"
-        )
-        raise
+        raise error.replace(
+            hint=f"default-route must name an address that {owner.name} reaches directly, in one of its subnets"
+        ) from None
 
 
 def _refuse_advertised(netns: str, names: list[str]) -> None:
     """Have the kernel take no default route from router advertisements on these interfaces: it would come back.
 
-    Where the file is missing (no IPv6) or read-only, the routes that are there now go all the same.
+    Where the file is missing (no IPv6) or read-only, the routes that are there now are still removed.
     """
 
     def write() -> None:

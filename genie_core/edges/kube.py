@@ -110,9 +110,8 @@ class KubeAPI:
         try:
             return self.get_object(POD, namespace, name)
         except ObjectNotFound as error:
-            error.code = APIError.code
-            error.hint = "the pod was deleted, or this node sees the API server's older state"
-            raise
+            hint = "the pod was deleted, or this node sees the API server's older state"
+            raise error.replace(code=APIError.code, hint=hint) from None
 
     def network_attachment(self, namespace: str, name: str) -> "dict[str, Any]":
         """A NetworkAttachmentDefinition (conformance C32)."""
@@ -321,8 +320,9 @@ class KubeAPI:
 
     def _exhausted(self, error: Unreachable, attempts: int) -> Unreachable:
         tries = "1 try" if attempts == 1 else f"{attempts} tries"
-        error.details = "; ".join(filter(None, (error.details, f"{tries} within {self._timeout:g} s")))
-        return error
+        return error.replace(
+            details="; ".join(filter(None, (error.details, f"{tries} within {self._timeout:g} s")))
+        )
 
     def _refusal(self, method: str, what: str, response: "Response", document: "Any") -> APIError:
         kind = error_of(response.status, document)

@@ -8,7 +8,7 @@ from the API server, and only where no namespace's name has decided. Pure; on th
 restricted.
 """
 
-from genie_core.settings import DIALECTS
+from genie_core.dialects import WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def can_take(settings: "Settings", namespace: str) -> "dict[str, Any]":
         "networks": [pattern for pattern in by_name if "/" not in pattern] if closed else None,
         "definitions": definitions if settings.namespace_isolation else None,
         "byLabels": {who: list(networks) for who, networks in rules.items() if is_selector(who)},
-        "annotations": [key for key, word in DIALECTS.items() if word in settings.annotation_dialects],
+        "annotations": [key for key, word in WORDS.items() if word in settings.annotation_dialects],
         "cniArgs": settings.allow_cni_args,
     }
 

@@ -1,4 +1,4 @@
-"""Which dialect a pod's annotations speak, and the simplest one: names in a row (conformance D01-D05, C09).
+"""What the annotations that ask for networks have in common: names in a row, and their checks (D03-D05, C09).
 
 Pure; on the kubelet path.
 """
@@ -7,16 +7,6 @@ from genie_core.errors import InvalidConfig
 from genie_core.model import Selection
 from genie_core.spec.request import ifname_problem
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-CNI = "cni"
-NETWORKS = "networks"
-NPWG_NETWORKS = "k8s.v1.cni.cncf.io/networks"
-DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
-# Every annotation by which a pod asks for networks.
-ASKING = (NPWG_NETWORKS, CNI, NETWORKS, DEFAULT_NETWORK)
 # Of a NetworkAttachmentDefinition: the resource of which its networks take a device.
 RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 
@@ -74,28 +64,6 @@ def check_ifname(ifname: str, origin: str) -> None:
 
 
 def printable(text: str) -> str:
-    """At most 80 printable characters of what somebody wrote, for a message."""
+    """At most 80 printable characters of a text, for a message."""
     shown = "".join(char if char.isprintable() else "?" for char in text)
     return shown if len(shown) <= 80 else shown[:77] + "..."
-
-
-# The dialects, in their order of precedence.
-BY_ATTACHMENT, BY_NAME, BY_LOGICAL_NETWORK, BY_LOAD, BY_DEFAULT = (
-    "network attachments",
-    "names",
-    "logical networks",
-    "load",
-    "default",
-)
-
-
-def dialect_of(annotations: "Mapping[str, str]") -> str:
-    """What decides over the pod's networks. The first that says something wins; the others do not matter (D01, D02)."""
-    if annotations.get(NPWG_NETWORKS, "").strip():
-        return BY_ATTACHMENT
-    cni = annotations.get(CNI)
-    if cni is not None and cni.strip():
-        return BY_NAME
-    if annotations.get(NETWORKS, "").strip():
-        return BY_LOGICAL_NETWORK
-    return BY_DEFAULT if cni is None else BY_LOAD

@@ -12,22 +12,8 @@ from genie_core.spec.request import is_identifier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Protocol
-
     from genie_core.model import Choice
-
-    class Allocations(Protocol):
-        """What kubelet gave the pod. Raises InvalidConfig or IOFailure where that is not known."""
-
-        @property
-        def pod(self) -> str:
-            """The pod, for messages: namespace, name and UID."""
-            ...
-
-        def devices(self, resource: str) -> Sequence[str]:
-            """The pod's devices of a resource, each once, in kubelet's order."""
-            ...
+    from genie_core.ports import Allocations
 
 
 class Allocator:

@@ -4,6 +4,7 @@ The rules of its admission webhook are checked here again, since a cluster may r
 path; `ipaddress` (3 ms) is imported when the annotation is used.
 """
 
+from genie_core.dialects import NETWORKS
 from genie_core.errors import InvalidConfig
 from genie_core.model import Choice, Selection
 from genie_core.select.annotations import parse_names
@@ -32,24 +33,27 @@ from genie_core.spec.names import is_subdomain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from genie_core.model import NetConf
-    from genie_core.select.choose import Chooser
+    from genie_core.select.chooser import Chooser
     from genie_core.select.overlap import PhysicalNetwork
     from genie_core.select.underlay import Subnet
 
 __all__ = ["choose", "parse_subnet", "with_subnet"]
 
 
-def choose(chooser: "Chooser", annotation: str) -> list[Choice]:
-    """The networks that the annotation names, in order. Raises InvalidConfig naming the item."""
-    return [_choice(chooser, selection) for selection in parse_logical_networks(annotation)]
+def choose(chooser: "Chooser", annotations: "Mapping[str, str]") -> tuple[list[Choice], list[Choice]]:
+    """The networks that the annotation names, in order. Raises GenieError naming the item."""
+    found = selections(annotations[NETWORKS], chooser.namespace)
+    return [_choice(chooser, selection) for selection in found], []
 
 
-def parse_logical_networks(annotation: str) -> list[Selection]:
+def selections(text: str, _namespace: str) -> list[Selection]:
     """The logical networks that the annotation names. Raises InvalidConfig naming the item."""
-    # `name:interface` is what CNI-Genie's own sample says
-    value = ",".join(item if "@" in item else item.replace(":", "@", 1) for item in annotation.split(","))
-    return parse_names(value, "annotation networks")
+    # CNI-Genie's own sample writes `name:interface`
+    value = ",".join(item if "@" in item else item.replace(":", "@", 1) for item in text.split(","))
+    return parse_names(value, f"annotation {NETWORKS}")
 
 
 def _choice(chooser: "Chooser", selection: Selection) -> Choice:
@@ -132,10 +136,10 @@ def _on_nic(
     """The network on the interface that the physical network names. Raises InvalidConfig where the node lacks it."""
     where = f"Physicalnetwork {logical.namespace}/{logical.physical}: refer_nic {nic!r}"
     if not has_master(network):
-        if not chooser.node_links.exists(nic):
+        if not chooser.world.has_interface(nic):
             chooser.log.warning("interface not on this node", physicalNetwork=where, plugin=network.name)
         return network
-    if not chooser.node_links.exists(nic):
+    if not chooser.world.has_interface(nic):
         raise InvalidConfig(
             f"{selection.origin}: {where} is no interface of this node",
             hint="correct spec.refer_nic, or keep the pod on nodes that have the interface",
@@ -184,7 +188,7 @@ def _beside_the_node(
 
     `network` is as in its file, `placed` has the subnet.
     """
-    routes = list(chooser.node_links.routes())
+    routes = list(chooser.world.routes())
     shared = refuse_taken(network, subnet, where, chooser.finder.valid(), routes)
     if network.plugins[0].type != "bridge" or is_files_own(network, subnet, routes):
         return placed

@@ -3,47 +3,34 @@
 Whatever stands in the way, within a second the pod gets the default network instead, with a warning.
 """
 
+from genie_core.dialects import CNI
 from genie_core.errors import GenieError
+from genie_core.indicators import Measures, judge
 from genie_core.model import Choice, Selection
-from genie_core.select.annotations import CNI
 from genie_core.select.files import derived_name
-from genie_core.select.load.score import judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Protocol
 
     from genie_core.model import NetConf
-    from genie_core.select.choose import Chooser
-    from genie_core.select.load import Measures
-
-    class Meter(Protocol):
-        """What tells how busy networks are."""
-
-        def usable(self, network: NetConf) -> bool:
-            """Whether the network's plugins are installed."""
-
-        def is_full(self, network: NetConf) -> bool:
-            """Whether the network has no address left for a pod."""
-
-        def measure(self, networks: Mapping[str, NetConf]) -> Mapping[str, Measures]:
-            """The measures by candidate. Raises GenieError where they cannot be had in time."""
-
-
+    from genie_core.ports import Meter
+    from genie_core.select.chooser import Chooser
 ORIGIN = "annotation cni is blank"
 
 
-def choose(chooser: "Chooser", meter: "Meter") -> list[Choice]:
-    """One network, the least loaded."""
+def choose(chooser: "Chooser", _annotations: "Mapping[str, str]") -> tuple[list[Choice], list[Choice]]:
+    """One network, the least loaded; none where a plugin before Genie has made the pod's first interface."""
+    if chooser.has_primary:
+        return [], []
     try:
-        return [_choose(chooser, meter)]
+        return [_choose(chooser, chooser.world.meter())], []
     except GenieError as error:
         chooser.log.warning("no choice by load, default network used", problem=str(error))
         return [
             choice.replace(selection=_selection(choice.selection.name, "default network"))
             for choice in chooser.defaults()
-        ]
+        ], []
 
 
 def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
@@ -58,12 +45,12 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
         chooser.log.warning("networks without a free address left out", networks=sorted(full))
     if not candidates:
         raise GenieError("no candidate network has a free address")
-    measures = meter.measure(candidates) if len(candidates) > 1 else _alone(candidates)
+    measures = meter.measure(candidates) if len(candidates) > 1 else dict.fromkeys(candidates, Measures())
     if not chooser.settings.smart_selection.candidates:  # listed networks count, measured or not
         measures = {name: measure for name, measure in measures.items() if measure.seen}
     if not measures:
         raise GenieError("cAdvisor knows no interface of any candidate")
-    verdict = judge(measures, _weights(chooser))
+    verdict = judge(measures, chooser.settings.smart_selection.weights)
     chooser.log.info("chosen by load", network=verdict.name, loads=dict(verdict.loads))
     # written back so that whoever reads the pod next finds the choice, as with CNI-Genie
     return Choice(
@@ -73,17 +60,6 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
 
 def _selection(name: str, reason: str) -> Selection:
     return Selection(name, "", f"{ORIGIN}: {reason}")
-
-
-def _alone(candidates: "Mapping[str, NetConf]") -> "dict[str, Measures]":
-    """A single candidate needs no measuring."""
-    from genie_core.select.load import Measures
-
-    return {name: Measures() for name in candidates}
-
-
-def _weights(chooser: "Chooser") -> "Mapping[str, float]":
-    return chooser.settings.smart_selection.weights
 
 
 def _candidates(chooser: "Chooser") -> "list[tuple[str, NetConf]]":

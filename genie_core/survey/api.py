@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from genie_core.dialects import NPWG_NETWORKS
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unauthorized, Unreachable
 from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, Resource
 from genie_core.errors import GenieError, NotFound
-from genie_core.select.annotations import NPWG_NETWORKS
 from genie_core.select.npwg import parse_selections
 from genie_core.survey import cluster, events
 from genie_core.survey.collection import reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genie_core.select.annotations import ASKING
+from genie_core.dialects import ASKING
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.events import plain

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from genie_core.edges import libcni_cache, load
+from genie_core.edges import libcni_cache, meter
 from genie_core.fields import get_str
 from genie_core.jsontext import JSONError, decode
 from genie_core.survey.rootfs import Root
 
-IPAM_DIR = load.LEASES
+IPAM_DIR = meter.LEASES
 CACHE_DIR = libcni_cache.DIRECTORY
 NETNS_DIRS = ("/run/netns", "/var/run/netns", "/run/docker/netns")
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
-from genie_core.select.annotations import ASKING
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.api import EVENT, NODE, POD

@@ -1,8 +1,8 @@
 """The part of this package that the plugin needs, as files for the node.
 
-What belongs to it is found, not listed: everything that `genie_core.plugin` and the verbs, which it imports by name,
-import, followed through the package's own imports, also those inside functions. PyYAML's pure Python comes along, for
-kubeconfigs written by people: the plugin runs without site-packages.
+What belongs to it is found, not listed: everything that `genie_core.plugin` imports, and the modules that are imported
+by name (verbs, dialects), followed through the package's own imports, also those inside functions. PyYAML's pure Python
+comes along, for kubeconfigs written by people: the plugin runs without site-packages.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = ("archive", "plugin")  # what the launcher imports
+BY_NAME = ("verbs", "select")  # whose modules are imported by name
 SEAL = "sealed"
 
 
@@ -67,7 +68,8 @@ def _content(directory: Path) -> str:
 
 def _closure() -> set[Path]:
     found: set[Path] = set()
-    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES] + sorted((ROOT / "verbs").glob("*.py"))
+    waiting = [ROOT / f"{entry}.py" for entry in ENTRIES]
+    waiting += [path for folder in BY_NAME for path in sorted((ROOT / folder).glob("*.py"))]
     while waiting:
         path = waiting.pop()
         if path not in found:

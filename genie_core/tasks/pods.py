@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
-from genie_core.select.annotations import ASKING
 from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod
 from genie_core.survey.yamlio import load_documents

@@ -65,8 +65,7 @@ def _require_valid(keys: Mapping[str, Any], path: Path) -> None:
     try:
         Settings(keys)
     except GenieError as error:
-        error.msg = f"{path}: {error.msg}"
-        raise
+        raise error.replace(msg=f"{path}: {error.msg}") from None
 
 
 def to_be_saved(bin_dir: Path, conf_dir: Path, *, installed: bool) -> dict[str, str]:

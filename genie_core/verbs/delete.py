@@ -126,11 +126,10 @@ def refuse_failures(failures: "Sequence[GenieError]", context: "Context") -> Non
         context.log.warning("network not released", problem=str(failure))
     failed = [failure for failure in failures if not isinstance(failure, PluginMissing | NotReleased)]
     if failed:
-        raise type(failed[0])(
-            _reworded("; ".join(failure.msg for failure in failed)),
+        raise failed[0].replace(
+            msg=_reworded("; ".join(failure.msg for failure in failed)),
             details=_reworded("; ".join(failure.details for failure in failed if failure.details)),
             hint="the runtime repeats the DEL; `genie gc` shows what is still held",
-            code=failed[0].code,
         )
 
 

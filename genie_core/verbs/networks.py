@@ -2,14 +2,15 @@
 
 import posix
 
+from genie_core.dialects import BY_ATTACHMENT, dialect_of
 from genie_core.edges.confdir import ConfDirs
 from genie_core.errors import GenieError, InvalidConfig, TryAgain
 from genie_core.fields import describe, get_object
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Value
 from genie_core.plan import POD_ANNOTATIONS
-from genie_core.select.annotations import BY_ATTACHMENT, dialect_of
-from genie_core.select.choose import Chooser
+from genie_core.select import choose
+from genie_core.select.chooser import Chooser
 from genie_core.select.files import Finder
 from genie_core.spec.request import parse_args, pod_of
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from genie_core.dialects import Dialect
     from genie_core.edges.kubelet_devices import KubeletDevices
-    from genie_core.edges.load import LoadMeter
+    from genie_core.edges.meter import LoadMeter
     from genie_core.model import Choice, NetConf, PodRef, Request
     from genie_core.verbs.context import Context
     from genie_core.verbs.objects import NetworkObjects
@@ -30,7 +32,7 @@ class Decision(Value):
 
     __slots__ = ("choices", "dialect", "pod")
 
-    def __init__(self, pod: "PodRef | None", dialect: str, choices: "list[Choice]") -> None:
+    def __init__(self, pod: "PodRef | None", dialect: "Dialect", choices: "list[Choice]") -> None:
         self.pod = pod
         self.dialect = dialect
         self.choices = choices
@@ -38,7 +40,7 @@ class Decision(Value):
     @property
     def by_attachment(self) -> bool:
         """Whether the pod asks in the multi-network standard's annotation."""
-        return self.dialect == BY_ATTACHMENT
+        return self.dialect is BY_ATTACHMENT
 
     @property
     def is_annotated(self) -> bool:
@@ -63,9 +65,7 @@ def choices_of(
     annotations: "Mapping[str, str]", pod: "PodRef | None", context: "Context", *, has_primary: bool = False
 ) -> "list[Choice]":
     """The networks that annotations ask for. Raises GenieError as the ADD does."""
-    chooser = _chooser(context, pod)
-    chooser.has_primary = has_primary
-    return chooser.choose(annotations)
+    return choose(_chooser(context, pod, has_primary=has_primary), annotations)
 
 
 def default_of(context: "Context") -> "list[Choice]":
@@ -84,40 +84,51 @@ def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":
     return {(network.name, network.source) for network in found if network.disable_gc}
 
 
-def _chooser(context: "Context", pod: "PodRef | None") -> Chooser:
-    return Chooser(
-        context.settings,
-        Finder(ConfDirs(context.settings.conf_dirs), context.log),
-        lambda name: _generated(name, context),
-        lambda: _objects(context),
-        pod,
-        context.log,
-        lambda: _meter(context),
-        _NodeLinks(),
-        lambda: _devices(context, pod),
-    )
+def _chooser(context: "Context", pod: "PodRef | None", *, has_primary: bool = False) -> Chooser:
+    return Chooser(context.settings, _World(context, pod), pod, context.log, has_primary=has_primary)
 
 
-def _objects(context: "Context") -> "NetworkObjects":
-    from genie_core.verbs.objects import NetworkObjects
+class _World:
+    """The port `World`: this node and its cluster. What only few pods need is imported when it is asked for."""
 
-    return NetworkObjects(context.api, context)
+    def __init__(self, context: "Context", pod: "PodRef | None") -> None:
+        self._context = context
+        self._pod = pod
 
+    def confs(self) -> ConfDirs:
+        return ConfDirs(self._context.settings.conf_dirs)
 
-def _meter(context: "Context") -> "LoadMeter":
-    from genie_core.edges.load import LoadMeter
+    def objects(self) -> "NetworkObjects":
+        from genie_core.verbs.objects import NetworkObjects
 
-    path = [*context.path, *context.settings.bin_dirs]
-    settings = context.settings
-    return LoadMeter(
-        context.store, path, settings.cadvisor_address, settings.smart_selection.indicators, context.log
-    )
+        context = self._context
+        return NetworkObjects(context.api, context.settings.state_dir, context.cancel, context.log)
 
+    def meter(self) -> "LoadMeter":
+        from genie_core.edges.meter import LoadMeter
 
-class _NodeLinks:
-    """The port `NodeLinks` of select.choose."""
+        context, settings = self._context, self._context.settings
+        path = [*context.path, *settings.bin_dirs]
+        indicators = settings.smart_selection.indicators
+        return LoadMeter(context.store, path, settings.cadvisor_address, indicators, context.log)
 
-    def exists(self, name: str) -> bool:
+    def allocations(self) -> "KubeletDevices":
+        from genie_core.edges.kubelet_devices import KubeletDevices
+
+        return KubeletDevices(self._context.settings.kubelet_dir, self._pod)
+
+    def generate(self, name: str) -> "NetConf | None":
+        if not self._context.settings.generate_missing:
+            return None
+        from genie_core.edges.routes import default_interface
+        from genie_core.select.generated import NAMES, generate
+
+        if name not in NAMES:
+            return None
+        self._context.log.warning("configuration made up", network=name, reason="generate_missing")
+        return generate(name, default_interface())
+
+    def has_interface(self, name: str) -> bool:
         from genie_core.edges.routes import interface_exists
 
         return interface_exists(name)
@@ -126,24 +137,6 @@ class _NodeLinks:
         from genie_core.edges.routes import on_link_routes
 
         return on_link_routes()
-
-
-def _devices(context: "Context", pod: "PodRef | None") -> "KubeletDevices":
-    from genie_core.edges.kubelet_devices import KubeletDevices
-
-    return KubeletDevices(context.settings.kubelet_dir, pod)
-
-
-def _generated(name: str, context: "Context") -> "NetConf | None":
-    if not context.settings.generate_missing:
-        return None
-    from genie_core.edges.routes import default_interface
-    from genie_core.select.generated import NAMES, generate
-
-    if name not in NAMES:
-        return None
-    context.log.warning("configuration made up", network=name, reason="generate_missing")
-    return generate(name, default_interface())
 
 
 def passed_annotations(request: "Request") -> "Mapping[str, str]":

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.edges.api_server import APIServer
+    from genie_core.edges.cancel import Cancel
     from genie_core.edges.kube import KubeAPI
     from genie_core.edges.kube_resources import Resource
-    from genie_core.select.choose import Rule
-    from genie_core.verbs.context import Context
+    from genie_core.ports import Log, Rule
 
 
 # How long to wait for a server that is away, where there is a copy.
@@ -23,12 +23,13 @@ _JUDGEMENT = "Overlap"
 
 
 class NetworkObjects:
-    """The port `Objects` of select.choose. A copy is never used after a 404, nor instead of a refusal."""
+    """The port `Objects`. A copy is never used after a 404, nor instead of a refusal."""
 
-    def __init__(self, reader: "APIServer", context: "Context") -> None:
-        self._reader = reader
-        self._context = context
-        self._cache = ObjectCache(context.settings.state_dir)
+    def __init__(self, api: "APIServer", state_dir: str, cancel: "Cancel", log: "Log") -> None:
+        self._api = api
+        self._cancel = cancel
+        self._log = log
+        self._cache = ObjectCache(state_dir)
         self._lists: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     def network_attachment(self, namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
@@ -67,7 +68,7 @@ class NetworkObjects:
         except Unreachable as error:
             if not known:
                 raise _asked_by(origin, error) from None
-            self._context.log.info("API server away, overlap not compared anew", problem=error.msg)
+            self._log.info("API server away, overlap not compared anew", problem=error.msg)
         except Forbidden as error:
             raise TryAgain(
                 f"{origin}: whether another network of the cluster overlaps this one cannot be read: {error.msg}",
@@ -101,13 +102,13 @@ class NetworkObjects:
         from genie_core.edges.kube_errors import Forbidden
 
         try:
-            api = self._reader.connect()
+            api = self._api.connect()
             if api is None:
                 raise InvalidConfig(
                     "no API server is configured",
                     hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
                 )
-            with self._context.cancel:
+            with self._cancel:
                 found = api.get(("api", "v1", "namespaces", namespace))
             labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
             return {name: value for name, value in labels.items() if isinstance(value, str)}
@@ -120,13 +121,13 @@ class NetworkObjects:
             ) from None
 
     def _ask(self, question: "Callable[[KubeAPI], Any]", origin: str) -> "Any":
-        api = self._reader.connect()
+        api = self._api.connect()
         if api is None:
             raise InvalidConfig(
                 f"{origin}: names an API object, and no API server is configured",
                 hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
             )
-        with self._context.cancel:
+        with self._cancel:
             return question(api)
 
     def _get(self, resource: "Resource", namespace: str, name: str, origin: str) -> "Mapping[str, Any]":
@@ -157,7 +158,7 @@ class NetworkObjects:
             raise _asked_by(origin, error)
         age, definition = found
         kind, namespace, name = key
-        self._context.log.warning(
+        self._log.warning(
             "API server away, last good copy used",
             object=f"{kind} {namespace}/{name}",
             ageSeconds=round(age),
@@ -170,15 +171,9 @@ class NetworkObjects:
         try:
             action()
         except (GenieError, OSError) as error:
-            self._context.log.warning("copy of an API object not kept", problem=str(error))
+            self._log.warning("copy of an API object not kept", problem=str(error))
 
 
 def _asked_by(origin: str, error: GenieError) -> GenieError:
-    """The same error, saying also who named the object."""
-    return type(error)(
-        f"{origin}: {error.msg}",
-        details=error.details,
-        hint=error.hint,
-        code=error.code,
-        exit_code=error.exit_code,
-    )
+    """The same error, naming also what asks for the object."""
+    return error.replace(msg=f"{origin}: {error.msg}")

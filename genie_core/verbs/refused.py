@@ -4,7 +4,7 @@ import posix
 from time import monotonic
 
 from genie_core.edges.files import exists, open_regular, read_all
-from genie_core.edges.load import LEASES
+from genie_core.edges.meter import LEASES
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
 from genie_core.gojson import view

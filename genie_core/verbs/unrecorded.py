@@ -12,20 +12,13 @@ The API server is not asked, and what fails is only logged: the pod must not sta
 
 import posix
 
+from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_NAME, CNI, NPWG_NETWORKS, dialect_of
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.libcni_cache import Entry, entries_of
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.model import Attachment, Choice
 from genie_core.plan import attachment_of, runtime_capabilities
-from genie_core.select.annotations import (
-    BY_ATTACHMENT,
-    BY_DEFAULT,
-    BY_NAME,
-    CNI,
-    NPWG_NETWORKS,
-    dialect_of,
-    parse_names,
-)
+from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, is_self
 from genie_core.verbs.networks import passed_annotations
 from genie_core.verbs.salvage import any_network_on, default_attachments, links_in, networks_of, release
@@ -54,7 +47,7 @@ def release_unrecorded(request: "Request", context: "Context") -> None:
     annotations = _passed(request, context)
     dialect = dialect_of(annotations)
     explained = {attachment.ifname for attachment in attachments}
-    if dialect == BY_NAME:
+    if dialect is BY_NAME:
         found = list(_named(annotations[CNI], request, context))
         attachments += [attachment for _, attachment in found if attachment]
         explained |= {ifname for ifname, _ in found}

@@ -28,6 +28,7 @@ ALL = VERSION | {"_socket", "fcntl", "select"}
 CORE = {
     "genie_core",
     "genie_core.archive",
+    "genie_core.dialects",
     "genie_core.edges",
     "genie_core.edges.cancel",
     "genie_core.edges.files",
@@ -66,7 +67,8 @@ CHOOSING = STATEFUL | {
     "genie_core.select",
     "genie_core.select.annotations",
     "genie_core.select.asked",
-    "genie_core.select.choose",
+    "genie_core.select.chooser",
+    "genie_core.select.names",
     "genie_core.select.files",
     "genie_core.verbs.networks",
 }

@@ -4,9 +4,9 @@ import pytest
 
 from genie_core.checks import requested_networks, runner
 from genie_core.checks.registry import NETWORK
+from genie_core.dialects import ASKING
 from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
-from genie_core.select.annotations import ASKING
 from genie_core.survey.facts import Cached, Facts, Files, Link, Netns
 from genie_core.survey.objects import lean
 from genie_core.tasks.explain.selection import Selection

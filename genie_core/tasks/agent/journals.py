@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from genie_core.edges.load import address_use
+from genie_core.edges.meter import address_use
 from genie_core.edges.store import Store, boot_id, key_of
 from genie_core.errors import GenieError
 from genie_core.model import NetConf, Plan

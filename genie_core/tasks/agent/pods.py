@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genie_core.dialects import ASKING, NPWG_NETWORKS
 from genie_core.errors import InvalidConfig
-from genie_core.select.annotations import ASKING, NPWG_NETWORKS
 from genie_core.select.npwg import parse_selections
 from genie_core.tasks.sync.target import is_out
 from genie_core.tasks.sync.tell import CONDITION, OBSERVED, observed

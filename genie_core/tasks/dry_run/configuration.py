@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from genie_core.dialects import CNI
 from genie_core.edges.confdir import ConfDirs, list_files
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Selection
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
-from genie_core.select.annotations import CNI, parse_names
+from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, is_self
 from genie_core.settings import BIN_DIRS, CONF_DIR, DELEGATE_CONF_DIR
 from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry

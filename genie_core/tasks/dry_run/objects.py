@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from genie_core.dialects import DIALECTS, NETWORKS, NPWG_NETWORKS
 from genie_core.edges.kube_resources import (
     LOGICAL_NETWORK,
     NETWORK_ATTACHMENT,
@@ -17,7 +18,6 @@ from genie_core.edges.kube_resources import (
     Resource,
 )
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
-from genie_core.select.annotations import NETWORKS, NPWG_NETWORKS
 from genie_core.survey.yamlio import load_documents
 
 Object = Mapping[str, Any]
@@ -74,8 +74,7 @@ def urls(objects: Sequence[Object]) -> dict[str, Object]:
 def annotation_for(objects: Sequence[Object]) -> str:
     """The annotation in which --networks is meant: logical networks where only such are there, else attachments."""
     kinds = {str(document["kind"]).lower() for document in objects} - {_NAMESPACE.lower()}
-    only_logical = kinds and NETWORK_ATTACHMENT.kind.lower() not in kinds
-    return NETWORKS if only_logical else NPWG_NETWORKS
+    return next((one.key for one in reversed(DIALECTS) if one.kind.lower() in kinds), NPWG_NETWORKS)
 
 
 def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> list[Object]:

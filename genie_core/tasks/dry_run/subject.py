@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genie_core.dialects import CNI, NETWORKS, NPWG_NETWORKS
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.select.annotations import CNI, NETWORKS, NPWG_NETWORKS
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls

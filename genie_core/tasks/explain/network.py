@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
+from genie_core.dialects import BY_ATTACHMENT, BY_LOGICAL_NETWORK, DEFAULT_NETWORK, NPWG_NETWORKS, dialect_of
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
@@ -15,17 +16,9 @@ from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT,
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.jsontext import encode
 from genie_core.model import NetConf, Selection
-from genie_core.select.annotations import (
-    BY_ATTACHMENT,
-    BY_LOGICAL_NETWORK,
-    DEFAULT_NETWORK,
-    NETWORKS,
-    NPWG_NETWORKS,
-    dialect_of,
-)
-from genie_core.select.choose import SYSTEM_NAMESPACE
+from genie_core.select import selections_of
+from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.files import Finder
-from genie_core.select.logical import parse_logical_networks
 from genie_core.select.npwg import parse_selections
 from genie_core.select.overlap import (
     Claim,
@@ -276,16 +269,16 @@ def _annotations(pod: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _asks_logical(pod: Mapping[str, Any], name: str) -> bool:
     annotations = _annotations(pod)
-    if dialect_of(annotations) != BY_LOGICAL_NETWORK:
+    if dialect_of(annotations) is not BY_LOGICAL_NETWORK:
         return False
-    return any(selection.name == name for selection in parse_logical_networks(annotations[NETWORKS]))
+    return any(selection.name == name for selection in selections_of(annotations, ""))
 
 
 def _asks_attachment(pod: Mapping[str, Any], namespace: str, name: str) -> bool:
     annotations = _annotations(pod)
     own = str(pod["metadata"].get("namespace"))
     selections = []
-    if dialect_of(annotations) == BY_ATTACHMENT:
+    if dialect_of(annotations) is BY_ATTACHMENT:
         selections += parse_selections(annotations[NPWG_NETWORKS], own, NPWG_NETWORKS)
     if annotations.get(DEFAULT_NETWORK, "").strip():
         selections += parse_selections(annotations[DEFAULT_NETWORK], SYSTEM_NAMESPACE, DEFAULT_NETWORK)
@@ -300,10 +293,8 @@ def _reported(pod: Mapping[str, Any], label: str) -> tuple[str, tuple[str, ...]]
         return str(entry.get("interface", "")), tuple(map(str, entry.get("ips") or ()))
     except (ValueError, AttributeError, TypeError, StopIteration):
         pass
-    if (
-        dialect_of(_annotations(pod)) == BY_LOGICAL_NETWORK
-        and len(parse_logical_networks(_annotations(pod)[NETWORKS])) == 1
-    ):
+    annotations = _annotations(pod)
+    if dialect_of(annotations) is BY_LOGICAL_NETWORK and len(selections_of(annotations, "")) == 1:
         ips = (pod.get("status") or {}).get("podIPs") or ()
         return "eth0", tuple(str(item.get("ip")) for item in ips if isinstance(item, dict))
     return "", ()

@@ -8,33 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from genie_core.dialects import ASKING, dialect_of
 from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 from genie_core.model import Plan
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.select.allowed import can_take
-from genie_core.select.annotations import (
-    ASKING,
-    BY_ATTACHMENT,
-    BY_DEFAULT,
-    BY_LOAD,
-    BY_LOGICAL_NETWORK,
-    BY_NAME,
-    CNI,
-    NETWORKS,
-    NPWG_NETWORKS,
-    dialect_of,
-)
 from genie_core.settings import Settings
 from genie_core.tasks.dry_run.preview import preview
 from genie_core.tasks.node_state import open_context, plans
-
-_RULES = {
-    BY_ATTACHMENT: (NPWG_NETWORKS, "it is not blank: the default network, then each of its entries"),
-    BY_NAME: (CNI, "it names networks: the configuration that each name fits, in order"),
-    BY_LOGICAL_NETWORK: (NETWORKS, "cni is blank or absent, and this is not: each LogicalNetwork, in order"),
-    BY_LOAD: (CNI, "it is blank: the least loaded network; on any doubt the default network"),
-    BY_DEFAULT: ("", "no annotation names a network: the default network"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +58,12 @@ class Selection:
     @property
     def decides(self) -> str:
         """The annotation that decides, "" where none does."""
-        return _RULES[dialect_of(self.annotations or {})][0]
+        return dialect_of(self.annotations or {}).key
 
     @property
     def rule(self) -> str:
         """Why it does; "" where the annotations are not known."""
-        return "" if self.annotations is None else _RULES[dialect_of(self.annotations)][1]
+        return "" if self.annotations is None else dialect_of(self.annotations).rule
 
     @property
     def considered(self) -> dict[str, str]:

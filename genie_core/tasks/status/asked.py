@@ -5,19 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, Dialect, dialect_of
 from genie_core.errors import GenieError
-from genie_core.select.annotations import (
-    BY_ATTACHMENT,
-    BY_LOGICAL_NETWORK,
-    BY_NAME,
-    CNI,
-    NETWORKS,
-    NPWG_NETWORKS,
-    dialect_of,
-    parse_names,
-)
-from genie_core.select.logical import parse_logical_networks
-from genie_core.select.npwg import parse_selections
+from genie_core.select import selections_of
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.whole_cluster import OBSERVED, PodRow
 from genie_core.tasks.sync.tell import observed
@@ -27,7 +17,7 @@ from genie_core.tasks.sync.tell import observed
 class Asked:
     """The networks that the annotations name, in their order: NAMESPACE/NAME of an object, or a name of the node's."""
 
-    dialect: str
+    dialect: Dialect
     networks: tuple[str, ...]
 
 
@@ -43,20 +33,17 @@ class Entry:
 
 def asked_of(pod: PodRow) -> Asked | str | None:
     """What the pod asks for; None where it asks for nothing; a sentence where its annotation is wrong."""
-    notes = pod.annotations
-    dialect = dialect_of(notes)
+    dialect = dialect_of(pod.annotations)
+    if dialect in (BY_DEFAULT, BY_LOAD):
+        return None
     try:
-        if dialect == BY_ATTACHMENT:
-            chosen = parse_selections(notes[NPWG_NETWORKS], pod.namespace, NPWG_NETWORKS)
-            return Asked(dialect, tuple(item.label for item in chosen))
-        if dialect == BY_LOGICAL_NETWORK:
-            selections = parse_logical_networks(notes[NETWORKS])
-            return Asked(dialect, tuple(f"{pod.namespace}/{selection.name}" for selection in selections))
-        if dialect == BY_NAME:
-            return Asked(dialect, tuple(selection.name for selection in parse_names(notes[CNI], CNI)))
+        named = selections_of(pod.annotations, pod.namespace)
     except GenieError as error:
         return error.msg
-    return None
+    names = [one.name for one in named]
+    if dialect.kind:
+        names = [f"{getattr(one, 'namespace', pod.namespace)}/{one.name}" for one in named]
+    return Asked(dialect, tuple(names))
 
 
 def attached_to(pod: PodRow) -> list[Entry]:
@@ -64,7 +51,7 @@ def attached_to(pod: PodRow) -> list[Entry]:
     text = pod.annotations.get(NETWORK_STATUS)
     if not text:
         asked = asked_of(pod)
-        if not isinstance(asked, Asked) or len(asked.networks) > 1 or asked.dialect == BY_ATTACHMENT:
+        if not isinstance(asked, Asked) or len(asked.networks) > 1 or asked.dialect is BY_ATTACHMENT:
             return []
         return [Entry(asked.networks[0], "eth0", pod.ips, default=True)] if pod.ips else []
     try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genie_core.select.annotations import BY_ATTACHMENT
+from genie_core.dialects import BY_ATTACHMENT
 from genie_core.survey.whole_cluster import DaemonSetRow, PodRow, WholeCluster
 from genie_core.tasks.status.asked import Asked, asked_of, attached_to, is_stale
 from genie_core.tasks.status.nodes import NodeStatus
@@ -80,7 +80,7 @@ def _states(
     if is_stale(pod):
         yield "different", "its annotation has changed since its networks were attached"
     got = [entry.network for entry in attached_to(pod)]
-    if asked.dialect == BY_ATTACHMENT and got:
+    if asked.dialect is BY_ATTACHMENT and got:
         yield from (("different", text) for text in _differences(asked, got))
 
 

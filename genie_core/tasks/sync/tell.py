@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from genie_core.dialects import ASKING, BY_ATTACHMENT, dialect_of
 from genie_core.edges.kube_errors import Conflict
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
 from genie_core.model import Plan
-from genie_core.select.annotations import ASKING, BY_ATTACHMENT, dialect_of
 from genie_core.spec.result import parse
 from genie_core.status import (
     MULTI_IP_PREFERENCES,
@@ -86,13 +86,13 @@ def _annotations_of(pod: LivePod, plan: Plan) -> dict[str, str | None]:
     attached = [item for item in plan.attachments if item.result and not item.releasing]
     parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in attached]
     found: dict[str, str | None] = {}
-    if dialect_of(pod.annotations) == BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
+    if dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
         entries = [
             NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname, plugged=item.plugged)
             for item, (ifname, result) in zip(attached, parts, strict=True)
         ]
         found[NETWORK_STATUS] = network_status(entries)
-    if dialect_of(pod.annotations) != BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
+    if dialect_of(pod.annotations) is not BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
         found[MULTI_IP_PREFERENCES] = multi_ip_preferences(parts)
     return {key: value for key, value in found.items() if value is not None or key in pod.annotations}
 

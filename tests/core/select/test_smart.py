@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import GenieError
-from genie_core.select.load import Measures, address_use, attachments, received_rate, sent_rate
-from genie_core.select.load.score import WEIGHTS, judge
+from genie_core.indicators import INDICATORS, Measures, judge
 from tests.core.cadvisor import cadvisor, sample
 
 BLANK = {"cni": ""}
@@ -117,18 +116,20 @@ def test_each_indicator_is_a_share():
         "x": Measures(received=30, sent=0, attachments=1, addresses_used=5, addresses=10),
         "y": Measures(received=10, sent=0, attachments=3, addresses_used=0, addresses=0),
     }
-    assert received_rate.indicate(measures) == {"x": 0.75, "y": 0.25}
-    assert sent_rate.indicate(measures) == {"x": 0.0, "y": 0.0}
-    assert attachments.indicate(measures) == {"x": 0.25, "y": 0.75}
-    assert address_use.indicate(measures) == {"x": 0.5, "y": 0.0}
+    assert {name: indicator.of(measures) for name, indicator in INDICATORS.items()} == {
+        "received_rate": {"x": 0.75, "y": 0.25},
+        "sent_rate": {"x": 0.0, "y": 0.0},
+        "attachments": {"x": 0.25, "y": 0.75},
+        "address_use": {"x": 0.5, "y": 0.0},
+    }
 
 
-@pytest.mark.parametrize("indicator", WEIGHTS)
+@pytest.mark.parametrize("indicator", INDICATORS)
 def test_weights_decide(indicator):
     busy = Measures(received=9, sent=9, attachments=9, addresses_used=9, addresses=10)
-    alone = dict.fromkeys(WEIGHTS, 0.0) | {indicator: 1.0}
+    alone = dict.fromkeys(INDICATORS, 0.0) | {indicator: 1.0}
     assert judge({"a": busy, "b": Measures()}, alone).name == "b"
-    assert judge({"a": busy, "b": Measures()}, dict.fromkeys(WEIGHTS, 0.0)).name == "a"
+    assert judge({"a": busy, "b": Measures()}, dict.fromkeys(INDICATORS, 0.0)).name == "a"
 
 
 def test_x29_a_nearly_full_network_loses_against_a_busier_one():
@@ -191,7 +192,7 @@ NAMES = st.sampled_from(["flannel", "calico", "weave", "lo", "x", "bridge"])
 @pytest.mark.property
 @given(
     st.dictionaries(NAMES, MEASURES, min_size=1),
-    st.dictionaries(st.sampled_from(list(WEIGHTS)), st.floats(0, 10)),
+    st.dictionaries(st.sampled_from(list(INDICATORS)), st.floats(0, 10)),
 )
 def test_x29_the_same_numbers_give_the_same_choice_in_any_order(measures, weights):
     verdict = judge(measures, weights)

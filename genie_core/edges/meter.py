@@ -10,9 +10,9 @@ from genie_core.edges.delegates import find_plugin
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
+from genie_core.indicators import Measures
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Plan
-from genie_core.select.load import Measures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
     from typing import Any
 
-    from genie_core.edges.indicators import Indicators
+    from genie_core.edges.indicator_programs import Indicators
     from genie_core.edges.store import Store
     from genie_core.model import NetConf
     from genie_core.ports import Log
@@ -38,7 +38,7 @@ _PREFIXES = {"flannel": "flan", "canal": "cali", "calico": "cali", "weave": "wea
 
 
 class LoadMeter:
-    """The port `Meter` of select.smart."""
+    """The port `Meter`."""
 
     def __init__(
         self,
@@ -73,10 +73,13 @@ class LoadMeter:
         own = self._own_indicators(networks, until)
         plans = [plan for plan in self._store.plans() if isinstance(plan, Plan)]
         rates = self._rates(until)
-        measured = {name: self._measure(name, network, plans, rates) for name, network in networks.items()}
-        for indicator, numbers in own().items():
-            for name, number in numbers.items():
-                measured[name].others[indicator] = number
+        numbers = own()
+        measured = {
+            name: self._measure(
+                name, network, plans, rates, {indicator: found[name] for indicator, found in numbers.items()}
+            )
+            for name, network in networks.items()
+        }
         if monotonic() > until:
             raise GenieError(f"measuring took longer than {LIMIT_SECONDS:g} s")
         return measured
@@ -87,7 +90,7 @@ class LoadMeter:
         """Start the node's programs; what gives their numbers, by indicator and candidate."""
         if not self._indicators or self._log is None:
             return dict
-        from genie_core.edges.indicators import Runs
+        from genie_core.edges.indicator_programs import Runs
 
         runs = Runs(self._indicators, networks, self._log)
         return lambda: runs.collect(until - _RESERVE_SECONDS)
@@ -106,6 +109,7 @@ class LoadMeter:
         network: "NetConf",
         plans: "Iterable[Plan]",
         rates: "Mapping[str, tuple[float, float]]",
+        others: "Mapping[str, float]",
     ) -> Measures:
         results = [
             item.result
@@ -121,6 +125,7 @@ class LoadMeter:
             attachments=len(results),
             addresses_used=used,
             addresses=size,
+            others=others,
             seen=bool(interfaces) or not self._cadvisor,  # the kernel knows all that there are
         )
 

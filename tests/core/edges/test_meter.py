@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from genie_core.edges.load import LIMIT_SECONDS, LoadMeter, cadvisor_rates, kernel_counters, rates_between
+from genie_core.edges.meter import LIMIT_SECONDS, LoadMeter, cadvisor_rates, kernel_counters, rates_between
 from genie_core.edges.store import Store
 from genie_core.errors import GenieError
 from genie_core.model import Attachment, Plan

@@ -1,112 +1,56 @@
-"""Annotations + configuration -> the networks of a pod, looked up.
+"""What the dialects share: a node's networks, and which of them a pod may take. Pure but for its ports."""
 
-One function per dialect, in one table; all of them give choices, and nothing is attached before all of them
-succeeded. Pure but for its ports: configuration files and API objects.
-"""
-
+from genie_core.dialects import DEFAULT_NETWORK, WORDS
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import encode
 from genie_core.model import Choice, Selection
-from genie_core.select.annotations import (
-    BY_ATTACHMENT,
-    BY_DEFAULT,
-    BY_LOAD,
-    BY_LOGICAL_NETWORK,
-    BY_NAME,
-    CNI,
-    DEFAULT_NETWORK,
-    NETWORKS,
-    NPWG_NETWORKS,
-    dialect_of,
-    parse_names,
-)
+from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, node_name
-from genie_core.settings import DIALECTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Protocol
+    from collections.abc import Callable, Mapping
 
     from genie_core.model import NetConf, PodRef
-    from genie_core.ports import Log
-    from genie_core.select.devices import Allocations, Allocator
+    from genie_core.ports import Log, Objects, World
+    from genie_core.select.devices import Allocator
     from genie_core.select.npwg import DefinitionSelection
-    from genie_core.select.smart import Meter
     from genie_core.settings import Settings
-
-    # What a dialect chooses, before and behind `default_networks`
-    Sides = tuple[list[Choice], list[Choice]]
-    # A network that CNI-Genie would have generated a configuration for, or None (conformance D10)
-    Generate = Callable[[str], NetConf | None]
-
-    # Given all logical networks and what reads all physical ones; raises InvalidConfig
-    Rule = Callable[[Iterable[Mapping[str, Any]], Callable[[], Iterable[Mapping[str, Any]]]], None]
-
-    class NodeLinks(Protocol):
-        """The node's interfaces."""
-
-        def exists(self, name: str) -> bool: ...
-        def routes(self) -> Iterable[tuple[str, str]]:
-            """(interface, subnet) of the routes to what is on the node's links."""
-
-    class Objects(Protocol):
-        """The API objects that describe networks. Each raises NetworkNotFound naming `origin`, or TryAgain."""
-
-        def network_attachment(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
-        def logical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
-        def physical_network(self, namespace: str, name: str, origin: str) -> Mapping[str, Any]: ...
-        def namespace_labels(self, namespace: str) -> Mapping[str, str]: ...
-        def judge(self, key: tuple[str, str], claim: str, origin: str, rule: Rule) -> None:
-            """Ask the rule about all networks of the cluster. Raises what it raises, or TryAgain."""
-
 
 # Where a default network is looked up that is named without a namespace, as in Multus.
 SYSTEM_NAMESPACE = "kube-system"
 
 
 class Chooser:
-    """What the dialects need: the settings and the ports. `pod` is None where the runtime names none."""
+    """What the dialects need: the settings and the world. `pod` is None where the runtime names none.
+
+    `has_primary`: a plugin before Genie in the chain has made the pod's first interface.
+    """
 
     def __init__(
         self,
         settings: "Settings",
-        finder: Finder,
-        generate: "Generate",
-        objects: "Callable[[], Objects]",
+        world: "World",
         pod: "PodRef | None",
         log: "Log",
-        meter: "Callable[[], Meter]",
-        node_links: "NodeLinks",
-        allocations: "Callable[[], Allocations]",
+        *,
+        has_primary: bool = False,
     ) -> None:
         self.settings = settings
-        self.finder = finder
-        self.generate = generate
-        self._make_objects = objects
-        self._objects: Objects | None = None
+        self.world = world
+        self.finder = Finder(world.confs(), log)
         self.namespace = pod.namespace if pod else ""
         self.log = log
-        self.meter = meter
-        self.has_primary = False  # a plugin before Genie in the chain has made the pod's first interface
-        self.node_links = node_links
-        self._allocations = allocations
+        self.has_primary = has_primary
+        self._objects: Objects | None = None
         self._allocator: Allocator | None = None
 
     @property
     def objects(self) -> "Objects":
         """The API objects; what reads them is made when first asked."""
         if self._objects is None:
-            self._objects = self._make_objects()
+            self._objects = self.world.objects()
         return self._objects
-
-    def choose(self, annotations: "Mapping[str, str]") -> list[Choice]:
-        """The pod's networks in order. Raises GenieError before anything is attached."""
-        dialect = dialect_of(annotations)
-        if dialect in _KEYS:
-            self.require_dialect(_KEYS[dialect])
-        first, then = _CHOOSERS[dialect](self, annotations)
-        return [*first, *self.default_networks(), *then]
 
     # --- the node's own networks -----------------------------------------------------------------------
 
@@ -132,12 +76,38 @@ class Chooser:
         ]
         return [*self.defaults(), *(self._setting(entry, origin) for origin, entry in named)]
 
+    def pods_default(self, annotations: "Mapping[str, str]") -> list[Choice]:
+        """The cluster's default network, or the one that the pod names instead (conformance C42).
+
+        None where a plugin before Genie has made the primary interface already.
+        """
+        value = annotations.get(DEFAULT_NETWORK, "")
+        if not value.strip():
+            return [] if self.has_primary else self.defaults()
+        self.require_word(DEFAULT_NETWORK)
+        if self.has_primary:
+            raise InvalidConfig(
+                f"annotation {DEFAULT_NETWORK}: the pod's default network is made by a plugin before Genie in its "
+                "chain",
+                hint="leave the annotation out, or make Genie the only plugin of its conflist: `genie install`",
+            )
+        from genie_core.select.npwg import parse_selections
+
+        origin = f"annotation {DEFAULT_NETWORK}"
+        selections = parse_selections(value, SYSTEM_NAMESPACE, origin)
+        if len(selections) != 1:
+            raise InvalidConfig(f"{origin}: names {len(selections)} networks", hint="name exactly one")
+        self.require_definition(selections[0])
+        # it takes the runtime's interface, whatever it asks for
+        return [self.by_attachment(selections[0].replace(ifname=""))]
+
     def _default_by_name(self, selection: Selection) -> Choice:
         try:
             return self._named(selection)
         except NetworkNotFound as error:
-            error.code = TRY_AGAIN  # at boot the file may be on its way (conformance C40)
-            raise
+            raise error.replace(
+                code=TRY_AGAIN
+            ) from None  # at boot the file may be on its way (conformance C40)
 
     def default_networks(self) -> list[Choice]:
         """`default_networks`: what every pod gets besides, whatever it asks for, but for `system_namespaces`.
@@ -172,7 +142,7 @@ class Chooser:
         try:
             return Choice(selection, self.finder.find(selection))
         except NetworkNotFound:
-            network = self.generate(selection.name)
+            network = self.world.generate(selection.name)
             if network is None:
                 raise
             return Choice(selection, network)
@@ -202,7 +172,7 @@ class Chooser:
 
         wanted = selection.offers.get("deviceID", "")
         has_own = not wanted and names_device(choice.network)
-        self._allocator = self._allocator or Allocator(self._allocations())
+        self._allocator = self._allocator or Allocator(self.world.allocations())
         return self._allocator.assign(choice, resource, wanted, has_own=has_own)
 
     def _permitted_file(self, name: str, origin: str) -> "NetConf":
@@ -274,87 +244,12 @@ class Chooser:
             hint=f"{encode({self.namespace: [name]})} in allowed_networks of Genie's configuration would allow it",
         )
 
-    def require_dialect(self, key: str) -> None:
-        """Raise InvalidConfig where an annotation does not count: the pod would get other networks."""
-        word = DIALECTS[key]
+    def require_word(self, key: str) -> None:
+        """Raise InvalidConfig where `annotation_dialects` excludes the annotation: the pod would get other networks."""
+        word = WORDS[key]
         if word not in self.settings.annotation_dialects:
             raise InvalidConfig(
                 f"annotation {key}: pods of this node may not choose networks with it",
                 details=f"annotation_dialects: {', '.join(self.settings.annotation_dialects) or 'none'}",
                 hint=f'leave it out; "{word}" in annotation_dialects of Genie\'s configuration would allow it',
             )
-
-
-def _choose_default(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    return _overridden_defaults(chooser, annotations), []
-
-
-def _choose_by_name(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    return [
-        chooser.by_name(selection) for selection in parse_names(annotations[CNI], f"annotation {CNI}")
-    ], []
-
-
-def _choose_by_attachment(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    """The default network first, then each entry (NPWG 6.2; conformance C11)."""
-    from genie_core.select.npwg import parse_selections
-
-    selections = parse_selections(
-        annotations[NPWG_NETWORKS], chooser.namespace, f"annotation {NPWG_NETWORKS}"
-    )
-    for selection in selections:
-        chooser.require_definition(selection)
-    defaults = _overridden_defaults(chooser, annotations)
-    return defaults, [chooser.by_attachment(selection) for selection in selections]
-
-
-def _overridden_defaults(chooser: Chooser, annotations: "Mapping[str, str]") -> list[Choice]:
-    """The cluster's default network, or the one that the pod names instead (conformance C42).
-
-    None of them where a plugin before Genie has made the primary interface already.
-    """
-    value = annotations.get(DEFAULT_NETWORK, "")
-    if not value.strip():
-        return [] if chooser.has_primary else chooser.defaults()
-    chooser.require_dialect(DEFAULT_NETWORK)
-    if chooser.has_primary:
-        raise InvalidConfig(
-            f"annotation {DEFAULT_NETWORK}: the pod's default network is made by a plugin before Genie in its chain",
-            hint="leave the annotation out, or make Genie the only plugin of its conflist: `genie install`",
-        )
-    from genie_core.select.npwg import parse_selections
-
-    origin = f"annotation {DEFAULT_NETWORK}"
-    selections = parse_selections(value, SYSTEM_NAMESPACE, origin)
-    if len(selections) != 1:
-        raise InvalidConfig(f"{origin}: names {len(selections)} networks", hint="name exactly one")
-    selection = selections[0]
-    chooser.require_definition(selection)
-    selection.ifname = ""  # it takes the runtime's interface, whatever it asks for
-    return [chooser.by_attachment(selection)]
-
-
-def _choose_by_logical_network(chooser: Chooser, annotations: "Mapping[str, str]") -> "Sides":
-    from genie_core.select.logical import choose
-
-    return choose(chooser, annotations[NETWORKS]), []
-
-
-def _choose_by_load(chooser: Chooser, _annotations: "Mapping[str, str]") -> "Sides":
-    if chooser.has_primary:  # there is nothing to choose
-        return [], []
-    from genie_core.select.smart import choose
-
-    return choose(chooser, chooser.meter()), []
-
-
-_CHOOSERS: "dict[str, Callable[[Chooser, Mapping[str, str]], Sides]]" = {
-    BY_ATTACHMENT: _choose_by_attachment,
-    BY_NAME: _choose_by_name,
-    BY_LOGICAL_NETWORK: _choose_by_logical_network,
-    BY_LOAD: _choose_by_load,
-    BY_DEFAULT: _choose_default,
-}
-
-# The annotation that speaks each dialect.
-_KEYS = {BY_ATTACHMENT: NPWG_NETWORKS, BY_NAME: CNI, BY_LOGICAL_NETWORK: NETWORKS, BY_LOAD: CNI}
