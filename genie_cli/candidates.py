@@ -185,7 +185,7 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _listed(parts: tuple[str, ...], asked: Asked) -> list[dict[str, Any]]:
-    from genie_core.survey.threads import in_thread
+    from genie_core.survey.collection import in_thread
     from genie_core.survey.user_cluster import Access, find_cluster
 
     def ask(server: UserCluster) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from genie_core.tasks.debug.report import DiagnosisReport
 class DebugFlags(
     options.Cluster,
     options.NodeName,
+    options.ConfDirs,
     options.BinDirs,
     Records,
     options.Runtime,
@@ -42,9 +43,6 @@ class DebugFlags(
         "A List of Services, EndpointSlices, Nodes, Pods, NetworkPolicies, Events, instead of the API server's.",
         CLUSTER,
         complete=FILES,
-    )
-    conf_dir: str = dir_flag(
-        "--conf-dir", "Directory of CNI configurations. Default: the runtime's, /etc/cni/net.d."
     )
     state_dir: str = dir_flag(
         "--state-dir", "Genie's state. Default: its configuration's, /var/lib/cni/genie."

@@ -234,7 +234,7 @@ class ConfDirs:
 
     conf_dirs: tuple[str, ...] = dir_flag(
         "--conf-dir",
-        "Directory of CNI configurations; may be repeated. Default: /etc/cni/net.d.",
+        "Directory of CNI configurations; may be repeated. Default: the runtime's, /etc/cni/net.d.",
         default=(),
     )
 

@@ -17,7 +17,7 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.sandbox.private_node_links import UPLINK
-from genie_core.survey.nodenet import read_node
+from genie_core.survey.netlink import read_links
 from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.tasks.abandoned import undo
@@ -84,7 +84,7 @@ def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bo
 
     `alike`: with interfaces of the same names, MTUs and addresses as this node's. Raises IOFailure.
     """
-    links = likeness(read_node()) if alike else [UPLINK]
+    links = likeness(read_links()) if alike else [UPLINK]
     return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs], links=links)
 
 

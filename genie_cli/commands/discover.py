@@ -87,4 +87,4 @@ def _without_times(report: NodeReport) -> object:
 
 
 def _names(report: NodeReport) -> list[str]:
-    return [file.path for file in report.facts.files]
+    return [file.path for file in report.facts.conf_files]

@@ -17,7 +17,8 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.survey.records import IPAM_DIR, NETNS_DIRS
+from genie_core.survey.namespaces import NETNS_DIRS
+from genie_core.survey.records import IPAM_DIR
 from genie_core.tasks.dry_run import MOST_PODS, AnyNode, DryRunOptions, dry_run, plan_only
 from genie_core.tasks.dry_run.configuration import Samples
 from genie_core.tasks.dry_run.searched import Searched

@@ -15,7 +15,6 @@ from genie_cli.records import Records
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.survey.records import NETNS_DIRS
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
 EXAMPLES = [
@@ -62,7 +61,7 @@ def run(flags: Flags) -> int:
             hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
             exit_code=EXIT_USAGE,
         )
-    wiring.warn_of_container(flags.ipam_dir, NETNS_DIRS[0])
+    wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])
     with Progress() as progress:
         report = find(flags, interval=flags.interval, tell=progress)
     if not flags.dry_run and report.leftovers and (flags.yes or _agreed(report)):

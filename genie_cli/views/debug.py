@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
 from genie_cli.views.findings import findings_view, is_whole
 from genie_core.findings import Status
-from genie_core.survey.facts import Netns
+from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.report import DiagnosisReport
 
 

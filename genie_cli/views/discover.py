@@ -131,7 +131,7 @@ def _networks(report: NodeReport, *, wide: bool) -> Iterator[Block]:
         leases = [
             (
                 pool.network,
-                lease.address,
+                lease.ip,
                 lease.ifname,
                 report.pods.get(lease.container, ""),
                 lease.container[:13],
@@ -192,7 +192,7 @@ def _genie(report: NodeReport) -> Iterator[Block]:
         ("API server", Cell(genie.api or "not asked", "good" if genie.api == "ok" else "")),
     ]
     for credential in report.facts.credentials:
-        left = (credential.expires - report.facts.now) / 86400
+        left = (credential.expires - report.facts.time) / 86400
         until = f", {left:.1f} days left" if credential.expires else ""
         pairs.append(("credential", f"{credential.path}: {credential.error or credential.kind}{until}"))
     yield Fields(pairs)

@@ -22,7 +22,7 @@ from genie_core.findings import (
 from genie_core.net.case import Case
 from genie_core.net.model import STATUS, Attachment, Intended
 from genie_core.net.stack import version, within
-from genie_core.survey.facts import Address
+from genie_core.survey.kernel import Address
 
 
 def _prefix(model: Case, attachment: Attachment, ip: str) -> str:

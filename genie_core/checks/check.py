@@ -16,7 +16,7 @@ class Check:
     """One check: a pure function from facts to findings, which have one of `codes`.
 
     `title` says what is true where it finds nothing. `needs` names the sources without which it is skipped; a check of
-    a pod's network is given a `Case`, one of a node's files `NodeFacts` (see `sources`).
+    a pod's network is given a `Case`, one of a node's files `Facts` (see `sources`).
     """
 
     id: str

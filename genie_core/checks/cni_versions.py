@@ -12,7 +12,7 @@ from genie_core.fields import get_list
 from genie_core.findings import Code, Evidence, Finding, Severity
 from genie_core.gojson import view
 from genie_core.spec.versions import CURRENT
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.runtime_versions import newest_spoken, refused_version
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.selection import candidates, choices, in_use
@@ -24,8 +24,8 @@ GN1042 = Code("GN1042", "CHECK fails for healthy pods",
 
 
 @check("conf-check", GN1042, title="CHECK can succeed where it is called", needs=("conf",))
-def check_fails(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def check_fails(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         readers = [runtime for runtime in facts.runtimes if runtime.conf_dir == file.directory]
         kinds = {runtime.kind for runtime in readers or facts.runtimes}  # others are read through Genie
         if file.network is None or file.network.disable_check or (kinds and "crio" not in kinds):
@@ -50,9 +50,9 @@ GN1040 = Code("GN1040", "a cniVersion that a plugin does not speak",
 @check(
     "conf-version", GN1040, title="plugins speak the configuration's version", needs=("conf", "bin", "probe")
 )
-def versions_refused(facts: NodeFacts) -> Iterator[Finding]:
+def versions_refused(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
-    for file in facts.files:
+    for file in facts.conf_files:
         path = facts.search_path(file.directory)
         refusing = refuses_version(file, facts, path)
         if not refusing or file.network is None:
@@ -106,8 +106,8 @@ GN1041 = Code("GN1041", "no cniVersion",
 
 
 @check("conf-cniversion", GN1041, title="every configuration has a version", needs=("conf",))
-def versions_missing(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def versions_missing(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         if file.network is None or '"cniVersion' in (file.text or ""):
             continue
         common = common_versions(chain_binaries(file, facts, facts.search_path(file.directory)))
@@ -131,9 +131,9 @@ GN1043 = Code("GN1043", "a cniVersion that the runtime does not speak",
     "conf-spoken",
     GN1043,
     title="the runtime speaks the configuration's version",
-    needs=("conf", "runtime", "probe"),
+    needs=("conf", "runtimes", "probe"),
 )
-def versions_not_spoken(facts: NodeFacts) -> Iterator[Finding]:
+def versions_not_spoken(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         runtime, spoken = choice.runtime, newest_spoken(choice.runtime)
         if spoken == CURRENT:

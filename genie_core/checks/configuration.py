@@ -29,7 +29,7 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix, line_of
 from genie_core.findings import Code, Evidence, Finding, Severity
 from genie_core.select.files import SELF_TYPE, is_self
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
 
 # Networks that container engines install for themselves: a cluster's pods do not belong there.
@@ -52,10 +52,10 @@ GN1002 = Code("GN1002", "a file is no network configuration",
 
 
 @check("conf-readable", GN1001, GN1002, title="every configuration file can be read", needs=("conf",))
-def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
+def unreadable_files(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
-    for file in facts.files:
-        if file.ignored or not file.error:
+    for file in facts.conf_files:
+        if file.ignored or not file.problem:
             continue
         blocks = file.path in used
         place = f" line {file.line} col {file.column}" if file.line else ""
@@ -63,7 +63,7 @@ def unreadable_files(facts: NodeFacts) -> Iterator[Finding]:
         yield Finding(
             code=GN1002 if file.is_json and file.text is not None else GN1001,
             severity=Severity.FATAL if blocks else Severity.ERROR,
-            title=f"{file.file}{place}: {file.error}{effect}",
+            title=f"{file.file}{place}: {file.problem}{effect}",
             object=at(file),
             evidence=(line_of(file, file.line),) if file.line else (),
             remedy=fix(
@@ -79,7 +79,7 @@ GN1003 = Code("GN1003", "two files have one network name",
 
 
 @check("conf-names", GN1003, title="network names are used once", needs=("conf",))
-def duplicate_networks(facts: NodeFacts) -> Iterator[Finding]:
+def duplicate_networks(facts: Facts) -> Iterator[Finding]:
     for entries in facts.directories.values():
         first: dict[str, ConfFile] = {}
         for file in candidates(entries):
@@ -103,8 +103,8 @@ GN1004 = Code("GN1004", "a key is there twice",
 
 
 @check("conf-keys", GN1004, title="no key is there twice", needs=("conf",))
-def repeated_keys(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def repeated_keys(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         for path in positions(file.text).repeated if file.text and file.network else ():
             yield Finding(
                 code=GN1004,
@@ -122,8 +122,8 @@ GN1005 = Code("GN1005", "a file that no runtime reads",
 
 
 @check("conf-ignored", GN1005, title="no configuration is put aside", needs=("conf",))
-def ignored_files(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def ignored_files(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         if not file.ignored:
             continue
         renamed = file.file.endswith(".cilium_bak")
@@ -148,8 +148,8 @@ GN1006 = Code("GN1006", "the runtime picks another file",
     confirm="ls the directory", fix="rename one of them, or remove the foreign package's file")  # fmt: skip
 
 
-@check("conf-first", GN1006, title="no foreign file sorts first", needs=("conf", "runtime"))
-def foreign_first(facts: NodeFacts) -> Iterator[Finding]:
+@check("conf-first", GN1006, title="no foreign file sorts first", needs=("conf", "runtimes"))
+def foreign_first(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         chosen = choice.first
         if chosen is None or chosen.network is None or is_self(chosen.network):
@@ -226,8 +226,8 @@ GN1007 = Code("GN1007", "Genie leads back to itself",
 
 
 @check("conf-self", GN1007, title="nothing leads Genie back to itself", needs=("conf",))
-def self_delegation(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def self_delegation(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         types = [str(entry.get("type", "")) for entry in file.chain]
         for index, entry in enumerate(file.chain):
             where = file.where(index)
@@ -254,13 +254,11 @@ def _leads_back(entry: Mapping[str, Any], where: str, types: list[str]) -> Probl
     return None
 
 
-def _multus_leads_back(
-    entry: Mapping[str, Any], where: str, facts: NodeFacts, file: ConfFile
-) -> Problem | None:
+def _multus_leads_back(entry: Mapping[str, Any], where: str, facts: Facts, file: ConfFile) -> Problem | None:
     target = str(entry.get("clusterNetwork") or "")
     delegates = entry.get("delegates")
     inline = [d.get("type") for d in delegates if isinstance(d, dict)] if isinstance(delegates, list) else []
-    genie = [f for f in facts.files if f.network and f is not file and is_self(f.network)]
+    genie = [f for f in facts.conf_files if f.network and f is not file and is_self(f.network)]
     named = any(target in (f.path, f.network.name) for f in genie if f.network)
     if not named and SELF_TYPE not in inline:
         return None
@@ -275,7 +273,7 @@ GN1008 = Code("GN1008", "Genie and Multus side by side",
 
 
 @check("conf-dispatcher", GN1008, title="one dispatcher only", needs=("conf",))
-def two_dispatchers(facts: NodeFacts) -> Iterator[Finding]:
+def two_dispatchers(facts: Facts) -> Iterator[Finding]:
     for directory, entries in facts.directories.items():
         found = {
             str(file.chain[0].get("type")): file
@@ -314,10 +312,10 @@ def two_dispatchers(facts: NodeFacts) -> Iterator[Finding]:
     title="plugins get what they understand",
     needs=("conf",),
 )
-def plugin_problems(facts: NodeFacts) -> Iterator[Finding]:
+def plugin_problems(facts: Facts) -> Iterator[Finding]:
     node = node_view(facts)
     used = in_use(facts)
-    for file in facts.files:
+    for file in facts.conf_files:
         for problem in file_problems(file, node):
             severity = Severity.FATAL if problem.severity is Severity.ERROR and file.path in used else None
             yield _from_problem(file, problem, severity)
@@ -349,18 +347,21 @@ def file_problems(file: ConfFile, node: NodeView) -> Iterator[Problem]:
 _LIST_KEYS = ("cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins")
 
 
-def node_view(facts: NodeFacts) -> NodeView:
+def node_view(facts: Facts) -> NodeView:
     """The node as far as the catalogue's checks look at it."""
-    if facts.net is None:
-        return NodeView()
+    node = facts.node
     links = {
         link.name: LinkView(
-            name=link.name, mtu=link.mtu, up=link.up, kind=link.kind, addresses=link.addresses
+            name=link.name,
+            mtu=link.mtu,
+            up=link.up,
+            kind=link.kind,
+            addresses=tuple(node.prefixes_of(link)),
         )
-        for link in facts.net.links.values()
+        for link in node.links
     }
-    default = facts.net.default_route
-    return NodeView(links=links, default_link=default.device if default else "", subnets=facts.net.subnets)
+    default = node.default_link
+    return NodeView(links=links, default_link=default.name if default else "", subnets=node.subnets)
 
 
 def _from_problem(file: ConfFile, problem: Problem, severity: Severity | None = None) -> Finding:

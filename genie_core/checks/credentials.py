@@ -9,7 +9,7 @@ from genie_core.catalog.codes import GN1502
 from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
-from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
+from genie_core.survey.facts import ConfFile, Credential, Facts
 
 _OTHERS = 0o077
 _HOUR, _DAY = 3600, 86400
@@ -30,7 +30,7 @@ GN1501 = Code("GN1501", "others can read a credential",
 
 
 @check("credential-mode", GN1501, title="credentials are private")
-def open_to_others(facts: NodeFacts) -> Iterator[Finding]:
+def open_to_others(facts: Facts) -> Iterator[Finding]:
     for credential in facts.credentials:
         files = [(credential.path, credential.mode)] if credential.kind != "none" else []
         files += [(credential.file, credential.file_mode)] if credential.kind == "token-file" else []
@@ -55,8 +55,8 @@ GN1507 = Code("GN1507", "others can read a credential inside a configuration",
 
 
 @check("credential-inline", GN1502, GN1507, title="no credential in a configuration", needs=("conf",))
-def secrets_in_files(facts: NodeFacts) -> Iterator[Finding]:
-    for file in facts.files:
+def secrets_in_files(facts: Facts) -> Iterator[Finding]:
+    for file in facts.conf_files:
         for key in _secrets(file):
             exposed = bool(file.mode & 0o004)
             yield Finding(
@@ -91,11 +91,11 @@ GN1504 = Code("GN1504", "a credential expires soon",
 
 
 @check("credential-valid", GN1503, GN1504, title="credentials are valid")
-def expired(facts: NodeFacts) -> Iterator[Finding]:
+def expired(facts: Facts) -> Iterator[Finding]:
     for credential in facts.credentials:
         if not credential.expires:
             continue
-        left = credential.expires - facts.now
+        left = credential.expires - facts.time
         what = "client certificate" if credential.kind == "certificate" else "token"
         place = credential.file or credential.path
         if left > _warn_at(credential):
@@ -147,7 +147,7 @@ GN1505 = Code("GN1505", "a kubeconfig is missing or unusable",
 
 
 @check("credential-usable", GN1505, title="kubeconfigs can be used")
-def unusable(facts: NodeFacts) -> Iterator[Finding]:
+def unusable(facts: Facts) -> Iterator[Finding]:
     for credential in facts.credentials:
         if not credential.error:
             continue

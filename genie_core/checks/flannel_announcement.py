@@ -11,7 +11,7 @@ from genie_core.checks.parts import on_node, seen, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.survey.cluster import Node
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 RESTART = "restart flannel on this node, which builds the tunnel and announces it anew"
 

@@ -12,7 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
 from genie_core.net.stack import version
-from genie_core.survey.facts import Link, Route
+from genie_core.survey.kernel import Link, Route
 
 GN0302 = Code("GN0302", "the default gateway does not exist",
     cause="nobody on the link has the gateway's address",

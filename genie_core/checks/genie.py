@@ -10,7 +10,7 @@ from genie_core.checks.parts import fix
 from genie_core.fields import counted
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
-from genie_core.survey.node_facts import NodeFacts, Unknown
+from genie_core.survey.facts import Facts, Unknown
 from genie_core.survey.own import DEFINITIONS
 from genie_core.survey.selection import candidates
 
@@ -27,7 +27,7 @@ GN1601 = Code("GN1601", "Genie's binary without its configuration",
 
 
 @check("genie-installed", GN1601, title="Genie is installed whole", needs=("conf", "bin"))
-def half_installed(facts: NodeFacts) -> Iterator[Finding]:
+def half_installed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.binary and not genie.conf:
         directories = " ".join(facts.directories) or "any directory"
@@ -47,7 +47,7 @@ GN1610 = Code("GN1610", "Genie's interpreter is gone",
 
 
 @check("genie-python", GN1610, title="Genie's interpreter is there", needs=("bin",))
-def interpreter(facts: NodeFacts) -> Iterator[Finding]:
+def interpreter(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.python_is_gone:
         yield Finding(
@@ -69,7 +69,7 @@ GN1609 = Code("GN1609", "the default network may change",
 
 
 @check("genie-default", GN1607, GN1609, title="Genie has a default network", needs=("conf",))
-def no_default(facts: NodeFacts) -> Iterator[Finding]:
+def no_default(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if not genie.conf:
         return
@@ -97,7 +97,7 @@ GN1612 = Code("GN1612", "labels of namespaces cannot be read",
 
 
 @check("genie-allowed", GN1611, GN1612, title="allowed networks can be had", needs=("conf",))
-def allowed(facts: NodeFacts) -> Iterator[Finding]:
+def allowed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     for entry in genie.unknown_allowed:
         yield Finding(
@@ -135,7 +135,7 @@ def _missing_network(unknown: Unknown, conf: str) -> Finding:
     )
 
 
-def _not_pinned(facts: NodeFacts) -> Iterator[Finding]:
+def _not_pinned(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     others = [
         f.file
@@ -166,7 +166,7 @@ GN1608 = Code("GN1608", "entries of an earlier boot",
 
 
 @check("genie-state", GN1603, GN1604, GN1608, title="nothing is left undone", needs=("state",))
-def state(facts: NodeFacts) -> Iterator[Finding]:
+def state(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.pending:
         yield Finding(
@@ -207,7 +207,7 @@ GN1613 = Code("GN1613", "Genie's state has containers that are gone",
 @check(
     "genie-records", GN1613, title="containers in Genie's state have sandboxes", needs=("state", "sandboxes")
 )
-def abandoned(facts: NodeFacts) -> Iterator[Finding]:
+def abandoned(facts: Facts) -> Iterator[Finding]:
     gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
     if gone:
         yield Finding(
@@ -239,7 +239,7 @@ GN1606 = Code("GN1606", "definitions of networks are missing",
 
 
 @check("genie-api", GN1605, GN1606, title="the API server answers", needs=("api",))
-def api(facts: NodeFacts) -> Iterator[Finding]:
+def api(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.api not in ("", "ok"):
         yield Finding(

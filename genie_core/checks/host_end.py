@@ -12,7 +12,7 @@ from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING, version, within
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
 

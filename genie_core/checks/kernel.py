@@ -10,7 +10,7 @@ from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the
 from genie_core.fields import counted
 from genie_core.findings import Code, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
-from genie_core.survey.facts import Qdisc
+from genie_core.survey.kernel import Qdisc
 
 GN0514 = Code("GN0514", "the neighbour table is full",
     cause="gc_thresh3 is reached: new neighbours are not resolved",

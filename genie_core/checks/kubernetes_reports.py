@@ -14,7 +14,8 @@ from genie_core.checks.parts import on_node, seen, the_pod
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey import cluster
-from genie_core.survey.facts import JSON, Event
+from genie_core.survey.facts import Event
+from genie_core.survey.kernel import JSON
 
 # pkg/kubelet/events/event.go; AddedInterface is of Multus
 REFUSED, STUCK = "FailedCreatePodSandBox", "FailedKillPod"

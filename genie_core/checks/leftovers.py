@@ -10,8 +10,8 @@ from genie_core.checks.parts import fix
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
-from genie_core.survey.node_facts import NodeFacts
-from genie_core.survey.records import CachedResult, Namespace
+from genie_core.survey.facts import Cached, Facts
+from genie_core.survey.kernel import Namespace
 
 # Names that runtimes give: containerd cni-<uuid>, CRI-O a bare uuid. People's own namespaces are nobody's business.
 _RUNTIMES_OWN = re.compile(r"cni-[0-9a-f-]+[0-9a-z-]*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+")
@@ -29,9 +29,9 @@ GN1401 = Code("GN1401", "a stale cached result",
 
 
 @check("cache-stale", GN1401, title="cached results belong to sandboxes", needs=("cache",))
-def stale_cache(facts: NodeFacts) -> Iterator[Finding]:
+def stale_cache(facts: Facts) -> Iterator[Finding]:
     alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
-    readable = [entry for entry in facts.cache or () if entry.container and not entry.problem]
+    readable = [entry for entry in facts.cache if entry.container and not entry.problem]
     yield from (_misnamed(entry) for entry in readable if not _names(entry.file, entry.container))
     gone = [
         (entry, why)
@@ -42,7 +42,7 @@ def stale_cache(facts: NodeFacts) -> Iterator[Finding]:
         yield _without_sandbox(gone)
 
 
-def _without_sandbox(gone: list[tuple[CachedResult, str]]) -> Finding:
+def _without_sandbox(gone: list[tuple[Cached, str]]) -> Finding:
     first, why = gone[0]
     what = f"cached result {_file_name(first)} has" if len(gone) == 1 else f"{len(gone)} cached results have"
     return Finding(
@@ -55,7 +55,7 @@ def _without_sandbox(gone: list[tuple[CachedResult, str]]) -> Finding:
     )
 
 
-def _misnamed(entry: CachedResult) -> Finding:
+def _misnamed(entry: Cached) -> Finding:
     return Finding(
         code=GN1401,
         severity=Severity.WARNING,
@@ -71,18 +71,18 @@ def _misnamed(entry: CachedResult) -> Finding:
     )
 
 
-def _file_name(entry: CachedResult) -> str:
+def _file_name(entry: Cached) -> str:
     return entry.file.rpartition("/")[2]
 
 
-def _content(entry: CachedResult, more: str = "") -> Evidence:
+def _content(entry: Cached, more: str = "") -> Evidence:
     value = f"container {entry.container}, interface {entry.ifname}, netns {entry.netns or 'none'}{more}"
     return Evidence(source=entry.file, value=value)
 
 
-def _why_stale(entry: CachedResult, facts: NodeFacts, alive: set[str]) -> str:
+def _why_stale(entry: Cached, facts: Facts, alive: set[str]) -> str:
     if facts.sandboxes is not None:
-        return "" if entry.container in facts.sandboxes else "the runtime does not know the container"
+        return "" if _is_live(entry.container, facts) else "the runtime does not know the container"
     gone = (
         entry.netns and not entry.netns.startswith("/proc/") and entry.netns.rpartition("/")[2] not in alive
     )
@@ -100,8 +100,8 @@ GN1403 = Code("GN1403", "a cached result cannot be read",
 
 
 @check("cache-readable", GN1403, title="cached results can be read", needs=("cache",))
-def damaged_cache(facts: NodeFacts) -> Iterator[Finding]:
-    for entry in facts.cache or ():
+def damaged_cache(facts: Facts) -> Iterator[Finding]:
+    for entry in facts.cache:
         if entry.problem:
             yield Finding(
                 code=GN1403,
@@ -121,8 +121,8 @@ GN1402 = Code("GN1402", "a stale network namespace",
 
 
 @check("netns-stale", GN1402, title="namespaces belong to sandboxes", needs=("processes",))
-def stale_namespaces(facts: NodeFacts) -> Iterator[Finding]:
-    used = {entry.netns.rpartition("/")[2] for entry in facts.cache or () if _is_live(entry.container, facts)}
+def stale_namespaces(facts: Facts) -> Iterator[Finding]:
+    used = {entry.netns.rpartition("/")[2] for entry in facts.cache if _is_live(entry.container, facts)}
     # an ADD that runs has written its record; the runtime lists the sandbox later
     used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if not is_abandoned(one, facts)}
     for namespace in facts.namespaces:
@@ -136,15 +136,15 @@ def stale_namespaces(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
-def _is_live(container: str, facts: NodeFacts) -> bool:
-    return facts.sandboxes is None or container in facts.sandboxes
+def _is_live(container: str, facts: Facts) -> bool:
+    return facts.sandbox_ids is None or container in facts.sandbox_ids
 
 
-def _held(namespace: Namespace, facts: NodeFacts) -> list[tuple[str, str]]:
+def _held(namespace: Namespace, facts: Facts) -> list[tuple[str, str]]:
     """The node's ends of the veths that lead into a namespace, with the bridge each is on."""
     number = facts.namespace_numbers.get(namespace.path, -1)
-    links = facts.net.links.values() if facts.net and number >= 0 else ()
-    return [(link.name, link.master) for link in links if link.peer_nsid == number]
+    links = facts.node.links if number >= 0 else ()
+    return [(link.name, facts.node.name_of(link.master)) for link in links if link.peer_nsid == number]
 
 
 def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:

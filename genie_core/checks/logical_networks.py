@@ -11,7 +11,7 @@ from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.model import Selection
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 from genie_core.survey.own import finder_of
 
 GN1620 = Code("GN1620", "a physical network's interface is missing",
@@ -20,11 +20,11 @@ GN1620 = Code("GN1620", "a physical network's interface is missing",
 
 
 @check(
-    "logical-nics", GN1620, title="physical networks have their interface here", needs=("networks", "netlink")
+    "logical-nics", GN1620, title="physical networks have their interface here", needs=("networks", "node")
 )
-def missing_nics(facts: NodeFacts) -> Iterator[Finding]:
+def missing_nics(facts: Facts) -> Iterator[Finding]:
     networks = facts.genie.networks
-    links = facts.net.links if facts.net else {}
+    links = [link.name for link in facts.node.links]
     for label, physical in networks.physical.items() if networks else ():
         if networks and physical.nic in networks.absent:
             yield Finding(
@@ -53,7 +53,7 @@ GN1621 = Code("GN1621", "a logical network repeats its addresses",
     title="no logical network repeats its addresses on every node",
     needs=("conf", "networks"),
 )
-def repeated_addresses(facts: NodeFacts) -> Iterator[Finding]:
+def repeated_addresses(facts: Facts) -> Iterator[Finding]:
     networks = facts.genie.networks
     finder = finder_of(facts)
     for logical in networks.logical if networks else ():

@@ -12,7 +12,8 @@ from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Sever
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
-from genie_core.survey.facts import Link, Probe
+from genie_core.survey.facts import Probe
+from genie_core.survey.kernel import Link
 
 ROLES = ("gateway", "next hop", "other node")
 

@@ -19,8 +19,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
 from genie_core.spec.ranges import Span, use_of
 from genie_core.survey.containers import YOUNG_SECONDS, known_containers
-from genie_core.survey.node_facts import NodeFacts
-from genie_core.survey.records import Lease
+from genie_core.survey.facts import Facts, Lease
 
 _NEARLY_FULL = 0.9
 _SHOWN = 5
@@ -67,7 +66,7 @@ class Pool:
     @property
     def sets(self) -> list[RangeSet]:
         """The range sets, in order."""
-        uses = use_of(list(self.spans), [ipaddress.ip_address(lease.address) for lease in self.leases])
+        uses = use_of(list(self.spans), [ipaddress.ip_address(lease.ip) for lease in self.leases])
         return [
             RangeSet(spans=tuple(span for span in self.spans if span.group == group), held=held, size=size)
             for group, (held, size) in sorted(uses.items())
@@ -86,24 +85,26 @@ class Pool:
         return tuple(
             lease
             for lease in self.leases
-            if not any(ipaddress.ip_address(lease.address) in span for span in (*self.spans, *self.recorded))
+            if not any(ipaddress.ip_address(lease.ip) in span for span in (*self.spans, *self.recorded))
         )
 
 
-def pools(facts: NodeFacts) -> list[Pool]:
+def pools(facts: Facts) -> list[Pool]:
     """Every host-local network that a configuration or a lease names.
 
     What no file has, as the networks of attachments, is as Genie's state has it.
     """
     spans: dict[str, list[Span]] = {}
-    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+    for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
         if used.span not in spans.setdefault(used.network, []):
             spans[used.network].append(used.span)
     recorded: dict[str, list[Span]] = {}
     for name, ipam in facts.genie.recorded_ipam:
         own = recorded.setdefault(name, [])
         own += [span for span in host_local_spans(ipam) if not any(span.first in other for other in own)]
-    leases = facts.leases or {}
+    leases: dict[str, list[Lease]] = {}
+    for lease in facts.files.leases:
+        leases.setdefault(lease.network, []).append(lease)
     known = known_containers(facts)
     return [
         Pool(
@@ -124,7 +125,7 @@ def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
 
 
 @check("leases-leaked", GN1301, title="leases belong to sandboxes", needs=("leases", "sandboxes"))
-def leaked(facts: NodeFacts) -> Iterator[Finding]:
+def leaked(facts: Facts) -> Iterator[Finding]:
     for pool in pools(facts):
         if not pool.leaked:
             continue
@@ -166,7 +167,7 @@ GN1303 = Code("GN1303", "few addresses are left",
 
 
 @check("leases-free", GN1302, GN1303, title="addresses are left", needs=("conf", "leases"))
-def exhausted(facts: NodeFacts) -> Iterator[Finding]:
+def exhausted(facts: Facts) -> Iterator[Finding]:
     for pool in pools(facts):
         for item in pool.sets:
             if item.size > 0 and item.held >= item.size * _NEARLY_FULL:
@@ -175,7 +176,7 @@ def exhausted(facts: NodeFacts) -> Iterator[Finding]:
 
 def _exhausted(pool: Pool, item: RangeSet) -> Finding:
     full = not item.free
-    leaked = [ipaddress.ip_address(lease.address) for lease in pool.leaked or ()]
+    leaked = [ipaddress.ip_address(lease.ip) for lease in pool.leaked or ()]
     lost = sum(any(address in span for span in item.spans) for address in leaked)
     ranges = ", ".join(f"{span.first} to {span.last}" for span in item.spans)
     return Finding(
@@ -207,7 +208,7 @@ GN1304 = Code("GN1304", "leases outside the range",
 
 
 @check("leases-outside", GN1304, title="leases are within their subnets", needs=("conf", "leases"))
-def outside(facts: NodeFacts) -> Iterator[Finding]:
+def outside(facts: Facts) -> Iterator[Finding]:
     for pool in pools(facts):
         if pool.outside:
             ranges = ", ".join(str(span.subnet) for span in pool.spans)
@@ -233,7 +234,7 @@ GN1305 = Code("GN1305", "leases of an unknown network",
 
 
 @check("leases-unconfigured", GN1305, title="leases have a configuration", needs=("conf", "leases"))
-def unconfigured(facts: NodeFacts) -> Iterator[Finding]:
+def unconfigured(facts: Facts) -> Iterator[Finding]:
     for pool in pools(facts):
         if pool.leases and not pool.spans:
             yield Finding(

@@ -12,7 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
 from genie_core.net.stack import version, within
 from genie_core.survey.cluster import Node
-from genie_core.survey.facts import Link, Route
+from genie_core.survey.kernel import Link, Route
 
 # Outer headers that each tunnel adds over IPv4, in bytes (20 more over IPv6).
 

@@ -9,7 +9,7 @@ from genie_core.fields import may_be_secret
 from genie_core.findings import Command, Evidence, Remedy, Subject
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
-from genie_core.survey.node_facts import ConfFile
+from genie_core.survey.facts import ConfFile
 
 
 def on_node(*argv: object) -> Command:

@@ -18,7 +18,8 @@ from genie_core.net.model import Attachment
 from genie_core.net.path import walk
 from genie_core.net.stack import version
 from genie_core.net.traces import Block
-from genie_core.survey.facts import Link, Probe
+from genie_core.survey.facts import Probe
+from genie_core.survey.kernel import Link
 
 MESSAGE = {4: "ICMP fragmentation-needed", 6: "ICMPv6 packet-too-big"}
 # What makes TCP's ends send smaller segments: iptables' target, nftables' statement.

@@ -13,7 +13,7 @@ from genie_core.checks.parts import at, fix
 from genie_core.findings import Code, Confidence, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.binaries import Binary
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import in_use
 from genie_core.survey.versions import Needed, missing_plugins, needed
 
@@ -27,12 +27,12 @@ GN1101 = Code("GN1101", "a plugin is missing",
 
 
 @check("plugin-missing", GN1101, title="every plugin is installed", needs=("conf", "bin"))
-def missing(facts: NodeFacts) -> Iterator[Finding]:
+def missing(facts: Facts) -> Iterator[Finding]:
     # CRI-O skips Genie's file for a plugin that is missing: pods then do not get what they ask for
     skipping = {runtime.conf_dir for runtime in facts.runtimes if runtime.kind == "crio"}
-    own = {f.path for f in facts.files if f.network and is_self(f.network) and f.directory in skipping}
+    own = {f.path for f in facts.conf_files if f.network and is_self(f.network) and f.directory in skipping}
     used = in_use(facts) | own
-    for file in facts.files:
+    for file in facts.conf_files:
         if file.ignored:
             continue
         path = facts.search_path(file.directory)
@@ -46,12 +46,12 @@ def missing(facts: NodeFacts) -> Iterator[Finding]:
         )
 
 
-def without_loopback(facts: NodeFacts) -> Iterator[Finding]:
+def without_loopback(facts: Facts) -> Iterator[Finding]:
     """GN1101 of the plugin that no configuration names.
 
     Runtimes call it for every sandbox, unless they set lo up themselves: it says something only where lo is down.
     """
-    paths = {facts.search_path(file.directory) for file in facts.files if not file.ignored}
+    paths = {facts.search_path(file.directory) for file in facts.conf_files if not file.ignored}
     for path in sorted(paths):
         types = {b.type for d in path for b in facts.binaries.get(d, ())}
         if types and LOOPBACK not in types:
@@ -105,9 +105,7 @@ def _all_missing(
     )
 
 
-def _missing(
-    file: ConfFile, plugin: Needed, facts: NodeFacts, path: Sequence[str], *, fatal: bool
-) -> Finding:
+def _missing(file: ConfFile, plugin: Needed, facts: Facts, path: Sequence[str], *, fatal: bool) -> Finding:
     name = file.network.name if file.network else ""
     what = "IPAM plugin" if plugin.ipam else "plugin"
     elsewhere = [
@@ -159,7 +157,7 @@ GN1111 = Code("GN1111", "a plugin directory is mounted noexec",
 
 
 @check("plugin-noexec", GN1111, title="plugin directories are not mounted noexec", needs=("bin",))
-def not_executed(facts: NodeFacts) -> Iterator[Finding]:
+def not_executed(facts: Facts) -> Iterator[Finding]:
     wanted = _users(facts)
     for directory, binaries in facts.binaries.items():
         held = [b for b in binaries if b.noexec and b.form in ("elf", "script")]
@@ -195,7 +193,7 @@ GN1107 = Code("GN1107", "a plugin is a dangling link",
 
 
 @check("plugin-file", GN1102, GN1103, GN1107, title="plugin files can be executed", needs=("bin",))
-def unusable(facts: NodeFacts) -> Iterator[Finding]:
+def unusable(facts: Facts) -> Iterator[Finding]:
     wanted = _users(facts)
     for binary in _all(facts):
         users = wanted.get(binary.type, [])
@@ -220,15 +218,15 @@ def _runs_on(machine: str, node: str) -> bool:
     return machine in compatible.get(node, (node,))
 
 
-def _all(facts: NodeFacts) -> Iterator[Binary]:
+def _all(facts: Facts) -> Iterator[Binary]:
     for binaries in facts.binaries.values():
         yield from binaries
 
 
-def _users(facts: NodeFacts) -> dict[str, list[str]]:
+def _users(facts: Facts) -> dict[str, list[str]]:
     """Plugin type -> the configurations that call it."""
     users: dict[str, list[str]] = {}
-    for file in facts.files:
+    for file in facts.conf_files:
         for plugin in needed(file) if not file.ignored else ():
             users.setdefault(plugin.type, []).append(file.file)
     return users
@@ -273,7 +271,7 @@ _SILENT = {
 
 
 @check("plugin-answer", GN1104, GN1105, GN1106, title="plugins answer VERSION", needs=("bin", "probe"))
-def bad_version_answers(facts: NodeFacts) -> Iterator[Finding]:
+def bad_version_answers(facts: Facts) -> Iterator[Finding]:
     users = _users(facts)
     for binary in _all(facts):
         told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
@@ -304,7 +302,7 @@ GN1108 = Code("GN1108", "others may replace a plugin",
 
 
 @check("plugin-writable", GN1108, title="only their owner can change plugins", needs=("bin",))
-def writable(facts: NodeFacts) -> Iterator[Finding]:
+def writable(facts: Facts) -> Iterator[Finding]:
     for binary in _all(facts):
         if binary.form in ("elf", "script") and binary.mode & _OTHERS_WRITE:
             yield Finding(
@@ -328,9 +326,9 @@ GN1110 = Code("GN1110", "a plugin says it is not ready",
 
 
 @check("plugin-status", GN1110, title="plugins are ready", needs=("conf", "bin", "probe"))
-def not_ready(facts: NodeFacts) -> Iterator[Finding]:
+def not_ready(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
-    files = {file.network.name: file for file in facts.files if file.network}
+    files = {file.network.name: file for file in facts.conf_files if file.network}
     for state in facts.statuses:
         if state.status != "not ready":
             continue

@@ -19,7 +19,7 @@ from genie_core.select import selections_of
 from genie_core.select.annotations import printable
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 
 OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
 # What a meta-plugin writes into a pod that it attached: Genie, or another one.

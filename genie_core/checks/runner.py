@@ -14,7 +14,7 @@ from genie_core.checks.sources import lacking
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.findings import CheckResult, Finding, Status
 from genie_core.net.case import Case
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 
 CODE = re.compile(r"GN\d{4}", re.IGNORECASE)
 
@@ -97,7 +97,7 @@ def _near(text: str, names: set[str]) -> list[str]:
 
 
 def run(
-    facts: Case | NodeFacts,
+    facts: Case | Facts,
     checks: Iterable[Check],
     chosen: Selection = EVERYTHING,
     until: float = inf,

@@ -9,7 +9,7 @@ from genie_core.checks.parts import fix
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 from genie_core.survey.runtimes import DEFAULT, Runtime
 from genie_core.survey.selection import candidates, choices, collected
 
@@ -45,8 +45,8 @@ GN1202 = Code("GN1202", "a runtime's configuration cannot be read",
     confirm="the file", fix="correct it")  # fmt: skip
 
 
-@check("runtime-config", GN1202, title="the runtimes' configuration can be read", needs=("runtime",))
-def unreadable_config(facts: NodeFacts) -> Iterator[Finding]:
+@check("runtime-config", GN1202, title="the runtimes' configuration can be read", needs=("runtimes",))
+def unreadable_config(facts: Facts) -> Iterator[Finding]:
     for runtime in facts.runtimes:
         for problem in runtime.problems:
             denied = "Permission denied" in problem
@@ -59,7 +59,7 @@ def unreadable_config(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
-def _stray(facts: NodeFacts, directory: str) -> list[str]:
+def _stray(facts: Facts, directory: str) -> list[str]:
     """Directories with configurations for a runtime that no runtime reads."""
     read = {runtime.conf_dir for runtime in facts.runtimes} | {
         d for r in facts.runtimes for d in r.handlers.values()
@@ -79,8 +79,10 @@ GN1201 = Code("GN1201", "configurations lie where the runtime does not look",
     confirm="the runtime's configuration", fix="put them there, or change conf_dir")  # fmt: skip
 
 
-@check("runtime-directory", GN1201, title="configurations lie where runtimes look", needs=("conf", "runtime"))
-def other_directory(facts: NodeFacts) -> Iterator[Finding]:
+@check(
+    "runtime-directory", GN1201, title="configurations lie where runtimes look", needs=("conf", "runtimes")
+)
+def other_directory(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         runtime = choice.runtime
         for stray in _stray(facts, runtime.conf_dir) if runtime.kubelet is not False else ():
@@ -102,7 +104,7 @@ def other_directory(facts: NodeFacts) -> Iterator[Finding]:
             )
 
 
-def _remedy_for_stray(runtime: Runtime, stray: str, facts: NodeFacts) -> Remedy:
+def _remedy_for_stray(runtime: Runtime, stray: str, facts: Facts) -> Remedy:
     networks = [file.network for file in candidates(facts.directories[stray]) if file.network]
     if any(is_self(network) for network in networks):  # its configuration names its own directory
         return fix(
@@ -122,8 +124,8 @@ GN1206 = Code("GN1206", "the runtime's default network is missing",
     confirm="grep -r cni_default_network /etc/crio", fix="correct the name, or install that network")  # fmt: skip
 
 
-@check("runtime-network", GN1203, GN1206, title="every runtime has a network", needs=("conf", "runtime"))
-def no_network(facts: NodeFacts) -> Iterator[Finding]:
+@check("runtime-network", GN1203, GN1206, title="every runtime has a network", needs=("conf", "runtimes"))
+def no_network(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         # A file in its way, or files elsewhere, are findings of their own: one cause is one finding.
         if choice.files or choice.blocker or _stray(facts, choice.runtime.conf_dir):
@@ -158,8 +160,8 @@ GN1204 = Code("GN1204", "two runtimes",
     confirm="genie discover", fix="give each its own")  # fmt: skip
 
 
-@check("runtime-two", GN1204, title="runtimes do not share a directory", needs=("conf", "runtime"))
-def two_runtimes(facts: NodeFacts) -> Iterator[Finding]:
+@check("runtime-two", GN1204, title="runtimes do not share a directory", needs=("conf", "runtimes"))
+def two_runtimes(facts: Facts) -> Iterator[Finding]:
     running = [choice for choice in choices(facts) if choice.runtime.running or choice.runtime.config_files]
     for position, one in enumerate(running):
         for other in running[:position]:
@@ -183,8 +185,8 @@ GN1205 = Code("GN1205", "containerd attaches several files",
     confirm="the runtime's configuration", fix="max_conf_num = 1")  # fmt: skip
 
 
-@check("runtime-several", GN1205, title="one network by default", needs=("conf", "runtime"))
-def several_networks(facts: NodeFacts) -> Iterator[Finding]:
+@check("runtime-several", GN1205, title="one network by default", needs=("conf", "runtimes"))
+def several_networks(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         if len(choice.files) > 1:
             names = ", ".join(file.file for file in choice.files)
@@ -208,13 +210,13 @@ GN1207 = Code("GN1207", "CRI-O's GC takes living pods for garbage",
     "runtime-garbage",
     GN1207,
     title="the runtime's GC leaves living pods alone",
-    needs=("conf", "runtime", "cache"),
+    needs=("conf", "runtimes", "cache"),
 )
-def garbage_of_others(facts: NodeFacts) -> Iterator[Finding]:
+def garbage_of_others(facts: Facts) -> Iterator[Finding]:
     for runtime in facts.runtimes:
         for file in collected(facts, runtime):
             name = file.network.name if file.network else ""
-            pods = [one.pod or one.container for one in facts.cache or () if one.network == name]
+            pods = [one.pod or one.container for one in facts.cache if one.network == name]
             effect = (
                 f"{len(pods)} pods that it attached itself then lose their interface and address"
                 if pods

@@ -11,7 +11,7 @@ from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
-from genie_core.survey.facts import Rule
+from genie_core.survey.kernel import Rule
 
 MAIN_PRIORITY = 32766
 

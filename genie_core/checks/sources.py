@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from genie_core.checks.check import Check
 from genie_core.net.case import Case
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 
 _NO_RULES = "nft and iptables-save gave nothing: run as root"
 _NO_CONNTRACK = (
@@ -34,10 +34,10 @@ _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
 OF_POD = {"pod", "pod firewall", "probes", "resolv.conf"}
 
 
-def lacking(facts: Case | NodeFacts, check: Check) -> str:
+def lacking(facts: Case | Facts, check: Check) -> str:
     """Why a check cannot run, "" where it can."""
-    if isinstance(facts, NodeFacts):
-        return "; ".join(facts.missing[need] for need in check.needs if need in facts.missing)
+    if isinstance(facts, Facts):
+        return "; ".join(reason for need in check.needs if (reason := facts.unread(need)))
     return next((reason for need in check.needs if (reason := _lacks(facts, need))), "")
 
 

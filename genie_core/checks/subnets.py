@@ -13,8 +13,8 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix, line_of
 from genie_core.findings import Code, Evidence, Finding, Severity
 from genie_core.spec.ranges import Span, spans
-from genie_core.survey.node_facts import ConfFile, NodeFacts
-from genie_core.survey.nodenet import Link, NodeNet
+from genie_core.survey.facts import ConfFile, Facts
+from genie_core.survey.kernel import Link, Netns
 from genie_core.survey.selection import candidates
 
 
@@ -63,7 +63,7 @@ GN1035 = Code("GN1035", "two networks hand out the same addresses",
 
 
 @check("subnet-networks", GN1035, title="networks do not overlap", needs=("conf",))
-def overlapping_networks(facts: NodeFacts) -> Iterator[Finding]:
+def overlapping_networks(facts: Facts) -> Iterator[Finding]:
     for entries in facts.directories.values():
         subnets = used_subnets([file for file in candidates(entries) if file.network])
         for position, one in enumerate(subnets):
@@ -99,9 +99,9 @@ GN1037 = Code("GN1037", "two networks with different subnets on one bridge",
 
 
 @check("bridge-shared", GN1037, title="every network has a bridge of its own", needs=("conf",))
-def shared_bridge(facts: NodeFacts) -> Iterator[Finding]:
+def shared_bridge(facts: Facts) -> Iterator[Finding]:
     first: dict[str, Used] = {}
-    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
+    for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
         other = first.setdefault(used.bridge, used)
         if not used.bridge or other.network == used.network or used.span.subnet == other.span.subnet:
             continue
@@ -129,12 +129,10 @@ GN1036 = Code("GN1036", "a network's subnet is the node's own",
     confirm="ip route", fix="another subnet, unless it is the LAN on purpose", explained_by=("GN0413",))  # fmt: skip
 
 
-@check("subnet-node", GN1036, title="networks do not overlap the node's own", needs=("conf", "netlink"))
-def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
-    if facts.net is None:
-        return
-    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
-        for link, subnet in _held(facts.net, used):
+@check("subnet-node", GN1036, title="networks do not overlap the node's own", needs=("conf", "node"))
+def overlapping_node(facts: Facts) -> Iterator[Finding]:
+    for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
+        for link, subnet in _held(facts.node, used):
             yield Finding(
                 code=GN1036,
                 severity=Severity.INFO if used.on_lan else Severity.ERROR,
@@ -145,20 +143,20 @@ def overlapping_node(facts: NodeFacts) -> Iterator[Finding]:
                     Evidence(
                         source="netlink",
                         command=f"ip address show dev {link.name}",
-                        value=f"{link.name} has {', '.join(link.addresses)}",
+                        value=f"{link.name} has {', '.join(facts.node.prefixes_of(link))}",
                     ),
                 ),
                 remedy=None if used.on_lan else fix("choose a free subnet: `genie generate-config` does"),
             )
 
 
-def _held(net: NodeNet, used: Used) -> Iterator[tuple[Link, Network]]:
+def _held(node: Netns, used: Used) -> Iterator[tuple[Link, Network]]:
     """The node's interfaces with addresses in the subnet, other than the network's own."""
-    for link in net.links.values():
+    for link in node.links:
         # The network's own bridge belongs there; so do the /32 addresses of overlays and of the host ends of pods.
         if link.name == used.bridge or (link.kind == "bridge" and used.on_lan):
             continue
-        for address in link.addresses:
+        for address in node.prefixes_of(link):
             network = ipaddress.ip_interface(address).network
             if (
                 network.num_addresses > 1
@@ -175,12 +173,10 @@ GN1024 = Code("GN1024", "a bridge has another subnet than its network",
     explained_by=("GN0406", "GN0404", "GN0206", "GN1032"))  # fmt: skip
 
 
-@check("bridge-address", GN1024, title="bridges have their network's address", needs=("conf", "netlink"))
-def bridge_address(facts: NodeFacts) -> Iterator[Finding]:
-    if facts.net is None:
-        return
-    for used in used_subnets([file for file in facts.files if file.network and not file.ignored]):
-        link = facts.net.links.get(used.bridge)
+@check("bridge-address", GN1024, title="bridges have their network's address", needs=("conf", "node"))
+def bridge_address(facts: Facts) -> Iterator[Finding]:
+    for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
+        link = facts.node.link(used.bridge)
         entry = _entry(used)
         if (
             link is None
@@ -190,7 +186,7 @@ def bridge_address(facts: NodeFacts) -> Iterator[Finding]:
             continue
         held = [
             a
-            for a in link.addresses
+            for a in facts.node.prefixes_of(link)
             if ipaddress.ip_interface(a).version == used.span.subnet.version and "fe80" not in a
         ]
         wanted = f"{used.span.gateway}/{used.span.subnet.prefixlen}"

@@ -12,7 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
 from genie_core.net.stack import subnet, version, within
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 GN0707 = Code("GN0707", "the tunnel's outer side is wrong",
     cause="its source address is not the node's, or its device is down",

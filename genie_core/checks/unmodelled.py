@@ -11,7 +11,8 @@ from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack
-from genie_core.survey.facts import Link, Probe, Program
+from genie_core.survey.facts import Probe
+from genie_core.survey.kernel import Link, Program
 
 LOST = ("timeout", "loss")
 # Names of the programs that network plugins attach: Cilium's, Calico's.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from genie_core.net.firewall.rules import Packet
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import Stack
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 Pass = Callable[[Stack, str, str, Packet, str], Packet]  # stack, place, hook, packet, family
 Hook = Callable[[str, str, Packet, str], object]  # place, hook, packet, family

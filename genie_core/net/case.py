@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 
 from genie_core.net.flows import Flow, mentioned_ports, standard
@@ -21,6 +22,12 @@ class Case(Model):
     def narrow(self, flows: list[Flow]) -> Case:
         """The same case with these conversations instead of the standard ones."""
         return Case(self.facts, flows)
+
+    def probed(self, facts: Facts) -> Case:
+        """The same case with the outcomes of probes; `facts` differ in nothing else."""
+        case = copy(self)
+        case.facts = facts
+        return case
 
     @property
     def narrowed(self) -> bool:

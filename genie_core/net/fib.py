@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from genie_core.survey.facts import Hop, Netns, Route, Rule
+from genie_core.survey.kernel import Hop, Netns, Route, Rule
 
 MAIN, LOCAL, DEFAULT = 254, 255, 253
 REFUSALS = {"blackhole", "unreachable", "prohibit"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from genie_core.net.firewall.rules import Rule
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
-from genie_core.survey.facts import Link, Tenant
+from genie_core.survey.kernel import Link, Tenant
 
 OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; nothing is ever sent there
 MAX_PORTS = 8

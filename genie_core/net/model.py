@@ -14,7 +14,8 @@ from os.path import basename
 
 from genie_core.net.stack import Stack, version, within
 from genie_core.survey import cluster
-from genie_core.survey.facts import Address, Cached, ConfFile, Facts, Hop, Link, Netns, Route, Tenant
+from genie_core.survey.facts import Cached, ConfFile, Facts
+from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Tenant
 
 TUNNELS = ("vxlan", "ipip", "sit", "gre", "gretap", "geneve", "wireguard", "ip6tnl", "tun")
 ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")

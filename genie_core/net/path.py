@@ -14,7 +14,7 @@ from genie_core.net.leaving import answers_by, holder, leads_to_node, past_paren
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import Stack, calls_iptables
 from genie_core.net.traces import Block, Walk
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 ANY_PORT = 33333  # stands for "some port that no rule names"
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from genie_core.net.fib import MAIN, Fib
 from genie_core.net.firewall.load import load
 from genie_core.net.firewall.rules import Ruleset
-from genie_core.survey.facts import Address, Link, Neighbour, Netns, Port, Route
+from genie_core.survey.kernel import Address, Link, Neighbour, Netns, Port, Route
 
 FORWARDING = 3
 
@@ -100,7 +100,7 @@ class Stack:
 
     def connected(self, link: Link) -> list[Route]:
         """The routes that the link's addresses would put into the main table."""
-        from genie_core.survey.facts import Hop
+        from genie_core.survey.kernel import Hop
 
         return [
             Route(dst=subnet(a), hops=(Hop(index=link.index),), source=a.ip, scope="link")

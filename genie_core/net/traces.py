@@ -8,7 +8,7 @@ from genie_core.net.fib import Way
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
-from genie_core.survey.facts import Link
+from genie_core.survey.kernel import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
 """Reads a node and judges nothing: files, the kernel, runtimes, the API server -> plain values.
 
-places, gather, node, collection      which directories and sockets; who reads what; deadlines and what is missing
-facts, node_facts, snapshot           the values; written to a file and read again
-links, sysctls, namespaces, bpf, rulesets, enter, pids, nodenet   the kernel
-runtimes, sandboxes, cri, crictl      container runtimes: their configuration and their sandboxes
-binaries, versions, conf_files, records, selection, own, credentials   plugins, configurations, leases, Genie itself
+survey, places, collection            who reads what; the directories and sockets; deadlines and what is missing
+facts, kernel, codec                  the values; of a network namespace; written as JSON and read again
+netlink, sysctls, bpf, rulesets, namespaces, pod_netns   the kernel: the node's, the named and the pod's namespaces
+runtimes, runtime_versions, sandboxes, cri, crictl, containers   container runtimes and what they run
+conf_files, selection, plugins, binaries, versions   CNI configurations and plugins
+records, own, launcher, logical, credentials   leases and cached results; Genie's installation and state
 api, objects, events, cluster         the API server: the pod and what surrounds it
 user_cluster, user_*, exec_plugin     the way to it, as kubectl has it, by the package `kubernetes`
 probe                                 packets sent from inside the pod
-rootfs, commands, threads, yamlio, tenants   `--root`, other programs, what may be given up, YAML, addresses in use
+rootfs, commands, yamlio, redact      `--root`, other programs, YAML, texts without secrets
 """

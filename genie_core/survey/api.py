@@ -18,8 +18,9 @@ from genie_core.errors import GenieError, NotFound
 from genie_core.select.npwg import parse_selections
 from genie_core.survey import cluster, events
 from genie_core.survey.collection import reason
-from genie_core.survey.facts import JSON, ConfFile, Event
-from genie_core.survey.node_files import conf_of
+from genie_core.survey.conf_files import parse_conf
+from genie_core.survey.facts import ConfFile, Event
+from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
 from genie_core.survey.user_credentials import KnownCluster
 
@@ -177,7 +178,7 @@ class _Reader:
             spec = document.get("spec")
             text = spec.get("config") if isinstance(spec, dict) else None
             if isinstance(text, str) and text.strip():
-                found.append(conf_of(f"{NETWORK_ATTACHMENT.kind} {space}/{name}", text))
+                found.append(parse_conf(f"{NETWORK_ATTACHMENT.kind} {space}/{name}", text))
         return tuple(found)
 
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genie_core.survey.facts import Link, Program, Qdisc
+from genie_core.survey.kernel import Link, Program, Qdisc
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from genie_core.status import NETWORK_STATUS
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"
 

@@ -1,11 +1,11 @@
-"""Facts <-> JSON, driven by the dataclasses' own annotations."""
+"""Facts <-> JSON, driven by the dataclasses' own annotations. Fields marked UNSAVED are in no JSON."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -19,7 +19,19 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """Plain JSON values of a dataclass."""
-    return asdict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: encode(getattr(value, name)) for name in _saved(type(value))}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, dict):
+        return {name: encode(inner) for name, inner in value.items()}
+    return value
+
+
+@cache
+def _saved(kind: type) -> list[str]:
+    members: tuple[Field[Any], ...] = fields(kind)
+    return [member.name for member in members if member.metadata.get("saved", True)]
 
 
 def decode(kind: type[T], value: Any) -> T:
@@ -62,7 +74,7 @@ def _value(kind: Any, value: Any, place: str) -> Any:
 
 def _members(kind: type, value: Any, place: str) -> Any:
     given, hints = _checked(dict, value, place), _hints(kind)
-    known = {f.name: f"{place}.{f.name}" if place else f.name for f in fields(kind) if f.name in given}
+    known = {name: f"{place}.{name}" if place else name for name in _saved(kind) if name in given}
     try:
         return kind(**{name: _value(hints[name], given[name], where) for name, where in known.items()})
     except TypeError as error:  # a member without a default is not there

@@ -1,25 +1,41 @@
-"""Collectors side by side: each has a deadline, each may fail, and nobody waits for one that hangs."""
+"""Sources read side by side: each has a deadline and may be missing, and one that hangs is given up."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
-from genie_core.errors import EXIT_DENIED, GenieError
-from genie_core.survey.threads import in_thread
+from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 
 T = TypeVar("T")
 U = TypeVar("U")
 SECONDS = 4.0
+TIME_IS_UP = "the time was up (--timeout)"
+
+
+def in_thread(work: Callable[[], T]) -> Future[T]:
+    """`work` in a thread that does not keep the program from ending; what it raises is raised by `result`."""
+    future: Future[T] = Future()
+
+    def body() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 (raised again by the caller of `result`)
+            future.set_exception(error)
+
+    threading.Thread(target=body, daemon=True).start()
+    return future
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending(Generic[T]):
-    """A collector at work; `until` is when it is given up (monotonic seconds), `seconds` how long it had."""
+    """A source that is being read; at `until` (monotonic seconds) it is given up, after `seconds`."""
 
     name: str
     future: Future[T]
@@ -28,15 +44,17 @@ class Pending(Generic[T]):
 
 
 class Collection:
-    """Runs collectors and remembers in `missing` why any of them gave nothing; `denied` are those without the right.
+    """Reads sources, and keeps in `missing` why one of them gave nothing.
 
-    `until` (monotonic seconds) is the end of everything: `late` is true once something was given up because of it,
-    and not because it had used up its own time.
+    `denied` are the sources that this user has no right to read, `absent` those of which nothing is there. `until`
+    (monotonic seconds) is the end of everything: `late` is true once a source was given up because of it, and not
+    because it had used up its own time.
     """
 
-    def __init__(self, missing: dict[str, str], until: float) -> None:
-        self.missing = missing
+    def __init__(self, missing: dict[str, str] | None = None, until: float = inf) -> None:
+        self.missing = {} if missing is None else missing
         self.denied: set[str] = set()
+        self.absent: set[str] = set()
         self.until = until
         self.late = False
 
@@ -51,8 +69,9 @@ class Collection:
 
     def result(self, pending: Pending[T], otherwise: U, let: tuple[type[GenieError], ...] = ()) -> T | U:
         """What it found; `otherwise` where it failed or took too long. Errors of the kinds `let` are raised."""
+        left = min(pending.until, self.until) - time.monotonic()
         try:
-            return pending.future.result(max(0.0, min(pending.until, self.until) - time.monotonic()))
+            return pending.future.result(min(max(0.0, left), threading.TIMEOUT_MAX))
         except (Late, TimeoutError):
             self.missing[pending.name] = self._too_late(pending)
         except let:
@@ -63,9 +82,25 @@ class Collection:
             self.missing[pending.name] = f"{type(error).__name__}: {error}"
         return otherwise
 
+    def read(self, name: str, place: str, reader: Callable[[], T], otherwise: T) -> T:
+        """What `reader` gives of the file or directory `place`; `otherwise` and the reason where it gives nothing."""
+        try:
+            return reader()
+        except FileNotFoundError:
+            self.absent.add(name)
+            self.missing.setdefault(name, f"{place} does not exist")
+        except PermissionError:
+            self.fail(name, Denied(f"reading {place} needs root"))
+        except OSError as error:
+            self.fail(name, IOFailure(f"reading {place}: {error.strerror}"))
+        except GenieError as error:
+            self.fail(name, error)
+        return otherwise
+
     def fail(self, name: str, error: GenieError) -> None:
-        """Remember why a source is missing."""
+        """Keep why a source is missing."""
         self.missing[name] = reason(error)
+        self.absent.discard(name)
         if error.exit_code == EXIT_DENIED:
             self.denied.add(name)
 
@@ -74,9 +109,6 @@ class Collection:
             return f"no answer within {pending.seconds:g} s"
         self.late = True
         return TIME_IS_UP
-
-
-TIME_IS_UP = "the time was up (--timeout)"
 
 
 def reason(error: GenieError) -> str:

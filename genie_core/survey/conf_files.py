@@ -1,23 +1,47 @@
-"""Configuration text -> ConfFile, on the parser that kubelet's path uses; errors get their line and column."""
+"""Configuration files -> ConfFile, by the parser that the plugin uses; errors get their line and column."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from genie_core.catalog import recognise
 from genie_core.catalog.positions import positions
+from genie_core.edges.confdir import siblings_of
 from genie_core.errors import GenieError
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.spec.conf import parse_file
-from genie_core.survey.node_facts import ConfFile
+from genie_core.survey.facts import ConfFile
+from genie_core.survey.kernel import JSON
+from genie_core.survey.rootfs import Root
 
 # What an error of the parser says about its place: `plugins[1].ipam must be ...`, `plugins[0]: missing 'type'`.
 _PLACE = re.compile(r"^((?:plugins(?:\[\d+\])?|name|cniVersions?|type|capabilities|disable\w+)[\w.\[\]-]*)")
 ENDINGS = (".conf", ".conflist", ".json")
 _EDITED = (".bak", ".old", ".orig", ".save", ".swp", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist", "~")
+# A plugin's members that say how the network is built. Everything else may be secret, and is not saved.
+_PLAIN = (
+    "type",
+    "bridge",
+    "mtu",
+    "ipMasq",
+    "isGateway",
+    "isDefaultGateway",
+    "hairpinMode",
+    "master",
+    "mode",
+    "vlan",
+    "vlanId",
+    "forceAddress",
+    "promiscMode",
+    "device",
+    "backend",
+    "enableIPv6",
+)
+_IPAM = ("type", "subnet", "rangeStart", "rangeEnd", "gateway", "routes", "ranges", "addresses", "dataDir")
 
 
 def parse_conf(
@@ -36,7 +60,7 @@ def parse_conf(
         return replace(
             base,
             is_json=False,
-            error=error.problem,
+            problem=error.problem,
             hint="correct the JSON there",
             line=error.line,
             column=error.column,
@@ -47,9 +71,73 @@ def parse_conf(
         problem = error.msg.removeprefix(f"{path}: ")
         match = _PLACE.match(problem)
         line, column = positions(text).of(match[1] if match else "")
-        return replace(base, error=problem, hint=error.hint, line=line, column=column)
+        return replace(base, problem=problem, hint=error.hint, line=line, column=column)
     chain = tuple(view(plugin.text) for plugin in network.plugins)
-    return replace(base, network=network, chain=chain, kind=recognise(chain, base.file))
+    return replace(
+        base,
+        name=network.name,
+        version=network.version,
+        plugins=tuple(_lean(entry) for entry in chain),
+        network=network,
+        chain=chain,
+        kind=recognise(chain, base.file),
+    )
+
+
+def _lean(data: JSON) -> JSON:
+    """A plugin's object without what may be secret."""
+    kept = _plain_members(data)
+    if isinstance(data.get("ipam"), dict):
+        kept["ipam"] = _members(data["ipam"], _IPAM)
+    if isinstance(data.get("delegate"), dict):
+        kept["delegate"] = _plain_members(data["delegate"])
+    return kept
+
+
+def _plain_members(data: JSON) -> JSON:
+    """Only words and numbers: an object in their place, such as flannel's backend with its PSK, may hold anything."""
+    return {
+        name: value for name, value in _members(data, _PLAIN).items() if isinstance(value, str | int | float)
+    }
+
+
+def _members(data: JSON, names: tuple[str, ...]) -> JSON:
+    return {name: data[name] for name in names if name in data}
+
+
+def read_directory(directory: str, root: Root) -> list[ConfFile]:
+    """The configuration files of a directory, by name, and renamed copies of such files. Raises OSError."""
+    files = []
+    for name in root.names(directory):
+        path = f"{directory}/{name}"
+        if not os.path.isdir(root.real(path)) and _looks_like_conf(name):
+            files.append(read_conf(path, root))
+    return files
+
+
+def _looks_like_conf(name: str) -> bool:
+    """Whether a file is worth a line: runtimes read it, or it is a renamed or edited copy of such a one."""
+    return not why_ignored(name) or any(ending in name.lower() for ending in (".conf", ".json"))
+
+
+def read_conf(path: str, root: Root) -> ConfFile:
+    """One configuration file, parsed as kubelet's path parses it."""
+    here = root.real(path)
+    ignored = why_ignored(path.rpartition("/")[2])
+    try:
+        status = os.stat(here)
+        text = root.text(path, 8 << 20)
+    except OSError as error:
+        reason = (
+            "this user may not read it"
+            if isinstance(error, PermissionError)
+            else error.strerror or str(error)
+        )
+        return ConfFile(path=path, ignored=ignored, problem=reason)
+    mode, uid = status.st_mode & 0o777, status.st_uid
+    if ignored:
+        return ConfFile(path=path, mode=mode, uid=uid, ignored=ignored)
+    return parse_conf(path, text, mode=mode, uid=uid, siblings=siblings_of(here))
 
 
 def is_copy(name: str) -> bool:

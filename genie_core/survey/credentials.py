@@ -15,7 +15,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.files import SELF_TYPE
-from genie_core.survey.node_facts import ConfFile, Credential
+from genie_core.survey.facts import ConfFile, Credential
 from genie_core.survey.rootfs import Root
 
 _SILENT = JSONLog("error", fd=-1)

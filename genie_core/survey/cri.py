@@ -9,28 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from genie_core.errors import Denied, IOFailure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sandbox:
-    """A pod sandbox. `created` is in seconds since 1970; `attempt` counts the pod's sandboxes from 0.
-
-    Only of those that were asked about in detail: `netns`, the path of the network namespace, "" where the runtime
-    hides it, and `ips`.
-    """
-
-    id: str
-    namespace: str
-    name: str
-    ready: bool = True
-    attempt: int = 0
-    created: float = 0
-    netns: str = ""
-    ips: tuple[str, ...] = ()
+from genie_core.survey.facts import Sandbox
 
 
 def every(_sandbox: Sandbox) -> bool:
@@ -74,8 +57,7 @@ def list_sandboxes(socket: str, timeout: float, detailed: Callable[[Sandbox], bo
 def _sandbox(item: Any, messages: Any) -> Sandbox:
     return Sandbox(
         id=item.id,
-        namespace=item.metadata.namespace,
-        name=item.metadata.name,
+        pod=f"{item.metadata.namespace}/{item.metadata.name}",
         ready=item.state == messages.SANDBOX_READY,
         attempt=item.metadata.attempt,
         created=item.created_at / 1e9,

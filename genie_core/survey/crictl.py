@@ -12,7 +12,8 @@ from typing import Any
 
 from genie_core.errors import Denied, IOFailure
 from genie_core.survey.commands import start
-from genie_core.survey.cri import Sandbox, every, netns_of
+from genie_core.survey.cri import every, netns_of
+from genie_core.survey.facts import Sandbox
 
 # Kubernetes' installers put it where root's PATH may not lead.
 _USUAL = "/usr/local/bin:/usr/bin:/opt/bin:/usr/sbin"
@@ -45,8 +46,7 @@ def _sandbox(item: Any) -> Sandbox:
     metadata = item["metadata"]
     return Sandbox(
         id=str(item["id"]),
-        namespace=str(metadata["namespace"]),
-        name=str(metadata["name"]),
+        pod=f"{metadata['namespace']}/{metadata['name']}",
         ready=item.get("state") == "SANDBOX_READY",
         attempt=int(metadata.get("attempt") or 0),
         created=int(item.get("createdAt") or 0) / 1e9,

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from genie_core.survey import redact
-from genie_core.survey.facts import JSON, Event
+from genie_core.survey.facts import Event
+from genie_core.survey.kernel import JSON
 
 MOST = 20
 LONGEST = 1024  # Kubernetes' own limit of an event's message (core/v1, NoteLengthLimit)

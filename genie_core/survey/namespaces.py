@@ -1,64 +1,104 @@
-"""One network namespace as a whole, and the list of those that exist."""
+"""Network namespaces of the node: which there are, what is in them, working inside one, which is a pod's."""
 
 from __future__ import annotations
 
-from ipaddress import ip_interface
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_interface
+from typing import TypeVar
 
+from genie_core.edges import netns as edge
 from genie_core.edges.netlink import open_in
-from genie_core.survey import bpf, links, sysctls
-from genie_core.survey.enter import inode
-from genie_core.survey.facts import Address, Link, Netns, Tenant
-from genie_core.survey.nodenet import namespace_numbers
-from genie_core.survey.records import NETNS_DIRS
-from genie_core.survey.rootfs import Root
+from genie_core.errors import GenieError
+from genie_core.survey.collection import in_thread
+from genie_core.survey.facts import Cached, Sandbox
+from genie_core.survey.kernel import Address, Link, Namespace, Tenant
+from genie_core.survey.rootfs import Root, age_of
+
+T = TypeVar("T")
+# Where runtimes and `ip netns` mount namespaces, one file each.
+NETNS_DIRS = ("/run/netns", "/var/run/netns", "/run/docker/netns")
 
 
-def named(root: Root) -> tuple[str, ...]:
-    """Paths of the namespaces that are bind-mounted under the usual directories, each namespace once."""
-    found: dict[int, str] = {}
-    for directory in NETNS_DIRS:
+def inside(path: str, work: Callable[[], T], timeout: float | None = None) -> T:
+    """`work()` carried out inside the namespace ("" is the caller's own); its exceptions are raised here.
+
+    Raises InvalidNetns, Denied, and TimeoutError when `work` takes longer than `timeout` seconds.
+    """
+
+    def job() -> T:
+        return edge.inside(path, work) if path else work()
+
+    return job() if timeout is None else in_thread(job).result(timeout)
+
+
+def inode(path: str) -> int:
+    """The namespace's identity, 0 where it cannot be read."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
+def plain(path: str) -> str:
+    """One spelling of a namespace's path: /var/run is /run on every distribution that has both."""
+    if path.startswith("/var/run/") and os.path.realpath("/var/run") == "/run":
+        return path.removeprefix("/var")
+    return path
+
+
+def read_namespaces(root: Root, directories: Sequence[str] = NETNS_DIRS) -> list[Namespace]:
+    """The named network namespaces, each once, with how many processes are in it."""
+    paths: dict[int, str] = {}
+    for directory in directories:
         try:
             names = root.names(directory)
         except OSError:
             continue
         for path in (f"{directory}/{name}" for name in names):
-            found.setdefault(inode(root.real(path)), path)
-    return tuple(sorted(path for number, path in found.items() if number))
+            paths.setdefault(inode(root.real(path)), path)
+    paths.pop(0, None)
+    users = _processes_by_namespace() if paths and root.is_here else None
+    namespaces = []
+    for number, path in sorted(paths.items(), key=lambda item: item[1]):
+        try:
+            age = age_of(root.real(path), time.time())
+        except OSError:  # removed meanwhile
+            continue
+        count = None if users is None else users.get(number, 0)
+        namespaces.append(Namespace(path=path, inode=number, processes=count, age=age))
+    return namespaces
 
 
-def survey(path: str) -> Netns:
-    """Everything about the calling thread's namespace but its firewall; `path` is how it is called."""
-    with links.open_netlink() as netlink:
-        interfaces, queues = links.links(netlink), links.qdiscs(netlink)
-        return Netns(
-            path=path,
-            links=interfaces,
-            addresses=links.addresses(netlink),
-            routes=links.routes(netlink),
-            rules=links.rules(netlink),
-            neighbours=links.neighbours(netlink),
-            forwarding=links.forwarding(netlink),
-            qdiscs=queues,
-            programs=bpf.programs(
-                netlink, interfaces, [q for q in queues if q.kind in ("clsact", "ingress")]
-            ),
-            sysctls=sysctls.sysctls(),
-            counters=sysctls.counters(),
-            listeners=sysctls.listeners(),
-            ipvs=sysctls.ipvs(),
-        )
+def _processes_by_namespace() -> dict[int, int] | None:
+    """Inode of a network namespace -> processes in it; None where other users' processes cannot be looked at."""
+    counts: dict[int, int] = {}
+    for name in _processes():
+        try:
+            number = os.stat(f"/proc/{name}/ns/net").st_ino
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            if os.geteuid():
+                return None
+            continue  # root may not see what is in a user namespace above its own: no pod of this node
+        counts[number] = counts.get(number, 0) + 1
+    return counts
 
 
-def numbers(paths: tuple[str, ...], root: Root) -> dict[str, str]:
-    """The calling thread's namespace's number of each of these: number (as text) -> the first such path."""
-    found: dict[str, str] = {}
-    for path, number in namespace_numbers({path: root.real(path) for path in paths}).items():
-        found.setdefault(str(number), path)
-    return found
+def _processes() -> list[int]:
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
 
 
-def tenant(path: str, real: str, nsid: int) -> Tenant:
-    """The little that is asked about another namespace of the node, at `real` from here. Raises GenieError.
+def processes_of(netns: str) -> Iterator[int]:
+    """The process IDs, in order, whose network namespace is the one at `netns`."""
+    wanted = inode(netns)
+    return (number for number in _processes() if wanted and inode(f"/proc/{number}/ns/net") == wanted)
+
+
+def read_tenant(path: str, real: str, nsid: int) -> Tenant:
+    """Links and addresses of another namespace of the node, at `real` from here. Raises GenieError.
 
     There may be hundreds: without pyroute2, whose messages have all that an interface has, it takes a twentieth.
     """
@@ -71,7 +111,53 @@ def tenant(path: str, real: str, nsid: int) -> Tenant:
     return Tenant(path=path, nsid=nsid, links=links, addresses=addresses)
 
 
+def read_tenants(numbers: Mapping[str, int], root: Root) -> tuple[Tenant, ...]:
+    """Every namespace that links of this one lead to; `numbers` maps paths to this namespace's numbers of them."""
+    first = {number: path for path, number in reversed([*numbers.items()])}
+    found = []
+    for number, path in sorted(first.items()):
+        try:
+            found.append(read_tenant(path, root.real(path), number))
+        except (GenieError, OSError):
+            continue
+    return tuple(found)
+
+
 def _address(index: int, prefix: str) -> Address:
     own = ip_interface(prefix)
     scope = "host" if own.is_loopback else "link" if own.version == 6 and own.is_link_local else "global"
     return Address(index=index, ip=str(own.ip), prefix=own.network.prefixlen, scope=scope)
+
+
+def addresses_in_use(named: Iterable[str]) -> dict[str, str]:
+    """Address, without prefix -> the path of a namespace that has it: those of all processes, and the named ones.
+
+    This process's own namespace is the node's, and left out. What vanishes meanwhile is not in use. Loopback addresses
+    are in every namespace, and belong to no container. Needs root.
+    """
+    seen = {inode("/proc/self/ns/net")}
+    found: dict[str, str] = {}
+    for path in (*(f"/proc/{number}/ns/net" for number in _processes()), *named):
+        number = inode(path)
+        if not number or number in seen:
+            continue
+        seen.add(number)
+        try:
+            with open_in(path) as netlink:
+                held = [address.prefix.partition("/")[0] for address in netlink.addresses()]
+        except (OSError, GenieError):
+            continue
+        found |= {address: path for address in held if not ip_address(address).is_loopback}
+    return found
+
+
+def locate(pod: str, sandboxes: Iterable[Sandbox], records: Iterable[Cached], root: Root) -> tuple[str, str]:
+    """The path of the namespace of pod NAMESPACE/NAME, the newest that is there, and its source; ("", "") for none.
+
+    By the runtime (source CRI), else by Genie's state, else by libcni's cache (source records).
+    """
+    known = [(sandbox.netns, "CRI") for sandbox in sandboxes if sandbox.pod == pod and sandbox.ready]
+    # The last one first: Genie's own state stands behind the cache.
+    known += [(record.netns, "records") for record in records if record.pod == pod][::-1]
+    there = ((plain(path), source) for path, source in known if path and root.exists(plain(path)))
+    return next(there, ("", ""))

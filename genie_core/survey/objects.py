@@ -6,7 +6,7 @@ from genie_core.dialects import ASKING
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.events import plain
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 
 META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
 NOTES = (

@@ -21,17 +21,18 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import decode
-from genie_core.model import NetConf, Plan, Selection
+from genie_core.model import Attachment, NetConf, Plan, Selection
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.annotations import parse_names
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.settings import Settings
+from genie_core.survey.facts import Cached, ConfFile, Facts, Recorded, Unknown
 from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.survey.logical import ClusterNetworks, read_networks
-from genie_core.survey.node_facts import ConfFile, NodeFacts, Recorded, Unknown
-from genie_core.survey.records import age_of
-from genie_core.survey.rootfs import Root
+from genie_core.survey.namespaces import plain
+from genie_core.survey.records import lean_result
+from genie_core.survey.rootfs import Root, age_of
 from genie_core.survey.selection import candidates
 
 # Custom resources that Genie reads.
@@ -61,7 +62,7 @@ def own_settings(file: ConfFile | None) -> Settings:
     return Settings(entry, forgiving=True)
 
 
-def describe_installation(facts: NodeFacts, file: ConfFile | None, root: Root) -> dict[str, Any]:
+def describe_installation(facts: Facts, file: ConfFile | None, root: Root) -> dict[str, Any]:
     """Members of a GenieState: installed ... conf, default_network, limits, default_file and unknown_networks."""
     path = facts.search_path(file.directory) if file else tuple(facts.binaries)
     binary = facts.find_binary(SELF_TYPE, path)
@@ -101,11 +102,11 @@ class _Known:
     def read(self, path: str) -> NetConf:
         network = self._files[path].network
         if network is None:
-            raise InvalidConfig(self._files[path].error)
+            raise InvalidConfig(self._files[path].problem)
         return network
 
 
-def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, Any]:
+def _default(facts: Facts, settings: Settings, own: ConfFile) -> dict[str, Any]:
     """default_file ("" where no network is there) and unknown_networks of a GenieState."""
     finder = _finder(facts, settings, own)
     unknown: list[Unknown] = []
@@ -119,13 +120,13 @@ def _default(facts: NodeFacts, settings: Settings, own: ConfFile) -> dict[str, A
     }
 
 
-def finder_of(facts: NodeFacts) -> Finder:
+def finder_of(facts: Facts) -> Finder:
     """What the plugin would find networks by on this node."""
-    own = own_file(facts.files)
+    own = own_file(facts.conf_files)
     return _finder(facts, own_settings(own), own)
 
 
-def _finder(facts: NodeFacts, settings: Settings, own: ConfFile | None) -> Finder:
+def _finder(facts: Facts, settings: Settings, own: ConfFile | None) -> Finder:
     wanted = list(facts.directories)
     if own:
         named = any("conf_dirs" in entry for entry in own.chain)
@@ -185,16 +186,17 @@ def _first(finder: Finder) -> str:
         return ""
 
 
-def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the state holds (members of GenieState), and container ID -> pod. Raises GenieError, OSError."""
+def read_state(directory: str, root: Root) -> tuple[dict[str, Any], tuple[Cached, ...]]:
+    """What the state holds: members of GenieState, and its attachments. Raises GenieError, OSError."""
     real = root.real(directory)
     found: dict[str, Any] = {"state_dir": directory}
     if not os.path.isdir(real):
-        return found, {}
+        return found, ()
     os.listdir(f"{real}/containers" if os.path.isdir(f"{real}/containers") else real)  # may this user?
     entries = list(Store(real).plans())
     plans = [entry for entry in entries if isinstance(entry, Plan)]
     here = boot_id()
+    found["plans"] = tuple(plans)
     found["entries"] = len(plans)
     found["damaged"] = tuple(
         getattr(entry, "path", "") or entry.msg for entry in entries if isinstance(entry, GenieError)
@@ -203,7 +205,20 @@ def read_state(directory: str, root: Root) -> tuple[dict[str, Any], dict[str, st
     found["records"] = tuple(_recorded(plan, real, root, here) for plan in plans)
     found["recorded_ipam"] = tuple(_recorded_ipam(plans))
     found["other_boot"] = sum(plan.boot_id != here for plan in plans)
-    return found, {plan.container_id: str(plan.pod) for plan in plans if plan.pod}
+    return found, tuple(_cached(directory, plan, item) for plan in plans for item in plan.attachments)
+
+
+def _cached(directory: str, plan: Plan, attachment: Attachment) -> Cached:
+    return Cached(
+        file=f"{directory} {plan.container_id}",
+        container=plan.container_id,
+        network=attachment.network.name,
+        ifname=attachment.ifname,
+        netns=plain(plan.netns),
+        pod=str(plan.pod or ""),
+        result=lean_result(decode(attachment.result)) if attachment.result else {},
+        planned=True,
+    )
 
 
 def _recorded(plan: Plan, directory: str, root: Root, here: str) -> Recorded:

@@ -1,4 +1,4 @@
-"""Where to look on a node: what was asked for, what the runtimes say, what Genie's configuration adds."""
+"""Where to look on a node: what was asked for, what the runtimes' configuration names, the usual places."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from genie_core.settings import CONF_DIR, DELEGATE_CONF_DIR, USUAL_BIN_DIRS
+from genie_core.survey.namespaces import NETNS_DIRS
 from genie_core.survey.records import CACHE_DIR, IPAM_DIR
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import SANDBOX_DIRS, Runtime, find_runtimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoverOptions:
-    """What to look at; empty members mean: find out. Paths are the node's, below `root`.
+class Places:
+    """The directories, files and sockets of a node; "" and () mean: find out. Paths are the node's, below `root`.
 
-    `probe` runs the plugins for VERSION and STATUS; `api` asks the API server, `unasked` says why not; `kubeconfig` is
-    one to look at besides those that configurations name. `timeout` bounds the API server's part, in seconds.
+    The options of the tasks that read a node are places, with more fields. `runtime_config` is the one runtime
+    configuration to read; `kubeconfig` is a file to look at besides those that configurations name. `node` is the
+    node's name, "" for the machine's.
     """
 
     root: str = "/"
@@ -25,52 +27,49 @@ class DiscoverOptions:
     state_dir: str = ""
     ipam_dir: str = IPAM_DIR
     cache_dir: str = CACHE_DIR
+    netns_dirs: tuple[str, ...] = NETNS_DIRS
     sandbox_dirs: tuple[str, ...] = SANDBOX_DIRS
     cri_socket: str = ""
     runtime_config: str = ""
     kubeconfig: str = ""
     node: str = ""
-    probe: bool = True
-    api: bool = True
-    unasked: str = "--no-api"
-    timeout: float = 2
 
 
-def runtimes_of(options: DiscoverOptions, root: Root) -> list[Runtime]:
+def runtimes_of(places: Places, root: Root) -> list[Runtime]:
     """The runtimes, with the directories that were asked for in place of theirs.
 
     A named configuration directory counts as the runtime's own, except beside a named runtime configuration,
     where the difference between the two is the question.
     """
-    found = find_runtimes(root, socket=options.cri_socket, config=options.runtime_config)
-    if not found and options.conf_dirs:
+    found = find_runtimes(root, socket=places.cri_socket, config=places.runtime_config)
+    if not found and places.conf_dirs:
         found = [Runtime(kind="containerd", flavour="assumed")]
-    return [_overridden(runtime, options) for runtime in found]
+    return [_overridden(runtime, places) for runtime in found]
 
 
-def _overridden(runtime: Runtime, options: DiscoverOptions) -> Runtime:
+def _overridden(runtime: Runtime, places: Places) -> Runtime:
     sources = dict(runtime.sources)
-    if options.conf_dirs and not options.runtime_config:
-        runtime = replace(runtime, conf_dir=options.conf_dirs[0])
+    if places.conf_dirs and not places.runtime_config:
+        runtime = replace(runtime, conf_dir=places.conf_dirs[0])
         sources["conf_dir"] = "--conf-dir"
-    if options.bin_dirs:
-        runtime = replace(runtime, bin_dirs=options.bin_dirs)
+    if places.bin_dirs:
+        runtime = replace(runtime, bin_dirs=places.bin_dirs)
         sources["bin_dirs"] = "--bin-dir"
     return replace(runtime, sources=sources)
 
 
-def conf_dirs_of(options: DiscoverOptions, runtimes: Sequence[Runtime], root: Root) -> list[str]:
+def conf_dirs_of(places: Places, runtimes: Sequence[Runtime], root: Root) -> list[str]:
     """The configuration directories: asked for, read by runtimes, and the usual ones that exist."""
-    asked = [*options.conf_dirs, *(runtime.conf_dir for runtime in runtimes)]
+    asked = [*places.conf_dirs, *(runtime.conf_dir for runtime in runtimes)]
     asked += [directory for runtime in runtimes for directory in runtime.handlers.values()]
-    usual = [] if options.conf_dirs else [path for path in (CONF_DIR, DELEGATE_CONF_DIR) if root.exists(path)]
+    usual = [] if places.conf_dirs else [path for path in (CONF_DIR, DELEGATE_CONF_DIR) if root.exists(path)]
     return _once([*asked, *usual])
 
 
-def bin_dirs_of(options: DiscoverOptions, runtimes: Sequence[Runtime], root: Root) -> list[str]:
+def bin_dirs_of(places: Places, runtimes: Sequence[Runtime], root: Root) -> list[str]:
     """The plugin directories: asked for, or searched by runtimes, or the usual ones that exist."""
-    if options.bin_dirs:
-        return _once(options.bin_dirs)
+    if places.bin_dirs:
+        return _once(places.bin_dirs)
     searched = [directory for runtime in runtimes for directory in runtime.bin_dirs]
     return _once([*searched, *(path for path in USUAL_BIN_DIRS if root.exists(path))])
 

@@ -18,9 +18,9 @@ from functools import partial
 from threading import BoundedSemaphore
 
 from genie_core.errors import GenieError
-from genie_core.survey.enter import inside
+from genie_core.survey.collection import in_thread
 from genie_core.survey.facts import Probe
-from genie_core.survey.threads import in_thread
+from genie_core.survey.namespaces import inside
 
 WAIT = 1.0
 AT_ONCE = 8

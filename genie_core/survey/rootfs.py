@@ -105,6 +105,15 @@ def _refuse_impossible(path: str) -> None:
         raise OSError(EINVAL, "no file can have this name", path)
 
 
+def age_of(path: str, now: float) -> float:
+    """Seconds since the file was changed. Raises OSError.
+
+    A time in the future comes from a clock that was set back since: the file counts as old as its time is ahead, or
+    it would be too young to touch until then.
+    """
+    return abs(now - os.stat(path).st_mtime)
+
+
 def seen_otherwise(*paths: str) -> list[str]:
     """Those of the paths that are other files to the machine's first process: seen from a container, as a rule.
 

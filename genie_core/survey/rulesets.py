@@ -6,8 +6,9 @@ import json
 import time
 from pathlib import Path
 
+from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.survey.commands import Program, start
-from genie_core.survey.facts import JSON, Firewall
+from genie_core.survey.kernel import JSON, Firewall
 
 SECONDS = 3.0
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "XTABLES_LOCKFILE": "/dev/null"}
@@ -39,9 +40,10 @@ def firewall() -> Firewall:
     )
 
 
-def is_refusal(reason: str) -> bool:
-    """Whether a program gave nothing because this user may not ask the kernel."""
-    return any(words in reason for words in ("ermission denied", "not permitted"))
+def refusal(reason: str) -> GenieError:
+    """Why rules were not read, as an error: Denied where this user may not ask the kernel."""
+    refused = any(words in reason for words in ("ermission denied", "not permitted"))
+    return (Denied if refused else IOFailure)(reason)
 
 
 def _run(*argv: str) -> Program:

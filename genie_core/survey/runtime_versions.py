@@ -14,7 +14,7 @@ from typing import Any
 
 from genie_core.gojson import view
 from genie_core.spec.versions import CURRENT, at_least
-from genie_core.survey.node_facts import ConfFile
+from genie_core.survey.facts import ConfFile
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 

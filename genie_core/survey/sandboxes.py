@@ -1,7 +1,7 @@
 """Which pod sandboxes the node has: the one answer for discover, gc and debug.
 
 The container runtime is asked over gRPC (cri.py), else through crictl. Where it does not answer, the directories that
-runtimes keep, one entry a sandbox, still tell the container IDs.
+runtimes keep, one entry a sandbox, still give the container IDs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from genie_core.errors import Denied, GenieError, IOFailure
-from genie_core.survey import cri, crictl, facts
-from genie_core.survey.cri import Sandbox, every
+from genie_core.survey import cri, crictl
+from genie_core.survey.cri import every
+from genie_core.survey.facts import Sandbox
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import SANDBOX_DIRS, runtime_socket
 
@@ -25,20 +26,16 @@ class NoSocket(IOFailure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandboxes:
-    """`ids` are the container IDs of all sandboxes, None where nothing told them; `source` is what did.
+    """`found` are all sandboxes, those that run and the newest first; None where they could not be read.
 
-    `listed` is the runtime's own answer, the newest that runs first; None where it gave none, for the reason `problem`.
+    `source` says where they are from. `answered`: the runtime itself answered. Where it did not, `problem` is why, and
+    `found` has no more than the IDs that its directories name.
     """
 
     source: str = ""
-    ids: frozenset[str] | None = None
-    listed: tuple[Sandbox, ...] | None = None
+    found: tuple[Sandbox, ...] | None = None
+    answered: bool = False
     problem: GenieError | None = None
-
-    @property
-    def is_denied(self) -> bool:
-        """Whether this user lacks the right to know."""
-        return self.ids is None and isinstance(self.problem, Denied)
 
 
 def find_sandboxes(
@@ -55,8 +52,7 @@ def find_sandboxes(
     except (IOFailure, Denied) as error:
         return _of_directories(root, directories, error)
     newest = sorted(listed, key=lambda one: (one.ready, one.created, one.attempt), reverse=True)
-    ids = frozenset(one.id for one in newest)
-    return Sandboxes(source=f"the runtime at {path}", ids=ids, listed=tuple(newest))
+    return Sandboxes(source=f"the runtime at {path}", found=tuple(newest), answered=True)
 
 
 def _ask(
@@ -89,30 +85,5 @@ def _of_directories(root: Root, directories: Sequence[str], problem: GenieError)
             seen.append(directory)
     if not seen:
         return Sandboxes(problem=problem)
-    return Sandboxes(
-        source=f"the runtime's directories {', '.join(seen)}", ids=frozenset(ids), problem=problem
-    )
-
-
-def of_pod(pod: str, socket: str, root: Root) -> Sandboxes:
-    """The node's sandboxes, those of pod NS/NAME with namespace and addresses."""
-    return find_sandboxes(root, socket, detailed=lambda one: f"{one.namespace}/{one.name}" == pod)
-
-
-def facts_of(found: Sandboxes) -> tuple[facts.Sandbox, ...] | None:
-    """The facts; where only directories told them, without the pods' names. None where nothing did."""
-    if found.listed is None:
-        return (
-            None if found.ids is None else tuple(facts.Sandbox(id=id_, pod="") for id_ in sorted(found.ids))
-        )
-    return tuple(
-        facts.Sandbox(
-            id=one.id,
-            pod=f"{one.namespace}/{one.name}",
-            ready=one.ready,
-            netns=one.netns,
-            ips=one.ips,
-            created=one.created,
-        )
-        for one in found.listed
-    )
+    found = tuple(Sandbox(id=id_, pod="") for id_ in sorted(ids))
+    return Sandboxes(source=f"the runtime's directories {', '.join(seen)}", found=found, problem=problem)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from genie_core.select.files import is_self
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.versions import missing_plugins, refuses_version
 
@@ -41,7 +41,7 @@ def candidates(files: Sequence[ConfFile]) -> list[ConfFile]:
     )
 
 
-def choose(runtime: Runtime, facts: NodeFacts) -> Choice:
+def choose(runtime: Runtime, facts: Facts) -> Choice:
     """What a runtime would use now."""
     files = candidates(facts.directories.get(runtime.conf_dir, ()))
     if not files:
@@ -72,7 +72,7 @@ def _containerd(runtime: Runtime, files: list[ConfFile]) -> Choice:
     return Choice(runtime=runtime, files=tuple(looked_at), reason=reason)
 
 
-def _crio(runtime: Runtime, files: list[ConfFile], facts: NodeFacts) -> Choice:
+def _crio(runtime: Runtime, files: list[ConfFile], facts: Facts) -> Choice:
     usable = [file for file in files if file.network and not any(objections(file, facts))]
     if not runtime.default_network:
         return _first(runtime, usable, files)
@@ -85,7 +85,7 @@ def _crio(runtime: Runtime, files: list[ConfFile], facts: NodeFacts) -> Choice:
     return Choice(runtime=runtime, reason=reason)
 
 
-def objections(file: ConfFile, facts: NodeFacts) -> Iterator[str]:
+def objections(file: ConfFile, facts: Facts) -> Iterator[str]:
     """The plugins for whose sake CRI-O skips a file: they are missing, or do not speak its version."""
     path = facts.search_path(file.directory)
     yield from (plugin.type for plugin in missing_plugins(file, facts, path))
@@ -100,12 +100,12 @@ def _first(runtime: Runtime, usable: list[ConfFile], files: list[ConfFile]) -> C
     return Choice(runtime=runtime, files=(usable[0],), reason=reason, blocker=files[0] if skipped else None)
 
 
-def choices(facts: NodeFacts) -> list[Choice]:
+def choices(facts: Facts) -> list[Choice]:
     """Every runtime's choice."""
     return [choose(runtime, facts) for runtime in facts.runtimes]
 
 
-def collected(facts: NodeFacts, runtime: Runtime) -> list[ConfFile]:
+def collected(facts: Facts, runtime: Runtime) -> list[ConfFile]:
     """The networks beside Genie's whose attachments CRI-O's next start takes for garbage.
 
     It counts all pods for its default network, Genie's, and collects in every network of its directory (ocicni, GC).
@@ -117,7 +117,7 @@ def collected(facts: NodeFacts, runtime: Runtime) -> list[ConfFile]:
     return [file for file in others if file.network and file is not first and not file.network.disable_gc]
 
 
-def in_use(facts: NodeFacts) -> set[str]:
+def in_use(facts: Facts) -> set[str]:
     """The paths of the files that some runtime uses; without a known runtime, the first of each directory.
 
     Files that are in no directory of a node (the directory "") are used by nobody.

@@ -23,7 +23,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_list, get_object, get_str, get_strings
 from genie_core.survey import exec_plugin
-from genie_core.survey.threads import in_thread
+from genie_core.survey.collection import in_thread
 from genie_core.survey.user_http import PooledConnection
 
 if TYPE_CHECKING:

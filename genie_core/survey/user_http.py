@@ -19,7 +19,7 @@ from genie_core.edges.kube_errors import BadAnswer
 from genie_core.edges.kube_http import LARGEST_BODY, Response
 from genie_core.edges.kube_tls import secure, translate
 from genie_core.errors import GenieError
-from genie_core.survey.threads import in_thread
+from genie_core.survey.collection import in_thread
 
 _CONNECT_SECONDS = 10.0
 

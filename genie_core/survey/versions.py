@@ -9,7 +9,7 @@ from typing import Any
 from genie_core.errors import GenieError
 from genie_core.spec.versions import parse
 from genie_core.survey.binaries import Binary
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +53,20 @@ def _flannel_delegates(entry: Mapping[str, Any], where: str) -> list[Needed]:
     ]
 
 
-def missing_plugins(file: ConfFile, facts: NodeFacts, path: Sequence[str]) -> list[Needed]:
+def missing_plugins(file: ConfFile, facts: Facts, path: Sequence[str]) -> list[Needed]:
     """The plugins of a configuration that are in none of the directories that could be read."""
     if not any(directory in facts.binaries for directory in path):
         return []
     return [plugin for plugin in needed(file) if facts.find_binary(plugin.type, path) is None]
 
 
-def chain_binaries(file: ConfFile, facts: NodeFacts, path: Sequence[str]) -> list[Binary]:
+def chain_binaries(file: ConfFile, facts: Facts, path: Sequence[str]) -> list[Binary]:
     """The binaries of a configuration that were found."""
     found = (facts.find_binary(plugin.type, path) for plugin in needed(file))
     return [binary for binary in found if binary is not None]
 
 
-def refuses_version(file: ConfFile, facts: NodeFacts, path: Sequence[str]) -> list[Binary]:
+def refuses_version(file: ConfFile, facts: Facts, path: Sequence[str]) -> list[Binary]:
     """The plugins that do not list the configuration's version; those that did not answer are not among them."""
     if file.network is None:
         return []

@@ -18,7 +18,7 @@ from genie_core.status import NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.api import EVENT, NODE, POD
 from genie_core.survey.events import plain
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 
 # A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
 PAGE = 250

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.settings import DELEGATE_CONF_DIR
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import candidates, collected
 from genie_core.tasks.atomic import sync
 
@@ -34,7 +34,7 @@ class NeedsConsent(GenieError):
         self.moved = moved
 
 
-def to_be_moved(facts: NodeFacts, conf_dir: str, known: Mapping[str, str]) -> dict[str, str]:
+def to_be_moved(facts: Facts, conf_dir: str, known: Mapping[str, str]) -> dict[str, str]:
     """Where each file is -> where it goes; {} where nothing collects it. `known` are those that were moved before.
 
     `facts` are of the node with Genie installed. Raises GenieError where another file has the name already.

@@ -20,9 +20,8 @@ from genie_core.findings import Finding, Severity, ordered
 from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.spec.versions import SUPPORTED
 from genie_core.survey.binaries import Binary, list_binaries
-from genie_core.survey.conf_files import parse_conf
-from genie_core.survey.node import read_directory
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.conf_files import parse_conf, read_directory
+from genie_core.survey.facts import Facts
 from genie_core.survey.own import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtime_versions import with_versions
@@ -47,7 +46,7 @@ _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
 
 
-def require_safe(options: InstallOptions, text: str) -> tuple[NodeFacts, list[str]]:
+def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
     """The node with Genie on it, and warnings. Raises InvalidConfig where the configuration `text` would stop pods."""
     unknown = unknown_settings(options.extra)
     placement = options.placement or Placement(
@@ -81,7 +80,7 @@ def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
     return [f"--set {key}: Genie's configuration has no such key, and ignores it" for key in unknown]
 
 
-def _facts(placement: Placement, root: Root) -> NodeFacts:
+def _facts(placement: Placement, root: Root) -> Facts:
     """The node without Genie's configuration list: the directories that matter, and who reads them.
 
     Where no runtime reads the directory, it is not known where plugins are looked for: nothing is said of them.
@@ -95,20 +94,18 @@ def _facts(placement: Placement, root: Root) -> NodeFacts:
             directories[directory] = [file for file in files if Path(file.path) not in own]
     bin_dirs = dict.fromkeys(path for one in placement.runtimes for path in one.bin_dirs)
     binaries = {path: list_binaries(path, root) if root.exists(path) else [] for path in bin_dirs}
-    facts = NodeFacts(
+    facts = Facts(
         runtimes=with_versions(placement.runtimes, root), directories=directories, binaries=binaries
     )
     return _described(facts, root)
 
 
-def _described(facts: NodeFacts, root: Root) -> NodeFacts:
-    own = own_file(facts.files)
+def _described(facts: Facts, root: Root) -> Facts:
+    own = own_file(facts.conf_files)
     return replace(facts, genie=replace(facts.genie, **describe_installation(facts, own, root)))
 
 
-def _installed(
-    facts: NodeFacts, options: InstallOptions, placement: Placement, text: str, root: Root
-) -> NodeFacts:
+def _installed(facts: Facts, options: InstallOptions, placement: Placement, text: str, root: Root) -> Facts:
     """The same node with Genie on it."""
     path = f"{placement.conf_dir}/{CONFLIST}"
     own = parse_conf(path, text, mode=0o644)
@@ -132,7 +129,7 @@ def _installed(
     return _described(replace(facts, directories=directories, binaries=binaries), root)
 
 
-def _fatal(facts: NodeFacts) -> list[Finding]:
+def _fatal(facts: Facts) -> list[Finding]:
     findings, _ = runner.run(facts, [check for check in FILES if check.id in _DECISIVE])
     return [finding for finding in ordered(findings) if finding.severity is Severity.FATAL]
 
@@ -141,7 +138,7 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.object.file, finding.title
 
 
-def _is_harmless(finding: Finding, after: NodeFacts) -> bool:
+def _is_harmless(finding: Finding, after: Facts) -> bool:
     """Whether no pod that would start without Genie fails with it.
 
     Where there is no other network at all, as on a node whose network is installed later, none starts anyway.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from genie_core.errors import GenieError
 from genie_core.survey import cluster
 from genie_core.survey.api import NODE
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.pods import API_SECONDS, open_api
 
@@ -23,11 +23,11 @@ def name_of(named: str, objects: Sequence[JSON], *, is_explicit: bool) -> str:
 
 def own_addresses() -> set[str]:
     """The addresses of the namespace that this process runs in."""
-    from genie_core.survey import links
+    from genie_core.survey import netlink
 
     try:
-        with links.open_netlink() as netlink:
-            return {address.ip for address in links.addresses(netlink)}
+        with netlink.open_netlink() as kernel:
+            return {address.ip for address in netlink.addresses(kernel)}
     except (OSError, GenieError):
         return set()
 

@@ -16,23 +16,20 @@ from cri_api.v1 import api_pb2, api_pb2_grpc
 
 from genie_core.errors import IOFailure
 from genie_core.survey import cri, crictl
-from genie_core.survey.cri import Sandbox
-from genie_core.survey.node import gather
-from genie_core.survey.places import DiscoverOptions
+from genie_core.survey.collection import Collection
+from genie_core.survey.facts import Sandbox
+from genie_core.survey.places import Places
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import LAYOUTS, SANDBOX_DIRS, runtime_socket
-from genie_core.survey.sandboxes import SECONDS, facts_of, find_sandboxes, of_pod
+from genie_core.survey.sandboxes import SECONDS, find_sandboxes
+from genie_core.survey.survey import DISCOVER, GC, NETWORK, Part, survey
 
 LIVE = Sandbox(
-    id="b2", namespace="shop", name="web", attempt=1, created=1700000002.5,
+    id="b2", pod="shop/web", attempt=1, created=1700000002.5,
     netns="/run/netns/cni-b2", ips=("10.244.1.10", "fd00::10"),
 )  # fmt: skip
-ENDED = Sandbox(
-    id="a1", namespace="shop", name="web", ready=False, created=1700000001, netns="/run/netns/cni-a1"
-)
-OTHER = Sandbox(
-    id="c3", namespace="shop", name="db", created=1700000003, netns="/run/netns/cni-c3", ips=("10.244.1.11",)
-)
+ENDED = Sandbox(id="a1", pod="shop/web", ready=False, created=1700000001, netns="/run/netns/cni-a1")
+OTHER = Sandbox(id="c3", pod="shop/db", created=1700000003, netns="/run/netns/cni-c3", ips=("10.244.1.11",))
 ALL = [ENDED, LIVE, OTHER]
 
 
@@ -50,9 +47,10 @@ class Runtime(api_pb2_grpc.RuntimeServiceServicer):
         items = [
             api_pb2.PodSandbox(
                 id=one.id, state=states[one.ready], created_at=int(one.created * 1e9),
-                metadata=api_pb2.PodSandboxMetadata(name=one.name, namespace=one.namespace, attempt=one.attempt),
+                metadata=api_pb2.PodSandboxMetadata(name=name, namespace=namespace, attempt=one.attempt),
             )
             for one in ALL
+            for namespace, _, name in [one.pod.partition("/")]
         ]  # fmt: skip
         return api_pb2.ListPodSandboxResponse(items=items)
 
@@ -108,7 +106,7 @@ def test_every_sandbox_with_its_namespace_and_addresses(ask):
 
 
 def test_only_those_that_matter_are_asked_about_in_detail(ask):
-    found = ask(detailed=lambda sandbox: sandbox.name == "db")
+    found = ask(detailed=lambda sandbox: sandbox.pod == "shop/db")
     assert [one.netns for one in found] == ["", "", OTHER.netns]
 
 
@@ -174,12 +172,13 @@ def find(socket: str, directories: Sequence[str] = (), timeout: float = SECONDS)
     return find_sandboxes(Root(), socket, timeout=timeout, directories=directories)
 
 
-def facts(pod: str, socket: str, root: Root) -> Any:
-    return facts_of(of_pod(pod, socket, root))
+def ids(found: Any) -> set[str]:
+    return {one.id for one in found.found}
 
 
 def test_the_newest_that_runs_comes_first_and_only_the_pods_own_are_asked_about(runtime, tmp_path):
-    found = facts("shop/web", f"{tmp_path}/s", Root())
+    found = find_sandboxes(Root(), f"{tmp_path}/s", detailed=lambda one: one.pod == "shop/web").found
+    assert found is not None
     assert [(one.id, one.netns, one.ready) for one in found] == [
         ("c3", "", True),
         ("b2", LIVE.netns, True),
@@ -195,11 +194,11 @@ def test_without_grpc_crictl_is_asked_and_without_both_the_directories_are_read(
     monkeypatch.setenv("PATH", f"{Path(program).parent}:{os.environ['PATH']}")
     (tmp_path / "dirs/d4").mkdir(parents=True)
     where = (f"{tmp_path}/s", (f"{tmp_path}/none", f"{tmp_path}/dirs"))
-    assert find(*where).ids == {"a1", "b2", "c3"}
+    assert ids(find(*where)) == {"a1", "b2", "c3"}
     monkeypatch.setattr(crictl, "_USUAL", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     found = find(*where)
-    assert (found.ids, found.listed) == ({"d4"}, None)
+    assert (ids(found), found.answered) == ({"d4"}, False)
     assert found.source == f"the runtime's directories {tmp_path}/dirs"
     assert "and there is no crictl" in found.problem.msg
     assert "cni-genie[cri]" in found.problem.hint
@@ -212,19 +211,17 @@ def test_a_socket_that_nobody_serves_is_given_up_for_the_directories(tmp_path):
         listening.listen()
         found = find(f"{tmp_path}/s", [f"{tmp_path}/dirs"], 0.3)
     assert "Deadline" in found.problem.msg
-    assert found.ids == {"d4"}
-    assert find(f"{tmp_path}/none").ids is None
+    assert ids(found) == {"d4"}
+    assert find(f"{tmp_path}/none").found is None
 
 
 @pytest.mark.parametrize("directory", SANDBOX_DIRS)
 def test_every_runtime_s_directory_counts_for_discover_gc_and_debug(tmp_path, directory):
     """Of every layout: k0s, k3s, RKE2, microk8s, CRI-O and a plain containerd."""
-    root = Root(str(tmp_path))
     (tmp_path / directory.lstrip("/") / "e5").mkdir(parents=True)
-    assert find_sandboxes(root).ids == frozenset({"e5"})
-    assert [one.id for one in facts("a/b", "", root)] == ["e5"]
-    seen, _ = gather(DiscoverOptions(root=str(tmp_path), probe=False, api=False))
-    assert seen.sandboxes == frozenset({"e5"})
+    for wanted in (DISCOVER, GC, NETWORK):
+        places = Places(root=str(tmp_path))
+        assert survey(places, wanted & Part.RECORDS, Collection()).sandbox_ids == frozenset({"e5"})
 
 
 def test_every_layout_but_that_of_docker_says_where_its_sandboxes_are():

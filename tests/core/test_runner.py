@@ -11,7 +11,6 @@ from genie_core.errors import GenieError
 from genie_core.findings import Code, Effect, Finding, Severity, Status, Subject, summary_line
 from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
-from genie_core.survey.node_facts import NodeFacts
 
 ALL = (*NETWORK, *FILES)
 
@@ -36,7 +35,7 @@ def test_a_crashing_check_is_its_own_error_and_the_others_go_on(error):
         raise error(*(("utf-8", b"", 0, 1, "x") if error is UnicodeDecodeError else ("an absent key",)))
 
     checks = [check("a", crash), check("b", found)]
-    for findings, outcomes in (runner.run(NodeFacts(), checks), runner.run(Case(Facts()), checks)):
+    for findings, outcomes in (runner.run(Facts(), checks), runner.run(Case(Facts()), checks)):
         assert [f.code for f in findings] == ["GN1003", "GN1001", "GN1002"]
         assert [(c.id, c.status) for c in outcomes] == [("a", Status.ERROR), ("b", Status.FAIL)]
         assert outcomes[0].reason.startswith(error.__name__)
@@ -51,7 +50,7 @@ def test_a_code_chooses_the_checks_and_the_findings_that_have_it():
         (["conf"], ["GN100[13]"]),
     ):
         chosen = runner.selection(only, skip, checks)
-        findings, outcomes = runner.run(NodeFacts(), checks, chosen)
+        findings, outcomes = runner.run(Facts(), checks, chosen)
         assert [f.code for f in findings] == ["GN1002"]
         assert [c.id for c in outcomes] == ["conf-a"]
 
@@ -78,13 +77,13 @@ def test_a_choice_of_what_is_not_there_is_wrong_usage(only, skip, said, hint):
 
 def test_no_check_at_all_is_not_called_ok():
     assert "ok" not in summary_line([], [])
-    skipped = runner.run(NodeFacts(missing={"conf": "it needs root"}), FILES[:1])
+    skipped = runner.run(Facts(missing={"conf": "it needs root"}), FILES[:1])
     assert summary_line(*skipped) == "no check ran, 1 skipped (it needs root)"
 
 
 def test_a_check_that_reports_a_code_of_another_check_is_broken():
     """It could not be chosen by that code, and --list-checks would not have it."""
-    findings, (outcome,) = runner.run(NodeFacts(), [check("a", found, ("GN1001",))])
+    findings, (outcome,) = runner.run(Facts(), [check("a", found, ("GN1001",))])
     assert [f.code for f in findings] == ["GN1001"]
     assert (outcome.status, outcome.reason) == (
         Status.ERROR,

@@ -7,7 +7,8 @@ from genie_core.checks.registry import NETWORK
 from genie_core.dialects import ASKING
 from genie_core.findings import Severity, Status
 from genie_core.net.case import Case
-from genie_core.survey.facts import Cached, Facts, Files, Link, Netns
+from genie_core.survey.facts import Cached, Facts, Files
+from genie_core.survey.kernel import Link, Netns
 from genie_core.survey.objects import lean
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.pods import read_pod

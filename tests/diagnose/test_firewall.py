@@ -5,7 +5,7 @@ import pytest
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.load import load
 from genie_core.net.firewall.rules import Packet
-from genie_core.survey.facts import Firewall
+from genie_core.survey.kernel import Firewall
 
 PACKET = Packet(source="10.244.1.10", target="10.244.2.2", protocol="tcp", dport=8080, iif="cni0", oif="eth0",
     smac="02:00:00:00:00:0a",

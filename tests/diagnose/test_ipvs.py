@@ -6,7 +6,8 @@ from genie_core.checks import ipvs, services
 from genie_core.findings import Severity
 from genie_core.net.case import Case
 from genie_core.net.ipvs import virtual_servers as parsed
-from genie_core.survey.facts import Address, Facts, Link, Netns
+from genie_core.survey.facts import Facts
+from genie_core.survey.kernel import Address, Link, Netns
 from tests.diagnose.test_towards import behind, service
 
 HEAD = """IP Virtual Server version 1.2.1 (size=4096)

@@ -3,7 +3,7 @@
 import pytest
 
 from genie_core.survey.facts import Cached, Sandbox
-from genie_core.survey.locate import locate
+from genie_core.survey.namespaces import locate
 from genie_core.survey.rootfs import Root
 
 

@@ -6,7 +6,8 @@ from genie_core.checks import network_policies
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Wanted
-from genie_core.survey.facts import Address, Facts, Firewall, Link, Netns, Probe
+from genie_core.survey.facts import Facts, Probe
+from genie_core.survey.kernel import Address, Firewall, Link, Netns
 
 NAMESPACES = {"default": {"team": "a"}, "other": {"team": "b"}}
 

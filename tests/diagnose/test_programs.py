@@ -10,10 +10,10 @@ import pytest
 
 from genie_core.checks import unmodelled
 from genie_core.net.case import Case
-from genie_core.survey import namespaces
+from genie_core.survey import netlink
 from genie_core.survey.bpf import BPF_CALL
-from genie_core.survey.enter import inside
 from genie_core.survey.facts import Facts
+from genie_core.survey.namespaces import inside
 
 pytestmark = pytest.mark.root
 PROG_LOAD, LINK_CREATE = 5, 28  # include/uapi/linux/bpf.h: enum bpf_cmd
@@ -48,7 +48,7 @@ def attached(kind, where, index):
 
 
 def seen(path):
-    facts = Facts(node=inside(path, lambda: namespaces.survey("")))
+    facts = Facts(node=inside(path, lambda: netlink.read_netns("")))
     return [(p.hook, p.kind) for p in facts.node.programs], [f.code for f in unmodelled.programs(Case(facts))]
 
 

@@ -15,7 +15,8 @@ from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.survey import codec
-from genie_core.survey.facts import Address, Facts, Hop, Link, Netns, Route, Rule, Sandbox
+from genie_core.survey.facts import Facts, Sandbox
+from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Rule
 
 
 def routes(*lines):

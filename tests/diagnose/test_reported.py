@@ -5,7 +5,8 @@ import pytest
 from genie_core.checks import kubernetes_reports, rank
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
-from genie_core.survey.facts import Event, Facts, Link, Netns
+from genie_core.survey.facts import Event, Facts
+from genie_core.survey.kernel import Link, Netns
 from tests.diagnose import world
 
 BLANK = 'plugin type="genie" failed (add)'

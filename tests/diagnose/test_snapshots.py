@@ -19,7 +19,8 @@ from genie_core.findings import (
     Status,
     Subject,
 )
-from genie_core.survey.facts import Event, Facts, Netns, Sandbox
+from genie_core.survey.facts import Event, Facts, Sandbox
+from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot

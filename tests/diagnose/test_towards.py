@@ -5,7 +5,8 @@ import pytest
 from genie_core.errors import GenieError, NotFound
 from genie_core.net.case import Case
 from genie_core.net.target import aim, pod_of
-from genie_core.survey.facts import Address, Facts, Link, Netns
+from genie_core.survey.facts import Facts
+from genie_core.survey.kernel import Address, Link, Netns
 from tests.diagnose import world
 
 ETH0 = Link(index=2, name="eth0", kind="device", up=True)

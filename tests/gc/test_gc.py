@@ -451,11 +451,6 @@ def test_the_edge_of_the_runtime(tmp_path):
         (sandbox,) = list_sandboxes(f"unix://{tmp_path}/cri.sock", 5)
     finally:
         server.stop(0)
-    assert (sandbox.id, sandbox.namespace, sandbox.name, sandbox.netns) == (
-        "abc",
-        "shop",
-        "p",
-        "/run/netns/x",
-    )
+    assert (sandbox.id, sandbox.pod, sandbox.netns) == ("abc", "shop/p", "/run/netns/x")
     with pytest.raises(IOFailure, match=r"nobody\.sock: there is no such socket"):
         list_sandboxes(f"{tmp_path}/nobody.sock", 1)

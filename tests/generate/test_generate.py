@@ -10,7 +10,7 @@ import pytest
 from genie_core.catalog.plugin import Wanted
 from genie_core.errors import GenieError
 from genie_core.survey.conf_files import parse_conf
-from genie_core.survey.nodenet import Link, NodeNet, Route
+from genie_core.survey.kernel import Address, Hop, Link, Netns, Route
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import generate
 from genie_core.tasks.generate import GenerateOptions, SetupOptions
@@ -43,9 +43,14 @@ class Maker:
         wanted = Wanted(**options.pop("wanted", {}))
         places: dict[str, Any] = {"conf_dirs": (str(self.conf),), "bin_dirs": (str(self.bin),)}
         asked = GenerateOptions(type=type_, wanted=wanted, **places, **options)
-        link = Link(name="up0", index=2, mtu=mtu, up=True, addresses=(address,))
-        net = NodeNet(links={"up0": link}, routes=[Route(dst="default", device="up0")])
-        return generate.generate_network(asked, replace(generate.look(asked), net=net))
+        link = Link(name="up0", index=2, mtu=mtu, up=True)
+        ip, _, length = address.partition("/")
+        node = Netns(
+            links=(link,),
+            addresses=(Address(index=2, ip=ip, prefix=int(length)),),
+            routes=(Route(dst="0.0.0.0/0", hops=(Hop(index=2),)),),
+        )
+        return generate.generate_network(asked, replace(generate.look(asked), node=node))
 
 
 @pytest.fixture

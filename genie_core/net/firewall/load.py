@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from genie_core.net.firewall import ipsets, iptables, nft
 from genie_core.net.firewall.rules import Chain, Ruleset, ruleset
-from genie_core.survey.facts import Firewall
+from genie_core.survey.kernel import Firewall
 
 TOOLS = {
     "ip": "iptables",

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.settings import Settings
-from genie_core.survey.threads import in_thread
+from genie_core.survey.collection import in_thread
 from genie_core.tasks.agent import node_condition
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.metrics import REPAIR_KINDS, Metrics

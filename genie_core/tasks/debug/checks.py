@@ -1,28 +1,34 @@
-"""From facts to a report: the checks, their ranking, and what the checks of the node's files add."""
+"""From facts to a report: the checks, run once, their findings ranked once, and the paths of the pod's packets."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from genie_core.checks import plugins, rank, runner, services
 from genie_core.checks.check import Check
 from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.registry import FILES, NETWORK
-from genie_core.checks.runner import Selection, selection
-from genie_core.errors import GenieError
-from genie_core.findings import CheckResult, Finding, Status
+from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
+from genie_core.findings import CheckResult, Finding
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.survey import cluster
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.report import DiagnosisReport
-from genie_core.tasks.discover import DiscoverOptions, discover
 
 FROM_POD = ("gateway", "node", "peer", "remote", "service", "dns")  # the roles of probes that the pod sends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfFiles:
+    """What the checks of the node's files gave, now or where the facts were saved."""
+
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
 
 def choose(question: DebugOptions, checks: Sequence[Check]) -> Selection:
@@ -30,22 +36,70 @@ def choose(question: DebugOptions, checks: Sequence[Check]) -> Selection:
     return selection(question.only, question.skip, (*checks, *FILES))
 
 
-def diagnose(facts: Facts, question: DebugOptions, chosen: Selection, until: float = inf) -> DiagnosisReport:
-    """Checks over facts, pure but for the clock: at `until` (monotonic seconds) those that are left are skipped."""
-    started = time.perf_counter()
-    model = Case(facts)
-    if question.to:
-        target = aim(model, question.to)
-        model = model.narrow(target.flows())
-    host_network = cluster.pod(facts.pod_object).host_network
-    checks = [c for c in NETWORK if not host_network or "pod" not in c.needs]
-    findings, outcomes = runner.run(model, checks, chosen, until)
-    walks = model.walks if facts.pod is not None else []
+def target_of(case: Case, question: DebugOptions) -> Case:
+    """The case with the one conversation that --to asks about; the case itself without --to. Raises GenieError."""
+    return case.narrow(aim(case, question.to).flows()) if question.to else case
+
+
+def diagnose(
+    case: Case, chosen: Selection, until: float = inf, files: OfFiles | None = None
+) -> DiagnosisReport:
+    """The diagnosis of a pod. Pure but for the clock: at `until` (monotonic seconds) the remaining checks are skipped.
+
+    `files` is what the checks of the node's files gave before, None to run them.
+    """
+    host_network = cluster.pod(case.facts.pod_object).host_network
+    checks = [check for check in NETWORK if not host_network or "pod" not in check.needs]
+    report = judge(case, checks, chosen, until, files)
+    ways, blocked = _ways(case, report.findings)
+    return replace(
+        report,
+        state="host-network" if host_network else "diagnosed",
+        reason="the pod uses the node's own network" if host_network else "",
+        ways=ways,
+        blocked=blocked,
+    )
+
+
+def judge(
+    case: Case,
+    checks: Sequence[Check],
+    chosen: Selection,
+    until: float = inf,
+    files: OfFiles | None = None,
+) -> DiagnosisReport:
+    """The chosen ones of these checks and of those of the node's files, their findings ranked."""
+    started, facts = time.perf_counter(), case.facts
+    findings, outcomes = runner.run(case, checks, chosen, until)
+    of_files = _of_files(facts, chosen, until) if files is None else files
+    results = (*outcomes, *of_files.checks)
+    return DiagnosisReport(
+        facts=facts,
+        findings=tuple(merged(findings, of_files.findings)),
+        checks=results,
+        of_files=of_files.findings,
+        file_checks=of_files.checks,
+        denied=refused((facts.missing[name] for name in sorted(facts.denied)), results),
+        milliseconds=since(started),
+        late=time.monotonic() > until,
+        chosen=chosen != EVERYTHING,
+    )
+
+
+def _of_files(facts: Facts, chosen: Selection, until: float) -> OfFiles:
+    """The checks of the node's files, which `genie discover` runs too."""
+    findings, outcomes = runner.run(facts, FILES, chosen, until)
+    return OfFiles(findings=tuple(findings), checks=tuple(outcomes))
+
+
+def _ways(case: Case, findings: Sequence[Finding]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The interfaces that each conversation of the pod crosses, and the conversations that stop on the way."""
+    walks = case.walks if case.facts.pod is not None else []
     ways: dict[str, tuple[str, ...]] = {}
     for walk in walks:
         if not walk.flow.inbound and walk.steps and walk.flow.role != "peer":
             ways.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", tuple(walk.steps))
-    dead, unreached = _dead_services(findings), _unreached(facts)
+    dead, unreached = _dead_services(findings), _unreached(case.facts)
     hit = {
         f"{w.flow.role}: {w.flow.name or w.flow.target}"
         for w in walks
@@ -53,20 +107,10 @@ def diagnose(facts: Facts, question: DebugOptions, chosen: Selection, until: flo
         or (w.flow.role == "service" and w.flow.name in dead)
         or (
             any(b.chance > 0.5 for b in w.blocks)
-            and (w.flow.general or w.flow.role == "service" or model.narrowed)
+            and (w.flow.general or w.flow.role == "service" or case.narrowed)
         )
     }
-    return DiagnosisReport(
-        facts=facts,
-        findings=tuple(findings),
-        checks=tuple(outcomes),
-        milliseconds=since(started),
-        late=time.monotonic() > until,
-        state="host-network" if host_network else "diagnosed",
-        reason="the pod uses the node's own network" if host_network else "",
-        ways=ways,
-        blocked=tuple(sorted(hit & ways.keys())),
-    )
+    return ways, tuple(sorted(hit & ways.keys()))
 
 
 def _dead_services(findings: Sequence[Finding]) -> set[str]:
@@ -76,7 +120,7 @@ def _dead_services(findings: Sequence[Finding]) -> set[str]:
 
 
 def _unreached(facts: Facts) -> set[str]:
-    """Where the pod's own probes came to no host: the kernel, or a router, said that there is no way."""
+    """The targets that the kernel or a router called unreachable when the pod's own probes were sent to them."""
     return {p.target for p in facts.probes if p.result in ("unreachable", "no route") and p.role in FROM_POD}
 
 
@@ -92,40 +136,3 @@ def merged(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding
 def since(started: float) -> float:
     """Milliseconds since a moment of the performance counter."""
     return (time.perf_counter() - started) * 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfFiles:
-    """What the checks of the node's files gave; `denied` says what this user had no right to read of theirs."""
-
-    findings: tuple[Finding, ...] = ()
-    checks: tuple[CheckResult, ...] = ()
-    denied: tuple[str, ...] = ()
-
-
-def node_files(question: DebugOptions, chosen: Selection) -> OfFiles:
-    """The checks of the node's files, which `genie discover` runs too."""
-    if not question.files or not chosen.of(FILES):
-        return OfFiles()
-    options = DiscoverOptions(
-        root=question.root,
-        conf_dirs=(question.conf_dir,) if question.conf_dir else (),
-        bin_dirs=question.bin_dirs,
-        state_dir=question.state_dir,
-        ipam_dir=question.ipam_dir,
-        cache_dir=question.cache_dir,
-        cri_socket=question.cri_socket,
-        runtime_config=question.runtime_config,
-        kubeconfig=question.access.kubeconfig,
-        node=question.node,
-        api=False,
-        unasked="`genie discover` asks the API server of Genie's configuration",
-    )
-    try:
-        found = discover(options, chosen)
-    except (GenieError, OSError) as error:
-        return OfFiles(checks=(CheckResult(id="files", status=Status.ERROR, reason=str(error)),))
-    findings = list(found.findings)
-    if any(check.id == "plugin-missing" for check in found.checks):
-        findings += plugins.without_loopback(found.facts)
-    return OfFiles(findings=tuple(findings), checks=tuple(found.checks), denied=tuple(found.denied))

@@ -6,39 +6,35 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from genie_core.checks import kubernetes_reports, probe_plan, runner
+from genie_core.checks import kubernetes_reports, probe_plan, registry
 from genie_core.checks.check import Check
-from genie_core.checks.registry import NETWORK, OF_NODE
-from genie_core.checks.runner import EVERYTHING, refused
 from genie_core.errors import Denied, InvalidNetns, NotFound
-from genie_core.findings import CheckResult, Status
 from genie_core.net.case import Case
 from genie_core.net.target import aim
-from genie_core.settings import CONF_DIR, STATE_DIR
-from genie_core.survey import api, cluster, gather, probe
+from genie_core.survey import api, cluster, netlink, probe
 from genie_core.survey.collection import TIME_IS_UP, Collection
-from genie_core.survey.enter import plain
-from genie_core.survey.facts import JSON, Facts, Link, Probe
-from genie_core.survey.locate import locate
-from genie_core.survey.node_files import Directories
+from genie_core.survey.facts import Facts, Probe
+from genie_core.survey.kernel import JSON, Link
+from genie_core.survey.namespaces import locate, plain
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, merged, node_files, since
+from genie_core.survey.survey import DEBUG, NETWORK, Survey
+from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
 from genie_core.tasks.debug.question import DebugOptions, ask_objects, node_name, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 PROBE_SECONDS = 15.0
-# Who knows where a pod's namespace is: keys of `missing`.
+# The sources that know where a pod's namespace is: keys of `missing`.
 RECORDS = ("runtime", "state", "cache")
 
 
 def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> DiagnosisReport:
-    """The diagnosis. `announce` is told each step and each probe before it is made.
+    """The diagnosis. `announce` gets each step and each probe before it is made.
 
     Raises NotFound where the pod does not exist, Denied where this user may not look for it, InvalidConfig for an
     unusable file or flag.
     """
-    work = Work(question, NETWORK)
+    work = Work(question, registry.NETWORK)
     announce("reading the node and the pod")
     work.begin()
     answers = work.answers()
@@ -54,11 +50,11 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
         facts = work.facts(netns, answers)
     except InvalidNetns as error:
         raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
-    if question.probes:
-        facts = replace(facts, probes=_probe(facts, question, announce, work.todo))
-    else:
-        facts.missing["probes"] = "--no-probes"
-    return work.report(diagnose(facts, question, work.chosen, work.until))
+    case = target_of(Case(facts), question)
+    probes, problem = _probe(case, question, announce, work.todo)
+    missing = facts.missing | ({"probes": problem} if problem else {})
+    case = case.probed(replace(facts, probes=probes, missing=missing))
+    return work.complete(diagnose(case, work.chosen, work.until))
 
 
 class Work:
@@ -74,14 +70,12 @@ class Work:
         self.todo = Collection({}, self.until - min(1.0, question.timeout / 4))
 
     def begin(self) -> None:
-        """Start every collector that needs no other one's answer. Raises InvalidConfig, NotFound for unusable files."""
+        """Begin to read all that needs no other answer. Raises InvalidConfig, NotFound for unusable files."""
         question = self.question
-        self.root = Root(question.root).require()
         self.objects = ask_objects(question, self.todo)
-        self.node = gather.start(_places(question, self.root), self.todo)
-        self.files = self.todo.start(
-            "node files", lambda: node_files(question, self.chosen), seconds=question.timeout
-        )
+        self.todo.missing["api"] = "`genie discover` asks the API server of Genie's configuration"
+        wanted = DEBUG if self.chosen.of(registry.FILES) else NETWORK
+        self.survey = Survey(question, wanted, self.todo, pod=question.pod)
 
     def answers(self) -> api.Answers:
         """What the API server, or the files, say. Raises NotFound for a pod that does not exist."""
@@ -89,7 +83,7 @@ class Work:
 
     def facts(self, netns: str, answers: api.Answers) -> Facts:
         """All facts but the probes; `netns` "" means the node alone."""
-        found = gather.finish(self.node, netns, self.todo)
+        found = self.survey.facts(netns)
         return replace(
             self._target(found, answers),
             files=replace(found.files, confs=(*found.files.confs, *answers.networks)),
@@ -107,7 +101,7 @@ class Work:
             pod_object=answers.pod,
             objects=tuple(answers.objects),
             events=answers.events,
-            missing=self.todo.missing,
+            missing=dict(self.todo.missing),
         )
 
     def elsewhere(self, state: str, reason: str, answers: api.Answers) -> DiagnosisReport:
@@ -117,44 +111,21 @@ class Work:
 
     def unmade(self, reason: str, answers: api.Answers) -> DiagnosisReport:
         """The answer about a pod whose sandbox cannot be made here: the cause is on the node."""
-        return replace(self.of_node(OF_NODE, answers), state="no-sandbox", reason=reason)
+        return replace(self.of_node(registry.OF_NODE, answers), state="no-sandbox", reason=reason)
 
     def of_node(self, checks: Sequence[Check], answers: api.Answers) -> DiagnosisReport:
-        """What these checks and those of the node's files say, without a look into any pod."""
-        facts = self.facts("", answers)
-        findings, outcomes = runner.run(Case(facts), checks, self.chosen, self.until)
-        return self.report(
-            DiagnosisReport(facts=facts, findings=tuple(findings), checks=tuple(outcomes), state="node")
-        )
+        """The diagnosis by these checks and those of the node's files, without a look into any pod."""
+        report = judge(Case(self.facts("", answers)), checks, self.chosen, self.until)
+        return self.complete(replace(report, state="node"))
 
-    def report(self, mine: DiagnosisReport) -> DiagnosisReport:
-        """The diagnosis together with what the checks of the node's files say."""
-        late = OfFiles(checks=(CheckResult(id="files", status=Status.SKIP, reason=TIME_IS_UP),))
-        of_files = self.todo.result(self.files, late)
-        reasons = (self.todo.missing[name] for name in sorted(self.todo.denied))
+    def complete(self, report: DiagnosisReport) -> DiagnosisReport:
+        """The report with what is known of the whole diagnosis."""
         return replace(
-            mine,
-            findings=tuple(merged(mine.findings, of_files.findings)),
-            checks=(*mine.checks, *of_files.checks),
-            of_files=of_files.findings,
-            file_checks=of_files.checks,
-            denied=(*refused(reasons, mine.checks), *of_files.denied),
+            report,
             milliseconds=since(self.started),
-            late=self.todo.late or mine.late,
-            chosen=self.chosen != EVERYTHING,
+            late=self.todo.late or report.late,
             source=self.source,
         )
-
-
-def _places(question: DebugOptions, root: Root) -> gather.Places:
-    directories = Directories(
-        conf=question.conf_dir or CONF_DIR,
-        bin=question.bin_dirs[0] if question.bin_dirs else "",
-        ipam=question.ipam_dir,
-        cache=question.cache_dir,
-        state=question.state_dir or STATE_DIR,
-    )
-    return gather.Places(pod=question.pod, directories=directories, cri_socket=question.cri_socket, root=root)
 
 
 def _elsewhere(question: DebugOptions, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
@@ -192,9 +163,9 @@ def _find_netns(work: Work, pod: JSON) -> str:
         return plain(work.question.netns)
     if about.host_network:
         return ""
-    files, sandboxes = gather.recorded(work.node, work.todo)
-    records = () if about.phase == "Pending" else files.cached
-    netns, work.source = locate(work.question.pod, sandboxes or (), records, work.root)
+    known = work.survey.recorded
+    records = () if about.phase == "Pending" else known.files.cached
+    netns, work.source = locate(work.question.pod, known.sandboxes or (), records, work.survey.root)
     return netns
 
 
@@ -228,45 +199,43 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
 
 
 def _nobody(work: Work) -> str:
-    _, sandboxes = gather.recorded(work.node, work.todo)
-    if any(sandbox.pod == work.question.pod for sandbox in sandboxes or ()):
+    if any(sandbox.pod == work.question.pod for sandbox in work.survey.recorded.sandboxes or ()):
         return "the runtime has only ended ones of it"
     return "neither the runtime nor Genie's state nor the CNI cache knows it"
 
 
 def _probe(
-    facts: Facts, question: DebugOptions, announce: Callable[[str], None], todo: Collection
-) -> tuple[Probe, ...]:
-    """The probes' outcomes, with how far each tunnel's counters moved meanwhile."""
-    model = Case(facts)
-    if facts.pod is None:
-        return ()
-    target = aim(model, question.to) if question.to else None
-    planned = target.asks(facts.netns_path) if target else probe_plan.standard(model)
+    case: Case, question: DebugOptions, announce: Callable[[str], None], todo: Collection
+) -> tuple[tuple[Probe, ...], str]:
+    """The probes' outcomes, with how far each tunnel's counters moved meanwhile, and why some are missing."""
+    if not question.probes:
+        return (), "--no-probes"
+    if case.facts.pod is None:
+        return (), ""
+    planned = aim(case, question.to).asks(case.facts.netns_path) if question.to else probe_plan.standard(case)
     root = Root(question.root)
     wanted = [replace(ask, netns=root.real(ask.netns)) if ask.netns else ask for ask in planned]
     if not wanted:
-        return ()
-    before = {link.name: (link.tx, link.rx) for link in model.tunnels}
-    counted = _links() if before else {}
+        return (), ""
+    tunnels = {link.name for link in case.tunnels}
+    before = _links() if tunnels else {}
     outcomes = probe.run(wanted, announce, min(todo.until, time.monotonic() + PROBE_SECONDS))
+    problem = ""
     if len(outcomes) < len(wanted):
         todo.late |= not todo.left
-        todo.missing["probes"] = f"{len(wanted) - len(outcomes)} of {len(wanted)} had not ended in time"
-    after = _links() if before else {}
+        problem = f"{len(wanted) - len(outcomes)} of {len(wanted)} had not ended in time"
+    after = _links() if tunnels else {}
     moved = [
         Probe(
             kind="count", target=name, role=f"tunnel {name}", result="ok",
-            sent=after[name].tx - counted[name].tx, received=after[name].rx - counted[name].rx,
+            sent=after[name].tx - before[name].tx, received=after[name].rx - before[name].rx,
         )
-        for name in before
-        if name in counted and name in after
+        for name in sorted(tunnels)
+        if name in before and name in after
     ]  # fmt: skip
-    return (*outcomes, *moved)
+    return (*outcomes, *moved), problem
 
 
 def _links() -> dict[str, Link]:
-    from genie_core.survey import links
-
-    with links.open_netlink() as netlink:
-        return {link.name: link for link in links.links(netlink)}
+    with netlink.open_netlink() as kernel:
+        return {link.name: link for link in netlink.links(kernel)}

@@ -16,8 +16,9 @@ from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidCo
 from genie_core.net.target import pod_of
 from genie_core.survey import api, cluster, events
 from genie_core.survey.collection import Collection, Pending
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 from genie_core.survey.objects import lean
+from genie_core.survey.places import Places
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
@@ -29,10 +30,10 @@ _LARGEST_FILE = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DebugOptions:
+class DebugOptions(Places):
     """Which pod, and where everything is; "" means: find out, or do without.
 
-    `node_explicit` says that somebody named the node. `timeout` is for everything, in seconds.
+    `node_explicit`: a flag named the node. `timeout` is for everything, in seconds.
     """
 
     namespace: str
@@ -40,20 +41,10 @@ class DebugOptions:
     netns: str = ""
     pod_file: str = ""
     objects_file: str = ""
-    conf_dir: str = ""
-    bin_dirs: tuple[str, ...] = ()
-    state_dir: str = ""
-    ipam_dir: str = ""
-    cache_dir: str = ""
-    runtime_config: str = ""
-    cri_socket: str = ""
     access: Access = field(default_factory=Access)
-    root: str = "/"
-    node: str = ""
     node_explicit: bool = False
     to: str = ""
     probes: bool = True
-    files: bool = True
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     timeout: float = SECONDS

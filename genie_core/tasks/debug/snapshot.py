@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from genie_core.checks.registry import FILES, NETWORK
-from genie_core.checks.runner import EVERYTHING, Selection
+from genie_core.checks.runner import Selection
 from genie_core.errors import DecodingFailure
-from genie_core.findings import CheckResult, Finding
+from genie_core.net.case import Case
 from genie_core.survey import codec
-from genie_core.survey.facts import JSON, Facts
-from genie_core.tasks.debug.checks import choose, diagnose, merged
+from genie_core.survey.facts import Facts
+from genie_core.survey.kernel import JSON
+from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
 from genie_core.tasks.debug.question import DebugOptions, load
 from genie_core.tasks.debug.report import DiagnosisReport
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
 # The states that were found out where the facts were read.
 STATES = ("not-here", "no-sandbox")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """What the checks of the node's files said where the facts were read."""
-
-    findings: tuple[Finding, ...] = ()
-    checks: tuple[CheckResult, ...] = ()
 
 
 def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
@@ -43,8 +36,8 @@ def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     try:
         facts = codec.decode(Facts, document.get("facts"))
         named = replace(question, namespace=facts.namespace, name=facts.pod_name)
-        report = diagnose(facts, named, chosen, time.monotonic() + question.timeout)
-        report = _with_files(report, document, chosen)
+        case = target_of(Case(facts), named)
+        report = diagnose(case, chosen, time.monotonic() + question.timeout, _saved(document, chosen))
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -53,18 +46,15 @@ def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     return _as_it_was(report, document)
 
 
-def _with_files(report: DiagnosisReport, document: JSON, chosen: Selection) -> DiagnosisReport:
-    """The report with what the chosen checks of the node's files had found where the facts were read."""
-    said = codec.decode(_Said, document.get("files") or {})
-    unasked = {check.id for check in FILES} - {check.id for check in chosen.of(FILES)}
+def _saved(document: JSON, chosen: Selection) -> OfFiles:
+    """What the chosen ones of the checks of the node's files had found where the facts were read."""
+    saved = codec.decode(OfFiles, document.get("files") or {})
+    unwanted = {check.id for check in FILES} - {check.id for check in chosen.of(FILES)}
     kept = {code for check in FILES for code in check.codes if chosen.wants(check, code)}
     dropped = {code for check in FILES for code in check.codes} - kept
-    found = [finding for finding in said.findings if finding.code not in dropped]
-    return replace(
-        report,
-        findings=tuple(merged(report.findings, found)),
-        chosen=chosen != EVERYTHING,
-        checks=(*report.checks, *(check for check in said.checks if check.id not in unasked)),
+    return OfFiles(
+        findings=tuple(finding for finding in saved.findings if finding.code not in dropped),
+        checks=tuple(check for check in saved.checks if check.id not in unwanted),
     )
 
 
@@ -80,5 +70,5 @@ def snapshot(report: DiagnosisReport) -> str:
     body: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND}
     if report.state in STATES:
         body |= {"state": report.state, "reason": report.reason}
-    body["files"] = codec.encode(_Said(findings=report.of_files, checks=report.file_checks))
+    body["files"] = codec.encode(OfFiles(findings=report.of_files, checks=report.file_checks))
     return json.dumps(body | {"facts": codec.encode(report.facts)}, indent=1) + "\n"

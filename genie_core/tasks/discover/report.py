@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from genie_core.catalog import Plugin, of_type
 from genie_core.checks.node_leases import Pool, pools
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.binaries import Binary
-from genie_core.survey.node_facts import ConfFile, Credential, NodeFacts
+from genie_core.survey.facts import ConfFile, Credential, Facts
 from genie_core.survey.selection import Choice, candidates, choices
 from genie_core.survey.versions import chain_binaries, common_versions, needed
 
@@ -23,17 +23,20 @@ JSON = dict[str, Any]
 class NodeReport:
     """A node's configuration files, plugins, runtimes, networks, Genie itself, and what is wrong with them.
 
-    `pods` maps container IDs to pods, as far as Genie's state knows them; `ms` is how long it took. `denied` says what
-    this user had no right to read, of what the checks needed.
+    `ms` is how long it took. `denied` says what this user had no right to read, of what the checks needed.
     """
 
     kind: ClassVar[str] = "NodeReport"
-    facts: NodeFacts
+    facts: Facts
     findings: Sequence[Finding]
     checks: Sequence[CheckResult]
-    pods: Mapping[str, str] = field(default_factory=dict)
     ms: float = 0
     denied: Sequence[str] = ()
+
+    @property
+    def pods(self) -> dict[str, str]:
+        """Container ID -> pod, of the containers in Genie's state."""
+        return {record.container: record.pod for record in self.facts.genie.records if record.pod}
 
     @property
     def choices(self) -> list[Choice]:
@@ -55,8 +58,8 @@ class NodeReport:
         facts = self.facts
         return {
             "metadata": {
-                "node": facts.node,
-                "time": datetime.fromtimestamp(facts.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "node": facts.node_name,
+                "time": datetime.fromtimestamp(facts.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "version": __version__,
                 "durationMs": round(self.ms, 1),
             },
@@ -65,7 +68,7 @@ class NodeReport:
             "configurations": [self._configuration(file, order) for file, order in self._ordered()],
             "plugins": [self._plugin(binary) for binaries in facts.binaries.values() for binary in binaries],
             "networks": [self._network(pool) for pool in self.pools],
-            "credentials": [_credential(credential, facts.now) for credential in facts.credentials],
+            "credentials": [_credential(credential, facts.time) for credential in facts.credentials],
             "genie": _genie(facts),
             "findings": [finding.as_json() for finding in self.findings],
             "checks": [check.as_json() for check in self.checks],
@@ -111,14 +114,16 @@ class NodeReport:
         }
         if file.ignored:
             found["ignored"] = file.ignored
-        if file.error:
-            found["error"] = {"message": file.error, "line": file.line, "column": file.column}
+        if file.problem:
+            found["error"] = {"message": file.problem, "line": file.line, "column": file.column}
         return found
 
     def configured(self, binary: Binary) -> list[str]:
         """The configuration files that call a plugin, and whose runtime looks for it where it is."""
         facts = self.facts
-        files = (f for f in facts.files if not f.ignored and any(p.type == binary.type for p in needed(f)))
+        files = (
+            f for f in facts.conf_files if not f.ignored and any(p.type == binary.type for p in needed(f))
+        )
         return [
             file.path
             for file in files
@@ -160,7 +165,7 @@ class NodeReport:
         return "supported" if "1.1.0" in binary.versions else "not supported"
 
     def _network(self, pool: Pool) -> JSON:
-        leaked = None if pool.leaked is None else {lease.address for lease in pool.leaked}
+        leaked = None if pool.leaked is None else {lease.ip for lease in pool.leaked}
         return {
             "name": pool.network,
             "ranges": [
@@ -187,11 +192,11 @@ class NodeReport:
             "leaked": None if leaked is None else len(leaked),
             "leases": [
                 {
-                    "address": lease.address,
+                    "address": lease.ip,
                     "container": lease.container,
                     "interface": lease.ifname,
                     "pod": self.pods.get(lease.container, ""),
-                    "leaked": None if leaked is None else lease.address in leaked,
+                    "leaked": None if leaked is None else lease.ip in leaked,
                 }
                 for lease in pool.leases
             ],
@@ -243,10 +248,10 @@ def _credential(credential: Credential, now: float) -> JSON:
     }
 
 
-def _genie(facts: NodeFacts) -> JSON:
+def _genie(facts: Facts) -> JSON:
     genie = facts.genie
     entry = next(
-        (e for f in facts.files if f.path == genie.conf for e in f.chain if e.get("type") == "genie"), {}
+        (e for f in facts.conf_files if f.path == genie.conf for e in f.chain if e.get("type") == "genie"), {}
     )
     declared = entry.get("capabilities")
     return {

@@ -6,42 +6,40 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_interface
 
 from genie_core.sandbox.private_node_links import Link
-from genie_core.survey.nodenet import Link as Real
-from genie_core.survey.nodenet import NodeNet
+from genie_core.survey.kernel import EVERYTHING, Netns
+from genie_core.survey.kernel import Link as Real
 
 
-def likeness(net: NodeNet) -> list[Link]:
+def likeness(node: Netns) -> list[Link]:
     """The real node's interfaces by name, MTU, MAC and address; what is no bridge becomes an uplink.
 
     The node's ends of pods' veths are left out, and so are interfaces without an address that nothing can be on.
     """
-    return [_alike(link, net) for link in net.links.values() if _counts(link)]
+    return [_alike(link, node) for link in node.links if _counts(link, node)]
 
 
-def _counts(link: Real) -> bool:
-    if link.name == "lo" or (link.kind == "veth" and not _own(link)):
+def _counts(link: Real, node: Netns) -> bool:
+    own = _own(link, node)
+    if link.name == "lo" or (link.kind == "veth" and not own):
         return False
-    return bool(_own(link)) or link.kind in ("", "bridge", "bond", "vlan")
+    return bool(own) or link.kind in ("", "bridge", "bond", "vlan")
 
 
-def _own(link: Real) -> list[str]:
+def _own(link: Real, node: Netns) -> list[str]:
     """Without link-local ones, which the kernel makes."""
-    return [address for address in link.addresses if not ip_interface(address).is_link_local]
+    return [one for one in node.prefixes_of(link) if not ip_interface(one).is_link_local]
 
 
-def _alike(link: Real, net: NodeNet) -> Link:
-    own = [
-        route
-        for route in net.routes
-        if route.dst == "default" and route.device == link.name and route.gateway
-    ]
-    gateways = {route.gateway: _with_prefix(route.gateway, link.addresses) for route in own}
+def _alike(link: Real, node: Netns) -> Link:
+    hops = [hop for route in node.main_routes if route.dst in EVERYTHING for hop in route.hops]
+    own = [hop.gateway for hop in hops if hop.index == link.index and hop.gateway]
+    gateways = {gateway: _with_prefix(gateway, node.prefixes_of(link)) for gateway in own}
     return Link(
         name=link.name,
         mac=link.mac,
         mtu=link.mtu,
         is_bridge=link.kind == "bridge",
-        addresses=_own(link),
+        addresses=_own(link, node),
         gateways=list(gateways.values()) if link.kind != "bridge" else [],
     )
 

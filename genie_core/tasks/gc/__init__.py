@@ -1,6 +1,6 @@
-"""`genie gc`: what no sandbox of the runtime owns any more, found by two observations that agree, then removed.
+"""`genie gc`: what no sandbox of the runtime owns any more, found by two looks that agree, then removed.
 
-One look is not enough: a sandbox that is just being made is in nobody's list yet (calicoctl#2431). The second look
+One look is not enough: no list has a sandbox yet that is just being made (calicoctl#2431). The second look
 waits until no ADD or DEL of Genie's is under way.
 """
 
@@ -49,7 +49,7 @@ def find(
     return GCReport(
         dry_run=True,
         source=scene.source,
-        by_namespaces=scene.sandboxes is None,
+        by_namespaces=scene.facts.sandboxes is None,
         problem=scene.problem,
         seconds=interval,
         leftovers=tuple(agreed),
@@ -71,7 +71,7 @@ def _look_in_peace(options: GCOptions, context: Context) -> Scene:
         try:
             peace.enter_context(context.store.lock_node(exclusive=True, deadline=context.deadline()))
         except (Denied, IOFailure):
-            pass  # no state, or not this user's: nothing to wait for
+            pass  # no state, or another user's: there is no call to wait for
         return look(options, context)
 
 

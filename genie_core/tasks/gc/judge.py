@@ -1,9 +1,9 @@
-"""What of a scene is nobody's any more, and why. Pure.
+"""Which things of a scene belong to no container any more, and why. Pure.
 
-A container is gone when nobody has it: not the runtime, where it could be asked, and no record whose namespace is
-still there. Where the runtime answered itself, a namespace without a process does not keep a container alive; where
-only files could be read, it does. Addresses that are in use in any namespace are never freed, whatever the records
-say: other tools (nerdctl, podman) run containers that no kubelet's runtime knows.
+A container is gone where the runtime, if it answered, has no sandbox of it, and no record names a namespace of it that
+still exists. Where the runtime itself answered, a namespace without a process does not keep a container alive; where
+only its directories could be read, it does. Addresses that are in use in any namespace are never freed, whatever the
+records contain: other tools (nerdctl, podman) run containers that kubelet's runtime does not have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from genie_core.fields import counted
 from genie_core.model import Plan
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.select.underlay import is_own_bridge, own_bridge_of
-from genie_core.survey.records import CachedResult, Namespace
+from genie_core.survey.facts import Cached
+from genie_core.survey.kernel import Namespace
 from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Leftover
@@ -30,7 +31,7 @@ _SOURCE = re.compile(r"(?:^| )-s (?P<address>[0-9a-fA-F.:]+)")
 
 
 def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
-    """Everything that is nobody's and at least `min_age` seconds old, in the order of removal."""
+    """Everything without an owner that is at least `min_age` seconds old, in the order of removal."""
     owners = _Owners(scene, min_age)
     found = [
         *_dry_runs(scene),
@@ -47,33 +48,36 @@ def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """Whether a container is gone, and what says so."""
+    """Whether a container is gone, and the evidence."""
 
     gone: bool
     evidence: tuple[str, ...] = ()
 
 
-# It writes whose it is at once, under its lock, which is taken again before the file is removed.
-_CUT_OFF = _Verdict(True, ("it is empty: host-local was ended before it wrote whose it is",))
+# It writes the container's ID at once, under its lock, which is taken again before the file is removed.
+_CUT_OFF = _Verdict(True, ("it is empty: host-local was ended before it wrote the container's ID",))
 
 
 class _Owners:
-    """Who is alive, by container ID and by namespace."""
+    """Which containers are alive, by container ID and by namespace."""
 
     def __init__(self, scene: Scene, min_age: float) -> None:
-        self._scene = scene
-        self._here = {space.path.rpartition("/")[2]: space for space in scene.namespaces}
-        self.plans = {plan.container_id: self._of_plan(plan, min_age) for plan in scene.plans}
-        # of two entries the one that names a namespace counts: it comes last
-        by_knowledge = sorted(scene.cache, key=lambda entry: bool(entry.netns))
-        self._cache = {entry.container: entry for entry in by_knowledge if entry.container}
-        self._young = {
-            lease.container for leases in scene.leases.values() for lease in leases if lease.age < min_age
+        facts = scene.facts
+        self._scene, self._sandboxes = scene, facts.sandbox_ids
+        self._here = {space.path.rpartition("/")[2]: space for space in facts.namespaces}
+        ages = {record.container: record.age for record in facts.genie.records}
+        self.plans = {
+            plan.container_id: self._of_plan(plan, is_young=ages[plan.container_id] < min_age)
+            for plan in facts.genie.plans
         }
-        self._young |= {entry.container for entry in scene.cache if scene.ages.get(entry.file, 0) < min_age}
+        # of two entries the one that names a namespace counts: it comes last
+        by_knowledge = sorted(facts.cache, key=lambda entry: bool(entry.netns))
+        self._cache = {entry.container: entry for entry in by_knowledge if entry.container}
+        self._young = {lease.container for lease in facts.files.leases if lease.age < min_age}
+        self._young |= {entry.container for entry in facts.cache if entry.age < min_age}
 
-    def _of_plan(self, plan: Plan, min_age: float) -> _Verdict:
-        if self._scene.ages.get(plan.container_id, 0) < min_age:
+    def _of_plan(self, plan: Plan, *, is_young: bool) -> _Verdict:
+        if is_young:
             return _Verdict(False)
         if plan.boot_id != self._scene.boot and not self._is_listed(plan.container_id):
             return _Verdict(True, ("the node has been rebooted since it was attached",))
@@ -82,15 +86,15 @@ class _Owners:
         return self._of_record(plan.container_id, plan.netns)
 
     def _is_listed(self, container: str) -> bool:
-        return container in (self._scene.sandboxes or ())
+        return container in (self._sandboxes or ())
 
     def _of_record(self, container: str, netns: str) -> _Verdict:
         """The verdict on a container that a record connects with a namespace."""
         if self._is_listed(container):
             return _Verdict(False)
-        missing = [] if self._scene.sandboxes is None else [f"{self._scene.source} has no such sandbox"]
+        missing = [] if self._sandboxes is None else [f"{self._scene.source} has no such sandbox"]
         state = self.state_of(netns)
-        if state == "in use" or (state != "gone" and not self._scene.asked_runtime):
+        if state == "in use" or (state != "gone" and not self._scene.answered):
             return _Verdict(False)
         detail = "does not exist" if state == "gone" else "has no process"
         return _Verdict(
@@ -120,7 +124,7 @@ class _Owners:
         if self._is_listed(container):
             return _Verdict(False)
         where = "its cached result names no namespace" if entry else "no record has its container"
-        if self._scene.sandboxes is None:
+        if self._sandboxes is None:
             return _Verdict(True, (where,))
         return _Verdict(True, (f"{self._scene.source} has no such sandbox", where))
 
@@ -128,16 +132,17 @@ class _Owners:
         """The container that a rule is for, also where the rule has only the beginning of its ID; "" if unsure."""
         if not rule.is_cut:
             return rule.container
-        everybody = {*self.plans, *self._cache, *(self._scene.sandboxes or ())}
-        found = [container for container in everybody if container.startswith(rule.container)]
+        known = {*self.plans, *self._cache, *(self._sandboxes or ())}
+        found = [container for container in known if container.startswith(rule.container)]
         if found:
             return found[0] if len(found) == 1 else ""
         return rule.container if len(rule.container) >= _TELLING else ""
 
     def living_netns(self) -> set[str]:
         """Names of the namespaces of containers that are not gone."""
-        records = [(plan.container_id, plan.netns) for plan in self._scene.plans]
-        records += [(entry.container, entry.netns) for entry in self._scene.cache]
+        facts = self._scene.facts
+        records = [(plan.container_id, plan.netns) for plan in facts.genie.plans]
+        records += [(entry.container, entry.netns) for entry in facts.cache]
         living = {netns for container, netns in records if not self.of_container(container).gone}
         return {path.rpartition("/")[2] for path in (*living, *self._scene.sandbox_netns)}
 
@@ -148,7 +153,7 @@ def _dry_runs(scene: Scene) -> Iterator[Leftover]:
 
 
 def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
-    for plan in scene.plans:
+    for plan in scene.facts.genie.plans:
         verdict = owners.plans[plan.container_id]
         held = [item for item in plan.attachments if not item.released]
         if not verdict.gone:
@@ -162,7 +167,7 @@ def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
             failed.append("its ADD never succeeded, and its plugin refuses the configuration in DEL too")
         yield Leftover(
             kind="pending",
-            name=", ".join(f"{item.network.name}@{item.ifname}" for item in held) or "nothing any more",
+            name=", ".join(f"{item.network.name}@{item.ifname}" for item in held) or "no network",
             container=plan.container_id,
             network=held[0].network.name if held else "",
             evidence=(*verdict.evidence, *failed, *([f"it was pod {plan.pod}"] if plan.pod else [])),
@@ -172,30 +177,29 @@ def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
 
 def _leases(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:
     """Those of Genie's own containers are given back by their DEL."""
-    for network, leases in scene.leases.items():
-        for lease in leases:
-            verdict = owners.of_container(lease.container) if lease.container else _CUT_OFF
-            if lease.age < min_age or not verdict.gone or lease.container in owners.plans:
-                continue
-            if lease.address in scene.in_use:
-                continue
-            yield Leftover(
-                kind="lease",
-                name=lease.file,
-                container=lease.container,
-                network=network,
-                evidence=(*verdict.evidence, f"no namespace has the address {lease.address}"),
-                handle=lease,
-            )
+    for lease in scene.facts.files.leases:
+        verdict = owners.of_container(lease.container) if lease.container else _CUT_OFF
+        if lease.age < min_age or not verdict.gone or lease.container in owners.plans:
+            continue
+        if lease.ip in scene.in_use:
+            continue
+        yield Leftover(
+            kind="lease",
+            name=lease.file,
+            container=lease.container,
+            network=lease.network,
+            evidence=(*verdict.evidence, f"no namespace has the address {lease.ip}"),
+            handle=lease,
+        )
 
 
 def _cache(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
-    for entry in scene.cache:
+    for entry in scene.facts.cache:
         verdict = owners.of_container(entry.container)
         if not entry.container or not verdict.gone or _used(entry, scene.in_use):
             continue
-        if scene.sandboxes is None and not (entry.netns or entry.addresses):
-            continue  # nothing says that it is gone
+        if scene.facts.sandboxes is None and not (entry.netns or entry.addresses):
+            continue  # there is no evidence that it is gone
         yield Leftover(
             kind="cache",
             name=entry.file,
@@ -209,7 +213,7 @@ def _cache(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
         )
 
 
-def _used(entry: CachedResult, in_use: Mapping[str, str]) -> bool:
+def _used(entry: Cached, in_use: Mapping[str, str]) -> bool:
     return any(address in in_use for address in entry.addresses)
 
 
@@ -275,12 +279,12 @@ def _namespaces(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Lefto
     living = owners.living_netns()
     gone = {
         plan.netns.rpartition("/")[2]: plan.container_id
-        for plan in scene.plans
+        for plan in scene.facts.genie.plans
         if owners.plans[plan.container_id].gone
     }
-    for space in scene.namespaces:
+    for space in scene.facts.namespaces:
         name = space.path.rpartition("/")[2]
-        old = scene.ages.get(space.path, 0) >= min_age
+        old = space.age >= min_age
         if space.processes != 0 or name in living or not old or not (is_runtimes_own(name) or name in gone):
             continue
         yield Leftover(
@@ -295,11 +299,11 @@ def _namespaces(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Lefto
 def _veths(scene: Scene, abandoned: list[Leftover]) -> Iterator[Leftover]:
     for leftover in abandoned:
         space: Namespace = leftover.handle
-        number = scene.numbers.get(space.path, -1)
-        for link in scene.links:
+        number = scene.facts.namespace_numbers.get(space.path, -1)
+        for link in scene.facts.node.links:
             if number < 0 or link.peer_nsid != number or link.kind != "veth":
                 continue
-            where = [f"it is on {link.master}"] if link.master else []
+            where = [f"it is on {scene.facts.node.name_of(link.master)}"] if link.master else []
             yield Leftover(
                 kind="veth",
                 name=link.name,
@@ -311,11 +315,10 @@ def _veths(scene: Scene, abandoned: list[Leftover]) -> Iterator[Leftover]:
 
 def _bridges(scene: Scene) -> Iterator[Leftover]:
     """Genie's own: the DEL of the last pod removes it, unless that was killed on the way."""
-    used = {
-        own_bridge_of(item.network) for plan in scene.plans for item in plan.attachments if not item.released
-    }
-    used |= {link.master for link in scene.links}
-    for link in scene.links:
+    node, plans = scene.facts.node, scene.facts.genie.plans
+    used = {own_bridge_of(item.network) for plan in plans for item in plan.attachments if not item.released}
+    used |= {node.name_of(link.master) for link in node.links}
+    for link in node.links:
         if link.kind == "bridge" and is_own_bridge(link.name) and link.name not in used:
             yield Leftover(
                 kind="bridge",

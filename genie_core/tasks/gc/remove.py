@@ -17,7 +17,8 @@ from genie_core.edges.bridges import remove_unused
 from genie_core.edges.routes import interface_exists
 from genie_core.errors import GenieError
 from genie_core.sandbox.host_node_inside import hold
-from genie_core.survey.records import CachedResult, Lease, Namespace
+from genie_core.survey.facts import Cached, Lease
+from genie_core.survey.kernel import Namespace
 from genie_core.tasks.abandoned import undo
 from genie_core.tasks.atomic import has_lock
 from genie_core.tasks.gc.nft_rules import OwnedRule
@@ -92,7 +93,7 @@ def _free(leftover: Leftover) -> str:
 
 
 def _forget(leftover: Leftover) -> str:
-    entry: CachedResult = leftover.handle
+    entry: Cached = leftover.handle
     with suppress(FileNotFoundError):
         os.unlink(entry.file)
     return ""

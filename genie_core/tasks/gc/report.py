@@ -25,9 +25,9 @@ KINDS: dict[Kind, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """One thing that nobody owns any more. `name` is where it is; `evidence` says in sentences why it is nobody's.
+    """One thing without an owner. `name` is where it is; `evidence` says in sentences why no container has it.
 
-    `problem` is why it could not be removed, "" otherwise; `handle` is for those who remove it.
+    `problem` is why it could not be removed, "" otherwise; `handle` is what its removal needs.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Leftover:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes two observations speak of the same thing."""
+        """What is the same in two looks at one thing."""
         return self.kind, self.name, self.container
 
     def as_json(self) -> dict[str, Any]:
@@ -59,11 +59,11 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GCReport:
-    """What was found by both observations, `seconds` apart, and removed.
+    """What both looks, `seconds` apart, have found, and removed.
 
-    `source` says what told which containers there are; `by_namespaces`: no runtime did, for the reason `problem`, so
-    they were taken from the node's network namespaces. `skipped` maps kinds to why they were not looked for;
-    `unconfirmed` counts what only one observation saw. `young` would be left over, but for being younger than `min_age`
+    `source` says where the containers are known from; `by_namespaces`: no runtime answered, for the reason `problem`,
+    so they were taken from the node's network namespaces. `skipped` maps kinds to why they were not looked for;
+    `unconfirmed` counts what only one look found. `young` would be left over, but for being younger than `min_age`
     seconds: it may belong to a pod that is just being made.
     """
 

@@ -7,11 +7,11 @@ and every choice is told. A result with an error in it is refused, with all its 
 from __future__ import annotations
 
 from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.survey.collection import Collection
 from genie_core.survey.conf_files import parse_conf
-from genie_core.survey.node import gather
-from genie_core.survey.node_facts import NodeFacts
-from genie_core.survey.places import DiscoverOptions
+from genie_core.survey.facts import Facts
 from genie_core.survey.rootfs import Root
+from genie_core.survey.survey import GENERATE, survey
 from genie_core.tasks.generate.check import CheckReport, check_files, check_parsed, refuse_errors
 from genie_core.tasks.generate.difference import differences
 from genie_core.tasks.generate.network import Draft, draft_network, file_name, sorts_first
@@ -34,15 +34,12 @@ __all__ = [
 ]
 
 
-def look(options: GenerateOptions) -> NodeFacts:
+def look(options: GenerateOptions) -> Facts:
     """The node, as far as a configuration depends on it."""
-    wanted = DiscoverOptions(
-        root=options.root, conf_dirs=options.conf_dirs, bin_dirs=options.bin_dirs, api=False
-    )
-    return gather(wanted)[0]
+    return survey(options, GENERATE, Collection())
 
 
-def generate_network(options: GenerateOptions, facts: NodeFacts) -> Generated:
+def generate_network(options: GenerateOptions, facts: Facts) -> Generated:
     """A network's configuration. Raises GenieError with every reason why it would not work, unless forced."""
     draft = draft_network(options, facts)
     name = file_name(draft, facts, options.conf_dir)
@@ -60,7 +57,7 @@ def generate_network(options: GenerateOptions, facts: NodeFacts) -> Generated:
     return Generated(document=draft.document, files=[file], notes=draft.notes, findings=report.findings)
 
 
-def _check(draft: Draft, path: str, facts: NodeFacts) -> CheckReport:
+def _check(draft: Draft, path: str, facts: Facts) -> CheckReport:
     """The draft beside the node's other networks; only what is wrong with the draft counts."""
     file = parse_conf(path, draft.text)
     others = [
@@ -74,6 +71,6 @@ def _check(draft: Draft, path: str, facts: NodeFacts) -> CheckReport:
     return CheckReport(files=[file], findings=own, checks=report.checks)
 
 
-def generate_setup(options: SetupOptions, facts: NodeFacts, root: str) -> Generated:
+def generate_setup(options: SetupOptions, facts: Facts, root: str) -> Generated:
     """Genie's own files for this node."""
     return node_setup(options, facts, Root(root))

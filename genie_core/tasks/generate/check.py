@@ -15,7 +15,7 @@ from genie_core.checks.registry import FILES
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.findings import CheckResult, Finding, Severity, ordered, summary
 from genie_core.survey.conf_files import parse_conf
-from genie_core.survey.node_facts import ConfFile, NodeFacts
+from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
 
 JSON = dict[str, Any]
@@ -31,8 +31,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "conf-check": (),
     "subnet-networks": (),
     "bridge-shared": (),
-    "subnet-node": ("netlink",),
-    "bridge-address": ("netlink",),
+    "subnet-node": ("node",),
+    "bridge-address": ("node",),
     "plugin-missing": (),
     "credential-inline": (),
 }
@@ -68,13 +68,13 @@ class CheckReport:
         }
 
 
-def check_files(texts: Sequence[tuple[str, str]], facts: NodeFacts) -> CheckReport:
+def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
     """Check (path, text) pairs against a node's facts."""
     files = [file for path, text in texts for file in _files_in(path, text)]
     return check_parsed(files, facts)
 
 
-def check_parsed(files: Sequence[ConfFile], facts: NodeFacts) -> CheckReport:
+def check_parsed(files: Sequence[ConfFile], facts: Facts) -> CheckReport:
     """The findings about these files, errors at most: nothing uses them yet."""
     searched = tuple(facts.binaries)
     alone = replace(facts, runtimes=(), directories={"": list(files)})

@@ -13,7 +13,7 @@ from typing import Any
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 from genie_core.survey.own import finder_of
 
 JSON = dict[str, Any]
@@ -94,7 +94,7 @@ def logical_network(
     }
 
 
-def notes_on(plugin: str, subnet: str, facts: NodeFacts) -> list[str]:
+def notes_on(plugin: str, subnet: str, facts: Facts) -> list[str]:
     """What to know of a logical network of this plugin with this subnet, by the plugin's file on this node.
 
     Raises InvalidConfig where the plugin takes no subnet.

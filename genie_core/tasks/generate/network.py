@@ -19,7 +19,7 @@ from genie_core.select.files import derived_name
 from genie_core.spec.ranges import raw_ranges
 from genie_core.spec.versions import CURRENT, SUPPORTED, at_least
 from genie_core.survey.conf_files import parse_conf
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 from genie_core.survey.selection import candidates
 from genie_core.survey.versions import chain_binaries, common_versions
 from genie_core.tasks.generate.applies import flag_of, refuse, refuse_unknown_members, require_read, watched
@@ -51,7 +51,7 @@ class Draft:
         return json.dumps(self.document, indent=2, ensure_ascii=False) + "\n"
 
 
-def draft_network(options: GenerateOptions, facts: NodeFacts) -> Draft:
+def draft_network(options: GenerateOptions, facts: Facts) -> Draft:
     """The configuration for a catalogue type, or from a given one. Raises InvalidConfig for what cannot work."""
     view = replace(node_view(facts), bridges=_bridges(facts, options.wanted.name))
     draft = _from_base(options, facts) if options.base else _from_type(options, facts, view)
@@ -68,9 +68,9 @@ def draft_network(options: GenerateOptions, facts: NodeFacts) -> Draft:
     return draft
 
 
-def _bridges(facts: NodeFacts, name: str) -> frozenset[str]:
+def _bridges(facts: Facts, name: str) -> frozenset[str]:
     """The bridges of the other networks; an older file of this one may keep its own."""
-    others = [file for file in facts.files if file.network and file.network.name != name]
+    others = [file for file in facts.conf_files if file.network and file.network.name != name]
     return frozenset(
         str(entry.get("bridge") or "cni0")
         for file in others
@@ -97,7 +97,7 @@ def plugin_named(name: str) -> Plugin:
     )
 
 
-def _from_type(options: GenerateOptions, facts: NodeFacts, view: NodeView) -> Draft:
+def _from_type(options: GenerateOptions, facts: Facts, view: NodeView) -> Draft:
     plugin = plugin_named(options.type)
     if plugin.role in (Role.META, Role.IPAM):
         _refuse_part(plugin)
@@ -144,7 +144,7 @@ def _refuse_part(plugin: Plugin) -> None:
 # --- what is not said ------------------------------------------------------------------------------------
 
 
-def _complete(options: GenerateOptions, plugin: Plugin, facts: NodeFacts, notes: list[str]) -> Wanted:
+def _complete(options: GenerateOptions, plugin: Plugin, facts: Facts, notes: list[str]) -> Wanted:
     given = frozenset(path.removeprefix("plugins[0].") for path, _ in options.changes)
     wanted = replace(options.wanted, name=options.wanted.name or _free_name(plugin.type, facts), given=given)
     wanted = replace(wanted, mtu=wanted.mtu or _smaller_mtu(plugin, facts, notes))
@@ -171,10 +171,9 @@ def _complete(options: GenerateOptions, plugin: Plugin, facts: NodeFacts, notes:
     return replace(wanted, subnet=subnet, default_route=_wants_route(plugin, wanted))
 
 
-def _smaller_mtu(plugin: Plugin, facts: NodeFacts, notes: list[str]) -> int:
+def _smaller_mtu(plugin: Plugin, facts: Facts, notes: list[str]) -> int:
     """The MTU for interfaces that do not inherit it from a parent: the uplink's where that is not the usual one."""
-    route = facts.net.default_route if facts.net else None
-    link = facts.net.links.get(route.device) if facts.net and route else None
+    link = facts.node.default_link
     if link is None or plugin.type not in ("bridge", "ptp", "tap") or link.mtu in (0, 1500):
         return 0
     notes.append(f"MTU {link.mtu} is that of {link.name}, which leads out of this node")
@@ -204,20 +203,18 @@ def _parse_subnet(text: str) -> str:
     )
 
 
-def free_subnet(facts: NodeFacts, name: str = "") -> str:
+def free_subnet(facts: Facts, name: str = "") -> str:
     """A /24 that no interface, route or network but `name` of the node touches. Raises InvalidConfig without one."""
-    taken = [
-        ipaddress.ip_network(subnet) for subnet in (facts.net.subnets if facts.net else {}) if "." in subnet
-    ]
-    taken += [used.span.subnet for used in used_subnets(facts.files) if used.network != name]
+    taken = [ipaddress.ip_network(subnet) for subnet in facts.node.subnets if "." in subnet]
+    taken += [used.span.subnet for used in used_subnets(facts.conf_files) if used.network != name]
     for candidate in ipaddress.ip_network(_POOL).subnets(new_prefix=_NEW_PREFIX):
         if not any(candidate.version == other.version and candidate.overlaps(other) for other in taken):
             return str(candidate)
     raise InvalidConfig(f"no free subnet in {_POOL}", hint="name one with --subnet")
 
 
-def _free_name(base: str, facts: NodeFacts) -> str:
-    taken = {file.network.name for file in facts.files if file.network}
+def _free_name(base: str, facts: Facts) -> str:
+    taken = {file.network.name for file in facts.conf_files if file.network}
     return next(name for n in range(1, 1000) if (name := base if n == 1 else f"{base}{n}") not in taken)
 
 
@@ -235,7 +232,7 @@ def _ipam(options: GenerateOptions, wanted: Wanted, view: NodeView) -> JSON:
 def _chained(
     options: GenerateOptions,
     plugin: Plugin,
-    facts: NodeFacts,
+    facts: Facts,
     wanted: Wanted,
     view: NodeView,
     notes: list[str],
@@ -260,7 +257,7 @@ def _chained(
 # --- from a file -----------------------------------------------------------------------------------------
 
 
-def _from_base(options: GenerateOptions, facts: NodeFacts) -> Draft:
+def _from_base(options: GenerateOptions, facts: Facts) -> Draft:
     data = _decode(options.base, options.base_source)
     chain = data.get("plugins") if "plugins" in data else [_without_list_keys(data)]
     if not isinstance(chain, list) or not chain or not all(isinstance(entry, dict) for entry in chain):
@@ -343,7 +340,7 @@ def _clear_host_bits(span: Mapping[str, Any], notes: list[str]) -> None:
 # --- versions --------------------------------------------------------------------------------------------
 
 
-def _choose_version(draft: Draft, options: GenerateOptions, facts: NodeFacts) -> None:
+def _choose_version(draft: Draft, options: GenerateOptions, facts: Facts) -> None:
     """The highest version that every plugin of the chain lists; the wanted one if they all do."""
     draft.document["cniVersion"] = draft.document["cniVersion"] or _FALLBACK_VERSION
     file = parse_conf(f"{options.conf_dir}/draft.conflist", draft.text)
@@ -373,7 +370,7 @@ def _write_versions(document: dict[str, Any], common: Sequence[str]) -> None:
     document.update(versions | rest)
 
 
-def file_name(draft: Draft, facts: NodeFacts, directory: str) -> str:
+def file_name(draft: Draft, facts: Facts, directory: str) -> str:
     """The name of its file: one that sorts after what the runtime uses now, and by which pods can name it."""
     existing = {derived_name(file.path): file.path for file in facts.directories.get(directory, ())}
     if draft.name in existing:
@@ -381,7 +378,7 @@ def file_name(draft: Draft, facts: NodeFacts, directory: str) -> str:
     return f"90-{draft.name}.conflist"
 
 
-def sorts_first(name: str, facts: NodeFacts, directory: str) -> str:
+def sorts_first(name: str, facts: Facts, directory: str) -> str:
     """The file that a new one of that name would displace as the runtime's choice; "" for none."""
     current: Sequence[Any] = candidates(facts.directories.get(directory, ()))
     if not current or current[0].file == name or name > current[0].file:

@@ -12,7 +12,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.jsontext import decode
 from genie_core.select.files import derived_name, is_self
-from genie_core.survey.node_facts import NodeFacts
+from genie_core.survey.facts import Facts
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
 from genie_core.tasks.conflist import (
@@ -57,7 +57,7 @@ class SetupOptions:
     extra: Mapping[str, Any] = field(default_factory=dict)  # further keys of Genie's configuration
 
 
-def node_setup(options: SetupOptions, facts: NodeFacts, root: Root) -> Generated:
+def node_setup(options: SetupOptions, facts: Facts, root: Root) -> Generated:
     """The files of a node's set-up. Raises GenieError for options that cannot work."""
     notes = unknown_settings(options.extra)
     named = options.default_network or str(options.extra.get("default_plugin", ""))
@@ -90,7 +90,7 @@ def secret_mode_of_conflist(text: str) -> int:
     return secret_mode(text) if '"policy"' in text else 0o644
 
 
-def _default(facts: NodeFacts, conf_dir: str, notes: list[str]) -> str:
+def _default(facts: Facts, conf_dir: str, notes: list[str]) -> str:
     """The network that pods get now, by the name under which Genie finds it; "" where there is none."""
     networks = [
         f for f in candidates(facts.directories.get(conf_dir, ())) if f.network and not is_self(f.network)

@@ -10,13 +10,14 @@ from genie_core.catalog.plugin import Wanted
 from genie_core.fields import may_be_secret
 from genie_core.findings import Finding
 from genie_core.settings import CONF_DIR
+from genie_core.survey.places import Places
 
 JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateOptions:
-    """What to generate and from what.
+class GenerateOptions(Places):
+    """What to generate and from what, for which node.
 
     `type` is a catalogue type; `chain` are the plugins behind it (None: the usual ones that are installed);
     `base` is the text of a configuration to start from, and `base_source` where it was read; `changes` are
@@ -31,9 +32,6 @@ class GenerateOptions:
     base: str = ""
     base_source: str = ""
     changes: Sequence[tuple[str, Any]] = ()
-    conf_dirs: tuple[str, ...] = ()
-    bin_dirs: tuple[str, ...] = ()
-    root: str = "/"
     force: bool = False
 
     @property

@@ -15,7 +15,7 @@ from genie_core.select.definitions import inline_network
 from genie_core.select.overlap import PhysicalNetwork, placement, read_logical, read_physical
 from genie_core.select.underlay import parse_subnet
 from genie_core.spec.ranges import spans
-from genie_core.survey.facts import JSON
+from genie_core.survey.kernel import JSON
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
 from genie_core.tasks.status.asked import Asked, asked_of, attached_to
 

@@ -133,11 +133,9 @@ def _is_of(plan: Plan, pod: LivePod) -> bool:
 
 def _of_runtime(current: Sequence[Plan], pod: LivePod, found: Sandboxes) -> list[Plan]:
     """Those of the sandbox that the runtime says is ready; all of them where it does not answer."""
-    if found.listed is None:
+    if not found.answered:
         return list(current)
-    ready = {
-        one.id for one in found.listed if one.ready and (one.namespace, one.name) == (pod.namespace, pod.name)
-    }
+    ready = {one.id for one in found.found or () if one.ready and one.pod == str(pod)}
     return [plan for plan in current if plan.container_id in ready]
 
 

@@ -1,12 +1,25 @@
-"""Links, addresses, routes, rules, neighbours, FDB and qdiscs of the calling thread's namespace, by rtnetlink."""
+"""The calling thread's network namespace, read by rtnetlink: links, addresses, routes, rules, neighbours, FDB."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from genie_core.errors import IOFailure
-from genie_core.survey.facts import Address, Forwarding, Hop, Link, Neighbour, Port, Qdisc, Route, Rule
+from genie_core.survey import bpf, sysctls
+from genie_core.survey.kernel import (
+    Address,
+    Forwarding,
+    Hop,
+    Link,
+    Neighbour,
+    Netns,
+    Port,
+    Qdisc,
+    Route,
+    Rule,
+)
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -21,6 +34,61 @@ ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8
 ADDRESS_FLAGS = {0x08: "dadfailed", 0x20: "deprecated", 0x40: "tentative", 0x02: "nodad"}
 STATES = {0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed"}
 STATES |= {0x40: "noarp", 0x80: "permanent"}
+_NO_NUMBER = 0xFFFFFFFF  # -1, read as unsigned
+
+
+def read_links() -> Netns:
+    """Interfaces, addresses and routes alone. Raises IOFailure where netlink refuses."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with open_netlink() as netlink:
+            return Netns(links=links(netlink), addresses=addresses(netlink), routes=routes(netlink))
+    except (NetlinkError, OSError) as error:
+        raise IOFailure(f"cannot read the node's interfaces: {error}") from None
+
+
+def read_netns(path: str) -> Netns:
+    """Everything about the namespace but its firewall; `path` is how it is called."""
+    with open_netlink() as netlink:
+        interfaces, queues = links(netlink), qdiscs(netlink)
+        hooks = [queue for queue in queues if queue.kind in ("clsact", "ingress")]
+        return Netns(
+            path=path,
+            links=interfaces,
+            addresses=addresses(netlink),
+            routes=routes(netlink),
+            rules=rules(netlink),
+            neighbours=neighbours(netlink),
+            forwarding=forwarding(netlink),
+            qdiscs=queues,
+            programs=bpf.programs(netlink, interfaces, hooks),
+            sysctls=sysctls.sysctls(),
+            counters=sysctls.counters(),
+            listeners=sysctls.listeners(),
+            ipvs=sysctls.ipvs(),
+        )
+
+
+def namespace_numbers(paths: Mapping[str, str] | Iterable[str]) -> dict[str, int]:
+    """This namespace's numbers of others (`ip netns list-id`); those without one are left out.
+
+    `paths` maps a name for each to its file, or are the files.
+    """
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    found = {}
+    named = paths if isinstance(paths, Mapping) else {path: path for path in paths}
+    with open_netlink() as netlink:
+        for name, path in named.items():
+            try:
+                with open(path, "rb") as file:
+                    number = int(netlink.get_netnsid(fd=file.fileno())["nsid"])
+            except (KeyError, NetlinkError, OSError):
+                continue
+            if number not in (-1, _NO_NUMBER):
+                found[name] = number
+    return found
 
 
 def open_netlink() -> IPRoute:
@@ -217,7 +285,7 @@ def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
     found = []
     for message in netlink.fdb("dump"):
         a = _nested(message)
-        permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both are somebody's entry
+        permanent = message["state"] & 0xC0 != 0  # NUD_PERMANENT, NUD_NOARP: both were set on purpose
         mac = (a.get("NDA_LLADDR") or "").lower()
         found.append(
             Forwarding(index=message["ifindex"], mac=mac, dst=a.get("NDA_DST", ""), permanent=permanent)
@@ -226,7 +294,7 @@ def forwarding(netlink: IPRoute) -> tuple[Forwarding, ...]:
 
 
 def qdiscs(netlink: IPRoute) -> tuple[Qdisc, ...]:
-    """Queueing disciplines that were put there by somebody: the kernel's defaults are left out."""
+    """Queueing disciplines without the kernel's defaults."""
     found = []
     for message in netlink.get_qdiscs():
         a = _nested(message)

@@ -1,0 +1,247 @@
+"""What a kernel holds of a network namespace, as plain values: interfaces, addresses, routes, rules, ...
+
+Addresses are text ("10.244.1.10"), prefixes CIDR text ("10.244.1.0/24"), MACs lower case. Indexes are the kernel's
+interface indexes within their namespace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from typing import Any
+
+JSON = dict[str, Any]
+MAIN_TABLE = 254  # linux/rtnetlink.h RT_TABLE_MAIN
+EVERYTHING = ("0.0.0.0/0", "::/0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """An interface's side of being a bridge port (IFLA_BRPORT_*); `state` as in linux/if_bridge.h, 3 forwards."""
+
+    state: int = 3
+    hairpin: bool = False
+    isolated: bool = False
+    learning: bool = True
+    flood: bool = True
+    broadcast: bool = True
+    multicast: bool = True
+    guard: bool = False
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One interface. `peer` is the index that IFLA_LINK names, in namespace `peer_nsid` (None: this one).
+
+    `xdp` is the number of its XDP program, 0 without one.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    up: bool = False
+    carrier: bool = False
+    mac: str = ""
+    mtu: int = 0
+    arp: bool = True
+    master: int = 0
+    peer: int = 0
+    peer_nsid: int | None = None
+    data: JSON = field(default_factory=dict, hash=False)
+    port: Port | None = None
+    xdp: int = 0
+    rx: int = 0
+    tx: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One address; `flags` of linux/if_addr.h in lower case: tentative, dadfailed, deprecated, ..."""
+
+    index: int
+    ip: str
+    prefix: int
+    scope: str = "global"
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One next hop of a route."""
+
+    index: int = 0
+    gateway: str = ""
+    onlink: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route: `type` unicast, local, broadcast, blackhole, unreachable, prohibit or throw."""
+
+    dst: str
+    table: int = 254
+    type: str = "unicast"
+    hops: tuple[Hop, ...] = ()
+    source: str = ""
+    scope: str = "global"
+    metric: int = 0
+    mtu: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One policy routing rule (`ip rule`); `action` lookup, goto, blackhole, unreachable or prohibit."""
+
+    family: int
+    priority: int
+    table: int = 0
+    action: str = "lookup"
+    src: str = ""
+    dst: str = ""
+    iif: str = ""
+    oif: str = ""
+    mark: int = 0
+    mask: int = 0
+    invert: bool = False
+    suppress: int = -1
+    narrow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """One neighbour entry; `state` lower case: reachable, stale, permanent, failed, ..."""
+
+    index: int
+    ip: str
+    mac: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """One FDB entry: on a bridge port, or of a tunnel with its remote end `dst`."""
+
+    index: int
+    mac: str
+    dst: str = ""
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qdisc:
+    """One queueing discipline; `options` as far as the kernel's netlink text gives them."""
+
+    index: int
+    kind: str
+    dropped: int = 0
+    options: JSON = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What sees an interface's packets ahead of netfilter: `hook` xdp, ingress, egress, tcx ingress or tcx egress.
+
+    `kind` is that of the tc filter: bpf, flower, u32, matchall, ...
+    """
+
+    index: int
+    hook: str
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firewall:
+    """Rules as their tools print them.
+
+    `nft` is what `nft -j list ruleset` gives, `iptables` the iptables-save text by "ip", "ip6", "ip-legacy",
+    "ip6-legacy", `ipsets` the text of `ipset save` where a rule names a set. `reason` says why something is missing.
+    """
+
+    nft: tuple[JSON, ...] | None = None
+    iptables: dict[str, str] = field(default_factory=dict)
+    ipsets: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Netns:
+    """One network namespace. `nsids` maps this namespace's ids of others to their paths."""
+
+    path: str = ""
+    links: tuple[Link, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    forwarding: tuple[Forwarding, ...] = ()
+    qdiscs: tuple[Qdisc, ...] = ()
+    programs: tuple[Program, ...] = ()
+    sysctls: dict[str, str] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    listeners: tuple[str, ...] = ()
+    firewall: Firewall = field(default_factory=Firewall)
+    nsids: dict[str, str] = field(default_factory=dict)
+    ipvs: str = ""
+
+    def link(self, name: str) -> Link | None:
+        """The interface of that name."""
+        return next((link for link in self.links if link.name == name), None)
+
+    def name_of(self, index: int) -> str:
+        """The name of an interface, "" where there is none."""
+        return next((link.name for link in self.links if link.index == index), "")
+
+    def prefixes_of(self, link: Link) -> list[str]:
+        """An interface's addresses with their prefix lengths: 10.0.0.1/24."""
+        return [f"{one.ip}/{one.prefix}" for one in self.addresses if one.index == link.index]
+
+    @property
+    def main_routes(self) -> list[Route]:
+        """The routes of the main table."""
+        return [route for route in self.routes if route.table == MAIN_TABLE]
+
+    @property
+    def default_link(self) -> Link | None:
+        """The interface of the default route of least metric, IPv4 before IPv6 (conformance X35)."""
+        found = [route for route in self.main_routes if route.dst in EVERYTHING and route.hops]
+        best = min(found, key=lambda route: (":" in route.dst, route.metric), default=None)
+        return next((link for link in self.links if best and link.index == best.hops[0].index), None)
+
+    @property
+    def subnets(self) -> dict[str, str]:
+        """Every subnet in use, with what uses it: a route of the main table or an interface's address."""
+        used = {}
+        for route in self.main_routes:
+            if route.dst not in EVERYTHING and not route.dst.lower().startswith(("fe80:", "ff")):
+                device = self.name_of(route.hops[0].index) if route.hops else ""
+                used[route.dst] = f"route via {device or 'nothing'}"
+        for link in self.links:
+            for address in self.prefixes_of(link):
+                network = ip_interface(address).network
+                if not network.is_link_local and not network.is_loopback:
+                    used[str(network)] = f"address {address} of {link.name}"
+        return used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Another namespace that has a link to this node: what duplicates and leftovers are looked for in."""
+
+    path: str
+    nsid: int = -1
+    links: tuple[Link, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    listeners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A named network namespace; `processes` is None where this user may not see them. `age` in seconds."""
+
+    path: str
+    inode: int = 0
+    processes: int | None = None
+    age: float = 0

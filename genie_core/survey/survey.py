@@ -1,0 +1,268 @@
+"""The survey of a node: every source is read once, side by side, each with a deadline and each allowed to be missing.
+
+A command says what it wants (`DISCOVER`, `DEBUG`, ...) and gets `Facts`. A source that was not read is named in
+`Facts.missing`. Nothing is changed; nothing is run but nft, iptables-save, crictl, and plugins' VERSION and STATUS.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from enum import Flag, auto
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+from genie_core.errors import Denied, IOFailure
+from genie_core.settings import CONF_DIR
+from genie_core.survey import netlink, pod_netns, rulesets, sysctls
+from genie_core.survey.collection import SECONDS, Collection, Pending
+from genie_core.survey.conf_files import read_directory
+from genie_core.survey.containers import known_containers
+from genie_core.survey.cri import every
+from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
+from genie_core.survey.kernel import Firewall, Namespace, Netns
+from genie_core.survey.namespaces import read_namespaces, read_tenants
+from genie_core.survey.own import ask_api, own_file, own_settings, read_state
+from genie_core.survey.places import Places, conf_dirs_of, runtimes_of
+from genie_core.survey.plugins import read_plugins
+from genie_core.survey.records import read_cache, read_leases
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import Runtime
+from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
+from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
+
+T = TypeVar("T")
+U = TypeVar("U")
+API_SECONDS = 2.0
+_PATIENT = 30.0  # seconds for thousands of files on a busy node
+
+
+class Part(Flag):
+    """What can be read of a node."""
+
+    LINKS = auto()  # the node's interfaces, addresses and routes
+    KERNEL = auto()  # everything of the node's network namespace, and the namespaces that its links lead to
+    FIREWALL = auto()  # the node's rules
+    FILES = auto()  # the runtimes' configuration and the CNI configurations
+    PLUGINS = auto()  # plugin binaries, Genie's installation, credentials; with FILES
+    ANSWERS = auto()  # what plugins answer to VERSION and STATUS, and the runtimes' versions; with PLUGINS
+    RECORDS = auto()  # Genie's state, leases, cached results, sandboxes, named network namespaces
+    API = auto()  # Genie's own API server; with FILES
+
+
+GENERATE = Part.LINKS | Part.FILES | Part.PLUGINS | Part.ANSWERS
+DISCOVER = GENERATE | Part.RECORDS | Part.API
+NETWORK = Part.KERNEL | Part.FIREWALL | Part.FILES | Part.RECORDS
+DEBUG = NETWORK | Part.PLUGINS | Part.ANSWERS
+GC = Part.LINKS | Part.FIREWALL | Part.RECORDS
+
+# The sources that are missing, by the names that checks need, where a reader gave nothing at all.
+_READ_BY = {
+    "files": ("conf", "bin", "runtimes", "state", "leases", "cache"),
+    "plugins": ("bin", "probe"),
+    "namespaces": ("processes",),
+}
+
+
+def survey(places: Places, wanted: Part, todo: Collection, api_seconds: float = API_SECONDS) -> Facts:
+    """The facts of a node, without a look into any pod. Raises NotFound where the root does not exist."""
+    return Survey(places, wanted, todo, api_seconds=api_seconds).facts()
+
+
+class Survey:
+    """One reading of a node under way: it begins when this is made, and `facts` waits for it.
+
+    Where `pod` is given (NAMESPACE/NAME, "" for none), the runtime is asked in detail for that pod's sandboxes alone.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        wanted: Part,
+        todo: Collection,
+        *,
+        pod: str | None = None,
+        runtime_seconds: float = RUNTIME_SECONDS,
+        api_seconds: float = API_SECONDS,
+    ) -> None:
+        self.places, self.wanted, self.todo = places, wanted, todo
+        self.root = Root(places.root).require()
+        with suppress(ImportError):  # then the readers report it
+            import pyroute2  # noqa: F401 (150 ms, once, before the threads that need it)
+        sandboxes = partial(
+            find_sandboxes,
+            self.root,
+            places.cri_socket,
+            timeout=runtime_seconds,
+            detailed=every if pod is None else lambda one: one.pod == pod,
+            directories=places.sandbox_dirs,
+        )
+        namespaces = partial(read_namespaces, self.root, places.netns_dirs)
+        interfaces = partial(netlink.read_netns, "") if Part.KERNEL in wanted else netlink.read_links
+        self._files = self._begin(Part.FILES | Part.RECORDS, "files", self._read_files, _PATIENT)
+        self._sandboxes = self._begin(Part.RECORDS, "runtime", sandboxes, _PATIENT)
+        self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, _PATIENT)
+        self._node = self._begin(Part.LINKS | Part.KERNEL, "node", interfaces)
+        self._firewall = self._begin(Part.FIREWALL, "node firewall", rulesets.firewall)
+        self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, todo.left)
+        self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), _PATIENT)
+
+    def _begin(
+        self, parts: Part, name: str, work: Callable[[], T], seconds: float = SECONDS
+    ) -> Pending[T] | None:
+        return self.todo.start(name, work, seconds) if parts & self.wanted else None
+
+    def _take(self, pending: Pending[T] | None, otherwise: U) -> T | U:
+        """What a reader gave; `otherwise` where it was not wanted, or gave nothing."""
+        return self.todo.result(pending, otherwise) if pending else otherwise
+
+    # --- the readers; each runs in a thread of its own
+
+    def _read_files(self) -> Facts:
+        """Configurations, then the records in the directories that Genie's configuration names."""
+        places, read = self.places, self.todo.read
+        runtimes, directories = self._configurations() if Part.FILES in self.wanted else ([], {})
+        files = [file for found in directories.values() for file in found]
+        state_dir = places.state_dir or own_settings(own_file(files)).state_dir
+        state: dict[str, Any] = {}
+        planned: tuple[Cached, ...] = ()
+        leases: list[Lease] = []
+        cache: list[Cached] = []
+        if Part.RECORDS in self.wanted:
+            reader = partial(read_state, state_dir, self.root)
+            state, planned = read("state", state_dir, reader, (state, planned))
+            cache = read("cache", places.cache_dir, partial(read_cache, places.cache_dir, self.root), cache)
+            for directory in dict.fromkeys([places.ipam_dir, *_named_lease_dirs(files)]):
+                leases += read("leases", directory, partial(read_leases, directory, self.root), [])
+        return Facts(
+            machine=platform.machine(),
+            runtimes=runtimes,
+            directories=directories,
+            files=Files(
+                conf_dir=(*places.conf_dirs, CONF_DIR)[0],
+                bin_dir=places.bin_dirs[0] if places.bin_dirs else "",
+                state_dir=state_dir,
+                confs=tuple(file for file in files if not file.ignored),
+                cached=(*cache, *planned),
+                leases=tuple(leases),
+            ),
+            genie=replace(GenieState(state_dir=state_dir), **state),
+        )
+
+    def _configurations(self) -> tuple[list[Runtime], dict[str, list[ConfFile]]]:
+        """The runtimes, and the files of each configuration directory: the runtimes', then Genie's own."""
+        runtimes = runtimes_of(self.places, self.root)
+        found: dict[str, list[ConfFile]] = {}
+        for directory in conf_dirs_of(self.places, runtimes, self.root):
+            found[directory] = self._directory(directory)
+        own = own_file([file for files in found.values() for file in files])
+        for directory in own_settings(own).conf_dirs:
+            if directory not in found and self.root.exists(directory):
+                found[directory] = self._directory(directory)
+        return runtimes, found
+
+    def _directory(self, directory: str) -> list[ConfFile]:
+        return self.todo.read("conf", directory, partial(read_directory, directory, self.root), [])
+
+    def _read_plugins(self) -> Facts:
+        """The facts of the files, with the plugins that they name."""
+        facts = self._files.future.result() if self._files else Facts()
+        return read_plugins(facts, self.places, self.root, self.todo, ask=Part.ANSWERS in self.wanted)
+
+    def _ask_api(self, seconds: float) -> dict[str, Any]:
+        own = own_file(self._files.future.result().conf_files) if self._files else None
+        return ask_api(own_settings(own), self.root, seconds) if own else {}
+
+    def _numbers(self, paths: tuple[str, ...]) -> dict[str, int]:
+        return netlink.namespace_numbers({path: self.root.real(path) for path in paths})
+
+    # --- the results
+
+    @cached_property
+    def sandboxes(self) -> Sandboxes:
+        """The node's sandboxes, and how they are known."""
+        found = self._take(self._sandboxes, Sandboxes())
+        if found.problem is not None:
+            self.todo.fail("runtime", found.problem)
+        return found
+
+    @cached_property
+    def recorded(self) -> Facts:
+        """What files and the runtime hold: by it a pod's namespace is found."""
+        found = self._take(self._files, Facts())
+        return replace(found, sandboxes=self.sandboxes.found)
+
+    def facts(self, netns: str = "") -> Facts:
+        """All facts of the node, and of a pod's namespace at `netns`. Raises InvalidNetns."""
+        todo, take = self.todo, self._take
+        spaces = take(self._namespaces, list[Namespace]())
+        # The pod's own path comes first: a namespace may be known by several.
+        paths = tuple(dict.fromkeys((*((netns,) if netns else ()), *(space.path for space in spaces))))
+        numbers = self._begin(Part.KERNEL | Part.RECORDS, "namespace numbers", partial(self._numbers, paths))
+        pod = pod_netns.begin(netns, self.root, todo) if netns else None
+        numbered = take(numbers, dict[str, int]())
+        tenants = self._begin(Part.KERNEL, "tenants", partial(read_tenants, numbered, self.root))
+        node = take(self._node, Netns())
+        nsids = {str(number): path for path, number in reversed([*numbered.items()])}
+        late = Firewall(reason="it could not be read in time")
+        firewall = take(self._firewall, late) if self._firewall else Firewall()
+        if firewall.reason and "node firewall" not in todo.missing:
+            todo.fail("node firewall", rulesets.refusal(firewall.reason))
+        found = take(self._plugins, None) or self.recorded
+        facts = replace(
+            found,
+            node_name=self.places.node or os.environ.get("NODE_NAME") or platform.node(),
+            netns_path=netns,
+            time=time.time(),
+            node=replace(node, nsids=nsids, firewall=firewall),
+            sandboxes=self.sandboxes.found,
+            namespaces=spaces,
+            namespace_numbers=numbered,
+            tenants=take(tenants, ()),
+            kernel_counters=sysctls.conntrack_statistics() if Part.KERNEL in self.wanted else {},
+            genie=replace(found.genie, **take(self._api, dict[str, Any]())),
+            **pod_netns.take(pod, todo) if pod else {},
+        )
+        self._note_gaps(facts)
+        return replace(
+            facts,
+            missing=dict(todo.missing),
+            denied=frozenset(todo.denied),
+            absent=frozenset(todo.absent),
+        )
+
+    def _note_gaps(self, facts: Facts) -> None:
+        """Name the sources that were wanted and of which nothing was found."""
+        todo, missing = self.todo, self.todo.missing
+        for reader, sources in _READ_BY.items():
+            for source in sources if reader in missing else ():
+                missing.setdefault(source, missing[reader])
+        if Part.FILES in self.wanted and not facts.runtimes:
+            missing.setdefault(
+                "runtimes", "no container runtime found: name its configuration with --runtime-config"
+            )
+        if not facts.genie.api:
+            missing.setdefault("api", "Genie's configuration names no API server")
+        if facts.genie.networks is None:
+            unread = "Genie's account may not list logical networks, or was not answered"
+            missing.setdefault("networks", missing.get("api", unread))
+        if Part.RECORDS in self.wanted and known_containers(facts) is None:
+            denied = isinstance(self.sandboxes.problem, Denied)
+            problem = "asking the container runtime needs root" if denied else "no container runtime answered"
+            todo.fail("sandboxes", (Denied if denied else IOFailure)(problem))
+        if any(space.processes is None for space in facts.namespaces):
+            todo.fail("processes", Denied("seeing other users' processes needs root"))
+        for source, named in (("conf", self.places.conf_dirs), ("bin", self.places.bin_dirs)):
+            gone = [directory for directory in named if not self.root.exists(directory)]
+            if gone:
+                todo.fail(source, IOFailure(f"there is no directory {' '.join(gone)}"))
+
+
+def _named_lease_dirs(files: list[ConfFile]) -> list[str]:
+    """host-local's data directories that configurations name."""
+    ipams = [entry.get("ipam") for file in files for entry in file.chain]
+    return [str(ipam["dataDir"]) for ipam in ipams if isinstance(ipam, dict) and ipam.get("dataDir")]
