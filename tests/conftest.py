@@ -1,6 +1,7 @@
 """What all tests share: real namespaces, the real plugins, and a machine that is left as it was."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -32,11 +33,19 @@ def pytest_configure(config):
 
     That one says what its workers could not: they would all die of it, one by one.
     """
+    _listen_to_signals()
     hands_out = bool(config.getoption("numprocesses", None))
     if IS_ROOT and not hands_out:
         own_node.enter()
     if hands_out and not IS_ROOT and "not root" not in config.option.markexpr:
         raise NEEDS_ROOT
+
+
+def _listen_to_signals():
+    """Undo what `nohup` and a shell's `&` do: all programs of the tests would ignore Control-C and the others too."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)
