@@ -15,6 +15,10 @@ from genie_core.sandbox import syscalls
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
 
+# Debian's plugins, which all processes share: a test that installs something beside them makes a copy first.
+_SHARED = "/usr/lib/cni"
+_MS_REMOUNT = 32  # mount(2)
+
 # A descriptor of the machine's network namespace, once this process has left it.
 _left: list[int] = []
 
@@ -43,6 +47,9 @@ def enter():
         syscalls.mount("tmpfs", folder, "tmpfs", options="mode=755")
     for folder in ("/run/lock", "/run/netns"):
         Path(folder).mkdir()
+    if os.path.isdir(_SHARED):
+        syscalls.mount(_SHARED, _SHARED, flags=syscalls.MS_BIND)
+        syscalls.mount("none", _SHARED, flags=syscalls.MS_BIND | _MS_REMOUNT | syscalls.MS_RDONLY)
     Path("/run/cni/tuning").mkdir(mode=0o600, parents=True)  # which that plugin leaves behind
     subprocess.run(["ip", "-batch", "-"], input=_LINKS, text=True, check=True)
     # A new network has the machine's setting, which is no property of a node that runs pods.

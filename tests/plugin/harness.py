@@ -14,7 +14,9 @@ PROBE = Path(__file__).with_name("probe")
 POD_ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 ARGS = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_INFRA_CONTAINER_ID=cid1;K8S_POD_UID=u1"
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 100  # for a call that hangs; the longest takes two
+# A line for `Node.answer`: the delegate works until the test calls `Node.release`, and not for ever where it does not.
+HOLD = 'tries=0; until [ -e "$home/released" ] || [ $((tries += 1)) -gt 2000 ]; do sleep 0.05; done'
 
 
 class Reply:
@@ -76,6 +78,12 @@ class Call:
 
     def __repr__(self):
         return f"{self.verb} {self.type}@{self.ifname}"
+
+
+def listens(pid):
+    """Whether the process has a handler for SIGTERM (proc(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("SigCgt:")[1].split()[0], 16) & (1 << (signal.SIGTERM - 1))
 
 
 class Node:
@@ -145,6 +153,10 @@ class Node:
     def fail(self, verb, type_=None, *, code=7, msg="no", **fields):
         """Let a delegate fail with an error document."""
         self.answer(verb, type_, stdout={"code": code, "msg": msg, **fields}, status=1)
+
+    def release(self):
+        """Let the delegates go on that HOLD holds, and those that come."""
+        (self.root / "released").touch()
 
     def heal(self):
         """Let every delegate answer as at first."""

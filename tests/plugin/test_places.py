@@ -6,6 +6,8 @@ import pytest
 
 from genie_core.edges.store import Store
 from genie_core.errors import TryAgain
+from tests.patience import wait_until
+from tests.plugin.harness import HOLD
 
 
 def start(node, number, verb="ADD", **options):
@@ -20,8 +22,11 @@ def most_at_once(calls):
 
 def test_no_more_adds_than_places(node):
     node.networks("a")
-    node.answer("ADD", "a", shell="sleep 0.15; echo '{}'")
-    for running in [start(node, number, max_parallel_adds=2) for number in range(6)]:
+    node.answer("ADD", "a", shell=f"{HOLD}; echo '{{}}'")
+    adding = [start(node, number, max_parallel_adds=2) for number in range(6)]
+    wait_until(lambda: len(node.calls("ADD")) == 2)
+    node.release()
+    for running in adding:
         assert running.wait().result
     assert most_at_once(node.calls("ADD")) == 2
 
@@ -30,28 +35,26 @@ def test_del_comes_first(node):
     """Whoever gives something back is not kept waiting by those who want something."""
     node.networks("a")
     assert node.add(env={"CNI_CONTAINERID": "old"}).result
-    node.answer("ADD", "a", shell="sleep 0.6; echo '{}'")
+    node.answer("ADD", "a", shell=f"{HOLD}; echo '{{}}'")
     adding = [start(node, number, max_parallel_adds=1) for number in range(3)]
-    while len(node.calls("ADD")) < 2:
-        time.sleep(0.01)
+    wait_until(lambda: len(node.calls("ADD")) == 2)
     assert node.delete(env={"CNI_CONTAINERID": "old"}, max_parallel_adds=1).is_silent_success
-    assert len(node.calls("ADD")) == 2  # the second waited, the third still waits
+    assert len(node.calls("ADD")) == 2  # two of the three wait
+    node.release()
     for running in adding:
         assert running.wait().result
 
 
 def test_a_place_is_free_again_when_its_add_was_killed(node):
     node.networks("a")
-    node.answer("ADD", "a", shell="sleep 20; echo '{}'")
+    node.answer("ADD", "a", shell=HOLD)
     killed = start(node, 1, max_parallel_adds=1)
-    while not node.calls("ADD"):
-        time.sleep(0.01)
+    wait_until(lambda: node.calls("ADD"))
     killed.process.kill()
     killed.process.communicate()
     node.heal()
-    began = time.monotonic()
     assert node.add(env={"CNI_CONTAINERID": "cid2"}, max_parallel_adds=1).result
-    assert time.monotonic() - began < 10
+    node.release()
 
 
 def test_nobody_waits_for_ever(tmp_path):

@@ -1,7 +1,6 @@
 """VERSION, and which cniVersion allows what (conformance A25-A32)."""
 
 import os
-import time
 
 import pytest
 
@@ -15,16 +14,11 @@ def test_a25_version(node):
     assert reply.result == {"cniVersion": "1.1.0", "supportedVersions": list(VERSIONS)}
 
 
-def test_a26_version_needs_nothing_and_is_quick(installed, node):
-    """No variables, no configuration, no rights; the fastest of five, for the machine may be busy."""
+def test_a26_version_needs_nothing(node):
+    """No variables, no configuration, no rights; what it loads is counted in tests/core/test_startup.py."""
     wrap = ("setpriv", "--reuid=65534", "--clear-groups") if os.geteuid() == 0 else ()
     nothing = dict.fromkeys(("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH", "CNI_ARGS"))
-    times = []
-    for _ in range(5):
-        started = time.monotonic()
-        assert node.call("VERSION", env=nothing, stdin=b"", wrap=wrap).result["supportedVersions"]
-        times.append(time.monotonic() - started)
-    assert min(times) < 0.3
+    assert node.call("VERSION", env=nothing, stdin=b"", wrap=wrap).result["supportedVersions"]
 
 
 @pytest.mark.parametrize("absent", [None, "", "null"])
