@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=100):
     """Until the condition holds; an assertion that fails when it has not come to that in time."""
     give_up = time.monotonic() + seconds
     while not condition():

@@ -85,7 +85,7 @@ def test_the_tour_shows_what_comes_out():
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=240,
     )
     outputs = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
     assert len(outputs) == len(tour()) >= 6, done.stdout + done.stderr

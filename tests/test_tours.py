@@ -82,7 +82,7 @@ def test_the_page_shows_what_comes_out(page, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=240,
     )
     outputs = re.split(r"^=== \d+\n", done.stdout, flags=re.MULTILINE)[1:]
     assert len(outputs) == len(found) >= 2, done.stdout + done.stderr

@@ -32,7 +32,7 @@ def connect():
     """KubeAPIs for kubeconfig files; closed after the test."""
     apis = []
 
-    def load(path, timeout_seconds=5.0, *, kubernetes=(), policy=(), **options):
+    def load(path, timeout_seconds=60.0, *, kubernetes=(), policy=(), **options):
         cluster = load_cluster({"kubeconfig": str(path), **dict(kubernetes)}, dict(policy), Recorder())
         assert cluster is not None
         apis.append(KubeAPI(cluster, timeout_seconds, Recorder(), **options))

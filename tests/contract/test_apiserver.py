@@ -167,4 +167,4 @@ def test_a_process_of_its_own(tmp_path, connect):
             assert kubeconfig.stat().st_mode & 0o777 == 0o600
         finally:
             process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(100) == 0

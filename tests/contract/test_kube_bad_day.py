@@ -41,7 +41,13 @@ def kubeconfig(directory, server):
 
 @pytest.fixture
 def api(https, connect, tmp_path):
-    return connect(https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD), 1.0)
+    return connect(https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD), 60.0)
+
+
+@pytest.fixture
+def hasty(https, connect, tmp_path):
+    """One that has no second for a server that does not answer."""
+    return connect(https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD), 0.5)
 
 
 @pytest.fixture
@@ -165,8 +171,10 @@ def test_a_server_that_repeats_the_token_is_not_quoted(https, connect, tmp_path,
     answer = json.dumps(document).encode()
     head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
     https.faults = [faults.raw(head.encode() + answer)] * 9
+    clock = Clock()
+    path = https.write_kubeconfig(tmp_path / "k", user={"token": token})
     with pytest.raises(GenieError) as caught:
-        connect(https.write_kubeconfig(tmp_path / "k", user={"token": token}), 1.0).get_pod("demo", "web")
+        connect(path, 1.0, clock=clock, sleep=clock.sleep).get_pod("demo", "web")
     said = repr((caught.value.msg, caught.value.details, caught.value.hint))
     assert not any(part in said for part in ("eyJ", "payload", "signature"))
 
@@ -331,7 +339,7 @@ def test_nobody_listens(connect, https, tmp_path):
     with pytest.raises(Unreachable, match="cannot be reached: Connection refused") as caught:
         connect(path, 0.5).get_pod("demo", "web")
     assert caught.value.code == TRY_AGAIN
-    assert 0.1 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.1
 
 
 def test_a_server_that_comes_back_is_found(serve, connect, objects, tmp_path):
@@ -363,20 +371,18 @@ def test_the_deadline_covers_name_resolution(tmp_path, connect, monkeypatch):
 
     def slowly(host, port, family=0, kind=0, protocol=0, flags=0):
         if not flags:
-            answered.wait(10)
+            answered.wait(250)
         return resolve(host, port, family, kind, protocol, flags)
 
     monkeypatch.setattr(_socket, "getaddrinfo", slowly)
-    began = time.monotonic()
     with pytest.raises(Unreachable, match="the name was not resolved in time"):
         connect(kubeconfig(tmp_path, "https://localhost"), 0.3).get_pod("demo", "web")
-    assert time.monotonic() - began < 5
+    assert not answered.is_set()
     answered.set()
 
 
 def test_what_a_signal_handler_raises_ends_the_wait(https, api, tmp_path):
     """Cancelled, for one; the connection is not used again."""
-    https.faults = [faults.slow_headers(30)]
 
     class Stop(Exception):
         pass
@@ -384,9 +390,15 @@ def test_what_a_signal_handler_raises_ends_the_wait(https, api, tmp_path):
     def stop(*_):
         raise Stop
 
+    main = threading.get_ident()
+
+    def stall(wire, _answer):
+        signal.pthread_kill(main, signal.SIGALRM)
+        return wire.wait(250)
+
+    https.faults = [stall]
     previous = signal.signal(signal.SIGALRM, stop)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(Stop):
             api.get_pod("demo", "web")
     finally:
@@ -404,25 +416,22 @@ def test_a_name_is_resolved(https, connect, tmp_path):
 
 @pytest.mark.parametrize(
     "fault",
-    [faults.slow_headers(30), faults.drip(0.05)],
+    [faults.slow_headers(250), faults.drip(1)],
     ids=["slow headers", "drip"],
 )
-def test_the_deadline_covers_everything(https, api, fault):
+def test_the_deadline_covers_everything(https, hasty, fault):
+    """Without it the answer would take minutes."""
     https.faults = [fault] * 3
-    began = time.monotonic()
     with pytest.raises(Unreachable) as caught:
-        api.get_pod("demo", "web")
+        hasty.get_pod("demo", "web")
     assert caught.value.code == TRY_AGAIN
-    assert 0.5 < time.monotonic() - began < 10
 
 
 def test_the_deadline_covers_the_handshake(connect, authority, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         path = kubeconfig(tmp_path, f"https://127.0.0.1:{silent.getsockname()[1]}")
-        began = time.monotonic()
         with pytest.raises(Unreachable):
             connect(path, 0.5).get_pod("demo", "web")
-        assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -525,13 +534,13 @@ def test_an_address_that_swallows_all_leaves_time_for_the_next(serve, objects, m
         for sock in queue:
             sock.setblocking(False)
             sock.connect_ex(silent.getsockname())
-        api = KubeAPI(Cluster(tls=False, host="x", port=server.port), 2, Recorder())
+        api = KubeAPI(Cluster(tls=False, host="x", port=server.port), 4, Recorder())
         both = [(2, 1, 6, "", ("127.0.0.2", server.port)), (2, 1, 6, "", ("127.0.0.1", server.port))]
         monkeypatch.setattr(api._connection, "_resolve", lambda _until: both)
         began = time.monotonic()
         with api:
             assert api.get_pod("demo", "web")
-        assert 0.9 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 1.9
         for sock in queue:
             sock.close()
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from genie_core.edges.locks import ORPHAN_GRACE_SECONDS, STARTING, lock_container, lock_node, lock_slot
+from genie_core.edges.locks import STARTING, lock_container, lock_node, lock_slot
 from genie_core.errors import IOFailure, TryAgain
 from tests.test_lint import ROOT
 
@@ -54,7 +54,7 @@ def within(seconds):
     return time.monotonic() + seconds
 
 
-HOLD = "lock = lock_container(path, 0)\nprint('held', flush=True)\ntime.sleep(100)\n"
+HOLD = "lock = lock_container(path, 0)\nprint('held', flush=True)\ntime.sleep(1000)\n"
 
 
 def test_one_holder_at_a_time(path, child):
@@ -65,7 +65,7 @@ def test_one_holder_at_a_time(path, child):
 
 def test_a_killed_holder_holds_nothing(path, child):
     child(HOLD)[0].kill()
-    lock_container(path, within(2)).__exit__()
+    lock_container(path, within(100)).__exit__()
 
 
 def test_a_lock_can_be_had_again(path):
@@ -113,9 +113,8 @@ def test_gc_waits_for_everybody_and_everybody_for_gc(path, child):
 
 BUSY = """
 locks.TURN_SECONDS = 0.3
-until = time.monotonic() + 20
-while time.monotonic() < until:
-    with lock_node(path, exclusive={exclusive}, deadline=time.monotonic() + 20):
+while True:
+    with lock_node(path, exclusive={exclusive}, deadline=time.monotonic() + 200):
         print("in", flush=True)
         time.sleep({seconds})
 """
@@ -125,19 +124,19 @@ def test_a82_gc_has_its_turn_however_many_come_and_go(path, child):
     """Four that are never all out at once."""
     for _ in range(4):
         child(BUSY.format(exclusive=False, seconds=0.1))
-    lock_node(path, exclusive=True, deadline=within(3)).__exit__()
+    lock_node(path, exclusive=True, deadline=within(100)).__exit__()
 
 
 def test_while_gc_waits_for_one_that_hangs_the_others_go_on(path, child):
     with lock_node(path, exclusive=False, deadline=0):
         child(BUSY.format(exclusive=True, seconds=0), wait=False)
         wait_until_shut(path)
-        lock_node(path, exclusive=False, deadline=within(3)).__exit__()
+        lock_node(path, exclusive=False, deadline=within(100)).__exit__()
 
 
 def wait_until_shut(path):
     """Until newcomers do not get in any more."""
-    ends = within(5)
+    ends = within(100)
     while time.monotonic() < ends:
         try:
             lock_node(path, exclusive=False, deadline=0).__exit__()
@@ -159,7 +158,7 @@ def test_as_many_slots_as_there_are(tmp_path):
 # A plugin in a process group of its own, as the edge starts it; the lock's holder then dies.
 ORPHAN = """
 lock = lock_container(path, 0)
-pid = os.posix_spawn("/bin/sleep", ["sleep", {seconds!r}], os.environ, setpgroup=0)
+pid = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep {seconds}; : >{ended}"], os.environ, setpgroup=0)
 lock.name_delegate({group})
 print(pid, flush=True)
 os.kill(os.getpid(), 9)
@@ -175,32 +174,28 @@ def alive(pid):
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
-def waited_for(path):
-    started = time.monotonic()
-    lock_container(path, within(20)).__exit__()
-    return time.monotonic() - started
-
-
 @pytest.mark.parametrize("group", ["pid", STARTING])
-def test_an_orphan_is_waited_for(path, child, group):
-    child(ORPHAN.format(seconds="2", group=group))
-    assert 1.5 < waited_for(path) < ORPHAN_GRACE_SECONDS
+def test_an_orphan_is_waited_for(path, child, group, tmp_path):
+    """Until it has done its work, and no longer."""
+    child(ORPHAN.format(seconds=1, ended=tmp_path / "ended", group=group))
+    lock_container(path, within(100)).__exit__()
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_daemon_is_neither_waited_for_nor_killed(path, child):
     """It has the descriptor, and nobody works under the lock."""
-    pid = int(child(ORPHAN.format(seconds="100", group=0))[1])
+    pid = int(child(ORPHAN.format(seconds=1000, ended="/dev/null", group=0))[1])
     try:
-        assert waited_for(path) < 3
+        lock_container(path, within(100)).__exit__()
         assert alive(pid)
     finally:
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def test_two_waiters_that_break_a_daemons_lock_do_not_share_it(path, child):
-    pid = int(child(ORPHAN.format(seconds="100", group=0))[1])
+    pid = int(child(ORPHAN.format(seconds=1000, ended="/dev/null", group=0))[1])
     code = """
-with lock_container(path, time.monotonic() + 20):
+with lock_container(path, time.monotonic() + 200):
     os.mkdir(path + "-alone")
     time.sleep(0.3)
     os.rmdir(path + "-alone")
@@ -210,7 +205,7 @@ print("done")
         waiters = [child(code, wait=False)[0] for _ in range(4)]
         assert [process.communicate()[0].strip() for process in waiters] == ["done"] * 4
     finally:
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def test_a_holder_that_ended_is_not_held_to_by_its_daemon(path, child):
@@ -218,14 +213,14 @@ def test_a_holder_that_ended_is_not_held_to_by_its_daemon(path, child):
     pid = int(
         child(
             "with lock_container(path, 0):\n"
-            "    pid = os.posix_spawn('/bin/sleep', ['sleep', '100'], os.environ, setpgroup=0)\n"
+            "    pid = os.posix_spawn('/bin/sleep', ['sleep', '1000'], os.environ, setpgroup=0)\n"
             "print(pid, flush=True)\n"
         )[1]
     )
     try:
-        assert waited_for(path) < 0.5
+        lock_container(path, 0).__exit__()
     finally:
-        os.kill(pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("note", [b"", b"99999999999999999999 x y"], ids=["empty", "garbage"])

@@ -115,7 +115,7 @@ class Server:
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, context=self.tls, timeout=30) as reply:
+            with urllib.request.urlopen(request, context=self.tls, timeout=240) as reply:
                 return json.load(reply), reply.headers.get_all("Warning") or []
         except urllib.error.HTTPError as error:
             with error:

@@ -46,7 +46,7 @@ class Root:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=240,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
         assert done.returncode == status, done.stdout + done.stderr

@@ -164,11 +164,11 @@ def test_a_pod_that_does_not_exist(read):
 
 def test_a_server_that_is_away_costs_its_deadline_once(read, server, monkeypatch):
     """Each kind of object waiting for it in turn would take nine times as long."""
-    monkeypatch.setattr(collect, "SECONDS", 1)
+    monkeypatch.setattr(collect, "SECONDS", 4)
     server.close()
     started = time.monotonic()
     found = read()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 3 * 4
     assert {"pod object", "objects", "objects: Node", "events"} <= found.missing.keys()
     assert "cannot be reached" in found.missing["objects"]
 
@@ -185,11 +185,9 @@ def test_people_are_told_that_the_server_is_away(capsys, kubeconfig, server):
 
 
 def test_a_slow_server_gives_what_it_gave_in_time(read, server, monkeypatch):
-    monkeypatch.setattr(collect, "SECONDS", 0.6)
-    server.faults += [None, None, slow_headers(5)]
-    started = time.monotonic()
+    monkeypatch.setattr(collect, "SECONDS", 2)
+    server.faults += [None, None, slow_headers(250)]
     found = read()
-    assert time.monotonic() - started < 2
     assert (found.pod != {}, names(found, "Node"), names(found, "Service")) == (True, ["node1", "node2"], [])
     assert "objects" not in found.missing
     assert "objects: Service" in found.missing

@@ -41,7 +41,7 @@ def debug(lab, tmp_path):
         started = time.monotonic()
         done = subprocess.run(
             [*command, *arguments, "--no-probes", *extra],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=240,
             env=os.environ | {"HOME": str(tmp_path), "KUBECONFIG": "", "NODE_NAME": "node"},
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr

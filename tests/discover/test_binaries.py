@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 
 import pytest
 
@@ -30,11 +29,9 @@ def test_every_fact_of_a_real_plugin(node, cni_bin):
 
 
 def test_a_hanging_plugin_is_named_and_delays_nobody(node):
-    nodes.write(node.bin / "sleeper", "#!/bin/sh\nsleep 60\n", mode=0o755)
+    nodes.write(node.bin / "sleeper", "#!/bin/sh\nsleep 600\n", mode=0o755)
     node.configure("10-net.conflist", nodes.bridge())
-    started = time.monotonic()
     report = node.discover()
-    assert time.monotonic() - started < 20
     assert plugin(report, "sleeper")["problem"] == "hang"
     assert "no answer after 2 seconds" in the(report, "GN1104").title
     assert plugin(report, "bridge")["versions"] == nodes.VERSIONS
@@ -179,14 +176,18 @@ def test_answers_that_name_no_versions(text):
         read_versions(text)
 
 
-def test_a_node_with_ten_networks_and_twenty_binaries_takes_less_than_a_second(node, cni_bin):
+def test_each_binary_is_asked_once_however_many_networks_name_it(node):
+    """For its versions, and where a configuration is of a version that has the verb, for its status."""
     for number in range(10):
         node.configure(f"{number:02}-net.conflist", nodes.bridge(f"net{number}", f"100.99.{number}.0/24"))
-    nodes.add_plugins(node.bin, *(f"extra{number}" for number in range(4)))
-    fastest = min(
-        node.discover(bin_dirs=(str(cni_bin), str(node.bin))).ms for _ in range(3)
-    )  # the machine's other work is not this code's
-    assert fastest < 1000
+    asked = node.bin.parent / "asked"
+    for path in node.bin.iterdir():
+        first, _, rest = path.read_text().partition("\n")
+        path.write_text(f'{first}\necho "$CNI_COMMAND ${{0##*/}}" >>{asked}\n{rest}')
+    node.discover()
+    assert sorted(asked.read_text().splitlines()) == sorted(
+        f"VERSION {path.name}" for path in node.bin.iterdir()
+    )
 
 
 def test_a_directory_that_is_mounted_noexec_is_one_finding(node):

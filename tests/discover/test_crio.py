@@ -132,7 +132,7 @@ def crio():
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=240,
         )
         outputs = done.stdout.split("\n=== \n")[1:]
         assert len(outputs) == len(commands), done.stdout + done.stderr

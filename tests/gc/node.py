@@ -16,6 +16,13 @@ CNI_BIN = "/usr/lib/cni"
 ROOT = Path(__file__).parents[2]
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 CACHE = "/var/lib/cni/results"
+BETWEEN = """
+import json, subprocess, sys
+from genie_core.tasks.gc import GCOptions, collect, find
+options = GCOptions(min_age=0.001)
+report = find(options, interval=6.0, sleep=lambda _: subprocess.run(sys.argv[1:], check=True))
+print(json.dumps(collect(report, options).as_json()))
+"""
 
 
 class LeakyNode:
@@ -94,6 +101,13 @@ class LeakyNode:
         env |= {key: value for key, value in os.environ.items() if key.startswith("COVERAGE")}
         ran = self.node.run([*words, *arguments], env=env)
         assert ran.returncode == code, ran.stdout + ran.stderr
+        return json.loads(ran.stdout)
+
+    def between_looks(self, *command):
+        """The report of a collection that runs a command while it waits for its second look."""
+        code = [sys.executable, "-c", BETWEEN, *command]
+        ran = self.node.run(code, env={"PATH": PATH, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+        assert ran.returncode == 0, ran.stdout + ran.stderr
         return json.loads(ran.stdout)
 
     def leases(self):

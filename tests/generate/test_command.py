@@ -72,7 +72,7 @@ def test_on_a_terminal_it_asks(flags, living, answer, code):
     ]
     with subprocess.Popen(command, stdin=theirs, stdout=-1, stderr=-1, cwd=ROOT, text=True) as running:
         os.write(ours, f"{answer}\n".encode())
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=240)
     os.close(ours)
     os.close(theirs)
     assert "+++" in err

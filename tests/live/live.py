@@ -64,7 +64,7 @@ class Live:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
             env=env,
         )

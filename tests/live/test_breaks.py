@@ -222,7 +222,7 @@ def meanwhile(held, action):
     wait_until((held.node.root / "waits").exists)
     other = action()
     (held.node.root / "go").touch()
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=240)
     return running.returncode, json.loads(out), other
 
 
@@ -248,7 +248,7 @@ def test_check_in_the_middle(held):
 
 def test_two_at_once(held):
     code, report, other = meanwhile(held, lambda: begin(held))
-    out, _ = other.communicate(timeout=60)
+    out, _ = other.communicate(timeout=240)
     assert (code, report["status"]) == (0, "changed")
     assert (other.returncode, json.loads(out)["status"]) == (0, "unchanged")
     is_right(held, ["net1", "net2"])

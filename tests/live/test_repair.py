@@ -312,9 +312,9 @@ def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
     deletion = ward.node.start(ward.node.env("DEL", "c2", second.path), ward.node.stdin())
     time.sleep(0.3)
     (root / "go").touch()
-    deletion.communicate(timeout=60)
+    deletion.communicate(timeout=240)
     assert deletion.returncode == 0
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=240)
     assert out == ""
     assert "c2@eth0" not in ward.node.state_files()
 

@@ -54,7 +54,7 @@ class Ward(Live):
             self.argv(mode, *words),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
             env=environment(),
         )

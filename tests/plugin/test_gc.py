@@ -212,7 +212,7 @@ def test_gc_reclaims_what_a_killed_add_left(node):
     node.networks("a", "b")
     node.answer("ADD", "b", shell="kill -9 $PPID; sleep 0.2; echo '{}'")
     running = node.start("ADD", annotations={"cni": "a,b"})
-    running.process.communicate(node.stdin(annotations={"cni": "a,b"}), timeout=20)
+    running.process.communicate(node.stdin(annotations={"cni": "a,b"}), timeout=240)
     assert running.process.returncode == -9
     assert node.gc().is_silent_success
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]

@@ -27,7 +27,7 @@ def run_with_stdin(node, redirection, verb="ADD"):
         env=node.environment(verb),
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=240,
     )
     return done.returncode, json.loads(done.stdout)
 
@@ -59,7 +59,7 @@ def test_a01_a24_where_stdin_is_not_read_it_may_be_anything(node, stdin):
     for verb in ("VERSION", ""):
         env = {"CNI_COMMAND": verb} if verb else {}
         command = ["sh", "-c", f'exec "$0" {stdin}', node.genie]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=240)
         assert ("supportedVersions" in done.stdout, "CNI protocol versions" in done.stderr) == (
             bool(verb),
             not verb,
@@ -145,7 +145,7 @@ def test_a24_version_reads_nothing(node):
             stdin=reader,
             capture_output=True,
             check=True,
-            timeout=10,
+            timeout=240,
         )
         assert json.loads(done.stdout)["cniVersion"] == "1.1.0"
     finally:

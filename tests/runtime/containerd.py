@@ -19,9 +19,9 @@ from cri_api.v1.api_pb2_grpc import RuntimeServiceStub
 
 from . import image
 
-START_SECONDS = 30
+START_SECONDS = 120
 _SNAPSHOTS = ("--snapshotter", "native")
-CALL_SECONDS = 60
+CALL_SECONDS = 120
 
 _CONFIG = """
 version = 2

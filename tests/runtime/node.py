@@ -35,7 +35,7 @@ NETWORKS = {
 }
 HOST_ADDRESS = "192.0.2.1"
 NEIGHBOUR_ADDRESS = "192.0.2.2"
-SETTLE_SECONDS = 10  # until shims have ended and the kernel has taken namespaces apart
+SETTLE_SECONDS = 60  # until shims have ended and the kernel has taken namespaces apart
 _CLI = (sys.executable, "-P", "-c", "import sys; from genie_cli.app import main; sys.exit(main())")
 _ALWAYS_THERE = {"sh", "containerd", "ps"}
 _PODS = Kind("", "v1", "pods", "Pod")

@@ -128,7 +128,7 @@ class Runtime:
             text=True,
             cwd="/",
             check=False,
-            timeout=60,
+            timeout=240,
         )
         reply = json.loads(done.stdout) if done.stdout.strip() else None
         return Outcome(status=done.returncode, reply=reply, stderr=done.stderr)

@@ -21,7 +21,7 @@ from genie_core.tasks.atomic import write_file
 NOBODY = 65534
 PRECIOUS = "root's own\n"
 LITTLE_MEMORY = ("prlimit", "--as=500000000")
-SOON = 5.0  # seconds; a call that waits for a pipe never ends
+SOON = 60.0  # seconds; a call that waits for a pipe never ends
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.system import audit
 
 CNI_BIN = Path("/usr/lib/cni")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-TIMEOUT = 60  # seconds; a call that takes longer hangs
+TIMEOUT = 120  # seconds; a call that takes longer hangs
 
 # Three attachments as in the field: a bridge and a point-to-point link with masquerading, and a macvlan.
 THREE = "blue,red@net1,green@net2"

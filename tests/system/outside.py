@@ -18,7 +18,7 @@ from tests.netns import Namespace
 LAN = ("192.0.2.9", "2001:db8:2::9")
 FAR = ("198.51.100.7", "2001:db8:7::7")
 NODE = ("192.0.2.1", "2001:db8:2::1")
-_SETTLE_SECONDS = 6
+_SETTLE_SECONDS = 60
 _DISCARD = 9  # RFC 863: no program listens, so the answer is a reset
 _STRICT_V6 = """
 table ip6 strict {

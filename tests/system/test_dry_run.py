@@ -36,7 +36,7 @@ def dry_run(*arguments, code=0, stdin=""):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == code, done.stdout + done.stderr
     document = json.loads(done.stdout)
@@ -508,7 +508,7 @@ def test_kept_until_standard_input_ends(plugin):
         ).stdout
         assert "lo: <LOOPBACK,UP,LOWER_UP>" in shown
         time.sleep(limit)
-        out, _ = running.communicate(timeout=60)
+        out, _ = running.communicate(timeout=240)
     assert json.loads(out)["summary"]["ok"] is True
 
 
@@ -688,9 +688,9 @@ def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
     with subprocess.Popen(
         command(*arguments, "-o", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        wait_until(lambda: sleeping(seconds), 20)
+        wait_until(lambda: sleeping(seconds))
         running.send_signal(number)
-        out, err = running.communicate(timeout=10)
+        out, err = running.communicate(timeout=240)
     wait_until(lambda: not sleeping(seconds))
     assert changes_since(before) == []
     if number == signal.SIGKILL:
@@ -750,7 +750,7 @@ def test_an_ordinary_user_gets_the_same():
             text=True,
             check=False,
             cwd="/",
-            timeout=60,
+            timeout=240,
         )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

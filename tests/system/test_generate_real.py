@@ -29,7 +29,7 @@ NO_SUCH_LINK = "operation not supported"
 
 def genie(*arguments, prefix=()):
     command = [*prefix, sys.executable, "-m", "genie_cli", "generate-config", *arguments, "--bin-dir", BIN]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
 def assert_a_pod_lives_on(*arguments):
@@ -146,7 +146,7 @@ def test_what_is_written_discover_finds_healthy(tmp_path):
         "json",
     ]
     done = subprocess.run(
-        [*command, "--fail-on", "warning"], capture_output=True, text=True, check=False, timeout=60
+        [*command, "--fail-on", "warning"], capture_output=True, text=True, check=False, timeout=240
     )
     report = json.loads(done.stdout)
     assert done.returncode == 0, report["findings"]
@@ -169,5 +169,7 @@ def test_a_pipe_into_the_dry_run():
         "-o",
         "json",
     ]
-    done = subprocess.run(command, input=made.stdout, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, input=made.stdout, capture_output=True, text=True, check=False, timeout=240
+    )
     assert json.loads(done.stdout)["summary"]["ok"], done.stdout

@@ -58,7 +58,7 @@ class Node:
             str(self.cni_bin / plugin),
         ]
         stdin = json.dumps({"name": "test", "type": plugin, **(conf or {})})
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, f"{plugin} {verb} {stdin}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -313,7 +313,7 @@ def test_a_local_user_cannot_keep_an_installation_waiting(folder):
     fd = os.open(code, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
     finally:
         os.close(fd)
     assert done.returncode == 0, done.stderr
