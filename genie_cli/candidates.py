@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genie_cli.flags import Asked, Candidate, Directive
 
 if TYPE_CHECKING:
-    from genie_core.survey.user_cluster import UserCluster
+    from genie_core.survey.user_credentials import UserCluster
 
 SECONDS = 0.6  # for the cluster, credentials included; with the interpreter's start a second
 FILES, DIRECTORIES = Directive.FILES, Directive.DIRECTORIES

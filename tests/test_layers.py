@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 
+import grimp
 import pytest
 
 from tests.test_lint import ROOT, demand_silence, tool_output
@@ -33,3 +34,27 @@ def test_the_picture_of_the_layers_is_drawn_from_the_contracts():
         [sys.executable, "docs/draw.py"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert drawn.stdout == (ROOT / "docs" / "architecture.svg").read_text(), "run make generated"
+
+
+def circles():
+    """Groups of modules that import each other, in whatever way: at the top, inside functions, for types."""
+    graph = grimp.build_graph("genie_core", "genie_cli", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    reach = {module: reached_from(module, imports) for module in imports}
+    groups = {frozenset(other for other in reach[one] if one in reach[other]) for one in imports}
+    return {tuple(sorted(group)) for group in groups if group}
+
+
+def reached_from(module, imports):
+    """What a module imports, directly or not; itself where it is in a circle."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        new = imports[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_no_modules_import_each_other():
+    assert circles() == set()

@@ -22,7 +22,7 @@ from genie_core.fields import get_bool, get_object, get_str
 
 if TYPE_CHECKING:
     from genie_core.edges.kube import KubeAPI
-    from genie_core.survey.user_credentials import KnownCluster
+    from genie_core.survey.user_credentials import UserCluster
 
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 # The variable that says where the root of this process's container is, where the process has left it for the node.
@@ -30,8 +30,8 @@ CONTAINER_ROOT = "GENIE_CONTAINER_ROOT"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
 
-def _ignore(_warning: str) -> None:
-    """Nobody reads it."""
+def ignore(_warning: str) -> None:
+    """A warning that is not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,31 +43,7 @@ class Access:
 
     kubeconfig: str = ""
     context: str = ""
-    warn: Callable[[str], None] = field(default=_ignore, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class UserCluster:
-    """An API server without credentials yet, and the namespace that its context names ("" where it names none).
-
-    `entry` and `user` are the kubeconfig's; `merger` is the package's reader of it, None in a pod.
-    """
-
-    cluster: Cluster
-    namespace: str = ""
-    entry: Mapping[str, Any] = field(default_factory=dict)
-    user: Mapping[str, Any] = field(default_factory=dict)
-    merger: Any = None
-    warn: Callable[[str], None] = _ignore
-
-    def login(self, *, interactive: bool = True) -> KnownCluster:
-        """The same with its credentials. A plugin may ask for them on the terminal, where `interactive`.
-
-        Raises InvalidConfig, IOFailure, and Unauthorized where there are none to be had.
-        """
-        from genie_core.survey.user_credentials import authenticate
-
-        return authenticate(self, interactive=interactive)
+    warn: Callable[[str], None] = field(default=ignore, compare=False, repr=False)
 
 
 def find_cluster(access: Access) -> UserCluster | None:
@@ -173,6 +149,8 @@ def _of_files(merger: Any, access: Access) -> UserCluster | None:
         if error.exit_code == EXIT_USAGE:
             raise
         raise InvalidConfig(f"{source}: {error.msg}", hint=error.hint) from None
+    from genie_core.survey.user_credentials import UserCluster
+
     return UserCluster(
         cluster=cluster, namespace=namespace, entry=entry, user=user, merger=merger, warn=access.warn
     )
@@ -224,6 +202,8 @@ def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | Non
         source=f"the service account in {directory}",
     )
     known = os.path.exists(namespace)
+    from genie_core.survey.user_credentials import UserCluster
+
     return UserCluster(
         cluster=cluster,
         namespace=Path(namespace).read_text(encoding="utf-8").strip() if known else "",

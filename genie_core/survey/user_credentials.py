@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import copy
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from genie_core.edges.kube import KubeAPI
@@ -25,9 +25,6 @@ from genie_core.fields import get_list, get_object, get_str, get_strings
 from genie_core.survey import exec_plugin
 from genie_core.survey.collection import in_thread
 from genie_core.survey.user_http import PooledConnection
-
-if TYPE_CHECKING:
-    from genie_core.survey.user_cluster import UserCluster
 
 _SILENT = JSONLog("error", fd=-1)
 _OIDC_SECONDS = 30.0
@@ -71,6 +68,28 @@ class KnownCluster:
         """Its API, all of whose requests share so many seconds. Raises InvalidConfig, IOFailure, Untrusted."""
         connection = PooledConnection(self.cluster, self.configuration, self.headers)
         return KubeAPI(self.cluster, seconds, _SILENT, connection=connection)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class UserCluster:
+    """An API server without credentials yet, and the namespace that its context names ("" where it names none).
+
+    `entry` and `user` are the kubeconfig's; `merger` is the package's reader of it, None in a pod.
+    """
+
+    cluster: Cluster
+    namespace: str = ""
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    user: Mapping[str, Any] = field(default_factory=dict)
+    merger: Any = None
+    warn: Callable[[str], None] = lambda _warning: None
+
+    def login(self, *, interactive: bool = True) -> KnownCluster:
+        """The same with its credentials. A plugin may ask for them on the terminal, where `interactive`.
+
+        Raises InvalidConfig, IOFailure, and Unauthorized where there are none to be had.
+        """
+        return authenticate(self, interactive=interactive)
 
 
 def authenticate(found: UserCluster, *, interactive: bool) -> KnownCluster:

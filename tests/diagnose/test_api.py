@@ -21,7 +21,8 @@ from genie_core.survey import api as collect
 from genie_core.survey import cluster, events
 from genie_core.survey.collection import SECONDS
 from genie_core.survey.facts import Facts
-from genie_core.survey.user_cluster import Access, UserCluster, find_cluster
+from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_credentials import UserCluster
 from genie_core.tasks.debug.question import DebugOptions, node_name
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers

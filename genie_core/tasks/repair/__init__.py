@@ -27,32 +27,13 @@ from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import look_here, look_in
+from genie_core.tasks.repair.report import Repair, Result
 from genie_core.verbs.context import Context
 
 Mode = Literal["report", "fix"]
-Result = Literal["found", "mended", "failed", "left"]
 LOCK_SECONDS = 5.0
 
 Server = Callable[[], KubeAPI | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """One fault of one attachment, and what became of it. `news` is false for what was told before."""
-
-    container: str
-    namespace: str
-    name: str
-    network: str
-    interface: str
-    kind: str
-    result: Result
-    message: str
-    news: bool = True
-
-    def as_json(self) -> dict[str, object]:
-        """container, namespace, name, network, interface, kind, result, message, news."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from genie_core.model import Plan
 from genie_core.verbs.context import Context
 
 if TYPE_CHECKING:
-    from genie_core.tasks.repair import Repair
+    from genie_core.tasks.repair.report import Repair
     from genie_core.tasks.sync.target import LivePod
 
 # Result -> an event's reason and type.
