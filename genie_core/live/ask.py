@@ -17,17 +17,15 @@ def again(item: "Attachment") -> "Attachment":
     """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them."""
     had = _had(item)
     offered = _offered(item)
+    network, args = item.network, item.args
+    if "ips" in had and "ips" not in offered and _ipam_type(item) in _TAKE_ARGS:
+        network = with_cni_args(network, {"ips": decode(had["ips"])}, item.label)
+    if "mac" in had and "mac" not in offered:
+        args = _with_mac(args, decode(had["mac"]))
     by_capability = {name: raw for name, raw in had.items() if name in offered}
-    by_args = {
-        name: decode(raw)
-        for name, raw in had.items()
-        if name not in offered and name not in item.capabilities
-    }
-    if _ipam_type(item) not in _TAKE_ARGS:
-        by_args.pop("ips", None)
-    network = with_cni_args(item.network, by_args, item.label) if by_args else item.network
     return item.replace(
         network=network,
+        args=args,
         result="",
         partial="",
         released=False,
@@ -35,6 +33,14 @@ def again(item: "Attachment") -> "Attachment":
         yielded=(),
         capabilities={**by_capability, **item.capabilities},
     )
+
+
+def _with_mac(args: str, mac: str) -> str:
+    """CNI_ARGS that ask for the MAC address, as bridge and macvlan read it; the same where others would refuse it."""
+    words = [word for word in args.split(";") if word and not word.startswith("MAC=")]
+    if not any(word.lower() in ("ignoreunknown=1", "ignoreunknown=true") for word in words):
+        return args
+    return ";".join([*words, f"MAC={mac}"])
 
 
 def can_ask_for_addresses(item: "Attachment") -> bool:
