@@ -1,0 +1,104 @@
+"""Attaching again what a pod has lost: done, failed and killed at every step."""
+
+import itertools
+
+import pytest
+
+from genie_core import attach
+from genie_core.errors import DelegateFailed, GenieError, IOFailure
+from genie_core.live.restore import finish_interrupted, finish_restoring, restore
+from genie_core.steps import Invoke
+from tests.core.live.test_exchange import BEFORE, has, started, steps_of
+from tests.core.test_attach import Killed
+
+
+def lost(plan):
+    """b is gone from eth1."""
+    return restore(plan, ["eth1"])
+
+
+def killed(step, **how):
+    pod = started()
+    pod.kill_after(step, **how)
+    with pytest.raises(Killed):
+        pod.drive(lost(pod.plan))
+    return pod
+
+
+def test_it_is_released_and_attached_again():
+    pod = started()
+    assert pod.drive(lost(pod.plan)).error is None
+    assert has(pod, BEFORE)
+    assert pod.log[5:] == ["DEL b2@eth1", "DEL b1@eth1", "ADD b1@eth1", "ADD b2@eth1"]
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("step", steps_of(lost))
+def test_killed_then_the_runtime_releases_everything(step, effect_first):
+    pod = killed(step, effect_first=effect_first)
+    assert pod.drive(attach.delete(pod.plan, "/netns")) == []
+    assert (pod.held, pod.links, pod.disk) == (set(), {}, "")
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("step", steps_of(lost))
+def test_killed_then_the_next_repair_ends_it(step, effect_first):
+    pod = killed(step, effect_first=effect_first)
+    if any(item.restoring for item in pod.plan.attachments):
+        assert pod.drive(finish_restoring(pod.plan)).error is None
+    assert has(pod, BEFORE)
+
+
+@pytest.mark.parametrize("step", steps_of(lost))
+def test_killed_then_the_next_change_ends_it(step):
+    pod = killed(step)
+    assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+    assert has(pod, BEFORE)
+
+
+@pytest.mark.parametrize("verb, failing", [("DEL", "b1"), ("ADD", "b1"), ("ADD", "b2")])
+def test_a_plugin_that_fails_is_called_again_at_the_next_repair(verb, failing):
+    refuses = [True]
+    pod = started(
+        lambda step: (
+            DelegateFailed("no")
+            if refuses and isinstance(step, Invoke) and (step.verb, step.type) == (verb, failing)
+            else None
+        )
+    )
+    outcome = pod.drive(lost(pod.plan))
+    assert [(item.ifname, error.msg) for item, error in outcome.left] == [("eth1", "no")]
+    assert [item.restoring for item in pod.plan.attachments] == [False, True, False]
+    refuses.clear()
+    assert pod.drive(finish_restoring(pod.plan)).error is None
+    assert has(pod, BEFORE)
+
+
+def test_what_cannot_be_attached_is_let_go_by_the_next_change():
+    pod = started(
+        lambda step: (
+            DelegateFailed("no")
+            if isinstance(step, Invoke) and (step.verb, step.type) == ("ADD", "b1")
+            else None
+        )
+    )
+    pod.drive(lost(pod.plan))
+    pod.drive(finish_interrupted(pod.plan, "/netns"))
+    assert has(pod, {"eth0": "a", "eth2": "c"})
+
+
+@pytest.mark.parametrize("step", steps_of(lost))
+def test_a_step_that_fails_loses_nothing(step):
+    count = itertools.count()
+    pod = started()
+    plan = pod.plan
+    pod.broken = lambda _step: IOFailure("disk full") if next(count) == step else None
+    try:
+        pod.drive(lost(plan))
+    except GenieError:
+        pass
+    pod.broken = lambda _step: None
+    assert {name[0] for name, _ in pod.held} <= {item.network.name for item in pod.plan.attachments}
+    if any(item.restoring for item in pod.plan.attachments):
+        assert pod.drive(finish_restoring(pod.plan)).error is None
+    assert has(pod, BEFORE)
