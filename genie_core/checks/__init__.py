@@ -1,9 +1,10 @@
-"""What is wrong: pure functions from facts to findings, one module per family.
+"""What is wrong: pure functions from facts to findings, one module for each family of checks.
 
-check, registry, node_registry    what a check is; all of them
-runner                           which checks are chosen, what became of each
-probe_plan                       which probes a pod is worth
-rank                             causes before consequences
-wording, node_wording            how findings are put together
-pod_explanations, node_explanations   what `genie explain GN0402` prints
+check        what a check is; the decorator that declares one
+registry     all checks
+sources      what checks need, and why it is missing
+runner       which checks are chosen, and what became of each
+rank         causes before consequences
+probe_plan   which probes to send
+parts        subjects, evidence and remedies of findings
 """

@@ -1,4 +1,4 @@
-"""The pod's addresses: those that were promised, nobody else's, usable."""
+"""The pod's addresses: as ADD gave them, unique, usable."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def _prefix(model: Case, attachment: Attachment, ip: str) -> str:
 
 
 def _missing(model: Case) -> Iterator[tuple[Attachment, str, list[Intended]]]:
-    """Addresses that were promised on an interface that is there, and are not on it."""
+    """Addresses that a record promises for an existing interface, and that the interface does not have."""
     for attachment in model.attachments:
         held = {str(ipaddress.ip_address(a.ip)) for a in model.addresses(attachment)}
-        told: dict[str, list[Intended]] = {}
+        promised: dict[str, list[Intended]] = {}
         for intended in model.intended:
             if intended.ifname == attachment.link.name:
                 for ip in intended.ips:
-                    told.setdefault(str(ipaddress.ip_address(ip)), []).append(intended)
-        for ip, sources in told.items():
-            # A downed or IPv6-less interface loses its IPv6 addresses: that is its own finding.
+                    promised.setdefault(str(ipaddress.ip_address(ip)), []).append(intended)
+        for ip, sources in promised.items():
+            # An interface that is down or has IPv6 disabled loses its IPv6 addresses: another check reports that.
             if ip not in held and not (version(ip) == 6 and _without_ipv6(model, attachment)):
                 yield attachment, ip, sources
 
@@ -61,12 +61,12 @@ def _without_ipv6(model: Case, attachment: Attachment) -> bool:
     )
 
 
-GN0201 = Code("GN0201", "the pod has another address than the cluster believes",
+GN0201 = Code("GN0201", "the pod has another address than the cluster expects",
     cause="something rewrote the address after ADD",
     confirm="compare ip addr with pod.status and the cached result", fix="recreate the pod",
     breaks=(Effect.PACKETS,))  # fmt: skip
 GN0202 = Code("GN0202", "an address is missing",
-    cause="the address that was promised is not on the interface, or there is none at all",
+    cause="the interface lacks the address that ADD gave it, or has no address at all",
     confirm="ip -n POD addr", fix="recreate the pod; read the IPAM plugin's messages",
     explained_by=("GN0209",), breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -75,7 +75,7 @@ GN0202 = Code("GN0202", "an address is missing",
     "address-drift",
     GN0201,
     GN0202,
-    title="the pod has the addresses that ADD, status and cluster say",
+    title="the pod has the addresses that ADD, its status and the cluster record",
     needs=("pod",),
 )
 def drift(model: Case) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ def drift(model: Case) -> Iterator[Finding]:
         agreed = _agreed(model, attachment, there, sources)
         has = ", ".join(a.ip for a in there if a in strays or not strays) or "none"
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
-        why = f"{agreed} says so too" if agreed else "something rewrote it after ADD"
+        why = f"{agreed} has that address too" if agreed else "something rewrote it after ADD"
         yield Finding(
             code=GN0201 if there else GN0202,
             severity=_weight(model, attachment, sources, agreed),
@@ -108,7 +108,7 @@ def drift(model: Case) -> Iterator[Finding]:
 
 
 def _agreed(model: Case, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
-    """Another source that knows an address of the interface of the same family: then it is the records that differ."""
+    """Another record with an address that the interface has, "" for none: then the records contradict each other."""
     ips = {a.ip for a in there}
     mine = [i for i in model.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
     kinds = {source.source for source in sources}
@@ -116,15 +116,15 @@ def _agreed(model: Case, attachment: Attachment, there: list[Address], sources: 
 
 
 def _weight(model: Case, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
-    """What the cluster is told counts for traffic; a cached result, or an annotation, for CHECK and readers."""
-    told = {source.source for source in sources}
-    if agreed and model.pod_object.ips and STATUS not in told:
+    """The pod's status decides where traffic goes; a cached result or an annotation matters to CHECK and to readers."""
+    kinds = {source.source for source in sources}
+    if agreed and model.pod_object.ips and STATUS not in kinds:
         return Severity.WARNING
     return Severity.FATAL if attachment is model.primary else Severity.ERROR
 
 
 def _give_back(model: Case, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
-    """Strays first: deleting a primary address would take a secondary one of its subnet along."""
+    """Wrong addresses first: the kernel deletes the secondary addresses of a subnet with the primary one."""
     name = attachment.link.name
     commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
     commands.append(in_pod("ip", "addr", "add", _prefix(model, attachment, ip), "dev", name))
@@ -134,7 +134,7 @@ def _give_back(model: Case, attachment: Attachment, ip: str, strays: list[Addres
 
 
 def restore_default(model: Case, attachment: Attachment, family: int) -> list[Command]:
-    """Removing an address takes the routes over it along."""
+    """The default route again: the kernel deletes the routes that use an address with it."""
     gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
     return (
         [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)]
@@ -165,8 +165,8 @@ ADDRESSED = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "tap")
 
 
 GN0209 = Code("GN0209", "the network gives no addresses",
-    cause="the plugin of the pod's interface has no ipam section, so it made the interface and nothing "
-    "more",
+    cause="the plugin of the pod's interface has no ipam section, so it made an interface "
+    "without an address",
     confirm="the file in the evidence", fix="name an address plugin, recreate the pod")  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def duplicate(model: Case) -> Iterator[Finding]:
 
 
 def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
-    """Another pod of the bridge holds an address of the bridge: neighbours learn now the one, now the other."""
+    """Another pod on the bridge has an address of the bridge: neighbours learn one MAC or the other."""
     bridge = attachment.bridge
     mine = {x.ip for x in model.node.addresses(bridge)} if bridge else set()
     for port, tenant in model.neighbours_on(bridge) if bridge else ():
@@ -320,7 +320,7 @@ GN0205 = Code("GN0205", "duplicate IPv6 address",
     confirm="ip -6 addr | grep dadfailed", fix="find the other holder")  # fmt: skip
 
 
-@check("ipv6-usable", GN0204, GN0205, title="IPv6 is on where it was asked for", needs=("pod",))
+@check("ipv6-usable", GN0204, GN0205, title="IPv6 is enabled where it is configured", needs=("pod",))
 def ipv6_usable(model: Case) -> Iterator[Finding]:
     pod = model.pod
     if pod is None:
@@ -337,7 +337,7 @@ def ipv6_usable(model: Case) -> Iterator[Finding]:
                 yield Finding(
                     code=GN0205,
                     severity=Severity.ERROR,
-                    title=f"{address.ip} on {name} failed duplicate address detection: another node of the link has it",
+                    title=f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
                     object=the_pod(model, name),
                     evidence=(seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),),
                     remedy=Remedy(text="find the other holder of the address; recreate one of the pods"),

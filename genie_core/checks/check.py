@@ -1,4 +1,4 @@
-"""What a check is: declared by a decorator on its function, with all that is said of it."""
+"""What a check is: a function with a decorator that declares everything else about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Run = TypeVar("Run", bound=Callable[..., Iterable[Finding]])
 class Check:
     """One check: a pure function from facts to findings, which have one of `codes`.
 
-    `title` says what is true where it finds nothing. `needs` names the sources without which it is skipped; a check of
+    `title` is what holds where it finds nothing. `needs` names the sources without which it is skipped; a check of
     a pod's network is given a `Case`, one of a node's files `Facts` (see `sources`).
     """
 

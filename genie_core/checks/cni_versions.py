@@ -42,13 +42,16 @@ def check_fails(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-GN1040 = Code("GN1040", "a cniVersion that a plugin does not speak",
-    cause="its chain's highest common version is lower",
+GN1040 = Code("GN1040", "a cniVersion that a plugin does not support",
+    cause="the highest version that all plugins of its chain support is lower",
     confirm="CNI_COMMAND=VERSION PLUGIN", fix="write the common version")  # fmt: skip
 
 
 @check(
-    "conf-version", GN1040, title="plugins speak the configuration's version", needs=("conf", "bin", "probe")
+    "conf-version",
+    GN1040,
+    title="plugins support the configuration's version",
+    needs=("conf", "bin", "probe"),
 )
 def versions_refused(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
@@ -85,7 +88,7 @@ def versions_refused(facts: Facts) -> Iterator[Finding]:
 def _supported(file: ConfFile, common: Sequence[str]) -> tuple[str, str]:
     """The key that names the refused version, and what to write instead, of the versions `common` to all plugins.
 
-    A runtime takes the highest of `cniVersions` and `cniVersion` that it speaks itself, whatever the plugins do.
+    A runtime takes the highest of `cniVersions` and `cniVersion` that it supports itself, whatever the plugins do.
     """
     document = view(file.text or "{}")
     listed = get_list(document, "cniVersions") if isinstance(document, dict) else []
@@ -114,14 +117,14 @@ def versions_missing(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             code=GN1041,
             severity=Severity.WARNING,
-            title=f"{file.file}: no cniVersion: runtimes take it for 0.1.0, Genie for {file.network.version}",
+            title=f"{file.file}: no cniVersion: runtimes read that as 0.1.0, Genie as {file.network.version}",
             object=at(file),
             remedy=fix(f'add "cniVersion": "{common[0] if common else "1.0.0"}"'),
         )
 
 
-GN1043 = Code("GN1043", "a cniVersion that the runtime does not speak",
-    cause="its library is older: containerd before 2.0 and CRI-O before 1.31 know 1.0.0 at most, and "
+GN1043 = Code("GN1043", "a cniVersion that the runtime does not support",
+    cause="its library is older: containerd before 2.0 and CRI-O before 1.31 support 1.0.0 at most, and "
     "read cniVersion alone",
     confirm="containerd --version; crio --version",
     fix='"cniVersion": "1.0.0", "cniVersions": ["1.0.0", "1.1.0"]')  # fmt: skip
@@ -130,7 +133,7 @@ GN1043 = Code("GN1043", "a cniVersion that the runtime does not speak",
 @check(
     "conf-spoken",
     GN1043,
-    title="the runtime speaks the configuration's version",
+    title="the runtime supports the configuration's version",
     needs=("conf", "runtimes", "probe"),
 )
 def versions_not_spoken(facts: Facts) -> Iterator[Finding]:
@@ -148,7 +151,9 @@ def versions_not_spoken(facts: Facts) -> Iterator[Finding]:
 def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
     name = f"{runtime.name} {runtime.version}".strip()
     why = (
-        f"{name} speaks at most {spoken}" if spoken else f"{name} may be of before CNI {CURRENT} (libcni 1.2)"
+        f"{name} supports at most {spoken}"
+        if spoken
+        else f"{name} may be older than CNI {CURRENT} (libcni 1.2)"
     )
     effect = (
         "fails" if spoken and used else "fails then" if used else "fails once the runtime uses it directly"
@@ -165,6 +170,6 @@ def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, 
             ),
         ),
         remedy=fix(
-            f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new ones read that'
+            f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new runtimes read that'
         ),
     )

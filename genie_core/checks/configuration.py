@@ -1,4 +1,4 @@
-"""GN10xx: what is wrong with the configuration files themselves, one by one and beside each other."""
+"""GN10xx: the configuration files, each alone and all of a directory together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
 
-# Networks that container engines install for themselves: a cluster's pods do not belong there.
+# Networks that container engines install for themselves: pods of a cluster do not belong there.
 _ENGINES = {
     "podman": "Podman",
     "cni-podman": "Podman",
@@ -44,8 +44,8 @@ _DISPATCHERS = ("genie", "multus", "multus-shim", "multus-cni")
 
 
 GN1001 = Code("GN1001", "a configuration is not JSON",
-    cause="a slip of the hand; the first such file can block every network",
-    confirm="genie discover", fix="correct it at the line and column that are named")  # fmt: skip
+    cause="a typing error; where the file sorts first, it blocks every network of the directory",
+    confirm="genie discover", fix="correct it at the line and column in the finding")  # fmt: skip
 GN1002 = Code("GN1002", "a file is no network configuration",
     cause="it is JSON, but lacks a name, a type, or plugins",
     confirm="genie discover", fix="correct it, or move it out of the directory")  # fmt: skip
@@ -97,19 +97,19 @@ def duplicate_networks(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-GN1004 = Code("GN1004", "a key is there twice",
-    cause="plugins compare keys without regard to case, and take the last one",
+GN1004 = Code("GN1004", "a key occurs twice",
+    cause="plugins ignore the case of keys, and use the last one",
     confirm="the line in the evidence", fix="delete one")  # fmt: skip
 
 
-@check("conf-keys", GN1004, title="no key is there twice", needs=("conf",))
+@check("conf-keys", GN1004, title="no key occurs twice", needs=("conf",))
 def repeated_keys(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         for path in positions(file.text).repeated if file.text and file.network else ():
             yield Finding(
                 code=GN1004,
                 severity=Severity.WARNING,
-                title=f"{file.file}: {path} is there twice to plugins, which take the last one",
+                title=f"{file.file}: {path} occurs twice for plugins, which use the last one",
                 object=at(file, path),
                 evidence=(line_of(file, at(file, path).line),),
                 remedy=fix("remove one of the two"),
@@ -121,7 +121,7 @@ GN1005 = Code("GN1005", "a file that no runtime reads",
     confirm="ls the directory", fix="rename or delete it")  # fmt: skip
 
 
-@check("conf-ignored", GN1005, title="no configuration is put aside", needs=("conf",))
+@check("conf-ignored", GN1005, title="no configuration file is ignored", needs=("conf",))
 def ignored_files(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         if not file.ignored:
@@ -157,7 +157,7 @@ def foreign_first(facts: Facts) -> Iterator[Finding]:
         others = [file for file in candidates(facts.directories[choice.runtime.conf_dir]) if file.network]
         own = [file for file in others if file.network and is_self(file.network)]
         if own and choice.runtime.kind == "crio" and any(objections(own[0], facts)):
-            continue  # it is skipped for a plugin's sake, which is a finding of its own
+            continue  # CRI-O skips it because a plugin is missing: another check reports that
         if own and choice.runtime.default_network:
             yield _other_by_name(choice, own[0])
             continue
@@ -184,13 +184,13 @@ def foreign_first(facts: Facts) -> Iterator[Finding]:
             remedy=fix(
                 f"move {chosen.file} away, or give it a name that sorts after {wanted.file}",
                 ["mv", chosen.path, f"{chosen.directory}/99-{chosen.file.lstrip('0123456789-')}"],
-                risk="pods that run keep their network; new ones get the other",
+                risk="running pods keep their network; new ones get the other",
             ),
         )
 
 
 def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
-    """CRI-O was told which network to use: the order of the files does not matter."""
+    """CRI-O's configuration names the network: the order of the files does not matter."""
     runtime, name = choice.runtime, own.network.name if own.network else ""
     source = runtime.sources.get("default_network", "")
     return Finding(
@@ -211,7 +211,7 @@ def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
 
 
 def _engine(file: ConfFile) -> str:
-    """Whose default network a file is, "" for a cluster's own."""
+    """The container engine whose default network the file is, "" for a network of the cluster."""
     name = file.network.name if file.network else ""
     bridges = [str(entry.get("bridge", "")) for entry in file.chain]
     for sign, owner in _ENGINES.items():
@@ -220,12 +220,12 @@ def _engine(file: ConfFile) -> str:
     return ""
 
 
-GN1007 = Code("GN1007", "Genie leads back to itself",
+GN1007 = Code("GN1007", "Genie calls itself",
     cause="a network that Genie gives out names Genie again",
     confirm="the file in the evidence", fix="name another network")  # fmt: skip
 
 
-@check("conf-self", GN1007, title="nothing leads Genie back to itself", needs=("conf",))
+@check("conf-self", GN1007, title="no configuration makes Genie call itself", needs=("conf",))
 def self_delegation(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         types = [str(entry.get("type", "")) for entry in file.chain]
@@ -263,12 +263,12 @@ def _multus_leads_back(entry: Mapping[str, Any], where: str, facts: Facts, file:
     if not named and SELF_TYPE not in inline:
         return None
     path = f"{where}.clusterNetwork" if where else "clusterNetwork"
-    text = "leads to Genie, whose default network may be this file again"
+    text = "names Genie, whose default network may be this file"
     return Problem(path=path, text=text, hint="let only one of Genie and Multus dispatch", code=GN1007)
 
 
 GN1008 = Code("GN1008", "Genie and Multus side by side",
-    cause="both want to be the runtime's one choice",
+    cause="both dispatch to other plugins; the runtime uses only one file",
     confirm="ls the directory", fix="keep one dispatcher")  # fmt: skip
 
 
@@ -309,7 +309,7 @@ def two_dispatchers(facts: Facts) -> Iterator[Finding]:
     GN1034,
     GN1502,
     GN1602,
-    title="plugins get what they understand",
+    title="plugins get a configuration that they accept",
     needs=("conf",),
 )
 def plugin_problems(facts: Facts) -> Iterator[Finding]:
@@ -343,12 +343,12 @@ def file_problems(file: ConfFile, node: NodeView) -> Iterator[Problem]:
             )
 
 
-# Keys of a list, which a single configuration may have at its top too.
+# Keys of a list that a single plugin's configuration may have as well.
 _LIST_KEYS = ("cniVersions", "disableCheck", "disableGC", "loadOnlyInlinedPlugins")
 
 
 def node_view(facts: Facts) -> NodeView:
-    """The node as far as the catalogue's checks look at it."""
+    """The part of the node that the catalogue's checks need."""
     node = facts.node
     links = {
         link.name: LinkView(

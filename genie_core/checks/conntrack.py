@@ -17,19 +17,19 @@ NEARLY, MANY = 90, 80  # percent
 
 GN0518 = Code("GN0518", "packets skip connection tracking",
     cause="a NOTRACK rule: services and masquerading need tracking",
-    confirm="iptables -t raw -S", fix="delete the rule or except pods", breaks=(Effect.PACKETS,))  # fmt: skip
+    confirm="iptables -t raw -S", fix="delete the rule, or exclude pods from it", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("tracked", GN0518, title="the pod's packets are tracked", needs=("pod", "node firewall"))
 def untracked(model: Case) -> Iterator[Finding]:
-    told: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
+    found: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
     for walk in model.walks:
         for place, chain, rule in walk.untracked:
-            told.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
+            found.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
     needed = bool(model.frontends) or bool(model.pod_cidrs)
-    for place, chain, rule in told.values():
+    for place, chain, rule in found.values():
         what = (
-            f"tracks the pod's packets in zone {rule.action.value} of their own, where their answers are not looked for"
+            f"tracks the pod's packets in zone {rule.action.value} of their own, in which replies are not matched"
             if rule.action.kind == "zone"
             else "takes the pod's packets out of connection tracking"
         )
@@ -48,7 +48,7 @@ def untracked(model: Case) -> Iterator[Finding]:
                 ),
             ),
             remedy=Remedy(
-                text="delete the rule, or except the pods from it",
+                text="delete the rule, or exclude the pods from it",
                 commands=(delete_rule(place, chain, rule),),
             ),
         )
@@ -99,7 +99,7 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
 
 
 GN0505 = Code("GN0505", "the connection tracking table is full",
-    cause="new connections are dropped, old ones go on",
+    cause="new connections are dropped, established ones continue",
     confirm="sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
     fix="raise the limit; find the source", breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -142,8 +142,8 @@ def full_table(model: Case) -> Iterator[Finding]:
             ),
         ),
         remedy=Remedy(
-            text="raise the limit, and find who opens so many connections (conntrack -L)",
+            text="raise the limit, and find what opens so many connections (conntrack -L)",
             commands=(on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),),
-            risk="about 320 bytes of kernel memory per entry; the limit is the whole machine's",
+            risk="about 320 bytes of kernel memory per entry; the limit is for the whole machine",
         ),
     )

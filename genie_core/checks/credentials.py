@@ -1,4 +1,4 @@
-"""GN15xx: the kubeconfigs that configurations name: readable by whom, valid until when. Never their content."""
+"""GN15xx: the kubeconfigs that configurations name: their modes and their expiry, never their content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _when(seconds: float) -> str:
 
 GN1501 = Code("GN1501", "others can read a credential",
     cause="its mode is wider than 0600",
-    confirm="ls -l FILE", fix="chmod 0600, and a new token if others were there")  # fmt: skip
+    confirm="ls -l FILE", fix="chmod 0600; a new token if other users may have read it")  # fmt: skip
 
 
 @check("credential-mode", GN1501, title="credentials are private")
@@ -51,7 +51,7 @@ def open_to_others(facts: Facts) -> Iterator[Finding]:
 
 GN1507 = Code("GN1507", "others can read a credential inside a configuration",
     cause="the file's mode is wider than 0600",
-    confirm="ls -l FILE", fix="take the token out, renew it")  # fmt: skip
+    confirm="ls -l FILE", fix="remove the token from the file, and renew it")  # fmt: skip
 
 
 @check("credential-inline", GN1502, GN1507, title="no credential in a configuration", needs=("conf",))
@@ -63,7 +63,7 @@ def secrets_in_files(facts: Facts) -> Iterator[Finding]:
                 code=GN1507 if exposed else GN1502,
                 severity=Severity.WARNING,
                 title=f"{file.file}: {key} is a credential inside a configuration"
-                + (f" that everybody can read (mode {file.mode:04o})" if exposed else ""),
+                + (f" that every user can read (mode {file.mode:04o})" if exposed else ""),
                 object=at(file, key),
                 remedy=fix(
                     "name a kubeconfig with tokenFile instead, and change the credential",
@@ -117,11 +117,11 @@ def expired(facts: Facts) -> Iterator[Finding]:
 
 
 def _warn_at(credential: Credential) -> float:
-    """Seconds before the end at which to warn: a tenth of the life, an hour at least; certificates a week."""
+    """Seconds before expiry at which to warn: a tenth of the lifetime, at least an hour; a week for certificates."""
     if credential.kind == "certificate":
         return 7 * _DAY
     life = credential.expires - credential.issued if credential.issued else 0
-    # The kubelet renews a projected token at 80 % of its hour: less than a tenth left means that nobody does.
+    # The kubelet renews a projected token at 80 % of its hour: less than a tenth left means that nothing renews it.
     return (
         life / 10
         if credential.kind == "token-file" and 0 < life <= 2 * _HOUR
@@ -134,15 +134,15 @@ def _span(seconds: float) -> str:
 
 
 def _identity(credential: Credential) -> tuple[Evidence, ...]:
-    said = {"issuer": credential.issuer, "subject": credential.subject, "issued": _when(credential.issued)}
+    known = {"issuer": credential.issuer, "subject": credential.subject, "issued": _when(credential.issued)}
     value = ", ".join(
-        f"{name} {text}" for name, text in said.items() if text and (name != "issued" or credential.issued)
+        f"{name} {text}" for name, text in known.items() if text and (name != "issued" or credential.issued)
     )
     return (Evidence(source=credential.file or credential.path, value=value or "no issuer or subject in it"),)
 
 
 GN1505 = Code("GN1505", "a kubeconfig is missing or unusable",
-    cause="a configuration names it",
+    cause="a configuration names it, and the file does not exist or cannot be parsed",
     confirm="the file", fix="write it again")  # fmt: skip
 
 

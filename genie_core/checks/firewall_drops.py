@@ -1,4 +1,4 @@
-"""Firewall drops on the pod's paths -> findings: which rule, how much of the traffic, whether it is meant."""
+"""Firewall rules that drop the pod's packets: which rule, which traffic, and whether it is intended."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GN0506 = Code("GN0506", "a chain's policy drops the pod's packets",
 
 GN0507 = Code("GN0507", "a firewall rule drops the pod's packets",
     cause="a rule on the packet's way drops or rejects it",
-    confirm="the command in the evidence", fix="delete it, or accept pods ahead of it",
+    confirm="the command in the evidence", fix="delete it, or accept pods before it",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 GN0508 = Code("GN0508", "a NetworkPolicy drops",
@@ -52,19 +52,19 @@ GN0508 = Code("GN0508", "a NetworkPolicy drops",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 GN0509 = Code("GN0509", "packets are dropped at random",
-    cause="a statistic or numgen rule: somebody's experiment",
+    cause="a rule with the match statistic or numgen, used to simulate loss",
     confirm="the command in the evidence", fix="delete the rule", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
-GN0510 = Code("GN0510", "a rule inside the pod drops",
+GN0510 = Code("GN0510", "a rule inside the pod drops packets",
     cause="a sidecar or init container left it",
-    confirm="nsenter -n ... iptables -S; nft list ruleset", fix="delete it; correct its author",
+    confirm="nsenter -n ... iptables -S; nft list ruleset", fix="delete it; correct what added it",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
 def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
-    """One finding per rule (or policy) that drops, whatever number of flows it hits."""
+    """One finding for each rule (or chain policy) that drops, however many flows it hits."""
     groups: dict[tuple[str, str, int, int], list[Block]] = {}
-    # kube-proxy refuses what goes to a service without endpoints: that it has none is said elsewhere.
+    # kube-proxy rejects packets to a service without endpoints: the check of services reports those.
     empty = {(f.ip, f.port) for f in model.frontends if f.known and not f.endpoints}
     for block in blocks:
         outcome = block.outcome
@@ -80,7 +80,7 @@ def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
 
 
 def _untranslated(block: Block) -> bool:
-    """A service address that is forwarded as it is: that no rule translates it is the cause, told elsewhere."""
+    """Whether a service address is forwarded untranslated: the check of services reports that."""
     packet = block.packet
     forwarded = block.place == "node" and packet.oif is not None and not block.reply
     return forwarded and block.flow.role == "service" and not packet.translated
@@ -133,7 +133,7 @@ def _object(model: Case, found: list[Block], chain: Chain) -> Subject:
 
 
 def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
-    """Accept the pods' prefixes ahead of a general refusal."""
+    """Commands that accept the pods' prefixes before the rule or policy."""
     family = found[0].flow.family
     cidrs = [c for c in model.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
     commands = []
@@ -207,7 +207,7 @@ def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, .
 
 
 def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
-    """The command that takes one rule out of its chain."""
+    """The command that deletes one rule."""
     command = in_pod if place == "pod" else on_node
     if chain.tool == "nft":
         return command("nft", "delete", "rule", chain.family, chain.table, chain.name, "handle", rule.handle)
@@ -215,7 +215,7 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
 
 
 def _policy_name(model: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
-    """The NetworkPolicy that a rule carries out: as its comment says, or as the policies themselves do."""
+    """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
     known = {cluster.key(p) for p in cluster.of_kind(model.facts.objects, "NetworkPolicy")}
     named = next((name for name in sorted(known) if name in rule.comment), "")
     if named:
@@ -253,7 +253,7 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
             commands=_accepts(model, found, chain)
             if general and not policy
             else (delete_rule(found[0].place, chain, rule),),
-            risk="check first that the rule is not meant",
+            risk="check first that the rule is not intended",
         ),
         confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,
     )
@@ -262,23 +262,24 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
 def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str:
     if policy:
         return (
-            f"allow the sender in NetworkPolicy {policy} if it should get through; its engine puts rules back"
+            f"allow the sender in NetworkPolicy {policy} if its packets should pass; "
+            "the policy engine restores deleted rules"
         )
     if "firewalld" in chain.table:
         return (
             "put the pods' interface into a trusted zone: firewall-cmd --zone=trusted --add-interface=IFACE"
         )
     if found[0].place == "pod":
-        return "a sidecar or init container left the rule: delete it, correct its author"
+        return "a sidecar or init container left the rule: delete it, and correct what added it"
     if general:
-        return "accept the pods' prefixes ahead of it"
-    return "delete the rule; find its author"
+        return "accept the pods' prefixes before it"
+    return "delete the rule; find what added it"
 
 
 def _severity(model: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
     hit = bool(rule.packets)
     if policy:
-        # A policy that nobody has run into is as it should be; one that drops has somebody waiting.
+        # A policy without hits is as intended; one that has dropped packets keeps a client waiting.
         return Severity.ERROR if hit else Severity.INFO
     if all(b.packet.protocol.endswith("icmp") for b in found):
         return Severity.INFO
@@ -293,7 +294,7 @@ def _severity(model: Case, found: list[Block], rule: Rule, policy: str) -> Sever
 
 
 def needed_flows(model: Case) -> set[tuple[str, int]]:
-    """(protocol, port) that services, endpoints and containers say are in use, and DNS."""
+    """(protocol, port) of services, endpoints and containers, and of DNS."""
     ports = {(f.protocol, f.port) for f in model.frontends}
     ports |= {(f.protocol, port) for f in model.frontends for _, port in f.endpoints}
     ports |= {port for pod in model.pods for port in pod.ports} | set(model.pod_object.ports)

@@ -1,4 +1,4 @@
-"""This node's tunnel end, as flannel announces it to the other nodes, and as it is."""
+"""flannel's announcement of this node's tunnel end, compared with the tunnel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from genie_core.net.case import Case
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link
 
-RESTART = "restart flannel on this node, which builds the tunnel and announces it anew"
+RESTART = "restart flannel on this node: it makes the tunnel again and announces it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """What a node announces of its tunnel end, and what this node's tunnel has."""
+    """One difference between a node's announcement and this node's tunnel."""
 
     node: str
     what: str
@@ -29,12 +29,12 @@ class Contradiction:
 
 
 def _tunnel(model: Case) -> Link | None:
-    """flannel's VXLAN device; None where that is not clear."""
+    """flannel's VXLAN device; None where there is none, or several."""
     mine = [t for t in model.tunnels if t.kind == "vxlan" and t.name.startswith("flannel.")]
     return mine[0] if len(mine) == 1 else None
 
 
-GN0712 = Code("GN0712", "the tunnel's end is not what the nodes announce",
+GN0712 = Code("GN0712", "the tunnel end differs from its announcement",
     cause="flannel's annotations on the Node objects name another MAC, VNI, port or address than this "
     "node's tunnel has: other nodes send to what is announced",
     confirm="kubectl get node NODE -o yaml | grep flannel; ip -d link show flannel.1",
@@ -45,7 +45,7 @@ GN0712 = Code("GN0712", "the tunnel's end is not what the nodes announce",
 @check(
     "tunnel-announced",
     GN0712,
-    title="the tunnel's end is what nodes announce",
+    title="the tunnel end is as announced",
     needs=("node", "objects: Node"),
 )
 def differs(model: Case) -> Iterator[Finding]:
@@ -86,9 +86,9 @@ def _others(model: Case, tunnel: Link) -> Iterator[Contradiction]:
         yield from _number(node, "port", node.tunnel.get("Port"), tunnel.data.get("vxlan_port"))
 
 
-def _number(node: Node, what: str, told: object, real: object) -> Iterator[Contradiction]:
-    if isinstance(told, int) and told and isinstance(real, int) and told != real:
-        yield Contradiction(node=node.name, what=what, announced=str(told), real=str(real))
+def _number(node: Node, what: str, announced: object, real: object) -> Iterator[Contradiction]:
+    if isinstance(announced, int) and announced and isinstance(real, int) and announced != real:
+        yield Contradiction(node=node.name, what=what, announced=str(announced), real=str(real))
 
 
 def _finding(tunnel: Link, one: Contradiction) -> Finding:
@@ -96,7 +96,7 @@ def _finding(tunnel: Link, one: Contradiction) -> Finding:
         code=GN0712,
         severity=one.severity,
         title=f"{one.node} announces {one.what} {one.announced} for its end of the tunnel, but {tunnel.name} here "
-        f"has {one.real}: what is sent by the announcement does not arrive",
+        f"has {one.real}: packets to the announced end do not arrive",
         object=the_interface(tunnel.name),
         evidence=(
             seen("netlink", f"{tunnel.name}: {one.what} {one.real}", f"ip -d link show {tunnel.name}"),

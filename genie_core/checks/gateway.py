@@ -1,4 +1,4 @@
-"""The pod's default gateway: somebody on the link must be it."""
+"""The pod's gateways: each next hop of its routes must be an address on its link."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from genie_core.net.stack import version
 from genie_core.survey.kernel import Link, Route
 
 GN0302 = Code("GN0302", "the default gateway does not exist",
-    cause="nobody on the link has the gateway's address",
+    cause="no host on the link has the gateway's address",
     confirm="arping -I eth0 GATEWAY", fix="point the route to the bridge's address; correct ipam.gateway",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 GN0406 = Code("GN0406", "the bridge has another subnet",
-    cause="the gateway address is gone: a previous CNI's or pod CIDR's bridge",
+    cause="the bridge lost its gateway address, or is left over from another CNI plugin or pod CIDR",
     confirm="ip addr show cni0",
     fix="give it the gateway address; or drain, delete the bridge, restart pods",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
-GN0408 = Code("GN0408", "nobody answers for the routed pod's gateway",
+GN0408 = Code("GN0408", "no ARP reply for the routed pod's gateway",
     cause="proxy ARP is off at the host end, and it has no address",
     confirm="sysctl net.ipv4.conf.caliX.proxy_arp", fix="sysctl -w ...proxy_arp=1",
     explained_by=("GN0401",), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
 @check(
-    "gateway-exists", GN0302, GN0406, GN0408, title="somebody owns the default gateway", needs=("pod", "node")
+    "gateway-exists",
+    GN0302,
+    GN0406,
+    GN0408,
+    title="the default gateway exists on the link",
+    needs=("pod", "node"),
 )
 def gateway_exists(model: Case) -> Iterator[Finding]:
     for family in model.families:
@@ -45,10 +50,10 @@ def gateway_exists(model: Case) -> Iterator[Finding]:
             if not attachment.link.up or _answered(model, attachment, gateway, family):
                 continue
             if attachment.kind == "routed":
-                mute = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
+                silent = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
                 yield (
                     _no_way(model, attachment, gateway, family)
-                    if mute
+                    if silent
                     else _no_proxy(attachment, gateway, family)
                 )
             else:
@@ -58,7 +63,7 @@ def gateway_exists(model: Case) -> Iterator[Finding]:
 @check(
     "next-hops-exist",
     GN0302,
-    title="somebody owns the other next hops of the pod's routes",
+    title="the other next hops of the pod's routes exist on the link",
     needs=("pod", "node"),
 )
 def other_gateways(model: Case) -> Iterator[Finding]:
@@ -83,14 +88,14 @@ def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -
     return Finding(
         code=GN0302,
         severity=Severity.ERROR,
-        title=f"the pod's route {shown} leads to nobody: no interface on {bridge.name} has {gateway}",
+        title=f"the next hop of the pod's route {shown} does not exist: no interface on {bridge.name} has {gateway}",
         object=the_pod(model, name),
         evidence=(
             seen("netlink", shown, "ip route show table all"),
-            seen("netlink", f"nobody on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
+            seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
         ),
         remedy=Remedy(
-            text="delete the route (the pod's other routes then count), or correct its next hop",
+            text="delete the route, so that the pod's other routes apply, or correct its next hop",
             commands=(
                 in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
             ),
@@ -112,11 +117,11 @@ def _answered(model: Case, attachment: Attachment, gateway: str, family: int) ->
     pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
     if pinned is not None and pinned.state == "permanent":
         return True
-    return attachment.bridge is not None and _someone_else(model, attachment.bridge, gateway)
+    return attachment.bridge is not None and _has_another_host(model, attachment.bridge, gateway)
 
 
 def _link_local(model: Case, attachment: Attachment, gateway: str) -> bool:
-    """Whether a link-local gateway may exist: true unless everybody on the bridge is known and nobody has it."""
+    """Whether a link-local gateway may exist: true unless all hosts on the bridge are known and none has it."""
     entry, bridge = attachment.entry, attachment.bridge
     if bridge is None or entry is None or not model.node.facts.addresses:
         return True
@@ -125,17 +130,17 @@ def _link_local(model: Case, attachment: Attachment, gateway: str) -> bool:
     ports = [
         p for p in model.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
     ]
-    return len(model.neighbours_on(bridge)) < len(ports) or _someone_else(model, bridge, gateway)
+    return len(model.neighbours_on(bridge)) < len(ports) or _has_another_host(model, bridge, gateway)
 
 
 def _proxied(model: Case, entry: Link, gateway: str) -> bool:
-    """A proxy answers for what it would forward elsewhere (net/ipv4/arp.c): the node needs a route, by another link."""
+    """Proxy ARP answers for an address that the node routes through another link (net/ipv4/arp.c)."""
     way = model.node.fib.lookup(gateway)
     return not way.refused and way.hop.index not in (0, entry.index)
 
 
-def _someone_else(model: Case, bridge: Link, gateway: str) -> bool:
-    """Another namespace on the bridge, or a host behind a port that leads out of the node."""
+def _has_another_host(model: Case, bridge: Link, gateway: str) -> bool:
+    """Whether another namespace on the bridge has it, or a host behind a port out of the node may have it."""
     if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
         return True
     return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
@@ -148,7 +153,7 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     return Finding(
         code=GN0408,
         severity=Severity.FATAL,
-        title=f"{entry.name} has {name}=0 and no address {gateway}: nobody answers for the pod's gateway",
+        title=f"{entry.name} has {name}=0 and no address {gateway}: no ARP reply for the pod's gateway",
         object=the_interface(entry.name),
         evidence=(
             seen(
@@ -166,7 +171,7 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
 
 
 def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
-    """GN0408: proxy ARP is on and stays silent, as the node itself has no way to the gateway's address."""
+    """GN0408: proxy ARP is on and does not answer, as the node has no route to the gateway's address."""
     entry = attachment.entry
     assert entry is not None
     way = model.node.fib.lookup(gateway)
@@ -174,7 +179,7 @@ def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> F
         code=GN0408,
         severity=Severity.FATAL,
         title=f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
-        "route to that address, commonly as its default route is gone",
+        "route to that address, usually because its default route is missing",
         object=the_interface(entry.name),
         evidence=(
             seen(
@@ -183,7 +188,7 @@ def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> F
             seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
         ),
         remedy=Remedy(
-            text="restore the node's default route (DHCP, NetworkManager, networkd); until then the address on "
+            text="restore the node's default route (DHCP, NetworkManager, networkd); until then, the address on "
             f"{entry.name} answers",
             commands=(on_node("ip", "addr", "add", f"{gateway}/32", "dev", entry.name, "scope", "link"),),
         ),
@@ -214,7 +219,7 @@ def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Fi
 
 
 def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
-    """GN0406: the bridge has not the gateway's address."""
+    """GN0406: the bridge does not have the gateway's address."""
     bridge = attachment.bridge
     assert bridge is not None
     own = model.addresses(attachment, family)[0]
@@ -234,7 +239,7 @@ def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int)
             if has
             else f"{off}=1"
             if disabled
-            else "it was taken away"
+            else "the address was deleted"
         ),
         object=the_interface(bridge.name),
         evidence=(

@@ -1,4 +1,4 @@
-"""GN16xx: Genie's own health: installed whole, its default network there, nothing left undone."""
+"""GN16xx: Genie itself: a complete installation, its default network, its state, its API server."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _genie(name: str = "", file: str = "") -> Subject:
 
 
 GN1601 = Code("GN1601", "Genie's binary without its configuration",
-    cause="the installation is not whole",
+    cause="the installation is incomplete",
     confirm="genie discover", fix="genie install")  # fmt: skip
 
 
-@check("genie-installed", GN1601, title="Genie is installed whole", needs=("conf", "bin"))
+@check("genie-installed", GN1601, title="Genie's installation is complete", needs=("conf", "bin"))
 def half_installed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.binary and not genie.conf:
@@ -40,31 +40,31 @@ def half_installed(facts: Facts) -> Iterator[Finding]:
         )
 
 
-GN1610 = Code("GN1610", "Genie's interpreter is gone",
+GN1610 = Code("GN1610", "Genie's interpreter is missing",
     cause="an upgrade of the distribution removed it: another Python runs the plugin, without its "
     "compiled code, or none does",
     confirm="head -2 /opt/cni/bin/genie", fix="genie install")  # fmt: skip
 
 
-@check("genie-python", GN1610, title="Genie's interpreter is there", needs=("bin",))
+@check("genie-python", GN1610, title="Genie's interpreter exists", needs=("bin",))
 def interpreter(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.python_is_gone:
         yield Finding(
             code=GN1610,
             severity=Severity.ERROR,
-            title=f"the interpreter of {genie.binary} is gone: {genie.python}",
+            title=f"the interpreter of {genie.binary} is missing: {genie.python}",
             object=_genie("genie", genie.binary),
             evidence=(Evidence(source="launcher", command=f"head -2 {genie.binary}", value=genie.python),),
-            remedy=fix("install Genie again, for the Python that is there now", ["genie", "install"]),
+            remedy=fix("install Genie again, for the Python of this node", ["genie", "install"]),
         )
 
 
 GN1607 = Code("GN1607", "the default network is missing",
-    cause="pods that name none have no network",
-    confirm="genie discover", fix="set default_plugin to one that is there")  # fmt: skip
+    cause="pods that select no network have none",
+    confirm="genie discover", fix="set default_plugin to a network of this node")  # fmt: skip
 GN1609 = Code("GN1609", "the default network may change",
-    cause="it is the first file, whichever that becomes",
+    cause="it is the file that sorts first, and another file may sort before it",
     confirm="genie discover", fix="pin default_plugin")  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def no_default(facts: Facts) -> Iterator[Finding]:
             title="Genie has no default network: there is no other valid configuration",
             object=_genie("default_plugin", genie.conf),
             remedy=fix(
-                "install a network, or make one here", ["genie", "generate-config", "bridge", "--write"]
+                "install a network, or generate one", ["genie", "generate-config", "bridge", "--write"]
             ),
         )
     elif not genie.default_network:
@@ -96,7 +96,7 @@ GN1612 = Code("GN1612", "labels of namespaces cannot be read",
     confirm="grep -A2 kubernetes 00-genie.conflist", fix="set kubernetes.kubeconfig")  # fmt: skip
 
 
-@check("genie-allowed", GN1611, GN1612, title="allowed networks can be had", needs=("conf",))
+@check("genie-allowed", GN1611, GN1612, title="allowed networks exist", needs=("conf",))
 def allowed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     for entry in genie.unknown_allowed:
@@ -106,14 +106,14 @@ def allowed(facts: Facts) -> Iterator[Finding]:
             title=f"allowed_networks has {entry}, and no network of this node has that name",
             object=_genie("allowed_networks", genie.conf),
             remedy=fix(
-                "correct the name, which is a file's: NN-name.conflist; it may be right on other nodes"
+                "correct the name, a network's or its file's (NN-name.conflist); other nodes may have it"
             ),
         )
     if genie.unread_labels:
         yield Finding(
             code=GN1612,
             severity=Severity.ERROR,
-            title=f"allowed_networks asks for labels ({'; '.join(genie.unread_labels)}); no API server is configured",
+            title=f"allowed_networks selects by labels ({'; '.join(genie.unread_labels)}); no API server is configured",
             object=_genie("allowed_networks", genie.conf),
             remedy=fix(
                 "name a kubeconfig in kubernetes.kubeconfig, or name the namespaces instead of their labels"
@@ -122,16 +122,16 @@ def allowed(facts: Facts) -> Iterator[Finding]:
 
 
 def _missing_network(unknown: Unknown, conf: str) -> Finding:
-    """Every pod that is to have it fails."""
+    """ADD of every pod that needs the network fails."""
     what = "no default network" if unknown.key == "default_plugin" else "no such network"
     near = unknown.hint if unknown.hint.startswith("did you mean") else ""
     return Finding(
         code=GN1607,
         severity=Severity.FATAL,
-        title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network here',
+        title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network of this node',
         object=_genie(unknown.key, conf),
         evidence=(Evidence(source="configuration files", value=unknown.reason),),
-        remedy=fix(near or f"install that network, or name one that is there in {unknown.key}"),
+        remedy=fix(near or f"install that network, or name a network of this node in {unknown.key}"),
     )
 
 
@@ -147,25 +147,32 @@ def _not_pinned(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             code=GN1609,
             severity=Severity.INFO,
-            title=f"the default network is whatever sorts first, now {genie.default_file}: it is not pinned",
+            title=f"the default network is the file that sorts first, now {genie.default_file}: it is not pinned",
             object=_genie("default_plugin", genie.conf),
             evidence=(Evidence(source="candidates", value=" ".join(others)),),
             remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
         )
 
 
-GN1603 = Code("GN1603", "deletes that have still to succeed",
+GN1603 = Code("GN1603", "pending deletes",
     cause="a delegate's DEL failed",
     confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
 GN1604 = Code("GN1604", "damaged state",
     cause="a state file cannot be read",
     confirm="genie discover", fix="genie gc")  # fmt: skip
-GN1608 = Code("GN1608", "entries of an earlier boot",
+GN1608 = Code("GN1608", "entries from before the last boot",
     cause="their namespaces are gone",
     confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
 
 
-@check("genie-state", GN1603, GN1604, GN1608, title="nothing is left undone", needs=("state",))
+@check(
+    "genie-state",
+    GN1603,
+    GN1604,
+    GN1608,
+    title="no delete is pending and the state is readable",
+    needs=("state",),
+)
 def state(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.pending:
@@ -174,7 +181,7 @@ def state(facts: Facts) -> Iterator[Finding]:
             severity=Severity.WARNING,
             title=f"{counted(genie.pending, 'attachment is', 'attachments are')} waiting for a DEL that has failed",
             object=_genie("state", genie.state_dir),
-            remedy=fix("see what is left and why", ["genie", "gc", "--dry-run"]),
+            remedy=fix("list what is left, and why", ["genie", "gc", "--dry-run"]),
         )
     for path in genie.damaged:
         yield Finding(
@@ -183,15 +190,16 @@ def state(facts: Facts) -> Iterator[Finding]:
             title=f"the state file {path} cannot be read",
             object=_genie("state", path),
             remedy=fix(
-                "keep it for a report, and let gc find what its container held", ["genie", "gc", "--dry-run"]
+                "keep a copy for a bug report; `genie gc` finds what its container held",
+                ["genie", "gc", "--dry-run"],
             ),
         )
     if genie.other_boot:
         yield Finding(
             code=GN1608,
             severity=Severity.INFO,
-            title=f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: no namespace "
-            "is left",
+            title=f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: their "
+            "namespaces are gone",
             object=_genie("state", genie.state_dir),
             remedy=fix(
                 "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
@@ -199,8 +207,8 @@ def state(facts: Facts) -> Iterator[Finding]:
         )
 
 
-GN1613 = Code("GN1613", "Genie's state has containers that are gone",
-    cause="their DEL never came",
+GN1613 = Code("GN1613", "Genie's state has containers that do not exist",
+    cause="the runtime did not call DEL for them",
     confirm="genie gc --dry-run", fix="genie gc")  # fmt: skip
 
 
@@ -213,8 +221,8 @@ def abandoned(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             code=GN1613,
             severity=Severity.WARNING,
-            title=f"{counted(len(gone), 'container')} in Genie's state without a sandbox: addresses and interfaces "
-            "are held for nothing",
+            title=f"{counted(len(gone), 'container')} in Genie's state without a sandbox: they hold "
+            "addresses and interfaces",
             object=_genie("state", facts.genie.state_dir),
             evidence=tuple(
                 Evidence(
@@ -224,7 +232,7 @@ def abandoned(facts: Facts) -> Iterator[Finding]:
                 for one in gone[:_SHOWN]
             ),
             remedy=fix(
-                "see what they hold; `genie gc` releases it, after a second look",
+                "list what they hold; `genie gc` checks again and releases it",
                 ["genie", "gc", "--dry-run"],
             ),
         )
@@ -232,7 +240,7 @@ def abandoned(facts: Facts) -> Iterator[Finding]:
 
 GN1605 = Code("GN1605", "the API server does not answer",
     cause="address, certificate or rights",
-    confirm="kubectl --kubeconfig FILE get --raw /version", fix="what the message says")  # fmt: skip
+    confirm="kubectl --kubeconfig FILE get --raw /version", fix="follow the message")  # fmt: skip
 GN1606 = Code("GN1606", "definitions of networks are missing",
     cause="the cluster lacks the custom resources",
     confirm="kubectl get crd", fix="apply them")  # fmt: skip
@@ -245,10 +253,10 @@ def api(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             code=GN1605,
             severity=Severity.ERROR,
-            title=f"the API server that Genie is to ask: {genie.api}",
+            title=f"Genie's API server: {genie.api}",
             object=_genie("api", genie.conf),
             remedy=fix(
-                f"pods that name plugins still start where the runtime passes {ANNOTATIONS}; "
+                f"pods that name networks still start where the runtime passes {ANNOTATIONS}; "
                 "NetworkAttachmentDefinitions need the API server, and the rights of deploy/rbac.yaml"
             ),
         )
@@ -264,7 +272,7 @@ def api(facts: Facts) -> Iterator[Finding]:
             title=f"not installed in the cluster: {', '.join(missing)}",
             object=_genie("definitions"),
             remedy=fix(
-                "install them if pods are to name such networks",
+                "install them if pods select such networks",
                 ["kubectl", "apply", "-f", "deploy/crds"],
             ),
         )

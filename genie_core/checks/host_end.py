@@ -1,4 +1,4 @@
-"""The node's end of the pod's link: veth, bridge port, bridge, neighbour entry."""
+"""The node's end of the pod's link: veth, bridge port, bridge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blo
 
 
 GN0401 = Code("GN0401", "the host end is down",
-    cause="the veth's other end is without UP: the pod has no carrier",
+    cause="the node's end of the veth is down: the pod has no carrier",
     confirm="ip link show vethX", fix="ip link set vethX up", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def peer_up(model: Case) -> Iterator[Finding]:
 
 
 def _host_route(model: Case, attachment: Attachment) -> tuple[Command, ...]:
-    """A downed host end of a routed pod loses the /32 route to it."""
+    """The /32 routes again: the kernel deletes them when a routed pod's host end goes down."""
     if attachment.kind != "routed" or attachment.peer is None:
         return ()
     lost = [
@@ -66,7 +66,7 @@ def _host_route(model: Case, attachment: Attachment) -> tuple[Command, ...]:
 
 
 def expected_bridge(model: Case, attachment: Attachment) -> tuple[Link, str] | None:
-    """The bridge that the pod's link should be in, and who says so."""
+    """(the bridge that the pod's link belongs to, the record that names it); None where no record names one."""
     own = model.addresses(attachment)
     if _routed_on_purpose(model, attachment):
         return None
@@ -81,7 +81,7 @@ def expected_bridge(model: Case, attachment: Attachment) -> tuple[Link, str] | N
         named = {p.get("bridge", "cni0" if p.get("type") == "bridge" else "") for p in conf.plugins}
         found = next((b for b in bridges if b.name in named), None)
         if found and (conf.name in networks or _gateway_here(model, found, attachment)):
-            return found, f"{conf.path} says bridge={found.name}"
+            return found, f"{conf.path} has bridge={found.name}"
     for bridge in bridges:
         if any(x.prefix not in (32, 128) for x in own) and _gateway_here(model, bridge, attachment):
             return bridge, f"{bridge.name} has the pod's gateway"
@@ -89,7 +89,7 @@ def expected_bridge(model: Case, attachment: Attachment) -> tuple[Link, str] | N
 
 
 def _routed_on_purpose(model: Case, attachment: Attachment) -> bool:
-    """A veth outside of any bridge that has addresses, or a route to the pod: ptp's and Calico's way."""
+    """Whether the veth is in no bridge and has addresses, or a route to the pod, as with ptp and Calico."""
     peer = attachment.peer
     if peer is None or peer.master:
         return False
@@ -107,7 +107,7 @@ def _gateway_here(model: Case, bridge: Link, attachment: Attachment) -> bool:
 
 
 GN0402 = Code("GN0402", "the host end is in no bridge",
-    cause="the veth left its bridge: a network service may have released it",
+    cause="the veth left its bridge: a network service may have removed it",
     confirm="ip -d link show vethX",
     fix="ip link set vethX master BRIDGE; make NetworkManager ignore veths",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
@@ -145,7 +145,7 @@ def not_in_bridge(model: Case) -> Iterator[Finding]:
             ),
             remedy=Remedy(
                 text=f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
-                "have released it: let them leave veths alone",
+                "have removed it: configure them to ignore veths",
                 commands=(
                     on_node("ip", "link", "set", peer.name, "master", bridge.name),
                     *_hairpin(model, peer, bridge),
@@ -155,7 +155,7 @@ def not_in_bridge(model: Case) -> Iterator[Finding]:
 
 
 def _hairpin(model: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
-    """Leaving a bridge forgets the port's flags: hairpin comes back where its siblings have it."""
+    """The hairpin flag again, where the other ports have it: a port loses its flags when it leaves its bridge."""
     siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
     if siblings and all(model.node.port(p).hairpin for p in siblings):
         return (on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),)
@@ -191,11 +191,11 @@ def bridge_up(model: Case) -> Iterator[Finding]:
 
 
 GN0405 = Code("GN0405", "the bridge port does not forward",
-    cause="STP listens and learns first, or the port is disabled or blocked",
+    cause="STP holds the port in listening or learning, or the port is disabled or blocking",
     confirm="bridge link", fix="stp_state 0 on the bridge; bridge link set dev PORT state 3",
     explained_by=("GN0401", "GN0404"), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 GN0409 = Code("GN0409", "bridge port flags cut the pod off",
-    cause="isolated, locked, or neither learning nor flooding",
+    cause="the port is isolated or locked, or neither learns nor floods",
     confirm="bridge -d link", fix="bridge link set dev PORT FLAG off",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
@@ -210,7 +210,7 @@ def port_flags(model: Case) -> Iterator[Finding]:
         if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
             yield _state(bridge, peer, port.state)
         flags = []
-        # Isolated ports may not talk to each other; with one only, nobody is cut off.
+        # Isolated ports cannot reach each other; a single one cuts nothing off.
         if port.isolated and any(
             model.node.port(p).isolated for p in model.node.ports(bridge) if p.index != peer.index
         ):
@@ -224,7 +224,7 @@ def port_flags(model: Case) -> Iterator[Finding]:
                 (
                     "bcast_flood",
                     "on",
-                    "ARP requests do not reach the pod: who has not its MAC yet cannot talk to it",
+                    "ARP requests do not reach the pod: hosts that do not know its MAC cannot reach it",
                 )
             )
         if not port.multicast and 6 in model.families and not bridge.data.get("br_mcast_querier"):
@@ -267,7 +267,7 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
             ),
         ),
         remedy=Remedy(
-            text=f"disable STP on {bridge.name}: no loop can pass a pod"
+            text=f"disable STP on {bridge.name}: pods cannot form a loop"
             if stp
             else f"set {peer.name} forwarding",
             commands=(*commands, on_node("bridge", "link", "set", "dev", peer.name, "state", "3")),
@@ -287,7 +287,7 @@ def hairpin(model: Case) -> Iterator[Finding]:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None or model.node.port(peer).hairpin:
             continue
-        # A promiscuous bridge sends such frames back itself (kubelet's promiscuous-bridge mode, ebtables aside).
+        # A promiscuous bridge returns such frames by itself (kubelet's promiscuous-bridge mode, ebtables aside).
         mine = {x.ip for x in model.addresses(attachment)}
         fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in mine]
         siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
@@ -334,11 +334,11 @@ def mtu(model: Case) -> Iterator[Finding]:
         )
         yield Finding(
             code=GN0410,
-            # A veth drops silently; a bridge that routes answers with fragmentation-needed.
+            # A veth drops silently; a routing bridge sends fragmentation-needed.
             severity=Severity.ERROR if link is peer else Severity.WARNING,
             title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
             + (
-                "larger frames are lost without a word"
+                "larger frames are dropped silently"
                 if link is peer
                 else "larger packets depend on path MTU discovery"
             ),

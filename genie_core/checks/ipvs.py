@@ -12,7 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
 from genie_core.survey.cluster import Frontend
 
-DEVICE = "kube-ipvs0"  # has every service's address, so that their packets are taken for the node's own
+DEVICE = "kube-ipvs0"  # has every service's address, so that the kernel delivers their packets locally
 SHOWN = 4
 SHOW = "ipvsadm -Ln"
 
@@ -21,21 +21,19 @@ SHOW = "ipvsadm -Ln"
     "virtual-servers",
     GN0601,
     GN0602,
-    title="IPVS leads services to their endpoints",
+    title="IPVS translates services to their endpoints",
     needs=("node", "objects: Service", "objects: EndpointSlice"),
 )
 def translation(model: Case) -> Iterator[Finding]:
-    if (
-        not model.facts.node.ipvs
-    ):  # not even its first line: there is no such table here, or it cannot be read
+    if not model.facts.node.ipvs:  # without its header: the table does not exist, or cannot be read
         return
     servers = virtual_servers(model.facts.node.ipvs)
     fronts = [f for f in model.frontends if f.known and f.endpoints and f.protocol in ("tcp", "udp", "sctp")]
     device = DEVICE in model.node.by_name
-    # Somebody else's virtual servers (keepalived's) say nothing of services.
+    # Virtual servers of other programs (keepalived) are no services.
     if not device and not any((f.protocol, f.ip, f.port) in servers for f in fronts):
         return
-    # A device that an earlier mode of kube-proxy has left does not matter where rules translate.
+    # kube-proxy may have left the device when it changed to another mode: then rules translate.
     fronts = [f for f in fronts if (f.protocol, f.ip, f.port) in servers or not translated(model, f)]
     missing = [f for f in fronts if (f.protocol, f.ip, f.port) not in servers]
     if missing:
@@ -67,8 +65,8 @@ def _named(front: Frontend) -> tuple[str, str]:
 
 
 def _intended(front: Frontend) -> Evidence:
-    told = ", ".join(_address(*e) for e in front.endpoints[:SHOWN])
-    return seen("objects", f"{front.service}: endpoints {told}")
+    endpoints = ", ".join(_address(*e) for e in front.endpoints[:SHOWN])
+    return seen("objects", f"{front.service}: endpoints {endpoints}")
 
 
 def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
@@ -98,11 +96,11 @@ def _unbound(fronts: list[Frontend]) -> Finding:
     return Finding(
         code=GN0601,
         severity=Severity.ERROR,
-        title=f"{_ports(fronts)} has its virtual server, but {DEVICE} has not its address: packets pass IPVS by",
+        title=f"{_ports(fronts)} has a virtual server, but {DEVICE} lacks its address: packets bypass IPVS",
         object=a("service", fronts[0].service, DEVICE),
         evidence=(seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),),
         remedy=Remedy(
-            text="look at kube-proxy on this node, which puts the addresses there",
+            text="look at kube-proxy on this node, which adds the addresses",
             commands=tuple(
                 on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips
             ),

@@ -72,7 +72,7 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
     command = on_node if in_node else in_pod
     what = f"{qdisc.kind} on {name}" + (f", {qdisc.dropped} packets dropped" if qdisc.dropped else "")
-    # The bandwidth plugin shapes with tbf: that is asked for.
+    # The bandwidth plugin uses tbf: that is configured.
     return Finding(
         code=GN0515,
         severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
@@ -81,15 +81,15 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
         object=the_interface(name) if in_node else the_pod(model, name),
         evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
         remedy=Remedy(
-            text="remove it if nobody asked for it",
+            text="remove it if it is not intended",
             commands=(command("tc", "qdisc", "del", "dev", name, "root"),),
         ),
     )
 
 
 GN0516 = Code("GN0516", "two iptables back ends",
-    cause="rules in legacy and in nft: each tool shows half",
-    confirm="iptables-legacy-save; iptables-nft-save", fix="move to one")  # fmt: skip
+    cause="both have rules, and each tool shows only its own",
+    confirm="iptables-legacy-save; iptables-nft-save", fix="move all rules to one")  # fmt: skip
 
 
 @check("one-firewall", GN0516, title="one iptables back end is in use", needs=("node firewall",))
@@ -99,7 +99,7 @@ def both_firewalls(model: Case) -> Iterator[Finding]:
         yield Finding(
             code=GN0516,
             severity=Severity.WARNING,
-            title="both iptables-legacy and iptables-nft have rules on this node: each tool shows half of what happens",
+            title="both iptables-legacy and iptables-nft have rules on this node: each tool shows only its own rules",
             object=a("firewall", "iptables-legacy"),
             evidence=(seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),),
             remedy=Remedy(
@@ -108,22 +108,22 @@ def both_firewalls(model: Case) -> Iterator[Finding]:
         )
 
 
-GN0517 = Code("GN0517", "a rate limit drops",
+GN0517 = Code("GN0517", "a rate limit drops packets",
     cause="hashlimit, limit or a quota",
     confirm="the command in the evidence", fix="raise the limit")  # fmt: skip
 
 
 @check("rate-limits", GN0517, title="no rate limit drops the pod's packets", needs=("pod", "node firewall"))
 def rate_limits(model: Case) -> Iterator[Finding]:
-    told: set[tuple[str, int, int]] = set()
+    known: set[tuple[str, int, int]] = set()
     for walk in model.walks:
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
                 limited = any(m.name == "rate" for m in rule.matches)
-                if key in told or not limited or not rule.packets:
+                if key in known or not limited or not rule.packets:
                     continue
-                told.add(key)
+                known.add(key)
                 yield Finding(
                     code=GN0517,
                     severity=Severity.WARNING,
@@ -131,7 +131,7 @@ def rate_limits(model: Case) -> Iterator[Finding]:
                     f"and has dropped {rule.packets}: {rule.text}",
                     object=a("firewall", chain.place) if place == "node" else the_pod(model),
                     evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
-                    remedy=Remedy(text="raise the limit if the traffic is meant"),
+                    remedy=Remedy(text="raise the limit if the traffic is intended"),
                 )
 
 

@@ -1,7 +1,7 @@
-"""What Kubernetes itself reports: a sandbox that cannot be made or taken down, a node whose network is not ready.
+"""What Kubernetes reports: a sandbox that cannot be created or released, a node whose network is not ready.
 
-kubelet repeats a plugin's error message in its events, and the node's condition says what the runtime told it. Events
-live for an hour: what was made since has outdated them.
+kubelet repeats a plugin's error message in its events, and the runtime's status in the node's condition. Events live
+for an hour: a sandbox that was created since outdates them.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ COMPLAINTS = (
 
 
 def refused(events: Sequence[Event]) -> Event | None:
-    """The newest event that says why the pod's sandbox cannot be made; None where it was made since."""
-    told = [event for event in events if event.kind == "Pod" and event.reason in (REFUSED, *MADE)]
-    newest = max(told, key=lambda event: event.last, default=None)
+    """The newest event with the reason why the pod's sandbox cannot be created; None where it was created since."""
+    known = [event for event in events if event.kind == "Pod" and event.reason in (REFUSED, *MADE)]
+    newest = max(known, key=lambda event: event.last, default=None)
     return newest if newest is not None and newest.reason == REFUSED else None
 
 
 def cause_of(message: str) -> tuple[str, str]:
-    """The plugin that failed, "" for none, and its own words."""
+    """(the plugin that failed, "" for none; its message)."""
     found = list(PLUGIN.finditer(message))
     words = message[found[-1].end() :] if found else message.rpartition("desc = ")[2]
     return (found[-1]["type"] if found else ""), (words[:LONGEST] or message[:LONGEST])
 
 
-GN0901 = Code("GN0901", "the pod's sandbox cannot be made", leads=True,
-    cause="the runtime, or a plugin that it called, refuses; kubelet repeats its words in an event",
+GN0901 = Code("GN0901", "the pod's sandbox cannot be created", leads=True,
+    cause="the runtime, or a plugin that it called, fails; kubelet repeats the message in an event",
     confirm="kubectl describe pod POD",
     fix="correct what the message names; kubelet tries again by itself")  # fmt: skip
 
 
-@check("sandbox-made", GN0901, title="Kubernetes can make the pod's sandbox", needs=("events",))
+@check("sandbox-made", GN0901, title="the pod's sandbox can be created", needs=("events",))
 def sandbox_refused(model: Case) -> Iterator[Finding]:
     event = refused(model.facts.events)
     if event is None or model.attachments:
@@ -68,9 +68,9 @@ def sandbox_refused(model: Case) -> Iterator[Finding]:
     yield Finding(
         code=GN0901,
         severity=Severity.FATAL,
-        title=f"the pod's sandbox cannot be made{beside}: {speaker}: {words}",
+        title=f"the pod's sandbox cannot be created{beside}: {speaker}: {words}",
         object=the_pod(model),
-        explained_by=next((codes for said, codes in COMPLAINTS if said in words.lower()), ()),
+        explained_by=next((codes for text, codes in COMPLAINTS if text in words.lower()), ()),
         evidence=(_evidence(event, model.facts.namespace),),
         remedy=Remedy(
             text="correct what the message names; kubelet tries again by itself",
@@ -97,17 +97,19 @@ GN0902 = Code("GN0902", "a deleted pod's network cannot be released",
 )
 def release_refused(model: Case) -> Iterator[Finding]:
     metadata = model.facts.pod_object.get("metadata") or {}
-    told = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
-    told = [event for event in told if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)]
-    if not told or not metadata.get("deletionTimestamp"):
+    stuck = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
+    stuck = [
+        event for event in stuck if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)
+    ]
+    if not stuck or not metadata.get("deletionTimestamp"):
         return
-    plugin, words = cause_of(told[0].message)
+    plugin, words = cause_of(stuck[0].message)
     yield Finding(
         code=GN0902,
         severity=Severity.ERROR,
         title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
         object=the_pod(model),
-        evidence=(_evidence(told[0], model.facts.namespace),),
+        evidence=(_evidence(stuck[0], model.facts.namespace),),
         remedy=Remedy(
             text="correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
             commands=(on_node("genie", "gc", "--dry-run"),),
@@ -116,14 +118,12 @@ def release_refused(model: Case) -> Iterator[Finding]:
 
 
 GN0903 = Code("GN0903", "the node's network is not ready",
-    cause="the runtime has no valid configuration, or the network's agent has not said that it is up",
+    cause="the runtime has no valid configuration, or the network's agent has not reported that it is up",
     confirm="kubectl describe node NODE; crictl info",
-    fix="genie discover says which configuration is wrong", explained_by=("GN1001", "GN1203"))  # fmt: skip
+    fix="genie discover names the configuration that is wrong", explained_by=("GN1001", "GN1203"))  # fmt: skip
 
 
-@check(
-    "node-network-ready", GN0903, title="the node says that its network is ready", needs=("objects: Node",)
-)
+@check("node-network-ready", GN0903, title="the node reports its network as ready", needs=("objects: Node",))
 def node_not_ready(model: Case) -> Iterator[Finding]:
     node = next(
         (
@@ -165,7 +165,7 @@ def _unready(model: Case, condition: JSON) -> Finding:
         remedy=Remedy(
             text="give the runtime a valid configuration"
             if ready
-            else "see why the network's agent is not up",
+            else "find out why the network's agent is not up",
             commands=(on_node("genie", "discover"),),
         ),
     )

@@ -1,4 +1,4 @@
-"""GN14xx: what pods that are gone have left: cached results, network namespaces and the veths they keep."""
+"""GN14xx: what deleted pods left behind: cached results, network namespaces and their veths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genie_core.survey.containers import is_abandoned
 from genie_core.survey.facts import Cached, Facts
 from genie_core.survey.kernel import Namespace
 
-# Names that runtimes give: containerd cni-<uuid>, CRI-O a bare uuid. People's own namespaces are nobody's business.
+# Names that runtimes give: containerd cni-<uuid>, CRI-O a bare uuid. Other namespaces belong to the administrator.
 _RUNTIMES_OWN = re.compile(r"cni-[0-9a-f-]+[0-9a-z-]*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+")
 _SHOWN = 5
 
@@ -24,7 +24,7 @@ def is_runtimes_own(name: str) -> bool:
 
 
 GN1401 = Code("GN1401", "a stale cached result",
-    cause="its container is gone, or the file carries another's name",
+    cause="its container does not exist, or the file has the name of another one",
     confirm="ls /var/lib/cni/results", fix="genie gc")  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def _without_sandbox(gone: list[tuple[Cached, str]]) -> Finding:
         title=f"{what} no sandbox: {why if len(gone) == 1 else 'their containers are gone'}",
         object=Subject(kind="file", name=first.network, netns=first.netns, file=first.file),
         evidence=tuple(_content(entry, f"; {why}") for entry, why in gone[:_SHOWN]),
-        remedy=fix("`genie gc` removes them, after a second look", ["genie", "gc", "--dry-run"]),
+        remedy=fix("`genie gc` checks again and removes them", ["genie", "gc", "--dry-run"]),
     )
 
 
@@ -116,14 +116,14 @@ def damaged_cache(facts: Facts) -> Iterator[Finding]:
 
 
 GN1402 = Code("GN1402", "a stale network namespace",
-    cause="nothing runs in it, and it keeps veths alive",
-    confirm="ip netns pids NAME", fix="genie gc, which looks twice")  # fmt: skip
+    cause="no process runs in it, and it keeps its veths",
+    confirm="ip netns pids NAME", fix="genie gc, which checks twice")  # fmt: skip
 
 
 @check("netns-stale", GN1402, title="namespaces belong to sandboxes", needs=("processes",))
 def stale_namespaces(facts: Facts) -> Iterator[Finding]:
     used = {entry.netns.rpartition("/")[2] for entry in facts.cache if _is_live(entry.container, facts)}
-    # an ADD that runs has written its record; the runtime lists the sandbox later
+    # an ADD under way has written its record; the runtime lists the sandbox later
     used |= {one.netns.rpartition("/")[2] for one in facts.genie.records if not is_abandoned(one, facts)}
     for namespace in facts.namespaces:
         name = namespace.path.rpartition("/")[2]
@@ -162,7 +162,7 @@ def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:
             ),
         ),
         remedy=fix(
-            "a sandbox that is just being made has no process yet: look again in a minute; `genie gc` looks twice, and "
+            "a sandbox that is being created has no process yet: check again in a minute; `genie gc` checks twice, and "
             "removes the namespace with its interfaces",
             ["genie", "gc", "--dry-run"],
         ),

@@ -1,4 +1,4 @@
-"""The pod's interfaces: there, up, with a MAC of their own."""
+"""The pod's interfaces: present, up, with ARP and unique MACs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECREATE = "delete the pod so that the runtime attaches it again"
 
 
 def restore_routes(model: Case, attachment: Attachment) -> tuple[Command, ...]:
-    """The commands that give an interface its lost default routes again."""
+    """The commands that restore the lost default routes of an interface."""
     commands = []
     for family in model.families:
         gateway = model.expected_gateway(family)
@@ -32,7 +32,7 @@ def _route(attachment: Attachment, gateway: str, model: Case) -> list[str]:
 
 
 GN0102 = Code("GN0102", "a pod interface is down",
-    cause="an interface without the UP flag has no routes",
+    cause="an interface that is not UP has no routes",
     confirm="ip -n POD link show eth0", fix="ip link set eth0 up, and its routes again",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
@@ -66,12 +66,12 @@ GN0101 = Code("GN0101", "a pod interface is missing",
 
 @check("pod-interface-present", GN0101, title="every interface that ADD reported is there", needs=("pod",))
 def present(model: Case) -> Iterator[Finding]:
-    # a runtime caches what its loopback plugin did, too
+    # a runtime caches the result of its loopback plugin as well
     here = {"lo"} | {a.link.name for a in model.attachments}
-    told: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     for intended in model.intended:
-        told.setdefault(intended.ifname, intended.source)
-    for name, source in told.items():
+        recorded.setdefault(intended.ifname, intended.source)
+    for name, source in recorded.items():
         if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
             continue
         yield Finding(
@@ -117,13 +117,13 @@ def loopback(model: Case) -> Iterator[Finding]:
     )
 
 
-GN0105 = Code("GN0105", "the pod does not speak ARP",
-    cause="NOARP or arp_ignore=8 keep it from resolving neighbours, or from being resolved",
+GN0105 = Code("GN0105", "ARP is off on the pod's link",
+    cause="with NOARP or arp_ignore=8 an end of the link resolves no neighbour, or is not resolved",
     confirm="ip -n POD link; sysctl net.ipv4.conf.eth0.arp_ignore", fix="ip link set eth0 arp on",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-@check("pod-arp", GN0105, title="the pod speaks ARP", needs=("pod",))
+@check("pod-arp", GN0105, title="ARP is on in the pod", needs=("pod",))
 def arp_enabled(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         link = attachment.link
@@ -132,7 +132,7 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
         yield Finding(
             code=GN0105,
             severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
-            title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers none",
+            title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers no request",
             object=the_pod(model, link.name),
             evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
             remedy=Remedy(
@@ -145,7 +145,7 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
         yield Finding(
             code=GN0105,
             severity=Severity.ERROR,
-            title=f"the pod answers no ARP on {name} (arp_ignore=8): nobody on the link can reach it",
+            title=f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
             object=the_pod(model, name),
             evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
             remedy=Remedy(
@@ -194,7 +194,7 @@ def _ignores(model: Case, attachment: Attachment) -> bool:
 
 
 GN0106 = Code("GN0106", "duplicate MAC",
-    cause="two ports of one bridge have one MAC: the bridge sends frames to the one heard last",
+    cause="two ports of one bridge have one MAC: the bridge sends frames to the port that used it last",
     confirm="bridge fdb show", fix="give one of them another MAC", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def mac_unique(model: Case) -> Iterator[Finding]:
 
 
 def _new_mac(attachment: Attachment) -> str:
-    """A locally administered MAC that depends on the interface alone: the same report every time."""
+    """A locally administered MAC, derived from the interface, so that the same facts give the same report."""
     number = (attachment.peer.index if attachment.peer else attachment.link.index) & 0xFFFF
     return f"0a:58:67:6e:{number >> 8:02x}:{number & 0xFF:02x}"
 

@@ -1,4 +1,4 @@
-"""GN1620, GN1621: what of the cluster's logical networks this node cannot do, or does wrong."""
+"""GN1620, GN1621: the cluster's logical and physical networks on this node."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ GN1620 = Code("GN1620", "a physical network's interface is missing",
     confirm="ip -br link", fix="correct spec.refer_nic, or keep the pods on nodes that have it")  # fmt: skip
 
 
-@check(
-    "logical-nics", GN1620, title="physical networks have their interface here", needs=("networks", "node")
-)
+@check("logical-nics", GN1620, title="the interfaces of physical networks exist", needs=("networks", "node"))
 def missing_nics(facts: Facts) -> Iterator[Finding]:
     networks = facts.genie.networks
     links = [link.name for link in facts.node.links]
@@ -35,12 +33,12 @@ def missing_nics(facts: Facts) -> Iterator[Finding]:
                 evidence=(Evidence(source="netlink", command="ip -br link", value=" ".join(sorted(links))),),
                 remedy=fix(
                     "correct spec.refer_nic, or keep its pods on nodes that have the interface: "
-                    "those of macvlan, ipvlan and vlan do not start here"
+                    "pods on macvlan, ipvlan and vlan do not start here"
                 ),
             )
 
 
-GN1621 = Code("GN1621", "a logical network repeats its addresses",
+GN1621 = Code("GN1621", "a logical network gives out the same addresses on every node",
     cause="host-local keeps its leases on one node, so each node gives out the same addresses of the "
     "subnet",
     confirm="genie explain network NAMESPACE/NAME",
@@ -50,7 +48,7 @@ GN1621 = Code("GN1621", "a logical network repeats its addresses",
 @check(
     "logical-addresses",
     GN1621,
-    title="no logical network repeats its addresses on every node",
+    title="each node gives out other addresses of a logical network",
     needs=("conf", "networks"),
 )
 def repeated_addresses(facts: Facts) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Source addresses of what leaves the cluster, and of what stays in it."""
+"""Source NAT: packets out of the cluster need it, packets within the cluster must not have it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from genie_core.net.traces import Walk
 from genie_core.survey.cluster import subnets
 
 GN0511 = Code("GN0511", "packets leave without masquerading",
-    cause="no route outside leads the replies back to a pod's address",
+    cause="routers outside have no route to a pod's address",
     confirm="iptables -t nat -S POSTROUTING",
-    fix="restore the rule (a new ADD does), find who flushed it", explained_by=("GN0518", "GN0310"),
+    fix="restore the rule (a new ADD does), find what flushed it", explained_by=("GN0518", "GN0310"),
     breaks=(Effect.PACKETS,))  # fmt: skip
 GN0512 = Code("GN0512", "masquerading is wrong",
     cause="traffic gets a foreign address, or is translated inside the cluster",
@@ -40,7 +40,7 @@ def masquerade(model: Case) -> Iterator[Finding]:
     # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
     six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
     bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
-    # What a rule sends to a pod instead does not leave the cluster.
+    # What a rule translates to a pod does not leave the cluster.
     bare = [w for w in bare if not _pod_target(model, w)]
     left_out = [w for w in bare if _left_out(model, w)]
     bare = [w for w in bare if w not in left_out]
@@ -73,20 +73,20 @@ def _spared(left_out: list[Walk]) -> Finding:
     return Finding(
         code=GN0511,
         severity=Severity.INFO,
-        title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule leaves it out, "
-        "so routers there must know the pods",
+        title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule excludes it, "
+        "so routers there need a route to the pods",
         object=a("firewall", "nat/POSTROUTING", links[0] if links else ""),
         evidence=(
             seen(
                 "firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"
             ),
         ),
-        remedy=Remedy(text="narrow the rule's exception where they do not"),
+        remedy=Remedy(text="narrow the rule's exception where they have none"),
     )
 
 
 def _left_out(model: Case, walk: Walk) -> bool:
-    """Whether a rule spares what goes to this very destination: its networks know pods, as ip-masq-agent's do."""
+    """Whether a rule excludes this destination, as ip-masq-agent does for networks with routes to the pods."""
     target = span(walk.target)[0]
     for chain in model.node.rules.chains:
         if chain.family not in FAMILIES[walk.flow.family]:
@@ -112,13 +112,13 @@ def _from(rule: Rule, source: str) -> bool:
 
 
 def _not_routable(model: Case) -> str:
-    """Why pod addresses mean nothing outside: the configuration says so, or an overlay hides them."""
+    """Why pod addresses are not routed outside: by the configuration or an overlay; "" if they may be."""
     for conf in model.own_confs:
         for plugin in conf.plugins:
             inner = plugin.get("delegate") or {}
             if plugin.get("ipMasq") or inner.get("ipMasq"):
                 return f"ipMasq is true in {conf.path}"
-    # Elsewhere (a second network, a test) pods without masquerading may be meant: only the cluster's own prefix counts.
+    # Elsewhere (a second network, a test) pods without masquerading may be intended: only the cluster's prefix counts.
     mine = model.address(4)
     if not any(mine and within(mine, cidr) for cidr in (model.this_node.cidrs if model.this_node else ())):
         return ""
@@ -127,10 +127,10 @@ def _not_routable(model: Case) -> str:
 
 
 def _declined(model: Case) -> bool:
-    """Whether the configuration says that nothing shall be masqueraded."""
+    """Whether the configuration turns masquerading off."""
     plugins = [plugin for conf in model.own_confs for plugin in conf.plugins]
-    told = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
-    return bool(told) and not any(told)
+    flags = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
+    return bool(flags) and not any(flags)
 
 
 def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Finding:
@@ -142,10 +142,10 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
     tool = "iptables" if family == 4 else "ip6tables"
     return Finding(
         code=GN0511,
-        # Who says "ipMasq": false may have routes to the pods elsewhere, or an agent that masquerades.
+        # With "ipMasq": false there may be routes to the pods elsewhere, or an agent that masquerades.
         severity=Severity.WARNING if declined else Severity.ERROR,
         title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
-        f"{bare[0].source}, and no answer finds back",
+        f"{bare[0].source}, and no reply finds its way back",
         object=a("firewall", f"{tool} nat/POSTROUTING", links[0]),
         evidence=(
             seen(
@@ -157,7 +157,7 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
         ),
         remedy=Remedy(
             text="masquerade what leaves the cluster; something flushed the rule (a firewall "
-            "restart), a new ADD puts it back",
+            "restart); a new ADD restores it",
             commands=(
                 on_node(
                     tool,
@@ -179,7 +179,7 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
 
 
 def _supernet(cidrs: list[str]) -> str:
-    """The smallest prefix over all pod prefixes, if it is no wider than a /8."""
+    """The smallest prefix with all pod prefixes in it, if it is not wider than a /8."""
     networks = [ipaddress.ip_network(c, strict=False) for c in cidrs]
     if not networks:
         return ""
@@ -192,7 +192,7 @@ def _supernet(cidrs: list[str]) -> str:
         if over.prefixlen <= 8:
             return ""
         over = over.supernet()
-    # Node prefixes come out of one cluster prefix, by custom a /16: what is a pod's today need not be one tomorrow.
+    # Node prefixes come from one cluster prefix, usually a /16: other nodes may get any part of it.
     return str(over)
 
 
@@ -218,7 +218,7 @@ def _too_broad(hidden: list[Walk]) -> Finding:
         code=GN0512,
         severity=Severity.WARNING,
         title=f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
-        f"with {walk.source}, so policies and logs there see the node",
+        f"with {walk.source}, so policies and logs there have the node's address",
         object=a("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
         evidence=(
             seen(

@@ -31,7 +31,7 @@ def native_routes(model: Case) -> Iterator[Finding]:
     ]
     if model.datapath:
         return
-    # Where no prefix has a route, a router beyond the default route knows them all, as in clouds.
+    # Where no prefix has a route, the router of the default route has all of them, as in clouds.
     routed = {version(cidr) for node, cidr, way in ways if _reaches(way, node)}
     for node, cidr, way in ways:
         if way.rule is not None and way.rule.table != MAIN:
@@ -48,12 +48,12 @@ def _default(way: Way) -> bool:
 
 
 def _reaches(way: Way, node: Node) -> bool:
-    """Whether a route of its own leads to the node."""
+    """Whether a route more specific than the default leads to the node."""
     return not way.refused and not _default(way) and way.hop.gateway in node.addresses
 
 
 def _wrong_hop(model: Case, node: Node, way: Way) -> str:
-    """Whose the next hop is, where it is not this node's: another node's, or nobody's who answers."""
+    """What is wrong with the next hop: it is another node, or does not answer; "" where it is right."""
     gateway = way.hop.gateway
     if (
         way.refused
@@ -70,7 +70,7 @@ def _wrong_hop(model: Case, node: Node, way: Way) -> str:
         p.kind == "arp" and p.target == gateway and p.result == "timeout" for p in model.facts.probes
     )
     failed = neighbour is not None and neighbour.state == "failed"
-    return "where nobody answers" if failed or silent else ""
+    return "which does not answer" if failed or silent else ""
 
 
 def _replace(model: Case, node: Node, cidr: str) -> list[str]:

@@ -33,7 +33,7 @@ def gateway_neighbour(model: Case) -> Iterator[Finding]:
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
         if attachment.kind == "routed" and expected_bridge(model, attachment):
-            continue  # out of its bridge: nobody is there
+            continue  # the veth left its bridge: the check of bridge ports reports that
         gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
         for neighbour in pod.facts.neighbours:
             if (
@@ -59,7 +59,7 @@ def gateway_neighbour(model: Case) -> Iterator[Finding]:
 
 
 def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
-    """Who owns an address on the attachment's link: (name, MAC)."""
+    """(name, MAC) of the owner of an address on the attachment's link; None where it is not known."""
     entry = attachment.entry
     assert entry is not None
     if ip in model.node.local and model.node.local[ip].index == entry.index:
@@ -88,7 +88,7 @@ def _poisoned(
             seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
         ),
         remedy=Remedy(
-            text="delete the entry; the kernel asks again",
+            text="delete the entry; the kernel resolves the address again",
             commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
         ),
     )
@@ -118,7 +118,7 @@ def stale_neighbour(model: Case) -> Iterator[Finding]:
                 code=GN0411,
                 severity=Severity.FATAL if pinned else Severity.ERROR,
                 title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
-                f"but the pod's is {attachment.link.mac}: a previous owner of the address",
+                f"but the pod's is {attachment.link.mac}: the entry of a previous owner of the address",
                 object=the_pod(model, attachment.link.name),
                 evidence=(
                     seen(
@@ -129,7 +129,7 @@ def stale_neighbour(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
                 ),
                 remedy=Remedy(
-                    text="delete the entry; the kernel asks again",
+                    text="delete the entry; the kernel resolves the address again",
                     commands=(on_node("ip", "neigh", "del", own.ip, "dev", entry.name),),
                 ),
                 confidence=Confidence.HIGH if pinned else Confidence.MEDIUM,
@@ -137,7 +137,7 @@ def stale_neighbour(model: Case) -> Iterator[Finding]:
 
 
 GN0807 = Code("GN0807", "a next hop answers no ARP",
-    cause="nobody on the link has the address: a machine is down, moved, or never was there",
+    cause="no host on the link has the address: a machine is down, was moved, or never existed",
     confirm="arping -I IFACE ADDRESS; ip route", fix="correct the route, or bring the machine back",
     explained_by=(Effect.FRAMES,), breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -156,13 +156,13 @@ def silent_next_hops(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR if probe.role == "gateway" or _missed(model, probe) else Severity.WARNING,
             title=f"{_title(model, probe)} {probe.target} answers no ARP on {link.name}: {_holder(model, probe)}",
             object=the_interface(link.name) if stack is model.node else the_pod(model, link.name),
-            # Little else is between the pod and its gateway: what may drop the request has dropped it.
+            # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
             explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
             evidence=(
                 seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             ),
             remedy=Remedy(
-                text="see whose address it should be, whether that machine is up, and on this link"
+                text="find out which machine should have the address, and whether it is up and on this link"
             ),
         )
 
@@ -194,14 +194,14 @@ def contradicted_entries(model: Case) -> Iterator[Finding]:
                 seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -I {link.name} {probe.target}"),
             ),
             remedy=Remedy(
-                text="delete the entry; the kernel asks again",
+                text="delete the entry; the kernel resolves the address again",
                 commands=(on("ip", "neigh", "del", probe.target, "dev", link.name),),
             ),
         )
 
 
 def _missed(model: Case, probe: Probe) -> bool:
-    """Whether a pod of that node did not answer. A further network may have no router, a cluster a node that is off."""
+    """Whether a pod behind that hop did not answer: secondary networks may have no router, nodes may be off."""
     cidrs = [c for n in model.other_nodes if probe.target in n.addresses for c in n.cidrs]
     return any(
         p.role == "remote" and p.result == "timeout" and any(within(p.target, c) for c in cidrs)
@@ -212,7 +212,7 @@ def _missed(model: Case, probe: Probe) -> bool:
 def _holder(model: Case, probe: Probe) -> str:
     own = model.node.local.get(probe.target)
     if own is None or probe.role == "other node":
-        return "nobody there has the address"
+        return "no host there has the address"
     return f"{model.node.name(own.index)} of the node has the address, so frames are lost between them"
 
 
@@ -223,7 +223,7 @@ def _title(model: Case, probe: Probe) -> str:
 
 
 def _where(model: Case, probe: Probe) -> tuple[Stack, Link] | None:
-    """The stack and the interface that asked."""
+    """The stack and the interface that sent the ARP request."""
     if probe.role == "other node":
         link = model.node.link(model.node.fib.lookup(probe.target).hop.index)
         return (model.node, link) if link is not None else None

@@ -1,4 +1,4 @@
-"""What the cluster's NetworkPolicies make of the pod's conversations, computed from their objects."""
+"""Whether the cluster's NetworkPolicies allow the pod's traffic, computed from the API objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genie_core.net.policy_verdicts import Denial, denials
 
 
 def enforced(model: Case) -> str:
-    """What carries policies out on this node, "" where nothing is seen of it."""
+    """What enforces policies on this node, "" where nothing shows that."""
     for chain in model.node.rules.chains:
         place = f"{chain.table} {chain.name}"
         if any(mark in place for mark in POLICY_MARKS):
@@ -22,16 +22,16 @@ def enforced(model: Case) -> str:
     return model.datapath
 
 
-GN0523 = Code("GN0523", "a NetworkPolicy does not allow it",
-    cause="a policy selects the pod (or its target), and none of those that do allows this conversation",
+GN0523 = Code("GN0523", "no NetworkPolicy allows the traffic",
+    cause="a policy selects the pod (or its target), and none of those that select it allows the traffic",
     confirm="kubectl describe networkpolicy -n NAMESPACE",
-    fix="add a rule for it, if it is wanted; policies only ever add up", explained_by=("GN0508",))  # fmt: skip
+    fix="add a rule for it, if it is intended; policies only add permissions", explained_by=("GN0508",))  # fmt: skip
 
 
 @check(
     "network-policies",
     GN0523,
-    title="NetworkPolicies allow what the pod does",
+    title="NetworkPolicies allow the pod's traffic",
     needs=("pod", "objects", "pod object"),
 )
 def not_allowed(model: Case) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _finding(model: Case, direction: str, names: tuple[str, ...], own: bool, fou
 
 
 def _others(found: list[Denial]) -> list[str]:
-    """The other ends; with a port only where not every port is denied."""
+    """The peers; with a port only where not every port is denied."""
     general = {flow.name or flow.target for _, _, flow in found if not flow.port}
     names = []
     for _, wanted, flow in found:
@@ -90,7 +90,7 @@ def _others(found: list[Denial]) -> list[str]:
 
 
 def _severity(model: Case, found: list[Denial], engine: bool) -> Severity:
-    """A policy is somebody's intention: wrong only for who asked for this target, or waits for it."""
+    """A policy is intended: it is an error only for a target that was asked about, or that does not answer."""
     answered = {p.target for p in model.facts.probes if p.result in ("ok", "refused")}
     silent = {p.target for p in model.facts.probes if p.result == "timeout" and p.role != "own"} - answered
     outbound = {flow.target for _, _, flow in found if not flow.inbound}

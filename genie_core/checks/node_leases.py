@@ -1,8 +1,7 @@
-"""GN13xx: addresses: what is leased, leaked, used up, or left behind by a changed configuration.
+"""GN13xx: leases of addresses: leaked, used up, or left over from a changed configuration.
 
-Who holds an address is known from the container IDs of the runtimes' sandboxes, of Genie's state and of the
-cached results whose namespace is still there. An ID that nobody knows is a leak, unless it is so young that its
-pod may be on its way. Nothing is ever freed here.
+The containers that exist are known from the runtimes' sandboxes, Genie's state and the cached results whose network
+namespace exists. A lease of any other container is leaked, unless it is so young that its pod may be starting.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeSet:
-    """Ranges that stand in for each other: a pod gets one address of each set."""
+    """Alternative ranges: a pod gets one address of each set."""
 
     spans: tuple[Span, ...]
     held: int
@@ -35,7 +34,7 @@ class RangeSet:
 
     @property
     def free(self) -> int:
-        """How many addresses pods can still get."""
+        """The number of addresses that are left."""
         return max(self.size - self.held, 0)
 
     @property
@@ -49,7 +48,7 @@ class Pool:
     """One host-local network: its ranges (() where no configuration has it) and its leases.
 
     `recorded` are further ranges, which attachments in Genie's state have: those of logical networks.
-    `leaked` is None where nothing is known of the node's containers.
+    `leaked` is None where the node's containers are not known.
     """
 
     network: str
@@ -60,7 +59,7 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """How many addresses there are, over all ranges; 0 where no configuration says."""
+        """How many addresses there are, over all ranges; 0 where no configuration has the network."""
         return sum(span.size for span in self.spans)
 
     @property
@@ -74,7 +73,7 @@ class Pool:
 
     @property
     def free(self) -> int:
-        """How many more pods can get addresses: the fewest free ones of any set; 0 where no configuration says."""
+        """How many more pods can get addresses: the fewest that any set has left; 0 without a configuration."""
         return min((item.free for item in self.sets), default=0)
 
     @property
@@ -92,7 +91,7 @@ class Pool:
 def pools(facts: Facts) -> list[Pool]:
     """Every host-local network that a configuration or a lease names.
 
-    What no file has, as the networks of attachments, is as Genie's state has it.
+    Networks without a file, such as those of definitions, come from Genie's state.
     """
     spans: dict[str, list[Span]] = {}
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
@@ -145,10 +144,10 @@ def leaked(facts: Facts) -> Iterator[Finding]:
                 for lease in pool.leaked[:_SHOWN]
             ),
             remedy=fix(
-                "look again in a minute; if they are still there, let `genie gc` free them",
+                "check again in a minute; if they are still there, `genie gc` frees them",
                 ["genie", "discover", "--only", "leases"],
                 ["genie", "gc", "--dry-run"],
-                risk="an address that a running pod uses must not be freed: gc asks twice",
+                risk="an address that a running pod uses must not be freed: gc checks twice",
             ),
             confidence=Confidence.HIGH if facts.sandboxes else Confidence.MEDIUM,
         )
@@ -160,10 +159,10 @@ def _folder(leases: Sequence[Lease]) -> str:
 
 GN1302 = Code("GN1302", "no address is left",
     cause="every address of the range is leased",
-    confirm="ls the lease directory | wc -l", fix="genie gc for what leaked; a larger range")  # fmt: skip
+    confirm="ls the lease directory | wc -l", fix="genie gc frees leaked ones; else a larger range")  # fmt: skip
 GN1303 = Code("GN1303", "few addresses are left",
     cause="the range is nearly full",
-    confirm="ls the lease directory | wc -l", fix="genie gc for what leaked; a larger range")  # fmt: skip
+    confirm="ls the lease directory | wc -l", fix="genie gc frees leaked ones; else a larger range")  # fmt: skip
 
 
 @check("leases-free", GN1302, GN1303, title="addresses are left", needs=("conf", "leases"))
@@ -222,9 +221,7 @@ def outside(facts: Facts) -> Iterator[Finding]:
                     Evidence(source=lease.file, value=f"{lease.container} {lease.ifname}".strip())
                     for lease in pool.outside[:_SHOWN]
                 ),
-                remedy=fix(
-                    "their pods were made before the configuration changed: restart them when you can"
-                ),
+                remedy=fix("their pods were attached before the configuration changed: restart them"),
             )
 
 

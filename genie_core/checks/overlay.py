@@ -1,4 +1,4 @@
-"""The way to other nodes' pods: routes, tunnels, their neighbours and forwarding entries, MTU, the underlay."""
+"""Tunnels to other nodes' pods: the devices, their routes, neighbour entries and forwarding (FDB) entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genie_core.survey.kernel import Link, Route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """One prefix of pods on another node, and the tunnel that should carry it."""
+    """A prefix of pods on another node, and the tunnel that should carry their packets."""
 
     node: Node
     cidr: str
@@ -31,7 +31,7 @@ class Remote:
 
 
 def remotes(model: Case) -> list[Remote]:
-    """Every remote prefix that a tunnel should carry; where nodes are unknown, the tunnels' own routes."""
+    """Every remote prefix that a tunnel should carry; where nodes are unknown, the prefixes of the tunnels' routes."""
     found = []
     for node in model.other_nodes:
         for cidr in node.cidrs:
@@ -66,7 +66,7 @@ def next_hop(model: Case, remote: Remote) -> str:
 
 
 def restore_route(model: Case, cidr: str, tunnel: str) -> tuple[Command, ...]:
-    """The command that routes a remote prefix into its tunnel again; () where it is no remote prefix."""
+    """The command that routes a remote prefix into its tunnel; () where it is no remote prefix."""
     for remote in remotes(model):
         if remote.cidr == cidr and remote.tunnel.name == tunnel:
             return (on_node(*_replace(model, remote)),)
@@ -81,7 +81,7 @@ def _replace(model: Case, remote: Remote) -> list[str]:
 
 
 def _vtep(model: Case, remote: Remote) -> tuple[str, str]:
-    """(MAC, underlay address) of the remote tunnel end, "" for what nothing tells."""
+    """(MAC, underlay address) of the remote tunnel end, "" for what is not known."""
     address = next((x for x in remote.node.addresses if ":" not in x), "")
     mac = str(remote.node.tunnel.get("VtepMAC", "")).lower()
     neighbour = model.node.neighbour(remote.tunnel.index, next_hop(model, remote))
@@ -95,7 +95,7 @@ def _vtep(model: Case, remote: Remote) -> tuple[str, str]:
 
 
 GN0706 = Code("GN0706", "the tunnel is down",
-    cause="its routes and neighbours went with it",
+    cause="the kernel deleted its routes and neighbour entries",
     confirm="ip -d link show flannel.1", fix="set it up, restart the agent", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def tunnel_up(model: Case) -> Iterator[Finding]:
 
 
 def carries(model: Case, tunnel: Link) -> bool:
-    """tunl0, sit0 and their like come with their module and mean nothing while they are unused."""
+    """Whether it is a device such as tunl0 or sit0 that its kernel module makes, and is unused."""
     used = any(h.index == tunnel.index for r in model.facts.node.routes for h in r.hops)
     peers = any(f.index == tunnel.index and f.dst for f in model.facts.node.forwarding)
     return used or peers or bool(model.node.addresses(tunnel))
@@ -165,7 +165,7 @@ GN0701 = Code("GN0701", "no route to another node's pods",
     confirm="ip route get REMOTE-POD", fix="restart the agent; add the route",
     explained_by=("GN0706", "GN0504"), breaks=(Effect.PACKETS,))  # fmt: skip
 GN0702 = Code("GN0702", "the route to another node's pods bypasses the tunnel",
-    cause="the network between the nodes does not know pod addresses",
+    cause="the network between the nodes does not route pod addresses",
     confirm="ip route show CIDR", fix="route into the tunnel", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def some_address(cidr: str) -> object:
 
 def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
     strict = model.node.rp_filter(remote.tunnel.name) == 1
-    if strict or route is None:  # then the reverse path check says it, with the drop
+    if strict or route is None:  # then the reverse path check reports it, with the drop
         return
     narrower = route.dst != remote.cidr
     mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(model, remote)
@@ -225,7 +225,7 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
         code=GN0702,
         severity=Severity.ERROR,
         title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
-        f"{remote.tunnel.name}: the network between the nodes does not know pods",
+        f"{remote.tunnel.name}: the network between the nodes does not route pod addresses",
         object=a("route", route.dst, link),
         evidence=(
             seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
@@ -241,7 +241,7 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
 
 
 GN0703 = Code("GN0703", "the tunnel lacks an FDB entry",
-    cause="nothing says which node has the tunnel end's MAC",
+    cause="the kernel does not know to which node to send frames for the tunnel end's MAC",
     confirm="bridge fdb show dev flannel.1", fix="bridge fdb append; restart the agent",
     explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
 GN0704 = Code("GN0704", "the tunnel's FDB names another node",
@@ -254,7 +254,9 @@ GN0705 = Code("GN0705", "the tunnel's neighbour entry is missing or wrong",
     explained_by=("GN0712", "GN0706"), breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel knows its other ends", needs=("node",))
+@check(
+    "tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel has entries for its remote ends", needs=("node",)
+)
 def tunnel_ends(model: Case) -> Iterator[Finding]:
     for remote in remotes(model):
         tunnel = remote.tunnel
@@ -263,15 +265,15 @@ def tunnel_ends(model: Case) -> Iterator[Finding]:
         hop = next_hop(model, remote)
         neighbour = model.node.neighbour(tunnel.index, hop)
         known, address = _vtep(model, remote)
-        told = str(remote.node.tunnel.get("VtepMAC", "")).lower()
+        announced = str(remote.node.tunnel.get("VtepMAC", "")).lower()
         entries = [f for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if neighbour is None or not neighbour.mac or neighbour.state == "failed":
             yield _neighbour(remote, hop, "is missing", known)
             continue
         at = [f for f in entries if f.mac == neighbour.mac]
         others = [f.mac for f in entries if f.dst == address]
-        if (told and neighbour.mac != told) or (not at and others and not told):
-            right = told or others[0]
+        if (announced and neighbour.mac != announced) or (not at and others and not announced):
+            right = announced or others[0]
             yield _neighbour(remote, hop, f"has MAC {neighbour.mac}, but the tunnel end is {right}", right)
         elif not at:
             yield _fdb_missing(remote, neighbour.mac, address)

@@ -1,4 +1,4 @@
-"""What walking the pod's packets along the model meets: routes, rules, filters, forwarding, address translation."""
+"""What stops the traced packets of the pod: forwarding, routes, policy rules, reverse path and packet filters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from genie_core.net.traces import Block
 
 
 def blocks(model: Case, *kinds: str, place: str = "") -> list[Block]:
-    """The blocks of these kinds on any flow."""
+    """The blocks of these kinds on all flows."""
     return [b for w in model.walks for b in w.blocks if b.kind in kinds and (not place or b.place == place)]
 
 
 def flows_text(found: list[Block]) -> str:
-    """The conversations that are hit, each once, at most four."""
+    """The flows that are hit, each once, at most four."""
     names = list(dict.fromkeys(b.flow.name or b.flow.target for b in found))
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
@@ -29,7 +29,7 @@ GN0501 = Code("GN0501", "forwarding is off",
     cause="ip_forward=0: something reset it",
     confirm="sysctl net.ipv4.ip_forward", fix="set it to 1, and in sysctl.d", breaks=(Effect.PACKETS,))  # fmt: skip
 GN0502 = Code("GN0502", "forwarding is off on one interface",
-    cause="the interface's own setting wins",
+    cause="the interface's own setting overrides the node's",
     confirm="sysctl net.ipv4.conf.IFACE.forwarding", fix="set it to 1", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
@@ -138,17 +138,17 @@ def host_routes(model: Case) -> Iterator[Finding]:
 
 
 def _route_advice(commands: Sequence[Command], shown: str, target: str, entry: str) -> str:
-    """In words what the commands do."""
+    """A sentence that describes the commands."""
     verbs = {command.argv[2] for command in commands}
     if not verbs:
-        return f"find out who set the route {shown}, and have {target} go to {entry} again"
+        return f"find out what set the route {shown}, and have {target} go to {entry} again"
     done = [f"delete the route {shown}"] if "del" in verbs else []
     done += [f"route {target} to {entry}"] if "replace" in verbs else []
-    return f"{' and '.join(done)}, and find out who changed it"
+    return f"{' and '.join(done)}, and find out what changed it"
 
 
 def _narrower(model: Case, dst: str) -> bool:
-    """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route counts."""
+    """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route applies."""
     address, _, length = dst.partition("/")
     if length in ("32", "128"):
         return True
@@ -213,7 +213,7 @@ def refused_routes(model: Case) -> Iterator[Finding]:
             object=a("route", title),
             evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
             remedy=Remedy(
-                text="delete the route, and restore the one that it stands for"
+                text="delete the route, and restore the one that it replaced"
                 if explicit
                 else "restore the node's route",
                 commands=(
@@ -227,16 +227,16 @@ def refused_routes(model: Case) -> Iterator[Finding]:
 
 
 def _overlay_route(model: Case, way: Way, block: Block) -> tuple[Command, ...]:
-    """The route into the tunnel, where the refusing route took a remote prefix's place."""
+    """The route into the tunnel, where the refusing route is for a remote prefix."""
     from genie_core.checks.overlay import restore_route
 
     return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
-GN0305 = Code("GN0305", "a policy rule in the pod leads astray",
+GN0305 = Code("GN0305", "a policy rule in the pod misroutes packets",
     cause="an ip rule of the pod refuses its packets or sends them elsewhere",
     confirm="ip -n POD rule", fix="delete or narrow the rule", breaks=(Effect.PACKETS,))  # fmt: skip
-GN0309 = Code("GN0309", "a more specific route leads astray",
+GN0309 = Code("GN0309", "a more specific route misroutes packets",
     cause="a route of the pod takes cluster traffic to a secondary interface",
     confirm="ip -n POD route", fix="delete or narrow the route", breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -258,7 +258,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
             or way.route is None
             or (way.route.dst in ("0.0.0.0/0", "::/0") and way.rule and way.rule.table == 254)
         ):
-            continue  # the moved default route is a check of its own
+            continue  # another check reports a moved default route
         groups.setdefault(f"{way.route.dst} table {way.route.table}", []).append(block)
     for title, hit in groups.items():
         way = hit[0].way
@@ -306,7 +306,7 @@ def _lookup(block: Block) -> str:
 
 
 GN0503 = Code("GN0503", "the reverse path filter drops",
-    cause="the way back to the sender leads out of another interface",
+    cause="the route back to the sender is through another interface",
     confirm="nstat -az TcpExtIPReversePathFilter; ip route get SENDER",
     fix="make routes symmetric, or rp_filter=2", explained_by=("GN0303", "GN0413", "GN0504"),
     breaks=(Effect.PACKETS,))  # fmt: skip

@@ -23,12 +23,12 @@ def in_pod(*argv: object) -> Command:
 
 
 def seen(source: str, value: object, command: str = "") -> Evidence:
-    """One fact."""
+    """A fact: its source, its value, the command that shows it."""
     return Evidence(source=source, value=str(value), command=command)
 
 
 def the_pod(model: Case, iface: str = "") -> Subject:
-    """The pod that is asked about, or one interface of it."""
+    """The pod of the diagnosis, or one of its interfaces."""
     return Subject(
         kind="pod",
         ns=model.facts.namespace,
@@ -44,7 +44,7 @@ def the_interface(name: str) -> Subject:
 
 
 def a(kind: str, name: str, iface: str = "") -> Subject:
-    """Anything else of the node: a sysctl, a rule, a route, a service."""
+    """Anything else on the node: a sysctl, a rule, a route, a service."""
     return Subject(kind=kind, name=name, netns="node", iface=iface)
 
 

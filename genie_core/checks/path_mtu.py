@@ -1,4 +1,4 @@
-"""Packets that are too large for the way ahead, where nobody may say so."""
+"""Path MTU: packets that are too large for a link on their way, and ICMP messages about that which are dropped."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from genie_core.survey.facts import Probe
 from genie_core.survey.kernel import Link
 
 MESSAGE = {4: "ICMP fragmentation-needed", 6: "ICMPv6 packet-too-big"}
-# What makes TCP's ends send smaller segments: iptables' target, nftables' statement.
+# What makes TCP send smaller segments: iptables' target, nftables' statement.
 CLAMPS = ("TCPMSS", "maxseg")
 SHOWN = 3
 
 
 @dataclass(slots=True)
 class Narrow:
-    """An interface of the node that takes less than the pod sends: both MTUs, and what lies behind it."""
+    """An interface of the node with a smaller MTU than the pod's: both MTUs, and what is reached by it."""
 
     link: Link
     pod_mtu: int
@@ -45,23 +45,23 @@ GN0708 = Code("GN0708", "path MTU black hole",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("path-mtu", GN0708, title="large packets find their way out", needs=("pod", "node"))
+@check("path-mtu", GN0708, title="large packets can leave the node", needs=("pod", "node"))
 def path_mtu(model: Case) -> Iterator[Finding]:
     primary = model.primary
     if primary is None or primary.kind not in ("bridge", "routed") or model.pod is None:
         return
     refused = {family: refusals(model, family) for family in model.families}
-    told: list[tuple[Narrow, list[Block]]] = [
+    ways: list[tuple[Narrow, list[Block]]] = [
         (narrow, [b for family in sorted(narrow.families) for b in refused.get(family, ())])
         for narrow in _narrow(model)
     ]
     bridge = primary.bridge
     if bridge is not None and bridge.mtu < primary.link.mtu:
-        # What comes for the pod is as large as the pod's own MTU says; the bridge's own end takes less.
+        # Senders use the pod's MTU; the bridge's own end has a smaller one.
         inward = Narrow(link=bridge, pod_mtu=primary.link.mtu, mtu=bridge.mtu, targets=["the pod itself"])
         blocked = [b for family in model.families for b in _refused_to_senders(model, family)]
-        told += [(inward, blocked)] if blocked else []
-    for holes in ([pair for pair in told if pair[1]], [pair for pair in told if not pair[1]]):
+        ways += [(inward, blocked)] if blocked else []
+    for holes in ([pair for pair in ways if pair[1]], [pair for pair in ways if not pair[1]]):
         blocked = list({_place(b): b for _, found in holes for b in found}.values())
         if holes:
             yield _black_hole(model, [narrow for narrow, _ in holes], primary, blocked)
@@ -79,7 +79,7 @@ def _narrow(model: Case) -> list[Narrow]:
 
 
 def _ways(model: Case) -> Iterator[tuple[Link, str, str]]:
-    """(the node's interface, what lies behind it, an address there): tunnels, then what the walks left by."""
+    """(the node's interface, what is reached by it, an address there): tunnels, then the interfaces of the traces."""
     for remote in remotes(model):
         yield remote.tunnel, remote.title, str(some_address(remote.cidr))
     for one in model.walks:
@@ -91,21 +91,21 @@ def _ways(model: Case) -> Iterator[tuple[Link, str, str]]:
 
 
 def _route_mtu(model: Case, address: str) -> int:
-    """The largest packet that the pod sends there: its link's MTU, or its route's own."""
+    """The largest packet that the pod sends there: the MTU of its link, or of its route."""
     assert model.primary is not None
     way = model.pod.fib.lookup(address) if model.pod else None
     return way.route.mtu if way and way.route and way.route.mtu else model.primary.link.mtu
 
 
 def _taken(model: Case, link: Link, address: str) -> int:
-    """What the node's interface takes, or the node's route by it."""
+    """The MTU of the node's interface, or of the node's route through it."""
     way = model.node.fib.lookup(address)
     mine = way.route is not None and way.route.mtu and way.hop.index == link.index
     return min(link.mtu, way.route.mtu) if mine and way.route else link.mtu
 
 
 def refusals(model: Case, family: int) -> list[Block]:
-    """What keeps the node's "too big" from the pod: rules and policies of the node and of the pod itself."""
+    """What drops the node's "too big" messages to the pod: rules and chain policies of the node and of the pod."""
     primary = model.primary
     entry = primary.entry if primary else None
     links = [link for link in (entry, *model.uplinks) if link is not None]
@@ -120,7 +120,7 @@ def refusals(model: Case, family: int) -> list[Block]:
 
 
 def _refused_to_senders(model: Case, family: int) -> Iterator[Block]:
-    """What keeps the node's "too big" from those who send to the pod."""
+    """What drops the node's "too big" messages to hosts that send to the pod."""
     protocol = "icmp" if family == 4 else "ipv6-icmp"
     for one in model.walks:
         flow, link = one.flow, one.egress
@@ -139,7 +139,7 @@ def _refused_to_senders(model: Case, family: int) -> Iterator[Block]:
 
 
 def clamped(model: Case) -> str:
-    """The rule that makes TCP's segments fit the way, "" without one."""
+    """The rule that clamps TCP's segments to the path MTU, "" without one."""
     chains = model.node.rules.chains
     rules = ((chain, rule) for chain in chains for rule in chain.rules)
     return next((f"{c.place}: {r.text}" for c, r in rules if any(word in r.text for word in CLAMPS)), "")
@@ -157,9 +157,9 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
         title=f"the pod's MTU {max(one.pod_mtu for one in narrow)} exceeds {ways}"
         + (
             f", and {_message(blocked)} is dropped ({_place(blocked[0])}): "
-            + ("TCP is clamped, other large packets vanish" if clamp else _EFFECT)
+            + ("TCP is clamped, other large packets are lost" if clamp else _EFFECT)
             if blocked
-            else "; path MTU discovery makes up for it"
+            else "; path MTU discovery works"
         ),
         object=the_pod(model, pod.name) if blocked else the_interface(narrow[0].link.name),
         explained_by=tuple(_chain(b).place for b in blocked if b.place == "node")[:1],
@@ -187,10 +187,10 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
 
 
 def _message(blocked: list[Block]) -> str:
-    return MESSAGE[blocked[0].flow.family] if blocked else "ICMP's word of it"
+    return MESSAGE[blocked[0].flow.family] if blocked else "ICMP's message about it"
 
 
-_EFFECT = "large segments vanish, small packets pass"
+_EFFECT = "large segments are lost, small packets pass"
 
 
 def _title(model: Case, narrow: Narrow) -> str:
@@ -219,7 +219,7 @@ def _evidence(block: Block) -> Evidence:
 
 
 def _let_pass(block: Block) -> Command:
-    """Delete a rule that is about ICMP; accept the message ahead of a wider one, or of a policy."""
+    """Delete a rule about ICMP; accept the message before a wider rule, or a chain policy."""
     chain, rule = _chain(block), block.outcome.rule if block.outcome else None
     if rule is not None and any(m.name in ("protocol", "icmp_type", "icmp_code") for m in rule.matches):
         return delete_rule(block.place, chain, rule)
@@ -236,8 +236,8 @@ def _let_pass(block: Block) -> Command:
 
 
 GN0808 = Code("GN0808", "large packets are lost on the way",
-    cause="small echoes are answered, those of the size that should fit are not, and nobody says that "
-    "they are too large",
+    cause="small echoes are answered, those of the size that should fit are not, and no ICMP message reports "
+    "that they are too large",
     confirm="tracepath TARGET; ping -M do -s SIZE TARGET",
     fix="one MTU on the way: lower the pods' and the tunnel's, or raise the network's between the nodes",
     explained_by=(Effect.PACKETS, "GN0710"))  # fmt: skip
@@ -257,7 +257,7 @@ def _lost(model: Case, large: Probe, small: Probe) -> Finding:
     return Finding(
         code=GN0808,
         severity=Severity.WARNING,
-        title=f"packets of {size} bytes to {large.target} are lost and nobody says that they are too large, "
+        title=f"packets of {size} bytes to {large.target} are lost and no ICMP message reports that; "
         "small ones arrive: an interface or a filter between the nodes takes less",
         object=the_pod(model, model.primary.link.name if model.primary else ""),
         evidence=(

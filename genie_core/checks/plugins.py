@@ -1,4 +1,4 @@
-"""GN11xx: plugin binaries that are not there, cannot run, or do not answer."""
+"""GN11xx: plugin binaries that are missing, cannot run, or do not answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GN1101 = Code("GN1101", "a plugin is missing",
 
 @check("plugin-missing", GN1101, title="every plugin is installed", needs=("conf", "bin"))
 def missing(facts: Facts) -> Iterator[Finding]:
-    # CRI-O skips Genie's file for a plugin that is missing: pods then do not get what they ask for
+    # CRI-O skips Genie's file when a plugin is missing: pods then do not get the networks that they select
     skipping = {runtime.conf_dir for runtime in facts.runtimes if runtime.kind == "crio"}
     own = {f.path for f in facts.conf_files if f.network and is_self(f.network) and f.directory in skipping}
     used = in_use(facts) | own
@@ -39,7 +39,7 @@ def missing(facts: Facts) -> Iterator[Finding]:
         dangling = {b.type for d in path for b in facts.binaries.get(d, ()) if b.form == "link"}
         lacking = {p.type: p for p in reversed(missing_plugins(file, facts, path)) if p.type not in dangling}
         found = [_missing(file, p, facts, path, fatal=file.path in used) for p in reversed(lacking.values())]
-        # Nothing of the chain is there: that is one cause, an empty or a wrong directory.
+        # No plugin of the chain exists: that is one cause, an empty or a wrong directory.
         everything = {plugin.type for plugin in needed(file)} <= lacking.keys()
         yield from (
             [_all_missing(file, found, list(lacking), path)] if everything and len(found) > 1 else found
@@ -47,9 +47,9 @@ def missing(facts: Facts) -> Iterator[Finding]:
 
 
 def without_loopback(facts: Facts) -> Iterator[Finding]:
-    """GN1101 of the plugin that no configuration names.
+    """GN1101 for the plugin loopback, which no configuration names.
 
-    Runtimes call it for every sandbox, unless they set lo up themselves: it says something only where lo is down.
+    Runtimes call it for every sandbox, unless they set lo up themselves: it matters only where lo is down.
     """
     paths = {facts.search_path(file.directory) for file in facts.conf_files if not file.ignored}
     for path in sorted(paths):
@@ -88,7 +88,7 @@ def with_loopback(network: Sequence[Finding], files: Sequence[Finding]) -> list[
 
 def _causing(finding: Finding, more: Remedy) -> Finding:
     mine = finding.remedy or Remedy(text="")
-    text = f"{mine.text}; set lo up in the pods that were made without it"
+    text = f"{mine.text}; set lo up in the pods that were attached without it"
     remedy = replace(mine, text=text, commands=(*mine.commands, *more.commands))
     title = f"{finding.title}: the pod's lo was never set up"
     return replace(finding, severity=Severity.ERROR, title=title, remedy=remedy)
@@ -131,7 +131,7 @@ def _missing(file: ConfFile, plugin: Needed, facts: Facts, path: Sequence[str], 
 
 
 def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], copies: list[str]) -> Remedy:
-    if type_ == SELF_TYPE:  # its launcher names its own place: a copy elsewhere fails after the next upgrade
+    if type_ == SELF_TYPE:  # its launcher contains its path: a copy elsewhere fails after an upgrade
         return fix("install Genie where the runtime looks", ["genie", "install", "--bin-dir", path[0]])
     if copies:
         return fix("give the file its name back", ["mv", copies[0], f"{path[0]}/{type_}"])
@@ -182,13 +182,13 @@ def not_executed(facts: Facts) -> Iterator[Finding]:
 
 
 GN1102 = Code("GN1102", "a plugin cannot be executed",
-    cause="its mode lacks x",
+    cause="its mode has no x",
     confirm="ls -l PLUGIN", fix="chmod 0755")  # fmt: skip
 GN1103 = Code("GN1103", "a plugin is for another machine",
     cause="its ELF header names another architecture",
     confirm="file PLUGIN", fix="install the right one")  # fmt: skip
 GN1107 = Code("GN1107", "a plugin is a dangling link",
-    cause="what it points to is gone",
+    cause="its target does not exist",
     confirm="ls -l PLUGIN", fix="install it again")  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def unusable(facts: Facts) -> Iterator[Finding]:
         users = wanted.get(binary.type, [])
         if binary.form == "link":
             yield _about(
-                binary, GN1107, f"is a link to {binary.link}, which is not there", users, "install it again"
+                binary, GN1107, f"is a link to {binary.link}, which does not exist", users, "install it again"
             )
         elif binary.form in ("elf", "script") and not binary.executable:
             finding = _about(binary, GN1102, f"is not executable (mode {binary.mode:04o})", users, "")
@@ -254,16 +254,16 @@ def _about(binary: Binary, code: Code, text: str, users: Sequence[str], remedy: 
 
 GN1104 = Code("GN1104", "a plugin hangs",
     cause="it did not answer VERSION in time",
-    confirm="CNI_COMMAND=VERSION PLUGIN", fix="look at what it waits for")  # fmt: skip
+    confirm="CNI_COMMAND=VERSION PLUGIN", fix="find out what it waits for")  # fmt: skip
 GN1105 = Code("GN1105", "a plugin fails",
     cause="it crashed or refused VERSION",
     confirm="CNI_COMMAND=VERSION PLUGIN", fix="install it again")  # fmt: skip
-GN1106 = Code("GN1106", "a plugin answers something else",
-    cause="VERSION's answer is not the specification's",
-    confirm="CNI_COMMAND=VERSION PLUGIN", fix="is it a CNI plugin?")  # fmt: skip
-# What kept a plugin from answering VERSION -> code, what to do.
+GN1106 = Code("GN1106", "a plugin's answer is not CNI",
+    cause="its answer to VERSION is not as the specification defines it",
+    confirm="CNI_COMMAND=VERSION PLUGIN", fix="check that it is a CNI plugin; install it again")  # fmt: skip
+# Why a plugin did not answer VERSION -> (code, remedy).
 _SILENT = {
-    "hang": (GN1104, "see why it hangs: every ADD that uses it waits until the runtime gives up"),
+    "hang": (GN1104, "find out why it hangs: every ADD that uses it waits until the runtime times out"),
     "crash": (GN1105, "install it again; if it still crashes, report it to its maintainers"),
     "execute": (GN1105, "install it again"),
     "answer": (GN1106, "if it is no CNI plugin, move it out of the directory; else install it again"),
@@ -274,8 +274,8 @@ _SILENT = {
 def bad_version_answers(facts: Facts) -> Iterator[Finding]:
     users = _users(facts)
     for binary in _all(facts):
-        told = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
-        if not binary.problem or (binary.problem == "execute" and told):
+        reported = bool(binary.noexec) or not _runs_on(binary.machine or facts.machine, facts.machine)
+        if not binary.problem or (binary.problem == "execute" and reported):
             continue
         code, remedy = _SILENT[binary.problem]
         called = users.get(binary.type, [])
@@ -296,8 +296,8 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
         )
 
 
-GN1108 = Code("GN1108", "others may replace a plugin",
-    cause="it runs as root and is writable by others",
+GN1108 = Code("GN1108", "other users can replace a plugin",
+    cause="it runs as root, and other users may write to it",
     confirm="ls -l PLUGIN", fix="chown root; chmod go-w")  # fmt: skip
 
 
@@ -316,13 +316,13 @@ def writable(facts: Facts) -> Iterator[Finding]:
                         source=binary.path, command=f"ls -l {binary.path}", value=f"mode {binary.mode:04o}"
                     ),
                 ),
-                remedy=fix("take the right to write away", ["chmod", "go-w", binary.path]),
+                remedy=fix("remove the write permission of others", ["chmod", "go-w", binary.path]),
             )
 
 
-GN1110 = Code("GN1110", "a plugin says it is not ready",
+GN1110 = Code("GN1110", "a plugin reports that it is not ready",
     cause="STATUS returned an error",
-    confirm="CNI_COMMAND=STATUS PLUGIN", fix="what it says")  # fmt: skip
+    confirm="CNI_COMMAND=STATUS PLUGIN", fix="follow the plugin's message")  # fmt: skip
 
 
 @check("plugin-status", GN1110, title="plugins are ready", needs=("conf", "bin", "probe"))
@@ -340,6 +340,6 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
             object=Subject(kind="network", name=state.network, file=file.path if file else ""),
             evidence=(Evidence(source="STATUS", value=state.detail),),
             remedy=fix(
-                "look at the plugin's agent on this node: the plugin itself says that it cannot serve pods"
+                "look at the plugin's agent on this node: the plugin reports that it cannot serve pods"
             ),
         )

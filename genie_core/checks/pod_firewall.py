@@ -1,4 +1,4 @@
-"""Rules inside the pod about what never leaves it, and about its further interfaces: no conversation passes there."""
+"""Firewall rules inside the pod that no trace passes: on lo, and on its secondary interfaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ SURE = 0.99
 OUT, IN = ("output", "postrouting"), ("prerouting", "input")
 
 
-@check("loopback-filter", GN0510, title="the pod may talk to itself", needs=("pod", "pod firewall"))
+@check(
+    "loopback-filter",
+    GN0510,
+    title="no rule in the pod drops its traffic to itself",
+    needs=("pod", "pod firewall"),
+)
 def loopback(model: Case) -> Iterator[Finding]:
     for family in model.families if not model.narrowed else ():
         address = "127.0.0.1" if family == 4 else "::1"
@@ -39,7 +44,7 @@ def loopback(model: Case) -> Iterator[Finding]:
 @check(
     "further-filter",
     GN0510,
-    title="no rule in the pod closes a further interface",
+    title="no rule in the pod blocks a secondary interface",
     needs=("pod", "pod firewall"),
 )
 def secondary(model: Case) -> Iterator[Finding]:
@@ -60,7 +65,7 @@ def secondary(model: Case) -> Iterator[Finding]:
             ):
                 found = _dropped(model, tuple((hook, packet) for hook in hooks))
                 if found is not None:
-                    # Engines of policies for several networks filter there too.
+                    # Policy engines for several networks filter there too.
                     yield _finding(model, found, title, name, Severity.WARNING)
 
 
@@ -71,11 +76,11 @@ def _neighbour_of(ip: str, prefix: str) -> str:
 
 
 def _dropped(model: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
-    """The first hook's outcome that surely stops the packet, unless the pod's conversations show that rule already."""
-    told = {_key(b.outcome) for w in model.walks for b in w.blocks if b.outcome is not None}
+    """The first outcome that surely stops the packet, unless the traces report that rule already; None without one."""
+    reported = {_key(b.outcome) for w in model.walks for b in w.blocks if b.outcome is not None}
     for hook, packet in ways:
         for outcome in at_hook(model.pod.rules, hook, packet) if model.pod else ():
-            if outcome.verdict != "accept" and outcome.chance > SURE and _key(outcome) not in told:
+            if outcome.verdict != "accept" and outcome.chance > SURE and _key(outcome) not in reported:
                 return outcome
     return None
 
@@ -96,7 +101,7 @@ def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Seve
         object=the_pod(model, name),
         evidence=(seen("firewall", f"{place}: {text}"), seen("model", str(outcome.packet))),
         remedy=Remedy(
-            text="delete the rule, and correct what put it there (a sidecar, an init container)",
+            text="delete the rule, and correct what added it (a sidecar, an init container)",
             commands=(delete_rule("pod", chain, rule),) if rule else (),
         ),
     )

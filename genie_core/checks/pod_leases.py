@@ -1,4 +1,4 @@
-"""Leases of containers that are gone, where no runtime is there to ask: nobody on the node has their addresses."""
+"""Leases of the pod's addresses; leaked leases as the network shows them: addresses that no interface has."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from genie_core.survey.facts import Cached, ConfFile, Lease
 SHOWN = 5
 
 
-GN0208 = Code("GN0208", "the address has no lease, or another's",
-    cause="host-local's file of the address is gone or names another container: it may be given out twice",
+GN0208 = Code("GN0208", "the address has no lease, or that of another container",
+    cause="host-local's file of the address is missing or names another container: it may give the address out again",
     confirm="cat /var/lib/cni/networks/NETWORK/ADDRESS",
     fix="recreate the pod; find what removed the lease")  # fmt: skip
 
@@ -37,14 +37,14 @@ def address_not_leased(model: Case) -> Iterator[Finding]:
                 yield _unheld(model, cached, ip, lease)
 
 
-GN0210 = Code("GN0210", "an address is leased for nothing",
+GN0210 = Code("GN0210", "an unused address is leased",
     cause="the pod's container holds a lease of an address that is on none of its interfaces: an ADD "
     "was repeated, or a file was copied",
     confirm="grep -l CONTAINER /var/lib/cni/networks/*/*",
-    fix="it is freed with the pod; recreate the pod where addresses are few")  # fmt: skip
+    fix="DEL of the pod frees it; recreate the pod where addresses are few")  # fmt: skip
 
 
-@check("lease-once", GN0210, title="the pod holds no address for nothing", needs=("pod",))
+@check("lease-once", GN0210, title="the pod's container has no unused lease", needs=("pod",))
 def unused_leases(model: Case) -> Iterator[Finding]:
     pod = model.facts.pod
     promised = {ip for intended in model.intended for ip in intended.ips}
@@ -70,18 +70,18 @@ def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> F
         code=GN0210,
         severity=Severity.WARNING,
         title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
-        f"{', '.join(right)}: nobody uses it, and nobody else gets it",
+        f"{', '.join(right)}: it is unused, and no other pod gets it",
         object=the_pod(model, cached.ifname),
         evidence=tuple(
             seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
             for lease in idle[:SHOWN]
         ),
-        remedy=Remedy(text="it is freed with the pod's DEL: recreate the pod where addresses are few"),
+        remedy=Remedy(text="DEL of the pod frees it: recreate the pod where addresses are few"),
     )
 
 
 def _leases_here(model: Case, conf: ConfFile) -> bool:
-    """Whether the network's addresses come from host-local, and its leases are where they were looked for."""
+    """Whether the network's addresses come from host-local, with its leases in the directory that was read."""
     ipams = [p.get("ipam") or {} for p in conf.plugins]
     elsewhere = any(ipam.get("dataDir") for ipam in ipams)
     seen_any = any(lease.network == conf.name for lease in model.facts.files.leases)
@@ -103,14 +103,14 @@ def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Findin
             seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
         ),
         remedy=Remedy(
-            text="recreate the pod, which leases an address anew; find what changed the lease's file"
+            text="recreate the pod, which leases an address again; find what changed the lease's file"
         ),
     )
 
 
 GN1301 = Code("GN1301", "leaked leases",
-    cause="addresses are held by containers that are gone",
-    confirm="genie discover --only leases", fix="genie gc, which looks twice")  # fmt: skip
+    cause="containers that do not exist hold addresses",
+    confirm="genie discover --only leases", fix="genie gc, which checks twice")  # fmt: skip
 
 
 @check("leases-known", GN1301, title="every lease belongs to a container of this node", needs=("node",))
@@ -141,16 +141,16 @@ def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
             seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]
         ),
         remedy=Remedy(
-            text="look again in a minute; if they are still there, let `genie gc` free them",
+            text="check again in a minute; if they are still there, `genie gc` frees them",
             commands=(Command(argv=("genie", "gc", "--dry-run")),),
-            risk="an address that a running pod uses must not be freed: gc asks twice",
+            risk="an address that a running pod uses must not be freed: gc checks twice",
         ),
         confidence=Confidence.MEDIUM,
     )
 
 
 def _size(model: Case, network: str, lost: list[Lease]) -> int:
-    """How many addresses the network's range has, else how many leases there are."""
+    """The number of addresses of the network's range, else the number of leases."""
     import ipaddress
 
     for conf in model.facts.files.confs:

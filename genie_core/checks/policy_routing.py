@@ -1,4 +1,4 @@
-"""Policy routing (`ip rule`) of the node and of the pod: rules that lead astray, and one that must be there."""
+"""Policy routing (`ip rule`) of the node and of the pod: rules that misroute packets, and the one for table main."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
 
 GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
-    cause="the table that it selects lacks the cluster's routes",
+    cause="the table that it selects does not have the cluster's routes",
     confirm="ip rule; ip route show table N", fix="delete the rule or fill the table",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -64,10 +64,10 @@ def policy_rules(model: Case) -> Iterator[Finding]:
                 ),
             ),
             remedy=Remedy(
-                text="delete the rule (an egress gateway's or VPN's leftover), or add the cluster's "
+                text="delete the rule (left over from an egress gateway or a VPN), or add the cluster's "
                 "prefixes to its table",
                 commands=(on_node(*argv),),
-                risk="traffic that was meant to take this table takes the main table again",
+                risk="traffic that should use this table uses the main table again",
             ),
         )
 
@@ -83,7 +83,7 @@ def main_table(model: Case) -> Iterator[Finding]:
             yield Finding(
                 code=code,
                 severity=Severity.FATAL,
-                title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there count for nothing",
+                title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there have no effect",
                 object=the_pod(model) if code == GN0305 else a("rule", "lookup main"),
                 evidence=(
                     seen(

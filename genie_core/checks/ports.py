@@ -1,4 +1,4 @@
-"""The pod as a server, and what rewrites its traffic: listeners behind services, host ports, stray translations."""
+"""Ports: listeners behind services, host ports, proxies, and rules that translate to other ports or targets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
 from genie_core.survey.cluster import Frontend
 
-CLIENT = "192.0.2.99"  # stands for somebody outside; nothing is ever sent there
+CLIENT = "192.0.2.99"  # stands for a host outside; no packet is sent there
 
 
 def _sockets(model: Case, ip: str) -> tuple[str, ...] | None:
-    """What listens in the namespace that holds an address; None where that is not known."""
+    """The listeners of the namespace that has an address; None where they are not known."""
     pod = model.facts.pod
     if pod is not None and any(x.ip == ip for x in pod.addresses):
         return pod.listeners
@@ -28,32 +28,32 @@ def _sockets(model: Case, ip: str) -> tuple[str, ...] | None:
     )
 
 
-def _heard(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
+def _is_served(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
     anywhere = ("0.0.0.0", "::") if ":" not in ip else ("::",)
     return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
 
 
-GN0606 = Code("GN0606", "nobody listens behind the service",
+GN0606 = Code("GN0606", "nothing listens behind the service",
     cause="targetPort names a port on which nothing in the pod listens, or it listens on localhost only",
     confirm="ss -lntu in the pod", fix="correct targetPort or the application", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("listeners", GN0606, title="something listens behind each service here", needs=("pod", "objects"))
 def no_listener(model: Case) -> Iterator[Finding]:
-    told: set[tuple[str, int]] = set()
+    reported: set[tuple[str, int]] = set()
     for front in model.frontends:
         for ip, port in front.endpoints:
             listeners = _sockets(model, ip)
-            if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in told:
+            if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in reported:
                 continue
-            if _heard(listeners, front.protocol, ip, port) or _proxied(model, ip):
+            if _is_served(listeners, front.protocol, ip, port) or _proxied(model, ip):
                 continue
-            told.add((ip, port))
+            reported.add((ip, port))
             yield _deaf(model, front, ip, port, listeners)
 
 
 def _proxied(model: Case, ip: str) -> bool:
-    """Whether the pod that is asked about has a proxy before its sockets; of others that is not known."""
+    """Whether the diagnosed pod has the address, and a proxy in front of its sockets; not known of other pods."""
     pod = model.pod
     mine = pod is not None and ip in pod.local
     return mine and pod is not None and any(c.kind == "nat" and c.rules for c in pod.rules.chains)
@@ -67,15 +67,15 @@ def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str
     hint = f", only on {local[0].partition(' ')[2]}" if local else ""
     mine = ip in (model.address(4), model.address(6))
     name = model.name if mine else next((p.name for p in model.pods if ip in p.ips), ip)
-    heard = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
+    listening = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
     return Finding(
         code=GN0606,
-        severity=Severity.ERROR if refused else Severity.WARNING,  # it may just be starting
+        severity=Severity.ERROR if refused else Severity.WARNING,  # it may be starting
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
         object=the_pod(model) if mine else a("service", front.service),
         evidence=(
-            seen("procfs", f"{name} listens on {heard}", f"ss -ln{front.protocol[0]}"),
+            seen("procfs", f"{name} listens on {listening}", f"ss -ln{front.protocol[0]}"),
             seen("objects", f"{front.service}: endpoint {ip}:{port}"),
         ),
         remedy=Remedy(
@@ -123,7 +123,7 @@ def host_ports(model: Case) -> Iterator[Finding]:
 
 
 def _beside(model: Case, primary: Attachment) -> bool:
-    """Whether the node has an interface of the same kind that leads to the pod, or the kind allows it (vlan)."""
+    """Whether the node reaches the pod by an interface of the same kind, or the kind allows it (vlan)."""
     if primary.link.kind == "vlan" or not model.address(4):
         return True
     link = model.node.link(model.node.fib.lookup(model.address(4)).hop.index)
@@ -131,7 +131,7 @@ def _beside(model: Case, primary: Attachment) -> bool:
 
 
 def _behind_parent(model: Case, primary: Attachment) -> Iterator[Finding]:
-    """The node hands packets on to a macvlan or ipvlan interface of its own in no way, so no rule can help."""
+    """GN0607: the node cannot reach its own macvlan or ipvlan interfaces, so no rule can help."""
     link = primary.link
     parent = primary.peer.name if primary.peer else "its parent"
     for protocol, outer, inner, _ in model.pod_object.host_ports:
@@ -157,7 +157,7 @@ def _leads(outcome: Outcome, model: Case, port: int) -> bool:
 
 
 def _unclear(outcome: Outcome) -> bool:
-    """A translation that is not modelled took the packet."""
+    """Whether a translation that is not modelled applies to the packet."""
     return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
@@ -192,7 +192,7 @@ def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list
     )
 
 
-GN0608 = Code("GN0608", "a rule sends to a port of the pod that nobody serves",
+GN0608 = Code("GN0608", "a rule sends to a port of the pod on which nothing listens",
     cause="a translation of an earlier pod with this address, or a hostPort whose application listens "
     "elsewhere",
     confirm="iptables -t nat -S | grep ADDRESS; ss -lntu in the pod",
@@ -202,7 +202,7 @@ GN0608 = Code("GN0608", "a rule sends to a port of the pod that nobody serves",
 @check(
     "deaf-targets",
     GN0608,
-    title="what the node hands to the pod is heard there",
+    title="something listens on each port that a rule of the node translates to",
     needs=("pod", "node firewall"),
 )
 def unserved_targets(model: Case) -> Iterator[Finding]:
@@ -210,19 +210,19 @@ def unserved_targets(model: Case) -> Iterator[Finding]:
     if pod is None or not pod.listeners:
         return
     own = {a.ip for a in pod.addresses}
-    told = {endpoint for front in model.frontends for endpoint in front.endpoints}
+    endpoints = {endpoint for front in model.frontends for endpoint in front.endpoints}
     for chain in model.node.rules.chains:
         for rule in chain.rules:
             ip = rule.action.address
             if rule.action.kind != "dnat" or ip not in own or _proxied(model, ip):
                 continue
             for protocol, outer, inner in _handed(rule):
-                if (ip, inner) not in told and not _heard(pod.listeners, protocol, ip, inner):
+                if (ip, inner) not in endpoints and not _is_served(pod.listeners, protocol, ip, inner):
                     yield _deaf_target(model, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
 
 
 def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
-    """(protocol, port outside, port inside) of a translation; nothing where it does not name one port."""
+    """(protocol, port outside, port inside) of a translation; none where it does not name one port."""
     protocols = [v for m in rule.matches if m.name == "protocol" and not m.invert for v in m.values]
     spans = [v for m in rule.matches if m.name == "dport" and not m.invert for v in m.values]
     outer = [s[0] for s in spans if not isinstance(s, str) and s[0] == s[1]]
@@ -238,15 +238,15 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
         for declared in model.pod_object.host_ports
     )
     pod = model.facts.pod
-    heard = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
+    listening = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
     return Finding(
         code=GN0608,
-        severity=Severity.WARNING,  # the application may just be starting
+        severity=Severity.WARNING,  # the application may be starting
         title=f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
         + (
-            "the application is not up, or serves another port"
+            "the application is not up, or listens on another port"
             if meant
-            else "nobody asked for that, it is stale"
+            else "no hostPort or service needs the rule, it is stale"
         ),
         object=the_pod(model) if meant else a("firewall", chain.place),
         evidence=(
@@ -255,28 +255,28 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
                 f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
                 f"{chain.tool} -t nat -S {chain.name}",
             ),
-            seen("procfs", f"the pod listens on {heard}", f"ss -ln{protocol[0]}"),
+            seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
         ),
         remedy=Remedy(
             text="correct the hostPort's containerPort, or the port that the application listens on"
             if meant
             else "delete the rule; find what left it (an earlier pod with this address, a script)",
             commands=() if meant else (delete_rule("node", chain, rule),),
-            risk="" if meant else "check first that the rule is not meant",
+            risk="" if meant else "check first that the rule is not intended",
         ),
         confidence=Confidence.MEDIUM,
     )
 
 
 GN0521 = Code("GN0521", "the pod's traffic is sent elsewhere",
-    cause="a DNAT or REDIRECT rule of the node catches what the pod addresses to others",
+    cause="a DNAT or REDIRECT rule translates packets of the pod to another target",
     confirm="iptables -t nat -S; conntrack -L -s POD", fix="delete or narrow the rule",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("rewritten", GN0521, title="no rule sends the pod's traffic elsewhere", needs=("pod", "node firewall"))
 def diverted(model: Case) -> Iterator[Finding]:
-    told: set[tuple[str, str, str]] = set()
+    reported: set[tuple[str, str, str]] = set()
     for walk in model.walks:
         flow = walk.flow
         if flow.inbound or flow.role not in ("remote", "outside", "service") or not flow.port:
@@ -284,13 +284,13 @@ def diverted(model: Case) -> Iterator[Finding]:
         for place, outcome in _translated(model, flow):
             chain, rule = outcome.translations[-1]
             key = (place, chain.place, rule.text)
-            if key not in told and (outcome.packet.target != flow.target or outcome.packet.target_local):
-                told.add(key)
+            if key not in reported and (outcome.packet.target != flow.target or outcome.packet.target_local):
+                reported.add(key)
                 yield _rewritten(model, flow, place, outcome)
 
 
 def _translated(model: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
-    """What rules change about a flow: in the pod, then on the node, which services are meant to pass."""
+    """The translations of a flow: in the pod, then on the node, where those of services are intended."""
     entry = model.primary.entry if model.primary else None
     source = model.address(flow.family)
     packet = Packet(
@@ -314,49 +314,55 @@ def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding
     return Finding(
         code=GN0521,
         severity=Severity.ERROR if wrong else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends what is meant for "
+        title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
         object=a("firewall", chain.place) if place == "node" else the_pod(model),
         evidence=(
             seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
         ),
         remedy=Remedy(
-            text="delete the rule if no proxy is meant to take this traffic",
+            text="delete the rule if no proxy should get this traffic",
             commands=(delete_rule(place, chain, rule),),
-            risk="check first that the rule is not meant",
+            risk="check first that the rule is not intended",
         ),
         confidence=Confidence.MEDIUM,
     )
 
 
-GN0522 = Code("GN0522", "the pod's proxy is gone",
-    cause="a mesh's rules hand connections to a port on which nothing listens",
+GN0522 = Code("GN0522", "the pod's proxy is not running",
+    cause="rules of a service mesh redirect connections to a port on which nothing listens",
     confirm="ss -lnt in the pod; iptables -t nat -S", fix="start the sidecar again")  # fmt: skip
 
 
-@check("proxy-here", GN0522, title="a proxy takes what is handed to it", needs=("pod", "pod firewall"))
+@check(
+    "proxy-here",
+    GN0522,
+    title="a proxy listens where rules in the pod redirect to",
+    needs=("pod", "pod firewall"),
+)
 def absent_proxy(model: Case) -> Iterator[Finding]:
     pod = model.pod
     if pod is None or not pod.facts.listeners:
         return
-    told: set[int] = set()
+    reported: set[int] = set()
     for chain in pod.rules.chains:
         for rule in chain.rules:
             port = rule.action.port
-            if rule.action.kind != "redirect" or port in told or _any_socket(pod.facts.listeners, port):
+            if rule.action.kind != "redirect" or port in reported or _any_socket(pod.facts.listeners, port):
                 continue
-            told.add(port)
+            reported.add(port)
             yield Finding(
                 code=GN0522,
                 severity=Severity.WARNING,
-                title=f"rules in the pod hand its connections to port {port}, where nothing listens: the proxy is gone",
+                title=f"rules in the pod redirect its connections to port {port}, where nothing listens: the proxy is "
+                "not running",
                 object=the_pod(model),
                 evidence=(
                     seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
                     seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
                 ),
                 remedy=Remedy(
-                    text="start the sidecar again (recreate the pod), or take its rules away",
+                    text="start the sidecar again (recreate the pod), or delete its rules",
                     commands=(in_pod(*delete_rule("pod", chain, rule).argv),),
                     risk="without the rules the traffic bypasses the mesh",
                 ),

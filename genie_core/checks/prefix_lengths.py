@@ -12,7 +12,7 @@ from genie_core.net.case import Case
 from genie_core.net.stack import subnet, version, within
 
 GN0206 = Code("GN0206", "wrong prefix length",
-    cause="pod and bridge disagree on the subnet: some neighbours are taken for remote ones",
+    cause="pod and bridge have different subnets: one treats neighbours as remote, or remote addresses as neighbours",
     confirm="ip addr on both ends", fix="give the pod the bridge's prefix length",
     explained_by=("GN0406",), breaks=(Effect.PACKETS,))  # fmt: skip
 
@@ -45,7 +45,7 @@ def prefix_length(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
                 ),
                 remedy=Remedy(
-                    text="give the address the link's prefix length",
+                    text="give the address the prefix length of the link",
                     commands=(
                         in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
                         in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
@@ -106,7 +106,7 @@ def promised_prefix(model: Case) -> Iterator[Finding]:
                 object=the_pod(model, name),
                 evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
                 remedy=Remedy(
-                    text="give the address its prefix length again",
+                    text="restore the prefix length of the address",
                     commands=(
                         in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
                         in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),

@@ -1,4 +1,4 @@
-"""Which probes a pod is worth: chosen from the model, a handful, each with a question behind it."""
+"""Which probes to send for a pod: a few, chosen from the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genie_core.survey.probe import Ask
 
 MAX_SERVICES, MAX_SERVERS = 3, 2
 MAX_HOPS = 3
-REFUSED_PORT = 7  # echo: nobody serves it
+REFUSED_PORT = 7  # echo: nothing serves it, so that a reachable host refuses
 
 
 def standard(model: Case) -> list[Ask]:
@@ -59,7 +59,7 @@ def _own(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
 
 
 def _hops(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
-    """A further interface's next hops, and any interface's pinned neighbours: who has the address?"""
+    """ARP for the next hops of a secondary interface, and for the pinned neighbours of any interface."""
     link, pod = attachment.link, model.pod
     if pod is None or not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
         return []
@@ -80,7 +80,7 @@ def _first(model: Case, attachment: Attachment) -> list[str]:
 
 
 def _other_nodes(model: Case) -> list[Ask]:
-    """Other nodes, and the next hops to their pods, on this node's own links: do they answer ARP, and by which MAC?"""
+    """ARP for other nodes, and for the next hops to their pods, on this node's links."""
     asks = []
     own = [ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4]
     hops = [
@@ -105,7 +105,7 @@ def _gateway(model: Case, primary: Attachment, family: int, netns: str) -> list[
     gateway = next((g for attachment, g in real_defaults(model, family) if attachment is primary and g), "")
     if not gateway or family == 6:
         return []
-    # A proxy answers only a sender with an address.
+    # Proxy ARP answers only a sender with an address.
     source = model.address(4) if primary.kind == "routed" else ""
     return [
         Ask(
@@ -132,7 +132,7 @@ def _large(model: Case, ip: str, netns: str) -> list[Ask]:
 
 
 def _tunnel(model: Case, pod: str, cidr: str) -> list[Ask]:
-    """From the node itself through the tunnel, to its other end and to a pod there: no pod is in the way."""
+    """From the node through the tunnel, to its remote end and to a pod there."""
     remote = next((r for r in remotes(model) if r.cidr == cidr), None)
     if remote is None or not remote.tunnel.up:
         return []
@@ -143,12 +143,12 @@ def _tunnel(model: Case, pod: str, cidr: str) -> list[Ask]:
         for ip in dict.fromkeys((hop, pod))
         if ip and within(ip, cidr)
     ]
-    # Where echoes are refused, a connection or its refusal shows that packets come back.
+    # Where echoes are dropped, a connection or its refusal shows that packets return.
     return [*asks, Ask(kind="tcp", target=pod, port=_port_of(model, pod), role=role)] if pod else asks
 
 
 def _port_of(model: Case, ip: str) -> int:
-    """A TCP port that a pod is known to serve, else one at which a refusal is as good an answer."""
+    """A TCP port on which a pod is known to listen, else one that a reachable host refuses."""
     served = [n for pod in model.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
     served += [
         n for f in model.frontends if f.protocol == "tcp" for address, n in f.endpoints if address == ip

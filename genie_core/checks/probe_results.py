@@ -1,4 +1,4 @@
-"""What only probes can tell: somebody else's address on the link, a filtered underlay, a silent target."""
+"""What only probes show: another host with the pod's address, a filtered underlay, loss, silent targets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def _probes(model: Case, role: str, kind: str = "") -> list[Probe]:
     return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
 
 
-@check("probe-own-address", GN0203, title="nobody else answers for the pod's address", needs=("probes",))
+@check(
+    "probe-own-address", GN0203, title="no other host answers ARP for the pod's address", needs=("probes",)
+)
 def own_address(model: Case) -> Iterator[Finding]:
     known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
     for probe in _probes(model, "own", "arp"):
@@ -37,12 +39,12 @@ def own_address(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
                 ),
-                remedy=Remedy(text="find that machine, and exclude its address from the pods' range"),
+                remedy=Remedy(text="find that host, and exclude its address from the pods' range"),
             )
 
 
 def _proxied(model: Case, probe: Probe) -> bool:
-    """Answers of the node's proxy ARP, or of the pod's other interfaces on the same link: nobody else's."""
+    """MACs of the node's proxy ARP and of the pod's other interfaces on the link: not another host's."""
     macs = {
         link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))
     }
@@ -79,7 +81,7 @@ def underlay(model: Case) -> Iterator[Finding]:
             continue
         yield Finding(
             code=GN0710,
-            # Nodes that refuse every echo are healthy: without an answer to anything else, it is not known.
+            # Nodes that drop every echo are healthy: without another answer the cause is not known.
             severity=Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
             title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
             f"nothing returns: udp/{port} to {address} is filtered on the way or there"
@@ -151,25 +153,25 @@ GN0805 = Code("GN0805", "a target does not answer",
 
 @check("probe-answers", GN0805, title="targets answer the pod", needs=("probes",))
 def unanswered(model: Case) -> Iterator[Finding]:
-    mute = [p for p in model.facts.probes if _mute(p)]
-    if not mute:
+    silent = [p for p in model.facts.probes if _is_silent(p)]
+    if not silent:
         return
-    names = ", ".join(dict.fromkeys(_name(p) for p in mute))
+    names = ", ".join(dict.fromkeys(_name(p) for p in silent))
     yield Finding(
         code=GN0805,
         severity=Severity.WARNING,
         title=f"no answer to the pod from {names}",
         object=the_pod(model),
-        evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in mute),
-        remedy=Remedy(text="look at the other end: its own firewall, its process, its node"),
+        evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
+        remedy=Remedy(text="look at the target: its firewall, its process, its node"),
         confidence=Confidence.LOW,
     )
 
 
-def _mute(probe: Probe) -> bool:
+def _is_silent(probe: Probe) -> bool:
     if probe.result in ANSWERED or probe.kind == "arp":
         return False
-    if probe.kind == "ping" and probe.role == "node":  # a node may well refuse echoes
+    if probe.kind == "ping" and probe.role == "node":  # a node may drop echoes
         return False
     return not probe.role.startswith(("tunnel", "through", "underlay", "large"))
 

@@ -1,4 +1,4 @@
-"""Causes first: which findings follow from others. All of it is declared with the codes and with the findings."""
+"""The ranking: causes before their consequences, derived from what codes and findings declare."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from genie_core.findings import Finding, Severity, ordered
 
 
 def ranked(findings: list[Finding]) -> list[Finding]:
-    """Causes first, the worst first; consequences behind, marked; the same finding once."""
+    """Causes first, the worst first, then marked consequences; equal findings once."""
     unique = list({(f.code, str(f.object), f.title): f for f in findings}.values())
     causes = {id(f): [cause for cause in unique if _explains(cause, f)] for f in unique}
 
     def rank(cause: Finding) -> tuple[bool, int, str]:
-        """A cause that nothing else explains is named first."""
+        """Of several causes, one that no other explains is named; then the worst."""
         return bool(causes[id(cause)]), cause.severity.rank, cause.code
 
     marked = [_consequence(f, min(causes[id(f)], key=rank)) if causes[id(f)] else f for f in unique]
@@ -21,7 +21,7 @@ def ranked(findings: list[Finding]) -> list[Finding]:
 
 
 def _explains(cause: Finding, finding: Finding) -> bool:
-    """Whether one finding is why there is the other."""
+    """Whether `cause` explains `finding`."""
     if cause.code == finding.code:
         return False
     if cause.code in finding.explained_by:
@@ -33,6 +33,6 @@ def _explains(cause: Finding, finding: Finding) -> bool:
 
 
 def _consequence(finding: Finding, cause: Finding) -> Finding:
-    """A consequence is never worse than a warning, and has no remedy: its cause is counted, and has to be mended."""
+    """A consequence is a warning at most, and has no remedy: the cause has both."""
     severity = finding.severity if finding.severity.rank >= Severity.WARNING.rank else Severity.WARNING
     return replace(finding, consequence_of=str(cause.code), severity=severity, remedy=None)

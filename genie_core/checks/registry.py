@@ -1,4 +1,4 @@
-"""All checks, by what they are about: a pod's network, or a node's files."""
+"""All checks: of a pod's network, and of a node's files."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ NETWORK = _of(
     kubernetes_reports,
     requested_networks,
 )
-# Those of them that need no look into the pod.
+# Those of them that need no facts of the pod.
 OF_NODE = tuple(check for check in NETWORK if not OF_POD & set(check.needs))
 # What `genie discover` runs, and `genie debug` too.
 FILES = _of(

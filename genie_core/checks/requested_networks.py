@@ -1,7 +1,7 @@
-"""Whether pods are on the networks that they asked for.
+"""Whether pods are attached to the networks that their annotations select.
 
-For a moment without Genie's configuration (a reboot, an upgrade, another agent that moved it away) the runtime takes
-the next file of its directory: the pod runs, on one network, and nobody says a word.
+While Genie's configuration is missing (a reboot, an upgrade, another agent that moved it), the runtime uses the next
+file of its directory: the pod runs on one network, without an error.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
 
 OLD_NETWORK_STATUS = "k8s.v1.cni.cncf.io/networks-status"  # Multus before 4
-# What a meta-plugin writes into a pod that it attached: Genie, or another one.
+# Annotations that a meta-plugin, Genie or another one, writes into a pod that it attached.
 ANSWERS = (NETWORK_STATUS, OLD_NETWORK_STATUS, MULTI_IP_PREFERENCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a pod's annotation asks for: `count` networks, 0 where it cannot be read, for the reason `problem`."""
+    """What a pod's annotation selects: `count` networks; 0 where it cannot be parsed, for the reason `problem`."""
 
     annotation: str
     value: str
@@ -53,16 +53,16 @@ def asked(pod: JSON) -> Asked | None:
     return Asked(annotation=dialect.key, value=str(notes[dialect.key]), count=count)
 
 
-GN0904 = Code("GN0904", "a pod is not on the networks that it asked for",
-    cause="while Genie's configuration was away (a reboot, an upgrade, another agent), the runtime "
-    "took the next file of its directory",
+GN0904 = Code("GN0904", "a pod is not attached to the networks that it selects",
+    cause="while Genie's configuration was missing (a reboot, an upgrade, another agent), the runtime "
+    "used the next file of its directory",
     confirm="kubectl get pod POD -o yaml; ls the runtime's directory; genie discover",
-    fix="see that Genie's configuration is the runtime's choice, then delete the pod: its successor "
-    "gets its networks",
+    fix="make Genie's configuration the runtime's choice, then delete the pod: its successor "
+    "gets the networks",
     explained_by=("GN1006", "GN1601", "GN1001"))  # fmt: skip
 
 
-@check("asked-networks", GN0904, title="pods are on the networks that they asked for", needs=("state",))
+@check("asked-networks", GN0904, title="pods are attached to the networks that they select", needs=("state",))
 def not_attached(model: Case) -> Iterator[Finding]:
     known = {record.pod for record in model.facts.files.cached if record.planned}
     here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
@@ -145,7 +145,7 @@ def _of_node(model: Case, names: Sequence[str]) -> Finding:
 def _remedy(*names: str) -> Remedy:
     deletes = [name.partition("/") for name in names]
     return Remedy(
-        text="see that Genie's configuration is the one that the runtime uses, then have the pod made anew",
+        text="make sure that the runtime uses Genie's configuration, then recreate the pod",
         commands=(
             on_node("genie", "discover"),
             *(on_node("kubectl", "delete", "pod", "-n", space, name) for space, _, name in deletes),

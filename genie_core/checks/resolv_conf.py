@@ -39,7 +39,7 @@ def _words(text: str) -> list[list[str]]:
 
 
 def nameservers(text: str) -> list[str]:
-    """The servers that a resolv.conf names, in their order."""
+    """The name servers of a resolv.conf, in their order."""
     return [w[1] for w in _words(text) if w[0] == "nameserver" and len(w) > 1]
 
 
@@ -48,7 +48,7 @@ def _resolver_faults(
 ) -> Iterator[tuple[str, str, Severity]]:
     if not servers:
         yield (
-            "the pod's resolv.conf names no nameserver: every lookup asks 127.0.0.1",
+            "the pod's resolv.conf names no nameserver: every lookup goes to 127.0.0.1",
             "correct kubelet's clusterDNS or the pod's dnsPolicy",
             Severity.FATAL,
         )
@@ -79,7 +79,7 @@ def _resolver_faults(
 
 
 def _no_dns_service(model: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
-    """Servers that look like services and are no DNS service. The resolver asks the first as long as it answers."""
+    """Servers that look like services and are no DNS service. The resolver uses the first one that answers."""
     dns = [f for f in model.frontends if f.port == 53]
     there = {f.ip for f in dns}
     wrong = [s for s in servers if dns and s not in there and _in_service_range(model, s)]
@@ -87,28 +87,28 @@ def _no_dns_service(model: Case, servers: list[str]) -> Iterator[tuple[str, str,
         return
     names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
     yield (
-        f"resolv.conf points to {', '.join(wrong)}, which no DNS service has (there is {names})",
+        f"resolv.conf points to {', '.join(wrong)}, which is no DNS service's address (there is {names})",
         "set kubelet's clusterDNS to the DNS service's address, and recreate the pod",
         Severity.FATAL if servers[0] in wrong else Severity.WARNING,
     )
 
 
 def _listens(model: Case, server: str) -> bool:
-    """Whether something answers there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
+    """Whether a DNS server listens there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
     bound = model.pod.facts.listeners if model.pod else ()
     anywhere = () if server.startswith("127.0.0.5") else ("udp 0.0.0.0:53", "udp :::53")
     return any(b in (f"udp {server}:53", *anywhere) for b in bound)
 
 
 def _in_service_range(model: Case, server: str) -> bool:
-    """Whether an address looks like a service's: in one /16 with known ones, and no pod's or node's."""
+    """Whether an address looks like a service's: in one /16 with known ones, and not a pod's or node's."""
     if _address(server) is None or version(server) != 4 or model.in_cluster(server):
         return False
     return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in model.frontends)
 
 
 def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """A server's address without its zone, None where it is none."""
+    """A server's address without its zone, None for other text."""
     try:
         return ipaddress.ip_address(server.split("%", maxsplit=1)[0])
     except ValueError:

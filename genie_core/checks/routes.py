@@ -1,4 +1,4 @@
-"""The pod's own routing: a default route, to a gateway that exists, with the right neighbour entry."""
+"""The pod's routes: a default route on the right interface, no refusing route, the pod's own source address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from genie_core.survey.cluster import notes_of
 
 
 def real_defaults(model: Case, family: int) -> list[tuple[Attachment | None, str]]:
-    """(attachment, gateway) of the pod's real default routes, the best first."""
+    """(attachment, gateway) of the pod's unicast default routes, the best first."""
     pod = model.pod
     if pod is None:
         return []
@@ -49,10 +49,10 @@ def default_route(model: Case) -> Iterator[Finding]:
         meant = model.without_default(family)
         gateway = model.expected_gateway(family)
         source = next((i.source for i in model.intended if gateway in i.gateways), "")
-        told = (
+        expected = (
             ", as its network's configuration has it"
             if meant
-            else f"; ADD's result says via {gateway}"
+            else f"; ADD's result has via {gateway}"
             if source
             else f"; {gateway} on the node would be its gateway"
             if gateway
@@ -61,7 +61,7 @@ def default_route(model: Case) -> Iterator[Finding]:
         yield Finding(
             code=GN0301,
             severity=Severity.INFO if meant else Severity.FATAL,
-            title=f"the pod has no IPv{family} default route{told}",
+            title=f"the pod has no IPv{family} default route{expected}",
             object=the_pod(model, primary.link.name),
             evidence=(
                 seen("netlink", "no default", f"ip -{family} route show default"),
@@ -77,7 +77,7 @@ def default_route(model: Case) -> Iterator[Finding]:
 
 
 def _default_wanted(model: Case, primary: Attachment, family: int) -> bool:
-    """IPv4 always; IPv6 where something says so: a lone ULA address need not lead anywhere."""
+    """For IPv4 always; for IPv6 where a gateway is known or the pod is routed: a ULA alone needs no default route."""
     return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
 
 
@@ -109,7 +109,7 @@ def default_moved(model: Case) -> Iterator[Finding]:
 
 
 def _stranded(model: Case, other: Attachment, prefixes: list[str]) -> tuple[str, tuple[Evidence, ...]]:
-    """What the move does (a clause), and what shows it."""
+    """(the effect, as a clause; its evidence)."""
     primary = model.primary
     return f"nothing routes {', '.join(prefixes)} to {primary.link.name if primary else ''}", tuple(
         seen("model", f"{prefix} leaves by {other.link.name}", f"ip route get {prefix.split('/')[0]}")
@@ -120,7 +120,7 @@ def _stranded(model: Case, other: Attachment, prefixes: list[str]) -> tuple[str,
 def _dropped(model: Case, entry: str) -> tuple[str, tuple[Evidence, ...]]:
     key = f"net.ipv4.conf.{entry.replace('.', '/')}.rp_filter"
     return (
-        f"the node drops the answers from {model.address(4)} that come in by {entry} (rp_filter=1)",
+        f"the node drops the replies from {model.address(4)} that come in by {entry} (rp_filter=1)",
         (seen("sysctl", f"{key}=1 (with all)", f"sysctl {key}"),),
     )
 
@@ -140,15 +140,15 @@ def _moved(
         remedy=Remedy(
             text="leave default-route out of the annotation, or add routes for the cluster's prefixes"
             if asked
-            else "give the default route back; a pod that Genie attaches anew keeps its primary network's",
+            else "restore the default route; a pod that Genie attaches again keeps its primary network's",
             commands=_give_back(model, family, other, gateway),
-            risk=f"what needed the default route on {name} needs routes of its own",
+            risk=f"what needed the default route on {name} needs separate routes",
         ),
     )
 
 
 def _give_back(model: Case, family: int, other: Attachment, gateway: str) -> tuple[Command, ...]:
-    """The other interface's route goes; the primary's comes where it is not there behind it."""
+    """Commands that delete the other interface's route, and add the primary's where the pod has none."""
     primary, right = model.primary, model.expected_gateway(family)
     has_own = any(x is primary for x, _ in real_defaults(model, family))
     if primary is None or not (has_own or right):
@@ -167,7 +167,7 @@ def _asks_for_it(model: Case) -> bool:
 
 
 def _cluster_prefixes(model: Case, family: int) -> list[str]:
-    """Service addresses, other nodes' pods and the nodes: what the pod must reach by its primary interface."""
+    """What the pod must reach by its primary interface: services, pods of other nodes, the nodes."""
     remote = [c for n in model.other_nodes for c in n.cidrs]
     prefixes = [
         *dict.fromkeys(f.ip for f in model.frontends),
@@ -185,11 +185,11 @@ def _leaves_by(model: Case, prefix: str, other: Attachment) -> bool:
 
 
 GN0803 = Code("GN0803", "interfaces overlap",
-    cause="two interfaces of the pod claim one subnet",
+    cause="two interfaces of the pod have addresses of one subnet",
     confirm="ip -n POD route", fix="distinct subnets, or policy routing")  # fmt: skip
 
 
-@check("subnets-overlap", GN0803, title="the pod's interfaces have subnets of their own", needs=("pod",))
+@check("subnets-overlap", GN0803, title="the pod's interfaces have distinct subnets", needs=("pod",))
 def overlapping(model: Case) -> Iterator[Finding]:
     held = [
         (x, f"{own.ip}/{own.prefix}", own)
@@ -213,12 +213,14 @@ def overlapping(model: Case) -> Iterator[Finding]:
             )
 
 
-GN0304 = Code("GN0304", "a route in the pod refuses",
-    cause="blackhole, unreachable or prohibit for something the pod needs",
+GN0304 = Code("GN0304", "a route in the pod rejects packets",
+    cause="a route of type blackhole, unreachable or prohibit for a target that the pod needs",
     confirm="ip -n POD route show table all", fix="delete the route", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("pod-routes-refuse", GN0304, title="no route of the pod refuses what it needs", needs=("pod",))
+@check(
+    "pod-routes-refuse", GN0304, title="no route of the pod rejects packets to what it needs", needs=("pod",)
+)
 def refused(model: Case) -> Iterator[Finding]:
     pod = model.pod
     if pod is None:
@@ -260,22 +262,22 @@ def needed_targets(model: Case) -> list[str]:
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
-GN0310 = Code("GN0310", "a route sends with a foreign source",
+GN0310 = Code("GN0310", "a route has a wrong source address",
     cause="the route's src is an address that the cluster does not route to this pod",
     confirm="ip -n POD route; ip route get TARGET", fix="ip route replace ... src THE-POD'S-ADDRESS",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("route-source", GN0310, title="routes send with the pod's own address", needs=("pod",))
+@check("route-source", GN0310, title="routes have the pod's own source address", needs=("pod",))
 def foreign_source(model: Case) -> Iterator[Finding]:
     primary, pod = model.primary, model.pod
-    told = {str(ip) for intended in model.intended for ip in intended.ips}
+    promised = {str(ip) for intended in model.intended for ip in intended.ips}
     if primary is None or pod is None:
         return
     for route in pod.facts.routes:
         own = [x.ip for x in model.addresses(primary, version(route.dst))]
         leaves = route.type == "unicast" and any(h.index == primary.link.index for h in route.hops)
-        if not (leaves and route.source and own) or route.source in own or route.source in told:
+        if not (leaves and route.source and own) or route.source in own or route.source in promised:
             continue
         gateway = next((h.gateway for h in route.hops if h.gateway), "")
         via = ["via", gateway] if gateway else []
@@ -287,7 +289,7 @@ def foreign_source(model: Case) -> Iterator[Finding]:
             object=the_pod(model, primary.link.name),
             evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
             remedy=Remedy(
-                text="choose the interface's own address",
+                text="use the interface's own address",
                 commands=(
                     in_pod(
                         "ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]

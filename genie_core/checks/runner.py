@@ -1,4 +1,4 @@
-"""Running checks: which are chosen (--only, --skip), which have to be skipped and why, and what the others found."""
+"""The runner: which checks are chosen (--only, --skip), which are skipped and why, and what the others found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODE = re.compile(r"GN\d{4}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which checks and findings are wanted: regular expressions over checks' ids and findings' codes."""
+    """Which checks and findings are wanted: regular expressions for ids of checks and codes of findings."""
 
     only: tuple[re.Pattern[str], ...] = ()
     skip: tuple[re.Pattern[str], ...] = ()
@@ -43,7 +43,7 @@ EVERYTHING = Selection()
 
 
 def refused(reasons: Iterable[str], outcomes: Sequence[CheckResult]) -> tuple[str, ...]:
-    """Those of the reasons for which checks were skipped, each once."""
+    """The reasons for which checks were skipped, each once."""
     skipped = [check.reason for check in outcomes if check.status is Status.SKIP]
     return tuple(dict.fromkeys(reason for reason in reasons if any(reason in text for text in skipped)))
 
@@ -82,7 +82,7 @@ def _pattern(flag: str, text: str, checks: Sequence[Check]) -> re.Pattern[str]:
     what = "no check has such an id or code"
     if CODE.fullmatch(text):
         what = "no check of this command reports it"
-        hint = hint or f"genie explain {text.upper()} says what it is; "
+        hint = hint or f"genie explain {text.upper()} explains it; "
     raise GenieError(
         f"{flag} {text!r}: {what}", hint=f"{hint}--list-checks lists the checks", exit_code=EXIT_USAGE
     )

@@ -1,4 +1,4 @@
-"""GN12xx: what the container runtimes will do, and where that differs from what the files suggest."""
+"""GN12xx: what the container runtimes do, and where that differs from what the files suggest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _subject(runtime: Runtime) -> Subject:
     )
 
 
-# What each runtime calls the two directories; containerd has the names that are used here.
+# The keys of the two directories in each runtime's configuration; containerd's are the names used here.
 _KEYS = {
     "crio": {"conf_dir": "network_dir", "bin_dirs": "plugin_dirs"},
     "cri-dockerd": {"conf_dir": "--cni-conf-dir", "bin_dirs": "--cni-bin-dir"},
@@ -41,7 +41,7 @@ def _origin(runtime: Runtime, name: str) -> Evidence:
 
 
 GN1202 = Code("GN1202", "a runtime's configuration cannot be read",
-    cause="it is no TOML, or may not be read",
+    cause="it is not TOML, or this user may not read it",
     confirm="the file", fix="correct it")  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _stray(facts: Facts, directory: str) -> list[str]:
 
 GN1201 = Code("GN1201", "configurations lie where the runtime does not look",
     cause="its conf_dir is another directory",
-    confirm="the runtime's configuration", fix="put them there, or change conf_dir")  # fmt: skip
+    confirm="the runtime's configuration", fix="move them there, or change conf_dir")  # fmt: skip
 
 
 @check(
@@ -106,9 +106,9 @@ def other_directory(facts: Facts) -> Iterator[Finding]:
 
 def _remedy_for_stray(runtime: Runtime, stray: str, facts: Facts) -> Remedy:
     networks = [file.network for file in candidates(facts.directories[stray]) if file.network]
-    if any(is_self(network) for network in networks):  # its configuration names its own directory
+    if any(is_self(network) for network in networks):  # its configuration contains its own directory
         return fix(
-            "install Genie where the runtime looks; what was set in its configuration has to be set again",
+            "install Genie where the runtime looks; set again what you had set in its configuration",
             ["genie", "uninstall", "--conf-dir", stray],
             ["genie", "install"],
         )
@@ -127,10 +127,10 @@ GN1206 = Code("GN1206", "the runtime's default network is missing",
 @check("runtime-network", GN1203, GN1206, title="every runtime has a network", needs=("conf", "runtimes"))
 def no_network(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
-        # A file in its way, or files elsewhere, are findings of their own: one cause is one finding.
+        # Other checks report a broken file that sorts first, and files elsewhere: one cause is one finding.
         if choice.files or choice.blocker or _stray(facts, choice.runtime.conf_dir):
             continue
-        if choice.runtime.conf_dir in facts.missing:  # not read: nothing is known
+        if choice.runtime.conf_dir in facts.missing:  # it could not be read
             continue
         runtime = choice.runtime
         named = bool(runtime.default_network)
@@ -146,7 +146,7 @@ def no_network(facts: Facts) -> Iterator[Finding]:
 
 def _remedy_without_network(runtime: Runtime) -> Remedy:
     if runtime.default_network == SELF_TYPE:
-        return fix("install Genie, whose network that is", ["genie", "install"])
+        return fix("install Genie, which provides that network", ["genie", "install"])
     if runtime.default_network:
         source = runtime.sources.get("default_network", "")
         return fix(f"correct cni_default_network in {source} and restart CRI-O, or install that network")
@@ -199,7 +199,7 @@ def several_networks(facts: Facts) -> Iterator[Finding]:
             )
 
 
-GN1207 = Code("GN1207", "CRI-O's GC takes living pods for garbage",
+GN1207 = Code("GN1207", "CRI-O's GC treats running pods as garbage",
     cause="at its start it collects in every network of its directory, and counts all pods for the "
     "default one, Genie's",
     confirm="ls CRI-O's network_dir",
@@ -209,7 +209,7 @@ GN1207 = Code("GN1207", "CRI-O's GC takes living pods for garbage",
 @check(
     "runtime-garbage",
     GN1207,
-    title="the runtime's GC leaves living pods alone",
+    title="the runtime's GC keeps the resources of running pods",
     needs=("conf", "runtimes", "cache"),
 )
 def garbage_of_others(facts: Facts) -> Iterator[Finding]:
@@ -220,7 +220,7 @@ def garbage_of_others(facts: Facts) -> Iterator[Finding]:
             effect = (
                 f"{len(pods)} pods that it attached itself then lose their interface and address"
                 if pods
-                else "a plugin that has GC then gives away the addresses of living pods"
+                else "a plugin that has GC then frees the addresses of running pods"
             )
             yield Finding(
                 code=GN1207,

@@ -1,4 +1,4 @@
-"""Pods with several interfaces: source routing, parents, what macvlan cannot do by design."""
+"""Pods with several interfaces: source routing, parents, limits of macvlan and ipvlan."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ GN0307 = Code("GN0307", "no source routing",
     fix="the sbr plugin, or a rule and a table per interface")  # fmt: skip
 
 
-@check("source-routing", GN0307, title="answers leave by the interface that was asked", needs=("pod",))
+@check(
+    "source-routing",
+    GN0307,
+    title="replies leave by the interface on which the request arrived",
+    needs=("pod",),
+)
 def source_routing(model: Case) -> Iterator[Finding]:
     pod = model.pod
     if pod is None:
@@ -43,7 +48,7 @@ def source_routing(model: Case) -> Iterator[Finding]:
 
 def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
     family = version(ip)
-    beyond = "172.31.255.254" if family == 4 else "2001:db8:ffff::1"  # any address that is on no link
+    beyond = "172.31.255.254" if family == 4 else "2001:db8:ffff::1"  # any address outside all links
     way = pod.fib.lookup(beyond, ip)
     if way.hop.index == attachment.link.index:
         return
@@ -106,7 +111,7 @@ def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
 def _why_wanted(
     model: Case, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
 ) -> tuple[str, Confidence] | None:
-    """What shows that somebody counts on source routing here; a pod without it is healthy otherwise."""
+    """Evidence that source routing is needed here, "" for none: without a need, a pod without it is healthy."""
     name = attachment.link.name
     if tables and not rules:
         return f"table {min(tables)} has the routes, but no rule selects it", Confidence.HIGH
@@ -125,7 +130,7 @@ def _why_wanted(
             return f"sbr is in {conf.path}", Confidence.HIGH
     if pod.facts.counters.get("IPReversePathFilter", 0) and pod.rp_filter(name) == 1:
         return f"strict rp_filter on {name} has dropped packets", Confidence.MEDIUM
-    # ARP requests that the filter refuses are not counted: that nothing was dropped tells little.
+    # The counter does not include ARP requests: that it is 0 does not show that nothing was dropped.
     if pod.rp_filter(name) == 1 and family == 4:
         return f"strict rp_filter on {name} drops what such hosts send", Confidence.LOW
     return None
@@ -134,15 +139,15 @@ def _why_wanted(
 def _gateway(model: Case, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
     if tables:
         return tables[min(tables)]
-    told = [
+    attempts = [
         g
         for i in model.intended
         if i.ifname == attachment.link.name
         for g in i.gateways
         if version(g) == family
     ]
-    if told:
-        return told[0]
+    if attempts:
+        return attempts[0]
     return _first_host(model, attachment, family)
 
 
@@ -183,12 +188,12 @@ def _mend(
     return tuple(commands)
 
 
-GN0801 = Code("GN0801", "macvlan and ipvlan do not reach their parent",
-    cause="by design: the parent's own traffic does not pass the child",
+GN0801 = Code("GN0801", "macvlan and ipvlan interfaces do not reach their parent",
+    cause="by design, the kernel does not pass frames between the parent and its children",
     confirm="ip -d link show net1", fix="a macvlan interface for the node on the same parent")  # fmt: skip
 
 
-@check("macvlan-parent", GN0801, title="what macvlan and ipvlan cannot reach", needs=("pod", "node"))
+@check("macvlan-parent", GN0801, title="macvlan and ipvlan pods can reach their node", needs=("pod", "node"))
 def parent_unreachable(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         parent = attachment.peer
@@ -234,8 +239,8 @@ def _shim(kind: str, parent: str) -> tuple[Command, ...]:
 
 
 GN0802 = Code("GN0802", "the parent is down",
-    cause="macvlan, ipvlan and vlan interfaces have their parent's carrier",
-    confirm="ip link show PARENT", fix="set it up; look at the cable")  # fmt: skip
+    cause="macvlan, ipvlan and vlan interfaces have no carrier while their parent has none",
+    confirm="ip link show PARENT", fix="set it up; check the cable")  # fmt: skip
 
 
 @check(
@@ -253,16 +258,16 @@ def parent_carrier(model: Case) -> Iterator[Finding]:
                 title=f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
                 object=the_interface(parent.name),
                 evidence=(seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),),
-                remedy=Remedy(text=f"look at the cable or switch port of {parent.name}"),
+                remedy=Remedy(text=f"check the cable or switch port of {parent.name}"),
             )
 
 
-GN0804 = Code("GN0804", "macvlan pods are separated",
-    cause="private and vepa modes",
+GN0804 = Code("GN0804", "macvlan pods cannot reach each other",
+    cause="the modes private and vepa",
     confirm="ip -d link show net1", fix='"mode": "bridge"')  # fmt: skip
 
 
-@check("macvlan-mode", GN0804, title="macvlan pods see each other", needs=("pod",))
+@check("macvlan-mode", GN0804, title="macvlan pods reach each other", needs=("pod",))
 def isolated_mode(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
         mode = attachment.link.data.get("macvlan_mode")

@@ -1,4 +1,4 @@
-"""Services and the outside: address translation on this node, resolv.conf, masquerading."""
+"""Services: their address translation on this node by iptables, nftables or IPVS."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def _watched(model: Case) -> list[Frontend]:
     return [] if ipvs else mine[:MAX_FRONTENDS]
 
 
-GN0601 = Code("GN0601", "a service is not translated here",
+GN0601 = Code("GN0601", "a service has no address translation",
     cause="no iptables, nft or IPVS rule: kube-proxy has not synced",
     confirm="iptables -t nat -S | grep VIP", fix="look at kube-proxy on this node",
     explained_by=("GN0518",), breaks=(Effect.PACKETS,))  # fmt: skip
-GN0602 = Code("GN0602", "a service leads to a dead endpoint",
-    cause="a stale rule names no live endpoint",
+GN0602 = Code("GN0602", "a service is translated to a dead endpoint",
+    cause="a stale rule names an address that is no ready endpoint",
     confirm="compare the rule with the EndpointSlice", fix="delete the rule; look at kube-proxy",
     breaks=(Effect.PACKETS,))  # fmt: skip
 GN0603 = Code("GN0603", "a service has no ready endpoint",
@@ -85,7 +85,7 @@ def translation(model: Case) -> Iterator[Finding]:
 
 
 def translated(model: Case, front: Frontend) -> bool:
-    """Whether the node's rules send what the pod sends to a service port somewhere."""
+    """Whether the node's rules translate the pod's packets to a service port."""
     primary = model.primary
     known = primary is not None and primary.entry is not None and model.address(version(front.ip))
     return bool(known) and any(o.translations for o in _outcomes(model, front))
@@ -148,7 +148,7 @@ def _no_endpoints(front: Frontend) -> Finding:
 
 
 def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for outcome in outcomes:
         if outcome.translations and outcome.packet.target_local:
             yield from _redirected(model, front, outcome)
@@ -156,9 +156,9 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
             continue
         target = (outcome.packet.target, outcome.packet.dport)
         chain, rule = outcome.translations[-1]
-        if target in front.endpoints or front.ip == outcome.packet.target or rule.text in told:
+        if target in front.endpoints or front.ip == outcome.packet.target or rule.text in reported:
             continue
-        told.add(rule.text)
+        reported.add(rule.text)
         import shlex
 
         port_only = any(ip == target[0] for ip, _ in front.endpoints)
@@ -196,7 +196,7 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
 
 
 def _redirected(model: Case, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
-    """A REDIRECT to the node itself serves a service only where somebody listens."""
+    """GN0602: a REDIRECT to the node serves a service only where something listens."""
     chain, rule = outcome.translations[-1]
     port, protocol = outcome.packet.dport, front.protocol
     bound = model.facts.node.listeners
@@ -225,15 +225,15 @@ def _behind(rules: tuple[object, ...], number: int, front: Frontend) -> bool:
     )
 
 
-GN0605 = Code("GN0605", "a pod's own service does not masquerade",
-    cause="its own packet comes back with its own source",
+GN0605 = Code("GN0605", "a pod's own service is not masqueraded",
+    cause="the packet that comes back has the pod's own source address",
     confirm="iptables -t nat -S POSTROUTING", fix="masquerade it", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check(
     "hairpin-source",
     GN0605,
-    title="a backend's own service masquerades it to itself",
+    title="a backend's connections to itself through its service are masqueraded",
     needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
 )
 def hairpin_source(model: Case) -> Iterator[Finding]:
@@ -261,7 +261,7 @@ def hairpin_source(model: Case) -> Iterator[Finding]:
                     seen("firewall", f"no SNAT matches {mine} -> {mine}", "iptables -t nat -S POSTROUTING"),
                 ),
                 remedy=Remedy(
-                    text="masquerade it (kube-proxy's KUBE-MARK-MASQ does)",
+                    text="masquerade it (kube-proxy does with KUBE-MARK-MASQ)",
                     commands=(
                         on_node(
                             "iptables" if version(mine) == 4 else "ip6tables",

@@ -1,4 +1,4 @@
-"""What a check needs, and why it cannot have it."""
+"""The sources that checks need, and why one is missing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NO_CONNTRACK = (
     "the kernel tracks no connections here: nf_conntrack is not loaded, or /proc/sys is not the node's"
 )
 _NO_RESOLV_CONF = "no process of the pod shows its resolv.conf, and /etc/netns has none"
-# The sources of a pod's network: whether one is there, and why it is not where `missing` gives no reason.
+# The sources of a pod's network: whether one is there, and the reason where `missing` has none.
 # "objects: Service" is one kind of API objects.
 _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
     "pod": (lambda case: case.pod is not None, "the pod's network namespace is not known"),
     "node": (lambda case: bool(case.facts.node.links), "the node's interfaces could not be read"),
     "pod firewall": (lambda case: case.pod is not None and case.pod.rules.known, _NO_RULES),
     "node firewall": (lambda case: case.node.rules.known, _NO_RULES),
-    "objects": (lambda case: bool(case.facts.objects), "the API server knows of none"),
+    "objects": (lambda case: bool(case.facts.objects), "the API server has none"),
     "pod object": (lambda case: bool(case.facts.pod_object), "the Pod is not known"),
     "events": (
         lambda case: bool(case.facts.events) or "events" not in case.facts.missing,
@@ -42,7 +42,7 @@ def lacking(facts: Case | Facts, check: Check) -> str:
 
 
 def _lacks(case: Case, need: str) -> str:
-    """Why a source is not there, "" where it is."""
+    """Why a source is missing, "" where it is there."""
     source, _, kind = need.partition(": ")
     missing = case.facts.missing
     if (kind or need == "state") and need in missing:

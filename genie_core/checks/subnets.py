@@ -1,4 +1,4 @@
-"""GN1024, GN1035, GN1036: subnets that get in each other's way, between networks and with the node itself."""
+"""GN1024, GN1035-GN1037: subnets that overlap, between networks and with the node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from genie_core.survey.selection import candidates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """A subnet of a network: the file, the range in it, the bridge that holds it, and whether it is the LAN's."""
+    """A subnet of a network: the file, the range in it, its bridge, and whether it is the LAN's."""
 
     file: ConfFile
     span: Span
@@ -47,7 +47,7 @@ def used_subnets(files: Sequence[ConfFile]) -> list[Used]:
 
 
 def host_local_spans(ipam: object, where: str = "ipam") -> list[Span]:
-    """The ranges of an ipam section, where it is host-local's."""
+    """The ranges of a host-local ipam section."""
     if not isinstance(ipam, dict) or ipam.get("type") != "host-local":
         return []
     return list(spans(ipam, where))
@@ -75,7 +75,7 @@ def overlapping_networks(facts: Facts) -> Iterator[Finding]:
 def _overlap(one: Used, other: Used) -> bool:
     if one.span.subnet.version != other.span.subnet.version:
         return False
-    if one.on_lan and other.on_lan:  # one LAN, shared on purpose: only the ranges matter
+    if one.on_lan and other.on_lan:  # a LAN that is shared on purpose: only the ranges matter
         return one.span.first in other.span or other.span.first in one.span
     return one.span.subnet.overlaps(other.span.subnet)
 
@@ -94,11 +94,11 @@ def _overlap_finding(one: Used, other: Used) -> Finding:
 
 
 GN1037 = Code("GN1037", "two networks with different subnets on one bridge",
-    cause="the second one's ADDs are refused",
+    cause="the bridge plugin refuses ADD of the second one",
     confirm="genie discover -o wide", fix="a bridge per network")  # fmt: skip
 
 
-@check("bridge-shared", GN1037, title="every network has a bridge of its own", needs=("conf",))
+@check("bridge-shared", GN1037, title="each network has its own bridge", needs=("conf",))
 def shared_bridge(facts: Facts) -> Iterator[Finding]:
     first: dict[str, Used] = {}
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
@@ -110,7 +110,7 @@ def shared_bridge(facts: Facts) -> Iterator[Finding]:
                 code=GN1037,
                 severity=Severity.ERROR,
                 title=f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
-                f"({other.file.file}), with another subnet: the second to come is refused",
+                f"({other.file.file}), with another subnet: the plugin refuses the second one",
                 object=at(used.file, f"{used.span.path}.subnet"),
                 evidence=tuple(
                     line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, used)
@@ -124,8 +124,8 @@ def _is_gateway(used: Used) -> bool:
     return bool(entry.get("isGateway") or entry.get("isDefaultGateway")) and not entry.get("forceAddress")
 
 
-GN1036 = Code("GN1036", "a network's subnet is the node's own",
-    cause="routes to the one hide the other",
+GN1036 = Code("GN1036", "a network's subnet overlaps the node's",
+    cause="the route to one hides the other",
     confirm="ip route", fix="another subnet, unless it is the LAN on purpose", explained_by=("GN0413",))  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def overlapping_node(facts: Facts) -> Iterator[Finding]:
 
 
 def _held(node: Netns, used: Used) -> Iterator[tuple[Link, Network]]:
-    """The node's interfaces with addresses in the subnet, other than the network's own."""
+    """The node's interfaces with addresses in the subnet, except the network's own."""
     for link in node.links:
         # The network's own bridge belongs there; so do the /32 addresses of overlays and of the host ends of pods.
         if link.name == used.bridge or (link.kind == "bridge" and used.on_lan):

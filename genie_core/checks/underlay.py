@@ -1,4 +1,4 @@
-"""What carries the tunnel: its outer address and device, its MTU, the node's own firewall."""
+"""The underlay of a tunnel: its outer address and device, its MTU, the node's own firewall."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from genie_core.net.firewall.rules import Chain, Packet
 from genie_core.net.stack import subnet, version, within
 from genie_core.survey.kernel import Link
 
-GN0707 = Code("GN0707", "the tunnel's outer side is wrong",
+GN0707 = Code("GN0707", "the tunnel's outer address or device is wrong",
     cause="its source address is not the node's, or its device is down",
-    confirm="ip -d link show flannel.1", fix="let the agent rebuild it",
+    confirm="ip -d link show flannel.1", fix="restart the agent, which makes the tunnel again",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 GN0709 = Code("GN0709", "the tunnel's MTU is too large",
-    cause="its device leaves less room than the tunnel takes",
+    cause="it exceeds the MTU of its device minus the tunnel's header",
     confirm="ip link", fix="lower the tunnel's MTU")  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def underlay(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),
                 ),
                 remedy=Remedy(
-                    text="let the overlay's agent build the tunnel again with the node's present address"
+                    text="restart the overlay's agent, which makes the tunnel again with the node's address"
                 ),
             )
         if device is not None and not device.up:
@@ -69,7 +69,7 @@ def underlay(model: Case) -> Iterator[Finding]:
 
 
 def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
-    """The other ends, as far as they lie on the device's own subnet, must be routed out of the device."""
+    """GN0707: remote ends on the device's own subnet that are not routed by the device."""
     ends = sorted({f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst})
     for end in ends:
         own = model.node.addresses(device, version(end))
@@ -85,7 +85,7 @@ def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
             code=GN0707,
             severity=Severity.ERROR,
             title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
-            f"not {device.name}: nothing gets there",
+            f"not {device.name}: no packet arrives there",
             object=a("route", dst, device.name),
             evidence=(seen("netlink", f"{end} {leads}", f"ip route get {end}"),),
             remedy=Remedy(
@@ -117,7 +117,7 @@ def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
 
 
 GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
-    cause="a rule in INPUT or OUTPUT hits the outer packets",
+    cause="a rule in INPUT or OUTPUT drops the outer packets",
     confirm="the command in the evidence", fix="accept the tunnel's port", breaks=(Effect.PACKETS,))  # fmt: skip
 
 

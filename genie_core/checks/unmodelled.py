@@ -1,4 +1,4 @@
-"""What the model cannot evaluate, said instead of guessed: programs, rules with unknown conditions, a far host end."""
+"""What the model cannot evaluate: BPF programs, rules with unknown conditions, IPsec, a host end elsewhere."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LOST = ("timeout", "loss")
 KNOWN = ("cil_", "cali_", "bpf_lxc", "bpf_host")
 
 
-GN0519 = Code("GN0519", "a program sees packets first",
-    cause="XDP, tc and tcx programs run ahead of netfilter and may drop or redirect",
-    confirm="tc filter show dev IFACE ingress; bpftool net", fix="find its owner; try without it")  # fmt: skip
+GN0519 = Code("GN0519", "a program processes packets before the rules",
+    cause="XDP, tc and tcx programs run before netfilter and may drop or redirect packets",
+    confirm="tc filter show dev IFACE ingress; bpftool net", fix="find what attached it; try without it")  # fmt: skip
 
 
 @check(
-    "programs", GN0519, title="no program or filter sees packets ahead of the rules", needs=("pod", "node")
+    "programs", GN0519, title="no program or filter processes packets before the rules", needs=("pod", "node")
 )
 def programs(model: Case) -> Iterator[Finding]:
     for attachment in model.attachments:
@@ -45,10 +45,10 @@ def _on(model: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Itera
     yield Finding(
         code=GN0519,
         severity=Severity.INFO if meant else Severity.WARNING,
-        title=f"not evaluated: {names} on {link.name} may drop or redirect packets ahead of every other rule",
+        title=f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
         object=the_interface(link.name) if in_node else the_pod(model, link.name),
         evidence=tuple(seen("netlink", _title(p), _show(p, link)) for p in found),
-        remedy=Remedy(text="look at what the program is for; without it, does the traffic pass?"),
+        remedy=Remedy(text="find out what the program is for, and whether the traffic passes without it"),
         confidence=Confidence.LOW,
     )
 
@@ -71,8 +71,8 @@ def _show(program: Program, link: Link) -> str:
 
 GN0520 = Code("GN0520", "a rule that cannot be evaluated has dropped packets",
     cause="its condition (string, bpf, time, recent, ...) is not modelled",
-    confirm="the command in the evidence, before and after a try",
-    fix="delete the rule if it is not meant")  # fmt: skip
+    confirm="the command in the evidence, before and after a connection attempt",
+    fix="delete the rule if it is not intended")  # fmt: skip
 
 
 @check(
@@ -82,21 +82,21 @@ GN0520 = Code("GN0520", "a rule that cannot be evaluated has dropped packets",
     needs=("pod", "node firewall"),
 )
 def conditional_drops(model: Case) -> Iterator[Finding]:
-    """Rules on the pod's way that drop under a condition that is not modelled.
+    """Rules on the pod's path that drop under a condition that is not modelled.
 
-    Those that have dropped packets; and, where probes are lost, those that may have: not every rule counts, and
-    what was counted was read before.
+    Rules that have dropped packets; where probes are lost, also rules that may have: not every rule has a counter, and
+    counters are read before the probes.
     """
-    told: set[tuple[str, int, int]] = set()
+    reported: set[tuple[str, int, int]] = set()
     lost = {p.target: p for p in model.facts.probes if p.result in LOST and p.kind != "arp"}
-    # Walks that a probe's loss is known of come first: the rule is named with it.
+    # Traces with a lost probe come first: the finding names the rule with the probe.
     for walk in sorted(model.walks, key=lambda w: w.flow.target not in lost):
         probe = lost.get(walk.flow.target)
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
-                if key not in told and (rule.packets or probe):
-                    told.add(key)
+                if key not in reported and (rule.packets or probe):
+                    reported.add(key)
                     yield _conditional(model, place, chain, rule, probe)
 
 
@@ -108,7 +108,7 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
     )
     return Finding(
         code=GN0520,
-        # A limit that was exceeded once may have done what it is for.
+        # A limit may have been exceeded as intended.
         severity=Severity.INFO
         if any(m.name == "rate" for m in rule.matches) and probe is None
         else Severity.WARNING,
@@ -156,7 +156,7 @@ def far_end(model: Case) -> Iterator[Finding]:
             code=GN0104,
             severity=_severity(first=attachment is model.primary, lost=bool(lost)),
             title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
-            "not on this node: nothing that the pod sends gets here",
+            "not on this node: no packet of the pod arrives here",
             object=the_pod(model, attachment.link.name),
             evidence=(
                 seen(
@@ -173,14 +173,14 @@ def far_end(model: Case) -> Iterator[Finding]:
 
 
 def _severity(*, first: bool, lost: bool) -> Severity:
-    """A second interface whose end nobody expected here may well be wired to somewhere else."""
+    """The host end of a secondary interface that ADD did not report may be in another namespace on purpose."""
     if lost:
         return Severity.FATAL if first else Severity.ERROR
     return Severity.WARNING if first else Severity.INFO
 
 
 def _promised(model: Case, attachment: Attachment) -> list[str]:
-    """The host's interfaces that ADD reported for this attachment, bridges that are there aside."""
+    """The node's interfaces that ADD reported for this attachment, except bridges that exist."""
     return [
         str(interface.get("name", ""))
         for cached in model.results
@@ -191,7 +191,7 @@ def _promised(model: Case, attachment: Attachment) -> list[str]:
 
 
 GN0525 = Code("GN0525", "IPsec policies refuse packets",
-    cause="a policy of the kernel's IPsec (xfrm) blocks, or wants encryption for which there are no keys",
+    cause="an IPsec (xfrm) policy of the kernel blocks packets, or requires encryption without a state for it",
     confirm="ip xfrm policy; cat /proc/net/xfrm_stat",
     fix="ip xfrm policy delete ...; restart or remove the VPN's daemon")  # fmt: skip
 
@@ -212,8 +212,8 @@ def ipsec(model: Case) -> Iterator[Finding]:
             object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
             evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
             remedy=Remedy(
-                text="see whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
-                "counters grow; a VPN's daemon that ended leaves its policies"
+                text="check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
+                "counters grow; a VPN daemon that ended leaves its policies"
             ),
             confidence=Confidence.LOW,
         )

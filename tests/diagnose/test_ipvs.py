@@ -51,7 +51,7 @@ def test_the_kernel_s_table_is_read():
         ("", ("10.96.0.10",), [], ""),  # the table cannot be read
         ("\n", ("10.96.0.10",), ["GN0601"], "no IPVS virtual server for 10.96.0.10:80/tcp (shop/web)"),
         (ELSE, ("10.96.0.10",), ["GN0601"], "no IPVS virtual server"),
-        (WEB, (), ["GN0601"], "kube-ipvs0 has not its address"),
+        (WEB, (), ["GN0601"], "kube-ipvs0 lacks its address"),
         (WEB + OLD.replace("WEIGHT", "1"), ("10.96.0.10",), ["GN0602"], "to 10.244.1.77:8080, which is no live"),
         (WEB.partition("\n")[0], ("10.96.0.10",), ["GN0602"], "has no destination"),
     ],

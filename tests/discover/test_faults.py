@@ -574,7 +574,7 @@ def test_a_key_that_is_there_twice(node):
 
 def test_a_key_that_is_there_twice_to_plugins(node):
     node.configure("10-net.conf", '{"cniVersion":"1.0.0","name":"net","type":"bridge","mtu":1400,"MTU":1500}')
-    assert "MTU is there twice to plugins, which take the last one" in the(node.discover(), "GN1004").title
+    assert "MTU occurs twice for plugins, which use the last one" in the(node.discover(), "GN1004").title
 
 
 @pytest.mark.parametrize(
