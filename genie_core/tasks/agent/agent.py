@@ -19,6 +19,7 @@ from genie_core.errors import GenieError
 from genie_core.settings import Settings
 from genie_core.tasks.agent import outcome
 from genie_core.tasks.agent.children import Children, Ended
+from genie_core.tasks.agent.faults import listen
 from genie_core.tasks.agent.following import NAMESPACES, PODS, Following, opt_out_of
 from genie_core.tasks.agent.jobs import Jobs
 from genie_core.tasks.agent.journals import Journals
@@ -78,6 +79,8 @@ class Agent:
         self._journals.refresh()
         self._stamps = self._conf_stamps()
         self._following.start()
+        if self.jobs.mode(self._settings) != "off":
+            listen(self.options.configuration()[0], self._something_went, self.log)
         while self._turn():
             self._look()
             self.jobs.start_due(self._settings)
@@ -128,6 +131,9 @@ class Agent:
             self._work.resync()
         self._following.follow_definitions()
 
+    def _something_went(self, container: str) -> None:
+        self._inbox.put(lambda: self.jobs.repair(self._settings, container))
+
     def _server_is_back(self) -> None:
         self._queue.hasten(time.monotonic(), _SPREAD_SECONDS)
 
@@ -161,6 +167,8 @@ class Agent:
         pause = self._work.ended(key, again, is_waiting=found.is_waiting)
         if found.status not in ("changed", "unchanged", "absent"):
             self._not_in_line.add(key)
+        if not self._is_once:
+            self._following.follow_definitions()
         write = self.log.warning if found.problem else self.log.info
         said = {"changes": list(found.moves), "problem": found.problem, "again": round(pause, 1)}
         write("sync", pod="/".join(key), status=found.status, ms=round(ended.seconds * 1000),

@@ -20,6 +20,7 @@ from genie_core.tasks.agent.options import AgentOptions
 REPAIR_SECONDS, COLLECT_SECONDS, CHECK_SECONDS = 300.0, 600.0, 120.0
 # After the agent's start the node has other things to do.
 FIRST_COLLECTION_SECONDS = 60.0
+AGAIN_SECONDS = 1.0
 _NO_OBJECTS = b'{"apiVersion": "v1", "kind": "List", "items": []}'
 
 
@@ -65,18 +66,22 @@ class Jobs:
             self.collect()
             self.check()
 
-    def repair_now(self, settings: Settings) -> None:
-        """Something of the node's network has gone: look at the attachments at once."""
-        self.repair(settings)
-
     # --- repair ------------------------------------------------------------------------------------------
 
-    def repair(self, settings: Settings) -> None:
-        """Look at the attachments of running pods, and mend them where the mode says so."""
-        mode = self._options.repair or settings.repair
-        if mode != "off":
-            words = self._options.repair_words(mode)
-            self._start("repair", "genie_core.tasks.repair", words, self._repaired, REPAIR_SECONDS)
+    def mode(self, settings: Settings) -> str:
+        """off, report or fix."""
+        return self._options.repair or settings.repair
+
+    def repair(self, settings: Settings, container: str = "") -> None:
+        """Look at the attachments of running pods, or of one, and mend them where the mode says so."""
+        mode = self.mode(settings)
+        if mode == "off":
+            return
+        if "repair" in self._running:  # what has gone meanwhile may be where it has looked already
+            self._repair_at = min(self._repair_at, time.monotonic() + AGAIN_SECONDS)
+            return
+        words = self._options.repair_words(mode, container)
+        self._start("repair", "genie_core.tasks.repair", words, self._repaired, REPAIR_SECONDS)
 
     def _repaired(self, ended: Ended) -> None:
         for item in _lines(ended.out):

@@ -36,9 +36,9 @@ class AgentOptions:
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
     def configuration(self) -> tuple[dict[str, Any], Settings]:
-        """Genie's own entry as it is now, with its settings. Raises InvalidConfig where it cannot be read."""
-        own, config = own_configuration(self.conf_dir, self.state_dir)
-        return own, Settings(config, forgiving=True)
+        """The configuration to read the node by, with its settings. Raises InvalidConfig where it cannot be read."""
+        _, config = own_configuration(self.conf_dir, self.state_dir)
+        return config, Settings(config, forgiving=True)
 
     def connect(self, *, metadata_only: bool = False) -> WatchingAPI:
         """The API server, with the credentials as they are now. Raises GenieError."""
@@ -70,11 +70,11 @@ class AgentOptions:
             "--objects-file", "/proc/self/fd/0", *places,
         ]  # fmt: skip
 
-    def repair_words(self, mode: str) -> list[str]:
+    def repair_words(self, mode: str, container: str) -> list[str]:
         """That of a look at the attachments, of the module genie_core.tasks.repair."""
         places = _flags(self._places(), ("conf-dir", "state-dir", "cri-socket"))
         config = ["--kubeconfig", self.access.kubeconfig] if self.access.kubeconfig else []
-        return ["--mode", mode, *config, *places]
+        return ["--mode", mode, *_flags({"container": container}, ("container",)), *config, *places]
 
     def _cluster(self) -> list[str]:
         asked = {"kubeconfig": self.access.kubeconfig, "context": self.access.context}

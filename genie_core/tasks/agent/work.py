@@ -65,8 +65,8 @@ class Work:
                 self.queue.add(key, self._clock())
 
     def existing(self, definitions: set[Key]) -> None:
-        """These definitions are there: who waits, and names one of them, may have waited for it."""
-        for key in list(self._waiting):
+        """These definitions are there as a watch begins: what was refused may have been written since."""
+        for key in self.queue.parked():
             view = self.pods.get(key)
             if view and view.definitions & definitions:
                 self.queue.add(key, self._clock())

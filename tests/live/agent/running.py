@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from genie_core.edges.netns import inside
+from genie_core.tasks.sync.tell import OBSERVED, observed
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
 
@@ -101,6 +102,11 @@ class Running(Live):
         """(status, reason) of Genie's condition of a pod."""
         conditions = (self.pod(name).get("status") or {}).get("conditions") or []
         return next(((one["status"], one["reason"]) for one in conditions if one["type"] == CONDITION), None)
+
+    def is_answered(self, name="c1"):
+        """Whether what was told is of the annotations as they are now."""
+        annotations = self.pod(name)["metadata"]["annotations"]
+        return annotations.get(OBSERVED) == observed(annotations)
 
     def message(self, name="c1"):
         conditions = (self.pod(name).get("status") or {}).get("conditions") or []

@@ -1,0 +1,32 @@
+"""Being told at once when something of an attached network has gone, from a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from genie_core.edges.log import JSONLog
+from genie_core.errors import GenieError
+from genie_core.tasks.node_state import open_context
+from genie_core.tasks.repair.watch import Watcher
+
+_SECONDS = 5.0  # so often the journals are looked at anew
+
+
+def listen(config: Mapping[str, Any], tell: Callable[[str], None], log: JSONLog) -> None:
+    """Call `tell`, from that thread, with each container in which something is missing.
+
+    Where the kernel does not let it listen, the timer alone finds what is missing; the log says so.
+    """
+    threading.Thread(target=_listen, args=(config, tell, log), name="faults", daemon=True).start()
+
+
+def _listen(config: Mapping[str, Any], tell: Callable[[str], None], log: JSONLog) -> None:
+    try:
+        with Watcher(open_context(dict(config))) as watcher:
+            while True:
+                for container in sorted(watcher.wait(_SECONDS)):
+                    tell(container)
+    except GenieError as error:
+        log.warning("faults are found by the timer alone", problem=error.msg)
