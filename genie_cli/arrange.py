@@ -26,7 +26,7 @@ def arranged(arguments: Sequence[str], table: Mapping[str, Entry]) -> list[str]:
         name = " ".join(words[start:end])
         if table[name].module and _are_flags(read(words[:start], load(name, table[name]))):
             return [*words[start:end], *words[:start], *words[end:]]
-    for start, end in found:  # with a flag that it does not have: its parser says so
+    for start, end in found:  # with a flag that it does not have: its parser reports the flag
         return [*words[start:end], *words[:start], *words[end:]]
     first = next((index for index, word in enumerate(words) if word in _OF_ROOT), 0)
     return [*words[first:], *words[:first]]
@@ -38,7 +38,7 @@ def _counted(word: str) -> str:
 
 
 def _commands(words: Sequence[str], table: Mapping[str, Entry]) -> Iterator[tuple[int, int]]:
-    """Where commands of the table may be: begin and end, of two words or of one."""
+    """Where commands of the table may be: the begin and end of one or two words."""
     for start, word in enumerate(words):
         if word == "--":
             return

@@ -44,7 +44,7 @@ class Failure:
 
 
 def guard(command: Callable[[], int], argv: Sequence[str]) -> int:
-    """Run `command`; its exit code, or that of what went wrong, told on stderr."""
+    """Run `command`; its exit code, or that of its failure, which is printed on stderr."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that `with` and `finally` clean up, as for ^C
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, _interrupt)
@@ -65,12 +65,12 @@ def _answer(command: Callable[[], int], argv: Sequence[str]) -> int:
         raise
     except Exit as stop:
         return stop.exit_code
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: a person has to be told)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the boundary: every failure is reported)
         if isinstance(error, OSError) and not error.filename:
-            sys.stdout.flush()  # if it was this that failed it fails again, and `guard` knows where
+            sys.stdout.flush()  # where stdout itself failed this fails again, and `guard` reports it
         failure = explain(error)
         if not terminal.current.get().quiet or failure.exit_code == errors.EXIT_USAGE:
-            tell(failure, wanted_output(argv))
+            print_failure(failure, wanted_output(argv))
         return failure.exit_code
 
 
@@ -79,25 +79,25 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 
 
 def _reader_went_away() -> int:
-    """`genie ... | head`: nothing more to say to it."""
-    _say_no_more()
+    """`genie ... | head`: the reader has closed the pipe."""
+    _silence_stdout()
     return 128 + signal.SIGPIPE
 
 
 def _result_was_lost(error: OSError) -> int:
-    """`genie ... >file` on a full disk: whoever reads the file must not take it for the whole."""
-    _say_no_more()
-    tell(explain(OSError(error.errno, error.strerror, "standard output")), OutputFormat.TABLE)
+    """`genie ... >file` on a full disk: the file is not complete, so the exit code says so."""
+    _silence_stdout()
+    print_failure(explain(OSError(error.errno, error.strerror, "standard output")), OutputFormat.TABLE)
     return errors.EXIT_FAILURE
 
 
-def _say_no_more() -> None:
-    """The interpreter must not try at its exit what failed."""
+def _silence_stdout() -> None:
+    """The interpreter flushes stdout when it exits: that must not fail a second time."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def wanted_output(argv: Sequence[str]) -> OutputFormat:
-    """The output that a command line asks for, also one that is too wrong to be parsed."""
+    """The output that a command line asks for, also where the command line cannot be parsed."""
     wanted = ""
     for flag, following in zip(argv, [*argv, ""][1:], strict=True):
         if flag in ("-o", "--output"):
@@ -113,7 +113,7 @@ def wanted_output(argv: Sequence[str]) -> OutputFormat:
 
 
 def explain(error: BaseException) -> Failure:
-    """What an exception means to the person at the command line."""
+    """The failure that an exception stands for, in words for the person at the command line."""
     if isinstance(error, errors.GenieError):
         return Failure(
             code=error.code,
@@ -169,10 +169,10 @@ def _bug(error: BaseException) -> Failure:
     )
 
 
-def tell(failure: Failure, output: OutputFormat) -> None:
-    """A failure as text on stderr, and as the document on stdout that a machine was promised."""
+def print_failure(failure: Failure, output: OutputFormat) -> None:
+    """Print a failure as text on stderr, and with -o json or -o yaml as a document on stdout."""
     if output.for_machines:
-        from genie_cli.render import emit  # rich and yaml are not loaded to say one line
+        from genie_cli.render import emit  # rich and yaml are loaded only here
 
         emit(failure, output)
     lines = [_red("error:") + " " + terminal.visible(failure.message)]

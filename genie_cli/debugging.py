@@ -90,7 +90,7 @@ def show_checks(checks: Sequence[Check], output: OutputFormat) -> int:
 
 
 def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
-    """124 where the time was up, 3 for a pod that is not here, 4 and 5 where not everything could be read."""
+    """124 after a timeout, 3 for a pod that is not on this node, 4 and 5 where not everything could be read."""
     if report.late:
         return EXIT_TIMEOUT
     if report.state in ("not-here", "no-sandbox"):
@@ -102,5 +102,5 @@ def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:
         )
     code = exit_code(report.findings, report.checks, fail_on)
     if report.state == "diagnosed" and report.facts.pod is None:
-        return code or EXIT_INCOMPLETE  # what an ordinary user may see is only a part
+        return code or EXIT_INCOMPLETE  # an ordinary user sees only a part
     return code

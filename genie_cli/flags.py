@@ -4,7 +4,7 @@
     class Flags(options.Cluster, options.Report):
         pods: int = flag("--pods NUMBER", "Attach so many pods side by side.", default=1, min=1)
 
-A field that is made otherwise is no flag: the flags may so complete the options of the command's task.
+A field that is made otherwise is no flag. A command's flags inherit the options of its task, and are handed to it.
 `signature_of` gives typer the signature that it reads.
 """
 
@@ -28,7 +28,7 @@ class Directive(IntEnum):
 
 
 class Candidate(NamedTuple):
-    """A value for the current word, and what it is."""
+    """A value for the current word, and its description."""
 
     value: str
     help: str = ""

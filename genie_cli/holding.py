@@ -1,4 +1,4 @@
-"""`genie dry-run --keep`: the pod stays attached until the person has seen enough."""
+"""`genie dry-run --keep`: the pod stays attached until the person ends the command."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from genie_core.tasks.dry_run import AnyNode
 
 
 def hold(node: AnyNode, netns: Sequence[str]) -> None:
-    """A shell in the first pod where there is a terminal; else wait until standard input ends."""
+    """Open a shell in the first pod where there is a terminal; else wait until standard input ends."""
     commands = [node.entering(path) for path in netns]
     if sys.stdin.isatty():
-        note("a shell in the pod's network namespace; leave it to go on")
+        note("a shell in the pod's network namespace; exit it to continue")
         _shell(commands[0])
         return
     for command in commands:
@@ -35,7 +35,7 @@ def _with_genie() -> None:
 
 
 def _shell(command: Sequence[str]) -> None:
-    """^C is for the shell then, not for genie; it does not outlive genie."""
+    """Run a shell. ^C interrupts the shell, not genie; the shell ends with genie."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     shell = [*command, os.environ.get("SHELL", "/bin/sh")]
     try:

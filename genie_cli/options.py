@@ -77,7 +77,7 @@ def parse_setting(text: str, form: str) -> tuple[str, Any]:
         setting = name, value
     if holds_secret(dict([setting])):
         raise GenieError(
-            f"--set {name}: a credential on the command line is in everybody's list of processes",
+            f"--set {name}: a credential on the command line is visible in the list of processes",
             hint="write it into the file, mode 0600; better still, name a kubeconfig with tokenFile",
             exit_code=EXIT_USAGE,
         )

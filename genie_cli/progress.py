@@ -1,4 +1,4 @@
-"""What is being done, on stderr, for whoever waits longer than a second."""
+"""The current step on stderr, once a command has run for more than a second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 from genie_cli import terminal
 
-PATIENCE = 1.0  # seconds in which a command may be silent
+PATIENCE = 1.0  # seconds before the first step is shown
 
 
 class Progress:
@@ -27,20 +27,20 @@ class Progress:
         return self
 
     def __call__(self, step: str) -> None:
-        """Say what is being done now."""
+        """Set the current step."""
         with self._lock:
             self._step = terminal.visible(step)
             if self._waited:
                 self._show()
 
     def rest(self) -> None:
-        """Say nothing until the next step: the terminal is somebody else's meanwhile."""
+        """Show nothing until the next step: another program uses the terminal."""
         with self._lock:
             self._step = ""
             self._erase()
 
     def _begin(self) -> None:
-        """Somebody has waited: the step that is under way is shown, and each that follows."""
+        """Show the current step, and from now on each that follows."""
         with self._lock:
             self._waited = True
             if self._step:

@@ -1,6 +1,6 @@
 """Reports as people and as machines read them; the only importer of rich.
 
-A command describes what to show with the plain blocks below and never meets rich:
+A command describes what to show with the plain blocks below, without rich:
     emit(report, output, lambda report, wide: [Heading("Networks"), Table(("NAME", "TYPE"), rows)])
 Machines get `{"apiVersion": "genie/v1alpha1", "kind": report.kind, **report.as_json()}`, one document.
 """
@@ -34,7 +34,7 @@ _STYLES: dict[Tone, str] = {
 
 
 class Report(Protocol):
-    """What a task answers: its kind, and its members by their published (camelCase) names."""
+    """The result of a task: its kind, and its members by their published (camelCase) names."""
 
     kind: ClassVar[str]
 
@@ -45,7 +45,7 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text with a tone. Tone only adds to what the text says."""
+    """Text with a tone. The tone never carries a meaning that the text has not."""
 
     text: str
     tone: Tone = ""
@@ -53,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the next blocks are about; an empty line stands before it."""
+    """The heading of the next blocks, after an empty line."""
 
     text: str
 
@@ -69,7 +69,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
-    """Lines that must stay as they are: a document, a command's output."""
+    """Lines that are not wrapped: a document, a command's output."""
 
     text: str
     indent: int = 2
@@ -125,7 +125,7 @@ def emit(
 
 
 def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
-    """Print blocks, on stdout unless told otherwise, in one write."""
+    """Print blocks in one write, on stdout by default."""
     stream = stream or sys.stdout
     console = _console(stream)
     with console.capture() as capture:
@@ -140,13 +140,13 @@ def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
 
 
 def say(text: str) -> None:
-    """Text as it is, on stdout, unless --quiet: a document for a file or a pipe."""
+    """Print text unchanged on stdout, unless --quiet: a document for a file or a pipe."""
     if not terminal.current.get().quiet:
         sys.stdout.write(text)
 
 
 def note(text: str) -> None:
-    """One line for the person, on stderr, unless --quiet."""
+    """Print one line on stderr, unless --quiet."""
     if not terminal.current.get().quiet:
         print(terminal.visible(text), file=sys.stderr)
 
@@ -234,7 +234,7 @@ def _grid(**settings: Any) -> Any:
 
 
 def _table(block: Table, width: int) -> Any:
-    """What does not fit is folded, nothing is cut off: in the columns that may fold, else in all."""
+    """A table; where it is too wide, text is folded in the columns that may fold, else in all, and never cut off."""
     grid = _grid(header_style="bold")
     folding = block.fold or block.columns[-1:]
     if sum(_least(block, name, name in folding) + 2 for name in block.columns) > width:
@@ -252,7 +252,7 @@ def _table(block: Table, width: int) -> Any:
 
 
 def _least(block: Table, name: str, folds: bool) -> int:
-    """The columns of the terminal without which a column of the table cannot do."""
+    """The least width of a column of the table, in columns of the terminal."""
     at = block.columns.index(name)
     texts = [
         name,

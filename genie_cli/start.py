@@ -1,4 +1,4 @@
-"""Where the programs `genie` and `kubectl-genie` begin: what has to hold before any other module is loaded."""
+"""The entry point of the programs `genie` and `kubectl-genie`: preparations before any other module is loaded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def main() -> int:
         from genie_cli.app import main as run
 
         return run()
-    except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` answers it
+    except KeyboardInterrupt:  # while modules are loaded; later `boundary.guard` handles it
         sys.stderr.write("error: interrupted\n")
         return 130
 
 
 def _open_what_is_closed() -> None:
-    """`genie ... >&-`: nothing reads it, and no file or socket may be opened as standard output."""
+    """`genie ... >&-`: open /dev/null in place of a closed stream, so that no file or socket gets its number."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, so this one
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (until the process ends)

@@ -27,36 +27,36 @@ from genie_cli.tree import Branch, Entry, command_of
 from genie_core import __version__
 
 TRY = "Try a configuration"
-CLUSTER = "Look after a cluster"
-NODE = "Look after a node"
+CLUSTER = "Examine a cluster"
+NODE = "Maintain a node"
 MORE = "More"
 
 COMMANDS: dict[str, Entry] = {
     "debug": Entry("", "Find out what is wrong", NODE),
-    "debug pod": Entry("debug_pod", "Say what is wrong with a pod's network", NODE),
-    "debug node": Entry("debug_node", "Say what is wrong for all pods of this node", NODE),
+    "debug pod": Entry("debug_pod", "Find the cause of a fault in a pod's network", NODE),
+    "debug node": Entry("debug_node", "Find faults that concern all pods of this node", NODE),
     "debug bundle": Entry(
-        "debug_bundle", "Collect facts for somebody else to look at, without secrets", NODE
+        "debug_bundle", "Collect facts into a file that can be shared, without secrets", NODE
     ),
     "status": Entry("status", "Show a whole cluster's networks, and what is wrong", CLUSTER),
     "networks": Entry("networks", "List a cluster's networks, or who uses one", CLUSTER),
-    "discover": Entry("discover", "Show what this node does for pods' networks, and what is wrong", NODE),
+    "discover": Entry("discover", "Show how this node sets up pods' networks, and what is wrong", NODE),
     "generate-config": Entry("generate_config", "Make a configuration that works on this node", TRY),
     "dry-run": Entry("dry_run", "Show what a pod would get, in a private copy of the node", TRY),
     "install": Entry("install", "Put the plugin and its configuration on this node", NODE),
-    "uninstall": Entry("uninstall", "Take the plugin off this node, without locking it out", NODE),
+    "uninstall": Entry("uninstall", "Remove the plugin from this node, in a safe order", NODE),
     "sync": Entry("", "Change the networks of running pods", NODE),
     "sync pod": Entry("sync_pod", "Give a running pod the networks that its annotations ask for now", NODE),
     "policy": Entry("", "See what policies between networks do", NODE),
     "policy list": Entry(
         "policy_list", "List the policies, what they select, and where they are enforced", NODE
     ),
-    "policy explain": Entry("policy_explain", "Say which policy allows or denies a connection", NODE),
+    "policy explain": Entry("policy_explain", "Show which policy allows or denies a connection", NODE),
     "policy render": Entry("policy_render", "Print the firewall rules that this node would have", NODE),
-    "agent": Entry("agent", "Keep running pods' networks as asked for, and look after the node", NODE),
+    "agent": Entry("agent", "Keep running pods' networks as asked for, and maintain the node", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
     "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
-    "version": Entry("version", "Show the versions of genie, its plugin, and what they stand on", MORE),
+    "version": Entry("version", "Show the versions of genie, its plugin, Python and the kernel", MORE),
     "schema": Entry("schema", "Print the JSON Schema of a kind of document", MORE),
     "completion": Entry("completion", "Print a shell's completion script", MORE),
     "help": Entry("help", "Explain exit codes and forms of output, or a command", MORE),

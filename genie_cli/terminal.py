@@ -1,4 +1,4 @@
-"""What the person's terminal can show and how much they asked to hear: one value, set once per run.
+"""What the terminal can show, and how verbose the command is: one value, set once per run.
 
 Rules (the same in every command): results go to stdout, everything else to stderr; colour only on a
 terminal, unless --color or the usual variables say otherwise; never only colour to carry a meaning.
@@ -23,7 +23,7 @@ _SYMBOLS = {"ok": ("✓", "+"), "fail": ("✗", "x"), "skip": ("-", "-"), "arrow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """How to speak: `verbosity` counts -v, `quiet` asks for the exit code only."""
+    """How to print: `verbosity` counts -v, `quiet` asks for the exit code only."""
 
     color: Color = "auto"
     quiet: bool = False
@@ -40,7 +40,7 @@ class Terminal:
         return stream.isatty() and os.environ.get("TERM") not in ("dumb", "")
 
     def interactive(self) -> bool:
-        """Whether somebody watches a terminal that can draw a line anew: progress is drawn for them."""
+        """Whether stderr is a terminal that can redraw a line: progress is drawn there."""
         is_able = os.environ.get("TERM") not in ("dumb", "")
         return sys.stderr.isatty() and is_able and not self.quiet and not os.environ.get("CI")
 
@@ -71,18 +71,18 @@ def symbol(name: str, stream: TextIO | None = None) -> str:
 
 
 def _is_plain_locale() -> bool:
-    """Whether C or POSIX was asked for by name. Python then writes UTF-8 all the same, and its LC_CTYPE says so."""
+    """Whether the locale is C or POSIX by name. Python writes UTF-8 even then, and sets LC_CTYPE accordingly."""
     asked = [os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
-    if asked[1] == "C.UTF-8":  # PEP 538: put there by the interpreter
+    if asked[1] == "C.UTF-8":  # PEP 538: the interpreter has set it
         asked[1] = ""
     return next(filter(None, asked), "") in ("C", "POSIX")
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with what would steer a terminal written out by its code, but for the characters of `keep`.
+    """The text with control characters written out as escapes, except for those in `keep`.
 
-    Names, annotations and plugins' words are others': an escape sequence in them could hide a line or forge one, and
-    so could marks that turn the direction of writing.
+    Names, annotations and plugins' messages are untrusted: an escape sequence in them could hide or forge a line, and
+    so could marks that change the direction of writing.
     """
     if text.isprintable():
         return text

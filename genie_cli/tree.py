@@ -21,7 +21,7 @@ from genie_cli import terminal
 from genie_cli.flags import Source, flag, signature_of
 from genie_cli.options import OUTPUT, duration
 
-# `genie debug --list-checks`: the checks of a pod are all there are.
+# `genie debug --list-checks` lists the checks of `genie debug pod`, which are all checks.
 PASSED_ON = {"debug --list-checks": "pod"}
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -75,7 +75,7 @@ class Branch(TyperGroup):
         self.examples: Sequence[tuple[str, str]] = ()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Called with nothing, it shows its help; a flag that one of its commands answers for all goes there."""
+        """Without arguments, --help; a flag that one command handles for the group is passed on to it."""
         if args and (command := PASSED_ON.get(self._prefix + args[0])):
             args = [command, *args]
         return super().parse_args(ctx, args if args or ctx.resilient_parsing else ["--help"])
@@ -148,11 +148,13 @@ def command_of(run: Callable[[Any], int], name: str, **settings: Any) -> Leaf:
 
 
 def _write_examples(formatter: Any, examples: Sequence[tuple[str, str]], program: str) -> None:
-    """They are written for `genie`, and shown for the name that it was called by."""
+    """Write the examples, with the name that the program was called by."""
     if examples:
         with formatter.section("Examples"):
             for purpose, line in examples:
-                formatter.write(f"  # {purpose}\n" if purpose else "")  # without one it goes on with the last
+                formatter.write(
+                    f"  # {purpose}\n" if purpose else ""
+                )  # without a purpose the line continues the example before it
                 formatter.write(f"  {line.replace('genie ', f'{program} ')}\n")
 
 
@@ -169,7 +171,7 @@ def _by_panel(params: Sequence[Any], ctx: Any) -> dict[str, list[tuple[str, str]
 
 
 def _help_row(param: Any, ctx: Any) -> tuple[str, str] | None:
-    """Arguments without the word `str`, durations as they are written."""
+    """The row of a parameter: its metavar, and durations as they are written."""
     row = param.get_help_record(ctx)
     if row is None:
         return None
@@ -182,7 +184,7 @@ def _help_row(param: Any, ctx: Any) -> tuple[str, str] | None:
 
 
 def _set(name: str) -> Callable[[Any], Any]:
-    """A callback that sets a member of the current terminal; as soon as the flag is read, so that errors obey it."""
+    """A callback that sets a member of the current terminal; as soon as the flag is read, so that errors follow it."""
 
     def callback(value: Any) -> Any:
         if value != getattr(terminal.Terminal(), name):  # typer calls it for flags that are not given, too

@@ -1,4 +1,4 @@
-"""Where the command line makes the core's edges: default places, looked at once, here."""
+"""The edges that commands give to their tasks, and their default directories."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def node_of(asked: str) -> tuple[str, bool]:
 
 
 def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bool = False) -> PrivateNode:
-    """A private node, not started yet, with these directories in it; the former may be written to there.
+    """A private node, not started yet, in which these directories are visible, and `conf_dirs` writable.
 
     `alike`: with interfaces of the same names, MTUs and addresses as this node's. Raises IOFailure.
     """
@@ -94,7 +94,7 @@ def host_node() -> HostNode:
 
 
 def warn_of_container(*paths: str) -> None:
-    """Say that the node is elsewhere, where this is a container that shares its processes only."""
+    """Warn where this is a container that shares the node's processes, but not its files."""
     for path in seen_otherwise(*paths)[:1]:
         note(
             f"warning: {path} is not the node's: this runs in a container, or in a mount namespace of its own; "

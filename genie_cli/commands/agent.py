@@ -59,12 +59,12 @@ class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, option
 
 
 def run(flags: Flags) -> int:
-    """Keeps the networks of this node's running pods in line with their annotations, and looks after them.
+    """Keeps the networks of this node's running pods in line with their annotations, and maintains them.
 
-    It follows the pods of the node, and runs `genie sync pod` for each whose annotations change, for as long as it
-    takes. It looks for faults of attached networks (--repair), collects what no pod owns any more, checks the node and
-    tells its object, and serves metrics. Pods start and end without it. It may be killed at any moment: a change under
-    way goes on by itself, and what is left is found in the journals.
+    It watches the pods of the node, and runs `genie sync pod` for each whose annotations change. It looks for faults of
+    attached networks (--repair), collects what belongs to no pod, checks the node and reports the result on its Node
+    object, and serves metrics. Pods start and end without it. It may be killed at any moment: a running change
+    continues by itself, and the journals have the rest.
     It has to run on the node, as root. With --once the exit code is 1 if a pod could not be brought in line.
     """
     log = JSONLog("info")

@@ -38,8 +38,8 @@ class Flags(options.Report, PodFlags):
 def run(flags: Flags) -> int:
     """Writes facts, diagnosis, versions and a manifest with hashes into one file of mode 0600.
 
-    It takes what is on a list, and leaves out everything else: no configuration files, kubeconfigs, tokens,
-    environments or logs. Look into it before you share it: names and addresses of your cluster are in it.
+    The file has only what a fixed list names: no configuration files, kubeconfigs, tokens, environments or logs.
+    Review it before you share it: it has names and addresses of your cluster.
     """
     access = wiring.access(flags)
     pod = object_name(flags.target, flags.namespace, access) if flags.target else ("", "")
@@ -54,4 +54,4 @@ def run(flags: Flags) -> int:
 def _view(bundle: BundleReport, wide: bool) -> Iterator[Block]:
     yield Heading(bundle.path)
     yield Table(("MEMBER", "BYTES", "SHA-256"), [(n, str(size), d[:16]) for n, size, d in bundle.members])
-    yield Text("Look into it before you share it: it names your pods, nodes and addresses.", "warn")
+    yield Text("Review it before you share it: it names your pods, nodes and addresses.", "warn")

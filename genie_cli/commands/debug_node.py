@@ -11,7 +11,7 @@ from genie_core.checks.registry import FILES
 from genie_core.tasks.debug.node import checks, debug_node
 
 EXAMPLES = [
-    ("what is wrong for all pods of this node", "genie debug node"),
+    ("find faults that concern all pods of this node", "genie debug node"),
     ("only its tunnels", "genie debug node --only tunnel --only remote"),
 ]
 
@@ -24,9 +24,9 @@ class Flags(options.Findings, JUnitReport, DebugFlags):
 
 
 def run(flags: Flags) -> int:
-    """Says what is wrong for every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
+    """Finds faults that concern every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
 
-    It sends no packet and changes nothing. What concerns one pod is `genie debug pod`.
+    It sends no packet and changes nothing. For a single pod there is `genie debug pod`.
     """
     if flags.list_checks:
         return show_checks((*checks(), *FILES), flags.output)

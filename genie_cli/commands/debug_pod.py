@@ -21,8 +21,8 @@ EXAMPLES = [
     ("what is wrong with this pod's network", "genie debug pod shop/web-0"),
     ("without sending a packet, for a script", "genie debug pod web-0 -n shop --no-probes -o json"),
     ("one target", "genie debug pod shop/web-0 --to service/db:5432"),
-    ("take the facts here", "genie debug pod shop/web-0 --save facts.json"),
-    ("and look at them elsewhere", "genie debug pod --from facts.json"),
+    ("save the facts on the node", "genie debug pod shop/web-0 --save facts.json"),
+    ("and diagnose them on another machine", "genie debug pod --from facts.json"),
 ]
 
 
@@ -33,21 +33,21 @@ class Flags(options.Findings, JUnitReport, PodFlags):
     target: str = argument("[NAMESPACE/]POD", "The pod; also pod/NAME.", complete=candidates.pods)
     to: str = flag(
         "--to TARGET",
-        "Ask about one target only: IP, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc, with :PORT.",
+        "Examine one target only: IP, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc, with :PORT.",
         complete=candidates.targets,
     )
     probes: bool = switch("--probes/--no-probes", "Send a few packets from inside the pod.", default=True)
-    save: str = flag("--save FILE", "Keep the facts, without secrets.", complete=candidates.FILES)
+    save: str = flag("--save FILE", "Save the facts to a file, without secrets.", complete=candidates.FILES)
     from_: str = flag("--from FILE", "Diagnose saved facts.", complete=candidates.FILES)
     runtime_config: str = options.runtime_config()
 
 
 def run(flags: Flags) -> int:
-    """Says what is wrong with a pod's network on this node: the root cause first, its evidence, a safe remedy.
+    """Finds the cause of a fault in a pod's network on this node: the root cause first, its evidence, a safe remedy.
 
     It runs on the pod's node and changes nothing. Probes are a few packets from inside the pod's namespace,
-    announced on stderr; --no-probes does without. The exit code is 0 for a healthy network, 1 for findings at or above
-    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 if --timeout ran out: what was found until
+    announced on stderr; --no-probes sends none. The exit code is 0 for a healthy network, 1 for findings at or above
+    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 after --timeout: what was found until
     then is printed.
     """
     if flags.list_checks:
@@ -64,7 +64,7 @@ def run(flags: Flags) -> int:
 
 
 def _save(path: str, report: DiagnosisReport) -> None:
-    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # it may lie in /tmp
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # the file may be in /tmp
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o600)
         file.write(snapshot(report))

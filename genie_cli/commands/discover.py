@@ -18,7 +18,7 @@ from genie_core.checks.runner import Selection, selection
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
 
 EXAMPLES = [
-    ("what this node will do, and what is wrong with it", "genie discover"),
+    ("how this node sets up pods' networks, and what is wrong", "genie discover"),
     ("everything, with sizes, modes, leases and the checks that were skipped", "genie discover -o wide"),
     ("for a script: fail on warnings too", "genie discover -o json --fail-on warning"),
     ("from a pod that sees the node's files in /host", "genie discover --root /host"),
@@ -47,16 +47,16 @@ class Flags(
     kubeconfig: str = file_flag("--kubeconfig", "One more kubeconfig to look at.", CLUSTER)
     node: str = flag("--node NAME", "This node's name.", CLUSTER, complete=candidates.nodes)
     timeout: float = options.timeout(2.0)
-    watch: bool = switch("-w --watch", "Look again until interrupted, and show changes.")
+    watch: bool = switch("-w --watch", "Repeat until interrupted, and show changes.")
     interval: float = duration_flag("--interval", "Time between looks.", default=5.0)
 
 
 def run(flags: Flags) -> int:
     """Shows which configuration each runtime uses and why, every plugin, the addresses, Genie, and what is wrong.
 
-    It reads only. Plugins are run with CNI_COMMAND=VERSION, and with STATUS where they and their network know it;
-    --no-probes runs none. What an ordinary user may not read is named, and its checks are skipped. --timeout bounds
-    the API server's part.
+    It only reads. Plugins are run with CNI_COMMAND=VERSION, and with STATUS where they and their network support it;
+    --no-probes runs none. Sources that an ordinary user may not read are listed, and their checks are skipped.
+    --timeout limits the requests to the API server.
     """
     if flags.list_checks:
         return print_checks(FILES, flags.output)
@@ -68,7 +68,7 @@ def _watch(flags: Flags, chosen: Selection) -> int:
     shown: object = None
     while True:
         with Progress() as progress:
-            progress("looking at the node")
+            progress("reading the node")
             report = discover(flags, chosen)
         if (now := _without_times(report)) != shown:
             emit(report, flags.output, view, _names)

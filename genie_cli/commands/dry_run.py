@@ -32,7 +32,7 @@ EXAMPLES = [
     ("a pod of the cluster, with the networks that it names there", "genie dry-run --pod shop/web-0"),
     ("network attachments of a manifest", "genie dry-run --nad nets.yaml --networks storage@net1"),
     ("try a configuration before it goes to a node", "genie dry-run -f blue.conflist"),
-    ("only what would be done; do two pods reach each other?", "genie dry-run --cni bridge --plan"),
+    ("only the plan; and whether two pods reach each other", "genie dry-run --cni bridge --plan"),
     ("", "genie dry-run --cni bridge --pods 2"),
     ("with plugins from elsewhere, for a script", "genie dry-run --cni ptp --bin-dir ~/cni -o json"),
 ]
@@ -79,7 +79,7 @@ class Flags(options.Namespaced, options.ConfDirs, options.BinDirs, options.Repor
     verb: Verb = flag(
         "--verb", "Go as far as ADD, CHECK or DEL; cycle: also a second DEL, and GC.", default=Verb.CYCLE
     )
-    plan: bool = switch("--plan", "Only show what would be done.")
+    plan: bool = switch("--plan", "Only show the plan.")
     pods: int = flag("--pods NUMBER", "Attach so many pods side by side.", default=1, min=1, max=MOST_PODS)
     keep: bool = switch(
         "--keep",
@@ -87,7 +87,7 @@ class Flags(options.Namespaced, options.ConfDirs, options.BinDirs, options.Repor
     )
     samples: bool | None = flag(
         "--samples/--no-samples",
-        "Make up configurations for bridge, macvlan and ptp. Default: only where the node has none at all.",
+        "Add sample configurations for bridge, macvlan and ptp. Default: only where the node has none.",
         default=None,
         show_default=False,
     )
@@ -112,13 +112,13 @@ class Flags(options.Namespaced, options.ConfDirs, options.BinDirs, options.Repor
 
 
 def run(flags: Flags) -> int:
-    """Shows what a pod would get: the plan, each plugin's run, the pod's interfaces, who answers it, what DEL leaves.
+    """Shows what a pod would get: the plan, each plugin's run, the pod's interfaces, reachability, what DEL leaves.
 
     The real plugins run with the real configuration, in a private copy of the node: namespaces of its own with
     an uplink eth0, and leases and state in memory. Nothing on the node changes. It needs no root.
 
-    The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 if the time
-    ran out.
+    The exit code is 0 if the pod was attached and nothing was left after its release, 1 if not, 124 after
+    --timeout.
     """
     access, searched = wiring.access(flags), wiring.searched(flags, flags.bin_dirs)
     with Progress() as progress:
@@ -164,13 +164,13 @@ def _held(progress: Progress, node: AnyNode, netns: Sequence[str]) -> None:
 
 
 def _warn(*, yes: bool) -> None:
-    """Say what will be touched. Raises GenieError (wrong usage) without --yes."""
+    """Warn of what --on-host changes. Raises GenieError (wrong usage) without --yes."""
     touched = (
         "the real plugins will run on this node: they make interfaces, addresses, routes, firewall rules and leases "
-        "for a pod in a throw-away namespace, and their DEL takes them away again, whatever ends this command; what a "
+        "for a pod in a throw-away namespace, and their DEL removes them again, however this command ends; what a "
         "network makes once for all its pods (its bridge, IP forwarding) stays"
     )
     if not yes:
-        raise GenieError(f"--on-host: {touched}", hint="--yes says that this is wanted", exit_code=EXIT_USAGE)
+        raise GenieError(f"--on-host: {touched}", hint="--yes confirms it", exit_code=EXIT_USAGE)
     note(f"warning: --on-host: {touched}")
     wiring.warn_of_container(IPAM_DIR, NETNS_DIRS[0])

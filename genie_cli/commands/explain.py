@@ -20,7 +20,7 @@ from genie_core.tasks.pods import PodObject, fetch_pod, object_name, parse_pod
 from genie_core.tasks.this_node import another
 
 EXAMPLES = [
-    ("what a finding's code means, how to confirm it by hand, how to mend it", "genie explain GN0402"),
+    ("what a finding's code means, how to confirm it by hand, how to fix it", "genie explain GN0402"),
     ("what a CNI error code in a pod's events means", "genie explain CNI7"),
     ("why this pod has these networks", "genie explain pod shop/web-0"),
     ("who uses a network, with which addresses, and what it overlaps", "genie explain network shop/orders"),
@@ -63,9 +63,9 @@ def run(flags: Flags) -> int:
     """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
 
     Codes are those of `genie debug` and `genie discover` (GN0402), and CNI's own (CNI7 or 7); they are stable. For a
-    pod it says which annotation decides, by which rule, and which file each network comes from: as this node's state
-    has it, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition) it lists the
-    pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
+    pod it shows which annotation decides, by which rule, and which file each network comes from: as recorded in this
+    node's state, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition) it
+    lists the pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
     """
     words = flags.topic
     subject = words[-1] if words else ""
@@ -98,7 +98,7 @@ def _explain_network(subject: str, flags: Flags) -> int:
 
 
 def _kind_of(subject: str, pod_file: str) -> str:
-    """What a single word is about: codes have digits, keys are known, and pods have a slash."""
+    """The kind of a single word: codes have digits, keys are known, and pods have a slash."""
     if subject in _KINDS and not pod_file:
         raise GenieError(
             f"which {'pod' if subject in _PODS else 'network' if subject in _NETWORKS else subject}?",
@@ -148,12 +148,12 @@ def _explain_pod(subject: str, flags: Flags) -> int:
 
 
 def _require_here(pod: PodObject, access: Access, own: dict[str, Any], named: str) -> None:
-    """Raise NotFound where the pod is on another node: this machine's files say nothing of it."""
+    """Raise NotFound where the pod is on another node: this machine's files do not concern it."""
     name, is_explicit = wiring.node_of(named)
     if here := another(pod.node, name, access, own, is_explicit=is_explicit):
         raise NotFound(
             f"pod {pod.namespace}/{pod.name} is on node {pod.node}, this is {here}: run genie explain pod there",
-            hint="--node says what this node is called, where that is wrong",
+            hint="--node gives this node's name, where that is wrong",
         )
 
 
@@ -173,5 +173,5 @@ def _pod(
 
 
 def _networks(report: Selection) -> list[str]:
-    """Those that it has on this node, else those that an ADD would choose now."""
+    """The pod's networks as recorded on this node, else those that an ADD would choose now."""
     return [chosen.network for chosen in report.attached or report.now or ()]

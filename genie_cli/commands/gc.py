@@ -18,9 +18,9 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
 EXAMPLES = [
-    ("what pods that are gone have left, and why it is nobody's", "genie gc --dry-run"),
+    ("what pods that are gone have left, with the evidence", "genie gc --dry-run"),
     ("remove it", "genie gc --yes"),
-    ("for a script, without waiting for young things", "genie gc --dry-run --min-age 10m -o json"),
+    ("for a script, with another least age", "genie gc --dry-run --min-age 10m -o json"),
 ]
 
 
@@ -37,23 +37,22 @@ class Flags(options.OwnFiles, Records, options.Runtime, options.Report, GCOption
         "--min-age", "Leave what is younger: its pod may be starting.", default=60.0
     )
     forget: bool = switch(
-        "--forget", "Where a plugin refuses to release a network, remove Genie's record of it all the same."
+        "--forget", "Where a plugin refuses to release a network, remove Genie's record of it anyway."
     )
     timeout: float = options.timeout(5.0, "Wait so long for each answer of the runtime.")
 
 
 def run(flags: Flags) -> int:
-    """Removes what no sandbox of the runtime owns any more, seen twice.
+    """Removes what belongs to no sandbox of the runtime, if two observations agree.
 
     That is: networks in Genie's state, leases, cached results, NAT chains and rules, veths, network namespaces, and
-    dry runs on the node itself that were killed.
-    It looks twice, and touches only what both looks found; what it finds is shown with the evidence. Without --yes it
-    asks first; without a terminal to ask on, --yes or --dry-run is needed. Networks in Genie's state are released by
-    the DEL of the plugins that attached them. One whose ADD never succeeded, and of which no namespace, lease or
-    interface exists, is forgotten. One that its plugin refuses for good stays recorded until --forget gives it up: the
-    rest of its chain and its IPAM plugin are still called, and what the plugin holds elsewhere stays there.
-    It has to run on the node itself, where their plugins are. The exit code is 1 if something could not be removed, 5
-    if something could not be looked at.
+    dry runs on the node itself that were killed. It observes the node twice, and removes only what both observations
+    found; each item is shown with its evidence. Without --yes it asks first; without a terminal, --yes or --dry-run
+    is needed. Networks in Genie's state are released by the DEL of the plugins that attached them. One whose ADD
+    never succeeded, and of which no namespace, lease or interface exists, is forgotten. One that its plugin refuses
+    for good stays recorded until --forget gives it up: the rest of its chain and its IPAM plugin are still called,
+    and what the plugin holds elsewhere stays there. It has to run on the node itself, where the plugins are. The exit
+    code is 1 if something could not be removed, 5 if something could not be read.
     """
     if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
         raise GenieError(

@@ -119,18 +119,18 @@ class Flags(options.Namespace, options.ConfDirs, options.BinDirs, options.Root, 
     write: bool = switch("--write", "Write the files instead of printing them.")
     yes: bool = options.yes()
     force: bool = switch(
-        "--force", "Also with errors, over other files, and where the file sorts before the one in use."
+        "--force", "Write also with errors, over other files, and where the file sorts before the one in use."
     )
     fail_on: FailOn = options.fail_on()
     output: OutputFormat = options.output("json or yaml; with --check and --write also table.")
 
 
 def run(flags: Flags) -> int:
-    """Prints configuration that works on this node, from a few options; what is not said is chosen, and told.
+    """Prints configuration that works on this node, from a few options; the rest is chosen, and each choice is noted.
 
-    The version is the highest that every plugin of the chain answers to; beside 1.1.0 an older one stands for runtimes
-    that do not know it. What cannot work is refused, with all
-    reasons, and so is an option that has no meaning for the type. --write writes whole files; where that changes a file
+    The version is the highest that every plugin of the chain supports; beside 1.1.0 an older one is listed for runtimes
+    that do not support it. A configuration that cannot work is refused with all reasons, and so is an option that has
+    no meaning for the type. --write writes whole files; where that changes a file
     it shows the difference, asks (--yes does not), and keeps a copy. Objects are YAML for kubectl apply -f -.
     """
     what = "--check" if flags.check else "--schema" if flags.schema else flags.type or "--from"
@@ -184,7 +184,7 @@ def _give(generated: Generated, flags: Flags) -> int:
 
 
 def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
-    """Show what would change in files that are there, and ask. Raises GenieError where that is not wanted."""
+    """Show the changes in existing files, and ask. Raises GenieError where the answer is no."""
     paths, shown = ", ".join(changes), "\n".join(changes.values())
     if not changes:
         return
@@ -254,7 +254,7 @@ def _objects(flags: Flags, common: GenerateOptions) -> int:
 def _check(flags: Flags, common: GenerateOptions) -> int:
     names = [name for name in (*flags.check, flags.type, *flags.more) if name]
     copies = [name for name in names if is_copy(name)]
-    if len(copies) < len(names):  # a shell put them beside the others: /etc/cni/net.d/*
+    if len(copies) < len(names):  # a shell's glob lists them with the others: /etc/cni/net.d/*
         names = [name for name in names if name not in copies]
         for name in copies:
             note(f"note: {name} is a copy that no runtime reads: left out")

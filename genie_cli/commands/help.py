@@ -1,4 +1,4 @@
-"""`genie help`: what is about all commands, and the help of each."""
+"""`genie help`: topics that concern all commands, and the help of each."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ DAEMONSET = "DaemonSet"
 
 EXAMPLES = [
     ("install where the container runtime looks", "genie install"),
-    ("only say what that would write", "genie install --dry-run"),
+    ("only list what that would write", "genie install --dry-run"),
     (
         "with a kubeconfig, for nodes whose runtime passes no annotations",
         "genie install --kubeconfig /etc/cni/genie/kubeconfig",
@@ -70,7 +70,7 @@ class Flags(options.Report):
     yes: bool = options.yes()
     from_daemonset: bool = switch(
         "--from-daemonset",
-        "Stay, keep the plugin installed and its token fresh; on SIGTERM leave everything as it is.",
+        "Keep running, keep the plugin installed and its token fresh; on SIGTERM change nothing.",
         DAEMONSET,
     )
     service_account: str = flag(
@@ -95,15 +95,15 @@ class Flags(options.Report):
 
 
 def run(flags: Flags) -> int:
-    """Puts the plugin and its configuration where the container runtime looks, while pods come and go.
+    """Installs the plugin and its configuration where the container runtime looks; pods may start and stop meanwhile.
 
-    The directories are those of the runtime's own configuration; if the runtimes of a node disagree, the options have
-    to decide. Before anything is written, the checks of `genie discover` are run on the node as it would be: where
+    The directories are those of the runtime's own configuration; if the runtimes of a node disagree, options have
+    to name them. Before anything is written, the checks of `genie discover` are run on the node as it would be: where
     pods would not start, nothing is changed and the exit code is 1.
-    Files are exchanged as a whole, the configuration last. Running it again changes nothing, or upgrades. What was
-    added to 00-genie.conflist by hand stays.
+    Each file is replaced by rename, the configuration last. Running it again changes nothing, or upgrades. Keys that
+    were added to 00-genie.conflist by hand are kept.
     Where CRI-O reads the directory, the other networks' files are moved to /etc/cni/genie/net.d, since CRI-O would
-    collect their pods' addresses when it starts: that is asked first, or allowed with --yes.
+    release their pods' addresses when it starts: the command asks first, or takes --yes.
     """
     if flags.from_daemonset and not flags.dry_run:
         return _keep(flags)
@@ -146,7 +146,7 @@ def _install(wanted: InstallOptions, *, dry_run: bool) -> InstallReport:
 def _agreed(question: NeedsConsent) -> bool:
     for source, target in question.moved.items():
         render.note(f"  {source} -> {target}")
-    return typer.confirm("CRI-O would collect living pods' addresses in these. Move them?", err=True)
+    return typer.confirm("CRI-O would release running pods' addresses of these. Move them?", err=True)
 
 
 def _keep(flags: Flags) -> int:
@@ -163,7 +163,7 @@ def _keep(flags: Flags) -> int:
         locate=partial(locate, flags.bin_dir, flags.conf_dir),
         account=_parse_account(flags.service_account),
         token_seconds=flags.token_life,
-        node=os.environ.get("NODE_NAME", ""),  # the DaemonSet hands it over (fieldRef spec.nodeName)
+        node=os.environ.get("NODE_NAME", ""),  # the DaemonSet sets it (fieldRef spec.nodeName)
     )
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -202,7 +202,7 @@ def _view(report: InstallReport, wide: bool) -> list[render.Block]:
                 ("configuration", str(report.conflist)),
                 ("code", str(report.code)),
                 ("python", str(report.python)),
-                (verb, written or "nothing: it was installed already"),
+                (verb, written or "nothing: it is already installed"),
                 *(
                     (("would move" if report.dry_run else "moved"), f"{source} to {target}")
                     for source, target in report.moved.items()

@@ -25,9 +25,13 @@ class Flags(Objects, options.Namespace, options.Report):
     """Which pod, and which connection of it."""
 
     pod: str = argument("POD", "NAMESPACE/NAME, or NAME with -n.", default=..., complete=candidates.pods)
-    source: str = flag("--from A", "Who begins: an address or NAMESPACE/NAME. Default: the pod.")
+    source: str = flag(
+        "--from A", "The client: an address or NAMESPACE/NAME. Default: the pod.", complete=candidates.pods
+    )
     target: str = flag(
-        "--to B[:PORT[/PROTO]]", "Who is asked, and on which port; without a port a ping. Default: the pod."
+        "--to B[:PORT[/PROTO]]",
+        "The server and its port; without a port a ping. Default: the pod.",
+        complete=candidates.pods,
     )
 
 

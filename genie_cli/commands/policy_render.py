@@ -30,7 +30,7 @@ def run(flags: Flags) -> int:
     """Prints the firewall rules by which a node enforces policies between networks, and applies nothing.
 
     Policies are MultiNetworkPolicies, and CNI-Genie's annotation on NetworkPolicies. The text is one transaction for
-    nft -f; whoever loads it also deletes a table genie_policy that it does not mention. With -o json it comes with the
+    nft -f; before it is loaded, a table genie_policy that it does not mention has to be deleted. With -o json come the
     texts for pods' own namespaces, the sysctls that it needs, what cannot be enforced, and what is wrong with policies.
     The same objects give the same bytes. The exit code is 1 if something is wrong with a policy.
     """

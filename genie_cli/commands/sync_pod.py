@@ -37,7 +37,7 @@ EXAMPLES = [
 
 
 class TimedOut(BaseException):
-    """The time is up. Not an error: the change is left as after a kill, and DEL, gc or the next one ends it."""
+    """Raised at the timeout. The change stays as after a kill: DEL, gc or the next run completes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +53,18 @@ class Flags(options.Namespaced, options.OwnFiles, options.Runtime, options.Repor
     pod_file: str = options.pod_file(
         "The Pod object instead of the API server's, - for stdin; then no server is written to."
     )
-    timeout: float = options.timeout(60.0, "Give up after so long, wherever the change is then.")
+    timeout: float = options.timeout(60.0, "Give up after so long, at whatever step.")
 
 
 def run(flags: Flags) -> int:
     """Changes a running pod's networks to what its annotations ask for now.
 
-    Networks that are not asked for any more are released, new ones attached, and an interface with another network or
-    with other arguments is replaced; what stays is not touched. Everything is found and checked before anything is
-    changed, and where a part fails all of it is rolled back. The pod's first interface is not replaced without
+    Networks that are no longer asked for are released, new ones attached, and an interface with another network or
+    with other arguments is replaced; the others are not changed. Everything is found and checked before anything is
+    changed, and where a part fails the whole change is rolled back. The pod's first interface is not replaced without
     --primary: kubelet does not read a sandbox's address again.
     It has to run on the pod's node, as root. The exit code is 1 if the change was refused or failed, 3 if Genie has
-    not attached this pod here, 5 if it could be rolled back only in part, 124 if the time was up.
+    not attached this pod here, 5 if it could be rolled back only in part, 124 after --timeout.
     """
     if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
         raise GenieError(
@@ -107,7 +107,7 @@ def _pod(flags: Flags, access: Access, own: dict[str, Any]) -> LivePod:
     if (found.namespace, found.name) != (space, name):
         raise InvalidConfig(
             f"{flags.pod_file} is pod {found}, not {space}/{name}",
-            hint="give the right file",
+            hint="name the file of the right pod",
             exit_code=EXIT_USAGE,
         )
     return found

@@ -14,7 +14,7 @@ from genie_core.fields import counted
 from genie_core.tasks.uninstall import UninstallOptions, UninstallReport, remove_own_python, uninstall
 
 EXAMPLES = [
-    ("see what would go", "genie uninstall --dry-run"),
+    ("see what would be removed", "genie uninstall --dry-run"),
     ("take the plugin off this node", "genie uninstall"),
 ]
 
@@ -35,13 +35,13 @@ class Flags(options.Report, UninstallOptions):
 
 
 def run(flags: Flags) -> int:
-    """Takes the plugin off the node without locking anybody out.
+    """Removes the plugin from the node, in an order that leaves pods with a network.
 
-    It removes what `genie install` wrote, wherever that was. Directories that are named have to belong together: the
-    plugin of a configuration that stays is not removed.
+    It removes what `genie install` wrote, in any directory. Directories that are given have to belong together: a
+    plugin that another configuration still calls is not removed.
     The configuration goes first: new pods get the next network in that directory. The plugin itself stays as long
     as containers are recorded, since their release needs it; run the command again when they are gone. Exit code 5
-    says that something stays for now.
+    means that something is not removed yet.
     """
     with Progress() as progress:
         progress("waiting for calls of the plugin to end")

@@ -1,1 +1,1 @@
-"""How each report looks to people: report -> the plain blocks of `render`. No logic but wording."""
+"""The layout of each report for people: report -> the blocks of `render`. Only wording, no logic."""

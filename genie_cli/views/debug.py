@@ -1,4 +1,4 @@
-"""A diagnosis as people read it: the verdict, the findings, the way of the packets."""
+"""The layout of a diagnosis: the verdict, the findings, the paths of packets."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
         yield from _events(report)
     yield from findings_view(report.findings, report.checks, wide=wide)
     if report.late:
-        yield Text("the time was up (--timeout) before everything was read and looked at", "warn")
+        yield Text("timed out (--timeout) before everything was read and checked", "warn")
     elif not report.findings and is_whole(report.checks):
         yield Text(_nothing_found(report), "good")
 
 
 def _nothing_found(report: DiagnosisReport) -> str:
-    """What it means that there is no finding: no more than that the checks that ran have found none."""
+    """The verdict without a finding: it covers only the checks that ran."""
     left_out = sum(check.status is Status.SKIP for check in report.checks)
     if report.chosen:
         return "the chosen checks found nothing wrong"
     if left_out:
-        return f"the checks that ran found nothing wrong; -o wide says why {left_out} could not run"
+        return f"the checks that ran found nothing wrong; -o wide shows why {left_out} could not run"
     return "nothing on this node is wrong with the pod's network"
 
 

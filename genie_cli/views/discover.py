@@ -1,4 +1,4 @@
-"""A node, as `genie discover` shows it to people."""
+"""The layout of `genie discover`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VERDICTS: dict[str, Tone] = {
 
 
 def view(report: NodeReport, wide: bool) -> Iterator[Block]:
-    """Runtimes, configurations, plugins, networks, Genie itself, then what is wrong."""
+    """Runtimes, configurations, plugins, networks, Genie itself, then the findings."""
     yield from _runtimes(report.choices, wide=wide)
     yield from _configurations(report, wide=wide)
     yield from _plugins(report, wide=wide)

@@ -1,4 +1,4 @@
-"""A dry run, told to somebody who has never heard of CNI."""
+"""The layout of a dry run, for readers who do not know CNI."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from genie_core.tasks.dry_run.runtime_call import Call, KeptRoute, Step
 CONTAINER_ID_LENGTH = 64  # hexadecimal digits, as containerd and CRI-O make them
 
 _MEANING = {
-    "ADD": "ADD: kubelet has a new pod attached; genie runs the plugins",
-    "CHECK": "CHECK: is everything still as ADD left it?",
-    "DEL": "DEL: the pod goes, and gives everything back",
+    "ADD": "ADD: the runtime attaches a new pod; genie runs the plugins",
+    "CHECK": "CHECK: is everything still as after ADD?",
+    "DEL": "DEL: the pod is removed, and everything is released",
     "DEL again": "DEL again: a runtime may repeat it",
-    "GC": "GC: the runtime says that nothing is attached any more",
+    "GC": "GC: the runtime reports that nothing is attached any more",
 }
 
 
@@ -37,7 +37,7 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
         yield Text(f"note: {note}", "warn")
     yield from _plan(report)
     if not report.calls:
-        yield Heading("Nothing was run: --plan only shows what would be done")
+        yield Heading("No plugin was run: --plan only shows the plan")
         return
     if wide:
         yield from _before(report)
@@ -102,7 +102,7 @@ def _call(title: str, call: Call, report: DryRunReport, wide: bool) -> Iterator[
     for warning in call.warnings:
         yield Text(f"warning: {warning}", "warn", 2)
     if call.problem and call is report.failed_add:
-        yield Text(f"{symbol('fail')} failed, as said above", "bad", 2)
+        yield Text(f"{symbol('fail')} failed, see above", "bad", 2)
     elif call.problem:
         yield from _problem(call)
     elif not call.steps:
@@ -110,7 +110,7 @@ def _call(title: str, call: Call, report: DryRunReport, wide: bool) -> Iterator[
 
 
 def _problem(call: Call) -> Iterator[Block]:
-    """What a call failed with."""
+    """The error of a call."""
     if call.problem:
         code, text = call.problem.code, call.problem.msg
         yield Text(f"{symbol('fail')} failed with CNI error {code}: {text}", "bad", 2)
@@ -119,7 +119,7 @@ def _problem(call: Call) -> Iterator[Block]:
 
 
 def _note(note: Note, title: str) -> Iterator[Block]:
-    """Everything that a plugin was given, and what it answered; then those that it called itself."""
+    """The input and output of a plugin; then those of the plugins that it called."""
     yield Text(f"{title}: environment, input, output", "strong", 2)
     yield Verbatim("\n".join(f"{key}={value}" for key, value in note.environment.items()), indent=4)
     yield Verbatim(_json(note.input), indent=4)
@@ -166,7 +166,7 @@ def _pod(report: DryRunReport, number: int) -> Iterator[Block]:
 
 
 def _kept(kept: KeptRoute) -> str:
-    """Whose default route was removed, which the table of routes does not show."""
+    """Default routes that Genie removed, which the table of routes does not show."""
     return f"{kept.family} default route: {kept.kept} keeps its own; that of {', '.join(kept.removed)} was removed"
 
 
@@ -230,7 +230,7 @@ def _things(things: list[Thing] | tuple[Thing, ...]) -> Table:
 
 
 def _thing(kind: str, name: str) -> tuple[str, str]:
-    """In words: a file that host-local keeps for an address is a lease; a container ID is cut short."""
+    """The description of a thing: a file of host-local for an address is a lease; a container ID is shortened."""
     *_, network, last = ["", *name.split("/")]
     if kind == "file" and name.startswith(f"{DATA_DIR}/") and _is_address(last):
         return "lease", f"{last} of network {network}"

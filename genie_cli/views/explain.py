@@ -1,4 +1,4 @@
-"""Explanations as people read them."""
+"""The layout of explanations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genie_core.tasks.explain import Chosen, Explained, KeyReport, NetworkUsage,
 
 
 def code_view(report: Explained, wide: bool) -> Iterator[Block]:
-    """One code with all that is known, or a list of several."""
+    """One code with its whole explanation, or a list of several."""
     if len(report.items) > 1:
         yield Table(("CODE", "WHAT"), [(item, item.fault) for item in report.items])
         return
@@ -38,7 +38,7 @@ def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:
 
 
 def _as_written(value: Any) -> str:
-    """A default as a configuration would say it."""
+    """A default as it is written in a configuration."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -1,4 +1,4 @@
-"""Findings as people read them: one line each, `FATAL [GN1001] file ...: what`, its evidence and remedy below."""
+"""The layout of findings: one line each, `FATAL [GN1001] file ...: what`, its evidence and remedy below."""
 
 from __future__ import annotations
 
@@ -94,20 +94,20 @@ def _skipped(checks: Sequence[CheckResult]) -> Iterator[Block]:
 
 
 def say_denied(reasons: Sequence[str], command: str) -> int:
-    """Say on stderr what this user had no right to read, and how to run the command; the exit code."""
+    """Print on stderr what this user has no right to read, and how to run the command; the exit code."""
     note(f"error: not everything could be read: {'; '.join(reasons)}")
     note(f"  hint: run it as root: sudo {command}")
     return EXIT_DENIED
 
 
 def is_whole(checks: Sequence[CheckResult]) -> bool:
-    """Whether some check ran and none broke: else no findings say nothing."""
+    """Whether some check ran and none crashed: else the absence of findings means nothing."""
     statuses = {check.status for check in checks}
     return Status.ERROR not in statuses and bool(statuses & {Status.PASS, Status.FAIL})
 
 
 def exit_code(findings: Sequence[Finding], checks: Sequence[CheckResult], fail_on: FailOn) -> int:
-    """1 where any finding is at least as bad as `fail_on`; 5 where a check broke or none ran; else 0."""
+    """1 where any finding is at least as bad as `fail_on`; 5 where a check crashed or none ran; else 0."""
     if fail_on is not FailOn.NEVER and at_least(findings, Severity(fail_on.value)):
         return EXIT_FAILURE
     return 0 if is_whole(checks) else EXIT_INCOMPLETE

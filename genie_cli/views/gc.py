@@ -29,13 +29,13 @@ def view(report: GCReport, wide: bool) -> Iterator[Block]:
         rows = [_row(item, wide) for item in report.young]
         yield Table(("", "WHAT", "CONTAINER", "WHY"), rows, fold=("WHAT", "WHY"))
     for what, reason in report.skipped.items():
-        yield Text(f"{symbol('skip')} {what} not looked at: {reason}", "warn")
+        yield Text(f"{symbol('skip')} {what} not read: {reason}", "warn")
     yield Text("")
     yield _summary(report)
 
 
 def _source(report: GCReport) -> str:
-    """From what the node's containers are known."""
+    """The source of the node's containers."""
     if not report.by_namespaces:
         return f"Containers are known from {report.source}"
     reason = f" ({report.problem})" if report.problem else ""
@@ -64,13 +64,11 @@ def _summary(report: GCReport) -> Text:
             f"nothing is left over that is older than {least} (--min-age); look again in {least}", "warn"
         )
     if not found:
-        return Text(
-            "nothing is left over" + (" of what could be looked at" if report.skipped else ""), "good"
-        )
+        return Text("nothing is left over" + (" of what could be read" if report.skipped else ""), "good")
     if report.dry_run:
         return Text(f"{found} left over, seen twice, {report.seconds:g} s apart; nothing was removed", "warn")
     removed = found - report.failed
     failed = f", {report.failed} could not be removed" if report.failed else ""
     refused = any(leftover.problem and leftover.kind == "pending" for leftover in report.leftovers)
-    hint = "; what a plugin refuses for good is given up with --forget" if refused else ""
+    hint = "; --forget gives up what a plugin keeps refusing" if refused else ""
     return Text(f"{removed} of {found} removed{failed}{hint}", "bad" if report.failed else "good")

@@ -13,7 +13,7 @@ from genie_core.tasks.generate import CheckReport, Generated, WriteReport
 
 
 def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bool = False) -> int:
-    """Print documents as they are, for a file or a pipe: JSON, or YAML where asked for or usual. Returns 0.
+    """Print documents unchanged, for a file or a pipe: JSON, or YAML where asked for or usual. Returns 0.
 
     -o name has the name of each.
     """
@@ -32,7 +32,7 @@ def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bo
 
 
 def _name(document: dict[str, Any]) -> str:
-    """An object's, a configuration's, or what a schema is about."""
+    """The name of an object or a configuration, or the title of a schema."""
     named = document.get("metadata", document)
     return terminal.visible(str(named.get("name") or named.get("title", "")))
 
@@ -45,7 +45,7 @@ def setup_view(generated: Generated, wide: bool) -> Iterator[Block]:
 
 
 def written_view(report: WriteReport, wide: bool) -> Iterator[Block]:
-    """What was written where."""
+    """The files that were written."""
     pairs = [("written", path) for path in report.written]
     pairs += [("right already", path) for path in report.unchanged]
     pairs += [("copy of the old one", path) for path in report.backups]
@@ -53,7 +53,7 @@ def written_view(report: WriteReport, wide: bool) -> Iterator[Block]:
 
 
 def check_view(report: CheckReport, wide: bool) -> Iterator[Block]:
-    """The findings, and each file's verdict."""
+    """Each file's verdict, and the findings."""
     bad = {finding.object.file for finding in report.findings if finding.severity.value in ("fatal", "error")}
     for file in report.files:
         yield Text(

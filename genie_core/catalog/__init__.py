@@ -1,8 +1,8 @@
-"""What is known of each CNI plugin type: one module per type, each with a `PLUGIN`.
+"""The catalogue of CNI plugin types: one module per type, each with a `PLUGIN`.
 
-`PLUGINS` holds them by their own names (`canal`, `kube-router`), `of_type` answers for the `type` of a
-configuration, `recognise` for a whole chain. A type that is not here is nobody's mistake: it is looked at as
-far as the CNI specification goes.
+`PLUGINS` has them by their own names (`canal`, `kube-router`), `of_type` finds one by the `type` of a configuration,
+`recognise` by a whole chain. A type that is not in the catalogue is no error: only the rules of the CNI specification
+are checked.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def of_type(name: str) -> Plugin | None:
 
 
 def recognise(chain: Sequence[Mapping[str, Any]], file: str = "") -> str:
-    """What a configuration is, in one word: `canal` and `kube-router` are told by more than their type.
+    """The kind of a configuration, in one word: `canal` and `kube-router` are recognised by more than their type.
 
-    `chain` are the plugins' objects, `file` the configuration's file name. An unknown type is its own word.
+    `chain` are the plugins' objects, `file` the configuration's file name. An unknown type is returned itself.
     """
     if not chain:
         return ""

@@ -70,7 +70,7 @@ def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
 
 
 def _free_name(node: NodeView) -> str:
-    """A bridge of its own: one that another network uses would carry two subnets."""
+    """A bridge for this network alone: a bridge of two networks would carry two subnets."""
     taken = {*(node.links or {}), *node.bridges}
     return next(name for n in range(1000) if (name := f"cni{n}") not in taken)
 

@@ -1,4 +1,4 @@
-"""canal: Calico's policy over flannel's network. The binary is calico; the configuration tells them apart."""
+"""canal: Calico's policy over flannel's network. The binary is calico; the configuration distinguishes them."""
 
 from __future__ import annotations
 

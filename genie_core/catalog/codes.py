@@ -1,4 +1,4 @@
-"""What the catalogue finds wrong in a plugin's configuration."""
+"""The codes of findings in a plugin's configuration."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from genie_core.settings import (
 
 ANNOTATIONS = "io.kubernetes.cri.pod-annotations"
 
-# The union of what delegates may need: what Genie does not declare, the runtime does not send (conformance B48).
+# The union of what delegates may need: the runtime sends only what Genie declares (conformance B48).
 CAPABILITIES = (
     ANNOTATIONS,
     "portMappings",
@@ -44,7 +44,12 @@ _POLICY = (
     Field(name="k8s_certificate_authority", doc="CA file"),
 )
 _SMART_SELECTION = (
-    Field(name="candidates", kind="array", items=Field(name="name"), doc="among whom; absent: all networks"),
+    Field(
+        name="candidates",
+        kind="array",
+        items=Field(name="name"),
+        doc="the networks to choose from; absent: all",
+    ),
     Field(name="weights", kind="object", doc="how much each indicator counts, by its name"),
     Field(
         name="indicators",
@@ -69,7 +74,7 @@ _KUBERNETES = (
     Field(name="kubeconfig", doc="credentials file"),
     Field(name="k8s_api_root", doc="API server; wins over the kubeconfig's"),
 )
-# Read by CNI-Genie's relatives and ignored by both: no slips.
+# Keys that Multus reads and that both ignore: no warning.
 _IGNORED = (
     "etcd_endpoints",
     "datastore_type",
@@ -95,7 +100,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     if missing:
         yield Problem(
             path=f"{prefix}capabilities",
-            text=f"does not declare {', '.join(missing)}: the runtime sends them to nobody",
+            text=f"does not declare {', '.join(missing)}: the runtime does not send them",
             severity=Severity.WARNING,
             code=GN1602,
         )
@@ -148,7 +153,7 @@ PLUGIN = Plugin(
             kind="array",
             items=Field(name="namespace"),
             default=["default"],
-            doc="namespaces whose definitions everybody may use; replaces the default, does not add to it",
+            doc="namespaces whose definitions all namespaces may use; replaces the default, does not add to it",
         ),
         Field(
             name="allowed_networks",
@@ -173,13 +178,13 @@ PLUGIN = Plugin(
         ),
         Field(
             name="interface_prefix",
-            doc="how interfaces without a name are called: net -> net1, net2; 11 bytes",
+            doc="prefix of the names of interfaces that have none: net -> net1, net2; 11 bytes",
         ),
         Field(
             name="result",
             choices=("merged", "primary"),
             default="merged",
-            doc="what the runtime is told: all networks, the primary first, or the primary alone",
+            doc="the result for the runtime: all networks, the primary first, or the primary alone",
         ),
         Field(
             name="smart_selection",
@@ -191,7 +196,7 @@ PLUGIN = Plugin(
             name="generate_missing",
             kind="flag",
             default=False,
-            doc="a network bridge, macvlan or sriov without a file has CNI-Genie's configuration, made up in memory",
+            doc="a network bridge, macvlan or sriov without a file gets CNI-Genie's configuration, in memory",
         ),
         Field(
             name="live",
@@ -277,7 +282,7 @@ PLUGIN = Plugin(
             kind="path",
             doc="STATUS and ADD say `try again` until this file exists",
         ),
-        # no `choices`: CNI-Genie took any word, and so does Genie
+        # no `choices`: CNI-Genie accepts any word, and so does Genie
         Field(
             name="log_level",
             default="info",
@@ -292,7 +297,7 @@ PLUGIN = Plugin(
             doc="counters of calls and plugins, for node_exporter's textfile collector; absent: nothing is counted",
         ),
         Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
-        Field(name="policy", kind="object", fields=_POLICY, doc="the same, as CNI-Genie had it"),
+        Field(name="policy", kind="object", fields=_POLICY, doc="the same, as in CNI-Genie's configuration"),
         Field(
             name="cAdvisor_address",
             doc="where interfaces' rates come from: http://127.0.0.1:4194; absent: the kernel",

@@ -19,7 +19,7 @@ def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
 PLUGIN = Plugin(
     type="multus",
     role=Role.DISPATCHER,
-    summary="calls several plugins for a pod, as its annotations say",
+    summary="calls several plugins for a pod, as its annotations ask",
     binaries=("multus", "multus-shim", "multus-cni"),
     fields=(
         Field(name="kubeconfig", doc="credentials file"),
@@ -28,7 +28,7 @@ PLUGIN = Plugin(
         Field(name="delegates", kind="array", doc="the default network, inline"),
         Field(name="systemNamespaces", kind="array", doc="namespaces that get the default network only"),
         Field(name="namespaceIsolation", kind="boolean", doc="pods use NADs of their own namespace only"),
-        Field(name="globalNamespaces", doc="namespaces whose NADs everybody may use"),
+        Field(name="globalNamespaces", doc="namespaces whose NADs all namespaces may use"),
         Field(name="confDir", kind="path", doc="directory of network configurations"),
         Field(name="cniDir", kind="path", doc="state directory"),
         Field(name="binDir", kind="path", doc="directory of plugins"),

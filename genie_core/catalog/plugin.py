@@ -1,4 +1,4 @@
-"""What the catalogue says of one plugin type, and what its checks may look at."""
+"""The description of one plugin type, and the facts that its checks may read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ipam(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkView:
-    """One interface of the node, as far as a configuration cares."""
+    """One interface of the node, with what a configuration depends on."""
 
     name: str
     mtu: int = 1500
@@ -46,7 +46,7 @@ class LinkView:
 class NodeView:
     """What a configuration may refer to on the node.
 
-    `links` is None where the node could not be read, or is not this machine: then nothing is said of interfaces.
+    `links` is None where the node could not be read, or is not this machine: then interfaces are not checked.
     `default_link` is the interface of the default route. `binaries` are the plugin types installed, None likewise.
     `subnets` are the networks in use: addresses and routes, each with its holder. `bridges` are the bridges that
     other configurations name.
@@ -61,7 +61,7 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What somebody asks `generate-config` for; empty where the generator is to choose.
+    """The options of `generate-config`; empty where the generator chooses.
 
     `given` are the members of the plugin that `--set` gives, as in `ipam.addresses[0]`: nothing is chosen for them.
     """
@@ -115,8 +115,8 @@ class Plugin:
     `binaries` are the names it has in configurations where they differ from `type`; `capabilities` what it can
     take from the runtime; `conf_files` the names its installer gives its configuration; `needs` the kernel
     module; `template` makes one entry of a chain, or an `ipam` object. `on_lan` is true where the pods' addresses
-    live on a network outside the node, so that its subnet overlaps its parent's on purpose. `check_fails` says why
-    CHECK of a chain with it fails for a healthy pod, seen with the reference plugins 1.1.1, run for real.
+    live on a network outside the node, so that its subnet overlaps its parent's on purpose. `check_fails` is the reason
+    why CHECK of a chain with it fails for a healthy pod, observed with the reference plugins 1.1.1.
     """
 
     type: str
@@ -136,7 +136,7 @@ class Plugin:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What `type` says in configurations, and the names of the binaries."""
+        """The values of `type` in configurations, which are the names of the binaries."""
         return self.binaries or (self.type,)
 
     @property

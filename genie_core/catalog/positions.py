@@ -1,4 +1,4 @@
-"""Where in a JSON text each member is: `plugins[1].ipam.subnet` -> line and column, both from 1.
+"""The position of each member in a JSON text: `plugins[1].ipam.subnet` -> line and column, both from 1.
 
 The standard library's scanner reads every value; this only walks the containers and notes where it is. So it
 is no second parser: text that `jsontext.decode` refuses has no positions.

@@ -14,7 +14,7 @@ def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
 PLUGIN = Plugin(
     type="sbr",
     role=Role.META,
-    summary="answers leave by the interface that was asked",
+    summary="replies leave by the interface of the request",
     fields=(
         Field(name="table", kind="integer", minimum=1, doc="routing table (plugins >= 1.5)"),
         Field(name="addSourceHints", kind="boolean", doc="source addresses on the routes (plugins >= 1.5)"),

@@ -1,4 +1,4 @@
-"""The words in which a plugin's configuration is described, and the one walk that checks an object against them.
+"""The description of a plugin's configuration as data, and the check of an object against it.
 
 A description is data: a tuple of `Field`. From it come the checks (`check_object`), the JSON Schema
 (`json_schema`), the defaults and the pages of the manual. A check that needs more than one field is a function
@@ -25,7 +25,7 @@ JSON = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is wrong at one place of a document.
+    """An error at one place of a document.
 
     `path` is as in `plugins[1].ipam.subnet`; `explained_by` as in `Finding`.
     """
@@ -105,7 +105,7 @@ KINDS: Mapping[str, tuple[str, str, Callable[[object], bool]]] = {
     "interface": ("string", "an interface name (1-15 bytes, no '/', ':' or white space)", _is_interface_name),
     "path": ("string", "an absolute path", lambda v: isinstance(v, str) and v.startswith("/")),
     "number": ("number", "a number", lambda v: isinstance(v, int | float) and not isinstance(v, bool)),
-    # libcni and Genie take the words too
+    # libcni and Genie accept the words too
     "flag": ("", "true or false", lambda v: isinstance(v, bool) or str(v).lower() in ("true", "false")),
     "any": ("", "a value", lambda _: True),
 }
@@ -152,7 +152,7 @@ def check_object(
 ) -> Iterator[Problem]:
     """The problems of an object's members: missing, of the wrong type, out of range, or unknown.
 
-    A key that nobody knows is an info (plugins ignore it), a warning where it looks like a slip of a known one.
+    An unknown key is an info (plugins ignore it), and a warning where it resembles a known one.
     """
     known = {field.name: field for field in fields}
     for field in fields:
@@ -168,7 +168,7 @@ def check_object(
 
 
 def _unknown(key: str, known: list[str], where: str) -> Problem:
-    # Go's decoder takes keys in any case: `IPMasq` works, so it is no slip.
+    # Go's decoder ignores the case of keys: `IPMasq` works, so it is no error.
     if fold(key) in map(fold, known):
         return Problem(
             path=place(where, key), text="differs in case from the documented key", severity=Severity.INFO

@@ -1,4 +1,4 @@
-"""static: the addresses that are written down. containernetworking/plugins, ipam/static."""
+"""static: fixed addresses from the configuration. containernetworking/plugins, ipam/static."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
 PLUGIN = Plugin(
     type="static",
     role=Role.IPAM,
-    summary="the addresses that are written down, the same for every pod",
+    summary="fixed addresses, the same for every pod",
     fields=(
         Field(
             name="addresses",

@@ -13,7 +13,7 @@ _RANGE = (
     Field(name="range", doc="the subnet, or first-last/prefix"),
     Field(name="range_start", kind="address", doc="first address to hand out"),
     Field(name="range_end", kind="address", doc="last address to hand out"),
-    Field(name="exclude", kind="array", items=Field(name="subnet"), doc="what is not handed out"),
+    Field(name="exclude", kind="array", items=Field(name="subnet"), doc="subnets that are not handed out"),
     Field(name="gateway", kind="address", doc="the gateway"),
 )
 

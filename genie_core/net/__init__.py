@@ -1,4 +1,4 @@
-"""What the kernel does with a packet, computed from facts. Pure: no module here reads anything.
+"""The kernel's handling of a packet, computed from facts. Pure: no module here reads anything.
 
 model                       the facts put together: attachments, what was intended, the two network stacks
 flows, target               which packets the pod has to send; `--to`

@@ -1,4 +1,4 @@
-"""ARP ahead of a conversation: what rules of the arp and bridge families make of the question and of its answer."""
+"""ARP before a conversation: the effect of rules of the arp and bridge families on request and reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THROUGH = ("prerouting", "forward", "postrouting")
 def resolve(
     model: Model, through: Pass, attachment: Attachment, source: str, target: str, port: Link | None
 ) -> None:
-    """The pod asks who has `target`: the node's end of its link, or a pod behind another `port` of its bridge."""
+    """The pod's ARP request for `target`: the host end of its link, or a pod behind another `port` of its bridge."""
     link, peer, entry = attachment.link, attachment.peer, attachment.entry
     if not _asks(model, attachment, target) or peer is None or entry is None:
         return
@@ -40,7 +40,7 @@ def resolve(
 
 
 def _asks(model: Model, attachment: Attachment, target: str) -> bool:
-    """An entry that somebody pinned is not asked for."""
+    """Whether the neighbour entry is permanent: the kernel sends no request then."""
     pinned = model.pod.neighbour(attachment.link.index, target) if model.pod else None
     return ":" not in target and attachment.link.arp and not (pinned and pinned.state == "permanent")
 

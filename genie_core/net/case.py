@@ -1,4 +1,4 @@
-"""What checks are given: the model, and the conversations of the pod traced through it."""
+"""The input of checks: the model, and the conversations of the pod traced through it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel's route lookup over collected rules and routes (fib_rules, fib_lookup): which way a packet goes."""
+"""The kernel's route lookup over collected rules and routes (fib_rules, fib_lookup): the route of a packet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Entry:
 
 
 def default_rules(family: int) -> list[Rule]:
-    """What a namespace has when nobody has touched `ip rule`."""
+    """The kernel's default policy rules."""
     main = [Rule(family=family, priority=0, table=LOCAL), Rule(family=family, priority=32766, table=MAIN)]
     return main + ([Rule(family=4, priority=32767, table=DEFAULT)] if family == 4 else [])
 
@@ -62,7 +62,7 @@ class Fib:
         return [entry.route for entry in self.tables.get((family, number), ())]
 
     def lookup(self, target: str, source: str = "", iif: str = "", mark: int = 0, oif: int = 0) -> Way:
-        """Where a packet to `target` goes; `source` "" is not chosen yet, `iif` "" is a local sender.
+        """The route of a packet to `target`; `source` "" is not chosen yet, `iif` "" is a local sender.
 
         `oif` restricts the lookup to one interface's routes, as a bound socket does.
         """

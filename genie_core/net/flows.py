@@ -11,7 +11,7 @@ from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
 from genie_core.survey.kernel import Link, Tenant
 
-OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; nothing is ever sent there
+OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; no packet is sent there
 MAX_PORTS = 8
 MAX_TARGETS = 4
 MAX_SERVICES = 8
@@ -19,7 +19,7 @@ MAX_SERVICES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """One conversation of the pod. `role` node, peer, remote, service or outside; `inbound` if others begin it.
+    """One conversation of the pod. `role` node, peer, remote, service or outside; `inbound` if the other end begins it.
 
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
     `icmp` makes it a single message about another conversation: the words for its type and code.

@@ -1,4 +1,4 @@
-"""What /proc/net/ip_vs says: virtual servers and their destinations (ip_vs_info_seq_show in ip_vs_ctl.c)."""
+"""The content of /proc/net/ip_vs: virtual servers and their destinations (ip_vs_info_seq_show in ip_vs_ctl.c)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Destination = tuple[str, int, int]  # address, port, weight
 
 
 def virtual_servers(text: str) -> dict[Key, list[Destination]]:
-    """Every virtual server by protocol, address and port. Lines that are none of both are passed over."""
+    """Every virtual server by protocol, address and port. Other lines are skipped."""
     found: dict[Key, list[Destination]] = {}
     current: list[Destination] | None = None
     for words in (line.split() for line in text.splitlines()):

@@ -1,4 +1,4 @@
-"""By which of its interfaces a pod's packets leave, and whether they come to its node all the same."""
+"""The interface by which a pod's packets leave, and whether they still reach its node."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from genie_core.net.model import Attachment, Model
 
 
 def leads_to_node(model: Model, attachment: Attachment, next_hop: str) -> bool:
-    """Whether what leaves by this interface to `next_hop` arrives at the node, which routes it on."""
+    """Whether a packet from this interface to `next_hop` arrives at the node, which forwards it."""
     if attachment.kind == "routed":
         return attachment.entry is not None
     return attachment.kind == "bridge" and next_hop in model.node.local
 
 
 def past_parent(model: Model, attachment: Attachment, target: str, gateway: str) -> bool:
-    """Whether a macvlan or ipvlan interface is to reach an address of its own node on the link: the kernel refuses."""
+    """Whether the target is the node's own address on the link of a macvlan or ipvlan interface: unreachable."""
     return (
         attachment.kind == "parent"
         and attachment.link.kind != "vlan"
@@ -29,7 +29,7 @@ def holder(model: Model, ip: str) -> Attachment | None:
 
 
 def answers_by(model: Model, target: str, source: str) -> Attachment | None:
-    """The interface by which the pod's answer to `target` reaches the node, where it is not the primary one."""
+    """The interface by which the pod's reply to `target` reaches the node, where it is not the primary one."""
     if model.pod is None or model.primary is None or model.primary.kind not in ("bridge", "routed"):
         return None
     hop = model.pod.fib.lookup(target, source).hop

@@ -1,7 +1,7 @@
 """The facts, put together: the pod's attachments to this node, the cluster around it, and what was intended.
 
-Pure. A `Model` takes downed links as repaired for everything that is asked beyond them, so that a second fault
-behind the first is found as well; that the link is down is its own check's business.
+Pure. A `Model` treats links that are down as up, so that a second fault behind the first is found as well; a check of
+its own reports the link.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ON_PARENT = ("macvlan", "ipvlan", "macvtap", "ipvtap", "vlan")
 DATAPATHS = ("cilium_host", "bpfin.cali", "ovn-k8s-mp0", "ovn0", "antrea-gw0")
 VIRTUAL = ("bridge", "dummy", "nlmon", "ifb", "bond", "team", "vrf")
 PROXIED = "169.254.1.1"
-# Who speaks of the pod's first interface without its name.
+# Sources that give addresses of the pod's first interface without its name.
 STATUS, RUNTIME = "pod.status.podIPs", "the runtime's sandbox status"
 
 
@@ -32,7 +32,7 @@ class Attachment:
     """One interface of the pod.
 
     `kind` is bridge, routed (veth to the node), parent (macvlan, ipvlan, vlan), foreign (its other end is not on
-    this node, or belongs to a datapath that is not modelled) or device. `peer` is the node's end or the parent.
+    this node, or belongs to a datapath that is not modelled) or device. `peer` is the host end or the parent.
     """
 
     link: Link
@@ -59,7 +59,7 @@ class Intended:
 
 
 class Model:
-    """Everything that checks ask about. Built from Facts; asks nobody else."""
+    """Everything that checks need, computed from Facts alone."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -78,7 +78,7 @@ class Model:
 
     @property
     def datapath(self) -> str:
-        """The interface that tells of a datapath other than the kernel's own routing; "" without one."""
+        """The interface that belongs to a datapath other than the kernel's own routing; "" without one."""
         return next((link.name for link in self.facts.node.links if link.name in DATAPATHS), "")
 
     def _attach(self, pod: Netns) -> tuple[Attachment, ...]:
@@ -101,7 +101,7 @@ class Model:
         return Attachment(link=link, kind="routed", peer=peer)
 
     def _repaired_pod(self, pod: Netns) -> Stack:
-        """The pod's stack; a missing default route is taken to lead where it was meant to."""
+        """The pod's stack; a missing default route is replaced by the intended one."""
         bare = Stack(pod)
         extra = [r for link in pod.links if not link.up for r in bare.connected(link)]
         for family in (4, 6):
@@ -158,7 +158,7 @@ class Model:
 
     @cached_property
     def intended(self) -> tuple[Intended, ...]:
-        """Per interface and source, what ADD promised: cached results, status annotation, pod.status."""
+        """The intended state for each interface and source: cached results, status annotation, pod.status."""
         found = [i for cached in self.results for i in _from_result(cached)]
         for entry in cluster.network_status(self.facts.pod_object):
             name = entry.get("interface") or ("eth0" if entry.get("default") else "")
@@ -183,7 +183,7 @@ class Model:
 
     @property
     def _told(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Who else says which addresses the pod has on its first interface: (source, addresses)."""
+        """Other sources for the addresses of the pod's first interface: (source, addresses)."""
         yield STATUS, self.pod_object.ips
         mine = (one for one in self.facts.sandboxes or () if self.name and one.pod == self.name and one.ready)
         yield RUNTIME, next((one.ips for one in mine), ())
@@ -202,7 +202,7 @@ class Model:
         return tuple(c for c in self.facts.files.confs if not names or c.name in names)
 
     def without_default(self, family: int) -> bool:
-        """Whether ADD's own result has no default route: then the pod is as its configuration wants it."""
+        """Whether ADD's own result has no default route: then its absence is intended."""
         primary, everything = self.primary, "0.0.0.0/0" if family == 4 else "::/0"
         mine = [c for c in self.results if primary and c.ifname == primary.link.name and c.result.get("ips")]
         routed = [r for c in mine for r in c.result.get("routes") or () if r.get("dst") == everything]
@@ -210,7 +210,7 @@ class Model:
         return bool(mine) and not routed and not default_gateway
 
     def expected_gateway(self, family: int) -> str:
-        """The primary interface's gateway: what ADD said, else the bridge's own address in the pod's subnet."""
+        """The primary interface's gateway: that of ADD's result, else the bridge's own address in the pod's subnet."""
         primary = self.primary
         if primary is None:
             return ""
@@ -222,7 +222,7 @@ class Model:
         return self.segment_gateway(primary, family) or self._proxied_gateway(primary, family)
 
     def _proxied_gateway(self, primary: Attachment, family: int) -> str:
-        """Calico names no gateway in its result: the node's end answers ARP for this address, and has none itself."""
+        """Calico's result has no gateway: the host end answers ARP for this address, and has no address itself."""
         peer = primary.peer
         if primary.kind != "routed" or peer is None or family == 6 or self.node.addresses(peer, 4):
             return ""
@@ -303,7 +303,7 @@ class Model:
 
     @cached_property
     def uplinks(self) -> tuple[Link, ...]:
-        """The node's interfaces to the world: those with addresses that lead to no pod and are no tunnel."""
+        """The node's uplinks: interfaces with addresses that lead to no pod and are no tunnel."""
         return tuple(link for link in self.facts.node.links if self._is_uplink(link))
 
     def _is_uplink(self, link: Link) -> bool:
@@ -323,7 +323,7 @@ class Model:
 
     @cached_property
     def pod_links(self) -> tuple[Link, ...]:
-        """The node's ends of pods' veths, as far as they can be told: bridged, or without an address of their own."""
+        """The host ends of pods' veths, as far as recognisable: in a bridge, or without an address of their own."""
         return tuple(
             link
             for link in self.facts.node.links
@@ -340,7 +340,7 @@ class Model:
         )
 
     def title_of(self, tenant: Tenant) -> str:
-        """A tenant's pod as NS/NAME where anything tells, else its namespace's name."""
+        """A tenant's pod as NS/NAME where it is known, else its namespace's name."""
         if tenant.path == self.facts.netns_path and self.name:
             return self.name
         cached = next((c.pod for c in self.facts.files.cached if c.pod and c.netns == tenant.path), "")

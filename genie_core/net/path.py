@@ -1,6 +1,6 @@
-"""The way of one conversation through the pod, the node and back; where it is blocked, and what it crossed.
+"""The path of one conversation through the pod, the node and back: where it is blocked, and what it crossed.
 
-A walk goes on behind a blockage as if that were mended: two faults on one path are both found.
+A trace continues behind a blockage as if it were repaired: two faults on one path are both found.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ANY_PORT = 33333  # stands for "some port that no rule names"
 
 
 class _Walker:
-    """Carries one flow along. `model` is never changed."""
+    """Traces one flow. `model` is never changed."""
 
     def __init__(self, model: Model, flow: Flow) -> None:
         assert model.pod is not None
@@ -36,7 +36,7 @@ class _Walker:
     def hook(
         self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
     ) -> Packet:
-        """Pass one netfilter hook; a drop is noted and the packet goes on as it was."""
+        """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
         passed: Packet | None = None
         for outcome in at_hook(stack.rules, hook, packet, family, device):
             self.tracked(place, outcome)
@@ -49,7 +49,7 @@ class _Walker:
         return passed or packet
 
     def tracked(self, place: str, outcome: Outcome) -> None:
-        """Note what connection tracking does not see; what ends on the node needs none."""
+        """Record packets that connection tracking does not see; a packet that ends on the node needs no tracking."""
         if outcome.untracked and outcome.packet.zone:
             self.zone = (outcome.packet.zone, place, *outcome.untracked)
         elif outcome.untracked and outcome.packet.target not in self.node.local:
@@ -78,7 +78,7 @@ class _Walker:
         packet = Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target)
         return packet.with_(**about | more)
 
-    # The way out
+    # Request
 
     def outbound(self) -> None:
         """From the pod to the target, and the answer back."""
@@ -96,7 +96,7 @@ class _Walker:
                 self.block("diverted", "pod", self.packet("", target), way=way, link=attachment.link.name)
                 attachment = primary
             elif self.model.astray(self.flow.family):
-                attachment = primary  # the default route has moved, which has its own check: look behind it
+                attachment = primary  # a check of its own reports the moved default route
         if past_parent(self.model, attachment, target, way.hop.gateway):
             self.block("parent", "pod", self.packet("", target), way=way, link=attachment.link.name)
         source = self.source(attachment, way)
@@ -193,7 +193,7 @@ class _Walker:
         return packet.with_(target_local=packet.target in self.node.local)
 
     def reverse_path(self, packet: Packet, entry: Link) -> None:
-        """fib_validate_source: the way back to the sender must lead out of where the packet came in."""
+        """fib_validate_source: the route back to the sender must use the interface of arrival."""
         mode = self.node.rp_filter(entry.name)
         if self.flow.family != 4 or not mode:
             return
@@ -207,7 +207,7 @@ class _Walker:
             self.block("forwarding", "node", packet, link=entry.name)
 
     def route_out(self, packet: Packet, entry: Link) -> Link | None:
-        """The interface towards the target; a wrong way is noted and the expected one taken."""
+        """The interface towards the target; a wrong route is recorded and the expected one taken."""
         expected = self.flow.expected if self.flow.role == "remote" else None
         way = self.node.fib.lookup(packet.target, packet.source, iif=entry.name, mark=packet.mark)
         plain = self.node.fib.lookup(packet.target)
@@ -236,14 +236,14 @@ class _Walker:
             return expected
         return chosen
 
-    # The way back
+    # Reply
 
     def answer_from_node(self, request: Packet) -> None:
         reply = self.packet(request.target, request.source, state="established", source_local=True)
         self.to_pod(reply, None)
 
     def answer(self, request: Packet, egress: Link | None) -> None:
-        """What comes back on the interface that the request left by."""
+        """The reply, as it arrives on the interface of the request."""
         if egress is None:
             return
         arrives = self.flow.expected or egress
@@ -262,7 +262,7 @@ class _Walker:
     def same_zone(
         self, one: tuple[int, str, Chain, Rule] | None, other: tuple[int, str, Chain, Rule] | None
     ) -> None:
-        """An answer in another zone than its request is no answer to conntrack: nothing is translated back."""
+        """Whether reply and request are in one conntrack zone: else no address is translated back."""
         if (one[0] if one else 0) != (other[0] if other else 0):
             self.walk.untracked.append((one or other)[1:])  # type: ignore[index]  # one is there
 
@@ -312,7 +312,7 @@ class _Walker:
     # The other direction
 
     def inbound(self) -> None:
-        """Somebody else begins: the request to the pod, and the pod's answer."""
+        """A conversation that the other end begins: the request to the pod, and the pod's reply."""
         mine = self.model.address(self.flow.family)
         primary = self.model.primary
         if not mine or primary is None:
@@ -395,5 +395,5 @@ def walk(model: Model, flow: Flow) -> Walk:
 
 
 def all_walks(model: Model, flows: list[Flow]) -> list[Walk]:
-    """Every flow's walk."""
+    """The trace of every flow."""
     return [walk(model, flow) for flow in flows] if model.pod is not None else []

@@ -1,4 +1,4 @@
-"""What NetworkPolicies allow (networking.k8s.io/v1): pure rules over API objects, whoever enforces them.
+"""What NetworkPolicies allow (networking.k8s.io/v1): pure rules over API objects, independent of the implementation.
 
 Answers are True, False, or None where an object that decides is not known: doubt is no denial.
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
@@ -101,7 +101,7 @@ def types(policy: JSON) -> list[str]:
 
 
 def isolates(policy: JSON, direction: str, pod: JSON) -> bool:
-    """Whether a policy selects the pod and speaks of this direction."""
+    """Whether a policy selects the pod and covers this direction."""
     selector = (policy.get("spec") or {}).get("podSelector")
     here = _namespace(policy) == _namespace(pod) and direction in types(policy)
     return here and selected(selector, _labels(pod))
@@ -124,7 +124,7 @@ class Policies:
         )
         pod = mine.pod
         if pod is None or mine.ip == other.ip or (pod.get("spec") or {}).get("hostNetwork"):
-            return Ruling(direction=direction)  # nobody can keep a pod from itself
+            return Ruling(direction=direction)  # no policy applies between a pod and itself
         found = [p for p in self.policies if isolates(p, direction, pod)]
         allowed = any_of(self._allows(p, direction, other, wanted) for p in found) if found else True
         return Ruling(direction=direction, policies=tuple(cluster.key(p) for p in found), allowed=allowed)

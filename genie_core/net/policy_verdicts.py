@@ -1,4 +1,4 @@
-"""The pod's conversations as NetworkPolicies see them: who is at either end, and which policy keeps them apart."""
+"""NetworkPolicies applied to the pod's conversations: the pods at both ends, and the policies that deny them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Denial = tuple[Ruling, Wanted, Flow]
 
 
 def denials(model: Model, policies: Policies, flow: Flow) -> Iterator[Denial]:
-    """The policies that keep the pod from a conversation, at its own end or at the other's."""
+    """The policies that deny a conversation, at the pod's end or at the other."""
     if flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
-        return  # a pod's own node is always let through; ICMP is nobody's rule
+        return  # a pod's own node is always allowed; no policy rule is about ICMP
     for wanted in _wanted(model, flow):
         for direction in (EGRESS, INGRESS):
             ruling = policies.rule(direction, wanted)

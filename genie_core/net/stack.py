@@ -29,7 +29,7 @@ def subnet(address: Address) -> str:
 
 
 class Stack:
-    """Read-only view of one Netns. With `repaired`, routes that only a downed link lacks are there again."""
+    """Read-only view of one Netns. With `repaired`, the routes of links that are down are included."""
 
     def __init__(self, facts: Netns, extra: tuple[Route, ...] = ()) -> None:
         self.facts = facts
@@ -39,7 +39,7 @@ class Stack:
 
     @cached_property
     def fib(self) -> Fib:
-        """Routing as it is, plus what the caller takes as repaired."""
+        """The routing, with the routes that the caller adds."""
         return Fib(self.facts, self.extra)
 
     @cached_property
@@ -91,7 +91,7 @@ class Stack:
         return [link for link in self.facts.links if link.master == bridge.index]
 
     def port(self, link: Link) -> Port:
-        """The link's side of being a bridge port; the defaults where netlink told nothing."""
+        """The link's bridge port settings; the defaults where netlink reported nothing."""
         return link.port or Port()
 
     def defaults(self, family: int, table: int = MAIN) -> list[Route]:

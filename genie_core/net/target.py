@@ -54,7 +54,7 @@ FORMS = "an address, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc is w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """What `--to` says: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
+    """The parsed `--to`: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
 
     `pod` is the name of a pod behind a headless service, as DNS has it.
     """
@@ -78,7 +78,7 @@ class Spoken:
 
 
 def spoken(text: str, namespace: str) -> Spoken:
-    """Take `--to` apart. Raises GenieError (wrong usage)."""
+    """Parse `--to`. Raises GenieError (wrong usage)."""
     host, port = _split(text)
     port, _, protocol = port.partition("/")
     if protocol and protocol.lower() not in PROTOCOLS:
@@ -140,7 +140,7 @@ def pod_of(text: str, namespace: str) -> tuple[str, str]:
 
 
 def aim(model: Model, text: str) -> Aim:
-    """What `--to` names. Raises GenieError (wrong usage) and NotFound."""
+    """The target that `--to` names. Raises GenieError (wrong usage) and NotFound."""
     said = spoken(text, model.facts.namespace or "default")
     if said.kind == "address":
         found = [(said.name, said.name, said.protocol or "tcp", said.number)]

@@ -1,4 +1,4 @@
-"""What carrying a packet along the model leaves behind: where it is blocked, and what it crossed."""
+"""The result of tracing a packet through the model: where it is blocked, and what it crossed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genie_core.survey.kernel import Link
 class Block:
     """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
 
-    `place` is "pod" or "node"; `reply` says that it is the answer that stops.
+    `place` is "pod" or "node"; `reply` is true where the reply stops.
     """
 
     kind: str
@@ -30,13 +30,13 @@ class Block:
 
     @property
     def chance(self) -> float:
-        """How much of the traffic stops here."""
+        """The share of the traffic that stops here."""
         return self.outcome.chance if self.outcome else 1.0
 
 
 @dataclass(slots=True)
 class Walk:
-    """What became of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
+    """The trace of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
 
     flow: Flow
     blocks: list[Block] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""The real node, for a dry run of plugins that need their daemon: the same orders as a private node, carried out here.
+"""The real node, for a dry run of plugins that need their daemon: the same requests as to a private node.
 
-What the dry run itself writes (the plugin, configurations, state) is in a directory of its own, which goes with it;
-so do the network namespaces. What the plugins do, they do to the node, and their DEL undoes it: in the end, whatever
-the end is, by a process of its own (`host_node_inside`).
+The files of the dry run itself (the plugin, configurations, state) are in a directory of its own, which is removed at
+its end, and so are the network namespaces. The plugins change the node, and their DEL undoes that: at the end, also if
+the dry run is killed, by a process of its own (`host_node_inside`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from genie_core.sandbox.orders import LAST_WORDS_SECONDS
 
 
 class HostNode(NodeProcess):
-    """This node, from `with` to the end of its block. Raises Denied for an ordinary user.
+    """This node, for the length of a `with` block. Raises Denied for an ordinary user.
 
     `undo` releases what is recorded in a dry run's folder, and removes it; it is a module's function.
     """
@@ -57,29 +57,29 @@ class HostNode(NodeProcess):
     ) -> None:
         self.hang_up()
         said = self._process.communicate()[1].decode(errors="replace").strip()
-        if self._process.returncode < 0:  # somebody killed it
+        if self._process.returncode < 0:  # it was killed
             _await_orphans()
             said = "\n".join(undo_abandoned(self._undo))
         if self._process.returncode:
             _refuse([said] if said else [], "the dry run")
 
     def end(self) -> str:
-        """It ends by itself, when it has undone everything."""
+        """The process ends by itself, when it has undone everything."""
         self.hang_up()
         return ""
 
     @property
     def what(self) -> str:
-        """What it is to a person."""
+        """Its name in messages."""
         return "the process that carries out the dry run"
 
     def entering(self, netns: str) -> list[str]:
-        """The words to put before a command that is to run in the pod's network namespace."""
+        """The prefix of a command that runs it in the pod's network namespace."""
         return ["nsenter", f"--net={netns}", "--"]
 
 
 def _await_orphans() -> None:
-    """The killed process's children have been asked to end (`orders.run`), and undo first what they have begun."""
+    """Wait for the children of the killed process, which got SIGTERM (`orders.run`) and undo their work first."""
     deadline = time.monotonic() + LAST_WORDS_SECONDS
     with suppress(ChildProcessError):
         while time.monotonic() < deadline:

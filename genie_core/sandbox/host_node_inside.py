@@ -1,8 +1,8 @@
-"""The process between a dry run and the real node: it carries out the orders, and whatever ends them, undoes them.
+"""The process between a dry run and the real node: it serves the requests, and undoes them when they end.
 
-Started by `host_node.HostNode` only, in a session of its own, so that neither ^C nor the death of its maker ends it.
-It holds a lock in the dry run's folder for as long as it lives: a folder with a lock that nobody holds was left by
-one that was killed too, and the next dry run undoes that.
+Started by `host_node.HostNode` only, in a session of its own, so that neither ^C nor the death of its parent ends it.
+It holds a lock in the dry run's folder while it runs: a folder whose lock is free was left by a process that was
+killed, and the next dry run undoes that.
 """
 
 import fcntl
@@ -23,13 +23,13 @@ from genie_core.sandbox.orders import ORDERS, Orders, add_namespace, obey, run, 
 
 PREFIX = "genie-dry-run-"
 LOCK = "lock"
-NAMESPACES = "namespaces"  # the paths of those that were made, one a line, written before they are
+NAMESPACES = "namespaces"  # the paths of the namespaces, one a line, each written before it is made
 
-Undo = Callable[[str], list[str]]  # folder -> what could not be undone, in sentences
+Undo = Callable[[str], list[str]]  # folder -> the failures, in sentences
 
 
 def main(fd: int) -> None:
-    """Make the folder, say where it is, and obey until nobody is there any more."""
+    """Make the folder, send its path, and serve requests until the dry run is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # not SIG_IGN, which plugins would inherit
     connection = socket.socket(fileno=fd)
@@ -56,7 +56,7 @@ def _serve(connection: socket.socket, channel: Any, folder: str) -> None:
         "run": partial(run, is_alone=lambda: _is_closed(connection)),
         "add_namespace": partial(_add_noted, folder),
     }
-    with suppress(OSError):  # whoever asked has gone before the answer
+    with suppress(OSError):  # the dry run ended before the answer
         send(channel, {"folder": folder})
         for line in channel:
             send(channel, obey(line, orders))
@@ -70,7 +70,7 @@ def _add_noted(folder: str, path: str) -> dict[str, Any]:
 
 
 def _is_closed(connection: socket.socket) -> bool:
-    """Whether the other side is gone; while it waits for an answer it says nothing else."""
+    """Whether the other side is gone; while it waits for an answer it sends nothing."""
     try:
         return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
@@ -80,7 +80,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 class hold:  # noqa: N801 (reads as a verb)
-    """Hold a folder's lock. Raises BlockingIOError where somebody else does, OSError where it cannot be."""
+    """Hold a folder's lock. Raises BlockingIOError where another process does, OSError where it cannot be locked."""
 
     def __init__(self, folder: str) -> None:
         self._path = f"{folder}/{LOCK}"
@@ -98,7 +98,7 @@ class hold:  # noqa: N801 (reads as a verb)
 
 
 def is_held(folder: str) -> bool:
-    """Whether the dry run is under way, or somebody undoes it."""
+    """Whether the dry run is running, or another process undoes it."""
     try:
         with hold(folder):
             return False
@@ -107,23 +107,23 @@ def is_held(folder: str) -> bool:
 
 
 def abandoned() -> Iterator[str]:
-    """The folders of this user's own that dry runs may have left."""
+    """This user's folders that dry runs may have left."""
     try:
         directory = tempfile.gettempdir()
         names = sorted(os.listdir(directory))
-    except OSError:  # there is none that can be written to: then nobody has
+    except OSError:  # no directory is writable: then no dry run has left anything
         return
     for name in names:
         path = f"{directory}/{name}"
         with suppress(OSError):
             status = os.lstat(path)
-            is_own = status.st_uid == os.geteuid() and not status.st_mode & 0o022  # what it says would be run
+            is_own = status.st_uid == os.geteuid() and not status.st_mode & 0o022  # its content would be run
             if name.startswith(PREFIX) and is_own and stat.S_ISDIR(status.st_mode):
                 yield path
 
 
 def undo_abandoned(undo: Undo) -> list[str]:
-    """Undo what killed dry runs have left; what could not be."""
+    """Undo what killed dry runs have left; returns the failures."""
     problems = []
     for folder in abandoned():
         with suppress(BlockingIOError), hold(folder):

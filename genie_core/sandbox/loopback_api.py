@@ -1,7 +1,7 @@
-"""An API server for one dry run: the objects that it was given, on the node's loopback interface. Cold.
+"""An API server for one dry run: it serves the given objects on the node's loopback interface.
 
-It answers GET of an object and of a collection, and takes the PATCH of a pod's annotations, which it writes down.
-Its URL has a path that nobody can guess: on a real node other users can reach the port too.
+It answers GET of an object and of a collection, and records the PATCH of a pod's annotations.
+Its URL has a random path: on a real node other users can reach the port too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _SLICE_SECONDS = 0.5
 
 
 def serve(objects: Mapping[str, Any], records: str) -> str:
-    """Serve `objects`, path -> document, in a process of its own for as long as there is the directory `records`.
+    """Serve `objects`, path -> document, in a process of its own while the directory `records` exists.
 
-    The server's URL.
+    Returns the server's URL.
     """
     root = f"/{secrets.token_hex(16)}"
     members = {
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     objects: Mapping[str, Any] = {}
     root = ""
     patches = ""
-    timeout = 60  # seconds in which a connection may be silent
+    timeout = 60  # seconds without a request after which a connection is closed
 
     def do_GET(self) -> None:
         """An object, or all of a collection: of one namespace, or of all of them."""
@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, _status(404, "NotFound", f"{path} not found"))
 
     def do_PATCH(self) -> None:
-        """A pod's annotations: noted, and taken for granted."""
+        """Record a pod's annotations, and answer 200."""
         if not self.path.startswith(f"{self.root}/"):
             self._answer(404, _status(404, "NotFound", f"{self.path} not found"))
             return
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's word)
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Nothing."""
 
 
@@ -106,7 +106,7 @@ def _status(code: int, reason: str, message: str) -> dict[str, Any]:
 
 
 def written(text: str) -> dict[str, str]:
-    """The annotations that were patched in, from the text of the file; the later over the earlier."""
+    """The patched annotations, from the text of the file; later ones win."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         found |= json.loads(line)

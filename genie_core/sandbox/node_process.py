@@ -1,6 +1,6 @@
-"""A process that stands for a node and does what it is told (`orders`); this side of the socket.
+"""The client of a process that stands for a node and serves requests (`orders`).
 
-It runs in a session of its own: ^C is for this process alone, which then ends the other in order.
+The process runs in a session of its own: ^C interrupts the client alone, which then ends the process.
 """
 
 import json
@@ -40,7 +40,7 @@ json.dump(answer, sys.stdout)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What became of a program: `expired` when it took longer than allowed and was killed; `ms` of wall time."""
+    """The outcome of a program: `expired` when it was killed at its timeout; `ms` of wall time."""
 
     returncode: int
     stdout: str
@@ -51,9 +51,9 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where a dry run puts the plugin, configurations and state; `conf_dir` "": where the node has its own.
+    """The directories of a dry run: plugin, configurations, state; `conf_dir` "" means the node's own.
 
-    `records` is for what the dry run itself writes down.
+    `records` is for the records of the dry run itself.
     """
 
     bin_dir: str = BIN_DIR
@@ -63,10 +63,10 @@ class Places:
 
 
 class NodeProcess:
-    """The orders as methods. Subclasses start it in `__enter__` and end it in `__exit__`."""
+    """The requests as methods. Subclasses start the process in `__enter__` and end it in `__exit__`."""
 
     def start(self, module: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Start the module's `main` and tell it what is wanted; its first answer.
+        """Start the module's `main` and send it the first request; its answer.
 
         Raises OSError as it reports it, TimeoutError, IOFailure where it ends.
         """
@@ -85,23 +85,23 @@ class NodeProcess:
         return self.ask(wanted)
 
     def hang_up(self) -> bool:
-        """Tell it that nothing more will come; whether that was news."""
+        """Close the connection; False where it was closed already."""
         if self._socket.fileno() < 0:
             return False
-        with suppress(OSError):  # what it was not told any more
+        with suppress(OSError):  # a request that was not sent completely
             self._channel.close()
         self._socket.close()
         return True
 
     def end(self) -> str:
-        """End it, if it has not ended yet; what it had to say on stderr."""
+        """End the process, if it has not ended yet; its output on stderr."""
         if not self.hang_up():
             return ""
         self._process.kill()
         return self._process.communicate()[1].decode(errors="replace").strip()
 
     def ask(self, message: Mapping[str, Any], seconds: float = START_TIMEOUT) -> dict[str, Any]:
-        """One order. Raises OSError as it was met there, TimeoutError, IOFailure where nobody answers any more."""
+        """Send one request. Raises the process's OSError, TimeoutError, IOFailure where the process does not answer."""
         if self._socket.fileno() < 0:
             raise IOFailure(f"{self.what} has ended")
         self._socket.settimeout(seconds)
@@ -132,7 +132,7 @@ class NodeProcess:
         timeout: float = 60,
         netns: str = "",
     ) -> Ran:
-        """Run a program in the node, or in the network namespace at path `netns` of it, for at most `timeout` s.
+        """Run a program in the node, or in its network namespace at path `netns`, for at most `timeout` s.
 
         Raises OSError where it cannot be started. `env` is its whole environment; default: PATH of this process.
         """

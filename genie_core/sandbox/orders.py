@@ -1,4 +1,4 @@
-"""What a process that stands for a node can be told: one JSON line an order, one its answer (`node_process` asks).
+"""The requests to a process that stands for a node: each is one JSON line, and so is its answer (`node_process`).
 
 Served by `private_node_inside` and `host_node_inside`, which are started with `python -I -S`: standard library only.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 from genie_core.sandbox import syscalls
 
-_SLICE_SECONDS = 0.1  # how soon it is noticed that nobody waits for the answer any more
-LAST_WORDS_SECONDS = 60  # a plugin that is asked to end undoes first what it has begun
+_SLICE_SECONDS = 0.1  # seconds until it is noticed that the client is gone
+LAST_WORDS_SECONDS = 60  # a plugin undoes its work after SIGTERM, before it ends
 
 Orders = Mapping[str, Callable[..., dict[str, Any]]]
 
@@ -38,7 +38,7 @@ def failed(error: OSError) -> dict[str, Any]:
 
 
 def obey(line: str, orders: Orders) -> dict[str, Any]:
-    """Carry out one order; its answer."""
+    """Serve one request; its answer."""
     order = json.loads(line)
     try:
         return orders[order.pop("order")](**order)
@@ -48,7 +48,7 @@ def obey(line: str, orders: Orders) -> dict[str, Any]:
 
 @contextmanager
 def inside(netns: str) -> Iterator[None]:
-    """Be in the network namespace at `netns`, in a new one where it is "", then at home again."""
+    """Enter the network namespace at `netns`, a new one for "", and return at the end of the block."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
         if netns:
@@ -64,7 +64,7 @@ def inside(netns: str) -> Iterator[None]:
 
 
 def add_namespace(path: str) -> dict[str, Any]:
-    """Make a network namespace that lives at `path`, as a container runtime does."""
+    """Make a network namespace that is mounted at `path`, as a container runtime does."""
     with open(path, "x", encoding="ascii"), inside(""):
         syscalls.mount("/proc/self/ns/net", path, flags=syscalls.MS_BIND)
     return {}
@@ -88,7 +88,7 @@ def run(
 ) -> dict[str, Any]:
     """Run a program to its end, or kill it with all its descendants in its process group.
 
-    Where nobody waits for it any more (`is_alone`), it is asked to end, and waited for.
+    When the client is gone (`is_alone`), it gets SIGTERM, and its end is waited for.
     """
     began = time.monotonic()
     with inside(netns or "/proc/self/ns/net"):
@@ -115,7 +115,7 @@ def run(
 def _outcome(
     process: "subprocess.Popen[bytes]", stdin: bytes, deadline: float, is_alone: Callable[[], bool]
 ) -> tuple[bytes, bytes, bool]:
-    """What it prints, and whether it took too long."""
+    """Its output, and whether it was killed at the timeout."""
     data: bytes | None = stdin
     number = signal.SIGKILL
     while True:
@@ -123,7 +123,7 @@ def _outcome(
             seconds = min(_SLICE_SECONDS, max(deadline - time.monotonic(), 0))
             return *process.communicate(data, seconds), False
         except subprocess.TimeoutExpired:
-            data = None  # it goes on where it was
+            data = None  # communicate() continues
         if is_alone() and number != signal.SIGTERM:
             number, deadline = signal.SIGTERM, time.monotonic() + LAST_WORDS_SECONDS
             os.killpg(process.pid, number)

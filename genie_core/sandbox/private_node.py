@@ -1,10 +1,10 @@
-"""A private copy of this node, to run CNI plugins in without a trace: see `private_node_inside` for what it is.
+"""A private copy of this node, in which CNI plugins change nothing outside of it (see `private_node_inside`).
 
     with PrivateNode() as node:
         netns = node.add_namespace("pod")
         ran = node.run(["/usr/lib/cni/bridge"], env={...}, stdin="{...}")
 
-Works as root and as an ordinary user. Whatever ends this process ends the node, and everything in it.
+It works for root and for an ordinary user. The node, and everything in it, ends with this process.
 """
 
 import errno
@@ -19,21 +19,20 @@ from genie_core.errors import Denied, GenieError, TryAgain
 from genie_core.sandbox.node_process import ROOT, START_TIMEOUT, NodeProcess, Places
 from genie_core.sandbox.private_node_links import UPLINK, Link
 
-# Where CNI plugins keep what they know: empty in a private node. /run: sockets of daemons, locks, namespaces.
+# The state of CNI plugins: empty in a private node. /run: sockets of daemons, locks, namespaces.
 HIDDEN = ("/run", "/var/run", "/var/lib/cni")
-# What the real node has, open to change in the private one, with the two levels of directories below: that is where
-# configurations (/etc/cni/genie/net.d) and the plugin's versions (/opt/cni/bin/.genie/VERSION) are written.
+# The real node's content, writable in the private one, with two levels of directories below:
+# configurations (/etc/cni/genie/net.d) and the plugin's versions (/opt/cni/bin/.genie/VERSION) are written there.
 COPIED = ("/etc/cni", "/opt/cni/bin")
 LEVELS = 2
 
 
 class PrivateNode(NodeProcess):
-    """A node of its own, from `with` to the end of its block.
+    """A node of its own, for the length of a `with` block.
 
-    `copied` directories show what the real node has and may be written to, in addition to COPIED; `visible`
-    paths stay where they are although the node hides the directory above them; `links` are its interfaces. It
-    lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this
-    user make namespaces.
+    `copied` directories have the real node's content and are writable, in addition to COPIED; `visible` paths stay
+    although the node hides the directory above them; `links` are its interfaces. It lives as long as the thread that
+    made it. Raises Denied where this kernel or this container does not let this user make namespaces.
     """
 
     is_private = True
@@ -65,7 +64,7 @@ class PrivateNode(NodeProcess):
         self.end()  # its child, the node's first process, dies with it
 
     def entering(self, netns: str) -> list[str]:
-        """The words to put before a command that is to run in the node, from outside: in the pod's namespace too."""
+        """The prefix of a command that runs it in the node, from outside, and in the pod's namespace."""
         parent = self._process.pid
         with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
             first = file.read().split()[0]
@@ -87,7 +86,7 @@ def _is_foreign(namespace: str) -> bool:
 
 
 def _explained(error: OSError) -> GenieError:
-    """What a private node that could not be made tells the person who wanted it."""
+    """The error for a private node that could not be made."""
     if isinstance(error, TimeoutError):
         return TryAgain(f"the private node was not ready within {START_TIMEOUT:g} seconds")
     place = f" ({error.filename})" if error.filename else ""

@@ -1,19 +1,19 @@
-"""The process that *is* a private node: the first process of its namespaces, obeying one JSON line at a time.
+"""The process that *is* a private node: the first process of its namespaces, which serves one request at a time.
 
 Started by `private_node.PrivateNode` only, with `python -I -S` and a socket as file descriptor. The order of the
 steps matters:
 
 1. New namespaces: user (an ordinary user becomes root in it), mount, network, PID, UTS, IPC.
-2. Every mount becomes read-only, then the few places that plugins write to are covered with private memory.
-   `hidden` places start empty (leases, and /run, where sockets of the real node's daemons are: firewalld would
-   change the real firewall for whoever asks it); `copied` ones show what the real node has.
-3. For root: few devices, the kernel's settings read-only but for those of networks, and then a user namespace in which
-   all this cannot be undone (mount_namespaces(7), "locked") and no capability counts outside of the node. Its users
-   have the numbers that they have outside, so that root's files can be read.
+2. Every mount becomes read-only, then the few directories that plugins write to are covered with private memory.
+   `hidden` ones are empty (leases, and /run with the sockets of the real node's daemons: firewalld would change the
+   real firewall for any client); `copied` ones have the real node's content.
+3. For root: few devices, sysctls read-only except those of networks, and then a user namespace in which all this
+   cannot be undone (mount_namespaces(7), "locked") and no capability applies outside of the node. Its users have the
+   same numbers as outside, so that root's files can be read.
 4. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
 
 It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
-PID namespace the kernel kills all others with it: whatever happens, nothing is left.
+PID namespace the kernel kills all others with it: nothing is left after any end.
 """
 
 import errno
@@ -32,7 +32,7 @@ from genie_core.sandbox.orders import ORDERS, add_namespace, failed, inside, obe
 WORLD = "/run/genie-world"  # the network namespace behind eth0
 _FILES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
 _REST = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
-# What programs need of /dev, and what of /proc changes more than a network.
+# The devices that programs need, and the files of /proc that change more than a network.
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net", "fd", "stdin", "stdout", "stderr")
 SETTINGS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 OF_NETWORKS = "/proc/sys/net"
@@ -42,7 +42,7 @@ _NO_PROGRAMS = PRIVATE_FLAGS | syscalls.MS_NOEXEC
 
 
 def main(fd: int) -> None:
-    """Become the node, say so, and serve until the socket closes."""
+    """Become the node, report it, and serve until the socket closes."""
     channel = socket.socket(fileno=fd).makefile("rw", encoding="utf-8", newline="\n")
     wanted = json.loads(channel.readline())
     try:
@@ -64,7 +64,7 @@ def main(fd: int) -> None:
 
 
 def _leave_the_host() -> bool:
-    """New namespaces for files and processes; for an ordinary user all of them. Whether this is root."""
+    """Enter new namespaces for files and processes, an ordinary user all of them. Returns whether this is root."""
     parent = os.getppid()
     is_root = True
     try:
@@ -73,22 +73,22 @@ def _leave_the_host() -> bool:
         _become_root_of_a_user_namespace()
         syscalls.unshare(_FILES | _REST)
         is_root = False
-    syscalls.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would forget it
+    syscalls.die_with_parent(signal.SIGKILL)  # after the change of credentials, which would clear it
     if os.getppid() != parent:
-        os._exit(1)  # it died before it could be asked for
+        os._exit(1)  # the parent died before this call
     return is_root
 
 
 def _become_first(fd: int) -> socket.socket:
-    """Go on as the first process of the new PID namespace; this one waits for it, to end with it.
+    """Continue as the first process of the new PID namespace; this process waits for it and ends with it.
 
-    The connection to the one that waits: it writes the users of the child's user namespace (`_confine`).
+    Returns the connection to the waiting process, which writes the users of the child's user namespace (`_confine`).
     """
     outside, inside_ = socket.socketpair()
     users = {name: _same_numbers(name) for name in ("uid_map", "gid_map")}
     child = os.fork()
     if child:
-        os.close(fd)  # or the socket would not be at its end when the child is
+        os.close(fd)  # else the socket would stay open after the child's end
         inside_.close()
         if outside.recv(1):
             outside.send(_map_users(users))
@@ -100,14 +100,14 @@ def _become_first(fd: int) -> socket.socket:
 
 
 def _same_numbers(name: str) -> str:
-    """The map by which the users or groups that this process knows have the same numbers (user_namespaces(7))."""
+    """The map in which the users or groups of this process keep their numbers (user_namespaces(7))."""
     with open(f"/proc/self/{name}", encoding="ascii") as file:
         ranges = [line.split() for line in file]
     return "".join(f"{first} {first} {count}\n" for first, _, count in ranges)
 
 
 def _map_users(users: dict[str, str]) -> bytes:
-    """Tell the kernel the users of process 1 of the new PID namespace; b"y", or b"n" where it refuses."""
+    """Write the users of process 1 of the new PID namespace; b"y", or b"n" where the kernel refuses."""
     try:
         for name, numbers in users.items():
             with open(f"/proc/1/{name}", "w", encoding="ascii") as file:
@@ -118,7 +118,7 @@ def _map_users(users: dict[str, str]) -> bytes:
 
 
 def _confine(outside: socket.socket) -> None:
-    """Take from root what it has beyond this node. Where the kernel has no user namespaces, it keeps its rights."""
+    """Drop root's capabilities outside of this node. Without user namespaces in the kernel, root keeps them."""
     _lock_settings()
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | _REST)
@@ -134,7 +134,7 @@ def _confine(outside: socket.socket) -> None:
 
 
 def _lock_settings() -> None:
-    """Few devices, and of the kernel's settings only those of network namespaces can be changed."""
+    """Leave few devices, and only the sysctls of network namespaces writable."""
     _make_private("/dev", [], DEVICES, keep=())
     networks = os.open(OF_NETWORKS, os.O_PATH)
     for path in SETTINGS:
@@ -171,7 +171,7 @@ def _furnish(hidden: Sequence[str], copied: Sequence[tuple[str, int]], visible: 
 
 
 def _settle() -> None:
-    """What belongs to the new network and UTS namespaces."""
+    """Set up the new network and UTS namespaces."""
     # refused in some containers; then /sys shows the real node's interfaces
     with suppress(OSError):
         syscalls.mount("sysfs", "/sys", "sysfs", _NO_PROGRAMS | syscalls.MS_RDONLY)
@@ -183,8 +183,8 @@ def _make_private(
 ) -> None:
     """Cover a directory with private memory, with the given of its entries (None: all) and the paths to keep.
 
-    For a directory that does not exist, the nearest one above it that does is covered, so that it can be made.
-    So many `levels` of the directories below can be written to as well.
+    For a directory that does not exist, the nearest existing one above it is covered, so that it can be made.
+    So many `levels` of directories below are writable as well.
     """
     target = os.path.realpath(path)
     above = target
@@ -204,7 +204,7 @@ def _cover(path: str, entries: Sequence[str] | None, keep: Sequence[str], levels
     mode = os.fstat(below).st_mode & 0o7777
     syscalls.mount("tmpfs", path, "tmpfs", PRIVATE_FLAGS, f"mode={mode:o}")
     for name in os.listdir(f"/proc/self/fd/{below}") if entries is None else entries:
-        with suppress(OSError):  # not readable for this user: then it is not there
+        with suppress(OSError):  # not readable for this user: left out
             _show(f"/proc/self/fd/{below}/{name}", f"{path}/{name}", levels)
     for place, fd in kept.items():
         _bind(f"/proc/self/fd/{fd}", place)
@@ -247,11 +247,11 @@ def _bind(source: str, target: str) -> None:
 
 
 def connect(links: Sequence[dict[str, Any]]) -> None:
-    """Make the node's interfaces (`private_node_links.Link`), and behind each uplink the world with its gateways."""
+    """Make the node's interfaces (`private_node_links.Link`), and behind each uplink a namespace with its gateways."""
     add_namespace(WORLD)
     _ip("link set lo up\n")
     _ip("link set lo up\n", WORLD)
-    # By the number of a process that is in it: `ip` knows names under /run/netns only, where pods are.
+    # By the PID of a process in it: `ip` knows names under /run/netns only, which are pods'.
     with inside(WORLD):
         resident = subprocess.Popen(["sleep", "60"])
     for number, link in enumerate(links):
@@ -274,7 +274,7 @@ def _make(link: dict[str, Any], peer: str, world: int) -> None:
 
 
 def _furnish_link(link: dict[str, Any], peer: str) -> None:
-    """IPv6 goes in a batch of its own: a kernel may be without."""
+    """Set IPv6 in a batch of its own: the kernel may lack IPv6."""
     for family in (4, 6):
         own = _addresses(link["name"], link["addresses"], family)
         gateways = _addresses(peer, link["gateways"], family)
@@ -309,7 +309,7 @@ def _ip(batch: str, netns: str = "") -> None:
 
 
 def _reap() -> None:
-    """The first process inherits the orphans; it has to collect them."""
+    """Reap orphans, which the first process inherits."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,4 +1,4 @@
-"""The interfaces of a private node: one uplink of addresses that belong to nobody."""
+"""The interfaces of a private node: one uplink with addresses of documentation ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system calls that Python 3.11 does not have, by their own names; failures are OSError, as everywhere.
+"""The system calls that Python 3.11 lacks, by their own names; failures are OSError.
 
 `os.unshare` and `os.setns` exist from 3.12 on; mount and prctl in no version.
 """
@@ -74,7 +74,7 @@ def unmount(target: str) -> None:
 
 
 def make_read_only(target: str) -> None:
-    """Let nothing be written through the mount at `target` and all mounts below it."""
+    """Make the mount at `target` and all mounts below it read-only."""
     attributes = _MountAttributes(attr_set=_MOUNT_ATTR_RDONLY)
     status = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
@@ -88,7 +88,7 @@ def make_read_only(target: str) -> None:
 
 
 def die_with_parent(signal: int) -> None:
-    """Have this process sent `signal` when its parent dies. A change of credentials forgets it."""
+    """Have the kernel send `signal` to this process when its parent dies. A change of credentials clears this."""
     _demand(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl PR_SET_PDEATHSIG")
 
 
@@ -98,6 +98,6 @@ def adopt_orphans() -> None:
 
 
 def set_hostname(name: str) -> None:
-    """Name this UTS namespace's host."""
+    """Set the host name of this UTS namespace."""
     encoded = name.encode()
     _demand(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), "sethostname")

@@ -1,4 +1,4 @@
-"""What a dry run on the node itself leaves where it was cut off: read from its folder, and undone.
+"""Undo a dry run on the node itself that was killed: its folder has the record of what it left.
 
 Standard library only: it runs in the process that outlives the dry run (`sandbox/host_node_inside.py`).
 """
@@ -19,7 +19,7 @@ STATE = "state"  # the folder's own state directory
 
 
 def undo(folder: str) -> list[str]:
-    """DEL what its state still holds, remove its namespaces, and itself; what could not be done, in sentences."""
+    """DEL the attachments in its state, remove its namespaces and its folder; returns the failures, in sentences."""
     problems = [*_release(folder), *_remove_namespaces(folder)]
     shutil.rmtree(folder, ignore_errors=True)
     return problems
@@ -48,7 +48,7 @@ def _remove_namespaces(folder: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     for path in paths:
-        with suppress(OSError):  # it was made and never mounted, or is unmounted already
+        with suppress(OSError):  # it was never mounted, or is unmounted already
             unmount(path)
         try:
             os.unlink(path)

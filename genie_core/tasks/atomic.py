@@ -1,4 +1,4 @@
-"""Writing a file so that every reader sees the old one or the new one, whole."""
+"""Write a file so that every reader sees either the old content or the new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCK_SECONDS = 60.0
 
 
 def write_file(path: Path, text: str, mode: int) -> bool:
-    """Put `text` at `path` with `mode`, durably; False where it is there already. Raises OSError, which names a file.
+    """Write `text` to `path` with `mode`, durably; False where it is there already. Raises OSError, with a file name.
 
     The temporary file is a hidden one without an extension, in the same directory: runtimes that watch it pass
     such files over (lessons 22).
@@ -27,7 +27,7 @@ def write_file(path: Path, text: str, mode: int) -> bool:
     if is_there(path, data, mode):
         return False
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
-    # of a killed writer, or put there by somebody who wants to own what we write
+    # left by a killed writer, or made by another user to own the file that we write
     temporary.unlink(missing_ok=True)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
@@ -39,7 +39,7 @@ def write_file(path: Path, text: str, mode: int) -> bool:
         temporary.rename(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # write(2) knows no names
+        if isinstance(error, OSError) and error.filename is None:  # write(2) gives no file name
             error.filename = str(path)
         raise
     sync(path.parent)
@@ -57,7 +57,7 @@ def is_there(path: Path, data: bytes, mode: int) -> bool:
 
 
 def remove_temporaries(path: Path) -> None:
-    """Remove what killed writers of this file left; for those who know that nobody else writes it now."""
+    """Remove the temporary files of killed writers. The caller guarantees that no other process writes this file."""
     for other in path.parent.glob(f"{_prefix(path)}*"):
         if other.name.removeprefix(_prefix(path)).isdecimal():
             other.unlink(missing_ok=True)
@@ -69,10 +69,10 @@ def _prefix(path: Path) -> str:
 
 @contextmanager
 def alone(directory: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Wait until no other process is in a block of the same directory. A killed one lets go by itself.
+    """Wait until no other process is in a block of the same directory. The kernel releases the lock of a killed one.
 
-    The lock is a file that only its owner can open, in a folder that only its owner can enter: whoever can open a file
-    can lock it. Both are there while somebody works. Raises TryAgain after so many seconds, IOFailure where the folder
+    The lock is a file of mode 0600 in a folder of mode 0700: every user who can open a file can lock it. Both exist
+    while a process holds the lock. Raises TryAgain after so many seconds, IOFailure where the folder
     is another user's, OSError where they cannot be made.
     """
     file = directory / LOCK / "lock"
@@ -80,7 +80,7 @@ def alone(directory: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     while (fd := _try_lock(file)) < 0:
         if time.monotonic() >= give_up:
             raise TryAgain(
-                f"another genie is at work in {directory}, and was not done after {seconds:g} s",
+                f"another genie is running in {directory}, and has not ended after {seconds:g} s",
                 hint=f"try again later; see who has {file} open: `fuser -v {file}`",
             )
         time.sleep(0.02)

@@ -21,7 +21,7 @@ from genie_core.tasks.placement import Placement
 from genie_core.tasks.predecessor import configurations, with_its_keys
 
 CONFLIST = "00-genie.conflist"
-BROKEN = f"{CONFLIST}.broken"  # where a copy of one that cannot be loaded is kept
+BROKEN = f"{CONFLIST}.broken"  # the name of the copy of a conflist that cannot be loaded
 KUBECONFIG = "genie.kubeconfig"
 # The DaemonSet keeps them here; `genie uninstall` removes them.
 TOKEN_FILE = Path("/etc/cni/genie/token")
@@ -56,27 +56,27 @@ class InstallOptions:
 
 
 def existing_document(conflist: Path) -> dict[str, Any]:
-    """The conflist that is there, {} if none is: what an operator wrote into it is kept. Raises InvalidConfig."""
+    """The existing conflist, {} without one: an operator's keys in it are kept. Raises InvalidConfig."""
     try:
         return read_document(conflist) or {}
     except InvalidConfig:
         raise InvalidConfig(
-            f"{conflist} is there and cannot be read",
-            hint="correct it; `genie install` keeps a copy of it and writes it anew",
+            f"{conflist} exists and cannot be read",
+            hint="correct it; `genie install` keeps a copy of it and replaces it",
         ) from None
 
 
 def is_broken(conflist: Path) -> bool:
-    """Whether it is there and no runtime can load it, which then loads nothing at all or another network."""
+    """Whether it exists and no runtime can load it: the runtime then loads no network or another one."""
     try:
         text = read_text(str(conflist)) if os.path.lexists(conflist) else ""
     except GenieError:
-        return False  # no file, or not readable: writing it says why
+        return False  # no file, or not readable: writing it reports the reason
     return bool(text or conflist.exists()) and parse_conf(str(conflist), text).network is None
 
 
 def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What of the conflist is kept: all of it; of a broken one what was `remembered` when it was written last.
+    """The content to keep: that of the conflist; of a broken one the record of the last installation.
 
     With it the keys of a configuration of CNI-Genie's beside it.
     """
@@ -85,20 +85,22 @@ def kept_document(conflist: Path, remembered: Mapping[str, Any] | None) -> dict[
 
 
 def existing_entry(conflist: Path) -> dict[str, Any]:
-    """Genie's entry in the conflist that is there; {} if none is. Raises InvalidConfig."""
+    """Genie's entry in the existing conflist; {} without one. Raises InvalidConfig."""
     document = existing_document(conflist)
     return (entry_of(document) if document else None) or {}
 
 
 def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None) -> list[str]:
-    """What is done to the conflist besides what was asked for."""
+    """Changes of the conflist that no option asked for."""
     conflist = options.conf_dir / CONFLIST
     notes = []
     if is_broken(conflist):
         source = (
-            "with what is set now: nothing is remembered of it" if remembered is None else "as it was last"
+            "with the options of this run: there is no record of it"
+            if remembered is None
+            else "with its last recorded content"
         )
-        notes.append(f"{conflist} cannot be loaded: it is written anew, {source}; a copy is kept in {BROKEN}")
+        notes.append(f"{conflist} cannot be loaded: it is replaced, {source}; a copy is kept in {BROKEN}")
     notes += [
         f"the keys of {path}, CNI-Genie's configuration, are kept in {CONFLIST}"
         for path in configurations(options.conf_dir)
@@ -113,15 +115,15 @@ def conflist_notes(options: InstallOptions, remembered: Mapping[str, Any] | None
 
 
 def conflist_text(options: InstallOptions, existing: dict[str, Any]) -> str:
-    """Genie's conflist; what the `existing` one has besides is kept: keys, versions, the plugins beside Genie.
+    """Genie's conflist; keys, versions and other plugins of the `existing` one are kept.
 
     Raises InvalidConfig for what the plugin would refuse.
     """
     if not existing or entry_of(existing) is None:
         existing = {"plugins": [{"type": TYPE}]}
-    # Runtimes built on libcni before 1.2 know no 1.1.0 and read cniVersion; newer ones pick from the list.
+    # Runtimes built on libcni before 1.2 do not support 1.1.0 and read cniVersion; newer ones choose from the list.
     versions = {"cniVersion": "1.0.0", "cniVersions": ["1.0.0", CURRENT]}
-    pinned = bool(versions.keys() & existing.keys())  # one of them alone is a version that somebody wants
+    pinned = bool(versions.keys() & existing.keys())  # a single key is a version that an operator has chosen
     document = {
         **({} if pinned else versions),
         **({} if existing.get("name") else {"name": TYPE}),
@@ -141,7 +143,7 @@ def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, An
     others = get_strings(plugin, "conf_dirs") or [DELEGATE_CONF_DIR]
     if options.for_crio:
         others = [*others, DELEGATE_CONF_DIR]
-        plugin.setdefault("result", "primary")  # kubelet takes all addresses of the result for the pod's
+        plugin.setdefault("result", "primary")  # kubelet takes all addresses of the result as the pod's
     plugin["conf_dirs"] = list(dict.fromkeys([str(options.conf_dir), *others]))
     searched = options.placement.bin_dirs if options.placement else ()
     plugin["bin_dirs"] = list(
@@ -152,7 +154,7 @@ def _entry(options: InstallOptions, existing: Mapping[str, Any]) -> dict[str, An
     kubeconfig = options.conf_dir / KUBECONFIG if options.api_server else options.kubeconfig
     if kubeconfig:
         plugin["kubernetes"] = {**plugin.get("kubernetes", {}), "kubeconfig": str(kubeconfig)}
-    Settings(plugin)  # refuses what the plugin would refuse
+    Settings(plugin)  # raises for what the plugin would refuse
     return {"type": TYPE, **plugin}
 
 

@@ -1,16 +1,16 @@
-"""`genie install --from-daemonset`: the plugin kept on a node, for as long as this runs and beyond.
+"""`genie install --from-daemonset`: keep the plugin installed on a node. It stays when this process ends.
 
-Every few seconds it puts right what is not: installs what is missing (another agent may have removed it, lessons 5),
-and renews the token of the plugin's account at half of its life (lessons 3). The token is asked for with
-TokenRequest and bound to the Node object: it ends with the node, and an admission policy can see whose it is. It is not
-bound to this pod, as the one that kubelet projects: that one ends with the pod, and for the length of an upgrade the
-plugin would be refused everywhere. A node that was deleted and has registered again is another object: so every few
-minutes the server is asked whether it still accepts the token. Nothing is taken away at the end.
+Every few seconds it repairs the installation (another agent may have removed files, lessons 5), and renews the token
+of the plugin's account at half of its life (lessons 3). The token is asked for with TokenRequest and bound to the
+Node object: it ends with the node, and an admission policy can read the node's name from it. It is not bound to this
+pod, as the one that kubelet projects: that one ends with the pod, and for the length of an upgrade the plugin would
+be refused everywhere. A node that was deleted and has registered again is another object: so every few minutes the
+server is asked whether it still accepts the token. Nothing is removed at the end.
 
-How long a token lives is counted on the clock that nobody sets: a node whose time of day was a year ahead when it
-started would not ask again for months.
+The life of a token is measured on the clock since boot, which is never set: a node whose time of day was a year ahead
+when it started would not renew it for months.
 
-The plugin is installed even while no token can be had: pods whose annotations come from the runtime start.
+The plugin is installed even while there is no token: pods whose annotations come from the runtime start.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 def _since_boot() -> float:
-    """Seconds since the boot, those that the machine slept included."""
+    """Seconds since the boot, suspended time included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Stop(Protocol):
-    """A threading.Event, as far as it is needed."""
+    """The part of threading.Event that is used here."""
 
     def wait(self, timeout: float) -> bool: ...
 
@@ -77,12 +77,12 @@ class KeepOptions:
 
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """What was found at the last look.
+    """The state at the last look.
 
     `renew_at`, `check_at` and `ends_at` are seconds on `clock`, 0 before the first token; `not_renewed` says why the
     last try to renew it failed.
 
-    `time_of_day` and `expires_at` are seconds since 1970; the latter is what the server said.
+    `time_of_day` and `expires_at` are seconds since 1970; the latter comes from the server.
     """
 
     options: KeepOptions
@@ -99,9 +99,9 @@ class Keeper:
     version: str = ""
 
     def look(self) -> None:
-        """Put right what is not. What cannot be is logged, and tried again at the next look.
+        """Repair the installation. A failure is logged, and the repair tried again at the next look.
 
-        The token comes first: it waits for no other installation.
+        The token comes first: its renewal takes no lock of an installation.
         """
         problems = []
         for step in (self._write_ca, self._renew_token, self._install):
@@ -112,19 +112,19 @@ class Keeper:
         if self.clock() >= self.ends_at > 0:
             problems.append("the plugin's token has expired")
         if problems != self.problems:
-            self.log.warning("not as it should be", problems=problems) if problems else self.log.info(
+            self.log.warning("not installed as configured", problems=problems) if problems else self.log.info(
                 "all right"
             )
         self.problems = problems
         self.looked_at = time.monotonic()
 
     def readiness(self) -> tuple[list[str], Mapping[str, object]]:
-        """Whether pods get their networks: what is wrong, and the facts."""
+        """Readiness, whether pods get their networks: the problem, "" for none, and the facts."""
         problems = self.problems if self.version else ["the plugin is not installed", *self.problems]
         return problems, {"version": self.version, "tokenExpires": int(self.expires_at)}
 
     def liveness(self) -> tuple[list[str], Mapping[str, object]]:
-        """Whether the loop goes on."""
+        """Liveness, whether the loop makes progress: the problem, "" for none, and the facts."""
         seconds = time.monotonic() - self.looked_at
         return (["the loop is stuck"] if seconds > _STUCK_LOOKS * LOOK_SECONDS else []), {
             "secondsAgo": int(seconds)
@@ -140,7 +140,7 @@ class Keeper:
         if target is None or (
             self.clock() < self.renew_at and target.exists() and not self._is_refused(target)
         ):
-            if self.not_renewed:  # until it is: the token in use comes nearer to its end
+            if self.not_renewed:  # the old token expires
                 raise GenieError(self.not_renewed)
             return
         asked = self.clock()
@@ -249,7 +249,7 @@ class Minted(NamedTuple):
     granted: float
 
     def life(self, time_of_day: float) -> float:
-        """Seconds for which it is good; where the two clocks cannot both be right, what was granted."""
+        """Seconds for which it is valid; where the two clocks contradict each other, the seconds that were granted."""
         left = self.expires_at - time_of_day
         return left if 0 < left <= self.granted else self.granted
 
@@ -257,7 +257,7 @@ class Minted(NamedTuple):
 def request_token(api: KubeAPI, namespace: str, account: str, seconds: float, *, node: str = "") -> Minted:
     """A token of the account, bound to a Node object where one is named.
 
-    The server may grant fewer seconds than were asked for, and says so in its answer.
+    The server may grant fewer seconds than were asked for, its answer has the number.
     """
     spec: dict[str, Any] = {"expirationSeconds": int(seconds)}
     if node:
@@ -273,7 +273,7 @@ def request_token(api: KubeAPI, namespace: str, account: str, seconds: float, *,
 
 
 def in_cluster_server(env: Mapping[str, str] | None = None) -> str:
-    """The API server's URL as kubelet tells every pod. Raises InvalidConfig outside of one."""
+    """The API server's URL from the variables that kubelet sets in every pod. Raises InvalidConfig outside of a pod."""
     url = url_in_pod(os.environ if env is None else env)
     if not url:
         raise InvalidConfig(

@@ -1,9 +1,9 @@
-"""The networks' files in a directory of CRI-O's: moved to Genie's own directory by `genie install`, and back.
+"""The networks' files in CRI-O's directory: `genie install` moves them to Genie's own directory, uninstall back.
 
-At each start CRI-O collects garbage in *every* network of its directory, and counts all pods for its default network
-(ocicni, GC). Once that is Genie, a network that lies beside it gets an empty list: pods that were attached before Genie
-came lose their interface and address, and a plugin with GC of its own gives living pods' addresses away. What is not
-in the directory is left alone. containerd (up to 2.x) has no GC.
+At each start CRI-O runs garbage collection for *every* network of its directory, and counts all pods as attached to its
+default network (ocicni, GC). Once that is Genie, another network in the directory gets an empty list: pods that were
+attached before Genie was installed lose their interface and address, and a plugin that implements GC releases running
+pods' addresses. Networks outside the directory are not collected. containerd (up to 2.x) has no GC.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from genie_core.tasks.atomic import sync
 
 
 class NeedsConsent(GenieError):
-    """Files of others are to be `moved` (from -> to), which nobody has allowed yet."""
+    """Files of other networks have to be `moved` (from -> to), which needs consent."""
 
     exit_code = EXIT_USAGE
 
     def __init__(self, moved: Mapping[str, str]) -> None:
         super().__init__(
-            "CRI-O would collect the addresses of living pods in "
+            "CRI-O would collect the addresses of running pods in "
             f"{', '.join(moved)}: these files have to be moved to {DELEGATE_CONF_DIR} first",
             hint="`genie install --yes` moves them; `genie uninstall` puts them back",
         )
@@ -35,13 +35,13 @@ class NeedsConsent(GenieError):
 
 
 def to_be_moved(facts: Facts, conf_dir: str, known: Mapping[str, str]) -> dict[str, str]:
-    """Where each file is -> where it goes; {} where nothing collects it. `known` are those that were moved before.
+    """The path of each file -> its new path; {} where no GC collects it. `known` are those that were moved before.
 
     `facts` are of the node with Genie installed. Raises GenieError where another file has the name already.
     """
     if not any(collected(facts, runtime) for runtime in facts.runtimes if runtime.conf_dir == conf_dir):
         return {}
-    # all of them, in one order as before: the first is the default network
+    # all of them, in the same order: the first is the default network
     files = [file for file in candidates(facts.directories[conf_dir]) if file.path != facts.genie.conf]
     moved = {file.path: f"{DELEGATE_CONF_DIR}/{file.file}" for file in files if file.network}
     for file in files:
@@ -69,7 +69,7 @@ def _bytes(file: ConfFile) -> bytes:
 
 
 def copy(moved: Mapping[str, str]) -> None:
-    """Have each file in both places, durably and with its mode. Raises OSError."""
+    """Copy each file to its new place, durably and with its mode. Raises OSError."""
     for source, target in moved.items():
         if os.path.exists(source):
             Path(target).parent.mkdir(parents=True, exist_ok=True)
@@ -77,14 +77,14 @@ def copy(moved: Mapping[str, str]) -> None:
 
 
 def remove(paths: Mapping[str, str] | list[str]) -> None:
-    """Remove files that are elsewhere now."""
+    """Remove the files that have been copied."""
     for path in paths:
         Path(path).unlink(missing_ok=True)
         sync(Path(path).parent)
 
 
 def put_back(moved: Mapping[str, str]) -> None:
-    """Have each file in its old place again; one that somebody has written there anew stays."""
+    """Move each file back; a new file in the old place is kept."""
     for source, target in moved.items():
         if os.path.exists(target) and not os.path.lexists(source):
             copy_file(target, source)
@@ -93,7 +93,7 @@ def put_back(moved: Mapping[str, str]) -> None:
 def copy_file(source: str, target: str, mode: int | None = None) -> None:
     """Copy with the same mode, or `mode`. Raises OSError.
 
-    It is exchanged as a whole: a runtime may look at any time. The temporary name has no extension that one reads.
+    The copy is put in place by rename, since a runtime may read it at any time. No runtime reads the temporary name.
     """
     temporary = Path(target).with_name(f".{Path(target).name.replace('.', '-')}-{os.getpid()}")
     try:

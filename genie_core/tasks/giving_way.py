@@ -1,6 +1,6 @@
-"""Driving the steps of a task that changes a running pod: the runtime's own calls go first.
+"""Drive the steps of a task that changes a running pod: the runtime's own calls go first.
 
-Where one of them waits for the container's lock, the task is left between two steps, as after a kill, and begun anew.
+Where one of them waits for the container's lock, the task stops between two steps, as after a kill, and starts again.
 """
 
 from __future__ import annotations

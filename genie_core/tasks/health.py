@@ -14,7 +14,7 @@ from threading import Thread
 from genie_core.errors import IOFailure
 from genie_core.sandbox.http_server import LocalHTTPServer
 
-# path -> what is wrong there, and what to tell besides
+# path -> the problem, "" for none, and facts
 Checks = Mapping[str, Callable[[], tuple[list[str], Mapping[str, object]]]]
 # path -> content type, and what makes the body
 Pages = Mapping[str, tuple[str, Callable[[], bytes]]]
@@ -22,7 +22,7 @@ Pages = Mapping[str, tuple[str, Callable[[], bytes]]]
 
 @contextmanager
 def serve(host: str, port: int, checks: Checks, pages: Pages | None = None) -> Iterator[int]:
-    """Answer from a thread; the port, that of the system's choice for 0. Raises IOFailure where it is taken."""
+    """Serve from a thread; returns the port, chosen by the system for 0. Raises IOFailure where it is in use."""
     try:
         server = LocalHTTPServer(host, port, _handler(checks, pages or {}))
     except OSError as error:
@@ -40,7 +40,7 @@ def serve(host: str, port: int, checks: Checks, pages: Pages | None = None) -> I
 
 def _handler(checks: Checks, pages: Pages) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = 5  # a client that says nothing holds a thread no longer
+        timeout = 5  # a client that sends nothing holds a thread no longer
 
         def do_GET(self) -> None:
             if self.path in pages:
@@ -61,6 +61,6 @@ def _handler(checks: Checks, pages: Pages) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """kubelet asks every few seconds: nobody wants to read that."""
+            """Log no request: kubelet sends one every few seconds."""
 
     return Handler

@@ -1,8 +1,8 @@
-"""`genie install`: the plugin on a node, put there so that no call ever meets half of it.
+"""`genie install`: the plugin on a node, written so that no call ever finds an incomplete installation.
 
-    <bin-dir>/genie                                the launcher: a few lines, exchanged by rename
+    <bin-dir>/genie                                the launcher: a few lines, replaced by rename
     <bin-dir>/.genie/<version>-<digest>-<python>/  the code, compiled; older ones stay for calls that still run
-    <conf-dir>/00-genie.conflist                   what the runtime reads; last, when everything it needs is there
+    <conf-dir>/00-genie.conflist                   the runtime's configuration; written last
     <conf-dir>/genie.kubeconfig                    only with --api-server: 0600, names the token's file, not the token
 
 Running it again changes nothing; with another version it is the upgrade. What an operator added to the
@@ -55,12 +55,12 @@ from genie_core.tasks.placement import place
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
 
 KEEP_OLD_SECONDS = 24 * 3600
-_UNTOUCHED = "what was installed before goes on working; put it right and install again"
+_UNTOUCHED = "the earlier installation still works; correct the problem and install again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallReport:
-    """What is installed now; `changed` lists the files that were written, or would be, [] for a second run."""
+    """The installation; `changed` lists the files that were written, or would be; [] for a second run."""
 
     kind: ClassVar[str] = "InstallReport"
     version: str
@@ -91,8 +91,8 @@ class InstallReport:
 def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     """Install or upgrade, where no check of the result is fatal; else nothing is changed.
 
-    Raises InvalidConfig for what cannot work on this node, Denied without the rights. `dry_run`: nothing is written,
-    only said.
+    Raises InvalidConfig for what cannot work on this node, Denied without the rights. `dry_run` writes
+    nothing.
     """
     if options.placement is None:
         options = replace(options, placement=place(options.bin_dir, options.conf_dir, Root()))
@@ -102,7 +102,7 @@ def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:
     moved = delegate_files.to_be_moved(facts, str(options.conf_dir), known.moved if known else {})
     if moved and not facts.genie.default_network and facts.genie.default_file:
         pinned = {**options.extra, "default_plugin": derived_name(facts.genie.default_file)}
-        options = replace(options, extra=pinned)  # other files may sort before it where it goes
+        options = replace(options, extra=pinned)  # other files in the directory may sort before it
     saved = predecessor.to_be_saved(options.bin_dir, options.conf_dir, installed=known is not None)
     if dry_run:
         report = preview(options, known)
@@ -120,7 +120,7 @@ def _put_with(
     known: Installed | None,
     warnings: list[str],
 ) -> InstallReport:
-    """`put`, with the files of others in both places before, and in the new one alone after it."""
+    """`put`, with the other networks' files in both places before it, and in the new one alone after it."""
     made = {old: new for old, new in moved.items() if not os.path.lexists(new)}
     record = _record(options, _text(options, known), known)
     replaced = {**(known.replaced if known else {}), **saved}
@@ -130,7 +130,7 @@ def _put_with(
             delegate_files.copy(moved)
             predecessor.save(saved)
             if moved or saved:
-                remember(record)  # where they came from, before they are gone from there
+                remember(record)  # their old paths are recorded before they are removed
             report = put(options, known)
             delegate_files.remove([*moved, *(path for path in saved if path != str(report.launcher))])
     except BaseException:
@@ -142,7 +142,7 @@ def _put_with(
 
 
 def _known(options: InstallOptions) -> Installed | None:
-    """What is remembered of an installation with the same configuration list."""
+    """The record of an installation with the same configuration list."""
     records = recall_all([options.bin_dir], options.state_dir)
     return next((one for one in records if one.conflist == options.conf_dir / CONFLIST), None)
 
@@ -161,7 +161,7 @@ def _record(options: InstallOptions, text: str, known: Installed | None) -> Inst
 
 
 def preview(options: InstallOptions, known: Installed | None = None) -> InstallReport:
-    """What `put` would do, without doing it; a Python that would be copied is named where it is."""
+    """The result of `put`, without a change; a Python that would be copied is named by its present path."""
     python = find_interpreter(options.python)
     code = _code_directory(options.bin_dir, python, payload.plugin_files())
     files = _files(options, python, code, known)
@@ -172,9 +172,9 @@ def preview(options: InstallOptions, known: Installed | None = None) -> InstallR
 
 
 def put(options: InstallOptions, known: Installed | None = None) -> InstallReport:
-    """Write all of it, whatever the node's runtimes make of that. Raises as `install` does."""
+    """Write all of it, without the checks of the node's runtimes. Raises as `install` does."""
     python = find_interpreter(options.python)
-    mask = os.umask(0o022)  # root runs what is written here: nobody else may write to it, anybody may look
+    mask = os.umask(0o022)  # root runs these files: only root may write them, every user may read them
     try:
         with _disk_errors():
             return _install(options, python, known)
@@ -193,7 +193,7 @@ def _disk_errors() -> Iterator[None]:
 
 
 def _unwritten(error: OSError) -> str:
-    """What could not be written, and why: of a copy its target, of a whole tree the first of its files."""
+    """The path that could not be written, and the reason: of a copy its target, of a tree the first of its files."""
     if isinstance(error, shutil.Error):  # copytree's: [(source, target, text of an OSError), ...]
         _, where, text = error.args[0][0]
         return f"cannot write {where}: {text.partition(': ')[0].rpartition('] ')[2]}"
@@ -201,7 +201,7 @@ def _unwritten(error: OSError) -> str:
 
 
 def _install(options: InstallOptions, python: Path, known: Installed | None) -> InstallReport:
-    _text(options, known)  # first: a bad option must not leave half an installation
+    _text(options, known)  # first: a wrong option must leave no incomplete installation
     for directory in (options.bin_dir / CODE, options.conf_dir):
         directory.mkdir(parents=True, exist_ok=True)
     with alone(options.bin_dir / CODE):
@@ -225,7 +225,7 @@ def _install_alone(options: InstallOptions, python: Path, known: Installed | Non
 
 
 def _try(folder: Path, python: Path, code: Path, made: Sequence[Path]) -> None:
-    """Run the launcher before it is where the runtime runs it. Raises GenieError, without what was `made` for it."""
+    """Run the launcher before the runtime can. Raises GenieError, and removes the `made` files."""
     trial = folder / "trial"
     write_file(trial, launcher_text(python, code, trial), 0o755)
     try:
@@ -288,7 +288,7 @@ def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence
 
 
 def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
-    """From the image, a copy of its Python on the node; any other one as it is."""
+    """The interpreter: in the image, a copy of its Python on the node; else the given one."""
     tree = runtime_tree.tree_of(python)
     if tree is None or folder in tree.parents:
         return python
@@ -300,7 +300,7 @@ def _own_python(python: Path, folder: Path, changed: list[Path]) -> Path:
 
 
 def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
-    """The code in a directory named for its content, complete before it has that name; replaced if it is damaged."""
+    """The code in a directory named for its content, renamed when it is complete, replaced if it is damaged."""
     files = payload.plugin_files()
     target = _code_directory(bin_dir, python, files)
     staging, damaged = (bin_dir / CODE / f".{word}" for word in ("staging", "damaged"))
@@ -331,7 +331,7 @@ def _code_directory(bin_dir: Path, python: Path, files: dict[str, Path]) -> Path
 
 
 def _compile(staging: Path, target: Path, python: Path) -> None:
-    """Write .pyc files and the archive with the interpreter that will read them; no time stamps: the name says it."""
+    """Write .pyc files and the archive with the interpreter that will read them, without time stamps."""
     command = [str(python), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(staging), "-p", str(target), str(staging)]
     pack = "import sys; sys.path.insert(0, sys.argv[1]); from genie_core.archive import pack; pack(*sys.argv[1:])"
@@ -354,7 +354,7 @@ def _sync_tree(directory: Path) -> None:
 
 
 def _retire_old_code(directory: Path, current: set[Path], *, replaced: bool) -> None:
-    """Remove what no running call can need any more: what was `replaced` a day ago, however old it was then."""
+    """Remove code that no running call can need any more: it was `replaced` a day ago or earlier."""
     for path in directory.iterdir():
         if path in current or path.name == LOCK or path.is_symlink() or not path.is_dir():
             continue

@@ -1,6 +1,6 @@
-"""What this node would look like with Genie installed, and whether a check of `genie discover` finds that fatal.
+"""The facts of this node with Genie installed, and whether a check of `genie discover` reports a fatal finding.
 
-Nothing is written: the node's files are read, and Genie's configuration and binary are put in their place in the facts.
+Nothing is written: the node's files are read, and Genie's configuration and binary are added to the facts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.placement import Placement
 from genie_core.tasks.predecessor import configurations
 
-# What can keep pods from starting once Genie is the first configuration of its directory.
+# The findings with which pods do not start once Genie is the first configuration of its directory.
 _DECISIVE = (
     "conf-readable",
     "conf-first",
@@ -41,7 +41,7 @@ _DECISIVE = (
     "runtime-network",
     "genie-default",
 )
-# Another file is used instead of Genie's: pods go on starting.
+# The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
 
@@ -69,7 +69,7 @@ def require_safe(options: InstallOptions, text: str) -> tuple[Facts, list[str]]:
 
 
 def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
-    """Warnings of keys that the plugin ignores. Raises InvalidConfig for one that looks like a slip."""
+    """Warnings of keys that the plugin ignores. Raises InvalidConfig for a key that resembles a known one."""
     known = [field.name for field in PLUGIN.fields]
     unknown = [key for key in extra if key not in (*known, "capabilities")]
     for key in unknown:
@@ -83,7 +83,7 @@ def unknown_settings(extra: Mapping[str, Any]) -> list[str]:
 def _facts(placement: Placement, root: Root) -> Facts:
     """The node without Genie's configuration list: the directories that matter, and who reads them.
 
-    Where no runtime reads the directory, it is not known where plugins are looked for: nothing is said of them.
+    Where no runtime reads the directory, the search path of plugins is not known, and plugins are not checked.
     """
     directories = {}
     conf_dir = Path(placement.conf_dir)
@@ -122,7 +122,7 @@ def _installed(facts: Facts, options: InstallOptions, placement: Placement, text
         asked=True,
         versions=tuple(SUPPORTED),
     )
-    # one that an earlier installation left elsewhere is not the one that is upgraded from now on
+    # the plugin of an earlier installation in another directory is no longer upgraded
     binaries = {name: [one for one in found if one.type != TYPE] for name, found in facts.binaries.items()}
     if str(options.bin_dir) in binaries:
         binaries[str(options.bin_dir)].append(binary)
@@ -141,7 +141,7 @@ def _identity(finding: Finding) -> tuple[str, str, str]:
 def _is_harmless(finding: Finding, after: Facts) -> bool:
     """Whether no pod that would start without Genie fails with it.
 
-    Where there is no other network at all, as on a node whose network is installed later, none starts anyway.
+    Without another network, as on a node whose network is installed later, no pod starts anyway.
     """
     if finding.code == _NOT_USED:
         return True

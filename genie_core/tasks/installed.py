@@ -1,7 +1,7 @@
-"""What `genie install` wrote on this node, remembered for the next run and for `genie uninstall`.
+"""The record of what `genie install` wrote on this node, for the next run and for `genie uninstall`.
 
-The record is a file in the state directory. Beside the code is a copy that everybody may read, so without the
-configuration, for those who know only where the plugin is.
+The record is a file in the state directory. A copy beside the code, which every user may read, has no configuration;
+it serves commands that know only the plugin's directory.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CODE = ".genie"
 class Installed:
     """One installation. `bin_dirs` are the directories it was ever put into, the newest first.
 
-    `document` is the configuration list as it was written last; `moved` maps where a network's file was to where
-    it is now. `replaced` maps where a file of CNI-Genie's was to where it is kept.
+    `document` is the configuration list as it was written last; `moved` maps the old path of a network's file to the
+    new one. `replaced` maps the path of a file of CNI-Genie's to that of its copy.
     """
 
     bin_dirs: tuple[Path, ...]
@@ -39,7 +39,7 @@ class Installed:
     replaced: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, *, public: bool) -> str:
-        """Its JSON text; what is public has no configuration, which may hold a credential."""
+        """Its JSON text; the public copy has no configuration, which may hold a credential."""
         document = {
             "binDirs": [str(path) for path in self.bin_dirs],
             "conflist": str(self.conflist),
@@ -52,7 +52,7 @@ class Installed:
 
 
 def remember(installed: Installed) -> str:
-    """Write the record; why the state directory has none, "" where it has."""
+    """Write the record; returns the reason why the state directory has none, "" on success."""
     (installed.bin_dirs[0] / CODE).mkdir(mode=0o755, parents=True, exist_ok=True)
     write_file(installed.bin_dirs[0] / CODE / INSTALLED, installed.text(public=True), 0o644)
     state = str(installed.state_dir)
@@ -62,9 +62,9 @@ def remember(installed: Installed) -> str:
             make_private_directory(state)
         write_file(installed.state_dir / INSTALLED, installed.text(public=False), 0o600)
     except OSError as error:
-        return f"what was installed is not remembered in {state}: {error.strerror}"
+        return f"the installation is not recorded in {state}: {error.strerror}"
     except GenieError as error:
-        return f"what was installed is not remembered in {state}: {error.msg}"
+        return f"the installation is not recorded in {state}: {error.msg}"
     return ""
 
 
@@ -92,7 +92,7 @@ def _read(path: Path) -> Installed | None:
 
 
 def recall_all(bin_dirs: Sequence[Path | None], state_dir: Path | None) -> Iterator[Installed]:
-    """The records in the state directory, beside this very program, and in those directories of plugins."""
+    """The records in the state directory, beside this program, and in those directories of plugins."""
     yield from filter(None, [_read((state_dir or Path(STATE_DIR)) / INSTALLED)])
     yield from filter(None, [recall(path) for path in (own_bin_dir(), *bin_dirs) if path])
 
@@ -106,7 +106,7 @@ def own_bin_dir() -> Path | None:
 def require_pair(bin_dir: Path, conflist: Path, others: Sequence[Path]) -> None:
     """Raise InvalidConfig where `conflist` calls another plugin than that in `bin_dir`, or another list calls this one.
 
-    `others` are the lists that may. To take the plugin away from under one would keep every pod from starting.
+    `others` are the lists that may. Without the plugin that its list calls, no pod would start.
     """
     named = _calls(conflist)
     if named and os.fspath(bin_dir) not in named:

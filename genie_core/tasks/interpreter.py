@@ -13,7 +13,7 @@ from genie_core.tasks.payload import version_of
 
 
 def find_interpreter(wanted: Path | None) -> Path:
-    """The Python that the launcher names: an absolute path that outlives this environment."""
+    """The Python that the launcher names: an absolute path outside of this environment."""
     base = getattr(sys, "_base_executable", None) or sys.executable
     python = Path(wanted or base).resolve()
     require_nameable(python)
@@ -33,7 +33,7 @@ def cache_tag(python: Path) -> str:
 
 @lru_cache(maxsize=4)
 def _tag_of(python: Path, _version: tuple[int, ...]) -> str:
-    """The same, asked once for each version of the interpreter's file."""
+    """The same, cached for each version of the interpreter's file."""
     ask = "import sys; print(sys.version_info >= (3, 11) and sys.implementation.cache_tag or '')"
     command = [str(python), "-IS", "-c", ask]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)

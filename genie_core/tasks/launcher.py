@@ -1,18 +1,18 @@
 """The launcher `<bin-dir>/genie`: a few lines in the one file that the runtime executes.
 
-Its first lines are sh's, the others Python's, in one file: Python takes sh's part for a string, and sh never reads on.
-Each runs only what it has read to the end.
-sh answers where Python could not: on a stdin that is a directory CPython does not start (Python/pylifecycle.c,
+Its first lines are shell, the others Python, in one file: for Python the shell part is a string, and sh stops before
+the Python part. Each interpreter reads its part to the end before it runs it.
+sh handles what Python cannot: with a directory as stdin CPython does not start (Python/pylifecycle.c,
 init_sys_streams), and after an upgrade of the distribution the interpreter may be gone, and with it every DEL. Only
 builtins, no PATH; 0.5 ms with dash.
 
 Where the interpreter is Genie's own, the kernel starts it directly: it cannot disappear alone, and the node, whose root
 is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh. Even so the file
-begins with a line of sh's: the kernel reads the first line and its interpreter opens the file anew, and in between an
+begins with a shell line: the kernel reads the first line and its interpreter opens the file anew, and in between an
 upgrade may have put this one in the place of one that sh starts.
 
-sh passes on what the caller's environment names, but neither a name that is no shell variable's (dash) nor the
-caller's own PWD, SHLVL, ...: genie_core/plugin.py takes those for sh's.
+sh passes the caller's environment on, except names that are no valid shell variables (dash), and it sets PWD, SHLVL
+and others itself: genie_core/plugin.py removes these.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from genie_core.tasks import runtime_tree
 
 SHELL = "/bin/sh"
 OTHERS = "/usr/bin/python3 /usr/local/bin/python3"  # to be tried until Genie is installed again
-# Isolated from the caller's Python, without site-packages, and UTF-8 whatever the locale: names and environments
-# of delegates go through it. One word: the kernel passes what follows the interpreter as one argument.
+# Isolated from the caller's Python, without site-packages, and UTF-8 in every locale: names and environments of
+# delegates are encoded with it. One word: the kernel passes what follows the interpreter as one argument.
 OPTIONS = "-ISXutf8"
 _LONGEST_SHEBANG = 255  # BINPRM_BUF_SIZE of linux/binfmts.h, less the NUL
 _QUOTING = "'\"\\"  # the path stands in sh's quotes, in Python's and in JSON's
 
 # Each language has to read a bracket to its end before it runs anything. Of a file that is cut short, or whose rest
-# cannot be read, sh runs nothing and ends with 2, Python with 1. An empty answer with 0 would be taken for a DEL that
-# was done.
+# cannot be read, sh runs nothing and ends with 2, Python with 1. The runtime would take an empty answer with 0 for a
+# successful DEL.
 _KERNEL_STARTS = """\
 #!{python} {options}
 {{ ''':' # Genie {version}, the CNI plugin, run by {python}
@@ -108,7 +108,7 @@ def require_nameable(python: Path) -> None:
     path = str(python)
     if not path.isprintable() or any(char in path for char in _QUOTING):
         raise InvalidConfig(
-            f"{path!r} cannot stand in a launcher: a quote, a backslash or what is not printable",
+            f"{path!r} cannot stand in a launcher: a quote, a backslash or a character that is not printable",
             hint="name another --python",
         )
     too_long = len(os.fsencode(f"#!{path} {OPTIONS}")) > _LONGEST_SHEBANG

@@ -1,4 +1,4 @@
-"""Releasing recorded networks outside a runtime's call, for those who clean up: the same DEL, from the same state."""
+"""Release recorded networks outside a runtime's call, for gc and uninstall: the same DEL, from the same state."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def own_configuration(conf_dir: str, state_dir: str = "") -> tuple[dict[str, Any
 
 
 def open_context(config: dict[str, Any], *, path: str = "") -> Context:
-    """What a DEL with this configuration works with; warnings go to stderr."""
+    """The context of a DEL with this configuration; warnings go to stderr."""
     env = {**os.environ, **({"CNI_PATH": path} if path else {})}
     settings = Settings(config, forgiving=True)
     log = JSONLog("warning", settings.log_file)
@@ -98,13 +98,13 @@ def calls(launcher: Path) -> list[int]:
             theirs = folder / "root" / launcher.parent.relative_to("/")
             if theirs.samefile(launcher.parent) and b"CNI_COMMAND=" in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
-        except OSError:  # it has ended meanwhile, or is somebody else's
+        except OSError:  # it has ended meanwhile, or is another user's
             continue
     return found
 
 
 def is_gone(plan: Plan) -> bool:
-    """Whether the container's namespace does not exist any more: its path is gone or another's, or a reboot was."""
+    """Whether the container's namespace does not exist any more: no such path, another namespace there, or a reboot."""
     if plan.boot_id != boot_id() or is_taken(plan, plan.netns):
         return True
     try:
@@ -112,14 +112,14 @@ def is_gone(plan: Plan) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
-        return False  # it cannot be looked at, as /proc/1/ns/net by who may not trace that process
+        return False  # it cannot be read, as /proc/1/ns/net without the right to trace that process
     return False
 
 
 def release(plan: Plan, context: Context, *, thorough: bool = False) -> list[GenieError]:
     """DEL one container's networks, under its lock; the errors of those that stay.
 
-    `thorough`: a plugin that fails does not keep the rest of its chain.
+    `thorough`: after a plugin that fails, the rest of its chain is still called.
     """
     with (
         context.store.lock_node(exclusive=False, deadline=context.deadline()),
@@ -132,7 +132,7 @@ def release(plan: Plan, context: Context, *, thorough: bool = False) -> list[Gen
 
 
 def forget(plan: Plan, context: Context) -> None:
-    """Remove the record of one container, under its lock, whatever its plugins still hold. Raises GenieError."""
+    """Remove the record of one container, under its lock, also if its plugins hold something. Raises GenieError."""
     with (
         context.store.lock_node(exclusive=False, deadline=context.deadline()),
         context.store.lock(*plan.key, context.deadline()),

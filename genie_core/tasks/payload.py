@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = ("archive", "plugin")  # what the launcher imports
+ENTRIES = ("archive", "plugin")  # the module that the launcher imports
 BY_NAME = ("verbs", "select")  # whose modules are imported by name
 SEAL = "sealed"
 
@@ -34,14 +34,14 @@ def digest(files: dict[str, Path]) -> str:
 
 
 def version_of(path: Path) -> tuple[int, ...]:
-    """What differs once a file has been written or replaced. Raises OSError where it does not exist."""
+    """A value that changes when a file is written or replaced. Raises OSError where it does not exist."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @lru_cache(maxsize=8)
 def _digest(files: tuple[tuple[str, Path, tuple[int, ...]], ...]) -> str:
-    """The same for files as they were at that time: the DaemonSet asks every ten seconds, and they seldom change."""
+    """The same, cached by the files' stamps: the DaemonSet needs it every ten seconds, and they seldom change."""
     total = hashlib.sha256()
     for name, path, _ in files:
         total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
@@ -49,12 +49,12 @@ def _digest(files: tuple[tuple[str, Path, tuple[int, ...]], ...]) -> str:
 
 
 def seal(directory: Path) -> None:
-    """Note what a finished directory holds."""
+    """Record the content of a finished directory."""
     (directory / SEAL).write_text(_content(directory), encoding="ascii")
 
 
 def is_whole(directory: Path) -> bool:
-    """Whether it holds what it was sealed with: nothing lost, nothing cut short, nothing changed."""
+    """Whether its content is that of its record: no file is lost, truncated or changed."""
     try:
         return (directory / SEAL).read_text(encoding="ascii") == _content(directory)
     except (OSError, UnicodeDecodeError):
@@ -89,7 +89,7 @@ def _imports(path: Path) -> Iterator[Path]:
 
 @cache
 def _files_of(module: Path) -> tuple[Path, ...]:
-    """The file of a module or of a package, with those of the packages that it is in; () for what is neither."""
+    """The file of a module or of a package, with those of the packages that it is in; () for neither."""
     for candidate in (module.with_name(f"{module.name}.py"), module / "__init__.py"):
         if candidate.is_file():
             parents = (folder for folder in candidate.parents if ROOT in (folder, *folder.parents))

@@ -1,7 +1,7 @@
-"""Where Genie belongs on this node: the directories that the container runtime reads, from its own configuration.
+"""Where Genie is installed on this node: the directories of the container runtime's own configuration.
 
-The runtimes that count are kubelet's; where nothing says which that is, those of a distribution that brings a kubelet
-along (k3s, RKE2, microk8s, k0s) and that run; else those that run; else all that were found.
+Only kubelet's runtimes count; where they are not known, the running ones of a distribution with a kubelet of its own
+(k3s, RKE2, microk8s, k0s); else the running ones; else all that were found.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAUNCHER = "genie"
 class Placement:
     """The two directories; `bin_dirs` are all in which the runtime looks for plugins, `bin_dir` among them.
 
-    `runtimes` are those that read `conf_dir`; `notes` say what was assumed or does not fit.
+    `runtimes` are those that read `conf_dir`; `notes` are assumptions and mismatches.
     """
 
     bin_dir: str
@@ -53,7 +53,7 @@ def place(bin_dir: Path | None, conf_dir: Path | None, root: Root) -> Placement:
 
 
 def _usual(bin_dir: Path | None, conf_dir: Path | None) -> Placement:
-    """Without any runtime."""
+    """The usual directories, without any runtime."""
     used, where = str(bin_dir or BIN_DIR), str(conf_dir or CONF_DIR)
     assumed = [option for option, given in (("--bin-dir", bin_dir), ("--conf-dir", conf_dir)) if not given]
     note = f"no container runtime was found: installing into {used} and {where}, the usual directories"
@@ -79,7 +79,7 @@ def _in_conf_dir(
 
 
 def those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
-    """The runtimes that start kubelet's pods, as far as the node says."""
+    """The runtimes that start kubelet's pods, as far as the node's files name them."""
     rules: Sequence[Callable[[Runtime], bool]] = (
         lambda one: one.kubelet is True,
         lambda one: bool(one.flavour) and one.running,
@@ -91,7 +91,7 @@ def those_that_count(found: Sequence[Runtime]) -> list[Runtime]:
 def _agreed(
     option: str, what: str, runtimes: Sequence[Runtime], value: Callable[[Runtime], tuple[str, ...]]
 ) -> tuple[str, ...]:
-    """What all of them say. Raises GenieError naming each one's, and the option that decides."""
+    """The value that all of them have. Raises GenieError with the value of each, and the option that decides."""
     values = list(dict.fromkeys(value(one) for one in runtimes))
     if len(values) == 1:
         return values[0]
@@ -99,12 +99,12 @@ def _agreed(
     choices = " or ".join(f"{option} {chosen[0]}" for chosen in values)
     raise GenieError(
         f"the container runtimes of this node disagree: {each}",
-        hint=f"say for which one Genie is: {choices}",
+        hint=f"choose one of them for Genie: {choices}",
     )
 
 
 def _best(directories: Sequence[str], root: Root) -> str:
-    """Where Genie is already, else the first that can be written to, else the first."""
+    """The directory that has Genie already, else the first writable one, else the first."""
     here = next((path for path in directories if root.exists(f"{path}/{LAUNCHER}")), "")
     writable = (path for path in directories if os.access(root.real(path), os.W_OK))
     return here or next(writable, directories[0])

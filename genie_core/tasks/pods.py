@@ -22,7 +22,7 @@ API_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodObject:
-    """What of a pod matters to its networks; `uid` and `node` "" are unknown. `warnings` are for the author.
+    """The part of a pod that its networks depend on; `uid` and `node` "" are unknown. `warnings` are for the author.
 
     `annotations` are those that Genie reads and no others: `kubectl apply` puts whole pods into one of them.
     """
@@ -70,8 +70,8 @@ def context_namespace(access: Access) -> str:
 def open_api(access: Access, own: Mapping[str, Any]) -> KubeAPI | None:
     """The API server of a flag or $KUBECONFIG, else of this pod's account, else of this node's Genie, else the usual.
 
-    None where none is named. `own` is Genie's own configuration, {} for none. What it names and this user may not read
-    counts only where there is no other. Raises GenieError for what cannot be used.
+    None where none is named. `own` is Genie's own configuration, {} for none. If this user may not read the files that
+    it names, that is an error only where there is no other server. Raises GenieError for what cannot be used.
     """
     problem: GenieError | None = None
     if own and access == Access() and not os.environ.get("KUBECONFIG") and not in_pod():
@@ -100,7 +100,7 @@ def fetch_pod(namespace: str, name: str, access: Access, own: Mapping[str, Any])
         try:
             return read_pod(api.get_pod(namespace, name))
         except ObjectNotFound:
-            raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at -n and the name") from None
+            raise NotFound(f"pod {namespace}/{name} does not exist", hint="check -n and the name") from None
 
 
 def parse_pod(text: str, source: str) -> PodObject:

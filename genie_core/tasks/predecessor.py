@@ -1,4 +1,4 @@
-"""CNI-Genie's installation beside which `genie install` is run: its configuration is adopted, its files are kept.
+"""An installation of CNI-Genie on the node: `genie install` adopts its configuration and keeps its files.
 
 CNI-Genie wrote one plugin's configuration, `00-genie.conf`, which sorts before `00-genie.conflist`, and its binary
 `genie` where Genie's launcher goes. Both are saved under names that no runtime reads. `genie uninstall` puts them back
@@ -25,7 +25,7 @@ from genie_core.tasks.node_state import entry_of
 CODE = ".genie"
 _TYPE = "genie"
 _SAVED = ".cni-genie"
-# What CNI-Genie's manifest says, not its operator.
+# Keys that CNI-Genie's manifest sets, not its operator.
 _NOT_KEPT = ("type", "name", "cniVersion", "cniVersions")
 
 
@@ -44,9 +44,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def with_its_keys(conf_dir: Path, own: dict[str, Any]) -> dict[str, Any]:
-    """Genie's document with the keys of CNI-Genie's that it has not, and its name where it is new.
+    """Genie's document with the keys of CNI-Genie's that it lacks, and with its name where the document is new.
 
-    The name stays for the runtime's sake, which remembers living pods' attachments under it.
+    The name is kept because the runtime has recorded running pods' attachments under it.
     """
     for path in configurations(conf_dir):
         old = _read(path)
@@ -69,7 +69,7 @@ def _require_valid(keys: Mapping[str, Any], path: Path) -> None:
 
 
 def to_be_saved(bin_dir: Path, conf_dir: Path, *, installed: bool) -> dict[str, str]:
-    """Where each file of CNI-Genie's is -> where it is kept. `installed`: the launcher there is known to be Genie's."""
+    """The path of each file of CNI-Genie's -> that of its copy. `installed`: the launcher is known to be Genie's."""
     saved = {str(path): f"{path}{_SAVED}" for path in configurations(conf_dir)}
     binary = bin_dir / _TYPE
     if _is_anothers(binary, installed):
@@ -78,7 +78,7 @@ def to_be_saved(bin_dir: Path, conf_dir: Path, *, installed: bool) -> dict[str, 
 
 
 def _is_anothers(binary: Path, installed: bool) -> bool:
-    """A compiled program is; another file only where Genie was never installed, since it may be damaged."""
+    """Whether it is another program's: a compiled one is; another file only where Genie was never installed."""
     try:
         with binary.open("rb") as file:
             start = file.read(4096)
@@ -89,14 +89,14 @@ def _is_anothers(binary: Path, installed: bool) -> bool:
 
 
 def save(files: Mapping[str, str]) -> None:
-    """Have a copy of each; the configuration's is for root alone, since it may hold a token. Raises OSError."""
+    """Copy each file; the copy of the configuration has mode 0600, since it may hold a token. Raises OSError."""
     for source, target in files.items():
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         copy_file(source, target, mode=None if target.endswith(f"{CODE}/{_TYPE}{_SAVED}") else 0o600)
 
 
 def put_back(files: Mapping[str, str]) -> list[Path]:
-    """Have each file in its old place again, the configuration last; what is in its place is exchanged."""
+    """Move each file back to its old path, the configuration last; a file in its place is replaced."""
     restored = [Path(source) for source in _ordered(files)]
     for source in restored:
         copy_file(files[str(source)], str(source))

@@ -4,8 +4,8 @@
     bin/python3, bin/genie  the interpreter, and the command line
     lib/                    loader and shared libraries, the standard library, packages
 
-Nothing in it is looked for elsewhere. Two files know where it lies: the command line in its first lines, and
-the interpreter, in which the kernel finds the path of the loader, with room for a longer one.
+It needs no file outside of it. Two files have its path: the command line in its first line, and the interpreter, in
+which the kernel finds the path of the loader, with room for a longer one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from genie_core.errors import InvalidConfig
 from genie_core.tasks.atomic import sync
 
-HOME = Path("/opt/genie")  # where the image has it
+HOME = Path("/opt/genie")  # its path in the image
 RELEASE = "RELEASE"
 ROOM = 256  # bytes for the loader's path in the interpreter, its NUL included
 LINK = "python"
@@ -30,10 +30,10 @@ def tree_of(python: Path) -> Path | None:
 
 
 def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
-    """The tree below `folder`, under its name, complete before it has it: the path of its interpreter there.
+    """Copy the tree below `folder` and rename it when it is complete; returns the path of its interpreter.
 
-    `folder/python` leads to it, for people; the launcher names the tree itself, so calls that run keep theirs.
-    One that has lost something is replaced.
+    `folder/python` is a link to it, for people; the launcher names the tree itself, so running calls keep theirs.
+    An incomplete one is replaced.
     """
     target = folder / (tree / RELEASE).read_text().strip()
     if not _is_whole(target, tree):
@@ -56,7 +56,7 @@ def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
 
 
 def relocate(files: Path, old: Path, new: Path) -> None:
-    """Let a copy in `files` of the tree at `old` work at `new`. Raises InvalidConfig where that path is too long."""
+    """Adapt the copy `files` of the tree at `old` to the path `new`. Raises InvalidConfig where that is too long."""
     (loader,) = (path.name for path in (files / "lib").glob("ld-linux-*.so.*"))
     if len(f"{new}/lib/{loader}") >= ROOM:
         raise InvalidConfig(
@@ -71,13 +71,13 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
     data = path.read_bytes()
     if before not in data:
         raise InvalidConfig(
-            f"{path} does not say where it lies", hint="build the tree again: deploy/build-rootfs"
+            f"{path} does not contain its own path", hint="build the tree again: deploy/build-rootfs"
         )
     path.write_bytes(data.replace(before, after))
 
 
 def _is_whole(copy: Path, tree: Path) -> bool:
-    """Whether every file of the tree is in the copy and as long. Some thousand looks, so no content; no .pyc either."""
+    """Whether every file of the tree is in the copy with its size. Contents of some thousand files are not compared."""
     for folder, inner, names in os.walk(tree):
         inner[:] = [name for name in inner if name != "__pycache__"]
         for name in names:
@@ -85,14 +85,14 @@ def _is_whole(copy: Path, tree: Path) -> bool:
             there = os.path.join(copy, os.path.relpath(path, tree))
             try:
                 if os.lstat(there).st_size != os.lstat(path).st_size and there != str(copy / "bin/genie"):
-                    return False  # bin/genie says where it lies, in more or fewer bytes
+                    return False  # bin/genie contains its path, whose length differs
             except OSError:
                 return False
     return True
 
 
 def _point(link: Path, name: str) -> None:
-    """Exchange a link as a whole."""
+    """Replace a link by rename."""
     if link.is_symlink() and link.readlink() == Path(name):
         return
     fresh = link.with_name(f".{link.name}-{os.getpid()}")

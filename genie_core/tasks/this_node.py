@@ -13,7 +13,7 @@ from genie_core.tasks.pods import API_SECONDS, open_api
 
 
 def name_of(named: str, objects: Sequence[JSON], *, is_explicit: bool) -> str:
-    """This node's name: `named` where it was given or is a node's, else the Node that has one of its addresses."""
+    """This node's name: `named` where it was given or is a Node's, else the Node with one of this node's addresses."""
     nodes = [cluster.node(item) for item in cluster.of_kind(objects, "Node")]
     if is_explicit or any(node.name == named for node in nodes):
         return named
@@ -37,7 +37,7 @@ def another(
 ) -> str:
     """This node's name where a pod of the node `pod_node` is not on it, "" where it is.
 
-    The API server is asked only where the names differ: a host's name need not be its node's.
+    The API server is asked only where the names differ: the host name may differ from the Node's name.
     """
     if not pod_node or pod_node == named:
         return ""
@@ -45,7 +45,7 @@ def another(
     if nodes or is_explicit:
         here = name_of(named, nodes, is_explicit=is_explicit)
         return "" if here == pod_node else here
-    same = pod_node.partition(".")[0] == named.partition(".")[0]  # as in cloud providers' names of nodes
+    same = pod_node.partition(".")[0] == named.partition(".")[0]  # as in Node names of cloud providers
     return "" if same else named
 
 

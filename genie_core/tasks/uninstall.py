@@ -1,10 +1,9 @@
-"""`genie uninstall`: away with the plugin, in the order that never locks the node out (lessons 10).
+"""`genie uninstall`: remove the plugin, in an order that never leaves the node without a network (lessons 10).
 
-1. The conflist goes first, and only if another network is left for the runtime: new pods use that one.
-2. What is recorded for containers that are gone is released.
-3. The binary, the code and the state go once no container is recorded any more, and no call is at work that might
-   record one: until then DEL needs them.
-   Running it again finishes what could not be done before.
+1. The conflist is removed first, and only if another network is left for the runtime: new pods use that one.
+2. Recorded networks of containers that are gone are released.
+3. The binary, the code and the state are removed once no container is recorded and no call is running that might
+   record one: until then DEL needs them. Another run completes the removal.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ from genie_core.verbs.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UninstallOptions:
-    """Where it is installed; None: where it was put. `force` also leaves the runtime without any network."""
+    """Where it is installed; None: as recorded. `force` removes it also where no other network is left."""
 
     bin_dir: Path | None = None
     conf_dir: Path | None = None
@@ -59,7 +58,7 @@ class UninstallOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UninstallReport:
-    """What is gone, and what stays: `attached` names the containers that still need the binary.
+    """What was removed, and what stays: `attached` names the containers that still need the binary.
 
     `restored` are networks' files that are back in the runtime's directory.
     """
@@ -101,7 +100,7 @@ def uninstall(options: UninstallOptions) -> UninstallReport:
 
 
 def find(options: UninstallOptions) -> Installed:
-    """What is installed: as it is remembered, else as the runtime's directories have it.
+    """The installation: as recorded, else as found in the runtime's directories.
 
     Raises InvalidConfig where the directories that were named do not belong together.
     """
@@ -132,7 +131,7 @@ def plugin_dir() -> Path:
 
 
 def _fits(record: Installed, options: UninstallOptions) -> bool:
-    """Whether it is about the directories that were named."""
+    """Whether the record has the directories that were named."""
     return (options.bin_dir is None or options.bin_dir in record.bin_dirs) and (
         options.conf_dir is None or options.conf_dir == record.conflist.parent
     )
@@ -143,7 +142,7 @@ def _is_gone(record: Installed) -> bool:
 
 
 def _as_it_is(bin_dir: Path, conflist: Path, known: Installed | None, state_dir: Path | None) -> Installed:
-    """The installation with the configuration list that is there now, else the remembered one."""
+    """The installation with the existing configuration list, else with the recorded one."""
     document: Mapping[str, Any] | None = None if is_broken(conflist) else node_state.read_document(conflist)
     document = document or (known and known.document) or {"plugins": [{"type": TYPE}]}
     entry = node_state.entry_of(dict(document)) or {}
@@ -166,10 +165,10 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
         _refuse_lockout(found.conflist.parent)
     removed: list[Path] = []
     if not options.dry_run and (found.bin_dirs[0] / CODE).is_dir():
-        remember(found)  # for the run that finishes this
+        remember(found)  # for the run that completes this one
     if not options.dry_run:
         delegate_files.put_back(found.moved)
-    # no ADD comes any more, and a DEL asks no API server
+    # there are no more ADDs, and a DEL needs no API server
     _remove([found.conflist, *_credentials(found.conflist)], removed, dry_run=options.dry_run)
     if not options.dry_run:
         delegate_files.remove([new for old, new in found.moved.items() if os.path.exists(old)])
@@ -190,7 +189,7 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
 
 
 def _credentials(conflist: Path) -> list[Path]:
-    """The token and the CA that the DaemonSet keeps beside the configurations; files that others named are theirs."""
+    """The token and the CA that the DaemonSet keeps beside the configurations; other files are not Genie's."""
     try:
         document = json.loads(conflist.with_name(KUBECONFIG).read_text(encoding="utf-8"))
         token = document["users"][0]["user"]["tokenFile"]
@@ -205,15 +204,15 @@ def _credentials(conflist: Path) -> list[Path]:
 def _remove_rest(
     found: Installed, context: Context, removed: list[Path], restored: list[Path], *, dry_run: bool
 ) -> list[str]:
-    """Remove everything else, and put back what was there before it; who is in the way, if anybody.
+    """Remove everything else, and restore the files from before it; returns what prevents that, "" for nothing.
 
-    What a call attaches now must find its DEL.
+    A call that attaches now needs the plugin for its DEL.
     """
     launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
     if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
-        return [f"process {pid}, a call that is at work" for pid in calls]
+        return [f"process {pid}, a running call" for pid in calls]
     code = [path for folder in found.bin_dirs for path in _code(folder / CODE)]
-    # never the whole directory: a configured path may turn out to be somebody else's
+    # never the whole directory: a configured path may also have other files
     paths = [*launchers, found.conflist.with_name(KUBECONFIG), *code]
     paths += [found.state_dir / name for name in CONTENTS]
     if dry_run or not found.state_dir.is_dir():
@@ -231,7 +230,7 @@ def _remove_rest(
 def _exchange(
     found: Installed, paths: Sequence[Path], removed: list[Path], restored: list[Path], *, dry_run: bool
 ) -> None:
-    """Remove these, but put CNI-Genie's files back first, which are kept beside the code."""
+    """Remove these, after CNI-Genie's files, which are kept beside the code, are restored."""
     back = predecessor.to_be_put_back(found.replaced)
     if not dry_run:
         predecessor.put_back(found.replaced)
@@ -247,14 +246,14 @@ def _is_ours(launcher: Path) -> bool:
 
 
 def remove_own_python(*, dry_run: bool) -> None:
-    """What this very program runs from, where that is below the directory of plugins; nothing can be done after it."""
+    """The tree that this program runs from, if it is below the directory of plugins; it is removed last."""
     bin_dir = own_bin_dir()
     if bin_dir and not (bin_dir / TYPE).exists() and not dry_run:
         shutil.rmtree(bin_dir / CODE, ignore_errors=True)
 
 
 def _code(folder: Path) -> list[Path]:
-    """What to remove of the code: all of it, or for now all but the Python that runs this."""
+    """The code to remove: all of it, or for now all but the Python that runs this."""
     own = own_bin_dir()
     if not own or not folder.is_dir() or not folder.samefile(own / CODE):
         return [folder]
@@ -263,7 +262,7 @@ def _code(folder: Path) -> list[Path]:
 
 
 def _refuse_lockout(conf_dir: Path) -> None:
-    """The runtime must find another network once ours is gone, or no pod starts or stops on this node."""
+    """Raise InvalidConfig where the runtime would find no other network: no pod would start or stop on this node."""
     readers = [one.conf_dir for one in find_runtimes(Root()) if one.running or one.kubelet]
     if readers and str(conf_dir) not in readers:
         return
@@ -271,8 +270,8 @@ def _refuse_lockout(conf_dir: Path) -> None:
         Finder(ConfDirs([str(conf_dir)]), JSONLog("error")).default()
     except GenieError:
         raise InvalidConfig(
-            f"{conf_dir} would hold no network configuration any more, so no pod could start or stop on this node",
-            hint="put the configuration of the network that takes over there first, or use --force",
+            f"{conf_dir} would have no network configuration left, so no pod could start or stop on this node",
+            hint="write the next network's configuration there first, or use --force",
         ) from None
 
 
@@ -282,7 +281,7 @@ def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[s
     attached: list[str] = []
     problems: list[str] = []
     for plan in context.store.plans():
-        if isinstance(plan, GenieError):  # only its DEL, or GC, can tell what it still holds
+        if isinstance(plan, GenieError):  # only its DEL, or GC, can release what it still holds
             problems.append(str(plan))
             attached.append("a container whose state cannot be read")
             continue
@@ -294,7 +293,7 @@ def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[s
 
 
 def _release(plan: Plan, context: Context) -> list[GenieError]:
-    """DEL, and what libcni remembers of it: the runtime forgets only entries of the network that it has now."""
+    """DEL, and remove libcni's cached results: the runtime removes only those of its present default network."""
     failures = node_state.release(plan, context)
     if not failures:
         entry = f"{TYPE}-{plan.container_id}-{plan.ifname}"

@@ -1,4 +1,4 @@
-"""Which Genie this is, what it speaks, and what it stands on."""
+"""The versions of Genie, of the specifications that it supports, of Python and of the kernel."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class VersionReport:
 
 
 def version(bin_dir: str) -> VersionReport:
-    """What is here. `bin_dir` is the directory of plugins."""
+    """The versions on this node. `bin_dir` is the directory of plugins."""
     launcher = f"{bin_dir}/genie"
     installed = _installed(launcher)
     return VersionReport(
@@ -68,7 +68,7 @@ def _installed(launcher: str) -> str:
 
 
 def _commit() -> str:
-    """The commit of a checkout, or what pip noted of the repository that it installed from; "" where nobody knows."""
+    """The commit of a checkout, or pip's record of the repository that it installed; "" where it is not known."""
     checkout = Path(__file__).parents[2]
     if (checkout / ".git").exists():
         argv = ["git", "-c", f"safe.directory={checkout}", "-C", str(checkout), "rev-parse", "HEAD"]

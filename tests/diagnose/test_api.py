@@ -354,4 +354,4 @@ def test_people_see_the_events_with_wide_and_that_the_time_was_up(capsys, kubeco
     shown = capsys.readouterr().out
     assert "FailedCreatePodSandBox" in shown[: shown.index("GN0901")]
     assert main(["debug", "node", *where, "--timeout", "1ms"]) == 124
-    assert "the time was up (--timeout)" in capsys.readouterr().out
+    assert "timed out (--timeout)" in capsys.readouterr().out

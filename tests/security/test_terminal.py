@@ -110,7 +110,7 @@ def test_other_languages_stay_readable():
 def test_errors_notes_and_progress(hostile, capsys, monkeypatch):
     failure = boundary.Failure(code=7, exit_code=1, message=hostile, details=f"a\n{hostile}", hint=hostile)
     for output in (OutputFormat.TABLE, OutputFormat.JSON, OutputFormat.YAML):
-        boundary.tell(failure, output)
+        boundary.print_failure(failure, output)
     note(hostile)
     monkeypatch.setattr("genie_cli.progress.PATIENCE", 0)
     with Progress() as progress:

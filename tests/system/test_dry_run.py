@@ -566,7 +566,7 @@ def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin
     first = " ".join(" ".join(done.stdout.splitlines()[:6]).split())
     assert "failed with CNI error 120" in first
     assert "no more room" in first
-    assert "failed, as said above" in done.stdout
+    assert "failed, see above" in done.stdout
     assert "This is there since the ADD failed" in " ".join(done.stdout.split())
 
 

@@ -1,1 +1,1 @@
-"""Firewall rules of both tools as one form, and what they do with a given packet."""
+"""Firewall rules of both tools in one form, and their evaluation for a packet."""

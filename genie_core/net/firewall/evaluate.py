@@ -1,7 +1,7 @@
-"""What a ruleset does with a packet at one hook (netfilter's own order: priorities, then rules).
+"""The evaluation of a ruleset for a packet at one hook (netfilter's own order: priorities, then rules).
 
-A condition that holds with a chance splits the packet into both outcomes. A condition that is not modelled is
-taken not to hold for a drop, and to hold for an accept: doubt never makes a blockage.
+A condition with a probability splits the packet into both outcomes. A condition that is not modelled is assumed not
+to hold for a drop, and to hold for an accept: doubt never makes a blockage.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _read(packet: Packet, name: str) -> int | str | bool | None:
 
 
 def _holds(match: Match, packet: Packet) -> bool | None:
-    """Whether a condition holds; None where that cannot be said."""
+    """Whether a condition holds; None where that is not known."""
     if match.name == "tuple":
         return _in_rows(match, packet)
     if match.name in ("icmp_type", "icmp_code") and packet.protocol.endswith("icmp"):
@@ -104,7 +104,7 @@ def _row_fits(names: tuple[str, ...], row: tuple[Value, ...], packet: Packet) ->
 
 
 def _chance(rule: Rule, packet: Packet) -> tuple[float, bool]:
-    """With which chance the rule's conditions hold, and whether any of them is in doubt."""
+    """The probability that the rule's conditions hold, and whether any of them is in doubt."""
     chance, doubt = 1.0, False
     for match in rule.matches:
         if match.name == "chance":
@@ -123,7 +123,7 @@ def _chance(rule: Rule, packet: Packet) -> tuple[float, bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Where the evaluation of a chain has come to."""
+    """The position of the evaluation in a chain."""
 
     packet: Packet
     chance: float
@@ -269,7 +269,7 @@ def _through(rules: Ruleset, chain: Chain, before: Outcome) -> Iterator[Outcome]
     if before.verdict != "accept" or (chain.kind == "nat" and before.packet.state != "new"):
         yield before
         return
-    # Of one hook's NAT chains, the first that translates decides (nf_nat_inet_fn).
+    # Of one hook's NAT chains, the first translation decides (nf_nat_inet_fn).
     if chain.kind == "nat" and before.translations:
         yield before
         return

@@ -186,7 +186,7 @@ class _Parser:
             self._add("unknown", word)
 
     def _module(self, value: str) -> None:
-        self.of_connection = value == "connmark"  # its --mark is the connection's, which nobody here knows
+        self.of_connection = value == "connmark"  # its --mark is the connection's, which is not known
         if value == "limit":
             self._add("under")
         elif value in (
@@ -216,7 +216,7 @@ class _Parser:
         elif word in ("--probability", "--every"):
             self._add("chance", chance=float(value) if word == "--probability" else 1 / int(value))
         else:
-            # their modules said it
+            # implied by their modules
             return word.startswith(("--limit", "--hashlimit", "--connlimit", "--quota"))
         return True
 

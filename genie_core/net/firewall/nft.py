@@ -248,7 +248,7 @@ def _statement(kind: str, detail: Any, maps: Sets) -> tuple[list[Match], Action 
 
 
 def _set(key: Any, value: Any) -> Action | None:
-    """Of what a rule changes about a packet: its mark and its conntrack zone."""
+    """A rule's change of a packet: its mark and its conntrack zone."""
     if key == {"ct": {"key": "zone"}}:
         return Action("zone", value=value) if isinstance(value, int) else None
     return _set_mark(value) if _field(key)[0] == "mark" else None

@@ -1,4 +1,4 @@
-"""One form for iptables and nftables: chains of rules, a rule's matches, and the packet they look at.
+"""One form for iptables and nftables: chains of rules, a rule's matches, and the packet that they test.
 
 Addresses are integers here, so that a prefix, a range and a set are all ranges (`low`, `high`).
 """
@@ -32,7 +32,7 @@ def span(text: str) -> Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """What rules can see of one packet. Interfaces are names; None is "not known here".
+    """The fields of a packet that rules can test. Interfaces are names; None is "not known here".
 
     `state` is the conntrack state; `source_local`, `target_local` say whether an address is this stack's own.
     `bridged` packets reach IP hooks only through br_netfilter; `physical_in/out` are then the bridge ports.
@@ -73,7 +73,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One condition. `values` of the field `name` that meet it; `invert` turns it round.
+    """One condition. `values` of the field `name` that meet it; `invert` negates it.
 
     Field "chance" holds with probability `chance`; field "rate" is a limit that only heavy traffic meets;
     field "unknown" is a condition that is not modelled. A set of tuples has the fields in `keys`, each row's
@@ -110,7 +110,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule, with what a person needs to find it: its text, number, handle and packet counter."""
+    """One rule, with its text, number, handle and packet counter, by which a person finds it."""
 
     text: str
     matches: tuple[Match, ...]

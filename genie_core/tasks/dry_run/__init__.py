@@ -1,7 +1,7 @@
-"""What would happen to a pod on this node, found out without touching the node.
+"""What would happen to a pod on this node, tried without a change to the node.
 
-The real plugin is installed in a private node and called as kubelet would have it called: ADD, CHECK, DEL, DEL
-again, and GC. `dry_run` looks at the pods and at the node before, between and after.
+The real plugin is installed in a private node and called as the container runtime calls it: ADD, CHECK, DEL, DEL
+again, and GC. `dry_run` reads the state of the pods and of the node before, between and after the calls.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Tell = Callable[[str], None]
 def dry_run(
     options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None, hold: Hold | None = None
 ) -> DryRunReport:
-    """Try it. `tell` hears what is being done; `hold` is called while the pods are attached.
+    """Run it. `tell` is called with each step; `hold` is called while the pods are attached.
 
     Raises GenieError where the node, not the pod, is at fault.
     """
@@ -52,7 +52,7 @@ def dry_run(
 
 
 def plan_only(options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None) -> DryRunReport:
-    """Only what would be done. Raises the GenieError that an ADD would fail with."""
+    """The plan alone. Raises the GenieError that an ADD would fail with."""
     began = time.monotonic()
     run, configured = _start(options, node, tell)
     plan = run.plan(run.sandbox())
@@ -74,13 +74,13 @@ def _start(options: DryRunOptions, node: AnyNode, tell: Tell) -> tuple[Run, Conf
 def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple[Thing, ...]]:
     """What a pod leaves behind, and what stays for the next ones.
 
-    A bridge stays, a leaked veth is left: a second pod's life tells them apart without knowing any plugin.
-    What the second one adds, every pod would add. After a failed ADD none is tried: it would fail likewise.
+    A bridge stays, a leaked veth is left: a second pod distinguishes them without knowledge of any plugin.
+    What the second pod adds, every pod would add. After a failed ADD there is no second pod: it would fail too.
     """
     remains = tuple(appeared(life.before, life.after))
     if not remains or any(call.verb == "ADD" and call.problem for call in life.calls):
         return life.left_in_pods, remains
-    tell("trying a second pod, to see what every pod leaves behind")
+    tell("running a second pod, to see what every pod leaves behind")
     again = run.live(1)
     left = (*life.left_in_pods, *appeared(again.before, again.after))
     return left, () if left else remains
@@ -96,12 +96,12 @@ def _notes(life: Life, configured: Configured, node: AnyNode) -> tuple[str, ...]
     if life.before.firewall is None:
         found.append("firewall rules are not shown: nft is not installed")
     if not node.is_private:
-        found.append("what other pods of this node did meanwhile shows here too")
-        found.append("GC was left out: it is about all pods of a network, and this run knows only its own")
+        found.append("changes by other pods of this node in the meantime are shown too")
+        found.append("GC was not run: it covers all pods of a network, and this run knows only its own")
     return tuple(found)
 
 
 def _made_up(configured: Configured) -> tuple[str, ...]:
     if not configured.made_up:
         return ()
-    return (f"made up for this run, since the node has none: {', '.join(configured.made_up)}",)
+    return (f"sample configurations, since the node has none: {', '.join(configured.made_up)}",)

@@ -1,4 +1,4 @@
-"""A private node gets its configuration: the real one, what was added to try it, samples where there is none."""
+"""The configuration of a private node: the real one, the files of --conf, and samples where there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Samples = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """What stands in the node: where Genie's own configuration list is, and which files were made up."""
+    """The path of Genie's own configuration list in the node, and the names of the sample files."""
 
     conflist: str
     made_up: tuple[str, ...]
@@ -44,7 +44,7 @@ def configure(
     """Write the extra files (name -> text) and the samples into the first directory; install Genie there.
 
     Samples stand in for networks that are asked for and have no configuration: always, never, or only where the
-    node has no configuration at all ("auto"), since on a real node a missing one is what the dry run should show.
+    node has no configuration at all ("auto"), since on a real node the dry run should report a missing one.
     """
     places = node.places
     home = places.conf_dir or (conf_dirs[0] if conf_dirs else CONF_DIR)
@@ -68,13 +68,13 @@ def configure(
 
 
 def _names(annotations: Mapping[str, str]) -> list[str]:
-    """The networks that are asked for by name; the first sample where it is left to the node."""
+    """The networks that are asked for by name; the first sample where the annotation is blank."""
     if CNI not in annotations:
         return [samples.NAMES[0]]
     try:
         return list(dict.fromkeys(selection.name for selection in parse_names(annotations[CNI], CNI)))
     except GenieError:
-        return []  # the ADD says what is wrong with them
+        return []  # the ADD reports what is wrong with them
 
 
 def look_up(directories: Sequence[str], names: Sequence[str]) -> tuple[bool, list[str]]:
@@ -88,7 +88,7 @@ def look_up(directories: Sequence[str], names: Sequence[str]) -> tuple[bool, lis
         except NetworkNotFound:
             missing.append(name)
         except GenieError:
-            continue  # there is one, with a mistake in it, which the ADD will tell
+            continue  # there is one, with a mistake in it, which the ADD will report
     return any(_is_other(confs, path) for directory in directories for path in list_files(directory)), missing
 
 
@@ -107,9 +107,7 @@ def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str
     files = (Path(directory) / CONFLIST for directory in conf_dirs)
     settings = next((entry for file in files if (entry := existing_entry(file))), {})
     more = {"conf_dirs": [*conf_dirs, DELEGATE_CONF_DIR]} if len(conf_dirs) > 1 else {}
-    if (
-        settings and "bin_dirs" not in settings
-    ):  # what the plugin then searches besides the runtime's directories
+    if settings and "bin_dirs" not in settings:  # the plugin searches these besides the runtime's directories
         more["bin_dirs"] = list(BIN_DIRS)
     options = InstallOptions(
         bin_dir=Path(bin_dir),

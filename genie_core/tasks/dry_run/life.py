@@ -1,4 +1,4 @@
-"""The life of one or more pods in a node: attached, looked at, released; every call made as kubelet's runtime does."""
+"""The life of one or more pods in a node: attached, examined, released; each call as a container runtime makes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from genie_core.tasks.dry_run.runtime_call import (
 # Where plugins keep leases and locks, and Genie its state. /run/netns holds the pods of this dry run itself.
 _KEPT_IN = ("/var/lib/cni", "/run/cni", "/run/genie")
 # Genie's counting lock: each ADD takes any one of a fixed number of files, which stay (edges/locks.py).
-# And the copies of API objects that it keeps for a bad day.
+# And its copies of API objects, for when the API server does not answer.
 _OF_ALL_PODS = ("slots/", "objects/")
 
 Hold = Callable[[AnyNode, Sequence[str]], None]
@@ -43,9 +43,9 @@ Hold = Callable[[AnyNode, Sequence[str]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """What was called and seen, from the making of the pods' namespaces to their removal.
+    """The calls and what was observed, from the creation of the pods' namespaces to their removal.
 
-    `pods` are the pods while they were attached, `after_pods` what was in their namespaces after DEL.
+    `pods` are the pods while they were attached, `after_pods` the content of their namespaces after DEL.
     """
 
     plan: tuple[PlannedNetwork, ...]
@@ -65,7 +65,7 @@ class Life:
 
 
 class Run:
-    """One dry run under way: calls are made until its time is up."""
+    """A dry run in progress: calls are made until its deadline."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Run:
         self._node = node
         self._made_up = configured.made_up
         network = parse_network(node.read(configured.conflist), configured.conflist)
-        # Genie alone: plugins that the node chains to it see the pod before or after, and change none of its networks
+        # Genie alone: plugins that the node chains to it run before or after it, and change none of its networks
         self._network = network.replace(
             plugins=[plugin for plugin in network.plugins if plugin.type == SELF_TYPE]
         )
@@ -105,7 +105,7 @@ class Run:
         return bool(scripts)
 
     def sandbox(self) -> Sandbox:
-        """A new pod's namespace, with lo up, which is the runtime's own loopback plugin's work."""
+        """A new pod's namespace, with lo up, as the runtime's loopback plugin leaves it."""
         options = self._options
         sandbox = Sandbox(
             netns=self._node.add_namespace(f"cni-{secrets.token_hex(8)}"),
@@ -128,9 +128,9 @@ class Run:
         )
 
     def live(self, count: int, hold: Hold | None = None) -> Life:
-        """Attach `count` pods side by side, look, release them, look again, remove their namespaces.
+        """Attach `count` pods side by side, observe them, release them, observe again, remove their namespaces.
 
-        What is not released (`verb`, or the time is up) is left to the end of the node, which undoes everything.
+        Pods that are not released (`verb`, or the deadline) are removed with the node.
         """
         sandboxes = [self.sandbox() for _ in range(count)]
         before = self._look()
@@ -142,7 +142,7 @@ class Run:
         if hold is not None:
             began = time.monotonic()
             hold(self._node, [sandbox.netns for sandbox in sandboxes])
-            self._deadline += time.monotonic() - began  # the person's time is not the plugins'
+            self._deadline += time.monotonic() - began  # the time that the person takes does not count
         calls = [*adds, *self._released(sandboxes, adds)]
         life = Life(
             plan=plan,
@@ -161,18 +161,18 @@ class Run:
 
     @property
     def releases(self) -> bool:
-        """Whether the pods are released, as far as it has come."""
+        """Whether the pods have been released."""
         return self._options.verb in ("del", "cycle") and not self.expired
 
     def annotations_written(self) -> dict[str, str]:
-        """What Genie wrote into the pod's annotations, on the node's own API server."""
+        """The annotations that Genie wrote on the pod, on the node's own API server."""
         try:
             return written(self._node.read(f"{self._records}/{PATCHES}")) if self._api else {}
         except OSError:
             return {}
 
     def with_notes(self, calls: Sequence[Call]) -> tuple[Call, ...]:
-        """The calls, each of their steps with what was recorded of it, and its own time, without the recording."""
+        """The calls; each step with its record, and with its own time, without that of the recording."""
         if not self._recorded:
             return tuple(calls)
         recorded = iter(read_notes(self._node.call(notes, self._records)))
@@ -184,7 +184,7 @@ class Run:
         try:
             return self.plan(sandbox)
         except GenieError:
-            return ()  # the ADD fails for the same reason, and says it
+            return ()  # the ADD fails for the same reason, and reports it
 
     def _look(self) -> View:
         view = observe(self._node, directories=_KEPT_IN, firewall=True)
@@ -192,8 +192,8 @@ class Run:
         return replace(view, files=tuple(path for path in view.files if not path.startswith(common)))
 
     def _probes(self, sandboxes: Sequence[Sandbox], adds: Sequence[Call]) -> Iterator[Reach]:
-        """Each pod asks its gateways and the other pods."""
-        self._tell("asking who answers the pod")
+        """Each pod connects to its gateways and to the other pods."""
+        self._tell("testing what the pod reaches")
         for number, sandbox in enumerate(sandboxes, 1):
             targets = [(address, "gateway") for address in _gateways(adds[number - 1])]
             for other, add in enumerate(adds, 1):
@@ -247,7 +247,7 @@ class Run:
 
 
 def _noted(step: Step, recorded: Iterator[Note]) -> Step:
-    """The step with the next note of its plugin: runs are noted in the order in which Genie reports them."""
+    """The step with the next record of its plugin: runs are recorded in the order in which Genie reports them."""
     note = next((note for note in recorded if note.plugin == step.plugin), None)
     return replace(step, note=note, ms=note.ms if note and note.ms is not None else step.ms)
 

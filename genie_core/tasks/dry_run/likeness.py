@@ -1,4 +1,4 @@
-"""The real node's interfaces -> those of a private node that looks like it."""
+"""The real node's interfaces -> interfaces of a private node with the same names, MTUs and addresses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from genie_core.survey.kernel import Link as Real
 
 
 def likeness(node: Netns) -> list[Link]:
-    """The real node's interfaces by name, MTU, MAC and address; what is no bridge becomes an uplink.
+    """The real node's interfaces by name, MTU, MAC and address; an interface that is no bridge becomes an uplink.
 
-    The node's ends of pods' veths are left out, and so are interfaces without an address that nothing can be on.
+    The host ends of pods' veths are left out, and so are interfaces without an address that can be no parent.
     """
     return [_alike(link, node) for link in node.links if _counts(link, node)]
 
@@ -26,7 +26,7 @@ def _counts(link: Real, node: Netns) -> bool:
 
 
 def _own(link: Real, node: Netns) -> list[str]:
-    """Without link-local ones, which the kernel makes."""
+    """The addresses without link-local ones, which the kernel adds."""
     return [one for one in node.prefixes_of(link) if not ip_interface(one).is_link_local]
 
 

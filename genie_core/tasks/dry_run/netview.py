@@ -1,4 +1,4 @@
-"""What a network namespace and its files look like at one moment, and what changed between two moments.
+"""The state of a network namespace and of its files at one moment, and the changes between two moments.
 
 Read with `ip -json` and `nft`, which every node has; parsing is pure.
 """
@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from genie_core.errors import IOFailure
 
 _ROUTES = ("route", "show", "table", "all")
-# What the kernel adds by itself: rules to each namespace, routes with each address.
+# The kernel adds rules to each namespace, and routes with each address.
 _OWN_RULES = ("0", "32766", "32767")
 _OWN_ROUTES = ("local", "broadcast", "multicast", "anycast")
 
 
 class Ran(Protocol):
-    """What became of a program."""
+    """The outcome of a program."""
 
     @property
     def returncode(self) -> int: ...
@@ -34,7 +34,7 @@ class Ran(Protocol):
 
 
 class Machine(Protocol):
-    """Where programs can be run, in its own or another network namespace, and files be found."""
+    """A machine that runs programs, in its own or another network namespace, and lists files."""
 
     def run(
         self,
@@ -50,7 +50,7 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """A network interface. `kind` is the kernel's word ("veth", "macvlan"); `parent` what it is on or part of."""
+    """A network interface. `kind` is the kernel's name ("veth"); `parent` the interface below it, or its bridge."""
 
     name: str
     kind: str
@@ -106,11 +106,11 @@ class View:
         }
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Everything that can appear and vanish, as (kind, name)."""
+        """Everything that can be added and removed, as (kind, name)."""
         for interface in self.interfaces:
             yield "interface", f"{interface.name} ({interface.kind})" if interface.kind else interface.name
             for address in interface.addresses:
-                if not address.startswith("fe80:"):  # comes and goes with its interface
+                if not address.startswith("fe80:"):  # it is added and removed with its interface
                     yield "address", f"{address} on {interface.name}"
         for route in self.routes:
             yield "route", f"{route.to}{f' via {route.via}' if route.via else ''} on {route.interface}"
@@ -122,7 +122,7 @@ class View:
 def observe(
     machine: Machine, netns: str = "", directories: Sequence[str] = (), firewall: bool = False
 ) -> View:
-    """Look at a machine, or at a network namespace of it. Raises IOFailure where `ip` fails."""
+    """Read the state of a machine, or of a network namespace of it. Raises IOFailure where `ip` fails."""
     links = _ip(machine, netns, "-details", "address")
     routes = [
         route for family in (4, 6) for route in _routes(_ip(machine, netns, f"-{family}", *_ROUTES), family)
@@ -162,7 +162,7 @@ def _interface(link: Mapping[str, Any]) -> Interface:
 
 
 def _parent(link: Mapping[str, Any]) -> str:
-    """What the interface is stacked on; a veth's peer, or one in another namespace, is no parent."""
+    """The interface below this one; a veth's peer, or an interface in another namespace, is no parent."""
     is_pair = link.get("linkinfo", {}).get("info_kind") == "veth"
     return "" if is_pair else str(link.get("link", ""))
 
@@ -178,7 +178,7 @@ def _routes(found: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:
 
 
 def _rules(machine: Machine, netns: str) -> tuple[str, ...]:
-    """Policy rules, but for the kernel's own three, which every namespace has."""
+    """Policy rules, except the kernel's own three, which every namespace has."""
     found = []
     for family in (4, 6):
         ran = machine.run(["ip", f"-{family}", "rule"], netns=netns)
@@ -196,7 +196,7 @@ def _firewall(machine: Machine, netns: str) -> tuple[str, ...] | None:
 
 
 def parse_ruleset(text: str) -> Iterator[str]:
-    """The chains and rules of nft's listing, one line each; tables and base chains say nothing by themselves."""
+    """The chains and rules of nft's listing, one line each; empty tables and base chains are left out."""
     table = chain = own = ""
     for raw in text.splitlines():
         word, _, rest = (line := raw.strip()).partition(" ")
@@ -216,6 +216,6 @@ def parse_ruleset(text: str) -> Iterator[str]:
 
 
 def appeared(before: View, after: View) -> list[tuple[str, str]]:
-    """What is in `after` and was not in `before`, in order of `after`."""
+    """The items of `after` that are not in `before`, in the order of `after`."""
     known = set(before.items())
     return [item for item in after.items() if item not in known]

@@ -1,6 +1,7 @@
 """The API objects that a dry run knows: NetworkAttachmentDefinitions, LogicalNetworks, PhysicalNetworks, Namespaces.
 
-They come from manifests, or from the cluster's own API server; in the private node a server of its own has them.
+They come from manifests, or from the cluster's own API server; in the private node an API server on the loopback
+interface serves them.
 """
 
 from __future__ import annotations
@@ -59,12 +60,12 @@ def _checked(document: object, source: str, namespace: str) -> Object:
 
 
 def urls(objects: Sequence[Object]) -> dict[str, Object]:
-    """The path of each object on an API server. Raises InvalidConfig for a name that cannot be one."""
+    """The path of each object on an API server. Raises InvalidConfig for an invalid name."""
     found = {}
     for document in objects:
         metadata = document["metadata"]
         if document["kind"] == _NAMESPACE:
-            *parts, _ = POD.collection(metadata["name"])  # a pod's URL without what is in the namespace
+            *parts, _ = POD.collection(metadata["name"])  # a pod's URL without the name
         else:
             parts = [*_RESOURCES[document["kind"].lower()].path(metadata["namespace"], metadata["name"])]
         found["/" + "/".join(parts)] = document
@@ -72,7 +73,7 @@ def urls(objects: Sequence[Object]) -> dict[str, Object]:
 
 
 def annotation_for(objects: Sequence[Object]) -> str:
-    """The annotation in which --networks is meant: logical networks where only such are there, else attachments."""
+    """The annotation that --networks stands for: of logical networks if all objects are such, else of attachments."""
     kinds = {str(document["kind"]).lower() for document in objects} - {_NAMESPACE.lower()}
     return next((one.key for one in reversed(DIALECTS) if one.kind.lower() in kinds), NPWG_NETWORKS)
 
@@ -80,7 +81,7 @@ def annotation_for(objects: Sequence[Object]) -> str:
 def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> list[Object]:
     """The objects that annotations name, and the namespace, from an API server (`KubeAPI`).
 
-    What it has not, or may not be read, the ADD will miss.
+    An object that does not exist, or that may not be read, makes the ADD fail.
     """
     from genie_core.select.npwg import parse_selections
 

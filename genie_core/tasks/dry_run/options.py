@@ -9,7 +9,7 @@ from typing import Any, Literal
 from genie_core.survey.runtimes import Runtime
 from genie_core.tasks.dry_run.configuration import Samples
 
-# Each goes further: attach; look whether it still is; release; or all of it, with a second DEL and a GC.
+# The last verb of the run: ADD; CHECK; DEL; or a whole cycle, with a second DEL and a GC.
 Verb = Literal["add", "check", "del", "cycle"]
 MOST_PODS = 8
 
@@ -20,7 +20,7 @@ class DryRunOptions:
 
     `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their
     URL path; where there are any, the node has an API server with just these. `pods` are attached side by side.
-    `record` notes what each plugin is given and answers. `runtime` is the node's, to say where its search differs.
+    `record` keeps the input and output of each plugin. `runtime` is the node's, to report where its search differs.
     """
 
     annotations: Mapping[str, str]

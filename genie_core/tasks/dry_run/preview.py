@@ -1,6 +1,6 @@
-"""What an ADD would do, decided and not done: the same rules on the same input as the ADD itself.
+"""The plan of an ADD, without the ADD: the same rules on the same input.
 
-Runs where the plugin would run, since that is where the configuration files are.
+It runs where the plugin would run, since the configuration files are there.
 """
 
 from __future__ import annotations

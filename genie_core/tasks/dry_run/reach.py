@@ -11,7 +11,7 @@ from typing import Any
 from genie_core.tasks.dry_run.netview import Machine
 
 SECONDS = 1.5
-_PORT = 9  # discard (RFC 863): nobody listens, so the answer is a reset
+_PORT = 9  # discard (RFC 863): no program listens, so the answer is a reset
 # IPv6 addresses are tentative for a second: an address that cannot be used yet is tried again.
 _PROGRAM = """\
 import errno, json, select, socket, sys, time
@@ -42,7 +42,7 @@ print(json.dumps(reached))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """Whether pod number `pod` got an answer from `address`; `what` says whose it is."""
+    """Whether pod number `pod` got an answer from `address`; `what` describes its owner."""
 
     pod: int
     address: str
@@ -55,7 +55,7 @@ class Reach:
 
 
 def probe(machine: Machine, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:
-    """Try each (address, whose it is) from inside the namespace, all at once."""
+    """Connect to each (address, description) from inside the namespace, all at once."""
     if not targets:
         return []
     addresses = [address for address, _ in targets]

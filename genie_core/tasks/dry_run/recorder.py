@@ -1,7 +1,7 @@
-"""What each plugin was given and what it answered: every plugin stands behind a script of its name that notes it.
+"""The input and output of each plugin: a script with the plugin's name runs it and records them.
 
-In a private node the scripts have the plugins' own places too (`cover`), so that neither Genie nor a plugin that
-calls another (bridge calls host-local) sees a difference. A real node's directories stay as they are: there the
+In a private node the scripts are mounted over the plugins (`cover`), so that neither Genie nor a plugin that calls
+another (bridge calls host-local) sees a difference. The directories of a real node are not changed: there the
 scripts are in a directory of their own, which comes first in CNI_PATH (`stand_before`). These and `notes` run in
 the node.
 """
@@ -44,7 +44,7 @@ _HIDDEN = "(not shown)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One run of a plugin. `input` and `output` are decoded JSON, or text where they are none; secrets are left out.
+    """One run of a plugin. `input` and `output` are decoded JSON, or text where they are none; secrets are removed.
 
     `inner` are the runs that it started itself. `ms` is None where it was killed.
     """
@@ -113,7 +113,7 @@ def _put(real: str, path: str, records: str) -> None:
 
 
 def notes(records: str) -> list[dict[str, str]]:
-    """What was noted so far, in the order of the runs' beginnings: JSON values for `read_notes`."""
+    """The records so far, in the order in which the runs began: JSON values for `read_notes`."""
     steps = f"{records}/{_STEPS}"
     try:
         names = sorted(os.listdir(steps))

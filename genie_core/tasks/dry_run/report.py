@@ -1,4 +1,4 @@
-"""What a dry run found out."""
+"""The report of a dry run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from genie_core.tasks.dry_run.netview import Interface, Route, View
 from genie_core.tasks.dry_run.reach import Reach
 from genie_core.tasks.dry_run.runtime_call import Call
 
-Thing = tuple[str, str]  # what can appear and vanish: (kind, name), as netview.View.items has it
+Thing = tuple[str, str]  # (kind, name), as in netview.View.items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNetwork:
-    """One network that the ADD is to attach: `why` says who asked for it, `source` where its configuration is.
+    """One network of the plan: `why` is the annotation or key that asks for it, `source` its configuration's place.
 
     `ipam` are the address plugins that its plugins call.
     """
@@ -46,7 +46,7 @@ class PlannedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSeen:
-    """What a pod had while it was attached."""
+    """The state of a pod while it was attached."""
 
     interfaces: tuple[Interface, ...]
     routes: tuple[Route, ...]
@@ -63,12 +63,12 @@ class PodSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRunReport:
-    """A pod's life in a private node: what was planned, called and seen, and what was left of it.
+    """A pod's life in a private node: the plan, the calls, what was observed, and what was left.
 
-    No call at all: only the plan was asked for. `pods` are side by side; `written` are the annotations that Genie
+    Without any call, only the plan was asked for. `pods` are side by side; `written` are the annotations that Genie
     wrote into the pod; `before` is the node before. `appeared` came to the node with the pods. After DEL, `left` is
     what every pod would leave behind (a fault), `stays` what the first pod made for all and the second found there
-    (a bridge); after a failed ADD, whatever is there that was not there before.
+    (a bridge); after a failed ADD, everything that was not there before.
     """
 
     kind: ClassVar[str] = "DryRunReport"
@@ -90,7 +90,7 @@ class DryRunReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every call did what it should and nothing was left."""
+        """Whether every call succeeded and nothing was left."""
         return not self.expired and not self.left and all(call.problem is None for call in self.calls)
 
     @property
@@ -100,12 +100,12 @@ class DryRunReport:
 
     @property
     def exit_code(self) -> int:
-        """What the command returns: 0, 1, or 124 where the time was up."""
+        """The exit code of the command: 0, 1, or 124 at the deadline."""
         return EXIT_TIMEOUT if self.expired else 0 if self.ok else EXIT_FAILURE
 
     @property
     def addresses(self) -> list[str]:
-        """What the first pod can be reached by, without link-local addresses."""
+        """The addresses of the first pod, without link-local ones."""
         return [
             address
             for pod in self.pods[:1]

@@ -1,4 +1,4 @@
-"""A CNI call as a container runtime makes it: environment, standard input, and what the plugin answers.
+"""A CNI call as a container runtime makes it: environment, standard input, and the plugin's result.
 
 The same as containerd and CRI-O through libcni: the configuration list's plugin gets name and cniVersion, of the
 capability arguments those that it declares, and the result of ADD again on CHECK and DEL.
@@ -23,7 +23,7 @@ from genie_core.tasks.dry_run.netview import Ran
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.verbs.context import DEFAULT_ROUTE
 
-INTERFACE = "eth0"  # what every runtime calls the pod's first interface
+INTERFACE = "eth0"  # the name that every runtime gives to the pod's first interface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Sandbox:
 class Step:
     """One delegate that Genie ran; `status` is its exit status, `ms` its wall time.
 
-    `note` is what it was given and answered, where that was recorded.
+    `note` is the record of its input and output, where there is one.
     """
 
     verb: str
@@ -81,7 +81,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRoute:
-    """Several networks brought a default route of one family ("IPv4"): whose is kept, and whose were removed."""
+    """Several networks set a default route of one family ("IPv4"): the interface that keeps its own, and the others."""
 
     family: str
     kept: str
@@ -94,9 +94,9 @@ class KeptRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of Genie and what came of it: `result` for an ADD that succeeded, `problem` for any that failed.
+    """One call of Genie and its outcome: `result` for an ADD that succeeded, `problem` for any that failed.
 
-    `pod` counts from 1; 0 for a call that is about no pod.
+    `pod` counts from 1; 0 for a call that concerns no pod.
     """
 
     verb: str
@@ -145,11 +145,11 @@ def environment(verb: str, sandbox: Sandbox, bin_dirs: Sequence[str], path: str)
 
 
 def gc_environment(bin_dirs: Sequence[str], path: str) -> dict[str, str]:
-    """The whole environment of a GC: it is about no container (conformance A79)."""
+    """The whole environment of a GC: it concerns no container (conformance A79)."""
     return {"PATH": path, "CNI_COMMAND": "GC", "CNI_PATH": ":".join(bin_dirs)}
 
 
-# Genie logs every delegate, to us alone; the node's counters and its readiness are about real pods.
+# Genie's log of every delegate goes to this run alone; the node's counters and its readiness concern real pods.
 _OUR_OWN = {
     "log_level": '"debug"',
     "log_file": '""',
@@ -160,7 +160,7 @@ _OUR_OWN = {
 
 
 def gc_input(network: NetConf) -> str:
-    """The configuration of a GC after the last pod has gone: nothing is valid any more."""
+    """The configuration of a GC after the last pod is removed: no attachment is valid."""
     return plugin_input(
         network,
         network.plugins[0],
@@ -176,7 +176,7 @@ def gc_input(network: NetConf) -> str:
 def standard_input(network: NetConf, sandbox: Sandbox, result: str = "", api: str = "") -> str:
     """The configuration on stdin; `result` is ADD's, for CHECK and DEL. `api` is the URL of the node's own API server.
 
-    Genie is kept from the real API server, which knows nothing of this pod.
+    Genie does not use the real API server, which does not know this pod.
     """
     return plugin_input(
         network,
@@ -188,7 +188,7 @@ def standard_input(network: NetConf, sandbox: Sandbox, result: str = "", api: st
 
 
 def read_answer(verb: str, ran: Ran) -> Call:
-    """What a finished run says: its result or its error, and from its log the delegates and the warnings."""
+    """The outcome of a run: its result or its error, and from its log the delegates and the warnings."""
     events = list(_events(ran.stderr))
     result, problem = _read_stdout(ran)
     return Call(
@@ -216,7 +216,7 @@ def _read_stdout(ran: Ran) -> tuple[dict[str, Any], Problem | None]:
         return {}, Problem(code=INTERNAL, msg=message, details=redact.in_text(ran.stdout)[:500])
     if ran.returncode == 0:
         return document, None
-    message = document.get("msg") or f"it ended with status {ran.returncode} and said nothing"
+    message = document.get("msg") or f"it ended with status {ran.returncode} and printed nothing"
     return {}, Problem(
         code=document.get("code", INTERNAL),
         msg=redact.in_text(str(message)),
@@ -231,7 +231,7 @@ def _events(log: str) -> Iterator[dict[str, Any]]:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # a delegate's own words
+            continue  # a delegate's own message
         if isinstance(event, dict):
             yield event
 

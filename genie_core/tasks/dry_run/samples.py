@@ -1,4 +1,4 @@
-"""Made-up configurations for machines that have none: a laptop can try what a node would do.
+"""Sample configurations for machines that have none: a laptop can show what a node would do.
 
 They are valid for the uplink of a private node (private_node_links.UPLINK): macvlan pods get addresses on it.
 """

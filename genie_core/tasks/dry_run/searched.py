@@ -1,4 +1,4 @@
-"""Where a dry run looks for configurations and plugins: where the container runtime does, or as it was asked to."""
+"""The directories of a dry run: those that were asked for, else those of the container runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genie_core.tasks.placement import those_that_count
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """The directories that are there, in the order of the search.
+    """The directories that exist, in the order of the search.
 
     `runtime` is the one that calls plugins for kubelet; None where none was found: then the usual ones are searched.
     """

@@ -1,4 +1,4 @@
-"""What every code means: of findings (GN0402) and of CNI errors (CNI7, or just 7)."""
+"""The explanation of every code: of findings (GN0402) and of CNI errors (CNI7, or 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key of a configuration means: of Genie's own by its name, of another plugin's by TYPE.KEY."""
+"""The explanation of a configuration key: Genie's own by its name, another plugin's by TYPE.KEY."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OWN = "genie"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyReport:
-    """One key: where it belongs, what it takes, and what it does."""
+    """One key: its plugin, its type, and its effect."""
 
     kind: ClassVar[str] = "ConfigurationKey"
     plugin: str

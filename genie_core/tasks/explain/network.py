@@ -1,4 +1,4 @@
-"""Who uses a network: its pods on this node and in the cluster, with their addresses, and what it overlaps."""
+"""The users of a network: its pods on this node and in the cluster, with their addresses, and its overlaps."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ class NetworkUsage:
 def explain_network(
     namespace: str, name: str, *, access: Access, own: Mapping[str, Any], config: Mapping[str, Any]
 ) -> NetworkUsage:
-    """Who uses the logical network or NetworkAttachmentDefinition NAMESPACE/NAME.
+    """The users of the logical network or NetworkAttachmentDefinition NAMESPACE/NAME.
 
-    `own` is Genie's entry of its conflist, {} for none; `config` is what to read this node by. Raises NotFound where
-    neither the cluster nor this node knows the network.
+    `own` is Genie's entry of its conflist, {} for none; `config` is the configuration to read this node by. Raises
+    NotFound where neither the cluster nor this node knows the network.
     """
     label = f"{namespace}/{name}"
     here = {user.pod: user for user in _recorded(label, config)}
@@ -160,7 +160,7 @@ def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
 
 
 def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, Any]) -> NetworkUsage:
-    """What the cluster knows. Raises ObjectNotFound where it has neither of the two objects."""
+    """The answer from the API server. Raises ObjectNotFound where it has neither of the two objects."""
     try:
         definition = api.get_object(LOGICAL_NETWORK, namespace, name)
     except ObjectNotFound:
@@ -194,7 +194,7 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
 
 
 def _finder(config: Mapping[str, Any]) -> Callable[[Selection], NetConf]:
-    """What looks a plugin up in this node's files; a name without a file is taken for the plugin's type."""
+    """The finder of plugins in this node's files; a name without a file is taken for the plugin's type."""
     context = open_context(dict(config))
     finder = Finder(ConfDirs(context.settings.conf_dirs), context.log)
 
@@ -251,7 +251,7 @@ def _asking(
         try:
             if not asks(pod):
                 continue
-        except InvalidConfig:  # the pod itself gets the error
+        except InvalidConfig:  # the error is reported to the pod
             continue
         interface, addresses = _reported(pod, f"{namespace}/{name}")
         yield User(

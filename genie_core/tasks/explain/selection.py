@@ -20,7 +20,7 @@ from genie_core.tasks.node_state import open_context, plans
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """One network of the pod: `why` says who asked for it, `source` where its configuration is."""
+    """One network of the pod: `why` is the annotation or key that asks for it, `source` where its configuration is."""
 
     network: str
     interface: str
@@ -41,10 +41,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The answer. `annotations` None: nobody could be asked; `problem` says why, or why an ADD would fail now.
+    """The answer. `annotations` is None where they are not known; `problem` says why, or why an ADD would fail now.
 
     `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
-    `can_take` is what pods of its namespace can take on this node, as select.allowed says it.
+    `can_take` are the networks that pods of its namespace can take on this node (select.allowed).
     """
 
     kind: ClassVar[str] = "Selection"
@@ -62,7 +62,7 @@ class Selection:
 
     @property
     def rule(self) -> str:
-        """Why it does; "" where the annotations are not known."""
+        """The rule by which it decides; "" where the annotations are not known."""
         return "" if self.annotations is None else dialect_of(self.annotations).rule
 
     @property
@@ -72,7 +72,7 @@ class Selection:
 
     @property
     def changed(self) -> bool:
-        """Whether an ADD would choose otherwise now."""
+        """Whether an ADD would now choose other networks."""
         return self.attached is not None and self.now is not None and self.attached != self.now
 
     def as_json(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _of_plan(plan: Plan) -> list[Chosen]:
 def _choose(
     pod: tuple[str, str, str], annotations: Mapping[str, str], config: Mapping[str, Any], path: Sequence[str]
 ) -> list[Chosen]:
-    """What an ADD would choose: the same rules on the same input, and nothing is attached."""
+    """The networks that an ADD would choose: the same rules on the same input, without an ADD."""
     env = {
         "CNI_COMMAND": "ADD",
         "CNI_CONTAINERID": "explain",

@@ -1,7 +1,7 @@
 """`genie generate-config`: configuration that works on this node, from a few options or from a file.
 
-What is not said is read from the node (default interface, its MTU, free subnets, what each plugin's binary can do)
-and every choice is told. A result with an error in it is refused, with all its errors.
+Whatever the options do not give is read from the node (default interface, its MTU, free subnets, the versions and
+capabilities of each plugin), and every choice is noted. A result with an error in it is refused, with all errors.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def generate_network(options: GenerateOptions, facts: Facts) -> Generated:
 
 
 def _check(draft: Draft, path: str, facts: Facts) -> CheckReport:
-    """The draft beside the node's other networks; only what is wrong with the draft counts."""
+    """Check the draft together with the node's other networks; only findings about the draft count."""
     file = parse_conf(path, draft.text)
     others = [
         other

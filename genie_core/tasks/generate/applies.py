@@ -1,4 +1,4 @@
-"""Which options have a meaning for what is generated: one that has none is an error, never dropped."""
+"""Which options have a meaning for each TYPE: one without a meaning is an error, and never ignored."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def require_meaning(given: Mapping[str, str], what: str) -> None:
 
 
 class _Watched:
-    """What is wanted, and which of it was looked at."""
+    """The wanted members, which records those that are read."""
 
     def __init__(self, wanted: Wanted, read: set[str]) -> None:
         self._wanted = wanted
@@ -66,20 +66,20 @@ class _Watched:
 
 
 def watched(wanted: Wanted) -> tuple[Wanted, set[str]]:
-    """The same to whoever reads it, and the names of what has been read."""
+    """`wanted` itself to its reader, and the names of the members that have been read."""
     read: set[str] = set()
     return cast("Wanted", _Watched(wanted, read)), read
 
 
 def require_read(said: Wanted, read: Iterable[str], what: str) -> None:
-    """Raise GenieError (wrong usage) for options that nothing has looked at; `what` is what was generated."""
+    """Raise GenieError (wrong usage) for options that were not read; `what` is what was generated."""
     known = {"name", "given", "default_route", *read}
     given = [field.name for field in fields(Wanted) if getattr(said, field.name)]
     refuse([flag_of(name) for name in given if name not in known], what)
 
 
 def flag_of(name: str) -> str:
-    """How an option is typed."""
+    """The spelling of an option."""
     return _FLAGS.get(name, "--" + name.strip("_").replace("_", "-"))
 
 

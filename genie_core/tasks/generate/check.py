@@ -1,4 +1,4 @@
-"""`genie generate-config --check FILE...`: everything that is wrong with files, at once, with its place.
+"""`genie generate-config --check FILE...`: all errors in files, each with its place.
 
 The same checks as in `genie discover`, on files that need not be on a node yet. A YAML file may hold
 NetworkAttachmentDefinitions; what is in their spec.config is checked, with places counted in it.
@@ -19,7 +19,7 @@ from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
 
 JSON = dict[str, Any]
-# What can be said of files alone, and what it needs then; the rest is about a node.
+# The checks that need files alone; the others concern a node.
 _NEEDS: dict[str, tuple[str, ...]] = {
     "conf-readable": (),
     "conf-names": (),
@@ -41,7 +41,7 @@ CHECKS = tuple(replace(check, needs=_NEEDS[check.id]) for check in FILES if chec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """The files that were checked and what was found in them."""
+    """The files that were checked, and the findings."""
 
     kind: ClassVar[str] = "ConfigurationCheck"
     files: Sequence[ConfFile]
@@ -75,7 +75,7 @@ def check_files(texts: Sequence[tuple[str, str]], facts: Facts) -> CheckReport:
 
 
 def check_parsed(files: Sequence[ConfFile], facts: Facts) -> CheckReport:
-    """The findings about these files, errors at most: nothing uses them yet."""
+    """The findings about these files, errors at most: no runtime uses them yet."""
     searched = tuple(facts.binaries)
     alone = replace(facts, runtimes=(), directories={"": list(files)})
     findings, outcomes = runner.run(alone, CHECKS)
@@ -98,7 +98,7 @@ def _files_in(path: str, text: str) -> Iterator[ConfFile]:
 
 
 def _conf_name(path: str, text: str) -> str:
-    """A name with the ending that fits: what stdin and files of another name hold is judged by their content."""
+    """A name with the ending that fits the content, for stdin and for files with another ending."""
     if path.endswith((".conf", ".conflist", ".json")):
         return path
     return f"{path}.conflist" if '"plugins"' in text else f"{path}.conf"
@@ -136,5 +136,5 @@ def refuse_errors(report: CheckReport, what: str) -> None:
     raise GenieError(
         f"{what} would not work: {len(errors)} problem{'s' if len(errors) > 1 else ''}",
         details="\n".join(lines),
-        hint="change the options, or take it as it is with --force",
+        hint="change the options, or write it anyway with --force",
     )

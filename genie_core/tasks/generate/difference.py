@@ -1,4 +1,4 @@
-"""What writing would change in files that are there: a unified diff in which no secret is shown."""
+"""The changes that writing would make in existing files: a unified diff without secrets."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def differences(files: Sequence[OutputFile], root: Root) -> dict[str, str]:
 def _difference(path: str, before: str, after: str) -> str:
     old, new = _shown(before), _shown(after)
     lines = list(difflib.unified_diff(old, new, path, f"{path} (new)", lineterm="", n=2))
-    return "\n".join(lines) or f"{path}: only its layout, or what may be a secret, is different"
+    return "\n".join(lines) or f"{path}: only its layout, or a possible secret, is different"
 
 
 def _shown(text: str) -> list[str]:
-    """The lines of a document in one layout, without what may be a secret."""
+    """The lines of a document in one layout, without possible secrets."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

@@ -95,7 +95,7 @@ def logical_network(
 
 
 def notes_on(plugin: str, subnet: str, facts: Facts) -> list[str]:
-    """What to know of a logical network of this plugin with this subnet, by the plugin's file on this node.
+    """Notes on a logical network of this plugin with this subnet, by the plugin's file on this node.
 
     Raises InvalidConfig where the plugin takes no subnet.
     """

@@ -1,4 +1,4 @@
-"""A CNI plugin's configuration from a few options and the node: what is not said is chosen, and the choice told."""
+"""A CNI plugin's configuration from a few options and the node; the rest is chosen, and each choice is noted."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from genie_core.tasks.generate.request import JSON, GenerateOptions, set_path
 
 # Behind these, host ports are expected to work (docs/generate-config.md).
 _WITH_PORTMAP = ("bridge", "ptp", "flannel", "calico", "canal", "weave", "kube-router")
-_POOL = "10.200.0.0/15"  # where free subnets are looked for: no distribution's pods or services are there
+_POOL = "10.200.0.0/15"  # the range of free subnets: no distribution has pods or services in it
 _NEW_PREFIX = 24
 _FALLBACK_VERSION = "1.0.0"
 
 
 @dataclass(slots=True)
 class Draft:
-    """A configuration under way."""
+    """A configuration that is being built."""
 
     document: JSON
     plugin: Plugin
@@ -47,7 +47,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """As it is written to a file."""
+        """The text of its file."""
         return json.dumps(self.document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -141,7 +141,7 @@ def _refuse_part(plugin: Plugin) -> None:
     )
 
 
-# --- what is not said ------------------------------------------------------------------------------------
+# --- defaults from the node ------------------------------------------------------------------------------------
 
 
 def _complete(options: GenerateOptions, plugin: Plugin, facts: Facts, notes: list[str]) -> Wanted:
@@ -181,7 +181,7 @@ def _smaller_mtu(plugin: Plugin, facts: Facts, notes: list[str]) -> int:
 
 
 def _wants_route(plugin: Plugin, wanted: Wanted) -> bool:
-    """A default route where somebody answers at its other end: the bridge, the node, or a gateway that was named."""
+    """A default route where a next hop answers: the bridge, the node, or a gateway that was named."""
     return bool(wanted.gateway) or not (plugin.on_lan or plugin.type in ("dummy", "tap"))
 
 
@@ -204,7 +204,7 @@ def _parse_subnet(text: str) -> str:
 
 
 def free_subnet(facts: Facts, name: str = "") -> str:
-    """A /24 that no interface, route or network but `name` of the node touches. Raises InvalidConfig without one."""
+    """A /24 that overlaps no interface, route or network of the node but `name`. Raises InvalidConfig without one."""
     taken = [ipaddress.ip_network(subnet) for subnet in facts.node.subnets if "." in subnet]
     taken += [used.span.subnet for used in used_subnets(facts.conf_files) if used.network != name]
     for candidate in ipaddress.ip_network(_POOL).subnets(new_prefix=_NEW_PREFIX):
@@ -301,7 +301,7 @@ def _without_list_keys(data: JSON) -> JSON:
 
 
 def _override(draft: Draft, wanted: Wanted) -> None:
-    """What the options say, over what the file says."""
+    """Apply the options to the configuration of the file."""
     first = draft.document["plugins"][0]
     given = {"master": wanted.master, "bridge": wanted.bridge, "mode": wanted.mode, "mtu": wanted.mtu}
     given["vlanId" if draft.plugin.type == "vlan" else "vlan"] = wanted.vlan
@@ -320,7 +320,7 @@ def _override(draft: Draft, wanted: Wanted) -> None:
 
 
 def _straighten(draft: Draft) -> None:
-    """Mend what no plugin accepts and what can mean only one thing: host bits of a subnet."""
+    """Correct what no plugin accepts and what has only one meaning: host bits of a subnet."""
     for entry in draft.document["plugins"]:
         ipam = entry.get("ipam")
         for _, span in raw_ranges(ipam, "") if isinstance(ipam, dict) else ():
@@ -362,7 +362,7 @@ def _choose_version(draft: Draft, options: GenerateOptions, facts: Facts) -> Non
 
 
 def _write_versions(document: dict[str, Any], common: Sequence[str]) -> None:
-    """Runtimes of before CNI 1.1.0, as containerd 1.7, read cniVersion alone and refuse 1.1.0; newer ones choose."""
+    """The cniVersions list: runtimes from before CNI 1.1.0 (containerd 1.7) read cniVersion alone and refuse 1.1.0."""
     old = next((version for version in common if not at_least(version, CURRENT)), common[0])
     versions = {"cniVersion": old, **({"cniVersions": [old, common[0]]} if old != common[0] else {})}
     rest = {key: value for key, value in document.items() if key not in versions}
@@ -371,7 +371,7 @@ def _write_versions(document: dict[str, Any], common: Sequence[str]) -> None:
 
 
 def file_name(draft: Draft, facts: Facts, directory: str) -> str:
-    """The name of its file: one that sorts after what the runtime uses now, and by which pods can name it."""
+    """The name of its file: it sorts after the runtime's current file, and pods can use it as the network's name."""
     existing = {derived_name(file.path): file.path for file in facts.directories.get(directory, ())}
     if draft.name in existing:
         return existing[draft.name].rpartition("/")[2].rpartition(".")[0] + ".conflist"
@@ -379,7 +379,7 @@ def file_name(draft: Draft, facts: Facts, directory: str) -> str:
 
 
 def sorts_first(name: str, facts: Facts, directory: str) -> str:
-    """The file that a new one of that name would displace as the runtime's choice; "" for none."""
+    """The file that the runtime would stop using for a new one of that name; "" for none."""
     current: Sequence[Any] = candidates(facts.directories.get(directory, ()))
     if not current or current[0].file == name or name > current[0].file:
         return ""

@@ -27,7 +27,7 @@ from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
 from genie_core.tasks.install_check import unknown_settings
 from genie_core.tasks.placement import place
 
-# Where a node's own kubeconfig says which API server there is: kubeadm, k3s, RKE2, microk8s.
+# The kubelet's kubeconfigs, which name the API server: kubeadm, k3s, RKE2, microk8s.
 _KUBELETS = (
     "/etc/kubernetes/kubelet.conf",
     "/var/lib/rancher/k3s/agent/kubelet.kubeconfig",
@@ -44,7 +44,7 @@ _CAS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupOptions:
-    """Where Genie is to be and whom it asks; "" means: find out on the node, or do without."""
+    """Where Genie is installed and which API server it uses; "" means: as found on the node, or none."""
 
     conf_dir: str
     bin_dir: str
@@ -86,7 +86,7 @@ def node_setup(options: SetupOptions, facts: Facts, root: Root) -> Generated:
 
 
 def secret_mode_of_conflist(text: str) -> int:
-    """0600 where an operator keeps CNI-Genie's credentials in the conflist."""
+    """Mode 0600 where the conflist has credentials, as CNI-Genie's has."""
     return secret_mode(text) if '"policy"' in text else 0o644
 
 
@@ -119,7 +119,7 @@ def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes:
             raise GenieError(
                 "--api-server needs --token-file", hint="a service account's token file", exit_code=EXIT_USAGE
             )
-        notes.append(f"the API server is {server}: --token-file FILE lets Genie ask it")
+        notes.append(f"the API server is {server}: --token-file FILE lets Genie use it")
         return install
     ca = options.ca_file or next((path for path in _CAS if root.exists(path)), "")
     return replace(
@@ -131,7 +131,7 @@ def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes:
 
 
 def _server(root: Root) -> str:
-    """The API server that this node's kubelet uses; "" where no file says."""
+    """The API server that this node's kubelet uses; "" where no file names it."""
     for path in _KUBELETS:
         try:
             cluster = load_cluster({"kubeconfig": root.real(path)}, {}, JSONLog("error", fd=-1))

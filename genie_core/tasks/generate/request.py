@@ -1,4 +1,4 @@
-"""What somebody wants generated, and what comes of it."""
+"""The options of a generation, and its result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GenerateOptions(Places):
 
     @property
     def conf_dir(self) -> str:
-        """Where runtimes look."""
+        """The directory that runtimes read."""
         return self.conf_dirs[0] if self.conf_dirs else CONF_DIR
 
 
@@ -51,7 +51,7 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """A result: the document that is printed, the files that --write writes, and what to know about it.
+    """A result: the document that is printed, the files that --write writes, and notes on it.
 
     `several` marks a set-up, which is shown file by file even where it is a single one.
     """

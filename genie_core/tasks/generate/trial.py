@@ -12,7 +12,7 @@ from genie_core.select.files import derived_name
 from genie_core.tasks.dry_run import DryRunOptions, DryRunReport, dry_run
 from genie_core.tasks.generate.request import JSON, Generated
 
-_UPLINK = "eth0"  # what a private node's only outward interface is called
+_UPLINK = "eth0"  # the name of a private node's uplink
 
 
 def try_out(
@@ -50,6 +50,6 @@ def _refuse_agents(document: JSON) -> None:
 
 
 def _on_uplink(document: JSON) -> JSON:
-    """The same configuration with its parent interface called as in the private node."""
+    """The same configuration with the private node's uplink as its parent interface."""
     chain = [entry | ({"master": _UPLINK} if entry.get("master") else {}) for entry in document["plugins"]]
     return {**document, "plugins": chain}

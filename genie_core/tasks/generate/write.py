@@ -1,4 +1,4 @@
-"""Writing what was generated: whole files, a copy of what was there before, nothing sorted in front by accident."""
+"""Write generated files: each one whole, with a copy of the file that it replaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genie_core.tasks.generate.request import JSON, OutputFile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteReport:
-    """The files that were written, those that were right already, and the copies of what was there before."""
+    """The files that were written, those that had the same content already, and the copies of replaced files."""
 
     kind: ClassVar[str] = "WrittenFiles"
     written: Sequence[str] = ()
@@ -36,7 +36,7 @@ class WriteReport:
 
 
 def write_files(files: Sequence[OutputFile], root: Root) -> WriteReport:
-    """Write them, each at once or not at all. Raises Denied, or GenieError naming the file."""
+    """Write them, each by rename. Raises Denied, or GenieError naming the file."""
     written: list[str] = []
     unchanged: list[str] = []
     backups: list[str] = []
@@ -56,7 +56,7 @@ def write_files(files: Sequence[OutputFile], root: Root) -> WriteReport:
 
 
 def _back_up(path: Path, text: str) -> str:
-    """A hard copy of what is there, if it is something else; its ending keeps runtimes from reading it."""
+    """Copy the existing file, if its content differs; runtimes do not read the copy's ending."""
     try:
         before = path.read_bytes()
     except FileNotFoundError:

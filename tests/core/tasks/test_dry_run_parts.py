@@ -101,7 +101,7 @@ def test_an_answer_with_steps_and_warnings():
     "answer,code,msg",
     [
         (ran('{"code": 7, "msg": "bad", "details": "d"}', returncode=1), 7, "bad"),
-        (ran("", "segfault", returncode=139), 999, "it ended with status 139 and said nothing"),
+        (ran("", "segfault", returncode=139), 999, "it ended with status 139 and printed nothing"),
         (ran("oops", returncode=1), 999, "it printed something that is not a JSON object"),
         (ran("oops"), 999, "it printed something that is not a JSON object"),
         (ran("[]", returncode=1), 999, "it printed something that is not a JSON object"),
