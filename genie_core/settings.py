@@ -102,6 +102,8 @@ class Settings:
         self.max_parallel_adds: int = int(read(get_number, "max_parallel_adds", 0.0, at_most=100_000))
         self.smart_selection: SmartSelection = read(_smart_selection, "smart_selection", SmartSelection())
         self.generate_missing: bool = read(get_bool, "generate_missing", False)
+        self.policy_engine: bool = read(get_bool, "policy_engine", False)
+        self.policy_fail: str = read(_policy_fail, "policy_fail", "closed")
         self.live: bool = read(get_bool, "live", True)
         self.live_primary: bool = read(get_bool, "live_primary", False)
         self.repair: str = read(_repair, "repair", "report")
@@ -249,6 +251,13 @@ def _repair(config: "Mapping[str, Any]", key: str, default: str) -> str:
     word = get_str(config, key) or default
     if word not in REPAIRS:
         raise InvalidConfig(f"{key} must be one of {', '.join(REPAIRS)}, not {word!r}")
+    return word
+
+
+def _policy_fail(config: "Mapping[str, Any]", key: str, default: str) -> str:
+    word = get_str(config, key) or default
+    if word not in ("closed", "open"):
+        raise InvalidConfig(f'{key} must be "closed" or "open", not {word!r}')
     return word
 
 

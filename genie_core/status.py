@@ -17,6 +17,7 @@ MULTI_IP_PREFERENCES = "multi-ip-preferences"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
 # In an entry of the status: what attached it, where that was not the pod's start.
 ADDED_BY = "genie.cni.dev/added-by"
+NETWORK_NAME = "genie.cni.dev/network"
 
 
 class NetworkEntry(Value):
@@ -24,10 +25,11 @@ class NetworkEntry(Value):
 
     `label` is `namespace/name` of a NetworkAttachmentDefinition, or the configuration's name (C53).
     `plugged` says that the running pod got it later. `default` is true for exactly one entry.
-    `device_info` is the object of CNIDeviceInfoFile, if any (C54).
+    `device_info` is the object of CNIDeviceInfoFile, if any (C54). `network` is the network's whole name
+    (select/asked.py), by which policies find the pod's addresses; "" for none.
     """
 
-    __slots__ = ("default", "device_info", "ifname", "label", "plugged", "result")
+    __slots__ = ("default", "device_info", "ifname", "label", "network", "plugged", "result")
 
     def __init__(
         self,
@@ -37,7 +39,9 @@ class NetworkEntry(Value):
         default: bool = False,
         device_info: "Mapping[str, Any] | None" = None,
         plugged: bool = False,
+        network: str = "",
     ) -> None:
+        self.network = network
         self.label = label
         self.ifname = ifname
         self.result = result
@@ -77,6 +81,7 @@ def _status(entry: NetworkEntry) -> "dict[str, Any]":
         "device-info": entry.device_info,
         "gateway": _gateways(result),
         ADDED_BY: "sync" if entry.plugged else "",
+        NETWORK_NAME: entry.network,
     }
     return {**{name: value for name, value in status.items() if value}, "dns": result.dns}
 

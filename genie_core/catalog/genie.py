@@ -296,6 +296,19 @@ PLUGIN = Plugin(
             kind="path",
             doc="counters of calls and plugins, for node_exporter's textfile collector; absent: nothing is counted",
         ),
+        Field(
+            name="policy_engine",
+            kind="flag",
+            default=False,
+            doc="policies between networks are enforced, by `genie agent` and from a pod's first packet on",
+        ),
+        Field(
+            name="policy_fail",
+            choices=("closed", "open"),
+            default="closed",
+            doc="where `genie agent` is not at work: pods with more networks than the primary do not start (closed), "
+            "or start without their policies (open)",
+        ),
         Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
         Field(name="policy", kind="object", fields=_POLICY, doc="the same, as in CNI-Genie's configuration"),
         Field(

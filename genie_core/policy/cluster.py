@@ -19,9 +19,8 @@ from genie_core.jsontext import JSONError, decode
 from genie_core.policy.networks import CNI
 from genie_core.policy.rules import annotations_of
 from genie_core.policy.selectors import JSON, Selector, object_at
-from genie_core.status import NETWORK_STATUS
+from genie_core.status import NETWORK_NAME, NETWORK_STATUS
 
-NETWORK_KEY = "genie.cni.dev/network"
 NAME_LABEL = "kubernetes.io/metadata.name"
 PRIMARY_IFNAME = "eth0"
 ENDED = ("Succeeded", "Failed")
@@ -261,7 +260,7 @@ def _told(item: JSON, status: JSON) -> list[Member]:
         entries = []
     found = []
     for entry in entries:
-        name = str(entry.get(NETWORK_KEY) or qualified(str(entry.get("name") or "")))
+        name = str(entry.get(NETWORK_NAME) or qualified(str(entry.get("name") or "")))
         ips = entry.get("ips")
         texts = [str(ip) for ip in ips] if isinstance(ips, list) else []
         found.append(Member(name, bool(entry.get("default")), addresses_in(texts)))

@@ -7,13 +7,13 @@ network of the node. Members that the selection does not have are left out. The 
 edited definition alone changes no pod.
 """
 
-from genie_core.jsontext import decode, encode
+from genie_core.jsontext import JSONError, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from genie_core.model import Choice
+    from genie_core.model import Attachment, Choice
 
 
 def identity_of(choice: "Choice") -> str:
@@ -24,6 +24,14 @@ def identity_of(choice: "Choice") -> str:
         return choice.label
     is_logical = choice.label != choice.network.name
     return f"logical/{choice.label}" if is_logical else f"cni/{choice.network.name}"
+
+
+def network_of(attachment: "Attachment") -> str:
+    """The whole name of a journal's network; journals of version 1.0.0 have its label alone."""
+    try:
+        return str(decode(attachment.asked)["network"])
+    except (JSONError, KeyError, TypeError):
+        return attachment.label
 
 
 def asked_by(choice: "Choice") -> str:

@@ -84,6 +84,10 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", c
         find=lambda network: find_plugins(network, request.path, context),
     )
     _warn_of_dead_ports(request, plan, context)
+    if context.settings.policy_engine:
+        from genie_core.verbs.policy import require_engine
+
+        require_engine(plan, context)
     context.log.debug(
         "planned",
         pod=str(decision.pod or ""),
@@ -259,7 +263,7 @@ def _annotate_pod(
 
     if plan.previous is not None:
         plan, results = _with_previous(plan, plan.previous, results, request)
-    for written in annotations_of(decision, plan, results):
+    for written in annotations_of(decision, plan, results, every=context.settings.policy_engine):
         context.api.annotate(decision.pod, written)
 
 

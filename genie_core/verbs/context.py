@@ -141,6 +141,10 @@ class Context:
             self._describe_devices(step.plan)
         elif isinstance(step, Passed | Attached):
             self.store.record(step)
+            if self.settings.policy_engine and isinstance(step, Attached) and not step.yielded:
+                from genie_core.verbs.policy import guard
+
+                guard(step, self)
         elif isinstance(step, Releasing | Released | Refused | Forget):
             self._record_release(step)
 

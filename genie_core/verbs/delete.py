@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from genie_core.edges.locks import Lock
     from genie_core.model import Attachment, Plan, Request
+    from genie_core.steps import Steps
     from genie_core.verbs.context import Context
 
 
@@ -57,12 +58,26 @@ def release(request: "Request", context: "Context") -> None:
             release_unrecorded(request, context)
     if plan:
         thorough = plan.failed_releases >= FAILED_RELEASES
-        failures = drive(delete(plan, netns_of(plan, request.netns), thorough=thorough), context.perform)
+        steps = delete(plan, netns_of(plan, request.netns), thorough=thorough)
+        failures = _drive(plan, steps, context)
         if failures:
             _keep_for_later(plan, failures, context)
             return
     context.store.discard(*key)
     _drop_lock(context, key)
+
+
+def _drive(plan: "Plan", steps: "Steps[list[GenieError]]", context: "Context") -> "list[GenieError]":
+    """Carry the steps out; the rules of network policies about the container go with it."""
+    if not context.settings.policy_engine:
+        return drive(steps, context.perform)
+    from genie_core.verbs.policy import Leaving
+
+    leaving = Leaving(plan, context)
+    leaving.close()
+    failures = drive(steps, context.perform)
+    leaving.forget()
+    return failures
 
 
 def _keep_for_later(plan: "Plan", failures: "Sequence[GenieError]", context: "Context") -> None:
@@ -94,7 +109,7 @@ def collect_container(
     """
     netns = netns_of(plan, plan.netns)
     thorough = thorough or plan.failed_releases >= FAILED_RELEASES
-    failures = drive(delete(plan, netns, thorough=thorough, spare=spare), context.perform)
+    failures = _drive(plan, delete(plan, netns, thorough=thorough, spare=spare), context)
     left = context.store.load(*plan.key)
     if left and failures:
         from genie_core.verbs.refused import is_gone

@@ -12,20 +12,23 @@ if TYPE_CHECKING:
 
 
 def annotations_of(
-    decision: "Decision", plan: "Plan", results: "Mapping[str, Result]"
+    decision: "Decision", plan: "Plan", results: "Mapping[str, Result]", *, every: bool = False
 ) -> "Iterator[Mapping[str, str]]":
     """The annotations to write, each group with a request of its own. `results` are the networks', by interface.
 
+    With `every` (policy_engine) each pod with more than one network gets the status, with the networks' whole names.
     The choice by load is a group: a cluster's admission policy may refuse it, and the status must not be lost for that.
     """
     status = {} if decision.by_attachment else _preferences(results)
-    if decision.by_attachment or any(choice.additional for choice in decision.choices):
-        status |= _network_status(plan, results)
+    several = every and len(results) > 1
+    if several or decision.by_attachment or any(choice.additional for choice in decision.choices):
+        status |= _network_status(plan, results, named=every)
     chosen = {key: value for choice in decision.choices for key, value in choice.annotations.items()}
     yield from (group for group in (status, chosen) if group)
 
 
-def _network_status(plan: "Plan", results: "Mapping[str, Result]") -> dict[str, str]:
+def _network_status(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> dict[str, str]:
+    from genie_core.select.asked import network_of
     from genie_core.status import NETWORK_STATUS, NetworkEntry, network_status
 
     entries = [
@@ -35,6 +38,7 @@ def _network_status(plan: "Plan", results: "Mapping[str, Result]") -> dict[str, 
             results[item.ifname],
             default=item.ifname == plan.ifname,
             device_info=_device(item),
+            network=network_of(item) if named else "",
         )
         for item in plan.attachments
     ]

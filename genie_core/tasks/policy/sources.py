@@ -10,9 +10,10 @@ from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, POD, Resource
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
 from genie_core.gojson import view
-from genie_core.jsontext import JSONError, decode
+from genie_core.jsontext import decode
 from genie_core.model import Attachment, Plan
 from genie_core.policy.cluster import Cluster
+from genie_core.select.asked import network_of
 from genie_core.survey.api import NAMESPACE, NODE
 from genie_core.survey.api import POLICY as NETWORK_POLICY
 from genie_core.survey.user_cluster import Access
@@ -82,12 +83,3 @@ def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:
             "result": decode(item.result),
         }
     ]
-
-
-def network_of(item: Attachment) -> str:
-    """The network's whole name (select/asked.py); journals of version 1.0.0 have its label alone."""
-    try:
-        name = decode(item.asked)["network"] if item.asked else ""
-    except (JSONError, KeyError, TypeError):
-        name = ""
-    return str(name or item.label)

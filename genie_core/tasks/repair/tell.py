@@ -67,7 +67,7 @@ class Teller:
 
         try:
             if any(item.result == "mended" for item in done):
-                tell_networks(self.pod, plan)
+                tell_networks(self.pod, plan, every=self.context.settings.policy_engine)
             for (interface, result), said in _grouped(done).items():
                 reason, kind = _EVENTS[result]
                 text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"

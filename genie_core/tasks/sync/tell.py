@@ -16,6 +16,7 @@ from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
 from genie_core.model import Plan
+from genie_core.select.asked import network_of
 from genie_core.spec.result import parse
 from genie_core.status import (
     MULTI_IP_PREFERENCES,
@@ -78,17 +79,25 @@ def _tell_status(pod: LivePod, report: SyncReport, context: Context) -> None:
 def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str, str | None]:
     """The status annotations as they are now; None for one that says nothing any more."""
     plan = context.store.load(report.target.container, report.target.interface)
-    return _annotations_of(pod, plan) if plan else {}
+    return _annotations_of(pod, plan, every=context.settings.policy_engine) if plan else {}
 
 
-def _annotations_of(pod: LivePod, plan: Plan) -> dict[str, str | None]:
-    """The same of a plan: of what is attached."""
+def _annotations_of(pod: LivePod, plan: Plan, *, every: bool) -> dict[str, str | None]:
+    """The same of a plan: of what is attached. `every` (policy_engine): each pod with several networks has a status."""
     attached = [item for item in plan.attachments if item.result and not item.releasing]
     parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in attached]
     found: dict[str, str | None] = {}
-    if dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
+    several = every and len(parts) > 1
+    if several or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
         entries = [
-            NetworkEntry(item.label, ifname, result, default=ifname == plan.ifname, plugged=item.plugged)
+            NetworkEntry(
+                item.label,
+                ifname,
+                result,
+                default=ifname == plan.ifname,
+                network=network_of(item) if every else "",
+                plugged=item.plugged,
+            )
             for item, (ifname, result) in zip(attached, parts, strict=True)
         ]
         found[NETWORK_STATUS] = network_status(entries)
@@ -124,10 +133,10 @@ def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
     }
 
 
-def tell_networks(pod: LivePod, plan: Plan) -> None:
+def tell_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
     """Write the status annotations of what is attached, where they are others. Raises GenieError."""
     assert pod.api is not None
-    wanted = _annotations_of(pod, plan)
+    wanted = _annotations_of(pod, plan, every=every)
     wanted = {key: value for key, value in wanted.items() if pod.annotations.get(key) != value}
     if wanted:
         patch = {"metadata": {"annotations": wanted, "uid": pod.metadata.get("uid")}}

@@ -1,0 +1,214 @@
+"""Network policies from a pod's first packet on: what ADD, DEL and a change of a running pod do with rules.
+
+Until the agent has compiled a new pod's rules, nothing but address resolution passes on its networks that a policy of
+its namespace selects. Such a guard is in our tables beside the compiled rules, which the agent exchanges as a whole: it
+reads the journals under the same lock, so its next ruleset has the pod. Imported where `policy_engine` is on.
+"""
+
+from genie_core.edges import nft, policy_dir
+from genie_core.errors import GenieError, TryAgain
+from genie_core.gojson import view
+from genie_core.jsontext import JSONError, decode
+from genie_core.select.asked import network_of
+from genie_core.spec.result import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from genie_core.model import Attachment, Plan, Result
+    from genie_core.steps import Attached
+    from genie_core.verbs.context import Context
+
+# Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
+_NEIGHBOURS = "icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 143 } accept"
+_ON_BRIDGE, _ROUTED = ("bridge", "flannel"), ("ptp",)
+_QUOTABLE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@:+=,%~^&#!$")
+
+
+def require_engine(plan: "Plan", context: "Context") -> bool:
+    """Whether the agent is at work. Raises TryAgain where it is not, and a pod has networks that it should guard."""
+    age = policy_dir.age()
+    if age is not None and age <= policy_dir.OLD_SECONDS:
+        return True
+    said = "has not run on this node yet" if age is None else f"was last at work {age / 60:.0f} minutes ago"
+    beside = any(item.ifname != plan.ifname for item in plan.attachments)
+    if beside and context.settings.policy_fail == "closed":
+        raise TryAgain(
+            f"network policies are switched on (policy_engine), and genie agent {said}",
+            hint="start `genie agent --policy`, or set policy_fail to open: then pods start without their policies",
+        )
+    if beside:
+        context.log.warning("network policies are not guarded", problem=f"genie agent {said}")
+    return False
+
+
+def guard(step: "Attached", context: "Context") -> None:
+    """Let nothing pass on a network that a policy selects. Raises GenieError where that cannot be done.
+
+    The code is always "try again": nothing is wrong with the pod. With `policy_fail` open it is a warning.
+    """
+    if not require_engine(step.plan, context):
+        return
+    try:
+        _guard(step, context)
+    except GenieError as error:
+        if context.settings.policy_fail == "closed":
+            name = network_of(step.plan.attachments[step.index])
+            raise TryAgain(
+                f"network {name} is not guarded by its policies: {error.msg}",
+                details=error.details,
+                hint=error.hint,
+            ) from None
+        context.log.warning("network policies are not guarded", problem=str(error))
+
+
+def _guard(step: "Attached", context: "Context") -> None:
+    plan, one = step.plan, step.plan.attachments[step.index]
+    namespace = plan.pod.namespace if plan.pod else ""
+    with policy_dir.Held():
+        if not _selects(policy_dir.selected(), network_of(one), namespace, one.ifname == plan.ifname):
+            return
+        result = parse(step.result, one.network.version, f"network {one.label}")[1]
+        kind, outside, sandboxed = _ends(one, result)
+        if outside and kind in _ON_BRIDGE + _ROUTED:
+            nft.load(_on_bridge(outside) if kind in _ON_BRIDGE else _routed(outside))
+        elif sandboxed and _QUOTABLE.issuperset(one.ifname):
+            nft.load(_in_pod(one.ifname), plan.netns)
+    context.log.debug("guarded until policies are compiled", network=one.label)
+
+
+def _selects(found: "policy_dir.Selected", network: str, namespace: str, is_primary: bool) -> bool:
+    names = [network, *([] if is_primary else [policy_dir.EVERY])]
+    if network.startswith("logical/"):
+        names.append("logical/*")
+    selectors = (entry for name in names for entry in found.get(name, ()))
+    return any(entry.get("namespace") in (namespace, policy_dir.EVERY) for entry in selectors)
+
+
+def _ends(attachment: "Attachment", result: "Result") -> "tuple[str, list[str], bool]":
+    """The type of the plugin, its interfaces on the host other than a bridge, and whether the pod has one."""
+    config = view(attachment.network.plugins[0].text)
+    kind = str(config.get("type") or attachment.network.plugins[0].type)
+    inner = config.get("delegate") if kind == "flannel" else config
+    bridge = str((inner.get("bridge") if isinstance(inner, dict) else "") or "cni0")
+    names = [str(link.get("name") or "") for link in result.interfaces if not link.get("sandbox")]
+    outside = [name for name in names if name and name != bridge and _QUOTABLE.issuperset(name)]
+    return kind, outside, any(link.get("sandbox") for link in result.interfaces) or not result.interfaces
+
+
+def _listed(names: "Iterable[str]") -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _on_bridge(ports: "Sequence[str]") -> str:
+    chains = {
+        "fresh_in { type filter hook prerouting priority -291; policy accept; }": "iifname",
+        "fresh_out { type filter hook postrouting priority 291; policy accept; }": "oifname",
+    }
+    return _table("bridge", ports, chains, "ether type arp accept")
+
+
+def _routed(ports: "Sequence[str]") -> str:
+    return _table("inet", ports, _inet("forward", "iifname", "oifname") | _inet("input", "iifname"), "")
+
+
+def _in_pod(ifname: str) -> str:
+    chains = _inet("forward", "iifname", "oifname") | _inet("input", "iifname") | _inet("output", "oifname")
+    return _table("inet", [ifname], chains, "")
+
+
+def _inet(hook: str, *sides: str) -> dict[str, str]:
+    head = f"fresh_{hook} {{ type filter hook {hook} priority filter - 11; policy accept; }}"
+    return {head: " ".join(sides)}
+
+
+def _table(family: str, names: "Sequence[str]", chains: "Mapping[str, str]", passes: str) -> str:
+    """Chains that drop what has one of these interfaces; more names are added to those that are there."""
+    table = f"{family} genie_policy"
+    lines = [f"add table {table}", f"add set {table} fresh {{ type ifname; }}"]
+    for head, sides in chains.items():
+        name = head.partition(" ")[0]
+        rules = [*([passes] if passes else []), _NEIGHBOURS]
+        rules += [f'{side} @fresh counter drop comment "deny: not compiled yet"' for side in sides.split()]
+        lines += [f"add chain {table} {head}", f"flush chain {table} {name}"]
+        lines += [f"add rule {table} {name} {rule}" for rule in rules]
+    lines.append(f"add element {table} fresh {{ {_listed(names)} }}")
+    return "\n".join([*lines, ""])
+
+
+class Leaving:
+    """The rules of a container that goes. Whatever fails is a warning: no DEL waits for a policy.
+
+    Its addresses leave the sets of peers before they are free for others, its own rules once it is gone.
+    """
+
+    def __init__(self, plan: "Plan", context: "Context") -> None:
+        self._context = context
+        self._sets: list[str] = []
+        self._maps: list[str] = []
+        try:
+            found = policy_dir.selected()
+            mine = [one for one in plan.attachments if one.result and _is_listed(found, network_of(one))]
+            if mine:
+                self._find(mine)
+        except GenieError as error:
+            context.log.warning("rules of policies not looked at", problem=error.msg)
+
+    def _find(self, attachments: "Sequence[Attachment]") -> None:
+        values = set()
+        for one in attachments:
+            result = parse(one.result, one.network.version, one.label)[1]
+            values |= {ip["address"].partition("/")[0] for ip in result.ips}
+            values |= set(_ends(one, result)[1])
+        for family in ("inet", "bridge"):
+            for item in _objects(family):
+                kind = "map" if "map" in item else "set"
+                body = item.get(kind) or {}
+                types = body.get("type")
+                types = types if isinstance(types, list) else [types]
+                keys = (_key(element, kind) for element in body.get("elem", ()))
+                gone = [_text(key, types) for key in keys if values & set(key)]
+                if gone:
+                    order = f"delete element {family} genie_policy {body['name']} {{ {', '.join(gone)} }}\n"
+                    (self._maps if kind == "map" or family == "bridge" else self._sets).append(order)
+
+    def close(self) -> None:
+        """Take its addresses from the sets of peers."""
+        self._load(self._sets)
+
+    def forget(self) -> None:
+        """Remove its own rules."""
+        self._load(self._maps)
+
+    def _load(self, orders: "Sequence[str]") -> None:
+        for order in orders:  # each alone: the agent may have exchanged a table meanwhile
+            try:
+                nft.load(order)
+            except GenieError as error:
+                self._context.log.debug("rules of policies not removed", problem=error.msg)
+
+
+def _is_listed(found: "policy_dir.Selected", network: str) -> bool:
+    return bool({network, policy_dir.EVERY, "logical/*"} & set(found))
+
+
+def _objects(family: str) -> "list[dict[str, Any]]":
+    try:
+        listed = decode(nft.run(["--json", "list", "table", family, "genie_policy"]))["nftables"]
+    except (GenieError, JSONError, KeyError, TypeError):
+        return []  # there is no such table
+    return [item for item in listed if "set" in item or "map" in item]
+
+
+def _key(element: "Any", kind: str) -> list[str]:
+    """The parts of an element's key, {} of an interval left out."""
+    value = element[0] if kind == "map" and isinstance(element, list) else element
+    value = value.get("concat", []) if isinstance(value, dict) else [value]
+    return [str(part) for part in value]
+
+
+def _text(key: "Sequence[str]", types: "Sequence[Any]") -> str:
+    pairs = zip(key, types, strict=False)
+    return " . ".join(f'"{part}"' if kind == "ifname" else part for part, kind in pairs)

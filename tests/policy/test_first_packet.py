@@ -1,0 +1,166 @@
+"""From the first packet on: what ADD does before it returns, and DEL before addresses are free again."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from genie_core.edges import policy_dir
+from tests.policy.pings import ping
+from tests.system.node import Node, install_plugin
+
+ARGS = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u1"}
+DIRECTORY = Path(policy_dir.DIRECTORY)
+EVERYBODY = {"namespace": "shop", "podSelector": {}}
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory, cni_bin):
+    return install_plugin(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def node(tmp_path, plugins):
+    """A node with policies switched on: blue (a bridge, the default), red (ptp), green (macvlan), sea (a bridge)."""
+    made = Node(tmp_path / "node", plugins)
+    made.configure_three()
+    sea = {"type": "bridge", "bridge": "br9", "isGateway": True, "ipam": made.ipam("10.9.0.0/16")}
+    made._single("40-sea.conf", "sea", **sea)
+    made.settings |= {"policy_engine": True}
+    yield made
+    made.remove()
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+def select(**networks):
+    policy_dir.write({name.replace("_", "/"): entries for name, entries in networks.items()})
+
+
+def call(node, verb, networks="", container="c1", netns=None, **more):
+    annotations = {"annotations": {"cni": networks}} if networks else {}
+    return node.call(verb, container, netns=netns, env=ARGS, **annotations, **more)
+
+
+def rules(namespace):
+    return namespace.run("nft", "list", "ruleset").stdout
+
+
+def test_without_an_agent_a_pod_with_more_networks_waits(node):
+    outcome = call(node, "ADD", "blue,red")
+    assert (outcome.status, outcome.reply["code"]) == (1, 11)
+    assert "genie agent has not run on this node yet" in outcome.reply["msg"]
+    assert node.pod.links() == {}
+    assert call(node, "ADD", "blue").status == 0
+
+
+def test_an_agent_that_is_away_for_long(node):
+    select()
+    old = time.time() - 700
+    os.utime(DIRECTORY / "stamp", (old, old))
+    assert "was last at work 12 minutes ago" in call(node, "ADD", "blue,red").reply["msg"]
+    os.utime(DIRECTORY / "stamp")
+    assert call(node, "ADD", "blue,red").status == 0
+
+
+def test_policy_fail_open(node):
+    node.settings["policy_fail"] = "open"
+    outcome = call(node, "ADD", "blue,red")
+    assert outcome.status == 0
+    assert [line["event"] for line in outcome.events].count("network policies are not guarded") > 0
+
+
+def test_the_directory_is_closed_to_others(node):
+    select(cni_red=[EVERYBODY])
+    assert DIRECTORY.stat().st_mode & 0o777 == 0o700
+    assert {file.name: file.stat().st_mode & 0o777 for file in DIRECTORY.iterdir()} == {
+        "networks.json": 0o600,
+        "stamp": 0o600,
+    }
+
+
+@pytest.mark.parametrize("selected", [{}, {"cni_red": [{"namespace": "bank", "podSelector": {}}]}])
+def test_a_network_that_no_policy_of_the_namespace_selects_gets_no_rules(node, selected):
+    select(**selected)
+    assert call(node, "ADD", "blue,red@net1").status == 0
+    assert "genie_policy" not in rules(node.host) + rules(node.pod)
+
+
+@pytest.mark.parametrize(
+    "network, gateway, where",
+    [("sea", "10.9.0.1", "host"), ("red", "10.2.0.1", "host"), ("green", "", "pod")],
+)
+def test_nothing_passes_until_the_rules_are_compiled(node, network, gateway, where):
+    select(**{f"cni_{network}": [EVERYBODY]})
+    other = node.add_pod()
+    assert call(node, "ADD", f"blue,{network}@net1", container="other", netns=other.path).status == 0
+    assert call(node, "ADD", f"blue,{network}@net1").status == 0
+    text = {"host": rules(node.host), "pod": rules(node.pod)}
+    assert "genie_policy" in text[where]
+    assert "genie_policy" not in text["pod" if where == "host" else "host"]
+    peer = other.links()["net1"][0].partition("/")[0]
+    assert not ping(node.pod, gateway or peer, "net1")
+    for namespace in (node.host, node.pod, other):
+        for family in ("inet", "bridge"):
+            namespace.run("nft", "delete", "table", family, "genie_policy", check=False)
+    assert ping(node.pod, gateway or peer, "net1")
+
+
+def test_the_networks_beside_the_primary(node):
+    """The network "*" of the list."""
+    policy_dir.write({"*": [EVERYBODY]})
+    assert call(node, "ADD", "blue,sea@net1").status == 0
+    listed = json.loads(node.host.run("nft", "-j", "list", "table", "bridge", "genie_policy").stdout)
+    (found,) = [item["set"]["elem"] for item in listed["nftables"] if "set" in item]
+    assert len(found) == 1  # not the primary's
+
+
+def test_a_del_takes_the_rules_away(node):
+    policy_dir.write({"cni/sea": [EVERYBODY], "cni/red": [EVERYBODY]})
+    outcome = call(node, "ADD", "blue,sea@net1,red@net2")
+    assert outcome.status == 0
+    addresses = [ip["address"].partition("/")[0] for ip in outcome.reply["ips"]]
+    peers = ", ".join([*addresses, "192.0.2.7"])
+    table = (
+        f"table inet genie_policy {{ set p4_x {{ type ipv4_addr; elements = {{ {peers} }}; }}\n"
+        f'map egress_4 {{ type ifname . ipv4_addr : verdict; elements = {{ "br9" . {addresses[1]} : drop }}; }}; }}'
+    )
+    node.host.run("nft", table)
+    assert rules(node.host).count(addresses[1]) == 2
+    node.delete(env=ARGS)
+    left = rules(node.host)
+    assert addresses[1] not in left
+    assert addresses[2] not in left
+    assert addresses[0] in left  # a network that no policy selects is not looked at
+    assert "192.0.2.7" in left
+    assert "veth" not in left
+
+
+def test_without_nft_it_is_closed(node):
+    """The runtime is asked to try again, and what was attached is released."""
+    select(cni_sea=[EVERYBODY])
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
+    outcome = node.call("ADD", env=ARGS, annotations={"cni": "blue,sea"}, wrap=hidden)
+    assert (outcome.status, outcome.reply["code"]) == (1, 11)
+    assert "network cni/sea is not guarded by its policies: nft cannot be started" in outcome.reply["msg"]
+    assert (node.pod.links(), list((node.state / "containers").iterdir())) == ({}, [])
+
+
+def test_each_pod_with_several_networks_has_a_status(node):
+    from tests import manifests
+    from tests.system.cluster import Cluster
+
+    select()
+    cluster = Cluster(node)
+    try:
+        cluster.objects.add(manifests.pod(name="web-0", namespace="shop"))
+        assert call(node, "ADD", "blue,red@net1").status == 0
+        kind = cluster.objects.kind_of(manifests.pod())
+        notes = cluster.objects.get(kind, "shop", "web-0")["metadata"]["annotations"]
+        entries = json.loads(notes["k8s.v1.cni.cncf.io/network-status"])
+        assert [one["genie.cni.dev/network"] for one in entries] == ["cni/blue", "cni/red"]
+        assert "multi-ip-preferences" in notes
+    finally:
+        cluster.close()
