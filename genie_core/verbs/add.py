@@ -87,7 +87,7 @@ def _plan(request: "Request", decision: "Decision", previous: "Result | None", c
     if context.settings.policy_engine:
         from genie_core.verbs.policy import require_engine
 
-        require_engine(plan, context)
+        require_engine(plan, context.settings.policy_fail, context.log)
     context.log.debug(
         "planned",
         pod=str(decision.pod or ""),

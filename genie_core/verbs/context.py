@@ -144,7 +144,7 @@ class Context:
             if self.settings.policy_engine and isinstance(step, Attached) and not step.yielded:
                 from genie_core.verbs.policy import guard
 
-                guard(step, self)
+                guard(step, self.settings.policy_fail, self.log)
         elif isinstance(step, Releasing | Released | Refused | Forget):
             self._record_release(step)
 

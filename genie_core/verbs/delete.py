@@ -73,7 +73,7 @@ def _drive(plan: "Plan", steps: "Steps[list[GenieError]]", context: "Context") -
         return drive(steps, context.perform)
     from genie_core.verbs.policy import Leaving
 
-    leaving = Leaving(plan, context)
+    leaving = Leaving(plan, context.log)
     leaving.close()
     failures = drive(steps, context.perform)
     leaving.forget()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Result
+    from genie_core.ports import Log
     from genie_core.steps import Attached
-    from genie_core.verbs.context import Context
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
 _NEIGHBOURS = "icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 143 } accept"
@@ -27,44 +27,47 @@ _ON_BRIDGE, _ROUTED = ("bridge", "flannel"), ("ptp",)
 _QUOTABLE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@:+=,%~^&#!$")
 
 
-def require_engine(plan: "Plan", context: "Context") -> bool:
-    """Whether the agent is at work. Raises TryAgain where it is not, and a pod has networks that it should guard."""
+def require_engine(plan: "Plan", fail: str, log: "Log") -> bool:
+    """Whether the agent is at work. Raises TryAgain where it is not, and a pod has networks that it should guard.
+
+    `fail` is the setting `policy_fail`.
+    """
     age = policy_dir.age()
     if age is not None and age <= policy_dir.OLD_SECONDS:
         return True
     said = "has not run on this node yet" if age is None else f"was last at work {age / 60:.0f} minutes ago"
     beside = any(item.ifname != plan.ifname for item in plan.attachments)
-    if beside and context.settings.policy_fail == "closed":
+    if beside and fail == "closed":
         raise TryAgain(
             f"network policies are switched on (policy_engine), and genie agent {said}",
             hint="start `genie agent --policy`, or set policy_fail to open: then pods start without their policies",
         )
     if beside:
-        context.log.warning("network policies are not guarded", problem=f"genie agent {said}")
+        log.warning("network policies are not guarded", problem=f"genie agent {said}")
     return False
 
 
-def guard(step: "Attached", context: "Context") -> None:
+def guard(step: "Attached", fail: str, log: "Log") -> None:
     """Let nothing pass on a network that a policy selects. Raises GenieError where that cannot be done.
 
     The code is always "try again": nothing is wrong with the pod. With `policy_fail` open it is a warning.
     """
-    if not require_engine(step.plan, context):
+    if not require_engine(step.plan, fail, log):
         return
     try:
-        _guard(step, context)
+        _guard(step, log)
     except GenieError as error:
-        if context.settings.policy_fail == "closed":
+        if fail == "closed":
             name = network_of(step.plan.attachments[step.index])
             raise TryAgain(
                 f"network {name} is not guarded by its policies: {error.msg}",
                 details=error.details,
                 hint=error.hint,
             ) from None
-        context.log.warning("network policies are not guarded", problem=str(error))
+        log.warning("network policies are not guarded", problem=str(error))
 
 
-def _guard(step: "Attached", context: "Context") -> None:
+def _guard(step: "Attached", log: "Log") -> None:
     plan, one = step.plan, step.plan.attachments[step.index]
     namespace = plan.pod.namespace if plan.pod else ""
     with policy_dir.Held():
@@ -76,7 +79,7 @@ def _guard(step: "Attached", context: "Context") -> None:
             nft.load(_on_bridge(outside) if kind in _ON_BRIDGE else _routed(outside))
         elif sandboxed and _QUOTABLE.issuperset(one.ifname):
             nft.load(_in_pod(one.ifname), plan.netns)
-    context.log.debug("guarded until policies are compiled", network=one.label)
+    log.debug("guarded until policies are compiled", network=one.label)
 
 
 def _selects(found: "policy_dir.Selected", network: str, namespace: str, is_primary: bool) -> bool:
@@ -144,8 +147,8 @@ class Leaving:
     Its addresses leave the sets of peers before they are free for others, its own rules once it is gone.
     """
 
-    def __init__(self, plan: "Plan", context: "Context") -> None:
-        self._context = context
+    def __init__(self, plan: "Plan", log: "Log") -> None:
+        self._log = log
         self._sets: list[str] = []
         self._maps: list[str] = []
         try:
@@ -154,7 +157,7 @@ class Leaving:
             if mine:
                 self._find(mine)
         except GenieError as error:
-            context.log.warning("rules of policies not looked at", problem=error.msg)
+            log.warning("rules of policies not looked at", problem=error.msg)
 
     def _find(self, attachments: "Sequence[Attachment]") -> None:
         values = set()
@@ -187,7 +190,7 @@ class Leaving:
             try:
                 nft.load(order)
             except GenieError as error:
-                self._context.log.debug("rules of policies not removed", problem=error.msg)
+                self._log.debug("rules of policies not removed", problem=error.msg)
 
 
 def _is_listed(found: "policy_dir.Selected", network: str) -> bool:

@@ -60,7 +60,7 @@ class Node:
         self.leases = root / "leases"
         self.state = root / "state"
         self.binaries = [CNI_BIN]
-        self.settings = {"log_level": "debug"}
+        self.settings: dict[str, Any] = {"log_level": "debug"}
         self.conf.mkdir(parents=True)
         self.attach_host()
         self.pods = [Namespace()]
