@@ -1,6 +1,6 @@
-"""The Pod and what surrounds it, from the API server: a dozen bounded requests, each of which may be refused.
+"""The Pod and what surrounds it, read from the API server by a dozen bounded requests. Each may be refused.
 
-deploy/debug-rbac.yaml grants them; a test holds the two to each other.
+deploy/debug-rbac.yaml grants them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
-    """What the API server said. `missing` maps a source to why it is not there."""
+    """The API server's answers. `missing` maps a source to why it was not read."""
 
     pod: JSON = field(default_factory=dict)
     objects: list[JSON] = field(default_factory=list)
@@ -60,14 +60,14 @@ def read(
 ) -> Answers:
     """All of it, within SECONDS; `name` "" means the node alone, `other` is one more pod (namespace, name).
 
-    `node_of` tells this node's name from the Node objects. Raises NotFound where there is no such pod.
+    `node_of` finds this node's name among the Node objects. Raises NotFound where there is no such pod.
     """
     with server.connect(SECONDS) as api:
         return _Reader(api).read(namespace, name, node_of, other)
 
 
 class _Reader:
-    """One reading. Once the server is away, or knows us not, the rest is missing for that reason."""
+    """One reading. After the server was unreachable or refused the credentials, it is asked nothing more."""
 
     def __init__(self, api: KubeAPI) -> None:
         self.api = api
@@ -92,7 +92,7 @@ class _Reader:
             self._add(POD, f"metadata.namespace={other[0]},metadata.name={other[1]}")
         self._add(POLICY)
         if any(True for _ in cluster.of_kind(found.objects, POLICY.kind)):
-            self._add(NAMESPACE)  # their labels are what policies select by
+            self._add(NAMESPACE)  # policies select by their labels
         found.networks = self._networks(namespace)
         found.pod = lean(found.pod) if found.pod else {}
         if self.away and not found.objects:
@@ -102,7 +102,7 @@ class _Reader:
     def attempt(
         self, source: str, verb: str, kind: Resource, namespace: str, ask: Callable[[], T], otherwise: T
     ) -> T:
-        """The answer; `otherwise`, and in `missing` what would be needed, where there is none."""
+        """The answer; without one `otherwise`, and in `missing` the reason or the right that is needed."""
         if self.away:
             self.found.missing[source] = self.away
             return otherwise
@@ -132,7 +132,7 @@ class _Reader:
         namespace: str = "",
         keep: Callable[[JSON], JSON] = lean,
     ) -> list[JSON]:
-        """Items of a list, page by page, at most so many, and of each what `keep` leaves."""
+        """At most `most` items of a list, read page by page, each reduced by `keep`."""
         query = {"fieldSelector": selector} if selector else {}
         items: list[JSON] = []
         while len(items) < most:
@@ -155,7 +155,7 @@ class _Reader:
         self.found.objects += self.attempt(f"objects: {kind.kind}", "list", kind, "", ask, list[JSON]())
 
     def _pods(self, node: str) -> None:
-        """All of this node, those elsewhere that have one of the pod's addresses, and a few others."""
+        """All pods of this node, the pods elsewhere that have an address of the pod, and a few others."""
         here, elsewhere = f"spec.nodeName={node},{RUNNING}", f"spec.nodeName!={node},{RUNNING}"
         self._add(POD, here)
         for ip in cluster.pod(self.found.pod).ips:

@@ -1,9 +1,8 @@
-"""The plugin binaries of a node: what each file is, and what it says of itself when it is asked.
+"""The plugin binaries of a node: what each file is, and what it answers to VERSION and STATUS.
 
-Asking (VERSION, STATUS) goes through the same edge that runs plugins for pods, all at once and each with a
-deadline of its own, so that one that hangs delays nobody. Not every file is asked: in a folder that also holds
-a shell or `mount`, as k3s had, or under the name of an installer, running a file to see what it is would be an
-accident. There only the types are asked that a configuration names or the catalogue knows.
+Plugins are run by the same edge that runs them for pods, side by side, each with a deadline of its own. Not every file
+is run: a folder may hold a shell or `mount` too, as k3s had, or an installer. In such a folder only the types are run
+that a configuration names or the catalogue knows.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from genie_core.steps import Invoke, PluginMissing
 from genie_core.survey.rootfs import Root
 
 PROBE_SECONDS = 0.5
-# A node that starts fifty pods answers late: only who says nothing in this time either is said to hang.
+# A node that starts fifty pods answers late: a plugin hangs if it does not answer within this time either.
 PATIENT_SECONDS = 2.0
 _AT_ONCE = 16
 # More than one of these in a folder: it holds programs, not plugins.
@@ -42,10 +41,10 @@ _MACHINES = {3: "i686", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm
 class Binary:
     """One file of a plugin directory.
 
-    `form` is elf, script, text (neither), link (dangling) or unreadable. `versions` is what VERSION answered, ()
-    where it was not asked or failed. `noexec` is the mount point of a file system from which nothing may be executed.
-    `status` is "ready", "not ready", "not supported" or "" (not asked), and
-    `detail` what STATUS said. `problem` says why VERSION failed: hang, crash, execute or answer, with `reason`.
+    `form` is elf, script, text (neither), link (dangling), special or unreadable. `noexec` is the mount point of a file
+    system from which nothing may be executed. `versions` is the answer to VERSION, () where the plugin was not run or
+    failed; `problem` is why it failed: hang, crash, execute or answer, with `reason`. `status` is "ready", "not ready",
+    "not supported" or "" (not asked), and `detail` the answer to STATUS.
     """
 
     type: str
@@ -69,12 +68,12 @@ class Binary:
 
     @property
     def executable(self) -> bool:
-        """Whether anybody may execute it."""
+        """Whether an executable bit is set."""
         return bool(self.mode & 0o111)
 
 
 def list_binaries(directory: str, root: Root) -> list[Binary]:
-    """The files of a plugin directory by name, not yet asked anything. Raises OSError for the directory."""
+    """The files of a plugin directory by name; none is run. Raises OSError for the directory."""
     names = [name for name in root.names(directory) if not os.path.isdir(root.real(f"{directory}/{name}"))]
     return [_describe(directory, name, root) for name in names]
 
@@ -163,7 +162,7 @@ class Prober:
         return Delegates(self._env, list(path), seconds, log, Cancel(), echo=False, as_runtime=True)
 
     def versions(self, binaries: Sequence[Binary], root: Root) -> list[Binary]:
-        """The binaries with what VERSION answered, asked all at once; who is late is asked once more."""
+        """The binaries with their answers to VERSION. They are run side by side; one that is late is run once more."""
 
         def ask(binary: Binary) -> Binary:
             answered = self._ask_version(binary, root, self._quick)
@@ -173,7 +172,7 @@ class Prober:
             return list(pool.map(ask, binaries))
 
     def _ask_version(self, binary: Binary, root: Root, delegates: Delegates) -> Binary:
-        # A plugin of before VERSION existed wants the other variables too (libcni, pkg/invoke, GetVersionInfo).
+        # A plugin older than VERSION wants the other variables too (libcni, pkg/invoke, GetVersionInfo).
         step = Invoke(
             "VERSION",
             binary.type,
@@ -196,9 +195,9 @@ class Prober:
     def status(
         self, type_: str, binary: str, config: str, network: str, path: Sequence[str]
     ) -> tuple[str, str]:
-        """("ready" or "not ready", what it said) for one plugin of a network, with its real configuration.
+        """("ready" or "not ready", its answer) for one plugin of a network, with its real configuration.
 
-        `path` is the CNI_PATH of the runtime that would ask: what is not there is not found by its plugins either.
+        `path` is the CNI_PATH of the runtime that would run it: the plugin finds its own delegates there.
         """
         try:
             self._delegates(path, PATIENT_SECONDS).invoke(

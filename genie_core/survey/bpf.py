@@ -1,4 +1,4 @@
-"""What may take packets ahead of netfilter in the calling thread's namespace: tc filters, XDP and tcx programs."""
+"""What handles packets before netfilter in the calling thread's namespace: tc filters, XDP and tcx programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API server says that matters for packets: nodes, pods, services and their endpoints, policies."""
+"""API objects as far as they matter for packets: nodes, pods, services and their endpoints, policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLANNEL = "flannel.alpha.coreos.com"
 class Node:
     """One node: its addresses, the prefixes of its pods, and flannel's tunnel end as it announces it.
 
-    `public_ip` is the address that flannel announces, "" where somebody has overwritten it on purpose.
+    `public_ip` is the address that flannel announces, "" where an annotation overwrites it on purpose.
     """
 
     name: str
@@ -153,7 +153,7 @@ def frontends(objects: Iterable[JSON]) -> tuple[Frontend, ...]:
 
 
 def endpoints_of(objects: Iterable[JSON], service: str) -> list[tuple[str, str, int, str]]:
-    """(address, protocol, port, port's name) of what is ready behind NS/NAME, as a headless service's DNS has it."""
+    """(address, protocol, port, port's name) of NS/NAME's ready endpoints, as a headless service's DNS has them."""
     return [
         (address, str(port.get("protocol") or "TCP").lower(), int(port["port"]), str(port.get("name") or ""))
         for port, addresses in _backing(list(objects)).get(service, ())

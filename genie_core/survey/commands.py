@@ -1,7 +1,6 @@
-"""Programs that are asked something: started at once, each with a deadline, killed with all that they started. Cold.
+"""Programs whose output is read: each has a deadline, and is killed together with the processes that it started.
 
-Whoever waits for one may be given up himself, with the thread that he runs in; what is still running when this
-process ends is killed then.
+A thread that waits for a program may be given up; programs that still run when this process ends are killed then.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ _running: set[subprocess.Popen[str]] = set()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """One that was started, or the reason why it was not."""
+    """A program that was started, or the reason why it was not."""
 
     name: str
     process: subprocess.Popen[str] | None = None
     reason: str = ""
 
     def finish(self, until: float) -> tuple[str, str]:
-        """Its output, and why there is none; at `until` (monotonic seconds) it is killed."""
+        """Its output, or "" and the reason; at `until` (monotonic seconds) it is killed."""
         if self.process is None:
             return "", self.reason
         try:
@@ -46,7 +45,7 @@ class Program:
 
 
 def start(*argv: str, env: Mapping[str, str]) -> Program:
-    """Run a program, found by `env`'s PATH; nothing is raised."""
+    """Start a program, found by `env`'s PATH. Raises nothing."""
     name = os.path.basename(argv[0])
     path = shutil.which(argv[0], path=env["PATH"])
     if path is None:
@@ -69,7 +68,7 @@ def start(*argv: str, env: Mapping[str, str]) -> Program:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End it, and whatever it has started."""
+    """Kill it and the processes that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -18,11 +18,11 @@ from genie_core.survey.facts import ConfFile
 from genie_core.survey.kernel import JSON
 from genie_core.survey.rootfs import Root
 
-# What an error of the parser says about its place: `plugins[1].ipam must be ...`, `plugins[0]: missing 'type'`.
+# The place in an error of the parser: `plugins[1].ipam must be ...`, `plugins[0]: missing 'type'`.
 _PLACE = re.compile(r"^((?:plugins(?:\[\d+\])?|name|cniVersions?|type|capabilities|disable\w+)[\w.\[\]-]*)")
 ENDINGS = (".conf", ".conflist", ".json")
 _EDITED = (".bak", ".old", ".orig", ".save", ".swp", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist", "~")
-# A plugin's members that say how the network is built. Everything else may be secret, and is not saved.
+# A plugin's members that describe the network. Everything else may be secret, and is not saved.
 _PLAIN = (
     "type",
     "bridge",
@@ -52,7 +52,7 @@ def parse_conf(
     uid: int = 0,
     siblings: Callable[[str], Sequence[tuple[str, str]]] | None = None,
 ) -> ConfFile:
-    """One file as far as it can be understood; never raises for what is written in it."""
+    """One file as far as it can be understood. No content makes it raise."""
     base = ConfFile(path=path, mode=mode, uid=uid, text=text)
     try:
         decode(text)
@@ -95,7 +95,7 @@ def _lean(data: JSON) -> JSON:
 
 
 def _plain_members(data: JSON) -> JSON:
-    """Only words and numbers: an object in their place, such as flannel's backend with its PSK, may hold anything."""
+    """Members that are strings or numbers: an object, such as flannel's backend with its PSK, may hold secrets."""
     return {
         name: value for name, value in _members(data, _PLAIN).items() if isinstance(value, str | int | float)
     }
@@ -116,12 +116,12 @@ def read_directory(directory: str, root: Root) -> list[ConfFile]:
 
 
 def _looks_like_conf(name: str) -> bool:
-    """Whether a file is worth a line: runtimes read it, or it is a renamed or edited copy of such a one."""
+    """Whether a file is listed: runtimes read it, or it is a renamed or edited copy of such a file."""
     return not why_ignored(name) or any(ending in name.lower() for ending in (".conf", ".json"))
 
 
 def read_conf(path: str, root: Root) -> ConfFile:
-    """One configuration file, parsed as kubelet's path parses it."""
+    """One configuration file, parsed as the plugin parses it."""
     here = root.real(path)
     ignored = why_ignored(path.rpartition("/")[2])
     try:
@@ -141,7 +141,7 @@ def read_conf(path: str, root: Root) -> ConfFile:
 
 
 def is_copy(name: str) -> bool:
-    """Whether a file's ending says that it is what another one was before; `--write` makes such copies too."""
+    """Whether a file's ending marks it as the copy of an earlier version; `--write` makes such copies too."""
     return name.endswith((*_EDITED, ".cilium_bak"))
 
 

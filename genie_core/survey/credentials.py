@@ -1,4 +1,4 @@
-"""The kubeconfigs that configurations name: what kind of credential, whose, until when. Never the secret."""
+"""The kubeconfigs that configurations name: the kind of credential, its subject and its expiry. Never the secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SILENT = JSONLog("error", fd=-1)
 
 
 def named_kubeconfigs(files: Sequence[ConfFile], extra: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Kubeconfig path -> what names it, and the plugin's configuration, for every `kubeconfig` key of one."""
+    """Kubeconfig path -> the file that names it, and the plugin's configuration there."""
     named: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for file in files:
         for entry in file.chain if not file.ignored else ():
@@ -74,7 +74,7 @@ def read_credential(path: str, used_by: str, root: Root, entry: Mapping[str, Any
 
 
 def _server_of(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What Genie's own configuration says of the server instead of the kubeconfig, as CNI-Genie's does."""
+    """The server's address and CA in Genie's own configuration, which replace the kubeconfig's, as in CNI-Genie."""
     said = entry.get(key) if entry.get("type") == SELF_TYPE else None
     keys = ("k8s_api_root", "k8s_certificate_authority")
     return {name: said[name] for name in keys if name in said} if isinstance(said, Mapping) else {}

@@ -1,7 +1,7 @@
-"""What the container runtime itself says it runs: ListPodSandbox and PodSandboxStatus of the CRI (k8s.io/cri-api v1).
+"""The container runtime's list of its sandboxes: ListPodSandbox and PodSandboxStatus of the CRI (k8s.io/cri-api v1).
 
 Needs the package `container-runtime-interface-api` (the extra `cri`), which brings gRPC; so it is imported late.
-`crictl`, where the node has it, asks the same questions without it (crictl.py).
+`crictl`, where the node has it, gives the same answers without it (crictl.py).
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def _described(sandbox: Sandbox, runtime: Any, messages: Any, timeout: float) ->
 
 
 def netns_of(info: str) -> str:
-    """The path in the runtime's own description of a sandbox, "" where there is none.
+    """The namespace's path in the runtime's own description of a sandbox, "" where there is none.
 
-    containerd and CRI-O put the OCI specification there; others at least the process that holds the namespace.
+    containerd and CRI-O put the OCI specification there; other runtimes the process that holds the namespace.
     """
     try:
         described = json.loads(info)

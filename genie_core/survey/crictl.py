@@ -65,7 +65,7 @@ def _described(sandbox: Sandbox, base: list[str], timeout: float) -> Sandbox:
 
 
 def _ask(argv: list[str], timeout: float) -> dict[str, Any]:
-    until = time.monotonic() + timeout + 1  # crictl keeps the deadline itself, and says so better
+    until = time.monotonic() + timeout + 1  # crictl keeps the deadline itself, with a better message
     out, reason = start(*argv, env=dict(os.environ)).finish(until)
     if reason:
         kind = Denied if "permission denied" in reason else IOFailure

@@ -1,6 +1,6 @@
 """Events of the API server: the newest few, each as one line from which secrets are taken.
 
-A plugin's error message comes from whoever wrote the plugin, and stands in events for everybody to read and copy.
+Events hold plugins' error messages, in which a plugin may have put a secret; people copy them into tickets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONGEST = 1024  # Kubernetes' own limit of an event's message (core/v1, NoteLeng
 
 
 def newest(items: Sequence[JSON]) -> tuple[Event, ...]:
-    """The newest events first, at most MOST. What is no event is passed over."""
+    """The newest events first, at most MOST. Items that are no events are left out."""
     found = [event for event in map(_event, items) if event is not None]
     return tuple(sorted(found, key=lambda event: (event.last, event.reason), reverse=True)[:MOST])
 

@@ -1,7 +1,7 @@
-"""Credentials from the program that a kubeconfig's user names: `exec`, client.authentication.k8s.io. Cold.
+"""Credentials from the program that a kubeconfig's user names: `exec`, client.authentication.k8s.io.
 
 The package `kubernetes` can run such programs too, but gives them this process's stdin, waits without a deadline,
-hides what they say on stderr when stdout is a pipe, and only logs it when they fail.
+hides their stderr when stdout is a pipe, and only logs when they fail.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Grant:
-    """What the program gave: a bearer token, a client certificate with its key, or both."""
+    """The program's answer: a bearer token, a client certificate with its key, or both."""
 
     token: str = ""
     certificate: Pem | None = None
@@ -111,7 +111,7 @@ def _unattended(name: str, argv: list[str], env: Mapping[str, str]) -> str:
 
 
 def _attended(name: str, argv: list[str], env: Mapping[str, str]) -> str:
-    """Its questions and its errors are on the terminal already."""
+    """The program's questions and errors go to the terminal."""
     try:
         done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
     except OSError as error:
@@ -131,7 +131,7 @@ def _failed(name: str, reason: str) -> Unauthorized:
 
 
 def _grant(name: str, out: str, version: str) -> Grant:
-    """What it printed. No message quotes any of it."""
+    """The credentials in the program's output. No message quotes any of it."""
     try:
         answer = json.loads(out)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What an installed launcher says of itself (tasks/launcher.py writes it)."""
+"""The header of an installed launcher, which tasks/launcher.py writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launcher:
-    """What a launcher says of itself: Genie's version, and the interpreter's path ("" where it does not say)."""
+    """A launcher's header: Genie's version, and the interpreter's path ("" where it names none)."""
 
     version: str
     python: str

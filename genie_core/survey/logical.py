@@ -1,4 +1,4 @@
-"""The cluster's logical and physical networks, as Genie's account reads them."""
+"""The cluster's logical and physical networks, read by Genie's account."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from genie_core.select.overlap import LogicalNetwork, PhysicalNetwork, read_phys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNetworks:
-    """Those that can be read; physical networks by NAMESPACE/NAME.
+    """The logical networks, and the physical ones by NAMESPACE/NAME. Objects that cannot be used are left out.
 
-    `absent` are the interfaces among their `nic` that this machine does not have, by any of its names for them.
+    `absent` are the interfaces among their `nic` that this machine has under no name.
     """
 
     logical: tuple[LogicalNetwork, ...] = ()
@@ -26,7 +26,7 @@ class ClusterNetworks:
 
 
 def read_networks(api: KubeAPI) -> ClusterNetworks:
-    """All of the cluster; none where it does not have these kinds. Raises APIError."""
+    """All networks of the cluster; none where it does not have these kinds. Raises APIError."""
     physical: dict[str, PhysicalNetwork] = {}
     try:
         for definition in api.list_objects(PHYSICAL_NETWORK):

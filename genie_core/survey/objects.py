@@ -1,4 +1,4 @@
-"""API objects, of which only what diagnosis reads is kept: environments, arguments and annotations are not ours."""
+"""API objects reduced to what a diagnosis needs: without environments, arguments and other annotations."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ SPEC = {
 
 
 def lean(item: JSON) -> JSON:
-    """One object without the rest. A Pod in --pod-file need not say that it is one."""
+    """One object, reduced. A Pod in --pod-file may lack its `kind`."""
     meta, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
     kind = item.get("kind") or ("Pod" if "containers" in spec else "")
     kept = _members(item, TOP)
     kept["metadata"] = _members(meta, META) | {"annotations": _members(meta.get("annotations") or {}, NOTES)}
-    kept["status"] = _members(status, STATUS) | _told(item, status)
+    kept["status"] = _members(status, STATUS) | _messages(item, status)
     kept["spec"] = _pod_spec(spec) if kind == "Pod" else _members(spec, SPEC.get(kind, ()))
     return kept
 
 
-def _told(item: JSON, status: JSON) -> JSON:
-    """What Kubernetes says about an object, in words."""
-    told: JSON = {"message": plain(str(status["message"]))} if status.get("message") else {}
+def _messages(item: JSON, status: JSON) -> JSON:
+    """Kubernetes' messages about an object: of its status, its conditions and its waiting containers."""
+    found: JSON = {"message": plain(str(status["message"]))} if status.get("message") else {}
     conditions = [
         _members(entry, CONDITION) | {"message": plain(str(entry.get("message") or ""))}
         for entry in cluster.conditions(item)
     ]
     waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]
     reasons = [{"state": {"waiting": {"reason": str(one["reason"])}}} for one in waiting if one.get("reason")]
-    told |= {"conditions": conditions} if conditions else {}
-    return told | ({"containerStatuses": reasons} if reasons else {})
+    found |= {"conditions": conditions} if conditions else {}
+    return found | ({"containerStatuses": reasons} if reasons else {})
 
 
 def _pod_spec(spec: JSON) -> JSON:

@@ -1,4 +1,4 @@
-"""Genie's own part of a node: what is installed, what its state holds, whether the API server answers."""
+"""Genie itself on a node: what is installed, what its state holds, whether its API server answers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _launcher(binary: str, root: Root) -> Launcher | None:
 
 
 class _Known:
-    """The configurations that were read already, as the port through which kubelet's path looks them up."""
+    """The configurations that were read, as the port by which the plugin's Finder looks them up."""
 
     def __init__(self, files: Sequence[ConfFile], directories: Sequence[str]) -> None:
         self.directories = directories
@@ -121,7 +121,7 @@ def _default(facts: Facts, settings: Settings, own: ConfFile) -> dict[str, Any]:
 
 
 def finder_of(facts: Facts) -> Finder:
-    """What the plugin would find networks by on this node."""
+    """The Finder that the plugin would use on this node."""
     own = own_file(facts.conf_files)
     return _finder(facts, own_settings(own), own)
 
@@ -137,13 +137,13 @@ def _finder(facts: Facts, settings: Settings, own: ConfFile | None) -> Finder:
 
 
 def _unread_labels(settings: Settings) -> tuple[str, ...]:
-    """The keys of allowed_networks that ask for labels, where there is nobody to ask."""
+    """The keys of allowed_networks that are label selectors, where no API server is configured."""
     asks = bool(settings.kubernetes or settings.policy)
     return () if asks else tuple(who for who in settings.allowed_networks or () if is_selector(who))
 
 
 def _unknown(finder: Finder, settings: Settings) -> tuple[str, ...]:
-    """What allowed_networks allows, and no network of this node is called: `shop: storge`."""
+    """The entries of allowed_networks that fit no network of this node: `shop: storge`."""
     names = {node_name(network) for network in finder.valid()} | (
         set(NAMES) if settings.generate_missing else set()
     )
@@ -157,7 +157,7 @@ def _unknown(finder: Finder, settings: Settings) -> tuple[str, ...]:
 
 
 def _selections(settings: Settings, unknown: list[Unknown]) -> list[Selection]:
-    """The networks that the configuration names, but for those of namespaces: default_plugin's, default_networks'."""
+    """The networks that default_plugin and default_networks name, but for those with a namespace."""
     others = [name.strip() for name in settings.default_networks if "/" not in name]
     try:
         first = parse_names(settings.default_plugin, _PLUGIN) if settings.default_plugin.strip() else []
@@ -168,7 +168,7 @@ def _selections(settings: Settings, unknown: list[Unknown]) -> list[Selection]:
 
 
 def _find(finder: Finder, selection: Selection, settings: Settings, unknown: list[Unknown]) -> str:
-    """The file of a network; "" where it has none, which is noted unless Genie makes its configuration up."""
+    """The file of a network; "" where it has none, which is noted unless Genie generates its configuration."""
     try:
         return finder.find(selection).source
     except GenieError as error:
@@ -187,12 +187,14 @@ def _first(finder: Finder) -> str:
 
 
 def read_state(directory: str, root: Root) -> tuple[dict[str, Any], tuple[Cached, ...]]:
-    """What the state holds: members of GenieState, and its attachments. Raises GenieError, OSError."""
+    """Genie's state: members of GenieState, and the attachments. Raises GenieError, OSError."""
     real = root.real(directory)
     found: dict[str, Any] = {"state_dir": directory}
     if not os.path.isdir(real):
         return found, ()
-    os.listdir(f"{real}/containers" if os.path.isdir(f"{real}/containers") else real)  # may this user?
+    os.listdir(
+        f"{real}/containers" if os.path.isdir(f"{real}/containers") else real
+    )  # raises PermissionError
     entries = list(Store(real).plans())
     plans = [entry for entry in entries if isinstance(entry, Plan)]
     here = boot_id()
@@ -237,7 +239,7 @@ def _recorded(plan: Plan, directory: str, root: Root, here: str) -> Recorded:
 
 
 def _recorded_ipam(plans: Sequence[Plan]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Each once. The label of a network from the API server is its object's: NAMESPACE/NAME."""
+    """The ipam sections of networks from the API server, each once. Such a network's label is NAMESPACE/NAME."""
     texts = {
         (item.network.name, plugin.text)
         for plan in plans
@@ -250,13 +252,13 @@ def _recorded_ipam(plans: Sequence[Plan]) -> list[tuple[str, Mapping[str, Any]]]
 
 
 def _is_pending(plan: Plan) -> bool:
-    """Some of its networks were released and others not: a DEL has failed halfway."""
+    """Whether some of its networks were released and others not: a DEL has failed halfway."""
     released = [attachment.released for attachment in plan.attachments]
     return any(released) and not all(released)
 
 
 def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
-    """`api` and `definitions` of a GenieState: whether the API server answers Genie, and knows the networks."""
+    """`api`, `definitions` and `networks` of a GenieState: whether the API server answers, and which kinds it has."""
     kubernetes: Mapping[str, Any] = settings.kubernetes
     if kubernetes.get("kubeconfig"):
         kubernetes = {**kubernetes, "kubeconfig": root.real(str(kubernetes["kubeconfig"]))}
@@ -277,14 +279,14 @@ def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
 
 
 def _read(definitions: Sequence[str]) -> list[Resource]:
-    """What Genie reads there: pods, and the networks that the cluster knows."""
+    """The kinds that Genie reads: pods, and those of networks that the cluster has."""
     return [POD, *(kind for kind in _NETWORKS if f"{kind.plural}.{kind.group}" in definitions)]
 
 
 def _may_get(api: KubeAPI, kind: Resource) -> bool:
-    """Whether the account may get such objects: an object that is not there is refused, or is not found.
+    """Whether the account may get such objects: an object that does not exist is refused, or is not found.
 
-    A node's own account may get the pods of its node alone; the server words that refusal in its own way.
+    A node's own account may get the pods of its node alone; the server has a message of its own for that refusal.
     """
     try:
         api.get_object(kind, _ANYWHERE, _NO_NAME)
@@ -296,7 +298,7 @@ def _may_get(api: KubeAPI, kind: Resource) -> bool:
 
 
 def _networks(api: KubeAPI) -> ClusterNetworks | None:
-    """None where Genie's account may not read them."""
+    """The cluster's networks; The cluster's networks; None where Genie's account may not read them."""
     try:
         return read_networks(api)
     except APIError:

@@ -1,6 +1,6 @@
-"""Active probes from inside the pod's namespace: few packets, one destination each, nothing is left behind.
+"""Probes from inside the pod's namespace: few packets, one destination each. They leave nothing behind.
 
-Each returns one Probe value. They confirm or refute; a silent gateway or service is no fault by itself.
+Each returns one Probe. A gateway or service that does not answer is no fault by itself.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Ask:
 
 
 def run(asks: Sequence[Ask], announce: Callable[[str], None], until: float) -> tuple[Probe, ...]:
-    """Make all probes, several at a time; `announce` is told of each before it is made.
+    """Make all probes, several at a time; `announce` gets each before it is made.
 
-    Those that have not ended at `until` (monotonic seconds) are left out, and their threads to themselves.
+    Probes that have not ended at `until` (monotonic seconds) are left out.
     """
     for ask in asks:
         announce(str(ask))
@@ -100,7 +100,7 @@ def _checksum(data: bytes) -> int:
 
 
 def _ping(ask: Ask, base: Probe) -> Probe:
-    """ICMP echo with DF set; `received` of `sent`."""
+    """ICMP echo requests with DF set."""
     six = ":" in ask.target
     family, protocol = (
         (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
@@ -150,7 +150,7 @@ def _tcp(ask: Ask, base: Probe) -> Probe:
         except TimeoutError:
             return base
         except OSError as error:
-            # A refusal is an answer: the packet got there and back.
+            # A refusal is an answer: the packets went both ways.
             return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
         return replace(base, result="ok", received=1)
 
@@ -177,7 +177,7 @@ def _udp(ask: Ask, base: Probe) -> Probe:
 
 
 def _arp(ask: Ask, base: Probe) -> Probe:
-    """Who answers for an address on a link; `detail` lists the MACs. Sender 0.0.0.0 leaves no cache entries."""
+    """An ARP request; `detail` lists the MACs that answered. The sender 0.0.0.0 leaves no cache entries."""
     own = bytes.fromhex(ask.mac.replace(":", ""))
     frame = b"\xff" * 6 + own + struct.pack("!HHHBBH", ETH_P_ARP, 1, 0x0800, 6, 4, 1)
     frame += own + socket.inet_aton(ask.source or "0.0.0.0") + b"\0" * 6 + socket.inet_aton(ask.target)

@@ -1,4 +1,4 @@
-"""The records that others keep of pods' networks: leases and cached results. Read only.
+"""The records that IPAM and runtimes keep of pods' networks: leases and cached results. Read only.
 
 host-local's leases  <dataDir>/<network>/<address>, holding the container ID and, on a second line, the interface
 libcni's cache       <cacheDir>/results/<network>-<container>-<interface>, kind cniCacheV1 (conformance B57, B58)

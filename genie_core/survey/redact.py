@@ -1,4 +1,4 @@
-"""Texts that others wrote, without the secrets in them, before anybody reads or copies them."""
+"""Removing secrets from texts of plugins, servers and files before they are shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def in_text(text: str) -> str:
 
 
 def in_value(value: Any, hidden: str = HIDDEN) -> Any:
-    """A JSON value, with `hidden` in the place of what is named like a secret; its texts as `in_text`."""
+    """A JSON value, with `hidden` in the place of members named like secrets; its strings as by `in_text`."""
     if isinstance(value, dict):
         return {
             key: hidden

@@ -1,7 +1,7 @@
 """The node's file system seen from elsewhere: `--root /host` in a DaemonSet, a fixture in a test.
 
-Paths are the node's own everywhere in reports; `Root.real` says where to find them from here, following the
-symbolic links as the node would, so that an absolute link does not lead out of the root.
+Reports have the node's own paths; `Root.real` gives the path from here. It follows symbolic links as the node would,
+so an absolute link does not lead out of the root.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Root:
         return self.directory == "/"
 
     def require(self) -> Root:
-        """This root. Raises NotFound where it is no directory: an empty answer would read as a healthy node."""
+        """This root. Raises NotFound where it is no directory, or an empty report would look like a healthy node."""
         if not os.path.isdir(self.directory):
             raise NotFound(
                 f"--root {self.directory} is not a directory", hint="it is where the node's / is seen"
@@ -38,7 +38,7 @@ class Root:
         return self
 
     def real(self, path: str) -> str:
-        """Where the node's absolute `path` is, from here. A link loop ends as a path that does not exist."""
+        """The path from here of the node's absolute `path`. A link loop gives a path that does not exist."""
         if self.is_here:
             return path
         rest = [part for part in path.split("/") if part][::-1]
@@ -77,7 +77,7 @@ class Root:
             return file.read(limit)
 
     def _open(self, path: str) -> int:
-        """Below another root no link is followed any more: whoever owns it could put one there since `real` looked."""
+        """Open without following links below another root: its owner could have put one there since `real` looked."""
         _refuse_impossible(path)
         if self.is_here:
             return os.open(path, _READ)
@@ -95,7 +95,7 @@ class Root:
             os.close(folder)
 
     def exists(self, path: str) -> bool:
-        """Whether something is there that this user can see."""
+        """Whether this user can see something at the path."""
         return os.path.exists(self.real(path))
 
 
@@ -115,9 +115,9 @@ def age_of(path: str, now: float) -> float:
 
 
 def seen_otherwise(*paths: str) -> list[str]:
-    """Those of the paths that are other files to the machine's first process: seen from a container, as a rule.
+    """The paths that are other files for the machine's first process, as they are in a container.
 
-    Nothing where that cannot be told: without root, or where the first process is the container's own.
+    None where that is not known: without root, or where the first process is the container's own.
     """
     try:
         return [path for path in paths if _inode(path) != _inode(f"/proc/1/root{path}")]
@@ -126,7 +126,7 @@ def seen_otherwise(*paths: str) -> list[str]:
 
 
 def _inode(path: str) -> tuple[int, int] | None:
-    """None for what is not there. Raises OSError where it cannot be looked at."""
+    """Device and inode, None where the file does not exist. Raises OSError where this user may not know."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Firewall rules of the calling thread's namespace, as nft and iptables-save print them."""
+"""Firewall rules of the calling thread's namespace, in the output of nft and iptables-save."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "XTABLES_LOCKFILE
 def firewall() -> Firewall:
     """All rules of this namespace; needs CAP_NET_ADMIN. The lists are read, nothing is created.
 
-    The programs run side by side; what is not there, fails, or takes longer than SECONDS is named in `reason`.
+    The programs run side by side; `reason` names those that are not installed, fail, or take longer than SECONDS.
     """
     until = time.monotonic() + SECONDS
     nft_list = _run("nft", "-j", "list", "ruleset")
@@ -51,7 +51,7 @@ def _run(*argv: str) -> Program:
 
 
 def _legacy_tables(family: str) -> bool:
-    """Whether the legacy back end holds tables here: asking it otherwise would create them."""
+    """Whether the legacy back end holds tables here. Without any, its program would create them."""
     try:
         return bool(Path(f"/proc/thread-self/net/{family}_tables_names").read_text().strip())
     except OSError:

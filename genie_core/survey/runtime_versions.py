@@ -1,7 +1,7 @@
-"""Which version a container runtime is, and so which versions of the CNI specification its library speaks.
+"""The version of a container runtime, and so the versions of the CNI specification that its libcni has.
 
-libcni 1.2 is the first that knows 1.1.0, and `cniVersions` to choose from; older ones read `cniVersion` alone, and fail
-every ADD whose version they do not know. It came with containerd 2.0 (go-cni 1.1.10) and CRI-O 1.31 (ocicni 0.4.3).
+libcni 1.2 is the first with 1.1.0 and with `cniVersions`; older ones read `cniVersion` alone, and fail every ADD
+whose version they do not know. It came with containerd 2.0 (go-cni 1.1.10) and CRI-O 1.31 (ocicni 0.4.3).
 """
 
 from __future__ import annotations
@@ -15,30 +15,23 @@ from typing import Any
 from genie_core.gojson import view
 from genie_core.spec.versions import CURRENT, at_least
 from genie_core.survey.facts import ConfFile
+from genie_core.survey.layouts import LAYOUTS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 
 _SECONDS = 2.0
 _BEFORE = "1.0.0"  # the newest that libcni 1.1 knows
 _FIRST = {"containerd": (2, 0), "crio": (1, 31)}
-# Where each is as a program, the distributions that bring their own among them.
-_PROGRAMS = {
-    ("containerd", ""): ("/usr/bin/containerd", "/usr/local/bin/containerd"),
-    ("containerd", "k3s"): ("/var/lib/rancher/k3s/data/current/bin/containerd",),
-    ("containerd", "rke2"): ("/var/lib/rancher/rke2/bin/containerd",),
-    ("containerd", "microk8s"): ("/snap/microk8s/current/bin/containerd",),
-    ("containerd", "k0s"): ("/var/lib/k0s/bin/containerd",),
-    ("crio", ""): ("/usr/bin/crio", "/usr/local/bin/crio"),
-}
 
 
 def with_versions(runtimes: Sequence[Runtime], root: Root) -> list[Runtime]:
-    """The runtimes, each asked for its version by `--version`; "" where that cannot be had."""
+    """The runtimes with their versions, by `--version`; "" where the program is not found or fails."""
     return [replace(runtime, version=_version(runtime, root)) for runtime in runtimes]
 
 
 def _version(runtime: Runtime, root: Root) -> str:
-    paths = _PROGRAMS.get((runtime.kind, runtime.flavour), ())
+    wanted = runtime.kind, runtime.flavour
+    paths = [path for one in LAYOUTS if (one.kind, one.flavour) == wanted for path in one.programs]
     program = next((root.real(path) for path in paths if root.exists(path)), "")
     if not program:
         return ""
@@ -53,7 +46,7 @@ def _version(runtime: Runtime, root: Root) -> str:
 
 
 def newest_spoken(runtime: Runtime) -> str:
-    """The newest version of the specification that it can call plugins with; "" where that is not known."""
+    """The newest version of the specification that it can call plugins with; "" where its version is not known."""
     first = _FIRST.get(runtime.kind)
     if not runtime.version or first is None:
         return ""

@@ -1,11 +1,11 @@
-"""The node's container runtimes and what their own configuration says about CNI.
+"""The node's container runtimes and the CNI part of their configuration.
 
 containerd     config.toml with `imports`, versions 1 to 3; k3s, RKE2, microk8s and k0s keep it elsewhere
 CRI-O          crio.conf and the drop-ins of crio.conf.d, the later over the earlier
 cri-dockerd    the flags of its systemd unit
 
 Sources: containerd cmd/containerd/server/config (LoadConfig, resolveImports, mergeConfig), its docs/cri/config.md;
-cri-o pkg/config. What is written nowhere is the runtime's own default, and `sources` says so.
+cri-o pkg/config. A key that no file has takes the runtime's default, and `sources` says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.survey.layouts import CONTAINERD, CRI_DOCKERD, CRIO, LAYOUTS, MICROK8S, SNAP, Layout
 from genie_core.survey.rootfs import Root
 
 DEFAULT = "default"
@@ -51,98 +52,8 @@ class Runtime:
 
     @property
     def name(self) -> str:
-        """As people call it: `containerd (k3s)`."""
+        """Its name in reports: `containerd (k3s)`."""
         return f"{self.kind} ({self.flavour})" if self.flavour else self.kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Where one distribution keeps a runtime. `variables` are replaced in its configuration (microk8s).
-
-    `sandbox_dirs` hold one entry for each pod sandbox, named by its container ID.
-    """
-
-    kind: str
-    flavour: str = ""
-    configs: tuple[str, ...] = ()
-    sockets: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    conf_dir: str = CONF_DIR
-    bin_dirs: tuple[str, ...] = (BIN_DIR,)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    sandbox_dirs: tuple[str, ...] = ()
-
-
-_K3S, _RKE2 = "/var/lib/rancher/k3s", "/var/lib/rancher/rke2"
-_SNAP = "/var/snap/microk8s"
-
-
-def _sandboxes(*directories: str) -> tuple[str, ...]:
-    """Below containerd's `state` and `root`: its versions 1 and 2 keep a folder for each sandbox in both."""
-    return tuple(f"{directory}/io.containerd.grpc.v1.cri/sandboxes" for directory in directories)
-
-
-CONTAINERD = Layout(
-    kind="containerd",
-    configs=("/etc/containerd/config.toml",),
-    sockets=("/run/containerd/containerd.sock", "/var/run/containerd/containerd.sock"),
-    programs=("/usr/bin/containerd", "/usr/local/bin/containerd"),
-    sandbox_dirs=_sandboxes("/run/containerd", "/var/lib/containerd"),
-)
-CRIO = Layout(
-    kind="crio",
-    configs=("/etc/crio/crio.conf",),
-    sockets=("/run/crio/crio.sock", "/var/run/crio/crio.sock"),
-    programs=("/usr/bin/crio", "/usr/local/bin/crio"),
-    sandbox_dirs=("/run/containers/storage/overlay-containers",),
-)
-K3S = Layout(
-    kind="containerd",
-    flavour="k3s",
-    configs=(f"{_K3S}/agent/etc/containerd/config.toml",),
-    sockets=("/run/k3s/containerd/containerd.sock",),
-    sandbox_dirs=_sandboxes("/run/k3s/containerd", f"{_K3S}/agent/containerd"),
-)
-RKE2 = Layout(
-    kind="containerd",
-    flavour="rke2",
-    configs=(f"{_RKE2}/agent/etc/containerd/config.toml",),
-    sockets=("/run/k3s/containerd/containerd.sock",),
-    sandbox_dirs=_sandboxes("/run/k3s/containerd", f"{_RKE2}/agent/containerd"),
-)
-MICROK8S = Layout(
-    kind="containerd",
-    flavour="microk8s",
-    configs=(f"{_SNAP}/current/args/containerd.toml", f"{_SNAP}/current/args/containerd-template.toml"),
-    sockets=(f"{_SNAP}/common/run/containerd.sock",),
-    conf_dir=f"{_SNAP}/current/args/cni-network",
-    bin_dirs=(f"{_SNAP}/current/opt/cni/bin",),
-    variables={
-        "${SNAP_DATA}": f"{_SNAP}/current",
-        "${SNAP_COMMON}": f"{_SNAP}/common",
-        "${SNAP}": "/snap/microk8s/current",
-    },
-    sandbox_dirs=_sandboxes(f"{_SNAP}/common/run/containerd", f"{_SNAP}/common/var/lib/containerd"),
-)
-K0S = Layout(
-    kind="containerd",
-    flavour="k0s",
-    configs=("/etc/k0s/containerd.toml",),
-    sockets=("/run/k0s/containerd.sock",),
-    sandbox_dirs=_sandboxes("/run/k0s/containerd", "/var/lib/k0s/containerd"),
-)
-CRI_DOCKERD = Layout(
-    kind="cri-dockerd",
-    configs=(
-        "/etc/systemd/system/cri-docker.service",
-        "/lib/systemd/system/cri-docker.service",
-        "/usr/lib/systemd/system/cri-docker.service",
-    ),
-    sockets=("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock"),
-    programs=("/usr/bin/cri-dockerd",),
-)
-LAYOUTS = (CONTAINERD, CRIO, K3S, RKE2, MICROK8S, K0S, CRI_DOCKERD)
-SANDBOX_DIRS = tuple(dict.fromkeys(path for layout in LAYOUTS for path in layout.sandbox_dirs))
 
 
 def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Runtime]:
@@ -168,7 +79,7 @@ def find_runtimes(root: Root, *, socket: str = "", config: str = "") -> list[Run
 
 
 def _one_for_each_socket(found: list[Runtime]) -> list[Runtime]:
-    """k3s and RKE2 share a socket: of such a pair the one with a configuration file is there."""
+    """Of k3s and RKE2, which share a socket, the one that has a configuration file."""
     with_files = {runtime.socket for runtime in found if runtime.config_files}
     return [runtime for runtime in found if runtime.config_files or runtime.socket not in with_files]
 
@@ -199,11 +110,11 @@ def _socket_path(endpoint: str) -> str:
 
 
 def kubelet_socket(root: Root) -> str:
-    """The socket that kubelet was told to use, else crictl; "" where neither says."""
+    """The runtime's socket in kubelet's configuration, else in crictl's; "" where neither has one."""
     patterns = (
         ("/var/lib/kubelet/kubeadm-flags.env", r"--container-runtime-endpoint[= ]\"?([^\s\"]+)"),
         ("/var/lib/kubelet/config.yaml", r"^containerRuntimeEndpoint:\s*\"?([^\s\"]+)"),
-        (f"{_SNAP}/current/args/kubelet", r"--container-runtime-endpoint[= ]\"?([^\s\"]+)"),
+        (f"{SNAP}/current/args/kubelet", r"--container-runtime-endpoint[= ]\"?([^\s\"]+)"),
         ("/etc/crictl.yaml", r"^runtime-endpoint:\s*\"?([^\s\"]+)"),
     )
     for path, pattern in patterns:
@@ -217,7 +128,7 @@ def kubelet_socket(root: Root) -> str:
 
 
 def runtime_socket(root: Root, asked: str, environ: Mapping[str, str]) -> str:
-    """The runtime's socket: asked for, of crictl's variable, kubelet's, else the first that exists; "" for none."""
+    """The runtime's socket: asked for, of crictl's variable, kubelet's, else the first that exists, else ""."""
     named = asked or environ.get("CONTAINER_RUNTIME_ENDPOINT", "")
     if named:
         return _socket_path(named)
@@ -253,7 +164,7 @@ def _read(layout: Layout, root: Root, configs: Sequence[str], kubelet: str = "")
 
 
 class _Settings:
-    """What the files have said so far, each value with the file that said it last."""
+    """The values of the files read so far, each with the last file that has it."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -276,7 +187,7 @@ class _Settings:
         self.sources[name] = path
 
     def load(self, root: Root, path: str) -> dict[str, Any]:
-        """A TOML file as a dict; {} and a problem where it cannot be had."""
+        """A TOML file as a dict; {} and a problem where it cannot be read."""
         self.files.append(path)
         try:
             return tomllib.loads(_expand(root.text(path), self.layout.variables))
@@ -292,7 +203,7 @@ def _trim(path: str) -> str:
 
 
 def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """A nested table; {} where any part of the way is missing."""
+    """A nested table; {} where any key is missing."""
     value: Any = data
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

@@ -1,7 +1,7 @@
-"""Which pod sandboxes the node has: the one answer for discover, gc and debug.
+"""The pod sandboxes of the node.
 
-The container runtime is asked over gRPC (cri.py), else through crictl. Where it does not answer, the directories that
-runtimes keep, one entry a sandbox, still give the container IDs.
+The container runtime lists them over gRPC (cri.py), else through crictl. Where it does not answer, the runtimes'
+directories, which have one entry for each sandbox, give the container IDs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.survey import cri, crictl
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Sandbox
+from genie_core.survey.layouts import SANDBOX_DIRS
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import SANDBOX_DIRS, runtime_socket
+from genie_core.survey.runtimes import runtime_socket
 
 SECONDS = 2.0
 
 
 class NoSocket(IOFailure):
-    """No runtime listens where runtimes do."""
+    """No runtime's socket was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

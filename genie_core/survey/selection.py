@@ -1,9 +1,9 @@
 """Which configuration file each runtime would use, by its own rules, and why.
 
-containerd  sorts .conf, .conflist and .json by name and loads the first `max_conf_num`; one that it cannot load
-            among them and it loads none at all (go-cni opts.go, loadFromConfDir; conformance B02)
+containerd  sorts .conf, .conflist and .json by name and loads the first `max_conf_num`; if it cannot load one of
+            them, it loads none at all (go-cni opts.go, loadFromConfDir; conformance B02)
 CRI-O       skips files that it cannot load or whose plugins are missing or too old, and keeps the first of a name;
-            `cni_default_network` picks by name and nothing else will do (ocicni, loadNetworks)
+            with `cni_default_network` it uses the network of that name alone (ocicni, loadNetworks)
 cri-dockerd skips files that it cannot load and takes the first
 """
 
@@ -20,7 +20,7 @@ from genie_core.survey.versions import missing_plugins, refuses_version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What a runtime makes of its directory: the files it uses, in order, and why those; `blocker` is in its way."""
+    """The files of its directory that a runtime uses, in order, and why; `blocker` keeps it from using others."""
 
     runtime: Runtime
     files: tuple[ConfFile, ...] = ()
@@ -86,7 +86,7 @@ def _crio(runtime: Runtime, files: list[ConfFile], facts: Facts) -> Choice:
 
 
 def objections(file: ConfFile, facts: Facts) -> Iterator[str]:
-    """The plugins for whose sake CRI-O skips a file: they are missing, or do not speak its version."""
+    """The plugins because of which CRI-O skips a file: they are missing, or do not have its version."""
     path = facts.search_path(file.directory)
     yield from (plugin.type for plugin in missing_plugins(file, facts, path))
     yield from (binary.type for binary in refuses_version(file, facts, path))
@@ -106,9 +106,9 @@ def choices(facts: Facts) -> list[Choice]:
 
 
 def collected(facts: Facts, runtime: Runtime) -> list[ConfFile]:
-    """The networks beside Genie's whose attachments CRI-O's next start takes for garbage.
+    """The networks beside Genie's whose attachments CRI-O collects as garbage at its next start.
 
-    It counts all pods for its default network, Genie's, and collects in every network of its directory (ocicni, GC).
+    It takes all pods for attachments of its default network, Genie's, and runs GC for every network of its directory.
     """
     first = choose(runtime, facts).first if runtime.kind == "crio" else None
     if first is None or first.network is None or not is_self(first.network):
@@ -120,7 +120,7 @@ def collected(facts: Facts, runtime: Runtime) -> list[ConfFile]:
 def in_use(facts: Facts) -> set[str]:
     """The paths of the files that some runtime uses; without a known runtime, the first of each directory.
 
-    Files that are in no directory of a node (the directory "") are used by nobody.
+    No runtime uses files that are in no directory of a node (the directory "").
     """
     used = {file.path for choice in choices(facts) for file in choice.files}
     used |= {choice.blocker.path for choice in choices(facts) if choice.blocker and not choice.files}

@@ -31,7 +31,7 @@ PER_INTERFACE = {
     "ipv6": ("disable_ipv6", "forwarding", "proxy_ndp", "accept_ra"),
 }
 COUNTERS = ("IPReversePathFilter", "InNoRoutes", "OutNoRoutes", "ForwDatagrams", "FragFails", "InAddrErrors")
-# What IPsec policies refuse (Documentation/networking/xfrm_proc.rst).
+# Packets that IPsec policies refuse (Documentation/networking/xfrm_proc.rst).
 XFRM = (
     "XfrmInNoPols",
     "XfrmInPolBlock",
@@ -62,7 +62,7 @@ def sysctls() -> dict[str, str]:
 
 
 def counters() -> dict[str, int]:
-    """The few counters of snmp and netstat that tell of drops, by the kernel's names."""
+    """The counters of drops in snmp, netstat and xfrm_stat, by the kernel's names."""
     found: dict[str, int] = {}
     for file in ("snmp", "netstat"):
         lines = _read(Path("/proc/thread-self/net") / file).splitlines()
@@ -100,7 +100,7 @@ def _address(text: str) -> str:
 
 
 def listeners() -> tuple[str, ...]:
-    """`tcp 0.0.0.0:8080`, `udp :::53`: what accepts connections or datagrams here."""
+    """The sockets that accept connections or datagrams here: `tcp 0.0.0.0:8080`, `udp :::53`."""
     found = set()
     for protocol in ("tcp", "tcp6", "udp", "udp6"):
         for line in _read(Path("/proc/thread-self/net") / protocol).splitlines()[1:]:

@@ -1,4 +1,4 @@
-"""The API server that the person at the command line means, and the way to it, as kubectl has them. Cold.
+"""The API server of the command line, found and reached as kubectl does.
 
 --kubeconfig, else the files of $KUBECONFIG merged, else ~/.kube/config, else the service account of the pod that this
 runs in. The package `kubernetes` (0.2 s to import, so only here and in functions) reads and merges kubeconfigs, takes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genie_core.survey.user_credentials import UserCluster
 
 ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
-# The variable that says where the root of this process's container is, where the process has left it for the node.
+# The variable with the root of this process's container, where the process runs in the node's mount namespace.
 CONTAINER_ROOT = "GENIE_CONTAINER_ROOT"
 _LISTS = (("clusters", "cluster"), ("users", "user"), ("contexts", "context"))
 
@@ -36,9 +36,9 @@ def ignore(_warning: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What the flags say: `kubeconfig` a file, `context` one of its contexts; "" means the usual.
+    """The flags: `kubeconfig` a file, `context` one of its contexts; "" means the usual.
 
-    `warn` is called with a sentence about what is used and is not safe.
+    `warn` gets a sentence about each unsafe setting that is used.
     """
 
     kubeconfig: str = ""
@@ -212,7 +212,7 @@ def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | Non
 
 
 def url_in_pod(environ: Mapping[str, str]) -> str:
-    """The API server's URL as kubelet tells every pod, "" outside of one."""
+    """The API server's URL from kubelet's variables, "" outside a pod."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         return ""

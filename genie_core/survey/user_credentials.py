@@ -1,4 +1,4 @@
-"""How the person at the command line proves who he is: a kubeconfig's user -> the package's configuration. Cold.
+"""The credentials of the command line: a kubeconfig's user -> the package's configuration.
 
 In the order of client-go: a token, a password, then what a plugin gives; client certificates besides. Impersonation is
 headers, which the package does not know.
@@ -85,15 +85,15 @@ class UserCluster:
     warn: Callable[[str], None] = lambda _warning: None
 
     def login(self, *, interactive: bool = True) -> KnownCluster:
-        """The same with its credentials. A plugin may ask for them on the terminal, where `interactive`.
+        """The same with its credentials. Where `interactive`, an exec plugin may ask for them on the terminal.
 
-        Raises InvalidConfig, IOFailure, and Unauthorized where there are none to be had.
+        Raises InvalidConfig, IOFailure, and Unauthorized where there are none.
         """
         return authenticate(self, interactive=interactive)
 
 
 def authenticate(found: UserCluster, *, interactive: bool) -> KnownCluster:
-    """Get what the user's entry says. Raises InvalidConfig, IOFailure, Unauthorized."""
+    """The server with the credentials of the user's entry. Raises InvalidConfig, IOFailure, Unauthorized."""
     cluster = found.cluster
     try:
         headers = impersonation(found.user)
@@ -119,7 +119,7 @@ def plain_cluster(cluster: Cluster) -> KnownCluster:
     return KnownCluster(cluster=cluster, configuration=configuration, headers=())
 
 
-# --- who -------------------------------------------------------------------------------------------------
+# --- the user---------------------------------------------------------------------------------------------
 
 
 def _granted(found: UserCluster, *, interactive: bool) -> tuple[dict[str, Any], str, Credentials]:
@@ -183,7 +183,7 @@ def _verify_issuer(config: dict[str, Any]) -> None:
 
 
 def _store(found: UserCluster) -> None:
-    """Write renewed tokens into the kubeconfig, whole or not at all: the old refresh token may be used up."""
+    """Write renewed tokens into the kubeconfig, by rename: the old refresh token may be used up."""
     import os
 
     from genie_core.survey.yamlio import dump
@@ -224,7 +224,7 @@ def impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((header, value.encode("utf-8").decode("latin-1")) for header, value in found)
 
 
-# --- where -----------------------------------------------------------------------------------------------
+# --- the server-------------------------------------------------------------------------------------------
 
 
 def _configuration(found: UserCluster, user: Mapping[str, Any]) -> Any:

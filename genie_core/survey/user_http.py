@@ -1,4 +1,4 @@
-"""Requests through the connection pool that the package `kubernetes` makes from its configuration. Cold.
+"""Requests through the connection pool that the package `kubernetes` makes from its configuration.
 
 The pool knows proxies and the name that the server's certificate must have; TLS is set up as the plugin's own client
 does it (kube_tls), since the interpreter's defaults refuse authorities that kubectl accepts. Redirects are not
@@ -181,5 +181,5 @@ def _tls_context(cluster: Cluster) -> Any:
     if cluster.insecure:
         import urllib3
 
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, by user_cluster
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # user_cluster warns once
     return context

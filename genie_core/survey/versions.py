@@ -1,4 +1,4 @@
-"""What a chain's plugins can do together: which are there, and in which versions of the CNI specification."""
+"""The plugins of a chain: which are installed, and which versions of the CNI specification they have in common."""
 
 from __future__ import annotations
 

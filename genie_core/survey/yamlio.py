@@ -1,4 +1,4 @@
-"""YAML text <-> values. PyYAML costs 13 ms, so it is imported where it is used."""
+"""YAML text <-> values. Importing PyYAML takes 13 ms, so it is imported inside functions."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def dump(value: object) -> str:
     Dumper.add_representer(str, literal)
     options: dict[str, Any] = {"Dumper": Dumper, "sort_keys": False, "default_flow_style": False}
     shown = str(yaml.dump(value, allow_unicode=True, **options))
-    # What could steer a terminal is escaped, and with it all but ASCII.
+    # Control characters for terminals are escaped, and with them all but ASCII.
     return shown if shown.replace("\n", "").isprintable() else str(yaml.dump(value, **options))

@@ -18,9 +18,10 @@ from genie_core.errors import IOFailure
 from genie_core.survey import cri, crictl
 from genie_core.survey.collection import Collection
 from genie_core.survey.facts import Sandbox
+from genie_core.survey.layouts import LAYOUTS, SANDBOX_DIRS
 from genie_core.survey.places import Places
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtimes import LAYOUTS, SANDBOX_DIRS, runtime_socket
+from genie_core.survey.runtimes import runtime_socket
 from genie_core.survey.sandboxes import SECONDS, find_sandboxes
 from genie_core.survey.survey import DISCOVER, GC, NETWORK, Part, survey
 

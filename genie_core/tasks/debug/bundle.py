@@ -1,4 +1,4 @@
-"""`genie debug bundle`: what somebody else needs to look at, in one file, without secrets.
+"""`genie debug bundle`: facts and diagnosis in one file, without secrets, to attach to an issue.
 
 An allow-list, not a redaction: the saved facts (which never hold secrets), the reports made of them, versions,
 and a manifest with a hash of each member. Configuration files, kubeconfigs, logs and environments stay out.

@@ -20,5 +20,5 @@ def debug_node(question: DebugOptions, announce: Callable[[str], None]) -> Diagn
 
 
 def checks() -> list[Check]:
-    """Those of a node without a pod: what Kubernetes reports is about single pods."""
+    """The checks of a node without a pod. Those of events are about single pods."""
     return [check for check in OF_NODE if "events" not in check.needs]

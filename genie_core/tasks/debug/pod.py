@@ -66,7 +66,7 @@ class Work:
         self.source = ""
         self.started = time.perf_counter()
         self.until = time.monotonic() + question.timeout
-        # What was read by then is still to be looked at.
+        # The checks need time for what was read by then.
         self.todo = Collection({}, self.until - min(1.0, question.timeout / 4))
 
     def begin(self) -> None:
@@ -78,7 +78,7 @@ class Work:
         self.survey = Survey(question, wanted, self.todo, pod=question.pod)
 
     def answers(self) -> api.Answers:
-        """What the API server, or the files, say. Raises NotFound for a pod that does not exist."""
+        """The objects of the API server or of files. Raises NotFound for a pod that does not exist."""
         return take_objects(self.question, self.objects, self.todo)
 
     def facts(self, netns: str, answers: api.Answers) -> Facts:
@@ -90,7 +90,7 @@ class Work:
         )
 
     def _target(self, facts: Facts, answers: api.Answers) -> Facts:
-        """The facts with what they are about."""
+        """The facts with the pod, its objects and the time."""
         question = self.question
         return replace(
             facts,
@@ -105,12 +105,12 @@ class Work:
         )
 
     def elsewhere(self, state: str, reason: str, answers: api.Answers) -> DiagnosisReport:
-        """The answer about a pod that has no network here."""
+        """The report for a pod that has no network here."""
         facts = self._target(Facts(), replace(answers, objects=[]))
         return DiagnosisReport(facts=facts, state=state, reason=reason, milliseconds=since(self.started))
 
     def unmade(self, reason: str, answers: api.Answers) -> DiagnosisReport:
-        """The answer about a pod whose sandbox cannot be made here: the cause is on the node."""
+        """The report for a pod whose sandbox cannot be made here: the cause is on the node."""
         return replace(self.of_node(registry.OF_NODE, answers), state="no-sandbox", reason=reason)
 
     def of_node(self, checks: Sequence[Check], answers: api.Answers) -> DiagnosisReport:
@@ -153,10 +153,10 @@ def _why(pod: JSON) -> str:
 
 
 def _find_netns(work: Work, pod: JSON) -> str:
-    """Where the pod's namespace is, "" where nothing of this node knows it, or it has none of its own.
+    """The path of the pod's namespace, "" where no source of this node has it, or the pod has none of its own.
 
-    As was said, else by the runtime, by Genie's state, by libcni's cache. Of a Pending pod the records are of an
-    earlier attempt: only the runtime knows.
+    By --netns, else by the runtime, by Genie's state, by libcni's cache. The records of a Pending pod are of an earlier
+    attempt: only the runtime counts.
     """
     about = cluster.pod(pod)
     if work.question.netns:
@@ -170,9 +170,9 @@ def _find_netns(work: Work, pod: JSON) -> str:
 
 
 def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
-    """The answer about a pod that is not there (yet).
+    """The report for a pod without a sandbox.
 
-    Raises NotFound where Kubernetes says nothing of it either, Denied where this user may not read who knows it.
+    Raises NotFound where Kubernetes does not explain it, Denied where this user may not read the sources of namespaces.
     """
     pod = work.question.pod
     if cluster.pod(answers.pod).phase == "Pending":

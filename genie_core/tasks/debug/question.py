@@ -1,4 +1,4 @@
-"""What the `genie debug` commands are asked, and the API objects that go with it: of files, else of the API server."""
+"""The options of the `genie debug` commands, and the API objects: of files, else of the API server."""
 
 from __future__ import annotations
 
@@ -123,12 +123,12 @@ def _read_files(question: DebugOptions) -> api.Answers:
 
 def _of_files(question: DebugOptions) -> api.Answers:
     objects = _items(question.objects_file) if question.objects_file else []
-    told = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
+    reported = [item for item in cluster.of_kind(objects, "Event") if _is_about(item, question)]
     return api.Answers(
         pod=lean(_pod(question.pod_file)) if question.pod_file else {},
         objects=[lean(item) for item in objects if item.get("kind") != "Event"],
-        events=events.newest(told),
-        missing={} if told else {"events": "no API server, and the --objects-file has no events"},
+        events=events.newest(reported),
+        missing={} if reported else {"events": "no API server, and the --objects-file has no events"},
     )
 
 
@@ -139,10 +139,10 @@ def _is_about(item: JSON, question: DebugOptions) -> bool:
 
 
 def _server(question: DebugOptions, todo: Collection) -> KnownCluster | None:
-    """The API server; a kubeconfig that was not asked for may be unusable.
+    """The API server; None where there is none, or where a kubeconfig that no flag names cannot be used.
 
-    A plugin that has to be asked for credentials, and may ask on the terminal, has its time before collectors have
-    theirs. Without credentials the rest is looked at.
+    An exec plugin, which may ask on the terminal, runs before the survey, so its time does not count. Without
+    credentials the diagnosis goes on without the API server.
     """
     try:
         found = find_cluster(question.access)
@@ -158,7 +158,7 @@ def _server(question: DebugOptions, todo: Collection) -> KnownCluster | None:
 
 
 def take_objects(question: DebugOptions, pending: Pending[api.Answers], todo: Collection) -> api.Answers:
-    """What was read; the reasons for what is not there are in `todo.missing`. Raises NotFound for an unknown pod."""
+    """The objects that were read; `todo.missing` has why others were not. Raises NotFound for an unknown pod."""
     answers = todo.result(pending, api.Answers(), let=(NotFound,))
     todo.missing.update(answers.missing)
     if "objects" in todo.missing:

@@ -16,12 +16,12 @@ from genie_core.survey.facts import Facts
 class DiagnosisReport:
     """What `genie debug pod` answers. `state` is diagnosed, not-here (another node), no-sandbox or node.
 
-    `source` says who knew the pod's namespace: CRI, records (Genie's state, the CNI cache), "" where it was said.
+    `source` is the source of the pod's namespace: CRI, records (Genie's state, the CNI cache), "" for --netns.
     `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).
-    `denied` says what this user had no right to read, of what the checks needed.
+    `denied` are the sources that the checks needed and this user may not read, each as a sentence.
     `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops. `of_files` and
-    `file_checks` are what the checks of the node's files gave, which are in `findings` and `checks` as well: facts do
-    not hold what they looked at.
+    `file_checks` are the results of the checks of the node's files, which are in `findings` and `checks` as well: saved
+    facts do not hold what these checks need.
     """
 
     kind: ClassVar[str] = "DiagnosisReport"

@@ -1,4 +1,4 @@
-"""Saved facts: what `--save` writes and `--from` reads. The collectors take no secrets into facts."""
+"""Saved facts: the document that `--save` writes and `--from` reads. It holds no secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genie_core.tasks.debug.question import DebugOptions, load
 from genie_core.tasks.debug.report import DiagnosisReport
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
-# The states that were found out where the facts were read.
+# The states that depend on the node where the facts were read.
 STATES = ("not-here", "no-sandbox")
 
 
@@ -41,13 +41,13 @@ def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        # API objects have no shape that was checked: an API server wrote them, or somebody who wants to see a crash.
+        # The shape of API objects is not checked: a server wrote them, or an attacker.
         raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
     return _as_it_was(report, document)
 
 
 def _saved(document: JSON, chosen: Selection) -> OfFiles:
-    """What the chosen ones of the checks of the node's files had found where the facts were read."""
+    """The saved results of the checks of the node's files, as far as these are chosen."""
     saved = codec.decode(OfFiles, document.get("files") or {})
     unwanted = {check.id for check in FILES} - {check.id for check in chosen.of(FILES)}
     kept = {code for check in FILES for code in check.codes if chosen.wants(check, code)}

@@ -1,4 +1,4 @@
-"""NodeReport: what `genie discover` answers, and its published form."""
+"""NodeReport: the answer of `genie discover`, and its published form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON = dict[str, Any]
 class NodeReport:
     """A node's configuration files, plugins, runtimes, networks, Genie itself, and what is wrong with them.
 
-    `ms` is how long it took. `denied` says what this user had no right to read, of what the checks needed.
+    `ms` is how long it took. `denied` are the sources that the checks needed and this user may not read, as sentences.
     """
 
     kind: ClassVar[str] = "NodeReport"
@@ -49,7 +49,7 @@ class NodeReport:
         return pools(self.facts)
 
     def severity_of(self, path: str) -> Severity | None:
-        """The worst that was found about a file."""
+        """The worst severity of the findings about a file."""
         found = [finding.severity for finding in self.findings if finding.object.file == path]
         return min(found, key=lambda severity: severity.rank, default=None)
 
@@ -88,7 +88,7 @@ class NodeReport:
         return [choice.runtime.name for choice in self.choices if file in choice.files]
 
     def verdict(self, file: ConfFile) -> str:
-        """One word: ignored, ok, or the worst severity that was found."""
+        """ignored, ok, or the worst severity of the findings."""
         if file.ignored:
             return "ignored"
         worst = self.severity_of(file.path)
@@ -119,7 +119,7 @@ class NodeReport:
         return found
 
     def configured(self, binary: Binary) -> list[str]:
-        """The configuration files that call a plugin, and whose runtime looks for it where it is."""
+        """The configuration files that call this plugin: their runtime finds it here."""
         facts = self.facts
         files = (
             f for f in facts.conf_files if not f.ignored and any(p.type == binary.type for p in needed(f))

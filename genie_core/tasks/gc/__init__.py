@@ -31,7 +31,7 @@ def find(
     tell: Tell = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> GCReport:
-    """What two looks, `interval` seconds apart, agree on. Nothing is changed.
+    """What two looks, `interval` seconds apart, both find. Nothing is changed.
 
     Raises GenieError where Genie's own configuration cannot be read, or a runtime that was named does not answer.
     """
@@ -76,13 +76,13 @@ def _look_in_peace(options: GCOptions, context: Context) -> Scene:
 
 
 def confirm(report: GCReport, options: GCOptions) -> GCReport:
-    """The report without what a further look does not find any more: time may have gone by since."""
+    """The report with what a further look still finds: time has passed since."""
     still = _judged(_look_in_peace(options, open_genie(options)), options)
     return replace(report, leftovers=tuple(still[item.key] for item in report.leftovers if item.key in still))
 
 
 def collect(report: GCReport, options: GCOptions, tell: Tell = lambda _: None) -> GCReport:
-    """Remove what was found; the report says what became of each."""
+    """Remove what was found; the report has the outcome for each."""
     context = open_genie(options)
     done = []
     for leftover in report.leftovers:

@@ -23,10 +23,10 @@ from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Leftover
 
-# What the reference plugins write beside their rules: utils.FormatComment(network, container).
+# The comment of the reference plugins' rules: utils.FormatComment(network, container).
 _OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')
 _CHAIN = re.compile(r"CNI-(DN-)?[0-9a-f]+")
-_TELLING = 12  # digits of a container ID that are enough to know it by, as docker and crictl print them
+_TELLING = 12  # digits that identify a container, as docker and crictl print them
 _SOURCE = re.compile(r"(?:^| )-s (?P<address>[0-9a-fA-F.:]+)")
 
 
@@ -112,11 +112,11 @@ class _Owners:
         return "empty" if space.processes == 0 else "in use"
 
     def of_container(self, container: str) -> _Verdict:
-        """The verdict on a container ID that stands in a lease, a rule or a cached result."""
+        """The verdict on a container ID of a lease, a rule or a cached result."""
         known = self.plans.get(container)
         if known is not None:
             return known
-        if container in self._young:  # its pod may be on its way
+        if container in self._young:  # its pod may be starting
             return _Verdict(False)
         entry = self._cache.get(container)
         if entry is not None and entry.netns:
@@ -176,7 +176,7 @@ def _pending(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
 
 
 def _leases(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:
-    """Those of Genie's own containers are given back by their DEL."""
+    """Leases of containers that are gone, but for those of Genie's own: their DEL gives them back."""
     for lease in scene.facts.files.leases:
         verdict = owners.of_container(lease.container) if lease.container else _CUT_OFF
         if lease.age < min_age or not verdict.gone or lease.container in owners.plans:
@@ -218,9 +218,9 @@ def _used(entry: Cached, in_use: Mapping[str, str]) -> bool:
 
 
 def _chains(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
-    """NAT chains that the reference plugins made for one container each; their rules' comments say for which.
+    """NAT chains that the reference plugins made for one container each, which their rules' comments name.
 
-    Those of Genie's own containers too: without its namespace, a DEL of bridge or ptp does not find them.
+    Also those of Genie's own containers: without its namespace, a DEL of bridge or ptp does not find them.
     """
     for chain in scene.chains:
         if not _CHAIN.fullmatch(chain.name):
@@ -247,7 +247,7 @@ def _chains(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
 
 
 def _nft_rules(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
-    """The same of plugins that write nftables: the rules that each container has in each of their tables."""
+    """The same for plugins that use nftables: the rules of each container in each of their tables."""
     groups: dict[tuple[str, str, str], list[OwnedRule]] = {}
     for rule in scene.nft_rules:
         if container := owners.of_rule(rule):
@@ -275,7 +275,7 @@ def _jumps(source: Chain, target: Chain) -> list[Rule]:
 
 
 def _namespaces(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:
-    """Those with a runtime's kind of name, or that records of containers name that are gone."""
+    """Empty namespaces that a runtime named, or that records of gone containers name."""
     living = owners.living_netns()
     gone = {
         plan.netns.rpartition("/")[2]: plan.container_id
@@ -314,7 +314,7 @@ def _veths(scene: Scene, abandoned: list[Leftover]) -> Iterator[Leftover]:
 
 
 def _bridges(scene: Scene) -> Iterator[Leftover]:
-    """Genie's own: the DEL of the last pod removes it, unless that was killed on the way."""
+    """Genie's own bridges: the DEL of the last pod removes one, unless it is killed."""
     node, plans = scene.facts.node, scene.facts.genie.plans
     used = {own_bridge_of(item.network) for plan in plans for item in plan.attachments if not item.released}
     used |= {node.name_of(link.master) for link in node.links}

@@ -1,4 +1,4 @@
-"""One look at the node: its facts, and what networks leave behind for containers."""
+"""One look at the node: its facts, and what only `genie gc` needs to know."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def open_genie(options: GCOptions) -> Context:
 
 
 def look(options: GCOptions, context: Context) -> Scene:
-    """Look once. What this user may not see is in `skipped`.
+    """Look once. `skipped` has what this user may not see.
 
     Raises GenieError where a runtime that was named does not answer: then it is not known which containers there are.
     """

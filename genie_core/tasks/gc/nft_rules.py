@@ -20,7 +20,7 @@ _LONGEST_COMMENT = 128  # NFTNL_UDATA_COMMENT_MAXLEN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnedRule:
-    """One rule and whose it is. `is_cut`: `container` is only the beginning of the container ID.
+    """One rule and its container. `is_cut`: `container` is only the beginning of the container ID.
 
     `handle` is the kernel's number of it, which is never given to another rule of its table. `addresses` are the
     container's, as far as the rule names them.
@@ -38,7 +38,7 @@ class OwnedRule:
 
 
 def owned_rules(ruleset: Sequence[Mapping[str, Any]]) -> Iterator[OwnedRule]:
-    """The rules of `nft -j list ruleset` (libnftables-json(5)) that say whose they are."""
+    """The rules of `nft -j list ruleset` (libnftables-json(5)) whose comment names their container."""
     for item in ruleset:
         rule = item.get("rule") or {}
         place, comment = (rule.get("family"), rule.get("table")), rule.get("comment", "")

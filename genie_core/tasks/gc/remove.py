@@ -1,6 +1,6 @@
-"""Removing one thing of each kind. Each looks once more that it still is what was observed.
+"""Removing one thing of each kind. Each function checks first that it is still the thing that was found.
 
-Each function says why it could not, "" where it could; what is gone already is removed.
+Each returns why it could not remove it, "" where it could; a thing that is gone already counts as removed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 def remove(leftover: Leftover, context: Context, *, give_up: bool) -> Leftover:
-    """The leftover with what became of it. `give_up`: what a plugin refuses to release is not recorded any more."""
+    """The leftover with the outcome. `give_up`: the record of what a plugin refuses to release is removed."""
     pending = leftover.kind == "pending"
     try:
         problem = _release(leftover, context, give_up) if pending else _remove(leftover, context)
@@ -54,13 +54,13 @@ def remove(leftover: Leftover, context: Context, *, give_up: bool) -> Leftover:
 def _remove(leftover: Leftover, context: Context) -> str:
     if leftover.kind != "bridge":
         return _REMOVERS[leftover.kind](leftover)
-    context.store.prepare()  # the lock is there
+    context.store.prepare()  # makes the lock
     in_use = not remove_unused(context.store.lock_file, leftover.name) and interface_exists(leftover.name)
     return f"{leftover.name} is in use again" if in_use else ""
 
 
 def _release(leftover: Leftover, context: Context, give_up: bool) -> str:
-    """A DEL of what Genie recorded, by the plugins that attached it; to its end where it is the last one."""
+    """A DEL of what Genie recorded, by the plugins that attached it; with `give_up` past plugins that fail."""
     return "; ".join(failure.msg for failure in release(leftover.handle, context, thorough=give_up))
 
 
@@ -74,7 +74,7 @@ def _given_up(leftover: Leftover, context: Context, problem: str) -> Leftover:
 
 
 def _free(leftover: Leftover) -> str:
-    """host-local's own order: its lock, then the file, if it still has the same container in it."""
+    """Under host-local's lock, remove the file if it still names the same container."""
     lease: Lease = leftover.handle
     folder = os.path.dirname(lease.file)
     with open(f"{folder}/lock", "a", encoding="ascii") as lock:
@@ -100,7 +100,7 @@ def _forget(leftover: Leftover) -> str:
 
 
 def _delete_chain(leftover: Leftover) -> str:
-    """First the rules that lead to it, then its own, then itself."""
+    """Delete the rules that lead to the chain, its own rules, then the chain."""
     if isinstance(leftover.handle, list):
         return _delete_rules(leftover.handle)
     chain, jumps = leftover.handle
@@ -113,7 +113,7 @@ def _delete_chain(leftover: Leftover) -> str:
 
 
 def _delete_rules(rules: list[OwnedRule]) -> str:
-    """One by one, each by the number that no other rule of its table ever gets."""
+    """Delete each rule by its handle, which no other rule of its table ever gets."""
     for rule in rules:
         words = ["nft", "delete", "rule", rule.family, rule.table, rule.chain, "handle", str(rule.handle)]
         problem = _run(words, "No such file or directory")
@@ -137,7 +137,7 @@ def _delete_namespace(leftover: Leftover) -> str:
 
 
 def _run(argv: list[str], *gone: str) -> str:
-    """Why a command failed, "" where it did not, or said that there is nothing to do."""
+    """Why a command failed, "" where it did not, or printed one of the texts `gone`."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, env=_ENV, check=False)
     words = done.stderr.strip()
     return (
@@ -146,7 +146,7 @@ def _run(argv: list[str], *gone: str) -> str:
 
 
 def _undo(leftover: Leftover) -> str:
-    """As the next dry run would: its pods are released, its namespaces go."""
+    """Clean up a dry run as the next one would: release its pods, remove its namespaces."""
     with hold(leftover.name):
         return "; ".join(undo(leftover.name))
 

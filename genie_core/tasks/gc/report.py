@@ -1,4 +1,4 @@
-"""What pods that are gone have left on the node, and what became of it."""
+"""What pods that are gone have left on the node, and whether it was removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
 
-# In the order of removal: a plugin's own DEL first, and a namespace after what leads into it.
+# In the order of removal: plugins' DELs first, and a namespace after the interfaces that lead into it.
 Kind = Literal["dry-run", "pending", "lease", "cache", "chain", "veth", "bridge", "namespace"]
 KINDS: dict[Kind, str] = {
     "dry-run": "dry runs on the node itself that were killed",

@@ -13,6 +13,7 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.jsontext import decode
 from genie_core.select.files import derived_name, is_self
 from genie_core.survey.facts import Facts
+from genie_core.survey.layouts import CLUSTER_CAS, KUBELET_CONFIGS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.selection import candidates
 from genie_core.tasks.conflist import (
@@ -26,20 +27,6 @@ from genie_core.tasks.conflist import (
 from genie_core.tasks.generate.request import Generated, OutputFile, secret_mode
 from genie_core.tasks.install_check import unknown_settings
 from genie_core.tasks.placement import place
-
-# The kubelet's kubeconfigs, which name the API server: kubeadm, k3s, RKE2, microk8s.
-_KUBELETS = (
-    "/etc/kubernetes/kubelet.conf",
-    "/var/lib/rancher/k3s/agent/kubelet.kubeconfig",
-    "/var/lib/rancher/rke2/agent/kubelet.kubeconfig",
-    "/var/snap/microk8s/current/credentials/kubelet.config",
-)
-_CAS = (
-    "/etc/kubernetes/pki/ca.crt",
-    "/var/lib/rancher/k3s/agent/server-ca.crt",
-    "/var/lib/rancher/rke2/agent/server-ca.crt",
-    "/var/snap/microk8s/current/certs/ca.crt",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +108,7 @@ def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes:
             )
         notes.append(f"the API server is {server}: --token-file FILE lets Genie use it")
         return install
-    ca = options.ca_file or next((path for path in _CAS if root.exists(path)), "")
+    ca = options.ca_file or next((path for path in CLUSTER_CAS if root.exists(path)), "")
     return replace(
         install,
         api_server=server,
@@ -132,7 +119,7 @@ def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes:
 
 def _server(root: Root) -> str:
     """The API server that this node's kubelet uses; "" where no file names it."""
-    for path in _KUBELETS:
+    for path in KUBELET_CONFIGS:
         try:
             cluster = load_cluster({"kubeconfig": root.real(path)}, {}, JSONLog("error", fd=-1))
         except GenieError:
