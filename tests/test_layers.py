@@ -58,3 +58,10 @@ def reached_from(module, imports):
 
 def test_no_modules_import_each_other():
     assert circles() == set()
+
+
+def test_the_pages_of_the_codes_are_made_from_the_checks(tmp_path):
+    subprocess.run([sys.executable, "docs/write_codes.py", str(tmp_path)], cwd=ROOT, check=True)
+    kept = {path.name: path.read_text() for path in (ROOT / "docs" / "codes").glob("*.md")}
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert made == kept, "run make generated"

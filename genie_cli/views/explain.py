@@ -18,7 +18,14 @@ def code_view(report: Explained, wide: bool) -> Iterator[Block]:
         return
     for item in report.items:
         yield Heading(f"{item}: {item.fault}")
-        yield Fields([("cause", item.cause), ("confirm", item.confirm), ("fix", item.fix)])
+        pairs: list[tuple[str, str | Cell]] = [
+            ("cause", item.cause),
+            ("confirm", item.confirm),
+            ("fix", item.fix),
+        ]
+        if item.startswith("GN"):
+            pairs.append(("page", f"docs/codes/{item}.md"))
+        yield Fields(pairs)
 
 
 def key_view(report: KeyReport, wide: bool) -> Iterator[Block]:

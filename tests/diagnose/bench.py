@@ -4,7 +4,9 @@ Points as the specification gives them: 2 when the cause is the first finding an
 anywhere in the list, 0 when absent, -1 for every other error or fatal. Everything is diagnosed without and with
 probes, and compared before and after. Then every command that the report prints is carried out, in the order printed:
 none may fail or break what worked, and in the end everything works again. Usage:
-    python -m tests.diagnose.bench [--listed|--unlisted|--pairs|--healthy] [--no-probes] [ID ...]
+    python -m tests.diagnose.bench [--listed|--unlisted|--pairs|--healthy] [--no-probes] [--keep] [ID ...]
+
+--keep saves one finding of each code that a fault gives in docs/codes/examples.json, from which the codes' pages are made.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from tests.diagnose.state import examined
 from tests.diagnose.unlisted import UNLISTED
 
 BAD = ("error", "fatal")
+EXAMPLES = Path(__file__).parents[2] / "docs" / "codes" / "examples.json"
 Mode = tuple[str, ...]  # more arguments of the command
 FACTS_ONLY: Mode = ("--no-probes",)
 MODES: tuple[Mode, ...] = (FACTS_ONLY, ())
@@ -44,6 +47,7 @@ class Score:
     milliseconds: float = 0
     first: str = ""
     notes: list[str] = field(default_factory=list)
+    example: dict[str, Any] | None = None
 
 
 def text_of(finding: dict[str, Any]) -> str:
@@ -144,11 +148,25 @@ def run_fault(fault: Fault, *modes: Mode) -> Score:
         notes += settle(lab, (*fault.breaks, *fault.fails), False, "{} still works")
         reports, changes = diagnosed(lab, fault.pod, args_of(lab, fault), modes, fault.probes)
         row = min((score(fault, report) for report in reports), key=lambda row: row.points)
+        row.example = next((scrubbed(lab, f) for f in reports[0]["findings"] if answers(f, fault)), None)
         row.notes += notes + changes
         row.notes += mend(lab, fault.pod, reports[-1]["findings"])
         if fault.mends and row.points == 2:
             row.notes += settle(lab, fault.breaks, True, "remedy does not mend {}")
         return row
+
+
+def scrubbed(lab: Lab, finding: dict[str, Any]) -> dict[str, Any]:
+    """A finding as on a node, whose directories are not a lab's."""
+    scrubbed: dict[str, Any] = json.loads(json.dumps(finding).replace(str(lab.directory), ""))
+    return scrubbed
+
+
+def keep(rows: list[Score]) -> None:
+    """Save the first finding of each code; those of other codes stay."""
+    found = {row.example["code"]: row.example for row in reversed(rows) if row.example}
+    kept = json.loads(EXAMPLES.read_text()) | found
+    EXAMPLES.write_text(json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n")
 
 
 def args_of(lab: Lab, *faults: Fault) -> list[str]:
@@ -277,7 +295,7 @@ def judge(title: str, runs: Iterable[Callable[[], Score]]) -> list[Score]:
 def main(argv: list[str]) -> int:
     """Run the wanted parts; 1 where less than 95 % of the points are had or a healthy pod is called ill."""
     modes: tuple[Mode, ...] = (FACTS_ONLY,) if "--no-probes" in argv else MODES
-    parts = [a for a in argv if a.startswith("--") and a != "--no-probes"]
+    parts = [a for a in argv if a.startswith("--") and a not in ("--no-probes", "--keep")]
     names = [a for a in argv if not a.startswith("--")]
     rows: list[Score] = []
     for part, faults in (("--listed", LISTED), ("--unlisted", UNLISTED)):
@@ -288,6 +306,8 @@ def main(argv: list[str]) -> int:
         by_id = {f.id.split()[0]: f for f in (*LISTED, *UNLISTED)}
         chosen_pairs = [p for p in PAIRS if not names or set(p) & set(names)]
         rows += judge("pairs", [partial(run_pair, by_id[a], by_id[b], *modes) for a, b in chosen_pairs])
+    if "--keep" in argv:
+        keep(rows)
     ill = healthy.judge(names, modes) if not parts or "--healthy" in parts else 0
     points, possible = sum(r.points for r in rows), sum(r.possible for r in rows)
     return int(points < 0.95 * possible or bool(ill))
