@@ -61,7 +61,7 @@ class Running(Live):
         return process
 
     def once(self, *more):
-        words = self.words("--once", "--repair", "off", *more)
+        words = self.words("--once", *(more or ("--repair", "off")))
         return subprocess.run(
             self.node.inside(*words), capture_output=True, text=True, timeout=120, check=False,
             env=self.environment(),

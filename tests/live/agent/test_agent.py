@@ -1,6 +1,7 @@
 """`genie agent` with real plugins in real namespaces: what a pod's author asks for, the pod gets."""
 
 import json
+import os
 import signal
 import time
 
@@ -88,7 +89,7 @@ def test_a_definition_that_is_mended(node):
     node.agent()
     node.annotate(**{NPWG: "x@net1"})
     wait_until(lambda: node.condition() not in (None, APPLIED))
-    wait_until(lambda: node.events("sync")[-1]["status"] == "refused")
+    wait_until(lambda: [line["status"] for line in node.events("sync")] == ["refused"])
     node.cluster.nad("x", macvlan(node))
     is_applied(node, "net1")
 
@@ -310,6 +311,60 @@ def test_once(node):
     assert node.once().returncode == 1
     node.annotate(cni="green", **{"genie.cni.dev/live": "false"})
     assert node.once().returncode == 0
+
+
+def node_conditions(node):
+    """Type -> status."""
+    kind = node.cluster.objects.find_kind("", "v1", "nodes")
+    conditions = node.cluster.objects.get(kind, "", NODE)["status"]["conditions"]
+    return {one["type"]: one["status"] for one in conditions}
+
+
+def add_node_object(node):
+    kubelets = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}
+    node.cluster.objects.add(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}, "status": {"conditions": [kubelets]}}
+    )
+
+
+def test_once_looks_after_the_node(node):
+    """Repair, collection and node checks: a link that is down, a lease of nobody, the node's condition."""
+    add_node_object(node)
+    node.start(cni="blue,red@net1")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    lease = node.node.leases / "blue" / "10.1.99.99"
+    lease.write_text("gone\r\neth0")
+    os.utime(lease, (time.time() - 3600,) * 2)
+    done = node.once("--repair", "fix")
+    assert done.returncode == 0, done.stderr
+    assert not lease.exists()
+    (link,) = json.loads(node.node.pod.run("ip", "-json", "link", "show", "net1").stdout)
+    assert "UP" in link["flags"]
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert node_conditions(node) == {"Ready": "True", "GenieNetworkReady": events[-1]["status"]}
+    assert [line["event"] for line in events] == ["sync", "repair", "repair", "collected", "node condition"]
+    assert [(line["kind"], line["result"]) for line in events[1:3]] == [
+        ("link", "mended"),
+        ("route", "mended"),
+    ]
+    assert "NetworkRepaired" in node.pod_events()
+    assert (
+        len(
+            node.cluster.objects.get(node.cluster.objects.find_kind("", "v1", "nodes"), "", NODE)["status"][
+                "conditions"
+            ]
+        )
+        == 2
+    )
+
+
+def test_a_fault_is_mended_at_once(node):
+    node.start(cni="blue,red@net1")
+    node.agent("--repair", "fix")
+    is_applied(node, "net1")
+    node.node.pod.run("ip", "link", "set", "net1", "down")
+    wait_until(lambda: [line["result"] for line in node.events("repair")] == ["mended", "mended"])
+    assert samples(node.get("/metrics")[1])["genie_repairs_total", "link", "mended"] == 1
 
 
 def test_once_without_a_server(node):
