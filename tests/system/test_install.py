@@ -12,6 +12,7 @@ import pytest
 
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.tasks import install, payload, uninstall
+from tests.patience import wait_until
 from tests.system.node import THREE, Node
 
 ROOT = Path(__file__).parents[2]
@@ -185,9 +186,10 @@ def test_installed_over_and_over_while_it_is_called(places, tmp_path, monkeypatc
     caller = threading.Thread(target=call)
     caller.start()
     try:
-        for number in range(8):
+        for number in range(4):
             monkeypatch.setattr(payload, "plugin_files", lambda number=number: versions[number % 2])
             put(places)
+            wait_until(lambda number=number: len(seen) > 3 * number or not caller.is_alive())
     finally:
         done.set()
         caller.join()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.manifests import logical, physical
 from tests.netns import Namespace
+from tests.patience import wait_until
 from tests.system import audit
 from tests.system.cluster import Cluster
 
@@ -234,10 +235,10 @@ def test_a74_b72_check_fails_for_what_is_gone(cluster, what):
 
 # --- many at once
 
-PODS, LANES = 200, 8
+PODS, LANES = 40, 8  # `make torture` has 10,000
 
 
-def test_a80_a82_two_hundred_pods_and_gc_between_them_leave_nothing(cluster):
+def test_a80_a82_many_pods_and_gc_between_them_leave_nothing(cluster):
     """Eight lanes add and delete; meanwhile GC reclaims pods of which the runtime knows nothing, and those alone."""
     node = cluster.node
     cluster.nad("flat", macvlan(node, "10.4.0.0/16"))
@@ -267,20 +268,18 @@ def test_a80_a82_two_hundred_pods_and_gc_between_them_leave_nothing(cluster):
             assert (deleted.status, deleted.reply) == (0, None), deleted
 
     def collect():
-        rounds = 0
-        while not ended.wait(0.3):
+        while not ended.wait(0.1):
             outcome = cluster.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": listed})
             assert (outcome.status, outcome.reply) == (0, None), outcome
-            rounds += 1
-        return rounds
 
     with ThreadPoolExecutor(LANES + 1) as pool:
         collecting = pool.submit(collect)
         working = [pool.submit(lane, number) for number in range(LANES)]
         for future in working:
             future.result()
+        wait_until(lambda: node.state_files() == [])
         ended.set()
-        assert collecting.result() > 3
+        collecting.result()
     assert node.state_files() == []
     assert node.held() == []
     assert [namespace.links() for namespace in (*lanes, *lost)] == [{}] * (LANES + 3)

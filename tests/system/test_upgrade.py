@@ -21,6 +21,8 @@ from genie_core.tasks import install as installing
 from genie_core.tasks.install import InstallOptions, install
 from genie_core.tasks.runtime_tree import RELEASE
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
+from tests.patience import wait_until
+from tests.plugin.harness import listens
 from tests.system import audit, kills
 from tests.system.node import CNI_BIN, finish
 from tests.test_lint import ROOT
@@ -158,13 +160,20 @@ def test_an_upgrade_leaves_the_old_code_to_those_who_run_it(versions):
     assert not old.code.exists()
 
 
+def add_that_takes_a_second(node):
+    """A call that has begun: its first plugin is at work."""
+    begun = node.root / "begun"
+    node.wrap("bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ : >{begun}; sleep 1; }}\nexec "$REAL"')
+    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
+    wait_until(begun.exists)
+    return add
+
+
 def test_an_add_that_runs_during_an_upgrade_ends_with_the_code_it_began_with(folder, node, versions):
     report = versions(1)
     age(report.code, 24 * 30)
     node.plugins = report.launcher.parent
-    node.wrap("bridge", '[ "$CNI_COMMAND" != ADD ] || sleep 1\nexec "$REAL"')
-    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
-    time.sleep(0.3)
+    add = add_that_takes_a_second(node)
     versions(2)
     outcome = finish(add)
     assert outcome.status == 0, outcome
@@ -197,7 +206,7 @@ def test_installing_while_pods_come_and_go(node, versions):
     for thread in threads:
         thread.start()
     try:
-        for number in (2, 1, 3, 2):
+        for number in (2, 1, 3):
             versions(number)
     finally:
         stop.set()
@@ -234,12 +243,12 @@ def test_an_install_that_is_killed_leaves_the_old_or_the_new_plugin(folder):
     trace.unlink()
     telling = [place for place in places if place[0] != "fsync"] + [p for p in places if p[0] == "fsync"][:2]
     killed = 0
-    for number, place in enumerate(telling[:: max(1, len(telling) // 10)], 1):
+    for number, place in enumerate(telling[:: max(1, len(telling) // 7)], 1):
         done = subprocess.run([*kills.strace_kill(place), *command, f"9.0.{number}"], check=False)
         killed += done.returncode != 0
         assert version(report.launcher)["supportedVersions"]
         json.loads(report.conflist.read_text())
-    assert killed >= 8
+    assert killed >= 5
     subprocess.run([*command, "9.1.0"], check=True)
     assert version(report.launcher)["supportedVersions"]
     names = {path.name for path in (folder / "net.d").iterdir()} | {
@@ -405,9 +414,7 @@ def test_uninstall_keeps_a_state_that_it_cannot_read(installed, node):
 
 def test_uninstall_during_an_add_leaves_what_the_pod_needs(installed, node):
     """Its call began before the configuration went: it must find its state, and DEL its binary."""
-    node.wrap("bridge", '[ "$CNI_COMMAND" != ADD ] || sleep 1\nexec "$REAL"')
-    add = node.start(node.env("ADD"), node.stdin(annotations={"cni": "blue,red"}))
-    time.sleep(0.1)
+    add = add_that_takes_a_second(node)
     report = uninstall(removal(installed, node))
     outcome = finish(add)
     assert outcome.status == 0, outcome
@@ -423,7 +430,7 @@ def test_uninstall_during_a_call_that_has_nothing_on_disk_yet(installed, node):
         [str(installed.launcher)], env=node.env("ADD"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     try:
-        time.sleep(0.3)
+        wait_until(lambda: listens(call.pid))
         assert not uninstall(removal(installed, node)).complete
         assert installed.launcher.exists()
     finally:
@@ -444,7 +451,7 @@ def test_uninstall_waits_for_no_call_of_a_private_copy_of_the_node(installed, no
         stdout=subprocess.DEVNULL,
     )
     try:
-        time.sleep(0.5)
+        wait_until(lambda: listens(call.pid))
         assert uninstall(removal(installed, node)).complete
     finally:
         call.communicate(b"")
