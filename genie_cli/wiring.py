@@ -1,4 +1,7 @@
-"""The edges that commands give to their tasks, and their default directories."""
+"""The edges that commands give to their tasks, and their default directories.
+
+Every command imports this; what only dry runs and searches need is imported in the functions.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,26 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.sandbox.host_node import HostNode
-from genie_core.sandbox.private_node import PrivateNode
-from genie_core.sandbox.private_node_links import UPLINK
-from genie_core.survey.netlink import read_links
 from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, connect
-from genie_core.tasks.abandoned import undo
-from genie_core.tasks.dry_run.likeness import likeness
-from genie_core.tasks.dry_run.searched import Searched, search
 from genie_core.tasks.node_state import own_configuration
+
+if TYPE_CHECKING:
+    from genie_core.sandbox.host_node import HostNode
+    from genie_core.sandbox.private_node import PrivateNode
+    from genie_core.tasks.dry_run.searched import Searched
 
 
 def searched(flags: options.ConfDirs, bin_dirs: Sequence[str]) -> Searched:
     """The directories that the flags name, else those of the runtime. Raises GenieError for missing ones."""
+    from genie_core.tasks.dry_run.searched import search
+
     for path in flags.conf_dirs:
         if not Path(path).is_dir():
             raise _missing("--conf-dir", path)
@@ -39,6 +42,8 @@ def search_path(asked: Sequence[str]) -> list[str]:
 
     It is a search path, so some may be missing. Raises GenieError where all that were asked for are.
     """
+    from genie_core.tasks.dry_run.searched import search
+
     if not asked:
         return list(search((), ()).bin_dirs)
     found = [path for path in asked if Path(path).is_dir()]
@@ -84,12 +89,20 @@ def private_node(conf_dirs: Sequence[str], bin_dirs: Sequence[str], *, alike: bo
 
     `alike`: with interfaces of the same names, MTUs and addresses as this node's. Raises IOFailure.
     """
+    from genie_core.sandbox.private_node import PrivateNode
+    from genie_core.sandbox.private_node_links import UPLINK
+    from genie_core.survey.netlink import read_links
+    from genie_core.tasks.dry_run.likeness import likeness
+
     links = likeness(read_links()) if alike else [UPLINK]
     return PrivateNode(copied=conf_dirs, visible=[*conf_dirs, *bin_dirs], links=links)
 
 
 def host_node() -> HostNode:
     """This node itself, for a dry run."""
+    from genie_core.sandbox.host_node import HostNode
+    from genie_core.tasks.abandoned import undo
+
     return HostNode(undo)
 
 
