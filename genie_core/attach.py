@@ -13,6 +13,7 @@ step N" are loops in a test. Rules:
 from genie_core.errors import DelegateFailed, GenieError, InvalidConfig, UnknownContainer
 from genie_core.gojson import view
 from genie_core.jsontext import encode
+from genie_core.plugin_types import plugin_type
 from genie_core.spec.conf import plugin_input
 from genie_core.spec.result import NO_RESULT, convert
 from genie_core.spec.versions import at_least
@@ -315,12 +316,9 @@ def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
 
 
 def _finish(step: Invoke, plugin: "PluginConf", again: bool) -> "Steps[None]":
-    """Do what a plugin's DEL leaves that succeeded. host-device calls no IPAM where there is no namespace.
-
-    (plugins v1.1.1 to v1.9.0, plugins/main/host-device/host-device.go, cmdDel)
-    """
+    """Do what the DEL of a plugin of this type leaves undone, although it succeeded."""
     yield from _stop_masquerading(step, plugin, again)
-    if plugin.type == "host-device" and not step.netns:
+    if plugin_type(plugin.type).leaves_ipam and not step.netns:
         yield from _release_address(step, plugin)
 
 
@@ -337,7 +335,7 @@ def _release_address(step: Invoke, plugin: "PluginConf") -> "Steps[None]":
 
 
 def _stop_masquerading(step: Invoke, plugin: "PluginConf", again: bool) -> "Steps[None]":
-    if plugin.type in ("bridge", "ptp") and view(plugin.text).get("ipMasq") is True:
+    if plugin_type(plugin.type).masquerades and view(plugin.text).get("ipMasq") is True:
         yield StopMasquerading(step, again)
 
 

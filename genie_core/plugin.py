@@ -20,8 +20,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import DecodingFailure, GenieError, IncompatibleVersion, InvalidConfig, IOFailure
 from genie_core.jsontext import encode
 from genie_core.settings import Settings
-from genie_core.spec.call import DELEGATE_MARK
-from genie_core.spec.request import VERBS, read_request
+from genie_core.spec.request import DELEGATE_MARK, VERBS, read_request
 from genie_core.spec.versions import CURRENT, REPLY, SUPPORTED, at_least, require_supported
 
 TYPE_CHECKING = False

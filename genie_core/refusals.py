@@ -14,6 +14,7 @@ from genie_core.errors import (
     GenieError,
 )
 from genie_core.model import Value
+from genie_core.plugin_types import plugin_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ _PASSING = (
     "interrupted",
     "busy",
     "no space",
-)
-# Reference plugins that hold nothing outside the pod's namespace but masquerading, and an address that IPAM gives back.
-_IN_THE_POD = frozenset(
-    "bridge ptp macvlan ipvlan vlan host-device dummy tap loopback tuning sbr vrf".split()  # noqa: SIM905 (read at once)
 )
 
 
@@ -66,7 +63,7 @@ def failure_of(position: int, step: "Invoke", error: GenieError, is_free: bool) 
 
 def stays_in_pod(attachment: "Attachment") -> bool:
     """Whether everything that its plugins make, but addresses, goes with the pod's namespace."""
-    return all(plugin.type in _IN_THE_POD for plugin in attachment.network.plugins)
+    return all(plugin_type(plugin.type).in_pod for plugin in attachment.network.plugins)
 
 
 def holds_nothing(attachment: "Attachment", failures: "Sequence[Failure]") -> bool:
@@ -76,7 +73,7 @@ def holds_nothing(attachment: "Attachment", failures: "Sequence[Failure]") -> bo
 
 def _left_nothing(attachment: "Attachment", failure: Failure) -> bool:
     """It never ran, or it refuses the configuration, or it is known to make nothing outside the pod."""
-    if failure.is_free and attachment.network.plugins[failure.position].type in _IN_THE_POD:
+    if failure.is_free and plugin_type(attachment.network.plugins[failure.position].type).in_pod:
         return True
     if attachment.stopped is None:  # in which plugin its ADD ended is not known
         return False

@@ -12,11 +12,9 @@ from typing import Any
 from genie_core.catalog.codes import GN1030, GN1031, GN1032, GN1033, GN1034
 from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
 from genie_core.findings import Code
-from genie_core.spec.ranges import Span, raw_ranges, spans
+from genie_core.spec.ranges import LEASES, Span, raw_ranges, spans
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-DATA_DIR = "/var/lib/cni/networks"
 
 _RANGE = (
     Field(name="subnet", kind="network", required=True, doc="the subnet"),
@@ -153,7 +151,7 @@ PLUGIN = Plugin(
         Field(
             name="routes", kind="array", items=Field(name="route", kind="object"), doc="routes for the pod"
         ),
-        Field(name="dataDir", kind="path", default=DATA_DIR, doc="where leases are kept"),
+        Field(name="dataDir", kind="path", default=LEASES, doc="where leases are kept"),
         Field(name="resolvConf", kind="path", doc="a file whose DNS settings are reported"),
     ),
     capabilities=("ipRanges", "ips"),

@@ -16,7 +16,7 @@ from genie_core.errors import InvalidConfig
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.select import selections_of
-from genie_core.select.annotations import printable
+from genie_core.select.names import printable
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON

@@ -20,8 +20,8 @@ from genie_core.errors import (
 )
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
-from genie_core.spec.call import DELEGATE_MARK, delegate_env
 from genie_core.spec.conf import check_plugin_type
+from genie_core.spec.request import DELEGATE_MARK, delegate_env
 from genie_core.steps import PluginMissing
 
 TYPE_CHECKING = False

@@ -13,6 +13,7 @@ from genie_core.gojson import view
 from genie_core.indicators import Measures
 from genie_core.jsontext import JSONError, decode
 from genie_core.model import Plan
+from genie_core.plugin_types import plugin_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 1.0
 SAMPLE_SECONDS = 0.2
 _RESERVE_SECONDS = 0.1  # of the limit, for what comes after a program that hangs
-LEASES = "/var/lib/cni/networks"  # host-local's default dataDir
 _CADVISOR_PATH = "/api/v1.3/containers"
-# How CNI-Genie told whose interface it is; it still holds for networks without recorded attachments.
-_PREFIXES = {"flannel": "flan", "canal": "cali", "calico": "cali", "weave": "weav"}
 
 
 class LoadMeter:
@@ -136,7 +134,7 @@ def _interfaces(name: str, network: "NetConf", results: list[str], known: "Itera
     for plugin in network.plugins:
         body = view(plugin.text)
         mine |= {value for key in ("bridge", "master") if isinstance(value := body.get(key), str)}
-    prefix = _PREFIXES.get(name)
+    prefix = plugin_type(name).host_prefix
     return {
         interface for interface in known if interface in mine or (prefix and interface.startswith(prefix))
     }
@@ -154,7 +152,7 @@ def address_use(network: "NetConf") -> tuple[int, int]:
 
     A pod gets one address of each set. (0, 0) for other IPAM plugins, which keep their leases elsewhere.
     """
-    from genie_core.spec.ranges import spans, use_of
+    from genie_core.spec.ranges import LEASES, spans, use_of
 
     try:
         ipam = get_object(view(network.plugins[0].text), "ipam")

@@ -25,7 +25,7 @@ from genie_core.edges.files import (
 from genie_core.edges.store import file_name
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode, encode
-from genie_core.select.annotations import RESOURCE_NAME
+from genie_core.select.definitions import RESOURCE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

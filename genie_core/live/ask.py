@@ -2,6 +2,7 @@
 
 from genie_core.gojson import view
 from genie_core.jsontext import decode, encode
+from genie_core.plugin_types import plugin_type
 from genie_core.spec.conf import capabilities_of, with_cni_args
 from genie_core.spec.result import parse
 
@@ -9,16 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from genie_core.model import Attachment
 
-# IPAM plugins that take `ips` in args.cni (CONVENTIONS.md, "args in network config").
-_TAKE_ARGS = ("host-local", "static")
-
 
 def again(item: "Attachment") -> "Attachment":
     """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them."""
     had = _had(item)
     offered = _offered(item)
     network, args = item.network, item.args
-    if "ips" in had and "ips" not in offered and _ipam_type(item) in _TAKE_ARGS:
+    if "ips" in had and "ips" not in offered and plugin_type(_ipam_type(item)).takes_args:
         network = with_cni_args(network, {"ips": decode(had["ips"])}, item.label)
     if "mac" in had and "mac" not in offered:
         args = _with_mac(args, decode(had["mac"]))
@@ -47,7 +45,7 @@ def can_ask_for_addresses(item: "Attachment") -> bool:
     """Whether its plugins can be asked for the addresses that it has; true where it has none."""
     if item.result and not parse(item.result, item.network.version, item.label)[1].ips:
         return True
-    return "ips" in _offered(item) or _ipam_type(item) in _TAKE_ARGS
+    return "ips" in _offered(item) or plugin_type(_ipam_type(item)).takes_args
 
 
 def _had(item: "Attachment") -> dict[str, str]:

@@ -14,6 +14,7 @@ from genie_core.live.ask import can_ask_for_addresses
 from genie_core.live.compare import has_device
 from genie_core.live.seen import SeenRoute
 from genie_core.model import Value
+from genie_core.plugin_types import plugin_type
 from genie_core.routes import MAIN_TABLE, gateway_of
 from genie_core.spec.addresses import host, is_default, is_v4
 from genie_core.spec.result import parse
@@ -34,7 +35,6 @@ KINDS = (LINK, ADDRESS, ROUTE, BRIDGE_PORT, INTERFACE, DEFAULT_ROUTE)
 _PLAIN = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "dummy", "tap")
 # Plugins behind them in a chain that change neither addresses nor routes.
 _BESIDE = ("portmap", "firewall", "bandwidth", "tuning")
-_ON_PARENT = ("macvlan", "ipvlan", "vlan")
 _V6_METRIC = 1024  # what the kernel gives an IPv6 route without one
 
 # What `Put.what` can be, in the order in which things are put back.
@@ -154,7 +154,7 @@ def _allowed(fault: Fault, item: "Attachment", plan: "Plan", node: "Seen") -> Fa
 def parent_of(item: "Attachment") -> str:
     """The node's interface that a macvlan, ipvlan or vlan is built on, where its configuration names one."""
     first = item.network.plugins[0]
-    master = view(first.text).get("master") if first.type in _ON_PARENT else ""
+    master = view(first.text).get("master") if plugin_type(first.type).has_parent else ""
     return master if isinstance(master, str) else ""
 
 

@@ -4,8 +4,8 @@ from genie_core.dialects import DEFAULT_NETWORK, WORDS
 from genie_core.errors import TRY_AGAIN, GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import encode
 from genie_core.model import Choice, Selection
-from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, node_name
+from genie_core.select.names import parse_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

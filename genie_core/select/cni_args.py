@@ -15,7 +15,7 @@ compared as plugins compare them. Pure; on the kubelet path where a pod has `cni
 from genie_core.errors import InvalidConfig
 from genie_core.gojson import fold
 from genie_core.select.allowed import matches
-from genie_core.select.annotations import printable
+from genie_core.select.names import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

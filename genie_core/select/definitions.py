@@ -5,7 +5,6 @@ from genie_core.fields import can_be_passed, get_object, get_str
 from genie_core.gojson import Members, refuse_ambiguous, refuse_speaking_for_runtime, view
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Choice
-from genie_core.select.annotations import RESOURCE_NAME
 from genie_core.select.files import calls_self, is_self
 from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, with_members
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from genie_core.model import NetConf
     from genie_core.select.npwg import DefinitionSelection
 
+# The annotation of a definition that names the resource of which its networks take a device.
+RESOURCE_NAME = "k8s.v1.cni.cncf.io/resourceName"
 _DEVICE_KEYS = ("deviceID", "pciBusID")
 # The annotation's key for a capability, where it is called otherwise.
 _KEYS = {"infinibandGUID": "infiniband-guid"}

@@ -7,7 +7,7 @@ path; `ipaddress` (3 ms) is imported when the annotation is used.
 from genie_core.dialects import NETWORKS
 from genie_core.errors import InvalidConfig
 from genie_core.model import Choice, Selection
-from genie_core.select.annotations import parse_names
+from genie_core.select.names import parse_names
 from genie_core.select.overlap import (
     Claim,
     LogicalNetwork,

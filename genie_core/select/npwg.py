@@ -13,7 +13,7 @@ from genie_core.fields import describe
 from genie_core.gojson import fold, refuse_ambiguous
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Selection
-from genie_core.select.annotations import check_count, check_ifname, printable
+from genie_core.select.names import check_count, check_ifname, printable
 from genie_core.spec.addresses import canonical_address, canonical_prefix, is_v4, unusable
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.spec.request import is_identifier

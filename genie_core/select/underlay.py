@@ -7,6 +7,7 @@ from genie_core.errors import InvalidConfig
 from genie_core.gojson import Members, view
 from genie_core.jsontext import encode, join_members
 from genie_core.model import PluginConf
+from genie_core.plugin_types import plugin_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,21 +17,8 @@ if TYPE_CHECKING:
 
     Subnet = IPv4Network | IPv6Network
 
-# Where each IPAM plugin keeps its subnet; the others read `subnet`, or `ranges` if that is there.
-_SUBNET_KEYS = {"whereabouts": "range"}
-_POOL_KEYS = {"calico-ipam": ("ipv4_pools", "ipv6_pools")}
 _WITHIN_SUBNET = ("rangeStart", "rangeEnd", "range_start", "range_end", "gateway")
 _WITHIN_RANGE = ("rangeStart", "rangeEnd", "gateway")
-
-# Plugins that do not take a subnet, and why.
-_NO_SUBNET = {
-    "flannel": "flannel adds the node's own range, from flanneld's subnet file, to any other subnet",
-    "cilium-cni": "Cilium's agent hands out the addresses",
-    "romana": "Romana's agent hands out the addresses",
-    "multus": "Multus calls other plugins, which have subnets of their own",
-    "multus-cni": "Multus calls other plugins, which have subnets of their own",
-    "multus-shim": "Multus calls other plugins, which have subnets of their own",
-}
 
 # What a node needs for itself: with a gateway in one of these, it would lose them, or its default route.
 _SPECIAL = {
@@ -41,11 +29,6 @@ _SPECIAL = {
     "fe80::/10": "link-local",
     "ff00::/8": "multicast",
 }
-
-# Plugins whose interface has a parent on the node, named by the key `master`.
-_WITH_MASTER = ("macvlan", "ipvlan", "vlan")
-# Plugins whose pods the node reaches by its own routing table: two overlapping subnets exclude each other there.
-_ROUTED_BY_NODE = ("bridge", "ptp")
 
 OWN_BRIDGE_PREFIX = "genie"
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
@@ -78,7 +61,7 @@ def require_subnet_support(network: "NetConf", subnet: "Subnet", where: str) -> 
                 f"{where}: {subnet} holds {what} addresses ({text}), which pods cannot have",
                 hint="choose a private subnet: a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or fd00::/8",
             )
-    reason = _NO_SUBNET.get(network.plugins[0].type)
+    reason = plugin_type(network.plugins[0].type).no_subnet
     if reason:
         raise InvalidConfig(
             f"{where}: network {network.name} cannot have the subnet {subnet}: {reason}",
@@ -109,15 +92,15 @@ def _placed(ipam: Members, subnet: "Subnet") -> str:
     for key in _WITHIN_SUBNET:
         if not _is_in(ipam.get(key), subnet):
             ipam.drop(key)
-    type_ = ipam.get("type").strip('"')
-    if type_ in _POOL_KEYS:
-        ipam.set(_POOL_KEYS[type_][subnet.version == 6], f"[{text}]")
+    known = plugin_type(ipam.get("type").strip('"'))
+    if known.pool_keys:
+        ipam.set(known.pool_keys[subnet.version == 6], f"[{text}]")
     elif "ranges" in ipam:  # host-local would add a `subnet` to them, and give two addresses
         ipam.drop("subnet")
         limits = _limits(ipam.get("ranges"), subnet)
         ipam.set("ranges", f"[[{join_members({'subnet': text, **limits})}]]")
     else:
-        ipam.set(_SUBNET_KEYS.get(type_, "subnet"), text)
+        ipam.set(known.subnet_key, text)
     return ipam.text()
 
 
@@ -200,7 +183,7 @@ def own_bridge_of(network: "NetConf") -> str:
 def has_master(network: "NetConf") -> bool:
     """Whether the network's interface has a parent on the node, named by the key `master`."""
     first = network.plugins[0]
-    return first.type in _WITH_MASTER and view(first.text).get("linkInContainer") is not True
+    return plugin_type(first.type).has_parent and view(first.text).get("linkInContainer") is not True
 
 
 def with_master(network: "NetConf", nic: str) -> "NetConf":
@@ -210,15 +193,15 @@ def with_master(network: "NetConf", nic: str) -> "NetConf":
 
 def is_routed_by_node(network: "NetConf") -> bool:
     """Whether the node reaches the network's pods by its own routing table."""
-    return network.plugins[0].type in _ROUTED_BY_NODE
+    return plugin_type(network.plugins[0].type).routed
 
 
 def underlay_of(network: "NetConf") -> str:
     """What the network's packets travel on: two networks of one underlay need subnets apart from each other."""
     first = network.plugins[0]
-    if first.type in _ROUTED_BY_NODE:
+    if is_routed_by_node(network):
         return "the node's routes"
-    if first.type in _WITH_MASTER:
+    if plugin_type(first.type).has_parent:
         body = view(first.text)
         vlan = f" vlan {body.get('vlanId')}" if first.type == "vlan" else ""
         return f"interface {body.get('master') or 'of the default route'}{vlan}"

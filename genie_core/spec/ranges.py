@@ -1,4 +1,4 @@
-"""host-local's ranges: the one reading of them, for the choice of a network and for every check.
+"""host-local's ranges and where it keeps leases: the one reading of them, for choosing a network and for checks.
 
 Source: containernetworking/plugins, plugins/ipam/host-local/backend/allocator/range.go, `Canonicalize` and `Contains`.
 `ipaddress` costs 3 ms, so it is imported where ranges are read. Pure; on the kubelet path.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Network = IPv4Network | IPv6Network
     Address = IPv4Address | IPv6Address
 
+LEASES = "/var/lib/cni/networks"  # the default of dataDir
 _FIRST, _LAST = 1, -2  # the network's own address, and broadcast or the last one, are not handed out
 
 

@@ -1,4 +1,4 @@
-"""The runtime's call: CNI_* variables and stdin -> Request, checked as libcni's skeleton checks them.
+"""The runtime's call: CNI_* variables and stdin -> Request, checked as libcni's skeleton checks them; a delegate's env.
 
 Sources: SPEC "Section 2: Execution Protocol"; containernetworking/cni pkg/skel/skel.go. Pure: the caller
 reads the environment and stdin. Kubelet path: no imports beyond this package.
@@ -41,6 +41,8 @@ VERBS = {
 
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _WORD_INSIDE = _WORD | frozenset("_.-")
+# Set for every delegate and what it calls. Genie called with it was called by a network of its own (conformance B15).
+DELEGATE_MARK = "CNI_GENIE_DELEGATE"
 MAX_IFNAME_BYTES = 15  # linux/if.h IFNAMSIZ less the NUL
 
 
@@ -192,3 +194,31 @@ def pod_of(args: "Mapping[str, str]") -> PodRef | None:
     if not namespace or not name:
         return None
     return PodRef(namespace, name, args.get("K8S_POD_UID", ""), args.get("K8S_POD_INFRA_CONTAINER_ID", ""))
+
+
+def delegate_env(
+    env: "Mapping[str, str]",
+    verb: str,
+    *,
+    path: "Sequence[str]",
+    container_id: str = "",
+    netns: str = "",
+    ifname: str = "",
+    args: str = "",
+) -> dict[str, str]:
+    """A delegate's environment: the caller's with the CNI variables replaced (conformance B20-B22, B51).
+
+    GC and STATUS get the container's variables present but empty, as from libcni (conformance B21). CNI_PATH
+    stays as the runtime gave it, and is `path` where it gave none: IPAM plugins are found by it.
+    DELEGATE_MARK is the one addition.
+    """
+    changes = {
+        "CNI_COMMAND": verb,
+        "CNI_CONTAINERID": container_id,
+        "CNI_NETNS": netns,
+        "CNI_IFNAME": ifname,
+        "CNI_ARGS": args,
+        "CNI_PATH": env.get("CNI_PATH") or ":".join(path),
+        DELEGATE_MARK: "1",
+    }
+    return {**env, **changes}

@@ -23,9 +23,9 @@ from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, NetConf, Plan, Selection
 from genie_core.select.allowed import is_selector, limits, matches
-from genie_core.select.annotations import parse_names
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
+from genie_core.select.names import parse_names
 from genie_core.settings import Settings
 from genie_core.survey.facts import Cached, ConfFile, Facts, Recorded, Unknown
 from genie_core.survey.launcher import Launcher, read_launcher

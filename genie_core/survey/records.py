@@ -12,15 +12,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from genie_core.edges import libcni_cache, meter
+from genie_core.edges import libcni_cache
 from genie_core.fields import get_str
 from genie_core.jsontext import JSONError, decode
+from genie_core.spec.ranges import LEASES
 from genie_core.survey.facts import Cached, Lease
 from genie_core.survey.kernel import JSON
 from genie_core.survey.namespaces import plain
 from genie_core.survey.rootfs import Root, age_of
 
-IPAM_DIR = meter.LEASES
+IPAM_DIR = LEASES
 CACHE_DIR = libcni_cache.DIRECTORY
 # The members of a CNI result that are kept: no plugin puts a secret there.
 _RESULT = ("interfaces", "ips", "routes", "dns")

@@ -20,13 +20,12 @@ from genie_core.fields import get_object
 from genie_core.gojson import strings_of
 from genie_core.jsontext import encode
 from genie_core.plan import make_plan, makes_primary, primary_first
+from genie_core.plugin_types import plugin_type
 from genie_core.spec.result import previous_of
 from genie_core.steps import Absent, NotReleased
 from genie_core.verbs.context import refuse_own_netns
 from genie_core.verbs.delete import refuse_failures, release_damaged
 from genie_core.verbs.networks import decide, require_ready
-
-_ON_PARENT = ("macvlan", "ipvlan")  # plugins whose interfaces the kernel keeps apart from their parent's own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def _warn_of_dead_ports(request: "Request", plan: "Plan", context: "Context") ->
     problem = ""
     if "portMappings" not in primary.capabilities:
         problem = "no plugin of the pod's primary network offers portMappings; add portmap to its chain"
-    elif kind in _ON_PARENT:
+    elif plugin_type(kind).apart:
         problem = f"the node cannot reach a {kind} interface of its own; use the pod's address instead"
     if problem:
         context.log.warning("hostPort has no effect", network=primary.network.name, problem=problem)

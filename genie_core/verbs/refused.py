@@ -4,12 +4,12 @@ import posix
 from time import monotonic
 
 from genie_core.edges.files import exists, open_regular, read_all
-from genie_core.edges.meter import LEASES
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_object, get_str
 from genie_core.gojson import view
 from genie_core.model import Plan
 from genie_core.refusals import stays_in_pod
+from genie_core.spec.ranges import LEASES
 from genie_core.steps import NotReleased, Refused
 
 TYPE_CHECKING = False

@@ -18,8 +18,8 @@ from genie_core.edges.libcni_cache import Entry, entries_of
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.model import Attachment, Choice
 from genie_core.plan import attachment_of, runtime_capabilities
-from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, is_self
+from genie_core.select.names import parse_names
 from genie_core.verbs.networks import passed_annotations
 from genie_core.verbs.salvage import any_network_on, default_attachments, links_in, networks_of, release
 

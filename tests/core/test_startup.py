@@ -21,7 +21,7 @@ INTERPRETERS = sorted({BASE, *(path for path in [Path("/usr/bin/python3.11")] if
 
 # What a call may load of the standard library, beside what a bare interpreter has: C modules alone. `_socket` reads
 # and writes addresses (spec/addresses.py) and, for ALL, speaks netlink; `socket` would cost thirty times as much.
-VERSION = {"_json", "errno"}
+VERSION = {"_json", "errno", "gc"}
 ALL = VERSION | {"_socket", "fcntl", "select"}
 
 # What a call may load of Genie: everybody
@@ -40,7 +40,6 @@ CORE = {
     "genie_core.plugin",
     "genie_core.settings",
     "genie_core.spec",
-    "genie_core.spec.call",
     "genie_core.spec.request",
     "genie_core.spec.versions",
 }
@@ -52,6 +51,7 @@ STATEFUL = CORE | {
     "genie_core.edges.store",
     "genie_core.gojson",
     "genie_core.plan",
+    "genie_core.plugin_types",
     "genie_core.spec.addresses",
     "genie_core.spec.conf",
     "genie_core.spec.result",
@@ -65,10 +65,9 @@ STATEFUL = CORE | {
 CHOOSING = STATEFUL | {
     "genie_core.edges.confdir",
     "genie_core.select",
-    "genie_core.select.annotations",
+    "genie_core.select.names",
     "genie_core.select.asked",
     "genie_core.select.chooser",
-    "genie_core.select.names",
     "genie_core.select.files",
     "genie_core.verbs.networks",
 }

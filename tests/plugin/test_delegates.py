@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from genie_core.spec.call import DELEGATE_MARK
+from genie_core.spec.request import DELEGATE_MARK
 
 MIB = 1 << 20
 RESULT = '{"cniVersion": "1.0.0", "ips": [{"address": "10.5.0.2/24"}]}'

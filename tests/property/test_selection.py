@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genie_core.errors import INTERNAL, GenieError, InvalidConfig
-from genie_core.select.annotations import parse_names
+from genie_core.select.names import parse_names
 from genie_core.spec.request import ifname_problem
 from tests import manifests
 from tests.desk import Desk

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from genie_core.spec.call import DELEGATE_MARK
+from genie_core.spec.request import DELEGATE_MARK
 
 MARKED = {DELEGATE_MARK: "1"}
 VERBS = ["ADD", "CHECK", "GC", "STATUS", "NONSENSE"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.spec.call import DELEGATE_MARK
+from genie_core.spec.request import DELEGATE_MARK
 from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.tasks import launcher
 from genie_core.tasks.install import InstallOptions, install

@@ -14,8 +14,8 @@ from genie_core.errors import GenieError, NetworkNotFound
 from genie_core.model import Selection
 from genie_core.sandbox.host_node import HostNode
 from genie_core.sandbox.private_node import PrivateNode
-from genie_core.select.annotations import parse_names
 from genie_core.select.files import Finder, is_self
+from genie_core.select.names import parse_names
 from genie_core.settings import BIN_DIRS, CONF_DIR, DELEGATE_CONF_DIR
 from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
 from genie_core.tasks.dry_run import samples

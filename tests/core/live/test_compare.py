@@ -6,7 +6,7 @@ from genie_core.errors import InvalidConfig
 from genie_core.live.compare import compare
 from genie_core.model import Attachment, Choice, NetConf, Plan, PluginConf, Selection
 from genie_core.plan import attachment_of
-from genie_core.select.annotations import parse_names
+from genie_core.select.names import parse_names
 from genie_core.select.npwg import parse_selections
 
 

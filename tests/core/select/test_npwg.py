@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genie_core.errors import InvalidConfig
-from genie_core.select.annotations import MAX_NETWORKS, parse_names
+from genie_core.select.names import MAX_NETWORKS, parse_names
 from genie_core.select.npwg import DEFAULT_BURST, parse_selections
 
 MAC, GUID = "c2:b0:57:49:47:f1", "c2:11:22:33:44:55:66:77"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from genie_core.errors import InvalidConfig
-from genie_core.spec.call import DELEGATE_MARK, delegate_env
 from genie_core.spec.conf import capabilities_of, check_plugin_type, parse_file, parse_network, plugin_input
+from genie_core.spec.request import DELEGATE_MARK, delegate_env
 
 PLUGIN = '{"type": "p",  "x": 9007199254740993, "f": 1.10}'
 

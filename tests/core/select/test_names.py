@@ -4,7 +4,7 @@ import pytest
 
 from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, BY_LOGICAL_NETWORK, BY_NAME, dialect_of
 from genie_core.errors import InvalidConfig
-from genie_core.select.annotations import MAX_NETWORKS, parse_names, printable
+from genie_core.select.names import MAX_NETWORKS, parse_names, printable
 
 NPWG = "k8s.v1.cni.cncf.io/networks"
 

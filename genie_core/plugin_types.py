@@ -1,0 +1,104 @@
+"""What the kubelet path has to know of single plugin types: the one table of them. Pure.
+
+`genie_core.catalog` has a module per type for people (fields, checks, templates). A type whose plugin behaves as the
+CNI specification says needs no row here.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PluginType:
+    """One type. A plugin that makes interfaces:
+
+    `in_pod`: what it makes, but addresses, is gone with the pod's namespace.
+    `masquerades`: with `ipMasq` its DEL leaves rules where it finds no interface (edges/masquerade.py).
+    `routed`: the node reaches its pods by the node's routing table, so their subnets must not overlap.
+    `has_parent`: its interface has a parent on the node, named by the key `master`.
+    `apart`: the kernel keeps its interface apart from the parent's own, so the node does not reach it.
+    `leaves_ipam`: its DEL calls no IPAM plugin where there is no namespace.
+    `no_subnet`: why a logical network cannot give it a subnet, "" where it can.
+    `host_prefix`: how CNI-Genie recognised its interfaces on the node.
+
+    An IPAM plugin: `subnet_key` is where it has its subnet, `pool_keys` where it takes lists, for IPv4 and for IPv6.
+    `takes_args`: it takes addresses as `ips` in args.cni (CONVENTIONS.md, "args in network config").
+    """
+
+    __slots__ = (
+        "apart", "has_parent", "host_prefix", "in_pod", "leaves_ipam", "masquerades", "no_subnet", "pool_keys",
+        "routed", "subnet_key", "takes_args",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        in_pod: bool = False,
+        masquerades: bool = False,
+        routed: bool = False,
+        has_parent: bool = False,
+        apart: bool = False,
+        leaves_ipam: bool = False,
+        no_subnet: str = "",
+        host_prefix: str = "",
+        subnet_key: str = "subnet",
+        pool_keys: "Sequence[str]" = (),
+        takes_args: bool = False,
+    ) -> None:
+        self.in_pod = in_pod
+        self.masquerades = masquerades
+        self.routed = routed
+        self.has_parent = has_parent
+        self.apart = apart
+        self.leaves_ipam = leaves_ipam
+        self.no_subnet = no_subnet
+        self.host_prefix = host_prefix
+        self.subnet_key = subnet_key
+        self.pool_keys = pool_keys
+        self.takes_args = takes_args
+
+
+_IN_POD = PluginType(in_pod=True)
+_VETH = PluginType(in_pod=True, masquerades=True, routed=True)
+_ON_PARENT = PluginType(in_pod=True, has_parent=True, apart=True)
+_DISPATCHER = PluginType(no_subnet="Multus calls other plugins, which have subnets of their own")
+_CALICO = PluginType(host_prefix="cali")
+_TAKES_ARGS = PluginType(takes_args=True)
+
+TYPES = {
+    "bridge": _VETH,
+    "ptp": _VETH,
+    "macvlan": _ON_PARENT,
+    "ipvlan": _ON_PARENT,
+    "vlan": PluginType(in_pod=True, has_parent=True),
+    # plugins v1.1.1 to v1.9.0, plugins/main/host-device/host-device.go, cmdDel
+    "host-device": PluginType(in_pod=True, leaves_ipam=True),
+    "dummy": _IN_POD,
+    "tap": _IN_POD,
+    "loopback": _IN_POD,
+    "tuning": _IN_POD,
+    "sbr": _IN_POD,
+    "vrf": _IN_POD,
+    "flannel": PluginType(
+        no_subnet="flannel adds the node's own range, from flanneld's subnet file, to any other subnet",
+        host_prefix="flan",
+    ),
+    "cilium-cni": PluginType(no_subnet="Cilium's agent hands out the addresses"),
+    "romana": PluginType(no_subnet="Romana's agent hands out the addresses"),
+    "multus": _DISPATCHER,
+    "multus-cni": _DISPATCHER,
+    "multus-shim": _DISPATCHER,
+    "calico": _CALICO,
+    "canal": _CALICO,
+    "weave": PluginType(host_prefix="weav"),
+    "host-local": _TAKES_ARGS,
+    "static": _TAKES_ARGS,
+    "whereabouts": PluginType(subnet_key="range"),
+    "calico-ipam": PluginType(pool_keys=("ipv4_pools", "ipv6_pools")),
+}
+_OTHER = PluginType()
+
+
+def plugin_type(name: str) -> PluginType:
+    """What is known of a type; of an unknown one nothing but what the specification says."""
+    return TYPES.get(name, _OTHER)
