@@ -7,18 +7,8 @@ from collections.abc import Iterator
 from os.path import basename
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import in_pod, on_node, seen, the_pod
-from genie_core.findings import (
-    Code,
-    Command,
-    Confidence,
-    Effect,
-    Evidence,
-    Finding,
-    Remedy,
-    Severity,
-    Subject,
-)
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.model import STATUS, Attachment, Intended
 from genie_core.net.stack import version, within
@@ -97,11 +87,11 @@ def drift(model: Case) -> Iterator[Finding]:
                 seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
                 *(seen(source.source, ip) for source in sources),
             ),
-            remedy=Remedy(
-                text="recreate the pod, or give it its address back"
+            remedy=fix(
+                "recreate the pod, or give it its address back"
                 if not agreed
                 else "recreate the pod: its records contradict each other",
-                commands=() if agreed else _give_back(model, attachment, ip, strays),
+                *(() if agreed else _give_back(model, attachment, ip, strays)),
                 risk="connections from the wrong address break",
             ),
         )
@@ -156,7 +146,7 @@ def no_address(model: Case) -> Iterator[Finding]:
         title=f"{primary.link.name} in the pod has no address at all",
         object=the_pod(model, primary.link.name),
         evidence=(seen("netlink", "no address", f"ip addr show {primary.link.name}"),),
-        remedy=Remedy(text="recreate the pod; look at the IPAM plugin's messages of its ADD"),
+        remedy=fix("recreate the pod; look at the IPAM plugin's messages of its ADD"),
     )
 
 
@@ -192,8 +182,8 @@ def no_address_plugin(model: Case) -> Iterator[Finding]:
                 seen(conf.path, f"plugins[0] ({plugin['type']}) has no ipam", f"cat {conf.path}"),
                 seen("netlink", f"{name}: no address", f"ip addr show {name}"),
             ),
-            remedy=Remedy(
-                text='name an address plugin, as in "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, and '
+            remedy=fix(
+                'name an address plugin, as in "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, and '
                 "recreate the pod"
             ),
             confidence=Confidence.HIGH if known else Confidence.MEDIUM,
@@ -237,14 +227,10 @@ def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
                         f"ip -n {name} addr",
                     ),
                 ),
-                remedy=Remedy(
-                    text="take it from the pod, and keep the gateway out of the range that IPAM gives out",
-                    commands=(
-                        on_node(
-                            "ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link
-                        ),
-                        in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
-                    ),
+                remedy=fix(
+                    "take it from the pod, and keep the gateway out of the range that IPAM gives out",
+                    on_node("ip", "-n", name, "addr", "del", f"{address.ip}/{address.prefix}", "dev", link),
+                    in_pod("ip", "neigh", "flush", "to", address.ip, "dev", attachment.link.name),
                 ),
                 affects=(title,),
             )
@@ -302,9 +288,9 @@ def _duplicate(
             ),
             *(fact for _, fact, _ in others),
         ),
-        remedy=Remedy(
-            text="take it from the one that has no lease for it (or delete that pod), then reconcile IPAM",
-            commands=tuple(command for _, _, commands in others for command in commands),
+        remedy=fix(
+            "take it from the one that has no lease for it (or delete that pod), then reconcile IPAM",
+            *(command for _, _, commands in others for command in commands),
             risk="the other pod loses this address",
         ),
         affects=tuple(sorted(names)),
@@ -340,7 +326,7 @@ def ipv6_usable(model: Case) -> Iterator[Finding]:
                     title=f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
                     object=the_pod(model, name),
                     evidence=(seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),),
-                    remedy=Remedy(text="find the other holder of the address; recreate one of the pods"),
+                    remedy=fix("find the other holder of the address; recreate one of the pods"),
                 )
 
 
@@ -361,8 +347,7 @@ def _disabled(model: Case, name: str, off: list[str], wanted: list[str], asked: 
                 "sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"
             ),
         ),
-        remedy=Remedy(
-            text="enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)",
-            commands=tuple(commands),
+        remedy=fix(
+            "enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)", *commands
         ),
     )

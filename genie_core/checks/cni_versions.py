@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from genie_core.catalog import of_type
 from genie_core.checks.check import check
-from genie_core.checks.parts import at, fix
+from genie_core.checks.parts import at, fix, seen
 from genie_core.fields import get_list
-from genie_core.findings import Code, Evidence, Finding, Severity
+from genie_core.findings import Code, Finding, Severity
 from genie_core.gojson import view
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.facts import ConfFile, Facts
@@ -74,10 +74,10 @@ def versions_refused(facts: Facts) -> Iterator[Finding]:
             f"{', '.join(binary.type for binary in refusing)}: {best}",
             object=at(file, key),
             evidence=tuple(
-                Evidence(
-                    source=binary.path,
-                    command=f"CNI_COMMAND=VERSION {binary.path}",
-                    value=f"supports {', '.join(binary.versions)}",
+                seen(
+                    binary.path,
+                    f"supports {', '.join(binary.versions)}",
+                    f"CNI_COMMAND=VERSION {binary.path}",
                 )
                 for binary in refusing
             ),
@@ -164,11 +164,7 @@ def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, 
         severity=severity,
         title=f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",
         object=at(file, "cniVersion"),
-        evidence=(
-            Evidence(
-                source=runtime.name, command=f"{runtime.kind} --version", value=runtime.version or "unknown"
-            ),
-        ),
+        evidence=(seen(runtime.name, runtime.version or "unknown", f"{runtime.kind} --version"),),
         remedy=fix(
             f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new runtimes read that'
         ),

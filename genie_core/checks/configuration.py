@@ -26,8 +26,8 @@ from genie_core.catalog.plugin import LinkView
 from genie_core.catalog.positions import positions
 from genie_core.catalog.schema import Problem
 from genie_core.checks.check import check
-from genie_core.checks.parts import at, fix, line_of
-from genie_core.findings import Code, Evidence, Finding, Severity
+from genie_core.checks.parts import at, fix, line_of, seen
+from genie_core.findings import Code, Finding, Severity
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import Choice, candidates, choices, in_use, objections
@@ -173,12 +173,10 @@ def foreign_first(facts: Facts) -> Iterator[Finding]:
             f'new pods get network "{chosen.network.name}"{f" of {engine}" if engine else ""}',
             object=at(chosen),
             evidence=(
-                Evidence(
-                    source=choice.runtime.conf_dir,
-                    command=f"ls {choice.runtime.conf_dir}",
-                    value=" ".join(
-                        file.file for file in candidates(facts.directories[choice.runtime.conf_dir])
-                    ),
+                seen(
+                    choice.runtime.conf_dir,
+                    " ".join(file.file for file in candidates(facts.directories[choice.runtime.conf_dir])),
+                    f"ls {choice.runtime.conf_dir}",
                 ),
             ),
             remedy=fix(
@@ -200,10 +198,10 @@ def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
         f'and not "{name}" of {own.file}: new pods do not get the networks that they ask for',
         object=at(own),
         evidence=(
-            Evidence(
-                source=source,
-                command=f"grep -n cni_default_network {source}",
-                value=f'cni_default_network = "{runtime.default_network}"',
+            seen(
+                source,
+                f'cni_default_network = "{runtime.default_network}"',
+                f"grep -n cni_default_network {source}",
             ),
         ),
         remedy=fix(f'set cni_default_network = "{name}" in {source}, then restart CRI-O'),
@@ -352,11 +350,7 @@ def node_view(facts: Facts) -> NodeView:
     node = facts.node
     links = {
         link.name: LinkView(
-            name=link.name,
-            mtu=link.mtu,
-            up=link.up,
-            kind=link.kind,
-            addresses=tuple(node.prefixes_of(link)),
+            name=link.name, mtu=link.mtu, up=link.up, kind=link.kind, addresses=tuple(node.prefixes_of(link))
         )
         for link in node.links
     }

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import a, on_node, seen, the_pod
-from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject, the_pod
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import local_peers
@@ -37,7 +37,7 @@ def untracked(model: Case) -> Iterator[Finding]:
             code=GN0518,
             severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
             title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
-            object=a("firewall", chain.place) if place == "node" else the_pod(model),
+            object=subject("firewall", chain.place) if place == "node" else the_pod(model),
             evidence=(
                 seen(
                     "firewall",
@@ -47,10 +47,7 @@ def untracked(model: Case) -> Iterator[Finding]:
                     else f"nft -a list chain {chain.place}",
                 ),
             ),
-            remedy=Remedy(
-                text="delete the rule, or exclude the pods from it",
-                commands=(delete_rule(place, chain, rule),),
-            ),
+            remedy=fix("delete the rule, or exclude the pods from it", delete_rule(place, chain, rule)),
         )
 
 
@@ -86,13 +83,13 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
             f"so {front.ip}:{front.port} ({front.service}) times out for pods on the same bridge",
-            object=a("sysctl", f"net.bridge.{name}"),
+            object=subject("sysctl", f"net.bridge.{name}"),
             evidence=(
                 seen("sysctl", f"net.bridge.{name}=0, {bridge.name} nf_call 0", f"sysctl net.bridge.{name}"),
             ),
-            remedy=Remedy(
-                text="set it to 1, also in /etc/sysctl.d (module br_netfilter)",
-                commands=(on_node("sysctl", "-w", f"net.bridge.{name}=1"),),
+            remedy=fix(
+                "set it to 1, also in /etc/sysctl.d (module br_netfilter)",
+                on_node("sysctl", "-w", f"net.bridge.{name}=1"),
             ),
             affects=model.affected(bridge),
         )
@@ -128,7 +125,7 @@ def full_table(model: Case) -> Iterator[Finding]:
         severity=Severity.FATAL if full else Severity.WARNING,
         title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
         + (", new connections are dropped" if full else ""),
-        object=a("sysctl", "net.netfilter.nf_conntrack_max"),
+        object=subject("sysctl", "net.netfilter.nf_conntrack_max"),
         evidence=(
             seen(
                 "sysctl",
@@ -141,9 +138,9 @@ def full_table(model: Case) -> Iterator[Finding]:
                 else ()
             ),
         ),
-        remedy=Remedy(
-            text="raise the limit, and find what opens so many connections (conntrack -L)",
-            commands=(on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),),
+        remedy=fix(
+            "raise the limit, and find what opens so many connections (conntrack -L)",
+            on_node("sysctl", "-w", f"net.netfilter.nf_conntrack_max={max(limit, count) * 2}"),
             risk="about 320 bytes of kernel memory per entry; the limit is for the whole machine",
         ),
     )

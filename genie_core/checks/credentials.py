@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from genie_core.catalog.codes import GN1502
 from genie_core.checks.check import check
-from genie_core.checks.parts import at, fix
+from genie_core.checks.parts import at, fix, seen
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.survey.facts import ConfFile, Credential, Facts
 
@@ -44,7 +44,7 @@ def open_to_others(facts: Facts) -> Iterator[Finding]:
                 severity=Severity.WARNING if holds else Severity.INFO,
                 title=f"credential file {path} is {who} (mode {mode:04o})",
                 object=Subject(kind="credential", name=credential.used_by, file=path),
-                evidence=(Evidence(source=path, command=f"stat -c %a {path}", value=f"{mode:04o}"),),
+                evidence=(seen(path, f"{mode:04o}", f"stat -c %a {path}"),),
                 remedy=fix("let only its owner read it", ["chmod", "0600", path]),
             )
 
@@ -138,7 +138,7 @@ def _identity(credential: Credential) -> tuple[Evidence, ...]:
     value = ", ".join(
         f"{name} {text}" for name, text in known.items() if text and (name != "issued" or credential.issued)
     )
-    return (Evidence(source=credential.file or credential.path, value=value or "no issuer or subject in it"),)
+    return (seen(credential.file or credential.path, value or "no issuer or subject in it"),)
 
 
 GN1505 = Code("GN1505", "a kubeconfig is missing or unusable",

@@ -5,18 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import (
-    Code,
-    Command,
-    Confidence,
-    Effect,
-    Evidence,
-    Finding,
-    Remedy,
-    Severity,
-    Subject,
-)
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.policy import Policies
@@ -129,7 +119,7 @@ def _command(found: list[Block], *argv: object) -> Command:
 
 
 def _object(model: Case, found: list[Block], chain: Chain) -> Subject:
-    return the_pod(model) if found[0].place == "pod" else a("firewall", chain.place)
+    return the_pod(model) if found[0].place == "pod" else subject("firewall", chain.place)
 
 
 def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
@@ -178,10 +168,10 @@ def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
             seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
             seen("model", str(found[0].packet)),
         ),
-        remedy=Remedy(
-            text="accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
+        remedy=fix(
+            "accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
             "accept rules were flushed)",
-            commands=_accepts(model, found, chain),
+            *_accepts(model, found, chain),
         ),
     )
 
@@ -194,7 +184,7 @@ def _random(model: Case, found: list[Block], chain: Chain, rule: Rule, chance: f
         f"({_hits(found)}): {rule.text}",
         object=_object(model, found, chain),
         evidence=_evidence(found, chain, rule),
-        remedy=Remedy(text="delete the rule", commands=(delete_rule(found[0].place, chain, rule),)),
+        remedy=fix("delete the rule", delete_rule(found[0].place, chain, rule)),
     )
 
 
@@ -248,11 +238,13 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
         object=_object(model, found, chain),
         breaks=(chain.place,) if code is GN0507 else (),
         evidence=_evidence(found, chain, rule),
-        remedy=Remedy(
-            text=_advice(found, chain, policy, general),
-            commands=_accepts(model, found, chain)
-            if general and not policy
-            else (delete_rule(found[0].place, chain, rule),),
+        remedy=fix(
+            _advice(found, chain, policy, general),
+            *(
+                _accepts(model, found, chain)
+                if general and not policy
+                else (delete_rule(found[0].place, chain, rule),)
+            ),
             risk="check first that the rule is not intended",
         ),
         confidence=Confidence.HIGH if rule.packets or rule.packets is None else Confidence.MEDIUM,

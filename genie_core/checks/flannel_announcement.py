@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.overlay import remotes, restore
-from genie_core.checks.parts import on_node, seen, the_interface
-from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, the_interface
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.survey.cluster import Node
 from genie_core.survey.kernel import Link
@@ -42,12 +42,7 @@ GN0712 = Code("GN0712", "the tunnel end differs from its announcement",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check(
-    "tunnel-announced",
-    GN0712,
-    title="the tunnel end is as announced",
-    needs=("node", "objects: Node"),
-)
+@check("tunnel-announced", GN0712, title="the tunnel end is as announced", needs=("node", "objects: Node"))
 def differs(model: Case) -> Iterator[Finding]:
     tunnel, here = _tunnel(model), model.this_node
     if tunnel is None or here is None:
@@ -106,5 +101,5 @@ def _finding(tunnel: Link, one: Contradiction) -> Finding:
                 f"kubectl get node {one.node} -o yaml",
             ),
         ),
-        remedy=Remedy(text=RESTART, commands=one.commands),
+        remedy=fix(RESTART, *one.commands),
     )

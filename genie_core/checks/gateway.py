@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
-from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
@@ -94,11 +94,9 @@ def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -
             seen("netlink", shown, "ip route show table all"),
             seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
         ),
-        remedy=Remedy(
-            text="delete the route, so that the pod's other routes apply, or correct its next hop",
-            commands=(
-                in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
-            ),
+        remedy=fix(
+            "delete the route, so that the pod's other routes apply, or correct its next hop",
+            in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
         ),
     )
 
@@ -163,9 +161,9 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
             ),
             seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
         ),
-        remedy=Remedy(
-            text=f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
-            commands=(on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),),
+        remedy=fix(
+            f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
+            on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),
         ),
     )
 
@@ -187,10 +185,10 @@ def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> F
             ),
             seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
         ),
-        remedy=Remedy(
-            text="restore the node's default route (DHCP, NetworkManager, networkd); until then, the address on "
+        remedy=fix(
+            "restore the node's default route (DHCP, NetworkManager, networkd); until then, the address on "
             f"{entry.name} answers",
-            commands=(on_node("ip", "addr", "add", f"{gateway}/32", "dev", entry.name, "scope", "link"),),
+            on_node("ip", "addr", "add", f"{gateway}/32", "dev", entry.name, "scope", "link"),
         ),
     )
 
@@ -210,9 +208,9 @@ def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Fi
                 seen("netlink", f"default via {gateway}", "ip route show default"),
                 seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
             ),
-            remedy=Remedy(
-                text="point the default route to the bridge; correct the gateway in the network's ipam section",
-                commands=(in_pod("ip", "route", "replace", "default", "via", right, "dev", name),),
+            remedy=fix(
+                "point the default route to the bridge; correct the gateway in the network's ipam section",
+                in_pod("ip", "route", "replace", "default", "via", right, "dev", name),
             ),
         )
     return wrong_subnet(model, attachment, gateway, family)
@@ -246,10 +244,10 @@ def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int)
             seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
             seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
         ),
-        remedy=Remedy(
-            text=f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
+        remedy=fix(
+            f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
             f"delete {bridge.name}, restart the pods",
-            commands=tuple(commands),
+            *commands,
             risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
         ),
         affects=model.affected(bridge),

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix
+from genie_core.checks.parts import fix, seen
 from genie_core.fields import counted
-from genie_core.findings import Code, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
 from genie_core.survey.facts import Facts, Unknown
 from genie_core.survey.own import DEFINITIONS
@@ -55,7 +55,7 @@ def interpreter(facts: Facts) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"the interpreter of {genie.binary} is missing: {genie.python}",
             object=_genie("genie", genie.binary),
-            evidence=(Evidence(source="launcher", command=f"head -2 {genie.binary}", value=genie.python),),
+            evidence=(seen("launcher", genie.python, f"head -2 {genie.binary}"),),
             remedy=fix("install Genie again, for the Python of this node", ["genie", "install"]),
         )
 
@@ -130,7 +130,7 @@ def _missing_network(unknown: Unknown, conf: str) -> Finding:
         severity=Severity.FATAL,
         title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network of this node',
         object=_genie(unknown.key, conf),
-        evidence=(Evidence(source="configuration files", value=unknown.reason),),
+        evidence=(seen("configuration files", unknown.reason),),
         remedy=fix(near or f"install that network, or name a network of this node in {unknown.key}"),
     )
 
@@ -149,7 +149,7 @@ def _not_pinned(facts: Facts) -> Iterator[Finding]:
             severity=Severity.INFO,
             title=f"the default network is the file that sorts first, now {genie.default_file}: it is not pinned",
             object=_genie("default_plugin", genie.conf),
-            evidence=(Evidence(source="candidates", value=" ".join(others)),),
+            evidence=(seen("candidates", " ".join(others)),),
             remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
         )
 
@@ -225,15 +225,14 @@ def abandoned(facts: Facts) -> Iterator[Finding]:
             "addresses and interfaces",
             object=_genie("state", facts.genie.state_dir),
             evidence=tuple(
-                Evidence(
-                    source="state",
-                    value=f"{one.container[:_SHOWN_DIGITS]} (pod {one.pod or 'unknown'}), namespace {one.netns}",
+                seen(
+                    "state",
+                    f"{one.container[:_SHOWN_DIGITS]} (pod {one.pod or 'unknown'}), namespace {one.netns}",
                 )
                 for one in gone[:_SHOWN]
             ),
             remedy=fix(
-                "list what they hold; `genie gc` checks again and releases it",
-                ["genie", "gc", "--dry-run"],
+                "list what they hold; `genie gc` checks again and releases it", ["genie", "gc", "--dry-run"]
             ),
         )
 
@@ -272,7 +271,6 @@ def api(facts: Facts) -> Iterator[Finding]:
             title=f"not installed in the cluster: {', '.join(missing)}",
             object=_genie("definitions"),
             remedy=fix(
-                "install them if pods select such networks",
-                ["kubectl", "apply", "-f", "deploy/crds"],
+                "install them if pods select such networks", ["kubectl", "apply", "-f", "deploy/crds"]
             ),
         )

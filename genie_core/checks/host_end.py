@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import ends, in_pod, on_node, seen, the_interface
+from genie_core.checks.parts import ends, fix, in_pod, on_node, seen, the_interface
 from genie_core.checks.secondary_interfaces import GN0802
 from genie_core.fields import counted
-from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING, version, within
@@ -42,9 +42,10 @@ def peer_up(model: Case) -> Iterator[Finding]:
                     "ip link",
                 ),
             ),
-            remedy=Remedy(
-                text=f"set {peer.name} up; find out what set it down",
-                commands=(on_node("ip", "link", "set", peer.name, "up"), *_host_route(model, attachment)),
+            remedy=fix(
+                f"set {peer.name} up; find out what set it down",
+                on_node("ip", "link", "set", peer.name, "up"),
+                *_host_route(model, attachment),
             ),
         )
 
@@ -143,13 +144,11 @@ def not_in_bridge(model: Case) -> Iterator[Finding]:
                 seen("netlink", f"{peer.name}: master {master or 'none'}", f"ip -d link show {peer.name}"),
                 seen("intent", why),
             ),
-            remedy=Remedy(
-                text=f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
+            remedy=fix(
+                f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
                 "have removed it: configure them to ignore veths",
-                commands=(
-                    on_node("ip", "link", "set", peer.name, "master", bridge.name),
-                    *_hairpin(model, peer, bridge),
-                ),
+                on_node("ip", "link", "set", peer.name, "master", bridge.name),
+                *_hairpin(model, peer, bridge),
             ),
         )
 
@@ -183,9 +182,7 @@ def bridge_up(model: Case) -> Iterator[Finding]:
             title=f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
             object=the_interface(bridge.name),
             evidence=(seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),),
-            remedy=Remedy(
-                text=f"set {bridge.name} up", commands=(on_node("ip", "link", "set", bridge.name, "up"),)
-            ),
+            remedy=fix(f"set {bridge.name} up", on_node("ip", "link", "set", bridge.name, "up")),
             affects=others,
         )
 
@@ -237,9 +234,9 @@ def port_flags(model: Case) -> Iterator[Finding]:
                 f"{'on' if right == 'off' else 'off'}, so {why}",
                 object=the_interface(peer.name),
                 evidence=(seen("netlink", f"{peer.name}: {flag}", f"bridge -d link show dev {peer.name}"),),
-                remedy=Remedy(
-                    text=f"turn {flag} {right} for {peer.name}",
-                    commands=(on_node("bridge", "link", "set", "dev", peer.name, flag, right),),
+                remedy=fix(
+                    f"turn {flag} {right} for {peer.name}",
+                    on_node("bridge", "link", "set", "dev", peer.name, flag, right),
                 ),
             )
 
@@ -266,11 +263,12 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
                 f"ip -d link show {bridge.name}",
             ),
         ),
-        remedy=Remedy(
-            text=f"disable STP on {bridge.name}: pods cannot form a loop"
+        remedy=fix(
+            f"disable STP on {bridge.name}: pods cannot form a loop"
             if stp
             else f"set {peer.name} forwarding",
-            commands=(*commands, on_node("bridge", "link", "set", "dev", peer.name, "state", "3")),
+            *commands,
+            on_node("bridge", "link", "set", "dev", peer.name, "state", "3"),
         ),
     )
 
@@ -306,9 +304,9 @@ def hairpin(model: Case) -> Iterator[Finding]:
             + (f"its own service {vip}" if vip else "a service that selects it"),
             object=the_interface(peer.name),
             evidence=(seen("netlink", f"{peer.name}: hairpin off", f"bridge -d link show dev {peer.name}"),),
-            remedy=Remedy(
-                text="turn hairpin on; set hairpinMode in the bridge plugin's configuration",
-                commands=(on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),),
+            remedy=fix(
+                "turn hairpin on; set hairpinMode in the bridge plugin's configuration",
+                on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),
             ),
         )
 
@@ -347,13 +345,15 @@ def mtu(model: Case) -> Iterator[Finding]:
                 seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
                 seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),
             ),
-            remedy=Remedy(
-                text="give both ends the same MTU",
-                commands=tuple(
-                    on_node("ip", "link", "set", x.name, "mtu", pod.mtu)
-                    for x in dict.fromkeys((*wider, link))
-                )
-                if link is peer
-                else (in_pod("ip", "link", "set", pod.name, "mtu", link.mtu),),
+            remedy=fix(
+                "give both ends the same MTU",
+                *(
+                    tuple(
+                        on_node("ip", "link", "set", x.name, "mtu", pod.mtu)
+                        for x in dict.fromkeys((*wider, link))
+                    )
+                    if link is peer
+                    else (in_pod("ip", "link", "set", pod.name, "mtu", link.mtu),)
+                ),
             ),
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import a, on_node, seen
+from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.checks.services import GN0601, GN0602, translated
-from genie_core.findings import Command, Evidence, Finding, Remedy, Severity
+from genie_core.findings import Command, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
 from genie_core.survey.cluster import Frontend
@@ -81,11 +81,11 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
         severity=Severity.ERROR,
         title=f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
         + ("none here at all" if everything else "not synced it"),
-        object=a("service", fronts[0].service),
+        object=subject("service", fronts[0].service),
         evidence=(seen("procfs", "not in /proc/net/ip_vs", SHOW), _intended(fronts[0])),
-        remedy=Remedy(
-            text="look at kube-proxy on this node (running, synced?); as a stopgap, one virtual server per port",
-            commands=tuple(commands),
+        remedy=fix(
+            "look at kube-proxy on this node (running, synced?); as a stopgap, one virtual server per port",
+            *commands,
             risk="the stopgap does not follow endpoint changes",
         ),
     )
@@ -97,13 +97,11 @@ def _unbound(fronts: list[Frontend]) -> Finding:
         code=GN0601,
         severity=Severity.ERROR,
         title=f"{_ports(fronts)} has a virtual server, but {DEVICE} lacks its address: packets bypass IPVS",
-        object=a("service", fronts[0].service, DEVICE),
+        object=subject("service", fronts[0].service, DEVICE),
         evidence=(seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),),
-        remedy=Remedy(
-            text="look at kube-proxy on this node, which adds the addresses",
-            commands=tuple(
-                on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips
-            ),
+        remedy=fix(
+            "look at kube-proxy on this node, which adds the addresses",
+            *(on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips),
         ),
     )
 
@@ -114,13 +112,11 @@ def _stale(front: Frontend, stale: list[Destination]) -> Finding:
         code=GN0602,
         severity=Severity.ERROR,
         title=f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
-        object=a("service", front.service),
+        object=subject("service", front.service),
         evidence=(seen("procfs", f"destination {names}", SHOW), _intended(front)),
-        remedy=Remedy(
-            text="delete the destination; look at kube-proxy on this node",
-            commands=tuple(
-                on_node("ipvsadm", "-d", *_named(front), "-r", _address(ip, port)) for ip, port, _ in stale
-            ),
+        remedy=fix(
+            "delete the destination; look at kube-proxy on this node",
+            *(on_node("ipvsadm", "-d", *_named(front), "-r", _address(ip, port)) for ip, port, _ in stale),
         ),
     )
 
@@ -130,7 +126,7 @@ def _empty(front: Frontend) -> Finding:
         code=GN0602,
         severity=Severity.WARNING,  # with internalTrafficPolicy Local there may be none on this node
         title=f"the IPVS virtual server of {_ports([front])} has no destination",
-        object=a("service", front.service),
+        object=subject("service", front.service),
         evidence=(seen("procfs", "no destination with a weight", SHOW), _intended(front)),
-        remedy=Remedy(text="look at kube-proxy on this node, and at the service's internalTrafficPolicy"),
+        remedy=fix("look at kube-proxy on this node, and at the service's internalTrafficPolicy"),
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.packet_path import GN0501
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_interface, the_pod
 from genie_core.fields import counted
-from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.survey.kernel import Qdisc
 
@@ -26,7 +26,7 @@ def neighbour_table(model: Case) -> Iterator[Finding]:
             code=GN0514,
             severity=Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
             title=f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
-            object=a("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
+            object=subject("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
             evidence=(
                 seen(
                     "netlink",
@@ -34,9 +34,9 @@ def neighbour_table(model: Case) -> Iterator[Finding]:
                     "ip -4 neigh | wc -l",
                 ),
             ),
-            remedy=Remedy(
-                text="raise the thresholds",
-                commands=(on_node("sysctl", "-w", f"net.ipv4.neigh.default.gc_thresh3={limit * 4}"),),
+            remedy=fix(
+                "raise the thresholds",
+                on_node("sysctl", "-w", f"net.ipv4.neigh.default.gc_thresh3={limit * 4}"),
             ),
         )
 
@@ -80,10 +80,7 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
         + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
         object=the_interface(name) if in_node else the_pod(model, name),
         evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
-        remedy=Remedy(
-            text="remove it if it is not intended",
-            commands=(command("tc", "qdisc", "del", "dev", name, "root"),),
-        ),
+        remedy=fix("remove it if it is not intended", command("tc", "qdisc", "del", "dev", name, "root")),
     )
 
 
@@ -100,10 +97,10 @@ def both_firewalls(model: Case) -> Iterator[Finding]:
             code=GN0516,
             severity=Severity.WARNING,
             title="both iptables-legacy and iptables-nft have rules on this node: each tool shows only its own rules",
-            object=a("firewall", "iptables-legacy"),
+            object=subject("firewall", "iptables-legacy"),
             evidence=(seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),),
-            remedy=Remedy(
-                text="move everything to one back end (update-alternatives --config iptables), then flush the other"
+            remedy=fix(
+                "move everything to one back end (update-alternatives --config iptables), then flush the other"
             ),
         )
 
@@ -129,9 +126,9 @@ def rate_limits(model: Case) -> Iterator[Finding]:
                     severity=Severity.WARNING,
                     title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
-                    object=a("firewall", chain.place) if place == "node" else the_pod(model),
+                    object=subject("firewall", chain.place) if place == "node" else the_pod(model),
                     evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
-                    remedy=Remedy(text="raise the limit if the traffic is intended"),
+                    remedy=fix("raise the limit if the traffic is intended"),
                 )
 
 
@@ -142,10 +139,10 @@ def node_forwards(model: Case) -> Iterator[Finding]:
             code=GN0501,
             severity=Severity.FATAL,
             title="net.ipv4.ip_forward=0: the node forwards nothing for its pods",
-            object=a("sysctl", "net.ipv4.ip_forward"),
+            object=subject("sysctl", "net.ipv4.ip_forward"),
             evidence=(seen("sysctl", "net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward"),),
-            remedy=Remedy(
-                text="set it to 1, also in /etc/sysctl.d, and find what resets it",
-                commands=(on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),),
+            remedy=fix(
+                "set it to 1, also in /etc/sysctl.d, and find what resets it",
+                on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),
             ),
         )

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import on_node, seen, the_pod
-from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import fix, on_node, seen, the_pod
+from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey import cluster
 from genie_core.survey.facts import Event
@@ -72,13 +72,11 @@ def sandbox_refused(model: Case) -> Iterator[Finding]:
         object=the_pod(model),
         explained_by=next((codes for text, codes in COMPLAINTS if text in words.lower()), ()),
         evidence=(_evidence(event, model.facts.namespace),),
-        remedy=Remedy(
-            text="correct what the message names; kubelet tries again by itself",
-            commands=(
-                on_node("genie", "explain", "pod", model.name)
-                if any(plugin["type"] == "genie" for plugin in PLUGIN.finditer(event.message))
-                else on_node("genie", "discover"),
-            ),
+        remedy=fix(
+            "correct what the message names; kubelet tries again by itself",
+            on_node("genie", "explain", "pod", model.name)
+            if any(plugin["type"] == "genie" for plugin in PLUGIN.finditer(event.message))
+            else on_node("genie", "discover"),
         ),
     )
 
@@ -110,9 +108,9 @@ def release_refused(model: Case) -> Iterator[Finding]:
         title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
         object=the_pod(model),
         evidence=(_evidence(stuck[0], model.facts.namespace),),
-        remedy=Remedy(
-            text="correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
-            commands=(on_node("genie", "gc", "--dry-run"),),
+        remedy=fix(
+            "correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
+            on_node("genie", "gc", "--dry-run"),
         ),
     )
 
@@ -162,11 +160,11 @@ def _unready(model: Case, condition: JSON) -> Finding:
                 f"kubectl describe node {name}",
             ),
         ),
-        remedy=Remedy(
-            text="give the runtime a valid configuration"
+        remedy=fix(
+            "give the runtime a valid configuration"
             if ready
             else "find out why the network's agent is not up",
-            commands=(on_node("genie", "discover"),),
+            on_node("genie", "discover"),
         ),
     )
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix
+from genie_core.checks.parts import fix, seen
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
 from genie_core.survey.containers import is_abandoned
@@ -77,7 +77,7 @@ def _file_name(entry: Cached) -> str:
 
 def _content(entry: Cached, more: str = "") -> Evidence:
     value = f"container {entry.container}, interface {entry.ifname}, netns {entry.netns or 'none'}{more}"
-    return Evidence(source=entry.file, value=value)
+    return seen(entry.file, value)
 
 
 def _why_stale(entry: Cached, facts: Facts, alive: set[str]) -> str:
@@ -155,10 +155,10 @@ def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:
         title=f"network namespace {name} has no process and no sandbox{holds}",
         object=Subject(kind="netns", name=name, netns=namespace.path),
         evidence=(
-            Evidence(
-                source="/proc",
-                command=f"ip netns pids {name}",
-                value=f"no process; it was made {counted(round(namespace.age), 'second')} ago",
+            seen(
+                "/proc",
+                f"no process; it was made {counted(round(namespace.age), 'second')} ago",
+                f"ip netns pids {name}",
             ),
         ),
         remedy=fix(

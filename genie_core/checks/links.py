@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import RUNTIME, STATUS, Attachment
 
@@ -52,9 +52,9 @@ def link_up(model: Case) -> Iterator[Finding]:
             title=f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
             object=the_pod(model, link.name),
             evidence=(seen("netlink", f"{link.name}: flags without UP", f"ip link show {link.name}"),),
-            remedy=Remedy(
-                text=f"set {link.name} up and restore its routes, or {RECREATE}; find out what set it down",
-                commands=tuple(commands),
+            remedy=fix(
+                f"set {link.name} up and restore its routes, or {RECREATE}; find out what set it down",
+                *commands,
             ),
         )
 
@@ -83,7 +83,7 @@ def present(model: Case) -> Iterator[Finding]:
                 seen("netlink", f"interfaces: {', '.join(sorted(here))}", "ip link"),
                 seen(source, name),
             ),
-            remedy=Remedy(text=f"{RECREATE}; something moved or deleted {name} after ADD"),
+            remedy=fix(f"{RECREATE}; something moved or deleted {name} after ADD"),
         )
 
 
@@ -110,10 +110,7 @@ def loopback(model: Case) -> Iterator[Finding]:
         title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
         object=the_pod(model, "lo"),
         evidence=(seen("netlink", f"lo: {state}", "ip addr show lo"),),
-        remedy=Remedy(
-            text="set lo up; add or repair the loopback plugin in the CNI bin directory",
-            commands=tuple(commands),
-        ),
+        remedy=fix("set lo up; add or repair the loopback plugin in the CNI bin directory", *commands),
     )
 
 
@@ -135,9 +132,7 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
             title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers no request",
             object=the_pod(model, link.name),
             evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
-            remedy=Remedy(
-                text="turn ARP on", commands=(in_pod("ip", "link", "set", link.name, "arp", "on"),)
-            ),
+            remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
     ignoring = [a for a in model.attachments if model.pod and _ignores(model, a)]
     for attachment in ignoring:
@@ -148,12 +143,10 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
             title=f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
             object=the_pod(model, name),
             evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
-            remedy=Remedy(
-                text="set arp_ignore to 0",
-                commands=(
-                    in_pod(
-                        "sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"
-                    ),
+            remedy=fix(
+                "set arp_ignore to 0",
+                in_pod(
+                    "sysctl", "-w", f"net.ipv4.conf.{name}.arp_ignore=0", "net.ipv4.conf.all.arp_ignore=0"
                 ),
             ),
         )
@@ -182,7 +175,7 @@ def node_answers(model: Case) -> Iterator[Finding]:
             title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             object=the_interface(entry.name),
             evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
-            remedy=Remedy(text="turn ARP on again", commands=(command,)),
+            remedy=fix("turn ARP on again", command),
             affects=model.affected(attachment.bridge) if attachment.bridge else (),
         )
 
@@ -221,9 +214,9 @@ def mac_unique(model: Case) -> Iterator[Finding]:
                 seen("netlink", attachment.link.mac, f"ip link show {name}"),
                 seen("netlink", f"also {', '.join(holders)}", f"bridge fdb show br {bridge.name}"),
             ),
-            remedy=Remedy(
-                text=f"give {name} a MAC of its own, or recreate one of the two pods",
-                commands=(in_pod("ip", "link", "set", name, "address", _new_mac(attachment)),),
+            remedy=fix(
+                f"give {name} a MAC of its own, or recreate one of the two pods",
+                in_pod("ip", "link", "set", name, "address", _new_mac(attachment)),
             ),
             affects=tuple(h for h in holders if "/" in h),
         )
@@ -263,8 +256,8 @@ def mac_filter(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
                 ),
-                remedy=Remedy(
-                    text="delete the entry; the bridge learns the right port by itself",
-                    commands=(on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),),
+                remedy=fix(
+                    "delete the entry; the bridge learns the right port by itself",
+                    on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),
                 ),
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix
+from genie_core.checks.parts import fix, seen
 from genie_core.errors import GenieError
-from genie_core.findings import Code, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.model import Selection
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
@@ -30,7 +30,7 @@ def missing_nics(facts: Facts) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 title=f'Physicalnetwork {label} names the interface "{physical.nic}", which this node does not have',
                 object=Subject(kind="network", name=label),
-                evidence=(Evidence(source="netlink", command="ip -br link", value=" ".join(sorted(links))),),
+                evidence=(seen("netlink", " ".join(sorted(links)), "ip -br link"),),
                 remedy=fix(
                     "correct spec.refer_nic, or keep its pods on nodes that have the interface: "
                     "pods on macvlan, ipvlan and vlan do not start here"

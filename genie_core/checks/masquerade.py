@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import a, on_node, seen
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import FAMILIES
 from genie_core.net.firewall.rules import Match, Rule, span
@@ -75,13 +75,13 @@ def _spared(left_out: list[Walk]) -> Finding:
         severity=Severity.INFO,
         title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule excludes it, "
         "so routers there need a route to the pods",
-        object=a("firewall", "nat/POSTROUTING", links[0] if links else ""),
+        object=subject("firewall", "nat/POSTROUTING", links[0] if links else ""),
         evidence=(
             seen(
                 "firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"
             ),
         ),
-        remedy=Remedy(text="narrow the rule's exception where they have none"),
+        remedy=fix("narrow the rule's exception where they have none"),
     )
 
 
@@ -146,7 +146,7 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
         severity=Severity.WARNING if declined else Severity.ERROR,
         title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
         f"{bare[0].source}, and no reply finds its way back",
-        object=a("firewall", f"{tool} nat/POSTROUTING", links[0]),
+        object=subject("firewall", f"{tool} nat/POSTROUTING", links[0]),
         evidence=(
             seen(
                 "firewall",
@@ -155,24 +155,11 @@ def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Find
             ),
             seen("configuration", why),
         ),
-        remedy=Remedy(
-            text="masquerade what leaves the cluster; something flushed the rule (a firewall "
+        remedy=fix(
+            "masquerade what leaves the cluster; something flushed the rule (a firewall "
             "restart); a new ADD restores it",
-            commands=(
-                on_node(
-                    tool,
-                    "-t",
-                    "nat",
-                    "-I",
-                    "POSTROUTING",
-                    "-s",
-                    around,
-                    "!",
-                    "-d",
-                    around,
-                    "-j",
-                    "MASQUERADE",
-                ),
+            on_node(
+                tool, "-t", "nat", "-I", "POSTROUTING", "-s", around, "!", "-d", around, "-j", "MASQUERADE"
             ),
         ),
     )
@@ -203,11 +190,11 @@ def _foreign_source(walk: Walk) -> Finding:
         severity=Severity.ERROR,
         title=f"packets to {walk.flow.name or walk.target} leave {link} with source {walk.source}, "
         "which is no address of this node: answers go elsewhere",
-        object=a("firewall", "nat/POSTROUTING", link),
+        object=subject("firewall", "nat/POSTROUTING", link),
         evidence=(
             seen("firewall", f"SNAT to {walk.source}", "iptables -t nat -S POSTROUTING; nft list ruleset"),
         ),
-        remedy=Remedy(text="correct the SNAT rule's address, or use MASQUERADE"),
+        remedy=fix("correct the SNAT rule's address, or use MASQUERADE"),
         confidence=Confidence.MEDIUM,
     )
 
@@ -219,7 +206,7 @@ def _too_broad(hidden: list[Walk]) -> Finding:
         severity=Severity.WARNING,
         title=f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
         f"with {walk.source}, so policies and logs there have the node's address",
-        object=a("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
+        object=subject("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
         evidence=(
             seen(
                 "firewall",
@@ -227,5 +214,5 @@ def _too_broad(hidden: list[Walk]) -> Finding:
                 "iptables -t nat -S POSTROUTING",
             ),
         ),
-        remedy=Remedy(text="exclude the cluster's pod prefixes from the masquerade rule"),
+        remedy=fix("exclude the cluster's pod prefixes from the masquerade rule"),
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.overlay import GN0701, GN0702, some_address
-from genie_core.checks.parts import a, on_node, seen
-from genie_core.findings import Code, Confidence, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject
+from genie_core.findings import Code, Confidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
@@ -102,14 +102,14 @@ def _finding(model: Case, node: Node, cidr: str, code: Code, title: str, way: st
         code=code,
         severity=Severity.ERROR,
         title=title,
-        object=a("route", cidr),
+        object=subject("route", cidr),
         evidence=(
             seen("netlink", f"{address} {way}", f"ip route get {address}"),
             seen("objects", f"{node.name}: podCIDR {cidr}, InternalIP {', '.join(node.addresses)}"),
         ),
-        remedy=Remedy(
-            text="add the route again; restart the agent that keeps it (flanneld, bird, kube-router)",
-            commands=(on_node(*mend),) if mend else (),
+        remedy=fix(
+            "add the route again; restart the agent that keeps it (flanneld, bird, kube-router)",
+            *((on_node(*mend),) if mend else ()),
         ),
         confidence=Confidence.MEDIUM,
     )

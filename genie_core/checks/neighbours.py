@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.host_end import expected_bridge
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
@@ -87,9 +87,9 @@ def _poisoned(
             seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
             seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
         ),
-        remedy=Remedy(
-            text="delete the entry; the kernel resolves the address again",
-            commands=(in_pod("ip", "neigh", "del", ip, "dev", name),),
+        remedy=fix(
+            "delete the entry; the kernel resolves the address again",
+            in_pod("ip", "neigh", "del", ip, "dev", name),
         ),
     )
 
@@ -128,9 +128,9 @@ def stale_neighbour(model: Case) -> Iterator[Finding]:
                     ),
                     seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
                 ),
-                remedy=Remedy(
-                    text="delete the entry; the kernel resolves the address again",
-                    commands=(on_node("ip", "neigh", "del", own.ip, "dev", entry.name),),
+                remedy=fix(
+                    "delete the entry; the kernel resolves the address again",
+                    on_node("ip", "neigh", "del", own.ip, "dev", entry.name),
                 ),
                 confidence=Confidence.HIGH if pinned else Confidence.MEDIUM,
             )
@@ -161,8 +161,8 @@ def silent_next_hops(model: Case) -> Iterator[Finding]:
             evidence=(
                 seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             ),
-            remedy=Remedy(
-                text="find out which machine should have the address, and whether it is up and on this link"
+            remedy=fix(
+                "find out which machine should have the address, and whether it is up and on this link"
             ),
         )
 
@@ -188,14 +188,14 @@ def contradicted_entries(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"{whose} PERMANENT neighbour entry of {_title(model, probe)} {probe.target} on {link.name} is "
             f"{entry}, but {probe.detail} answers for it",
-            object=a("neighbour", f"{probe.target} dev {link.name}", link.name),
+            object=subject("neighbour", f"{probe.target} dev {link.name}", link.name),
             evidence=(
                 seen("netlink", f"{probe.target} lladdr {entry} PERMANENT", f"ip neigh show dev {link.name}"),
                 seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -I {link.name} {probe.target}"),
             ),
-            remedy=Remedy(
-                text="delete the entry; the kernel resolves the address again",
-                commands=(on("ip", "neigh", "del", probe.target, "dev", link.name),),
+            remedy=fix(
+                "delete the entry; the kernel resolves the address again",
+                on("ip", "neigh", "del", probe.target, "dev", link.name),
             ),
         )
 

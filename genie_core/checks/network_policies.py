@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import POLICY_MARKS
-from genie_core.checks.parts import seen
-from genie_core.findings import Code, Confidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import fix, seen
+from genie_core.findings import Code, Confidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.policy import EGRESS, Policies
 from genie_core.net.policy_verdicts import Denial, denials
@@ -72,8 +72,8 @@ def _finding(model: Case, direction: str, names: tuple[str, ...], own: bool, fou
                 "nft list ruleset",
             ),
         ),
-        remedy=Remedy(
-            text=f"add a rule that allows it to one of these policies, if the {direction.lower()} is wanted"
+        remedy=fix(
+            f"add a rule that allows it to one of these policies, if the {direction.lower()} is wanted"
         ),
         confidence=Confidence.HIGH if engine else Confidence.MEDIUM,
     )

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix
+from genie_core.checks.parts import fix, seen
 from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.subnets import host_local_spans, used_subnets
 from genie_core.fields import counted
-from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Confidence, Finding, Severity, Subject
 from genie_core.spec.ranges import Span, use_of
 from genie_core.survey.containers import YOUNG_SECONDS, known_containers
 from genie_core.survey.facts import Facts, Lease
@@ -136,11 +136,7 @@ def leaked(facts: Facts) -> Iterator[Finding]:
             f"container IDs that no sandbox has",
             object=Subject(kind="network", name=pool.network, file=_folder(pool.leaked)),
             evidence=tuple(
-                Evidence(
-                    source=lease.file,
-                    command=f"cat {lease.file}",
-                    value=f"{lease.container} {lease.ifname}".strip(),
-                )
+                seen(lease.file, f"{lease.container} {lease.ifname}".strip(), f"cat {lease.file}")
                 for lease in pool.leaked[:_SHOWN]
             ),
             remedy=fix(
@@ -186,10 +182,10 @@ def _exhausted(pool: Pool, item: RangeSet) -> Finding:
         + (": new pods get none" if full else ""),
         object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
         evidence=(
-            Evidence(
-                source=_folder(pool.leases),
-                command=f"ls {_folder(pool.leases)} | wc -l",
-                value=f"{counted(item.held, 'lease')}, range {ranges}",
+            seen(
+                _folder(pool.leases),
+                f"{counted(item.held, 'lease')}, range {ranges}",
+                f"ls {_folder(pool.leases)} | wc -l",
             ),
         ),
         remedy=fix(
@@ -218,7 +214,7 @@ def outside(facts: Facts) -> Iterator[Finding]:
                 title=f'network "{pool.network}": {held} outside its subnets ({ranges})',
                 object=Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
                 evidence=tuple(
-                    Evidence(source=lease.file, value=f"{lease.container} {lease.ifname}".strip())
+                    seen(lease.file, f"{lease.container} {lease.ifname}".strip())
                     for lease in pool.outside[:_SHOWN]
                 ),
                 remedy=fix("their pods were attached before the configuration changed: restart them"),

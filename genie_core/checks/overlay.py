@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import a, on_node, seen, the_interface
-from genie_core.findings import Code, Command, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
+from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
 from genie_core.net.stack import version, within
@@ -116,9 +116,8 @@ def tunnel_up(model: Case) -> Iterator[Finding]:
             + " cannot be reached",
             object=the_interface(tunnel.name),
             evidence=(seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),),
-            remedy=Remedy(
-                text=f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest",
-                commands=tuple(commands),
+            remedy=fix(
+                f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest", *commands
             ),
         )
 
@@ -195,15 +194,12 @@ def remote_routes(model: Case) -> Iterator[Finding]:
                 code=GN0701,
                 severity=Severity.ERROR,
                 title=f"no route for {remote.title} via {remote.tunnel.name}: it {falls}",
-                object=a("route", remote.cidr, remote.tunnel.name),
+                object=subject("route", remote.cidr, remote.tunnel.name),
                 evidence=(
                     seen("netlink", f"{address} {falls}", f"ip route get {address}"),
                     seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
                 ),
-                remedy=Remedy(
-                    text="add the route again; restart the overlay's agent",
-                    commands=tuple(restore(model, remote)[:1]),
-                ),
+                remedy=fix("add the route again; restart the overlay's agent", *restore(model, remote)[:1]),
             )
 
 
@@ -226,7 +222,7 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
         severity=Severity.ERROR,
         title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
         f"{remote.tunnel.name}: the network between the nodes does not route pod addresses",
-        object=a("route", route.dst, link),
+        object=subject("route", route.dst, link),
         evidence=(
             seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
             seen(
@@ -235,7 +231,7 @@ def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iter
                 f"ip neigh show dev {remote.tunnel.name}",
             ),
         ),
-        remedy=Remedy(text="route the prefix into the tunnel again", commands=(on_node(*mend),)),
+        remedy=fix("route the prefix into the tunnel again", on_node(*mend)),
         confidence=Confidence.MEDIUM,
     )
 
@@ -294,7 +290,7 @@ def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
         title=f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
         object=the_interface(name),
         evidence=(seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),),
-        remedy=Remedy(text="add the entry again; restart the overlay's agent", commands=commands),
+        remedy=fix("add the entry again; restart the overlay's agent", *commands),
     )
 
 
@@ -307,9 +303,7 @@ def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
         title=f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
         object=the_interface(name),
         evidence=(seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),),
-        remedy=Remedy(
-            text=f"add the entry for {remote.node.name}; restart the overlay's agent", commands=commands
-        ),
+        remedy=fix(f"add the entry for {remote.node.name}; restart the overlay's agent", *commands),
     )
 
 
@@ -324,11 +318,9 @@ def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
             seen("netlink", f"{mac} dst {wrong}", f"bridge fdb show dev {name}"),
             seen("objects", f"{remote.node.name}: InternalIP {address}"),
         ),
-        remedy=Remedy(
-            text="replace the entry",
-            commands=(
-                on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),
-                on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),
-            ),
+        remedy=fix(
+            "replace the entry",
+            on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),
+            on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),
         ),
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import GN0506, GN0507, GN0508, GN0509, GN0510, filter_findings
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Code, Command, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import Way
 from genie_core.net.stack import subnet, version, within
@@ -52,12 +52,12 @@ def forwarding(model: Case) -> Iterator[Finding]:
                 code=GN0501,
                 severity=Severity.FATAL,
                 title=f"{name}=0: the node forwards nothing for its pods",
-                object=a("sysctl", name),
+                object=subject("sysctl", name),
                 evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
-                remedy=Remedy(
-                    text="set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
+                remedy=fix(
+                    "set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
                     "docker, a network service)",
-                    commands=(on_node("sysctl", "-w", f"{name}=1"),),
+                    on_node("sysctl", "-w", f"{name}=1"),
                 ),
                 affects=_all_local(model),
             )
@@ -70,9 +70,9 @@ def forwarding(model: Case) -> Iterator[Finding]:
                 if model.primary and model.primary.entry and link == model.primary.entry.name
                 else Severity.ERROR,
                 title=f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
-                object=a("sysctl", name, link),
+                object=subject("sysctl", name, link),
                 evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
-                remedy=Remedy(text="set it to 1", commands=(on_node("sysctl", "-w", f"{name}=1"),)),
+                remedy=fix("set it to 1", on_node("sysctl", "-w", f"{name}=1")),
             )
 
 
@@ -131,9 +131,9 @@ def host_routes(model: Case) -> Iterator[Finding]:
             code=GN0413,
             severity=Severity.FATAL,
             title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
-            object=a("route", f"{shown} dev {block.link}" if not way.refused else shown),
+            object=subject("route", f"{shown} dev {block.link}" if not way.refused else shown),
             evidence=(seen("netlink", f"{target} {where}", f"ip route get {target}"),),
-            remedy=Remedy(text=_route_advice(commands, shown, target, entry), commands=tuple(commands)),
+            remedy=fix(_route_advice(commands, shown, target, entry), *commands),
         )
 
 
@@ -210,18 +210,17 @@ def refused_routes(model: Case) -> Iterator[Finding]:
             title="the node has "
             f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
             f"{flows_text(found)} is not reached",
-            object=a("route", title),
+            object=subject("route", title),
             evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
-            remedy=Remedy(
-                text="delete the route, and restore the one that it replaced"
+            remedy=fix(
+                "delete the route, and restore the one that it replaced"
                 if explicit
                 else "restore the node's route",
-                commands=(
-                    on_node("ip", "route", "del", *title.split()),
-                    *_overlay_route(model, way, found[0]),
-                )
-                if explicit
-                else (),
+                *(
+                    (on_node("ip", "route", "del", *title.split()), *_overlay_route(model, way, found[0]))
+                    if explicit
+                    else ()
+                ),
             ),
         )
 
@@ -278,7 +277,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
             title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
             object=the_pod(model, hit[0].link),
             evidence=(seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),),
-            remedy=Remedy(text="delete it, or narrow it", commands=(command,)),
+            remedy=fix("delete it, or narrow it", command),
         )
     refusing = [
         b
@@ -294,9 +293,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
             object=the_pod(model),
             evidence=(seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),),
-            remedy=Remedy(
-                text="delete the rule", commands=(in_pod("ip", "rule", "del", "priority", priority),)
-            ),
+            remedy=fix("delete the rule", in_pod("ip", "rule", "del", "priority", priority)),
         )
 
 
@@ -333,7 +330,7 @@ def reverse_path(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
             f"because the route to it points to {back}",
-            object=a("route", route, link),
+            object=subject("route", route, link),
             evidence=(
                 seen(
                     "sysctl",
@@ -343,10 +340,9 @@ def reverse_path(model: Case) -> Iterator[Finding]:
                 seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
                 seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
             ),
-            remedy=Remedy(
-                text=f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
-                commands=mend
-                or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),
+            remedy=fix(
+                f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
+                *mend or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),
             ),
             confidence=Confidence.HIGH if counter else Confidence.MEDIUM,
         )

@@ -43,7 +43,7 @@ def the_interface(name: str) -> Subject:
     return Subject(kind="interface", name=name, netns="node", iface=name)
 
 
-def a(kind: str, name: str, iface: str = "") -> Subject:
+def subject(kind: str, name: str, iface: str = "") -> Subject:
     """Anything else on the node: a sysctl, a rule, a route, a service."""
     return Subject(kind=kind, name=name, netns="node", iface=iface)
 
@@ -60,9 +60,10 @@ def at(file: ConfFile, path: str = "", *, kind: str = "file") -> Subject:
     return Subject(kind=kind, name=name, file=file.path, line=line, column=column)
 
 
-def fix(text: str, *commands: Sequence[str], risk: str = "") -> Remedy:
-    """A remedy with its commands, run on the node."""
-    return Remedy(text=text, commands=tuple(Command(argv=tuple(argv)) for argv in commands), risk=risk)
+def fix(text: str, *commands: Command | Sequence[str], risk: str = "") -> Remedy:
+    """A remedy with its commands; one that is a plain argument list is for the node."""
+    made = tuple(c if isinstance(c, Command) else Command(argv=tuple(c)) for c in commands)
+    return Remedy(text=text, commands=made, risk=risk)
 
 
 def line_of(file: ConfFile, number: int) -> Evidence:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.overlay import remotes, some_address
-from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import TOO_BIG, Chain, Packet
@@ -176,12 +176,10 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
             *(_evidence(b) for b in blocked),
             *((seen("firewall", clamp),) if clamp else ()),
         ),
-        remedy=Remedy(
-            text=f"set the pods' MTU to {fits} in the network's configuration, and let {_message(blocked)} pass",
-            commands=(
-                in_pod("ip", "link", "set", pod.name, "mtu", fits),
-                *(_let_pass(b) for b in blocked),
-            ),
+        remedy=fix(
+            f"set the pods' MTU to {fits} in the network's configuration, and let {_message(blocked)} pass",
+            in_pod("ip", "link", "set", pod.name, "mtu", fits),
+            *(_let_pass(b) for b in blocked),
         ),
     )
 
@@ -268,8 +266,8 @@ def _lost(model: Case, large: Probe, small: Probe) -> Finding:
             ),
             seen("probe", f"{small.received} of {small.sent} of {small.size + header} bytes answered"),
         ),
-        remedy=Remedy(
-            text=f"compare the MTUs on the way (tracepath {large.target}): lower the pods' and the tunnel's MTU, "
+        remedy=fix(
+            f"compare the MTUs on the way (tracepath {large.target}): lower the pods' and the tunnel's MTU, "
             "or let the network between the nodes take more"
         ),
         confidence=Confidence.MEDIUM,

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from genie_core.catalog import PLUGINS, of_type
 from genie_core.checks.check import check
 from genie_core.checks.links import GN0103
-from genie_core.checks.parts import at, fix
-from genie_core.findings import Code, Confidence, Evidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import at, fix, seen
+from genie_core.findings import Code, Confidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import ConfFile, Facts
@@ -60,11 +60,7 @@ def without_loopback(facts: Facts) -> Iterator[Finding]:
                 severity=Severity.INFO,
                 title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
                 object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
-                evidence=(
-                    Evidence(
-                        source="search path", command=f"ls {' '.join(path)}", value=f"no file {LOOPBACK}"
-                    ),
-                ),
+                evidence=(seen("search path", f"no file {LOOPBACK}", f"ls {' '.join(path)}"),),
                 remedy=_remedy_for_missing(LOOPBACK, path, [], []),
             )
 
@@ -119,12 +115,9 @@ def _missing(file: ConfFile, plugin: Needed, facts: Facts, path: Sequence[str], 
         f"is in none of {' '.join(path)}",
         object=at(file, plugin.where),
         evidence=(
-            Evidence(source="search path", command=f"ls {' '.join(path)}", value=f"no file {plugin.type}"),
-            *(Evidence(source="other directory", value=f"{found} is not searched") for found in elsewhere),
-            *(
-                Evidence(source="same directory", value=f"{found} looks like a copy of it")
-                for found in copies
-            ),
+            seen("search path", f"no file {plugin.type}", f"ls {' '.join(path)}"),
+            *(seen("other directory", f"{found} is not searched") for found in elsewhere),
+            *(seen("same directory", f"{found} looks like a copy of it") for found in copies),
         ),
         remedy=_remedy_for_missing(plugin.type, path, elsewhere, copies),
     )
@@ -173,8 +166,8 @@ def not_executed(facts: Facts) -> Iterator[Finding]:
             f"none of its {len(held)} plugins can run{called}",
             object=Subject(kind="directory", name=directory, file=directory),
             evidence=(
-                Evidence(source=mount, command=f"findmnt -T {directory}", value="mount option noexec"),
-                *(Evidence(source=b.path, value=f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
+                seen(mount, "mount option noexec", f"findmnt -T {directory}"),
+                *(seen(b.path, f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
             ),
             remedy=fix("mount it without noexec, also in fstab", ["mount", "-o", "remount,exec", mount]),
             affects=tuple(users),
@@ -240,11 +233,11 @@ def _about(binary: Binary, code: Code, text: str, users: Sequence[str], remedy: 
         title=f"{binary.path} {text}{called}",
         object=Subject(kind="plugin", name=binary.type, file=binary.path),
         evidence=(
-            Evidence(
-                source=binary.path,
-                command=f"ls -l {binary.path}",
-                value=f"mode {binary.mode:04o}, {binary.size} bytes, {binary.form}"
+            seen(
+                binary.path,
+                f"mode {binary.mode:04o}, {binary.size} bytes, {binary.form}"
                 + (f", {binary.machine}" if binary.machine else ""),
+                f"ls -l {binary.path}",
             ),
         ),
         remedy=fix(remedy),
@@ -285,11 +278,7 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
             title=f"{binary.path}: {binary.reason}"
             + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.form == "script" else ""),
             object=Subject(kind="plugin", name=binary.type, file=binary.path),
-            evidence=(
-                Evidence(
-                    source=binary.path, command=f"CNI_COMMAND=VERSION {binary.path}", value=binary.reason
-                ),
-            ),
+            evidence=(seen(binary.path, binary.reason, f"CNI_COMMAND=VERSION {binary.path}"),),
             remedy=fix(remedy),
             confidence=Confidence.MEDIUM if binary.problem == "hang" else Confidence.HIGH,
             affects=tuple(dict.fromkeys(called)),
@@ -311,11 +300,7 @@ def writable(facts: Facts) -> Iterator[Finding]:
                 title=f"{binary.path} can be changed by others than its owner (mode {binary.mode:04o}) "
                 "and runs as root",
                 object=Subject(kind="plugin", name=binary.type, file=binary.path),
-                evidence=(
-                    Evidence(
-                        source=binary.path, command=f"ls -l {binary.path}", value=f"mode {binary.mode:04o}"
-                    ),
-                ),
+                evidence=(seen(binary.path, f"mode {binary.mode:04o}", f"ls -l {binary.path}"),),
                 remedy=fix("remove the write permission of others", ["chmod", "go-w", binary.path]),
             )
 
@@ -338,7 +323,7 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
             severity=Severity.FATAL if file and file.path in used else Severity.ERROR,
             title=f'network "{state.network}": plugin {state.type} is not ready: {state.detail}',
             object=Subject(kind="network", name=state.network, file=file.path if file else ""),
-            evidence=(Evidence(source="STATUS", value=state.detail),),
+            evidence=(seen("STATUS", state.detail),),
             remedy=fix(
                 "look at the plugin's agent on this node: the plugin reports that it cannot serve pods"
             ),

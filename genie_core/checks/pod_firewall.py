@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import GN0510, delete_rule
-from genie_core.checks.parts import seen, the_pod
-from genie_core.findings import Finding, Remedy, Severity
+from genie_core.checks.parts import fix, seen, the_pod
+from genie_core.findings import Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
@@ -100,8 +100,8 @@ def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Seve
         title=f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
         object=the_pod(model, name),
         evidence=(seen("firewall", f"{place}: {text}"), seen("model", str(outcome.packet))),
-        remedy=Remedy(
-            text="delete the rule, and correct what added it (a sidecar, an init container)",
-            commands=(delete_rule("pod", chain, rule),) if rule else (),
+        remedy=fix(
+            "delete the rule, and correct what added it (a sidecar, an init container)",
+            *((delete_rule("pod", chain, rule),) if rule else ()),
         ),
     )

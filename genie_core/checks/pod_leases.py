@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import seen, the_pod
-from genie_core.findings import Code, Command, Confidence, Finding, Remedy, Severity, Subject
+from genie_core.checks.parts import fix, seen, the_pod
+from genie_core.findings import Code, Command, Confidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.cluster import subnets
@@ -76,7 +76,7 @@ def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> F
             seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
             for lease in idle[:SHOWN]
         ),
-        remedy=Remedy(text="DEL of the pod frees it: recreate the pod where addresses are few"),
+        remedy=fix("DEL of the pod frees it: recreate the pod where addresses are few"),
     )
 
 
@@ -102,9 +102,7 @@ def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Findin
             seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
             seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
         ),
-        remedy=Remedy(
-            text="recreate the pod, which leases an address again; find what changed the lease's file"
-        ),
+        remedy=fix("recreate the pod, which leases an address again; find what changed the lease's file"),
     )
 
 
@@ -140,9 +138,9 @@ def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
         evidence=tuple(
             seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]
         ),
-        remedy=Remedy(
-            text="check again in a minute; if they are still there, `genie gc` frees them",
-            commands=(Command(argv=("genie", "gc", "--dry-run")),),
+        remedy=fix(
+            "check again in a minute; if they are still there, `genie gc` frees them",
+            Command(argv=("genie", "gc", "--dry-run")),
             risk="an address that a running pod uses must not be freed: gc checks twice",
         ),
         confidence=Confidence.MEDIUM,

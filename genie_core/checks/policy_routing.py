@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.packet_path import GN0305, blocks, flows_text
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
@@ -54,7 +54,7 @@ def policy_rules(model: Case) -> Iterator[Finding]:
             severity=Severity.FATAL,
             title=f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
             f"{lacking}{flows_text(found)} is lost",
-            object=a("rule", f"{priority}: {selector} {looked}"),
+            object=subject("rule", f"{priority}: {selector} {looked}"),
             evidence=(
                 seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
                 seen(
@@ -63,10 +63,10 @@ def policy_rules(model: Case) -> Iterator[Finding]:
                     f"ip route show table {table}",
                 ),
             ),
-            remedy=Remedy(
-                text="delete the rule (left over from an egress gateway or a VPN), or add the cluster's "
+            remedy=fix(
+                "delete the rule (left over from an egress gateway or a VPN), or add the cluster's "
                 "prefixes to its table",
-                commands=(on_node(*argv),),
+                on_node(*argv),
                 risk="traffic that should use this table uses the main table again",
             ),
         )
@@ -84,7 +84,7 @@ def main_table(model: Case) -> Iterator[Finding]:
                 code=code,
                 severity=Severity.FATAL,
                 title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there have no effect",
-                object=the_pod(model) if code == GN0305 else a("rule", "lookup main"),
+                object=the_pod(model) if code == GN0305 else subject("rule", "lookup main"),
                 evidence=(
                     seen(
                         "netlink",
@@ -92,10 +92,8 @@ def main_table(model: Case) -> Iterator[Finding]:
                         f"ip -{family} rule",
                     ),
                 ),
-                remedy=Remedy(
-                    text="add the rule again",
-                    commands=(
-                        command("ip", f"-{family}", "rule", "add", "priority", 32766, "lookup", "main"),
-                    ),
+                remedy=fix(
+                    "add the rule again",
+                    command("ip", f"-{family}", "rule", "add", "priority", 32766, "lookup", "main"),
                 ),
             )

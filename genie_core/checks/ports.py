@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import a, in_pod, on_node, seen, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
@@ -73,13 +73,13 @@ def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str
         severity=Severity.ERROR if refused else Severity.WARNING,  # it may be starting
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
-        object=the_pod(model) if mine else a("service", front.service),
+        object=the_pod(model) if mine else subject("service", front.service),
         evidence=(
             seen("procfs", f"{name} listens on {listening}", f"ss -ln{front.protocol[0]}"),
             seen("objects", f"{front.service}: endpoint {ip}:{port}"),
         ),
-        remedy=Remedy(
-            text="correct the service's targetPort, or the port and address that the application listens on"
+        remedy=fix(
+            "correct the service's targetPort, or the port and address that the application listens on"
         ),
         confidence=Confidence.MEDIUM,
     )
@@ -145,8 +145,8 @@ def _behind_parent(model: Case, primary: Attachment) -> Iterator[Finding]:
                 seen("netlink", f"{link.name}: {link.kind} on {parent}", f"ip -d link show {link.name}"),
                 seen("objects", f"hostPort {outer}, containerPort {inner}"),
             ),
-            remedy=Remedy(
-                text=f"let clients use the pod's own address ({model.address(4)}:{inner}), or make a bridge or ptp "
+            remedy=fix(
+                f"let clients use the pod's own address ({model.address(4)}:{inner}), or make a bridge or ptp "
                 "network with portmap its primary one"
             ),
         )
@@ -185,9 +185,9 @@ def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list
             ),
             seen("objects", f"hostPort {port}, containerPort {inner}"),
         ),
-        remedy=Remedy(
-            text="delete the stale rule, attach the pod again with portmap in its chain; as a stopgap, one rule",
-            commands=tuple(commands),
+        remedy=fix(
+            "delete the stale rule, attach the pod again with portmap in its chain; as a stopgap, one rule",
+            *commands,
         ),
     )
 
@@ -248,7 +248,7 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
             if meant
             else "no hostPort or service needs the rule, it is stale"
         ),
-        object=the_pod(model) if meant else a("firewall", chain.place),
+        object=the_pod(model) if meant else subject("firewall", chain.place),
         evidence=(
             seen(
                 "firewall",
@@ -257,11 +257,11 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
             ),
             seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
         ),
-        remedy=Remedy(
-            text="correct the hostPort's containerPort, or the port that the application listens on"
+        remedy=fix(
+            "correct the hostPort's containerPort, or the port that the application listens on"
             if meant
             else "delete the rule; find what left it (an earlier pod with this address, a script)",
-            commands=() if meant else (delete_rule("node", chain, rule),),
+            *(() if meant else (delete_rule("node", chain, rule),)),
             risk="" if meant else "check first that the rule is not intended",
         ),
         confidence=Confidence.MEDIUM,
@@ -316,13 +316,13 @@ def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding
         severity=Severity.ERROR if wrong else Severity.WARNING,
         title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
-        object=a("firewall", chain.place) if place == "node" else the_pod(model),
+        object=subject("firewall", chain.place) if place == "node" else the_pod(model),
         evidence=(
             seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
         ),
-        remedy=Remedy(
-            text="delete the rule if no proxy should get this traffic",
-            commands=(delete_rule(place, chain, rule),),
+        remedy=fix(
+            "delete the rule if no proxy should get this traffic",
+            delete_rule(place, chain, rule),
             risk="check first that the rule is not intended",
         ),
         confidence=Confidence.MEDIUM,
@@ -361,9 +361,9 @@ def absent_proxy(model: Case) -> Iterator[Finding]:
                     seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
                     seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
                 ),
-                remedy=Remedy(
-                    text="start the sidecar again (recreate the pod), or delete its rules",
-                    commands=(in_pod(*delete_rule("pod", chain, rule).argv),),
+                remedy=fix(
+                    "start the sidecar again (recreate the pod), or delete its rules",
+                    in_pod(*delete_rule("pod", chain, rule).argv),
                     risk="without the rules the traffic bypasses the mesh",
                 ),
             )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import check
-from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import subnet, version, within
 
@@ -44,13 +44,11 @@ def prefix_length(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
                     seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
                 ),
-                remedy=Remedy(
-                    text="give the address the prefix length of the link",
-                    commands=(
-                        in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
-                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
-                        *gateway,
-                    ),
+                remedy=fix(
+                    "give the address the prefix length of the link",
+                    in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
+                    in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
+                    *gateway,
                 ),
                 confidence=Confidence.MEDIUM if promised is None else Confidence.HIGH,
             )
@@ -77,12 +75,10 @@ def bridge_prefix(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
                     seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
                 ),
-                remedy=Remedy(
-                    text=f"give the address on {name} the pods' prefix length",
-                    commands=(
-                        on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
-                        on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
-                    ),
+                remedy=fix(
+                    f"give the address on {name} the pods' prefix length",
+                    on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
+                    on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
                 ),
                 affects=model.affected(bridge),
             )
@@ -105,12 +101,10 @@ def promised_prefix(model: Case) -> Iterator[Finding]:
                 "remote or remote ones for neighbours",
                 object=the_pod(model, name),
                 evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
-                remedy=Remedy(
-                    text="restore the prefix length of the address",
-                    commands=(
-                        in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
-                        in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
-                    ),
+                remedy=fix(
+                    "restore the prefix length of the address",
+                    in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),
+                    in_pod("ip", "addr", "del", f"{own.ip}/{own.prefix}", "dev", name),
                 ),
             )
 

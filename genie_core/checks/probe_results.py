@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from genie_core.checks.addresses import GN0203
 from genie_core.checks.check import check
 from genie_core.checks.overlay import remotes
-from genie_core.checks.parts import a, seen, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, seen, subject, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
@@ -39,7 +39,7 @@ def own_address(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
                 ),
-                remedy=Remedy(text="find that host, and exclude its address from the pods' range"),
+                remedy=fix("find that host, and exclude its address from the pods' range"),
             )
 
 
@@ -86,12 +86,10 @@ def underlay(model: Case) -> Iterator[Finding]:
             title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
             f"nothing returns: udp/{port} to {address} is filtered on the way or there"
             + ("; plain ping works" if answered else ""),
-            object=a("tunnel", remote.tunnel.name, remote.tunnel.name),
+            object=subject("tunnel", remote.tunnel.name, remote.tunnel.name),
             evidence=(
                 seen(
-                    "probe",
-                    f"{sent[0].target}: {came} of {went} echoes answered",
-                    f"ping {sent[0].target}",
+                    "probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}"
                 ),
                 *(
                     seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
@@ -111,8 +109,8 @@ def underlay(model: Case) -> Iterator[Finding]:
                 ),
                 *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
             ),
-            remedy=Remedy(
-                text=f"open udp/{port} between the nodes (host firewalls, security groups); on "
+            remedy=fix(
+                f"open udp/{port} between the nodes (host firewalls, security groups); on "
                 f"{address}: tcpdump -ni any udp port {port}"
             ),
             confidence=Confidence.HIGH if counted and answered else Confidence.MEDIUM,
@@ -138,8 +136,8 @@ def loss(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
                 ),
-                remedy=Remedy(
-                    text="repeat with more packets; look at the counters of the rules and queues on the way"
+                remedy=fix(
+                    "repeat with more packets; look at the counters of the rules and queues on the way"
                 ),
                 confidence=Confidence.LOW,
             )
@@ -163,7 +161,7 @@ def unanswered(model: Case) -> Iterator[Finding]:
         title=f"no answer to the pod from {names}",
         object=the_pod(model),
         evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
-        remedy=Remedy(text="look at the target: its firewall, its process, its node"),
+        remedy=fix("look at the target: its firewall, its process, its node"),
         confidence=Confidence.LOW,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import on_node, seen, the_pod
+from genie_core.checks.parts import fix, on_node, seen, the_pod
 from genie_core.dialects import dialect_of
 from genie_core.errors import InvalidConfig
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
@@ -144,11 +144,9 @@ def _of_node(model: Case, names: Sequence[str]) -> Finding:
 
 def _remedy(*names: str) -> Remedy:
     deletes = [name.partition("/") for name in names]
-    return Remedy(
-        text="make sure that the runtime uses Genie's configuration, then recreate the pod",
-        commands=(
-            on_node("genie", "discover"),
-            *(on_node("kubectl", "delete", "pod", "-n", space, name) for space, _, name in deletes),
-        ),
+    return fix(
+        "make sure that the runtime uses Genie's configuration, then recreate the pod",
+        on_node("genie", "discover"),
+        *(on_node("kubectl", "delete", "pod", "-n", space, name) for space, _, name in deletes),
         risk="the pod is restarted; one that no controller owns does not come back",
     )

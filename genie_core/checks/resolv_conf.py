@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import seen, the_pod
-from genie_core.findings import Code, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, seen, the_pod
+from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.stack import version, within
 
@@ -30,7 +30,7 @@ def resolver(model: Case) -> Iterator[Finding]:
             title=title,
             object=the_pod(model),
             evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
-            remedy=Remedy(text=remedy),
+            remedy=fix(remedy),
         )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.links import restore_routes
-from genie_core.checks.parts import in_pod, seen, the_pod
+from genie_core.checks.parts import fix, in_pod, seen, the_pod
 from genie_core.dialects import NPWG_NETWORKS
-from genie_core.findings import Code, Command, Effect, Evidence, Finding, Remedy, Severity
+from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.leaving import leads_to_node
@@ -67,11 +67,11 @@ def default_route(model: Case) -> Iterator[Finding]:
                 seen("netlink", "no default", f"ip -{family} route show default"),
                 *((seen(source, f"gateway {gateway}"),) if source and not meant else ()),
             ),
-            remedy=Remedy(
-                text="the network's configuration sets none; isDefaultGateway or ipam.routes would"
+            remedy=fix(
+                "the network's configuration sets none; isDefaultGateway or ipam.routes would"
                 if meant
                 else "add it again; check isDefaultGateway and ipam.routes of the network's configuration",
-                commands=() if meant else restore_routes(model, primary),
+                *(() if meant else restore_routes(model, primary)),
             ),
         )
 
@@ -137,11 +137,11 @@ def _moved(
         title=f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
         object=the_pod(model, name),
         evidence=(seen("netlink", f"default via {gateway} dev {name}", "ip route show default"), *evidence),
-        remedy=Remedy(
-            text="leave default-route out of the annotation, or add routes for the cluster's prefixes"
+        remedy=fix(
+            "leave default-route out of the annotation, or add routes for the cluster's prefixes"
             if asked
             else "restore the default route; a pod that Genie attaches again keeps its primary network's",
-            commands=_give_back(model, family, other, gateway),
+            *_give_back(model, family, other, gateway),
             risk=f"what needed the default route on {name} needs separate routes",
         ),
     )
@@ -209,7 +209,7 @@ def overlapping(model: Case) -> Iterator[Finding]:
                 "the first route is used",
                 object=the_pod(model, other.link.name),
                 evidence=(seen("netlink", f"{prefix}, {another}", "ip addr"),),
-                remedy=Remedy(text="use distinct subnets, or policy routing (the sbr plugin)"),
+                remedy=fix("use distinct subnets, or policy routing (the sbr plugin)"),
             )
 
 
@@ -248,9 +248,8 @@ def refused(model: Case) -> Iterator[Finding]:
                     f"ip route show table {route.table}",
                 ),
             ),
-            remedy=Remedy(
-                text="delete the route",
-                commands=(in_pod("ip", "route", "del", route.type, route.dst, "table", route.table),),
+            remedy=fix(
+                "delete the route", in_pod("ip", "route", "del", route.type, route.dst, "table", route.table)
             ),
         )
 
@@ -288,12 +287,8 @@ def foreign_source(model: Case) -> Iterator[Finding]:
             f"({', '.join(own)}): no route leads the replies back to the pod",
             object=the_pod(model, primary.link.name),
             evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
-            remedy=Remedy(
-                text="use the interface's own address",
-                commands=(
-                    in_pod(
-                        "ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]
-                    ),
-                ),
+            remedy=fix(
+                "use the interface's own address",
+                in_pod("ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]),
             ),
         )

@@ -97,10 +97,7 @@ def _near(text: str, names: set[str]) -> list[str]:
 
 
 def run(
-    facts: Case | Facts,
-    checks: Iterable[Check],
-    chosen: Selection = EVERYTHING,
-    until: float = inf,
+    facts: Case | Facts, checks: Iterable[Check], chosen: Selection = EVERYTHING, until: float = inf
 ) -> tuple[list[Finding], list[CheckResult]]:
     """The wanted findings, in the checks' order, and what became of each chosen check.
 

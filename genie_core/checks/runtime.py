@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix
+from genie_core.checks.parts import fix, seen
 from genie_core.findings import Code, Evidence, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.settings import DELEGATE_CONF_DIR
@@ -35,9 +35,9 @@ def _origin(runtime: Runtime, name: str) -> Evidence:
     source, key = runtime.sources.get(name, DEFAULT), _key(runtime, name)
     value = f"{key} = {runtime.conf_dir if name == 'conf_dir' else ' '.join(runtime.bin_dirs)}"
     if source == DEFAULT:
-        return Evidence(source=f"{runtime.kind}'s default", value=value)
+        return seen(f"{runtime.kind}'s default", value)
     pattern = key.rstrip("s") if runtime.kind == "containerd" else key
-    return Evidence(source=source, command=f"grep -n -e {pattern} {source}", value=value)
+    return seen(source, value, f"grep -n -e {pattern} {source}")
 
 
 GN1202 = Code("GN1202", "a runtime's configuration cannot be read",
@@ -96,10 +96,7 @@ def other_directory(facts: Facts) -> Iterator[Finding]:
                 title=f"{runtime.name} reads {runtime.conf_dir}; {stray} is ignored ({', '.join(files)}), "
                 f"and {instead}",
                 object=_subject(runtime),
-                evidence=(
-                    _origin(runtime, "conf_dir"),
-                    Evidence(source=stray, command=f"ls {stray}", value=" ".join(files)),
-                ),
+                evidence=(_origin(runtime, "conf_dir"), seen(stray, " ".join(files), f"ls {stray}")),
                 remedy=_remedy_for_stray(runtime, stray, facts),
             )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Code, Command, Confidence, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.findings import Code, Command, Confidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN
 from genie_core.net.model import Attachment
@@ -84,9 +84,9 @@ def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterato
                 f"{pod.facts.counters.get('IPReversePathFilter', 0)}",
             ),
         ),
-        remedy=Remedy(
-            text=f"route what {ip} sends by {name}: the sbr plugin in the network's chain does it",
-            commands=_mend(attachment, ip, family, gateway, table, rules),
+        remedy=fix(
+            f"route what {ip} sends by {name}: the sbr plugin in the network's chain does it",
+            *_mend(attachment, ip, family, gateway, table, rules),
         ),
         confidence=confidence,
     )
@@ -221,10 +221,10 @@ def parent_unreachable(model: Case) -> Iterator[Finding]:
                         f"ip -d link show {name}",
                     ),
                 ),
-                remedy=Remedy(
-                    text=f"where the node must be reached that way, give it a {kind} interface of "
+                remedy=fix(
+                    f"where the node must be reached that way, give it a {kind} interface of "
                     f"its own on {parent.name}",
-                    commands=_shim(kind, parent.name),
+                    *_shim(kind, parent.name),
                     risk="adds an interface to the node",
                 ),
             )
@@ -258,7 +258,7 @@ def parent_carrier(model: Case) -> Iterator[Finding]:
                 title=f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
                 object=the_interface(parent.name),
                 evidence=(seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),),
-                remedy=Remedy(text=f"check the cable or switch port of {parent.name}"),
+                remedy=fix(f"check the cable or switch port of {parent.name}"),
             )
 
 
@@ -280,5 +280,5 @@ def isolated_mode(model: Case) -> Iterator[Finding]:
                 "parent reach each other only through the switch, or not at all",
                 object=the_pod(model, attachment.link.name),
                 evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
-                remedy=Remedy(text='use "mode": "bridge" where they should reach each other'),
+                remedy=fix('use "mode": "bridge" where they should reach each other'),
             )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
-from genie_core.checks.parts import a, on_node, seen
-from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Packet
@@ -103,7 +103,7 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
         severity=Severity.ERROR,
         title=f"no address translation (iptables, nft, IPVS) for {names} on this node: kube-proxy has "
         + ("no rules here at all" if everything and len(fronts) > 1 else "not synced it"),
-        object=a("service", front.service),
+        object=subject("service", front.service),
         evidence=(
             seen(
                 "firewall",
@@ -115,9 +115,9 @@ def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
                 f"{front.service}: endpoints {', '.join(f'{ip}:{p}' for ip, p in front.endpoints[:4])}",
             ),
         ),
-        remedy=Remedy(
-            text="look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
-            commands=tuple(_dnat(f) for f in fronts if f.endpoints),
+        remedy=fix(
+            "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
+            *(_dnat(f) for f in fronts if f.endpoints),
             risk="the stopgap does not follow endpoint changes",
         ),
         affects=tuple(dict.fromkeys(f.service for f in fronts if f.service != front.service)),
@@ -139,11 +139,11 @@ def _no_endpoints(front: Frontend) -> Finding:
         code=GN0603,
         severity=Severity.WARNING,
         title=f"service {front.service} port {front.port} has no ready endpoint",
-        object=a("service", front.service),
+        object=subject("service", front.service),
         evidence=(
             seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices"),
         ),
-        remedy=Remedy(text="look at the readiness of the pods that it selects"),
+        remedy=fix("look at the readiness of the pods that it selects"),
     )
 
 
@@ -178,7 +178,7 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
             title=f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
             + ("port" if port_only else "live endpoint")
             + f" of it (endpoints: {right})",
-            object=a("service", front.service),
+            object=subject("service", front.service),
             evidence=(
                 seen(
                     "firewall",
@@ -189,9 +189,7 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
                 ),
                 seen("objects", f"EndpointSlice of {front.service}: {right}"),
             ),
-            remedy=Remedy(
-                text="delete the stale rule; look at kube-proxy on this node", commands=tuple(commands)
-            ),
+            remedy=fix("delete the stale rule; look at kube-proxy on this node", *commands),
         )
 
 
@@ -207,11 +205,10 @@ def _redirected(model: Case, front: Frontend, outcome: Outcome) -> Iterator[Find
         severity=Severity.ERROR,
         title=f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
         "where nothing listens",
-        object=a("service", front.service),
+        object=subject("service", front.service),
         evidence=(seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),),
-        remedy=Remedy(
-            text="delete the stale rule; look at kube-proxy on this node",
-            commands=(delete_rule("node", chain, rule),),
+        remedy=fix(
+            "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule)
         ),
     )
 
@@ -256,26 +253,24 @@ def hairpin_source(model: Case) -> Iterator[Finding]:
                 severity=Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
                 title=f"no masquerading of {mine} to itself: the pod cannot reach itself through "
                 f"{front.ip}:{front.port} ({front.service})",
-                object=a("service", front.service),
+                object=subject("service", front.service),
                 evidence=(
                     seen("firewall", f"no SNAT matches {mine} -> {mine}", "iptables -t nat -S POSTROUTING"),
                 ),
-                remedy=Remedy(
-                    text="masquerade it (kube-proxy does with KUBE-MARK-MASQ)",
-                    commands=(
-                        on_node(
-                            "iptables" if version(mine) == 4 else "ip6tables",
-                            "-t",
-                            "nat",
-                            "-I",
-                            "POSTROUTING",
-                            "-s",
-                            mine,
-                            "-d",
-                            mine,
-                            "-j",
-                            "MASQUERADE",
-                        ),
+                remedy=fix(
+                    "masquerade it (kube-proxy does with KUBE-MARK-MASQ)",
+                    on_node(
+                        "iptables" if version(mine) == 4 else "ip6tables",
+                        "-t",
+                        "nat",
+                        "-I",
+                        "POSTROUTING",
+                        "-s",
+                        mine,
+                        "-d",
+                        mine,
+                        "-j",
+                        "MASQUERADE",
                     ),
                 ),
             )

@@ -10,8 +10,8 @@ from typing import Any
 from genie_core.catalog import of_type
 from genie_core.catalog.host_local import Network
 from genie_core.checks.check import check
-from genie_core.checks.parts import at, fix, line_of
-from genie_core.findings import Code, Evidence, Finding, Severity
+from genie_core.checks.parts import at, fix, line_of, seen
+from genie_core.findings import Code, Finding, Severity
 from genie_core.spec.ranges import Span, spans
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.kernel import Link, Netns
@@ -140,10 +140,10 @@ def overlapping_node(facts: Facts) -> Iterator[Finding]:
                 f"of the node's {link.name}" + (", as a network on the LAN does" if used.on_lan else ""),
                 object=at(used.file, f"{used.span.path}.subnet"),
                 evidence=(
-                    Evidence(
-                        source="netlink",
-                        command=f"ip address show dev {link.name}",
-                        value=f"{link.name} has {', '.join(facts.node.prefixes_of(link))}",
+                    seen(
+                        "netlink",
+                        f"{link.name} has {', '.join(facts.node.prefixes_of(link))}",
+                        f"ip address show dev {link.name}",
                     ),
                 ),
                 remedy=None if used.on_lan else fix("choose a free subnet: `genie generate-config` does"),
@@ -208,13 +208,7 @@ def _bridge_finding(used: Used, link: Link, held: list[str], wanted: str) -> Fin
         title=f'{used.file.file}: bridge {link.name} has {", ".join(held)}, network "{used.network}" wants {wanted}: '
         "the plugin refuses every ADD",
         object=at(used.file, f"{used.span.path}.subnet"),
-        evidence=(
-            Evidence(
-                source="netlink",
-                command=f"ip address show dev {link.name}",
-                value=f"{link.name} has {', '.join(held)}",
-            ),
-        ),
+        evidence=(seen("netlink", f"{link.name} has {', '.join(held)}", f"ip address show dev {link.name}"),),
         remedy=fix(
             "if the address is left over from another network, drain the node and delete the bridge; "
             "else give this network a bridge of its own",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.overlay import Remote, carries, remotes
-from genie_core.checks.parts import a, on_node, seen, the_interface
-from genie_core.findings import Code, Command, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
@@ -44,8 +44,8 @@ def underlay(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),
                 ),
-                remedy=Remedy(
-                    text="restart the overlay's agent, which makes the tunnel again with the node's address"
+                remedy=fix(
+                    "restart the overlay's agent, which makes the tunnel again with the node's address"
                 ),
             )
         if device is not None and not device.up:
@@ -57,9 +57,7 @@ def underlay(model: Case) -> Iterator[Finding]:
                 evidence=(
                     seen("netlink", f"{device.name}: flags without UP", f"ip link show {device.name}"),
                 ),
-                remedy=Remedy(
-                    text=f"set {device.name} up", commands=(on_node("ip", "link", "set", device.name, "up"),)
-                ),
+                remedy=fix(f"set {device.name} up", on_node("ip", "link", "set", device.name, "up")),
             )
         if device is not None and device.up:
             yield from _outer_routes(model, tunnel, device)
@@ -86,11 +84,11 @@ def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
             f"not {device.name}: no packet arrives there",
-            object=a("route", dst, device.name),
+            object=subject("route", dst, device.name),
             evidence=(seen("netlink", f"{end} {leads}", f"ip route get {end}"),),
-            remedy=Remedy(
-                text=f"delete the route, so that {end} is on {device.name} again",
-                commands=(on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else (),
+            remedy=fix(
+                f"delete the route, so that {end} is on {device.name} again",
+                *((on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else ()),
             ),
         )
 
@@ -110,9 +108,7 @@ def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
                 f"ip link show {tunnel.name}",
             ),
         ),
-        remedy=Remedy(
-            text="lower the tunnel's MTU", commands=(on_node("ip", "link", "set", tunnel.name, "mtu", fits),)
-        ),
+        remedy=fix("lower the tunnel's MTU", on_node("ip", "link", "set", tunnel.name, "mtu", fits)),
     )
 
 
@@ -161,7 +157,7 @@ def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) ->
             severity=Severity.ERROR,
             title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
             f"{packet.target}): {remote.title} cannot be reached",
-            object=a("firewall", chain.place),
+            object=subject("firewall", chain.place),
             explained_by=(chain.place,),
             evidence=(
                 seen(
@@ -170,9 +166,7 @@ def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) ->
                     + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
                 ),
             ),
-            remedy=Remedy(
-                text=f"accept udp/{port} between the nodes", commands=(_accept(chain.tool, chain, port),)
-            ),
+            remedy=fix(f"accept udp/{port} between the nodes", _accept(chain.tool, chain, port)),
         )
 
 

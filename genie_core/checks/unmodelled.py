@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import a, seen, the_interface, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
+from genie_core.checks.parts import fix, seen, subject, the_interface, the_pod
+from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.model import Attachment
@@ -48,7 +48,7 @@ def _on(model: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Itera
         title=f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
         object=the_interface(link.name) if in_node else the_pod(model, link.name),
         evidence=tuple(seen("netlink", _title(p), _show(p, link)) for p in found),
-        remedy=Remedy(text="find out what the program is for, and whether the traffic passes without it"),
+        remedy=fix("find out what the program is for, and whether the traffic passes without it"),
         confidence=Confidence.LOW,
     )
 
@@ -117,7 +117,7 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
         + " under a condition that is not evaluated, perhaps the pod's"
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
-        object=a("firewall", chain.place) if place == "node" else the_pod(model),
+        object=subject("firewall", chain.place) if place == "node" else the_pod(model),
         evidence=(
             seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
             *(
@@ -126,8 +126,8 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
                 else ()
             ),
         ),
-        remedy=Remedy(
-            text="watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
+        remedy=fix(
+            "watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
             "rule if it is not meant"
         ),
         confidence=Confidence.LOW,
@@ -166,8 +166,8 @@ def far_end(model: Case) -> Iterator[Finding]:
                 ),
                 *(seen("ADD's result", name) for name in lost),
             ),
-            remedy=Remedy(
-                text="delete the pod so that the runtime attaches it again; find out what moved the interface"
+            remedy=fix(
+                "delete the pod so that the runtime attaches it again; find out what moved the interface"
             ),
         )
 
@@ -209,10 +209,10 @@ def ipsec(model: Case) -> Iterator[Finding]:
             code=GN0525,
             severity=Severity.WARNING,
             title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
-            object=a("ipsec", "xfrm policies") if place == "node" else the_pod(model),
+            object=subject("ipsec", "xfrm policies") if place == "node" else the_pod(model),
             evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
-            remedy=Remedy(
-                text="check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
+            remedy=fix(
+                "check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
                 "counters grow; a VPN daemon that ended leaves its policies"
             ),
             confidence=Confidence.LOW,
