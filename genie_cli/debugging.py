@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,12 +10,15 @@ from genie_cli import options, wiring
 from genie_cli.candidates import FILES
 from genie_cli.flags import flag
 from genie_cli.options import CLUSTER, NODE, FailOn, dir_flag
-from genie_cli.output import OutputFormat
+from genie_cli.output import OF_A_NODE, OF_A_POD, USUAL, OutputFormat
 from genie_cli.records import Records
 from genie_cli.render import emit
 from genie_cli.views.debug import view
+from genie_cli.views.drawing import mermaid, svg
 from genie_cli.views.findings import exit_code, print_checks, say_denied
 from genie_cli.views.junit import junit
+from genie_cli.views.page import page, title_of
+from genie_cli.views.tracks import tracks_of
 from genie_core.checks.check import Check
 from genie_core.errors import EXIT_INCOMPLETE, EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.user_cluster import Access
@@ -64,10 +67,25 @@ class PodFlags(options.Namespaced, DebugFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JUnitReport:
-    """In which form the result is printed; also as JUnit XML."""
+class NodeReport:
+    """In which form the result is printed; also for CI systems, and as a page."""
 
-    output: OutputFormat = options.output(offered=tuple(OutputFormat))
+    output: OutputFormat = options.output(offered=OF_A_NODE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodReport:
+    """In which form the result is printed; also as a picture of the packets' paths."""
+
+    output: OutputFormat = options.output(offered=OF_A_POD)
+
+
+_WRITERS: dict[OutputFormat, Callable[[DiagnosisReport], str]] = {
+    OutputFormat.JUNIT: junit,
+    OutputFormat.HTML: lambda report: page(report, tracks_of(report)),
+    OutputFormat.SVG: lambda report: svg(title_of(report), tracks_of(report)),
+    OutputFormat.MERMAID: lambda report: mermaid(tracks_of(report)),
+}
 
 
 F = TypeVar("F", bound=DebugFlags)
@@ -81,12 +99,12 @@ def completed(flags: F, access: Access, pod: tuple[str, str] = ("", "")) -> F:
 
 def show_report(report: DiagnosisReport, output: OutputFormat) -> None:
     """Print the report; by name: the codes of its findings."""
-    emit(report, output, view, lambda r: [found.code for found in r.findings], {OutputFormat.JUNIT: junit})
+    emit(report, output, view, lambda r: [found.code for found in r.findings], _WRITERS)
 
 
 def show_checks(checks: Sequence[Check], output: OutputFormat) -> int:
     """What --list-checks prints; the exit code."""
-    return print_checks(checks, OutputFormat.TABLE if output is OutputFormat.JUNIT else output)
+    return print_checks(checks, output if output in USUAL else OutputFormat.TABLE)
 
 
 def exit_of(report: DiagnosisReport, fail_on: FailOn) -> int:

@@ -45,6 +45,9 @@ class OutputFormat(StrEnum):
     YAML = "yaml", "the same document", to_yaml
     NAME = "name", "one name per line, where a command lists things"
     JUNIT = "junit", "XML for CI systems, of genie debug pod and genie debug node"
+    HTML = "html", "one file with the picture and all findings, to mail or print; of genie debug pod and node"
+    SVG = "svg", "the picture of the paths alone, of genie debug pod"
+    MERMAID = "mermaid", "the same picture as text for a ticket, of genie debug pod"
 
     @property
     def for_machines(self) -> bool:
@@ -52,4 +55,6 @@ class OutputFormat(StrEnum):
         return self.write is not None
 
 
-USUAL = tuple(form for form in OutputFormat if form is not OutputFormat.JUNIT)
+USUAL = (OutputFormat.TABLE, OutputFormat.WIDE, OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
+OF_A_NODE = (*USUAL, OutputFormat.JUNIT, OutputFormat.HTML)
+OF_A_POD = (*OF_A_NODE, OutputFormat.SVG, OutputFormat.MERMAID)

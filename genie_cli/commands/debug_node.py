@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from genie_cli import options, wiring
-from genie_cli.debugging import DebugFlags, JUnitReport, completed, exit_of, show_checks, show_report
+from genie_cli.debugging import DebugFlags, NodeReport, completed, exit_of, show_checks, show_report
 from genie_cli.progress import Progress
 from genie_core.checks.registry import FILES
 from genie_core.tasks.debug.node import checks, debug_node
@@ -17,7 +17,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, JUnitReport, DebugFlags):
+class Flags(options.Findings, NodeReport, DebugFlags):
     """Which checks, and where everything is."""
 
     runtime_config: str = options.runtime_config()

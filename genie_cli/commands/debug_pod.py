@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from genie_cli import candidates, options, wiring
-from genie_cli.debugging import JUnitReport, PodFlags, completed, exit_of, show_checks, show_report
+from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_checks, show_report
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
 from genie_cli.render import note
@@ -23,11 +23,12 @@ EXAMPLES = [
     ("one target", "genie debug pod shop/web-0 --to service/db:5432"),
     ("save the facts on the node", "genie debug pod shop/web-0 --save facts.json"),
     ("and diagnose them on another machine", "genie debug pod --from facts.json"),
+    ("as a page to mail, with a picture", "genie debug pod shop/web-0 -o html"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, JUnitReport, PodFlags):
+class Flags(options.Findings, PodReport, PodFlags):
     """Which pod, which checks, and where everything is."""
 
     target: str = argument("[NAMESPACE/]POD", "The pod; also pod/NAME.", complete=candidates.pods)

@@ -69,7 +69,7 @@ class _Walker:
         self.walk.blocks.append(
             Block(
                 kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link,
-                wanted=wanted, reply=reply,
+                wanted=wanted, reply=reply, after=len(self.walk.steps),
             )
         )  # fmt: skip
 

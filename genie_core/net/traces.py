@@ -15,7 +15,7 @@ from genie_core.survey.kernel import Link
 class Block:
     """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
 
-    `place` is "pod" or "node"; `reply` is true where the reply stops.
+    `place` is "pod" or "node"; `reply` is true where the reply stops; `after` counts the steps before the place.
     """
 
     kind: str
@@ -27,6 +27,7 @@ class Block:
     link: str = ""
     wanted: str = ""
     reply: bool = False
+    after: int = 0
 
     @property
     def chance(self) -> float:

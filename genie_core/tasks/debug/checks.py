@@ -15,6 +15,7 @@ from genie_core.checks.runner import EVERYTHING, Selection, refused, selection
 from genie_core.findings import CheckResult, Finding
 from genie_core.net.case import Case
 from genie_core.net.target import aim
+from genie_core.net.traces import Walk
 from genie_core.survey import cluster
 from genie_core.survey.facts import Facts
 from genie_core.tasks.debug.question import DebugOptions
@@ -58,6 +59,7 @@ def diagnose(
         reason="the pod uses the node's own network" if host_network else "",
         ways=ways,
         blocked=blocked,
+        stops=_stops(case.walks) if case.facts.pod is not None else {},
     )
 
 
@@ -111,6 +113,17 @@ def _ways(case: Case, findings: Sequence[Finding]) -> tuple[dict[str, tuple[str,
         )
     }
     return ways, tuple(sorted(hit & ways.keys()))
+
+
+def _stops(walks: Sequence[Walk]) -> dict[str, int]:
+    """Conversation -> the number of the last hop before what stops most of its packets."""
+    found: dict[str, int] = {}
+    for walk in walks:
+        first = next((block for block in walk.blocks if block.chance > 0.5), None)
+        if first is not None:
+            last = len(walk.steps) - 2 if first.reply else first.after - 1
+            found.setdefault(f"{walk.flow.role}: {walk.flow.name or walk.flow.target}", max(last, 0))
+    return found
 
 
 def _dead_services(findings: Sequence[Finding]) -> set[str]:

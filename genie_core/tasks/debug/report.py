@@ -19,7 +19,8 @@ class DiagnosisReport:
     `source` is the source of the pod's namespace: CRI, records (Genie's state, the CNI cache), "" for --netns.
     `late`: the time was up before everything was done. `chosen`: only chosen checks were to run (--only, --skip).
     `denied` are the sources that the checks needed and this user may not read, each as a sentence.
-    `ways` maps a conversation to the interfaces it crosses; `blocked` names those on which it stops. `of_files` and
+    `ways` maps a conversation to the interfaces it crosses; `blocked` names those that do not arrive, and `stops` has
+    the number of the last hop that they come to, where the model knows it. `of_files` and
     `file_checks` are the results of the checks of the node's files, which are in `findings` and `checks` as well: saved
     facts do not hold what these checks need.
     """
@@ -37,6 +38,7 @@ class DiagnosisReport:
     source: str = ""
     ways: dict[str, tuple[str, ...]] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
+    stops: dict[str, int] = field(default_factory=dict)
     of_files: tuple[Finding, ...] = ()
     file_checks: tuple[CheckResult, ...] = ()
 
