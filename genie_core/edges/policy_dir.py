@@ -4,6 +4,7 @@
       networks.json    {network: [{"namespace": NS, "podSelector": {...}}]} of every network that a policy selects;
                        the network "*" is every network but a pod's primary, the namespace "*" is every namespace
       stamp            its modification time says when the agent was last at work
+      fresh            its modification time says when a pod was last guarded
       lock             held by who changes rules
 
 Kubelet path, where policies are switched on.
@@ -84,9 +85,14 @@ def write(selected: "Selected", directory: str = DIRECTORY) -> None:
     touch(directory)
 
 
-def touch(directory: str = DIRECTORY) -> None:
+def announce(directory: str = DIRECTORY) -> None:
+    """Let the agent know that there is a guard to be replaced by rules. Raises IOFailure."""
+    touch(directory, "fresh")
+
+
+def touch(directory: str = DIRECTORY, name: str = "stamp") -> None:
     """Renew the stamp. Raises IOFailure."""
-    path = f"{directory}/stamp"
+    path = f"{directory}/{name}"
     fd = open_private(path, posix.O_WRONLY | posix.O_CREAT)
     try:
         posix.utime(fd)

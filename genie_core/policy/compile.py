@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from genie_core.policy.chains import Isolation, rules_of
 from genie_core.policy.cluster import Attached, Cluster, Pod
+from genie_core.policy.evaluate import Packet, run_hook
 from genie_core.policy.genie_form import Pairing, Pairs, is_genie_form, read_pairs
-from genie_core.policy.networks import is_logical
+from genie_core.policy.networks import CNI, EVERY, LOGICAL, is_logical
 from genie_core.policy.peers import Peers
 from genie_core.policy.places import BRIDGE, NOWHERE, POD, Place, place_of
 from genie_core.policy.rules import (
@@ -26,7 +27,7 @@ from genie_core.policy.rules import (
     name_of,
     read_policy,
 )
-from genie_core.policy.ruleset import Table, comment, text_of
+from genie_core.policy.ruleset import Chain, Set, Table, comment, text_of
 from genie_core.policy.tables import Builder, Guarded
 
 BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-iptables": "1"}
@@ -75,6 +76,21 @@ class PodRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The rules of one attachment in one direction, apart from any hook, for connections that are open already."""
+
+    attached: Attached
+    isolation: Isolation
+    guarded: Guarded
+    sets: dict[str, Set]
+
+    def denies(self, packet: Packet) -> bool:
+        """Whether a connection that begins with this packet would be dropped."""
+        table = Table("inet", (), (Chain("gate", self.guarded.rules),))
+        return run_hook(table, "gate", packet, self.sets).dropped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRuleset:
     """What one node enforces: `host` are the tables of the node's own namespace."""
 
@@ -85,6 +101,9 @@ class PolicyRuleset:
     sysctls: dict[str, str] = field(default_factory=dict)
     isolated: tuple[Isolated, ...] = ()
     findings: tuple[Finding, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    policies: int = 0
+    selected: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def not_enforced(self) -> list[Isolated]:
@@ -139,8 +158,9 @@ class Policies:
     def _judge(self) -> None:
         known = self.cluster.known_networks()
         for policy in self.multi:
-            unknown = sorted(set(policy.networks or ()) - known)
-            for network in unknown:
+            # a network of the nodes' own files is in no object: nobody can say that it does not exist
+            named = {one for one in policy.networks or () if not one.startswith(f"{CNI}/")}
+            for network in sorted(named - known):
                 self._note(policy.name, UNKNOWN, f"network {network} does not exist")
             broken = any(one.policy == policy.name for one in self.findings)
             if not broken and not self.selected(policy):
@@ -160,6 +180,19 @@ class Policies:
             for member in pod.members
             if policy.covers(member.network, primary=member.primary)
         ]
+
+    def selected_networks(self) -> dict[str, list[dict[str, Any]]]:
+        """What policies select, for the plugin: see edges/policy_dir.py."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for policy in self.multi:
+            entry = {"namespace": policy.name.namespace, "podSelector": policy.pods.as_json()}
+            for network in (EVERY,) if policy.networks is None else policy.networks:
+                entries = found.setdefault(network, [])
+                if entry not in entries:
+                    entries.append(entry)
+        if self.pairing.selected:
+            found[f"{LOGICAL}/{EVERY}"] = [{"namespace": EVERY, "podSelector": {}}]
+        return found
 
     def isolations(
         self, attached: Attached, pod: Pod | None, peers: Peers, place: Place
@@ -193,6 +226,7 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
     host = Builder(peers, in_pod=False)
     inside: dict[tuple[str, str], tuple[Attached, Builder]] = {}
     isolated: list[Isolated] = []
+    gates: list[Gate] = []
     for attached in cluster.attached:
         if attached.node not in (node, ""):
             continue
@@ -210,7 +244,9 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
             made = Builder(peers, in_pod=True, node_addresses=cluster.node_addresses(node))
             builder = inside.setdefault(key, (attached, made))[1]
         for isolation in isolations:
-            builder.add(_guarded(isolation, attached, pod, place, peers))
+            guarded = _guarded(isolation, attached, pod, place, peers)
+            builder.add(guarded)
+            gates.append(Gate(attached=attached, isolation=isolation, guarded=guarded, sets=peers.sets))
     findings = {*policies.findings, *(finding for one in isolated for finding in _findings(one, cluster))}
     return PolicyRuleset(
         node=node,
@@ -221,6 +257,9 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         sysctls=BRIDGE_SYSCTLS if any(one.place.kind == BRIDGE for one in isolated) else {},
         isolated=tuple(isolated),
         findings=tuple(sorted(findings)),
+        gates=tuple(gates),
+        policies=len(policies.multi) + len(policies.forms),
+        selected=policies.selected_networks(),
     )
 
 

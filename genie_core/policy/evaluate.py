@@ -38,18 +38,21 @@ class Outcome:
     trail: list[tuple[str, Rule]] = field(default_factory=list)
 
 
-def run_hook(table: Table, hook: str, packet: Packet) -> Outcome:
-    """What a table's chain of this name does with a packet of a new connection; a table without it passes all."""
-    machine = _Machine(table, packet)
+def run_hook(table: Table, hook: str, packet: Packet, sets: dict[str, Set] | None = None) -> Outcome:
+    """What a table's chain of this name does with a packet of a new connection; a table without it passes all.
+
+    `sets` are the table's own unless given.
+    """
+    machine = _Machine(table, packet, sets)
     machine.outcome.dropped = machine.run(hook) == DROP
     return machine.outcome
 
 
 class _Machine:
-    def __init__(self, table: Table, packet: Packet) -> None:
+    def __init__(self, table: Table, packet: Packet, sets: dict[str, Set] | None) -> None:
         self.packet = packet
         self.chains = {chain.name: chain for chain in table.chains}
-        self.sets: dict[str, Set] = {one.name: one for one in table.sets}
+        self.sets = {one.name: one for one in table.sets} if sets is None else sets
         self.maps: dict[str, Map] = {one.name: one for one in table.maps}
         self.outcome = Outcome()
 

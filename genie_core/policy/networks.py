@@ -7,6 +7,7 @@ from genie_core.spec.names import is_label, is_subdomain
 from genie_core.spec.request import is_identifier
 
 LOGICAL, CNI = "logical", "cni"
+EVERY = "*"  # in what the plugin reads: every network but a pod's primary, every namespace
 
 
 def parse_networks(text: str, namespace: str, where: str) -> tuple[str, ...] | None:

@@ -29,6 +29,17 @@ class Selector:
             _holds(key, operator, values, labels) for key, operator, values in self.expressions
         )
 
+    def as_json(self) -> JSON:
+        """The selector, as Kubernetes writes it."""
+        expressions = [
+            {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
+            for key, operator, values in self.expressions
+        ]
+        return {
+            **({"matchLabels": dict(self.labels)} if self.labels else {}),
+            **({"matchExpressions": expressions} if expressions else {}),
+        }
+
 
 ALL = Selector()
 

@@ -79,6 +79,7 @@ def _guard(step: "Attached", log: "Log") -> None:
             nft.load(_on_bridge(outside) if kind in _ON_BRIDGE else _routed(outside))
         elif sandboxed and _QUOTABLE.issuperset(one.ifname):
             nft.load(_in_pod(one.ifname), plan.netns)
+    policy_dir.announce()
     log.debug("guarded until policies are compiled", network=one.label)
 
 

@@ -43,6 +43,7 @@ KINDS = (
     Kind("apps", "v1", "daemonsets", "DaemonSet"),
     Kind("apps", "v1", "deployments", "Deployment"),
     Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"),
+    Kind("k8s.cni.cncf.io", "v1beta1", "multi-networkpolicies", "MultiNetworkPolicy"),
     Kind("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork"),
     Kind("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork"),
 )

@@ -48,11 +48,15 @@ def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], 
     return Cluster([*objects, journal(config, node)])
 
 
+def kind_name(kind: Resource) -> str:
+    """The kind as objects name it."""
+    return kind.kind[:1].upper() + kind.kind[1:]
+
+
 def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
     """All objects of a kind; none where the cluster does not have the kind."""
-    name = kind.kind[:1].upper() + kind.kind[1:]
     try:
-        return [{**item, "kind": name} for item in api.list_objects(kind, within=_SECONDS)]
+        return [{**item, "kind": kind_name(kind)} for item in api.list_objects(kind, within=_SECONDS)]
     except ObjectNotFound:
         return []
 

@@ -1,0 +1,55 @@
+"""`python -m genie_core.tasks.policy`: the policy engine, which `genie agent --policy` starts in the node's namespaces.
+
+It ends with the process that started it. With --once it makes one pass; the exit code is 1 if something could not be
+applied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+
+from genie_core.edges.log import JSONLog
+from genie_core.errors import EXIT_FAILURE, GenieError
+from genie_core.settings import CONF_DIR
+from genie_core.survey.user_cluster import Access
+from genie_core.tasks.agent.options import AgentOptions
+from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.engine import Engine
+
+
+def main(argv: list[str]) -> int:
+    """Run the engine of this node."""
+    asked = _parser().parse_args(argv)
+    access = Access(kubeconfig=asked.kubeconfig, context=asked.context)
+    options = AgentOptions(node=asked.node, access=access, conf_dir=asked.conf_dir, state_dir=asked.state_dir)
+    config, settings = options.configuration()
+    engine = Engine(Enforcer(config, asked.node), options.connect, settings.state_dir, JSONLog("info"))
+    if asked.once:
+        return EXIT_FAILURE if engine.once().problems else 0
+    parent = os.getppid()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: engine.stop.set())
+    engine.run(lambda: os.getppid() != parent)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m genie_core.tasks.policy", allow_abbrev=False)
+    parser.add_argument("--node", required=True, help="this node's name")
+    parser.add_argument("--once", action="store_true", help="one pass")
+    parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
+    parser.add_argument("--state-dir", default="")
+    parser.add_argument("--kubeconfig", default="")
+    parser.add_argument("--context", default="")
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except GenieError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,155 @@
+"""Policies, pods and this node's journals -> the kernel. Everything under the lock that ADD takes for its guards."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genie_core.edges import policy_dir
+from genie_core.edges.files import is_private_directory, make_private_directory
+from genie_core.edges.netns import inside
+from genie_core.errors import GenieError, InvalidNetns
+from genie_core.policy.cluster import Cluster
+from genie_core.policy.compile import Gate, PolicyRuleset, compile_node
+from genie_core.policy.evaluate import Packet
+from genie_core.policy.places import POD
+from genie_core.tasks.policy.connections import Connection, cut
+from genie_core.tasks.policy.kernel import Kernel
+from genie_core.tasks.policy.sources import journal
+from genie_core.tasks.this_node import own_addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What was applied. `problems` says what could not be; `cut` counts connections that were forgotten."""
+
+    ruleset: PolicyRuleset
+    changed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    cut: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Enforcer:
+    """One node's enforcement, in the namespaces of this process. `config` is Genie's own."""
+
+    config: Mapping[str, Any]
+    node: str
+    kernel: Kernel = field(default_factory=Kernel)
+
+    def apply(
+        self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None
+    ) -> Applied:
+        """Make the kernel's rules those of the objects. Raises GenieError where nothing could be changed.
+
+        `before` is called before anything is loaded: a table that is replaced loses its counters.
+        """
+        started = time.perf_counter()
+        if not is_private_directory(policy_dir.DIRECTORY):
+            make_private_directory(policy_dir.DIRECTORY)
+        with policy_dir.Held():
+            attached = journal(self.config, self.node)
+            ruleset = compile_node(Cluster([*objects, attached]), self.node)
+            policy_dir.write(ruleset.selected)
+            before()
+            problems = set_sysctls(ruleset.sysctls)
+            changed = self._load_all(ruleset, attached, problems)
+        count = self._cut(ruleset, changed, problems)
+        return Applied(
+            ruleset=ruleset,
+            changed=tuple(changed),
+            problems=tuple(problems),
+            cut=count,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _load_all(
+        self, ruleset: PolicyRuleset, attached: Mapping[str, Any], problems: list[str]
+    ) -> list[str]:
+        """Load the node's tables and each pod's; the namespaces in which something has changed."""
+        wanted = {one.attached.netns: one.tables for one in ruleset.pods}
+        living = {item["netns"] for item in attached["items"] if item["netns"] and not item["primary"]}
+        for netns in set(self.kernel.namespaces()) - living - {""}:
+            self.kernel.forget(netns)
+        changed = []
+        for netns, tables in {"": ruleset.host, **dict.fromkeys(sorted(living), ()), **wanted}.items():
+            try:
+                if self.kernel.load(tables, netns):
+                    changed.append(netns)
+            except InvalidNetns:
+                self.kernel.forget(netns)  # the pod has gone
+            except GenieError as error:
+                problems.append(f"{netns or 'the node'}: {error}")
+        return changed
+
+    def _cut(self, ruleset: PolicyRuleset, changed: Sequence[str], problems: list[str]) -> int:
+        count = 0
+        for netns in changed:
+            gates = [one for one in ruleset.gates if _namespace_of(one) == netns]
+            if not gates:
+                continue
+            try:
+                spared = set(own_addresses()) if not netns else set()
+                judge = Judge(gates, spared)
+                count += inside(netns, partial(cut, judge.denies)) if netns else cut(judge.denies)
+            except (OSError, GenieError) as error:
+                problems.append(f"{netns or 'the node'}: open connections are not cut: {error}")
+        return count
+
+
+def _namespace_of(gate: Gate) -> str:
+    return gate.attached.netns if gate.guarded.place.kind == POD else ""
+
+
+class Judge:
+    """Which open connections the gates deny. `spared` are the node's own addresses: what it opened passes."""
+
+    def __init__(self, gates: Sequence[Gate], spared: set[str]) -> None:
+        self._by_end: dict[tuple[str, str], list[Gate]] = {}
+        self._spared = spared
+        for gate in gates:
+            for address in gate.guarded.addresses:
+                self._by_end.setdefault((gate.guarded.direction, address), []).append(gate)
+
+    def denies(self, connection: Connection) -> bool:
+        """Whether one of its ends does not allow it any more."""
+        if connection.source in self._spared or connection.source == connection.target:
+            return False
+        gates = [
+            *self._by_end.get(("Egress", connection.source), ()),
+            *self._by_end.get(("Ingress", connection.target), ()),
+        ]
+        packet = Packet(
+            saddr=connection.source,
+            daddr=connection.target,
+            protocol=connection.protocol,
+            sport=connection.sport,
+            dport=connection.dport,
+        )
+        return any(gate.denies(packet) for gate in gates)
+
+
+def set_sysctls(wanted: Mapping[str, str]) -> list[str]:
+    """Set what is not set; why not, where it cannot be."""
+    problems = []
+    for name, value in wanted.items():
+        path = Path("/proc/sys", *name.split("."))
+        if not path.exists():
+            with suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(["modprobe", "br_netfilter"], capture_output=True, timeout=10, check=False)
+        try:
+            if path.read_text(encoding="ascii").strip() != value:
+                path.write_text(f"{value}\n", encoding="ascii")
+        except OSError as error:
+            problems.append(
+                f"{name} cannot be set to {value}: {error.strerror}: policies on bridges are not enforced between "
+                "pods of this node"
+            )
+    return problems

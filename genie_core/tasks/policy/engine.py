@@ -1,0 +1,258 @@
+"""The policy engine: follows policies, pods, namespaces and definitions, and keeps this node's rules in line.
+
+`genie agent --policy` runs it as a process of its own in the node's namespaces. It may be killed at any instant: the
+rules stay in the kernel, and its successor replaces them as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from genie_core.edges import policy_dir
+from genie_core.edges.files import make_private_directory, open_private, write_all
+from genie_core.edges.kube_resources import Resource
+from genie_core.edges.log import JSONLog
+from genie_core.errors import GenieError
+from genie_core.policy.rules import Finding
+from genie_core.survey.watching import WatchingAPI
+from genie_core.tasks.agent.watch import Watch
+from genie_core.tasks.policy.counts import Counts
+from genie_core.tasks.policy.enforce import Applied, Enforcer
+from genie_core.tasks.policy.events import tell_findings
+from genie_core.tasks.policy.lean import lean
+from genie_core.tasks.policy.sources import KINDS, kind_name
+
+JSON = dict[str, Any]
+TICK_SECONDS = 0.1
+# Changes that come together are applied together.
+SETTLE_SECONDS = 0.05
+STAMP_SECONDS, MEND_SECONDS, COUNT_SECONDS, RETRY_SECONDS = 60.0, 5.0, 10.0, 5.0
+STATUS = f"{policy_dir.DIRECTORY}/status.json"
+
+
+class Objects:
+    """What the watches have seen, by kind and name. `changed` is set whenever that is something else."""
+
+    def __init__(self, log: JSONLog) -> None:
+        self.changed = threading.Event()
+        self.away: dict[str, str] = {}
+        self._log = log
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[tuple[str, str], JSON]] = {}
+
+    def is_whole(self) -> bool:
+        """Whether every kind has been listed once."""
+        return len(self._known) == len(KINDS)
+
+    def all(self) -> list[JSON]:
+        """All objects."""
+        with self._lock:
+            return [item for found in self._known.values() for item in found.values()]
+
+    def listed(self, kind: str, items: Sequence[JSON]) -> None:
+        """All of a kind."""
+        found = {_key(item): item for item in items}
+        with self._lock:
+            if self._known.get(kind) != found:
+                self.changed.set()
+            self._known[kind] = found
+
+    def seen(self, kind: str, event: str, item: JSON) -> None:
+        """An event of a watch."""
+        with self._lock:
+            found = self._known.setdefault(kind, {})
+            before = found.pop(_key(item), None)
+            if event != "DELETED":
+                found[_key(item)] = item
+            if before != found.get(_key(item)):
+                self.changed.set()
+
+    def contact(self, kind: str, problem: str) -> None:
+        """Whether the server answers."""
+        if problem and kind not in self.away:
+            self._log.warning("the API server cannot be followed", watch=kind, problem=problem)
+        if problem:
+            self.away[kind] = problem
+        else:
+            self.away.pop(kind, None)
+
+
+class _Sink:
+    """What one watch sees."""
+
+    def __init__(self, kind: str, objects: Objects) -> None:
+        self._kind = kind
+        self._objects = objects
+
+    def listed(self, views: Sequence[JSON]) -> None:
+        """All that there is."""
+        self._objects.listed(self._kind, views)
+
+    def changed(self, kind: str, view: JSON) -> None:
+        """ADDED, MODIFIED or DELETED."""
+        self._objects.seen(self._kind, kind, view)
+
+    def contact(self, problem: str) -> None:
+        """The server has answered, or why it does not."""
+        self._objects.contact(self._kind, problem)
+
+    def restarted(self) -> None:
+        """A watch begins anew."""
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    meta = item.get("metadata") or {}
+    return str(meta.get("namespace") or ""), str(meta.get("name") or "")
+
+
+class Engine:
+    """One node's engine; `connect` gives the API with the credentials as they are now."""
+
+    def __init__(
+        self, enforcer: Enforcer, connect: Callable[[], WatchingAPI], state_dir: str, log: JSONLog
+    ) -> None:
+        self.stop = threading.Event()
+        self.counts = Counts()
+        self._enforcer = enforcer
+        self._connect = connect
+        self._folder = f"{state_dir}/containers"
+        self._log = log
+        self._objects = Objects(log)
+        self._stamps: tuple[int, ...] = ()
+        self._told: frozenset[Finding] = frozenset()
+        self._due: dict[str, float] = {}
+        self._problems: tuple[str, ...] = ()
+
+    def run(self, is_orphan: Callable[[], bool] = lambda: False) -> None:
+        """Follow and apply until `stop`, or until whoever started this is gone."""
+        make_private_directory(policy_dir.DIRECTORY)
+        self._follow()
+        while not self.stop.wait(TICK_SECONDS) and not is_orphan():
+            if self._objects.is_whole():
+                self._turn()
+
+    def once(self) -> Applied:
+        """One pass. Raises GenieError."""
+        make_private_directory(policy_dir.DIRECTORY)
+        with self._connect() as api:
+            for kind in KINDS:
+                view = partial(_view, kind)
+                items = [view(one) for one in api.items(kind.everywhere, {}) if not isinstance(one, str)]
+                self._objects.listed(kind.plural, items)
+        return self._apply()
+
+    def _follow(self) -> None:
+        for kind in KINDS:
+            sink = _Sink(kind.plural, self._objects)
+            Watch(kind.everywhere, {}, self._connect, partial(_view, kind), sink).start()
+
+    def _turn(self) -> None:
+        stamps = tuple(_stamp(path) for path in (self._folder, f"{policy_dir.DIRECTORY}/fresh"))
+        if stamps != self._stamps or self._is_due("retry"):
+            self._stamps = stamps
+            self._objects.changed.set()
+        if self._objects.changed.is_set():
+            self.stop.wait(SETTLE_SECONDS)
+            self._objects.changed.clear()
+            self._try(self._apply)
+        if self._is_due("mend", MEND_SECONDS):
+            self._try(self._mend)
+        if self._is_due("count", COUNT_SECONDS):
+            self._try(self._count)
+        if self._is_due("stamp", STAMP_SECONDS) and self.counts.has_applied:
+            self._try(policy_dir.touch)
+
+    def _is_due(self, name: str, again: float = 0.0) -> bool:
+        """Whether the time of something has come; it comes again in so many seconds, or when it is set."""
+        now = time.monotonic()
+        if name not in self._due and again:
+            self._due[name] = now + again
+        if self._due.get(name, float("inf")) > now:
+            return False
+        self._due.pop(name)
+        if again:
+            self._due[name] = now + again
+        return True
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except GenieError as error:
+            self._problems = (str(error),)
+            self._log.error("policies are not applied", problem=str(error))
+            self._due["retry"] = time.monotonic() + RETRY_SECONDS
+            self._write_status()
+
+    def _apply(self) -> Applied:
+        applied = self._enforcer.apply(self._objects.all(), self.counts.keep)
+        self._problems = applied.problems
+        self.counts.applied(applied)
+        if applied.problems:
+            self._due["retry"] = time.monotonic() + RETRY_SECONDS
+        if applied.changed or applied.problems:
+            self._log.info(
+                "policies applied",
+                ms=round(applied.seconds * 1000),
+                namespaces=len(applied.changed),
+                cut=applied.cut,
+                problems=list(applied.problems),
+            )
+        self._tell(applied)
+        self._write_status()
+        return applied
+
+    def _tell(self, applied: Applied) -> None:
+        """Each finding once, as an Event on its policy."""
+        found = frozenset(applied.ruleset.findings)
+        new = sorted(found - self._told)
+        if new:
+            try:
+                with self._connect() as api:
+                    tell_findings(api, new, self._objects.all())
+            except GenieError as error:
+                self._log.warning("events not written", problem=error.msg)
+                return
+        self._told = found
+
+    def _mend(self) -> None:
+        with policy_dir.Held():
+            mended = self._enforcer.kernel.mend()
+        if mended:
+            self._log.warning("rules were changed by another program, and are loaded anew", namespaces=mended)
+
+    def _count(self) -> None:
+        self.counts.keep()
+        self._write_status()
+
+    def _write_status(self) -> None:
+        """What the agent reads: readiness and metrics."""
+        document = {
+            "pid": os.getpid(),
+            "problems": list(self._problems),
+            "away": dict(self._objects.away),
+            **self.counts.as_json(),
+        }
+        temporary = f"{STATUS}.new"
+        fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            write_all(fd, json.dumps(document))
+        finally:
+            os.close(fd)
+        os.replace(temporary, STATUS)
+
+
+def _view(kind: Resource, item: Mapping[str, Any]) -> JSON:
+    return {**lean(item), "kind": kind_name(kind)}
+
+
+def _stamp(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,51 @@
+"""Findings as Events on their policies. An Event's name is made of what it says, so nodes do not say it twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import Conflict
+from genie_core.policy.rules import MULTI, Finding
+
+_VERSIONS = {MULTI: "k8s.cni.cncf.io/v1beta1"}
+
+
+def tell_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[Mapping[str, Any]]) -> None:
+    """Write an Event for each. Raises GenieError."""
+    uids = {
+        (item.get("kind"), item["metadata"].get("namespace"), item["metadata"].get("name")): item[
+            "metadata"
+        ].get("uid")
+        for item in objects
+    }
+    for one in findings:
+        name = one.policy
+        digest = sha256(f"{one.reason} {one.message}".encode()).hexdigest()[:16]
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        document = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name.name[:200]}.{digest}", "namespace": name.namespace},
+            "involvedObject": {
+                "apiVersion": _VERSIONS.get(name.kind, "networking.k8s.io/v1"),
+                "kind": name.kind,
+                "namespace": name.namespace,
+                "name": name.name,
+                "uid": uids.get((name.kind, name.namespace, name.name)) or "",
+            },
+            "reason": one.reason,
+            "message": one.message[:1024],
+            "type": "Warning",
+            "source": {"component": "genie"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        try:
+            api.create(("api", "v1", "namespaces", name.namespace, "events"), document)
+        except Conflict:  # it has been said
+            continue

@@ -1,0 +1,126 @@
+"""What of our tables is in the kernel: loaded as one transaction, and seen when somebody else changes it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from genie_core.edges import nft
+from genie_core.edges.netns import inside
+from genie_core.errors import InvalidNetns, KernelRefused
+from genie_core.policy.delta import LARGE, delta, size_of
+from genie_core.policy.ruleset import TABLE, Table, text_of
+
+FAMILIES = ("inet", "bridge")
+_NETLINK_NETFILTER, _NFTABLES, _GETGEN = 12, 10, 16
+
+
+@dataclass(slots=True)
+class _Loaded:
+    tables: tuple[Table, ...]
+    generation: int
+    listing: str = ""
+
+
+class Kernel:
+    """Our tables in each network namespace, "" being this one. Raises what nft.load raises."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, _Loaded] = {}
+
+    def load(self, tables: Sequence[Table], netns: str = "") -> bool:
+        """Make our tables of a namespace these; whether anything had to be done."""
+        held = self._loaded.get(netns)
+        if held and held.tables == tuple(tables) and self._is_ours(held, netns):
+            return False
+        text = self._changes(held, tables, netns) if held else None
+        nft.load(_whole(tables) if text is None else text, netns)
+        self._loaded[netns] = _Loaded(tuple(tables), generation(netns))
+        return True
+
+    def namespaces(self) -> list[str]:
+        """The namespaces in which something was loaded, or removed, so far."""
+        return list(self._loaded)
+
+    def forget(self, netns: str) -> None:
+        """The namespace is gone, or of no interest."""
+        self._loaded.pop(netns, None)
+
+    def mend(self) -> list[str]:
+        """Load anew what somebody else has changed; the namespaces in which that was so."""
+        mended = []
+        for netns, held in list(self._loaded.items()):
+            try:
+                if self._is_ours(held, netns):
+                    continue
+                nft.load(_whole(held.tables), netns)
+                self._loaded[netns] = _Loaded(held.tables, generation(netns))
+                mended.append(netns)
+            except InvalidNetns:
+                self.forget(netns)
+        return mended
+
+    def _is_ours(self, held: _Loaded, netns: str) -> bool:
+        """Whether our tables are as we left them. The number of the kernel's last change says so without a listing."""
+        now = generation(netns)
+        if now == held.generation:
+            held.listing = held.listing or _listing(netns)
+            if generation(netns) == now:
+                return True
+        if not held.listing or _listing(netns) != held.listing:
+            return False
+        held.generation = now
+        return True
+
+    def _changes(self, held: _Loaded, tables: Sequence[Table], netns: str) -> str | None:
+        """The difference, where the tables are large, and the kernel's are those that we loaded."""
+        if (
+            sum(map(size_of, tables)) <= LARGE
+            or len(tables) != len(held.tables)
+            or not self._is_ours(held, netns)
+        ):
+            return None
+        parts = [delta(old, new) for old, new in zip(held.tables, tables, strict=True)]
+        return None if None in parts else "".join(part for part in parts if part)
+
+
+def _whole(tables: Sequence[Table]) -> str:
+    others = set(FAMILIES) - {table.family for table in tables}
+    gone = [f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in sorted(others)]
+    return "".join(gone) + text_of(tables)
+
+
+def _listing(netns: str) -> str:
+    """A digest of what nft lists of our tables, counters left out."""
+    found = []
+    for family in FAMILIES:
+        try:
+            found.append(nft.run(["--stateless", "list", "table", family, TABLE], netns=netns))
+        except KernelRefused:
+            found.append("")  # there is no such table
+    return sha256("".join(found).encode()).hexdigest()
+
+
+def generation(netns: str = "") -> int:
+    """The number of the last change to any ruleset of a namespace (linux/netfilter/nf_tables.h). Raises GenieError."""
+    return inside(netns, _generation) if netns else _generation()
+
+
+def _generation() -> int:
+    body = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
+    message = struct.pack("=IHHII", 16 + len(body), _NFTABLES << 8 | _GETGEN, 1, 1, 0) + body
+    try:
+        with socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER
+        ) as kernel:
+            kernel.settimeout(5)
+            kernel.send(message)
+            data = kernel.recv(4096)
+    except OSError as error:
+        raise KernelRefused(f"the kernel has no nf_tables: {error.strerror}") from None
+    if struct.unpack_from("=H", data, 4)[0] >> 8 != _NFTABLES:
+        raise KernelRefused("the kernel has no nf_tables")
+    return int.from_bytes(data[24:28], "big")

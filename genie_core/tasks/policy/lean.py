@@ -1,0 +1,46 @@
+"""What the engine keeps of an object: 10,000 pods have to fit into little memory, and most changes are not its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genie_core.policy.genie_form import SPELLINGS
+from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
+from genie_core.status import NETWORK_STATUS
+
+JSON = dict[str, Any]
+_META = ("namespace", "name", "uid", "labels")
+_NOTES = (NETWORK_STATUS, POLICY_FOR, *SPELLINGS)
+_POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs")
+
+
+def lean(item: Mapping[str, Any]) -> JSON:
+    """The object without the rest."""
+    meta = _dict(item.get("metadata"))
+    kept = _members(meta, _META)
+    notes = _members(_dict(meta.get("annotations")), _NOTES)
+    document: JSON = {"metadata": {**kept, **({"annotations": notes} if notes else {})}}
+    spec, status = _dict(item.get("spec")), _dict(item.get("status"))
+    if "containers" in spec:
+        containers = [
+            found
+            for key in ("containers", "initContainers")
+            for one in spec.get(key) or ()
+            if isinstance(one, dict) and (found := _members(one, ("ports", "securityContext")))
+        ]
+        document["spec"] = {**_members(spec, _POD_SPEC), "containers": containers}
+        document["status"] = _members(status, _POD_STATUS)
+    elif "podSelector" in spec or item.get("kind") in (MULTI, NETWORK):
+        document["spec"] = dict(spec)
+    elif "addresses" in status:
+        document["status"] = {"addresses": status["addresses"]}
+    return document
+
+
+def _members(data: Mapping[str, Any], names: tuple[str, ...]) -> JSON:
+    return {name: data[name] for name in names if data.get(name) not in (None, {}, [])}
+
+
+def _dict(value: object) -> JSON:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,111 @@
+"""Live: what changes on the API server or on the node is in the kernel soon, whatever is killed meanwhile."""
+
+import json
+
+import pytest
+
+from tests.policy.engine_node import EngineNode, until
+from tests.system.node import install_plugin
+
+FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory, cni_bin):
+    return install_plugin(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def node(tmp_path, plugins):
+    made = EngineNode(tmp_path / "node", plugins)
+    try:
+        made.start_engine()
+        yield made
+    finally:
+        made.close()
+
+
+def test_policies_labels_and_pods_are_followed(node):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    assert until(lambda: node.ping("web", "db")) < 5
+    node.policy(podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
+    until(lambda: node.status()["policies"] == 1)
+    until(lambda: node.ping("web", "db"))
+    node.pod("other", app="other")
+    until(lambda: node.ping("other", "web"))
+    assert not node.ping("other", "db")
+    node.label("other", app="web")
+    until(lambda: node.ping("other", "db"))
+    node.label("other", app="other")
+    until(lambda: not node.ping("other", "db"))
+    node.remove_policy()
+    until(lambda: node.ping("other", "db"))
+    assert node.status()["drops"]["shop/p"] > 0
+    until(lambda: "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout)
+
+
+def test_a_policy_before_its_network_and_its_events(node):
+    node.policy(networks="sky", podSelector={})
+    node.policy("q", networks="cni/sea", podSelector={})
+    said = {("p", "UnknownNetwork"), ("q", "SelectsNothing")}
+    until(lambda: {(one["involvedObject"]["name"], one["reason"]) for one in node.events()} == said)
+
+
+def test_on_macvlan_the_rules_are_in_the_pod(node):
+    node.pod("web", "blue,green@net1", app="web")
+    node.pod("db", "blue,green@net1", app="db")
+    until(lambda: node.ping("web", "db"))
+    node.policy(networks="cni/green", podSelector={"matchLabels": {"app": "db"}})
+    until(lambda: not node.ping("web", "db"))
+    assert "genie_policy" in node.pods["db"].run("nft", "list", "tables").stdout
+    node.pods["db"].run("nft", "flush", "ruleset")
+    assert until(lambda: not node.ping("web", "db")) < 10
+    node.remove_policy()
+    until(lambda: node.ping("web", "db"))
+    assert "genie_policy" not in node.pods["db"].run("nft", "list", "tables").stdout
+
+
+def test_a_foreign_change_is_mended(node):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}})
+    until(lambda: not node.ping("web", "db"))
+    node.node.host.run("nft", "flush", "table", "inet", "genie_policy")
+    node.node.host.run("nft", "delete", "table", "bridge", "genie_policy")
+    assert node.ping("web", "db")
+    assert until(lambda: not node.ping("web", "db")) < 10
+
+
+def test_killed_the_rules_stay_and_its_successor_goes_on(node):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}})
+    until(lambda: not node.ping("web", "db"))
+    node.kill()
+    assert not node.ping("web", "db")
+    node.pod("late", app="web")
+    assert not node.ping("late", "db")
+    assert not node.ping("late", "web")  # nobody has compiled its rules
+    node.remove_policy()
+    node.start_engine()
+    until(lambda: node.ping("web", "db") and node.ping("late", "db"))
+
+
+def test_a_pod_that_goes_takes_its_rules_along(node):
+    gone = node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
+    until(lambda: node.status()["policies"] == 1)
+    until(lambda: node.ping("web", "db"))
+    assert gone in node.node.host.run("nft", "list", "ruleset").stdout
+    node.kill()
+    assert node.call("DEL", "web").status == 0
+    assert gone not in node.node.host.run("nft", "list", "ruleset").stdout
+
+
+def test_what_it_says_of_itself_is_json(node):
+    node.policy(networks="sky")
+    until(lambda: node.status().get("findings"))
+    lines = node.kill().splitlines()
+    assert {json.loads(line)["event"] for line in lines} >= {"policies applied"} or lines == []
