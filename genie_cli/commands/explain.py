@@ -14,7 +14,15 @@ from genie_cli.views.explain import code_view, key_view, network_view, selection
 from genie_core.edges.confdir import list_files
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
 from genie_core.survey.user_cluster import Access
-from genie_core.tasks.explain import ALL, explain, explain_key, explain_network, explain_selection, key_names
+from genie_core.tasks.explain import (
+    ALL,
+    explain,
+    explain_key,
+    explain_network,
+    explain_selection,
+    is_code,
+    key_names,
+)
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.pods import PodObject, fetch_pod, object_name, parse_pod
 from genie_core.tasks.this_node import another
@@ -22,6 +30,7 @@ from genie_core.tasks.this_node import another
 EXAMPLES = [
     ("what a finding's code means, how to confirm it by hand, how to fix it", "genie explain GN0402"),
     ("what a CNI error code in a pod's events means", "genie explain CNI7"),
+    ("what an event of a running pod means", "genie explain NetworkFault"),
     ("why this pod has these networks", "genie explain pod shop/web-0"),
     ("who uses a network, with which addresses, and what it overlaps", "genie explain network shop/orders"),
     ("a key of Genie's configuration, or of a plugin's", "genie explain default_plugin"),
@@ -62,10 +71,11 @@ class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeN
 def run(flags: Flags) -> int:
     """Explains a code, a configuration key, why a pod has its networks, or who uses a network.
 
-    Codes are those of `genie debug` and `genie discover` (GN0402), and CNI's own (CNI7 or 7); they are stable. For a
-    pod it shows which annotation decides, by which rule, and which file each network comes from: as recorded in this
-    node's state, and as an ADD would choose now. For a network (a logical one, or a NetworkAttachmentDefinition) it
-    lists the pods that have it or ask for it, with their addresses, and the logical networks whose subnets overlap.
+    Codes are those of `genie debug` and `genie discover` (GN0402), CNI's own (CNI7 or 7), and the reasons of events of
+    running pods (NetworkFault); they are stable. For a pod it shows which annotation decides, by which rule, and which
+    file each network comes from: as recorded in this node's state, and as an ADD would choose now. For a network (a
+    logical one, or a NetworkAttachmentDefinition) it lists the pods that have it or ask for it, with their addresses,
+    and the logical networks whose subnets overlap.
     """
     words = flags.topic
     subject = words[-1] if words else ""
@@ -108,7 +118,7 @@ def _kind_of(subject: str, pod_file: str) -> str:
         )
     if pod_file or "/" in subject:
         return "pod"
-    if not subject or _CODE.fullmatch(subject):
+    if not subject or _CODE.fullmatch(subject) or is_code(subject):
         return "code"
     if "." in subject or "_" in subject or subject in key_names():
         return "key"

@@ -11,14 +11,17 @@ import pytest
 import yaml
 
 import genie_core
-from genie_core.settings import BIN_DIR, CONF_DIR
+from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.tasks.conflist import CA_FILE, TOKEN_FILE
 
 # The oldest and the newest Kubernetes that the manifests are for: the rules of the CRDs need `isCIDR`
 VERSIONS = ("1.31", "1.37")
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
-OPTIONAL = ["admission.yaml", "namespace-labels.yaml"]  # applied by hand, for clusters that want them
+# applied by hand, or taken in, by clusters that want them
+AGENT = ["agent/rbac.yaml", "agent/daemonset.yaml"]
+OPTIONAL = ["admission.yaml", "namespace-labels.yaml", *AGENT]
+MONITORING = ["monitoring/rules.yaml"]
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")
     for file in [*KUSTOMIZATION["resources"], *OPTIONAL]
@@ -59,7 +62,31 @@ def test_a_wrong_manifest_is_seen(daemonset, spoil, told):
 
 def test_every_file_is_part_of_it():
     files = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.yaml")}
-    assert files == {*KUSTOMIZATION["resources"], *OPTIONAL, "kustomization.yaml"}
+    others = {"kustomization.yaml", "agent/kustomization.yaml", *MONITORING}
+    assert files == {*KUSTOMIZATION["resources"], *OPTIONAL, *others}
+
+
+def test_the_agent_is_a_component_that_is_off():
+    component = yaml.safe_load((DEPLOY / "agent/kustomization.yaml").read_text())
+    assert component["kind"] == "Component"
+    assert [f"agent/{file}" for file in component["resources"]] == AGENT
+    assert "components" not in KUSTOMIZATION
+    text = (DEPLOY / "kustomization.yaml").read_text()
+    on = yaml.safe_load(text.replace("# components:\n#   - agent\n", "components:\n  - agent\n"))
+    assert on["components"] == ["agent"]
+
+
+def test_the_agent_sees_the_node_as_the_journals_name_it():
+    pod = document("DaemonSet", "genie-agent")["spec"]["template"]["spec"]
+    assert pod["hostNetwork"]
+    assert pod["hostPID"]
+    (container,) = pod["containers"]
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    for mount in container["volumeMounts"]:
+        assert mount["mountPath"].removeprefix("/var") == paths[mount["name"]].removeprefix("/var")
+    assert Path(STATE_DIR).is_relative_to(paths["state"])
+    assert Path(CONF_DIR).is_relative_to(paths["conf"])
+    assert container["args"] == ["agent", "--host-pid", "1"]
 
 
 def test_the_image_is_that_of_this_version():
@@ -110,4 +137,4 @@ def test_nothing_is_bound_to_everybody():
     documents: list[Any] = [one.values[0] for one in DOCUMENTS]
     bindings = [one for one in documents if one["kind"].endswith("RoleBinding")]
     subjects = {(one["kind"], one["name"]) for binding in bindings for one in binding["subjects"]}
-    assert subjects == {("ServiceAccount", "genie"), ("ServiceAccount", "genie-installer")}
+    assert subjects == {("ServiceAccount", f"genie{of}") for of in ("", "-installer", "-agent")}

@@ -1,6 +1,6 @@
 """`genie explain`: what a code means, what a key does, why a pod has its networks, who uses a network."""
 
-from genie_core.tasks.explain.codes import ALL, Explained, explain
+from genie_core.tasks.explain.codes import ALL, Explained, explain, is_code
 from genie_core.tasks.explain.keys import KeyReport, explain_key, key_names
 from genie_core.tasks.explain.network import NetworkUsage, explain_network
 from genie_core.tasks.explain.selection import Chosen, Selection, explain_selection
@@ -16,5 +16,6 @@ __all__ = [
     "explain_key",
     "explain_network",
     "explain_selection",
+    "is_code",
     "key_names",
 ]

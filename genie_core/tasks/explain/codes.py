@@ -1,4 +1,4 @@
-"""The explanation of every code: of findings (GN0402) and of CNI errors (CNI7, or 7)."""
+"""The explanation of every code: of findings (GN0402), of CNI errors (CNI7, or 7) and of events (NetworkFault)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from genie_core.checks.registry import FILES, NETWORK
 from genie_core.errors import NotFound
 from genie_core.findings import Code
 from genie_core.tasks.explain.cni_errors import CODES as OF_CALLS
+from genie_core.tasks.explain.event_reasons import REASONS
 
 ALL: dict[str, Code] = {
-    code: code for code in (*OF_CALLS, *(code for check in (*NETWORK, *FILES) for code in check.codes))
+    code: code
+    for code in (*OF_CALLS, *(code for check in (*NETWORK, *FILES) for code in check.codes), *REASONS)
 }
+_BY_CAPITALS = {code.upper(): code for code in ALL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Explained:
 def explain(code: str) -> Explained:
     """One code's explanation; "" lists them all. Raises NotFound, with what is near."""
     wanted = code.strip().upper().replace("CNI-", "CNI")
+    wanted = _BY_CAPITALS.get(wanted, wanted)
     wanted = f"CNI{wanted}" if wanted.isdecimal() else wanted
     if not wanted:
         return Explained(items=tuple(ALL[code] for code in sorted(ALL, key=_order)))
@@ -47,6 +51,12 @@ def explain(code: str) -> Explained:
     raise NotFound(f"there is no code {code!r}", hint=hint)
 
 
+def is_code(text: str) -> bool:
+    """Whether it is one that is known, in whatever case."""
+    return text.upper() in _BY_CAPITALS
+
+
 def _order(code: str) -> tuple[str, int]:
     """CNI7 before CNI11."""
-    return code.rstrip("0123456789"), int(code.lstrip("CGIN"))
+    kind = code.rstrip("0123456789")
+    return kind, int(code.removeprefix(kind) or 0)

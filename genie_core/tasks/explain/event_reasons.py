@@ -1,0 +1,20 @@
+"""What the reasons of Genie's events of running pods mean (docs/change-a-running-pod.md, docs/let-genie-repair.md)."""
+
+from __future__ import annotations
+
+from genie_core.findings import Code
+
+_EVENT = "kubectl describe pod POD shows the message: the network, the interface, and the plugin's own words"
+_STATUS = "the annotation k8s.v1.cni.cncf.io/network-status says what the pod has now"
+_NOTHING = "nothing to do"
+
+# Not upper case, as the codes are: Kubernetes' reasons are words.
+REASONS = (
+    Code("NetworkAttached", "a network was attached to the running pod", cause="the pod's annotation asks for it", confirm=_STATUS, fix=_NOTHING),
+    Code("NetworkDetached", "a network was released from the running pod", cause="the pod's annotation does not ask for it any more", confirm=_STATUS, fix=_NOTHING),
+    Code("NetworkReplaced", "an interface of the running pod has another network, or other addresses", cause="the pod's annotation asks for something else under the same interface name", confirm=_STATUS, fix=_NOTHING),
+    Code("NetworkFailed", "networks of the running pod could not be changed or repaired", cause="a plugin failed; a change was rolled back, and the agent tries again, 1 s to 5 min later", confirm=_EVENT, fix="see to what the plugin's words name; genie sync pod NAMESPACE/NAME on the node tries at once"),
+    Code("NetworkRefused", "the annotation asks for what cannot be", cause="an unknown network, a malformed annotation, another network on the pod's first interface; nothing was changed", confirm="genie sync pod NAMESPACE/NAME --dry-run", fix="correct the annotation, or make the network that it names"),
+    Code("NetworkRepaired", "a fault of an attached network was mended", cause="an interface, address, route or bridge port that the journal has was gone; who took it away is not known", confirm=_EVENT, fix="nothing, unless it comes back: what comes back a third time within ten minutes is left alone"),
+    Code("NetworkFault", "a fault of an attached network was found and not mended", cause="repair is not switched on (repair: report); the fault came back twice; or the message says what is in the way", confirm=_EVENT, fix='genie debug pod NAMESPACE/NAME on the node; "repair": "fix" in Genie\'s configuration has such faults mended'),
+)  # fmt: skip

@@ -1,0 +1,97 @@
+"""Prometheus' rules and Grafana's dashboard name nothing that the agent does not serve.
+
+By hand, with Debian's promtool: promtool check rules --lint=all --lint-fatal deploy/monitoring/rules.yaml
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from genie_core.findings import Severity
+from genie_core.metrics import Run, counted
+from genie_core.tasks.agent.metrics import Metrics
+from genie_core.tasks.explain import explain
+
+MONITORING = Path(__file__).parents[2] / "deploy/monitoring"
+RULES = yaml.safe_load((MONITORING / "rules.yaml").read_text())["groups"][0]["rules"]
+DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
+EXPRESSIONS = [
+    *[pytest.param(rule["expr"], id=rule["alert"]) for rule in RULES],
+    *[
+        pytest.param(target["expr"], id=panel["title"])
+        for panel in DASHBOARD["panels"]
+        for target in panel["targets"]
+    ],
+]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Name of a sample -> its labels, and the values of each that there are from the start."""
+    file = tmp_path_factory.mktemp("metrics") / "genie.prom"
+    file.write_text(counted("", "ADD", 0, 0.1, [Run("ADD", "n", "bridge", 0.1)]))
+    metrics = Metrics()
+    metrics.set_attachments({"n": 1}, {"n": (1, 10)})
+    metrics.set_findings({("GN1610", str(severity)): 1.0 for severity in Severity})
+    found: dict[str, dict[str, set[str]]] = {}
+    for family in text_string_to_metric_families(metrics.page(str(file)).decode()):
+        for sample in family.samples:
+            labels = found.setdefault(sample.name, {})
+            for name, value in sample.labels.items():
+                labels.setdefault(name, set()).add(value)
+    return found
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_what_is_asked_for_is_served(served, expression):
+    asked = re.findall(r"(genie_\w+)(?:\{([^}]*)\})?", expression)
+    assert asked or expression.startswith("up{")
+    for name, selector in asked:
+        assert name in served
+        for label, operator, value in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', selector):
+            if label == "instance":  # Prometheus adds it
+                continue
+            wanted = set(value.split("|")) if operator == "=~" else {value}
+            assert wanted <= served[name][label], (label, value)
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_labels_that_are_summed_by_are_served(served, expression):
+    names = re.findall(r"genie_\w+", expression)
+    for labels in re.findall(r"\bby \(([^)]*)\)", expression):
+        for label in labels.split(", "):
+            assert label == "instance" or all(label in served[name] for name in names), label
+
+
+def test_what_an_alert_tells_to_explain_is_explained():
+    told = [rule["annotations"]["description"] for rule in RULES]
+    codes = re.findall(r"genie explain (\w+)", " ".join(told))
+    assert codes
+    for code in codes:
+        assert explain(code)
+
+
+def test_each_alert_says_what_it_means():
+    for rule in RULES:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert {"summary", "description"} == rule["annotations"].keys()
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+
+
+def test_panels_do_not_overlap():
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
