@@ -11,8 +11,8 @@ from tests.diagnose.unlisted import UNLISTED
 
 BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
-# policy (asked with --to), a subnet, a next hop, a route between nodes.
-QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116")
+# policy (asked with --to), a subnet, a next hop, a route between nodes, loopback.
+QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116", "U146")
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
 PROBED = ("H3 service mesh", "the other node refuses echoes")
 

@@ -89,8 +89,10 @@ def judge(
 
 
 def _of_files(facts: Facts, chosen: Selection, until: float) -> OfFiles:
-    """The checks of the node's files, which `genie discover` runs too."""
+    """The checks of the node's files, which `genie discover` runs too, and the one of the plugin loopback, for pods."""
     findings, outcomes = runner.run(facts, FILES, chosen, until)
+    if any(outcome.id == "plugin-missing" for outcome in outcomes):
+        findings += plugins.without_loopback(facts)
     return OfFiles(findings=tuple(findings), checks=tuple(outcomes))
 
 
