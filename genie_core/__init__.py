@@ -1,3 +1,3 @@
-"""Genie's core: everything the kubelet-facing plugin and the command line share."""
+"""Genie's core: everything that the plugin and the command line share."""
 
 __version__ = "1.0.0"

@@ -1,4 +1,4 @@
-"""The kubelet-facing plugin: one call in, exactly one JSON document out (SPEC, section 2).
+"""The plugin, as the container runtime calls it: one call in, exactly one JSON document out (SPEC, section 2).
 
 The path from exec to result is a budget. Measured on a 2-core machine with CPython 3.11, milliseconds over a
 bare interpreter that exits at once (5): sh, which starts it, 0.5; this module and what it imports 1.1;

@@ -29,7 +29,7 @@ GN1601 = Code("GN1601", "Genie's binary without its configuration",
 @check("genie-installed", GN1601, title="Genie's installation is complete", needs=("conf", "bin"))
 def half_installed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
-    if genie.binary and not genie.conf:
+    if genie.binary and not genie.conf and genie.binary not in _compiled(facts):
         directories = " ".join(facts.directories) or "any directory"
         yield Finding(
             code=GN1601,
@@ -38,6 +38,42 @@ def half_installed(facts: Facts) -> Iterator[Finding]:
             object=_genie("genie", genie.binary),
             remedy=fix("finish the installation, or remove it", ["genie", "install"], ["genie", "uninstall"]),
         )
+
+
+GN1614 = Code("GN1614", "CNI-Genie's binary has the plugin's place",
+    cause="CNI-Genie, the predecessor, is installed: its plugin is a compiled program with the same name",
+    confirm="file /opt/cni/bin/genie",
+    fix="delete CNI-Genie's DaemonSet, then genie install: it adopts the configuration and keeps the binary")  # fmt:
+    skip
+
+
+@check("genie-predecessor", GN1614, title="no plugin directory has CNI-Genie's binary", needs=("bin",))
+def predecessor(facts: Facts) -> Iterator[Finding]:
+    for path in _compiled(facts):
+        is_called = facts.genie.conf and path == facts.genie.binary
+        use = f"{facts.genie.conf} calls it" if is_called else "no configuration calls it"
+        yield Finding(
+            code=GN1614,
+            severity=Severity.WARNING if is_called else Severity.INFO,
+            title=f"{path} is a compiled program, as CNI-Genie's plugin is, and not this Genie; {use}",
+            object=_genie("genie", path),
+            evidence=(Evidence(source="file", value=f"{path}: ELF"),),
+            remedy=fix(
+                "delete CNI-Genie's DaemonSet, then install Genie: it adopts the configuration of CNI-Genie and keeps "
+                "the binary for `genie uninstall` (docs/coming-from-cni-genie.md)",
+                ["genie", "install"],
+            ),
+        )
+
+
+def _compiled(facts: Facts) -> list[str]:
+    """The compiled programs among the plugins named genie: Genie's own launcher is a script."""
+    return [
+        binary.path
+        for binaries in facts.binaries.values()
+        for binary in binaries
+        if binary.type == SELF_TYPE and binary.form == "elf"
+    ]
 
 
 GN1610 = Code("GN1610", "Genie's interpreter is missing",

@@ -652,6 +652,22 @@ def test_genie_s_binary_without_its_configuration(node):
     assert the(node.discover(), "GN1601").severity is Severity.WARNING
 
 
+def test_the_binary_of_cni_genie(node):
+    """A compiled program named genie is the predecessor's: `genie install` takes its place (test_predecessor.py)."""
+    node.bin.mkdir(parents=True, exist_ok=True)
+    shutil.copy("/bin/true", node.bin / "genie")
+    node.configure("10-net.conflist", nodes.bridge())
+    report = node.discover()
+    found = the(report, "GN1614")
+    assert (found.severity, found.object.file) == (Severity.INFO, f"{node.bin}/genie")
+    assert "GN1601" not in [str(one.code) for one in report.findings]
+    node.configure("00-genie.conflist", GENIE)
+    found = the(node.discover(), "GN1614")
+    assert (found.severity, "00-genie.conflist calls it" in found.title) == (Severity.WARNING, True)
+    nodes.add_plugins(node.bin, "genie")
+    assert "GN1614" not in [str(one.code) for one in node.discover().findings]
+
+
 def test_genie_whose_interpreter_an_upgrade_removed(node):
     """Another Python still answers for it, so nothing else tells."""
     nodes.add_plugins(node.bin, "genie")
