@@ -75,6 +75,21 @@ def test_the_words_are_plain(folder):
     demand_silence("\n".join(found))
 
 
+DOCUMENTS = [*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_are_plain(path):
+    """What commands print is not looked at: it is a quotation."""
+    text = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), path.read_text(), flags=re.DOTALL)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {word[0]!r}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for word in FORBIDDEN.finditer(CODE.sub(" ", line))
+    ]
+    demand_silence("\n".join(found))
+
+
 @pytest.mark.parametrize(
     "line, found",
     [

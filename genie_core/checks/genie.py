@@ -9,6 +9,7 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
 from genie_core.fields import counted
 from genie_core.findings import Code, Finding, Severity, Subject
+from genie_core.select.files import SELF_TYPE
 from genie_core.survey.containers import is_abandoned
 from genie_core.survey.facts import Facts, Unknown
 from genie_core.survey.own import DEFINITIONS
@@ -43,8 +44,7 @@ def half_installed(facts: Facts) -> Iterator[Finding]:
 GN1614 = Code("GN1614", "CNI-Genie's binary has the plugin's place",
     cause="CNI-Genie, the predecessor, is installed: its plugin is a compiled program with the same name",
     confirm="file /opt/cni/bin/genie",
-    fix="delete CNI-Genie's DaemonSet, then genie install: it adopts the configuration and keeps the binary")  # fmt:
-    skip
+    fix="delete CNI-Genie's DaemonSet, then genie install: it adopts CNI-Genie's configuration")  # fmt: skip
 
 
 @check("genie-predecessor", GN1614, title="no plugin directory has CNI-Genie's binary", needs=("bin",))
@@ -57,7 +57,7 @@ def predecessor(facts: Facts) -> Iterator[Finding]:
             severity=Severity.WARNING if is_called else Severity.INFO,
             title=f"{path} is a compiled program, as CNI-Genie's plugin is, and not this Genie; {use}",
             object=_genie("genie", path),
-            evidence=(Evidence(source="file", value=f"{path}: ELF"),),
+            evidence=(seen("file", f"{path}: ELF"),),
             remedy=fix(
                 "delete CNI-Genie's DaemonSet, then install Genie: it adopts the configuration of CNI-Genie and keeps "
                 "the binary for `genie uninstall` (docs/coming-from-cni-genie.md)",
