@@ -21,6 +21,7 @@ from genie_core.tasks.health import serve
 
 EXAMPLES = [
     ("follow this node's pods, for good", "genie agent --node node-1"),
+    ("and enforce policies between networks", "genie agent --policy"),
     ("one pass, as from cron", "genie agent --once --repair fix"),
 ]
 
@@ -41,6 +42,9 @@ class Flags(options.NodeName, options.Cluster, options.OwnFiles, Records, option
     repair: Literal["", "off", "report", "fix"] = flag(
         "--repair [off|report|fix]",
         "What to do about faults of attached networks. Default: the configuration's.",
+    )
+    policy: bool = switch(
+        "--policy", "Enforce policies between networks, whatever the configuration says (policy_engine)."
     )
     listen: str = flag(
         "--listen HOST:PORT",
@@ -95,4 +99,5 @@ def _options(flags: Flags) -> AgentOptions:
         cri_socket=flags.cri_socket,
         repair=flags.repair,
         host_pid=flags.host_pid,
+        policy=flags.policy,
     )

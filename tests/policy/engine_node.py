@@ -29,12 +29,16 @@ class EngineNode:
         self.cluster = Cluster(self.node)
         self.objects = self.cluster.objects
         self.objects.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        entry = json.loads(self.node.stdin())
-        document = {"cniVersion": "1.0.0", "name": "genie", "plugins": [entry]}
-        self.node.configure("00-genie.conflist", document)
+        self.configure()
         self.engine = None
         self.pods = {}
         self.addresses = {}
+
+    def configure(self, **settings):
+        """Genie's own configuration, where commands look for it."""
+        self.node.settings |= settings
+        document = {"cniVersion": "1.0.0", "name": "genie", "plugins": [json.loads(self.node.stdin())]}
+        self.node.configure("00-genie.conflist", document)
 
     def close(self):
         self.kill()

@@ -1,10 +1,18 @@
 """Live: what changes on the API server or on the node is in the kernel soon, whatever is killed meanwhile."""
 
 import json
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
-from tests.policy.engine_node import EngineNode, until
+from genie_core.edges import policy_dir
+from genie_core.edges.netns import inside
+from tests.policy.engine_node import ROOT, EngineNode, until
 from tests.system.node import install_plugin
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
@@ -109,3 +117,72 @@ def test_what_it_says_of_itself_is_json(node):
     until(lambda: node.status().get("findings"))
     lines = node.kill().splitlines()
     assert {json.loads(line)["event"] for line in lines} >= {"policies applied"} or lines == []
+
+
+class Agent:
+    """`genie agent` of the node."""
+
+    def __init__(self, node, *flags):
+        self.node = node
+        words = [
+            sys.executable,
+            "-m",
+            "genie_cli",
+            "agent",
+            "--node",
+            "n1",
+            "--conf-dir",
+            node.node.conf,
+            "--repair",
+            "off",
+        ]
+        self.process = subprocess.Popen(
+            node.node.inside(*words, "--listen", "127.0.0.1:9452", *flags), stderr=subprocess.DEVNULL,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    def page(self, path):
+        """(status, text), (0, "") before it serves."""
+
+        def ask():
+            with closing(HTTPConnection("127.0.0.1", 9452, timeout=5)) as connection:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+
+        try:
+            return inside(str(self.node.node.host.path), ask)
+        except OSError:
+            return 0, ""
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def test_the_agent_runs_it_counts_and_takes_it_off(node):
+    node.kill()
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}})
+    shutil.rmtree(policy_dir.DIRECTORY)
+    agent = Agent(node, "--policy")
+    try:
+        until(lambda: not node.ping("web", "db"))
+        until(lambda: agent.page("/readyz")[0] == 200)
+        text = agent.page("/metrics")[1]
+        assert "genie_policies 1.0" in text
+        assert 'genie_policy_drops_total{policy="shop/p"}' in text
+        assert 'genie_policy_apply_seconds_bucket{le="+Inf"}' in text
+        assert "genie_policy_not_enforced 0.0" in text
+    finally:
+        agent.end()
+    until(lambda: not Path(f"/proc/{node.status()['pid']}").exists())  # it does not outlive the agent
+    assert not node.ping("web", "db")
+    node.configure(policy_engine=False)
+    agent = Agent(node)
+    try:
+        until(lambda: node.ping("web", "db"))
+        assert "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout
+    finally:
+        agent.end()

@@ -26,6 +26,7 @@ from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.metrics import Metrics
 from genie_core.tasks.agent.options import SYNC_SECONDS, AgentOptions
 from genie_core.tasks.agent.pods import Key, view_of
+from genie_core.tasks.agent.policies import PolicyEngine
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
 
@@ -62,6 +63,7 @@ class Agent:
             self._server_is_back,
         )
         self.jobs = Jobs(options, self._children, self._inbox.put, self.metrics, log)
+        self.policies = PolicyEngine(options, self._children, log)
         self._not_in_line: set[Key] = set()
         self._is_once = False
         self._stamps: tuple[int, ...] = ()
@@ -84,6 +86,7 @@ class Agent:
         while self._turn():
             self._look()
             self.jobs.start_due(self._settings)
+            self.policies.keep(self._settings)
             self._start_syncs()
             self._show()
 
@@ -198,7 +201,10 @@ class Agent:
             job()
             while not self.jobs.is_idle:
                 self._inbox_call()
-        return not self._not_in_line and not self.jobs.failed
+        self.policies.keep(self._settings, once=True)
+        while not self.policies.is_idle:
+            self._inbox_call()
+        return not self._not_in_line and not self.jobs.failed and not self.policies.failed
 
     def _inbox_call(self) -> None:
         call = self._inbox.get()
@@ -228,7 +234,8 @@ class Agent:
             facts["apiServer"] = "not asked yet"
         else:
             facts["apiServer"] = away.get(PODS) or away.get(NAMESPACES) or "answers"
-        return [], facts
+        problems, more = self.policies.readiness(self._settings)
+        return problems, {**facts, **more}
 
     def liveness(self) -> tuple[list[str], Mapping[str, object]]:
         """Whether the loop goes on."""
@@ -237,7 +244,7 @@ class Agent:
 
     def page(self) -> bytes:
         """The metrics."""
-        return self.metrics.page(self._settings.metrics_file)
+        return self.metrics.page(self._settings.metrics_file) + self.policies.page(self._settings)
 
     def _show(self) -> None:
         self.metrics.depth.set(self._queue.depth())

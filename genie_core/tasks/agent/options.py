@@ -21,7 +21,8 @@ class AgentOptions:
     """`node` is this node's name. `repair` "" means what the configuration says.
 
     `host_pid` is the process in whose namespaces changes are made, 0 for this one's own. `parallel` is how many syncs
-    run at a time. The directories are where the other commands find them; "" means that they find them themselves.
+    run at a time. `policy` switches policies between networks on, whatever the configuration says. The directories are
+    where the other commands find them; "" means that they find them themselves.
     """
 
     node: str
@@ -33,6 +34,7 @@ class AgentOptions:
     cri_socket: str = ""
     repair: str = ""
     host_pid: int = 0
+    policy: bool = False
     parallel: int = field(default_factory=lambda: max(1, min(4, (os.cpu_count() or 2) // 2)))
 
     def configuration(self) -> tuple[dict[str, Any], Settings]:
@@ -69,6 +71,10 @@ class AgentOptions:
             "debug", "node", "-o", "json", "--fail-on", "never", "--node", self.node,
             "--objects-file", "/proc/self/fd/0", *places,
         ]  # fmt: skip
+
+    def policy_words(self) -> list[str]:
+        """That of the policy engine, of the module genie_core.tasks.policy."""
+        return ["--node", self.node, *self._cluster(), *_flags(self._places(), ("conf-dir", "state-dir"))]
 
     def repair_words(self, mode: str, container: str) -> list[str]:
         """That of a look at the attachments, of the module genie_core.tasks.repair."""

@@ -16,7 +16,7 @@ from genie_core.errors import EXIT_FAILURE, GenieError
 from genie_core.settings import CONF_DIR
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.agent.options import AgentOptions
-from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.enforce import Enforcer, remove
 from genie_core.tasks.policy.engine import Engine
 
 
@@ -26,6 +26,9 @@ def main(argv: list[str]) -> int:
     access = Access(kubeconfig=asked.kubeconfig, context=asked.context)
     options = AgentOptions(node=asked.node, access=access, conf_dir=asked.conf_dir, state_dir=asked.state_dir)
     config, settings = options.configuration()
+    if asked.remove:
+        remove(config)
+        return 0
     engine = Engine(Enforcer(config, asked.node), options.connect, settings.state_dir, JSONLog("info"))
     if asked.once:
         return EXIT_FAILURE if engine.once().problems else 0
@@ -40,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m genie_core.tasks.policy", allow_abbrev=False)
     parser.add_argument("--node", required=True, help="this node's name")
     parser.add_argument("--once", action="store_true", help="one pass")
+    parser.add_argument("--remove", action="store_true", help="remove all rules, and end")
     parser.add_argument("--conf-dir", default=CONF_DIR, help="where Genie's own configuration is")
     parser.add_argument("--state-dir", default="")
     parser.add_argument("--kubeconfig", default="")

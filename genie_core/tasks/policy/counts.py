@@ -7,10 +7,9 @@ from typing import Any
 
 from genie_core.errors import GenieError
 from genie_core.policy.places import POD
+from genie_core.tasks.agent.policies import BUCKETS
 from genie_core.tasks.policy.counters import counters
 from genie_core.tasks.policy.enforce import Applied
-
-BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Counts:

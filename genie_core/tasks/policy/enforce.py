@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +103,16 @@ class Enforcer:
             except (OSError, GenieError) as error:
                 problems.append(f"{netns or 'the node'}: open connections are not cut: {error}")
         return count
+
+
+def remove(config: Mapping[str, Any]) -> None:
+    """Remove our tables from this node and its pods, and what the plugin reads. Raises GenieError."""
+    attached = journal(config, "")
+    kernel = Kernel()
+    for netns in ["", *sorted({item["netns"] for item in attached["items"] if item["netns"]})]:
+        with suppress(InvalidNetns):
+            kernel.load((), netns)
+    shutil.rmtree(policy_dir.DIRECTORY, ignore_errors=True)
 
 
 def _namespace_of(gate: Gate) -> str:

@@ -19,7 +19,7 @@ from genie_core.edges.files import make_private_directory, open_private, write_a
 from genie_core.edges.kube_resources import Resource
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
-from genie_core.policy.rules import Finding
+from genie_core.policy.rules import NOT_ENFORCED, Finding
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.watch import Watch
 from genie_core.tasks.policy.counts import Counts
@@ -209,7 +209,10 @@ class Engine:
 
     def _tell(self, applied: Applied) -> None:
         """Each finding once, as an Event on its policy."""
-        found = frozenset(applied.ruleset.findings)
+        here = f"node {self._enforcer.node}: not enforced: "
+        policies = {name for one in applied.ruleset.isolated for name in one.policies}
+        unable = {Finding(name, NOT_ENFORCED, here + text) for name in policies for text in applied.problems}
+        found = frozenset({*applied.ruleset.findings, *unable})
         new = sorted(found - self._told)
         if new:
             try:

@@ -1,0 +1,131 @@
+"""The policy engine as the agent sees it: a child that is started again when it ends, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from genie_core.edges.log import JSONLog
+from genie_core.edges.policy_dir import DIRECTORY
+from genie_core.errors import GenieError
+from genie_core.settings import Settings
+from genie_core.tasks.agent.children import Children, Ended
+from genie_core.tasks.agent.options import AgentOptions
+
+MODULE = "genie_core.tasks.policy"
+AGAIN_SECONDS = 5.0
+_FOR_EVER = 10 * 365 * 86_400.0
+BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class PolicyEngine:
+    """The child of one agent, where policies are switched on."""
+
+    def __init__(self, options: AgentOptions, children: Children, log: JSONLog) -> None:
+        self._options = options
+        self._children = children
+        self._log = log
+        self._is_running = False
+        self._due = 0.0
+        self.failed = False
+
+    def is_wanted(self, settings: Settings) -> bool:
+        """Whether a flag or the configuration switches policies on."""
+        return self._options.policy or settings.policy_engine
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it does not run."""
+        return not self._is_running
+
+    def keep(self, settings: Settings, *, once: bool = False) -> None:
+        """Start it where it should run and does not."""
+        if self._is_running or time.monotonic() < self._due:
+            return
+        more = ["--once"] if once else []
+        if not self.is_wanted(settings):
+            if not self._status():
+                return
+            more = ["--remove"]  # policies were switched off
+        self._due = time.monotonic() + AGAIN_SECONDS
+        words = [*self._options.policy_words(), *more]
+        try:
+            self._children.start(MODULE, words, self._ended, seconds=_FOR_EVER)
+            self._is_running = True
+        except GenieError as error:
+            self._log.warning("not started", what="policies", problem=error.msg)
+
+    def _ended(self, ended: Ended) -> None:
+        self._is_running = False
+        self.failed = self.failed or ended.code != 0
+        if ended.code:
+            last = "".join(ended.err.strip().splitlines()[-1:])
+            self._log.warning("the policy engine has ended", code=ended.code, problem=last[:500])
+
+    # --- what it says ------------------------------------------------------------------------------------
+
+    def _status(self) -> dict[str, Any]:
+        """Its last word, {} where there is none; the file is in the node's own mount namespace."""
+        root = f"/proc/{self._options.host_pid}/root" if self._options.host_pid else ""
+        try:
+            with open(f"{root}{DIRECTORY}/status.json", encoding="utf-8") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def readiness(self, settings: Settings) -> tuple[list[str], Mapping[str, object]]:
+        """Problems, and facts beside them."""
+        if not self.is_wanted(settings):
+            return [], {}
+        status = self._status()
+        problems = [f"policies: {problem}" for problem in status.get("problems", ())]
+        if not status:
+            problems.append("policies: they have not been applied yet")
+        return problems, {"policies": status.get("policies", 0)}
+
+    def page(self, settings: Settings) -> bytes:
+        """Its families of metrics."""
+        if not self.is_wanted(settings):
+            return b""
+        registry = CollectorRegistry()
+        registry.register(_Families(self._status()))
+        return generate_latest(registry)
+
+
+class _Families(Collector):
+    def __init__(self, status: Mapping[str, Any]) -> None:
+        self._status = status
+
+    def collect(self) -> list[Metric]:
+        """policies, drops, seconds, and what is not enforced."""
+        status = self._status
+        policies = GaugeMetricFamily("genie_policies", "Policies between networks.")
+        policies.add_metric([], status.get("policies", 0))
+        drops = CounterMetricFamily(
+            "genie_policy_drops", "Packets that a policy has dropped on this node.", labels=["policy"]
+        )
+        for name, count in (status.get("drops") or {}).items():
+            drops.add_metric([name], count)
+        missing = GaugeMetricFamily(
+            "genie_policy_not_enforced",
+            "Attachments that policies select and nothing here can enforce them on.",
+        )
+        missing.add_metric([], len(status.get("notEnforced") or ()))
+        return [policies, drops, missing, _seconds(status.get("applied") or {})]
+
+
+def _seconds(applied: Mapping[str, Any]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily("genie_policy_apply_seconds", "Time from the objects to the kernel.")
+    counts = [*(applied.get("buckets") or ()), *[0] * (len(BUCKETS) + 1)][: len(BUCKETS) + 1]
+    sums = [sum(counts[: index + 1]) for index in range(len(counts))]
+    names = [*(str(most) for most in BUCKETS), "+Inf"]
+    family.add_metric([], list(zip(names, map(float, sums), strict=True)), applied.get("sum", 0.0))
+    return family
