@@ -13,7 +13,7 @@ from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey.facts import Probe
-from genie_core.survey.kernel import Link
+from genie_core.survey.kernel import Link, Neighbour
 
 ROLES = ("gateway", "next hop", "other node")
 
@@ -25,6 +25,12 @@ GN0306 = Code("GN0306", "a wrong neighbour entry in the pod",
 
 @check("gateway-neighbour", GN0306, title="neighbour entries in the pod are right", needs=("pod", "node"))
 def gateway_neighbour(model: Case) -> Iterator[Finding]:
+    for attachment, neighbour, owner, is_gateway in _poisoned_entries(model):
+        yield _poisoned(model, attachment, neighbour.ip, neighbour.mac, neighbour.state, owner, is_gateway)
+
+
+def _poisoned_entries(model: Case) -> Iterator[tuple[Attachment, Neighbour, tuple[str, str], bool]]:
+    """The pod's entries with another MAC than the address's owner has: (name, MAC) of it, whether it is a gateway."""
     pod = model.pod
     if pod is None:
         return
@@ -47,15 +53,7 @@ def gateway_neighbour(model: Case) -> Iterator[Finding]:
                 continue
             if neighbour.state not in ("permanent", "reachable"):
                 continue
-            yield _poisoned(
-                model,
-                attachment,
-                neighbour.ip,
-                neighbour.mac,
-                neighbour.state,
-                owner,
-                neighbour.ip in gateways,
-            )
+            yield attachment, neighbour, owner, neighbour.ip in gateways
 
 
 def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
@@ -175,12 +173,15 @@ def silent_next_hops(model: Case) -> Iterator[Finding]:
     needs=("probes",),
 )
 def contradicted_entries(model: Case) -> Iterator[Finding]:
+    reported = {(entry.ip, attachment.link.name) for attachment, entry, *_ in _poisoned_entries(model)}
     for probe in model.facts.probes:
         where = _where(model, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
         entry = _pinned(*where, probe.target) if where else ""
         if where is None or not entry or probe.result != "ok" or entry in probe.detail.split():
             continue
         stack, link = where
+        if stack is not model.node and (probe.target, link.name) in reported:
+            continue
         on = on_node if stack is model.node else in_pod
         whose = "the node's" if stack is model.node else "the pod's"
         yield Finding(
