@@ -83,37 +83,35 @@ def join_groups(lines: list[str]) -> list[str]:
     A group that may not be joined is no failure: the change goes on in the one that it is in.
     """
     failed = []
-    mounts = _group_mounts()
     own = set(Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines())
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        folder = mounts.get(controllers)
         if line in own:
             continue
+        _, controllers, path = line.split(":", 2)
         try:
-            if folder is None:
-                raise FileNotFoundError(controllers)
-            Path(f"{folder}{path}/cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+            Path(f"{group_mount(controllers)}{path}/cgroup.procs").write_text(
+                str(os.getpid()), encoding="ascii"
+            )
         except OSError:
             failed.append(controllers or "unified")
     return failed
 
 
-def _group_mounts() -> dict[str, str]:
-    """Controllers as in /proc/PID/cgroup ("" for version 2) -> where that hierarchy is mounted, from its root on."""
-    found: dict[str, str] = {}
-    for line in (
-        Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    ):
+def group_mount(controllers: str) -> str:
+    """Where the hierarchy of these controllers, "" for that of version 2, is mounted from its root on.
+
+    Raises FileNotFoundError where it is not.
+    """
+    wanted = {word for word in controllers.split(",") if word}
+    table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    for line in table.splitlines():
         before, _, after = line.partition(" - ")
         root, point = before.split()[3:5]
         kind, _, options = after.split(" ", 2)
-        if root != "/" or kind not in ("cgroup", "cgroup2"):
-            continue
-        words = options.split()[-1].split(",")
-        name = ",".join(sorted(word for word in words if word not in ("rw", "ro", "xattr", "clone_children")))
-        found.setdefault("" if kind == "cgroup2" else name, point)
-    return {**found, **{",".join(key.split(",")[::-1]): value for key, value in found.items() if key}}
+        words = set(options.split()[-1].split(","))
+        if root == "/" and kind == ("cgroup" if wanted else "cgroup2") and wanted <= words:
+            return point
+    raise FileNotFoundError(2, "is not mounted", controllers)
 
 
 if __name__ == "__main__":

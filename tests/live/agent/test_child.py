@@ -1,0 +1,139 @@
+"""A change becomes the node's own process: its namespaces, its control groups, a low priority, and its own modules."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genie_core.tasks.agent.child import NICE, group_mount
+from genie_core.tasks.agent.children import Children, Ended
+from tests.live.live import ROOT
+from tests.netns import PREFIX
+from tests.patience import wait_until
+
+pytestmark = [pytest.mark.root]
+
+SHOW = """
+import json, os, sys
+print(json.dumps({
+    "mnt": os.stat("/proc/self/ns/mnt").st_ino, "net": os.stat("/proc/self/ns/net").st_ino,
+    "nice": os.getpriority(os.PRIO_PROCESS, 0), "groups": open("/proc/self/cgroup").read().splitlines(),
+    "root": os.path.exists(sys.argv[1]), "argv": sys.argv[1:],
+}))
+"""
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A process in other namespaces, where this repository and its Python packages are not to be seen."""
+    script = f"mount -t tmpfs none {ROOT} && touch {ROOT}/of-the-host && echo ready && exec sleep 600"
+    with subprocess.Popen(
+        ["unshare", "--mount", "--net", "sh", "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def run(host_pid, module, *words, folder, seconds=60):
+    """What a child prints, as the agent starts it."""
+    ended: list[Ended] = []
+    environment = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = f"{ROOT}:{folder}"
+    try:
+        Children(host_pid, lambda call: call()).start(module, words, ended.append, seconds=seconds)
+    finally:
+        if environment is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = environment
+    wait_until(lambda: ended, 60)
+    return ended[0]
+
+
+def test_in_the_namespaces_of_another_process(host, tmp_path):
+    (tmp_path / "show_me.py").write_text(SHOW)
+    ended = run(host.pid, "show_me", f"{ROOT}/of-the-host", "--word", folder=tmp_path)
+    assert ended.code == 0, ended.err
+    shown = json.loads(ended.out)
+    assert shown["mnt"] == os.stat(f"/proc/{host.pid}/ns/mnt").st_ino
+    assert shown["net"] == os.stat(f"/proc/{host.pid}/ns/net").st_ino
+    assert shown["root"]
+    assert shown["argv"] == [f"{ROOT}/of-the-host", "--word"]
+    assert shown["nice"] >= NICE
+
+
+def test_its_modules_are_found_there(host, tmp_path):
+    """All of the command line, which is imported after the move, and the API server's package."""
+    ended = run(host.pid, "genie_cli", "version", "-o", "json", folder=tmp_path)
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["kind"] == "VersionReport"
+    (tmp_path / "late.py").write_text("import ssl, kubernetes.config, yaml, rich.table, typer\nprint('ok')\n")
+    assert run(host.pid, "late", folder=tmp_path).out == "ok\n"
+
+
+def test_in_the_control_groups_of_another_process(host, tmp_path):
+    (tmp_path / "show_me.py").write_text(SHOW)
+    made = []
+    try:
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            try:
+                folder = Path(f"{group_mount(controllers)}{path}/{PREFIX}-{os.getpid()}")
+                folder.mkdir()
+                made.append(folder)
+                (folder / "cgroup.procs").write_text(str(host.pid))
+            except OSError:  # a hierarchy that is not mounted here, or may not be written
+                continue
+        wanted = Path(f"/proc/{host.pid}/cgroup").read_text().splitlines()
+        ended = run(host.pid, "show_me", "/", folder=tmp_path)
+        assert json.loads(ended.out)["groups"] == wanted
+    finally:
+        host.kill()
+        host.wait()
+        for folder in made:
+            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text())
+            folder.rmdir()
+
+
+def test_it_survives_whoever_started_it(tmp_path):
+    """No pipe breaks, no signal of the starter's group reaches it."""
+    (tmp_path / "slow.py").write_text(
+        "import sys, time\n"
+        "for number in range(20):\n    print('x' * 1000, flush=True)\n    time.sleep(0.05)\n"
+        f"open({str(tmp_path / 'done')!r}, 'w')\n"
+    )
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import time\nfrom genie_core.tasks.agent.children import Children\n"
+        "Children(0, lambda call: call()).start('slow', [], print, seconds=60)\n"
+        "print('started', flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, starter],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGTERM)
+    wait_until((tmp_path / "done").exists)
+
+
+def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
+    (tmp_path / "hangs.py").write_text(
+        "import subprocess, time\nprint(subprocess.Popen(['sleep', '600']).pid, flush=True)\ntime.sleep(600)\n"
+    )
+    began = time.monotonic()
+    ended = run(0, "hangs", folder=tmp_path, seconds=2)
+    assert ended.code == -signal.SIGKILL
+    assert time.monotonic() - began < 30
+    grandchild = Path("/proc", ended.out.strip(), "stat")
+    wait_until(lambda: not grandchild.exists() or ") Z " in grandchild.read_text())
