@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from genie_core.catalog import of_type
 from genie_core.checks.check import check
@@ -136,7 +137,7 @@ GN1043 = Code("GN1043", "a cniVersion that the runtime does not support",
     title="the runtime supports the configuration's version",
     needs=("conf", "runtimes", "probe"),
 )
-def versions_not_spoken(facts: Facts) -> Iterator[Finding]:
+def versions_not_supported(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         runtime, spoken = choice.runtime, newest_spoken(choice.runtime)
         if spoken == CURRENT:
@@ -147,10 +148,12 @@ def versions_not_spoken(facts: Facts) -> Iterator[Finding]:
             if version and refuses_version(file, facts, facts.search_path(file.directory)):
                 continue  # its own plugins refuse it too: GN1040 has the version to write
             if version and (used or spoken):
-                yield _not_spoken(runtime, file, version, spoken, used=used)
+                finding = _not_supported(runtime, file, version, spoken, used=used)
+                refused = refuses_version(file, facts, facts.search_path(file.directory))
+                yield replace(finding, explained_by=("GN1040",) if refused else ())
 
 
-def _not_spoken(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
+def _not_supported(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
     name = f"{runtime.name} {runtime.version}".strip()
     why = (
         f"{name} supports at most {spoken}"

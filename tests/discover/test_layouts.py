@@ -221,6 +221,16 @@ def test_a_version_that_the_runtime_does_not_speak(tmp_path, program, says, spok
     assert "GN1043" not in codes(discover(DiscoverOptions(root=str(tmp_path), api=False)))
 
 
+def test_a_version_that_the_plugins_do_not_support_either_is_one_cause(tmp_path):
+    containerd = "#!/bin/sh\necho 'containerd github.com/containerd/containerd 1.7.24~ds1 1.7.24~ds1-6'\n"
+    nodes.write(tmp_path / "usr/bin/containerd", containerd, mode=0o755)
+    nodes.add_plugins(tmp_path / "opt/cni/bin", "bridge", "host-local", versions=["1.0.0"])
+    nodes.write(tmp_path / "etc/cni/net.d/10-new.conflist", NEW)
+    found = discover(DiscoverOptions(root=str(tmp_path), api=False)).findings
+    named = {one.code: one.consequence_of for one in found if one.code in ("GN1040", "GN1043")}
+    assert named == {"GN1040": "", "GN1043": "GN1040"}
+
+
 def test_links_are_followed_inside_the_root(tmp_path):
     nodes.write(tmp_path / "real/file", "inside")
     (tmp_path / "link").symlink_to("/real")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from genie_core.checks import runner
+from genie_core.checks.rank import ranked
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import EVERYTHING, Selection, refused
-from genie_core.findings import ordered
 from genie_core.survey.collection import Collection
 from genie_core.survey.places import Places
 from genie_core.survey.survey import API_SECONDS, DISCOVER, Part, survey
@@ -43,7 +43,7 @@ def discover(options: DiscoverOptions, chosen: Selection = EVERYTHING) -> NodeRe
     findings, outcomes = runner.run(facts, FILES, chosen)
     return NodeReport(
         facts=facts,
-        findings=ordered(findings),
+        findings=ranked(findings),
         checks=outcomes,
         denied=refused((facts.missing[name] for name in sorted(facts.denied)), outcomes),
         ms=(perf_counter() - started) * 1000,

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from genie_core.checks import runner
+from genie_core.checks.rank import ranked
 from genie_core.checks.registry import FILES
 from genie_core.errors import EXIT_USAGE, GenieError
-from genie_core.findings import CheckResult, Finding, Severity, ordered, summary
+from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
@@ -82,7 +83,7 @@ def check_parsed(files: Sequence[ConfFile], facts: Facts) -> CheckReport:
     softened = [replace(f, severity=Severity.ERROR) if f.severity is Severity.FATAL else f for f in findings]
     if not searched:
         softened = [f for f in softened if f.code != "GN1101"]
-    return CheckReport(files=files, findings=ordered(softened), checks=outcomes)
+    return CheckReport(files=files, findings=ranked(softened), checks=outcomes)
 
 
 def _files_in(path: str, text: str) -> Iterator[ConfFile]:
