@@ -11,6 +11,7 @@ docs/networks.md explains each of them.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
 CNI = "cni"
 NETWORKS = "networks"
@@ -38,13 +39,13 @@ class Dialect:
         kind: str = "",
         additional: bool = False,
     ) -> None:
-        self.key = key
-        self.word = word
-        self.module = module
-        self.rule = rule
-        self.blank = blank
-        self.kind = kind
-        self.additional = additional
+        self.key: Final = key
+        self.word: Final = word
+        self.module: Final = module
+        self.rule: Final = rule
+        self.blank: Final = blank
+        self.kind: Final = kind
+        self.additional: Final = additional
 
 
 BY_LOAD = Dialect(

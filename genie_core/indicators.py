@@ -11,6 +11,7 @@ from genie_core.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Final
 
 OWN_WEIGHT = 1.0
 _TIES = ("flannel", "calico", "weave")
@@ -38,13 +39,13 @@ class Measures(Value):
         seen: bool = True,
         others: "Mapping[str, float] | None" = None,
     ) -> None:
-        self.others = others or {}
-        self.received = received
-        self.sent = sent
-        self.attachments = attachments
-        self.addresses_used = addresses_used
-        self.addresses = addresses
-        self.seen = seen
+        self.others: Final = others or {}
+        self.received: Final = received
+        self.sent: Final = sent
+        self.attachments: Final = attachments
+        self.addresses_used: Final = addresses_used
+        self.addresses: Final = addresses
+        self.seen: Final = seen
 
 
 class Indicator(Value):
@@ -56,9 +57,9 @@ class Indicator(Value):
     __slots__ = ("number", "shared", "weight")
 
     def __init__(self, weight: float, number: "Callable[[Measures], float]", *, shared: bool = True) -> None:
-        self.weight = weight
-        self.number = number
-        self.shared = shared
+        self.weight: Final = weight
+        self.number: Final = number
+        self.shared: Final = shared
 
     def of(self, measures: "Mapping[str, Measures]") -> dict[str, float]:
         """Each candidate's number, from 0 to 1."""
@@ -86,8 +87,8 @@ class Verdict(Value):
     __slots__ = ("loads", "name")
 
     def __init__(self, name: str, loads: "Mapping[str, float]") -> None:
-        self.name = name
-        self.loads = loads
+        self.name: Final = name
+        self.loads: Final = loads
 
     def __str__(self) -> str:
         loads = sorted(self.loads.items(), key=lambda item: item[1])

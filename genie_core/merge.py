@@ -62,13 +62,16 @@ def _attributed(result: Result, ifname: str, netns: str) -> Result:
 
 
 def _concatenate(results: "Sequence[Result]") -> Result:
-    merged = Result()
+    interfaces: list[dict[str, Any]] = []
+    ips: list[dict[str, Any]] = []
+    routes: list[dict[str, Any]] = []
+    dns: dict[str, Any] = {}
     for result in results:
-        merged.ips += [_rebased(ip, len(merged.interfaces)) for ip in result.ips]
-        merged.interfaces += result.interfaces
-        merged.routes += result.routes
-        merged.dns = _merge_dns(merged.dns, result.dns)
-    return merged
+        ips += [_rebased(ip, len(interfaces)) for ip in result.ips]
+        interfaces += result.interfaces
+        routes += result.routes
+        dns = _merge_dns(dns, result.dns)
+    return Result(interfaces, ips, routes, dns)
 
 
 def _rebased(ip: "dict[str, Any]", offset: int) -> "dict[str, Any]":

@@ -1,13 +1,14 @@
 """The values that flow from the runtime's call to the answer: text -> values -> plan -> steps -> results -> text.
 
 Plain classes with slots: a dataclass costs 9 ms of imports, a NamedTuple 5, and this module is on the
-kubelet path. Treat all of them as immutable; `Value.replace` gives a changed copy.
+kubelet path. They are immutable, which mypy checks (`Final`); `Value.replace` gives a changed copy. The one exception
+is the progress of an `Attachment`, which is noted as its steps are performed.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Self
+    from typing import Any, Final, Self
 
 
 class Value:
@@ -42,10 +43,10 @@ class PodRef(Value):
     __slots__ = ("name", "namespace", "sandbox", "uid")
 
     def __init__(self, namespace: str, name: str, uid: str = "", sandbox: str = "") -> None:
-        self.namespace = namespace
-        self.name = name
-        self.uid = uid
-        self.sandbox = sandbox
+        self.namespace: Final = namespace
+        self.name: Final = name
+        self.uid: Final = uid
+        self.sandbox: Final = sandbox
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -72,15 +73,15 @@ class Request(Value):
         config: "Mapping[str, Any]",
         text: str,
     ) -> None:
-        self.verb = verb
-        self.container_id = container_id
-        self.netns = netns
-        self.ifname = ifname
-        self.args = args
-        self.path = path
-        self.env = env
-        self.config = config
-        self.text = text
+        self.verb: Final = verb
+        self.container_id: Final = container_id
+        self.netns: Final = netns
+        self.ifname: Final = ifname
+        self.args: Final = args
+        self.path: Final = path
+        self.env: Final = env
+        self.config: Final = config
+        self.text: Final = text
 
     @property
     def version(self) -> str:
@@ -94,8 +95,8 @@ class PluginConf(Value):
     __slots__ = ("text", "type")
 
     def __init__(self, type: str, text: str) -> None:
-        self.type = type
-        self.text = text
+        self.type: Final = type
+        self.text: Final = text
 
 
 class NetConf(Value):
@@ -115,12 +116,12 @@ class NetConf(Value):
         disable_check: bool = False,
         disable_gc: bool = False,
     ) -> None:
-        self.name = name
-        self.version = version
-        self.plugins = plugins
-        self.source = source
-        self.disable_check = disable_check
-        self.disable_gc = disable_gc
+        self.name: Final = name
+        self.version: Final = version
+        self.plugins: Final = plugins
+        self.source: Final = source
+        self.disable_check: Final = disable_check
+        self.disable_gc: Final = disable_gc
 
 
 class Selection(Value):
@@ -133,9 +134,9 @@ class Selection(Value):
     __slots__ = ("ifname", "name", "origin")
 
     def __init__(self, name: str, ifname: str, origin: str) -> None:
-        self.name = name
-        self.ifname = ifname
-        self.origin = origin
+        self.name: Final = name
+        self.ifname: Final = ifname
+        self.origin: Final = origin
 
 
 class Choice(Value):
@@ -165,15 +166,15 @@ class Choice(Value):
         subnet: str = "",
         device: "tuple[str, str] | None" = None,
     ) -> None:
-        self.annotations = annotations or {}
-        self.device = device
-        self.subnet = subnet
-        self.selection = selection
-        self.network = network
-        self.label = label or network.name
-        self.capabilities = capabilities or {}
-        self.additional = additional
-        self.default_route = default_route
+        self.annotations: Final = annotations or {}
+        self.device: Final = device
+        self.subnet: Final = subnet
+        self.selection: Final = selection
+        self.network: Final = network
+        self.label: Final = label or network.name
+        self.capabilities: Final = capabilities or {}
+        self.additional: Final = additional
+        self.default_route: Final = default_route
 
     @property
     def prefix(self) -> str:
@@ -184,44 +185,25 @@ class Choice(Value):
 class Attachment(Value):
     """One network of one container, all that ADD, CHECK, DEL and GC of it need.
 
-    `label` is the network's name in status annotations and messages. `capabilities` maps each capability
-    argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
-    that the chain's plugins were found at, in order. `result` is the raw text of the chain's final result,
-    "" until it succeeded; `partial` is that of the last plugin that succeeded inside the chain. `origin` says who
-    asked for it and where. `released` is true once its DEL succeeded, `releasing` once a DEL of it began; `refused`
-    where its DEL fails and nothing of it is held. `stopped` is where its ADD failed, in this process: the position in
-    the chain and the plugin's words (refusals.py).
-    `asked` is what the pod asked for, as text to compare (select/asked.py); "" in journals of version 1.0.0.
-    `yielded` are the default routes of its result that another network has now, as the result's own objects.
-    `changing` is true while a change of the running pod attaches or releases it (live/exchange.py), `restoring` beside
-    it while a repair makes it again (live/restore.py).
-    `plugged` is true where a change of the running pod attached it, and not the pod's start.
-    `default_route` is the choice's; `subnet` and `device` are too, for ADD only.
+    Decided before ADD: `label` is the network's name in status annotations and messages. `capabilities` maps each
+    capability argument's name to its raw JSON text. `args` is the delegate's whole CNI_ARGS. `binaries` are the files
+    of the chain's plugins, in order. `origin` is the selection's. `asked` is what the pod asked for, as text to compare
+    (select/asked.py), "" in journals of version 1.0.0. `plugged`: a change of the running pod attached it, not the
+    pod's start. `default_route`, and for ADD only `subnet` and `device`, are the choice's.
+
+    Progress: `result` is the text of the chain's final result, "" until it succeeded; `partial` that of the last plugin
+    that succeeded inside the chain. `releasing`: a DEL of it has begun; `released`: one has succeeded; `refused`: its
+    DEL fails, and nothing of it is held. `stopped` is where its ADD failed in this process: the position in the chain
+    and the plugin's message (refusals.py). `yielded` are the default routes of its result that another network has now.
+    `changing`: a change of the running pod attaches or releases it (live/exchange.py); `restoring`: beside that, a
+    repair makes it again (live/restore.py).
     """
 
     __slots__ = (
-        "args",
-        "asked",
-        "binaries",
-        "capabilities",
-        "changing",
-        "default_route",
-        "device",
-        "ifname",
-        "label",
-        "network",
-        "origin",
-        "partial",
-        "plugged",
-        "refused",
-        "released",
-        "releasing",
-        "restoring",
-        "result",
-        "stopped",
-        "subnet",
-        "yielded",
-    )
+        "args", "asked", "binaries", "capabilities", "changing", "default_route", "device", "ifname", "label",
+        "network", "origin", "partial", "plugged", "refused", "released", "releasing", "restoring", "result",
+        "stopped", "subnet", "yielded",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -247,27 +229,27 @@ class Attachment(Value):
         restoring: bool = False,
         plugged: bool = False,
     ) -> None:
-        self.network = network
+        self.network: Final = network
         self.restoring = restoring
-        self.plugged = plugged
-        self.asked = asked
+        self.plugged: Final = plugged
+        self.asked: Final = asked
         self.yielded = yielded
         self.changing = changing
-        self.device = device
+        self.device: Final = device
         self.partial = partial
         self.refused = refused
         self.stopped = stopped
-        self.origin = origin
-        self.subnet = subnet
-        self.ifname = ifname
-        self.label = label
-        self.args = args
-        self.capabilities = capabilities or {}
-        self.binaries = binaries
+        self.origin: Final = origin
+        self.subnet: Final = subnet
+        self.ifname: Final = ifname
+        self.label: Final = label
+        self.args: Final = args
+        self.capabilities: Final = capabilities or {}
+        self.binaries: Final = binaries
         self.result = result
         self.released = released
         self.releasing = releasing
-        self.default_route = default_route
+        self.default_route: Final = default_route
 
 
 class Plan(Value):
@@ -308,17 +290,17 @@ class Plan(Value):
         absent: "Sequence[str]" = (),
         previous: "Result | None" = None,
     ) -> None:
-        self.failed_releases = failed_releases
-        self.absent = absent
-        self.previous = previous
-        self.netns_id = netns_id
-        self.container_id = container_id
-        self.ifname = ifname
-        self.netns = netns
-        self.path = path
-        self.pod = pod
-        self.boot_id = boot_id
-        self.attachments = attachments
+        self.failed_releases: Final = failed_releases
+        self.absent: Final = absent
+        self.previous: Final = previous
+        self.netns_id: Final = netns_id
+        self.container_id: Final = container_id
+        self.ifname: Final = ifname
+        self.netns: Final = netns
+        self.path: Final = path
+        self.pod: Final = pod
+        self.boot_id: Final = boot_id
+        self.attachments: Final = attachments
 
     @property
     def key(self) -> tuple[str, str]:
@@ -344,7 +326,7 @@ class Result(Value):
         routes: "Sequence[dict[str, Any]]" = (),
         dns: "Mapping[str, Any] | None" = None,
     ) -> None:
-        self.interfaces = list(interfaces)
-        self.ips = list(ips)
-        self.routes = list(routes)
-        self.dns = dict(dns or {})
+        self.interfaces: Final = list(interfaces)
+        self.ips: Final = list(ips)
+        self.routes: Final = list(routes)
+        self.dns: Final = dict(dns or {})

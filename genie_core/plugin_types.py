@@ -7,6 +7,7 @@ CNI specification says needs no row here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
 
 class PluginType:
@@ -45,17 +46,17 @@ class PluginType:
         pool_keys: "Sequence[str]" = (),
         takes_args: bool = False,
     ) -> None:
-        self.in_pod = in_pod
-        self.masquerades = masquerades
-        self.routed = routed
-        self.has_parent = has_parent
-        self.apart = apart
-        self.leaves_ipam = leaves_ipam
-        self.no_subnet = no_subnet
-        self.host_prefix = host_prefix
-        self.subnet_key = subnet_key
-        self.pool_keys = pool_keys
-        self.takes_args = takes_args
+        self.in_pod: Final = in_pod
+        self.masquerades: Final = masquerades
+        self.routed: Final = routed
+        self.has_parent: Final = has_parent
+        self.apart: Final = apart
+        self.leaves_ipam: Final = leaves_ipam
+        self.no_subnet: Final = no_subnet
+        self.host_prefix: Final = host_prefix
+        self.subnet_key: Final = subnet_key
+        self.pool_keys: Final = pool_keys
+        self.takes_args: Final = takes_args
 
 
 _IN_POD = PluginType(in_pod=True)

@@ -7,7 +7,7 @@ from genie_core.jsontext import encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, Final, TypeVar
 
     from genie_core.model import Plan
     from genie_core.routes import RouteChange
@@ -28,7 +28,7 @@ class Record(Step):
     __slots__ = ("plan",)
 
     def __init__(self, plan: "Plan") -> None:
-        self.plan = plan
+        self.plan: Final = plan
 
 
 class Save(Record):
@@ -56,7 +56,7 @@ class Absent(Event):
 
     def __init__(self, plan: "Plan", absent: "Sequence[str]") -> None:
         super().__init__(plan)
-        self.absent = absent
+        self.absent: Final = absent
 
 
 class Failed(Event):
@@ -72,7 +72,7 @@ class AttachmentEvent(Event):
 
     def __init__(self, plan: "Plan", index: int) -> None:
         super().__init__(plan)
-        self.index = index
+        self.index: Final = index
 
 
 class Passed(AttachmentEvent):
@@ -82,7 +82,7 @@ class Passed(AttachmentEvent):
 
     def __init__(self, plan: "Plan", index: int, result: str) -> None:
         super().__init__(plan, index)
-        self.result = result
+        self.result: Final = result
 
 
 class Attached(AttachmentEvent):
@@ -94,8 +94,8 @@ class Attached(AttachmentEvent):
         self, plan: "Plan", index: int, result: str, yielded: "Sequence[Mapping[str, Any]]" = ()
     ) -> None:
         super().__init__(plan, index)
-        self.result = result
-        self.yielded = yielded
+        self.result: Final = result
+        self.yielded: Final = yielded
 
 
 class Releasing(AttachmentEvent):
@@ -125,8 +125,8 @@ class StopMasquerading(Step):
     __slots__ = ("again", "step")
 
     def __init__(self, step: "Invoke", again: bool) -> None:
-        self.step = step
-        self.again = again
+        self.step: Final = step
+        self.again: Final = again
 
 
 class RemoveBridge(Step):
@@ -135,7 +135,7 @@ class RemoveBridge(Step):
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: Final = name
 
 
 class SetDefaultRoutes(Step):
@@ -147,8 +147,8 @@ class SetDefaultRoutes(Step):
     __slots__ = ("changes", "netns")
 
     def __init__(self, netns: str, changes: "Sequence[RouteChange]") -> None:
-        self.netns = netns
-        self.changes = changes
+        self.netns: Final = netns
+        self.changes: Final = changes
 
 
 class Invoke(Step):
@@ -176,17 +176,17 @@ class Invoke(Step):
         args: str = "",
         entry: str = "{}",
     ) -> None:
-        self.verb = verb
-        self.type = type_
-        self.stdin = stdin
-        self.network = network
-        self.binary = binary
-        self.path = path
-        self.container_id = container_id
-        self.netns = netns
-        self.ifname = ifname
-        self.args = args
-        self.entry = entry
+        self.verb: Final = verb
+        self.type: Final = type_
+        self.stdin: Final = stdin
+        self.network: Final = network
+        self.binary: Final = binary
+        self.path: Final = path
+        self.container_id: Final = container_id
+        self.netns: Final = netns
+        self.ifname: Final = ifname
+        self.args: Final = args
+        self.entry: Final = entry
 
     def of_type(self, type_: str) -> "Invoke":
         """The same call of another plugin, as a plugin calls its IPAM plugin."""

@@ -15,7 +15,7 @@ from genie_core.select.asked import asked_by, identity_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Final
 
     from genie_core.model import Attachment, Choice, Plan
 
@@ -30,11 +30,11 @@ class Move(Value):
     def __init__(
         self, action: str, ifname: str, held: "Attachment | None", choice: "Choice | None", reason: str
     ) -> None:
-        self.action = action
-        self.ifname = ifname
-        self.held = held
-        self.choice = choice
-        self.reason = reason
+        self.action: Final = action
+        self.ifname: Final = ifname
+        self.held: Final = held
+        self.choice: Final = choice
+        self.reason: Final = reason
 
     @property
     def label(self) -> str:

@@ -19,6 +19,7 @@ from genie_core.steps import Attached, NotReleased, Save
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Final
 
     from genie_core.model import Attachment, Plan
     from genie_core.steps import Steps
@@ -38,9 +39,9 @@ class Outcome(Value):
         error: GenieError | None = None,
         left: "Sequence[tuple[Attachment, GenieError]]" = (),
     ) -> None:
-        self.plan = plan
-        self.error = error
-        self.left = left
+        self.plan: Final = plan
+        self.error: Final = error
+        self.left: Final = left
 
 
 def exchange(

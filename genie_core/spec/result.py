@@ -19,7 +19,7 @@ from genie_core.spec.versions import SUPPORTED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Final
 
     from genie_core.model import Attachment, Request
 
@@ -40,8 +40,8 @@ class Printed(Value):
     __slots__ = ("result", "text")
 
     def __init__(self, text: str, result: Result) -> None:
-        self.text = text
-        self.result = result
+        self.text: Final = text
+        self.result: Final = result
 
 
 NO_RESULT = Printed("", Result())

@@ -17,7 +17,7 @@ from genie_core.spec.request import parse_args, pod_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Final
 
     from genie_core.dialects import Dialect
     from genie_core.edges.kubelet_devices import KubeletDevices
@@ -33,9 +33,9 @@ class Decision(Value):
     __slots__ = ("choices", "dialect", "pod")
 
     def __init__(self, pod: "PodRef | None", dialect: "Dialect", choices: "list[Choice]") -> None:
-        self.pod = pod
-        self.dialect = dialect
-        self.choices = choices
+        self.pod: Final = pod
+        self.dialect: Final = dialect
+        self.choices: Final = choices
 
     @property
     def by_attachment(self) -> bool:
