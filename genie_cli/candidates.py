@@ -61,9 +61,10 @@ def accounts(asked: Asked) -> list[Candidate]:
 def objects(asked: Asked) -> list[Candidate]:
     """The cluster's NetworkAttachmentDefinitions; the last of a comma list."""
     before, comma, _ = asked.current.rpartition(",")
-    parts = ("apis", "k8s.cni.cncf.io", "v1", "network-attachment-definitions")
+    from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
+
     own = f"{asked.namespace or 'default'}/"
-    names = [name.removeprefix(own) for name in _names_of(parts, asked)]
+    names = [name.removeprefix(own) for name in _names_of(NETWORK_ATTACHMENT.everywhere, asked)]
     return [Candidate(f"{before}{comma}{name}") for name in sorted(names)]
 
 

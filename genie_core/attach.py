@@ -1,8 +1,7 @@
 """ADD, DEL, CHECK, GC and STATUS of a plan, as sequences of steps. No I/O here.
 
-Each verb is a generator: it yields a step, and is sent what came of it (a delegate's output, or the
-error thrown in). Whoever drives it owns the processes and the files; so "fails at step N" and "killed at
-step N" are loops in a test. Rules:
+Each verb is a generator: it yields a step, and is sent the answer (a delegate's output), or the error is thrown in. The
+driver owns the processes and the files; so "fails at step N" and "killed at step N" are loops in a test. Rules:
 
 1. `Save` comes before the first delegate runs: from then on DEL can undo whatever happened.
 2. An attachment counts as attempted from the moment its first plugin is called; a failure undoes all that were
@@ -126,10 +125,10 @@ def require_subnet(attachment: "Attachment", result: "Result") -> None:
 
 
 def add_network(plan: "Plan", index: int) -> "Steps[Printed]":
-    """ADD of one network's chain: its final result. Begun anew where a plugin's look at the kernel was interrupted.
+    """ADD of one network's chain: its final result. Repeated where a plugin's reading of the kernel was interrupted.
 
-    With many pods at once the kernel tells a reader of its tables that they changed meanwhile (NLM_F_DUMP_INTR,
-    linux/netlink.h), and the reference plugins give up at that. It says nothing about this pod.
+    With many pods at once the kernel reports that its tables changed while they were read (NLM_F_DUMP_INTR,
+    linux/netlink.h), and the reference plugins fail at that. The pod is not the reason.
     """
     attachment = plan.attachments[index]
     for _ in range(_INTERRUPTIONS):

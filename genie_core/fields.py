@@ -40,7 +40,7 @@ def describe(value: object) -> str:
     return "an array" if isinstance(value, list) else "an object"
 
 
-# Words by which people name what nobody else may see.
+# Words in the names of keys that hold secrets.
 _SECRET_WORDS = ("token", "passw", "passphrase", "secret", "key", "cert", "credential", "psk", "auth")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
-# Keys that only a runtime may set; a stored configuration that has them would speak in its name (SPEC 1, B44).
+# Keys that only a runtime may set; a stored configuration that has them would pass for its call (SPEC 1, B44).
 RESERVED = ("capabilities", "runtimeConfig", "prevResult")
 RESERVED_PREFIX = "cni.dev/"
 

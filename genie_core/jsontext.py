@@ -33,7 +33,7 @@ class _NotAValue(ValueError):
 
 
 def _parse_float(text: str) -> float:
-    """A finite number: Go's decoder refuses larger ones, and nobody could write them again."""
+    """A finite number: Go's decoder refuses larger ones, and they cannot be written as JSON."""
     number = float(text)
     if number - number != 0:
         raise _NotAValue("a number is out of range")

@@ -32,7 +32,7 @@ def with_gateways(result: Result) -> Result:
     """Each route without gateway given its own network's first one of that family (D29).
 
     A plugin means "my gateway" by leaving it out (SPEC, "Routes"); beside other networks' gateways it must
-    be said. Where the network has none, or the kernel would refuse it, the route stays on-link.
+    be written. Where the network has none, or the kernel would refuse it, the route stays on-link.
     """
     gateways = first_gateways(result.ips)
     if not gateways:

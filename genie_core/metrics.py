@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# A pod's author chooses among networks, not how many there are; a file that grows all the same stops here.
+# A pod's author chooses among networks, not how many there are; a file that grows nevertheless stops here.
 MAX_SERIES = 5000
 
 _FAMILIES = (

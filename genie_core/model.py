@@ -253,11 +253,11 @@ class Attachment(Value):
 
 
 class Plan(Value):
-    """Everything that an ADD will do, decided before anything is done; stored, it is what DEL undoes.
+    """Everything that an ADD will do, decided before anything is done; DEL undoes what is stored of it.
 
-    `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. `boot_id` tells
-    after a reboot that `netns` may belong to somebody else by now; `netns_id` tells it before one (edges/store.py,
-    namespace_id), "" where that is not known. `failed_releases` counts the DELs that failed. `absent` is what the
+    `ifname` is the runtime's CNI_IFNAME: the attachment that has it is the primary one. With another `boot_id` than the
+    current one `netns` may be another container's by now; so with another `netns_id` than the path has (edges/store.py,
+    namespace_id; "" where it is not known). `failed_releases` counts the DELs that failed. `absent` is what the
     results promise and ADD did not make (edges/podnet.py, never_there). `previous`, for ADD only, is the result of the
     plugins before Genie in its chain, where they have made the primary interface.
     """

@@ -2,7 +2,7 @@
 
 The path from exec to result is a budget. Measured on a 2-core machine with CPython 3.11, milliseconds over a
 bare interpreter that exits at once (5): sh, which starts it, 0.5; this module and what it imports 1.1;
-`verbs.add` and the rules 2; `fcntl` and `select` 0.2; `json` 7, so nobody imports it; `ssl` and a connection
+`verbs.add` and the rules 2; `fcntl` and `select` 0.2; `json` 7, so it is not used; `ssl` and a connection
 20-25, only in `edges.kube_tls`, only when the API server is asked. VERSION, STATUS and DEL never ask it.
 docs/performance.md has the profile. What may be loaded after a full ADD is a list in tests/core/test_startup.py.
 
@@ -161,7 +161,7 @@ def _call(request: "Request", log: JSONLog, cancel: Cancel, own: str) -> str:
 
 
 def _count(path: str, verb: str, code: int, seconds: float, context: "Context") -> None:
-    """Add the call to the counters; what cannot be counted fails nobody."""
+    """Add the call to the counters; a failure to count is a warning."""
     from genie_core.edges.metrics_file import count
     from genie_core.metrics import Run
 
@@ -198,7 +198,7 @@ def _read_stdin(fd: int, cancel: Cancel) -> str:
 
 
 def _internal(error: BaseException, log: JSONLog) -> GenieError:
-    """What to say of a bug. The traceback goes to the log alone."""
+    """The error for a bug. The traceback goes to the log alone."""
     from traceback import format_exception  # 10 ms, when something is broken anyway
 
     log.error("internal error", traceback="".join(format_exception(error)))
@@ -218,7 +218,7 @@ def _print_error(stdout: int, version: str, error: GenieError) -> int:
 
 
 def _print(stdout: int, text: str) -> int:
-    """Write the one document. A runtime that is gone cannot be told: the state knows what was attached."""
+    """Write the one document. Where the runtime is gone, the state still has what was attached."""
     data = (text + "\n").encode("ascii")
     try:
         while data:

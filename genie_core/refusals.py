@@ -1,8 +1,8 @@
 """What a network may still hold whose ADD never succeeded and whose DEL fails. Pure; cold.
 
 One wrong definition (a master that does not exist, a misspelt IPAM type, a bad CIDR) fails the ADD and every DEL of it,
-and kubelet tries again each second with a new container. Such a network holds nothing, and this tells it from one whose
-DEL fails for a reason that passes.
+and kubelet tries again each second with a new container. Such a network holds nothing; another one's DEL may fail
+for a reason that passes. This module separates the two.
 """
 
 from genie_core.errors import (

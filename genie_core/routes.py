@@ -48,7 +48,7 @@ class RouteChange(Value):
 def refuse_conflicts(requests: "Iterable[tuple[str, Request]]") -> None:
     """Raise InvalidConfig where the (origin, request) pairs cannot hold together (C27). Before anything is done.
 
-    One request may speak for each family; [] speaks for both. In each, the addresses are valid and of different
+    One request may cover each family; [] covers both. In each, the addresses are valid and of different
     families: `select.npwg` has seen to that.
     """
     claimed: dict[bool, str] = {}
@@ -170,7 +170,7 @@ def _after(change: RouteChange, result: Result, is_owner: bool) -> Result:
 
 
 def gateway_of(route: "dict[str, Any]", result: Result) -> str | None:
-    """Where a route leads; a plugin may leave it to the addresses' gateway to say so (D29)."""
+    """Where a route leads: its `gw`, else the gateway of the addresses (D29)."""
     return with_gateways(result.replace(routes=[route])).routes[0].get("gw")
 
 

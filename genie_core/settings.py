@@ -29,7 +29,7 @@ CONF_DIR, DELEGATE_CONF_DIR = "/etc/cni/net.d", "/etc/cni/genie/net.d"
 BIN_DIR = "/opt/cni/bin"
 CONF_DIRS = (CONF_DIR, DELEGATE_CONF_DIR)
 BIN_DIRS = (BIN_DIR,)
-# Where distributions put the reference plugins: the command line looks there too, the plugin only where it is told.
+# Where distributions put the reference plugins: the command line looks there, the plugin only where `bin_dirs` says so.
 USUAL_BIN_DIRS = (BIN_DIR, "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni")
 STATE_DIR = "/var/lib/cni/genie"
 KUBELET_DIR = "/var/lib/kubelet"

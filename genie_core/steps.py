@@ -23,7 +23,7 @@ class Step:
 
 
 class Record(Step):
-    """Something to record of a container, durably where it says so."""
+    """Something to record about a container."""
 
     __slots__ = ("plan",)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Held:
-    """Bridges that nobody removes until the context ends. `path` is the node's lock file."""
+    """Bridges that are not removed until the context ends. `path` is the node's lock file."""
 
     def __init__(self, path: str, names: "Iterable[str]") -> None:
         self._fd = open_private(path, posix.O_RDWR | posix.O_CREAT)

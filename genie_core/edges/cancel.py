@@ -1,8 +1,8 @@
 """SIGTERM and SIGINT as a request to stop: noticed where it is safe, answered after everything is undone.
 
-A handler that raised wherever the program happens to be could tear a write or lose a child. So it only takes
-a note, which is looked at while waiting for a delegate and between steps; only inside `interruptible`, where
-nothing has been begun yet (reading stdin, asking the API server), does it raise at once.
+A handler that raised at any place could tear a write or lose a child. So it only sets a flag, which is checked while
+waiting for a delegate and between steps; only inside `with cancel`, where nothing has been begun yet (reading stdin,
+asking the API server), it raises at once.
 """
 
 import _signal
@@ -17,7 +17,7 @@ _SIGNALS = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
 
 
 class Cancel:
-    """Whether somebody asked this process to stop."""
+    """Whether this process was asked to stop."""
 
     def __init__(self) -> None:
         self._asked = 0
@@ -35,7 +35,7 @@ class Cancel:
             self.check()
 
     def check(self) -> None:
-        """Raise Cancelled, once: what follows is the undoing, which nobody should stop."""
+        """Raise Cancelled, once: what follows is the undoing, which is not interrupted."""
         if self._asked and not self._answered:
             self._answered = True
             raise Cancelled(

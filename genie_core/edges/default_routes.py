@@ -32,7 +32,7 @@ class Settled(Value):
 
 
 def set_default_routes(netns: str, changes: "Iterable[RouteChange]") -> list[Settled]:
-    """Make each family's default routes lead where the change says, and nowhere else; all other routes stay.
+    """Make each family's default routes lead through the interface of the change alone; all other routes stay.
 
     Idempotent. Routes that no result mentions go too. Raises InvalidNetns, Denied, and KernelRefused naming
     interface and gateway.

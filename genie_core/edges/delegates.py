@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from genie_core.steps import Invoke
 
 MAX_OUTPUT_BYTES = 16 << 20
-BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while somebody installs it (conformance B31)
+BUSY_SECONDS = 6.0  # how long a binary may be "text file busy" while it is installed (conformance B31)
 _SLICE_SECONDS = 0.25  # how soon a signal or a flood of output is noticed
 _TAIL_BYTES = 4096
 _MAX_CODE = 0xFFFFFFFF  # a `uint` of the runtime's, which would refuse the whole error for a larger one
@@ -86,7 +86,7 @@ class Delegates:
     """Runs delegate plugins with a deadline, each in a process group of its own.
 
     `own` is Genie's binary, which no delegate may be (conformance B15); `bin_dirs` are searched after CNI_PATH;
-    `echo` passes on what a delegate prints on stderr (conformance B25), which who probes many does not want.
+    `echo` copies a delegate's stderr to this process's (conformance B25).
     With `as_runtime` the plugins are called as a runtime calls them, Genie among them: without Genie's mark.
     """
 
@@ -137,7 +137,7 @@ class Delegates:
             try:
                 binary = find_plugin(type_, self._search_path(path))
             except GenieError:
-                continue  # no plugin of that name: whoever calls it will say so
+                continue  # no plugin of that name: its caller reports it
             if self._is_own(binary):
                 raise InvalidConfig(f"{source}: plugin {type_}: {binary} is Genie itself", hint=_NOT_BACK)
 
@@ -199,7 +199,7 @@ class Delegates:
                 posix.close(fd)
 
     def _spawn_noted(self, binary: str, env: "Mapping[str, str]", files: list[int], step: "Invoke") -> int:
-        """Start the child, so that whoever comes after a kill at any moment knows that there may be one."""
+        """Start the child, noted in the lock file before and after: a kill at any moment leaves a sign of it."""
         if not self._lock:
             return self._spawn(binary, env, files, step)
         self._lock.name_delegate(STARTING)
@@ -343,7 +343,7 @@ _WHY = {
     ENOENT: "the interpreter in its first line does not exist",
     EACCES: "it is not executable, or on a file system mounted noexec",
     ENOEXEC: "it is neither a program for this machine nor a script with a #! line",
-    ETXTBSY: "text file busy: somebody is writing to it",
+    ETXTBSY: "text file busy: a process is writing to it",
 }
 
 
@@ -377,7 +377,7 @@ def _failure(step: "Invoke", status: int, out: str, err: str) -> DelegateFailed:
     if not isinstance(code, int) or isinstance(code, bool) or not 0 < code <= _MAX_CODE:
         code = DELEGATE_FAILED
     if code == UNKNOWN_CONTAINER and step.verb == "ADD":
-        code = DELEGATE_FAILED  # from ADD it would tell the runtime that no DEL is needed (SPEC, "Error")
+        code = DELEGATE_FAILED  # from ADD it means that no DEL is needed (SPEC, "Error")
     message = str(fields.get("msg") or "") or f"netplugin failed with no error message: {how}"
     details = str(fields.get("details") or "")
     hint = _hint(f"{message} {details}", step.stdin) if step.verb == "ADD" else ""

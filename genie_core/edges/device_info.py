@@ -1,6 +1,6 @@
 """The files in which plugins describe the device that they gave a pod (device-info specification; conformance C54).
 
-The plugin writes the file whose path it is told by a capability; the status annotation shows what is in it.
+A plugin writes the file that a capability argument names; the status annotation shows what is in it.
 On the kubelet path, for networks whose plugins have that capability.
 """
 

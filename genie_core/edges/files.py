@@ -12,7 +12,7 @@ from genie_core.errors import EXIT_DENIED, IOFailure
 _REGULAR, _DIRECTORY = 0o100000, 0o040000  # stat.h S_IFREG, S_IFDIR
 _KIND = 0o170000
 _LINK = 0o120000
-_OTHERS_WRITE, _EVERYBODY_WRITES, _STICKY = 0o022, 0o002, 0o1000
+_OTHERS_WRITE, _WORLD_WRITABLE, _STICKY = 0o022, 0o002, 0o1000
 # Whom a user namespace shows where it does not know the owner, such as the host's root (user_namespaces(7)).
 _UNMAPPED = 65534
 
@@ -34,7 +34,7 @@ def failure(what: str, path: str, error: OSError) -> IOFailure:
 def open_private(path: str, flags: int) -> int:
     """A descriptor of a regular file of ours, made with mode 0600 if O_CREAT says so. Raises IOFailure.
 
-    O_TRUNC takes effect once the file has proved to be ours: a hard link may lead to somebody else's.
+    O_TRUNC takes effect once the file has proved to be ours: a hard link may lead to another user's.
     """
     safe = posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK
     try:
@@ -112,7 +112,7 @@ def make_private_directory(path: str) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Close a directory of ours that was made by hand with the usual mode; nobody else could put files into it."""
+    """Set mode 0700 on a directory of ours that was made by hand; other users could not write to it before."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     except OSError as error:
@@ -129,9 +129,9 @@ def _make_private(path: str) -> None:
 
 
 def refuse_open_way(path: str) -> None:
-    """Raise IOFailure where somebody else could exchange a directory on the way to `path`, and so what is there.
+    """Raise IOFailure where another user could replace a directory above `path`.
 
-    Each may be root's or ours, and writable by everybody only if sticky, as /tmp. Groups are the administrator's.
+    Each may be root's or ours, and world-writable only if sticky, as /tmp. Groups are the administrator's.
     """
     trusted = (0, posix.geteuid(), _UNMAPPED)
     position = path.find("/", 1)
@@ -141,13 +141,13 @@ def refuse_open_way(path: str) -> None:
             found = posix.lstat(directory)
             statuses = (found, posix.stat(directory)) if found.st_mode & _KIND == _LINK else (found,)
         except OSError:
-            return  # what is not there yet, will be made
+            return  # it does not exist yet: Genie makes it
         for status in statuses:
             if status.st_uid not in trusted:
                 raise _foreign(path, f"{directory} belongs to another user")
-            is_open = status.st_mode & _EVERYBODY_WRITES and not status.st_mode & _STICKY
+            is_open = status.st_mode & _WORLD_WRITABLE and not status.st_mode & _STICKY
             if is_open and status.st_mode & _KIND == _DIRECTORY:
-                raise _foreign(path, f"everybody may write to {directory}")
+                raise _foreign(path, f"{directory} is world-writable")
         position = path.find("/", position + 1)
 
 

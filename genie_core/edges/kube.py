@@ -298,7 +298,7 @@ class KubeAPI:
             strategic = isinstance(body, _Strategic)
             headers["Content-Type"] = _STRATEGIC_MERGE_PATCH if strategic else _MEDIA_TYPES[method]
         credentials = self.cluster.credentials
-        if self.cluster.tls and credentials.bearer:  # a token that went in the clear is everybody's
+        if self.cluster.tls and credentials.bearer:  # a token that was sent in the clear is known to others
             headers["Authorization"] = credentials.authorization()
         return headers
 

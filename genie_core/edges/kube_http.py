@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection, asked one thing after another, with a deadline that covers all of it.
+"""One HTTP/1.1 connection for one request after another, with a deadline that covers all of a request.
 
 The deadline holds for name resolution, connecting, the TLS handshake and a body that drips; nothing here waits
 without it. Redirects are not followed and proxies not used: credentials go where the kubeconfig says.
@@ -226,7 +226,7 @@ def read_response(reader: _Reader) -> Response:
     while 100 <= status < 200:
         version, status, headers = _read_head(reader)
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadAnswer("the API server's answer is compressed, which nobody asked for")
+        raise BadAnswer("the API server's answer is compressed, although the request did not allow it")
     body, delimited = _read_body(reader, status, headers)
     keep = version == "HTTP/1.1" and "close" not in headers.get("connection", "").lower()
     return Response(status, headers, body, last=not (keep and delimited and reader.empty))

@@ -1,6 +1,6 @@
 """The kinds of objects that the kubelet path reads, and their URLs, built from checked and quoted parts only.
 
-A name comes from an annotation, that is from whoever may make a pod; unchecked, `../../secrets/x` would be read
+A name comes from an annotation, which the pod author writes; unchecked, `../../secrets/x` would be read
 with the plugin's rights (conformance X22). Kubelet path.
 """
 
@@ -36,6 +36,16 @@ class Resource(Value):
     def everywhere(self) -> tuple[str, ...]:
         """The parts of the URL of all in the cluster."""
         return (*self._root, self.plural)
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of such an object."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def definition(self) -> str:
+        """The name of its CustomResourceDefinition."""
+        return f"{self.plural}.{self.group}"
 
     @property
     def _root(self) -> tuple[str, ...]:

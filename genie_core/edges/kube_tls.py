@@ -63,7 +63,7 @@ class TLSStream:
             return bytes(self._tls.read(count))
         except OSError as error:
             if _is_end(error):
-                return b""  # with a close_notify or without: lengths and JSON tell a whole answer from a part
+                return b""  # with a close_notify or without: a partial answer fails at its length or as JSON
             translate(error, self._cluster)
 
     def close(self) -> None:

@@ -1,11 +1,10 @@
 """Where the API server is and how Genie proves who it is: kubeconfig and genie.conf -> Cluster.
 
-Read like client-go reads it: data before file, relative paths from the kubeconfig's directory, CNI-Genie's
-keys on top (conformance D14, D15). The kubeconfig's credentials are for the server and the authority that the
-kubeconfig names: where genie.conf names others, they are not used. What would make Genie run a program, act as somebody
-else or go another way than it says (`exec`, `auth-provider`, `as`, `proxy-url`, passwords) is refused by name, never
-passed over. The environment is not looked at: neither KUBECONFIG nor the proxy variables mean anything on the kubelet
-path.
+Read like client-go reads it: data before file, relative paths from the kubeconfig's directory, CNI-Genie's keys on top
+(conformance D14, D15). The kubeconfig's credentials are for the server and the authority that the kubeconfig names:
+where genie.conf names others, they are not used. What would make Genie run a program, act as another user or use a
+proxy (`exec`, `auth-provider`, `as`, `proxy-url`), and passwords, are refused by name, not ignored. The environment is
+not read: neither KUBECONFIG nor the proxy variables have a meaning on the kubelet path.
 
 A kubeconfig in JSON, as `genie install` writes it, costs nothing. YAML proper costs `import yaml`: 13 ms, and
 the installed plugin, which runs without site-packages, has it only where the installer put a copy beside it.
@@ -54,10 +53,10 @@ _REFUSED = {
     "auth-provider": "Genie runs no credential plugins",
     "username": "API servers take no passwords any more",
     "password": "API servers take no passwords any more",
-    "as": "Genie acts as nobody else",
-    "as-uid": "Genie acts as nobody else",
-    "as-groups": "Genie acts as nobody else",
-    "as-user-extra": "Genie acts as nobody else",
+    "as": "Genie does not impersonate users",
+    "as-uid": "Genie does not impersonate users",
+    "as-groups": "Genie does not impersonate users",
+    "as-user-extra": "Genie does not impersonate users",
     "proxy-url": "Genie talks to the API server directly",
 }
 

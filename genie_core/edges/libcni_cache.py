@@ -24,7 +24,7 @@ DISPATCHERS = (DIRECTORY, "/var/lib/cni/multus/results")
 
 
 class UnknownAttachment(GenieError):
-    """An entry that cannot be read: whose attachment it is, nobody knows."""
+    """An entry that cannot be read: its container is not known."""
 
 
 def direct_attachments(network: str, directory: str = DIRECTORY) -> set[tuple[str, str]]:

@@ -2,14 +2,14 @@
 
 The container lock is inherited by the delegates on purpose: a delegate that outlives a killed Genie keeps it
 until it ends, so that a DEL never runs beside the ADD that it undoes. The lock file notes who took it and the
-process group of the delegate that runs at the moment; from that a waiter tells
+process group of the delegate that runs at the moment. A waiter judges the holder by it:
 
-  a live Genie        it is at work: wait, up to the deadline
-  an orphaned delegate  wait a grace period for its end, then kill it
-  neither             a daemon that a delegate left behind has the descriptor: the lock is broken
-  nobody to be seen, or somebody from another PID namespace   wait, up to the deadline
+  a live Genie           it is at work: wait, up to the deadline
+  an orphaned delegate   wait a grace period for its end, then kill it
+  neither                a daemon that a delegate left behind has the descriptor: break the lock
+  no process is visible, or one of another PID namespace   wait, up to the deadline
 
-A Genie that comes to its end unlocks the file, so nobody who inherited the descriptor holds it any longer.
+A Genie that ends regularly unlocks the file, whatever process has inherited the descriptor.
 On the kubelet path; everything behind a contended lock is cold.
 """
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 ORPHAN_GRACE_SECONDS = 5.0
 DAEMON_GRACE_SECONDS = 1.0
-# Whoever waits shorter than this never gets rid of an orphan that hangs.
+# A shorter wait than this never ends an orphan that hangs.
 SHORTEST_WAIT_SECONDS = 2 * ORPHAN_GRACE_SECONDS
-# For how long newcomers wait for who wants the node alone; less than anybody's patience.
+# For how long shared lockers are kept out for an exclusive one; shorter than any deadline.
 TURN_SECONDS = 5.0
 # In place of a process group: a delegate is being started, so any holder may be it.
 STARTING = -1
@@ -40,7 +40,7 @@ _F_OFD_GETLK, _F_OFD_SETLK = 36, 37  # linux/fcntl.h
 
 
 def _go_on() -> None:
-    """Nobody asks anybody to stop."""
+    """The wait is never cut short."""
 
 
 class Lock:
@@ -62,7 +62,7 @@ class Lock:
     def name_delegate(self, group: int) -> None:
         """Note in the file which process group works under this lock now: STARTING, its number, or 0 for none.
 
-        A full disk costs the note, not the call: then nobody judges the holder.
+        Where the disk is full there is no note, and the holder is not judged; the call goes on.
         """
         try:
             posix.pwrite(self.fd, b"%-10d %-10d %-10d\n" % (posix.getpid(), group, _pid_namespace()), 0)
@@ -74,8 +74,8 @@ def lock_node(path: str, *, exclusive: bool, deadline: float, check: "Check" = _
     """Shared by everything that works on one container, exclusive for GC (conformance A82). Raises TryAgain.
 
     On a busy node shared holders overlap without end. So they come through a turnstile, a lock on the directory,
-    and whoever wants to be alone shuts it, for TURN_SECONDS at a time: the calls at work come to their end
-    meanwhile, and where one of them hangs, the others do not wait with it.
+    which the exclusive one shuts, for TURN_SECONDS at a time: the calls at work end meanwhile, and where one of
+    them hangs, the others do not wait with it.
     """
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
     try:
@@ -114,7 +114,7 @@ def _enter_alone(fd: int, turnstile: int, path: str, waited: float) -> bool:
 
 def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_on) -> Lock:
     """Hold one of `count` files, whichever is free first. Raises TryAgain at the deadline."""
-    first = posix.getpid() % count  # so that not everybody begins with the same one
+    first = posix.getpid() % count  # so that not all begin with the same one
     for pause in _pauses(check):
         for number in range(count):
             path = f"{directory}/{(first + number) % count}"
@@ -169,7 +169,7 @@ def _queue_up(path: str) -> int:
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
     try:
         fcntl(fd, _F_OFD_SETLK, _first_byte(F_RDLCK))
-    except OSError:  # then nobody gives way, and the call waits its turn
+    except OSError:  # the holder does not give way then, and the call waits its turn
         posix.close(fd)
         return -1
     return fd
@@ -190,7 +190,7 @@ def _first_byte(kind: int) -> bytes:
 
 
 def _take(path: str, folder: int, waited: float) -> Lock | None:
-    """One try. `folder` is locked from taking the lock until the note says who did: nobody judges a holder between."""
+    """One try. `folder` is locked from taking the lock until the note is written: no holder is judged in between."""
     fd = open_private(path, posix.O_RDWR | posix.O_CREAT)
     try:
         # a DEL that ended just now removes the file: then what we hold is not the lock any more
@@ -211,10 +211,10 @@ def _take(path: str, folder: int, waited: float) -> Lock | None:
 
 
 def is_at_work(path: str) -> bool:
-    """Whether a call holds the container's lock now. A delegate that outlived its Genie is no call."""
+    """Whether a call holds the container's lock now, not only a delegate whose Genie has ended."""
     try:
         fd = open_private(path, posix.O_RDWR)
-    except IOFailure:  # nobody made one
+    except IOFailure:  # there is none
         return False
     try:
         if _try(fd, LOCK_EX, path):
@@ -226,7 +226,7 @@ def is_at_work(path: str) -> bool:
 
 
 def _pauses(check: "Check") -> "Iterator[float]":
-    """Seconds to wait before the next try; `check` raises where somebody asked this process to stop."""
+    """Seconds to wait before the next try; `check` raises where this process was asked to stop."""
     pause = 0.001
     while True:
         check()
@@ -257,9 +257,9 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 def _consider_holder(fd: int, folder: int, path: str, waited: float) -> None:
-    """Get rid of a holder that will not let go by itself (see the head of this file).
+    """End a holder that will not release the lock by itself (see the head of this file).
 
-    It is judged once more while nobody can take the lock or break it: a waiter may have got it meanwhile.
+    It is judged again while the lock can be neither taken nor broken: a waiter may have got it meanwhile.
     """
     if waited < DAEMON_GRACE_SECONDS or _leftovers(fd) is None or not _try(folder, LOCK_EX, path):
         return
@@ -310,7 +310,7 @@ def _kill(pid: int) -> None:
 
 
 def _pid_namespace() -> int:
-    """What tells this process's PID namespace from others (namespaces(7)); 0 without /proc."""
+    """The identity of this process's PID namespace (namespaces(7)); 0 without /proc."""
     try:
         return posix.stat("/proc/self/ns/pid").st_ino
     except OSError:

@@ -21,7 +21,7 @@ _MAX_TEXT = 2000
 
 
 class JSONLog:
-    """Writes events at or above a level. `context` is what every line says (container, verb)."""
+    """Writes events at or above a level. `context` are fields of every line (container, verb)."""
 
     def __init__(self, level: str = "info", file: str = "", fd: int = 2) -> None:
         self._fd = fd
@@ -70,7 +70,7 @@ class JSONLog:
             self._rotate()
 
     def _rotate(self) -> None:
-        """Another file, or a link, that is in the place of the old log goes; nobody follows it."""
+        """Replace the older log; a link in its place is replaced, not followed."""
         try:
             posix.rename(self._file, self._file + ".1")
         except OSError as error:

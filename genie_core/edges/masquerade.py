@@ -3,9 +3,9 @@
 Their DEL reads from the container's interface which addresses to stop masquerading, after IPAM gave those back.
 Where the interface is gone already, with its namespace or in a DEL that was cut off, the rules stay on the host for
 good (plugins v1.1.1 to v1.9.0, plugins/main/bridge/bridge.go and ptp/ptp.go, cmdDel): with iptables a chain of the
-container's own and the rules that lead to it, with nftables (`ipMasqBackend`, from v1.6) rules of a chain of all
-containers, which their comments tell apart (pkg/ip/ipmasq_nftables_linux.go). Cold: a DEL that finds the interface does
-not come here.
+container's own and the rules that lead to it, with nftables (`ipMasqBackend`, from v1.6) rules in a chain of all
+containers, with the container in their comments (pkg/ip/ipmasq_nftables_linux.go). Cold: only a DEL that does not find
+the interface comes here.
 """
 
 from genie_core.errors import DelegateFailed

@@ -270,7 +270,7 @@ def _parse_default(body: bytes) -> list[DefaultRoute]:
         named = _joined(found, _RTA_TABLE, _RTA_PRIORITY) + _joined(words, *kinds)
         return DefaultRoute(header, named, table, body[5], ifindex, gateway)
 
-    if _RTA_NH_ID in found:  # a nexthop object, which stands for all that is told beside it (ip-nexthop(8))
+    if _RTA_NH_ID in found:  # a nexthop object, which replaces what stands beside it (ip-nexthop(8))
         return [route(found, *_hop(family, found), _RTA_NH_ID)]
     hops = _hops(found.get(_RTA_MULTIPATH, b""))
     if hops and family == AF_INET:  # goes as a whole

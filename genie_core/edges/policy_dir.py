@@ -1,4 +1,4 @@
-"""The directory of the policy engine: what the agent tells the plugin, and the lock between them.
+"""The directory of the policy engine: what the agent writes for the plugin, and the lock between them.
 
     /run/genie/policy/             0700, files 0600
       networks.json    {network: [{"namespace": NS, "podSelector": {...}}]} of every network that a policy selects;
@@ -49,7 +49,7 @@ def age(directory: str = DIRECTORY) -> float | None:
 
 
 def selected(directory: str = DIRECTORY) -> "Selected":
-    """Network -> who selects it; {} where nobody has written it. Raises IOFailure for what cannot be read."""
+    """Network -> who selects it; {} where it has not been written. Raises IOFailure for what cannot be read."""
     path = f"{directory}/networks.json"
     try:
         fd = open_regular(path)

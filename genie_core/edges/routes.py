@@ -1,4 +1,4 @@
-"""What the kernel tells about the node's interfaces, as far as an ADD needs it (without netlink)."""
+"""The node's interfaces and routes as /proc has them, as far as an ADD needs them (without netlink)."""
 
 from sys import byteorder
 

@@ -6,7 +6,7 @@
     slots/<number>                       each held by one running ADD (max_parallel_adds)
     tmp/                                 plans that are being written
     corrupt/                             files that could not be read, kept for people
-    repairs/<container>@<interface>      what was repaired of late, and told (tasks/repair/counts.py)
+    repairs/<container>@<interface>      recent repairs, and which were reported (tasks/repair/counts.py)
     installed.json                       what `genie install` wrote, for the uninstallation
 
 The plan is written to `tmp/`, fsynced and renamed before the first delegate runs. Later lines are appended
@@ -179,7 +179,7 @@ class Store:
             posix.close(fd)
 
     def _refuse_foreign(self) -> None:
-        """A state says which programs to run: it is believed where nobody else could have put it."""
+        """A state names programs to run: it is used only where no other user can have written it."""
         refuse_open_way(self.directory)
         for directory in (self.directory, self._containers):
             refuse_foreign_directory(directory)
@@ -199,7 +199,7 @@ class Store:
     def sweep(self) -> None:
         """Remove what killed calls left: half-written files, and locks of containers without state.
 
-        Only under the exclusive node lock: nobody writes plans then, and only an orphan holds a container's lock.
+        Only under the exclusive node lock: no plan is being written then, and only an orphan holds a container's lock.
         """
         for name in self._names("tmp"):
             remove(f"{self.directory}/tmp/{name}")

@@ -43,7 +43,7 @@ class Move(Value):
 
 
 def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list[Move]:
-    """One move per network that is asked for, in order, then one per network that goes, in the order of its coming.
+    """One move per network that is asked for, in order, then one per network that goes, in the order of the journal.
 
     Every attachment of the plan has its result. Raises InvalidConfig where names cannot be given out.
     """
@@ -90,7 +90,7 @@ def _matches(
 
 
 def _new_primary(choices: "Sequence[Choice]", found: "dict[int, Attachment]", old: "Attachment") -> int:
-    """The place of what takes the runtime's interface over from a network that goes."""
+    """The place of the choice that takes the runtime's interface over from a network that goes."""
     for place, choice in enumerate(choices):
         if place not in found and not choice.selection.ifname and not choice.additional:
             return place
@@ -139,7 +139,7 @@ def _asked(text: str) -> "dict[str, Any]":
 
 
 def default_route_asked(held: "Attachment") -> "list[str] | None":
-    """What the attachment's selection says of default routes, as `Choice.default_route`."""
+    """The `default-route` of the attachment's selection, as `Choice.default_route`."""
     return _asked(held.asked).get("default-route")
 
 

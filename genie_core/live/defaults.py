@@ -1,4 +1,4 @@
-"""The default routes that come back to a network when another one goes that had taken them over."""
+"""Giving default routes back to a network when the one that had taken them over is released."""
 
 from genie_core.default_routes import by_interface
 from genie_core.plan import primary_first

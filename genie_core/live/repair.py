@@ -4,7 +4,7 @@ An attachment's recorded result says what was made; the plugins in `_PLAIN` make
 that its source names. So what is missing there can be put back without the plugin. For any other plugin a result is
 not all that was made: there, and where an interface is gone, the plugin has to be called again.
 
-Only what the journal has is looked for. Whatever else is in the namespace, nobody asked about it.
+Only what the journal has is looked for. Anything else in the namespace is left alone.
 """
 
 from ipaddress import ip_interface

@@ -65,7 +65,7 @@ class Chooser:
         return [Choice(Selection(network.name, "", "the node's default network"), network)]
 
     def on_every_pod(self) -> list[Choice]:
-        """What every pod gets, as far as the node's files say: the default networks, and `default_networks`.
+        """What every pod gets by the node's files alone: the default networks, and `default_networks`.
 
         Definitions are left out: neither STATUS nor GC asks the API server.
         """

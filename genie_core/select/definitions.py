@@ -111,7 +111,7 @@ def with_device(network: "NetConf", raw: str) -> "NetConf":
 
 
 def _with_own_device(network: "NetConf", selection: "DefinitionSelection") -> "NetConf":
-    """The network with the pod's device. The definition's own stays: whose hardware it is, its author decides (C24)."""
+    """The network with the pod's device. The definition's own device stays: its author decides about hardware (C24)."""
     if names_device(network):
         raise InvalidConfig(
             f"{selection.origin}: deviceID is asked for, and {network.source} names a device itself",

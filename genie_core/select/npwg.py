@@ -167,7 +167,7 @@ class _Entry:
         )
 
     def _refuse_respelled(self) -> None:
-        """The standard ignores unknown keys; but one that only case tells from a known one was meant to be that one."""
+        """The standard ignores unknown keys; but one that differs from a known key by case alone is a mistake."""
         for key in self.data:
             known = _FOLDED.get(fold(key), key)
             if known != key:

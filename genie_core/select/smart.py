@@ -52,7 +52,7 @@ def _choose(chooser: "Chooser", meter: "Meter") -> Choice:
         raise GenieError("cAdvisor knows no interface of any candidate")
     verdict = judge(measures, chooser.settings.smart_selection.weights)
     chooser.log.info("chosen by load", network=verdict.name, loads=dict(verdict.loads))
-    # written back so that whoever reads the pod next finds the choice, as with CNI-Genie
+    # the annotation then has the choice, as with CNI-Genie
     return Choice(
         _selection(verdict.name, str(verdict)), candidates[verdict.name], annotations={CNI: verdict.name}
     )

@@ -118,7 +118,7 @@ def _limits(raw: str, subnet: "Subnet") -> dict[str, str]:
 
 
 def repeats_on_nodes(network: "NetConf") -> bool:
-    """Whether every node gives out the same addresses: host-local without limits, which keeps its books on the node."""
+    """Whether every node gives out the same addresses: host-local without limits has its leases on the node."""
     ipam = view(network.plugins[0].text).get("ipam") or {}
     groups = ipam.get("ranges") or [[ipam]]
     limited = all("rangeStart" in entry and "rangeEnd" in entry for group in groups for entry in group)
@@ -138,7 +138,7 @@ def on_own_bridge(network: "NetConf", label: str, subnet: "Subnet") -> "NetConf"
     """A network of the bridge plugin on a bridge that no other network has; any other network as it is.
 
     One bridge holds one gateway of a family, so two subnets on it fail each other's pods. It has a name of its own,
-    too: IPAM plugins keep their leases by the network's name, and host-local goes on behind the last one of them,
+    too: IPAM plugins keep their leases by the network's name, and host-local continues after the last of them,
     so that a pod of the file's network would get an address of this one.
     """
     if network.plugins[0].type != "bridge":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # What a file without cniVersion means: CNI-Genie filled in 0.3.0, and its users' files rely on it (conformance B38).
 DEFAULT_VERSION = "0.3.0"
 
-# The capability by which a plugin is told where to describe the device that it gave the pod (device-info spec).
+# The capability whose argument is the file in which a plugin describes the pod's device (device-info specification).
 DEVICE_INFO = "CNIDeviceInfoFile"
 
 

@@ -1,4 +1,4 @@
-"""What to do about errors that plugins are known to give: their words alone tell nobody (lessons 11, ux "traps").
+"""What to do about errors that plugins are known to give, and whose messages do not say it (lessons 11, ux "traps").
 
 Words of the reference plugins 1.1 to 1.6 and of the kernel (errno.h as Go and libc print it). Imported when
 something failed.

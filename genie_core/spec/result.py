@@ -48,10 +48,10 @@ NO_RESULT = Printed("", Result())
 
 
 def parse(text: str, default_version: str, where: str) -> tuple[str, Result]:
-    """The version that a result is in, `default_version` where it does not say, and the result.
+    """The version that a result is in, `default_version` where it has none, and the result.
 
     `null` and `{}` are the empty result. Raises DecodingFailure for what is no JSON or no valid result,
-    IncompatibleVersion for a version nobody knows.
+    IncompatibleVersion for an unknown version.
     """
     data = _decode(text, where)
     version = _stated_version(data) or default_version
@@ -65,7 +65,7 @@ def recorded_result(attachment: "Attachment") -> Printed:
 
 
 def encode(result: Result, version: str) -> "dict[str, Any]":
-    """The JSON object that says `result` in `version`; what the form cannot say is left out (A33-A38).
+    """`result` as a JSON object in `version`; what the form has no place for is left out (A33-A38).
 
     It shares values with `result`. Raises InvalidConfig where nothing would be left of it (A39).
     """
@@ -121,7 +121,7 @@ def prev_result(text: str, config_version: str) -> Result:
             f"could not parse prevResult: result type supports [{' '.join(form)}]"
             f" but unmarshalled CNIVersion is {jsontext.encode(version)}",
             details=f"config is {jsontext.encode(config_version)}",
-            hint="whoever called this plugin must convert the result to the configuration's cniVersion",
+            hint="the caller of this plugin must convert the result to the configuration's cniVersion",
         )
     return _read(data, form, "prevResult")
 

@@ -63,4 +63,4 @@ def choose(versions: "Sequence[str]", version: str) -> str:
 
 
 def _quoted(version: str) -> str:
-    return encode_basestring_ascii(version[:40])  # whoever wrote it may have pasted anything
+    return encode_basestring_ascii(version[:40])  # it may be anything, of any length

@@ -137,7 +137,9 @@ class _Reader:
         items: list[JSON] = []
         while len(items) < most:
             limit = {"limit": str(min(PAGE, most - len(items)))}
-            document = self.api.get(_list_of(kind, namespace), query | limit)
+            document = self.api.get(
+                kind.collection(namespace) if namespace else kind.everywhere, query | limit
+            )
             found = (item for item in document.get("items") or () if isinstance(item, dict))
             items += [keep(item | {"kind": kind.kind}) for item in found]
             metadata = document.get("metadata")
@@ -190,13 +192,6 @@ def _named(pod: JSON, namespace: str) -> Sequence[tuple[str, str]]:
     except GenieError:
         return ()
     return list(dict.fromkeys((selection.namespace, selection.name) for selection in selections))
-
-
-def _list_of(kind: Resource, namespace: str) -> tuple[str, ...]:
-    """The parts of a list's URL, of one namespace or of all."""
-    if namespace:
-        return kind.collection(namespace)
-    return (*(("apis", kind.group) if kind.group else ("api",)), kind.version, kind.plural)
 
 
 def _refusal(error: GenieError, verb: str, kind: Resource, namespace: str) -> str:

@@ -35,15 +35,10 @@ from genie_core.survey.records import lean_result
 from genie_core.survey.rootfs import Root, age_of
 from genie_core.survey.selection import candidates
 
-# Custom resources that Genie reads.
-DEFINITIONS = (
-    "network-attachment-definitions.k8s.cni.cncf.io",
-    "logicalnetworks.alpha.network.k8s.io",
-    "physicalnetworks.alpha.network.k8s.io",
-)
 _SILENT = JSONLog("error", fd=-1)
 _PLUGIN = "default_plugin"
 _NETWORKS = (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
+DEFINITIONS = tuple(kind.definition for kind in _NETWORKS)  # custom resources that Genie reads
 _ANYWHERE, _NO_NAME = (
     "default",
     "genie-discover",
@@ -267,7 +262,7 @@ def ask_api(settings: Settings, root: Root, timeout: float) -> dict[str, Any]:
         if cluster is None:
             return {}
         with KubeAPI(cluster, timeout, _SILENT) as api:
-            found = tuple(name for name in DEFINITIONS if _has(api, name))
+            found = tuple(kind.definition for kind in _NETWORKS if _has(api, kind))
             networks = _networks(api)
             refused = [kind.plural for kind in _read(found) if not _may_get(api, kind)]
     except APIError as error:
@@ -305,10 +300,10 @@ def _networks(api: KubeAPI) -> ClusterNetworks | None:
         return None
 
 
-def _has(api: KubeAPI, definition: str) -> bool:
-    plural, _, group = definition.partition(".")
+def _has(api: KubeAPI, kind: Resource) -> bool:
+    """Whether the API server serves the kind, in the version that Genie reads."""
     try:
-        listed = api.get(("apis", group, "v1"))
+        listed = api.get(("apis", kind.group, kind.version))
     except ObjectNotFound:
         return False
     resources = listed.get("resources")
@@ -317,4 +312,4 @@ def _has(api: KubeAPI, definition: str) -> bool:
         if isinstance(resources, list)
         else []
     )
-    return plural in names
+    return kind.plural in names

@@ -21,7 +21,7 @@ def _verify(request: "Request", plan: "Plan", context: "Context") -> None:
 
 
 def _promises(plan: "Plan") -> "list[tuple[str, Result]]":
-    """What each network's result said would be there, also where its plugins do not do CHECK."""
+    """The networks' results by interface, including those whose plugins do not implement CHECK."""
     return [
         (item.ifname, recorded_result(item).result)
         for item in plan.attachments

@@ -135,7 +135,7 @@ def refuse_failures(failures: "Sequence[GenieError]", context: "Context") -> Non
     """Raise one error for all that failed.
 
     A missing binary is not a failure: its network waits in the state. Nor is a network whose ADD never succeeded: the
-    runtime would keep a sandbox that nobody uses, and make the next one each second.
+    runtime would keep a sandbox without a pod, and make the next one each second.
     """
     for failure in failures:
         context.log.warning("network not released", problem=str(failure))
@@ -149,7 +149,7 @@ def refuse_failures(failures: "Sequence[GenieError]", context: "Context") -> Non
 
 
 def _reworded(text: str) -> str:
-    """go-cni takes a DEL error with these words in it for success, and drops the retry (conformance A67)."""
+    """go-cni takes a DEL error that holds these words for success, and does not retry (conformance A67)."""
     return text.replace("not found", "not-found").replace("no such file or directory", "ENOENT")
 
 

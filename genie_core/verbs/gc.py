@@ -1,7 +1,7 @@
 """GC: release what the runtime does not know any more, then let the delegates do the same (conformance A79-A82).
 
 It works from the state, so it also reclaims what a killed ADD or a failed DEL left, and holds the node's lock
-alone: an ADD that is on its way is in nobody's list yet.
+alone: an ADD that is at work is not in the runtime's list yet.
 """
 
 from time import monotonic
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genie_core.model import Attachment, Plan, Request
     from genie_core.verbs.context import Context
 
-    # Whether an attachment's network is left alone: it says `disableGC`, or did when it was attached
+    # Whether an attachment's network is left alone: it has `disableGC`, or had it when it was attached
     Spare = Callable[[Attachment], bool]
 
 # For releasing all containers, and for the last plugin of a container that is begun just before.
@@ -58,7 +58,7 @@ def run(request: "Request", context: "Context") -> str:
     living: list[Plan] = []
     stale: list[Plan] = []
     readable = True
-    # an ADD that is at work now, or begins while we wait for the lock, is in nobody's list yet
+    # an ADD that is at work now, or begins while we wait for the lock, is not in the list yet
     old = context.store.settled_names()
     with context.store.lock_node(exclusive=True, deadline=context.deadline()):
         for plan in context.store.plans():
@@ -160,7 +160,7 @@ class _Valid:
         self._unknown = listed - {plan.key for plan in living}
 
     def of(self, network: str) -> set[tuple[str, str]]:
-        """The (container ID, interface) pairs of all networks of this name, which keep their books together."""
+        """The (container ID, interface) pairs of all networks of this name, which share their leases."""
         return self._unknown | {
             (plan.container_id, item.ifname)
             for plan in self._living
@@ -206,5 +206,5 @@ def _networks(plans: "list[Plan]", request: "Request", context: "Context") -> "l
 
 
 def _identity(attachment: "Attachment") -> tuple[str, str]:
-    """Definitions of two namespaces may have one name, and keep their books in different places."""
+    """Definitions of two namespaces may have one name, and keep their leases in different places."""
     return (attachment.network.name, attachment.network.source)

@@ -44,7 +44,7 @@ class Decision(Value):
 
     @property
     def is_annotated(self) -> bool:
-        """Whether the pod's annotations say what it got, even of one network."""
+        """Whether the pod's annotations get a status even for one network."""
         return self.by_attachment or any(choice.annotations or choice.additional for choice in self.choices)
 
 
@@ -79,7 +79,7 @@ def on_every_pod(context: "Context") -> "list[Choice]":
 
 
 def with_gc_disabled(context: "Context") -> "set[tuple[str, str]]":
-    """The (name, file) of the networks whose files say `disableGC`."""
+    """The (name, file) of the networks whose files have `disableGC`."""
     found = Finder(ConfDirs(context.settings.conf_dirs), context.log).valid()
     return {(network.name, network.source) for network in found if network.disable_gc}
 

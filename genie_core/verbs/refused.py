@@ -62,7 +62,7 @@ def is_gone(plan: Plan, failures: "Sequence[GenieError]", netns: str) -> bool:
 
 
 def _may_hold(attachment: "Attachment", container_id: str) -> bool:
-    """Whether something of it may be on the node, its namespace gone; of an unknown IPAM plugin only DEL can tell."""
+    """Whether something of it may be on the node without its namespace; yes with an unknown IPAM plugin."""
     if not (attachment.refused or stays_in_pod(attachment)):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Releasing what a container may hold where no readable state says it (conformance A68). Cold.
+"""Releasing what a container may hold, without a readable journal (conformance A68). Cold.
 
 DEL of what was never added is no error (SPEC, section 2, "DEL"): to ask too many plugins costs time, to ask too few
 loses an address. So a damaged state means every network of this node, on every interface that the container has. No
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from genie_core.model import NetConf, Request
     from genie_core.verbs.context import Context
 
-# What CNI-Genie and Multus call further interfaces: tried where the namespace is gone and tells nothing.
+# How CNI-Genie and Multus name further interfaces: tried where the namespace cannot be read.
 _USUAL = tuple(f"{prefix}{number}" for prefix in ("eth", "net") for number in range(1, 5))
 
 
 def release_everything(request: "Request", context: "Context") -> None:
-    """Release every network of this node on every interface, the default ones first, as well as that goes."""
+    """Release every network of this node on every interface, the default ones first, as far as that is possible."""
     release(default_attachments(request, context), request, context)
     links = links_in(request)
     names = {request.ifname, *(_USUAL if links is None else links)} - {"lo"}

@@ -35,10 +35,10 @@ _FIRST = "eth0"
 
 
 def release_unrecorded(request: "Request", context: "Context") -> None:
-    """Release what the container may hold, as well as that goes.
+    """Release what the container may hold, as far as that is possible.
 
     Where Genie has another record of the container, or the call is about another interface than the first, the pod may
-    go on living: only what the annotations or the default say is released then.
+    go on living: only the networks of the annotations, or the default ones, are released then.
     """
     recorded = any(name.startswith(f"{request.container_id}@") for name in context.store.names())
     whole = request.ifname == _FIRST and not recorded

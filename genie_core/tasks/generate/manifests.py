@@ -10,6 +10,7 @@ import ipaddress
 import json
 from typing import Any
 
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, PHYSICAL_NETWORK
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
@@ -58,8 +59,8 @@ def physical_network(
         {"plugin": plugin} if plugin else {}
     )
     return {
-        "apiVersion": "alpha.network.k8s.io/v1",
-        "kind": "Physicalnetwork",
+        "apiVersion": PHYSICAL_NETWORK.api_version,
+        "kind": PHYSICAL_NETWORK.kind,
         "metadata": _metadata(name, namespace),
         "spec": ({"refer_nic": nic} if nic else {}) | {"sharedStatus": status},
     }
@@ -87,8 +88,8 @@ def logical_network(
         )
     spec = {"physicalNet": physical, "plugin": plugin, "sub_subnet": _subnet(subnet) if subnet else ""}
     return {
-        "apiVersion": "alpha.network.k8s.io/v1",
-        "kind": "Logicalnetwork",
+        "apiVersion": LOGICAL_NETWORK.api_version,
+        "kind": LOGICAL_NETWORK.kind,
         "metadata": _metadata(name, namespace),
         "spec": {key: value for key, value in spec.items() if value},
     }
