@@ -15,6 +15,7 @@ PAGES = (
     "coming-from-multus",
     "configuration",
     "install-a-node",
+    "let-genie-repair",
     "move-a-cluster",
     "understand-a-failed-pod",
     "try-a-pod",

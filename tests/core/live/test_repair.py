@@ -1,10 +1,21 @@
 """What a kernel's state means for recorded attachments: what is at fault, and how it is put back."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from genie_core.live.repair import DROP_ROUTE, GATEWAY_ROUTE, LINK_ROUTE, MASTER, SET_ADDRESS, UP, faults_of
+from genie_core.live.repair import (
+    DROP_ROUTE,
+    GATEWAY_ROUTE,
+    KINDS,
+    LINK_ROUTE,
+    MASTER,
+    SET_ADDRESS,
+    UP,
+    faults_of,
+)
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
 from genie_core.model import Attachment, NetConf, Plan, PluginConf
 
@@ -145,3 +156,11 @@ def test_a_device_of_a_device_plugin_is_not_made_again():
     item = attachment(BRIDGE, asked=json.dumps({"device": "x"}))
     ((_, _, obstacle),) = found(item, Seen())
     assert "device plugin" in obstacle
+
+
+def test_the_page_names_each_kind():
+    page = (Path(__file__).parents[3] / "docs/let-genie-repair.md").read_text()
+    rows = re.findall(
+        r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", page.partition("## What is mended")[2], re.MULTILINE
+    )
+    assert {word.strip("`") for row in rows for word in row.split(", ")} == set(KINDS)
