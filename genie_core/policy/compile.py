@@ -227,10 +227,8 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
     inside: dict[tuple[str, str], tuple[Attached, Builder]] = {}
     isolated: list[Isolated] = []
     gates: list[Gate] = []
-    for attached in cluster.attached:
-        if attached.node not in (node, ""):
-            continue
-        place = place_of(attached)
+    places = [(one, place_of(one)) for one in cluster.attached if one.node in (node, "")]
+    for attached, place in places:
         pod = _pod_of(cluster, attached)
         isolations = policies.isolations(attached, pod, peers, place)
         if not isolations:
@@ -247,6 +245,10 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
             guarded = _guarded(isolation, attached, pod, place, peers)
             builder.add(guarded)
             gates.append(Gate(attached=attached, isolation=isolation, guarded=guarded, sets=peers.sets))
+    bridges = {one.place.bridge for one in isolated if one.place.kind == BRIDGE}
+    for attached, place in places:
+        if place.kind == BRIDGE and place.bridge in bridges:
+            host.add_port(place, attached.addresses)
     findings = {*policies.findings, *(finding for one in isolated for finding in _findings(one, cluster))}
     return PolicyRuleset(
         node=node,

@@ -54,6 +54,7 @@ class Builder:
         self.guards: dict[str, dict[str, str]] = {EGRESS: {}, INGRESS: {}}
         self.guard_chains: dict[str, Chain] = {}
         self.own: set[str] = set()
+        self.ports: list[tuple[Place, tuple[str, ...]]] = []
 
     def add(self, guarded: Guarded) -> None:
         """Take an attachment in."""
@@ -66,6 +67,10 @@ class Builder:
         if guarded.place.kind == BRIDGE and not guarded.open:
             chain = self._guard(guarded)
             self.guards[guarded.direction][f'"{guarded.place.port}"'] = f"jump {chain}"
+
+    def add_port(self, place: Place, addresses: tuple[str, ...]) -> None:
+        """Take in a port of a bridge, whether or not its pod is isolated: it may not use other pods' addresses."""
+        self.ports.append((place, addresses))
 
     def _keys(self, guarded: Guarded) -> Iterator[tuple[str, str]]:
         place = guarded.place
@@ -114,10 +119,11 @@ class Builder:
         """The tables; none where nothing was taken in."""
         if not self.maps:
             return []
-        tables = [self._inet()]
-        if any(self.guards.values()):
-            tables.append(self._bridge())
-        return tables
+        inet = self._inet()
+        borrowed = list(borrowing(self.ports, inet.sets))
+        if borrowed or any(self.guards.values()):
+            return [inet, self._bridge(borrowed)]
+        return [inet]
 
     def _inet(self) -> Table:
         used = {
@@ -178,15 +184,48 @@ class Builder:
                 if f"{prefix}_{kind}" in self.maps:
                     yield Lookup(interface, f"{prefix}_{kind}", 0 if kind == "if" else int(kind))
 
-    def _bridge(self) -> Table:
-        chains, maps = list(self.guard_chains.values()), []
+    def _bridge(self, borrowed: Sequence[Chain | Map | Set]) -> Table:
+        chains = [*self.guard_chains.values(), *(one for one in borrowed if isinstance(one, Chain))]
+        maps = [one for one in borrowed if isinstance(one, Map)]
+        sets = [one for one in borrowed if isinstance(one, Set)]
         for direction, interface, hook in (
             (EGRESS, "iifname", "prerouting"),
             (INGRESS, "oifname", "postrouting"),
         ):
-            entries = self.guards[direction]
+            entries, rules = self.guards[direction], []
             if entries:
                 name = f"{direction.lower()}_if"
                 maps.append(Map(name, _KEYS["if"], tuple(sorted(entries.items()))))
-                chains.append(Chain(hook, (Lookup(interface, name),), _BRIDGE_HOOKS[direction]))
-        return Table("bridge", (), tuple(chains), tuple(maps))
+                rules.append(Lookup(interface, name))
+            if borrowed and direction == EGRESS:
+                rules.append(Lookup(interface, "port_if"))
+            if rules:
+                chains.append(Chain(hook, tuple(rules), _BRIDGE_HOOKS[direction]))
+        return Table("bridge", tuple(sets), tuple(chains), tuple(maps))
+
+
+def borrowing(
+    ports: Sequence[tuple[Place, tuple[str, ...]]], sets: Sequence[Set]
+) -> Iterator[Chain | Map | Set]:
+    """What keeps pods on bridges from the addresses that a policy allows to other pods."""
+    rules: list[Rule | Lookup] = []
+    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+        known = in_order(
+            one for found in sets if found.name.startswith(f"p{version}_") for one in found.elements
+        )
+        if not known:
+            continue
+        own = {f'"{place.port}" . {one}' for place, ips in ports for one in ips if version_of(one) == version}
+        yield Set(f"peers_{version}", kind, known)
+        yield Map(f"own_{version}", _KEYS[str(version)], tuple((key, ACCEPT) for key in sorted(own)))
+        rules += [
+            Lookup("iifname", f"own_{version}", version),
+            Rule((Match("in", "saddr", (version, f"peers_{version}")),), DROP, "deny another pod's address"),
+        ]
+    if rules:
+        yield Chain("borrowing", tuple(rules))
+        yield Map(
+            "port_if",
+            _KEYS["if"],
+            tuple((f'"{one}"', "jump borrowing") for one in sorted(place.port for place, _ in ports)),
+        )

@@ -1,0 +1,293 @@
+"""Packets that no connection test sends: of open connections, with other addresses, in VLANs, while rules change."""
+
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from genie_core.edges.netns import inside
+from genie_core.policy.cluster import Cluster
+from genie_core.policy.compile import compile_node
+from genie_core.tasks.policy.connections import cut
+from genie_core.tasks.policy.enforce import Judge
+from tests.policy.generated import HAS, NETWORKS, World, addresses, mac
+from tests.policy.lab import Lab, nft
+from tests.policy.pings import ping
+from tests.policy.test_command import policy
+
+ONE, TWO = "shop/one", "bank/two"  # a bridge, and macvlan
+NUMBER = {network: number for network, (_, number) in NETWORKS.items()}
+
+
+@pytest.fixture(scope="module")
+def lab(cni_bin):
+    made = Lab()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def no_rules(lab):
+    yield
+    lab.load({"host": "", "pods": [], "sysctls": {}})
+
+
+def cluster(lab, *policies):
+    pods = [
+        {
+            "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": f"pod{i}", "uid": f"uid{i}", "labels": {"pod": str(i)}},
+            "spec": {"containers": []},
+        }
+        for i in range(len(HAS))
+    ]
+    world = World(pods, {"shop": {}}, list(policies), [])
+    world.sandboxes = lab.sandboxes
+    return compile_node(Cluster(world.documents()), "n1")
+
+
+def only(index):
+    return {"matchLabels": {"pod": str(index)}}
+
+
+def from_pod(index, *ports):
+    peer = {"from": [{"podSelector": only(index)}]}
+    return [{**peer, "ports": [{"port": port} for port in ports]} if ports else peer]
+
+
+def load(lab, ruleset):
+    """As the engine does: the rules, then the connections that they do not allow any more."""
+    document = ruleset.as_json()
+    nft(lab.node, document["host"])
+    gates = [gate for gate in ruleset.gates if gate.guarded.place.kind != "pod"]
+    inside(str(lab.node.path), partial(cut, Judge(gates, set()).denies))
+    for one in document["pods"]:
+        pod = next(pod for pod in lab.pods if str(pod.path) == one["netns"])
+        nft(pod, one["text"])
+        own = [g for g in ruleset.gates if g.guarded.place.kind == "pod" and g.attached.netns == one["netns"]]
+        inside(one["netns"], partial(cut, Judge(own, set()).denies))
+
+
+class Open:
+    """A TCP connection between two pods on one network, which echoes nothing by itself."""
+
+    def __init__(self, lab, network, source, target, port=80):
+        self.source = inside(str(lab.pods[source].path), partial(socket.socket))
+        self.source.bind((addresses(NUMBER[network], source)[0], 0))
+        self.source.settimeout(3)
+        lab.receivers.hang_up()
+        self.source.connect((addresses(NUMBER[network], target)[0], port))
+        here = addresses(NUMBER[network], target)[0], port
+        listener = next(one for one in lab.receivers.listeners if one.getsockname()[:2] == here)
+        assert select.select([listener], [], [], 3)[0]
+        self.target = listener.accept()[0]
+
+    def passes(self, sender, receiver, seconds=0.5):
+        """Whether a byte that is sent comes."""
+        sender.send(b"x")
+        return bool(select.select([receiver], [], [], seconds)[0] and receiver.recv(1))
+
+    def close(self):
+        for one in (self.source, self.target):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.close()
+
+
+@pytest.mark.parametrize("network, source, target", [(ONE, 0, 1), (TWO, 0, 2)])
+@pytest.mark.parametrize("first", ["source", "target"])
+@pytest.mark.parametrize("before", [True, False])
+def test_an_open_connection_that_is_not_allowed_any_more_is_cut(lab, network, source, target, first, before):
+    """Whichever end speaks, and whether or not the kernel had tracked it before."""
+    name = network if network == ONE else "bank/two"
+    allowed = cluster(lab, policy(networks=name, podSelector=only(target), ingress=from_pod(source)))
+    denied = cluster(lab, policy(networks=name, podSelector=only(target), ingress=from_pod(5)))
+    if before:
+        load(lab, allowed)
+    connection = Open(lab, network, source, target)
+    try:
+        assert connection.passes(connection.source, connection.target)
+        assert connection.passes(connection.target, connection.source)
+        load(lab, denied)
+        ends = [connection.source, connection.target]
+        ends = ends if first == "source" else ends[::-1]
+        assert not connection.passes(*ends)
+        assert not connection.passes(*reversed(ends))
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("first", ["source", "target"])
+def test_an_open_connection_that_is_allowed_goes_on_under_the_first_rules(lab, first):
+    connection = Open(lab, ONE, 0, 1)
+    try:
+        load(lab, cluster(lab, policy(podSelector=only(1), ingress=from_pod(0, 80))))
+        ends = [connection.source, connection.target]
+        ends = ends if first == "source" else ends[::-1]
+        assert connection.passes(*ends)
+        assert connection.passes(*reversed(ends))
+    finally:
+        connection.close()
+
+
+def test_the_nodes_own_packets_pass_to_its_pods_and_not_back(lab):
+    own = policy(podSelector=only(0), policyTypes=["Ingress", "Egress"])
+    load(lab, cluster(lab, own))
+    assert ping(lab.node, addresses(NUMBER[ONE], 0)[0])
+    assert not ping(lab.pods[0], f"10.77.{NUMBER[ONE]}.1", "net1")
+
+
+def frames(lab, sender, receiver, made, seconds=0.3):
+    """Whether a frame that a pod writes by itself comes out at another's interface."""
+    with (
+        inside(
+            str(lab.pods[receiver].path), lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x0300)
+        ) as into,
+        inside(str(lab.pods[sender].path), lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as out,
+    ):
+        into.bind(("net1", 3))
+        into.settimeout(seconds)
+        out.bind(("net1", 0))
+        out.send(made)
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end:
+                if made[-4:] in into.recv(2048):
+                    return True
+        except TimeoutError:
+            pass
+        return False
+
+
+def raw(value):
+    return bytes.fromhex(value.replace(":", ""))
+
+
+def ipv4(source, target):
+    head = struct.pack(
+        "!BBHHHBBH4s4s", 69, 0, 32, 7, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(target)
+    )
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
+    return head + struct.pack("!HHHH", 5000, 80, 12, 0) + b"mark"
+
+
+@pytest.mark.parametrize(
+    "kind, ethertype", [("its own address", 0), ("another address", 0), ("VLAN", 0x8100), ("IPX", 0x8137)]
+)
+def test_a_pod_that_may_send_nothing_sends_nothing(lab, kind, ethertype):
+    """Neither under another address, nor in a VLAN, nor in a protocol that has no addresses."""
+    sender, target = addresses(NUMBER[ONE], 0)[0], addresses(NUMBER[ONE], 1)[0]
+    source = "10.77.1.200" if kind == "another address" else sender
+    ends = raw(mac(NUMBER[ONE], 1)) + raw(mac(NUMBER[ONE], 0))
+    tag = struct.pack("!HH", 0x8100, 5) if ethertype == 0x8100 else b""
+    proto = struct.pack("!H", ethertype if ethertype == 0x8137 else 0x0800)
+    made = ends + tag + proto + ipv4(source, target)
+    assert frames(lab, 0, 1, made)
+    load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"])))
+    assert not frames(lab, 0, 1, made)
+
+
+@pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.251", "10.77.1.99"])
+def test_a_pod_that_may_take_nothing_takes_nothing(lab, address):
+    """Nor what is sent to all, or to an address that it does not have, by its hardware address."""
+    ends = raw(mac(NUMBER[ONE], 1)) + raw(mac(NUMBER[ONE], 0))
+    made = ends + struct.pack("!H", 0x0800) + ipv4(addresses(NUMBER[ONE], 0)[0], address)
+    assert frames(lab, 0, 1, made)
+    load(lab, cluster(lab, policy(podSelector=only(1))))
+    assert not frames(lab, 0, 1, made)
+
+
+def test_an_address_that_peers_may_have_cannot_be_borrowed(lab):
+    """A pod that no policy isolates sends with the address of another pod, which the target allows."""
+    ends = raw(mac(NUMBER[ONE], 1)) + raw(mac(NUMBER[ONE], 0))
+    made = ends + struct.pack("!H", 0x0800) + ipv4(addresses(NUMBER[ONE], 4)[0], addresses(NUMBER[ONE], 1)[0])
+    load(lab, cluster(lab, policy(podSelector=only(1), ingress=from_pod(4))))
+    assert not frames(lab, 0, 1, made)
+
+
+def link_local(lab, index):
+    text = lab.pods[index].run("ip", "-6", "-o", "address", "show", "dev", "net1", "scope", "link").stdout
+    return text.split()[3].partition("/")[0]
+
+
+def test_link_local_addresses_are_no_way_around(lab):
+    def sends(source, target):
+        to = link_local(lab, target)
+
+        def receiver():
+            one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            one.bind((to, 81, 0, socket.if_nametoindex("net1")))
+            one.settimeout(0.4)
+            return one
+
+        def send():
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+                one.sendto(b"x", (to, 81, 0, socket.if_nametoindex("net1")))
+
+        with inside(str(lab.pods[target].path), receiver) as into:
+            inside(str(lab.pods[source].path), send)
+            try:
+                return into.recv(10) == b"x"
+            except TimeoutError:
+                return False
+
+    assert sends(0, 1)
+    load(lab, cluster(lab, policy(podSelector=only(1))))
+    assert not sends(0, 1)
+    load(lab, cluster(lab, policy(podSelector=only(0), policyTypes=["Egress"])))
+    assert not sends(0, 1)
+
+
+def test_rules_that_are_replaced_under_a_flood_let_nothing_slip_and_lose_nothing(lab):
+    """New connections all the time, while the tables are replaced 200 times."""
+    allowed, denied = (addresses(NUMBER[ONE], 0)[0], addresses(NUMBER[ONE], 4)[0])
+    target = addresses(NUMBER[ONE], 1)[0]
+    texts = [
+        cluster(
+            lab,
+            policy(f"p{n}", podSelector=only(1), ingress=from_pod(0)),
+            policy("x", podSelector=only(n % 7)),
+        ).host_text
+        for n in range(2)
+    ]
+    nft(lab.node, texts[0])
+    done = threading.Event()
+    sent = {allowed: 0, denied: 0}
+
+    def flood(index, address):
+        def run():
+            while not done.is_set():
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+                    one.bind((address, 0))
+                    one.sendto(address.encode(), (target, 5000))
+                sent[address] += 1
+                time.sleep(0.0005)
+
+        inside(str(lab.pods[index].path), run)
+
+    receiver = next(one for one in lab.receivers.datagrams if one.getsockname()[:2] == (target, 5000))
+    receiver.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
+    list(lab.receivers.drain())
+    threads = [threading.Thread(target=flood, args=one) for one in ((0, allowed), (4, denied))]
+    for one in threads:
+        one.start()
+    argv = ["ip", "netns", "exec", lab.node.name, "nft", "-f", "-"]
+    for number in range(200):
+        subprocess.run(argv, input=texts[number % 2], text=True, check=True)
+    done.set()
+    for one in threads:
+        one.join()
+    time.sleep(0.1)
+    came = {allowed: 0, denied: 0}
+    while select.select([receiver], [], [], 0)[0]:
+        came[receiver.recv(64).decode()] += 1
+    assert sent[denied] > 200
+    assert came == {allowed: sent[allowed], denied: 0}
