@@ -14,10 +14,15 @@ from genie_core.findings import Code, Finding, Severity
 from genie_core.gojson import view
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.facts import ConfFile, Facts
-from genie_core.survey.runtime_versions import newest_spoken, refused_version
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.selection import candidates, choices, in_use
-from genie_core.survey.versions import chain_binaries, common_versions, refuses_version
+from genie_core.survey.versions import (
+    chain_binaries,
+    common_versions,
+    newest_spoken,
+    refused_version,
+    refuses_version,
+)
 
 GN1042 = Code("GN1042", "CHECK fails for healthy pods",
     cause="a plugin of the chain takes away or cannot read what CHECK looks for",

@@ -9,9 +9,9 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
-from genie_core.survey.containers import is_abandoned
 from genie_core.survey.facts import Cached, Facts
 from genie_core.survey.kernel import Namespace
+from genie_core.survey.sandboxes import is_abandoned
 
 # Names that runtimes give: containerd cni-<uuid>, CRI-O a bare uuid. Other namespaces belong to the administrator.
 _RUNTIMES_OWN = re.compile(r"cni-[0-9a-f-]+[0-9a-z-]*|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]+")

@@ -17,8 +17,8 @@ from genie_core.checks.subnets import host_local_spans, used_subnets
 from genie_core.fields import counted
 from genie_core.findings import Code, Confidence, Finding, Severity, Subject
 from genie_core.spec.ranges import Span, use_of
-from genie_core.survey.containers import YOUNG_SECONDS, known_containers
 from genie_core.survey.facts import Facts, Lease
+from genie_core.survey.sandboxes import YOUNG_SECONDS, known_containers
 
 _NEARLY_FULL = 0.9
 _SHOWN = 5

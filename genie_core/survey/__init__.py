@@ -3,7 +3,7 @@
 survey, places, collection            who reads what; the directories and sockets; deadlines and what is missing
 facts, kernel, codec                  the values; of a network namespace; written as JSON and read again
 netlink, sysctls, bpf, rulesets, namespaces, pod_netns   the kernel: the node's, the named and the pod's namespaces
-layouts, runtimes, runtime_versions, sandboxes, cri, crictl, containers   container runtimes and what they run
+layouts, runtimes, sandboxes, cri, crictl   container runtimes and what they run
 conf_files, selection, plugins, binaries, versions   CNI configurations and plugins
 records, own, launcher, logical, credentials   leases and cached results; Genie's installation and state
 api, objects, events, cluster         the API server: the pod and what surrounds it

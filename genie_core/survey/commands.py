@@ -47,7 +47,7 @@ class Program:
 def start(*argv: str, env: Mapping[str, str]) -> Program:
     """Start a program, found by `env`'s PATH. Raises nothing."""
     name = os.path.basename(argv[0])
-    path = shutil.which(argv[0], path=env["PATH"])
+    path = shutil.which(argv[0], path=env.get("PATH", ""))
     if path is None:
         return Program(name=name, reason=f"{name} is not installed")
     try:

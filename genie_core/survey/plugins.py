@@ -19,8 +19,7 @@ from genie_core.survey.facts import Facts, PluginState
 from genie_core.survey.own import describe_installation, own_file
 from genie_core.survey.places import Places, bin_dirs_of
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtime_versions import with_versions
-from genie_core.survey.versions import needed
+from genie_core.survey.versions import needed, with_versions
 
 _STATUS_SINCE = "1.1.0"
 _KNOWN_TYPES = frozenset(name for plugin in PLUGINS.values() for name in plugin.names) | {

@@ -32,7 +32,7 @@ class Runtime:
     `kind` is containerd, crio or cri-dockerd: what decides how it chooses a file. `sources` says for conf_dir,
     bin_dirs, max_conf_num and default_network in which file it was read. `handlers` are conf_dirs of single
     runtime handlers (containerd's cni_conf_dir). `problems` are files that could not be read or understood. `version`
-    is "" until it is asked for (runtime_versions.py).
+    is "" until it is asked for (versions.with_versions).
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""The pod sandboxes of the node.
+"""The pod sandboxes of the node, and the containers that its records know.
 
 The container runtime lists them over gRPC (cri.py), else through crictl. Where it does not answer, the runtimes'
 directories, which have one entry for each sandbox, give the container IDs.
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.survey import cri, crictl
 from genie_core.survey.cri import every
-from genie_core.survey.facts import Sandbox
+from genie_core.survey.facts import Facts, Recorded, Sandbox
 from genie_core.survey.layouts import SANDBOX_DIRS
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import runtime_socket
 
 SECONDS = 2.0
+YOUNG_SECONDS = 60
 
 
 class NoSocket(IOFailure):
@@ -88,3 +89,35 @@ def _of_directories(root: Root, directories: Sequence[str], problem: GenieError)
         return Sandboxes(problem=problem)
     found = tuple(Sandbox(id=id_, pod="") for id_ in sorted(ids))
     return Sandboxes(source=f"the runtime's directories {', '.join(seen)}", found=found, problem=problem)
+
+
+def known_containers(facts: Facts) -> dict[str, str] | None:
+    """Container ID -> the record that has it; None where there is no record to compare with.
+
+    A container of Genie's state counts unless it `is_abandoned`.
+    """
+    known: dict[str, str] = {}
+    sandboxes = facts.sandbox_ids
+    asked = sandboxes is not None
+    alive = {namespace.path.rpartition("/")[2] for namespace in facts.namespaces}
+    for entry in facts.cache:
+        if entry.container and (entry.netns.rpartition("/")[2] in alive or entry.netns.startswith("/proc/")):
+            known[entry.container] = "libcni's cache"
+    asked = asked or bool(known)
+    recorded = [record.container for record in facts.genie.records if not is_abandoned(record, facts)]
+    known |= dict.fromkeys(recorded, "Genie's state")
+    known |= dict.fromkeys(sandboxes or (), "the runtime")
+    return known if asked or facts.genie.records else None
+
+
+def is_abandoned(record: Recorded, facts: Facts) -> bool:
+    """Whether the container of a record is gone: no runtime has it, and its namespace is gone or has no process.
+
+    As `genie gc` judges it. Where no runtime answered, a namespace without a process may still be a pod's.
+    """
+    if record.age < YOUNG_SECONDS or record.container in (facts.sandbox_ids or ()):
+        return False
+    if record.earlier or not record.exists:
+        return True
+    space = next((space for space in facts.namespaces if space.path == record.netns), None)
+    return facts.sandboxes is not None and space is not None and space.processes == 0

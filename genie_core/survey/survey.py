@@ -21,7 +21,6 @@ from genie_core.settings import CONF_DIR
 from genie_core.survey import netlink, pod_netns, rulesets, sysctls
 from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
-from genie_core.survey.containers import known_containers
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
 from genie_core.survey.kernel import Firewall, Namespace, Netns
@@ -33,7 +32,7 @@ from genie_core.survey.records import read_cache, read_leases
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
-from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
+from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_containers
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -191,6 +190,11 @@ class Survey:
         return found
 
     @cached_property
+    def node(self) -> Netns:
+        """The node's interfaces and addresses, and with KERNEL the rest of its network namespace but the firewall."""
+        return self._take(self._node, Netns())
+
+    @cached_property
     def recorded(self) -> Facts:
         """What files and the runtime hold: by it a pod's namespace is found."""
         found = self._take(self._files, Facts())
@@ -206,7 +210,6 @@ class Survey:
         pod = pod_netns.begin(netns, self.root, todo) if netns else None
         numbered = take(numbers, dict[str, int]())
         tenants = self._begin(Part.KERNEL, "tenants", partial(read_tenants, numbered, self.root))
-        node = take(self._node, Netns())
         nsids = {str(number): path for path, number in reversed([*numbered.items()])}
         late = Firewall(reason="it could not be read in time")
         firewall = take(self._firewall, late) if self._firewall else Firewall()
@@ -218,7 +221,7 @@ class Survey:
             node_name=self.places.node or os.environ.get("NODE_NAME") or platform.node(),
             netns_path=netns,
             time=time.time(),
-            node=replace(node, nsids=nsids, firewall=firewall),
+            node=replace(self.node, nsids=nsids, firewall=firewall),
             sandboxes=self.sandboxes.found,
             namespaces=spaces,
             namespace_numbers=numbered,

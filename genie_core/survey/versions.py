@@ -1,15 +1,31 @@
-"""The plugins of a chain: which are installed, and which versions of the CNI specification they have in common."""
+"""Versions: which plugins of a chain are installed and what they have in common, what a runtime's libcni has.
+
+libcni 1.2 is the first with 1.1.0 of the specification and with `cniVersions`; older ones read `cniVersion` alone, and
+fail every ADD whose version they do not know. It came with containerd 2.0 (go-cni 1.1.10), CRI-O 1.31 (ocicni 0.4.3).
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genie_core.errors import GenieError
-from genie_core.spec.versions import parse
+from genie_core.gojson import view
+from genie_core.spec.versions import CURRENT, at_least, parse
 from genie_core.survey.binaries import Binary
+from genie_core.survey.commands import start
 from genie_core.survey.facts import ConfFile, Facts
+from genie_core.survey.layouts import LAYOUTS
+from genie_core.survey.rootfs import Root
+from genie_core.survey.runtimes import Runtime
+
+_SECONDS = 2.0
+_BEFORE = "1.0.0"  # the newest that libcni 1.1 knows
+_FIRST = {"containerd": (2, 0), "crio": (1, 31)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +108,35 @@ def _readable(versions: set[str]) -> Iterator[str]:
         except GenieError:
             continue
         yield version
+
+
+def with_versions(runtimes: Sequence[Runtime], root: Root) -> list[Runtime]:
+    """The runtimes with their versions, by `--version`; "" where the program is not found or fails."""
+    return [replace(runtime, version=_version(runtime, root)) for runtime in runtimes]
+
+
+def _version(runtime: Runtime, root: Root) -> str:
+    wanted = runtime.kind, runtime.flavour
+    paths = [path for one in LAYOUTS if (one.kind, one.flavour) == wanted for path in one.programs]
+    program = next((root.real(path) for path in paths if root.exists(path)), "")
+    if not program:
+        return ""
+    out, _ = start(program, "--version", env=dict(os.environ)).finish(time.monotonic() + _SECONDS)
+    found = re.search(r"\bv?(\d+\.\d+\.\d+)", out)
+    return found[1] if found else ""
+
+
+def newest_spoken(runtime: Runtime) -> str:
+    """The newest version of the specification that it can call plugins with; "" where its version is not known."""
+    first = _FIRST.get(runtime.kind)
+    if not runtime.version or first is None:
+        return ""
+    major, minor = runtime.version.split(".")[:2]
+    return CURRENT if (int(major), int(minor)) >= first else _BEFORE
+
+
+def refused_version(file: ConfFile) -> str:
+    """The `cniVersion` of a file that libcni before 1.2 does not know; "" where it knows it."""
+    document: Any = view(file.text) if file.network and file.text else {}
+    version = document.get("cniVersion") if isinstance(document, dict) else None
+    return version if isinstance(version, str) and version != _BEFORE and at_least(version, _BEFORE) else ""

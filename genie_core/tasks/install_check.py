@@ -24,7 +24,7 @@ from genie_core.survey.conf_files import parse_conf, read_directory
 from genie_core.survey.facts import Facts
 from genie_core.survey.own import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
-from genie_core.survey.runtime_versions import with_versions
+from genie_core.survey.versions import with_versions
 from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.placement import Placement
 from genie_core.tasks.predecessor import configurations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from genie_core.errors import GenieError
 from genie_core.survey import cluster
@@ -12,13 +12,12 @@ from genie_core.survey.user_cluster import Access
 from genie_core.tasks.pods import API_SECONDS, open_api
 
 
-def name_of(named: str, objects: Sequence[JSON], *, is_explicit: bool) -> str:
-    """This node's name: `named` where it was given or is a Node's, else the Node with one of this node's addresses."""
+def name_of(named: str, objects: Sequence[JSON], own: Collection[str], *, is_explicit: bool) -> str:
+    """This node's name: `named` where it was given or is a Node's, else that of the Node with an address of `own`."""
     nodes = [cluster.node(item) for item in cluster.of_kind(objects, "Node")]
     if is_explicit or any(node.name == named for node in nodes):
         return named
-    mine = own_addresses()
-    return next((node.name for node in nodes if mine & set(node.addresses)), named)
+    return next((node.name for node in nodes if not set(node.addresses).isdisjoint(own)), named)
 
 
 def own_addresses() -> set[str]:
@@ -43,7 +42,7 @@ def another(
         return ""
     nodes = [] if is_explicit else _nodes(access, own)
     if nodes or is_explicit:
-        here = name_of(named, nodes, is_explicit=is_explicit)
+        here = name_of(named, nodes, own_addresses(), is_explicit=is_explicit)
         return "" if here == pod_node else here
     same = pod_node.partition(".")[0] == named.partition(".")[0]  # as in Node names of cloud providers
     return "" if same else named

@@ -23,7 +23,7 @@ from genie_core.survey.collection import SECONDS
 from genie_core.survey.facts import Facts
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import UserCluster
-from genie_core.tasks.debug.question import DebugOptions, node_name
+from genie_core.tasks.this_node import name_of, own_addresses
 from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
@@ -283,8 +283,8 @@ def test_the_node_is_known_by_its_address_where_nobody_names_it(read, server):
     """Of the node alone: its pods and its events are those of the Node that has this machine's address."""
     server.api.objects.add(world.node("mine", "127.0.0.1", "10.244.9.0/24"))
     server.api.objects.add(world.pod("here", "mine", "10.244.9.9"))
-    question = DebugOptions(namespace="", name="", node="some-host-name")
-    found = api_of(server, partial(node_name, question))
+    named = partial(name_of, "some-host-name", own=own_addresses(), is_explicit=False)
+    found = api_of(server, named)
     assert "here" in names(found, "Pod")
     assert found.events == ()
 

@@ -19,8 +19,9 @@ from genie_core.survey.namespaces import locate, plain
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import DEBUG, NETWORK, Survey
 from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
-from genie_core.tasks.debug.question import DebugOptions, ask_objects, node_name, take_objects
+from genie_core.tasks.debug.question import DebugOptions, objects_reader, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
+from genie_core.tasks.this_node import name_of
 
 ENDED = {"Succeeded": "has completed", "Failed": "has failed or was evicted"}
 PROBE_SECONDS = 15.0
@@ -38,7 +39,7 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
     announce("reading the node and the pod")
     work.begin()
     answers = work.answers()
-    state, reason = _elsewhere(question, answers.pod, answers.objects)
+    state, reason = _elsewhere(question, answers, work.node_name(answers.objects))
     if state:
         return work.elsewhere(state, reason, answers)
     netns = _find_netns(work, answers.pod)
@@ -72,14 +73,21 @@ class Work:
     def begin(self) -> None:
         """Begin to read all that needs no other answer. Raises InvalidConfig, NotFound for unusable files."""
         question = self.question
-        self.objects = ask_objects(question, self.todo)
+        read = objects_reader(question, self.todo)
         self.todo.missing["api"] = "`genie discover` asks the API server of Genie's configuration"
         wanted = DEBUG if self.chosen.of(registry.FILES) else NETWORK
         self.survey = Survey(question, wanted, self.todo, pod=question.pod)
+        self.objects = self.todo.start("objects", lambda: read(self.node_name))
 
     def answers(self) -> api.Answers:
         """The objects of the API server or of files. Raises NotFound for a pod that does not exist."""
         return take_objects(self.question, self.objects, self.todo)
+
+    def node_name(self, objects: Sequence[JSON]) -> str:
+        """This node's name: as named, else of the Node that has an address of this node."""
+        question = self.question
+        own = {address.ip for address in self.survey.node.addresses}
+        return name_of(question.node, objects, own, is_explicit=question.node_explicit)
 
     def facts(self, netns: str, answers: api.Answers) -> Facts:
         """All facts but the probes; `netns` "" means the node alone."""
@@ -94,7 +102,7 @@ class Work:
         question = self.question
         return replace(
             facts,
-            node_name=node_name(question, answers.objects),
+            node_name=self.node_name(answers.objects),
             namespace=question.namespace,
             pod_name=question.name,
             time=time.time(),
@@ -128,14 +136,12 @@ class Work:
         )
 
 
-def _elsewhere(question: DebugOptions, pod: JSON, objects: Sequence[JSON]) -> tuple[str, str]:
+def _elsewhere(question: DebugOptions, answers: api.Answers, here: str) -> tuple[str, str]:
     """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
-    about = cluster.pod(pod)
-    title = question.pod
+    pod, about, title = answers.pod, cluster.pod(answers.pod), question.pod
     if about.phase in ENDED:
         return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
-    here = node_name(question, objects)
-    known = {cluster.node(n).name for n in cluster.of_kind(objects, "Node")}
+    known = {cluster.node(n).name for n in cluster.of_kind(answers.objects, "Node")}
     strange = about.node and about.node != here
     if strange and (question.node_explicit or about.node in known or not question.netns):
         return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie debug pod there"

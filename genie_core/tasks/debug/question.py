@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from genie_core.survey.places import Places
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.yamlio import load_documents
-from genie_core.tasks.this_node import name_of
 
 NO_SERVER = "no API server: no kubeconfig (--kubeconfig), no --pod-file, no --objects-file"
 SECONDS = 30.0
@@ -97,18 +95,20 @@ def _pod(path: str) -> JSON:
     return document
 
 
-def ask_objects(question: DebugOptions, todo: Collection) -> Pending[api.Answers]:
-    """Begin to read the Pod and the other objects. Raises InvalidConfig for files and flags that cannot be used."""
+def objects_reader(question: DebugOptions, todo: Collection) -> Callable[[api.NodeOf], api.Answers]:
+    """What reads the Pod and the other objects, given this node's name among the Node objects.
+
+    Files are read at once, credentials are got at once. Raises InvalidConfig for files and flags that cannot be used.
+    """
     if question.pod_file or question.objects_file:
         answers = _read_files(question)
-        return todo.start("objects", lambda: answers)
+        return lambda _: answers
     server = _server(question, todo)
     if server is None:
         todo.missing.setdefault("objects", NO_SERVER)
-        return todo.start("objects", api.Answers)
+        return lambda _: api.Answers()
     other = pod_of(question.to, question.namespace) if question.to else ("", "")
-    read = partial(api.read, server, question.namespace, question.name, partial(node_name, question), other)
-    return todo.start("objects", read)
+    return lambda node_of: api.read(server, question.namespace, question.name, node_of, other)
 
 
 def _read_files(question: DebugOptions) -> api.Answers:
@@ -171,8 +171,3 @@ def take_objects(question: DebugOptions, pending: Pending[api.Answers], todo: Co
 
 def _found(question: DebugOptions, objects: Sequence[JSON]) -> JSON:
     return next((pod for pod in cluster.of_kind(objects, "Pod") if cluster.key(pod) == question.pod), {})
-
-
-def node_name(question: DebugOptions, objects: Sequence[JSON]) -> str:
-    """This node's name."""
-    return name_of(question.node, objects, is_explicit=question.node_explicit)
