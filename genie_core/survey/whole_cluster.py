@@ -14,6 +14,7 @@ from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
+from genie_core.published import Published
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey import cluster
 from genie_core.survey.api import EVENT, NODE, POD
@@ -79,7 +80,7 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSetRow:
+class DaemonSetRow(Published):
     """One of Genie's DaemonSets: pods wanted, ready, and of the newest template."""
 
     namespace: str

@@ -25,6 +25,7 @@ from typing import ClassVar
 from genie_core import __version__
 from genie_core.edges.confdir import list_files
 from genie_core.errors import Denied, GenieError
+from genie_core.published import Published
 from genie_core.select.files import derived_name
 from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
@@ -59,7 +60,7 @@ _UNTOUCHED = "the earlier installation still works; correct the problem and inst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstallReport:
+class InstallReport(Published):
     """The installation; `changed` lists the files that were written, or would be; [] for a second run."""
 
     kind: ClassVar[str] = "InstallReport"
@@ -72,20 +73,6 @@ class InstallReport:
     warnings: Sequence[str]
     moved: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
-
-    def as_json(self) -> dict[str, object]:
-        """version, launcher, code, conflist, python, changed, warnings, moved (from -> to), dryRun."""
-        return {
-            "version": self.version,
-            "launcher": str(self.launcher),
-            "code": str(self.code),
-            "conflist": str(self.conflist),
-            "python": str(self.python),
-            "changed": [str(path) for path in self.changed],
-            "warnings": list(self.warnings),
-            "moved": dict(self.moved),
-            "dryRun": self.dry_run,
-        }
 
 
 def install(options: InstallOptions, *, dry_run: bool = False) -> InstallReport:

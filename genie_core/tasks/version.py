@@ -8,9 +8,10 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from genie_core import __version__
+from genie_core.published import Published
 from genie_core.spec.versions import SUPPORTED
 from genie_core.survey.launcher import read_launcher
 
@@ -18,7 +19,7 @@ _DISTRIBUTION = "cni-genie"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VersionReport:
+class VersionReport(Published):
     """`plugin` is the version of the launcher in the directory of plugins, "" where there is none; `commit` too."""
 
     kind: ClassVar[str] = "VersionReport"
@@ -29,18 +30,6 @@ class VersionReport:
     python: str
     kernel: str
     spec_versions: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """client, commit, plugin, pluginPath, python, kernel, specVersions."""
-        return {
-            "client": self.client,
-            "commit": self.commit,
-            "plugin": self.plugin,
-            "pluginPath": self.plugin_path,
-            "python": self.python,
-            "kernel": self.kernel,
-            "specVersions": list(self.spec_versions),
-        }
 
 
 def version(bin_dir: str) -> VersionReport:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from genie_core.errors import IOFailure
+from genie_core.published import UNPUBLISHED, Published
 
 _ROUTES = ("route", "show", "table", "all")
 # The kernel adds rules to each namespace, and routes with each address.
@@ -49,7 +50,7 @@ class Machine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
+class Interface(Published):
     """A network interface. `kind` is the kernel's name ("veth"); `parent` the interface below it, or its bridge."""
 
     name: str
@@ -60,21 +61,9 @@ class Interface:
     parent: str
     addresses: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """name, kind, mac, mtu, up, parent, addresses."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "mac": self.mac,
-            "mtu": self.mtu,
-            "up": self.up,
-            "parent": self.parent,
-            "addresses": list(self.addresses),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Published):
     """A route: `to` a network or "default", `via` a gateway or "", through `interface`."""
 
     to: str
@@ -82,28 +71,16 @@ class Route:
     interface: str
     family: int
 
-    def as_json(self) -> dict[str, Any]:
-        """to, via, interface, family."""
-        return {"to": self.to, "via": self.via, "interface": self.interface, "family": self.family}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Published):
     """One moment. `firewall` lines are "table chain: rule"; None where nft is not installed."""
 
     interfaces: tuple[Interface, ...]
     routes: tuple[Route, ...]
     rules: tuple[str, ...] = ()
-    firewall: tuple[str, ...] | None = None
-    files: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """interfaces, routes, rules."""
-        return {
-            "interfaces": [interface.as_json() for interface in self.interfaces],
-            "routes": [route.as_json() for route in self.routes],
-            "rules": list(self.rules),
-        }
+    firewall: tuple[str, ...] | None = field(default=None, metadata=UNPUBLISHED)
+    files: tuple[str, ...] = field(default=(), metadata=UNPUBLISHED)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Everything that can be added and removed, as (kind, name)."""

@@ -6,8 +6,8 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from genie_core.published import Published
 from genie_core.tasks.dry_run.netview import Machine
 
 SECONDS = 1.5
@@ -41,17 +41,13 @@ print(json.dumps(reached))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(Published):
     """Whether pod number `pod` got an answer from `address`; `what` describes its owner."""
 
     pod: int
     address: str
     what: str
     reached: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """pod, address, what, reached."""
-        return {"pod": self.pod, "address": self.address, "what": self.what, "reached": self.reached}
 
 
 def probe(machine: Machine, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_TIMEOUT
+from genie_core.published import UNPUBLISHED, Published
 from genie_core.tasks.dry_run.netview import Interface, Route, View
 from genie_core.tasks.dry_run.reach import Reach
 from genie_core.tasks.dry_run.runtime_call import Call
@@ -16,7 +17,7 @@ Thing = tuple[str, str]  # (kind, name), as in netview.View.items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedNetwork:
+class PlannedNetwork(Published):
     """One network of the plan: `why` is the annotation or key that asks for it, `source` its configuration's place.
 
     `ipam` are the address plugins that its plugins call.
@@ -29,36 +30,16 @@ class PlannedNetwork:
     source: str
     plugins: tuple[str, ...]
     made_up: bool
-    ipam: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """network, interface, primary, why, source, plugins, madeUp."""
-        return {
-            "network": self.network,
-            "interface": self.interface,
-            "primary": self.primary,
-            "why": self.why,
-            "source": self.source,
-            "plugins": list(self.plugins),
-            "madeUp": self.made_up,
-        }
+    ipam: tuple[str, ...] = field(default=(), metadata=UNPUBLISHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodSeen:
+class PodSeen(Published):
     """The state of a pod while it was attached."""
 
     interfaces: tuple[Interface, ...]
     routes: tuple[Route, ...]
     rules: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """interfaces, routes, rules."""
-        return {
-            "interfaces": [interface.as_json() for interface in self.interfaces],
-            "routes": [route.as_json() for route in self.routes],
-            "rules": list(self.rules),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from genie_core.errors import INTERNAL
 from genie_core.jsontext import encode
 from genie_core.model import NetConf
 from genie_core.plan import POD_ANNOTATIONS
+from genie_core.published import Published
 from genie_core.spec.conf import plugin_input
 from genie_core.survey import redact
 from genie_core.tasks.dry_run.netview import Ran
@@ -67,29 +68,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Published):
     """The error document that a plugin printed (SPEC, "Error")."""
 
     code: int
     msg: str
     details: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """code, msg, details."""
-        return {"code": self.code, "msg": self.msg, "details": self.details}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRoute:
+class KeptRoute(Published):
     """Several networks set a default route of one family ("IPv4"): the interface that keeps its own, and the others."""
 
     family: str
     kept: str
     removed: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """family, kept (an interface), removed (interfaces)."""
-        return {"family": self.family, "kept": self.kept, "removed": list(self.removed)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT,
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.jsontext import encode
 from genie_core.model import NetConf, Selection
+from genie_core.published import Published
 from genie_core.select import selections_of
 from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.files import Finder
@@ -41,7 +42,7 @@ from genie_core.tasks.pods import open_api
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Published):
     """A pod of the network. `here`: it is in this node's state; `interface` "" and no addresses: not known."""
 
     pod: str
@@ -52,7 +53,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class Overlap(Published):
     """A logical network on the same underlying network that has addresses of this one."""
 
     network: str
@@ -61,7 +62,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkUsage:
+class NetworkUsage(Published):
     """The answer. `object` is the kind of the API object, "" where it is not known; `problem` says why."""
 
     kind: ClassVar[str] = "NetworkUsage"
@@ -75,33 +76,6 @@ class NetworkUsage:
     pods: tuple[User, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     problem: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """network, object, plugin, physical, subnet, bridge, created, pods, overlaps, problem."""
-        return {
-            "network": self.network,
-            "object": self.object,
-            "plugin": self.plugin,
-            "physical": self.physical,
-            "subnet": self.subnet,
-            "bridge": self.bridge,
-            "created": self.created,
-            "pods": [
-                {
-                    "pod": user.pod,
-                    "here": user.here,
-                    "node": user.node,
-                    "interface": user.interface,
-                    "addresses": list(user.addresses),
-                }
-                for user in self.pods
-            ],
-            "overlaps": [
-                {"network": item.network, "subnet": item.subnet, "older": item.older}
-                for item in self.overlaps
-            ],
-            "problem": self.problem,
-        }
 
 
 def explain_network(

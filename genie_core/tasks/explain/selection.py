@@ -12,6 +12,7 @@ from genie_core.dialects import ASKING, dialect_of
 from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
 from genie_core.model import Plan
 from genie_core.plan import POD_ANNOTATIONS
+from genie_core.published import Published
 from genie_core.select.allowed import can_take
 from genie_core.settings import Settings
 from genie_core.tasks.dry_run.preview import preview
@@ -19,7 +20,7 @@ from genie_core.tasks.node_state import open_context, plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Published):
     """One network of the pod: `why` is the annotation or key that asks for it, `source` where its configuration is."""
 
     network: str
@@ -27,16 +28,6 @@ class Chosen:
     why: str
     source: str
     plugins: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """network, interface, why, source, plugins."""
-        return {
-            "network": self.network,
-            "interface": self.interface,
-            "why": self.why,
-            "source": self.source,
-            "plugins": list(self.plugins),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

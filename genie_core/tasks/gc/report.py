@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE
+from genie_core.published import UNPUBLISHED, Published
 
 # In the order of removal: plugins' DELs first, and a namespace after the interfaces that lead into it.
 Kind = Literal["dry-run", "pending", "lease", "cache", "chain", "veth", "bridge", "namespace"]
@@ -24,7 +25,7 @@ KINDS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class Leftover(Published):
     """One thing without an owner. `name` is where it is; `evidence` says in sentences why no container has it.
 
     `problem` is why it could not be removed, "" otherwise; `handle` is what its removal needs.
@@ -37,24 +38,12 @@ class Leftover:
     evidence: tuple[str, ...]
     removed: bool = False
     problem: str = ""
-    handle: Any = field(default=None, compare=False)
+    handle: Any = field(default=None, compare=False, metadata=UNPUBLISHED)
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What is the same in two looks at one thing."""
         return self.kind, self.name, self.container
-
-    def as_json(self) -> dict[str, Any]:
-        """kind, name, container, network, evidence, removed, problem."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "container": self.container,
-            "network": self.network,
-            "evidence": list(self.evidence),
-            "removed": self.removed,
-            "problem": self.problem,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,27 +12,20 @@ from pathlib import Path
 from typing import ClassVar
 
 from genie_core.errors import Denied, GenieError
+from genie_core.published import Published
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.atomic import write_file
-from genie_core.tasks.generate.request import JSON, OutputFile
+from genie_core.tasks.generate.request import OutputFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteReport:
+class WriteReport(Published):
     """The files that were written, those that had the same content already, and the copies of replaced files."""
 
     kind: ClassVar[str] = "WrittenFiles"
     written: Sequence[str] = ()
     unchanged: Sequence[str] = ()
     backups: Sequence[str] = ()
-
-    def as_json(self) -> JSON:
-        """written, unchanged, backups."""
-        return {
-            "written": list(self.written),
-            "unchanged": list(self.unchanged),
-            "backups": list(self.backups),
-        }
 
 
 def write_files(files: Sequence[OutputFile], root: Root) -> WriteReport:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from genie_core.dialects import BY_ATTACHMENT
+from genie_core.published import Published
 from genie_core.survey.whole_cluster import DaemonSetRow, PodRow, WholeCluster
 from genie_core.tasks.status.asked import Asked, asked_of, attached_to, is_stale
 from genie_core.tasks.status.nodes import NodeStatus
@@ -17,7 +18,7 @@ Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodProblem:
+class PodProblem(Published):
     """A pod whose networks are not what its annotations ask for.
 
     `waiting`: it has no sandbox yet, or its annotation is wrong. `different`: it runs with other networks than it asks
@@ -29,22 +30,14 @@ class PodProblem:
     state: State
     reason: str
 
-    def as_json(self) -> dict[str, str]:
-        """pod, node, state, reason."""
-        return {"pod": self.pod, "node": self.node, "state": self.state, "reason": self.reason}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Published):
     """One sentence of the verdict; `fix` is what to run or change."""
 
     severity: Severity
     text: str
     fix: str
-
-    def as_json(self) -> dict[str, Any]:
-        """severity, text, fix."""
-        return {"severity": self.severity, "text": self.text, "fix": self.fix}
 
 
 def pod_problems(cluster: WholeCluster, networks: Collection[str]) -> list[PodProblem]:

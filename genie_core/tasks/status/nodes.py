@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from genie_core.published import Published
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
 
 Verdict = Literal["good", "bad", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
+class NodeStatus(Published):
     """One node. `findings` counts `genie debug node`'s by severity.
 
     `token_seconds` is how long the plugin's token is still accepted. `verdict` is unknown where nothing on the node
@@ -28,19 +29,6 @@ class NodeStatus:
     token_seconds: int | None = None
     default_network: str = ""
     pods: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """name, verdict, reason, version, findings, tokenSeconds, defaultNetwork, pods."""
-        return {
-            "name": self.name,
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "version": self.version,
-            "findings": dict(self.findings),
-            "tokenSeconds": self.token_seconds,
-            "defaultNetwork": self.default_network,
-            "pods": self.pods,
-        }
 
 
 def nodes_of(cluster: WholeCluster, now: float) -> list[NodeStatus]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core.errors import EXIT_FAILURE
+from genie_core.published import plain
 from genie_core.survey.whole_cluster import DaemonSetRow
 from genie_core.tasks.status.judge import PodProblem, Problem
 from genie_core.tasks.status.nodes import NodeStatus
@@ -41,18 +42,8 @@ class ClusterStatus:
         """daemonSets, nodes, networks, pods, problems, missing, durationMs."""
         states = Counter(one.state for one in self.pod_problems)
         return {
-            "daemonSets": [
-                {
-                    "namespace": one.namespace,
-                    "name": one.name,
-                    "desired": one.desired,
-                    "ready": one.ready,
-                    "updated": one.updated,
-                    "image": one.image,
-                }
-                for one in self.daemon_sets
-            ],
-            "nodes": [node.as_json() for node in self.nodes],
+            "daemonSets": plain(self.daemon_sets),
+            "nodes": plain(self.nodes),
             "networks": [network.as_json() for network in self.networks],
             "pods": {
                 "total": self.pods,
@@ -60,9 +51,9 @@ class ClusterStatus:
                 "waiting": states["waiting"],
                 "different": states["different"],
                 "lost": states["lost"],
-                "items": [one.as_json() for one in self.pod_problems],
+                "items": plain(self.pod_problems),
             },
-            "problems": [one.as_json() for one in self.problems],
+            "problems": plain(self.problems),
             "missing": dict(self.missing),
             "durationMs": round(self.milliseconds, 1),
         }

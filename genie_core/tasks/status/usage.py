@@ -11,6 +11,7 @@ from typing import Any
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT
 from genie_core.errors import GenieError
 from genie_core.gojson import view
+from genie_core.published import Published
 from genie_core.select.definitions import inline_network
 from genie_core.select.overlap import PhysicalNetwork, placement, read_logical, read_physical
 from genie_core.select.underlay import parse_subnet
@@ -45,15 +46,11 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
+class Overlap(Published):
     """Something else that has addresses of the network."""
 
     what: str
     subnet: str
-
-    def as_json(self) -> dict[str, str]:
-        """what, subnet."""
-        return {"what": self.what, "subnet": self.subnet}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_NOT_FOUND, TRY
 from genie_core.live.compare import KEEP, Move
 from genie_core.live.exchange import addresses_of
 from genie_core.model import Attachment, Plan
+from genie_core.published import Published
 
 Outcome = Literal["unchanged", "changed", "refused", "failed", "partial"]
 _EXIT = {
@@ -42,7 +43,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Published):
     """One interface: `action` is keep, attach, detach or replace."""
 
     action: str
@@ -55,18 +56,9 @@ class Change:
         """The published form of a move."""
         return cls(action=move.action, network=move.label, interface=move.ifname, reason=move.reason)
 
-    def as_json(self) -> dict[str, str]:
-        """action, network, interface, reason."""
-        return {
-            "action": self.action,
-            "network": self.network,
-            "interface": self.interface,
-            "reason": self.reason,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
+class Attached(Published):
     """One network that the pod has, with its addresses."""
 
     network: str
@@ -78,10 +70,6 @@ class Attached:
         """The published form of an attachment."""
         ips = tuple(address.partition("/")[0] for address in addresses_of(item))
         return cls(network=item.label, interface=item.ifname, ips=ips)
-
-    def as_json(self) -> dict[str, Any]:
-        """network, interface, ips."""
-        return {"network": self.network, "interface": self.interface, "ips": list(self.ips)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
