@@ -16,7 +16,8 @@ class Check:
     """One check: a pure function from facts to findings, which have one of `codes`.
 
     `title` is what holds where it finds nothing. `needs` names the sources without which it is skipped; a check of
-    a pod's network is given a `Case`, one of a node's files `Facts` (see `sources`).
+    a pod's network is given a `Case`, one of a node's files `Facts` (see `sources`). One that is `alone` can also judge
+    files that are on no node, without the sources conf and bin.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Check:
     title: str
     run: Callable[[Any], Iterable[Finding]]
     needs: tuple[str, ...] = ()
+    alone: bool = False
 
     def look(self, facts: Any) -> Iterator[Finding]:
         """What it finds. Raises LookupError where the check reports a code that it does not declare."""
@@ -36,11 +38,13 @@ class Check:
 declared: list[Check] = []
 
 
-def check(id_: str, *codes: Code, title: str, needs: tuple[str, ...] = ()) -> Callable[[Run], Run]:
+def check(
+    id_: str, *codes: Code, title: str, needs: tuple[str, ...] = (), alone: bool = False
+) -> Callable[[Run], Run]:
     """Declare the function below as a check. It stays an ordinary function."""
 
     def declare(run: Run) -> Run:
-        declared.append(Check(id=id_, codes=codes, title=title, run=run, needs=needs))
+        declared.append(Check(id=id_, codes=codes, title=title, run=run, needs=needs, alone=alone))
         return run
 
     return declare

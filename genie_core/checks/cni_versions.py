@@ -29,7 +29,7 @@ GN1042 = Code("GN1042", "CHECK fails for healthy pods",
     confirm="CNI_COMMAND=CHECK after an ADD", fix="set disableCheck in the list")  # fmt: skip
 
 
-@check("conf-check", GN1042, title="CHECK can succeed where it is called", needs=("conf",))
+@check("conf-check", GN1042, title="CHECK can succeed where it is called", needs=("conf",), alone=True)
 def check_fails(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         readers = [runtime for runtime in facts.runtimes if runtime.conf_dir == file.directory]
@@ -58,6 +58,7 @@ GN1040 = Code("GN1040", "a cniVersion that a plugin does not support",
     GN1040,
     title="plugins support the configuration's version",
     needs=("conf", "bin", "probe"),
+    alone=True,
 )
 def versions_refused(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
@@ -114,7 +115,7 @@ GN1041 = Code("GN1041", "no cniVersion",
     confirm="the file", fix="write one")  # fmt: skip
 
 
-@check("conf-cniversion", GN1041, title="every configuration has a version", needs=("conf",))
+@check("conf-cniversion", GN1041, title="every configuration has a version", needs=("conf",), alone=True)
 def versions_missing(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         if file.network is None or '"cniVersion' in (file.text or ""):

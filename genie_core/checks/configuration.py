@@ -51,7 +51,9 @@ GN1002 = Code("GN1002", "a file is no network configuration",
     confirm="genie discover", fix="correct it, or move it out of the directory")  # fmt: skip
 
 
-@check("conf-readable", GN1001, GN1002, title="every configuration file can be read", needs=("conf",))
+@check(
+    "conf-readable", GN1001, GN1002, title="every configuration file can be read", needs=("conf",), alone=True
+)
 def unreadable_files(facts: Facts) -> Iterator[Finding]:
     used = in_use(facts)
     for file in facts.conf_files:
@@ -78,7 +80,7 @@ GN1003 = Code("GN1003", "two files have one network name",
     confirm="grep '\"name\"' in the directory", fix="give each network its own name")  # fmt: skip
 
 
-@check("conf-names", GN1003, title="network names are used once", needs=("conf",))
+@check("conf-names", GN1003, title="network names are used once", needs=("conf",), alone=True)
 def duplicate_networks(facts: Facts) -> Iterator[Finding]:
     for entries in facts.directories.values():
         first: dict[str, ConfFile] = {}
@@ -102,7 +104,7 @@ GN1004 = Code("GN1004", "a key occurs twice",
     confirm="the line in the evidence", fix="delete one")  # fmt: skip
 
 
-@check("conf-keys", GN1004, title="no key occurs twice", needs=("conf",))
+@check("conf-keys", GN1004, title="no key occurs twice", needs=("conf",), alone=True)
 def repeated_keys(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         for path in positions(file.text).repeated if file.text and file.network else ():
@@ -223,7 +225,7 @@ GN1007 = Code("GN1007", "Genie calls itself",
     confirm="the file in the evidence", fix="name another network")  # fmt: skip
 
 
-@check("conf-self", GN1007, title="no configuration makes Genie call itself", needs=("conf",))
+@check("conf-self", GN1007, title="no configuration makes Genie call itself", needs=("conf",), alone=True)
 def self_delegation(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         types = [str(entry.get("type", "")) for entry in file.chain]
@@ -309,6 +311,7 @@ def two_dispatchers(facts: Facts) -> Iterator[Finding]:
     GN1602,
     title="plugins get a configuration that they accept",
     needs=("conf",),
+    alone=True,
 )
 def plugin_problems(facts: Facts) -> Iterator[Finding]:
     node = node_view(facts)

@@ -54,7 +54,9 @@ GN1507 = Code("GN1507", "others can read a credential inside a configuration",
     confirm="ls -l FILE", fix="remove the token from the file, and renew it")  # fmt: skip
 
 
-@check("credential-inline", GN1502, GN1507, title="no credential in a configuration", needs=("conf",))
+@check(
+    "credential-inline", GN1502, GN1507, title="no credential in a configuration", needs=("conf",), alone=True
+)
 def secrets_in_files(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         for key in _secrets(file):

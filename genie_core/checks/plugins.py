@@ -26,7 +26,7 @@ GN1101 = Code("GN1101", "a plugin is missing",
     confirm="ls the bin directories", fix="install it; a package upgrade may have removed it")  # fmt: skip
 
 
-@check("plugin-missing", GN1101, title="every plugin is installed", needs=("conf", "bin"))
+@check("plugin-missing", GN1101, title="every plugin is installed", needs=("conf", "bin"), alone=True)
 def missing(facts: Facts) -> Iterator[Finding]:
     # CRI-O skips Genie's file when a plugin is missing: pods then do not get the networks that they select
     skipping = {runtime.conf_dir for runtime in facts.runtimes if runtime.kind == "crio"}

@@ -62,7 +62,7 @@ GN1035 = Code("GN1035", "two networks hand out the same addresses",
     confirm="genie discover -o wide", fix="distinct ranges")  # fmt: skip
 
 
-@check("subnet-networks", GN1035, title="networks do not overlap", needs=("conf",))
+@check("subnet-networks", GN1035, title="networks do not overlap", needs=("conf",), alone=True)
 def overlapping_networks(facts: Facts) -> Iterator[Finding]:
     for entries in facts.directories.values():
         subnets = used_subnets([file for file in candidates(entries) if file.network])
@@ -98,7 +98,7 @@ GN1037 = Code("GN1037", "two networks with different subnets on one bridge",
     confirm="genie discover -o wide", fix="a bridge per network")  # fmt: skip
 
 
-@check("bridge-shared", GN1037, title="each network has its own bridge", needs=("conf",))
+@check("bridge-shared", GN1037, title="each network has its own bridge", needs=("conf",), alone=True)
 def shared_bridge(facts: Facts) -> Iterator[Finding]:
     first: dict[str, Used] = {}
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
@@ -129,7 +129,9 @@ GN1036 = Code("GN1036", "a network's subnet overlaps the node's",
     confirm="ip route", fix="another subnet, unless it is the LAN on purpose", explained_by=("GN0413",))  # fmt: skip
 
 
-@check("subnet-node", GN1036, title="networks do not overlap the node's own", needs=("conf", "node"))
+@check(
+    "subnet-node", GN1036, title="networks do not overlap the node's own", needs=("conf", "node"), alone=True
+)
 def overlapping_node(facts: Facts) -> Iterator[Finding]:
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
         for link, subnet in _held(facts.node, used):
@@ -173,7 +175,9 @@ GN1024 = Code("GN1024", "a bridge has another subnet than its network",
     explained_by=("GN0406", "GN0404", "GN0206", "GN1032"))  # fmt: skip
 
 
-@check("bridge-address", GN1024, title="bridges have their network's address", needs=("conf", "node"))
+@check(
+    "bridge-address", GN1024, title="bridges have their network's address", needs=("conf", "node"), alone=True
+)
 def bridge_address(facts: Facts) -> Iterator[Finding]:
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
         link = facts.node.link(used.bridge)

@@ -20,24 +20,12 @@ from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.yamlio import load_documents
 
 JSON = dict[str, Any]
-# The checks that need files alone; the others concern a node.
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "conf-readable": (),
-    "conf-names": (),
-    "conf-keys": (),
-    "conf-self": (),
-    "conf-plugin": (),
-    "conf-version": ("probe",),
-    "conf-cniversion": (),
-    "conf-check": (),
-    "subnet-networks": (),
-    "bridge-shared": (),
-    "subnet-node": ("node",),
-    "bridge-address": ("node",),
-    "plugin-missing": (),
-    "credential-inline": (),
-}
-CHECKS = tuple(replace(check, needs=_NEEDS[check.id]) for check in FILES if check.id in _NEEDS)
+# The checks that can judge files alone.
+CHECKS = tuple(
+    replace(check, needs=tuple(need for need in check.needs if need not in ("conf", "bin")))
+    for check in FILES
+    if check.alone
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
