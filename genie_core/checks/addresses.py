@@ -15,35 +15,35 @@ from genie_core.net.stack import version, within
 from genie_core.survey.kernel import Address
 
 
-def _prefix(model: Case, attachment: Attachment, ip: str) -> str:
+def _prefix(case: Case, attachment: Attachment, ip: str) -> str:
     """The address with the prefix length that its link uses."""
-    for own in model.addresses(attachment):
+    for own in case.addresses(attachment):
         if within(ip, f"{own.ip}/{own.prefix}") and version(own.ip) == version(ip):
             return f"{ip}/{own.prefix}"
-    gateway = attachment.entry and model.node.addresses(attachment.entry, version(ip))
+    gateway = attachment.entry and case.node.addresses(attachment.entry, version(ip))
     for address in gateway or ():
         if within(ip, f"{address.ip}/{address.prefix}"):
             return f"{ip}/{address.prefix}"
     return f"{ip}/{32 if version(ip) == 4 else 128}"
 
 
-def _missing(model: Case) -> Iterator[tuple[Attachment, str, list[Intended]]]:
+def _missing(case: Case) -> Iterator[tuple[Attachment, str, list[Intended]]]:
     """Addresses that a record promises for an existing interface, and that the interface does not have."""
-    for attachment in model.attachments:
-        held = {str(ipaddress.ip_address(a.ip)) for a in model.addresses(attachment)}
+    for attachment in case.attachments:
+        held = {str(ipaddress.ip_address(a.ip)) for a in case.addresses(attachment)}
         promised: dict[str, list[Intended]] = {}
-        for intended in model.intended:
+        for intended in case.intended:
             if intended.ifname == attachment.link.name:
                 for ip in intended.ips:
                     promised.setdefault(str(ipaddress.ip_address(ip)), []).append(intended)
         for ip, sources in promised.items():
             # An interface that is down or has IPv6 disabled loses its IPv6 addresses: another check reports that.
-            if ip not in held and not (version(ip) == 6 and _without_ipv6(model, attachment)):
+            if ip not in held and not (version(ip) == 6 and _without_ipv6(case, attachment)):
                 yield attachment, ip, sources
 
 
-def _without_ipv6(model: Case, attachment: Attachment) -> bool:
-    pod = model.pod
+def _without_ipv6(case: Case, attachment: Attachment) -> bool:
+    pod = case.pod
     return (
         pod is None
         or not attachment.link.up
@@ -68,21 +68,21 @@ GN0202 = Code("GN0202", "an address is missing",
     title="the pod has the addresses that ADD, its status and the cluster record",
     needs=("pod",),
 )
-def drift(model: Case) -> Iterator[Finding]:
-    for attachment, ip, sources in _missing(model):
+def drift(case: Case) -> Iterator[Finding]:
+    for attachment, ip, sources in _missing(case):
         name = attachment.link.name
-        promised = {i for source in model.intended for i in source.ips}
-        there = model.addresses(attachment, version(ip))
+        promised = {i for source in case.intended for i in source.ips}
+        there = case.addresses(attachment, version(ip))
         strays = [a for a in there if a.ip not in promised]
-        agreed = _agreed(model, attachment, there, sources)
+        agreed = _agreed(case, attachment, there, sources)
         has = ", ".join(a.ip for a in there if a in strays or not strays) or "none"
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
         why = f"{agreed} has that address too" if agreed else "something rewrote it after ADD"
         yield Finding(
             code=GN0201 if there else GN0202,
-            severity=_weight(model, attachment, sources, agreed),
+            severity=_weight(case, attachment, sources, agreed),
             title=f"{ip} ({names}) is not on {name}, which has {has}: {why}",
-            object=the_pod(model, name),
+            object=the_pod(case, name),
             evidence=(
                 seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
                 *(seen(source.source, ip) for source in sources),
@@ -91,41 +91,41 @@ def drift(model: Case) -> Iterator[Finding]:
                 "recreate the pod, or give it its address back"
                 if not agreed
                 else "recreate the pod: its records contradict each other",
-                *(() if agreed else _give_back(model, attachment, ip, strays)),
+                *(() if agreed else _give_back(case, attachment, ip, strays)),
                 risk="connections from the wrong address break",
             ),
         )
 
 
-def _agreed(model: Case, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
+def _agreed(case: Case, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
     """Another record with an address that the interface has, "" for none: then the records contradict each other."""
     ips = {a.ip for a in there}
-    mine = [i for i in model.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
+    mine = [i for i in case.intended if i.ifname == attachment.link.name and ips & set(i.ips)]
     kinds = {source.source for source in sources}
     return next((basename(i.source) for i in mine if i.source not in kinds), "")
 
 
-def _weight(model: Case, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
+def _weight(case: Case, attachment: Attachment, sources: list[Intended], agreed: str) -> Severity:
     """The pod's status decides where traffic goes; a cached result or an annotation matters to CHECK and to readers."""
     kinds = {source.source for source in sources}
-    if agreed and model.pod_object.ips and STATUS not in kinds:
+    if agreed and case.pod_object.ips and STATUS not in kinds:
         return Severity.WARNING
-    return Severity.FATAL if attachment is model.primary else Severity.ERROR
+    return Severity.FATAL if attachment is case.primary else Severity.ERROR
 
 
-def _give_back(model: Case, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
+def _give_back(case: Case, attachment: Attachment, ip: str, strays: list[Address]) -> tuple[Command, ...]:
     """Wrong addresses first: the kernel deletes the secondary addresses of a subnet with the primary one."""
     name = attachment.link.name
     commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
-    commands.append(in_pod("ip", "addr", "add", _prefix(model, attachment, ip), "dev", name))
-    if attachment is model.primary:
-        commands += restore_default(model, attachment, version(ip))
+    commands.append(in_pod("ip", "addr", "add", _prefix(case, attachment, ip), "dev", name))
+    if attachment is case.primary:
+        commands += restore_default(case, attachment, version(ip))
     return tuple(commands)
 
 
-def restore_default(model: Case, attachment: Attachment, family: int) -> list[Command]:
+def restore_default(case: Case, attachment: Attachment, family: int) -> list[Command]:
     """The default route again: the kernel deletes the routes that use an address with it."""
-    gateway = model.expected_gateway(family) or model.segment_gateway(attachment, family)
+    gateway = case.expected_gateway(family) or case.segment_gateway(attachment, family)
     return (
         [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)]
         if gateway
@@ -134,9 +134,9 @@ def restore_default(model: Case, attachment: Attachment, family: int) -> list[Co
 
 
 @check("address-any", GN0202, title="the primary interface has an address", needs=("pod",))
-def no_address(model: Case) -> Iterator[Finding]:
-    primary = model.primary
-    if primary is None or model.addresses(primary) or any(True for _ in _missing(model)):
+def no_address(case: Case) -> Iterator[Finding]:
+    primary = case.primary
+    if primary is None or case.addresses(primary) or any(True for _ in _missing(case)):
         return
     if primary.link.kind not in ("veth", "macvlan", "ipvlan"):
         return
@@ -144,7 +144,7 @@ def no_address(model: Case) -> Iterator[Finding]:
         code=GN0202,
         severity=Severity.FATAL,
         title=f"{primary.link.name} in the pod has no address at all",
-        object=the_pod(model, primary.link.name),
+        object=the_pod(case, primary.link.name),
         evidence=(seen("netlink", "no address", f"ip addr show {primary.link.name}"),),
         remedy=fix("recreate the pod; look at the IPAM plugin's messages of its ADD"),
     )
@@ -161,12 +161,12 @@ GN0209 = Code("GN0209", "the network gives no addresses",
 
 
 @check("address-plugin", GN0209, title="the network's configuration gives addresses", needs=("pod",))
-def no_address_plugin(model: Case) -> Iterator[Finding]:
-    primary = model.primary
-    if primary is None or model.addresses(primary) or any(ip for i in model.intended for ip in i.ips):
+def no_address_plugin(case: Case) -> Iterator[Finding]:
+    primary = case.primary
+    if primary is None or case.addresses(primary) or any(ip for i in case.intended for ip in i.ips):
         return
-    known = [c.network for c in model.results if c.network and c.ifname == primary.link.name]
-    confs = [c for c in model.facts.files.confs if c.plugins and (c.name in known or not known)]
+    known = [c.network for c in case.results if c.network and c.ifname == primary.link.name]
+    confs = [c for c in case.facts.files.confs if c.plugins and (c.name in known or not known)]
     for conf in confs[:1]:
         plugin = conf.plugins[0]
         if plugin.get("type") not in ADDRESSED or plugin.get("ipam"):
@@ -199,20 +199,20 @@ GN0203 = Code("GN0203", "duplicate address",
 @check(
     "address-duplicate", GN0203, title="no other namespace holds the pod's addresses", needs=("pod", "node")
 )
-def duplicate(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
-        for own in model.addresses(attachment):
-            yield from _holders(model, attachment, own.ip)
-        yield from _gateway_twice(model, attachment)
+def duplicate(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        for own in case.addresses(attachment):
+            yield from _holders(case, attachment, own.ip)
+        yield from _gateway_twice(case, attachment)
 
 
-def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
+def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
     """Another pod on the bridge has an address of the bridge: neighbours learn one MAC or the other."""
     bridge = attachment.bridge
-    mine = {x.ip for x in model.node.addresses(bridge)} if bridge else set()
-    for port, tenant in model.neighbours_on(bridge) if bridge else ():
+    mine = {x.ip for x in case.node.addresses(bridge)} if bridge else set()
+    for port, tenant in case.neighbours_on(bridge) if bridge else ():
         for address in (x for x in tenant.addresses if x.ip in mine):
-            title, name = model.title_of(tenant), basename(tenant.path)
+            title, name = case.title_of(tenant), basename(tenant.path)
             link = next((x.name for x in tenant.links if x.index == address.index), "")
             yield Finding(
                 code=GN0203,
@@ -236,10 +236,10 @@ def _gateway_twice(model: Case, attachment: Attachment) -> Iterator[Finding]:
             )
 
 
-def _holders(model: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
+def _holders(case: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
     others: list[tuple[str, Evidence, tuple[Command, ...]]] = []
-    for tenant in model.facts.tenants:
-        if tenant.path == model.facts.netns_path:
+    for tenant in case.facts.tenants:
+        if tenant.path == case.facts.netns_path:
             continue
         for address in tenant.addresses:
             link = next((x for x in tenant.links if x.index == address.index), None)
@@ -253,10 +253,10 @@ def _holders(model: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
             undo = on_node(
                 "ip", "-n", basename(tenant.path), "addr", "del", f"{ip}/{address.prefix}", "dev", link.name
             )
-            others.append((model.title_of(tenant), fact, (undo,)))
-    if ip in model.node.local:
-        address = model.node.local[ip]
-        where = model.node.name(address.index)
+            others.append((case.title_of(tenant), fact, (undo,)))
+    if ip in case.node.local:
+        address = case.node.local[ip]
+        where = case.node.name(address.index)
         fact = seen("netlink", f"{ip} on the node's {where}", f"ip addr show {where}")
         others.append(
             (
@@ -266,20 +266,20 @@ def _holders(model: Case, attachment: Attachment, ip: str) -> Iterator[Finding]:
             )
         )
     # The namespace of the same pod under another path is not another owner.
-    others = [o for o in others if o[0] != model.name]
+    others = [o for o in others if o[0] != case.name]
     if others:
-        yield _duplicate(model, attachment, ip, others)
+        yield _duplicate(case, attachment, ip, others)
 
 
 def _duplicate(
-    model: Case, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
+    case: Case, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
 ) -> Finding:
     names = [name for name, _, _ in others]
     return Finding(
         code=GN0203,
         severity=Severity.FATAL,
         title=f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
-        object=the_pod(model, attachment.link.name),
+        object=the_pod(case, attachment.link.name),
         evidence=(
             seen(
                 "netlink",
@@ -307,41 +307,41 @@ GN0205 = Code("GN0205", "duplicate IPv6 address",
 
 
 @check("ipv6-usable", GN0204, GN0205, title="IPv6 is enabled where it is configured", needs=("pod",))
-def ipv6_usable(model: Case) -> Iterator[Finding]:
-    pod = model.pod
+def ipv6_usable(case: Case) -> Iterator[Finding]:
+    pod = case.pod
     if pod is None:
         return
-    for attachment in model.attachments:
+    for attachment in case.attachments:
         name = attachment.link.name
-        wanted = sorted({ip for i in model.intended if i.ifname == name for ip in i.ips if version(ip) == 6})
+        wanted = sorted({ip for i in case.intended if i.ifname == name for ip in i.ips if version(ip) == 6})
         off = [n for n in ("all", name) if pod.setting(n, "disable_ipv6", 6)]
-        asked = wanted or (attachment is model.primary and any(version(c) == 6 for c in model.pod_cidrs))
+        asked = wanted or (attachment is case.primary and any(version(c) == 6 for c in case.pod_cidrs))
         if pod.setting(name, "disable_ipv6", 6) and (asked or not pod.setting("all", "disable_ipv6", 6)):
-            yield _disabled(model, name, off, wanted, bool(asked))
-        for address in model.addresses(attachment, 6):
+            yield _disabled(case, name, off, wanted, bool(asked))
+        for address in case.addresses(attachment, 6):
             if "dadfailed" in address.flags:
                 yield Finding(
                     code=GN0205,
                     severity=Severity.ERROR,
                     title=f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
-                    object=the_pod(model, name),
+                    object=the_pod(case, name),
                     evidence=(seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),),
                     remedy=fix("find the other holder of the address; recreate one of the pods"),
                 )
 
 
-def _disabled(model: Case, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
+def _disabled(case: Case, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:
     commands = [in_pod("sysctl", "-w", f"net.ipv6.conf.{n}.disable_ipv6=0") for n in off]
-    attachment = next(a for a in model.attachments if a.link.name == name)
+    attachment = next(a for a in case.attachments if a.link.name == name)
     commands += [
-        in_pod("ip", "-6", "addr", "add", _prefix(model, attachment, ip), "dev", name) for ip in wanted
+        in_pod("ip", "-6", "addr", "add", _prefix(case, attachment, ip), "dev", name) for ip in wanted
     ]
     why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
     return Finding(
         code=GN0204,
         severity=Severity.ERROR if asked or wanted else Severity.WARNING,
         title=f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(
             seen(
                 "sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"

@@ -21,12 +21,12 @@ GN0518 = Code("GN0518", "packets skip connection tracking",
 
 
 @check("tracked", GN0518, title="the pod's packets are tracked", needs=("pod", "node firewall"))
-def untracked(model: Case) -> Iterator[Finding]:
+def untracked(case: Case) -> Iterator[Finding]:
     found: dict[tuple[str, int], tuple[str, Chain, Rule]] = {}
-    for walk in model.walks:
+    for walk in case.walks:
         for place, chain, rule in walk.untracked:
             found.setdefault((f"{place} {chain.place}", rule.number), (place, chain, rule))
-    needed = bool(model.frontends) or bool(model.pod_cidrs)
+    needed = bool(case.frontends) or bool(case.pod_cidrs)
     for place, chain, rule in found.values():
         what = (
             f"tracks the pod's packets in zone {rule.action.value} of their own, in which replies are not matched"
@@ -37,7 +37,7 @@ def untracked(model: Case) -> Iterator[Finding]:
             code=GN0518,
             severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
             title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
-            object=subject("firewall", chain.place) if place == "node" else the_pod(model),
+            object=subject("firewall", chain.place) if place == "node" else the_pod(case),
             evidence=(
                 seen(
                     "firewall",
@@ -64,18 +64,18 @@ GN0412 = Code("GN0412", "bridged replies bypass connection tracking",
     title="bridged replies pass conntrack",
     needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
 )
-def bridge_netfilter(model: Case) -> Iterator[Finding]:
-    attachment = model.primary
+def bridge_netfilter(case: Case) -> Iterator[Finding]:
+    attachment = case.primary
     bridge = attachment.bridge if attachment else None
     if attachment is None or bridge is None:
         return
-    for family in model.families:
-        if calls_iptables(model.node, bridge, family):
+    for family in case.families:
+        if calls_iptables(case.node, bridge, family):
             continue
-        beside = {ip for ip, _, _ in local_peers(model, attachment, family)} | {model.address(family)}
-        fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in beside]
+        beside = {ip for ip, _, _ in local_peers(case, attachment, family)} | {case.address(family)}
+        fronts = [f for f in case.frontends for ip, _ in f.endpoints if ip in beside]
         name = f"bridge-nf-call-ip{'6' if family == 6 else ''}tables"
-        if not fronts or model.node.rules.known is False:
+        if not fronts or case.node.rules.known is False:
             continue
         front = fronts[0]
         yield Finding(
@@ -91,7 +91,7 @@ def bridge_netfilter(model: Case) -> Iterator[Finding]:
                 "set it to 1, also in /etc/sysctl.d (module br_netfilter)",
                 on_node("sysctl", "-w", f"net.bridge.{name}=1"),
             ),
-            affects=model.affected(bridge),
+            affects=case.affected(bridge),
         )
 
 
@@ -102,10 +102,10 @@ GN0505 = Code("GN0505", "the connection tracking table is full",
 
 
 @check("conntrack", GN0505, title="connection tracking has room", needs=("node", "conntrack"))
-def full_table(model: Case) -> Iterator[Finding]:
+def full_table(case: Case) -> Iterator[Finding]:
     count, limit = (
-        model.node.sysctl("netfilter/nf_conntrack_count"),
-        model.node.sysctl("netfilter/nf_conntrack_max"),
+        case.node.sysctl("netfilter/nf_conntrack_count"),
+        case.node.sysctl("netfilter/nf_conntrack_max"),
     )
     if not limit:
         return
@@ -114,7 +114,7 @@ def full_table(model: Case) -> Iterator[Finding]:
         return
     drops = {
         name: value
-        for name, value in model.facts.node.counters.items()
+        for name, value in case.facts.node.counters.items()
         if name.startswith("conntrack_") and value
     }
     full = count >= limit * 0.98 or (

@@ -51,11 +51,11 @@ GN0510 = Code("GN0510", "a rule inside the pod drops packets",
     breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
+def filter_findings(case: Case, blocks: list[Block]) -> Iterator[Finding]:
     """One finding for each rule (or chain policy) that drops, however many flows it hits."""
     groups: dict[tuple[str, str, int, int], list[Block]] = {}
     # kube-proxy rejects packets to a service without endpoints: the check of services reports those.
-    empty = {(f.ip, f.port) for f in model.frontends if f.known and not f.endpoints}
+    empty = {(f.ip, f.port) for f in case.frontends if f.known and not f.endpoints}
     for block in blocks:
         outcome = block.outcome
         if outcome is None or outcome.chain is None or (block.flow.target, block.flow.port) in empty:
@@ -66,7 +66,7 @@ def filter_findings(model: Case, blocks: list[Block]) -> Iterator[Finding]:
         key = (block.place, outcome.chain.place, rule.number if rule else 0, rule.handle if rule else 0)
         groups.setdefault(key, []).append(block)
     for found in groups.values():
-        yield from _one(model, found)
+        yield from _one(case, found)
 
 
 def _untranslated(block: Block) -> bool:
@@ -76,19 +76,19 @@ def _untranslated(block: Block) -> bool:
     return forwarded and block.flow.role == "service" and not packet.translated
 
 
-def _one(model: Case, found: list[Block]) -> Iterator[Finding]:
+def _one(case: Case, found: list[Block]) -> Iterator[Finding]:
     outcome = found[0].outcome
     assert outcome is not None
     assert outcome.chain is not None
     chain, rule = outcome.chain, outcome.rule
     if rule is None:
-        yield _policy(model, found, chain)
+        yield _policy(case, found, chain)
         return
     chance = max(b.chance for b in found)
     if any(m.name == "chance" for m in rule.matches) and chance < 1:
-        yield _random(model, found, chain, rule, chance)
+        yield _random(case, found, chain, rule, chance)
         return
-    yield _dropped(model, found, chain, rule)
+    yield _dropped(case, found, chain, rule)
 
 
 def _hits(found: list[Block]) -> str:
@@ -118,14 +118,14 @@ def _command(found: list[Block], *argv: object) -> Command:
     return in_pod(*argv) if found[0].place == "pod" else on_node(*argv)
 
 
-def _object(model: Case, found: list[Block], chain: Chain) -> Subject:
-    return the_pod(model) if found[0].place == "pod" else subject("firewall", chain.place)
+def _object(case: Case, found: list[Block], chain: Chain) -> Subject:
+    return the_pod(case) if found[0].place == "pod" else subject("firewall", chain.place)
 
 
-def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
+def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
     """Commands that accept the pods' prefixes before the rule or policy."""
     family = found[0].flow.family
-    cidrs = [c for c in model.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
+    cidrs = [c for c in case.pod_cidrs if (":" in c) == (family == 6)] or [found[0].packet.source]
     commands = []
     for cidr in cidrs[:4]:
         for nft_side, side in (("saddr", "-s"), ("daddr", "-d")):
@@ -155,14 +155,14 @@ def _accepts(model: Case, found: list[Block], chain: Chain) -> tuple[Command, ..
     return tuple(commands)
 
 
-def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
+def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
     count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
     return Finding(
         code=GN0506,
         severity=Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
         title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
         f"({_hits(found)} is dropped){count}",
-        object=_object(model, found, chain),
+        object=_object(case, found, chain),
         breaks=(chain.place,) if found[0].place == "node" else (),
         evidence=(
             seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
@@ -171,18 +171,18 @@ def _policy(model: Case, found: list[Block], chain: Chain) -> Finding:
         remedy=fix(
             "accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
             "accept rules were flushed)",
-            *_accepts(model, found, chain),
+            *_accepts(case, found, chain),
         ),
     )
 
 
-def _random(model: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
+def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
     return Finding(
         code=GN0509,
         severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
         title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
         f"({_hits(found)}): {rule.text}",
-        object=_object(model, found, chain),
+        object=_object(case, found, chain),
         evidence=_evidence(found, chain, rule),
         remedy=fix("delete the rule", delete_rule(found[0].place, chain, rule)),
     )
@@ -204,9 +204,9 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
     return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
 
 
-def _policy_name(model: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
+def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
     """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
-    known = {cluster.key(p) for p in cluster.of_kind(model.facts.objects, "NetworkPolicy")}
+    known = {cluster.key(p) for p in cluster.of_kind(case.facts.objects, "NetworkPolicy")}
     named = next((name for name in sorted(known) if name in rule.comment), "")
     if named:
         return named
@@ -214,15 +214,15 @@ def _policy_name(model: Case, found: list[Block], chain: Chain, rule: Rule) -> s
         return rule.comment
     if not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
         return ""
-    policies = Policies(model.facts.objects)
-    denied = (ruling for block in found for ruling, _, _ in denials(model, policies, block.flow))
+    policies = Policies(case.facts.objects)
+    denied = (ruling for block in found for ruling, _, _ in denials(case, policies, block.flow))
     return next((ruling.policies[0] for ruling in denied), chain.name)
 
 
-def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Finding:
+def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
-    policy = _policy_name(model, found, chain, rule)
+    policy = _policy_name(case, found, chain, rule)
     general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
@@ -233,15 +233,15 @@ def _dropped(model: Case, found: list[Block], chain: Chain, rule: Rule) -> Findi
         code = GN0510 if found[0].place == "pod" else GN0507
     return Finding(
         code=code,
-        severity=_severity(model, found, rule, policy),
+        severity=_severity(case, found, rule, policy),
         title=title,
-        object=_object(model, found, chain),
+        object=_object(case, found, chain),
         breaks=(chain.place,) if code is GN0507 else (),
         evidence=_evidence(found, chain, rule),
         remedy=fix(
             _advice(found, chain, policy, general),
             *(
-                _accepts(model, found, chain)
+                _accepts(case, found, chain)
                 if general and not policy
                 else (delete_rule(found[0].place, chain, rule),)
             ),
@@ -268,14 +268,14 @@ def _advice(found: list[Block], chain: Chain, policy: str, general: bool) -> str
     return "delete the rule; find what added it"
 
 
-def _severity(model: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
+def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severity:
     hit = bool(rule.packets)
     if policy:
         # A policy without hits is as intended; one that has dropped packets keeps a client waiting.
         return Severity.ERROR if hit else Severity.INFO
     if all(b.packet.protocol.endswith("icmp") for b in found):
         return Severity.INFO
-    needed = needed_flows(model)
+    needed = needed_flows(case)
     wide = any(b.flow.general for b in found)
     if wide:
         broad = {b.flow.role for b in found if b.flow.general}
@@ -285,9 +285,9 @@ def _severity(model: Case, found: list[Block], rule: Rule, policy: str) -> Sever
     return Severity.WARNING if hit else Severity.INFO
 
 
-def needed_flows(model: Case) -> set[tuple[str, int]]:
+def needed_flows(case: Case) -> set[tuple[str, int]]:
     """(protocol, port) of services, endpoints and containers, and of DNS."""
-    ports = {(f.protocol, f.port) for f in model.frontends}
-    ports |= {(f.protocol, port) for f in model.frontends for _, port in f.endpoints}
-    ports |= {port for pod in model.pods for port in pod.ports} | set(model.pod_object.ports)
+    ports = {(f.protocol, f.port) for f in case.frontends}
+    ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}
+    ports |= {port for pod in case.pods for port in pod.ports} | set(case.pod_object.ports)
     return ports | {("udp", 53), ("tcp", 53), ("tcp", 443)}

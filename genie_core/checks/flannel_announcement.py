@@ -28,9 +28,9 @@ class Contradiction:
     commands: tuple[Command, ...] = ()
 
 
-def _tunnel(model: Case) -> Link | None:
+def _tunnel(case: Case) -> Link | None:
     """flannel's VXLAN device; None where there is none, or several."""
-    mine = [t for t in model.tunnels if t.kind == "vxlan" and t.name.startswith("flannel.")]
+    mine = [t for t in case.tunnels if t.kind == "vxlan" and t.name.startswith("flannel.")]
     return mine[0] if len(mine) == 1 else None
 
 
@@ -43,28 +43,28 @@ GN0712 = Code("GN0712", "the tunnel end differs from its announcement",
 
 
 @check("tunnel-announced", GN0712, title="the tunnel end is as announced", needs=("node", "objects: Node"))
-def differs(model: Case) -> Iterator[Finding]:
-    tunnel, here = _tunnel(model), model.this_node
+def differs(case: Case) -> Iterator[Finding]:
+    tunnel, here = _tunnel(case), case.this_node
     if tunnel is None or here is None:
         return
-    found = list(_own(model, tunnel, here))
+    found = list(_own(case, tunnel, here))
     if not any(one.what == "VNI" for one in found):
-        found += _others(model, tunnel)
+        found += _others(case, tunnel)
     for one in found:
         yield _finding(tunnel, one)
 
 
-def _own(model: Case, tunnel: Link, here: Node) -> Iterator[Contradiction]:
+def _own(case: Case, tunnel: Link, here: Node) -> Iterator[Contradiction]:
     mac, vni = str(here.tunnel.get("VtepMAC", "")).lower(), here.tunnel.get("VNI")
     if mac and tunnel.mac and mac != tunnel.mac:
         commands = [on_node("ip", "link", "set", tunnel.name, "address", mac)]
         # The kernel forgets an interface's neighbours when its MAC changes (neigh_changeaddr).
-        commands += [c for r in remotes(model) if r.tunnel.index == tunnel.index for c in restore(model, r)]
+        commands += [c for r in remotes(case) if r.tunnel.index == tunnel.index for c in restore(case, r)]
         yield Contradiction(
             node=here.name, what="MAC", announced=mac, real=tunnel.mac, commands=tuple(commands)
         )
     yield from _number(here, "VNI", vni, tunnel.data.get("vxlan_id"))
-    if here.public_ip and here.public_ip not in model.node.local:
+    if here.public_ip and here.public_ip not in case.node.local:
         local = str(tunnel.data.get("vxlan_local") or ", ".join(here.addresses))
         yield Contradiction(
             node=here.name,
@@ -75,8 +75,8 @@ def _own(model: Case, tunnel: Link, here: Node) -> Iterator[Contradiction]:
         )
 
 
-def _others(model: Case, tunnel: Link) -> Iterator[Contradiction]:
-    for node in model.other_nodes:
+def _others(case: Case, tunnel: Link) -> Iterator[Contradiction]:
+    for node in case.other_nodes:
         yield from _number(node, "VNI", node.tunnel.get("VNI"), tunnel.data.get("vxlan_id"))
         yield from _number(node, "port", node.tunnel.get("Port"), tunnel.data.get("vxlan_port"))
 

@@ -37,9 +37,9 @@ GN0408 = Code("GN0408", "no ARP reply for the routed pod's gateway",
     title="the default gateway exists on the link",
     needs=("pod", "node"),
 )
-def gateway_exists(model: Case) -> Iterator[Finding]:
-    for family in model.families:
-        for attachment, gateway in real_defaults(model, family)[:1]:
+def gateway_exists(case: Case) -> Iterator[Finding]:
+    for family in case.families:
+        for attachment, gateway in real_defaults(case, family)[:1]:
             if (
                 attachment is None
                 or not gateway
@@ -47,17 +47,17 @@ def gateway_exists(model: Case) -> Iterator[Finding]:
                 or attachment.kind not in ("bridge", "routed")
             ):
                 continue
-            if not attachment.link.up or _answered(model, attachment, gateway, family):
+            if not attachment.link.up or _answered(case, attachment, gateway, family):
                 continue
             if attachment.kind == "routed":
-                silent = family == 4 and model.node.setting(attachment.entry.name, "proxy_arp")
+                silent = family == 4 and case.node.setting(attachment.entry.name, "proxy_arp")
                 yield (
-                    _no_way(model, attachment, gateway, family)
+                    _no_way(case, attachment, gateway, family)
                     if silent
                     else _no_proxy(attachment, gateway, family)
                 )
             else:
-                yield _wrong(model, attachment, gateway, family)
+                yield _wrong(case, attachment, gateway, family)
 
 
 @check(
@@ -66,20 +66,20 @@ def gateway_exists(model: Case) -> Iterator[Finding]:
     title="the other next hops of the pod's routes exist on the link",
     needs=("pod", "node"),
 )
-def other_gateways(model: Case) -> Iterator[Finding]:
-    pod = model.pod
-    for attachment in model.attachments if pod is not None else ():
-        best = {gateway for family in (4, 6) for _, gateway in real_defaults(model, family)[:1]}
+def other_gateways(case: Case) -> Iterator[Finding]:
+    pod = case.pod
+    for attachment in case.attachments if pod is not None else ():
+        best = {gateway for family in (4, 6) for _, gateway in real_defaults(case, family)[:1]}
         for route in pod.facts.routes if pod is not None and attachment.bridge is not None else ():
             hop = next((h for h in route.hops if h.index == attachment.link.index and h.gateway), None)
             everything = route.dst.endswith("/0") and route.table == MAIN
             if hop is None or hop.gateway in best or everything or not attachment.link.up:
                 continue
-            if not _answered(model, attachment, hop.gateway, version(hop.gateway)):
-                yield _dead_hop(model, attachment, route, hop.gateway)
+            if not _answered(case, attachment, hop.gateway, version(hop.gateway)):
+                yield _dead_hop(case, attachment, route, hop.gateway)
 
 
-def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -> Finding:
+def _dead_hop(case: Case, attachment: Attachment, route: Route, gateway: str) -> Finding:
     name, bridge = attachment.link.name, attachment.bridge
     assert bridge is not None
     where = [] if route.table == MAIN else ["table", route.table]
@@ -89,7 +89,7 @@ def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -
         code=GN0302,
         severity=Severity.ERROR,
         title=f"the next hop of the pod's route {shown} does not exist: no interface on {bridge.name} has {gateway}",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(
             seen("netlink", shown, "ip route show table all"),
             seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
@@ -101,47 +101,47 @@ def _dead_hop(model: Case, attachment: Attachment, route: Route, gateway: str) -
     )
 
 
-def _answered(model: Case, attachment: Attachment, gateway: str, family: int) -> bool:
+def _answered(case: Case, attachment: Attachment, gateway: str, family: int) -> bool:
     entry = attachment.entry
     assert entry is not None
-    own = model.node.local.get(gateway)
+    own = case.node.local.get(gateway)
     if own is not None and (family == 4 or own.index == entry.index):
         return True
     if family == 6 and gateway.startswith("fe80:"):
-        return _link_local(model, attachment, gateway)
+        return _link_local(case, attachment, gateway)
     proxy = "proxy_arp" if family == 4 else "proxy_ndp"
-    if model.node.setting(entry.name, proxy, family) or model.node.setting("all", proxy, family):
-        return family == 6 or _proxied(model, entry, gateway)
-    pinned = model.pod.neighbour(attachment.link.index, gateway) if model.pod else None
+    if case.node.setting(entry.name, proxy, family) or case.node.setting("all", proxy, family):
+        return family == 6 or _proxied(case, entry, gateway)
+    pinned = case.pod.neighbour(attachment.link.index, gateway) if case.pod else None
     if pinned is not None and pinned.state == "permanent":
         return True
-    return attachment.bridge is not None and _has_another_host(model, attachment.bridge, gateway)
+    return attachment.bridge is not None and _has_another_host(case, attachment.bridge, gateway)
 
 
-def _link_local(model: Case, attachment: Attachment, gateway: str) -> bool:
+def _link_local(case: Case, attachment: Attachment, gateway: str) -> bool:
     """Whether a link-local gateway may exist: true unless all hosts on the bridge are known and none has it."""
     entry, bridge = attachment.entry, attachment.bridge
-    if bridge is None or entry is None or not model.node.facts.addresses:
+    if bridge is None or entry is None or not case.node.facts.addresses:
         return True
-    if any(a.ip == gateway and a.index == entry.index for a in model.node.facts.addresses):
+    if any(a.ip == gateway and a.index == entry.index for a in case.node.facts.addresses):
         return True
     ports = [
-        p for p in model.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
+        p for p in case.node.ports(bridge) if attachment.peer is None or p.index != attachment.peer.index
     ]
-    return len(model.neighbours_on(bridge)) < len(ports) or _has_another_host(model, bridge, gateway)
+    return len(case.neighbours_on(bridge)) < len(ports) or _has_another_host(case, bridge, gateway)
 
 
-def _proxied(model: Case, entry: Link, gateway: str) -> bool:
+def _proxied(case: Case, entry: Link, gateway: str) -> bool:
     """Proxy ARP answers for an address that the node routes through another link (net/ipv4/arp.c)."""
-    way = model.node.fib.lookup(gateway)
+    way = case.node.fib.lookup(gateway)
     return not way.refused and way.hop.index not in (0, entry.index)
 
 
-def _has_another_host(model: Case, bridge: Link, gateway: str) -> bool:
+def _has_another_host(case: Case, bridge: Link, gateway: str) -> bool:
     """Whether another namespace on the bridge has it, or a host behind a port out of the node may have it."""
-    if any(a.ip == gateway for _, tenant in model.neighbours_on(bridge) for a in tenant.addresses):
+    if any(a.ip == gateway for _, tenant in case.neighbours_on(bridge) for a in tenant.addresses):
         return True
-    return any(port.kind not in ("veth", "tun") for port in model.node.ports(bridge))
+    return any(port.kind not in ("veth", "tun") for port in case.node.ports(bridge))
 
 
 def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
@@ -168,11 +168,11 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     )
 
 
-def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
+def _no_way(case: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     """GN0408: proxy ARP is on and does not answer, as the node has no route to the gateway's address."""
     entry = attachment.entry
     assert entry is not None
-    way = model.node.fib.lookup(gateway)
+    way = case.node.fib.lookup(gateway)
     return Finding(
         code=GN0408,
         severity=Severity.FATAL,
@@ -193,17 +193,17 @@ def _no_way(model: Case, attachment: Attachment, gateway: str, family: int) -> F
     )
 
 
-def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
+def _wrong(case: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     bridge = attachment.bridge
     assert bridge is not None
-    right = model.segment_gateway(attachment, family)
+    right = case.segment_gateway(attachment, family)
     if right:
         name = attachment.link.name
         return Finding(
             code=GN0302,
             severity=Severity.FATAL,
             title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
-            object=the_pod(model, name),
+            object=the_pod(case, name),
             evidence=(
                 seen("netlink", f"default via {gateway}", "ip route show default"),
                 seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
@@ -213,16 +213,16 @@ def _wrong(model: Case, attachment: Attachment, gateway: str, family: int) -> Fi
                 in_pod("ip", "route", "replace", "default", "via", right, "dev", name),
             ),
         )
-    return wrong_subnet(model, attachment, gateway, family)
+    return wrong_subnet(case, attachment, gateway, family)
 
 
-def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
+def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) -> Finding:
     """GN0406: the bridge does not have the gateway's address."""
     bridge = attachment.bridge
     assert bridge is not None
-    own = model.addresses(attachment, family)[0]
-    has = [f"{x.ip}/{x.prefix}" for x in model.node.addresses(bridge, family)]
-    disabled = family == 6 and model.node.setting(bridge.name, "disable_ipv6", 6)
+    own = case.addresses(attachment, family)[0]
+    has = [f"{x.ip}/{x.prefix}" for x in case.node.addresses(bridge, family)]
+    disabled = family == 6 and case.node.setting(bridge.name, "disable_ipv6", 6)
     off = f"net.ipv6.conf.{bridge.name}.disable_ipv6"
     commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
     commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
@@ -250,5 +250,5 @@ def wrong_subnet(model: Case, attachment: Attachment, gateway: str, family: int)
             *commands,
             risk=f"pods in {', '.join(has)} lose their gateway" if has else "",
         ),
-        affects=model.affected(bridge),
+        affects=case.affected(bridge),
     )

@@ -23,15 +23,15 @@ GN0401 = Code("GN0401", "the host end is down",
 
 
 @check("host-end-up", GN0401, GN0802, title="the node's end of the pod's link is up", needs=("pod", "node"))
-def peer_up(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def peer_up(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         peer = attachment.peer
         if peer is None or peer.up:
             continue
         parent = attachment.kind == "parent"
         yield Finding(
             code=GN0802 if parent else GN0401,
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
             title=f"{'parent' if parent else 'host end'} {ends(attachment) if not parent else peer.name} is DOWN",
             object=the_interface(peer.name),
             evidence=(
@@ -45,19 +45,17 @@ def peer_up(model: Case) -> Iterator[Finding]:
             remedy=fix(
                 f"set {peer.name} up; find out what set it down",
                 on_node("ip", "link", "set", peer.name, "up"),
-                *_host_route(model, attachment),
+                *_host_route(case, attachment),
             ),
         )
 
 
-def _host_route(model: Case, attachment: Attachment) -> tuple[Command, ...]:
+def _host_route(case: Case, attachment: Attachment) -> tuple[Command, ...]:
     """The /32 routes again: the kernel deletes them when a routed pod's host end goes down."""
     if attachment.kind != "routed" or attachment.peer is None:
         return ()
     lost = [
-        x
-        for x in model.addresses(attachment)
-        if model.node.fib.lookup(x.ip).hop.index != attachment.peer.index
+        x for x in case.addresses(attachment) if case.node.fib.lookup(x.ip).hop.index != attachment.peer.index
     ]
     return tuple(
         on_node("ip", "route", "replace", f"{x.ip}/32", "dev", attachment.peer.name)
@@ -66,45 +64,45 @@ def _host_route(model: Case, attachment: Attachment) -> tuple[Command, ...]:
     )
 
 
-def expected_bridge(model: Case, attachment: Attachment) -> tuple[Link, str] | None:
+def expected_bridge(case: Case, attachment: Attachment) -> tuple[Link, str] | None:
     """(the bridge that the pod's link belongs to, the record that names it); None where no record names one."""
-    own = model.addresses(attachment)
-    if _routed_on_purpose(model, attachment):
+    own = case.addresses(attachment)
+    if _routed_on_purpose(case, attachment):
         return None
-    bridges = [link for link in model.facts.node.links if link.kind == "bridge"]
-    for cached in model.results:
+    bridges = [link for link in case.facts.node.links if link.kind == "bridge"]
+    for cached in case.results:
         names = {i.get("name") for i in cached.result.get("interfaces") or () if not i.get("sandbox")}
         found = next((b for b in bridges if b.name in names and cached.ifname == attachment.link.name), None)
         if found:
             return found, f"ADD's result ({cached.file})"
-    networks = {c.network for c in model.results if c.ifname == attachment.link.name}
-    for conf in model.facts.files.confs:
+    networks = {c.network for c in case.results if c.ifname == attachment.link.name}
+    for conf in case.facts.files.confs:
         named = {p.get("bridge", "cni0" if p.get("type") == "bridge" else "") for p in conf.plugins}
         found = next((b for b in bridges if b.name in named), None)
-        if found and (conf.name in networks or _gateway_here(model, found, attachment)):
+        if found and (conf.name in networks or _gateway_here(case, found, attachment)):
             return found, f"{conf.path} has bridge={found.name}"
     for bridge in bridges:
-        if any(x.prefix not in (32, 128) for x in own) and _gateway_here(model, bridge, attachment):
+        if any(x.prefix not in (32, 128) for x in own) and _gateway_here(case, bridge, attachment):
             return bridge, f"{bridge.name} has the pod's gateway"
     return None
 
 
-def _routed_on_purpose(model: Case, attachment: Attachment) -> bool:
+def _routed_on_purpose(case: Case, attachment: Attachment) -> bool:
     """Whether the veth is in no bridge and has addresses, or a route to the pod, as with ptp and Calico."""
     peer = attachment.peer
     if peer is None or peer.master:
         return False
-    ours = {x.ip for x in model.addresses(attachment)}
+    ours = {x.ip for x in case.addresses(attachment)}
     routed = any(
-        h.index == peer.index and r.dst.split("/")[0] in ours for r in model.facts.node.routes for h in r.hops
+        h.index == peer.index and r.dst.split("/")[0] in ours for r in case.facts.node.routes for h in r.hops
     )
-    return routed or bool(model.node.addresses(peer))
+    return routed or bool(case.node.addresses(peer))
 
 
-def _gateway_here(model: Case, bridge: Link, attachment: Attachment) -> bool:
+def _gateway_here(case: Case, bridge: Link, attachment: Attachment) -> bool:
     """Whether the bridge has an address in one of the pod's subnets on that interface."""
-    prefixes = [f"{x.ip}/{x.prefix}" for x in model.addresses(attachment) if x.prefix not in (32, 128)]
-    return any(within(x.ip, p) for p in prefixes for x in model.node.addresses(bridge))
+    prefixes = [f"{x.ip}/{x.prefix}" for x in case.addresses(attachment) if x.prefix not in (32, 128)]
+    return any(within(x.ip, p) for p in prefixes for x in case.node.addresses(bridge))
 
 
 GN0402 = Code("GN0402", "the host end is in no bridge",
@@ -119,19 +117,19 @@ GN0403 = Code("GN0403", "the host end is in another bridge",
 
 
 @check("bridge-port", GN0402, GN0403, title="the host end is in its bridge", needs=("pod", "node"))
-def not_in_bridge(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def not_in_bridge(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         peer = attachment.peer
         if peer is None or attachment.kind in ("parent", "foreign"):
             continue
-        expected = expected_bridge(model, attachment)
+        expected = expected_bridge(case, attachment)
         if expected is None or expected[0].index == peer.master:
             continue
         bridge, why = expected
-        master = model.node.name(peer.master) if peer.master else ""
+        master = case.node.name(peer.master) if peer.master else ""
         yield Finding(
             code=GN0403 if master else GN0402,
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
             title=f"{ends(attachment)} is "
             + (
                 f"in {master}, not in bridge {bridge.name}"
@@ -148,15 +146,15 @@ def not_in_bridge(model: Case) -> Iterator[Finding]:
                 f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
                 "have removed it: configure them to ignore veths",
                 on_node("ip", "link", "set", peer.name, "master", bridge.name),
-                *_hairpin(model, peer, bridge),
+                *_hairpin(case, peer, bridge),
             ),
         )
 
 
-def _hairpin(model: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
+def _hairpin(case: Case, peer: Link, bridge: Link) -> tuple[Command, ...]:
     """The hairpin flag again, where the other ports have it: a port loses its flags when it leaves its bridge."""
-    siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
-    if siblings and all(model.node.port(p).hairpin for p in siblings):
+    siblings = [p for p in case.node.ports(bridge) if p.index != peer.index]
+    if siblings and all(case.node.port(p).hairpin for p in siblings):
         return (on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),)
     return ()
 
@@ -167,15 +165,15 @@ GN0404 = Code("GN0404", "the bridge is down",
 
 
 @check("bridge-up", GN0404, title="the bridge is up", needs=("pod", "node"))
-def bridge_up(model: Case) -> Iterator[Finding]:
+def bridge_up(case: Case) -> Iterator[Finding]:
     seen_bridges = {}
-    for attachment in model.attachments:
-        expected = expected_bridge(model, attachment)
+    for attachment in case.attachments:
+        expected = expected_bridge(case, attachment)
         bridge = attachment.bridge or (expected[0] if expected else None)
         if bridge is not None and not bridge.up:
             seen_bridges[bridge.index] = bridge
     for bridge in seen_bridges.values():
-        others = model.affected(bridge)
+        others = case.affected(bridge)
         yield Finding(
             code=GN0404,
             severity=Severity.FATAL,
@@ -198,18 +196,18 @@ GN0409 = Code("GN0409", "bridge port flags cut the pod off",
 
 
 @check("bridge-port-state", GN0405, GN0409, title="the bridge port forwards", needs=("pod", "node"))
-def port_flags(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def port_flags(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None:
             continue
-        port = model.node.port(peer)
+        port = case.node.port(peer)
         if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
             yield _state(bridge, peer, port.state)
         flags = []
         # Isolated ports cannot reach each other; a single one cuts nothing off.
         if port.isolated and any(
-            model.node.port(p).isolated for p in model.node.ports(bridge) if p.index != peer.index
+            case.node.port(p).isolated for p in case.node.ports(bridge) if p.index != peer.index
         ):
             flags.append(("isolated", "off", "pods on isolated ports of one bridge cannot reach each other"))
         if port.locked:
@@ -224,7 +222,7 @@ def port_flags(model: Case) -> Iterator[Finding]:
                     "ARP requests do not reach the pod: hosts that do not know its MAC cannot reach it",
                 )
             )
-        if not port.multicast and 6 in model.families and not bridge.data.get("br_mcast_querier"):
+        if not port.multicast and 6 in case.families and not bridge.data.get("br_mcast_querier"):
             flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
         for flag, right, why in flags:
             yield Finding(
@@ -280,21 +278,21 @@ GN0407 = Code("GN0407", "hairpin is off",
 
 
 @check("hairpin", GN0407, title="a service's backend can reach itself", needs=("pod", "node"))
-def hairpin(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def hairpin(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         bridge, peer = attachment.bridge, attachment.peer
-        if bridge is None or peer is None or model.node.port(peer).hairpin:
+        if bridge is None or peer is None or case.node.port(peer).hairpin:
             continue
         # A promiscuous bridge returns such frames by itself (kubelet's promiscuous-bridge mode, ebtables aside).
-        mine = {x.ip for x in model.addresses(attachment)}
-        fronts = [f for f in model.frontends for ip, _ in f.endpoints if ip in mine]
-        siblings = [p for p in model.node.ports(bridge) if p.index != peer.index]
+        mine = {x.ip for x in case.addresses(attachment)}
+        fronts = [f for f in case.frontends for ip, _ in f.endpoints if ip in mine]
+        siblings = [p for p in case.node.ports(bridge) if p.index != peer.index]
         wanted = any(
             p.get("hairpinMode") and p.get("bridge", "cni0") == bridge.name
-            for c in model.facts.files.confs
+            for c in case.facts.files.confs
             for p in c.plugins
         )
-        if not fronts and not (wanted or (siblings and all(model.node.port(p).hairpin for p in siblings))):
+        if not fronts and not (wanted or (siblings and all(case.node.port(p).hairpin for p in siblings))):
             continue
         vip = f"{fronts[0].ip}:{fronts[0].port} ({fronts[0].service})" if fronts else ""
         yield Finding(
@@ -317,8 +315,8 @@ GN0410 = Code("GN0410", "MTUs of one link differ",
 
 
 @check("mtu-link", GN0410, title="both ends of the link and the bridge have one MTU", needs=("pod", "node"))
-def mtu(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def mtu(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         peer, bridge = attachment.peer, attachment.bridge
         if peer is None or attachment.kind == "foreign":
             continue
@@ -328,7 +326,7 @@ def mtu(model: Case) -> Iterator[Finding]:
         link, pod = narrow[0], attachment.link
         end = "host end" if link is peer else "bridge"
         wider = (
-            [p for p in model.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
+            [p for p in case.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
         )
         yield Finding(
             code=GN0410,

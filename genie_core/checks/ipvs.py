@@ -24,22 +24,22 @@ SHOW = "ipvsadm -Ln"
     title="IPVS translates services to their endpoints",
     needs=("node", "objects: Service", "objects: EndpointSlice"),
 )
-def translation(model: Case) -> Iterator[Finding]:
-    if not model.facts.node.ipvs:  # without its header: the table does not exist, or cannot be read
+def translation(case: Case) -> Iterator[Finding]:
+    if not case.facts.node.ipvs:  # without its header: the table does not exist, or cannot be read
         return
-    servers = virtual_servers(model.facts.node.ipvs)
-    fronts = [f for f in model.frontends if f.known and f.endpoints and f.protocol in ("tcp", "udp", "sctp")]
-    device = DEVICE in model.node.by_name
+    servers = virtual_servers(case.facts.node.ipvs)
+    fronts = [f for f in case.frontends if f.known and f.endpoints and f.protocol in ("tcp", "udp", "sctp")]
+    device = DEVICE in case.node.by_name
     # Virtual servers of other programs (keepalived) are no services.
     if not device and not any((f.protocol, f.ip, f.port) in servers for f in fronts):
         return
     # kube-proxy may have left the device when it changed to another mode: then rules translate.
-    fronts = [f for f in fronts if (f.protocol, f.ip, f.port) in servers or not translated(model, f)]
+    fronts = [f for f in fronts if (f.protocol, f.ip, f.port) in servers or not translated(case, f)]
     missing = [f for f in fronts if (f.protocol, f.ip, f.port) not in servers]
     if missing:
         yield _unknown(missing, everything=len(missing) == len(fronts) > 1)
     bound = [f for f in fronts if f not in missing]
-    unbound = [f for f in bound if device and f.ip not in model.node.local]
+    unbound = [f for f in bound if device and f.ip not in case.node.local]
     if unbound:
         yield _unbound(unbound)
     for front in bound:

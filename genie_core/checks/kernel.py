@@ -18,9 +18,9 @@ GN0514 = Code("GN0514", "the neighbour table is full",
 
 
 @check("neighbour-table", GN0514, title="the neighbour table has room", needs=("node",))
-def neighbour_table(model: Case) -> Iterator[Finding]:
-    limit = model.node.sysctl("ipv4/neigh/default/gc_thresh3")
-    count = sum(":" not in n.ip and n.state != "noarp" for n in model.facts.node.neighbours)
+def neighbour_table(case: Case) -> Iterator[Finding]:
+    limit = case.node.sysctl("ipv4/neigh/default/gc_thresh3")
+    count = sum(":" not in n.ip and n.state != "noarp" for n in case.facts.node.neighbours)
     if limit and count >= limit * 0.9:
         yield Finding(
             code=GN0514,
@@ -47,11 +47,11 @@ GN0515 = Code("GN0515", "a queueing discipline delays or loses packets",
 
 
 @check("queues", GN0515, title="no queueing discipline loses the pod's packets", needs=("pod", "node"))
-def queues(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def queues(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         for stack, links, in_node in (
-            (model.pod, (attachment.link,), False),
-            (model.node, (attachment.peer, attachment.bridge), True),
+            (case.pod, (attachment.link,), False),
+            (case.node, (attachment.peer, attachment.bridge), True),
         ):
             if stack is None or (in_node and attachment.kind == "parent"):
                 continue
@@ -64,10 +64,10 @@ def queues(model: Case) -> Iterator[Finding]:
                         "red",
                         "plug",
                     ):
-                        yield _queue(model, link.name, qdisc, in_node)
+                        yield _queue(case, link.name, qdisc, in_node)
 
 
-def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
+def _queue(case: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     loss = qdisc.options.get("loss", 0)
     bad = qdisc.kind in ("blackhole", "plug") or bool(loss) or qdisc.kind == "netem"
     command = on_node if in_node else in_pod
@@ -78,7 +78,7 @@ def _queue(model: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
         severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
         title=f"queueing discipline {what}: it "
         + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
-        object=the_interface(name) if in_node else the_pod(model, name),
+        object=the_interface(name) if in_node else the_pod(case, name),
         evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
         remedy=fix("remove it if it is not intended", command("tc", "qdisc", "del", "dev", name, "root")),
     )
@@ -90,8 +90,8 @@ GN0516 = Code("GN0516", "two iptables back ends",
 
 
 @check("one-firewall", GN0516, title="one iptables back end is in use", needs=("node firewall",))
-def both_firewalls(model: Case) -> Iterator[Finding]:
-    tools = {c.tool for c in model.node.rules.chains if c.rules}
+def both_firewalls(case: Case) -> Iterator[Finding]:
+    tools = {c.tool for c in case.node.rules.chains if c.rules}
     if any(t.endswith("legacy") for t in tools) and {"iptables", "ip6tables"} & tools:
         yield Finding(
             code=GN0516,
@@ -111,9 +111,9 @@ GN0517 = Code("GN0517", "a rate limit drops packets",
 
 
 @check("rate-limits", GN0517, title="no rate limit drops the pod's packets", needs=("pod", "node firewall"))
-def rate_limits(model: Case) -> Iterator[Finding]:
+def rate_limits(case: Case) -> Iterator[Finding]:
     known: set[tuple[str, int, int]] = set()
-    for walk in model.walks:
+    for walk in case.walks:
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
@@ -126,15 +126,15 @@ def rate_limits(model: Case) -> Iterator[Finding]:
                     severity=Severity.WARNING,
                     title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
-                    object=subject("firewall", chain.place) if place == "node" else the_pod(model),
+                    object=subject("firewall", chain.place) if place == "node" else the_pod(case),
                     evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
                     remedy=fix("raise the limit if the traffic is intended"),
                 )
 
 
 @check("node-forwards", GN0501, title="the node forwards for its pods", needs=("node",))
-def node_forwards(model: Case) -> Iterator[Finding]:
-    if model.facts.pod is None and model.pod_links and not model.node.sysctl("ipv4/ip_forward", 1):
+def node_forwards(case: Case) -> Iterator[Finding]:
+    if case.facts.pod is None and case.pod_links and not case.node.sysctl("ipv4/ip_forward", 1):
         yield Finding(
             code=GN0501,
             severity=Severity.FATAL,

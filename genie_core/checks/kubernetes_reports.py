@@ -58,9 +58,9 @@ GN0901 = Code("GN0901", "the pod's sandbox cannot be created", leads=True,
 
 
 @check("sandbox-made", GN0901, title="the pod's sandbox can be created", needs=("events",))
-def sandbox_refused(model: Case) -> Iterator[Finding]:
-    event = refused(model.facts.events)
-    if event is None or model.attachments:
+def sandbox_refused(case: Case) -> Iterator[Finding]:
+    event = refused(case.facts.events)
+    if event is None or case.attachments:
         return
     plugin, words = cause_of(event.message)
     speaker = f"plugin {plugin} says" if plugin else "kubelet says"
@@ -69,12 +69,12 @@ def sandbox_refused(model: Case) -> Iterator[Finding]:
         code=GN0901,
         severity=Severity.FATAL,
         title=f"the pod's sandbox cannot be created{beside}: {speaker}: {words}",
-        object=the_pod(model),
+        object=the_pod(case),
         explained_by=next((codes for text, codes in COMPLAINTS if text in words.lower()), ()),
-        evidence=(_evidence(event, model.facts.namespace),),
+        evidence=(_evidence(event, case.facts.namespace),),
         remedy=fix(
             "correct what the message names; kubelet tries again by itself",
-            on_node("genie", "explain", "pod", model.name)
+            on_node("genie", "explain", "pod", case.name)
             if any(plugin["type"] == "genie" for plugin in PLUGIN.finditer(event.message))
             else on_node("genie", "discover"),
         ),
@@ -93,9 +93,9 @@ GN0902 = Code("GN0902", "a deleted pod's network cannot be released",
     title="a deleted pod's network can be released",
     needs=("pod object", "events"),
 )
-def release_refused(model: Case) -> Iterator[Finding]:
-    metadata = model.facts.pod_object.get("metadata") or {}
-    stuck = [e for e in model.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
+def release_refused(case: Case) -> Iterator[Finding]:
+    metadata = case.facts.pod_object.get("metadata") or {}
+    stuck = [e for e in case.facts.events if e.kind == "Pod" and e.reason.startswith(STUCK)]
     stuck = [
         event for event in stuck if "KillPodSandbox" in event.message and OF_NETWORK.search(event.message)
     ]
@@ -106,8 +106,8 @@ def release_refused(model: Case) -> Iterator[Finding]:
         code=GN0902,
         severity=Severity.ERROR,
         title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
-        object=the_pod(model),
-        evidence=(_evidence(stuck[0], model.facts.namespace),),
+        object=the_pod(case),
+        evidence=(_evidence(stuck[0], case.facts.namespace),),
         remedy=fix(
             "correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
             on_node("genie", "gc", "--dry-run"),
@@ -122,18 +122,18 @@ GN0903 = Code("GN0903", "the node's network is not ready",
 
 
 @check("node-network-ready", GN0903, title="the node reports its network as ready", needs=("objects: Node",))
-def node_not_ready(model: Case) -> Iterator[Finding]:
+def node_not_ready(case: Case) -> Iterator[Finding]:
     node = next(
         (
             n
-            for n in cluster.of_kind(model.facts.objects, "Node")
-            if cluster.node(n).name == model.facts.node_name
+            for n in cluster.of_kind(case.facts.objects, "Node")
+            if cluster.node(n).name == case.facts.node_name
         ),
         {},
     )
     for condition in cluster.conditions(node):
         if _says_unready(condition):
-            yield _unready(model, condition)
+            yield _unready(case, condition)
 
 
 def _says_unready(condition: JSON) -> bool:
@@ -144,9 +144,9 @@ def _says_unready(condition: JSON) -> bool:
     )
 
 
-def _unready(model: Case, condition: JSON) -> Finding:
+def _unready(case: Case, condition: JSON) -> Finding:
     ready = condition.get("type") == "Ready"
-    name, words = model.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
+    name, words = case.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
     what = "not ready" if ready else "NetworkUnavailable"
     return Finding(
         code=GN0903,

@@ -13,21 +13,21 @@ from genie_core.net.model import RUNTIME, STATUS, Attachment
 RECREATE = "delete the pod so that the runtime attaches it again"
 
 
-def restore_routes(model: Case, attachment: Attachment) -> tuple[Command, ...]:
+def restore_routes(case: Case, attachment: Attachment) -> tuple[Command, ...]:
     """The commands that restore the lost default routes of an interface."""
     commands = []
-    for family in model.families:
-        gateway = model.expected_gateway(family)
-        lost = model.pod is not None and not any(r not in model.pod.extra for r in model.pod.defaults(family))
+    for family in case.families:
+        gateway = case.expected_gateway(family)
+        lost = case.pod is not None and not any(r not in case.pod.extra for r in case.pod.defaults(family))
         if gateway and lost:
             commands.append(
-                in_pod("ip", *(["-6"] if family == 6 else []), *_route(attachment, gateway, model))
+                in_pod("ip", *(["-6"] if family == 6 else []), *_route(attachment, gateway, case))
             )
     return tuple(commands)
 
 
-def _route(attachment: Attachment, gateway: str, model: Case) -> list[str]:
-    onlink = [] if any(a.prefix not in (32, 128) for a in model.addresses(attachment)) else ["onlink"]
+def _route(attachment: Attachment, gateway: str, case: Case) -> list[str]:
+    onlink = [] if any(a.prefix not in (32, 128) for a in case.addresses(attachment)) else ["onlink"]
     return ["route", "replace", "default", "via", gateway, "dev", attachment.link.name, *onlink]
 
 
@@ -38,19 +38,19 @@ GN0102 = Code("GN0102", "a pod interface is down",
 
 
 @check("pod-link-up", GN0102, title="the pod's interfaces are up", needs=("pod",))
-def link_up(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def link_up(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         link = attachment.link
         if link.up:
             continue
         commands = [in_pod("ip", "link", "set", link.name, "up")]
-        if attachment is model.primary:
-            commands += restore_routes(model, attachment)
+        if attachment is case.primary:
+            commands += restore_routes(case, attachment)
         yield Finding(
             code=GN0102,
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
             title=f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
-            object=the_pod(model, link.name),
+            object=the_pod(case, link.name),
             evidence=(seen("netlink", f"{link.name}: flags without UP", f"ip link show {link.name}"),),
             remedy=fix(
                 f"set {link.name} up and restore its routes, or {RECREATE}; find out what set it down",
@@ -65,11 +65,11 @@ GN0101 = Code("GN0101", "a pod interface is missing",
 
 
 @check("pod-interface-present", GN0101, title="every interface that ADD reported is there", needs=("pod",))
-def present(model: Case) -> Iterator[Finding]:
+def present(case: Case) -> Iterator[Finding]:
     # a runtime caches the result of its loopback plugin as well
-    here = {"lo"} | {a.link.name for a in model.attachments}
+    here = {"lo"} | {a.link.name for a in case.attachments}
     recorded: dict[str, str] = {}
-    for intended in model.intended:
+    for intended in case.intended:
         recorded.setdefault(intended.ifname, intended.source)
     for name, source in recorded.items():
         if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
@@ -78,7 +78,7 @@ def present(model: Case) -> Iterator[Finding]:
             code=GN0101,
             severity=Severity.FATAL if name == "eth0" else Severity.ERROR,
             title=f"interface {name} is missing in the pod's namespace, although {source} has it",
-            object=the_pod(model, name),
+            object=the_pod(case, name),
             evidence=(
                 seen("netlink", f"interfaces: {', '.join(sorted(here))}", "ip link"),
                 seen(source, name),
@@ -93,8 +93,8 @@ GN0103 = Code("GN0103", "the pod's lo is down",
 
 
 @check("pod-loopback", GN0103, title="lo is up", needs=("pod",))
-def loopback(model: Case) -> Iterator[Finding]:
-    pod = model.pod
+def loopback(case: Case) -> Iterator[Finding]:
+    pod = case.pod
     lo = pod.by_name.get("lo") if pod else None
     if pod is None or lo is None:
         return
@@ -108,7 +108,7 @@ def loopback(model: Case) -> Iterator[Finding]:
         code=GN0103,
         severity=Severity.ERROR,
         title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
-        object=the_pod(model, "lo"),
+        object=the_pod(case, "lo"),
         evidence=(seen("netlink", f"lo: {state}", "ip addr show lo"),),
         remedy=fix("set lo up; add or repair the loopback plugin in the CNI bin directory", *commands),
     )
@@ -121,27 +121,27 @@ GN0105 = Code("GN0105", "ARP is off on the pod's link",
 
 
 @check("pod-arp", GN0105, title="ARP is on in the pod", needs=("pod",))
-def arp_enabled(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def arp_enabled(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         link = attachment.link
         if link.arp or link.kind in ("ipvlan", "wireguard", "tun") or not link.mac:
             continue
         yield Finding(
             code=GN0105,
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
             title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers no request",
-            object=the_pod(model, link.name),
+            object=the_pod(case, link.name),
             evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
             remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
-    ignoring = [a for a in model.attachments if model.pod and _ignores(model, a)]
+    ignoring = [a for a in case.attachments if case.pod and _ignores(case, a)]
     for attachment in ignoring:
         name = attachment.link.name
         yield Finding(
             code=GN0105,
             severity=Severity.ERROR,
             title=f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
-            object=the_pod(model, name),
+            object=the_pod(case, name),
             evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
             remedy=fix(
                 "set arp_ignore to 0",
@@ -153,14 +153,14 @@ def arp_enabled(model: Case) -> Iterator[Finding]:
 
 
 @check("node-arp", GN0105, title="the node answers the pod's ARP", needs=("pod", "node"))
-def node_answers(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def node_answers(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
         name = f"net.ipv4.conf.{entry.name.replace('.', '/')}.arp_ignore"
         ignoring = (
-            max(model.node.setting("all", "arp_ignore"), model.node.setting(entry.name, "arp_ignore")) == 8
+            max(case.node.setting("all", "arp_ignore"), case.node.setting(entry.name, "arp_ignore")) == 8
         )
         if entry.arp and not ignoring:
             continue
@@ -171,17 +171,17 @@ def node_answers(model: Case) -> Iterator[Finding]:
         )
         yield Finding(
             code=GN0105,
-            severity=Severity.FATAL if attachment is model.primary else Severity.ERROR,
+            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
             title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             object=the_interface(entry.name),
             evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
             remedy=fix("turn ARP on again", command),
-            affects=model.affected(attachment.bridge) if attachment.bridge else (),
+            affects=case.affected(attachment.bridge) if attachment.bridge else (),
         )
 
 
-def _ignores(model: Case, attachment: Attachment) -> bool:
-    pod = model.pod
+def _ignores(case: Case, attachment: Attachment) -> bool:
+    pod = case.pod
     assert pod is not None
     return max(pod.setting("all", "arp_ignore"), pod.setting(attachment.link.name, "arp_ignore")) == 8
 
@@ -192,15 +192,15 @@ GN0106 = Code("GN0106", "duplicate MAC",
 
 
 @check("mac-unique", GN0106, title="no other pod has the same MAC", needs=("pod", "node"))
-def mac_unique(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def mac_unique(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         bridge = attachment.bridge
         if bridge is None:
             continue
         holders = [f"{bridge.name} itself"] if bridge.mac == attachment.link.mac else []
-        for port, tenant in model.neighbours_on(bridge):
+        for port, tenant in case.neighbours_on(bridge):
             if any(link.index == port.peer and link.mac == attachment.link.mac for link in tenant.links):
-                holders.append(model.title_of(tenant))
+                holders.append(case.title_of(tenant))
         if not holders:
             continue
         name = attachment.link.name
@@ -209,7 +209,7 @@ def mac_unique(model: Case) -> Iterator[Finding]:
             severity=Severity.FATAL,
             title=f"MAC {attachment.link.mac} of the pod's {name} is also that of "
             f"{', '.join(holders)} on {bridge.name}",
-            object=the_pod(model, name),
+            object=the_pod(case, name),
             evidence=(
                 seen("netlink", attachment.link.mac, f"ip link show {name}"),
                 seen("netlink", f"also {', '.join(holders)}", f"bridge fdb show br {bridge.name}"),
@@ -235,13 +235,13 @@ GN0107 = Code("GN0107", "a static FDB entry diverts the pod's frames",
 
 
 @check("mac-pinned", GN0107, title="the bridge sends the pod's MAC to its port", needs=("pod", "node"))
-def mac_filter(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def mac_filter(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         bridge, peer = attachment.bridge, attachment.peer
         if bridge is None or peer is None:
             continue
-        for entry in model.facts.node.forwarding:
-            port = model.node.link(entry.index)
+        for entry in case.facts.node.forwarding:
+            port = case.node.link(entry.index)
             astray = entry.mac == attachment.link.mac and entry.index != peer.index and not entry.dst
             if not astray or port is None or port.master != bridge.index:
                 continue
@@ -252,7 +252,7 @@ def mac_filter(model: Case) -> Iterator[Finding]:
                 severity=Severity.FATAL,
                 title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
                 f"to {peer.name}: a static FDB entry",
-                object=the_pod(model, attachment.link.name),
+                object=the_pod(case, attachment.link.name),
                 evidence=(
                     seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
                 ),

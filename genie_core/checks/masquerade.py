@@ -32,38 +32,38 @@ GN0512 = Code("GN0512", "masquerading is wrong",
     title="what leaves the cluster carries the node's address",
     needs=("pod", "node firewall"),
 )
-def masquerade(model: Case) -> Iterator[Finding]:
+def masquerade(case: Case) -> Iterator[Finding]:
     leaving = [
-        w for w in model.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
+        w for w in case.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
     ]
-    why = _not_routable(model)
+    why = _not_routable(case)
     # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
-    six = any(":" in s for conf in model.facts.files.confs for s in subnets(conf.plugins))
-    bare = [w for w in leaving if w.source and _is_pods(model, w.source) and (w.flow.family == 4 or six)]
+    six = any(":" in s for conf in case.facts.files.confs for s in subnets(conf.plugins))
+    bare = [w for w in leaving if w.source and _is_pods(case, w.source) and (w.flow.family == 4 or six)]
     # What a rule translates to a pod does not leave the cluster.
-    bare = [w for w in bare if not _pod_target(model, w)]
-    left_out = [w for w in bare if _left_out(model, w)]
+    bare = [w for w in bare if not _pod_target(case, w)]
+    left_out = [w for w in bare if _left_out(case, w)]
     bare = [w for w in bare if w not in left_out]
     if bare and why:
-        yield _missing(model, bare, why, declined=_declined(model))
+        yield _missing(case, bare, why, declined=_declined(case))
     elif left_out and why:
         yield _spared(left_out)
-    sent = [w for w in model.walks if w.flow.role == "remote" and not w.flow.inbound and w.flow.general]
+    sent = [w for w in case.walks if w.flow.role == "remote" and not w.flow.inbound and w.flow.general]
     for walk in (*leaving, *sent):
-        if walk.translated and walk.source not in model.node.local and not _is_pods(model, walk.source):
+        if walk.translated and walk.source not in case.node.local and not _is_pods(case, walk.source):
             yield _foreign_source(walk)
             break
-    hidden = [w for w in sent if w.translated and w.source in model.node.local]
+    hidden = [w for w in sent if w.translated and w.source in case.node.local]
     if hidden and why:
         yield _too_broad(hidden)
 
 
-def _pod_target(model: Case, walk: Walk) -> bool:
-    return any(within(walk.target, cidr) for cidr in model.pod_cidrs if walk.target)
+def _pod_target(case: Case, walk: Walk) -> bool:
+    return any(within(walk.target, cidr) for cidr in case.pod_cidrs if walk.target)
 
 
-def _is_pods(model: Case, ip: str) -> bool:
-    mine = model.pod.facts.addresses if model.pod else ()
+def _is_pods(case: Case, ip: str) -> bool:
+    mine = case.pod.facts.addresses if case.pod else ()
     return any(ip == x.ip and x.scope != "host" for x in mine)
 
 
@@ -85,10 +85,10 @@ def _spared(left_out: list[Walk]) -> Finding:
     )
 
 
-def _left_out(model: Case, walk: Walk) -> bool:
+def _left_out(case: Case, walk: Walk) -> bool:
     """Whether a rule excludes this destination, as ip-masq-agent does for networks with routes to the pods."""
     target = span(walk.target)[0]
-    for chain in model.node.rules.chains:
+    for chain in case.node.rules.chains:
         if chain.family not in FAMILIES[walk.flow.family]:
             continue
         of_nat = chain.table == "nat" or (chain.kind == "nat" and chain.hook == "postrouting")
@@ -111,32 +111,32 @@ def _from(rule: Rule, source: str) -> bool:
     return all(_within(span(source)[0], m) != m.invert for m in rule.matches if m.name == "source")
 
 
-def _not_routable(model: Case) -> str:
+def _not_routable(case: Case) -> str:
     """Why pod addresses are not routed outside: by the configuration or an overlay; "" if they may be."""
-    for conf in model.own_confs:
+    for conf in case.own_confs:
         for plugin in conf.plugins:
             inner = plugin.get("delegate") or {}
             if plugin.get("ipMasq") or inner.get("ipMasq"):
                 return f"ipMasq is true in {conf.path}"
     # Elsewhere (a second network, a test) pods without masquerading may be intended: only the cluster's prefix counts.
-    mine = model.address(4)
-    if not any(mine and within(mine, cidr) for cidr in (model.this_node.cidrs if model.this_node else ())):
+    mine = case.address(4)
+    if not any(mine and within(mine, cidr) for cidr in (case.this_node.cidrs if case.this_node else ())):
         return ""
-    used = [t.name for t in model.tunnels if t.kind == "vxlan"]
+    used = [t.name for t in case.tunnels if t.kind == "vxlan"]
     return f"the pods' addresses live behind {used[0]} only" if used else ""
 
 
-def _declined(model: Case) -> bool:
+def _declined(case: Case) -> bool:
     """Whether the configuration turns masquerading off."""
-    plugins = [plugin for conf in model.own_confs for plugin in conf.plugins]
+    plugins = [plugin for conf in case.own_confs for plugin in conf.plugins]
     flags = [part["ipMasq"] for p in plugins for part in (p, p.get("delegate") or {}) if "ipMasq" in part]
     return bool(flags) and not any(flags)
 
 
-def _missing(model: Case, bare: list[Walk], why: str, *, declined: bool) -> Finding:
+def _missing(case: Case, bare: list[Walk], why: str, *, declined: bool) -> Finding:
     family = bare[0].flow.family
     links = sorted({w.egress.name for w in bare if w.egress})
-    cidrs = [c for c in model.pod_cidrs if version(c) == family]
+    cidrs = [c for c in case.pod_cidrs if version(c) == family]
     own = next((c for c in cidrs if within(bare[0].source, c)), bare[0].source)
     around = _supernet(cidrs) or own
     tool = "iptables" if family == 4 else "ip6tables"

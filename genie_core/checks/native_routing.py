@@ -22,14 +22,14 @@ from genie_core.survey.cluster import Node
     title="other nodes' pods are routed to their nodes",
     needs=("node", "objects: Node"),
 )
-def native_routes(model: Case) -> Iterator[Finding]:
+def native_routes(case: Case) -> Iterator[Finding]:
     ways = [
-        (node, cidr, model.node.fib.lookup(str(some_address(cidr))))
-        for node in model.other_nodes
+        (node, cidr, case.node.fib.lookup(str(some_address(cidr))))
+        for node in case.other_nodes
         for cidr in node.cidrs
-        if tunnel_of(model, cidr) is None
+        if tunnel_of(case, cidr) is None
     ]
-    if model.datapath:
+    if case.datapath:
         return
     # Where no prefix has a route, the router of the default route has all of them, as in clouds.
     routed = {version(cidr) for node, cidr, way in ways if _reaches(way, node)}
@@ -38,9 +38,9 @@ def native_routes(model: Case) -> Iterator[Finding]:
             continue
         if _default(way) or way.type == "none":
             if version(cidr) in routed:
-                yield _missing(model, node, cidr, way)
-        elif wrong := _wrong_hop(model, node, way):
-            yield _astray(model, node, cidr, way, wrong)
+                yield _missing(case, node, cidr, way)
+        elif wrong := _wrong_hop(case, node, way):
+            yield _astray(case, node, cidr, way, wrong)
 
 
 def _default(way: Way) -> bool:
@@ -52,7 +52,7 @@ def _reaches(way: Way, node: Node) -> bool:
     return not way.refused and not _default(way) and way.hop.gateway in node.addresses
 
 
-def _wrong_hop(model: Case, node: Node, way: Way) -> str:
+def _wrong_hop(case: Case, node: Node, way: Way) -> str:
     """What is wrong with the next hop: it is another node, or does not answer; "" where it is right."""
     gateway = way.hop.gateway
     if (
@@ -62,41 +62,39 @@ def _wrong_hop(model: Case, node: Node, way: Way) -> str:
         or len(way.route.hops if way.route else ()) > 1
     ):
         return ""
-    other = next((n.name for n in model.other_nodes if gateway in n.addresses), "")
+    other = next((n.name for n in case.other_nodes if gateway in n.addresses), "")
     if other:
         return f"which is {other}"
-    neighbour = model.node.neighbour(way.hop.index, gateway)
-    silent = any(
-        p.kind == "arp" and p.target == gateway and p.result == "timeout" for p in model.facts.probes
-    )
+    neighbour = case.node.neighbour(way.hop.index, gateway)
+    silent = any(p.kind == "arp" and p.target == gateway and p.result == "timeout" for p in case.facts.probes)
     failed = neighbour is not None and neighbour.state == "failed"
     return "which does not answer" if failed or silent else ""
 
 
-def _replace(model: Case, node: Node, cidr: str) -> list[str]:
+def _replace(case: Case, node: Node, cidr: str) -> list[str]:
     """The command that routes a prefix to its node, where the node is on a link of this one; [] elsewhere."""
     for address in node.addresses:
-        way = model.node.fib.lookup(address) if version(address) == version(cidr) else None
+        way = case.node.fib.lookup(address) if version(address) == version(cidr) else None
         if way is not None and not way.refused and not way.hop.gateway:
             return ["ip", f"-{version(cidr)}", "route", "replace", cidr, "via", address]
     return []
 
 
-def _missing(model: Case, node: Node, cidr: str, way: Way) -> Finding:
-    falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
-    return _finding(model, node, cidr, GN0701, f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
+def _missing(case: Case, node: Node, cidr: str, way: Way) -> Finding:
+    falls = f"falls to {case.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
+    return _finding(case, node, cidr, GN0701, f"no route for {node.name}'s pods {cidr}: it {falls}", falls)
 
 
-def _astray(model: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding:
-    hop = f"via {way.hop.gateway} dev {model.node.name(way.hop.index)}"
+def _astray(case: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding:
+    hop = f"via {way.hop.gateway} dev {case.node.name(way.hop.index)}"
     title = f"the route for {node.name}'s pods {cidr} leads {hop}, {whose}: {node.name} is " + ", ".join(
         x for x in node.addresses if version(x) == version(cidr)
     )
-    return _finding(model, node, cidr, GN0702, title, hop)
+    return _finding(case, node, cidr, GN0702, title, hop)
 
 
-def _finding(model: Case, node: Node, cidr: str, code: Code, title: str, way: str) -> Finding:
-    mend = _replace(model, node, cidr)
+def _finding(case: Case, node: Node, cidr: str, code: Code, title: str, way: str) -> Finding:
+    mend = _replace(case, node, cidr)
     address = some_address(cidr)
     return Finding(
         code=code,

@@ -24,23 +24,23 @@ GN0306 = Code("GN0306", "a wrong neighbour entry in the pod",
 
 
 @check("gateway-neighbour", GN0306, title="neighbour entries in the pod are right", needs=("pod", "node"))
-def gateway_neighbour(model: Case) -> Iterator[Finding]:
-    for attachment, neighbour, owner, is_gateway in _poisoned_entries(model):
-        yield _poisoned(model, attachment, neighbour.ip, neighbour.mac, neighbour.state, owner, is_gateway)
+def gateway_neighbour(case: Case) -> Iterator[Finding]:
+    for attachment, neighbour, owner, is_gateway in _poisoned_entries(case):
+        yield _poisoned(case, attachment, neighbour.ip, neighbour.mac, neighbour.state, owner, is_gateway)
 
 
-def _poisoned_entries(model: Case) -> Iterator[tuple[Attachment, Neighbour, tuple[str, str], bool]]:
+def _poisoned_entries(case: Case) -> Iterator[tuple[Attachment, Neighbour, tuple[str, str], bool]]:
     """The pod's entries with another MAC than the address's owner has: (name, MAC) of it, whether it is a gateway."""
-    pod = model.pod
+    pod = case.pod
     if pod is None:
         return
-    for attachment in model.attachments:
+    for attachment in case.attachments:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        if attachment.kind == "routed" and expected_bridge(model, attachment):
+        if attachment.kind == "routed" and expected_bridge(case, attachment):
             continue  # the veth left its bridge: the check of bridge ports reports that
-        gateways = {g for f in (4, 6) for x, g in real_defaults(model, f) if x is attachment and g}
+        gateways = {g for f in (4, 6) for x, g in real_defaults(case, f) if x is attachment and g}
         for neighbour in pod.facts.neighbours:
             if (
                 neighbour.index != attachment.link.index
@@ -48,7 +48,7 @@ def _poisoned_entries(model: Case) -> Iterator[tuple[Attachment, Neighbour, tupl
                 or neighbour.state in ("failed", "noarp")
             ):
                 continue
-            owner = _owner(model, attachment, neighbour.ip, neighbour.ip in gateways)
+            owner = _owner(case, attachment, neighbour.ip, neighbour.ip in gateways)
             if owner is None or owner[1] == neighbour.mac:
                 continue
             if neighbour.state not in ("permanent", "reachable"):
@@ -56,23 +56,23 @@ def _poisoned_entries(model: Case) -> Iterator[tuple[Attachment, Neighbour, tupl
             yield attachment, neighbour, owner, neighbour.ip in gateways
 
 
-def _owner(model: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
+def _owner(case: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
     """(name, MAC) of the owner of an address on the attachment's link; None where it is not known."""
     entry = attachment.entry
     assert entry is not None
-    if ip in model.node.local and model.node.local[ip].index == entry.index:
+    if ip in case.node.local and case.node.local[ip].index == entry.index:
         return entry.name, entry.mac
     if attachment.bridge is not None:
-        for port, tenant in model.neighbours_on(attachment.bridge):
+        for port, tenant in case.neighbours_on(attachment.bridge):
             if any(x.ip == ip for x in tenant.addresses):
                 mac = next((link.mac for link in tenant.links if link.index == port.peer), "")
-                return (model.title_of(tenant), mac) if mac else None
+                return (case.title_of(tenant), mac) if mac else None
         return None
     return (entry.name, entry.mac) if gateway else None
 
 
 def _poisoned(
-    model: Case, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
+    case: Case, attachment: Attachment, ip: str, mac: str, state: str, owner: tuple[str, str], gateway: bool
 ) -> Finding:
     name = attachment.link.name
     what = "gateway" if gateway else "neighbour"
@@ -80,7 +80,7 @@ def _poisoned(
         code=GN0306,
         severity=Severity.FATAL if gateway else Severity.ERROR,
         title=f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(
             seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
             seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
@@ -100,13 +100,13 @@ GN0411 = Code("GN0411", "a stale neighbour entry on the node",
 @check(
     "node-neighbour", GN0411, title="the node's neighbour entry for the pod is right", needs=("pod", "node")
 )
-def stale_neighbour(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def stale_neighbour(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         entry = attachment.entry
         if entry is None or attachment.kind not in ("bridge", "routed"):
             continue
-        for own in model.addresses(attachment):
-            neighbour = model.node.neighbour(entry.index, own.ip)
+        for own in case.addresses(attachment):
+            neighbour = case.node.neighbour(entry.index, own.ip)
             if neighbour is None or not neighbour.mac or neighbour.mac == attachment.link.mac:
                 continue
             if neighbour.state in ("failed", "incomplete", "noarp"):
@@ -117,7 +117,7 @@ def stale_neighbour(model: Case) -> Iterator[Finding]:
                 severity=Severity.FATAL if pinned else Severity.ERROR,
                 title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
                 f"but the pod's is {attachment.link.mac}: the entry of a previous owner of the address",
-                object=the_pod(model, attachment.link.name),
+                object=the_pod(case, attachment.link.name),
                 evidence=(
                     seen(
                         "netlink",
@@ -141,19 +141,19 @@ GN0807 = Code("GN0807", "a next hop answers no ARP",
 
 
 @check("probe-next-hops", GN0807, title="next hops answer ARP", needs=("probes",))
-def silent_next_hops(model: Case) -> Iterator[Finding]:
-    for probe in model.facts.probes:
+def silent_next_hops(case: Case) -> Iterator[Finding]:
+    for probe in case.facts.probes:
         if probe.kind != "arp" or probe.role not in ROLES or probe.result != "timeout":
             continue
-        where = _where(model, probe)
+        where = _where(case, probe)
         if where is None or _pinned(*where, probe.target):
             continue
         stack, link = where
         yield Finding(
             code=GN0807,
-            severity=Severity.ERROR if probe.role == "gateway" or _missed(model, probe) else Severity.WARNING,
-            title=f"{_title(model, probe)} {probe.target} answers no ARP on {link.name}: {_holder(model, probe)}",
-            object=the_interface(link.name) if stack is model.node else the_pod(model, link.name),
+            severity=Severity.ERROR if probe.role == "gateway" or _missed(case, probe) else Severity.WARNING,
+            title=f"{_title(case, probe)} {probe.target} answers no ARP on {link.name}: {_holder(case, probe)}",
+            object=the_interface(link.name) if stack is case.node else the_pod(case, link.name),
             # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
             explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
             evidence=(
@@ -172,22 +172,22 @@ def silent_next_hops(model: Case) -> Iterator[Finding]:
     title="pinned neighbour entries agree with what answers",
     needs=("probes",),
 )
-def contradicted_entries(model: Case) -> Iterator[Finding]:
-    reported = {(entry.ip, attachment.link.name) for attachment, entry, *_ in _poisoned_entries(model)}
-    for probe in model.facts.probes:
-        where = _where(model, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
+def contradicted_entries(case: Case) -> Iterator[Finding]:
+    reported = {(entry.ip, attachment.link.name) for attachment, entry, *_ in _poisoned_entries(case)}
+    for probe in case.facts.probes:
+        where = _where(case, probe) if probe.kind == "arp" and probe.role in ROLES[1:] else None
         entry = _pinned(*where, probe.target) if where else ""
         if where is None or not entry or probe.result != "ok" or entry in probe.detail.split():
             continue
         stack, link = where
-        if stack is not model.node and (probe.target, link.name) in reported:
+        if stack is not case.node and (probe.target, link.name) in reported:
             continue
-        on = on_node if stack is model.node else in_pod
-        whose = "the node's" if stack is model.node else "the pod's"
+        on = on_node if stack is case.node else in_pod
+        whose = "the node's" if stack is case.node else "the pod's"
         yield Finding(
-            code=GN0411 if stack is model.node else GN0306,
+            code=GN0411 if stack is case.node else GN0306,
             severity=Severity.ERROR,
-            title=f"{whose} PERMANENT neighbour entry of {_title(model, probe)} {probe.target} on {link.name} is "
+            title=f"{whose} PERMANENT neighbour entry of {_title(case, probe)} {probe.target} on {link.name} is "
             f"{entry}, but {probe.detail} answers for it",
             object=subject("neighbour", f"{probe.target} dev {link.name}", link.name),
             evidence=(
@@ -201,51 +201,49 @@ def contradicted_entries(model: Case) -> Iterator[Finding]:
         )
 
 
-def _missed(model: Case, probe: Probe) -> bool:
+def _missed(case: Case, probe: Probe) -> bool:
     """Whether a pod behind that hop did not answer: secondary networks may have no router, nodes may be off."""
-    cidrs = [c for n in model.other_nodes if probe.target in n.addresses for c in n.cidrs]
+    cidrs = [c for n in case.other_nodes if probe.target in n.addresses for c in n.cidrs]
     return any(
         p.role == "remote" and p.result == "timeout" and any(within(p.target, c) for c in cidrs)
-        for p in model.facts.probes
+        for p in case.facts.probes
     )
 
 
-def _holder(model: Case, probe: Probe) -> str:
-    own = model.node.local.get(probe.target)
+def _holder(case: Case, probe: Probe) -> str:
+    own = case.node.local.get(probe.target)
     if own is None or probe.role == "other node":
         return "no host there has the address"
-    return f"{model.node.name(own.index)} of the node has the address, so frames are lost between them"
+    return f"{case.node.name(own.index)} of the node has the address, so frames are lost between them"
 
 
-def _title(model: Case, probe: Probe) -> str:
+def _title(case: Case, probe: Probe) -> str:
     if probe.role == "other node":
-        return next((n.name for n in model.other_nodes if probe.target in n.addresses), "next hop")
+        return next((n.name for n in case.other_nodes if probe.target in n.addresses), "next hop")
     return "the pod's gateway" if probe.role == "gateway" else "next hop"
 
 
-def _where(model: Case, probe: Probe) -> tuple[Stack, Link] | None:
+def _where(case: Case, probe: Probe) -> tuple[Stack, Link] | None:
     """The stack and the interface that sent the ARP request."""
     if probe.role == "other node":
-        link = model.node.link(model.node.fib.lookup(probe.target).hop.index)
-        return (model.node, link) if link is not None else None
-    if model.pod is None:
+        link = case.node.link(case.node.fib.lookup(probe.target).hop.index)
+        return (case.node, link) if link is not None else None
+    if case.pod is None:
         return None
-    if probe.role == "gateway" and model.primary is not None:
-        return model.pod, model.primary.link
-    for attachment in model.attachments:
+    if probe.role == "gateway" and case.primary is not None:
+        return case.pod, case.primary.link
+    for attachment in case.attachments:
         known = any(
-            n.index == attachment.link.index and n.ip == probe.target for n in model.pod.facts.neighbours
+            n.index == attachment.link.index and n.ip == probe.target for n in case.pod.facts.neighbours
         )
         routed = any(
             h.index == attachment.link.index and h.gateway == probe.target
-            for r in model.pod.facts.routes
+            for r in case.pod.facts.routes
             for h in r.hops
         )
-        near = any(
-            within(probe.target, subnet(x)) for x in model.addresses(attachment, version(probe.target))
-        )
+        near = any(within(probe.target, subnet(x)) for x in case.addresses(attachment, version(probe.target)))
         if known or routed or near:
-            return model.pod, attachment.link
+            return case.pod, attachment.link
     return None
 
 

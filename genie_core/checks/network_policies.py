@@ -13,13 +13,13 @@ from genie_core.net.policy import EGRESS, Policies
 from genie_core.net.policy_verdicts import Denial, denials
 
 
-def enforced(model: Case) -> str:
+def enforced(case: Case) -> str:
     """What enforces policies on this node, "" where nothing shows that."""
-    for chain in model.node.rules.chains:
+    for chain in case.node.rules.chains:
         place = f"{chain.table} {chain.name}"
         if any(mark in place for mark in POLICY_MARKS):
             return chain.place
-    return model.datapath
+    return case.datapath
 
 
 GN0523 = Code("GN0523", "no NetworkPolicy allows the traffic",
@@ -34,29 +34,29 @@ GN0523 = Code("GN0523", "no NetworkPolicy allows the traffic",
     title="NetworkPolicies allow the pod's traffic",
     needs=("pod", "objects", "pod object"),
 )
-def not_allowed(model: Case) -> Iterator[Finding]:
+def not_allowed(case: Case) -> Iterator[Finding]:
     groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
-    known = Policies(model.facts.objects)
-    for denial in (d for walk in model.walks for d in denials(model, known, walk.flow)):
+    known = Policies(case.facts.objects)
+    for denial in (d for walk in case.walks for d in denials(case, known, walk.flow)):
         ruling, wanted, _ = denial
         mine = (wanted.source if ruling.direction == EGRESS else wanted.target).ip
-        own = mine == model.address(6 if ":" in mine else 4)
+        own = mine == case.address(6 if ":" in mine else 4)
         groups.setdefault((ruling.direction, ruling.policies, own), []).append(denial)
     for (direction, names, own), found in groups.items():
-        yield _finding(model, direction, names, own, found)
+        yield _finding(case, direction, names, own, found)
 
 
-def _finding(model: Case, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
+def _finding(case: Case, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
     targets = _others(found)
     shown = ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
     whose = "this pod" if own else "the target"
-    engine = enforced(model)
+    engine = enforced(case)
     title = f"NetworkPolicy {', '.join(names[:3])} selects {whose} and allows no {direction.lower()} "
     title += f"{'to' if own == (direction == EGRESS) else 'from'} {shown}" if own else f"for {shown}"
     namespace, _, name = names[0].partition("/")
     return Finding(
         code=GN0523,
-        severity=_severity(model, found, bool(engine)),
+        severity=_severity(case, found, bool(engine)),
         title=title + ("" if engine else "; nothing on this node is seen to enforce policies"),
         object=Subject(kind="NetworkPolicy", ns=namespace, name=name),
         evidence=(
@@ -89,14 +89,14 @@ def _others(found: list[Denial]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _severity(model: Case, found: list[Denial], engine: bool) -> Severity:
+def _severity(case: Case, found: list[Denial], engine: bool) -> Severity:
     """A policy is intended: it is an error only for a target that was asked about, or that does not answer."""
-    answered = {p.target for p in model.facts.probes if p.result in ("ok", "refused")}
-    silent = {p.target for p in model.facts.probes if p.result == "timeout" and p.role != "own"} - answered
+    answered = {p.target for p in case.facts.probes if p.result in ("ok", "refused")}
+    silent = {p.target for p in case.facts.probes if p.result == "timeout" and p.role != "own"} - answered
     outbound = {flow.target for _, _, flow in found if not flow.inbound}
     if not engine:
         return Severity.INFO
-    if outbound & silent or (model.narrowed and not outbound & answered):
+    if outbound & silent or (case.narrowed and not outbound & answered):
         return Severity.ERROR
     dns = any(flow.port == 53 and not flow.inbound for _, _, flow in found)
     return Severity.WARNING if dns else Severity.INFO

@@ -30,17 +30,17 @@ class Remote:
         return f"{self.node.name}'s pods {self.cidr}"
 
 
-def remotes(model: Case) -> list[Remote]:
+def remotes(case: Case) -> list[Remote]:
     """Every remote prefix that a tunnel should carry; where nodes are unknown, the prefixes of the tunnels' routes."""
     found = []
-    for node in model.other_nodes:
+    for node in case.other_nodes:
         for cidr in node.cidrs:
-            tunnel = tunnel_of(model, cidr)
+            tunnel = tunnel_of(case, cidr)
             if tunnel is not None:
                 found.append(Remote(node=node, cidr=cidr, tunnel=tunnel))
-    if not model.other_nodes:
-        for route in model.facts.node.routes:
-            tunnel = next((t for t in model.tunnels for h in route.hops if h.index == t.index), None)
+    if not case.other_nodes:
+        for route in case.facts.node.routes:
+            tunnel = next((t for t in case.tunnels for h in route.hops if h.index == t.index), None)
             if tunnel is not None and route.table == 254 and route.hops[0].gateway:
                 found.append(
                     Remote(node=Node(name="another node", cidrs=(route.dst,)), cidr=route.dst, tunnel=tunnel)
@@ -48,47 +48,47 @@ def remotes(model: Case) -> list[Remote]:
     return found
 
 
-def _route(model: Case, cidr: str) -> Route | None:
-    return next((r for r in model.node.fib.table(version(cidr), 254) if r.dst == cidr), None)
+def _route(case: Case, cidr: str) -> Route | None:
+    return next((r for r in case.node.fib.table(version(cidr), 254) if r.dst == cidr), None)
 
 
-def next_hop(model: Case, remote: Remote) -> str:
+def next_hop(case: Case, remote: Remote) -> str:
     """The tunnel's next hop for a remote prefix: its route's, else a neighbour in it, else its first address."""
-    route = _route(model, remote.cidr)
+    route = _route(case, remote.cidr)
     if route and route.hops and route.hops[0].gateway and route.hops[0].index == remote.tunnel.index:
         return route.hops[0].gateway
     inside = [
         n.ip
-        for n in model.facts.node.neighbours
+        for n in case.facts.node.neighbours
         if n.index == remote.tunnel.index and within(n.ip, remote.cidr)
     ]
     return inside[0] if inside else remote.cidr.split("/")[0]
 
 
-def restore_route(model: Case, cidr: str, tunnel: str) -> tuple[Command, ...]:
+def restore_route(case: Case, cidr: str, tunnel: str) -> tuple[Command, ...]:
     """The command that routes a remote prefix into its tunnel; () where it is no remote prefix."""
-    for remote in remotes(model):
+    for remote in remotes(case):
         if remote.cidr == cidr and remote.tunnel.name == tunnel:
-            return (on_node(*_replace(model, remote)),)
+            return (on_node(*_replace(case, remote)),)
     return ()
 
 
-def _replace(model: Case, remote: Remote) -> list[str]:
+def _replace(case: Case, remote: Remote) -> list[str]:
     argv = ["ip", *(["-6"] if version(remote.cidr) == 6 else []), "route", "replace", remote.cidr]
     if remote.tunnel.kind in ("vxlan", "geneve", "ipip"):
-        return [*argv, "via", next_hop(model, remote), "dev", remote.tunnel.name, "onlink"]
+        return [*argv, "via", next_hop(case, remote), "dev", remote.tunnel.name, "onlink"]
     return [*argv, "dev", remote.tunnel.name]
 
 
-def _vtep(model: Case, remote: Remote) -> tuple[str, str]:
+def _vtep(case: Case, remote: Remote) -> tuple[str, str]:
     """(MAC, underlay address) of the remote tunnel end, "" for what is not known."""
     address = next((x for x in remote.node.addresses if ":" not in x), "")
     mac = str(remote.node.tunnel.get("VtepMAC", "")).lower()
-    neighbour = model.node.neighbour(remote.tunnel.index, next_hop(model, remote))
+    neighbour = case.node.neighbour(remote.tunnel.index, next_hop(case, remote))
     mac = mac or (neighbour.mac if neighbour else "")
     if not mac:
         entries = [
-            f for f in model.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address
+            f for f in case.facts.node.forwarding if f.index == remote.tunnel.index and f.dst == address
         ]
         mac = entries[0].mac if entries else ""
     return mac, address
@@ -100,14 +100,14 @@ GN0706 = Code("GN0706", "the tunnel is down",
 
 
 @check("tunnel-up", GN0706, title="tunnels to other nodes are up", needs=("node",))
-def tunnel_up(model: Case) -> Iterator[Finding]:
-    for tunnel in model.tunnels:
-        if tunnel.up or not carries(model, tunnel):
+def tunnel_up(case: Case) -> Iterator[Finding]:
+    for tunnel in case.tunnels:
+        if tunnel.up or not carries(case, tunnel):
             continue
-        mine = [r for r in remotes(model) if r.tunnel.index == tunnel.index]
+        mine = [r for r in remotes(case) if r.tunnel.index == tunnel.index]
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
         for remote in mine:
-            commands += restore(model, remote)
+            commands += restore(case, remote)
         yield Finding(
             code=GN0706,
             severity=Severity.ERROR,
@@ -122,17 +122,17 @@ def tunnel_up(model: Case) -> Iterator[Finding]:
         )
 
 
-def carries(model: Case, tunnel: Link) -> bool:
+def carries(case: Case, tunnel: Link) -> bool:
     """Whether it is a device such as tunl0 or sit0 that its kernel module makes, and is unused."""
-    used = any(h.index == tunnel.index for r in model.facts.node.routes for h in r.hops)
-    peers = any(f.index == tunnel.index and f.dst for f in model.facts.node.forwarding)
-    return used or peers or bool(model.node.addresses(tunnel))
+    used = any(h.index == tunnel.index for r in case.facts.node.routes for h in r.hops)
+    peers = any(f.index == tunnel.index and f.dst for f in case.facts.node.forwarding)
+    return used or peers or bool(case.node.addresses(tunnel))
 
 
-def restore(model: Case, remote: Remote) -> list[Command]:
+def restore(case: Case, remote: Remote) -> list[Command]:
     """Route, neighbour and forwarding entry of a remote prefix, as far as they are known."""
-    mac, address = _vtep(model, remote)
-    commands = [on_node(*_replace(model, remote))]
+    mac, address = _vtep(case, remote)
+    commands = [on_node(*_replace(case, remote))]
     if remote.tunnel.kind == "vxlan" and mac:
         name = remote.tunnel.name
         commands.append(
@@ -140,7 +140,7 @@ def restore(model: Case, remote: Remote) -> list[Command]:
                 "ip",
                 "neigh",
                 "replace",
-                next_hop(model, remote),
+                next_hop(case, remote),
                 "lladdr",
                 mac,
                 "dev",
@@ -151,7 +151,7 @@ def restore(model: Case, remote: Remote) -> list[Command]:
         )
         if (
             not any(
-                f.mac == mac and f.dst and f.index == remote.tunnel.index for f in model.facts.node.forwarding
+                f.mac == mac and f.dst and f.index == remote.tunnel.index for f in case.facts.node.forwarding
             )
             and address
         ):
@@ -175,21 +175,21 @@ GN0702 = Code("GN0702", "the route to another node's pods bypasses the tunnel",
     title="other nodes' pods are routed into their tunnel",
     needs=("node", "objects: Node"),
 )
-def remote_routes(model: Case) -> Iterator[Finding]:
-    for remote in remotes(model):
+def remote_routes(case: Case) -> Iterator[Finding]:
+    for remote in remotes(case):
         if not remote.tunnel.up:
             continue
         address = str(some_address(remote.cidr))
-        way = model.node.fib.lookup(address)
+        way = case.node.fib.lookup(address)
         if way.rule is not None and way.rule.table not in (254, 255, 253):
             continue
         if way.hop.index == remote.tunnel.index:
             continue
         specific = way.route is not None and within(way.route.dst.split("/")[0], remote.cidr)
         if specific and not way.refused:
-            yield from _bypass(model, remote, way.route, model.node.name(way.hop.index))
+            yield from _bypass(case, remote, way.route, case.node.name(way.hop.index))
         elif not way.refused or way.type == "none":
-            falls = f"falls to {model.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
+            falls = f"falls to {case.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
             yield Finding(
                 code=GN0701,
                 severity=Severity.ERROR,
@@ -199,7 +199,7 @@ def remote_routes(model: Case) -> Iterator[Finding]:
                     seen("netlink", f"{address} {falls}", f"ip route get {address}"),
                     seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
                 ),
-                remedy=fix("add the route again; restart the overlay's agent", *restore(model, remote)[:1]),
+                remedy=fix("add the route again; restart the overlay's agent", *restore(case, remote)[:1]),
             )
 
 
@@ -210,12 +210,12 @@ def some_address(cidr: str) -> object:
     return ipaddress.ip_network(cidr, strict=False).network_address + 2
 
 
-def _bypass(model: Case, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
-    strict = model.node.rp_filter(remote.tunnel.name) == 1
+def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Iterator[Finding]:
+    strict = case.node.rp_filter(remote.tunnel.name) == 1
     if strict or route is None:  # then the reverse path check reports it, with the drop
         return
     narrower = route.dst != remote.cidr
-    mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(model, remote)
+    mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(case, remote)
     gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
     yield Finding(
         code=GN0702,
@@ -253,16 +253,16 @@ GN0705 = Code("GN0705", "the tunnel's neighbour entry is missing or wrong",
 @check(
     "tunnel-ends", GN0703, GN0704, GN0705, title="the tunnel has entries for its remote ends", needs=("node",)
 )
-def tunnel_ends(model: Case) -> Iterator[Finding]:
-    for remote in remotes(model):
+def tunnel_ends(case: Case) -> Iterator[Finding]:
+    for remote in remotes(case):
         tunnel = remote.tunnel
         if tunnel.kind != "vxlan" or not tunnel.up or tunnel.data.get("vxlan_learning") or tunnel.master:
             continue
-        hop = next_hop(model, remote)
-        neighbour = model.node.neighbour(tunnel.index, hop)
-        known, address = _vtep(model, remote)
+        hop = next_hop(case, remote)
+        neighbour = case.node.neighbour(tunnel.index, hop)
+        known, address = _vtep(case, remote)
         announced = str(remote.node.tunnel.get("VtepMAC", "")).lower()
-        entries = [f for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst]
+        entries = [f for f in case.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if neighbour is None or not neighbour.mac or neighbour.state == "failed":
             yield _neighbour(remote, hop, "is missing", known)
             continue

@@ -14,9 +14,9 @@ from genie_core.net.stack import subnet, version, within
 from genie_core.net.traces import Block
 
 
-def blocks(model: Case, *kinds: str, place: str = "") -> list[Block]:
+def blocks(case: Case, *kinds: str, place: str = "") -> list[Block]:
     """The blocks of these kinds on all flows."""
-    return [b for w in model.walks for b in w.blocks if b.kind in kinds and (not place or b.place == place)]
+    return [b for w in case.walks for b in w.blocks if b.kind in kinds and (not place or b.place == place)]
 
 
 def flows_text(found: list[Block]) -> str:
@@ -34,17 +34,17 @@ GN0502 = Code("GN0502", "forwarding is off on one interface",
 
 
 @check("forwarding", GN0501, GN0502, title="the node forwards for the pod", needs=("pod", "node"))
-def forwarding(model: Case) -> Iterator[Finding]:
-    found = blocks(model, "forwarding")
+def forwarding(case: Case) -> Iterator[Finding]:
+    found = blocks(case, "forwarding")
     by_link: dict[tuple[int, str], list[Block]] = {}
     for block in found:
         by_link.setdefault((block.flow.family, block.link), []).append(block)
     for family in sorted({f for f, _ in by_link}):
         links = {link: hit for (f, link), hit in by_link.items() if f == family}
         everywhere = (
-            not model.node.sysctl("ipv4/ip_forward")
+            not case.node.sysctl("ipv4/ip_forward")
             if family == 4
-            else not model.node.setting("all", "forwarding", 6)
+            else not case.node.setting("all", "forwarding", 6)
         )
         if everywhere:
             name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
@@ -59,7 +59,7 @@ def forwarding(model: Case) -> Iterator[Finding]:
                     "docker, a network service)",
                     on_node("sysctl", "-w", f"{name}=1"),
                 ),
-                affects=_all_local(model),
+                affects=_all_local(case),
             )
             continue
         for link, hit in links.items():
@@ -67,7 +67,7 @@ def forwarding(model: Case) -> Iterator[Finding]:
             yield Finding(
                 code=GN0502,
                 severity=Severity.FATAL
-                if model.primary and model.primary.entry and link == model.primary.entry.name
+                if case.primary and case.primary.entry and link == case.primary.entry.name
                 else Severity.ERROR,
                 title=f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
                 object=subject("sysctl", name, link),
@@ -76,11 +76,11 @@ def forwarding(model: Case) -> Iterator[Finding]:
             )
 
 
-def _all_local(model: Case) -> tuple[str, ...]:
+def _all_local(case: Case) -> tuple[str, ...]:
     names = {
-        model.title_of(t)
-        for link in model.pod_links
-        if (t := model.tenant_of(link)) and t.path != model.facts.netns_path
+        case.title_of(t)
+        for link in case.pod_links
+        if (t := case.tenant_of(link)) and t.path != case.facts.netns_path
     }
     return tuple(sorted(names))
 
@@ -93,30 +93,30 @@ GN0413 = Code("GN0413", "the node's route to the pod is wrong",
 
 
 @check("host-route", GN0413, title="the node's route to the pod leads to it", needs=("pod", "node"))
-def host_routes(model: Case) -> Iterator[Finding]:
-    found = blocks(model, "host-route")
+def host_routes(case: Case) -> Iterator[Finding]:
+    found = blocks(case, "host-route")
     for target in dict.fromkeys(b.packet.target for b in found):
         block = next(b for b in found if b.packet.target == target)
         way = block.way
         assert way is not None
         entry = block.wanted
         commands: list[Command] = []
-        if way.route is not None and _narrower(model, way.route.dst):
+        if way.route is not None and _narrower(case, way.route.dst):
             verb = [way.route.type] if way.refused else []
             commands.append(
                 on_node(
                     "ip", "route", "del", *verb, way.route.dst, *([] if way.refused else ["dev", block.link])
                 )
             )
-        if model.primary and model.primary.kind == "routed":
+        if case.primary and case.primary.kind == "routed":
             commands.append(
                 on_node(
                     "ip", "route", "replace", f"{target}/{32 if ':' not in target else 128}", "dev", entry
                 )
             )
         elif not commands or (way.route and way.route.dst.startswith("0.0.0.0/0")):
-            commands = _restore_connected(model, target)
-        if model.primary and model.primary.entry and not model.primary.entry.up:
+            commands = _restore_connected(case, target)
+        if case.primary and case.primary.entry and not case.primary.entry.up:
             continue
         where = (
             f"leads to {block.link}"
@@ -125,7 +125,7 @@ def host_routes(model: Case) -> Iterator[Finding]:
             if way.type != "none"
             else "is missing"
         )
-        owner = _peer_title(model, block.link)
+        owner = _peer_title(case, block.link)
         shown = way.route.dst if way.route else target
         yield Finding(
             code=GN0413,
@@ -147,22 +147,22 @@ def _route_advice(commands: Sequence[Command], shown: str, target: str, entry: s
     return f"{' and '.join(done)}, and find out what changed it"
 
 
-def _narrower(model: Case, dst: str) -> bool:
+def _narrower(case: Case, dst: str) -> bool:
     """Whether a route covers less than the subnet of the pod's bridge: without it, the subnet's own route applies."""
     address, _, length = dst.partition("/")
     if length in ("32", "128"):
         return True
-    entry = model.primary.entry if model.primary else None
+    entry = case.primary.entry if case.primary else None
     return any(
         within(address, subnet(own)) and int(length) > own.prefix
-        for own in (model.node.addresses(entry, version(address)) if entry else ())
+        for own in (case.node.addresses(entry, version(address)) if entry else ())
     )
 
 
-def _restore_connected(model: Case, target: str) -> list[Command]:
+def _restore_connected(case: Case, target: str) -> list[Command]:
     """The bridge's own subnet route again."""
-    entry = model.primary.entry if model.primary else None
-    for address in model.node.addresses(entry) if entry else ():
+    entry = case.primary.entry if case.primary else None
+    for address in case.node.addresses(entry) if entry else ():
         if within(target, subnet(address)):
             return [
                 on_node(
@@ -179,10 +179,10 @@ def _restore_connected(model: Case, target: str) -> list[Command]:
     return []
 
 
-def _peer_title(model: Case, name: str) -> str:
-    link = model.node.by_name.get(name)
-    tenant = model.tenant_of(link) if link and link.kind == "veth" else None
-    return f" (peer of {model.title_of(tenant)})" if tenant else ""
+def _peer_title(case: Case, name: str) -> str:
+    link = case.node.by_name.get(name)
+    tenant = case.tenant_of(link) if link and link.kind == "veth" else None
+    return f" (peer of {case.title_of(tenant)})" if tenant else ""
 
 
 GN0513 = Code("GN0513", "the node does not route what the pod sends",
@@ -192,9 +192,9 @@ GN0513 = Code("GN0513", "the node does not route what the pod sends",
 
 
 @check("node-routes", GN0513, title="the node routes what the pod sends", needs=("pod", "node"))
-def refused_routes(model: Case) -> Iterator[Finding]:
+def refused_routes(case: Case) -> Iterator[Finding]:
     by_way: dict[str, list[Block]] = {}
-    for block in blocks(model, "route", place="node"):
+    for block in blocks(case, "route", place="node"):
         if block.way is None or (block.flow.role == "remote" and block.way.type == "none"):
             continue
         by_way.setdefault(
@@ -217,7 +217,7 @@ def refused_routes(model: Case) -> Iterator[Finding]:
                 if explicit
                 else "restore the node's route",
                 *(
-                    (on_node("ip", "route", "del", *title.split()), *_overlay_route(model, way, found[0]))
+                    (on_node("ip", "route", "del", *title.split()), *_overlay_route(case, way, found[0]))
                     if explicit
                     else ()
                 ),
@@ -225,11 +225,11 @@ def refused_routes(model: Case) -> Iterator[Finding]:
         )
 
 
-def _overlay_route(model: Case, way: Way, block: Block) -> tuple[Command, ...]:
+def _overlay_route(case: Case, way: Way, block: Block) -> tuple[Command, ...]:
     """The route into the tunnel, where the refusing route is for a remote prefix."""
     from genie_core.checks.overlay import restore_route
 
-    return restore_route(model, way.route.dst, block.wanted) if way.route and block.wanted else ()
+    return restore_route(case, way.route.dst, block.wanted) if way.route and block.wanted else ()
 
 
 GN0305 = Code("GN0305", "a policy rule in the pod misroutes packets",
@@ -247,8 +247,8 @@ GN0309 = Code("GN0309", "a more specific route misroutes packets",
     title="the pod's rules and routes lead to the cluster",
     needs=("pod", "node"),
 )
-def pod_routes(model: Case) -> Iterator[Finding]:
-    found = blocks(model, "diverted", place="pod")
+def pod_routes(case: Case) -> Iterator[Finding]:
+    found = blocks(case, "diverted", place="pod")
     groups: dict[str, list[Block]] = {}
     for block in found:
         way = block.way
@@ -275,13 +275,13 @@ def pod_routes(model: Case) -> Iterator[Finding]:
             code=GN0305 if by_rule else GN0309,
             severity=Severity.ERROR,
             title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
-            object=the_pod(model, hit[0].link),
+            object=the_pod(case, hit[0].link),
             evidence=(seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),),
             remedy=fix("delete it, or narrow it", command),
         )
     refusing = [
         b
-        for b in blocks(model, "route", place="pod")
+        for b in blocks(case, "route", place="pod")
         if b.way and b.way.rule and (b.way.rule.table != 254 or b.way.rule.action != "lookup")
     ]
     for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
@@ -291,7 +291,7 @@ def pod_routes(model: Case) -> Iterator[Finding]:
             severity=Severity.FATAL,
             title=f"the pod's ip rule {priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
-            object=the_pod(model),
+            object=the_pod(case),
             evidence=(seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),),
             remedy=fix("delete the rule", in_pod("ip", "rule", "del", "priority", priority)),
         )
@@ -310,21 +310,21 @@ GN0503 = Code("GN0503", "the reverse path filter drops",
 
 
 @check("reverse-path", GN0503, title="no reverse path filter drops the pod's traffic", needs=("pod", "node"))
-def reverse_path(model: Case) -> Iterator[Finding]:
+def reverse_path(case: Case) -> Iterator[Finding]:
     groups: dict[str, list[Block]] = {}
-    for block in blocks(model, "reverse-path"):
+    for block in blocks(case, "reverse-path"):
         groups.setdefault(block.link, []).append(block)
     for link, found in groups.items():
         block = found[0]
         way = block.way
         assert way is not None
-        back = model.node.name(way.hop.index) if way.hop.index else way.type
+        back = case.node.name(way.hop.index) if way.hop.index else way.type
         route = way.route.dst if way.route else block.packet.source
-        counter = model.facts.node.counters.get("IPReversePathFilter", 0)
-        mode = model.node.rp_filter(link)
+        counter = case.facts.node.counters.get("IPReversePathFilter", 0)
+        mode = case.node.rp_filter(link)
         from genie_core.checks.overlay import restore_route
 
-        mend = restore_route(model, route, link)
+        mend = restore_route(case, route, link)
         yield Finding(
             code=GN0503,
             severity=Severity.ERROR,
@@ -358,5 +358,5 @@ def reverse_path(model: Case) -> Iterator[Finding]:
     title="no firewall rule drops the pod's packets",
     needs=("pod", "node firewall", "pod firewall"),
 )
-def filters(model: Case) -> Iterator[Finding]:
-    yield from filter_findings(model, [b for w in model.walks for b in w.blocks if b.kind == "filter"])
+def filters(case: Case) -> Iterator[Finding]:
+    yield from filter_findings(case, [b for w in case.walks for b in w.blocks if b.kind == "filter"])

@@ -27,13 +27,13 @@ def seen(source: str, value: object, command: str = "") -> Evidence:
     return Evidence(source=source, value=str(value), command=command)
 
 
-def the_pod(model: Case, iface: str = "") -> Subject:
+def the_pod(case: Case, iface: str = "") -> Subject:
     """The pod of the diagnosis, or one of its interfaces."""
     return Subject(
         kind="pod",
-        ns=model.facts.namespace,
-        name=model.facts.pod_name,
-        netns=model.facts.netns_path,
+        ns=case.facts.namespace,
+        name=case.facts.pod_name,
+        netns=case.facts.netns_path,
         iface=iface,
     )
 

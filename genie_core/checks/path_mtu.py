@@ -46,31 +46,31 @@ GN0708 = Code("GN0708", "path MTU black hole",
 
 
 @check("path-mtu", GN0708, title="large packets can leave the node", needs=("pod", "node"))
-def path_mtu(model: Case) -> Iterator[Finding]:
-    primary = model.primary
-    if primary is None or primary.kind not in ("bridge", "routed") or model.pod is None:
+def path_mtu(case: Case) -> Iterator[Finding]:
+    primary = case.primary
+    if primary is None or primary.kind not in ("bridge", "routed") or case.pod is None:
         return
-    refused = {family: refusals(model, family) for family in model.families}
+    refused = {family: refusals(case, family) for family in case.families}
     ways: list[tuple[Narrow, list[Block]]] = [
         (narrow, [b for family in sorted(narrow.families) for b in refused.get(family, ())])
-        for narrow in _narrow(model)
+        for narrow in _narrow(case)
     ]
     bridge = primary.bridge
     if bridge is not None and bridge.mtu < primary.link.mtu:
         # Senders use the pod's MTU; the bridge's own end has a smaller one.
         inward = Narrow(link=bridge, pod_mtu=primary.link.mtu, mtu=bridge.mtu, targets=["the pod itself"])
-        blocked = [b for family in model.families for b in _refused_to_senders(model, family)]
+        blocked = [b for family in case.families for b in _refused_to_senders(case, family)]
         ways += [(inward, blocked)] if blocked else []
     for holes in ([pair for pair in ways if pair[1]], [pair for pair in ways if not pair[1]]):
         blocked = list({_place(b): b for _, found in holes for b in found}.values())
         if holes:
-            yield _black_hole(model, [narrow for narrow, _ in holes], primary, blocked)
+            yield _black_hole(case, [narrow for narrow, _ in holes], primary, blocked)
 
 
-def _narrow(model: Case) -> list[Narrow]:
+def _narrow(case: Case) -> list[Narrow]:
     found: dict[int, Narrow] = {}
-    for link, target, address in _ways(model):
-        sent, taken = _route_mtu(model, address), _taken(model, link, address)
+    for link, target, address in _ways(case):
+        sent, taken = _route_mtu(case, address), _taken(case, link, address)
         if link.up and taken < sent:
             narrow = found.setdefault(link.index, Narrow(link=link, pod_mtu=sent, mtu=taken))
             narrow.families.add(version(address))
@@ -78,78 +78,78 @@ def _narrow(model: Case) -> list[Narrow]:
     return list(found.values())
 
 
-def _ways(model: Case) -> Iterator[tuple[Link, str, str]]:
+def _ways(case: Case) -> Iterator[tuple[Link, str, str]]:
     """(the node's interface, what is reached by it, an address there): tunnels, then the interfaces of the traces."""
-    for remote in remotes(model):
+    for remote in remotes(case):
         yield remote.tunnel, remote.title, str(some_address(remote.cidr))
-    for one in model.walks:
+    for one in case.walks:
         flow = one.flow
-        if one.egress is None or one.egress in model.tunnels or flow.inbound or not one.target:
+        if one.egress is None or one.egress in case.tunnels or flow.inbound or not one.target:
             continue
-        if not (model.primary and one.egress is model.primary.entry):  # a service's pod here: that is bridged
+        if not (case.primary and one.egress is case.primary.entry):  # a service's pod here: that is bridged
             yield one.egress, flow.name or flow.target, one.target
 
 
-def _route_mtu(model: Case, address: str) -> int:
+def _route_mtu(case: Case, address: str) -> int:
     """The largest packet that the pod sends there: the MTU of its link, or of its route."""
-    assert model.primary is not None
-    way = model.pod.fib.lookup(address) if model.pod else None
-    return way.route.mtu if way and way.route and way.route.mtu else model.primary.link.mtu
+    assert case.primary is not None
+    way = case.pod.fib.lookup(address) if case.pod else None
+    return way.route.mtu if way and way.route and way.route.mtu else case.primary.link.mtu
 
 
-def _taken(model: Case, link: Link, address: str) -> int:
+def _taken(case: Case, link: Link, address: str) -> int:
     """The MTU of the node's interface, or of the node's route through it."""
-    way = model.node.fib.lookup(address)
+    way = case.node.fib.lookup(address)
     mine = way.route is not None and way.route.mtu and way.hop.index == link.index
     return min(link.mtu, way.route.mtu) if mine and way.route else link.mtu
 
 
-def refusals(model: Case, family: int) -> list[Block]:
+def refusals(case: Case, family: int) -> list[Block]:
     """What drops the node's "too big" messages to the pod: rules and chain policies of the node and of the pod."""
-    primary = model.primary
+    primary = case.primary
     entry = primary.entry if primary else None
-    links = [link for link in (entry, *model.uplinks) if link is not None]
-    own = [a.ip for link in links for a in model.node.addresses(link, family)]
-    if not own or not model.address(family):
+    links = [link for link in (entry, *case.uplinks) if link is not None]
+    own = [a.ip for link in links for a in case.node.addresses(link, family)]
+    if not own or not case.address(family):
         return []
     protocol = "icmp" if family == 4 else "ipv6-icmp"
     flow = Flow(
         role="node", target=own[0], protocol=protocol, inbound=True, family=family, icmp=TOO_BIG[family]
     )
-    return [b for b in walk(model, flow).blocks if b.kind == "filter" and not b.reply and b.chance > 0.5]
+    return [b for b in walk(case, flow).blocks if b.kind == "filter" and not b.reply and b.chance > 0.5]
 
 
-def _refused_to_senders(model: Case, family: int) -> Iterator[Block]:
+def _refused_to_senders(case: Case, family: int) -> Iterator[Block]:
     """What drops the node's "too big" messages to hosts that send to the pod."""
     protocol = "icmp" if family == 4 else "ipv6-icmp"
-    for one in model.walks:
+    for one in case.walks:
         flow, link = one.flow, one.egress
         if link is None or flow.family != family or not flow.general or flow.protocol != protocol:
             continue
-        own = next((a.ip for a in model.node.addresses(link, family)), "")
+        own = next((a.ip for a in case.node.addresses(link, family)), "")
         packet = Packet(
             family=family, source=own, target=one.target, protocol=protocol, state="related",
             oif=link.name, source_local=True, icmp=TOO_BIG[family],
         )  # fmt: skip
         for hook in ("output", "postrouting") if own else ():
-            for outcome in at_hook(model.node.rules, hook, packet):
+            for outcome in at_hook(case.node.rules, hook, packet):
                 if outcome.verdict in ("drop", "reject") and outcome.chance > 0.5 and outcome.chain:
                     yield Block(kind="filter", flow=flow, place="node", packet=packet, outcome=outcome)
                     return
 
 
-def clamped(model: Case) -> str:
+def clamped(case: Case) -> str:
     """The rule that clamps TCP's segments to the path MTU, "" without one."""
-    chains = model.node.rules.chains
+    chains = case.node.rules.chains
     rules = ((chain, rule) for chain in chains for rule in chain.rules)
     return next((f"{c.place}: {r.text}" for c, r in rules if any(word in r.text for word in CLAMPS)), "")
 
 
-def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked: list[Block]) -> Finding:
+def _black_hole(case: Case, narrow: list[Narrow], primary: Attachment, blocked: list[Block]) -> Finding:
     pod, fits = primary.link, min(one.mtu for one in narrow)
-    clamp = clamped(model) if blocked else ""
+    clamp = clamped(case) if blocked else ""
     others = [x for x in (primary.peer, primary.bridge) if x]
-    ways = " and ".join(_title(model, one) for one in narrow)
+    ways = " and ".join(_title(case, one) for one in narrow)
     severity = (Severity.WARNING if clamp else Severity.ERROR) if blocked else Severity.INFO
     return Finding(
         code=GN0708,
@@ -161,7 +161,7 @@ def _black_hole(model: Case, narrow: list[Narrow], primary: Attachment, blocked:
             if blocked
             else "; path MTU discovery works"
         ),
-        object=the_pod(model, pod.name) if blocked else the_interface(narrow[0].link.name),
+        object=the_pod(case, pod.name) if blocked else the_interface(narrow[0].link.name),
         explained_by=tuple(_chain(b).place for b in blocked if b.place == "node")[:1],
         evidence=(
             seen(
@@ -191,8 +191,8 @@ def _message(blocked: list[Block]) -> str:
 _EFFECT = "large segments are lost, small packets pass"
 
 
-def _title(model: Case, narrow: Narrow) -> str:
-    if narrow.link in model.tunnels:
+def _title(case: Case, narrow: Narrow) -> str:
+    if narrow.link in case.tunnels:
         return f"the {narrow.mtu} of tunnel {narrow.link.name}"
     more = f" and {len(narrow.targets) - SHOWN} more" if len(narrow.targets) > SHOWN else ""
     return f"the {narrow.mtu} of {narrow.link.name} (the way to {', '.join(narrow.targets[:SHOWN])}{more})"
@@ -242,14 +242,14 @@ GN0808 = Code("GN0808", "large packets are lost on the way",
 
 
 @check("probe-large", GN0808, title="large packets arrive where small ones do", needs=("probes",))
-def large_lost(model: Case) -> Iterator[Finding]:
-    for large in (p for p in model.facts.probes if p.role == "large" and p.result == "timeout"):
-        small = [p for p in model.facts.probes if p.role == "remote" and p.target == large.target]
+def large_lost(case: Case) -> Iterator[Finding]:
+    for large in (p for p in case.facts.probes if p.role == "large" and p.result == "timeout"):
+        small = [p for p in case.facts.probes if p.role == "remote" and p.target == large.target]
         if small and small[0].result == "ok":
-            yield _lost(model, large, small[0])
+            yield _lost(case, large, small[0])
 
 
-def _lost(model: Case, large: Probe, small: Probe) -> Finding:
+def _lost(case: Case, large: Probe, small: Probe) -> Finding:
     header = 48 if version(large.target) == 6 else 28
     size = large.size + header
     return Finding(
@@ -257,7 +257,7 @@ def _lost(model: Case, large: Probe, small: Probe) -> Finding:
         severity=Severity.WARNING,
         title=f"packets of {size} bytes to {large.target} are lost and no ICMP message reports that; "
         "small ones arrive: an interface or a filter between the nodes takes less",
-        object=the_pod(model, model.primary.link.name if model.primary else ""),
+        object=the_pod(case, case.primary.link.name if case.primary else ""),
         evidence=(
             seen(
                 "probe",

@@ -25,19 +25,19 @@ OUT, IN = ("output", "postrouting"), ("prerouting", "input")
     title="no rule in the pod drops its traffic to itself",
     needs=("pod", "pod firewall"),
 )
-def loopback(model: Case) -> Iterator[Finding]:
-    for family in model.families if not model.narrowed else ():
+def loopback(case: Case) -> Iterator[Finding]:
+    for family in case.families if not case.narrowed else ():
         address = "127.0.0.1" if family == 4 else "::1"
         base = Packet(family=family, source=address, target=address, source_local=True, target_local=True)
-        for protocol, port in (("tcp", 33333), *served_ports(model)):
+        for protocol, port in (("tcp", 33333), *served_ports(case)):
             packet = base.with_(protocol=protocol, dport=port)
             ways = (
                 *((hook, packet.with_(oif="lo")) for hook in OUT),
                 *((hook, packet.with_(iif="lo")) for hook in IN),
             )
-            found = _dropped(model, ways)
+            found = _dropped(case, ways)
             if found is not None:
-                yield _finding(model, found, f"{protocol} to the pod's own {address}", "lo", Severity.ERROR)
+                yield _finding(case, found, f"{protocol} to the pod's own {address}", "lo", Severity.ERROR)
                 return
 
 
@@ -47,10 +47,10 @@ def loopback(model: Case) -> Iterator[Finding]:
     title="no rule in the pod blocks a secondary interface",
     needs=("pod", "pod firewall"),
 )
-def secondary(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
-        judged = attachment is not model.primary and not model.narrowed
-        for own in model.addresses(attachment)[:1] if judged else ():
+def secondary(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        judged = attachment is not case.primary and not case.narrowed
+        for own in case.addresses(attachment)[:1] if judged else ():
             other = _neighbour_of(own.ip, subnet(own))
             name, family = attachment.link.name, version(own.ip)
             if not other:
@@ -63,10 +63,10 @@ def secondary(model: Case) -> Iterator[Finding]:
                 (f"what arrives on {name}", into, IN),
                 (f"what leaves by {name}", out, OUT),
             ):
-                found = _dropped(model, tuple((hook, packet) for hook in hooks))
+                found = _dropped(case, tuple((hook, packet) for hook in hooks))
                 if found is not None:
                     # Policy engines for several networks filter there too.
-                    yield _finding(model, found, title, name, Severity.WARNING)
+                    yield _finding(case, found, title, name, Severity.WARNING)
 
 
 def _neighbour_of(ip: str, prefix: str) -> str:
@@ -75,11 +75,11 @@ def _neighbour_of(ip: str, prefix: str) -> str:
     return next((str(h) for _, h in zip(range(3), hosts, strict=False) if str(h) != ip), "")
 
 
-def _dropped(model: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
+def _dropped(case: Case, ways: tuple[tuple[str, Packet], ...]) -> Outcome | None:
     """The first outcome that surely stops the packet, unless the traces report that rule already; None without one."""
-    reported = {_key(b.outcome) for w in model.walks for b in w.blocks if b.outcome is not None}
+    reported = {_key(b.outcome) for w in case.walks for b in w.blocks if b.outcome is not None}
     for hook, packet in ways:
-        for outcome in at_hook(model.pod.rules, hook, packet) if model.pod else ():
+        for outcome in at_hook(case.pod.rules, hook, packet) if case.pod else ():
             if outcome.verdict != "accept" and outcome.chance > SURE and _key(outcome) not in reported:
                 return outcome
     return None
@@ -89,7 +89,7 @@ def _key(outcome: Outcome) -> tuple[str, int]:
     return (outcome.chain.place if outcome.chain else "", outcome.rule.number if outcome.rule else 0)
 
 
-def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
+def _finding(case: Case, outcome: Outcome, what: str, name: str, severity: Severity) -> Finding:
     chain, rule = outcome.chain, outcome.rule
     assert chain is not None
     text = rule.text if rule else f"policy {chain.policy}"
@@ -98,7 +98,7 @@ def _finding(model: Case, outcome: Outcome, what: str, name: str, severity: Seve
         code=GN0510,
         severity=severity,
         title=f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(seen("firewall", f"{place}: {text}"), seen("model", str(outcome.packet))),
         remedy=fix(
             "delete the rule, and correct what added it (a sidecar, an init container)",

@@ -22,19 +22,19 @@ GN0208 = Code("GN0208", "the address has no lease, or that of another container"
 
 
 @check("lease-held", GN0208, title="the pod's addresses are leased to it", needs=("pod",))
-def address_not_leased(model: Case) -> Iterator[Finding]:
-    by_name = {conf.name: conf for conf in model.facts.files.confs}
-    leases = {(lease.network, lease.ip): lease for lease in model.facts.files.leases}
-    if "leases" in model.facts.missing:
+def address_not_leased(case: Case) -> Iterator[Finding]:
+    by_name = {conf.name: conf for conf in case.facts.files.confs}
+    leases = {(lease.network, lease.ip): lease for lease in case.facts.files.leases}
+    if "leases" in case.facts.missing:
         return
-    for cached in model.results:
+    for cached in case.results:
         conf = by_name.get(cached.network)
-        local = conf is not None and _leases_here(model, conf)
+        local = conf is not None and _leases_here(case, conf)
         for entry in (cached.result.get("ips") or ()) if local else ():
             ip = str(entry.get("address", "")).split("/")[0]
             lease = leases.get((cached.network, ip))
             if lease is None or (cached.container and lease.container != cached.container):
-                yield _unheld(model, cached, ip, lease)
+                yield _unheld(case, cached, ip, lease)
 
 
 GN0210 = Code("GN0210", "an unused address is leased",
@@ -45,14 +45,14 @@ GN0210 = Code("GN0210", "an unused address is leased",
 
 
 @check("lease-once", GN0210, title="the pod's container has no unused lease", needs=("pod",))
-def unused_leases(model: Case) -> Iterator[Finding]:
-    pod = model.facts.pod
-    promised = {ip for intended in model.intended for ip in intended.ips}
+def unused_leases(case: Case) -> Iterator[Finding]:
+    pod = case.facts.pod
+    promised = {ip for intended in case.intended for ip in intended.ips}
     here = {a.ip for a in pod.addresses} if pod else set()
-    for cached in model.results:
+    for cached in case.results:
         mine = [
             lease
-            for lease in model.facts.files.leases
+            for lease in case.facts.files.leases
             if lease.network == cached.network
             and cached.container
             and lease.container == cached.container
@@ -61,17 +61,17 @@ def unused_leases(model: Case) -> Iterator[Finding]:
         idle = [lease for lease in mine if lease.ip not in promised | here]
         right = [lease.ip for lease in mine if lease not in idle]
         if idle and right:
-            yield _idle(model, cached, idle, right)
+            yield _idle(case, cached, idle, right)
 
 
-def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
+def _idle(case: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
     spare = ", ".join(lease.ip for lease in idle)
     return Finding(
         code=GN0210,
         severity=Severity.WARNING,
         title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
         f"{', '.join(right)}: it is unused, and no other pod gets it",
-        object=the_pod(model, cached.ifname),
+        object=the_pod(case, cached.ifname),
         evidence=tuple(
             seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
             for lease in idle[:SHOWN]
@@ -80,24 +80,24 @@ def _idle(model: Case, cached: Cached, idle: list[Lease], right: list[str]) -> F
     )
 
 
-def _leases_here(model: Case, conf: ConfFile) -> bool:
+def _leases_here(case: Case, conf: ConfFile) -> bool:
     """Whether the network's addresses come from host-local, with its leases in the directory that was read."""
     ipams = [p.get("ipam") or {} for p in conf.plugins]
     elsewhere = any(ipam.get("dataDir") for ipam in ipams)
-    seen_any = any(lease.network == conf.name for lease in model.facts.files.leases)
+    seen_any = any(lease.network == conf.name for lease in case.facts.files.leases)
     return any(ipam.get("type") == "host-local" for ipam in ipams) and (seen_any or not elsewhere)
 
 
-def _unheld(model: Case, cached: Cached, ip: str, lease: Lease | None) -> Finding:
+def _unheld(case: Case, cached: Cached, ip: str, lease: Lease | None) -> Finding:
     state = f"is leased to container {lease.container}" if lease else "has no lease"
-    owner = next((c.pod for c in model.facts.files.cached if lease and c.container == lease.container), "")
+    owner = next((c.pod for c in case.facts.files.cached if lease and c.container == lease.container), "")
     state += f" ({owner})" if owner else ""
     return Finding(
         code=GN0208,
         severity=Severity.WARNING,
         title=f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
         "host-local may give it to another pod",
-        object=the_pod(model, cached.ifname),
+        object=the_pod(case, cached.ifname),
         evidence=(
             seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
             seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
@@ -112,8 +112,8 @@ GN1301 = Code("GN1301", "leaked leases",
 
 
 @check("leases-known", GN1301, title="every lease belongs to a container of this node", needs=("node",))
-def leaked(model: Case) -> Iterator[Finding]:
-    facts = model.facts
+def leaked(case: Case) -> Iterator[Finding]:
+    facts = case.facts
     containers = {c.container for c in facts.files.cached} | {s.id for s in facts.sandboxes or ()}
     held = {a.ip for t in facts.tenants for a in t.addresses} | {
         a.ip for a in (facts.pod.addresses if facts.pod else ())
@@ -125,14 +125,14 @@ def leaked(model: Case) -> Iterator[Finding]:
         if lease.container not in containers and lease.ip not in held:
             networks.setdefault(lease.network, []).append(lease)
     for network, lost in sorted(networks.items()):
-        yield _finding(model, network, lost)
+        yield _finding(case, network, lost)
 
 
-def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
+def _finding(case: Case, network: str, lost: list[Lease]) -> Finding:
     return Finding(
         code=GN1301,
         severity=Severity.WARNING,
-        title=f'network "{network}": {len(lost)} of {_size(model, network, lost)} leases belong to '
+        title=f'network "{network}": {len(lost)} of {_size(case, network, lost)} leases belong to '
         "container IDs that nothing on this node knows, their addresses are on no interface",
         object=Subject(kind="network", name=network),
         evidence=tuple(
@@ -147,12 +147,12 @@ def _finding(model: Case, network: str, lost: list[Lease]) -> Finding:
     )
 
 
-def _size(model: Case, network: str, lost: list[Lease]) -> int:
+def _size(case: Case, network: str, lost: list[Lease]) -> int:
     """The number of addresses of the network's range, else the number of leases."""
     import ipaddress
 
-    for conf in model.facts.files.confs:
+    for conf in case.facts.files.confs:
         for subnet in subnets(conf.plugins):
             if conf.name == network and within(lost[0].ip, subnet):
                 return ipaddress.ip_network(subnet, strict=False).num_addresses - 2
-    return sum(lease.network == network for lease in model.facts.files.leases)
+    return sum(lease.network == network for lease in case.facts.files.leases)

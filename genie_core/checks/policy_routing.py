@@ -19,9 +19,9 @@ GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
 
 
 @check("policy-rules", GN0504, title="no policy rule of the node hijacks the pod", needs=("pod", "node"))
-def policy_rules(model: Case) -> Iterator[Finding]:
+def policy_rules(case: Case) -> Iterator[Finding]:
     groups: dict[tuple[int, int], list[Block]] = {}
-    for block in blocks(model, "rule"):
+    for block in blocks(case, "rule"):
         if block.way and block.way.rule:
             groups.setdefault((block.way.rule.priority, block.way.rule.table), []).append(block)
     for (priority, table), found in groups.items():
@@ -73,9 +73,9 @@ def policy_rules(model: Case) -> Iterator[Finding]:
 
 
 @check("main-table", GN0305, GN0504, title="table main is looked up", needs=("pod", "node"))
-def main_table(model: Case) -> Iterator[Finding]:
-    for stack, command, code in ((model.pod, in_pod, GN0305), (model.node, on_node, GN0504)):
-        for family in model.families if stack else ():
+def main_table(case: Case) -> Iterator[Finding]:
+    for stack, command, code in ((case.pod, in_pod, GN0305), (case.node, on_node, GN0504)):
+        for family in case.families if stack else ():
             rules = stack.fib.rules[family] if stack else []
             if any(rule.table == MAIN and rule.action == "lookup" for rule in rules):
                 continue
@@ -84,7 +84,7 @@ def main_table(model: Case) -> Iterator[Finding]:
                 code=code,
                 severity=Severity.FATAL,
                 title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there have no effect",
-                object=the_pod(model) if code == GN0305 else subject("rule", "lookup main"),
+                object=the_pod(case) if code == GN0305 else subject("rule", "lookup main"),
                 evidence=(
                     seen(
                         "netlink",

@@ -18,13 +18,13 @@ from genie_core.survey.cluster import Frontend
 CLIENT = "192.0.2.99"  # stands for a host outside; no packet is sent there
 
 
-def _sockets(model: Case, ip: str) -> tuple[str, ...] | None:
+def _sockets(case: Case, ip: str) -> tuple[str, ...] | None:
     """The listeners of the namespace that has an address; None where they are not known."""
-    pod = model.facts.pod
+    pod = case.facts.pod
     if pod is not None and any(x.ip == ip for x in pod.addresses):
         return pod.listeners
     return next(
-        (t.listeners or None for t in model.facts.tenants if any(x.ip == ip for x in t.addresses)), None
+        (t.listeners or None for t in case.facts.tenants if any(x.ip == ip for x in t.addresses)), None
     )
 
 
@@ -39,41 +39,41 @@ GN0606 = Code("GN0606", "nothing listens behind the service",
 
 
 @check("listeners", GN0606, title="something listens behind each service here", needs=("pod", "objects"))
-def no_listener(model: Case) -> Iterator[Finding]:
+def no_listener(case: Case) -> Iterator[Finding]:
     reported: set[tuple[str, int]] = set()
-    for front in model.frontends:
+    for front in case.frontends:
         for ip, port in front.endpoints:
-            listeners = _sockets(model, ip)
+            listeners = _sockets(case, ip)
             if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in reported:
                 continue
-            if _is_served(listeners, front.protocol, ip, port) or _proxied(model, ip):
+            if _is_served(listeners, front.protocol, ip, port) or _proxied(case, ip):
                 continue
             reported.add((ip, port))
-            yield _deaf(model, front, ip, port, listeners)
+            yield _deaf(case, front, ip, port, listeners)
 
 
-def _proxied(model: Case, ip: str) -> bool:
+def _proxied(case: Case, ip: str) -> bool:
     """Whether the diagnosed pod has the address, and a proxy in front of its sockets; not known of other pods."""
-    pod = model.pod
+    pod = case.pod
     mine = pod is not None and ip in pod.local
     return mine and pod is not None and any(c.kind == "nat" and c.rules for c in pod.rules.chains)
 
 
-def _deaf(model: Case, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
+def _deaf(case: Case, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
     refused = any(
-        (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in model.facts.probes
+        (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in case.facts.probes
     )
     local = [x for x in listeners if x.startswith(f"{front.protocol} ") and x.endswith(f":{port}")]
     hint = f", only on {local[0].partition(' ')[2]}" if local else ""
-    mine = ip in (model.address(4), model.address(6))
-    name = model.name if mine else next((p.name for p in model.pods if ip in p.ips), ip)
+    mine = ip in (case.address(4), case.address(6))
+    name = case.name if mine else next((p.name for p in case.pods if ip in p.ips), ip)
     listening = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
     return Finding(
         code=GN0606,
         severity=Severity.ERROR if refused else Severity.WARNING,  # it may be starting
         title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
-        object=the_pod(model) if mine else subject("service", front.service),
+        object=the_pod(case) if mine else subject("service", front.service),
         evidence=(
             seen("procfs", f"{name} listens on {listening}", f"ss -ln{front.protocol[0]}"),
             seen("objects", f"{front.service}: endpoint {ip}:{port}"),
@@ -97,17 +97,17 @@ GN0607 = Code("GN0607", "a hostPort does not lead to the pod",
     title="the pod's host ports lead to it",
     needs=("pod", "node firewall", "pod object"),
 )
-def host_ports(model: Case) -> Iterator[Finding]:
-    primary = model.primary
-    if primary is not None and primary.kind == "parent" and not _beside(model, primary):
-        yield from _behind_parent(model, primary)
+def host_ports(case: Case) -> Iterator[Finding]:
+    primary = case.primary
+    if primary is not None and primary.kind == "parent" and not _beside(case, primary):
+        yield from _behind_parent(case, primary)
         return
-    if primary is None or primary.kind not in ("bridge", "routed", "parent") or model.datapath:
+    if primary is None or primary.kind not in ("bridge", "routed", "parent") or case.datapath:
         return
-    for protocol, outer, inner, host_ip in model.pod_object.host_ports:
-        for link in model.uplinks[:1]:
-            for own in model.node.addresses(link, 4)[:1]:
-                target = host_ip if host_ip in model.node.local else own.ip
+    for protocol, outer, inner, host_ip in case.pod_object.host_ports:
+        for link in case.uplinks[:1]:
+            for own in case.node.addresses(link, 4)[:1]:
+                target = host_ip if host_ip in case.node.local else own.ip
                 packet = Packet(
                     source=CLIENT,
                     target=target,
@@ -116,44 +116,44 @@ def host_ports(model: Case) -> Iterator[Finding]:
                     iif=link.name,
                     target_local=True,
                 )
-                outcomes = at_hook(model.node.rules, "prerouting", packet)
-                if any(_leads(o, model, inner) or _unclear(o) for o in outcomes) or not model.address(4):
+                outcomes = at_hook(case.node.rules, "prerouting", packet)
+                if any(_leads(o, case, inner) or _unclear(o) for o in outcomes) or not case.address(4):
                     continue
-                yield _host_port(model, protocol, outer, f"{model.address(4)}:{inner}", outcomes)
+                yield _host_port(case, protocol, outer, f"{case.address(4)}:{inner}", outcomes)
 
 
-def _beside(model: Case, primary: Attachment) -> bool:
+def _beside(case: Case, primary: Attachment) -> bool:
     """Whether the node reaches the pod by an interface of the same kind, or the kind allows it (vlan)."""
-    if primary.link.kind == "vlan" or not model.address(4):
+    if primary.link.kind == "vlan" or not case.address(4):
         return True
-    link = model.node.link(model.node.fib.lookup(model.address(4)).hop.index)
+    link = case.node.link(case.node.fib.lookup(case.address(4)).hop.index)
     return link is not None and link.kind == primary.link.kind
 
 
-def _behind_parent(model: Case, primary: Attachment) -> Iterator[Finding]:
+def _behind_parent(case: Case, primary: Attachment) -> Iterator[Finding]:
     """GN0607: the node cannot reach its own macvlan or ipvlan interfaces, so no rule can help."""
     link = primary.link
     parent = primary.peer.name if primary.peer else "its parent"
-    for protocol, outer, inner, _ in model.pod_object.host_ports:
+    for protocol, outer, inner, _ in case.pod_object.host_ports:
         yield Finding(
             code=GN0607,
             severity=Severity.ERROR,
             title=f"hostPort {protocol}/{outer} of the pod leads nowhere: {link.name} is a {link.kind} on {parent}, "
             "which the node itself cannot reach",
-            object=the_pod(model, link.name),
+            object=the_pod(case, link.name),
             evidence=(
                 seen("netlink", f"{link.name}: {link.kind} on {parent}", f"ip -d link show {link.name}"),
                 seen("objects", f"hostPort {outer}, containerPort {inner}"),
             ),
             remedy=fix(
-                f"let clients use the pod's own address ({model.address(4)}:{inner}), or make a bridge or ptp "
+                f"let clients use the pod's own address ({case.address(4)}:{inner}), or make a bridge or ptp "
                 "network with portmap its primary one"
             ),
         )
 
 
-def _leads(outcome: Outcome, model: Case, port: int) -> bool:
-    return (outcome.packet.target, outcome.packet.dport) == (model.address(4), port)
+def _leads(outcome: Outcome, case: Case, port: int) -> bool:
+    return (outcome.packet.target, outcome.packet.dport) == (case.address(4), port)
 
 
 def _unclear(outcome: Outcome) -> bool:
@@ -161,7 +161,7 @@ def _unclear(outcome: Outcome) -> bool:
     return outcome.rule is not None and outcome.rule.action.kind == "foreign"
 
 
-def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
+def _host_port(case: Case, protocol: str, port: int, right: str, outcomes: list[Outcome]) -> Finding:
     astray = next((o for o in outcomes if o.translations), None)
     where = f"leads to {astray.packet.target}:{astray.packet.dport}" if astray else "is not forwarded at all"
     commands = [delete_rule("node", *astray.translations[-1])] if astray else []
@@ -176,7 +176,7 @@ def _host_port(model: Case, protocol: str, port: int, right: str, outcomes: list
         code=GN0607,
         severity=Severity.ERROR,
         title=f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
-        object=the_pod(model),
+        object=the_pod(case),
         evidence=(
             seen(
                 "firewall",
@@ -205,20 +205,20 @@ GN0608 = Code("GN0608", "a rule sends to a port of the pod on which nothing list
     title="something listens on each port that a rule of the node translates to",
     needs=("pod", "node firewall"),
 )
-def unserved_targets(model: Case) -> Iterator[Finding]:
-    pod = model.facts.pod
+def unserved_targets(case: Case) -> Iterator[Finding]:
+    pod = case.facts.pod
     if pod is None or not pod.listeners:
         return
     own = {a.ip for a in pod.addresses}
-    endpoints = {endpoint for front in model.frontends for endpoint in front.endpoints}
-    for chain in model.node.rules.chains:
+    endpoints = {endpoint for front in case.frontends for endpoint in front.endpoints}
+    for chain in case.node.rules.chains:
         for rule in chain.rules:
             ip = rule.action.address
-            if rule.action.kind != "dnat" or ip not in own or _proxied(model, ip):
+            if rule.action.kind != "dnat" or ip not in own or _proxied(case, ip):
                 continue
             for protocol, outer, inner in _handed(rule):
                 if (ip, inner) not in endpoints and not _is_served(pod.listeners, protocol, ip, inner):
-                    yield _deaf_target(model, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
+                    yield _deaf_target(case, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
 
 
 def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
@@ -231,13 +231,13 @@ def _handed(rule: Rule) -> Iterator[tuple[str, int, int]]:
             yield str(protocol), outer[0], rule.action.port or outer[0]
 
 
-def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
+def _deaf_target(case: Case, chain: Chain, rule: Rule, outer: str, inner: str) -> Finding:
     protocol, _, port = outer.partition("/")
     meant = any(
         (protocol, int(port), int(inner.rpartition(":")[2])) == declared[:3]
-        for declared in model.pod_object.host_ports
+        for declared in case.pod_object.host_ports
     )
-    pod = model.facts.pod
+    pod = case.facts.pod
     listening = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
     return Finding(
         code=GN0608,
@@ -248,7 +248,7 @@ def _deaf_target(model: Case, chain: Chain, rule: Rule, outer: str, inner: str) 
             if meant
             else "no hostPort or service needs the rule, it is stale"
         ),
-        object=the_pod(model) if meant else subject("firewall", chain.place),
+        object=the_pod(case) if meant else subject("firewall", chain.place),
         evidence=(
             seen(
                 "firewall",
@@ -275,48 +275,48 @@ GN0521 = Code("GN0521", "the pod's traffic is sent elsewhere",
 
 
 @check("rewritten", GN0521, title="no rule sends the pod's traffic elsewhere", needs=("pod", "node firewall"))
-def diverted(model: Case) -> Iterator[Finding]:
+def diverted(case: Case) -> Iterator[Finding]:
     reported: set[tuple[str, str, str]] = set()
-    for walk in model.walks:
+    for walk in case.walks:
         flow = walk.flow
         if flow.inbound or flow.role not in ("remote", "outside", "service") or not flow.port:
             continue
-        for place, outcome in _translated(model, flow):
+        for place, outcome in _translated(case, flow):
             chain, rule = outcome.translations[-1]
             key = (place, chain.place, rule.text)
             if key not in reported and (outcome.packet.target != flow.target or outcome.packet.target_local):
                 reported.add(key)
-                yield _rewritten(model, flow, place, outcome)
+                yield _rewritten(case, flow, place, outcome)
 
 
-def _translated(model: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
+def _translated(case: Case, flow: Flow) -> Iterator[tuple[str, Outcome]]:
     """The translations of a flow: in the pod, then on the node, where those of services are intended."""
-    entry = model.primary.entry if model.primary else None
-    source = model.address(flow.family)
+    entry = case.primary.entry if case.primary else None
+    source = case.address(flow.family)
     packet = Packet(
         family=flow.family, source=source, target=flow.target, protocol=flow.protocol, dport=flow.port
     )
-    if model.pod is not None:
-        outcomes = at_hook(model.pod.rules, "output", packet.with_(source_local=True))
+    if case.pod is not None:
+        outcomes = at_hook(case.pod.rules, "output", packet.with_(source_local=True))
         yield from (("pod", o) for o in outcomes if o.translations and not o.packet.target_local)
     if entry is not None and flow.role != "service" and flow.peer is None:
-        outcomes = at_hook(model.node.rules, "prerouting", packet.with_(iif=entry.name))
+        outcomes = at_hook(case.node.rules, "prerouting", packet.with_(iif=entry.name))
         yield from (("node", o) for o in outcomes if o.translations)
 
 
-def _rewritten(model: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
+def _rewritten(case: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
     chain, rule = outcome.translations[-1]
     moved = outcome.packet
     target = "a port of the node" if moved.target_local else f"{moved.target}:{moved.dport}"
-    meant = moved.target_local or model.in_cluster(moved.target) or moved.target.startswith("127.")
-    live = any(moved.target in pod.ips for pod in model.pods)
+    meant = moved.target_local or case.in_cluster(moved.target) or moved.target.startswith("127.")
+    live = any(moved.target in pod.ips for pod in case.pods)
     wrong = not meant or (flow.role != "outside" and not live)
     return Finding(
         code=GN0521,
         severity=Severity.ERROR if wrong else Severity.WARNING,
         title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
-        object=subject("firewall", chain.place) if place == "node" else the_pod(model),
+        object=subject("firewall", chain.place) if place == "node" else the_pod(case),
         evidence=(
             seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
         ),
@@ -340,8 +340,8 @@ GN0522 = Code("GN0522", "the pod's proxy is not running",
     title="a proxy listens where rules in the pod redirect to",
     needs=("pod", "pod firewall"),
 )
-def absent_proxy(model: Case) -> Iterator[Finding]:
-    pod = model.pod
+def absent_proxy(case: Case) -> Iterator[Finding]:
+    pod = case.pod
     if pod is None or not pod.facts.listeners:
         return
     reported: set[int] = set()
@@ -356,7 +356,7 @@ def absent_proxy(model: Case) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 title=f"rules in the pod redirect its connections to port {port}, where nothing listens: the proxy is "
                 "not running",
-                object=the_pod(model),
+                object=the_pod(case),
                 evidence=(
                     seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
                     seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),

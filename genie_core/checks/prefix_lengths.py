@@ -18,28 +18,26 @@ GN0206 = Code("GN0206", "wrong prefix length",
 
 
 @check("address-prefix", GN0206, title="pod and bridge agree on the subnet", needs=("pod", "node"))
-def prefix_length(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def prefix_length(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         entry = attachment.bridge
         if entry is None:
             continue
-        for own in model.addresses(attachment):
+        for own in case.addresses(attachment):
             peers = [
-                a
-                for a in model.node.addresses(entry, version(own.ip))
-                if within(own.ip, f"{a.ip}/{a.prefix}")
+                a for a in case.node.addresses(entry, version(own.ip)) if within(own.ip, f"{a.ip}/{a.prefix}")
             ]
-            promised = _promised_prefix(model, own.ip)
+            promised = _promised_prefix(case, own.ip)
             if not peers or own.prefix == peers[0].prefix or promised == own.prefix:
                 continue
             name, right = attachment.link.name, peers[0].prefix
-            gateway = restore_default(model, attachment, version(own.ip))
+            gateway = restore_default(case, attachment, version(own.ip))
             yield Finding(
                 code=GN0206,
                 severity=Severity.ERROR,
                 title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
                 "neighbours are taken for remote or remote ones for neighbours",
-                object=the_pod(model, name),
+                object=the_pod(case, name),
                 evidence=(
                     seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
                     seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
@@ -55,13 +53,13 @@ def prefix_length(model: Case) -> Iterator[Finding]:
 
 
 @check("bridge-prefix", GN0206, title="the bridge's subnet holds the pod", needs=("pod", "node"))
-def bridge_prefix(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def bridge_prefix(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         bridge = attachment.bridge
         if bridge is None:
             continue
-        for own in model.addresses(attachment):
-            near = [a for a in model.node.addresses(bridge, version(own.ip)) if within(a.ip, subnet(own))]
+        for own in case.addresses(attachment):
+            near = [a for a in case.node.addresses(bridge, version(own.ip)) if within(a.ip, subnet(own))]
             if not near or any(within(own.ip, subnet(a)) for a in near):
                 continue
             has, name = near[0], bridge.name
@@ -80,18 +78,18 @@ def bridge_prefix(model: Case) -> Iterator[Finding]:
                     on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
                     on_node("ip", "addr", "del", f"{has.ip}/{has.prefix}", "dev", name),
                 ),
-                affects=model.affected(bridge),
+                affects=case.affected(bridge),
             )
 
 
 @check(
     "address-promised", GN0206, title="addresses have the prefix length that ADD gave", needs=("pod", "node")
 )
-def promised_prefix(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
-        for own in model.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
-            promised = _promised_prefix(model, own.ip)
-            if promised is None or promised == own.prefix or model.datapath:
+def promised_prefix(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        for own in case.addresses(attachment) if attachment.kind in ("parent", "foreign", "device") else ():
+            promised = _promised_prefix(case, own.ip)
+            if promised is None or promised == own.prefix or case.datapath:
                 continue
             name = attachment.link.name
             yield Finding(
@@ -99,7 +97,7 @@ def promised_prefix(model: Case) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 title=f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
                 "remote or remote ones for neighbours",
-                object=the_pod(model, name),
+                object=the_pod(case, name),
                 evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
                 remedy=fix(
                     "restore the prefix length of the address",
@@ -109,8 +107,8 @@ def promised_prefix(model: Case) -> Iterator[Finding]:
             )
 
 
-def _promised_prefix(model: Case, ip: str) -> int | None:
-    for cached in model.results:
+def _promised_prefix(case: Case, ip: str) -> int | None:
+    for cached in case.results:
         for entry in cached.result.get("ips") or ():
             address, _, length = str(entry.get("address", "")).partition("/")
             if address == ip and length.isdigit():

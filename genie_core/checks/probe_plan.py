@@ -16,57 +16,57 @@ MAX_HOPS = 3
 REFUSED_PORT = 7  # echo: nothing serves it, so that a reachable host refuses
 
 
-def standard(model: Case) -> list[Ask]:
+def standard(case: Case) -> list[Ask]:
     """The standard set: gateway, node, a pod here, a pod elsewhere, services, the pod's name servers."""
-    primary = model.primary
-    if primary is None or model.pod is None or not primary.link.up:
+    primary = case.primary
+    if primary is None or case.pod is None or not primary.link.up:
         return []
-    netns = model.facts.netns_path
-    asks = [ask for attachment in model.attachments for ask in _own(model, attachment, netns)]
-    asks += [ask for attachment in model.attachments for ask in _hops(model, attachment, netns)]
-    asks += _other_nodes(model)
-    for family in model.families:
-        asks += _gateway(model, primary, family, netns)
-        asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(model, family)]
+    netns = case.facts.netns_path
+    asks = [ask for attachment in case.attachments for ask in _own(case, attachment, netns)]
+    asks += [ask for attachment in case.attachments for ask in _hops(case, attachment, netns)]
+    asks += _other_nodes(case)
+    for family in case.families:
+        asks += _gateway(case, primary, family, netns)
+        asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(case, family)]
         asks += [
             Ask(kind="ping", target=ip, role="peer", netns=netns)
-            for ip, _, _ in list(local_peers(model, primary, family))[:1]
+            for ip, _, _ in list(local_peers(case, primary, family))[:1]
         ]
-        for ip, _, cidr in list(remote_targets(model, family))[:2]:
-            known = any(ip in pod.ips for pod in model.pods)
+        for ip, _, cidr in list(remote_targets(case, family))[:2]:
+            known = any(ip in pod.ips for pod in case.pods)
             if known:
                 asks.append(Ask(kind="ping", target=ip, role="remote", count=3, netns=netns))
-                asks += _large(model, ip, netns)
-            asks += _tunnel(model, ip if known else "", cidr)
+                asks += _large(case, ip, netns)
+            asks += _tunnel(case, ip if known else "", cidr)
             asks += [
                 Ask(kind="ping", target=x, role=f"underlay {cidr}")
-                for n in model.other_nodes
+                for n in case.other_nodes
                 if cidr in n.cidrs
                 for x in n.addresses[:1]
             ]
-    asks += _services(model, netns)
+    asks += _services(case, netns)
     return [ask for ask in asks if ask.target]
 
 
-def _own(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
+def _own(case: Case, attachment: Attachment, netns: str) -> list[Ask]:
     link = attachment.link
     if not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
         return []
     return [
         Ask(kind="arp", target=a.ip, role="own", interface=link.name, mac=link.mac, netns=netns)
-        for a in model.addresses(attachment, 4)[:1]
+        for a in case.addresses(attachment, 4)[:1]
     ]
 
 
-def _hops(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
+def _hops(case: Case, attachment: Attachment, netns: str) -> list[Ask]:
     """ARP for the next hops of a secondary interface, and for the pinned neighbours of any interface."""
-    link, pod = attachment.link, model.pod
+    link, pod = attachment.link, case.pod
     if pod is None or not link.up or not link.arp or not link.mac or link.kind == "ipvlan":
         return []
     wanted = [n.ip for n in pod.facts.neighbours if n.index == link.index and n.state == "permanent"]
-    if attachment is not model.primary:
+    if attachment is not case.primary:
         wanted += [h.gateway for r in pod.facts.routes for h in r.hops if h.index == link.index and h.gateway]
-    own = model.address(4) if attachment is model.primary else next(iter(_first(model, attachment)), "")
+    own = case.address(4) if attachment is case.primary else next(iter(_first(case, attachment)), "")
     return [
         Ask(
             kind="arp", target=ip, role="next hop", interface=link.name, mac=link.mac, source=own, netns=netns
@@ -75,38 +75,38 @@ def _hops(model: Case, attachment: Attachment, netns: str) -> list[Ask]:
     ]
 
 
-def _first(model: Case, attachment: Attachment) -> list[str]:
-    return [a.ip for a in model.addresses(attachment, 4)[:1]]
+def _first(case: Case, attachment: Attachment) -> list[str]:
+    return [a.ip for a in case.addresses(attachment, 4)[:1]]
 
 
-def _other_nodes(model: Case) -> list[Ask]:
+def _other_nodes(case: Case) -> list[Ask]:
     """ARP for other nodes, and for the next hops to their pods, on this node's links."""
     asks = []
-    own = [ip for node in model.other_nodes for ip in node.addresses if version(ip) == 4]
+    own = [ip for node in case.other_nodes for ip in node.addresses if version(ip) == 4]
     hops = [
-        model.node.fib.lookup(str(some_address(c))).hop.gateway
-        for node in model.other_nodes
+        case.node.fib.lookup(str(some_address(c))).hop.gateway
+        for node in case.other_nodes
         for c in node.cidrs
-        if version(c) == 4 and tunnel_of(model, c) is None
+        if version(c) == 4 and tunnel_of(case, c) is None
     ]
     for ip in dict.fromkeys(ip for ip in (*hops, *own) if ip):
-        way = model.node.fib.lookup(ip)
-        link = model.node.link(way.hop.index)
+        way = case.node.fib.lookup(ip)
+        link = case.node.link(way.hop.index)
         if way.refused or way.hop.gateway or link is None or not (link.up and link.arp and link.mac):
             continue
-        source = next(iter(a.ip for a in model.node.addresses(link, 4)), "")
+        source = next(iter(a.ip for a in case.node.addresses(link, 4)), "")
         asks.append(
             Ask(kind="arp", target=ip, role="other node", interface=link.name, mac=link.mac, source=source)
         )
     return asks[:MAX_HOPS]
 
 
-def _gateway(model: Case, primary: Attachment, family: int, netns: str) -> list[Ask]:
-    gateway = next((g for attachment, g in real_defaults(model, family) if attachment is primary and g), "")
+def _gateway(case: Case, primary: Attachment, family: int, netns: str) -> list[Ask]:
+    gateway = next((g for attachment, g in real_defaults(case, family) if attachment is primary and g), "")
     if not gateway or family == 6:
         return []
     # Proxy ARP answers only a sender with an address.
-    source = model.address(4) if primary.kind == "routed" else ""
+    source = case.address(4) if primary.kind == "routed" else ""
     return [
         Ask(
             kind="arp",
@@ -120,23 +120,23 @@ def _gateway(model: Case, primary: Attachment, family: int, netns: str) -> list[
     ]
 
 
-def _node_address(model: Case, family: int) -> list[str]:
-    return [a.ip for link in model.uplinks for a in model.node.addresses(link, family)][:1]
+def _node_address(case: Case, family: int) -> list[str]:
+    return [a.ip for link in case.uplinks for a in case.node.addresses(link, family)][:1]
 
 
-def _large(model: Case, ip: str, netns: str) -> list[Ask]:
-    assert model.primary is not None
+def _large(case: Case, ip: str, netns: str) -> list[Ask]:
+    assert case.primary is not None
     header = 48 if version(ip) == 6 else 28
-    mtu = min([model.primary.link.mtu, *(t.mtu for t in model.tunnels if t.up)])
+    mtu = min([case.primary.link.mtu, *(t.mtu for t in case.tunnels if t.up)])
     return [Ask(kind="ping", target=ip, role="large", size=mtu - header, count=2, netns=netns)]
 
 
-def _tunnel(model: Case, pod: str, cidr: str) -> list[Ask]:
+def _tunnel(case: Case, pod: str, cidr: str) -> list[Ask]:
     """From the node through the tunnel, to its remote end and to a pod there."""
-    remote = next((r for r in remotes(model) if r.cidr == cidr), None)
+    remote = next((r for r in remotes(case) if r.cidr == cidr), None)
     if remote is None or not remote.tunnel.up:
         return []
-    hop = next_hop(model, remote)
+    hop = next_hop(case, remote)
     role = f"through {remote.tunnel.name} {cidr}"
     asks = [
         Ask(kind="ping", target=ip, role=role, count=2)
@@ -144,20 +144,20 @@ def _tunnel(model: Case, pod: str, cidr: str) -> list[Ask]:
         if ip and within(ip, cidr)
     ]
     # Where echoes are dropped, a connection or its refusal shows that packets return.
-    return [*asks, Ask(kind="tcp", target=pod, port=_port_of(model, pod), role=role)] if pod else asks
+    return [*asks, Ask(kind="tcp", target=pod, port=_port_of(case, pod), role=role)] if pod else asks
 
 
-def _port_of(model: Case, ip: str) -> int:
+def _port_of(case: Case, ip: str) -> int:
     """A TCP port on which a pod is known to listen, else one that a reachable host refuses."""
-    served = [n for pod in model.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
+    served = [n for pod in case.pods if ip in pod.ips for protocol, n in pod.ports if protocol == "tcp"]
     served += [
-        n for f in model.frontends if f.protocol == "tcp" for address, n in f.endpoints if address == ip
+        n for f in case.frontends if f.protocol == "tcp" for address, n in f.endpoints if address == ip
     ]
     return served[0] if served else REFUSED_PORT
 
 
-def _services(model: Case, netns: str) -> list[Ask]:
-    fronts = [f for f in model.frontends if f.endpoints and version(f.ip) in model.families]
+def _services(case: Case, netns: str) -> list[Ask]:
+    fronts = [f for f in case.frontends if f.endpoints and version(f.ip) in case.families]
     asks = [
         Ask(kind="tcp", target=f.ip, port=f.port, role="service", netns=netns)
         for f in fronts
@@ -172,7 +172,7 @@ def _services(model: Case, netns: str) -> list[Ask]:
     known = {ask.target for ask in asks if ask.role == "dns"}
     asks += [
         Ask(kind="udp", target=server, port=53, role="dns", netns=netns)
-        for server in nameservers(model.facts.resolv_conf or "")[:MAX_SERVERS]
-        if server not in known and version(server) in model.families and not server.startswith("127.")
+        for server in nameservers(case.facts.resolv_conf or "")[:MAX_SERVERS]
+        if server not in known and version(server) in case.families and not server.startswith("127.")
     ]
     return asks

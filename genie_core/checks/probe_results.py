@@ -16,26 +16,26 @@ from genie_core.survey.facts import Probe
 ANSWERED = ("ok", "loss", "refused")
 
 
-def _probes(model: Case, role: str, kind: str = "") -> list[Probe]:
-    return [p for p in model.facts.probes if p.role == role and (not kind or p.kind == kind)]
+def _probes(case: Case, role: str, kind: str = "") -> list[Probe]:
+    return [p for p in case.facts.probes if p.role == role and (not kind or p.kind == kind)]
 
 
 @check(
     "probe-own-address", GN0203, title="no other host answers ARP for the pod's address", needs=("probes",)
 )
-def own_address(model: Case) -> Iterator[Finding]:
-    known = {x.ip for t in model.facts.tenants if t.path != model.facts.netns_path for x in t.addresses}
-    for probe in _probes(model, "own", "arp"):
+def own_address(case: Case) -> Iterator[Finding]:
+    known = {x.ip for t in case.facts.tenants if t.path != case.facts.netns_path for x in t.addresses}
+    for probe in _probes(case, "own", "arp"):
         if (
             probe.received
-            and probe.target not in known | model.node.local.keys()
-            and not _proxied(model, probe)
+            and probe.target not in known | case.node.local.keys()
+            and not _proxied(case, probe)
         ):
             yield Finding(
                 code=GN0203,
                 severity=Severity.FATAL,
                 title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
-                object=the_pod(model),
+                object=the_pod(case),
                 evidence=(
                     seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
                 ),
@@ -43,11 +43,9 @@ def own_address(model: Case) -> Iterator[Finding]:
             )
 
 
-def _proxied(model: Case, probe: Probe) -> bool:
+def _proxied(case: Case, probe: Probe) -> bool:
     """MACs of the node's proxy ARP and of the pod's other interfaces on the link: not another host's."""
-    macs = {
-        link.mac for link in (*model.facts.node.links, *(model.facts.pod.links if model.facts.pod else ()))
-    }
+    macs = {link.mac for link in (*case.facts.node.links, *(case.facts.pod.links if case.facts.pod else ()))}
     return all(mac in macs for mac in probe.detail.split())
 
 
@@ -59,11 +57,11 @@ GN0710 = Code("GN0710", "the underlay drops tunnel packets",
 
 
 @check("probe-underlay", GN0710, title="encapsulated packets get through", needs=("probes", "objects: Node"))
-def underlay(model: Case) -> Iterator[Finding]:
-    for remote in remotes(model):
-        sent = [p for p in model.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
-        plain = [p for p in model.facts.probes if p.role == f"underlay {remote.cidr}"]
-        through = [p for p in _probes(model, "remote") if within(p.target, remote.cidr)]
+def underlay(case: Case) -> Iterator[Finding]:
+    for remote in remotes(case):
+        sent = [p for p in case.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
+        plain = [p for p in case.facts.probes if p.role == f"underlay {remote.cidr}"]
+        through = [p for p in _probes(case, "remote") if within(p.target, remote.cidr)]
         if (
             not sent
             or any(p.received or p.result in ANSWERED for p in (*sent, *through))
@@ -75,7 +73,7 @@ def underlay(model: Case) -> Iterator[Finding]:
         came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
         port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
         address = next(iter(remote.node.addresses), remote.node.name)
-        moved = _probes(model, f"tunnel {remote.tunnel.name}")
+        moved = _probes(case, f"tunnel {remote.tunnel.name}")
         counted = moved[0] if moved else None
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
@@ -124,15 +122,15 @@ GN0806 = Code("GN0806", "echoes are lost",
 
 
 @check("probe-loss", GN0806, title="probes are not lost", needs=("probes",))
-def loss(model: Case) -> Iterator[Finding]:
-    for probe in model.facts.probes:
+def loss(case: Case) -> Iterator[Finding]:
+    for probe in case.facts.probes:
         if probe.result == "loss":
             yield Finding(
                 code=GN0806,
                 severity=Severity.WARNING,
                 title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
                 f"({probe.role}) were lost",
-                object=the_pod(model),
+                object=the_pod(case),
                 evidence=(
                     seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
                 ),
@@ -150,8 +148,8 @@ GN0805 = Code("GN0805", "a target does not answer",
 
 
 @check("probe-answers", GN0805, title="targets answer the pod", needs=("probes",))
-def unanswered(model: Case) -> Iterator[Finding]:
-    silent = [p for p in model.facts.probes if _is_silent(p)]
+def unanswered(case: Case) -> Iterator[Finding]:
+    silent = [p for p in case.facts.probes if _is_silent(p)]
     if not silent:
         return
     names = ", ".join(dict.fromkeys(_name(p) for p in silent))
@@ -159,7 +157,7 @@ def unanswered(model: Case) -> Iterator[Finding]:
         code=GN0805,
         severity=Severity.WARNING,
         title=f"no answer to the pod from {names}",
-        object=the_pod(model),
+        object=the_pod(case),
         evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
         remedy=fix("look at the target: its firewall, its process, its node"),
         confidence=Confidence.LOW,

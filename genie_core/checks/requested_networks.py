@@ -63,22 +63,22 @@ GN0904 = Code("GN0904", "a pod is not attached to the networks that it selects",
 
 
 @check("asked-networks", GN0904, title="pods are attached to the networks that they select", needs=("state",))
-def not_attached(model: Case) -> Iterator[Finding]:
-    known = {record.pod for record in model.facts.files.cached if record.planned}
-    here = [pod for pod in cluster.of_kind(model.facts.objects, "Pod") if _is_here(model, pod)]
+def not_attached(case: Case) -> Iterator[Finding]:
+    known = {record.pod for record in case.facts.files.cached if record.planned}
+    here = [pod for pod in cluster.of_kind(case.facts.objects, "Pod") if _is_here(case, pod)]
     others = tuple(cluster.key(pod) for pod in here if _is_unanswered(pod, known))
-    others = tuple(name for name in dict.fromkeys(others) if name != model.name)
-    if model.facts.pod is not None:
-        mine = model.facts.pod_object
-        by_path = {record.netns for record in model.facts.files.cached if record.planned and record.netns}
-        if model.facts.netns_path not in by_path and _is_unanswered(mine, known):
-            yield _of_pod(model, mine, others)
+    others = tuple(name for name in dict.fromkeys(others) if name != case.name)
+    if case.facts.pod is not None:
+        mine = case.facts.pod_object
+        by_path = {record.netns for record in case.facts.files.cached if record.planned and record.netns}
+        if case.facts.netns_path not in by_path and _is_unanswered(mine, known):
+            yield _of_pod(case, mine, others)
     elif others:
-        yield _of_node(model, others)
+        yield _of_node(case, others)
 
 
-def _is_here(model: Case, pod: JSON) -> bool:
-    return cluster.pod(pod).node == model.facts.node_name
+def _is_here(case: Case, pod: JSON) -> bool:
+    return cluster.pod(pod).node == case.facts.node_name
 
 
 def _is_unanswered(pod: JSON, known: set[str]) -> bool:
@@ -93,10 +93,10 @@ def _is_unanswered(pod: JSON, known: set[str]) -> bool:
     )
 
 
-def _of_pod(model: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
+def _of_pod(case: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
     selection = asked(pod)
     assert selection is not None
-    interfaces = [attachment.link.name for attachment in model.attachments]
+    interfaces = [attachment.link.name for attachment in case.attachments]
     short = selection.count > len(interfaces)
     return Finding(
         code=GN0904,
@@ -108,34 +108,34 @@ def _of_pod(model: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
             else ""
         )
         + (f"; nor can it be read: {selection.problem}" if selection.problem else ""),
-        object=the_pod(model),
+        object=the_pod(case),
         evidence=(
             seen(
                 "pod",
                 str(selection),
-                f"kubectl get pod -n {model.facts.namespace} {model.facts.pod_name} -o yaml",
+                f"kubectl get pod -n {case.facts.namespace} {case.facts.pod_name} -o yaml",
             ),
-            seen("state", f"nothing in Genie's state about {model.name}", "genie gc --dry-run"),
-            *_attached_by(model),
+            seen("state", f"nothing in Genie's state about {case.name}", "genie gc --dry-run"),
+            *_attached_by(case),
         ),
-        remedy=_remedy(model.name),
+        remedy=_remedy(case.name),
         affects=others,
     )
 
 
-def _attached_by(model: Case) -> Iterator[Evidence]:
-    for cached in model.results:
+def _attached_by(case: Case) -> Iterator[Evidence]:
+    for cached in case.results:
         yield seen("cache", f"{cached.ifname} is of network {cached.network} ({cached.file})")
 
 
-def _of_node(model: Case, names: Sequence[str]) -> Finding:
+def _of_node(case: Case, names: Sequence[str]) -> Finding:
     return Finding(
         code=GN0904,
         severity=Severity.WARNING,
         title=f"{len(names)} pods of this node ask for networks and were attached without Genie"
         if len(names) > 1
         else f"pod {names[0]} asks for networks and was attached without Genie",
-        object=Subject(kind="node", name=model.facts.node_name),
+        object=Subject(kind="node", name=case.facts.node_name),
         evidence=(seen("state", f"nothing in Genie's state about {', '.join(names)}", "genie gc --dry-run"),),
         remedy=_remedy(*names),
         affects=tuple(names),

@@ -18,17 +18,17 @@ GN0604 = Code("GN0604", "resolv.conf cannot work",
 
 
 @check("resolv-conf", GN0604, title="resolv.conf names servers that can answer", needs=("resolv.conf",))
-def resolver(model: Case) -> Iterator[Finding]:
-    text = model.facts.resolv_conf
+def resolver(case: Case) -> Iterator[Finding]:
+    text = case.facts.resolv_conf
     if text is None:
         return
     words, servers = _words(text), nameservers(text)
-    for title, remedy, severity in _resolver_faults(model, servers, words):
+    for title, remedy, severity in _resolver_faults(case, servers, words):
         yield Finding(
             code=GN0604,
             severity=severity,
             title=title,
-            object=the_pod(model),
+            object=the_pod(case),
             evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
             remedy=fix(remedy),
         )
@@ -44,7 +44,7 @@ def nameservers(text: str) -> list[str]:
 
 
 def _resolver_faults(
-    model: Case, servers: list[str], words: list[list[str]]
+    case: Case, servers: list[str], words: list[list[str]]
 ) -> Iterator[tuple[str, str, Severity]]:
     if not servers:
         yield (
@@ -67,22 +67,22 @@ def _resolver_faults(
                 "correct the file that kubelet's resolvConf names",
                 Severity.ERROR,
             )
-        elif address.is_loopback and not _listens(model, server):
+        elif address.is_loopback and not _listens(case, server):
             yield (
                 f"the pod's resolv.conf points to {server}, where nothing listens in its namespace",
                 "set kubelet's resolvConf to /run/systemd/resolve/resolv.conf, and recreate the pod",
                 Severity.FATAL,
             )
-    yield from _no_dns_service(model, servers[:3])
+    yield from _no_dns_service(case, servers[:3])
     if any(w[0] == "search" and len(w) > 33 for w in words):
         yield "resolv.conf has more than 32 search domains", "shorten the list", Severity.WARNING
 
 
-def _no_dns_service(model: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
+def _no_dns_service(case: Case, servers: list[str]) -> Iterator[tuple[str, str, Severity]]:
     """Servers that look like services and are no DNS service. The resolver uses the first one that answers."""
-    dns = [f for f in model.frontends if f.port == 53]
+    dns = [f for f in case.frontends if f.port == 53]
     there = {f.ip for f in dns}
-    wrong = [s for s in servers if dns and s not in there and _in_service_range(model, s)]
+    wrong = [s for s in servers if dns and s not in there and _in_service_range(case, s)]
     if not wrong:
         return
     names = ", ".join(f"{f.ip} ({f.service})" for f in dns[:2])
@@ -93,18 +93,18 @@ def _no_dns_service(model: Case, servers: list[str]) -> Iterator[tuple[str, str,
     )
 
 
-def _listens(model: Case, server: str) -> bool:
+def _listens(case: Case, server: str) -> bool:
     """Whether a DNS server listens there. 127.0.0.53 is the node's systemd-resolved: only an exact listener counts."""
-    bound = model.pod.facts.listeners if model.pod else ()
+    bound = case.pod.facts.listeners if case.pod else ()
     anywhere = () if server.startswith("127.0.0.5") else ("udp 0.0.0.0:53", "udp :::53")
     return any(b in (f"udp {server}:53", *anywhere) for b in bound)
 
 
-def _in_service_range(model: Case, server: str) -> bool:
+def _in_service_range(case: Case, server: str) -> bool:
     """Whether an address looks like a service's: in one /16 with known ones, and not a pod's or node's."""
-    if _address(server) is None or version(server) != 4 or model.in_cluster(server):
+    if _address(server) is None or version(server) != 4 or case.in_cluster(server):
         return False
-    return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in model.frontends)
+    return any(version(f.ip) == 4 and within(server, f"{f.ip}/16") for f in case.frontends)
 
 
 def _address(server: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -17,13 +17,13 @@ from genie_core.net.stack import version, within
 from genie_core.survey.cluster import notes_of
 
 
-def real_defaults(model: Case, family: int) -> list[tuple[Attachment | None, str]]:
+def real_defaults(case: Case, family: int) -> list[tuple[Attachment | None, str]]:
     """(attachment, gateway) of the pod's unicast default routes, the best first."""
-    pod = model.pod
+    pod = case.pod
     if pod is None:
         return []
     routes = [r for r in pod.defaults(family) if r not in pod.extra and r.type == "unicast"]
-    return [(model.attachment(h.index), h.gateway) for r in routes for h in r.hops]
+    return [(case.attachment(h.index), h.gateway) for r in routes for h in r.hops]
 
 
 GN0301 = Code("GN0301", "no default route",
@@ -34,21 +34,21 @@ GN0301 = Code("GN0301", "no default route",
 
 
 @check("default-route", GN0301, title="the pod has a default route", needs=("pod",))
-def default_route(model: Case) -> Iterator[Finding]:
-    pod, primary = model.pod, model.primary
+def default_route(case: Case) -> Iterator[Finding]:
+    pod, primary = case.pod, case.primary
     if pod is None or primary is None or not primary.link.up:
         return
-    for family in model.families:
-        if real_defaults(model, family) or not _default_wanted(model, primary, family):
+    for family in case.families:
+        if real_defaults(case, family) or not _default_wanted(case, primary, family):
             continue
         refusing = [
             r for r in pod.facts.routes if r.dst in ("0.0.0.0/0", "::/0") and r.table == 254 and not r.hops
         ]
         if refusing:
             continue
-        meant = model.without_default(family)
-        gateway = model.expected_gateway(family)
-        source = next((i.source for i in model.intended if gateway in i.gateways), "")
+        meant = case.without_default(family)
+        gateway = case.expected_gateway(family)
+        source = next((i.source for i in case.intended if gateway in i.gateways), "")
         expected = (
             ", as its network's configuration has it"
             if meant
@@ -62,7 +62,7 @@ def default_route(model: Case) -> Iterator[Finding]:
             code=GN0301,
             severity=Severity.INFO if meant else Severity.FATAL,
             title=f"the pod has no IPv{family} default route{expected}",
-            object=the_pod(model, primary.link.name),
+            object=the_pod(case, primary.link.name),
             evidence=(
                 seen("netlink", "no default", f"ip -{family} route show default"),
                 *((seen(source, f"gateway {gateway}"),) if source and not meant else ()),
@@ -71,14 +71,14 @@ def default_route(model: Case) -> Iterator[Finding]:
                 "the network's configuration sets none; isDefaultGateway or ipam.routes would"
                 if meant
                 else "add it again; check isDefaultGateway and ipam.routes of the network's configuration",
-                *(() if meant else restore_routes(model, primary)),
+                *(() if meant else restore_routes(case, primary)),
             ),
         )
 
 
-def _default_wanted(model: Case, primary: Attachment, family: int) -> bool:
+def _default_wanted(case: Case, primary: Attachment, family: int) -> bool:
     """For IPv4 always; for IPv6 where a gateway is known or the pod is routed: a ULA alone needs no default route."""
-    return family == 4 or bool(model.expected_gateway(6)) or primary.kind == "routed"
+    return family == 4 or bool(case.expected_gateway(6)) or primary.kind == "routed"
 
 
 GN0303 = Code("GN0303", "the default route moved to another interface",
@@ -89,68 +89,68 @@ GN0303 = Code("GN0303", "the default route moved to another interface",
 
 
 @check("default-moved", GN0303, title="the default route is where the cluster is", needs=("pod", "node"))
-def default_moved(model: Case) -> Iterator[Finding]:
-    primary, pod = model.primary, model.pod
+def default_moved(case: Case) -> Iterator[Finding]:
+    primary, pod = case.primary, case.pod
     if primary is None or pod is None or primary.kind not in ("bridge", "routed"):
         return
-    for family in model.families:
-        best = real_defaults(model, family)[:1]
+    for family in case.families:
+        best = real_defaults(case, family)[:1]
         if not best or best[0][0] in (primary, None):
             continue
         other, gateway = best[0]
         assert other is not None
-        stranded = [prefix for prefix in _cluster_prefixes(model, family) if _leaves_by(model, prefix, other)]
-        if leads_to_node(model, other, gateway):
+        stranded = [prefix for prefix in _cluster_prefixes(case, family) if _leaves_by(case, prefix, other)]
+        if leads_to_node(case, other, gateway):
             entry = other.entry
-            if family == 4 and entry and model.node.rp_filter(entry.name) == 1:
-                yield _moved(model, family, other, gateway, _dropped(model, entry.name))
+            if family == 4 and entry and case.node.rp_filter(entry.name) == 1:
+                yield _moved(case, family, other, gateway, _dropped(case, entry.name))
         elif stranded:
-            yield _moved(model, family, other, gateway, _stranded(model, other, stranded))
+            yield _moved(case, family, other, gateway, _stranded(case, other, stranded))
 
 
-def _stranded(model: Case, other: Attachment, prefixes: list[str]) -> tuple[str, tuple[Evidence, ...]]:
+def _stranded(case: Case, other: Attachment, prefixes: list[str]) -> tuple[str, tuple[Evidence, ...]]:
     """(the effect, as a clause; its evidence)."""
-    primary = model.primary
+    primary = case.primary
     return f"nothing routes {', '.join(prefixes)} to {primary.link.name if primary else ''}", tuple(
         seen("model", f"{prefix} leaves by {other.link.name}", f"ip route get {prefix.split('/')[0]}")
         for prefix in prefixes[:3]
     )
 
 
-def _dropped(model: Case, entry: str) -> tuple[str, tuple[Evidence, ...]]:
+def _dropped(case: Case, entry: str) -> tuple[str, tuple[Evidence, ...]]:
     key = f"net.ipv4.conf.{entry.replace('.', '/')}.rp_filter"
     return (
-        f"the node drops the replies from {model.address(4)} that come in by {entry} (rp_filter=1)",
+        f"the node drops the replies from {case.address(4)} that come in by {entry} (rp_filter=1)",
         (seen("sysctl", f"{key}=1 (with all)", f"sysctl {key}"),),
     )
 
 
 def _moved(
-    model: Case, family: int, other: Attachment, gateway: str, harm: tuple[str, tuple[Evidence, ...]]
+    case: Case, family: int, other: Attachment, gateway: str, harm: tuple[str, tuple[Evidence, ...]]
 ) -> Finding:
     what, evidence = harm
     name = other.link.name
-    asked = ", as the pod's annotation asks (default-route)" if _asks_for_it(model) else ""
+    asked = ", as the pod's annotation asks (default-route)" if _asks_for_it(case) else ""
     return Finding(
         code=GN0303,
         severity=Severity.FATAL,
         title=f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(seen("netlink", f"default via {gateway} dev {name}", "ip route show default"), *evidence),
         remedy=fix(
             "leave default-route out of the annotation, or add routes for the cluster's prefixes"
             if asked
             else "restore the default route; a pod that Genie attaches again keeps its primary network's",
-            *_give_back(model, family, other, gateway),
+            *_give_back(case, family, other, gateway),
             risk=f"what needed the default route on {name} needs separate routes",
         ),
     )
 
 
-def _give_back(model: Case, family: int, other: Attachment, gateway: str) -> tuple[Command, ...]:
+def _give_back(case: Case, family: int, other: Attachment, gateway: str) -> tuple[Command, ...]:
     """Commands that delete the other interface's route, and add the primary's where the pod has none."""
-    primary, right = model.primary, model.expected_gateway(family)
-    has_own = any(x is primary for x, _ in real_defaults(model, family))
+    primary, right = case.primary, case.expected_gateway(family)
+    has_own = any(x is primary for x, _ in real_defaults(case, family))
     if primary is None or not (has_own or right):
         return ()
     ip = ["ip", *(["-6"] if family == 6 else []), "route"]
@@ -161,27 +161,27 @@ def _give_back(model: Case, family: int, other: Attachment, gateway: str) -> tup
     return tuple(commands)
 
 
-def _asks_for_it(model: Case) -> bool:
+def _asks_for_it(case: Case) -> bool:
     """Whether the pod's annotation has the standard's key `default-route`."""
-    return '"default-route"' in str(notes_of(model.facts.pod_object).get(NPWG_NETWORKS, ""))
+    return '"default-route"' in str(notes_of(case.facts.pod_object).get(NPWG_NETWORKS, ""))
 
 
-def _cluster_prefixes(model: Case, family: int) -> list[str]:
+def _cluster_prefixes(case: Case, family: int) -> list[str]:
     """What the pod must reach by its primary interface: services, pods of other nodes, the nodes."""
-    remote = [c for n in model.other_nodes for c in n.cidrs]
+    remote = [c for n in case.other_nodes for c in n.cidrs]
     prefixes = [
-        *dict.fromkeys(f.ip for f in model.frontends),
+        *dict.fromkeys(f.ip for f in case.frontends),
         *remote,
-        *(ip for n in model.nodes for ip in n.addresses),
+        *(ip for n in case.nodes for ip in n.addresses),
     ]
     if not prefixes:
-        prefixes = [x.ip for link in model.uplinks for x in model.node.addresses(link)]
+        prefixes = [x.ip for link in case.uplinks for x in case.node.addresses(link)]
     return [p for p in dict.fromkeys(prefixes) if version(p) == family]
 
 
-def _leaves_by(model: Case, prefix: str, other: Attachment) -> bool:
-    assert model.pod is not None
-    return model.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
+def _leaves_by(case: Case, prefix: str, other: Attachment) -> bool:
+    assert case.pod is not None
+    return case.pod.fib.lookup(prefix.split("/", maxsplit=1)[0]).hop.index == other.link.index
 
 
 GN0803 = Code("GN0803", "interfaces overlap",
@@ -190,11 +190,11 @@ GN0803 = Code("GN0803", "interfaces overlap",
 
 
 @check("subnets-overlap", GN0803, title="the pod's interfaces have distinct subnets", needs=("pod",))
-def overlapping(model: Case) -> Iterator[Finding]:
+def overlapping(case: Case) -> Iterator[Finding]:
     held = [
         (x, f"{own.ip}/{own.prefix}", own)
-        for x in model.attachments
-        for own in model.addresses(x)
+        for x in case.attachments
+        for own in case.addresses(x)
         if own.prefix not in (32, 128)
     ]
     for number, (one, prefix, _) in enumerate(held):
@@ -207,7 +207,7 @@ def overlapping(model: Case) -> Iterator[Finding]:
                 severity=Severity.INFO if same else Severity.WARNING,
                 title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
                 "the first route is used",
-                object=the_pod(model, other.link.name),
+                object=the_pod(case, other.link.name),
                 evidence=(seen("netlink", f"{prefix}, {another}", "ip addr"),),
                 remedy=fix("use distinct subnets, or policy routing (the sbr plugin)"),
             )
@@ -221,8 +221,8 @@ GN0304 = Code("GN0304", "a route in the pod rejects packets",
 @check(
     "pod-routes-refuse", GN0304, title="no route of the pod rejects packets to what it needs", needs=("pod",)
 )
-def refused(model: Case) -> Iterator[Finding]:
-    pod = model.pod
+def refused(case: Case) -> Iterator[Finding]:
+    pod = case.pod
     if pod is None:
         return
     for route in pod.facts.routes:
@@ -230,7 +230,7 @@ def refused(model: Case) -> Iterator[Finding]:
             continue
         hit = [
             t
-            for t in needed_targets(model)
+            for t in needed_targets(case)
             if version(t) == version(route.dst) and pod.fib.lookup(t).route == route
         ]
         if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
@@ -240,7 +240,7 @@ def refused(model: Case) -> Iterator[Finding]:
             severity=Severity.ERROR,
             title=f"the pod's own routes refuse {route.dst} ({route.type})"
             + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
-            object=the_pod(model),
+            object=the_pod(case),
             evidence=(
                 seen(
                     "netlink",
@@ -254,10 +254,10 @@ def refused(model: Case) -> Iterator[Finding]:
         )
 
 
-def needed_targets(model: Case) -> list[str]:
+def needed_targets(case: Case) -> list[str]:
     """Addresses that any pod of the cluster should reach."""
-    found = [f.ip for f in model.frontends] + [ip for pod in model.pods for ip in pod.ips]
-    found += [ip for node in model.nodes for ip in node.addresses]
+    found = [f.ip for f in case.frontends] + [ip for pod in case.pods for ip in pod.ips]
+    found += [ip for node in case.nodes for ip in node.addresses]
     return list(dict.fromkeys([*found, "1.1.1.1"]))
 
 
@@ -268,13 +268,13 @@ GN0310 = Code("GN0310", "a route has a wrong source address",
 
 
 @check("route-source", GN0310, title="routes have the pod's own source address", needs=("pod",))
-def foreign_source(model: Case) -> Iterator[Finding]:
-    primary, pod = model.primary, model.pod
-    promised = {str(ip) for intended in model.intended for ip in intended.ips}
+def foreign_source(case: Case) -> Iterator[Finding]:
+    primary, pod = case.primary, case.pod
+    promised = {str(ip) for intended in case.intended for ip in intended.ips}
     if primary is None or pod is None:
         return
     for route in pod.facts.routes:
-        own = [x.ip for x in model.addresses(primary, version(route.dst))]
+        own = [x.ip for x in case.addresses(primary, version(route.dst))]
         leaves = route.type == "unicast" and any(h.index == primary.link.index for h in route.hops)
         if not (leaves and route.source and own) or route.source in own or route.source in promised:
             continue
@@ -285,7 +285,7 @@ def foreign_source(model: Case) -> Iterator[Finding]:
             severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
             title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
             f"({', '.join(own)}): no route leads the replies back to the pod",
-            object=the_pod(model, primary.link.name),
+            object=the_pod(case, primary.link.name),
             evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
             remedy=fix(
                 "use the interface's own address",

@@ -16,8 +16,8 @@ from genie_core.survey.kernel import Rule
 MAIN_PRIORITY = 32766
 
 
-def _secondary(model: Case) -> list[Attachment]:
-    return [x for x in model.attachments if x is not model.primary]
+def _secondary(case: Case) -> list[Attachment]:
+    return [x for x in case.attachments if x is not case.primary]
 
 
 GN0307 = Code("GN0307", "no source routing",
@@ -33,20 +33,20 @@ GN0307 = Code("GN0307", "no source routing",
     title="replies leave by the interface on which the request arrived",
     needs=("pod",),
 )
-def source_routing(model: Case) -> Iterator[Finding]:
-    pod = model.pod
+def source_routing(case: Case) -> Iterator[Finding]:
+    pod = case.pod
     if pod is None:
         return
-    for attachment in _secondary(model):
+    for attachment in _secondary(case):
         if not attachment.link.up:
             continue
-        for own in model.addresses(attachment):
+        for own in case.addresses(attachment):
             if not any(a.ip == own.ip for a in pod.facts.addresses):
                 continue
-            yield from _source(model, pod, attachment, own.ip)
+            yield from _source(case, pod, attachment, own.ip)
 
 
-def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
+def _source(case: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator[Finding]:
     family = version(ip)
     beyond = "172.31.255.254" if family == 4 else "2001:db8:ffff::1"  # any address outside all links
     way = pod.fib.lookup(beyond, ip)
@@ -58,19 +58,19 @@ def _source(model: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterato
         if r.src and within(ip, r.src) and r.table not in (MAIN, LOCAL, DEFAULT)
     ]
     tables = _tables(pod, attachment, family)
-    why = _why_wanted(model, pod, attachment, family, rules, tables)
+    why = _why_wanted(case, pod, attachment, family, rules, tables)
     if why is None:
         return
     text, confidence = why
     name = attachment.link.name
-    gateway = _gateway(model, attachment, family, tables)
+    gateway = _gateway(case, attachment, family, tables)
     table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
     yield Finding(
         code=GN0307,
         severity=Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
         title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
         f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
-        object=the_pod(model, name),
+        object=the_pod(case, name),
         evidence=(
             seen("netlink", text, "ip rule; ip route show table all"),
             seen(
@@ -109,7 +109,7 @@ def _tables(pod: Stack, attachment: Attachment, family: int) -> dict[int, str]:
 
 
 def _why_wanted(
-    model: Case, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
+    case: Case, pod: Stack, attachment: Attachment, family: int, rules: list[Rule], tables: dict[int, str]
 ) -> tuple[str, Confidence] | None:
     """Evidence that source routing is needed here, "" for none: without a need, a pod without it is healthy."""
     name = attachment.link.name
@@ -124,8 +124,8 @@ def _why_wanted(
         )
     if rules:
         return f"table {rules[0].table} has no way out by {name}", Confidence.HIGH
-    networks = {i.network for i in model.intended if i.ifname == name and i.network}
-    for conf in model.facts.files.confs:
+    networks = {i.network for i in case.intended if i.ifname == name and i.network}
+    for conf in case.facts.files.confs:
         if conf.name in networks and any(p.get("type") == "sbr" for p in conf.plugins):
             return f"sbr is in {conf.path}", Confidence.HIGH
     if pod.facts.counters.get("IPReversePathFilter", 0) and pod.rp_filter(name) == 1:
@@ -136,25 +136,25 @@ def _why_wanted(
     return None
 
 
-def _gateway(model: Case, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
+def _gateway(case: Case, attachment: Attachment, family: int, tables: dict[int, str]) -> str:
     if tables:
         return tables[min(tables)]
     attempts = [
         g
-        for i in model.intended
+        for i in case.intended
         if i.ifname == attachment.link.name
         for g in i.gateways
         if version(g) == family
     ]
     if attempts:
         return attempts[0]
-    return _first_host(model, attachment, family)
+    return _first_host(case, attachment, family)
 
 
-def _first_host(model: Case, attachment: Attachment, family: int) -> str:
+def _first_host(case: Case, attachment: Attachment, family: int) -> str:
     import ipaddress
 
-    for own in model.addresses(attachment, family):
+    for own in case.addresses(attachment, family):
         network = ipaddress.ip_network(subnet(own))
         if network.num_addresses > 2 and str(network.network_address + 1) != own.ip:
             return str(network.network_address + 1)
@@ -194,15 +194,15 @@ GN0801 = Code("GN0801", "macvlan and ipvlan interfaces do not reach their parent
 
 
 @check("macvlan-parent", GN0801, title="macvlan and ipvlan pods can reach their node", needs=("pod", "node"))
-def parent_unreachable(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def parent_unreachable(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         parent = attachment.peer
         if attachment.kind != "parent" or parent is None or attachment.link.kind not in ("macvlan", "ipvlan"):
             continue
-        for own in model.addresses(attachment):
+        for own in case.addresses(attachment):
             hit = [
                 a.ip
-                for a in model.node.addresses(parent, version(own.ip))
+                for a in case.node.addresses(parent, version(own.ip))
                 if within(a.ip, f"{own.ip}/{own.prefix}")
             ]
             if not hit:
@@ -213,7 +213,7 @@ def parent_unreachable(model: Case) -> Iterator[Finding]:
                 severity=Severity.INFO,
                 title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
                 f"design, {kind} does not talk to its parent",
-                object=the_pod(model, name),
+                object=the_pod(case, name),
                 evidence=(
                     seen(
                         "netlink",
@@ -246,8 +246,8 @@ GN0802 = Code("GN0802", "the parent is down",
 @check(
     "parent-up", GN0802, title="the parents of macvlan, ipvlan and vlan have carrier", needs=("pod", "node")
 )
-def parent_carrier(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def parent_carrier(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         parent = attachment.peer
         if attachment.kind != "parent" or parent is None or not parent.up:
             continue
@@ -268,8 +268,8 @@ GN0804 = Code("GN0804", "macvlan pods cannot reach each other",
 
 
 @check("macvlan-mode", GN0804, title="macvlan pods reach each other", needs=("pod",))
-def isolated_mode(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def isolated_mode(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         mode = attachment.link.data.get("macvlan_mode")
         names = {"private": "private", 1: "private", "vepa": "vepa", 2: "vepa"}
         if attachment.link.kind == "macvlan" and mode in names:
@@ -278,7 +278,7 @@ def isolated_mode(model: Case) -> Iterator[Finding]:
                 severity=Severity.INFO,
                 title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
                 "parent reach each other only through the switch, or not at all",
-                object=the_pod(model, attachment.link.name),
+                object=the_pod(case, attachment.link.name),
                 evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
                 remedy=fix('use "mode": "bridge" where they should reach each other'),
             )

@@ -17,35 +17,35 @@ from genie_core.survey.cluster import Frontend
 MAX_FRONTENDS = 64
 
 
-def _outcomes(model: Case, front: Frontend) -> list[Outcome]:
-    primary = model.primary
+def _outcomes(case: Case, front: Frontend) -> list[Outcome]:
+    primary = case.primary
     assert primary is not None
     assert primary.entry is not None
     family = version(front.ip)
     packet = Packet(
         family=family,
-        source=model.address(family),
+        source=case.address(family),
         target=front.ip,
         protocol=front.protocol,
         dport=front.port,
         iif=primary.entry.name,
         physical_in=primary.peer.name if primary.bridge and primary.peer else "",
     )
-    return at_hook(model.node.rules, "prerouting", packet)
+    return at_hook(case.node.rules, "prerouting", packet)
 
 
-def _watched(model: Case) -> list[Frontend]:
-    primary = model.primary
+def _watched(case: Case) -> list[Frontend]:
+    primary = case.primary
     if (
         primary is None
         or primary.entry is None
         or primary.kind not in ("bridge", "routed")
-        or model.datapath
-        or "kube-ipvs0" in model.node.by_name
+        or case.datapath
+        or "kube-ipvs0" in case.node.by_name
     ):
         return []
-    ipvs = model.facts.node.ipvs.count("\n") > 2
-    mine = [f for f in model.frontends if model.address(version(f.ip)) and f.ip not in model.node.local]
+    ipvs = case.facts.node.ipvs.count("\n") > 2
+    mine = [f for f in case.frontends if case.address(version(f.ip)) and f.ip not in case.node.local]
     return [] if ipvs else mine[:MAX_FRONTENDS]
 
 
@@ -71,9 +71,9 @@ DEAD = (GN0601, GN0602, GN0603)  # a service that is not reached, or not always
     title="services are translated to their endpoints",
     needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
 )
-def translation(model: Case) -> Iterator[Finding]:
-    watched = _watched(model)
-    results = [(front, _outcomes(model, front)) for front in watched]
+def translation(case: Case) -> Iterator[Finding]:
+    watched = _watched(case)
+    results = [(front, _outcomes(case, front)) for front in watched]
     untranslated = [front for front, outcomes in results if front.endpoints and not _translated(outcomes)]
     if untranslated:
         yield _no_rule(untranslated, everything=len(untranslated) == len([f for f in watched if f.endpoints]))
@@ -81,14 +81,14 @@ def translation(model: Case) -> Iterator[Finding]:
         if front.known and not front.endpoints:
             yield _no_endpoints(front)
         elif front.endpoints:
-            yield from _wrong_targets(model, front, outcomes)
+            yield from _wrong_targets(case, front, outcomes)
 
 
-def translated(model: Case, front: Frontend) -> bool:
+def translated(case: Case, front: Frontend) -> bool:
     """Whether the node's rules translate the pod's packets to a service port."""
-    primary = model.primary
-    known = primary is not None and primary.entry is not None and model.address(version(front.ip))
-    return bool(known) and any(o.translations for o in _outcomes(model, front))
+    primary = case.primary
+    known = primary is not None and primary.entry is not None and case.address(version(front.ip))
+    return bool(known) and any(o.translations for o in _outcomes(case, front))
 
 
 def _translated(outcomes: list[Outcome]) -> bool:
@@ -147,11 +147,11 @@ def _no_endpoints(front: Frontend) -> Finding:
     )
 
 
-def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
+def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iterator[Finding]:
     reported: set[str] = set()
     for outcome in outcomes:
         if outcome.translations and outcome.packet.target_local:
-            yield from _redirected(model, front, outcome)
+            yield from _redirected(case, front, outcome)
         if not outcome.translations or outcome.packet.target_local:
             continue
         target = (outcome.packet.target, outcome.packet.dport)
@@ -193,11 +193,11 @@ def _wrong_targets(model: Case, front: Frontend, outcomes: list[Outcome]) -> Ite
         )
 
 
-def _redirected(model: Case, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
+def _redirected(case: Case, front: Frontend, outcome: Outcome) -> Iterator[Finding]:
     """GN0602: a REDIRECT to the node serves a service only where something listens."""
     chain, rule = outcome.translations[-1]
     port, protocol = outcome.packet.dport, front.protocol
-    bound = model.facts.node.listeners
+    bound = case.facts.node.listeners
     if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
         return
     yield Finding(
@@ -233,19 +233,19 @@ GN0605 = Code("GN0605", "a pod's own service is not masqueraded",
     title="a backend's connections to itself through its service are masqueraded",
     needs=("pod", "node firewall", "objects: Service", "objects: EndpointSlice"),
 )
-def hairpin_source(model: Case) -> Iterator[Finding]:
-    primary = model.primary
-    if primary is None or primary.bridge is None or not model.node.port(primary.peer or primary.link).hairpin:
+def hairpin_source(case: Case) -> Iterator[Finding]:
+    primary = case.primary
+    if primary is None or primary.bridge is None or not case.node.port(primary.peer or primary.link).hairpin:
         return
-    for front in _watched(model):
-        mine = model.address(version(front.ip))
+    for front in _watched(case):
+        mine = case.address(version(front.ip))
         port = next((p for ip, p in front.endpoints if ip == mine), 0)
-        outcomes = _outcomes(model, front)
+        outcomes = _outcomes(case, front)
         self_sent = [o for o in outcomes if o.packet.target == mine]
         if not port or not self_sent:
             continue
         packet = self_sent[0].packet.with_(iif=None, oif=primary.bridge.name, translated=True)
-        leaving = at_hook(model.node.rules, "postrouting", packet)
+        leaving = at_hook(case.node.rules, "postrouting", packet)
         if all(o.packet.source == mine for o in leaving):
             yield Finding(
                 code=GN0605,

@@ -24,9 +24,9 @@ GN0709 = Code("GN0709", "the tunnel's MTU is too large",
 
 
 @check("underlay", GN0707, GN0709, title="the tunnel's outer address, device and MTU fit", needs=("node",))
-def underlay(model: Case) -> Iterator[Finding]:
-    for tunnel in model.tunnels:
-        if not carries(model, tunnel):
+def underlay(case: Case) -> Iterator[Finding]:
+    for tunnel in case.tunnels:
+        if not carries(case, tunnel):
             continue
         local = str(
             tunnel.data.get("vxlan_local")
@@ -34,8 +34,8 @@ def underlay(model: Case) -> Iterator[Finding]:
             or tunnel.data.get("geneve_local")
             or ""
         )
-        device = model.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
-        if local and local != "0.0.0.0" and local not in model.node.local:
+        device = case.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
+        if local and local != "0.0.0.0" and local not in case.node.local:
             yield Finding(
                 code=GN0707,
                 severity=Severity.ERROR,
@@ -60,23 +60,23 @@ def underlay(model: Case) -> Iterator[Finding]:
                 remedy=fix(f"set {device.name} up", on_node("ip", "link", "set", device.name, "up")),
             )
         if device is not None and device.up:
-            yield from _outer_routes(model, tunnel, device)
+            yield from _outer_routes(case, tunnel, device)
         overhead = OVERHEAD.get(tunnel.kind, 0)
         if device is not None and overhead and tunnel.mtu + overhead > device.mtu:
             yield _tunnel_mtu(tunnel, device, overhead)
 
 
-def _outer_routes(model: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
+def _outer_routes(case: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
     """GN0707: remote ends on the device's own subnet that are not routed by the device."""
-    ends = sorted({f.dst for f in model.facts.node.forwarding if f.index == tunnel.index and f.dst})
+    ends = sorted({f.dst for f in case.facts.node.forwarding if f.index == tunnel.index and f.dst})
     for end in ends:
-        own = model.node.addresses(device, version(end))
-        way = model.node.fib.lookup(end)
+        own = case.node.addresses(device, version(end))
+        way = case.node.fib.lookup(end)
         near = any(within(end, subnet(x)) for x in own)
         if not near or way.hop.index == device.index or way.type == "none":
             continue
         dst = way.route.dst if way.route else end
-        leads = f"is {way.type}" if way.refused else f"leaves by {model.node.name(way.hop.index)}"
+        leads = f"is {way.type}" if way.refused else f"leaves by {case.node.name(way.hop.index)}"
         kind = [way.type] if way.refused and way.route else []
         narrow = way.route is not None and not any(dst == subnet(x) for x in own) and not dst.endswith("/0")
         yield Finding(
@@ -123,14 +123,14 @@ GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
     title="the node's firewall lets the tunnel's packets pass",
     needs=("node firewall", "objects: Node"),
 )
-def outer_filter(model: Case) -> Iterator[Finding]:
-    for remote in remotes(model):
+def outer_filter(case: Case) -> Iterator[Finding]:
+    for remote in remotes(case):
         address = next((x for x in remote.node.addresses if ":" not in x), "")
         port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
         if not address or not port:
             continue
-        way = model.node.fib.lookup(address)
-        link = model.node.name(way.hop.index)
+        way = case.node.fib.lookup(address)
+        link = case.node.name(way.hop.index)
         own = (
             str(remote.tunnel.data.get("vxlan_local") or (way.route.source if way.route else "")) or "0.0.0.0"
         )
@@ -141,13 +141,13 @@ def outer_filter(model: Case) -> Iterator[Finding]:
             (("ingress", "prerouting", "input"), back),
         ):
             for hook in hooks:
-                yield from _outer(model, remote, hook, packet, port)
+                yield from _outer(case, remote, hook, packet, port)
 
 
-def _outer(model: Case, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
+def _outer(case: Case, remote: Remote, hook: str, packet: Packet, port: int) -> Iterator[Finding]:
     by_device = hook in ("ingress", "egress")
     device = (packet.iif or packet.oif or "") if by_device else ""
-    for outcome in at_hook(model.node.rules, hook, packet, "netdev" if by_device else "", device):
+    for outcome in at_hook(case.node.rules, hook, packet, "netdev" if by_device else "", device):
         if outcome.verdict == "accept" or outcome.chain is None:
             continue
         chain, rule = outcome.chain, outcome.rule

@@ -27,26 +27,26 @@ GN0519 = Code("GN0519", "a program processes packets before the rules",
 @check(
     "programs", GN0519, title="no program or filter processes packets before the rules", needs=("pod", "node")
 )
-def programs(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
-        yield from _on(model, model.pod, attachment.link, in_node=False)
+def programs(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        yield from _on(case, case.pod, attachment.link, in_node=False)
         for link in dict.fromkeys(filter(None, (attachment.peer, attachment.bridge))):
-            yield from _on(model, model.node, link, in_node=True)
-    for link in (*model.tunnels, *model.uplinks):
-        yield from _on(model, model.node, link, in_node=True)
+            yield from _on(case, case.node, link, in_node=True)
+    for link in (*case.tunnels, *case.uplinks):
+        yield from _on(case, case.node, link, in_node=True)
 
 
-def _on(model: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Iterator[Finding]:
+def _on(case: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Iterator[Finding]:
     found = [p for p in stack.facts.programs if p.index == link.index] if stack else []
     if not found:
         return
-    meant = bool(model.datapath) or all(p.name.startswith(KNOWN) for p in found)
+    meant = bool(case.datapath) or all(p.name.startswith(KNOWN) for p in found)
     names = ", ".join(map(_title, found))
     yield Finding(
         code=GN0519,
         severity=Severity.INFO if meant else Severity.WARNING,
         title=f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
-        object=the_interface(link.name) if in_node else the_pod(model, link.name),
+        object=the_interface(link.name) if in_node else the_pod(case, link.name),
         evidence=tuple(seen("netlink", _title(p), _show(p, link)) for p in found),
         remedy=fix("find out what the program is for, and whether the traffic passes without it"),
         confidence=Confidence.LOW,
@@ -81,26 +81,26 @@ GN0520 = Code("GN0520", "a rule that cannot be evaluated has dropped packets",
     title="no rule with an unknown condition drops",
     needs=("pod", "node firewall"),
 )
-def conditional_drops(model: Case) -> Iterator[Finding]:
+def conditional_drops(case: Case) -> Iterator[Finding]:
     """Rules on the pod's path that drop under a condition that is not modelled.
 
     Rules that have dropped packets; where probes are lost, also rules that may have: not every rule has a counter, and
     counters are read before the probes.
     """
     reported: set[tuple[str, int, int]] = set()
-    lost = {p.target: p for p in model.facts.probes if p.result in LOST and p.kind != "arp"}
+    lost = {p.target: p for p in case.facts.probes if p.result in LOST and p.kind != "arp"}
     # Traces with a lost probe come first: the finding names the rule with the probe.
-    for walk in sorted(model.walks, key=lambda w: w.flow.target not in lost):
+    for walk in sorted(case.walks, key=lambda w: w.flow.target not in lost):
         probe = lost.get(walk.flow.target)
         for place, outcome in walk.doubts:
             for chain, rule in outcome.doubts:
                 key = (chain.place, rule.number, rule.handle)
                 if key not in reported and (rule.packets or probe):
                     reported.add(key)
-                    yield _conditional(model, place, chain, rule, probe)
+                    yield _conditional(case, place, chain, rule, probe)
 
 
-def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
+def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
     show = (
         f"nft -a list chain {chain.place}"
         if chain.tool == "nft"
@@ -117,7 +117,7 @@ def _conditional(model: Case, place: str, chain: Chain, rule: Rule, probe: Probe
         + " under a condition that is not evaluated, perhaps the pod's"
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
-        object=subject("firewall", chain.place) if place == "node" else the_pod(model),
+        object=subject("firewall", chain.place) if place == "node" else the_pod(case),
         evidence=(
             seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
             *(
@@ -141,23 +141,23 @@ GN0104 = Code("GN0104", "the host end is not on this node",
 
 
 @check("host-end-here", GN0104, title="the host end is on this node", needs=("pod", "node"))
-def far_end(model: Case) -> Iterator[Finding]:
-    for attachment in model.attachments:
+def far_end(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
         if attachment.kind != "foreign" or attachment.peer is not None:
             continue
-        ours = model.node.by_name
-        lost = [name for name in _promised(model, attachment) if name not in ours]
+        ours = case.node.by_name
+        lost = [name for name in _promised(case, attachment) if name not in ours]
         holder = next(
-            (t for t in model.facts.tenants for link in t.links if link.name in lost and link.kind == "veth"),
+            (t for t in case.facts.tenants for link in t.links if link.name in lost and link.kind == "veth"),
             None,
         )
-        where = f"is in {model.title_of(holder)}" if holder else "is in another network namespace"
+        where = f"is in {case.title_of(holder)}" if holder else "is in another network namespace"
         yield Finding(
             code=GN0104,
-            severity=_severity(first=attachment is model.primary, lost=bool(lost)),
+            severity=_severity(first=attachment is case.primary, lost=bool(lost)),
             title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
             "not on this node: no packet of the pod arrives here",
-            object=the_pod(model, attachment.link.name),
+            object=the_pod(case, attachment.link.name),
             evidence=(
                 seen(
                     "netlink",
@@ -179,11 +179,11 @@ def _severity(*, first: bool, lost: bool) -> Severity:
     return Severity.WARNING if first else Severity.INFO
 
 
-def _promised(model: Case, attachment: Attachment) -> list[str]:
+def _promised(case: Case, attachment: Attachment) -> list[str]:
     """The node's interfaces that ADD reported for this attachment, except bridges that exist."""
     return [
         str(interface.get("name", ""))
-        for cached in model.results
+        for cached in case.results
         if cached.ifname == attachment.link.name
         for interface in cached.result.get("interfaces") or ()
         if not interface.get("sandbox")
@@ -197,8 +197,8 @@ GN0525 = Code("GN0525", "IPsec policies refuse packets",
 
 
 @check("ipsec", GN0525, title="no IPsec policy refuses packets", needs=("pod", "node"))
-def ipsec(model: Case) -> Iterator[Finding]:
-    for place, stack in (("pod", model.pod), ("node", model.node)):
+def ipsec(case: Case) -> Iterator[Finding]:
+    for place, stack in (("pod", case.pod), ("node", case.node)):
         counted = stack.facts.counters if stack else {}
         refused = {name: n for name, n in counted.items() if name.startswith("Xfrm") and n}
         if not refused:
@@ -209,7 +209,7 @@ def ipsec(model: Case) -> Iterator[Finding]:
             code=GN0525,
             severity=Severity.WARNING,
             title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
-            object=subject("ipsec", "xfrm policies") if place == "node" else the_pod(model),
+            object=subject("ipsec", "xfrm policies") if place == "node" else the_pod(case),
             evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
             remedy=fix(
                 "check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
