@@ -1,7 +1,7 @@
 """Pictures of packets' paths: from tracks (who is reached over which hops) to SVG and to Mermaid. Pure.
 
 The same tracks give the same picture: a hop stands in the column of its greatest distance from the pod, in the row of
-the first target that is reached over it. State is told by form and text besides colour, for print and for the blind.
+the first target that is reached over it. Form and text show the state besides colour, for print and for blind readers.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ _REGULAR, _DIRECTORY = 0o100000, 0o040000  # stat.h S_IFREG, S_IFDIR
 _KIND = 0o170000
 _LINK = 0o120000
 _OTHERS_WRITE, _WORLD_WRITABLE, _STICKY = 0o022, 0o002, 0o1000
-# Whom a user namespace shows where it does not know the owner, such as the host's root (user_namespaces(7)).
+# The user that a user namespace shows where it does not know the owner, such as the host's root (user_namespaces(7)).
 _UNMAPPED = 65534
 
 

@@ -197,6 +197,4 @@ def _refused(reason: str, cluster: "Cluster") -> GenieError:
             f" ({cluster.credentials.certificate or 'none was given'}): {shown}",
             hint=f"renew the client certificate that {cluster.source} names",
         )
-    return Untrusted(
-        f"no TLS with the API server {cluster}: {shown}", hint="is this the port that speaks https?"
-    )
+    return Untrusted(f"no TLS with the API server {cluster}: {shown}", hint="is this the port for https?")

@@ -158,7 +158,7 @@ class Policies:
     def _judge(self) -> None:
         known = self.cluster.known_networks()
         for policy in self.multi:
-            # a network of the nodes' own files is in no object: nobody can say that it does not exist
+            # a network of the nodes' own files is in no object: it may exist
             named = {one for one in policy.networks or () if not one.startswith(f"{CNI}/")}
             for network in sorted(named - known):
                 self._note(policy.name, UNKNOWN, f"network {network} does not exist")

@@ -2,7 +2,7 @@
 
     genieNetworkPolicy: '[{"networkSelector": "net1", "peerNetworks": "net2,net3"}]'
 
-Between selected networks only the listed pairs talk, both ways; inside a network all talk; networks that nobody
+Between selected networks only the listed pairs talk, both ways; inside a network all talk; networks that no entry
 selects are free among themselves; several entries add up. CNI-Genie's code reads one spelling of the key, its
 documents teach the other.
 """
@@ -63,7 +63,7 @@ def read_pairs(document: JSON) -> tuple[list[Pairs], list[Finding]]:
 
 
 def _entry(item: object, name: PolicyName, where: str) -> tuple[list[Pairs], list[str]]:
-    """An entry whose peers cannot be read still selects its network: nobody else may talk to it."""
+    """An entry whose peers cannot be read still selects its network: no other network may send to it."""
     try:
         data = object_at(item, where)
         network = get_str(data, "networkSelector", where=where).strip()

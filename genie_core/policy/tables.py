@@ -163,7 +163,7 @@ class Builder:
             rules = [*head, *(own if hook == "forward" else ())]
             if self.in_pod and hook == "input":
                 rules += [Rule((Match("is", "saddr", (v, *found)),), ACCEPT) for v, found in self._nodes()]
-            if self.in_pod or hook == "forward":  # what the node itself opened needs nobody's leave
+            if self.in_pod or hook == "forward":  # connections of the node itself are always allowed
                 rules.append(Rule((Match("mid"),), f"jump mid_{hook}"))
                 yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
             rules += self._lookups(sides, swapped=False)

@@ -46,6 +46,6 @@ def selections_of(annotations: "Mapping[str, str]", namespace: str) -> "Sequence
 
 
 def _module(dialect: "Dialect") -> "Module":
-    """The dialect's module, imported when a pod speaks it."""
+    """The dialect's module, imported when a pod uses it."""
     found: Module = __import__(f"genie_core.select.{dialect.module}", fromlist=["choose"])
     return found

@@ -39,7 +39,7 @@ def at_least(version: str, other: str) -> bool:
 
 
 def require_supported(version: str) -> None:
-    """Raise IncompatibleVersion unless `version` is exactly one that Genie speaks."""
+    """Raise IncompatibleVersion unless `version` is exactly one that Genie supports."""
     if version not in SUPPORTED:
         raise IncompatibleVersion(
             "incompatible CNI versions",
@@ -51,7 +51,7 @@ def require_supported(version: str) -> None:
 def choose(versions: "Sequence[str]", version: str) -> str:
     """The version that a list with `cniVersions` and `cniVersion` is run in ("" where it has neither).
 
-    That is the highest of them that Genie speaks; where `versions` holds none, `version` as it is, for
+    That is the highest of them that Genie supports; where `versions` holds none, `version` as it is, for
     the plugins to judge. Raises DecodingFailure for an entry that is no version.
     """
     parse(version)  # what cannot be compared could never be released: DEL depends on the version

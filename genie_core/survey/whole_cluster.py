@@ -1,7 +1,7 @@
 """The objects of a whole cluster that concern networks, read page by page; of each only what is used is kept.
 
 Ten thousand pods are 150 MB of JSON and 15 MB of rows. A list that may not be read is named in `missing`, with the
-right that it needs; the others are read all the same. deploy/status-rbac.yaml grants what is asked here.
+right that it needs; the others are still read. deploy/status-rbac.yaml grants what is asked here.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class NetworkObjects:
         """Ask the rule about the networks of the whole cluster. Raises what it raises.
 
         Raises TryAgain where they cannot be read. While the server is away a judgement of before holds, as long as
-        the network makes the same claim: only an older network can speak against it, and that one was there then.
+        the network makes the same claim: only an older network can contradict it, and that one existed then.
         """
         from genie_core.edges.kube_errors import APIError, Forbidden, Unreachable
         from genie_core.edges.kube_resources import LOGICAL_NETWORK, PHYSICAL_NETWORK
