@@ -254,6 +254,18 @@ def test_pods_that_are_never_touched(ward):
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}
 
 
+def test_a_fault_is_told_once_the_server_is_back(ward):
+    before = told(ward)
+    ward.cluster.server.api.forbidden = {("create", "events")}
+    ward.node.pod.run("ip", "link", "set", "net2", "down")
+    ward.repair("report")
+    assert told(ward) == before
+    ward.cluster.server.api.forbidden = set()
+    ward.repair("report")
+    assert [event["reason"] for event in told(ward)[len(before) :]] == ["NetworkFault"]
+    assert {one["result"] for one in ward.repair("fix")} == {"mended"}
+
+
 @pytest.fixture
 def second(ward):
     """Another pod: what it does with it is undone."""

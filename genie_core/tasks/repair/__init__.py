@@ -11,11 +11,11 @@ the runtime was cut off in, which has an owner of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
-from genie_core.edges.kube import KubeAPI
 from genie_core.edges.locks import Lock, is_awaited
 from genie_core.errors import GenieError, NotFound, TryAgain
 from genie_core.live.exchange import Outcome, addresses_of
@@ -28,12 +28,11 @@ from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import look_here, look_in
 from genie_core.tasks.repair.report import Repair, Result
+from genie_core.tasks.repair.tell import Ready, Server, Teller
 from genie_core.verbs.context import Context
 
 Mode = Literal["report", "fix"]
 LOCK_SECONDS = 5.0
-
-Server = Callable[[], KubeAPI | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +53,21 @@ def repair(context: Context, server: Server, options: RepairOptions) -> Iterator
         return
     if not options.container:
         sweep(context.store)
+    ready = cache(lambda: _running(options.cri_socket))
     around = look_here()
     for plan in plans(context):
         if options.container in ("", plan.container_id) and is_ill(plan, around, context):
-            yield from _Case(plan, context, server, options).run()
+            yield from _Case(plan, context, options).run(server, ready)
             around = look_here()
+
+
+def _running(cri_socket: str) -> set[str] | None:
+    """The IDs of the sandboxes that the runtime says run; None where it does not answer."""
+    from genie_core.survey.rootfs import Root
+    from genie_core.survey.sandboxes import find_sandboxes
+
+    sandboxes = find_sandboxes(Root(), cri_socket)
+    return {one.id for one in sandboxes.found or () if one.ready} if sandboxes.answered else None
 
 
 def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
@@ -78,19 +87,16 @@ def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
 class _Case:
     """One container in which something is missing."""
 
-    def __init__(self, plan: Plan, context: Context, server: Server, options: RepairOptions) -> None:
+    def __init__(self, plan: Plan, context: Context, options: RepairOptions) -> None:
         self.plan = plan
         self.context = context
         self.options = options
-        self.server = server
         self.unknown = ""  # why it is not known whether the pod may be touched
 
-    def run(self) -> list[Repair]:
+    def run(self, server: Server, ready: Ready) -> list[Repair]:
         """What was found, and what became of it; nothing for a pod that is never touched."""
-        from genie_core.tasks.repair.tell import Teller
-
         try:
-            teller = Teller.of(self.plan, self.context, self.server, self.options.cri_socket)
+            teller = Teller.of(self.plan, self.context, server, ready)
         except NotFound:
             return []
         self.unknown = teller.unknown
@@ -101,8 +107,15 @@ class _Case:
                 continue
             except TryAgain:  # somebody is at work on it; what is missing then is seen at the next look
                 return []
-            teller.tell(done, self.plan)
+            if not teller.tell(done, self.plan):
+                self._tell_again(done)
             return done
+
+    def _tell_again(self, done: Sequence[Repair]) -> None:
+        """What could not be told is news at the next look."""
+        counts = Counts.load(self.context.store, self.plan)
+        counts.told -= {(item.interface, item.kind, item.result) for item in done if item.news}
+        counts.save()
 
     def _under_lock(self) -> list[Repair]:
         store, until = self.context.store, time.monotonic() + LOCK_SECONDS

@@ -11,22 +11,19 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.errors import EXIT_FAILURE, GenieError
 from genie_core.settings import CONF_DIR
-from genie_core.tasks.node_state import open_context, own_entry, read_conflist
+from genie_core.tasks.node_state import open_context, own_configuration
 from genie_core.tasks.repair import RepairOptions, repair
 
 
 def main(argv: list[str]) -> int:
     """One look at all containers of this node, or at one."""
     options = _parser().parse_args(argv)
-    own = read_conflist(Path(options.conf_dir) / "00-genie.conflist") or own_entry([options.conf_dir])
-    config: dict[str, Any] = {**(own or {"conf_dirs": [options.conf_dir]})}
-    if options.state_dir:
-        config["state_dir"] = str(Path(options.state_dir).absolute())
+    state_dir = str(Path(options.state_dir).absolute()) if options.state_dir else ""
+    own, config = own_configuration(options.conf_dir, state_dir)
 
     @cache
     def server() -> KubeAPI | None:

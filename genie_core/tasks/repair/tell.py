@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from genie_core.edges.kube import KubeAPI
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from genie_core.tasks.repair.report import Repair
     from genie_core.tasks.sync.target import LivePod
 
+Server = Callable[[], KubeAPI | None]
+# The IDs of the sandboxes that the runtime says run; None where it does not answer.
+Ready = Callable[[], Collection[str] | None]
 # Result -> an event's reason and type.
 _EVENTS = {
     "found": ("NetworkFault", "Warning"),
@@ -35,21 +38,22 @@ class Teller:
         self.unknown = unknown
 
     @classmethod
-    def of(
-        cls, plan: Plan, context: Context, server: Callable[[], KubeAPI | None], cri_socket: str
-    ) -> Teller:
+    def of(cls, plan: Plan, context: Context, server: Server, ready: Ready) -> Teller:
         """The pod, where it may be touched. Raises NotFound for one that is not this container's, or opts out."""
         if plan.pod is None:
             return cls(None, context)
-        from genie_core.tasks.sync.target import Refused, fetch, journal_of, refuse_untouchable
+        listed = ready()
+        if listed is not None and plan.container_id not in listed:
+            raise NotFound(f"the runtime has no running sandbox {plan.container_id}")
+        from genie_core.tasks.sync.target import Refused, fetch, is_of, refuse_untouchable
 
         try:
             api = server()
             if api is None:
                 return cls(None, context)
             pod = fetch(api, plan.pod.namespace, plan.pod.name)
-            if journal_of(pod, context, cri_socket).key != plan.key:
-                raise NotFound(f"pod {pod} has another sandbox by now")
+            if not is_of(plan, pod):
+                raise NotFound(f"pod {pod} is another one by now")
             refuse_untouchable(pod, context.settings)
         except NotFound:
             raise
@@ -59,10 +63,13 @@ class Teller:
             return cls(None, context, error.msg)
         return cls(pod, context)
 
-    def tell(self, done: Sequence[Repair], plan: Plan) -> None:
-        """Events, one per interface and outcome, and the status annotations where an attachment was made anew."""
+    def tell(self, done: Sequence[Repair], plan: Plan) -> bool:
+        """Events, one per interface and outcome, and the status annotations where an attachment was made anew.
+
+        False where the API server could not be told.
+        """
         if self.pod is None:
-            return
+            return not self.unknown
         from genie_core.tasks.sync.tell import create_event, tell_networks
 
         try:
@@ -74,6 +81,8 @@ class Teller:
                 create_event(self.pod, reason, text, kind)
         except GenieError as error:
             self.context.log.warning("not told to the API server", pod=str(self.pod), problem=error.msg)
+            return False
+        return True
 
 
 def _grouped(done: Sequence[Repair]) -> dict[tuple[str, str], list[Repair]]:

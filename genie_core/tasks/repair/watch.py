@@ -37,6 +37,7 @@ _IFLA_IFNAME, _IFLA_MASTER, _RTA_OIF = 3, 10, 4
 _IFF_UP, _AF_BRIDGE = 1, 7
 _ANY_NUMBER = 0xFFFFFFFF  # -1: the kernel chooses
 _BUFFER_BYTES = 4 << 20
+REFRESH_SECONDS = 0.25  # not more often, however much happens on the node
 SETTLE_SECONDS = 0.2  # what belongs together comes together: a deleted interface takes its routes along
 _HERE = -1
 
@@ -52,6 +53,7 @@ class Watcher:
         self._names: dict[
             str, set[str]
         ] = {}  # an interface of the node -> the journals that have to do with it
+        self._refreshed = 0.0
         self._ports: set[str] = set()  # those of them that are ports of a bridge
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -80,7 +82,8 @@ class Watcher:
         """The IDs of the containers in which something is missing, once something went; none after so long."""
         give_up = time.monotonic() + seconds
         while (left := give_up - time.monotonic()) > 0:
-            self.refresh()
+            if time.monotonic() >= self._refreshed + REFRESH_SECONDS:
+                self.refresh()
             suspects = self._hear(left)
             if suspects:
                 time.sleep(SETTLE_SECONDS)
@@ -93,6 +96,7 @@ class Watcher:
 
     def refresh(self) -> None:
         """Take up the journals that are new or changed, and let go of those that are not there any more."""
+        self._refreshed = time.monotonic()
         there = self._journals()
         for name in self._seen.keys() - there.keys():
             self._let_go(name)

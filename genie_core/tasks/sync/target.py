@@ -117,7 +117,7 @@ def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
         for plan in plans(context)
         if plan.pod and (plan.pod.namespace, plan.pod.name) == (pod.namespace, pod.name)
     ]
-    current = [plan for plan in named if _is_of(plan, pod) and not is_gone(plan)]
+    current = [plan for plan in named if is_of(plan, pod) and not is_gone(plan)]
     if current:
         current = _of_runtime(current, pod, find_sandboxes(Root(), cri_socket))
     if not current:
@@ -127,7 +127,8 @@ def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
     return max(current, key=lambda plan: plan.container_id)
 
 
-def _is_of(plan: Plan, pod: LivePod) -> bool:
+def is_of(plan: Plan, pod: LivePod) -> bool:
+    """Whether the journal is this very pod's, as far as both say."""
     return not pod.uids or not plan.pod or not plan.pod.uid or plan.pod.uid in pod.uids
 
 
@@ -142,7 +143,7 @@ def _of_runtime(current: Sequence[Plan], pod: LivePod, found: Sandboxes) -> list
 def _why_none(pod: LivePod, named: Sequence[Plan]) -> str:
     if not named:
         return f"pod {pod} is not in this node's state: Genie has not attached it here"
-    if not any(_is_of(plan, pod) for plan in named):
+    if not any(is_of(plan, pod) for plan in named):
         return f"pod {pod}: this node's state has an earlier pod of that name, with another UID"
     return f"pod {pod}: the sandbox in this node's state does not run any more"
 
