@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from genie_core.edges.api_server import APIServer
 from genie_core.edges.cancel import Cancel
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
@@ -74,10 +75,10 @@ class Desk:
             },
             json.dumps(config),
         )
-        context = Context(Settings(request.config), self.log, Cancel(), request.env, request.path)
-        context.api._api = memory_api(
-            self.api, timeout_seconds=self.timeout, connection=self.connection, clock=self.clock
-        )
+        api = memory_api(self.api, timeout_seconds=self.timeout, connection=self.connection, clock=self.clock)
+        own = Settings(request.config)
+        server = APIServer(own, self.log, api)
+        context = Context(own, self.log, Cancel(), request.env, request.path, api=server)
         return request, decide(request, context)
 
     def choose(self, annotations, **settings):

@@ -25,14 +25,7 @@ from genie_core.edges.kube_errors import (
     server_words,
 )
 from genie_core.edges.kube_http import Connection
-from genie_core.edges.kube_resources import (
-    LOGICAL_NETWORK,
-    NETWORK_ATTACHMENT,
-    PHYSICAL_NETWORK,
-    POD,
-    Resource,
-    target,
-)
+from genie_core.edges.kube_resources import POD, Resource, target
 from genie_core.fields import get_list, get_object, get_str
 from genie_core.jsontext import JSONError, decode, encode
 
@@ -112,18 +105,6 @@ class KubeAPI:
         except ObjectNotFound as error:
             hint = "the pod was deleted, or this node sees the API server's older state"
             raise error.replace(code=APIError.code, hint=hint) from None
-
-    def network_attachment(self, namespace: str, name: str) -> "dict[str, Any]":
-        """A NetworkAttachmentDefinition (conformance C32)."""
-        return self.get_object(NETWORK_ATTACHMENT, namespace, name)
-
-    def logical_network(self, namespace: str, name: str) -> "dict[str, Any]":
-        """A LogicalNetwork (conformance D19)."""
-        return self.get_object(LOGICAL_NETWORK, namespace, name)
-
-    def physical_network(self, namespace: str, name: str) -> "dict[str, Any]":
-        """A PhysicalNetwork (conformance D21)."""
-        return self.get_object(PHYSICAL_NETWORK, namespace, name)
 
     def annotations(self, namespace: str, name: str, uid: str) -> dict[str, str]:
         """The annotations of the pod with this UID; `uid` "" means any.

@@ -44,6 +44,7 @@ class Context:
     """Everything that a verb or a task works with.
 
     `env` is the environment that plugins get, `path` the directories of CNI_PATH, `own` Genie's binary, "" for none.
+    `api` is an API server to use instead of the configured one.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Context:
         env: "Mapping[str, str]",
         path: "Sequence[str]" = (),
         own: str = "",
+        api: "APIServer | None" = None,
     ) -> None:
         self.settings = settings
         self.log = log
@@ -62,7 +64,7 @@ class Context:
         self.store = Store(settings.state_dir, cancel.check)
         self.delegates = Delegates(env, settings.bin_dirs, settings.delegate_timeout, log, cancel, own)
         self._env = env
-        self._api: APIServer | None = None
+        self._api = api
 
     @property
     def api(self) -> "APIServer":

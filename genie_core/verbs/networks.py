@@ -144,11 +144,16 @@ def passed_annotations(request: "Request") -> "Mapping[str, str]":
 
     The API server is not asked.
     """
+    found = _supplied(request)
+    return _from_args(parse_args(request.args)) if found is None else found
+
+
+def _supplied(request: "Request") -> "Mapping[str, str] | None":
+    """The annotations in runtimeConfig; None where the runtime passed none there. Raises InvalidConfig."""
     supplied = get_object(request.config, "runtimeConfig")
-    if POD_ANNOTATIONS in supplied:
-        return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
-    args = parse_args(request.args)
-    return _from_args(args["K8S_ANNOT"]) if "K8S_ANNOT" in args else {}
+    if POD_ANNOTATIONS not in supplied:
+        return None
+    return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
 
 
 def _annotations(
@@ -158,11 +163,11 @@ def _annotations(
 
     Raises TryAgain where they cannot be had: a pod never starts on a network that it did not ask for.
     """
-    supplied = get_object(request.config, "runtimeConfig")
-    if POD_ANNOTATIONS in supplied:
-        return _checked(supplied[POD_ANNOTATIONS], f"runtimeConfig[{POD_ANNOTATIONS!r}]")
+    found = _supplied(request)
+    if found is not None:
+        return found
     if pod is None:
-        return _from_args(args["K8S_ANNOT"]) if "K8S_ANNOT" in args else {}
+        return _from_args(args)
     problem: GenieError
     try:
         found = context.api.annotations(pod)
@@ -176,13 +181,14 @@ def _annotations(
         problem = error
     if "K8S_ANNOT" in args:
         context.log.warning("annotations from K8S_ANNOT", pod=str(pod), problem=problem.msg)
-        return _from_args(args["K8S_ANNOT"])
+        return _from_args(args)
     raise problem
 
 
-def _from_args(text: str) -> "Mapping[str, str]":
+def _from_args(args: "Mapping[str, str]") -> "Mapping[str, str]":
+    """The annotations in CNI_ARGS; {} for none. Raises InvalidConfig."""
     try:
-        return _checked(decode(text), "K8S_ANNOT in CNI_ARGS")
+        return _checked(decode(args.get("K8S_ANNOT", "null")), "K8S_ANNOT in CNI_ARGS")
     except JSONError as error:
         raise InvalidConfig(
             f"K8S_ANNOT in CNI_ARGS: {error}", hint="it is a JSON object of annotations"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from genie_core.edges.kube_errors import Conflict, ObjectNotFound
-from genie_core.edges.kube_resources import POD
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, POD
 from genie_core.errors import INVALID_CONFIG, TRY_AGAIN
 from genie_core.survey.user_cluster import Access, find_cluster
 from tests import own_node
@@ -214,9 +214,9 @@ def test_a_pod_that_is_not_there_may_come_C57(world):
 
 def test_a_network_that_is_not_there_is_the_askers_mistake(world):
     """Also where its kind is not installed: the answer then is no Status, but it is a 404."""
-    for read in (world.api.network_attachment, world.api.logical_network, world.api.physical_network):
+    for kind in (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK):
         with pytest.raises(ObjectNotFound) as caught:
-            read(world.namespace, "absent")
+            world.api.get_object(kind, world.namespace, "absent")
         assert (caught.value.status, caught.value.code) == (404, INVALID_CONFIG)
 
 
@@ -225,7 +225,7 @@ def test_reads_a_network_attachment_definition_C32(world):
         pytest.skip("this cluster has no NetworkAttachmentDefinitions")
     config = '{"cniVersion":"1.0.0","name":"n","type":"bridge"}'
     world.add({**head("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition", "n"), "spec": {"config": config}})
-    assert world.api.network_attachment(world.namespace, "n")["spec"]["config"] == config
+    assert world.api.get_object(NETWORK_ATTACHMENT, world.namespace, "n")["spec"]["config"] == config
 
 
 def test_reads_logical_and_physical_networks_D19_D21(world):
@@ -234,8 +234,8 @@ def test_reads_logical_and_physical_networks_D19_D21(world):
     world.add({**head("alpha.network.k8s.io/v1", "Logicalnetwork", "l"), "spec": {"physicalNet": "p"}})
     shared = {"sharedStatus": {"plugin": "macvlan", "subnet": "10.1.0.0/16", "dedicatedNet": True}}
     world.add({**head("alpha.network.k8s.io/v1", "Physicalnetwork", "p"), "spec": shared})
-    assert world.api.logical_network(world.namespace, "l")["spec"]["physicalNet"] == "p"
-    assert world.api.physical_network(world.namespace, "p")["spec"] == shared
+    assert world.api.get_object(LOGICAL_NETWORK, world.namespace, "l")["spec"]["physicalNet"] == "p"
+    assert world.api.get_object(PHYSICAL_NETWORK, world.namespace, "p")["spec"] == shared
 
 
 def test_annotates_and_changes_nothing_else_C55(world):

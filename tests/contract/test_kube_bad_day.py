@@ -22,6 +22,7 @@ from genie_core.edges.kube_errors import (
     Unauthorized,
     Unreachable,
 )
+from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
 from genie_core.errors import DECODING_FAILURE, EXIT_DENIED, INVALID_CONFIG, TRY_AGAIN, GenieError, IOFailure
 from tests.apiserver import API, APIServer, Objects, faults
 from tests.fakes_kube import Clock, MemoryConnection, Recorder, memory_api
@@ -145,7 +146,7 @@ def test_other_statuses_are_not_asked_again(objects, code, expected, cni_code):
     api = API(objects)
     api.fail(code)
     with pytest.raises(expected) as caught:
-        memory_api(api).network_attachment("demo", "n")
+        memory_api(api).get_object(NETWORK_ATTACHMENT, "demo", "n")
     assert (caught.value.code, caught.value.status) == (cni_code, code)
     assert not isinstance(caught.value, Unreachable)
     assert len(api.requests) == 1
@@ -155,7 +156,7 @@ def test_forbidden_names_verb_object_and_account(objects):
     api = API(objects, {"good-token": "system:serviceaccount:kube-system:genie"})
     api.forbidden.add(("get", "network-attachment-definitions"))
     with pytest.raises(Forbidden) as caught:
-        memory_api(api, token="good-token").network_attachment("demo", "n")
+        memory_api(api, token="good-token").get_object(NETWORK_ATTACHMENT, "demo", "n")
     error = caught.value
     assert (error.code, error.exit_code) == (INVALID_CONFIG, EXIT_DENIED)
     assert error.msg == "the API server does not allow Genie to get NetworkAttachmentDefinition demo/n"
@@ -488,7 +489,7 @@ def test_an_answer_that_is_none(https, api, fault, problem):
 def test_one_connection_serves_them_all(https, api):
     api.get_pod("demo", "web")
     with pytest.raises(ObjectNotFound):
-        api.network_attachment("demo", "absent")
+        api.get_object(NETWORK_ATTACHMENT, "demo", "absent")
     api.annotate("demo", "web", "u-1", {"a": "b"})
     assert {request.connection for request in https.api.requests} == {1}
 

@@ -54,8 +54,8 @@ def test_what_is_no_name_is_never_asked_for_X22(name):
     for call in (
         lambda: kube.get_pod("demo", name),
         lambda: kube.get_pod(name, "web"),
-        lambda: kube.network_attachment("demo", name),
-        lambda: kube.logical_network(name, "n"),
+        lambda: kube.get_object(NETWORK_ATTACHMENT, "demo", name),
+        lambda: kube.get_object(LOGICAL_NETWORK, name, "n"),
         lambda: kube.annotate("demo", name, "", {}),
     ):
         with pytest.raises(InvalidConfig) as caught:
