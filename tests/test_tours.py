@@ -17,6 +17,7 @@ PAGES = (
     "install-a-node",
     "let-genie-repair",
     "move-a-cluster",
+    "policies",
     "understand-a-failed-pod",
     "try-a-pod",
     "tenants",
@@ -25,7 +26,32 @@ PAGES = (
 NETWORKS = """
 for type in bridge ptp; do genie generate-config $type --write; done >/dev/null 2>&1
 """
+POLICY_EXAMPLE = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "policies.md").read_text(), re.DOTALL)[0]
+# The page's policy, two pods, and where they are attached.
+POLICIES = """
+cat >cluster.yaml <<END
+{kind: NetworkAttachmentDefinition, metadata: {namespace: shop, name: storage}}
+---
+{kind: Pod, metadata: {namespace: shop, name: web-0, labels: {app: web}}}
+---
+{kind: Pod, metadata: {namespace: shop, name: db-0, labels: {app: db}}}
+---
+kind: AttachmentList
+node: node-1
+items:
+  - {namespace: shop, name: web-0, network: shop/storage, interface: net1, config: {type: bridge, bridge: br1},
+     result: {interfaces: [{name: br1}, {name: v1}, {name: net1, sandbox: /run/netns/a}], ips: [{address: 10.5.0.2/24}]}
+    }
+  - {namespace: shop, name: db-0, network: shop/storage, interface: net1, config: {type: bridge, bridge: br1},
+     result: {interfaces: [{name: br1}, {name: v2}, {name: net1, sandbox: /run/netns/b}], ips: [{address: 10.5.0.3/24}]}
+    }
+---
+"""
+POLICIES += f"""{POLICY_EXAMPLE}
+END
+"""
 THERE = {
+    "policies": NETWORKS + POLICIES,
     "coming-from-cni-genie": NETWORKS
     + """
 cat >/etc/cni/net.d/00-genie.conf <<END

@@ -7,12 +7,13 @@ import yaml
 from jsonschema import Draft7Validator
 
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
+from genie_core.tasks.policy.sources import MULTI_POLICY
 from tests import manifests
 
 CRDS = Path(__file__).parent.parent.parent / "deploy" / "crds"
 RESOURCES = {
     f"{resource.plural}.yaml": resource
-    for resource in (LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK)
+    for resource in (LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, MULTI_POLICY)
 }
 SAMPLES = [manifest for manifest in manifests.samples() if manifest["kind"] != "Pod"]
 

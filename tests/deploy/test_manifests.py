@@ -20,7 +20,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
 # applied by hand, or taken in, by clusters that want them
 AGENT = ["agent/rbac.yaml", "agent/daemonset.yaml"]
-OPTIONAL = ["admission.yaml", "namespace-labels.yaml", *AGENT]
+OPTIONAL = ["admission.yaml", "namespace-labels.yaml", "policy-rbac.yaml", *AGENT]
 MONITORING = ["monitoring/rules.yaml"]
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")

@@ -12,6 +12,8 @@ import pytest
 
 from genie_core.edges import policy_dir
 from genie_core.edges.netns import inside
+from tests.live.agent.test_rights import rule
+from tests.plugin.test_rights import granted
 from tests.policy.engine_node import ROOT, EngineNode, until
 from tests.system.node import install_plugin
 
@@ -186,3 +188,10 @@ def test_the_agent_runs_it_counts_and_takes_it_off(node):
         assert "genie_policy" not in node.node.host.run("nft", "list", "tables").stdout
     finally:
         agent.end()
+
+
+def test_the_cluster_role_is_what_the_engine_asks(node):
+    node.policy(networks="sky")
+    until(node.events)
+    asked = {rule(one) for one in node.cluster.server.api.requests}
+    assert asked == granted("policy-rbac.yaml")
