@@ -197,7 +197,11 @@ class Agent:
         while self._queue.running():
             self._inbox_call()
             self._start_syncs()
-        for job in (partial(self.jobs.repair, self._settings), self.jobs.collect, self.jobs.check):
+        for job in (
+            partial(self.jobs.repair, self._settings),
+            self.jobs.collect,
+            partial(self.jobs.check, self._settings),
+        ):
             job()
             while not self.jobs.is_idle:
                 self._inbox_call()

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from genie_core.edges.log import JSONLog
@@ -64,7 +65,7 @@ class Jobs:
         if now >= self._collect_at:
             self._collect_at = now + settings.collect_interval
             self.collect()
-            self.check()
+            self.check(settings)
 
     # --- repair ------------------------------------------------------------------------------------------
 
@@ -118,12 +119,12 @@ class Jobs:
 
     # --- node checks -------------------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def check(self, settings: Settings) -> None:
         """Look at the node, and tell its object."""
-        words = self._options.debug_words()
-        self._start("node checks", "genie_cli", words, self._checked, CHECK_SECONDS, _NO_OBJECTS)
+        words, then = self._options.debug_words(), partial(self._checked, settings)
+        self._start("node checks", "genie_cli", words, then, CHECK_SECONDS, _NO_OBJECTS)
 
-    def _checked(self, ended: Ended) -> None:
+    def _checked(self, settings: Settings, ended: Ended) -> None:
         report = _document(ended.out)
         if "findings" not in report:
             self._complain("node checks", ended)
@@ -132,13 +133,17 @@ class Jobs:
         counts = Counter((str(item.get("code")), str(item.get("severity"))) for item in findings)
         self._metrics.set_findings({key: float(count) for key, count in counts.items()})
         self._begin("node condition")
-        told = in_thread(lambda: self._tell(node_condition.condition_of(findings)))
+        told = in_thread(lambda: self._tell(findings, settings))
         told.add_done_callback(lambda _: self._post(lambda: self._running.discard("node condition")))
 
-    def _tell(self, condition: Mapping[str, str]) -> None:
+    def _tell(self, findings: list[dict[str, Any]], settings: Settings) -> None:
+        condition, report = (
+            node_condition.condition_of(findings),
+            node_condition.report_of(findings, settings),
+        )
         try:
             with self._options.connect() as api:
-                if node_condition.tell(api, self._options.node, condition):
+                if node_condition.tell(api, self._options.node, condition, report):
                     self._log.info("node condition", status=condition["status"], message=condition["message"])
         except GenieError as error:
             self._log.warning("node condition not written", problem=error.msg)

@@ -348,6 +348,12 @@ def test_once_looks_after_the_node(node):
         ("route", "mended"),
     ]
     assert "NetworkRepaired" in node.pod_events()
+    kind = node.cluster.objects.find_kind("", "v1", "nodes")
+    noted = json.loads(
+        node.cluster.objects.get(kind, "", NODE)["metadata"]["annotations"]["genie.cni.dev/node"]
+    )
+    assert (noted["version"], noted["tokenExpires"]) == (__version__, 0)
+    assert all(count > 0 for count in noted["findings"].values())
     assert (
         len(
             node.cluster.objects.get(node.cluster.objects.find_kind("", "v1", "nodes"), "", NODE)["status"][
