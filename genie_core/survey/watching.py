@@ -27,13 +27,14 @@ from genie_core.survey.user_cluster import Access, find_cluster, in_pod
 from genie_core.survey.user_credentials import KnownCluster, plain_cluster
 from genie_core.survey.user_http import PooledConnection
 
-REQUEST_SECONDS = 30.0
+# For all requests of a connection but the watch, and for each page of a list.
+REQUEST_SECONDS, PAGE_SECONDS = 60.0, 5.0
 # The server ends a watch by itself after so long; client-go asks for 5 to 10 minutes.
 WATCH_SECONDS = 300
 # Bookmarks come about once a minute: after so long without a line the connection is taken for dead.
 SILENT_SECONDS = 150.0
 # Of pods, a page is some hundred kilobytes, and 20 times as much while it is decoded.
-PAGE = 50
+PAGE, METADATA_PAGE = 50, 500
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 _SILENT = JSONLog("error", fd=-1)
 
@@ -48,6 +49,7 @@ class WatchingAPI(KubeAPI):
     ) -> None:
         self._pool = PooledConnection(known.cluster, known.configuration, known.headers)
         self._accept = _METADATA.format("List") if metadata_only else "application/json"
+        self._page = METADATA_PAGE if metadata_only else PAGE
         self._accept_events = _METADATA.format("") if metadata_only else "application/json"
         super().__init__(known.cluster, seconds, _SILENT, connection=self._pool)
 
@@ -59,9 +61,9 @@ class WatchingAPI(KubeAPI):
 
         Raises Gone where the list took so long that the server has forgotten it.
         """
-        asked = {**query, "limit": str(PAGE)}
+        asked, what = {**query, "limit": str(self._page)}, "/" + "/".join(parts)
         while True:
-            document = self.get(parts, asked)
+            document = self._request("GET", parts, asked, b"", what, PAGE_SECONDS)
             yield from (item for item in get_list(document, "items") if isinstance(item, dict))
             metadata = get_object(document, "metadata")
             token = get_str(metadata, "continue", where="metadata")

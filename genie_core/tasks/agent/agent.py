@@ -105,11 +105,7 @@ class Agent:
         """Seconds until there is something to do by itself."""
         due = [self._looked_at + LOOK_SECONDS, self.jobs.next_due()]
         next_sync = self._queue.next_due()
-        if (
-            next_sync is not None
-            and len(self._queue.running()) < self.options.parallel
-            and not self._is_away()
-        ):
+        if next_sync is not None and len(self._queue.running()) < self.options.parallel and self._may_sync():
             due.append(next_sync)
         return max(0.0, min(due) - time.monotonic())
 
@@ -140,13 +136,13 @@ class Agent:
     def _server_is_back(self) -> None:
         self._queue.hasten(time.monotonic(), _SPREAD_SECONDS)
 
-    def _is_away(self) -> bool:
-        return PODS in self._following.away
+    def _may_sync(self) -> bool:
+        return self._is_once or self._following.is_ready
 
     # --- syncs -------------------------------------------------------------------------------------------
 
     def _start_syncs(self) -> None:
-        while len(self._queue.running()) < self.options.parallel and not self._is_away():
+        while len(self._queue.running()) < self.options.parallel and self._may_sync():
             key = self._queue.take(time.monotonic())
             if key is None:
                 return

@@ -69,7 +69,7 @@ class Following:
         self.post = post
         self.metrics = metrics
         self.away: dict[str, str] = {}
-        self.has_listed = False
+        self.has_listed = self._knows_opt_outs = False
         self._node = node
         self._connect = connect
         self._work = work
@@ -88,6 +88,11 @@ class Following:
         )
         connect = partial(self._connect, metadata_only=True)
         Watch(("api", "v1", "namespaces"), {}, connect, opt_out_of, namespaces).start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is known what there is to do: the server answers, and which namespaces opt out was asked."""
+        return PODS not in self.away and (self._knows_opt_outs or NAMESPACES in self.away)
 
     def contact(self, name: str, problem: str) -> None:
         """A watch has reached the server, or not. Each is said once."""
@@ -129,6 +134,7 @@ class Following:
             self._work.update(view)
 
     def _namespaces_listed(self, views: Sequence[tuple[str, bool]]) -> None:
+        self._knows_opt_outs = True
         self._opted_out = {name for name, out in views if out}
         self._work.opt_outs(set(self._opted_out))
 
