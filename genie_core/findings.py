@@ -1,7 +1,7 @@
-"""What a check has to say: one finding, its evidence and its remedy; and what became of each check.
+"""A finding with its code, evidence and remedy; and the result of each check.
 
-Shared by `genie discover`, `genie generate-config --check` and `genie debug pod`. Values only: checks make
-them, tasks sort and count them, the command line prints them. `as_json` of each gives the published shape
+Shared by `genie discover`, `genie generate-config --check` and `genie debug`. Values only: checks make them, tasks
+rank and count them, the command line prints them. `as_json` of each gives the published shape
 (camelCase, empty members left out), which the shipped JSON Schemas describe.
 
 Codes: GN01xx-GN08xx pod and node networking, GN09xx what Kubernetes reports; GN10xx configuration files, GN11xx
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 def _present(**members: object) -> JSON:
-    """The members that say something."""
+    """The members that are not empty."""
     return {name: value for name, value in members.items() if value not in ("", None, [], {}, 0)}
 
 
@@ -92,7 +92,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One fact, verbatim: where it was read, the command that shows it by hand, and what it said."""
+    """One fact, verbatim: where it was read, the command that shows it, and its value."""
 
     source: str
     value: str
@@ -184,11 +184,11 @@ class Code(str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One cause, said in one sentence (`title`), with its evidence and its remedy.
+    """One cause, in one sentence (`title`), with its evidence and its remedy.
 
     `consequence_of` is the code of the finding that explains this one; `affects` names others that the same
     cause hits ("default/p2"). For the ranking, and not published: `explained_by` and `breaks` add to those of its code
-    what is so of this finding alone (`breaks` may also have the name of a firewall chain, "filter FORWARD").
+    what holds for this finding only (`breaks` may also have the name of a firewall chain, "filter FORWARD").
     """
 
     code: Code
@@ -227,7 +227,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What became of one check: `reason` says why it was skipped or broke, and what it would need."""
+    """The result of one check: `reason` is why it was skipped or broke, and what it would need."""
 
     id: str
     status: Status
@@ -257,7 +257,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def at_least(findings: Iterable[Finding], threshold: Severity) -> bool:
-    """True where any finding is as bad as `threshold` or worse: what --fail-on asks."""
+    """True where any finding is as bad as `threshold` or worse: what --fail-on compares."""
     return any(finding.severity.rank <= threshold.rank for finding in findings)
 
 
