@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.checks.check import Check
-from genie_core.checks.registry import FILES, NETWORK, OF_NODE
+from genie_core.checks.registry import FILES, NETWORK
 from genie_core.findings import Code, Effect
+from genie_core.tasks.debug.node import checks as of_node
 
 EXAMPLES = Path(__file__).resolve().parent / "codes" / "examples.json"
 CHECKS: tuple[Check, ...] = (*NETWORK, *FILES)
@@ -68,9 +69,11 @@ def _link(code: str) -> str:
 
 
 def _commands(check: Check) -> str:
-    if check in FILES:
-        return "`genie discover`, `genie debug`"
-    return "`genie debug pod`, `genie debug node`" if check in OF_NODE else "`genie debug pod`"
+    commands = ["discover"] if check in FILES else []
+    commands += ["debug pod"]
+    commands += ["debug node"] if check in (*FILES, *of_node()) else []
+    commands += ["generate-config --check"] if check.alone else []
+    return ", ".join(f"`genie {command}`" for command in commands)
 
 
 def _finding(finding: dict[str, Any]) -> Iterator[str]:
