@@ -6,14 +6,13 @@ GOLDEN=1 writes the files anew, to look at the difference. What differs from run
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from genie_cli.render import show
 from genie_cli.views.gc import view
 from genie_core.tasks.gc import GCReport, Leftover
+from tests import warm
 from tests.test_lint import ROOT
 
 GOLDEN = ROOT / "tests" / "golden" / "cli"
@@ -43,13 +42,8 @@ def compare(file, text):
 
 
 def genie(*arguments, columns=80):
-    done = subprocess.run(
-        [sys.executable, "-m", "genie_cli", *arguments],
-        env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = warm.run(*arguments, env={**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"})
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

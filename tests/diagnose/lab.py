@@ -19,7 +19,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.diagnose import warm
+from tests import warm
 from tests.diagnose.traffic import Server
 
 NAMESPACES = ("node", "ext", "r1", "inet", "p1", "p2", "c1")
@@ -222,13 +222,13 @@ class Lab:
     def debug(self, pod: str = "p1", *extra: str, netns: str = "") -> tuple[int, dict[str, Any], float]:
         """Run the real command in the node's namespace: exit code, report, milliseconds that it took."""
         argv = [*self.arguments(pod, netns), *extra]
-        code, stdout, stderr = warm.run(self.netns("node"), argv, {"NODE_NAME": "node"})
-        if not stdout.strip():
-            raise RuntimeError(f"no report, exit {code}: {stderr}")
-        report = json.loads(stdout)
+        done = warm.run(*argv, netns=self.netns("node"), env=os.environ | {"NODE_NAME": "node"})
+        if not done.stdout.strip():
+            raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr}")
+        report = json.loads(done.stdout)
         if report["kind"] == "Error":
-            raise RuntimeError(f"exit {code}: {stdout}")
-        return code, report, report["metadata"]["durationMs"]
+            raise RuntimeError(f"exit {done.returncode}: {done.stdout}")
+        return done.returncode, report, report["metadata"]["durationMs"]
 
     def arguments(self, pod: str, netns: str = "") -> list[str]:
         """The command line that says where everything of the lab is."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests import warm
 from tests.diagnose.lab import Lab
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "genie_cli/schemas/DiagnosisReport.json").read_text())
@@ -26,8 +27,7 @@ def lab(tmp_path_factory):
 
 def genie(lab, *argv):
     """The command inside the lab's node: the finished process."""
-    inside = ["ip", "netns", "exec", f"{lab.prefix}-node", sys.executable, "-m", "genie_cli", *argv]
-    return subprocess.run(inside, capture_output=True, text=True, check=False)
+    return warm.run(*argv, netns=lab.netns("node"))
 
 
 def asked(lab, *extra, output="json"):
@@ -53,10 +53,7 @@ def test_a_saved_snapshot_gives_the_same_diagnosis_elsewhere(lab, tmp_path):
     file = tmp_path / "facts.json"
     here = json.loads(asked(lab, "--save", str(file), "--skip", "conf|plugin|runtime|genie|leases").stdout)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    there = subprocess.run(
-        [sys.executable, "-m", "genie_cli", "debug", "pod", "--from", str(file), "-o", "json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    there = warm.run("debug", "pod", "--from", file, "-o", "json")
     found = json.loads(there.stdout)["findings"]
     assert [f for f in found if f["code"] < "GN10"] == [f for f in here["findings"] if f["code"] < "GN10"]
 

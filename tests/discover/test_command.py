@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests import ordinary_user
+from tests import ordinary_user, warm
 from tests.discover import nodes
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +22,7 @@ GOLDEN = ROOT / "tests" / "golden" / "discover"
 
 def genie(*arguments, stdin="", code=0, **options):
     """The finished command, after checking its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "genie_cli", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        **options,
-    )
+    done = warm.run(*arguments, stdin=stdin, **options)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -4,12 +4,12 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
 
 from genie_core.findings import Severity
+from tests import warm
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 from tests.netns import PREFIX
@@ -486,17 +486,6 @@ class Lab:
         self.namespace.run("ip", *line.split())
 
     def findings(self):
-        command = [
-            sys.executable,
-            "-m",
-            "genie_cli",
-            "discover",
-            "--no-api",
-            "-o",
-            "json",
-            "--fail-on",
-            "never",
-        ]
         flags = [
             "--only",
             "subnet|bridge|conf",
@@ -505,7 +494,8 @@ class Lab:
             "--bin-dir",
             str(self.node.bin),
         ]
-        return json.loads(self.namespace.run(*command, *flags).stdout)["findings"]
+        asked = ["discover", "--no-api", "-o", "json", "--fail-on", "never", *flags]
+        return json.loads(warm.run(*asked, netns=str(self.namespace.path)).stdout)["findings"]
 
 
 @pytest.fixture

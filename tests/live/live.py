@@ -2,11 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests import manifests
+from tests import manifests, warm
 from tests.system.cluster import Cluster
 from tests.system.node import Node
 
@@ -57,17 +55,9 @@ class Live:
 
     def genie(self, *words, stdin=""):
         """A command on this node: (exit code, its report)."""
-        argv = [sys.executable, "-m", "genie_cli", *words, "--conf-dir", self.node.conf, "-o", "json"]
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
-        done = subprocess.run(
-            self.node.inside(*argv),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-            env=env,
-        )
+        argv = [*words, "--conf-dir", self.node.conf, "-o", "json"]
+        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+        done = warm.run(*argv, netns=str(self.node.host.path), stdin=stdin, env=env)
         assert done.stdout.strip(), done
         return done.returncode, json.loads(done.stdout)
 

@@ -7,8 +7,6 @@ import base64
 import json
 import os
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,10 +15,9 @@ import pytest
 from genie_core.tasks.dry_run.recorder import read_notes
 from genie_core.tasks.install import CONFLIST, InstallOptions, install
 from genie_core.tasks.pods import read_pod
-from tests import manifests
+from tests import manifests, warm
 from tests.apiserver import API, Objects
 from tests.plugin.cluster import NPWG
-from tests.test_lint import ROOT
 
 # Words that nobody prints by accident.
 TOKEN, OLD_TOKEN, FILE_PASSWORD, NAD_PASSWORD = "tok-5e1f", "tok-0ld1", "pw-f11e", "pw-nad7"
@@ -249,8 +246,7 @@ def genie(planted):
     environment = {**os.environ, "KUBE_TOKEN": IN_ENVIRONMENT, "KUBECONFIG": str(planted.root / "kubeconfig")}
 
     def run(*words):
-        command = [sys.executable, "-m", "genie_cli", *words]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = warm.run(*words, env=environment)
         assert "Traceback" not in done.stderr
         assert done.stdout, done.stderr
         return done.stdout + done.stderr
@@ -287,8 +283,7 @@ def test_no_secret_is_taken_from_a_command_line(tmp_path, setting):
         ("install", "--bin-dir", str(tmp_path), "--conf-dir", str(tmp_path)),
         ("generate-config", "bridge"),
     ):
-        command = [sys.executable, "-m", "genie_cli", *words, "--set", setting]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = warm.run(*words, "--set", setting)
         assert done.returncode == 2
         assert "list of processes" in done.stderr
         assert found_in(done.stdout + done.stderr) == set()

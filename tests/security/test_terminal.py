@@ -6,8 +6,6 @@ that turn the direction of writing could show another name than the one that is 
 
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -19,7 +17,7 @@ from genie_cli.progress import Progress
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text, Verbatim, note, show
 from genie_core.errors import DecodingFailure
 from genie_core.survey.yamlio import MOST_ALIASED, dump, load_documents
-from tests.test_lint import ROOT
+from tests import warm
 
 HOSTILE = [
     "\x1b[2J\x1b[H",  # clear the screen
@@ -126,9 +124,8 @@ def test_errors_notes_and_progress(hostile, capsys, monkeypatch):
 
 
 def genie(*words):
-    command = [sys.executable, "-m", "genie_cli", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    return done.stdout.decode() + done.stderr.decode()
+    done = warm.run(*words)
+    return done.stdout + done.stderr
 
 
 def test_discover_on_a_hostile_directory(tmp_path):

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from genie_cli import schemas
-from tests import machine, ordinary_user
+from tests import machine, ordinary_user, warm
 from tests.netns import PREFIX
 from tests.patience import wait_until
 from tests.system.test_private_node import IN_CI
@@ -30,14 +30,7 @@ def command(*arguments):
 
 def dry_run(*arguments, code=0, stdin=""):
     """The report, after checking the exit code and that it is the one document on stdout."""
-    done = subprocess.run(
-        command(*arguments, "-o", "json"),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    done = warm.run("dry-run", *arguments, "-o", "json", stdin=stdin)
     assert done.returncode == code, done.stdout + done.stderr
     document = json.loads(done.stdout)
     Draft202012Validator(json.loads(schemas.text(document["kind"]))).validate(document)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genie_core.catalog import PLUGINS, Role
-from tests import machine
+from tests import machine, warm
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -28,7 +28,10 @@ NO_SUCH_LINK = "operation not supported"
 
 
 def genie(*arguments, prefix=()):
-    command = [*prefix, sys.executable, "-m", "genie_cli", "generate-config", *arguments, "--bin-dir", BIN]
+    words = ["generate-config", *arguments, "--bin-dir", BIN]
+    if not prefix:
+        return warm.run(*words)
+    command = [*prefix, sys.executable, "-m", "genie_cli", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
