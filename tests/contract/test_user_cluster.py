@@ -502,7 +502,7 @@ def test_a_server_that_is_away_is_named(https, write):
     path = write(https)
     https.close()
     with pytest.raises(Unreachable, match=f"{https.url} cannot be reached: Connection refused"):
-        uid(path, 0.3)
+        uid(path, 5)
 
 
 def test_secrets_in_a_kubeconfig_stay_off_every_disk(https, authority, write):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -235,14 +236,29 @@ def test_the_runtimes_del_in_the_middle(held):
     assert held.node.state_files() == []
 
 
+def a_call_waits(live):
+    """Whether a call of the runtime has queued up for the container's lock."""
+    inode = (live.node.state / "locks/c1@eth0").stat().st_ino
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("OFDLCK" in line and f":{inode} " in line for line in locks)
+
+
 def test_check_in_the_middle(held):
+    """The sync gives way, finishes then what it had begun, and says what it did."""
+
     def check():
         env = {**held.node.env("CHECK"), **cni_args("c1")}
-        return held.node.start(env, held.node.stdin(prevResult={"cniVersion": "1.0.0"}))
+        checking = held.node.start(env, held.node.stdin(prevResult={"cniVersion": "1.0.0"}))
+        wait_until(lambda: a_call_waits(held))
+        return checking
 
     code, report, checking = meanwhile(held, check)
     assert finish(checking).status == 0
     assert (code, report["status"]) == (0, "changed")
+    assert [change["interface"] for change in report["changes"] if change["action"] == "attach"] == [
+        "net1",
+        "net2",
+    ]
     is_right(held, ["net1", "net2"])
 
 

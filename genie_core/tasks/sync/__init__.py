@@ -82,6 +82,7 @@ class _Sync:
         self.context = context
         self.options = options
         self.tell = tell
+        self._begun: Sequence[Move] = ()  # the change of an attempt that gave way: the next one finishes it
 
     def look(self) -> SyncReport:
         """What would change; nothing is done."""
@@ -124,7 +125,8 @@ class _Sync:
         except GenieError as error:
             return self._refusal(plan, error)
         if all(move.action == KEEP for move in moves):
-            return self._report(self._reordered(plan, moves), moves)
+            report = self._report(self._reordered(plan, moves), self._begun or moves)
+            return replace(report, status="changed") if self._begun else report
         return self._change(plan, moves, arriving, lock)
 
     def _moves(self, plan: Plan) -> list[Move]:
@@ -205,6 +207,7 @@ class _Sync:
             ]
         )
         self.tell(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
+        self._begun = self._begun or moves
         names = bridges_of([*arriving, *going])
         held: AbstractContextManager[None] = (
             Held(self.context.store.lock_file, names) if names else nullcontext()
@@ -212,7 +215,7 @@ class _Sync:
         with held:
             outcome = drive_giving_way(exchange(plan, going, arriving, order), self.context, lock)
         self._note_absent(outcome.plan)
-        report = self._report(outcome.plan, moves)
+        report = self._report(outcome.plan, self._begun)
         if outcome.error is None:
             return replace(report, status="changed")
         return replace(
