@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import language
+
 ROOT = Path(__file__).parent.parent
 TOOLS = Path(sys.executable).parent
 CHECKS = {
@@ -94,3 +96,33 @@ def test_a_plugins_configuration_is_read_through_gojson():
 def test_that_rule_finds_what_it_forbids(line):
     assert list(exact_lookups(ast.parse(f"x = {line}['type']"))) == [1]
     assert list(exact_lookups(ast.parse("view(plugin.text); decode(request.text); decode(text)"))) == []
+
+
+def documents():
+    return [*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+def test_texts_are_plain():
+    """tests/language.py has the words."""
+    found = [(path, language.in_code(path.read_text())) for path in source_files()]
+    found += [(path, language.in_document(path.read_text())) for path in documents()]
+    demand_silence(
+        "\n".join(
+            f"{path.relative_to(ROOT)}:{number}: {word!r}: name the person or the program, and what it does"
+            for path, words in found
+            for number, word in words
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("# Whoever reads this", ["Whoever"]),
+        ("x = 'nobody answers'", ["nobody"]),
+        ("tell = print  # the choice is `told`, by tell(x)", []),
+        ('"""The\nlines are told."""', ["told"]),
+    ],
+)
+def test_that_rule_finds_the_words(line, found):
+    assert [word for _, word in language.in_code(line)] == found

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LONGEST_QUOTE = 256
 
+NOT_WRITTEN = "not written to the API server"  # how a warning begins after which a write is tried again
+
 
 class APIError(GenieError):
     """The API server did not do what it was asked. `status` is the HTTP status, 0 without an answer."""

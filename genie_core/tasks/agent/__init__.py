@@ -14,7 +14,7 @@ queue      which pods are to be looked at, and when: pure
 work       which pods need a sync
 children   the processes that do it; child: how they become the node's own
 outcome    what a sync's report means: pure
-jobs       repair, collection, node checks; node_condition: what the Node object is told
+jobs       repair, collection, node checks; node_condition: what is written to the Node object
 metrics    the page of metrics
 agent      the loop
 """

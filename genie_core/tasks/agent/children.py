@@ -1,7 +1,7 @@
 """The processes that do the work: each change is one, and survives the agent.
 
 A child has a session of its own, and files in memory for what it prints: no pipe breaks, and no signal for the agent's
-group reaches it. Its end is told to the agent's loop.
+group reaches it. Its end is reported to the agent's loop.
 """
 
 from __future__ import annotations

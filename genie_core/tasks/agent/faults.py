@@ -1,4 +1,4 @@
-"""Being told at once when something of an attached network has gone, from a thread of its own."""
+"""Watch for changes of attached networks in the kernel, from a thread of its own."""
 
 from __future__ import annotations
 

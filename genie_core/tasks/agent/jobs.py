@@ -120,7 +120,7 @@ class Jobs:
     # --- node checks -------------------------------------------------------------------------------------
 
     def check(self, settings: Settings) -> None:
-        """Look at the node, and tell its object."""
+        """Check the node, and write the result to its Node object."""
         words, then = self._options.debug_words(), partial(self._checked, settings)
         self._start("node checks", "genie_cli", words, then, CHECK_SECONDS, _NO_OBJECTS)
 

@@ -30,7 +30,7 @@ class Journal:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether a change was left half done, as far as the file's age tells."""
+        """Whether a change is unfinished, judged by the file's age."""
         return not self.is_whole and time.time() - self.written > _UNDER_WAY_SECONDS
 
 

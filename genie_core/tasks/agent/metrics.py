@@ -96,7 +96,7 @@ class Metrics:
 
 
 def _replace(gauge: Gauge, samples: Mapping[tuple[str, ...], float]) -> None:
-    """Set these, and take away the others; whoever reads meanwhile misses none."""
+    """Set these, and remove the others; a reader in the meantime misses none."""
     before = {tuple(sample.labels.values()) for family in gauge.collect() for sample in family.samples}
     for labels, value in samples.items():
         gauge.labels(*labels).set(value)

@@ -1,4 +1,4 @@
-"""What the agent is told: flags, and Genie's own configuration, which is read anew while it runs."""
+"""The agent's options: flags, and Genie's own configuration, which is read again while it runs."""
 
 from __future__ import annotations
 

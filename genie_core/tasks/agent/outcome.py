@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from genie_core.edges.kube_errors import NOT_WRITTEN
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.tasks.agent.children import Ended
 from genie_core.tasks.agent.queue import Outcome
@@ -34,7 +35,7 @@ def read(ended: Ended) -> Read:
     """The meaning of a child's exit code and report."""
     report = _document(ended.out)
     status = str(report.get("status") or "")
-    if ended.code == EXIT_NOT_FOUND:  # no sandbox of it: the pod's own changes tell when there is one
+    if ended.code == EXIT_NOT_FOUND:  # no sandbox of it: the pod's own changes show when there is one
         return Read(outcome=Outcome.DONE, status="absent", counts={})
     if status not in {*_RESULTS, "unchanged"}:
         return Read(outcome=Outcome.RETRY, status="failed", counts={}, problem=_words(ended, report))
@@ -43,7 +44,7 @@ def read(ended: Ended) -> Read:
     warnings = [str(text) for text in report.get("warnings") or ()]
     outcome = Outcome.RETRY
     if status in ("changed", "unchanged"):
-        outcome = Outcome.RETRY if any(text.startswith("not told") for text in warnings) else Outcome.DONE
+        outcome = Outcome.RETRY if any(text.startswith(NOT_WRITTEN) for text in warnings) else Outcome.DONE
     elif status == "refused":
         outcome = Outcome.PARK
     return Read(

@@ -47,7 +47,7 @@ class PodView:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it asks for nothing, was never told anything, and does not wait to be told."""
+        """Whether it asks for no network, has no status of Genie's, and does not wait for one."""
         return not self.asks and not self.observed and not self.is_gated
 
 

@@ -27,7 +27,7 @@ Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 
 class Sink(Protocol[Seen_contra]):
-    """Who is told. Called from the watch's thread."""
+    """The receiver of changes. Called from the watch's thread."""
 
     def listed(self, views: Sequence[Seen_contra]) -> None:
         """All that there is."""

@@ -95,7 +95,7 @@ class Work:
     # --- decisions ---------------------------------------------------------------------------------------
 
     def consider(self, key: Key) -> None:
-        """Put the pod into the queue where it has not the networks that it asks for now, as far as can be told."""
+        """Put the pod into the queue where it lacks networks that it asks for now, as far as is known."""
         view, journal = self._subject(key)
         if view is None or journal is None:
             self._drop(key)
@@ -154,7 +154,7 @@ class Work:
 
 
 def _is_settled(view: PodView, journal: Journal) -> bool:
-    """Whether a sync would find nothing to do, and nothing to tell."""
+    """Whether a sync would find nothing to do, and nothing to write."""
     if not journal.is_whole:
         return False
     return view.is_answered or (view.is_silent and len(journal.networks) <= 1)

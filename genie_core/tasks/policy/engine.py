@@ -130,7 +130,7 @@ class Engine:
         self._problems: tuple[str, ...] = ()
 
     def run(self, is_orphan: Callable[[], bool] = lambda: False) -> None:
-        """Follow and apply until `stop`, or until whoever started this is gone."""
+        """Watch and apply until `stop`, or until the process that started this is gone."""
         make_private_directory(policy_dir.DIRECTORY)
         self._follow()
         while not self.stop.wait(TICK_SECONDS) and not is_orphan():

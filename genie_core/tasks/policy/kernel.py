@@ -1,4 +1,4 @@
-"""What of our tables is in the kernel: loaded as one transaction, and seen when somebody else changes it."""
+"""Our tables in the kernel: loaded as one transaction, and compared when another program changes them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Kernel:
         self._loaded.pop(netns, None)
 
     def mend(self) -> list[str]:
-        """Load anew what somebody else has changed; the namespaces in which that was so."""
+        """Load again what another program has changed; returns the namespaces with changes."""
         mended = []
         for netns, held in list(self._loaded.items()):
             try:

@@ -25,7 +25,7 @@ Counters = Callable[[Attached, str], int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """One end of the connections that are asked about: pods' addresses, or one address that may be nobody's."""
+    """One end of the connections that are asked about: pods' addresses, or one address, of a pod or of another host."""
 
     text: str
     pod: Pod | None = None

@@ -1,4 +1,4 @@
-"""Looking after the recorded attachments of this node's running pods: what is gone is told, or put back.
+"""Check the recorded attachments of this node's running pods: report what is missing, or restore it.
 
 A cheap look comes first, without a lock. Where something is missing, it is looked at again under the container's lock,
 where the runtime's calls go first. What is repaired is counted before it is begun (counts.py). An attachment that its
@@ -105,14 +105,14 @@ class _Case:
                 done = self._under_lock()
             except GiveWay:
                 continue
-            except TryAgain:  # somebody is at work on it; what is missing then is seen at the next look
+            except TryAgain:  # another call works on it; the next look finds what is missing then
                 return []
             if not teller.tell(done, self.plan):
                 self._tell_again(done)
             return done
 
     def _tell_again(self, done: Sequence[Repair]) -> None:
-        """What could not be told is news at the next look."""
+        """Reports that could not be written are repeated at the next look."""
         counts = Counts.load(self.context.store, self.plan)
         counts.told -= {(item.interface, item.kind, item.result) for item in done if item.news}
         counts.save()

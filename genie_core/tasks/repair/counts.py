@@ -1,10 +1,10 @@
-"""What was repaired of late and what was told, in the state directory: a restart and `--once` know it.
+"""Recent repairs and reports, in the state directory, so that a restart and `--once` know them.
 
     repairs/<container>@<interface>    {"tries": [[interface, kind, time], ...],
                                         "told": [[interface, kind, result], ...]}
 
-Written under the container's lock. A file that cannot be read counts as none: then something is repaired or told once
-more. Files of containers that are gone go with the next look at all of them.
+Written under the container's lock. A file that cannot be read counts as none: then something is repaired or reported
+once more. Files of containers that are gone are removed by the next look at all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRIES = 2  # in the window; what comes back after that is left alone
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """Of one container: (interface, kind, time of the try), and (interface, kind, result) that was told."""
+    """Of one container: (interface, kind, time of the try), and (interface, kind, result) that was reported."""
 
     path: Path
     tries: list[tuple[str, str, float]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Counts:
         self.save()
 
     def is_news(self, ifname: str, kind: str, result: str) -> bool:
-        """Whether that was not told yet; from now on it is. `save` writes it."""
+        """Whether that was not reported yet; from now on it is. `save` writes it."""
         key = (ifname, kind, result)
         if key in self.told:
             return False
@@ -68,7 +68,7 @@ class Counts:
         return True
 
     def forget_all_but(self, faults: Collection[tuple[str, str]]) -> None:
-        """What is well again is told anew when it fails the next time."""
+        """Forget the reports of other faults: these are reported again when they return."""
         kept = {one for one in self.told if one[:2] in faults}
         if kept != self.told:
             self.told = kept

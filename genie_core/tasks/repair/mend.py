@@ -16,7 +16,7 @@ from genie_core.live.repair import Put
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
-# linux/if_addr.h. No duplicate address detection: it was the pod's before, so nobody else has it
+# linux/if_addr.h. No duplicate address detection: it was the pod's before, so no other host has it
 _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x2, 0x200
 _PROTO_KERNEL, _PROTO_BOOT = 2, 3
 _SCOPE_LINK = 253

@@ -1,4 +1,4 @@
-"""The pod on the API server: whether it may be repaired, and what it is told of it."""
+"""The pod on the API server: whether it may be repaired, and the events of its repair."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import NOT_WRITTEN
 from genie_core.errors import GenieError, NotFound
 from genie_core.model import Plan
 from genie_core.verbs.context import Context
@@ -66,7 +67,7 @@ class Teller:
     def tell(self, done: Sequence[Repair], plan: Plan) -> bool:
         """Events, one per interface and outcome, and the status annotations where an attachment was made anew.
 
-        False where the API server could not be told.
+        False where the API server did not accept it.
         """
         if self.pod is None:
             return not self.unknown
@@ -80,7 +81,7 @@ class Teller:
                 text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"
                 create_event(self.pod, reason, text, kind)
         except GenieError as error:
-            self.context.log.warning("not told to the API server", pod=str(self.pod), problem=error.msg)
+            self.context.log.warning(NOT_WRITTEN, pod=str(self.pod), problem=error.msg)
             return False
         return True
 

@@ -1,9 +1,9 @@
-"""Being told at once that something went in a pod, or of a pod on its node.
+"""Watch the kernel for changes in pods, and of pods' interfaces on the node.
 
-One netlink socket hears of all network namespaces that have a number in this one (netlink(7), NETLINK_LISTEN_ALL_NSID);
-those of pods are given one. It keeps no pod's namespace alive. Of what it hears, only what may have taken something
-away makes it look: at the journal and the kernel, as repair does, without a lock and without another process. So a node
-on which nothing changes costs nothing, and one on which pods come and go a few milliseconds for each.
+One netlink socket receives the messages of all network namespaces that have a number in this one (netlink(7),
+NETLINK_LISTEN_ALL_NSID); those of pods are given one. It keeps no pod's namespace alive. Only messages of removals
+start a look at the journal and the kernel, as in a repair, without a lock and without another process. So a node
+without changes costs nothing, and each pod that starts or ends a few milliseconds.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Watcher:
                 del self._names[link]
                 self._ports.discard(link)
 
-    # --- what is heard -----------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------
 
     def _hear(self, seconds: float) -> set[str]:
         """The journals that what comes within that time may concern; returns with the first that does."""
@@ -162,7 +162,7 @@ class Watcher:
                 data, more, _, _ = self._socket.recvmsg(1 << 16, 64, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return suspects
-            except OSError:  # ENOBUFS: it cannot be told what was lost
+            except OSError:  # ENOBUFS: messages were lost
                 return set(self._seen)
             number = next((struct.unpack("=i", value)[0] for _, _, value in more), _HERE)
             for kind, body in _messages(data):

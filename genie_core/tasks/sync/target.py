@@ -17,7 +17,7 @@ from genie_core.tasks.node_state import is_gone, plans
 from genie_core.verbs.context import Context
 
 LIVE = "genie.cni.dev/live"
-# What kubelet writes on static pods: their manifest's hash is the UID that the runtime is told.
+# Kubelet's annotation of static pods: their manifest's hash is the UID that the runtime gets.
 _HASH = "kubernetes.io/config.hash"
 
 
@@ -58,7 +58,7 @@ class LivePod:
 
     @property
     def uids(self) -> set[str]:
-        """What the runtime may have been told as its UID; empty where the object has none."""
+        """The UIDs that the runtime may have got; empty where the object has none."""
         return {str(uid) for uid in (self.metadata.get("uid"), self.annotations.get(_HASH)) if uid}
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""What the API server is told of a change: the status annotations, a condition of the pod, and events.
+"""Write a change to the API server: the status annotations, a condition of the pod, and events.
 
-A failure to tell is a warning: the change stands.
+A failure to write is a warning: the change stays.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genie_core.dialects import ASKING, BY_ATTACHMENT, dialect_of
-from genie_core.edges.kube_errors import Conflict
+from genie_core.edges.kube_errors import NOT_WRITTEN, Conflict
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
@@ -57,7 +57,7 @@ def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
         try:
             write(pod, report, context)
         except GenieError as error:
-            problems.append(f"not told to the API server: {error.msg}")
+            problems.append(f"{NOT_WRITTEN}: {error.msg}")
     return problems
 
 

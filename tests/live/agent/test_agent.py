@@ -180,7 +180,7 @@ def test_the_status_may_not_be_written(node):
     node.agent()
     node.annotate(cni="blue,red@net1")
     node.has("net1")
-    wait_until(lambda: any("not told" in line.get("problem", "") for line in node.events("sync")))
+    wait_until(lambda: any("not written" in line.get("problem", "") for line in node.events("sync")))
     node.cluster.server.api.forbidden = set()
     is_applied(node, "net1")
 

@@ -1,0 +1,43 @@
+"""Plain technical English: words that comments, docstrings, messages and documents may not use.
+
+A person or a program is named (the operator, the runtime, the caller), and a program reads, reports, prints, passes;
+it does not tell or speak. The glossary of CONTRIBUTING.md has the terms.
+"""
+
+import ast
+import io
+import re
+import tokenize
+
+WORDS = (
+    *("nobody", "somebody", "anybody", "everybody", "whoever", "whom"),
+    *("tell", "tells", "told", "speak", "speaks", "spoke", "heard"),
+    *("all the same", "half a character", "find back", "as well as that goes"),
+)
+FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
+# Names in the code: `tell`, tell(, a.tell, _tell, "told":
+CODE = re.compile(r"`[^`]*`|\b\w+\(|\b\w+[._]\w+\b|\"\w+\":")
+
+
+def forbidden(line):
+    """The words in a line of prose."""
+    return [found[0] for found in FORBIDDEN.finditer(CODE.sub(" ", line))]
+
+
+def in_code(text):
+    """The line numbers and words of a module's comments, docstrings and messages."""
+    lines = [
+        (token.start[0], token.string)
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            lines += enumerate(node.value.splitlines(), node.lineno)
+    return [(number, word) for number, line in lines for word in forbidden(line)]
+
+
+def in_document(text):
+    """The same of a document, without its blocks: what a command prints is a quotation."""
+    prose = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), text, flags=re.DOTALL)
+    return [(number, word) for number, line in enumerate(prose.splitlines(), 1) for word in forbidden(line)]
