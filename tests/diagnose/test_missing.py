@@ -1,9 +1,13 @@
 """Every source may be away, hang, or be forbidden: the rest is diagnosed in time, and what is missing is named."""
 
+import ctypes
 import json
 import os
+import struct
 import subprocess
 import sys
+from collections import Counter
+from contextlib import contextmanager
 
 import jsonschema
 import pytest
@@ -67,6 +71,24 @@ def script(tmp_path):
     return write
 
 
+@contextmanager
+def opened(*directories):
+    """How often each file in the directories is opened, by its name (inotify(7))."""
+    libc, count = ctypes.CDLL(None, use_errno=True), Counter()
+    watcher = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        for directory in directories:
+            assert libc.inotify_add_watch(watcher, os.fsencode(directory), 0x20) >= 0  # IN_OPEN
+        yield count
+        events = os.read(watcher, 1 << 16)
+        while events:
+            _, mask, _, length = struct.unpack_from("iIII", events)
+            name, events = events[16 : 16 + length].rstrip(b"\0").decode(), events[16 + length :]
+            count.update([] if mask & 0x40000000 else [name])  # IN_ISDIR
+    finally:
+        os.close(watcher)
+
+
 def skipped(report):
     return {check["id"]: check["reason"] for check in report["checks"] if check["status"] == "skip"}
 
@@ -112,6 +134,16 @@ def test_without_a_runtime_it_is_said_how_to_name_one(debug):
     named = debug("--cri-socket", "/run/none-such.sock")
     assert finds_the_cause(named)
     assert "none-such.sock" in named["missing"]["runtime"]
+
+
+def test_no_file_of_the_node_is_read_twice(debug, lab):
+    """The checks of the pod's network and those of the node's files judge one survey."""
+    with opened(lab.conf, lab.leases, lab.results) as count:
+        report = debug()
+    assert {"pod-link-up", "conf-readable", "cache-stale"} <= {check["id"] for check in report["checks"]}
+    assert count == dict.fromkeys(
+        ("10-bridge.conflist", "10.244.1.10", "10.244.1.11", *os.listdir(lab.results)), 1
+    )
 
 
 def test_directories_that_are_not_there_are_named(debug):
