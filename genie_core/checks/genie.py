@@ -11,7 +11,7 @@ from genie_core.fields import counted
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.select.files import SELF_TYPE
 from genie_core.survey.facts import Facts, Unknown
-from genie_core.survey.own import DEFINITIONS
+from genie_core.survey.genie import DEFINITIONS
 from genie_core.survey.sandboxes import is_abandoned
 from genie_core.survey.selection import candidates
 

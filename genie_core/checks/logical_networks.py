@@ -12,7 +12,7 @@ from genie_core.model import Selection
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
 from genie_core.survey.facts import Facts
-from genie_core.survey.own import finder_of
+from genie_core.survey.genie import finder_of
 
 GN1620 = Code("GN1620", "a physical network's interface is missing",
     cause="refer_nic names an interface that this node does not have",

@@ -19,7 +19,7 @@ _running: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Command:
     """A program that was started, or the reason why it was not."""
 
     name: str
@@ -44,12 +44,12 @@ class Program:
         return out, ""
 
 
-def start(*argv: str, env: Mapping[str, str]) -> Program:
+def start(*argv: str, env: Mapping[str, str]) -> Command:
     """Start a program, found by `env`'s PATH. Raises nothing."""
     name = os.path.basename(argv[0])
     path = shutil.which(argv[0], path=env.get("PATH", ""))
     if path is None:
-        return Program(name=name, reason=f"{name} is not installed")
+        return Command(name=name, reason=f"{name} is not installed")
     try:
         process = subprocess.Popen(
             [path, *argv[1:]],
@@ -62,9 +62,9 @@ def start(*argv: str, env: Mapping[str, str]) -> Program:
             start_new_session=True,
         )
     except OSError as error:
-        return Program(name=name, reason=f"{name}: {error.strerror}")
+        return Command(name=name, reason=f"{name}: {error.strerror}")
     _running.add(process)
-    return Program(name=name, process=process)
+    return Command(name=name, process=process)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

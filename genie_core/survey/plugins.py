@@ -16,7 +16,7 @@ from genie_core.survey.binaries import Binary, Prober, checksums, is_tool_folder
 from genie_core.survey.collection import Collection, in_thread
 from genie_core.survey.credentials import named_kubeconfigs, read_credential
 from genie_core.survey.facts import Facts, PluginState
-from genie_core.survey.own import describe_installation, own_file
+from genie_core.survey.genie import describe_installation, own_file
 from genie_core.survey.places import Places, bin_dirs_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import needed, with_versions

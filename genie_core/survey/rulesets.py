@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from genie_core.errors import Denied, GenieError, IOFailure
-from genie_core.survey.commands import Program, start
+from genie_core.survey.commands import Command, start
 from genie_core.survey.kernel import JSON, Firewall
 
 SECONDS = 3.0
@@ -46,7 +46,7 @@ def refusal(reason: str) -> GenieError:
     return (Denied if refused else IOFailure)(reason)
 
 
-def _run(*argv: str) -> Program:
+def _run(*argv: str) -> Command:
     return start(*argv, env=ENV)
 
 

@@ -23,9 +23,9 @@ from genie_core.survey.collection import SECONDS, Collection, Pending
 from genie_core.survey.conf_files import read_directory
 from genie_core.survey.cri import every
 from genie_core.survey.facts import Cached, ConfFile, Facts, Files, GenieState, Lease
+from genie_core.survey.genie import ask_api, own_file, own_settings, read_state
 from genie_core.survey.kernel import Firewall, Namespace, Netns
 from genie_core.survey.namespaces import read_namespaces, read_tenants
-from genie_core.survey.own import ask_api, own_file, own_settings, read_state
 from genie_core.survey.places import Places, conf_dirs_of, runtimes_of
 from genie_core.survey.plugins import read_plugins
 from genie_core.survey.records import read_cache, read_leases

@@ -22,7 +22,7 @@ from genie_core.spec.versions import SUPPORTED
 from genie_core.survey.binaries import Binary, list_binaries
 from genie_core.survey.conf_files import parse_conf, read_directory
 from genie_core.survey.facts import Facts
-from genie_core.survey.own import describe_installation, own_file, own_settings
+from genie_core.survey.genie import describe_installation, own_file, own_settings
 from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import with_versions
 from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions

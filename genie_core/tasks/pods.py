@@ -97,10 +97,15 @@ def fetch_pod(namespace: str, name: str, access: Access, own: Mapping[str, Any])
             hint="name one with --kubeconfig, or give a manifest",
         )
     with api:
-        try:
-            return read_pod(api.get_pod(namespace, name))
-        except ObjectNotFound:
-            raise NotFound(f"pod {namespace}/{name} does not exist", hint="check -n and the name") from None
+        return read_pod(get_document(api, namespace, name))
+
+
+def get_document(api: KubeAPI, namespace: str, name: str) -> dict[str, Any]:
+    """The Pod as the API server has it. Raises NotFound, and APIError where the server does not answer."""
+    try:
+        return api.get_pod(namespace, name)
+    except ObjectNotFound:
+        raise NotFound(f"pod {namespace}/{name} does not exist", hint="check -n and the name") from None
 
 
 def parse_pod(text: str, source: str) -> PodObject:
@@ -127,11 +132,7 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
     template = _template(document)
     own = _metadata(document)
     metadata = _metadata(template) if template else own
-    annotations = metadata.get("annotations") or {}
-    if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
-        raise InvalidConfig(
-            "metadata.annotations: every annotation must be a string", hint="quote it", exit_code=EXIT_USAGE
-        )
+    annotations = annotations_of(metadata)
     return PodObject(
         namespace=str(own.get("namespace") or "default"),
         name=str(own.get("name") or own.get("generateName") or "dry-run"),
@@ -140,6 +141,16 @@ def read_pod(document: Mapping[str, Any]) -> PodObject:
         uid="" if template else str(own.get("uid") or ""),
         node="" if template else _node(document),
     )
+
+
+def annotations_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """All annotations of an object's metadata. Raises InvalidConfig where one is no string."""
+    found = metadata.get("annotations") or {}
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise InvalidConfig(
+            "metadata.annotations: every annotation must be a string", hint="quote it", exit_code=EXIT_USAGE
+        )
+    return found
 
 
 def _misplaced(

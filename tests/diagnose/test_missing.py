@@ -74,7 +74,7 @@ def script(tmp_path):
 @contextmanager
 def opened(*directories):
     """How often each file in the directories is opened, by its name (inotify(7))."""
-    libc, count = ctypes.CDLL(None, use_errno=True), Counter()
+    libc, count = ctypes.CDLL(None, use_errno=True), Counter[str]()
     watcher = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         for directory in directories:

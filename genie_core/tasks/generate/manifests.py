@@ -15,7 +15,7 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
 from genie_core.survey.facts import Facts
-from genie_core.survey.own import finder_of
+from genie_core.survey.genie import finder_of
 
 JSON = dict[str, Any]
 

@@ -14,6 +14,7 @@ from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.tasks.node_state import is_gone, plans
+from genie_core.tasks.pods import annotations_of, get_document
 from genie_core.verbs.context import Context
 
 LIVE = "genie.cni.dev/live"
@@ -51,10 +52,7 @@ class LivePod:
     @property
     def annotations(self) -> dict[str, str]:
         """All of its annotations. Raises InvalidConfig where one is no string."""
-        found = self.metadata.get("annotations") or {}
-        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-            raise InvalidConfig(f"pod {self}: every annotation must be a string", hint="quote it")
-        return found
+        return annotations_of(self.metadata)
 
     @property
     def uids(self) -> set[str]:
@@ -104,10 +102,7 @@ def _namespace_annotations(pod: LivePod) -> Mapping[str, Any]:
 
 def fetch(api: KubeAPI, namespace: str, name: str) -> LivePod:
     """The pod of the API server. Raises NotFound, and APIError (code 11) where the server does not answer."""
-    try:
-        return LivePod(document=api.get_pod(namespace, name), api=api)
-    except ObjectNotFound:
-        raise NotFound(f"pod {namespace}/{name} does not exist", hint="look at -n and the name") from None
+    return LivePod(document=get_document(api, namespace, name), api=api)
 
 
 def journal_of(pod: LivePod, context: Context, cri_socket: str = "") -> Plan:
