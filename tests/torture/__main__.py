@@ -3,7 +3,8 @@
 --pods N     pods that come and go in the lanes (10000)
 --lanes N    at once (8)
 --seed N     what is killed when (0)
---only WHAT  steps, delegates or lanes
+--running N  running pods whose annotations change ten times each (200)
+--only WHAT  steps, delegates, lanes or live
 """
 
 import argparse
@@ -13,11 +14,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.live.agent.running import Running
 from tests.system.node import Node, install_plugin
 from tests.torture.lanes import Campaign
+from tests.torture.live import LiveCampaign
 from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
 
-CAMPAIGNS = ("steps", "delegates", "lanes")
+CAMPAIGNS = ("steps", "delegates", "lanes", "live")
 
 
 def main(argv=None):
@@ -26,6 +29,7 @@ def main(argv=None):
     parser.add_argument("--pods", type=int, default=10_000)
     parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--running", type=int, default=200)
     parser.add_argument("--only", choices=CAMPAIGNS)
     options = parser.parse_args(argv)
     problems = []
@@ -96,6 +100,23 @@ def lanes(node, options):
     for what, number in sorted(campaign.figures.items()):
         print(f"  {what:32}{number:8}")
     print(f"  {'slowest release':32}{campaign.slowest:8.1f} seconds")
+    return campaign.problems
+
+
+def live(node, options):
+    """Running pods, whose annotations change while the agent and its changes are killed."""
+    changes = 10 * options.running
+    print(f"{changes} changes of {options.running} running pods in {options.lanes} lanes, with random kills")
+    running = Running(node.root / "live", node.plugins)
+    campaign = LiveCampaign(
+        running, pods=options.running, changes=changes, lanes=options.lanes, seed=options.seed
+    )
+    try:
+        campaign.run(patience=10 * options.running)
+    finally:
+        running.close()
+    for what, number in sorted(campaign.figures.items()):
+        print(f"  {what:32}{number:8}")
     return campaign.problems
 
 
