@@ -12,9 +12,9 @@ from genie_core.jsontext import encode
 from genie_core.spec.conf import DEVICE_INFO
 from genie_core.steps import (
     Attached,
+    Event,
     Forget,
     Invoke,
-    Passed,
     Record,
     Refused,
     Released,
@@ -141,14 +141,14 @@ class Context:
         if isinstance(step, Save):
             self.store.save(step.plan)
             self._describe_devices(step.plan)
-        elif isinstance(step, Passed | Attached):
+        elif isinstance(step, Releasing | Released | Refused | Forget):
+            self._record_release(step)
+        elif isinstance(step, Event):
             self.store.record(step)
             if self.settings.policy_engine and isinstance(step, Attached) and not step.yielded:
                 from genie_core.verbs.policy import guard
 
                 guard(step, self.settings.policy_fail, self.log)
-        elif isinstance(step, Releasing | Released | Refused | Forget):
-            self._record_release(step)
 
     def _describe_devices(self, plan: "Plan") -> None:
         """Pass what device plugins describe on to the networks' plugins; a failure is a warning."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.model import Attachment, Plan, Result
+    from genie_core.status import NetworkEntry
     from genie_core.verbs.networks import Decision
 
 
@@ -28,21 +29,28 @@ def annotations_of(
 
 
 def _network_status(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> dict[str, str]:
-    from genie_core.select.asked import network_of
-    from genie_core.status import NETWORK_STATUS, NetworkEntry, network_status
+    from genie_core.status import NETWORK_STATUS, network_status
 
-    entries = [
+    return {NETWORK_STATUS: network_status(entries_of(plan, results, named=named))}
+
+
+def entries_of(plan: "Plan", results: "Mapping[str, Result]", *, named: bool) -> "list[NetworkEntry]":
+    """The plan's attachments for `network_status`; `named` gives each the network's whole name."""
+    from genie_core.select.asked import network_of
+    from genie_core.status import NetworkEntry
+
+    return [
         NetworkEntry(
             item.label,
             item.ifname,
             results[item.ifname],
             default=item.ifname == plan.ifname,
             device_info=_device(item),
+            plugged=item.plugged,
             network=network_of(item) if named else "",
         )
         for item in plan.attachments
     ]
-    return {NETWORK_STATUS: network_status(entries)}
 
 
 def _device(attachment: "Attachment") -> "Mapping[str, Any] | None":

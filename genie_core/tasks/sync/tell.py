@@ -16,18 +16,12 @@ from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.jsontext import encode
 from genie_core.model import Plan
-from genie_core.select.asked import network_of
-from genie_core.spec.result import parse
-from genie_core.status import (
-    MULTI_IP_PREFERENCES,
-    NETWORK_STATUS,
-    NetworkEntry,
-    multi_ip_preferences,
-    network_status,
-)
+from genie_core.spec.result import recorded_result
+from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS, multi_ip_preferences, network_status
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod
 from genie_core.verbs.context import Context
+from genie_core.verbs.pods import entries_of
 
 OBSERVED = "genie.cni.dev/networks-observed"
 CONDITION = "genie.cni.dev/NetworksReady"
@@ -85,24 +79,14 @@ def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str
 def _annotations_of(pod: LivePod, plan: Plan, *, every: bool) -> dict[str, str | None]:
     """The same of a plan: of what is attached. `every` (policy_engine): each pod with several networks has a status."""
     attached = [item for item in plan.attachments if item.result and not item.releasing]
-    parts = [(item.ifname, parse(item.result, item.network.version, item.label)[1]) for item in attached]
+    results = {item.ifname: recorded_result(item).result for item in attached}
     found: dict[str, str | None] = {}
-    several = every and len(parts) > 1
+    several = every and len(results) > 1
     if several or dialect_of(pod.annotations) is BY_ATTACHMENT or NETWORK_STATUS in pod.annotations:
-        entries = [
-            NetworkEntry(
-                item.label,
-                ifname,
-                result,
-                default=ifname == plan.ifname,
-                network=network_of(item) if every else "",
-                plugged=item.plugged,
-            )
-            for item, (ifname, result) in zip(attached, parts, strict=True)
-        ]
+        entries = entries_of(plan.replace(attachments=attached), results, named=every)
         found[NETWORK_STATUS] = network_status(entries)
     if dialect_of(pod.annotations) is not BY_ATTACHMENT or MULTI_IP_PREFERENCES in pod.annotations:
-        found[MULTI_IP_PREFERENCES] = multi_ip_preferences(parts)
+        found[MULTI_IP_PREFERENCES] = multi_ip_preferences(list(results.items()))
     return {key: value for key, value in found.items() if value is not None or key in pod.annotations}
 
 
