@@ -263,18 +263,9 @@ class Plan(Value):
     """
 
     __slots__ = (
-        "absent",
-        "attachments",
-        "boot_id",
-        "container_id",
-        "failed_releases",
-        "ifname",
-        "netns",
-        "netns_id",
-        "path",
-        "pod",
-        "previous",
-    )
+        "absent", "attachments", "boot_id", "container_id", "failed_releases", "ifname", "netns", "netns_id", "path",
+        "pod", "previous",
+    )  # fmt: skip
 
     def __init__(
         self,

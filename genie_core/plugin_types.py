@@ -7,7 +7,7 @@ CNI specification says needs no row here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
+    from typing import Any
 
 
 class PluginType:
@@ -26,37 +26,13 @@ class PluginType:
     `takes_args`: it takes addresses as `ips` in args.cni (CONVENTIONS.md, "args in network config").
     """
 
-    __slots__ = (
-        "apart", "has_parent", "host_prefix", "in_pod", "leaves_ipam", "masquerades", "no_subnet", "pool_keys",
-        "routed", "subnet_key", "takes_args",
-    )  # fmt: skip
+    in_pod = masquerades = routed = has_parent = apart = leaves_ipam = takes_args = False
+    no_subnet = host_prefix = ""
+    subnet_key = "subnet"
+    pool_keys: "Sequence[str]" = ()
 
-    def __init__(
-        self,
-        *,
-        in_pod: bool = False,
-        masquerades: bool = False,
-        routed: bool = False,
-        has_parent: bool = False,
-        apart: bool = False,
-        leaves_ipam: bool = False,
-        no_subnet: str = "",
-        host_prefix: str = "",
-        subnet_key: str = "subnet",
-        pool_keys: "Sequence[str]" = (),
-        takes_args: bool = False,
-    ) -> None:
-        self.in_pod: Final = in_pod
-        self.masquerades: Final = masquerades
-        self.routed: Final = routed
-        self.has_parent: Final = has_parent
-        self.apart: Final = apart
-        self.leaves_ipam: Final = leaves_ipam
-        self.no_subnet: Final = no_subnet
-        self.host_prefix: Final = host_prefix
-        self.subnet_key: Final = subnet_key
-        self.pool_keys: Final = pool_keys
-        self.takes_args: Final = takes_args
+    def __init__(self, **special: "Any") -> None:
+        self.__dict__.update(special)
 
 
 _IN_POD = PluginType(in_pod=True)

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
         def selections(self, text: str, namespace: str) -> Sequence[Selection]: ...
 
 
-def choose(chooser: "Chooser", annotations: "Mapping[str, str]") -> "list[Choice]":
-    """The pod's networks in order. Raises GenieError before anything is attached."""
-    dialect = dialect_of(annotations)
+def choose(chooser: "Chooser", dialect: "Dialect", annotations: "Mapping[str, str]") -> "list[Choice]":
+    """The pod's networks in order; `dialect` is that of its annotations. Raises GenieError before any is attached."""
     if dialect is BY_DEFAULT:
         return [*chooser.pods_default(annotations), *chooser.default_networks()]
     chooser.require_word(dialect.key)

@@ -57,15 +57,14 @@ def decide(request: "Request", context: "Context", *, has_primary: bool = False)
     pod = pod_of(args)
     with context.cancel:
         annotations = _annotations(request, pod, args, context)
-    choices = choices_of(annotations, pod, context, has_primary=has_primary)
-    return Decision(pod, dialect_of(annotations), choices)
+    dialect = dialect_of(annotations)
+    chooser = _chooser(context, pod, has_primary=has_primary)
+    return Decision(pod, dialect, choose(chooser, dialect, annotations))
 
 
-def choices_of(
-    annotations: "Mapping[str, str]", pod: "PodRef | None", context: "Context", *, has_primary: bool = False
-) -> "list[Choice]":
-    """The networks that annotations ask for. Raises GenieError as the ADD does."""
-    return choose(_chooser(context, pod, has_primary=has_primary), annotations)
+def choices_of(annotations: "Mapping[str, str]", pod: "PodRef", context: "Context") -> "list[Choice]":
+    """The networks that a running pod's annotations ask for. Raises GenieError as the ADD does."""
+    return choose(_chooser(context, pod), dialect_of(annotations), annotations)
 
 
 def default_of(context: "Context") -> "list[Choice]":
