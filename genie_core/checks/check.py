@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from genie_core.checks.sources import unknown
 from genie_core.findings import Code, Finding
 
 Run = TypeVar("Run", bound=Callable[..., Iterable[Finding]])
@@ -41,7 +42,9 @@ declared: list[Check] = []
 def check(
     id_: str, *codes: Code, title: str, needs: tuple[str, ...] = (), alone: bool = False
 ) -> Callable[[Run], Run]:
-    """Declare the function below as a check. It stays an ordinary function."""
+    """Declare the function below as a check. It stays an ordinary function. Raises ValueError for an unknown source."""
+    if wrong := unknown(needs):
+        raise ValueError(f"check {id_} needs {', '.join(wrong)}: no such source")
 
     def declare(run: Run) -> Run:
         declared.append(Check(id=id_, codes=codes, title=title, run=run, needs=needs, alone=alone))

@@ -107,7 +107,7 @@ def run(
     findings: list[Finding] = []
     outcomes: list[CheckResult] = []
     for check in chosen.of(checks):
-        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking(facts, check)
+        reason = "the time was up (--timeout)" if time.monotonic() > until else lacking(facts, check.needs)
         if reason:
             outcomes.append(CheckResult(id=check.id, status=Status.SKIP, reason=reason))
             continue

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from genie_core.checks.check import Check
 from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
 
@@ -32,13 +31,22 @@ _SOURCES: dict[str, tuple[Callable[[Case], bool], str]] = {
     "resolv.conf": (lambda case: case.facts.resolv_conf is not None, _NO_RESOLV_CONF),
 }
 OF_POD = {"pod", "pod firewall", "probes", "resolv.conf"}
+# The sources of a node's files: one is there unless `missing` has it.
+_OF_FILES = (
+    "api", "bin", "cache", "conf", "leases", "networks", "node", "probe", "processes", "runtimes", "sandboxes", "state",
+)  # fmt: skip
 
 
-def lacking(facts: Case | Facts, check: Check) -> str:
-    """Why a check cannot run, "" where it can."""
+def unknown(needs: Iterable[str]) -> list[str]:
+    """Those of the names that are no sources."""
+    return [need for need in needs if need.partition(": ")[0] not in (*_SOURCES, *_OF_FILES)]
+
+
+def lacking(facts: Case | Facts, needs: Iterable[str]) -> str:
+    """Why a check with these needs cannot run, "" where it can."""
     if isinstance(facts, Facts):
-        return "; ".join(reason for need in check.needs if (reason := facts.unread(need)))
-    return next((reason for need in check.needs if (reason := _lacks(facts, need))), "")
+        return "; ".join(reason for need in needs if (reason := facts.unread(need)))
+    return next((reason for need in needs if (reason := _lacks(facts, need))), "")
 
 
 def _lacks(case: Case, need: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from genie_core.checks import runner
 from genie_core.checks.check import Check
+from genie_core.checks.check import check as declare
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.errors import GenieError
 from genie_core.findings import Code, Effect, Finding, Severity, Status, Subject, summary_line
@@ -89,6 +90,12 @@ def test_a_check_that_reports_a_code_of_another_check_is_broken():
         Status.ERROR,
         "LookupError: GN1002 is not a code of this check",
     )
+
+
+def test_a_check_cannot_need_what_is_no_source():
+    """It would never be skipped, and be called ok without a look."""
+    with pytest.raises(ValueError, match="check x needs leaseses: no such source"):
+        declare("x", Code.declared["GN1001"], title="x", needs=("conf", "leaseses"))
 
 
 def test_no_finding_has_a_code_that_is_not_declared():
