@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule
+from genie_core.checks.firewall_drops import delete_rule, show_chain
 from genie_core.checks.parts import fix, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -38,15 +38,7 @@ def untracked(case: Case) -> Iterator[Finding]:
             severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
             title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
             object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-            evidence=(
-                seen(
-                    "firewall",
-                    rule.text,
-                    f"{chain.tool} -t {chain.table} -S {chain.name}"
-                    if chain.tool != "nft"
-                    else f"nft -a list chain {chain.place}",
-                ),
-            ),
+            evidence=(seen("firewall", rule.text, show_chain(chain)),),
             remedy=fix("delete the rule, or exclude the pods from it", delete_rule(place, chain, rule)),
         )
 

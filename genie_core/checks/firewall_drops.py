@@ -108,7 +108,8 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
 
 
-def _show(chain: Chain) -> str:
+def show_chain(chain: Chain) -> str:
+    """The command that shows a chain."""
     if chain.tool == "nft":
         return f"nft -a list chain {chain.place}"
     return f"{chain.tool} -t {chain.table} -S {chain.name}"
@@ -131,27 +132,11 @@ def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...
         for nft_side, side in (("saddr", "-s"), ("daddr", "-d")):
             if chain.tool == "nft":
                 word = "ip" if family == 4 else "ip6"
-                commands.append(
-                    _command(
-                        found,
-                        "nft",
-                        "insert",
-                        "rule",
-                        chain.family,
-                        chain.table,
-                        chain.name,
-                        word,
-                        nft_side,
-                        cidr,
-                        "accept",
-                    )
-                )
+                where = (chain.family, chain.table, chain.name)
+                argv = ["nft", "insert", "rule", *where, word, nft_side, cidr, "accept"]
             else:
-                commands.append(
-                    _command(
-                        found, chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"
-                    )
-                )
+                argv = [chain.tool, "-t", chain.table, "-I", chain.name, side, cidr, "-j", "ACCEPT"]
+            commands.append(_command(found, *argv))
     return tuple(commands)
 
 
@@ -165,7 +150,7 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
         object=_object(case, found, chain),
         breaks=(chain.place,) if found[0].place == "node" else (),
         evidence=(
-            seen("firewall", f"{chain.place} policy {chain.policy}", _show(chain)),
+            seen("firewall", f"{chain.place} policy {chain.policy}", show_chain(chain)),
             seen("model", str(found[0].packet)),
         ),
         remedy=fix(
@@ -191,7 +176,7 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: fl
 def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, ...]:
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     return (
-        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", _show(chain)),
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", show_chain(chain)),
         seen("model", str(found[0].packet)),
     )
 

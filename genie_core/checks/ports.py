@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule
+from genie_core.checks.firewall_drops import delete_rule, show_chain
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -253,7 +253,7 @@ def _deaf_target(case: Case, chain: Chain, rule: Rule, outer: str, inner: str) -
             seen(
                 "firewall",
                 f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
-                f"{chain.tool} -t nat -S {chain.name}",
+                show_chain(chain),
             ),
             seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
         ),
@@ -317,9 +317,7 @@ def _rewritten(case: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
         title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
         object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-        evidence=(
-            seen("firewall", f"{rule.text} (packets {rule.packets})", f"{chain.tool} -t nat -S {chain.name}"),
-        ),
+        evidence=(seen("firewall", f"{rule.text} (packets {rule.packets})", show_chain(chain)),),
         remedy=fix(
             "delete the rule if no proxy should get this traffic",
             delete_rule(place, chain, rule),

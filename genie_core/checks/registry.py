@@ -58,48 +58,15 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 
 # What `genie debug` runs.
 NETWORK = _of(
-    links,
-    addresses,
-    prefix_lengths,
-    routes,
-    gateway,
-    host_end,
-    packet_path,
-    policy_routing,
-    conntrack,
-    pod_firewall,
-    services,
-    ports,
-    ipvs,
-    masquerade,
-    resolv_conf,
-    overlay,
-    flannel_announcement,
-    native_routing,
-    underlay,
-    path_mtu,
-    secondary_interfaces,
-    kernel,
-    pod_leases,
-    network_policies,
-    unmodelled,
-    neighbours,
-    probe_results,
-    kubernetes_reports,
-    requested_networks,
-)
+    links, addresses, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing, conntrack,
+    pod_firewall, services, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
+    native_routing, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, network_policies,
+    unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
+)  # fmt: skip
 # Those of them that need no facts of the pod.
 OF_NODE = tuple(check for check in NETWORK if not OF_POD & set(check.needs))
 # What `genie discover` runs, and `genie debug` too.
 FILES = _of(
-    configuration,
-    cni_versions,
-    subnets,
-    plugins,
-    runtime,
-    node_leases,
-    leftovers,
-    credentials,
-    genie,
+    configuration, cni_versions, subnets, plugins, runtime, node_leases, leftovers, credentials, genie,
     logical_networks,
-)
+)  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.firewall_drops import show_chain
 from genie_core.checks.parts import fix, seen, subject, the_interface, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -101,11 +102,7 @@ def conditional_drops(case: Case) -> Iterator[Finding]:
 
 
 def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
-    show = (
-        f"nft -a list chain {chain.place}"
-        if chain.tool == "nft"
-        else f"{chain.tool} -t {chain.table} -S {chain.name}"
-    )
+    show = show_chain(chain)
     return Finding(
         code=GN0520,
         # A limit may have been exceeded as intended.
