@@ -37,7 +37,7 @@ from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_contain
 T = TypeVar("T")
 U = TypeVar("U")
 API_SECONDS = 2.0
-_PATIENT = 30.0  # seconds for thousands of files on a busy node
+_PATIENCE = 30.0  # seconds for thousands of files on a busy node
 
 
 class Part(Flag):
@@ -61,7 +61,7 @@ GC = Part.LINKS | Part.FIREWALL | Part.RECORDS
 
 # The sources that are missing, by the names that checks need, where a reader gave nothing at all.
 _READ_BY = {
-    "files": ("conf", "bin", "runtimes", "state", "leases", "cache"),
+    "files": ("conf", "runtimes", "state", "leases", "cache", "bin", "probe"),
     "plugins": ("bin", "probe"),
     "namespaces": ("processes",),
 }
@@ -76,6 +76,7 @@ class Survey:
     """One reading of a node under way: it begins when this is made, and `facts` waits for it.
 
     Where `pod` is given (NAMESPACE/NAME, "" for none), the runtime is asked in detail for that pod's sandboxes alone.
+    Readers of many files are given up after `patience` seconds, plugins after twice as many: a disk may hang.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Survey:
         pod: str | None = None,
         runtime_seconds: float = RUNTIME_SECONDS,
         api_seconds: float = API_SECONDS,
+        patience: float = _PATIENCE,
     ) -> None:
         self.places, self.wanted, self.todo = places, wanted, todo
         self.root = Root(places.root).require()
@@ -102,13 +104,13 @@ class Survey:
         )
         namespaces = partial(read_namespaces, self.root, places.netns_dirs)
         interfaces = partial(netlink.read_netns, "") if Part.KERNEL in wanted else netlink.read_links
-        self._files = self._begin(Part.FILES | Part.RECORDS, "files", self._read_files, _PATIENT)
-        self._sandboxes = self._begin(Part.RECORDS, "runtime", sandboxes, _PATIENT)
-        self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, _PATIENT)
+        self._files = self._begin(Part.FILES | Part.RECORDS, "files", self._read_files, patience)
+        self._sandboxes = self._begin(Part.RECORDS, "runtime", sandboxes, patience)
+        self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, patience)
         self._node = self._begin(Part.LINKS | Part.KERNEL, "node", interfaces)
         self._firewall = self._begin(Part.FIREWALL, "node firewall", rulesets.firewall)
-        self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, todo.left)
-        self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), _PATIENT)
+        self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, 2 * patience)
+        self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), patience)
 
     def _begin(
         self, parts: Part, name: str, work: Callable[[], T], seconds: float = SECONDS
@@ -215,7 +217,9 @@ class Survey:
         firewall = take(self._firewall, late) if self._firewall else Firewall()
         if firewall.reason and "node firewall" not in todo.missing:
             todo.fail("node firewall", rulesets.refusal(firewall.reason))
-        found = take(self._plugins, None) or self.recorded
+        found = self.recorded
+        if "files" not in todo.missing:  # plugins are read by what files name
+            found = take(self._plugins, found)
         facts = replace(
             found,
             node_name=self.places.node or os.environ.get("NODE_NAME") or platform.node(),

@@ -235,7 +235,7 @@ def test_a_broken_conflist_is_mended(places, text):
 def test_a_broken_conflist_of_an_unknown_installation_is_mended_too(places):
     conflist = places["conf_dir"] / "00-genie.conflist"
     conflist.write_text("{")
-    assert "nothing is remembered of it" in put(places).warnings[0]
+    assert "there is no record of it" in put(places).warnings[0]
     assert json.loads(conflist.read_text())["plugins"][0]["type"] == "genie"
 
 

@@ -12,7 +12,7 @@ from genie_core.errors import Denied, InvalidNetns, NotFound
 from genie_core.net.case import Case
 from genie_core.net.target import aim
 from genie_core.survey import api, cluster, netlink, probe
-from genie_core.survey.collection import TIME_IS_UP, Collection
+from genie_core.survey.collection import SECONDS, TIME_IS_UP, Collection
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.kernel import JSON, Link
 from genie_core.survey.namespaces import locate, plain
@@ -76,7 +76,8 @@ class Work:
         read = objects_reader(question, self.todo)
         self.todo.missing["api"] = "`genie discover` asks the API server of Genie's configuration"
         wanted = DEBUG if self.chosen.of(registry.FILES) else NETWORK
-        self.survey = Survey(question, wanted, self.todo, pod=question.pod)
+        patience = max(SECONDS, question.timeout / 3)  # a disk that hangs leaves time for probes and checks
+        self.survey = Survey(question, wanted, self.todo, pod=question.pod, patience=patience)
         self.objects = self.todo.start("objects", lambda: read(self.node_name))
 
     def answers(self) -> api.Answers:
