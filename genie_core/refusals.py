@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # By these codes a plugin says that it does not take the configuration at all (SPEC, "Error").
 _CONFIGURATION = (INCOMPATIBLE_VERSION, UNSUPPORTED_FIELD, DECODING_FAILURE, INVALID_CONFIG)
-# The same words from ADD and DEL prove nothing where they are about something that passes.
+# The same message from ADD and DEL proves nothing where it is about a passing condition.
 _PASSING = (
     "refused",
     "timeout",
@@ -52,7 +52,7 @@ class Failure(Value):
 
 
 def words_of(error: GenieError, step: "Invoke") -> str:
-    """What a plugin said, without the verb, so that its ADD and its DEL can be compared."""
+    """A plugin's code and message, without the verb, so that its ADD and its DEL can be compared."""
     return f"{error.code} {error.msg.removeprefix(step.where)}"
 
 

@@ -167,7 +167,7 @@ def _at(changes: "list[dict[str, Any]]", index: object) -> "dict[str, Any]":
 
 
 def _decode_plan(data: "dict[str, Any]") -> Plan:
-    # a number, whichever: no field ever changes its meaning, so another version's plan is read as ours
+    # any number: no field ever changes its meaning, so another version's plan is read as ours
     int(data["format"])
     pod = data["pod"]
     return Plan(

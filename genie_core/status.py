@@ -92,6 +92,6 @@ def _addresses(result: Result, index: int | None) -> list[str]:
 
 
 def _gateways(result: Result) -> list[str]:
-    """Where default routes lead; one that leads nowhere in particular is left out (C52)."""
+    """The gateways of the default routes; a route without one is left out (C52)."""
     routes = with_gateways(result).routes
     return [route["gw"] for route in routes if is_default(route["dst"]) and "gw" in route]

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 def identity_of(choice: "Choice") -> str:
     """The network's name among all kinds of networks."""
-    if hasattr(
-        choice.selection, "namespace"
-    ):  # DefinitionSelection, whose module costs other pods a millisecond
+    # a DefinitionSelection; importing its module would cost other pods a millisecond
+    if hasattr(choice.selection, "namespace"):
         return choice.label
     is_logical = choice.label != choice.network.name
     return f"logical/{choice.label}" if is_logical else f"cni/{choice.network.name}"

@@ -69,12 +69,7 @@ class Chooser:
 
         Definitions are left out: neither STATUS nor GC asks the API server.
         """
-        named = [
-            (f"default_networks, item {index}", entry)
-            for index, entry in enumerate(self.settings.default_networks, 1)
-            if "/" not in entry
-        ]
-        return [*self.defaults(), *(self._setting(entry, origin) for origin, entry in named)]
+        return [*self.defaults(), *self._everywhere(definitions=False)]
 
     def pods_default(self, annotations: "Mapping[str, str]") -> list[Choice]:
         """The cluster's default network, or the one that the pod names instead (conformance C42).
@@ -105,9 +100,8 @@ class Chooser:
         try:
             return self._named(selection)
         except NetworkNotFound as error:
-            raise error.replace(
-                code=TRY_AGAIN
-            ) from None  # at boot the file may be on its way (conformance C40)
+            # at boot the file may be on its way (conformance C40)
+            raise error.replace(code=TRY_AGAIN) from None
 
     def default_networks(self) -> list[Choice]:
         """`default_networks`: what every pod gets besides, whatever it asks for, but for `system_namespaces`.
@@ -116,9 +110,13 @@ class Chooser:
         """
         if not self.namespace or self.namespace in self.settings.system_namespaces:
             return []
+        return self._everywhere(definitions=True)
+
+    def _everywhere(self, *, definitions: bool) -> list[Choice]:
         return [
             self._setting(entry, f"default_networks, item {index}")
             for index, entry in enumerate(self.settings.default_networks, 1)
+            if definitions or "/" not in entry
         ]
 
     def _setting(self, entry: str, origin: str) -> Choice:

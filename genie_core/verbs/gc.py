@@ -85,7 +85,7 @@ def run(request: "Request", context: "Context") -> str:
 
 
 def _release_all(stale: "list[Plan]", spare: "Spare", context: "Context") -> list[GenieError]:
-    """Release containers, the oldest first, several at once; those that time does not suffice for wait for the next GC.
+    """Release containers, the oldest first, several at once; what is not done in time waits for the next GC.
 
     The runtime ends a GC that takes too long: CRI-O after 30 seconds, whatever was left over meanwhile.
     """

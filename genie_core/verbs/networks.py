@@ -206,7 +206,7 @@ def _checked(value: "Any", where: str) -> "Mapping[str, str]":
 
 
 def require_ready(context: "Context") -> None:
-    """Raise TryAgain until `readiness_file` is there (conformance C40)."""
+    """Raise TryAgain until `readiness_file` exists (conformance C40)."""
     file = context.settings.readiness_file
     if not file:
         return

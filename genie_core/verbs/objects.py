@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # How long to wait for a server that is away, where there is a copy.
 PATIENCE_SECONDS = 5.0
-# The kind under which it is kept that a network was compared with the cluster's others.
+# The kind of the copies that record that a network was compared with the others of the cluster.
 _JUDGEMENT = "Overlap"
 
 
@@ -167,7 +167,7 @@ class NetworkObjects:
         return definition
 
     def _quietly(self, action: "Callable[[], None]") -> None:
-        """A copy that cannot be written is a worse tomorrow, not a failure now."""
+        """A copy that cannot be written is a warning."""
         try:
             action()
         except (GenieError, OSError) as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def record_refusal(refused: Refused, store: "Store") -> None:
-    """Note it in the container's journal, which takes the place of earlier tries' of the same network.
+    """Record it in the container's journal, and remove the journals of earlier tries of the same network.
 
     A container that a call is working on at the moment is left alone: the next try finds its record.
     """

@@ -16,7 +16,7 @@ from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_NAME, CNI, NPWG_NE
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.libcni_cache import Entry, entries_of
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.model import Attachment, Choice
+from genie_core.model import Attachment, Choice, Selection
 from genie_core.plan import attachment_of, runtime_capabilities
 from genie_core.select.files import Finder, is_self
 from genie_core.select.names import parse_names
@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from genie_core.model import NetConf, Request, Selection
+    from genie_core.model import NetConf, Request
     from genie_core.verbs.context import Context
 
 # The pod's first interface, for container runtimes and for other dispatchers.
@@ -96,17 +96,10 @@ def _configured(entry: Entry, context: "Context") -> "NetConf | None":
 
 def _attachment(network: "NetConf", ifname: str, request: "Request") -> Attachment:
     given = runtime_capabilities(request) if ifname == request.ifname else {}
-    choice = Choice(_no_selection(network), network)
+    choice = Choice(Selection(network.name, "", "no state"), network)
     made = attachment_of(choice, ifname, request.container_id, request.args, given)
-    return made.replace(
-        releasing=True
-    )  # one network's DEL may remove another one's interface, but not its rules
-
-
-def _no_selection(network: "NetConf") -> "Selection":
-    from genie_core.model import Selection
-
-    return Selection(network.name, "", "no state")
+    # one network's DEL may remove another one's interface, but not its rules
+    return made.replace(releasing=True)
 
 
 def _passed(request: "Request", context: "Context") -> "Mapping[str, str]":
