@@ -21,7 +21,8 @@ def readable_copy():
     folder = Path(tempfile.mkdtemp(prefix=f"gt{os.getpid()}-"))
     try:
         for package in ("genie_core", "genie_cli"):
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+            # with what is compiled: such a user cannot write it, and would compile everything each time
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("*.pyc.*"))
         folder.chmod(0o755)
         yield folder
     finally:
