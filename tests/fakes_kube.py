@@ -46,7 +46,7 @@ class MemoryConnection:
 
 
 class Recorder:
-    """A log that keeps what it is told: (level, event, fields)."""
+    """A log that keeps its events: (level, event, fields)."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, object]]] = []

@@ -7,7 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 
-# Where CNI plugins, and Genie, keep files unless they are told otherwise.
+# The default directories of CNI plugins and of Genie.
 FOLDERS = ("/etc/cni", "/opt/cni", "/run/cni", "/run/genie", "/run/netns", "/var/lib/cni")
 SYSCTLS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-iptables")
 

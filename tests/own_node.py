@@ -1,6 +1,6 @@
 """Each test process as a node of its own: its own network and mount namespaces, in which tests may do what they like.
 
-So two of them run side by side on one machine, a test that compares "everything outside" sees nobody else's
+So two of them run side by side on one machine, a test that compares "everything outside" does not see the others'
 work, and whatever is killed, the machine is as it was.
 """
 
@@ -22,7 +22,7 @@ _MS_REMOUNT = 32  # mount(2)
 # A descriptor of the machine's network namespace, once this process has left it.
 _left: list[int] = []
 
-# Loopback, and an uplink as nodes have one; what is sent there reaches nobody.
+# Loopback, and an uplink as nodes have one; no host is behind it.
 _LINKS = """\
 link set lo up
 link add eth0 type veth peer name wire0
@@ -34,7 +34,7 @@ route add default via 192.0.2.1
 
 
 def enter():
-    """Move this process, and all that it will start, into a node that nobody else is on."""
+    """Move this process, and all that it will start, into a node of its own."""
     _left.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS)
     syscalls.mount("none", "/", flags=syscalls.MS_PRIVATE | syscalls.MS_REC)

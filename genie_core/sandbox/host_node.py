@@ -17,7 +17,7 @@ from genie_core.errors import Denied, IOFailure
 from genie_core.sandbox import syscalls
 from genie_core.sandbox.host_node_inside import Undo, undo_abandoned
 from genie_core.sandbox.node_process import NodeProcess, Places
-from genie_core.sandbox.orders import LAST_WORDS_SECONDS
+from genie_core.sandbox.requests import LAST_WORDS_SECONDS
 
 
 class HostNode(NodeProcess):
@@ -79,7 +79,7 @@ class HostNode(NodeProcess):
 
 
 def _await_orphans() -> None:
-    """Wait for the children of the killed process, which got SIGTERM (`orders.run`) and undo their work first."""
+    """Wait for the children of the killed process, which got SIGTERM (`requests.run`) and undo their work first."""
     deadline = time.monotonic() + LAST_WORDS_SECONDS
     with suppress(ChildProcessError):
         while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from genie_core.sandbox.orders import ORDERS, Orders, add_namespace, obey, run, send
+from genie_core.sandbox.requests import REQUESTS, Requests, add_namespace, run, send, serve
 
 PREFIX = "genie-dry-run-"
 LOCK = "lock"
@@ -51,15 +51,15 @@ def main(fd: int) -> None:
 
 
 def _serve(connection: socket.socket, channel: Any, folder: str) -> None:
-    orders: Orders = {
-        **ORDERS,
+    requests: Requests = {
+        **REQUESTS,
         "run": partial(run, is_alone=lambda: _is_closed(connection)),
         "add_namespace": partial(_add_noted, folder),
     }
     with suppress(OSError):  # the dry run ended before the answer
         send(channel, {"folder": folder})
         for line in channel:
-            send(channel, obey(line, orders))
+            send(channel, serve(line, requests))
 
 
 def _add_noted(folder: str, path: str) -> dict[str, Any]:

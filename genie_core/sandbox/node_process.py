@@ -1,4 +1,4 @@
-"""The client of a process that stands for a node and serves requests (`orders`).
+"""The client of a process that stands for a node and serves requests (`requests`).
 
 The process runs in a session of its own: ^C interrupts the client alone, which then ends the process.
 """
@@ -136,15 +136,15 @@ class NodeProcess:
 
         Raises OSError where it cannot be started. `env` is its whole environment; default: PATH of this process.
         """
-        order = {
-            "order": "run",
+        request = {
+            "request": "run",
             "argv": list(argv),
             "env": dict(env if env is not None else {"PATH": os.environ.get("PATH", os.defpath)}),
             "stdin": stdin,
             "timeout": timeout,
             "netns": netns,
         }
-        return Ran(**self.ask(order, timeout + START_TIMEOUT))
+        return Ran(**self.ask(request, timeout + START_TIMEOUT))
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a module's function in the node, in a process of its own. Arguments and result are JSON values.
@@ -165,23 +165,23 @@ class NodeProcess:
     def add_namespace(self, name: str) -> str:
         """Make a network namespace for a pod; its path."""
         path = f"/run/netns/{name}"
-        self.ask({"order": "add_namespace", "path": path})
+        self.ask({"request": "add_namespace", "path": path})
         return path
 
     def remove_namespace(self, path: str) -> None:
         """Remove a pod's network namespace, as a runtime does after DEL."""
-        self.ask({"order": "remove_namespace", "path": path})
+        self.ask({"request": "remove_namespace", "path": path})
 
     def files(self, *directories: str) -> list[str]:
         """All files in and below directories of the node; a directory that does not exist has none."""
-        found: list[str] = self.ask({"order": "files", "paths": directories})["files"]
+        found: list[str] = self.ask({"request": "files", "paths": directories})["files"]
         return found
 
     def read(self, path: str) -> str:
         """A file's text. Raises OSError."""
-        text: str = self.ask({"order": "read", "path": path})["text"]
+        text: str = self.ask({"request": "read", "path": path})["text"]
         return text
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file, and the directories above it. Raises OSError: most of a private node is read-only."""
-        self.ask({"order": "write", "path": path, "text": text, "mode": mode})
+        self.ask({"request": "write", "path": path, "text": text, "mode": mode})

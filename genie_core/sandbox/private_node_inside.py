@@ -27,7 +27,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from genie_core.sandbox import syscalls
-from genie_core.sandbox.orders import ORDERS, add_namespace, failed, inside, obey, run, send
+from genie_core.sandbox.requests import REQUESTS, add_namespace, failed, inside, run, send, serve
 
 WORLD = "/run/genie-world"  # the network namespace behind eth0
 _FILES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
@@ -59,7 +59,7 @@ def main(fd: int) -> None:
     send(channel, answer)
     if "error" not in answer:
         for line in channel:
-            send(channel, obey(line, ORDERS))
+            send(channel, serve(line, REQUESTS))
             _reap()
 
 

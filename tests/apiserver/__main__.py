@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument(
         "--objects", type=Path, action="append", default=[], help="manifests, YAML or JSON; repeatable"
     )
-    parser.add_argument("--tls-dir", type=Path, help="speak TLS; the CA and certificates are made here")
+    parser.add_argument("--tls-dir", type=Path, help="serve TLS; the CA and certificates are made here")
     parser.add_argument("--token", help="demand this bearer token")
     parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig for this server here")
     options = parser.parse_args()

@@ -69,7 +69,7 @@ class API:
     """An API server's behaviour.
 
     `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
-    nobody has to say who they are. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
+    clients need no credentials. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
     `script` holds answers to be given first, one a request, as (status, Retry-After or None). No token is good for
     more than `longest_token_seconds`. `binds_to_nodes` False makes it a server before 1.31.
     """

@@ -166,7 +166,7 @@ class Objects:
     # --- watches -----------------------------------------------------------------------------------------
 
     def forget_history(self) -> None:
-        """As after a compaction: who watches from an older version is told 410 Gone."""
+        """As after a compaction: a watch from an older version gets 410 Gone."""
         with self._lock:
             self._oldest, self._history = next(self._versions), []
             self._lock.notify_all()
@@ -222,7 +222,7 @@ class Objects:
         return [change for change in self._history if change.version > version]
 
     def _event(self, change: Change, kind: Kind, namespace: str, query: dict[str, str]) -> Object | None:
-        """What a watch is told of a write: objects come and go with the selector too."""
+        """The events of a write for a watch: objects enter and leave the selector too."""
         if change.kind != kind:
             return None
         before = self._is_seen(change.before, namespace, query)

@@ -47,7 +47,7 @@ class Authority:
         return self._pair("early", *LOOPBACK, not_before=now + _DAY, not_after=now + 2 * _DAY)
 
     def common_name_only(self, name: str) -> Pair:
-        """The name where nobody looks any more (RFC 9525), and no other name, only an address, where it counts."""
+        """The host name as common name, which clients ignore (RFC 9525), and an address as only alternative name."""
         return self._pair("common-name", "127.0.0.2", common_name=name)
 
     def client(self, user: str, *, expired: bool = False) -> Pair:

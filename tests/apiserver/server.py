@@ -20,7 +20,7 @@ _IDLE_SECONDS = 60
 class APIServer:
     """A running server. `faults` are met one a request, in order; None among them is a request without one.
 
-    With an authority it speaks TLS and takes (never demands, like the real one) client certificates of that authority.
+    With an authority it serves TLS and takes (never demands, like the real one) client certificates of that authority.
     """
 
     def __init__(

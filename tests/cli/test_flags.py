@@ -10,6 +10,7 @@ from genie_cli.flags import Directive, argument, flag, given, several, signature
 from genie_cli.output import OutputFormat
 from genie_cli.table import COMMANDS
 from genie_cli.tree import command_of, load
+from tests.test_lint import source_files
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
 # Values that only the person can know, by their metavar.
@@ -97,3 +98,9 @@ def test_a_command_offers_forms_of_output_that_exist(words):
     for param in load(words, LEAVES[words]).params:
         if "--output" in param.opts:
             assert set((param.metavar or "").strip("[]").split("|")) <= set(OutputFormat)
+
+
+def test_no_private_part_of_typer_is_used():
+    """pyproject.toml pins its minor version for the public ones, which help and completion read."""
+    found = [path.name for path in source_files() if "typer._" in path.read_text()]
+    assert not found

@@ -60,7 +60,7 @@ PROBES: dict[str, Check] = {
 class Fault:
     """One fault. `codes` are right answers; `says` must be in the first finding's title, object or evidence.
 
-    `probes` says that no fact on this node tells of it: only probes do. `edit` names a change of the API's objects.
+    `probes`: no fact on this node shows it, only probes do. `edit` names a change of the API's objects.
     """
 
     id: str

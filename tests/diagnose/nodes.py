@@ -18,7 +18,7 @@ def pod_of(lab: Lab, name: str = "p1") -> Any:
 
 
 def known_by_ip(*ips: str) -> Callable[[Lab], None]:
-    """The pod has these addresses, and no cached result speaks of others."""
+    """The pod has these addresses, and no cached result has others."""
 
     def change(lab: Lab) -> None:
         pod_of(lab)["status"] |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
@@ -100,7 +100,7 @@ def two_families(lab: Lab) -> None:
 
 
 def three_nodes(lab: Lab) -> None:
-    """A third node, to which a route leads; nobody is asked there."""
+    """A third node, to which a route leads; no probe is sent there."""
     lab.objects.append(node("node3", "192.168.50.3", "10.244.3.0/24"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.diagnose.lab import Lab
 
 # `iptables` of either back end makes its tables by looking: nft lists those of the one, /proc names those of the other.
-# Caches that any packet fills (learned neighbours, tracked connections, a bridge's own FDB entries) are nobody's
+# Caches that any packet fills (learned neighbours, tracked connections, a bridge's own FDB entries) are no change of
 # configuration.
 COMMANDS = r"""
 set +e

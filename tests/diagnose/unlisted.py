@@ -63,7 +63,7 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U41 masquerade only on eth0", inject="N iptables -t nat -D POSTROUTING 1; N iptables -t nat -I POSTROUTING -s 10.244.0.0/16 -o eth0 ! -d 10.244.0.0/16 -j MASQUERADE", codes=("GN0511",), says=("eth1",), breaks=("inet",)),
     Fault(id="U42 input drop for pods", inject="N iptables -A INPUT -i cni0 -j DROP", codes=("GN0507",), says=("INPUT",), breaks=("node",)),
     Fault(id="U43 tunnel local address", inject="n addr add 192.168.50.11/24 dev eth0; n addr del 192.168.50.10/24 dev eth0; n addr flush dev eth0; n addr add 192.168.50.11/24 dev eth0; n route replace default via 192.168.50.1", codes=("GN0707",), says=("192.168.50.10",), breaks=("remote",), mends=False),
-    # Further ones: what somebody on call meets
+    # Further ones, from on-call practice
     Fault(id="U44 service without endpoints", inject="N iptables -t nat -F PREROUTING; N iptables -I FORWARD -d 10.96.0.10 -p tcp --dport 80 -j REJECT", edit="no-endpoints", codes=("GN0603",), says=("default/web",), breaks=("vip",), mends=False, severity="warning"),
     Fault(id="U45 nobody listens on the target port", pod="p2", inject="N iptables -t nat -D PREROUTING 1; N iptables -t nat -I PREROUTING -d 10.96.0.10 -p tcp --dport 80 -j DNAT --to 10.244.1.11:9999", edit="port-9999", codes=("GN0606",), says=("9999", "default/web"), breaks=("hairpin",), mends=False),
     Fault(id="U46 peer holds the gateway address", inject="q addr add 10.244.1.1/24 dev eth0; n addr del 10.244.1.1/24 dev cni0; n addr add 10.244.1.1/24 dev cni0; p neigh flush all; p neigh replace 10.244.1.1 lladdr $(ip -n $F-p2 -j link show eth0 | sed 's/.*\"address\":\"\\([^\"]*\\)\".*/\\1/') dev eth0 nud reachable", codes=("GN0203",), says=("10.244.1.1", "default/p2"), breaks=("inet",)),

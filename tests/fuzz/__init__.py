@@ -6,6 +6,6 @@ they are changed; the *world* calls the plugin with them; the *oracle* says what
 code that nothing before has reached is kept and changed further (`guided`).
 
 The plugin runs in this process, and everything around it is real: files, a network namespace, processes, an HTTP
-server on the loopback. Since it writes as root wherever a configuration tells it to, all of it happens in a mount
+server on the loopback. Since it writes as root to any path of a configuration, all of it happens in a mount
 namespace where only a scratch directory can be written to (`sandbox`).
 """

@@ -43,7 +43,7 @@ def _serve(listener, folder):
             try:
                 connection.settimeout(1)
                 connection.sendall(_answer(_request(connection), folder))
-            except OSError:  # the other side has heard enough
+            except OSError:  # the other side has closed the connection
                 continue
 
 

@@ -1,6 +1,6 @@
 """Which code a call reached for the first time: lines, and both ways out of every branch, of `genie_core`.
 
-`sys.monitoring` (PEP 669) is told to forget each place once it was seen, so code that has been reached costs nothing
+`sys.monitoring` (PEP 669) forgets each place once it was seen, so code that has been reached costs nothing
 any more. Python 3.11 has none: there nothing is ever new, and cases are made from the real inputs alone.
 """
 
@@ -40,7 +40,7 @@ class Arcs:
         return _MONITORING.DISABLE
 
     def _on_branch(self, code, start, end):
-        """Python 3.13 tells both ways by one event: it may go only when both were seen."""
+        """Python 3.13 reports both branches by one event: it is disabled only when both were seen."""
         if not code.co_filename.startswith(_PACKAGE):
             return _MONITORING.DISABLE
         arc = (code.co_filename, code.co_firstlineno, start, end)

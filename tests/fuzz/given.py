@@ -1,4 +1,4 @@
-"""What plugins were given, as a Go program reads it: nothing speaks in the runtime's name, nothing leads back to Genie,
+"""What plugins were given, as a Go program reads it: no key of the runtime's, nothing leads back to Genie,
 and what came out of an annotation is in its own place and of its own form."""
 
 import ipaddress

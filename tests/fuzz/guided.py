@@ -24,7 +24,7 @@ class Figures(NamedTuple):
 
 
 class Campaign:
-    """One target's. `note` is told each case before it is played, in case it is the last."""
+    """One target's. `note` gets each case before it is played, in case it is the last."""
 
     def __init__(self, target, world, arcs, judge, *, seed, note=lambda case: None):
         self.target = target

@@ -2,7 +2,7 @@
 
     stdin, CNI_*            what the runtime passes; a variable without a part is not set
     net.d/FILE              a configuration file; other files below the root likewise (kubeconfig, token)
-    api/PLURAL              the raw HTTP answer to whoever asks for objects of that kind; none: connection closed
+    api/PLURAL              the raw HTTP answer to requests for objects of that kind; none: connection closed
     VERB.stdout, VERB.stderr, VERB.status    what the delegates answer to VERB
     annotations             the text in the place of `"@ANNOTATIONS@"` in stdin
     before                  a verb that is called first, with the target's own parts

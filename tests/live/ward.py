@@ -38,7 +38,7 @@ class Ward(Live):
         self.connect()
 
     def connect(self):
-        """The macvlan's parent, with somebody at its other end."""
+        """The macvlan's parent, with a host at its other end."""
         self.host.run("ip", "link", "set", "up0", "up")
         for address in ("10.3.0.1/16", "fd03::1/64"):
             self.host.run("ip", "address", "replace", address, "dev", "up1", "nodad")

@@ -49,7 +49,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
         SystemdCgroup = false
 """
 
-# Of CNI's directories `ctr` knows only the usual ones: those show what containerd was told to use.
+# Of CNI's directories `ctr` knows only the usual ones: those show containerd's directories.
 _INIT = """\
 mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib || exit
 mount -t tmpfs none /opt/cni && mkdir /opt/cni/bin && mount --bind "$2" /opt/cni/bin || exit

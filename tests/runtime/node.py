@@ -95,7 +95,7 @@ class InstalledNode:
         return {"type": "host-local", "dataDir": str(self.leases), "ranges": ranges}
 
     def settings(self):
-        """What `genie install` is told, as options of the command line."""
+        """The options of `genie install`."""
         default = ("--set", "default_plugin=a")
         return (*default, "--state-dir", self.state, "--kubeconfig", self.kubeconfig, "--bin-dir", self.bin)
 

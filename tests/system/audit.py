@@ -52,7 +52,7 @@ def lease_files(directory):
 
 
 def empty_leases(directory):
-    """Leases of nobody: host-local was killed between making the file and writing the owner into it."""
+    """Leases without an owner: host-local was killed between making the file and writing the owner into it."""
     return [path for path in lease_files(directory) if not path.read_text().strip()]
 
 

@@ -143,7 +143,7 @@ class Lane:
         for turn in range(count):
             try:
                 self.turn(f"lane{self.number}-{turn}")
-            except Exception as error:  # noqa: BLE001 (the other lanes go on; it is told at the end)
+            except Exception as error:  # noqa: BLE001 (the other lanes go on; it is reported at the end)
                 self.campaign.problem(f"lane {self.number}, turn {turn}: {error!r}")
                 self._renew()
         self.node.pods.remove(self.pod)

@@ -8,7 +8,7 @@ from typing import Any
 from tests.system import audit, kills
 from tests.system.node import THREE
 
-# Before it takes its locks the plugin has done nothing that anybody else could see.
+# Before it takes its locks the plugin has done nothing that another process could see.
 BEGIN = "/state/lock"
 VERBS = ("ADD", "DEL", "CHECK", "GC")
 
@@ -65,7 +65,7 @@ exec strace -f -q -o /dev/null -e trace=$KILL_CALL --inject=$KILL_CALL:signal=KI
 
 
 class Delegates:
-    """Kills the delegates of one node, with what they started. `orphans` counts host-local's leases of nobody."""
+    """Kills the delegates of one node and their children. `orphans` counts host-local's leases without an owner."""
 
     def __init__(self, node):
         self.node = node

@@ -3,7 +3,7 @@
 from tests.fuzz.targets import Target
 from tests.fuzz.targets.node import ARGS, BASE, dump, stdin
 
-_ALONE = {"stdin": stdin(kubernetes=None)}  # nobody to ask for annotations
+_ALONE = {"stdin": stdin(kubernetes=None)}  # no server for annotations
 _ANNOTATIONS = ({"cni": "a"}, {"cni": "a,b@eth5"}, {"k8s.v1.cni.cncf.io/networks": '[{"name": "n"}]'}, None)
 
 

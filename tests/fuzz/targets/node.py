@@ -35,7 +35,7 @@ def stdin(annotations=None, **changes):
 
 
 def network(name, *plugins, version="1.0.0", **fields):
-    """A network's configuration list, with a secret that nobody but its plugin may see."""
+    """A network's configuration list, with a secret that only its plugin may see."""
     secret = {"ipam": {"type": "host-local", "subnet": "10.0.0.0/24", "password": SECRET.decode()}}
     entries = [
         {"type": plugin, **secret} if isinstance(plugin, str) else plugin for plugin in plugins or [name]

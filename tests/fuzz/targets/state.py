@@ -1,4 +1,4 @@
-"""The state file that DEL, CHECK, GC and the next ADD find: another version's, torn, or by nobody knows whom."""
+"""The state file that DEL, CHECK, GC and the next ADD find: another version's, torn, or of unknown origin."""
 
 from tests.fuzz.targets import Target
 from tests.fuzz.targets.node import BASE, CAPABLE, dump, network, stdin

@@ -104,7 +104,7 @@ class Running(Live):
         return next(((one["status"], one["reason"]) for one in conditions if one["type"] == CONDITION), None)
 
     def is_answered(self, name="c1"):
-        """Whether what was told is of the annotations as they are now."""
+        """Whether the written status is of the annotations as they are now."""
         annotations = self.pod(name)["metadata"]["annotations"]
         return annotations.get(OBSERVED) == observed(annotations)
 

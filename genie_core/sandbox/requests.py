@@ -17,7 +17,7 @@ from genie_core.sandbox import syscalls
 _SLICE_SECONDS = 0.1  # seconds until it is noticed that the client is gone
 LAST_WORDS_SECONDS = 60  # a plugin undoes its work after SIGTERM, before it ends
 
-Orders = Mapping[str, Callable[..., dict[str, Any]]]
+Requests = Mapping[str, Callable[..., dict[str, Any]]]
 
 
 def send(channel: Any, message: dict[str, Any]) -> None:
@@ -37,11 +37,11 @@ def failed(error: OSError) -> dict[str, Any]:
     }
 
 
-def obey(line: str, orders: Orders) -> dict[str, Any]:
+def serve(line: str, requests: Requests) -> dict[str, Any]:
     """Serve one request; its answer."""
-    order = json.loads(line)
+    request = json.loads(line)
     try:
-        return orders[order.pop("order")](**order)
+        return requests[request.pop("request")](**request)
     except OSError as error:
         return failed(error)
 
@@ -157,7 +157,7 @@ def write(path: str, text: str, mode: int) -> dict[str, Any]:
     return {}
 
 
-ORDERS: Orders = {
+REQUESTS: Requests = {
     "run": run,
     "files": files,
     "read": read,
