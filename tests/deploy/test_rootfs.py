@@ -12,6 +12,8 @@ import pytest
 
 import genie_core
 from tests import own_node
+from tests.live.agent.running import Running
+from tests.system.node import install_plugin
 
 pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -169,3 +171,47 @@ def test_the_image_can_be_signed_and_checked(image, tmp_path):
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode != 0
     assert "opt/genie/bin/genie: FAILED" in done.stdout + done.stderr
+
+
+@pytest.fixture
+def pods(tmp_path):
+    """A node with a pod, and a process of the node: its PID is for --host-pid."""
+    pods = Running(tmp_path / "pods", install_plugin(tmp_path / "installed"))
+    first = subprocess.Popen(pods.node.inside("sleep", "600"))
+    try:
+        yield pods, first.pid
+    finally:
+        first.kill()
+        first.wait()
+        pods.close()
+
+
+def test_the_agent_in_the_image(image, pods):
+    """As deploy/agent has it: the image, the node's network and PIDs, and directories of the node at their paths."""
+    node, pid = pods
+    node.start(cni="blue")
+    node.annotate(cni="blue,red@net1")
+    node.node.pod.run("ip", "link", "set", "eth0", "down")
+    there = [node.node.conf, node.node.state, node.node.leases, Path("/run/netns")]
+    for folder in there:
+        (image.path / str(folder)[1:]).mkdir(parents=True, exist_ok=True)
+    binds = "".join(f'mount --rbind --make-rslave {folder} "$0{folder}"; ' for folder in there)
+    enter = f'mount -t proc proc "$0/proc"; {binds}exec chroot "$0" "$@"'
+    words = ["agent", "--once", "--repair", "fix", "--node", "node-1", "--host-pid", str(pid)]
+    places = ["--conf-dir", node.node.conf, "--ipam-dir", node.node.leases]
+    done = subprocess.run(
+        node.node.inside(
+            "unshare", "--mount", "sh", "-ec", enter, image.path, "/opt/genie/bin/genie", *words, *places
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    node.has("net1")
+    link = json.loads(node.node.pod.run("ip", "-json", "link", "show", "eth0").stdout)[0]
+    assert "UP" in link["flags"]
+    assert node.condition() == ("True", "Applied")
+    assert set(node.pod_events()) == {"NetworkAttached", "NetworkRepaired"}

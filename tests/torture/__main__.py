@@ -4,7 +4,8 @@
 --lanes N    at once (8)
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
---only WHAT  steps, delegates, lanes or live
+--quiet N    seconds for which a hundred healthy pods are looked after (600)
+--only WHAT  steps, delegates, lanes, live or quiet
 """
 
 import argparse
@@ -18,9 +19,10 @@ from tests.live.agent.running import Running
 from tests.system.node import Node, install_plugin
 from tests.torture.lanes import Campaign
 from tests.torture.live import LiveCampaign
+from tests.torture.quiet import Ward
 from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
 
-CAMPAIGNS = ("steps", "delegates", "lanes", "live")
+CAMPAIGNS = ("steps", "delegates", "lanes", "live", "quiet")
 
 
 def main(argv=None):
@@ -30,6 +32,7 @@ def main(argv=None):
     parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--running", type=int, default=200)
+    parser.add_argument("--quiet", type=float, default=600)
     parser.add_argument("--only", choices=CAMPAIGNS)
     options = parser.parse_args(argv)
     problems = []
@@ -118,6 +121,18 @@ def live(node, options):
     for what, number in sorted(campaign.figures.items()):
         print(f"  {what:32}{number:8}")
     return campaign.problems
+
+
+def quiet(node, options):
+    """Healthy pods, looked after."""
+    print(f"100 healthy pods with three networks each, repaired for {options.quiet:g} seconds")
+    ward = Ward(node, 100)
+    problems = ward.keep(options.quiet)
+    look, watch = ward.seconds["looks"] / ward.looks, ward.seconds["watcher"]
+    print(
+        f"  {len(problems)} repairs; a look takes {look:.2f} s of a core, the watcher took {watch:.2f} s in all"
+    )
+    return problems
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ group reaches it. Its end is reported to the agent's loop.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,12 @@ from dataclasses import dataclass
 
 from genie_core.errors import IOFailure
 
-_SHIM = "genie_core.tasks.agent.child"
+_PROGRAM = """
+import json, sys
+sys.path += [path for path in json.loads(sys.argv.pop(1)) if path not in sys.path]
+from genie_core.tasks.agent.child import main
+main(sys.argv[1:])
+"""
 _LARGEST_OUTPUT = 8 << 20
 
 Post = Callable[[Callable[[], None]], None]
@@ -58,7 +64,8 @@ class Children:
         A child that does not end within so many seconds is killed: what it did is in the journal. Raises IOFailure.
         """
         isolated = ["-I"] if sys.flags.isolated else []
-        argv = [sys.executable, *isolated, "-m", _SHIM, *self._place, module, *words]
+        path = json.dumps(sys.path)  # the image's is set by its own entry
+        argv = [sys.executable, *isolated, "-c", _PROGRAM, path, *self._place, module, *words]
         files = [_memory(stdin), _memory(b""), _memory(b"")]
         try:
             process = subprocess.Popen(

@@ -85,7 +85,8 @@ class Jobs:
         self._start("repair", "genie_core.tasks.repair", words, self._repaired, REPAIR_SECONDS)
 
     def _repaired(self, ended: Ended) -> None:
-        for item in _lines(ended.out):
+        lines = list(_lines(ended.out))
+        for item in lines:
             if not item.get("news", True):
                 continue
             kind, result = str(item.get("kind")), str(item.get("result"))
@@ -95,7 +96,8 @@ class Jobs:
             write = self._log.info if result == "mended" else self._log.warning
             write("repair", pod=_pod(item), interface=item.get("interface"), kind=kind, result=result,
                   message=item.get("message"))  # fmt: skip
-        if ended.code not in (0, 1):
+        if ended.code not in (0, 1) or (ended.code and not lines):
+            self.failed = True
             self._complain("repair", ended)
 
     # --- collection --------------------------------------------------------------------------------------
