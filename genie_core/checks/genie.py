@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from genie_core.catalog.genie import ANNOTATIONS
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
+from genie_core.edges.policy_dir import OLD_SECONDS
 from genie_core.fields import counted
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.select.files import SELF_TYPE
@@ -240,6 +241,48 @@ def state(facts: Facts) -> Iterator[Finding]:
             remedy=fix(
                 "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
             ),
+        )
+
+
+GN1615 = Code("GN1615", "policies are switched on, and nothing compiles them",
+    cause="policy_engine is set, and genie agent --policy does not run on this node",
+    confirm="ls -l /run/genie/policy/stamp", fix="start genie agent --policy")  # fmt: skip
+GN1616 = Code("GN1616", "policies cannot be enforced on this node",
+    cause="nft is missing or too old, or br_netfilter cannot be loaded",
+    confirm="nft --version; journalctl -u genie-agent", fix="install nftables; modprobe br_netfilter")  # fmt: skip
+
+
+@check("genie-policies", GN1615, GN1616, title="policies between networks are enforced", needs=("conf",))
+def policies(facts: Facts) -> Iterator[Finding]:
+    state = facts.genie.policies
+    if state is None:
+        return
+    if state.age is None or state.age > OLD_SECONDS:
+        since = (
+            "has not run since the node started"
+            if state.age is None
+            else f"was last at work {state.age / 60:.0f} minutes ago"
+        )
+        effect = (
+            "pods with more networks than the primary do not start"
+            if state.fail == "closed"
+            else "pods start without their policies"
+        )
+        yield Finding(
+            code=GN1615,
+            severity=Severity.ERROR,
+            title=f"policy_engine is set, and genie agent {since}: {effect} (policy_fail: {state.fail})",
+            object=_genie("policy_engine", facts.genie.conf),
+            remedy=fix("start the agent", ["genie", "agent", "--policy"]),
+        )
+    for problem in state.problems:
+        yield Finding(
+            code=GN1616,
+            severity=Severity.ERROR,
+            title=f"policies between networks are not enforced: {problem}",
+            object=_genie("policy_engine", facts.genie.conf),
+            evidence=(seen("agent", problem, "cat /run/genie/policy/status.json"),),
+            remedy=fix("install the package nftables, and load br_netfilter"),
         )
 
 

@@ -224,6 +224,19 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyState:
+    """Policies between networks, where they are switched on.
+
+    `age` is the seconds since the agent was last at work, None where it has not been since the node started;
+    `problems` is why it could not apply them.
+    """
+
+    fail: str
+    age: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenieState:
     """Genie itself on the node: what is installed, what its state holds, whether its API server answers.
 
@@ -236,6 +249,7 @@ class GenieState:
     allowed_networks that ask for labels, where no API server is configured.
     `plans` are the containers in the state, and `records` what is known of each; `recorded_ipam` the ipam sections,
     with their network's name, of the networks there that come from the API server: no file of the node has them.
+    `policies` is None where they are switched off.
     """
 
     installed: bool = False
@@ -261,6 +275,7 @@ class GenieState:
     api: str = ""
     definitions: tuple[str, ...] | None = None
     networks: ClusterNetworks | None = None
+    policies: PolicyState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genie_core.edges import policy_dir
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import (
@@ -20,14 +21,14 @@ from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store, boot_id, file_name
 from genie_core.errors import GenieError, InvalidConfig, NetworkNotFound
-from genie_core.jsontext import decode
+from genie_core.jsontext import JSONError, decode
 from genie_core.model import Attachment, NetConf, Plan, Selection
 from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.select.names import parse_names
 from genie_core.settings import Settings
-from genie_core.survey.facts import Cached, ConfFile, Facts, Recorded, Unknown
+from genie_core.survey.facts import Cached, ConfFile, Facts, PolicyState, Recorded, Unknown
 from genie_core.survey.launcher import Launcher, read_launcher
 from genie_core.survey.logical import ClusterNetworks, read_networks
 from genie_core.survey.namespaces import plain
@@ -73,8 +74,23 @@ def describe_installation(facts: Facts, file: ConfFile | None, root: Root) -> di
         "default_network": settings.default_plugin,
         "limits": limits(settings),
         "unread_labels": _unread_labels(settings),
+        "policies": _policies(settings, root),
         **(_default(facts, settings, file) if file else {}),
     }
+
+
+def _policies(settings: Settings, root: Root) -> PolicyState | None:
+    if not settings.policy_engine:
+        return None
+    try:
+        problems = decode(root.text(f"{policy_dir.DIRECTORY}/status.json")).get("problems", ())
+    except (OSError, JSONError, AttributeError):
+        problems = ()
+    return PolicyState(
+        fail=settings.policy_fail,
+        age=policy_dir.age(root.real(policy_dir.DIRECTORY)),
+        problems=tuple(str(problem) for problem in problems),
+    )
 
 
 def _launcher(binary: str, root: Root) -> Launcher | None:

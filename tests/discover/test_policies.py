@@ -1,0 +1,43 @@
+"""Policies between networks that are switched on, and that nothing enforces."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from genie_core.edges import policy_dir
+from tests.discover import nodes
+from tests.discover.test_faults import GENIE, codes, the
+
+
+@pytest.fixture
+def limited(node):
+    nodes.add_plugins(node.bin, "genie")
+
+    def write(**settings):
+        conf = json.loads(json.dumps(GENIE))
+        conf["plugins"][0] |= settings
+        node.configure("00-genie.conflist", conf)
+        node.configure("10-net.conflist", nodes.bridge())
+        return node.discover()
+
+    yield write
+    shutil.rmtree(policy_dir.DIRECTORY, ignore_errors=True)
+
+
+def test_no_agent_has_run(limited):
+    assert "GN1615" not in codes(limited())
+    found = the(limited(policy_engine=True), "GN1615")
+    assert "pods with more networks than the primary do not start (policy_fail: closed)" in found.title
+    assert "without their policies" in the(limited(policy_engine=True, policy_fail="open"), "GN1615").title
+    policy_dir.write({})
+    assert "GN1615" not in codes(limited(policy_engine=True))
+
+
+def test_what_the_agent_could_not_do(limited):
+    policy_dir.write({})
+    Path(policy_dir.DIRECTORY, "status.json").write_text(
+        json.dumps({"problems": ["the program nft is not on this node"]})
+    )
+    assert "the program nft is not on this node" in the(limited(policy_engine=True), "GN1616").title
