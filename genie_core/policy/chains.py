@@ -83,8 +83,14 @@ def rules_of(
 
     `swapped` reads a packet as one of the other direction, of a connection that its receiver has opened.
     """
-    writer = _Writer(isolation, pod, peers, swapped)
-    return tuple(writer.rules())
+    # pods of the same policies have the same rules, but for ports by name
+    ports = pod.ports if pod else ()
+    policies = tuple(id(policy) for policy in isolation.policies)
+    apart = tuple((names, tuple(sets.values())) for names, sets in isolation.denied)
+    key = isolation.direction, policies, apart, isolation.unknown, isolation.dhcp, ports, swapped
+    if key not in peers.chains:
+        peers.chains[key] = tuple(_Writer(isolation, pod, peers, swapped).rules())
+    return peers.chains[key]
 
 
 class _Writer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from genie_core.errors import InvalidConfig
@@ -84,13 +85,16 @@ class Attached:
 
 def addresses_in(texts: Iterable[str]) -> tuple[str, ...]:
     """Canonical addresses, in order; what is none is left out."""
-    found = []
-    for text in texts:
-        try:
-            found.append(str(ipaddress.ip_address(text.partition("/")[0])))
-        except ValueError:
-            continue
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found for text in texts if (found := _address(text))))
+
+
+@lru_cache(maxsize=1 << 16)
+def _address(text: str) -> str:
+    """The canonical form, an empty text for what is none: a zone (fe80::1%eth0) could be any text of a rule."""
+    try:
+        return "" if "%" in text else str(ipaddress.ip_address(text.partition("/")[0]))
+    except ValueError:
+        return ""
 
 
 def _objects(value: object) -> list[JSON]:
@@ -111,9 +115,12 @@ def flat(documents: Iterable[Any]) -> Iterator[JSON]:
 
 
 class Cluster:
-    """All objects, indexed. `attached` are the attachments of every node that is given."""
+    """All objects, indexed. `attached` are the attachments of every node that is given.
 
-    def __init__(self, documents: Iterable[Any]) -> None:
+    `earlier` is a Cluster of mostly the same documents: what it has read of those is taken over.
+    """
+
+    def __init__(self, documents: Iterable[Any], earlier: Cluster | None = None) -> None:
         self.objects: dict[str, list[JSON]] = {}
         for item in flat(documents):
             self.objects.setdefault(str(item.get("kind") or ""), []).append(item)
@@ -128,8 +135,17 @@ class Cluster:
         here: dict[PodKey, list[Attached]] = {}
         for one in self.attached:
             here.setdefault(one.key, []).append(one)
-        read = (read_pod(item, here) for item in self.objects.get("Pod", ()))
-        self.pods = {pod.key: pod for pod in read if pod is not None}
+        known = earlier.read if earlier else {}
+        # by the documents' identities, which they keep as long as they are held here
+        self.read: dict[int, tuple[JSON, Pod | None]] = {}
+        self.pods: dict[PodKey, Pod] = {}
+        for item in self.objects.get("Pod", ()):
+            _, pod = known.get(id(item)) or (item, read_pod(item, {}))
+            self.read[id(item)] = item, pod
+            if pod and pod.key in here:
+                pod = read_pod(item, here)
+            if pod:
+                self.pods[pod.key] = pod
         self._by_namespace: dict[str, list[Pod]] = {}
         self._by_label: dict[tuple[str, str], list[Pod]] = {}
         for pod in self.pods.values():

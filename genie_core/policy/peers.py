@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 
 from genie_core.policy.cluster import Cluster, Pod
 from genie_core.policy.genie_form import Pairing
 from genie_core.policy.networks import is_logical
 from genie_core.policy.rules import Block, PodPeer, PolicyName, Port, Rule, subtract
+from genie_core.policy.ruleset import Rule as RulesetRule
 from genie_core.policy.ruleset import Set
 
 Networks = tuple[str, ...] | None
@@ -22,14 +23,14 @@ def version_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-@cache
-def _order(text: str) -> tuple[int, int, int]:
-    net = ipaddress.ip_network(text)
-    return net.version, int(net.network_address), net.prefixlen
+@lru_cache(maxsize=1 << 16)
+def _order(text: str) -> tuple[int, int]:
+    address = ipaddress.ip_address(text)
+    return address.version, int(address)
 
 
 def in_order(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Addresses or prefixes, each once, by number."""
+    """Addresses, each once, by number."""
     return tuple(sorted(set(addresses), key=_order))
 
 
@@ -44,6 +45,8 @@ class Peers:
         self.cluster = cluster
         self.sets: dict[str, Set] = {}
         self._pods: dict[tuple[Networks, tuple[PodPeer, ...]], dict[int, str]] = {}
+        self._blocks: dict[tuple[Block, ...], dict[int, str]] = {}
+        self.chains: dict[object, tuple[RulesetRule, ...]] = {}  # the rules that chains.rules_of has made
         self._addresses_on: dict[str, tuple[str, ...]] = {}
 
     def pods(self, networks: Networks, peers: tuple[PodPeer, ...]) -> dict[int, str]:
@@ -56,12 +59,13 @@ class Peers:
 
     def blocks(self, blocks: tuple[Block, ...]) -> dict[int, str]:
         """IP version -> the set of the blocks without their exceptions; versions without any block are left out."""
-        names = {}
-        for version, prefixes in subtract(blocks).items():
-            if prefixes:
-                names[version] = name = _name("b", version, blocks)
-                self.sets[name] = Set(name, _TYPES[version], tuple(prefixes), interval=True)
-        return names
+        if blocks not in self._blocks:
+            names = self._blocks[blocks] = {}
+            for version, prefixes in subtract(blocks).items():
+                if prefixes:
+                    names[version] = name = _name("b", version, blocks)
+                    self.sets[name] = Set(name, _TYPES[version], tuple(prefixes), interval=True)
+        return self._blocks[blocks]
 
     def named(self, networks: Networks, rule: Rule, ports: tuple[Port, ...]) -> dict[int, str]:
         """IP version -> the set of (address, protocol, port) of the containers' ports of these names."""

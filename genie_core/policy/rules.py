@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from genie_core.errors import InvalidConfig
@@ -253,7 +254,7 @@ def _block(data: JSON, where: str) -> Block:
 
 def _cidr(text: str, where: str) -> IPNetwork:
     try:
-        return ipaddress.ip_network(text, strict=False)
+        return _network(text)
     except ValueError:
         raise InvalidConfig(f"{where} must be an address block, not {text[:60]!r}") from None
 
@@ -284,13 +285,21 @@ def _number(value: object, where: str) -> int:
     return value
 
 
+@lru_cache(maxsize=1 << 14)
+def _network(text: str) -> IPNetwork:
+    """The block. Raises ValueError, also for a zone (fe80::%eth0), which may be any text."""
+    if "%" in text:
+        raise ValueError(text)
+    return ipaddress.ip_network(text, strict=False)
+
+
 def subtract(blocks: Sequence[Block]) -> dict[int, list[str]]:
     """IP version -> the union of the blocks, each without its exceptions, as the fewest prefixes, in order."""
     parts: dict[int, list[Any]] = {4: [], 6: []}
     for block in blocks:
-        left: list[Any] = [ipaddress.ip_network(block.cidr)]
+        left: list[Any] = [_network(block.cidr)]
         for text in block.excepted:
-            hole = ipaddress.ip_network(text)
+            hole = _network(text)
             left = [piece for part in left for piece in _without(part, hole)]
         for part in left:
             parts[part.version].append(part)

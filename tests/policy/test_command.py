@@ -229,3 +229,27 @@ def test_files_that_cannot_be_read(tmp_path, capsys):
     bad.write_text("kind: AttachmentList\nnode: n1\nitems: [{namespace: shop}]\n")
     assert main(["policy", "list", "--objects-file", str(bad)]) == 2
     assert "items[0].name is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["fe80::1%eth0", "fe80::1%x } drop; add rule inet genie_policy forward accept #"]
+)
+def test_an_address_with_a_zone_gets_into_no_rule(genie, text):
+    """Whoever may write a pod's status could write rules otherwise."""
+    far = pod(7, app="web")
+    entries = [{"name": "shop/one", "interface": "net1", "ips": [text, "10.77.1.99"]}]
+    far["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network-status": json.dumps(entries)}
+    blocks = [{"from": [{"ipBlock": {"cidr": f"{text}/64"}}]}]
+    _, document = genie(
+        "render", [*objects(policy(ingress=OPEN), policy("b", ingress=blocks)), far], kind="PolicyRuleset"
+    )
+    assert "%" not in document["host"]
+    assert "10.77.1.99" in document["host"]
+
+
+def test_names_of_interfaces_get_into_no_rule_either(genie):
+    documents = objects(policy())
+    documents[-1]["items"][0]["result"]["interfaces"][1]["name"] = 'x"; drop'
+    code, document = genie("render", documents, kind="PolicyRuleset")
+    assert (code, [one["name"] for one in document["notEnforced"]]) == (1, ["pod0"])
+    assert 'x"' not in document["host"]

@@ -44,6 +44,7 @@ class Enforcer:
     config: Mapping[str, Any]
     node: str
     kernel: Kernel = field(default_factory=Kernel)
+    _earlier: Cluster | None = None
 
     def apply(
         self, objects: Sequence[Mapping[str, Any]], before: Callable[[], None] = lambda: None
@@ -57,7 +58,8 @@ class Enforcer:
             make_private_directory(policy_dir.DIRECTORY)
         with policy_dir.Held():
             attached = journal(self.config, self.node)
-            ruleset = compile_node(Cluster([*objects, attached]), self.node)
+            self._earlier = cluster = Cluster([*objects, attached], self._earlier)
+            ruleset = compile_node(cluster, self.node)
             policy_dir.write(ruleset.selected)
             before()
             problems = set_sysctls(ruleset.sysctls)
