@@ -14,6 +14,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
+from genie_core.edges import policy_dir
+
+from . import policies
 from .node import CNI_BIN, Node, enter
 
 
@@ -40,12 +43,24 @@ def main() -> None:
             cases = _cases(node, two, one_kubeconfig, nad_kubeconfig)
             timings = _measure(node, cases, options.rounds)
         report = _report(cases, timings)
+        scale = policies.measure()
         if options.json:
             print(
-                json.dumps({"rounds": options.rounds, "python": str(node.python), "cases": report}, indent=2)
+                json.dumps(
+                    {
+                        "rounds": options.rounds,
+                        "python": str(node.python),
+                        "cases": report,
+                        "policies": scale,
+                    },
+                    indent=2,
+                )
             )
         else:
             _print(report, options.rounds, node)
+            print("\npolicies between networks, from the objects to the kernel; milliseconds\n")
+            for row in scale:
+                print(f"{row['name']:58}{row['medianMs']:>7}")
 
 
 def _cases(node: Node, two: str, one_kubeconfig: Path, nad_kubeconfig: Path) -> list[Case]:
@@ -57,6 +72,12 @@ def _cases(node: Node, two: str, one_kubeconfig: Path, nad_kubeconfig: Path) -> 
         Case("genie, pod read over TLS", [(genie, node.stdin(kubeconfig=one_kubeconfig))], "bare bridge"),
         Case("bare bridge, then bare ptp", [bare["bridge"], bare["ptp"]]),
         Case("genie, two networks", [(genie, node.stdin({"cni": two}))], "bare bridge, then bare ptp"),
+        Case(
+            "genie, two networks, one with policies",
+            [(genie, node.stdin({"cni": two}, policy_engine=True))],
+            "genie, two networks",
+            lambda: policy_dir.write({"cni/ptp": [{"namespace": "*", "podSelector": {}}]}),
+        ),
         Case(
             "genie, default + two NADs over TLS, warm",
             [(genie, node.stdin(kubeconfig=nad_kubeconfig))],

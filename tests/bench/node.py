@@ -92,9 +92,11 @@ class Node:
             "CNI_ARGS": ";".join(f"{key}={value}" for key, value in args.items()),
         }
 
-    def stdin(self, annotations: dict[str, str] | None = None, kubeconfig: Path | None = None) -> bytes:
+    def stdin(
+        self, annotations: dict[str, str] | None = None, kubeconfig: Path | None = None, **settings
+    ) -> bytes:
         """Genie's configuration as the runtime passes it: with the annotations, or with an API server to ask."""
-        config = dict(self.config)
+        config = {**self.config, **settings}
         if annotations is not None:
             config["runtimeConfig"] = {"io.kubernetes.cri.pod-annotations": annotations}
         if kubeconfig:
