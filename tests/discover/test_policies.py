@@ -8,7 +8,8 @@ import pytest
 
 from genie_core.edges import policy_dir
 from tests.discover import nodes
-from tests.discover.test_faults import GENIE, codes, the
+from tests.discover.conftest import codes, the
+from tests.discover.test_faults import GENIE
 
 
 @pytest.fixture
