@@ -43,15 +43,13 @@ class Binary:
 
     `form` is elf, script, text (neither), link (dangling), special or unreadable. `noexec` is the mount point of a file
     system from which nothing may be executed. `versions` is the answer to VERSION, () where the plugin was not run or
-    failed; `problem` is why it failed: hang, crash, execute or answer, with `reason`. `status` is "ready", "not ready",
-    "not supported" or "" (not asked), and `detail` the answer to STATUS.
+    failed; `problem` is why it failed: hang, crash, execute or answer, with `reason`.
     """
 
     type: str
     path: str
     size: int = 0
     mode: int = 0
-    uid: int = 0
     link: str = ""
     form: str = ""
     machine: str = ""
@@ -60,8 +58,6 @@ class Binary:
     sha256: str = ""
     asked: bool = False
     versions: tuple[str, ...] = ()
-    status: str = ""
-    detail: str = ""
     problem: str = ""
     reason: str = ""
     ms: float = 0
@@ -87,9 +83,7 @@ def _describe(directory: str, name: str, root: Root) -> Binary:
         status = os.stat(here)
     except OSError:
         return Binary(type=name, path=path, link=link, form="link")
-    binary = Binary(
-        type=name, path=path, size=status.st_size, mode=status.st_mode & 0o7777, uid=status.st_uid, link=link
-    )
+    binary = Binary(type=name, path=path, size=status.st_size, mode=status.st_mode & 0o7777, link=link)
     if not stat.S_ISREG(status.st_mode):
         return replace(binary, form="special")
     if os.statvfs(here).f_flag & os.ST_NOEXEC:

@@ -49,11 +49,10 @@ def parse_conf(
     text: str,
     *,
     mode: int = 0,
-    uid: int = 0,
     siblings: Callable[[str], Sequence[tuple[str, str]]] | None = None,
 ) -> ConfFile:
     """One file as far as it can be understood. No content makes it raise."""
-    base = ConfFile(path=path, mode=mode, uid=uid, text=text)
+    base = ConfFile(path=path, mode=mode, text=text)
     try:
         decode(text)
     except JSONError as error:
@@ -134,10 +133,10 @@ def read_conf(path: str, root: Root) -> ConfFile:
             else error.strerror or str(error)
         )
         return ConfFile(path=path, ignored=ignored, problem=reason)
-    mode, uid = status.st_mode & 0o777, status.st_uid
+    mode = status.st_mode & 0o777
     if ignored:
-        return ConfFile(path=path, mode=mode, uid=uid, ignored=ignored)
-    return parse_conf(path, text, mode=mode, uid=uid, siblings=siblings_of(here))
+        return ConfFile(path=path, mode=mode, ignored=ignored)
+    return parse_conf(path, text, mode=mode, siblings=siblings_of(here))
 
 
 def is_copy(name: str) -> bool:

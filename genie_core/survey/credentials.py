@@ -55,7 +55,6 @@ def read_credential(path: str, used_by: str, root: Root, entry: Mapping[str, Any
         "path": path,
         "used_by": used_by,
         "mode": status.st_mode & 0o777,
-        "uid": status.st_uid,
     }
     try:
         cluster = load_cluster(

@@ -72,7 +72,6 @@ class ConfFile:
     plugins: tuple[JSON, ...] = ()
     problem: str = ""
     mode: int = field(default=0, metadata=UNSAVED)
-    uid: int = field(default=0, metadata=UNSAVED)
     ignored: str = field(default="", metadata=UNSAVED)
     text: str | None = field(default=None, metadata=UNSAVED)
     network: NetConf | None = field(default=None, metadata=UNSAVED)
@@ -185,7 +184,6 @@ class Credential:
     path: str
     readable: bool = True
     mode: int = 0
-    uid: int = 0
     used_by: str = ""
     server: str = ""
     kind: str = ""

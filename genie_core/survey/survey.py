@@ -69,13 +69,14 @@ _READ_BY = {
 
 def survey(places: Places, wanted: Part, todo: Collection, api_seconds: float = API_SECONDS) -> Facts:
     """The facts of a node, without a look into any pod. Raises NotFound where the root does not exist."""
-    return Survey(places, wanted, todo, api_seconds=api_seconds).facts()
+    return Survey(places, wanted, todo, pod="", api_seconds=api_seconds).facts()
 
 
 class Survey:
     """One reading of a node under way: it begins when this is made, and `facts` waits for it.
 
-    Where `pod` is given (NAMESPACE/NAME, "" for none), the runtime is asked in detail for that pod's sandboxes alone.
+    The runtime gives the namespace and the addresses of every sandbox, which takes one request each; where `pod` is not
+    None, of the sandboxes of that pod alone: NAMESPACE/NAME, "" for none.
     Readers of many files are given up after `patience` seconds, plugins after twice as many: a disk may hang.
     """
 

@@ -23,7 +23,7 @@ from genie_core.survey.places import Places
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import runtime_socket
 from genie_core.survey.sandboxes import SECONDS, find_sandboxes
-from genie_core.survey.survey import DISCOVER, GC, NETWORK, Part, survey
+from genie_core.survey.survey import DISCOVER, GC, NETWORK, Part, Survey, survey
 
 LIVE = Sandbox(
     id="b2", pod="shop/web", attempt=1, created=1700000002.5,
@@ -221,6 +221,20 @@ def test_every_runtime_s_directory_counts_for_discover_gc_and_debug(tmp_path, di
     for wanted in (DISCOVER, GC, NETWORK):
         places = Places(root=str(tmp_path))
         assert survey(places, wanted & Part.RECORDS, Collection()).sandbox_ids == frozenset({"e5"})
+
+
+def test_only_gc_asks_for_every_sandbox_in_detail(runtime, tmp_path):
+    """One request for each of hundreds takes long, through crictl above all; discover needs the IDs alone."""
+    places = Places(
+        cri_socket=f"{tmp_path}/s",
+        ipam_dir=f"{tmp_path}/i",
+        cache_dir=f"{tmp_path}/c",
+        state_dir=f"{tmp_path}",
+    )
+    found = survey(places, DISCOVER & Part.RECORDS, Collection())
+    assert [(one.id, one.netns) for one in found.sandboxes or ()] == [("c3", ""), ("b2", ""), ("a1", "")]
+    whole = Survey(places, GC & Part.RECORDS, Collection()).sandboxes
+    assert {one.netns for one in whole.found or ()} == {one.netns for one in ALL}
 
 
 def test_every_layout_but_that_of_docker_says_where_its_sandboxes_are():

@@ -11,6 +11,8 @@ from genie_core.findings import CheckResult, Finding, summary
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 
+_OF_PROBE = ("kind", "target", "role", "port", "result", "sent", "received")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiagnosisReport:
@@ -62,18 +64,7 @@ class DiagnosisReport:
                 {"target": target, "hops": list(hops), "blocked": target in self.blocked}
                 for target, hops in self.ways.items()
             ],
-            "probes": [
-                {
-                    "kind": p.kind,
-                    "target": p.target,
-                    "role": p.role,
-                    "port": p.port,
-                    "result": p.result,
-                    "sent": p.sent,
-                    "received": p.received,
-                }
-                for p in facts.probes
-            ],
+            "probes": [{name: getattr(probe, name) for name in _OF_PROBE} for probe in facts.probes],
             "events": [codec.encode(event) for event in facts.events],
             "missing": dict(sorted(facts.missing.items())),
         }
