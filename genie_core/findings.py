@@ -136,6 +136,7 @@ class Effect(StrEnum):
 
     PACKETS = "packets from or to the pod are lost"
     FRAMES = "an ARP request on the pod's link, or its answer, is lost"
+    LO = "the pod's lo is not set up"
 
 
 class Code(str):

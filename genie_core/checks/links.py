@@ -9,6 +9,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, t
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import RUNTIME, STATUS, Attachment
+from genie_core.survey.kernel import Netns
 
 RECREATE = "delete the pod so that the runtime attaches it again"
 
@@ -89,21 +90,28 @@ def present(case: Case) -> Iterator[Finding]:
 
 GN0103 = Code("GN0103", "the pod's lo is down",
     cause="the loopback plugin did not run: it is missing in the bin directory, or something set lo down",
-    confirm="ip -n POD addr show lo", fix="ip link set lo up; install the loopback plugin")  # fmt: skip
+    confirm="ip -n POD addr show lo", fix="ip link set lo up; install the loopback plugin",
+    explained_by=(Effect.LO,))  # fmt: skip
+
+
+def lo_fault(pod: Netns | None) -> tuple[str, list[Command]]:
+    """(what is wrong with the pod's lo, the commands that mend it); ("", []) for nothing."""
+    lo = next((link for link in pod.links if link.name == "lo"), None) if pod else None
+    if pod is None or lo is None:
+        return "", []
+    local = any(a.index == lo.index and a.ip.startswith("127.") for a in pod.addresses)
+    if lo.up and local:
+        return "", []
+    commands = [in_pod("ip", "link", "set", "lo", "up")]
+    commands += [] if local else [in_pod("ip", "addr", "replace", "127.0.0.1/8", "dev", "lo")]
+    return "without 127.0.0.1" if lo.up else "DOWN", commands
 
 
 @check("pod-loopback", GN0103, title="lo is up", needs=("pod",))
 def loopback(case: Case) -> Iterator[Finding]:
-    pod = case.pod
-    lo = pod.by_name.get("lo") if pod else None
-    if pod is None or lo is None:
+    state, commands = lo_fault(case.facts.pod)
+    if not state:
         return
-    local = any(a.index == lo.index and a.ip.startswith("127.") for a in pod.facts.addresses)
-    if lo.up and local:
-        return
-    commands = [in_pod("ip", "link", "set", "lo", "up")]
-    commands += [] if local else [in_pod("ip", "addr", "replace", "127.0.0.1/8", "dev", "lo")]
-    state = "DOWN" if not lo.up else "without 127.0.0.1"
     yield Finding(
         code=GN0103,
         severity=Severity.ERROR,

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 
 from genie_core.catalog import PLUGINS, of_type
 from genie_core.checks.check import check
-from genie_core.checks.links import GN0103
+from genie_core.checks.links import lo_fault
 from genie_core.checks.parts import at, fix, seen
-from genie_core.findings import Code, Confidence, Finding, Remedy, Severity, Subject
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity, Subject
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.binaries import Binary
 from genie_core.survey.facts import ConfFile, Facts
@@ -44,20 +44,18 @@ def missing(facts: Facts) -> Iterator[Finding]:
         yield from (
             [_all_missing(file, found, list(lacking), path)] if everything and len(found) > 1 else found
         )
+    yield from (_as_cause_of_lo(finding, facts) for finding in _without_loopback(facts))
 
 
-def without_loopback(facts: Facts) -> Iterator[Finding]:
-    """GN1101 for the plugin loopback, which no configuration names.
-
-    Runtimes call it for every sandbox, unless they set lo up themselves: it matters only where lo is down.
-    """
+def _without_loopback(facts: Facts) -> Iterator[Finding]:
+    """GN1101 for the plugin loopback, which runtimes call unless they set lo up themselves; only where lo is down."""
     paths = {facts.search_path(file.directory) for file in facts.conf_files if not file.ignored}
-    for path in sorted(paths):
+    for path in sorted(paths) if lo_fault(facts.pod)[0] else ():
         types = {b.type for d in path for b in facts.binaries.get(d, ())}
         if types and LOOPBACK not in types:
             yield Finding(
                 code=GN1101,
-                severity=Severity.INFO,
+                severity=Severity.ERROR,
                 title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
                 object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
                 evidence=(seen("search path", f"no file {LOOPBACK}", f"ls {' '.join(path)}"),),
@@ -65,29 +63,22 @@ def without_loopback(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def with_loopback(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding]:
-    """The findings about a pod and about the node's files, the latter with what the plugin loopback means for the pod.
-
-    Where the pod's lo is down, a fault of the plugin is the cause: an error, whose remedy sets lo up in the pod, too.
-    Else only what is worse than an info counts.
-    """
-    down = next((f for f in network if f.code == GN0103 and f.remedy is not None), None)
-    mine = [f for f in files if (f.object.kind, f.object.name) == ("plugin", LOOPBACK)]
-    if down is None or down.remedy is None:
-        return [*network, *(f for f in files if f not in mine or f.severity is not Severity.INFO)]
-    explained = replace(down, explained_by=tuple(f.code for f in mine))
-    return [
-        *(explained if f is down else f for f in network),
-        *(_causing(f, down.remedy) if f in mine else f for f in files),
-    ]
-
-
-def _causing(finding: Finding, more: Remedy) -> Finding:
-    mine = finding.remedy or Remedy(text="")
-    text = f"{mine.text}; set lo up in the pods that were attached without it"
-    remedy = replace(mine, text=text, commands=(*mine.commands, *more.commands))
-    title = f"{finding.title}: the pod's lo was never set up"
-    return replace(finding, severity=Severity.ERROR, title=title, remedy=remedy)
+def _as_cause_of_lo(finding: Finding, facts: Facts) -> Finding:
+    """The finding; where it is about loopback and the pod's lo is down, as the cause of that, with its remedy."""
+    state, commands = lo_fault(facts.pod)
+    if finding.object.name != LOOPBACK or finding.remedy is None or not state:
+        return finding
+    return replace(
+        finding,
+        severity=Severity.ERROR,
+        title=f"{finding.title}: the pod's lo was never set up",
+        remedy=fix(
+            f"{finding.remedy.text}; set lo up in the pods that were attached without it",
+            *finding.remedy.commands,
+            *commands,
+        ),
+        breaks=(Effect.LO,),
+    )
 
 
 def _all_missing(
@@ -187,6 +178,10 @@ GN1107 = Code("GN1107", "a plugin is a dangling link",
 
 @check("plugin-file", GN1102, GN1103, GN1107, title="plugin files can be executed", needs=("bin",))
 def unusable(facts: Facts) -> Iterator[Finding]:
+    yield from (_as_cause_of_lo(finding, facts) for finding in _unusable(facts))
+
+
+def _unusable(facts: Facts) -> Iterator[Finding]:
     wanted = _users(facts)
     for binary in _all(facts):
         users = wanted.get(binary.type, [])
@@ -272,7 +267,7 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
             continue
         code, remedy = _SILENT[binary.problem]
         called = users.get(binary.type, [])
-        yield Finding(
+        finding = Finding(
             code=code,
             severity=Severity.ERROR if called else Severity.WARNING,
             title=f"{binary.path}: {binary.reason}"
@@ -283,6 +278,7 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
             confidence=Confidence.MEDIUM if binary.problem == "hang" else Confidence.HIGH,
             affects=tuple(dict.fromkeys(called)),
         )
+        yield _as_cause_of_lo(finding, facts)
 
 
 GN1108 = Code("GN1108", "other users can replace a plugin",

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genie_core.checks import addresses, rank, resolv_conf
+from genie_core.checks import addresses, links, plugins, rank, resolv_conf
 from genie_core.checks import conntrack as conntrack_checks
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Code, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.survey import codec
+from genie_core.survey.binaries import Binary
+from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts, Sandbox
 from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Rule
 
@@ -124,6 +126,26 @@ def test_of_several_causes_the_one_is_named_that_nothing_else_explains():
     found = [finding("GN0805", Severity.WARNING), finding("GN0701"), finding("GN0706"), finding("GN0504")]
     named = {f.code: f.consequence_of for f in rank.ranked(found)}
     assert named == {"GN0504": "", "GN0706": "", "GN0701": "GN0504", "GN0805": "GN0504"}
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_missing_loopback_plugin_matters_where_lo_is_down(up):
+    folder = "/etc/cni/net.d"
+    conf = parse_conf(f"{folder}/10-net.conf", '{"cniVersion": "1.0.0", "name": "net", "type": "bridge"}')
+    bridge = Binary(type="bridge", path="/opt/cni/bin/bridge", mode=0o755)
+    lo = (Link(index=1, name="lo", up=up),), (Address(index=1, ip="127.0.0.1", prefix=8),)
+    facts = Facts(
+        pod=Netns(links=lo[0], addresses=lo[1]),
+        directories={folder: (conf,)},
+        binaries={"/opt/cni/bin": (bridge,)},
+    )
+    ranked = rank.ranked([*links.loopback(Case(facts)), *plugins.missing(facts)])
+    assert [(f.code, f.consequence_of) for f in ranked] == (
+        [] if up else [("GN1101", ""), ("GN0103", "GN1101")]
+    )
+    if not up:
+        assert ranked[0].remedy is not None
+        assert ranked[0].remedy.commands[-1].argv == ("ip", "link", "set", "lo", "up")
 
 
 def conntrack(count, limit, **counters):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from genie_core.checks import plugins, rank, runner, services
+from genie_core.checks import rank, runner, services
 from genie_core.checks.check import Check
 from genie_core.checks.pod_leases import GN1301
 from genie_core.checks.registry import FILES, NETWORK
@@ -89,10 +89,8 @@ def judge(
 
 
 def _of_files(facts: Facts, chosen: Selection, until: float) -> OfFiles:
-    """The checks of the node's files, which `genie discover` runs too, and the one of the plugin loopback, for pods."""
+    """The checks of the node's files, which `genie discover` runs too."""
     findings, outcomes = runner.run(facts, FILES, chosen, until)
-    if any(outcome.id == "plugin-missing" for outcome in outcomes):
-        findings += plugins.without_loopback(facts)
     return OfFiles(findings=tuple(findings), checks=tuple(outcomes))
 
 
@@ -145,7 +143,7 @@ def merged(network: Sequence[Finding], files: Sequence[Finding]) -> list[Finding
     Leaked leases are named once: by the check of the files, which knows the runtime's records, where both found them.
     """
     leaked = any(f.code == GN1301 for f in files)
-    return rank.ranked(plugins.with_loopback([f for f in network if not leaked or f.code != GN1301], files))
+    return rank.ranked([*(f for f in network if not leaked or f.code != GN1301), *files])
 
 
 def since(started: float) -> float:
