@@ -43,7 +43,7 @@ def test_every_attack_of_this_folder_is_named():
 
 
 ACTORS = ("Pod author", "Author of definitions", "Administrator of a namespace", "Local user without root", "Node",
-          "API server, and the network in between", "Somebody who hands a file to an operator")  # fmt: skip
+          "API server, and the network in between", "A person who gives a file to an operator")  # fmt: skip
 
 
 def test_every_actor_has_his_table_and_every_row_its_tests():

@@ -141,7 +141,7 @@ def test_the_same_report_as_in_a_private_node(host):
     assert host.node.files("/etc/cni") == ["/etc/cni/net.d/10-blue.conflist"]
     # GC would free the addresses of the node's pods, which the throw-away state does not know.
     assert [call["verb"] for call in report["calls"]] == ["ADD", "CHECK", "DEL", "DEL"]
-    assert any("GC was left out" in note for note in report["notes"])
+    assert any("GC was not run" in note for note in report["notes"])
 
 
 NAD = """

@@ -333,7 +333,7 @@ def test_the_lock_is_private_while_it_is_held_and_gone_after(tmp_path):
     with atomic.alone(tmp_path):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (file.parent, file)]
         assert modes == [0o700, 0o600]
-        with pytest.raises(TryAgain, match="another genie is at work"), atomic.alone(tmp_path, seconds=0.1):
+        with pytest.raises(TryAgain, match="another genie is running"), atomic.alone(tmp_path, seconds=0.1):
             pass
     assert not file.parent.exists()
     file.parent.mkdir(mode=0o755)  # of one that was killed, or made by hand
