@@ -4,7 +4,7 @@ from genie_core.errors import InvalidConfig
 from genie_core.fields import get_object
 from genie_core.jsontext import encode, members
 from genie_core.model import Attachment, Plan
-from genie_core.spec.conf import DEVICE_INFO, capabilities_of
+from genie_core.spec.conf import DEVICE_INFO, offered_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _described(choice: "Choice", device_file: str) -> dict[str, str]:
 
 
 def _offered(network: "NetConf", supplied: "Mapping[str, str]") -> dict[str, str]:
-    offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in network.plugins))
+    offered = offered_by(network)
     return {key: raw for key, raw in supplied.items() if key in offered}
 
 

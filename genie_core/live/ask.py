@@ -3,8 +3,8 @@
 from genie_core.gojson import view
 from genie_core.jsontext import decode, encode
 from genie_core.plugin_types import plugin_type
-from genie_core.spec.conf import capabilities_of, with_cni_args
-from genie_core.spec.result import parse
+from genie_core.spec.conf import offered_by, with_cni_args
+from genie_core.spec.result import recorded_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def again(item: "Attachment") -> "Attachment":
     """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them."""
     had = _had(item)
-    offered = _offered(item)
+    offered = offered_by(item.network)
     network, args = item.network, item.args
     if "ips" in had and "ips" not in offered and plugin_type(_ipam_type(item)).takes_args:
         network = with_cni_args(network, {"ips": decode(had["ips"])}, item.label)
@@ -43,23 +43,19 @@ def _with_mac(args: str, mac: str) -> str:
 
 def can_ask_for_addresses(item: "Attachment") -> bool:
     """Whether its plugins can be asked for the addresses that it has; true where it has none."""
-    if item.result and not parse(item.result, item.network.version, item.label)[1].ips:
+    if item.result and not recorded_result(item).result.ips:
         return True
-    return "ips" in _offered(item) or plugin_type(_ipam_type(item)).takes_args
+    return "ips" in offered_by(item.network) or plugin_type(_ipam_type(item)).takes_args
 
 
 def _had(item: "Attachment") -> dict[str, str]:
     """What is known of its result: `ips` and `mac` as raw JSON."""
     if not item.result:
         return {}  # it is asked for already
-    result = parse(item.result, item.network.version, item.label)[1]
+    result = recorded_result(item).result
     mac = next((link["mac"] for link in result.interfaces if link.get("sandbox") and link.get("mac")), "")
     ips = [ip["address"] for ip in result.ips]
     return {**({"ips": encode(ips)} if ips else {}), **({"mac": encode(mac)} if mac else {})}
-
-
-def _offered(item: "Attachment") -> set[str]:
-    return set().union(*(capabilities_of(plugin) for plugin in item.network.plugins))
 
 
 def _ipam_type(item: "Attachment") -> str:

@@ -13,7 +13,7 @@ from genie_core.live.ask import again
 from genie_core.live.compare import default_route_asked
 from genie_core.live.defaults import give_back
 from genie_core.model import Value
-from genie_core.spec.result import parse, recorded_result
+from genie_core.spec.result import recorded_result
 from genie_core.steps import Attached, NotReleased, Save
 
 TYPE_CHECKING = False
@@ -63,7 +63,9 @@ def exchange(
         if arriving:
             yield Save(work)
             yield from attach_each(work, arriving)
-            _require_same_addresses(leaving, arriving, plan.ifname)
+            had = {item.ifname: addresses_of(item) for item in leaving}
+            for item in arriving:
+                require_same_address(item, had.get(item.ifname), plan.ifname)
         work = work.replace(attachments=sorted(work.attachments, key=lambda item: order.index(item.ifname)))
         yield Save(work)
         yield from settle_all(work)
@@ -165,25 +167,20 @@ def as_asked(plan: "Plan") -> "Plan":
 
 def addresses_of(item: "Attachment") -> list[str]:
     """The addresses of the attachment's result, with prefix length."""
-    return (
-        [ip["address"] for ip in parse(item.result, item.network.version, item.label)[1].ips]
-        if item.result
-        else []
-    )
+    return [ip["address"] for ip in recorded_result(item).result.ips] if item.result else []
 
 
-def _require_same_addresses(
-    leaving: "Iterable[Attachment]", arriving: "Iterable[Attachment]", primary: str
-) -> None:
-    """Raise CheckFailed where the pod's first interface got another address: kubelet does not read it again."""
-    had = {item.ifname: addresses_of(item) for item in leaving}
-    for item in arriving:
-        if item.ifname == primary and (got := addresses_of(item)) != had.get(primary, got):
-            raise CheckFailed(
-                f"network {item.label} gave {primary} the address {', '.join(got) or 'none'}, "
-                f"not {', '.join(had[primary])}",
-                hint="a pod's first address cannot change: recreate the pod",
-            )
+def require_same_address(item: "Attachment", had: "Sequence[str] | None", primary: str) -> None:
+    """Raise CheckFailed where the pod's first interface has another address: kubelet does not read it again.
+
+    `had` are its addresses before, None for any.
+    """
+    got = addresses_of(item)
+    if item.ifname == primary and had is not None and got != had:
+        raise CheckFailed(
+            f"network {item.label} gave {primary} the address {', '.join(got) or 'none'}, not {', '.join(had)}",
+            hint="a pod's first address cannot change: recreate the pod",
+        )
 
 
 def index_of(plan: "Plan", item: "Attachment") -> int:

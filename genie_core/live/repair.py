@@ -17,7 +17,7 @@ from genie_core.model import Value
 from genie_core.plugin_types import plugin_type
 from genie_core.routes import MAIN_TABLE, gateway_of
 from genie_core.spec.addresses import host, is_default, is_v4
-from genie_core.spec.result import parse
+from genie_core.spec.result import recorded_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class _Look:
 
     def __init__(self, item: "Attachment", plan: "Plan", pod: "Seen", node: "Seen") -> None:
         self.item = item
-        self.result: Result = parse(item.result, item.network.version, item.label)[1]
+        self.result: Result = recorded_result(item).result
         self.absent = plan.absent
         self.pod = pod
         self.node = node

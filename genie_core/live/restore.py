@@ -6,7 +6,7 @@ goes on from there, and DEL releases whatever is held. What cannot be attached k
 """
 
 from genie_core.attach import release_network
-from genie_core.errors import CheckFailed, GenieError
+from genie_core.errors import GenieError
 from genie_core.live.ask import again
 from genie_core.live.exchange import (
     Outcome,
@@ -15,6 +15,7 @@ from genie_core.live.exchange import (
     attach_each,
     finish,
     index_of,
+    require_same_address,
     settle_all,
 )
 from genie_core.steps import NotReleased, Save
@@ -59,7 +60,7 @@ def finish_restoring(plan: "Plan") -> "Steps[Outcome]":
     for item in [item for item in work.attachments if item.restoring]:
         try:
             yield from attach_each(work, [item])
-            _require_same(item, had[item.ifname], work.ifname)
+            require_same_address(item, had[item.ifname] or None, work.ifname)
         except GenieError as error:
             left.append((item, error))
             yield from _undo(work, item)
@@ -90,16 +91,6 @@ def _undo(plan: "Plan", item: "Attachment") -> "Steps[None]":
         yield from _release(plan, item)
     except GenieError:
         return
-
-
-def _require_same(item: "Attachment", had: list[str], primary: str) -> None:
-    """Raise CheckFailed where the pod's first interface got another address: kubelet does not read it again."""
-    got = addresses_of(item)
-    if item.ifname == primary and had and got != had:
-        raise CheckFailed(
-            f"network {item.label} gave {primary} the address {', '.join(got) or 'none'}, not {', '.join(had)}",
-            hint="a pod's first address cannot change: recreate the pod",
-        )
 
 
 def is_cut_off(plan: "Plan") -> bool:

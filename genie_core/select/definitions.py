@@ -6,7 +6,7 @@ from genie_core.gojson import Members, refuse_ambiguous, refuse_speaking_for_run
 from genie_core.jsontext import JSONError, decode, encode
 from genie_core.model import Choice
 from genie_core.select.files import calls_self, is_self
-from genie_core.spec.conf import capabilities_of, parse_network, with_cni_args, with_members
+from genie_core.spec.conf import offered_by, parse_network, with_cni_args, with_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def choice_of(
     if selection.cni_args:
         from genie_core.select.cni_args import refuse_forbidden
 
-        refuse_forbidden(selection.cni_args, allow_cni_args, _offered(network), selection.origin)
+        refuse_forbidden(selection.cni_args, allow_cni_args, offered_by(network), selection.origin)
         network = with_cni_args(network, selection.cni_args, selection.origin)
     if "deviceID" in selection.offers:
         network = _with_own_device(network, selection)
@@ -135,7 +135,7 @@ def _named(text: str, name: str, source: str) -> str:
 
 def _capabilities(selection: "DefinitionSelection", network: "NetConf") -> dict[str, str]:
     """What is asked of the plugins; an error where none of them offers it (conformance C15)."""
-    offered = _offered(network)
+    offered = offered_by(network)
     for capability in selection.capabilities:
         if capability not in offered:
             key = _KEYS.get(capability, capability)
@@ -145,8 +145,3 @@ def _capabilities(selection: "DefinitionSelection", network: "NetConf") -> dict[
                 hint=f'set "capabilities": {{"{capability}": true}} in a plugin that does it, or leave the key out',
             )
     return {**selection.capabilities, **{key: raw for key, raw in selection.offers.items() if key in offered}}
-
-
-def _offered(network: "NetConf") -> set[str]:
-    """The capabilities that any plugin of the network switches on."""
-    return set().union(*(capabilities_of(plugin) for plugin in network.plugins))

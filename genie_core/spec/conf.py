@@ -155,6 +155,11 @@ def capabilities_of(plugin: PluginConf) -> set[str]:
     return {key for key, on in get_object(view(plugin.text), "capabilities").items() if on is True}
 
 
+def offered_by(network: NetConf) -> set[str]:
+    """The capabilities that any plugin of the network takes."""
+    return set().union(*map(capabilities_of, network.plugins))
+
+
 def plugin_input(
     network: NetConf,
     plugin: PluginConf,

@@ -10,7 +10,7 @@ from genie_core.errors import GenieError, TryAgain
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.asked import network_of
-from genie_core.spec.result import parse
+from genie_core.spec.result import parse, recorded_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Leaving:
     def _find(self, attachments: "Sequence[Attachment]") -> None:
         values = set()
         for one in attachments:
-            result = parse(one.result, one.network.version, one.label)[1]
+            result = recorded_result(one).result
             values |= {ip["address"].partition("/")[0] for ip in result.ips}
             values |= set(_ends(one, result)[1])
         for family in ("inet", "bridge"):

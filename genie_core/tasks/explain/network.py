@@ -34,7 +34,7 @@ from genie_core.select.overlap import (
 )
 from genie_core.select.underlay import bridge_name, parse_subnet, underlay_of, with_master
 from genie_core.spec.conf import parse_network
-from genie_core.spec.result import parse
+from genie_core.spec.result import recorded_result
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.node_state import open_context, plans
@@ -125,7 +125,7 @@ def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
         for item in plan.attachments:
             if item.label != label or item.released or plan.pod is None:
                 continue
-            ips = parse(item.result, item.network.version, label)[1].ips if item.result else []
+            ips = recorded_result(item).result.ips if item.result else []
             addresses = tuple(str(ip["address"]).partition("/")[0] for ip in ips)
             yield User(pod=str(plan.pod), here=True, interface=item.ifname, addresses=addresses)
 

@@ -21,7 +21,7 @@ from genie_core.errors import GenieError, IOFailure
 from genie_core.gojson import view
 from genie_core.live.repair import parent_of
 from genie_core.model import Attachment, Plan
-from genie_core.spec.result import parse
+from genie_core.spec.result import recorded_result
 from genie_core.tasks.repair import is_ill
 from genie_core.tasks.repair.look import look_here
 from genie_core.verbs.context import Context
@@ -206,7 +206,7 @@ def _on_node(item: Attachment) -> Iterator[tuple[str, bool]]:
     if parent := parent_of(item):
         yield parent, False
     if item.result:
-        for link in parse(item.result, item.network.version, item.label)[1].interfaces:
+        for link in recorded_result(item).result.interfaces:
             if not link.get("sandbox") and link["name"] != bridge:
                 yield link["name"], kind == "bridge"
 

@@ -23,7 +23,7 @@ from genie_core.live.restore import finish_interrupted
 from genie_core.model import Attachment, Choice, NetConf, Plan, PodRef
 from genie_core.plan import attachment_of
 from genie_core.routes import refuse_conflicts
-from genie_core.spec.conf import DEVICE_INFO, capabilities_of
+from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
@@ -178,8 +178,7 @@ class _Sync:
         supplied = {name: raw for name, raw in held.capabilities.items() if name not in asked}
         had = encode(addresses_of(held))
         made = attachment_of(choice, move.ifname, plan.container_id, args, supplied, find)
-        offered: set[str] = set().union(*(capabilities_of(plugin) for plugin in choice.network.plugins))
-        if "ips" not in offered or made.capabilities.get("ips", had) != had:
+        if "ips" not in offered_by(choice.network) or made.capabilities.get("ips", had) != had:
             raise Refused(
                 f"network {choice.label} cannot be asked for the pod's address {', '.join(addresses_of(held))}",
                 hint='its plugins need the capability "ips"; otherwise recreate the pod',
