@@ -5,9 +5,10 @@ deploy/debug-rbac.yaml grants them; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 from genie_core.dialects import NPWG_NETWORKS
@@ -64,6 +65,23 @@ def read(
     """
     with server.connect(SECONDS) as api:
         return _Reader(api).read(namespace, name, node_of, other)
+
+
+def pages(
+    api: KubeAPI, kind: Resource, query: Mapping[str, str], namespace: str, size: int, most: float = inf
+) -> Iterator[tuple[list[JSON], JSON]]:
+    """The items and the metadata of each page of a list, of one namespace or ("") of all; `most` items at most."""
+    parts, query = kind.collection(namespace) if namespace else kind.everywhere, dict(query)
+    while most > 0:
+        document = api.get(parts, query | {"limit": str(min(size, most))})
+        items, metadata = document.get("items"), document.get("metadata")
+        page = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        metadata = metadata if isinstance(metadata, dict) else {}
+        yield page, metadata
+        if not metadata.get("continue"):
+            return
+        query["continue"] = str(metadata["continue"])
+        most -= len(page)
 
 
 class _Reader:
@@ -135,21 +153,12 @@ class _Reader:
         """At most `most` items of a list, read page by page, each reduced by `keep`."""
         query = {"fieldSelector": selector} if selector else {}
         items: list[JSON] = []
-        while len(items) < most:
-            limit = {"limit": str(min(PAGE, most - len(items)))}
-            document = self.api.get(
-                kind.collection(namespace) if namespace else kind.everywhere, query | limit
-            )
-            found = (item for item in document.get("items") or () if isinstance(item, dict))
-            items += [keep(item | {"kind": kind.kind}) for item in found]
-            metadata = document.get("metadata")
-            more = metadata.get("continue") if isinstance(metadata, dict) else None
-            if not more:
-                break
-            query["continue"] = str(more)
-        else:
-            if most == MOST:
-                self.found.missing[f"objects: {kind.kind}"] = f"there are more than {most}: not all were read"
+        more = False
+        for page, metadata in pages(self.api, kind, query, namespace, PAGE, most):
+            items += [keep(item | {"kind": kind.kind}) for item in page]
+            more = bool(metadata.get("continue"))
+        if more and most == MOST:
+            self.found.missing[f"objects: {kind.kind}"] = f"there are more than {most}: not all were read"
         return items
 
     def _add(self, kind: Resource, selector: str = "", most: int = 0) -> None:

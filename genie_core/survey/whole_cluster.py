@@ -17,7 +17,7 @@ from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT,
 from genie_core.published import Published
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey import cluster
-from genie_core.survey.api import EVENT, NODE, POD
+from genie_core.survey.api import EVENT, NODE, POD, pages
 from genie_core.survey.events import plain
 from genie_core.survey.kernel import JSON
 
@@ -161,25 +161,13 @@ class _Reader:
             self.missing[kind.kind] = f"{error.msg}; the ClusterRole genie-status of deploy/ allows it"
 
     def _pages(self, kind: Resource, query: dict[str, str], namespace: str) -> Iterator[JSON]:
-        parts = kind.collection(namespace) if namespace else kind.everywhere
-        query["limit"] = str(PAGE)
         seen = 0
-        while True:
-            document = self.api.get(parts, query)
-            items = document.get("items")
-            metadata = document.get("metadata")
-            metadata = metadata if isinstance(metadata, dict) else {}
-            for item in items if isinstance(items, list) else ():
-                if isinstance(item, dict):
-                    seen += 1
-                    yield item
+        for page, metadata in pages(self.api, kind, query, namespace, PAGE):
+            yield from page
+            seen += len(page)
             left = metadata.get("remainingItemCount")
             total = f" of {seen + left}" if isinstance(left, int) and left > 0 else ""
             self.announce(f"reading {kind.plural}: {seen}{total}")
-            token = metadata.get("continue")
-            if not token:
-                return
-            query["continue"] = str(token)
 
 
 def _is(item: JSON, name: str) -> bool:
