@@ -22,7 +22,7 @@ from genie_core.steps import NotReleased, Save
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from genie_core.model import Attachment, Plan
     from genie_core.steps import Steps
@@ -102,15 +102,37 @@ def is_cut_off(plan: "Plan") -> bool:
 
 
 def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
-    """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes."""
-    if any(item.restoring for item in plan.attachments) and not is_cut_off(plan):
-        restored = yield from finish_restoring(plan)
-        if restored.error is None:
+    """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes.
+
+    What a repair left half done is attached again. Where that fails it is released, and attached anew if it is asked
+    for; but not the pod's first interface, which waits for the next try, since its address must stay the same.
+    """
+    remaining, left = yield from _release_torn(
+        plan, netns, [item for item in plan.attachments if item.restoring]
+    )
+    if left:
+        return Outcome(remaining, left[0][1], left)
+    if any(item.restoring for item in remaining.attachments):
+        restored = yield from finish_restoring(remaining)
+        if restored.error is None or any(item.ifname == plan.ifname for item, _ in restored.left):
             return restored
-        plan = restored.plan  # what cannot be restored is released, and attached anew if it is asked for
-    left = []
+        remaining, left = yield from _release_torn(restored.plan, netns, [])
+        if left:
+            return Outcome(remaining, left[0][1], left)
+    remaining = as_asked(remaining)
+    yield Save(remaining)
+    try:
+        yield from settle_all(remaining)
+    except GenieError as error:
+        return Outcome(remaining, error)
+    return (yield from finish(remaining))
+
+
+def _release_torn(plan: "Plan", netns: str, spared: "Sequence[Attachment]") -> "Steps[tuple[Plan, Left]]":
+    """Release what is not whole; the plan without it, and what could not be released."""
+    left: Left = []
     for item in reversed(plan.attachments):
-        if item.released or (item.result and not item.releasing):
+        if item in spared or item.released or (item.result and not item.releasing):
             continue
         try:
             yield from release_network(plan, index_of(plan, item), netns)
@@ -119,13 +141,5 @@ def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
             item.released = isinstance(error, NotReleased) and error.holds_nothing
             if not item.released:
                 left.append((item, error))
-    remaining = plan.replace(attachments=[item for item in plan.attachments if not item.released])
-    if left:
-        return Outcome(remaining, left[0][1], left)
-    remaining = as_asked(remaining)
-    yield Save(remaining)
-    try:
-        yield from settle_all(remaining)
-    except GenieError as error:
-        return Outcome(remaining, error)
-    return (yield from finish(remaining))
+    kept = [item for item in plan.attachments if item in spared or not item.released]
+    return plan.replace(attachments=kept), left

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock, is_awaited
 from genie_core.errors import GenieError, NotFound, TryAgain
 from genie_core.live.exchange import Outcome, addresses_of
@@ -29,6 +30,7 @@ from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import look_here, look_in
 from genie_core.tasks.repair.report import Repair, Result
 from genie_core.tasks.repair.tell import Ready, Server, Teller
+from genie_core.verbs.add import bridges_of
 from genie_core.verbs.context import Context
 
 Mode = Literal["report", "fix"]
@@ -211,7 +213,9 @@ class _Case:
     def _attach_again(self, ifnames: set[str], lock: Lock) -> dict[str, str]:
         marked = any(item.restoring for item in self.plan.attachments)
         steps = finish_restoring(self.plan) if marked else restore(self.plan, ifnames)
-        outcome: Outcome = drive_giving_way(steps, self.context, lock)
+        names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
+        with Held(self.context.store.lock_file, names):
+            outcome: Outcome = drive_giving_way(steps, self.context, lock)
         self.plan = outcome.plan
         problems = {item.ifname: error.msg for item, error in outcome.left}
         if outcome.error and not problems:

@@ -74,6 +74,25 @@ def test_a_plugin_that_fails_is_called_again_at_the_next_repair(verb, failing):
     assert has(pod, BEFORE)
 
 
+def test_the_first_interface_is_not_let_go():
+    """A new network on it would have another address, which kubelet does not read."""
+    refuses = [True]
+    pod = started(
+        lambda step: (
+            DelegateFailed("no")
+            if refuses and isinstance(step, Invoke) and (step.verb, step.type) == ("ADD", "a1")
+            else None
+        )
+    )
+    pod.drive(restore(pod.plan, ["eth0"]))
+    outcome = pod.drive(finish_interrupted(pod.plan, "/netns"))
+    assert [item.ifname for item, _ in outcome.left] == ["eth0"]
+    assert [item.ifname for item in pod.plan.attachments if item.restoring] == ["eth0"]
+    refuses.clear()
+    assert pod.drive(finish_interrupted(pod.plan, "/netns")).error is None
+    assert has(pod, BEFORE)
+
+
 def test_what_cannot_be_attached_is_let_go_by_the_next_change():
     pod = started(
         lambda step: (
