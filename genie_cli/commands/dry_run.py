@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from genie_cli import candidates, options, wiring
 from genie_cli.candidates import FILES
@@ -19,8 +20,10 @@ from genie_cli.views.dry_run import view
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.survey.namespaces import NETNS_DIRS
 from genie_core.survey.records import IPAM_DIR
+from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run import MOST_PODS, AnyNode, DryRunOptions, dry_run, plan_only
 from genie_core.tasks.dry_run.configuration import Samples
+from genie_core.tasks.dry_run.policies import is_policy
 from genie_core.tasks.dry_run.searched import Searched
 from genie_core.tasks.dry_run.subject import Subject, SubjectOptions, find_subject
 from genie_core.tasks.node_state import own_entry
@@ -34,6 +37,7 @@ EXAMPLES = [
     ("try a configuration before it goes to a node", "genie dry-run -f blue.conflist"),
     ("only the plan; and whether two pods reach each other", "genie dry-run --cni bridge --plan"),
     ("", "genie dry-run --cni bridge --pods 2"),
+    ("what a policy does between two pods", "genie dry-run --cni bridge --policy policy.yaml"),
     ("with plugins from elsewhere, for a script", "genie dry-run --cni ptp --bin-dir ~/cni -o json"),
 ]
 
@@ -81,6 +85,12 @@ class Flags(options.Namespaced, options.ConfDirs, options.BinDirs, options.Repor
     )
     plan: bool = switch("--plan", "Only show the plan.")
     pods: int = flag("--pods NUMBER", "Attach so many pods side by side.", default=1, min=1, max=MOST_PODS)
+    policy: tuple[str, ...] = several(
+        "--policy FILE",
+        "Try the policies of a manifest between two pods, - for stdin; may be repeated.",
+        CLUSTER,
+        complete=FILES,
+    )
     keep: bool = switch(
         "--keep",
         "Open a shell in the pod before it is released; without a terminal, wait for the end of input.",
@@ -140,6 +150,7 @@ def run(flags: Flags) -> int:
 
 
 def _wanted(flags: Flags, subject: Subject, searched: Searched) -> DryRunOptions:
+    policies = _policies(flags)
     made_up: Samples = "auto" if flags.samples is None else "always" if flags.samples else "never"
     return DryRunOptions(
         annotations=subject.annotations,
@@ -150,12 +161,26 @@ def _wanted(flags: Flags, subject: Subject, searched: Searched) -> DryRunOptions
         samples="never" if flags.on_host else made_up,
         verb=flags.verb.value,
         objects=subject.objects,
-        pods=flags.pods,
+        pods=max(flags.pods, 2) if policies else flags.pods,
+        policies=policies,
         record=flags.output is OutputFormat.WIDE or flags.output.for_machines,
         namespace=subject.namespace,
         pod=subject.name,
         timeout=flags.timeout,
     )
+
+
+def _policies(flags: Flags) -> list[dict[str, Any]]:
+    """The policies of --policy. Raises GenieError (wrong usage) where a file has none."""
+    found: list[dict[str, Any]] = []
+    for name in flags.policy:
+        documents = [one for one in load_documents(wiring.text_of("--policy", name), name) if is_policy(one)]
+        if not documents:
+            raise GenieError(
+                f"--policy {name}: no MultiNetworkPolicy and no NetworkPolicy is in it", exit_code=EXIT_USAGE
+            )
+        found += documents
+    return found
 
 
 def _held(progress: Progress, node: AnyNode, netns: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ def view(report: DryRunReport, wide: bool) -> Iterator[Block]:
         yield from _pod(report, number)
     yield from _written(report)
     yield from _reach(report)
+    yield from _policies(report)
     yield from _appeared(report, wide)
     for title, call in titled[len(report.pods) :]:
         yield from _call(title, call, report, wide)
@@ -190,6 +191,25 @@ def _reach(report: DryRunReport) -> Iterator[Block]:
                 reach.what if reach.reached else f"{reach.what}: no answer here",
             )
             for reach in report.reach
+        ],
+    )
+
+
+def _policies(report: DryRunReport) -> Iterator[Block]:
+    if not report.policies:
+        return
+    yield Heading("What the policies do, tried with real packets")
+    yield Table(
+        ("", "FROM", "TO", "PORT", "POLICY"),
+        [
+            (
+                Cell(one.verdict, "good" if one.verdict == "allow" else "bad"),
+                one.source,
+                one.target,
+                f"{one.port}/{one.protocol}",
+                one.policy or "-",
+            )
+            for one in report.policies
         ],
     )
 

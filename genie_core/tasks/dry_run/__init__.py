@@ -38,6 +38,7 @@ def dry_run(
         calls=run.with_notes(life.calls),
         pods=tuple(PodSeen(interfaces=p.interfaces, routes=p.routes, rules=p.rules) for p in life.pods),
         reach=life.reach,
+        policies=life.policies,
         before=life.before,
         appeared=tuple(appeared(life.before, life.during)),
         written=run.annotations_written(),

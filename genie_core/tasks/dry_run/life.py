@@ -17,6 +17,7 @@ from genie_core.spec.versions import at_least
 from genie_core.tasks.dry_run.configuration import AnyNode, Configured
 from genie_core.tasks.dry_run.netview import View, observe
 from genie_core.tasks.dry_run.options import DryRunOptions
+from genie_core.tasks.dry_run.policies import Tried, TriedPod, try_policies
 from genie_core.tasks.dry_run.preview import preview
 from genie_core.tasks.dry_run.reach import Reach, probe
 from genie_core.tasks.dry_run.recorder import Note, cover, notes, read_notes, stand_before
@@ -56,6 +57,7 @@ class Life:
     pods: tuple[View, ...]
     after_pods: tuple[View, ...]
     reach: tuple[Reach, ...]
+    policies: tuple[Tried, ...] = ()
 
     @property
     def left_in_pods(self) -> tuple[Thing, ...]:
@@ -139,6 +141,7 @@ class Run:
         pods = tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes)
         during = self._look()
         reach = tuple(self._probes(sandboxes, adds)) if all(add.result for add in adds) else ()
+        policies = self._try_policies(sandboxes) if all(add.result for add in adds) else ()
         if hold is not None:
             began = time.monotonic()
             hold(self._node, [sandbox.netns for sandbox in sandboxes])
@@ -153,11 +156,21 @@ class Run:
             pods=pods,
             after_pods=tuple(observe(self._node, sandbox.netns) for sandbox in sandboxes),
             reach=reach,
+            policies=policies,
         )
         if self.releases:
             for sandbox in sandboxes:
                 self._node.remove_namespace(sandbox.netns)
         return life
+
+    def _try_policies(self, sandboxes: Sequence[Sandbox]) -> tuple[Tried, ...]:
+        options = self._options
+        if not options.policies or len(sandboxes) < 2:
+            return ()
+        self._tell("trying the policies between two pods")
+        pods = [TriedPod(container=one.container_id, netns=one.netns) for one in sandboxes[:2]]
+        documents = [dict(one) for one in options.policies]
+        return tuple(try_policies(self._node, documents, pods, options.namespace))
 
     @property
     def releases(self) -> bool:

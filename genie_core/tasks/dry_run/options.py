@@ -20,7 +20,8 @@ class DryRunOptions:
 
     `conf_files` are tried in addition to the directories: file name -> text. `objects` are API objects by their
     URL path; where there are any, the node has an API server with just these. `pods` are attached side by side.
-    `record` keeps the input and output of each plugin. `runtime` is the node's, to report where its search differs.
+    `policies` are tried between two of them. `record` keeps the input and output of each plugin. `runtime` is the
+    node's, to report where its search differs.
     """
 
     annotations: Mapping[str, str]
@@ -31,6 +32,7 @@ class DryRunOptions:
     verb: Verb = "cycle"
     objects: Mapping[str, Mapping[str, Any]] | None = None
     pods: int = 1
+    policies: Sequence[Mapping[str, Any]] = ()
     record: bool = False
     namespace: str = "default"
     pod: str = "dry-run"

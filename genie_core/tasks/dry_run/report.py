@@ -10,6 +10,7 @@ from genie_core import __version__
 from genie_core.errors import EXIT_FAILURE, EXIT_TIMEOUT
 from genie_core.published import UNPUBLISHED, Published
 from genie_core.tasks.dry_run.netview import Interface, Route, View
+from genie_core.tasks.dry_run.policies import Tried
 from genie_core.tasks.dry_run.reach import Reach
 from genie_core.tasks.dry_run.runtime_call import Call
 
@@ -58,6 +59,7 @@ class DryRunReport:
     calls: tuple[Call, ...]
     pods: tuple[PodSeen, ...] = ()
     reach: tuple[Reach, ...] = ()
+    policies: tuple[Tried, ...] = ()
     written: Mapping[str, str] = field(default_factory=dict)
     before: View | None = None
     appeared: tuple[Thing, ...] = ()
@@ -96,7 +98,7 @@ class DryRunReport:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """metadata, target, plan, calls, pod (the first), pods, reachability, node, notes, summary."""
+        """metadata, target, plan, calls, pod (the first), pods, reachability, policies, node, notes, summary."""
         first = self.pods[0] if self.pods else PodSeen(interfaces=(), routes=())
         return {
             "metadata": {"version": __version__, "durationMs": round(self.ms, 1)},
@@ -106,6 +108,7 @@ class DryRunReport:
             "pod": first.as_json(),
             "pods": [pod.as_json() for pod in self.pods],
             "reachability": [reach.as_json() for reach in self.reach],
+            "policies": [one.as_json() for one in self.policies],
             "annotationsWritten": dict(self.written),
             "node": {
                 "before": self.before.as_json() if self.before else None,

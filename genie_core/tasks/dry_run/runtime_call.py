@@ -149,6 +149,7 @@ _OUR_OWN = {
     "metrics_file": '""',
     "readiness_file": '""',
     "policy": "{}",
+    "policy_engine": "false",  # an agent compiles rules for real pods; `--policy` tries them by itself
 }
 
 
