@@ -1,4 +1,4 @@
-"""The node's end of the pod's link: veth, bridge port, bridge."""
+"""The host end of the pod's link: veth, bridge port, bridge."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blo
 
 
 GN0401 = Code("GN0401", "the host end is down",
-    cause="the node's end of the veth is down: the pod has no carrier",
+    cause="the host end of the veth is down: the pod has no carrier",
     confirm="ip link show vethX", fix="ip link set vethX up", breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 
 
-@check("host-end-up", GN0401, GN0802, title="the node's end of the pod's link is up", needs=("pod", "node"))
+@check("host-end-up", GN0401, GN0802, title="the host end of the pod's link is up", needs=("pod", "node"))
 def peer_up(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments:
         peer = attachment.peer

@@ -141,7 +141,7 @@ def _is_live(container: str, facts: Facts) -> bool:
 
 
 def _held(namespace: Namespace, facts: Facts) -> list[tuple[str, str]]:
-    """The node's ends of the veths that lead into a namespace, with the bridge each is on."""
+    """The host ends of the veths that lead into a namespace, with the bridge each is on."""
     number = facts.namespace_numbers.get(namespace.path, -1)
     links = facts.node.links if number >= 0 else ()
     return [(link.name, facts.node.name_of(link.master)) for link in links if link.peer_nsid == number]

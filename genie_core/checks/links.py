@@ -180,7 +180,7 @@ def node_answers(case: Case) -> Iterator[Finding]:
         yield Finding(
             code=GN0105,
             severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"{entry.name}, the node's end of the pod's link, answers no ARP ({state}): the pod cannot find it",
+            title=f"{entry.name}, the host end of the pod's link, answers no ARP ({state}): the pod cannot find it",
             object=the_interface(entry.name),
             evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
             remedy=fix("turn ARP on again", command),

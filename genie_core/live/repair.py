@@ -301,7 +301,7 @@ class _Look:
         yield from self._bridge(end) if self.kind == "bridge" else self._point_to_point(end)
 
     def _end(self) -> "SeenLink | None":
-        """The node's end of the pod's veth: the one of the result's name, else the one that the pod's end names."""
+        """The host end of the pod's veth: the one of the result's name, else the one that the pod's end names."""
         for link in self.result.interfaces:
             found = self.node.links.get(link["name"])
             if found and found.kind == "veth" and not link.get("sandbox"):

@@ -18,7 +18,7 @@ KINDS: dict[Kind, str] = {
     "lease": "addresses that host-local has given to containers that are gone",
     "cache": "libcni's cached results of containers that are gone",
     "chain": "NAT chains and rules of containers that are gone",
-    "veth": "the node's ends of veth pairs that lead into abandoned namespaces",
+    "veth": "host ends of veth pairs that lead into abandoned namespaces",
     "bridge": "bridges of logical networks that no pod is on",
     "namespace": "network namespaces of runtimes that no process and no container uses",
 }
