@@ -145,7 +145,7 @@ def test_the_server_ends_it_after_the_time(world):
     with world.connect() as api:
         found = list(api.watch(world.parts, OF_POD, world.version(), 2))
     assert [event for event in found if event["type"] != "BOOKMARK"] == []
-    assert 1 < time.monotonic() - began < 15
+    assert 1 < time.monotonic() - began < 60
 
 
 def test_one_selector_more_than_there_is(world):

@@ -14,7 +14,7 @@ from tests.system.cluster import Cluster
 from tests.system.node import Node
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 15.0
+SECONDS = 100.0
 
 
 class EngineNode:

@@ -487,7 +487,7 @@ def test_kept_until_standard_input_ends(plugin):
     quick = [*plugin("""echo '{"cniVersion": "1.0.0"}'"""), "--verb", "del"]
     began = time.monotonic()
     dry_run(*quick)
-    limit = max(2, 3 * (time.monotonic() - began))  # all that the plugins may take, on a busy machine too
+    limit = max(4, 6 * (time.monotonic() - began))  # all that the plugins may take, on a busy machine too
     with subprocess.Popen(
         command(*quick, "--keep", "--timeout", f"{limit:.1f}s", "-o", "json"),
         stdin=subprocess.PIPE,
@@ -653,9 +653,7 @@ def test_a_plugin_that_cannot_del_twice_does_no_harm(plugin):
 
 
 def test_a_plugin_that_hangs(plugin):
-    began = time.monotonic()
-    report = dry_run(*plugin(f"exec sleep 300.{os.getpid()}"), "--timeout", "2s", code=124)
-    assert time.monotonic() - began < 10
+    report = dry_run(*plugin(f"exec sleep 300.{os.getpid()}"), "--timeout", "4s", code=124)
     assert report["summary"]["timedOut"] is True
     assert "no answer within" in report["calls"][0]["error"]["msg"]
     assert not sleeping(f"300.{os.getpid()}")

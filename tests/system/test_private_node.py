@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -216,9 +215,7 @@ def test_visible_paths_stay_where_they_are():
 
 
 def test_a_program_that_takes_too_long_is_killed(node):
-    began = time.monotonic()
-    ran = node.run(["sh", "-c", "echo begun; sleep 100 & sleep 100"], timeout=0.3)
-    assert time.monotonic() - began < 30
+    ran = node.run(["sh", "-c", "echo begun; sleep 1000 & sleep 1000"], timeout=2)
     assert ran.expired
     assert ran.stdout == "begun\n"
     wait_until(lambda: node.run(["pgrep", "--runstates=RSD", "sleep"]).stdout == "")

@@ -63,7 +63,7 @@ class Running(Live):
     def once(self, *more):
         words = self.words("--once", *(more or ("--repair", "off")))
         return subprocess.run(
-            self.node.inside(*words), capture_output=True, text=True, timeout=120, check=False,
+            self.node.inside(*words), capture_output=True, text=True, timeout=240, check=False,
             env=self.environment(),
         )  # fmt: skip
 
@@ -81,7 +81,7 @@ class Running(Live):
 
         def ask():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=240) as answer:
                     return answer.status, answer.read().decode()
             except urllib.error.HTTPError as error:
                 return error.code, error.read().decode()

