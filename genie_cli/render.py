@@ -175,7 +175,10 @@ def _renderable(block: Block, console: Any) -> Any:
         case Heading():
             return RichText(terminal.visible(block.text), "bold")
         case Text():
-            wrapped = _wrapped(block.text, min(console.width, terminal.PROSE_WIDTH) - block.indent)
+            # a pipe has sentences in one line each, so that grep finds them
+            is_pipe = console.width == terminal.UNLIMITED
+            width = console.width if is_pipe else min(console.width, terminal.PROSE_WIDTH)
+            wrapped = _wrapped(block.text, width - block.indent)
             return Padding(RichText(wrapped, _STYLES[block.tone]), (0, 0, 0, block.indent), expand=False)
         case Verbatim():
             text = terminal.visible(block.text, keep="\n\t")

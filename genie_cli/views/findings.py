@@ -52,8 +52,11 @@ def findings_view(
     """The findings in their order, then the summary line. `wide` adds the checks that did not pass, with reasons."""
     if findings:
         yield Heading("Findings")
-    for finding in findings:
+    for number, finding in enumerate(findings):
+        yield from (Text(""),) if number else ()
         yield from _finding(finding, wide=wide)
+    if findings:
+        yield Text("")
     if wide:
         yield from _skipped(checks)
     worst = min((finding.severity for finding in findings), key=lambda s: s.rank, default=None)

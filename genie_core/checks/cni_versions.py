@@ -151,8 +151,6 @@ def versions_not_supported(facts: Facts) -> Iterator[Finding]:
         for file in candidates(facts.directories.get(runtime.conf_dir, ())):
             used = file in choice.files
             version = refused_version(file)
-            if version and refuses_version(file, facts, facts.search_path(file.directory)):
-                continue  # its own plugins refuse it too: GN1040 has the version to write
             if version and (used or spoken):
                 finding = _not_supported(runtime, file, version, spoken, used=used)
                 refused = refuses_version(file, facts, facts.search_path(file.directory))

@@ -123,8 +123,11 @@ def test_nothing_is_cut_off_where_names_are_as_long_as_they_may_be(monkeypatch, 
     assert all(heading in text for heading in ("NAME", "ADDRESS", "INTERFACE", "WHY"))
 
 
-def test_prose_is_wrapped_also_in_a_pipe():
-    assert max(map(len, shown([Text("words " * 40)]).splitlines())) <= terminal.PROSE_WIDTH
+def test_a_sentence_is_one_line_in_a_pipe_so_that_grep_finds_it(monkeypatch):
+    sentence = "words " * 39 + "words"
+    assert shown([Text(sentence, indent=2)]) == f"  {sentence}\n"
+    monkeypatch.setenv("COLUMNS", "160")
+    assert max(map(len, shown([Text(sentence)]).splitlines())) <= terminal.PROSE_WIDTH
 
 
 @pytest.mark.parametrize(
