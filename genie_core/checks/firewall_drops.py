@@ -12,6 +12,7 @@ from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
+from genie_core.policy.ruleset import TABLE
 from genie_core.survey import cluster
 
 ADDRESSED = {"source", "target", "sport", "dport", "physical_in", "physical_out", "smac", "dmac"}
@@ -191,6 +192,9 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
 
 def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
     """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
+    if chain.table == TABLE and rule.comment.startswith("deny "):  # Genie's own: policy/chains.py
+        kind, _, names = rule.comment.removeprefix("deny ").partition(" ")
+        return f"{names} ({kind})" if names else kind
     known = {cluster.key(p) for p in cluster.of_kind(case.facts.objects, "NetworkPolicy")}
     named = next((name for name in sorted(known) if name in rule.comment), "")
     if named:

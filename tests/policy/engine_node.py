@@ -75,10 +75,7 @@ class EngineNode:
 
     def pod(self, name, networks="blue,sea@net1", **labels):
         """A pod on the API server, and its ADD; its address on net1."""
-        document = manifests.pod({"cni": networks}, name=name, namespace="shop", uid=f"uid-{name}")
-        document["metadata"]["labels"] = labels
-        document["spec"] = {"nodeName": "n1", "containers": [{"name": "c"}]}
-        self.objects.add(document)
+        self.objects.add(pod_document(name, networks, **labels))
         self.pods[name] = self.node.pod if not self.pods else self.node.add_pod()
         outcome = self.call("ADD", name, networks)
         assert outcome.status == 0, outcome
@@ -127,6 +124,14 @@ class EngineNode:
 
     def ping(self, source, target, seconds=0.3):
         return ping(self.pods[source], self.addresses[target], "net1", seconds)
+
+
+def pod_document(name, networks, **labels):
+    """A Pod of this node."""
+    document = manifests.pod({"cni": networks}, name=name, namespace="shop", uid=f"uid-{name}")
+    document["metadata"]["labels"] = labels
+    document["spec"] = {"nodeName": "n1", "containers": [{"name": "c"}]}
+    return document
 
 
 def until(fact, seconds=SECONDS):

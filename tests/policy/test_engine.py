@@ -14,7 +14,8 @@ from genie_core.edges import policy_dir
 from genie_core.edges.netns import inside
 from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
-from tests.policy.engine_node import ROOT, EngineNode, until
+from tests.policy.engine_node import ROOT, EngineNode, pod_document, until
+from tests.policy.first_packets import escaped
 from tests.system.node import install_plugin
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
@@ -195,3 +196,49 @@ def test_the_cluster_role_is_what_the_engine_asks(node):
     until(node.events)
     asked = {rule(one) for one in node.cluster.server.api.requests}
     assert asked == granted("policy-rbac.yaml")
+
+
+def test_a_diagnosis_names_the_policy_that_drops(node):
+    node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "web"}}, policyTypes=["Egress"])
+    until(lambda: not node.ping("web", "db"))
+    words = [sys.executable, "-m", "genie_cli", "debug", "pod", "shop/web", "--conf-dir", node.node.conf]
+    done = subprocess.run(
+        node.node.inside(*words, "--to", node.addresses["db"], "-o", "json"),
+        capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    found = [one["title"] for one in json.loads(done.stdout)["findings"]]
+    assert any("shop/p (MultiNetworkPolicy) drops" in title for title in found), (found, done.stderr)
+
+
+def test_no_packet_of_a_pod_that_may_send_nothing_comes_out(node):
+    """The long form: python -m tests.policy.first_packets."""
+    came, sent = escaped(node, 4)
+    assert (came, sent > 100) == (0, True)
+
+
+def test_a_network_that_is_plugged_is_guarded_before_the_sync_returns(node):
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "mute"}}, policyTypes=["Egress"])
+    until(lambda: node.status().get("policies") == 1)
+    node.kill()  # nothing compiles its rules
+    node.pods["web"] = node.node.add_pod()
+    document = pod_document("web", "blue", app="mute")
+    node.objects.add(document)
+    assert node.call("ADD", "web", "blue").status == 0
+    document["metadata"]["annotations"] = {"cni": "blue,sea@net1"}
+    (node.node.root / "pod.json").write_text(json.dumps(document))
+    file = node.node.root / "pod.json"
+    words = ["sync", "pod", "shop/web", "--pod-file", file, "--yes", "--conf-dir", node.node.conf]
+    done = subprocess.run(
+        node.node.inside(sys.executable, "-m", "genie_cli", *words), capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    assert "net1" in node.pods["web"].links()
+    assert not node.ping("web", "db")
+    node.start_engine()
+    node.remove_policy()
+    until(lambda: node.ping("web", "db"))
