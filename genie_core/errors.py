@@ -91,6 +91,7 @@ class GenieError(Exception):
         details: str | None = None,
         hint: str | None = None,
         code: int | None = None,
+        exit_code: int | None = None,
     ) -> "Self":
         """A copy with some parts changed."""
         copy = type(self).__new__(type(self))
@@ -101,6 +102,7 @@ class GenieError(Exception):
             details=self.details if details is None else details,
             hint=self.hint if hint is None else hint,
             code=code,
+            exit_code=exit_code,
         )
         return copy
 

@@ -3,6 +3,7 @@
 import pytest
 
 from genie_core.errors import LONGEST_TEXT, DelegateFailed, GenieError, InvalidConfig
+from genie_core.steps import NotReleased
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,12 @@ def test_a_text_that_is_too_long_is_cut():
     assert error.details == "y" * LONGEST_TEXT + "..."
     assert len(str(error)) < 4 * LONGEST_TEXT
     assert GenieError("x" * LONGEST_TEXT).msg == "x" * LONGEST_TEXT
+
+
+def test_a_changed_copy_is_of_the_same_kind_and_leaves_the_error_as_it_is():
+    error = NotReleased(DelegateFailed("no", details="d", hint="h", code=123), holds_nothing=True)
+    changed = error.replace(msg="eth0: no", code=11)
+    assert (changed.msg, changed.details, changed.hint, changed.code) == ("eth0: no", "d", "h", 11)
+    assert isinstance(changed, NotReleased)
+    assert changed.holds_nothing
+    assert (error.msg, error.code) == ("no", 123)

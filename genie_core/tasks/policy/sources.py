@@ -31,8 +31,7 @@ def from_texts(texts: Sequence[tuple[str, str]]) -> Cluster:
     try:
         return Cluster([document for name, text in texts for document in load_documents(text, name)])
     except (InvalidConfig, DecodingFailure) as error:
-        error.exit_code = EXIT_USAGE
-        raise
+        raise error.replace(exit_code=EXIT_USAGE) from None
 
 
 def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], node: str) -> Cluster:
