@@ -20,7 +20,7 @@ from genie_core.tasks.agent.options import AgentOptions
 from genie_core.tasks.health import serve
 
 EXAMPLES = [
-    ("follow this node's pods, for good", "genie agent --node node-1"),
+    ("follow this node's pods until it is stopped", "genie agent --node node-1"),
     ("and enforce policies between networks", "genie agent --policy"),
     ("one pass, as from cron", "genie agent --once --repair fix"),
 ]

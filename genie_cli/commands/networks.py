@@ -13,7 +13,7 @@ from genie_core.tasks.status.look import network_list
 
 EXAMPLES = [
     ("all networks, with their pods and addresses", "genie networks"),
-    ("who uses one, and what a change of it would concern", "genie networks shop/blue"),
+    ("who uses one, and which workloads a change would affect", "genie networks shop/blue"),
 ]
 
 
@@ -31,7 +31,7 @@ def run(flags: Flags) -> int:
     """Lists the cluster's networks: NetworkAttachmentDefinitions, logical networks, and names that pods ask for.
 
     Of one network it shows the pods with their addresses, the workloads that a change of the definition would
-    concern, and what else has its addresses. It asks the API server alone. The exit code is 3 if there is no such
+    affect, and other networks with its addresses. It asks the API server alone. The exit code is 3 if there is no such
     network.
     """
     name = flags.network

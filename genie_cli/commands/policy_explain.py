@@ -15,8 +15,8 @@ from genie_core.tasks.policy.verdict import explain
 
 EXAMPLES = [
     ("every rule about a pod", "genie policy explain shop/web-0"),
-    ("may it talk to the database?", "genie policy explain shop/web-0 --to shop/db-0:5432"),
-    ("may an address ask it?", "genie policy explain shop/db-0 --from 10.1.0.9 --to :5432/TCP"),
+    ("whether it may connect to the database", "genie policy explain shop/web-0 --to shop/db-0:5432"),
+    ("whether an address may connect to it", "genie policy explain shop/db-0 --from 10.1.0.9 --to :5432/TCP"),
 ]
 
 
@@ -36,9 +36,9 @@ class Flags(Objects, options.Namespace, options.Report):
 
 
 def run(flags: Flags) -> int:
-    """Says which policy allows or denies a connection of a pod, rule by rule, with the counters of this node.
+    """Shows which policy allows or denies a connection of a pod, rule by rule, with the counters of this node.
 
-    Both ends are looked at: what the one may send and what the other may take. An end that is a pod is asked about on
+    Both ends are judged: what the client may send and what the server may accept. For an end that is a pod, these are
     the networks that both have. The verdict is allow, deny, or not-enforced where a policy denies it and nothing here
     can enforce that. Without --from and --to it lists the rules of all networks of the pod.
     """

@@ -29,8 +29,8 @@ class Flags(Objects, options.Namespace, options.Report):
 def run(flags: Flags) -> int:
     """Lists the policies between networks, the pods that they select on this node, and where each is enforced.
 
-    Where is the host (bridges, ptp), the pod's own namespace (macvlan, ipvlan, SR-IOV, other plugins), or nowhere, with
-    the reason. The exit code is 1 if something is wrong with a policy.
+    A policy is enforced on the host (bridges, ptp), in the pod's own namespace (macvlan, ipvlan, SR-IOV, other
+    plugins), or nowhere, with the reason. The exit code is 1 if a policy has an error.
     """
     if flags.all_namespaces and flags.namespace:
         raise GenieError("-A and -n exclude each other", exit_code=EXIT_USAGE)

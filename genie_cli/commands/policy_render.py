@@ -31,8 +31,8 @@ def run(flags: Flags) -> int:
 
     Policies are MultiNetworkPolicies, and CNI-Genie's annotation on NetworkPolicies. The text is one transaction for
     nft -f; before it is loaded, a table genie_policy that it does not mention has to be deleted. With -o json come the
-    texts for pods' own namespaces, the sysctls that it needs, what cannot be enforced, and what is wrong with policies.
-    The same objects give the same bytes. The exit code is 1 if something is wrong with a policy.
+    texts for pods' own namespaces, the sysctls that it needs, what cannot be enforced, and the errors of policies.
+    The same objects give the same bytes. The exit code is 1 if a policy has an error.
     """
     cluster, name = known(flags)
     ruleset = compile_node(cluster, name)

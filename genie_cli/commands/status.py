@@ -16,7 +16,7 @@ from genie_core.tasks.status.look import cluster_status, wait_until_ready
 EXAMPLES = [
     ("the whole cluster on one screen", "genie status"),
     ("after an upgrade: wait for it, then look", "genie status --wait --timeout 5m"),
-    ("which pods have not the networks that they ask for", "genie status -n shop -o name"),
+    ("the pods that lack networks that they ask for", "genie status -n shop -o name"),
 ]
 
 
@@ -36,13 +36,13 @@ class Flags(options.Cluster, options.Report):
 
 
 def run(flags: Flags) -> int:
-    """Shows the networks of a whole cluster: what is wrong, Genie's DaemonSets, nodes, networks, pods.
+    """Shows the networks of a whole cluster: faults, Genie's DaemonSets, nodes, networks, pods.
 
     It asks the API server alone, from anywhere, and changes nothing. Nodes report through their conditions and
-    annotations where `genie agent` runs; what is not reported is called unknown. Pods are listed that wait for a
-    network, that have other networks than they ask for now, and that name one that does not exist. It needs the
-    ClusterRole genie-status; what it does not allow is left out and named. The exit code is 1 where something is
-    wrong, 124 if --wait waited in vain.
+    annotations where `genie agent` runs; without such a report the state is unknown. It lists pods that wait for
+    a network, that have other networks than they ask for now, or that name one that does not exist. It needs the
+    ClusterRole genie-status; requests that it does not allow are left out and named. The exit code is 1 where
+    something is wrong, 124 if the DaemonSets are not ready after --timeout.
     """
     with Progress() as progress, wiring.api(flags, flags.timeout) as api:
         if flags.wait:
