@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.live.seen import Seen, SeenLink
-    from genie_core.model import Attachment, Plan, Result
+    from genie_core.model import Attachment, Plan, PluginConf, Result
 
 LINK, ADDRESS, ROUTE = "link", "address", "route"
 BRIDGE_PORT, INTERFACE, DEFAULT_ROUTE = "bridge-port", "interface", "default-route"
@@ -158,6 +158,20 @@ def parent_of(item: "Attachment") -> str:
     return master if isinstance(master, str) else ""
 
 
+def _maker(plugin: "PluginConf") -> "tuple[str, dict[str, Any]]":
+    """The type and the configuration of the plugin that makes the interface.
+
+    flannel has another plugin do it, bridge unless its `delegate` names one (flannel-io/cni-plugin, flannel_linux.go).
+    """
+    conf = view(plugin.text)
+    if plugin.type != "flannel":
+        return plugin.type, conf
+    delegate = conf.get("delegate")
+    given: dict[str, Any] = delegate if isinstance(delegate, dict) else {}
+    made = {"type": "bridge", "isGateway": True, **given}
+    return str(made["type"]), made
+
+
 class _Look:
     """One attachment, beside what the kernel shows."""
 
@@ -167,10 +181,9 @@ class _Look:
         self.absent = plan.absent
         self.pod = pod
         self.node = node
-        first, *rest = (plugin.type for plugin in item.network.plugins)
-        self.kind = first
-        self.conf: dict[str, Any] = view(item.network.plugins[0].text)
-        self.plain = first in _PLAIN and all(name in _BESIDE for name in rest)
+        first, *rest = item.network.plugins
+        self.kind, self.conf = _maker(first)
+        self.plain = self.kind in _PLAIN and all(plugin.type in _BESIDE for plugin in rest)
         named = [link["name"] for link in self.result.interfaces if link.get("sandbox")]
         self.names = named or ([item.ifname] if self.plain else [])
 

@@ -53,12 +53,10 @@ def many(node):
 
 
 def test_healthy_pods_are_left_alone(ward, many):
-    before = [many.run("ip", *words).stdout for words in (["address"], ["route", "show", "table", "all"])]
+    before = state(many)
     assert ward.repair("report") == []
     assert ward.repair("fix") == []
-    assert [
-        many.run("ip", *words).stdout for words in (["address"], ["route", "show", "table", "all"])
-    ] == before
+    assert state(many) == before
 
 
 @pytest.mark.parametrize("number", range(len(NETWORKS)))

@@ -130,6 +130,16 @@ def test_the_first_interface_needs_its_address():
     assert (kind, "recreate the pod" in obstacle) == ("address", True)
 
 
+def test_flannel_has_bridge_do_it():
+    item = attachment({"type": "flannel", "delegate": {"hairpinMode": True}}, {"type": "portmap"})
+    node = Seen([SeenLink("cni0", 3, "bridge"), SeenLink("veth1", 9, "veth")], [(3, "10.1.0.1")])
+    assert found(item, pod(), node) == [("bridge-port", False, "")]
+    assert puts(item, pod(), node)[0] == MASTER
+    assert found(item, pod(up=False, default=False), node)[0] == ("link", False, "")
+    ((kind, again, obstacle),) = found(item, Seen())
+    assert (kind, again, "recreate the pod" in obstacle) == ("interface", True, True)
+
+
 def test_a_default_route_in_the_place_of_ours():
     there = Seen(
         [*pod().links.values(), SeenLink("tun0", 7)],
