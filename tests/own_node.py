@@ -5,6 +5,7 @@ work, and whatever is killed, the machine is as it was.
 """
 
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,8 @@ from genie_core.sandbox import syscalls
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
 
-# Debian's plugins, which all processes share: a test that installs something beside them makes a copy first.
-_SHARED = "/usr/lib/cni"
+# Debian's plugins: those alone, whatever somebody has installed beside them. A test that adds one makes a copy first.
+_PLUGINS = "/usr/lib/cni"
 _MS_REMOUNT = 32  # mount(2)
 
 # A descriptor of the machine's network namespace, once this process has left it.
@@ -47,9 +48,8 @@ def enter():
         syscalls.mount("tmpfs", folder, "tmpfs", options="mode=755")
     for folder in ("/run/lock", "/run/netns"):
         Path(folder).mkdir()
-    if os.path.isdir(_SHARED):
-        syscalls.mount(_SHARED, _SHARED, flags=syscalls.MS_BIND)
-        syscalls.mount("none", _SHARED, flags=syscalls.MS_BIND | _MS_REMOUNT | syscalls.MS_RDONLY)
+    if os.path.isdir(_PLUGINS):
+        _copy_plugins()
     Path("/run/cni/tuning").mkdir(mode=0o600, parents=True)  # which that plugin leaves behind
     subprocess.run(["ip", "-batch", "-"], input=_LINKS, text=True, check=True)
     # A new network has the machine's setting, which is no property of a node that runs pods.
@@ -74,6 +74,17 @@ def on_the_machine():
     finally:
         syscalls.setns(here, syscalls.CLONE_NEWNET)
         os.close(here)
+
+
+def _copy_plugins():
+    """The plugins of Debian's package, which nobody can change."""
+    syscalls.mount("tmpfs", "/mnt", "tmpfs", options="mode=755")
+    for plugin in Path(_PLUGINS).iterdir():
+        if plugin.is_file() and plugin.name != "genie":
+            shutil.copy2(plugin, "/mnt")
+    syscalls.mount("/mnt", _PLUGINS, flags=syscalls.MS_BIND)
+    syscalls.mount("none", _PLUGINS, flags=syscalls.MS_BIND | _MS_REMOUNT | syscalls.MS_RDONLY)
+    syscalls.unmount("/mnt")
 
 
 def _let_go_of_mounts_below(folder):
