@@ -12,6 +12,7 @@ none may fail or break what worked, and in the end everything works again. Usage
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -156,10 +157,25 @@ def run_fault(fault: Fault, *modes: Mode) -> Score:
         return row
 
 
+# Where a node has what a lab has in a directory of its own.
+USUAL = {
+    "net.d": "/etc/cni/net.d",
+    "bin": "/opt/cni/bin",
+    "networks": "/var/lib/cni/networks",
+    "results": "/var/lib/cni/results",
+    "state": "/var/lib/cni/genie",
+    "genie.kubeconfig": "/etc/cni/genie/genie.kubeconfig",
+    "config.toml": "/etc/containerd/config.toml",
+}
+
+
 def scrubbed(lab: Lab, finding: dict[str, Any]) -> dict[str, Any]:
-    """A finding as on a node, whose directories are not a lab's."""
-    scrubbed: dict[str, Any] = json.loads(json.dumps(finding).replace(str(lab.directory), ""))
-    return scrubbed
+    """A finding with the usual directories and namespaces of a node instead of a lab's."""
+    text = json.dumps(finding).replace(f"{lab.prefix}-", "").replace(f"-{lab.prefix}", "")
+    for name, usual in USUAL.items():
+        text = re.sub(rf"{re.escape(str(lab.directory))}/{re.escape(name)}\b", usual, text)
+    usual_finding: dict[str, Any] = json.loads(text.replace(str(lab.directory), ""))
+    return usual_finding
 
 
 def keep(rows: list[Score]) -> None:
