@@ -27,10 +27,11 @@ CACHE_DIR = libcni_cache.DIRECTORY
 _RESULT = ("interfaces", "ips", "routes", "dns")
 
 
-def read_leases(directory: str, root: Root) -> list[Lease]:
+def read_leases(directory: str, root: Root) -> tuple[Lease, ...]:
     """host-local's leases of every network below its data directory. Raises OSError for the directory."""
     folders = (name for name in root.names(directory) if os.path.isdir(root.real(f"{directory}/{name}")))
-    return [lease for network in folders for lease in _leases_of(network, f"{directory}/{network}", root)]
+    found = (_leases_of(network, f"{directory}/{network}", root) for network in folders)
+    return tuple(lease for leases in found for lease in leases)
 
 
 def _leases_of(network: str, folder: str, root: Root) -> list[Lease]:

@@ -132,14 +132,13 @@ class Survey:
         state_dir = places.state_dir or own_settings(own_file(files)).state_dir
         state: dict[str, Any] = {}
         planned: tuple[Cached, ...] = ()
-        leases: list[Lease] = []
+        leases: tuple[Lease, ...] = ()
         cache: list[Cached] = []
         if Part.RECORDS in self.wanted:
             reader = partial(read_state, state_dir, self.root)
             state, planned = read("state", state_dir, reader, (state, planned))
             cache = read("cache", places.cache_dir, partial(read_cache, places.cache_dir, self.root), cache)
-            for directory in dict.fromkeys([places.ipam_dir, *_named_lease_dirs(files)]):
-                leases += read("leases", directory, partial(read_leases, directory, self.root), [])
+            leases = self._leases(list(dict.fromkeys([places.ipam_dir, *_named_lease_dirs(files)])))
         return Facts(
             machine=platform.machine(),
             runtimes=runtimes,
@@ -150,10 +149,22 @@ class Survey:
                 state_dir=state_dir,
                 confs=tuple(file for file in files if not file.ignored),
                 cached=(*cache, *planned),
-                leases=tuple(leases),
+                leases=leases,
             ),
             genie=replace(GenieState(state_dir=state_dir), **state),
         )
+
+    def _leases(self, directories: list[str]) -> tuple[Lease, ...]:
+        """The leases of all directories; they are absent where none of the directories exists."""
+        nothing: tuple[Lease, ...] | None = None
+        read = [
+            self.todo.read("leases", path, partial(read_leases, path, self.root), nothing)
+            for path in directories
+        ]
+        if "leases" in self.todo.absent and any(found is not None for found in read):
+            self.todo.absent.discard("leases")
+            del self.todo.missing["leases"]
+        return tuple(lease for found in read for lease in found or ())
 
     def _configurations(self) -> tuple[list[Runtime], dict[str, list[ConfFile]]]:
         """The runtimes, and the files of each configuration directory: the runtimes', then Genie's own."""
@@ -206,11 +217,11 @@ class Survey:
     def facts(self, netns: str = "") -> Facts:
         """All facts of the node, and of a pod's namespace at `netns`. Raises InvalidNetns."""
         todo, take = self.todo, self._take
+        pod = pod_netns.begin(netns, self.root, todo) if netns else None
         spaces = take(self._namespaces, list[Namespace]())
         # The pod's own path comes first: a namespace may be known by several.
         paths = tuple(dict.fromkeys((*((netns,) if netns else ()), *(space.path for space in spaces))))
         numbers = self._begin(Part.KERNEL | Part.RECORDS, "namespace numbers", partial(self._numbers, paths))
-        pod = pod_netns.begin(netns, self.root, todo) if netns else None
         numbered = take(numbers, dict[str, int]())
         tenants = self._begin(Part.KERNEL, "tenants", partial(read_tenants, numbered, self.root))
         nsids = {str(number): path for path, number in reversed([*numbered.items()])}

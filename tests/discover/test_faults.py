@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from genie_core.findings import Severity
+from genie_core.findings import Severity, Status
 from tests import warm
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
@@ -77,6 +77,20 @@ def test_a_directory_that_cannot_be_is_named_and_the_rest_is_looked_at(node, dir
     report = node.discover()
     assert "GN1001" in codes(report)
     assert "no file can have this name" in report.facts.missing["leases"]
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_leases_are_missing_only_where_no_directory_of_them_is_there(node, is_made):
+    """host-local makes its data directory with the first address: until then there are no leases, and that is known."""
+    node.ipam.rmdir()
+    directory = node.path / "data"
+    if is_made:
+        directory.mkdir()
+    ipam = {"type": "host-local", "dataDir": str(directory), "ranges": [[{"subnet": "100.99.0.0/24"}]]}
+    node.configure("10-net.conflist", nodes.bridge(ipam=ipam))
+    report = node.discover()
+    assert ("leases" in report.facts.missing) is not is_made
+    assert "leases-outside" not in {check.id for check in report.checks if check.status is Status.SKIP}
 
 
 def test_f85_a_container_engine_s_file_sorts_before_genie_s(node):
