@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 from genie_core.edges import libcni_cache
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.log import JSONLog
+from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
@@ -222,9 +224,19 @@ def _remove_rest(
         if names := context.store.names():
             return names
         _exchange(found, paths, removed, restored, dry_run=False)
+        _remove_policies()
     if not any(found.state_dir.iterdir()):
         found.state_dir.rmdir()
     return []
+
+
+def _remove_policies() -> None:
+    """The rules of the policy engine: without pods they concern nothing, and nothing would remove them later."""
+    if os.path.isdir(DIRECTORY):
+        from genie_core.tasks.policy.enforce import remove_from_node
+
+        with suppress(GenieError):  # without nft there are none
+            remove_from_node()
 
 
 def _exchange(

@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from genie_core.edges import policy_dir
+from tests.policy.engine_node import ROOT
 from tests.policy.pings import ping
 from tests.system.node import Node, install_plugin
 
@@ -164,3 +167,23 @@ def test_each_pod_with_several_networks_has_a_status(node):
         assert "multi-ip-preferences" in notes
     finally:
         cluster.close()
+
+
+def test_an_uninstallation_takes_the_rules_away(node, tmp_path):
+    policy_dir.write({"cni/sea": [EVERYBODY]})
+    assert call(node, "ADD", "blue,sea@net1").status == 0
+    node.delete(env=ARGS)
+    assert "genie_policy" in rules(node.host)
+    bins = tmp_path / "bin"
+    shutil.copytree(node.plugins, bins, symlinks=True)
+    node.plugins = bins
+    conf = {"cniVersion": "1.0.0", "name": "genie", "plugins": [json.loads(node.stdin())]}
+    node.configure("00-genie.conflist", conf)
+    words = ["-m", "genie_cli", "uninstall", "--conf-dir", node.conf, "--state-dir", node.state]
+    done = subprocess.run(
+        node.inside(sys.executable, *words, "--bin-dir", bins, "--force"),
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "genie_policy" not in rules(node.host)
+    assert not DIRECTORY.exists()

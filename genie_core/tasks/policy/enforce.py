@@ -111,9 +111,15 @@ def remove(config: Mapping[str, Any]) -> None:
     """Remove our tables from this node and its pods, and what the plugin reads. Raises GenieError."""
     attached = journal(config, "")
     kernel = Kernel()
-    for netns in ["", *sorted({item["netns"] for item in attached["items"] if item["netns"]})]:
+    for netns in sorted({item["netns"] for item in attached["items"] if item["netns"]}):
         with suppress(InvalidNetns):
             kernel.load((), netns)
+    remove_from_node()
+
+
+def remove_from_node() -> None:
+    """Remove our tables from the node's own namespace, and what the plugin reads. Raises GenieError."""
+    Kernel().load(())
     shutil.rmtree(policy_dir.DIRECTORY, ignore_errors=True)
 
 
