@@ -1,5 +1,6 @@
 """What `kubectl apply -k deploy` would apply."""
 
+import configparser
 import copy
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import genie_core
+from genie_cli.app import main
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.tasks.conflist import CA_FILE, TOKEN_FILE
 
@@ -43,6 +45,21 @@ def daemonset():
 def test_manifests_hold_to_kubernetes_schemas(manifest, version):
     """Its OpenAPI schemas; strict: a field that the API server would drop is wrong, too."""
     kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_agents_command_lines_are_known(capsys):
+    """Those of the DaemonSet, of the page that changes it, and of the systemd unit."""
+    (container,) = document("DaemonSet", "genie-agent")["spec"]["template"]["spec"]["containers"]
+    page = (DEPLOY.parent / "docs/install-in-a-cluster.md").read_text()
+    (changed,) = re.findall(r"^(args: \[agent.*)$", page, re.MULTILINE)
+    unit = configparser.ConfigParser()
+    unit.read(DEPLOY / "agent/genie-agent.service")
+    program, *words = unit["Service"]["ExecStart"].split()
+    assert Path(program).name == "genie"
+    assert unit["Service"]["KillMode"] == "process"  # a change under way goes on
+    for line in (container["args"], yaml.safe_load(changed)["args"], words):
+        assert line[0] == "agent"
+        assert main([*line, "--help"]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
