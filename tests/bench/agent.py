@@ -1,0 +1,167 @@
+"""`python -m tests.bench.agent`: what `genie agent` costs at rest and in a storm, and what the runtime's calls notice.
+
+A node with `--pods` pods in a cluster with `--elsewhere` others. Nothing here fails when it is slow: it is for reading.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median, quantiles
+
+from genie_core.tasks.sync.tell import OBSERVED, observed
+from tests.live.agent.running import CONDITION, Running
+from tests.live.live import cni_args, pod_object
+from tests.system.node import install_plugin
+
+REST_SECONDS = 60
+TICKS = os.sysconf("SC_CLK_TCK")
+MEBI = 1 << 20
+# What a pod object has besides, in bytes: a small one with its managed fields.
+FILLER = 6000
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.agent", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--pods", type=int, default=250)
+    parser.add_argument("--elsewhere", type=int, default=10_000)
+    parser.add_argument("--changes", type=int, default=200, help="changes one after the other (default 200)")
+    parser.add_argument(
+        "--calls", type=int, default=30, help="ADD and DEL, without and with the storm (default 30)"
+    )
+    parser.add_argument("--rest", type=float, default=REST_SECONDS)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="genie-bench-") as folder:
+        plugins = install_plugin(Path(folder) / "installed")
+        running = Running(Path(folder) / "node", plugins)
+        try:
+            figures = measure(running, options)
+        finally:
+            running.close()
+    if options.json:
+        print(json.dumps(figures, indent=2))
+        return
+    print(f"genie agent, {options.pods} pods on the node, {options.elsewhere} elsewhere\n")
+    for name, value in figures.items():
+        print(f"{name:58}{value:>10}")
+
+
+def measure(running, options):
+    """Name -> figure, in the order of the measurements."""
+    figures = {}
+    names = [f"p{number}" for number in range(options.pods)]
+    populate(running, names, options.elsewhere)
+    agent = running.agent("--repair", "report")
+    time.sleep(5)
+    figures["RSS at rest, MiB"] = round(rss(agent.pid) / MEBI, 1)
+    figures["CPU at rest, % of a core"] = round(share(agent.pid, options.rest), 2)
+    took = sorted(change(running, names[0], number) for number in range(options.changes))
+    figures["a change, seconds until attached: median"] = round(median(took), 2)
+    figures["a change, seconds until attached: p99"] = round(quantiles(took, n=100)[-1], 2)
+    alone = calls(running, options.calls)
+    began, cpu = time.monotonic(), spent(agent.pid)
+    for name in names:
+        running.annotate(name, cni="blue,green@net1")
+    beside = calls(running, options.calls)
+    figures["syncs done meanwhile"] = sum(has(running, name, "net1") for name in names)
+    peak = rss(agent.pid)
+    while not all(has(running, name, "net1") for name in names):
+        time.sleep(0.5)
+        peak = max(peak, rss(agent.pid))
+    seconds = time.monotonic() - began
+    figures["storm: seconds until all have changed"] = round(seconds, 1)
+    figures["storm: RSS, MiB, at most"] = round(peak / MEBI, 1)
+    figures["storm: CPU of the agent, % of a core"] = round(100 * (spent(agent.pid) - cpu) / seconds, 2)
+    for verb in ("ADD", "DEL"):
+        figures[f"{verb} alone, ms, median"] = round(1000 * median(alone[verb]), 1)
+        figures[f"{verb} beside the storm, ms, median"] = round(1000 * median(beside[verb]), 1)
+        figures[f"{verb}, ratio"] = round(median(beside[verb]) / median(alone[verb]), 2)
+    return figures
+
+
+def populate(running, names, elsewhere):
+    """The node's pods, attached and told so, and those of other nodes."""
+    for name in names:
+        space = running.node.add_pod()
+        running.start(name, netns=space.path, cni="blue")
+        held = running.pod(name)
+        held["metadata"]["annotations"][OBSERVED] = observed({"cni": "blue"})
+        held["metadata"]["managedFields"] = [{"fieldsV1": {"f": "x" * FILLER}}]
+        held["status"] = {
+            "phase": "Running",
+            "conditions": [{"type": CONDITION, "status": "True", "message": ""}],
+        }
+        running.cluster.objects.add(held)
+    for number in range(elsewhere):
+        pod = pod_object(f"e{number}", {"cni": "blue"})
+        pod["spec"] = {"nodeName": f"node-{number % 40 + 2}"}
+        running.cluster.objects.add(pod)
+
+
+def change(running, name, number):
+    """Seconds from the annotation to the interface in the journal."""
+    ifname = f"x{number % 2}"
+    began = time.monotonic()
+    running.annotate(name, cni=f"blue,green@{ifname}")
+    while not has(running, name, ifname):
+        time.sleep(0.005)
+    seconds = time.monotonic() - began
+    while running.children():
+        time.sleep(0.02)
+    return seconds
+
+
+def has(running, name, ifname):
+    """Whether the last sync has ended with that interface attached."""
+    (file,) = (running.node.state / "containers").glob(f"{name}@*")
+    lines = file.read_text().splitlines()
+    items = json.loads(lines[0])["attachments"]
+    return any(item["ifname"] == ifname and not item.get("changing") for item in items)
+
+
+def calls(running, count):
+    """Seconds of ADD and DEL of a pod that comes and goes."""
+    found: dict[str, list[float]] = {"ADD": [], "DEL": []}
+    space = running.node.add_pod()
+    running.cluster.objects.add(pod_object("other", {"cni": "blue"}))
+    for _ in range(count):
+        for verb, took in found.items():
+            began = time.monotonic()
+            done = running.node.call(
+                verb, "other", netns=space.path, env=cni_args("other"), annotations={"cni": "blue"}
+            )
+            took.append(time.monotonic() - began)
+            assert done.status == 0, done
+    return found
+
+
+def rss(pid):
+    """Bytes that are resident."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def spent(pid):
+    """Seconds of processor time of the process itself; children that it has waited for are not in it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def share(pid, seconds):
+    """Percent of a core, with the processor time of ended children."""
+
+    def all_spent():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        return sum(int(fields[index]) for index in (11, 12, 13, 14)) / TICKS
+
+    before = all_spent()
+    time.sleep(seconds)
+    return 100 * (all_spent() - before) / seconds
+
+
+if __name__ == "__main__":
+    main()
