@@ -48,6 +48,7 @@ def encode_plan(plan: Plan) -> str:
             "bootId": plan.boot_id,
             "pod": pod
             and {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid, "sandbox": pod.sandbox},
+            **({"request": plan.request} if plan.request else {}),
             "attachments": [_encode_attachment(attachment) for attachment in plan.attachments],
         }
     )
@@ -180,6 +181,7 @@ def _decode_plan(data: "dict[str, Any]") -> Plan:
         boot_id=_text(data["bootId"]),
         attachments=[_decode_attachment(item) for item in data["attachments"]],
         netns_id=_text(data.get("netnsId", "")),  # earlier versions did not write it
+        request=_text(data.get("request", "")),
     )
 
 

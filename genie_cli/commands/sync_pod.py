@@ -27,7 +27,7 @@ from genie_core.tasks.pods import object_name, open_api
 from genie_core.tasks.sync import SyncOptions, sync
 from genie_core.tasks.sync.report import SyncReport, Target
 from genie_core.tasks.sync.target import LivePod, open_pod
-from genie_core.tasks.sync.tell import tell
+from genie_core.tasks.sync.tell import tell, tell_begin
 
 EXAMPLES = [
     ("see what would change", "genie sync pod shop/web-0 --dry-run"),
@@ -82,6 +82,8 @@ def run(flags: Flags) -> int:
             report = sync(found, genie, wanted, dry_run=True, tell=progress)
         if not flags.dry_run and (not report.moves or flags.yes or _agreed(report)):
             with _limit(flags.timeout), Progress() as progress:
+                if report.moves:
+                    tell_begin(found)
                 report = sync(found, genie, wanted, tell=progress)
                 report = replace(report, warnings=(*report.warnings, *tell(found, report, genie)))
     except APIError as error:

@@ -131,6 +131,7 @@ def _roll_back(
     """Release what came, and attach what went again."""
     left: list[tuple[Attachment, GenieError]] = []
     for item in reversed([one for one in arriving if one.releasing or one.result]):
+        item.releasing = True  # where that fails it is not attached any more, for the next change
         try:
             yield from release_network(work, index_of(work, item), work.netns)
         except GenieError as problem:

@@ -170,6 +170,27 @@ def test_a_plugin_that_refuses_del(live):
     is_right(live, ["net2"])
 
 
+def test_a_rollback_whose_del_is_refused(live):
+    """What came and could not be released is not taken for attached by the next change."""
+    flag = live.node.root / "refuse"
+    gone = 'ip netns exec "${CNI_NETNS##*/}" ip link delete "$CNI_IFNAME"'
+    script = f'[ "$CNI_COMMAND" = DEL ] && [ -e {flag} ] && {{ {gone}; exit 1; }}; exec "$REAL"'
+    live.node.wrap("macvlan", script)
+    live.node.configure(
+        "50-bad.conf", {"cniVersion": "1.0.0", "name": "bad", "type": "ptp", "ipam": {"type": "x"}}
+    )
+    live.start(cni="blue")
+    flag.touch()
+    live.annotate(cni="blue,green@net1,bad@net2")
+    code, report = live.sync()
+    assert (code, report["status"]) == (5, "partial")
+    flag.unlink()
+    live.annotate(cni="blue,green@net1")
+    code, report = live.sync()
+    assert (code, report["status"]) == (0, "changed")
+    is_right(live, ["net1"])
+
+
 def test_check_right_after(attached):
     ask(attached, "x@one,y@two")
     checked = attached.node.call("CHECK", env=cni_args("c1"), prevResult={"cniVersion": "1.0.0"})

@@ -19,7 +19,10 @@ _UNDER_WAY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """One container. `is_whole` is false while something of it is attached or released, and after a kill."""
+    """One container. `is_whole` is false while something of it is attached or released, and after a kill.
+
+    `request` is the hash of what the last sync has brought it in line with, "" before the first one.
+    """
 
     container: str
     pod: Key | None
@@ -27,6 +30,7 @@ class Journal:
     networks: tuple[str, ...]
     is_whole: bool
     written: float
+    request: str = ""
 
     @property
     def is_cut_off(self) -> bool:
@@ -107,6 +111,7 @@ class Journals:
             networks=tuple(item.label for item in plan.attachments if item.result and not item.released),
             is_whole=_is_whole(plan),
             written=stamp[2] / 1e9,
+            request=plan.request,
         )
 
     def of(self, pod: Key) -> Journal | None:

@@ -9,8 +9,9 @@ from typing import Any
 from genie_core.dialects import ASKING, NPWG_NETWORKS
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
+from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.target import is_out
-from genie_core.tasks.sync.tell import CONDITION, OBSERVED, observed
+from genie_core.tasks.sync.tell import CONDITION, OBSERVED
 
 Key = tuple[str, str]
 

@@ -28,7 +28,9 @@ class Work:
         self._clock = clock
         self._is_live = is_live
         self._opted_out: set[str] = set()
-        self._decided: dict[Key, tuple[str, ...]] = {}
+        # What was asked for, and all that was known, when a pod came into the queue: once is enough until that changes.
+        self._asked: dict[Key, tuple[str, ...]] = {}
+        self._seen: dict[Key, tuple[str, ...]] = {}
         self._waiting: set[Key] = set()  # parked since something that they name does not exist
 
     # --- what the watches say ----------------------------------------------------------------------------
@@ -95,21 +97,25 @@ class Work:
     # --- decisions ---------------------------------------------------------------------------------------
 
     def consider(self, key: Key) -> None:
-        """Put the pod into the queue where it lacks networks that it asks for now, as far as is known."""
+        """Put the pod into the queue where it seems not to have the networks that it asks for now."""
         view, journal = self._subject(key)
         if view is None or journal is None:
             self._drop(key)
             return
-        state = (view.uid, view.request, journal.container)
-        if self._decided.get(key) == state:
+        asked = (view.uid, view.request, journal.container)
+        if key in self.queue:
+            if self._asked.get(key) != asked:
+                self._add(key, asked)
             return
-        if key not in self.queue:
-            if not journal.is_whole and not journal.is_cut_off:
-                return  # its ADD, or a change by hand, is under way: it is considered again when that has ended
-            if _is_settled(view, journal):
-                self._decided[key] = state
-                return
-        self._decided[key] = state
+        if not journal.is_whole and not journal.is_cut_off:
+            return  # its ADD, or a change by hand, is under way: it is considered again when that has ended
+        seen = (*asked, view.observed, view.ready, journal.request, str(journal.is_whole))
+        if not _is_settled(view, journal) and self._seen.get(key) != seen:
+            self._seen[key] = seen
+            self._add(key, asked)
+
+    def _add(self, key: Key, asked: tuple[str, ...]) -> None:
+        self._asked[key] = asked
         self.queue.add(key, self._clock())
 
     def resync(self) -> None:
@@ -149,12 +155,13 @@ class Work:
 
     def _drop(self, key: Key) -> None:
         self.queue.drop(key)
-        self._decided.pop(key, None)
+        self._asked.pop(key, None)
+        self._seen.pop(key, None)
         self._waiting.discard(key)
 
 
 def _is_settled(view: PodView, journal: Journal) -> bool:
     """Whether a sync would find nothing to do, and nothing to write."""
-    if not journal.is_whole:
+    if not journal.is_whole or journal.request not in ("", view.request):
         return False
     return view.is_answered or (view.is_silent and len(journal.networks) <= 1)

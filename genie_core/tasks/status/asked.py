@@ -10,7 +10,7 @@ from genie_core.errors import GenieError
 from genie_core.select import selections_of
 from genie_core.status import NETWORK_STATUS
 from genie_core.survey.whole_cluster import OBSERVED, PodRow
-from genie_core.tasks.sync.tell import observed
+from genie_core.tasks.sync.observed import observed
 
 
 @dataclass(frozen=True, slots=True)

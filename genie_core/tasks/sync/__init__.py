@@ -26,8 +26,9 @@ from genie_core.routes import refuse_conflicts
 from genie_core.spec.conf import DEVICE_INFO, offered_by
 from genie_core.spec.result import recorded_result
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
+from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import Change, SyncReport, Target, labels, state_of
-from genie_core.tasks.sync.target import LivePod, Refused, journal_of, refuse_untouchable
+from genie_core.tasks.sync.target import LivePod, Refused, fetch, journal_of, refuse_untouchable
 from genie_core.verbs.add import (
     bridges_of,
     find_plugins,
@@ -108,6 +109,7 @@ class _Sync:
             return self._locked(journal_of(self.pod, self.context, self.options.cri_socket), lock)
 
     def _locked(self, plan: Plan, lock: Lock) -> SyncReport:
+        self.pod = _as_it_is_now(self.pod)
         try:
             refuse_untouchable(self.pod, self.context.settings)
         except GenieError as error:
@@ -128,6 +130,10 @@ class _Sync:
             report = self._report(self._reordered(plan, moves), self._begun or moves)
             return replace(report, status="changed") if self._begun else report
         return self._change(plan, moves, arriving, lock)
+
+    @property
+    def _request(self) -> str:
+        return observed(self.pod.annotations)
 
     def _moves(self, plan: Plan) -> list[Move]:
         """What has to change. Raises GenieError where it cannot, or must not."""
@@ -188,8 +194,11 @@ class _Sync:
     def _reordered(self, plan: Plan, moves: Sequence[Move]) -> Plan:
         """The same attachments in the annotation's order, which the status annotations have from the journal."""
         order = [move.ifname for move in moves]
-        after = plan.replace(attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)))
-        if after.attachments != plan.attachments:
+        after = plan.replace(
+            attachments=sorted(plan.attachments, key=lambda item: order.index(item.ifname)),
+            request=self._request,
+        )
+        if (after.attachments, after.request) != (plan.attachments, plan.request):
             self.context.store.save(after)
         return after
 
@@ -200,10 +209,11 @@ class _Sync:
         order = [move.ifname for move in moves if move.choice]
         kept = {move.ifname: move.choice for move in moves if move.action == KEEP and move.choice}
         plan = plan.replace(
+            request=self._request,
             attachments=[
                 item.replace(default_route=kept[item.ifname].default_route) if item.ifname in kept else item
                 for item in plan.attachments
-            ]
+            ],
         )
         self.tell(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
         self._begun = self._begun or moves
@@ -234,6 +244,7 @@ class _Sync:
     def _report(self, plan: Plan, moves: Sequence[Move]) -> SyncReport:
         return SyncReport(
             target=self._target(plan),
+            request=self._request,
             status="unchanged",
             changes=tuple(Change.of(move) for move in moves),
             state=state_of(plan),
@@ -243,6 +254,7 @@ class _Sync:
         """Nothing was touched. What may be otherwise a moment later is a failure, not a refusal."""
         return SyncReport(
             target=self._target(plan),
+            request=self._request,
             status="failed" if error.code == TRY_AGAIN else "refused",
             state=state_of(plan),
             error=error,
@@ -251,6 +263,7 @@ class _Sync:
     def _left_over(self, outcome: Outcome) -> SyncReport:
         return SyncReport(
             target=self._target(outcome.plan),
+            request=self._request,
             status="partial" if outcome.left else "failed",
             state=state_of(outcome.plan),
             error=outcome.error,
@@ -265,6 +278,19 @@ class _Sync:
             netns=plan.netns,
             interface=plan.ifname,
         )
+
+
+def _as_it_is_now(pod: LivePod) -> LivePod:
+    """The pod read again: another sync may have been at work until now, for a later request than the one that was read.
+
+    Raises NotFound where it is another pod by now, and APIError.
+    """
+    if pod.api is None:
+        return pod
+    found = fetch(pod.api, pod.namespace, pod.name)
+    if found.metadata.get("uid") != pod.metadata.get("uid"):
+        raise NotFound(f"pod {pod} is another one by now, with another UID")
+    return replace(found, warnings=pod.warnings)
 
 
 def _pod_ref(pod: LivePod, plan: Plan) -> PodRef:

@@ -77,6 +77,7 @@ class SyncReport:
     """What was to change, what became of it, and what the pod has now.
 
     `planned` is true where nothing was done yet (--dry-run). `left` names what could not be put back.
+    `request` is the hash of what the annotations asked for.
     """
 
     kind: ClassVar[str] = "SyncReport"
@@ -88,6 +89,7 @@ class SyncReport:
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     planned: bool = False
+    request: str = ""
     milliseconds: float = field(default=0, compare=False)
 
     @property

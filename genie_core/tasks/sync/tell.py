@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from genie_core.dialects import ASKING, BY_ATTACHMENT, dialect_of
+from genie_core.dialects import BY_ATTACHMENT, dialect_of
 from genie_core.edges.kube_errors import NOT_WRITTEN, Conflict
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
-from genie_core.jsontext import encode
 from genie_core.model import Plan
 from genie_core.spec.result import recorded_result
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS, multi_ip_preferences, network_status
+from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
-from genie_core.tasks.sync.target import LivePod
+from genie_core.tasks.sync.target import LivePod, fetch
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of
 
@@ -33,13 +34,8 @@ _STATUS = {
     "failed": "False",
     "partial": "Unknown",
 }
+_TRIES = 4
 _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
-
-
-def observed(annotations: Mapping[str, str]) -> str:
-    """The request's hash: the first 16 hexadecimal digits of the SHA-256 of the annotations that ask for networks."""
-    request = encode({key: annotations[key] for key in sorted(ASKING) if key in annotations})
-    return hashlib.sha256(request.encode("ascii")).hexdigest()[:16]
 
 
 def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
@@ -55,7 +51,42 @@ def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
     return problems
 
 
+def tell_begin(pod: LivePod) -> None:
+    """Write into the pod's condition that a change has begun, so that the last answer is not taken for this one.
+
+    Nothing for a pod from a file. A failure to write is ignored: the end of the change is written too.
+    """
+    if pod.api is None:
+        return
+    text = f"the networks are being changed (request {observed(pod.annotations)})"
+    condition = _changed_condition(pod, "Unknown", "Applying", text)
+    if condition:
+        with suppress(GenieError):
+            _patch(pod, {}, condition)
+
+
 def _tell_status(pod: LivePod, report: SyncReport, context: Context) -> None:
+    """Write it, where the pod still asks for what was done: else the next change will write.
+
+    The pod's version is the precondition, so that no answer to an earlier request comes last. Raises GenieError.
+    """
+    assert pod.api is not None
+    current = fetch(pod.api, pod.namespace, pod.name)
+    for attempt in range(1, _TRIES + 1):
+        if observed(current.annotations) != report.request:
+            return
+        try:
+            _write_status(current, report, context)
+        except Conflict:
+            fresh = fetch(pod.api, pod.namespace, pod.name)
+            if attempt == _TRIES or fresh.metadata.get("uid") != pod.metadata.get("uid"):
+                raise
+            current = fresh
+        else:
+            return
+
+
+def _write_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     annotations: dict[str, str | None] = {OBSERVED: observed(pod.annotations)}
     if report.status in ("changed", "unchanged"):
         annotations |= _annotations(pod, report, context)
@@ -63,11 +94,17 @@ def _tell_status(pod: LivePod, report: SyncReport, context: Context) -> None:
     condition = _condition(pod, report)
     if not wanted and not condition:
         return
-    patch: dict[str, Any] = {"metadata": {"annotations": wanted, "uid": pod.metadata.get("uid")}}
+    _patch(pod, wanted, condition)
+
+
+def _patch(pod: LivePod, annotations: Mapping[str, str | None], condition: Mapping[str, Any] | None) -> None:
+    """Write where the pod is still the one of that version. Raises Conflict, and GenieError."""
+    assert pod.api is not None
+    known = {key: pod.metadata[key] for key in ("uid", "resourceVersion") if pod.metadata.get(key)}
+    patch: dict[str, Any] = {"metadata": {"annotations": dict(annotations), **known}}
     if condition:
         patch["status"] = {"conditions": [condition]}
-    assert pod.api is not None
-    pod.api.merge_patch(POD, pod.namespace, pod.name, patch, subresource="status", strategic=True)
+    pod.api.patch((*POD.path(pod.namespace, pod.name), "status"), patch, strategic=True)
 
 
 def _annotations(pod: LivePod, report: SyncReport, context: Context) -> dict[str, str | None]:
@@ -94,7 +131,11 @@ def _condition(pod: LivePod, report: SyncReport) -> dict[str, Any] | None:
     """The pod's condition, None where it says the same already."""
     status, reason = _STATUS[report.status], report.reason
     text = report.error.msg if report.error else "the networks are as the annotations ask for"
-    message = f"{text} (request {observed(pod.annotations)})"
+    return _changed_condition(pod, status, reason, f"{text} (request {observed(pod.annotations)})")
+
+
+def _changed_condition(pod: LivePod, status: str, reason: str, message: str) -> dict[str, Any] | None:
+    """The condition to write, None where the pod has the same."""
     before = next(
         (
             one
@@ -129,7 +170,7 @@ def tell_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
 
 def _tell_events(pod: LivePod, report: SyncReport, _context: Context) -> None:
     for reason, message, kind in events_of(report):
-        create_event(pod, reason, message, kind, once=observed(pod.annotations) if report.error else "")
+        create_event(pod, reason, message, kind, once=report.request if report.error else "")
 
 
 def create_event(pod: LivePod, reason: str, message: str, kind: str, *, once: str = "") -> None:

@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 
 from genie_core.edges.netns import inside
-from genie_core.tasks.sync.tell import OBSERVED, observed
+from genie_core.tasks.sync.observed import observed
+from genie_core.tasks.sync.tell import OBSERVED
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
 
@@ -141,6 +142,6 @@ class Running(Live):
                 words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []
             except OSError:
                 continue
-            if b"genie_core.tasks.agent.child" in words and mine in words:
+            if {b"genie_cli", b"sync", mine} <= {*words}:
                 found.append(int(folder.name))
         return found
