@@ -41,7 +41,7 @@ def _change(rounds):
     kernel, earlier, spent = Kernel(), Cluster(documents), []
     kernel.load(compile_node(earlier, "n1").host)
     for index in range(rounds):
-        kernel.mend()  # as the engine does between two changes
+        kernel.foreign()  # as the engine does between two changes
         documents.append(_pod(PODS + index))
         began = time.perf_counter()
         earlier = Cluster(documents, earlier)

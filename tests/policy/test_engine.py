@@ -7,11 +7,17 @@ import sys
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genie_core.edges import policy_dir
+from genie_core.edges.log import JSONLog
 from genie_core.edges.netns import inside
+from genie_core.policy.cluster import Cluster
+from genie_core.policy.compile import Policies
+from genie_core.tasks.policy.enforce import Enforcer
+from genie_core.tasks.policy.engine import Engine
 from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
 from tests.policy.engine_node import ROOT, EngineNode, pod_document, until
@@ -242,3 +248,25 @@ def test_a_network_that_is_plugged_is_guarded_before_the_sync_returns(node):
     node.start_engine()
     node.remove_policy()
     until(lambda: node.ping("web", "db"))
+
+
+def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
+    """A guard is a change that the engine did not make, as another program's is."""
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "mute"}}, policyTypes=["Egress"])
+    until(lambda: node.status().get("policies") == 1)
+    node.kill()
+    mute = pod_document("mute", "blue,sea@net1", app="mute")
+    policy = node.objects.get(
+        next(k for k in node.objects.kinds if k.kind == "MultiNetworkPolicy"), "shop", "p"
+    )
+    config = json.loads(node.node.stdin())
+    no_server: Any = None
+    engine = Engine(Enforcer(config, "n1"), no_server, str(node.node.state), JSONLog("error"))
+    engine._objects.listed("pods", [mute])
+    engine._objects.listed("multi-networkpolicies", [policy])
+    engine._told = frozenset(Policies(Cluster([mute, policy])).findings)
+    inside(str(node.node.host.path), engine._apply)
+    node.pod("mute", app="mute")
+    inside(str(node.node.host.path), engine._mend)
+    assert not node.ping("mute", "db")

@@ -224,10 +224,12 @@ class Engine:
         self._told = found
 
     def _mend(self) -> None:
+        """Where rules were changed, compile and load all: what was loaded last may lack a pod that has come since."""
         with policy_dir.Held():
-            mended = self._enforcer.kernel.mend()
-        if mended:
-            self._log.warning("rules were changed by another program, and are loaded anew", namespaces=mended)
+            foreign = self._enforcer.kernel.foreign()
+        if foreign:
+            self._log.info("rules are not as they were loaded, and are loaded anew", namespaces=foreign)
+            self._apply()
 
     def _count(self) -> None:
         self.counts.keep()

@@ -49,19 +49,16 @@ class Kernel:
         """The namespace is gone, or of no interest."""
         self._loaded.pop(netns, None)
 
-    def mend(self) -> list[str]:
-        """Load again what another program has changed; returns the namespaces with changes."""
-        mended = []
+    def foreign(self) -> list[str]:
+        """The namespaces in which our tables are not as we left them: another program's doing, or a guard of an ADD."""
+        found = []
         for netns, held in list(self._loaded.items()):
             try:
-                if self._is_ours(held, netns):
-                    continue
-                nft.load(_whole(held.tables), netns)
-                self._loaded[netns] = _Loaded(held.tables, generation(netns))
-                mended.append(netns)
+                if not self._is_ours(held, netns):
+                    found.append(netns)
             except InvalidNetns:
                 self.forget(netns)
-        return mended
+        return found
 
     def _is_ours(self, held: _Loaded, netns: str) -> bool:
         """Whether our tables are as we left them. The number of the kernel's last change says so without a listing."""
