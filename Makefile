@@ -14,7 +14,7 @@ help:
 	@echo "make generated  completions/, docs/man, docs/codes and the picture of the layers, after a change of commands, flags, checks or layers"
 	@echo "make torture   the plugin and its plugins killed everywhere, 10,000 pods, and an audit; as root, half an hour"
 	@echo "make fuzz    bad input, 120,000 times: CASES=n and SEED=n say otherwise; a quarter of an hour"
-	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin"
+	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin, and what the agent costs; as root"
 	@echo "make diagnose-bench   what genie debug pod makes of 216 faults, pairs of them, and healthy pods; as root"
 
 demo:
@@ -44,6 +44,7 @@ generated: setup
 
 bench: setup
 	@.venv/bin/python -m tests.bench
+	@.venv/bin/python -m tests.bench.agent
 
 diagnose-bench: setup
 	@.venv/bin/python -m tests.diagnose.bench
