@@ -204,19 +204,35 @@ def test_the_cluster_role_is_what_the_engine_asks(node):
     assert asked == granted("policy-rbac.yaml")
 
 
-def test_a_diagnosis_names_the_policy_that_drops(node):
+def genie(node, *words):
+    """A command on the node: (exit code, its document)."""
+    done = subprocess.run(
+        node.node.inside(sys.executable, "-m", "genie_cli", *words, "--conf-dir", node.node.conf, "-o", "json"),
+        capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_commands_name_the_policy_that_drops(node):
     node.pod("web", app="web")
     node.pod("db", app="db")
     node.policy(podSelector={"matchLabels": {"app": "web"}}, policyTypes=["Egress"])
     until(lambda: not node.ping("web", "db"))
-    words = [sys.executable, "-m", "genie_cli", "debug", "pod", "shop/web", "--conf-dir", node.node.conf]
-    done = subprocess.run(
-        node.node.inside(*words, "--to", node.addresses["db"], "-o", "json"),
-        capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    found = [one["title"] for one in json.loads(done.stdout)["findings"]]
-    assert any("shop/p (MultiNetworkPolicy) drops" in title for title in found), (found, done.stderr)
+    node.ping("web", "db")
+    _, document = genie(node, "debug", "pod", "shop/web", "--to", node.addresses["db"])
+    found = [one["title"] for one in document["findings"]]
+    assert any("shop/p (MultiNetworkPolicy) drops" in title for title in found), found
+    _, verdict = genie(node, "policy", "explain", "shop/web", "--to", "shop/db", "--node", "n1")
+    (denied,) = [rule for rule in verdict["rules"] if rule["matched"]]
+    assert (verdict["verdict"], denied["policy"]["name"], denied["where"]) == ("deny", "p", "host")
+    assert denied["packets"] > 0
+    code, listed = genie(node, "policy", "list", "-A", "--node", "n1")
+    assert (code, [one["name"] for one in listed["policies"][0]["pods"]]) == (0, ["web"])
+    code, rendered = genie(node, "policy", "render", "--node", "n1")
+    assert (code, rendered["notEnforced"]) == (0, [])
+    loaded = node.node.host.run("nft", "list", "table", "inet", "genie_policy").stdout
+    assert rendered["host"].partition('comment "')[2].partition('"')[0] in loaded
 
 
 def test_no_packet_of_a_pod_that_may_send_nothing_comes_out(node):

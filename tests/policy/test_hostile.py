@@ -89,7 +89,7 @@ class Open:
         assert select.select([listener], [], [], 3)[0]
         self.target = listener.accept()[0]
 
-    def passes(self, sender, receiver, seconds=0.5):
+    def passes(self, sender, receiver, seconds=0.25):
         """Whether a byte that is sent comes."""
         sender.send(b"x")
         return bool(select.select([receiver], [], [], seconds)[0] and receiver.recv(1))
