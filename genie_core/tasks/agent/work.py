@@ -104,6 +104,7 @@ class Work:
             return
         asked = (view.uid, view.request, journal.container)
         if key in self.queue:
+            self._seen.pop(key, None)  # it may look the same again after this, and be another change
             if self._asked.get(key) != asked:
                 self._add(key, asked)
             return
