@@ -74,6 +74,8 @@ class Lab:
 
     def _make_pod(self, index):
         pod, inner, outer = self.pods[index], [], []
+        for name in ("all", "default"):  # link-local addresses are of use at once
+            self.write_sysctl(pod, f"ipv6.conf.{name}.accept_dad", "0")
         for position, network in enumerate(HAS[index]):
             kind, number = NETWORKS[network]
             ifname = f"net{position}" if position else "eth0"
