@@ -349,7 +349,5 @@ def api(facts: Facts) -> Iterator[Finding]:
             severity=Severity.INFO,
             title=f"not installed in the cluster: {', '.join(missing)}",
             object=_genie("definitions"),
-            remedy=fix(
-                "install them if pods select such networks", ["kubectl", "apply", "-f", "deploy/crds"]
-            ),
+            remedy=fix("if pods select such networks, apply deploy/crds of this release to the cluster"),
         )

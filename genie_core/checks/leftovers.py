@@ -63,8 +63,7 @@ def _misnamed(entry: Cached) -> Finding:
         object=Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
         evidence=(_content(entry),),
         remedy=fix(
-            "check that no sandbox has that ID, then remove the file",
-            ["crictl", "pods", "--id", entry.container],
+            "remove the file, once the runtime has no sandbox of that ID",
             ["rm", entry.file],
             risk="the runtime needs the file for the DEL of a sandbox that still exists",
         ),

@@ -1,5 +1,8 @@
 """Pods that ask for networks and were attached by whatever the runtime found instead of Genie (lessons 4)."""
 
+import os
+import subprocess
+
 import pytest
 
 from genie_core.checks import requested_networks, runner
@@ -12,6 +15,7 @@ from genie_core.survey.kernel import Link, Netns
 from genie_core.survey.objects import lean
 from genie_core.tasks.explain.selection import Selection
 from genie_core.tasks.pods import read_pod
+from tests.apiserver import API, APIServer
 from tests.diagnose import world
 
 ATTACHMENTS = "k8s.v1.cni.cncf.io/networks"
@@ -58,6 +62,20 @@ def test_what_nobody_carried_out_is_told(annotations, links, severity, words):
     )
     assert "eth0 is of network podman" in finding.evidence[-1].value
     assert finding.remedy.commands[-1].argv == ("kubectl", "delete", "pod", "-n", "shop", "web-0")
+
+
+def test_the_remedy_is_carried_out_by_the_real_kubectl(tmp_path):
+    """The pod is deleted, and no other one; its controller makes it anew, and the runtime calls Genie."""
+    (finding,) = found({"cni": "canal"})
+    kubeconfig = tmp_path / "kubeconfig"
+    with APIServer(API(world.objects())) as server:
+        server.write_kubeconfig(kubeconfig, user={})
+        command = finding.remedy.commands[-1].argv
+        env = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (0, 'pod "web-0" deleted\n'), done.stderr
+        deleted = [one.target for one in server.api.requests if one.method == "DELETE" and one.status == 200]
+    assert deleted == ["/api/v1/namespaces/shop/pods/web-0"]
 
 
 @pytest.mark.parametrize(
