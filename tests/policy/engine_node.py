@@ -48,13 +48,22 @@ class EngineNode:
 
     # --- the engine --------------------------------------------------------------------------------------
 
-    def start_engine(self):
-        argv = [sys.executable, "-m", "genie_core.tasks.policy", "--node", "n1", "--conf-dir", self.node.conf]
+    def start_engine(self, wrap=()):
+        argv = [
+            *wrap,
+            sys.executable,
+            "-m",
+            "genie_core.tasks.policy",
+            "--node",
+            "n1",
+            "--conf-dir",
+            self.node.conf,
+        ]
         self.engine = subprocess.Popen(
             self.node.inside(*argv), stderr=subprocess.PIPE, text=True,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        until(lambda: self.status().get("pid") == self.engine.pid)
+        until(lambda: self.status().get("pid") == self.engine.pid)  # what wraps it becomes it
 
     def kill(self):
         """As kill -9 does; what it said."""

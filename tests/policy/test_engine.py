@@ -286,3 +286,14 @@ def test_mending_does_not_take_the_guard_of_a_new_pod_away(node):
     node.pod("mute", app="mute")
     inside(str(node.node.host.path), engine._mend)
     assert not node.ping("mute", "db")
+
+
+def test_without_nft_it_says_so(node):
+    node.kill()
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "db"}})
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /usr/sbin/nft; exec "$@"', "sh")
+    node.start_engine(hidden)
+    until(lambda: any("nft" in problem for problem in node.status()["problems"]))
+    until(lambda: ("p", "NotEnforced") in {(e["involvedObject"]["name"], e["reason"]) for e in node.events()})
+    assert Path(f"/proc/{node.engine.pid}").exists()
