@@ -5,6 +5,7 @@ import json
 import grpc
 import pytest
 
+from genie_core.checks.cni_versions import GN1043
 from tests.patience import wait_until
 from tests.runtime.stock import PLUGINS, StockNode
 
@@ -88,19 +89,18 @@ def refusal(node, name):
 
 
 def test_a_version_that_containerd_does_not_speak(node):
-    """1.7 knows 1.0.0 at most: discover says so, and what it says to write lets pods start."""
+    """1.7 knows 1.0.0 at most: discover says so, and what it says to write lets pods start, as `genie explain` does."""
     path = node.file("/etc/cni/net.d/90-bridge.conflist")
     before = path.read_text()
     try:
         path.write_text(json.dumps(json.loads(before) | {"cniVersion": "1.1.0"}))
         wait_until(lambda: "1.1.0" in refusal(node, "refused"))
         report = json.loads(node.genie("discover", "--no-api", "-o", "json", status=1))
-        (finding,) = [one for one in report["findings"] if one["code"] == "GN1043"]
-        assert (finding["severity"], "containerd 1.7" in finding["title"]) == ("fatal", True)
-        written = json.loads(
-            "{" + finding["remedy"]["text"].removeprefix("write ").partition(": old")[0] + "}"
-        )
-        path.write_text(json.dumps(json.loads(before) | written))
-        wait_until(lambda: not refusal(node, "p"))
+        found = {one["code"]: one for one in report["findings"]}
+        assert "containerd 1.7" in found["GN1043"]["title"]
+        assert found["GN1043"]["consequenceOf"] == "GN1040"  # Debian's plugins do not know it either
+        for remedy in (found["GN1040"]["remedy"]["text"].removeprefix("set "), GN1043.fix):
+            path.write_text(json.dumps(json.loads(before) | json.loads(f"{{{remedy}}}")))
+            wait_until(lambda: not refusal(node, "p"))
     finally:
         path.write_text(before)
