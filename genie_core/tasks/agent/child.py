@@ -15,7 +15,7 @@ import runpy
 import sys
 from pathlib import Path
 
-NICE = 10
+NICE = 19
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")
 _WITH_LIBRARIES = (
     "ssl",
