@@ -295,4 +295,6 @@ def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):
     assert came[denied] == 0
     # A packet that is in the old chain when the kernel changes generations finds the old sets empty, and is dropped
     # (net/netfilter/nf_tables_api.c, nf_tables_commit): seen once in some thousand packets and 200 replacements.
-    assert sent[allowed] - came[allowed] <= sent[allowed] // 1000
+    assert (
+        sent[allowed] - came[allowed] <= 2 + sent[allowed] // 1000
+    )  # few are sent where the machine is busy
