@@ -23,6 +23,10 @@ _BRIDGE_HOOKS = {
     EGRESS: "type filter hook prerouting priority -290; policy accept;",
     INGRESS: "type filter hook postrouting priority 290; policy accept;",
 }
+# A packet that is in a chain while the kernel changes generations finds its old sets empty. What it has missed
+# by that, it misses here too, and is dropped (net/netfilter/nf_tables_api.c, nf_tables_commit).
+_FAMILIES = Set("families", "nf_proto", ("ipv4", "ipv6"))
+_STALE = Rule((Match("stale"),), DROP, "deny while rules are replaced")
 _KEYS = {"if": "ifname", "4": "ifname . ipv4_addr", "6": "ifname . ipv6_addr"}
 
 
@@ -146,7 +150,7 @@ class Builder:
             for name, found in self.maps.items()
         ]
         chains = [*self.chains.values(), *self._base_chains(list(pairs))]
-        return Table("inet", (*sets, *pairs.values()), tuple(chains), tuple(maps))
+        return Table("inet", (*sets, *pairs.values(), _FAMILIES), tuple(chains), tuple(maps))
 
     def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
         head: list[Rule | Lookup] = [
@@ -167,6 +171,7 @@ class Builder:
                 rules.append(Rule((Match("mid"),), f"jump mid_{hook}"))
                 yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
             rules += self._lookups(sides, swapped=False)
+            rules.append(_STALE)
             yield Chain(hook, tuple(rules), f"type filter hook {hook} {_PRIORITY}")
 
     def _nodes(self) -> Iterator[tuple[int, tuple[str, ...]]]:
