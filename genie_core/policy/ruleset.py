@@ -26,7 +26,6 @@ class Match:
     mid   a TCP segment that begins no connection: ()
     ct    the state of the connection: (words...)
     l3    the ethertype: (words...)
-    stale the rules are being replaced, and the sets of this table are empty already: ()
     """
 
     kind: str
@@ -71,7 +70,6 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "icmp6": lambda m: f"icmpv6 type {_braced(m.value)}",
     "mid": lambda _: "tcp flags & (fin | syn | rst | ack) != syn",
     "ct": lambda m: f"ct state {','.join(str(word) for word in m.value)}",
-    "stale": lambda _: "meta nfproto != @families",
     "l3": lambda m: f"ether type {_braced(m.value)}",
 }
 

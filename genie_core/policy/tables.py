@@ -18,15 +18,13 @@ from genie_core.policy.rules import EGRESS, INGRESS
 from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, Rule, Set, Table
 
 # Before other engines' filters, which keep their say: nothing here accepts for them.
-_PRIORITY = "priority filter - 10; policy accept;"
-_BRIDGE_HOOKS = {
-    EGRESS: "type filter hook prerouting priority -290; policy accept;",
-    INGRESS: "type filter hook postrouting priority 290; policy accept;",
-}
-# A packet that is in a chain while the kernel changes generations finds its old sets empty. What it has missed
-# by that, it misses here too, and is dropped (net/netfilter/nf_tables_api.c, nf_tables_commit).
-_FAMILIES = Set("families", "nf_proto", ("ipv4", "ipv6"))
-_STALE = Rule((Match("stale"),), DROP, "deny while rules are replaced")
+_PRIORITIES = {"inet": ("filter - 10", "filter - 9"), EGRESS: ("-290", "-289"), INGRESS: ("290", "291")}
+# A base chain stands at two priorities, one after the other. While a table is replaced, the chain of the new table
+# comes before that of the old one at the same priority (net/netfilter/core.c, nf_hook_entries_grow). A packet may pass
+# the new chain before the kernel changes generations, when its rules do not count yet, and the old one after that, when
+# its rules, or the elements of its sets, do not count any more. The change has then been made, and the second chain of
+# the new table, which comes after both, has all of its rules.
+_AGAIN = "_again"
 _KEYS = {"if": "ifname", "4": "ifname . ipv4_addr", "6": "ifname . ipv6_addr"}
 
 
@@ -150,7 +148,7 @@ class Builder:
             for name, found in self.maps.items()
         ]
         chains = [*self.chains.values(), *self._base_chains(list(pairs))]
-        return Table("inet", (*sets, *pairs.values(), _FAMILIES), tuple(chains), tuple(maps))
+        return Table("inet", (*sets, *pairs.values()), tuple(chains), tuple(maps))
 
     def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
         head: list[Rule | Lookup] = [
@@ -171,8 +169,7 @@ class Builder:
                 rules.append(Rule((Match("mid"),), f"jump mid_{hook}"))
                 yield Chain(f"mid_{hook}", tuple(self._lookups(sides, swapped=True)))
             rules += self._lookups(sides, swapped=False)
-            rules.append(_STALE)
-            yield Chain(hook, tuple(rules), f"type filter hook {hook} {_PRIORITY}")
+            yield from _twice(hook, rules, _PRIORITIES["inet"])
 
     def _nodes(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for version in (4, 6):
@@ -205,8 +202,14 @@ class Builder:
             if borrowed and direction == EGRESS:
                 rules.append(Lookup(interface, "port_if"))
             if rules:
-                chains.append(Chain(hook, tuple(rules), _BRIDGE_HOOKS[direction]))
+                chains += _twice(hook, rules, _PRIORITIES[direction])
         return Table("bridge", tuple(sets), tuple(chains), tuple(maps))
+
+
+def _twice(hook: str, rules: Sequence[Rule | Lookup], priorities: Sequence[str]) -> Iterator[Chain]:
+    """The base chain of a hook at each of its priorities."""
+    for name, priority in zip((hook, hook + _AGAIN), priorities, strict=True):
+        yield Chain(name, tuple(rules), f"type filter hook {hook} priority {priority}; policy accept;")
 
 
 def borrowing(

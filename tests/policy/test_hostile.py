@@ -292,11 +292,4 @@ def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):
     while select.select([receiver], [], [], 0)[0]:
         came[receiver.recv(64).decode()] += 1
     assert sent[denied] > 200
-    # The kernel puts the hook of the new table before that of the old one, and takes the old one away after the
-    # change: a packet that is interrupted between both is judged by neither. Rare, and on busy processors only.
-    assert came[denied] <= 2
-    # A packet that is in the old chain when the kernel changes generations finds the old sets empty, and is dropped
-    # (net/netfilter/nf_tables_api.c, nf_tables_commit): seen once in some thousand packets and 200 replacements.
-    assert (
-        sent[allowed] - came[allowed] <= 2 + sent[allowed] // 1000
-    )  # few are sent where the machine is busy
+    assert came == {allowed: sent[allowed], denied: 0}
