@@ -22,6 +22,7 @@ from tests.apiserver import API, Authority, Objects, faults
 from tests.apiserver.issuer import Issuer, jwt
 from tests.apiserver.proxy import Proxy, SocksProxy
 from tests.diagnose import world
+from tests.patience import wait_until
 from tests.test_lint import ROOT
 
 GOOD = "good-token"
@@ -377,7 +378,7 @@ def test_a_completion_neither_waits_for_a_plugin_nor_leaves_it_running(https, wr
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, cwd=ROOT)
     assert (done.stdout[-3:], done.stderr) in ((":0\n", ""), (":4\n", ""))
     pid = tmp_path / "pid"
-    assert not pid.exists() or not is_running(pid.read_text().strip())
+    wait_until(lambda: not pid.exists() or not is_running(pid.read_text().strip()))
 
 
 def test_pods_are_completed_without_the_models(https, write):
