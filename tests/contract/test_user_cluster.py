@@ -370,7 +370,7 @@ def test_an_exec_plugin_may_ask_on_the_terminal(https, write, plugin, seen):
 
 def test_a_completion_neither_waits_for_a_plugin_nor_leaves_it_running(https, write, tmp_path):
     script = tmp_path / "slow-login"
-    script.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 60\n")
+    script.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 600\n")
     script.chmod(0o700)
     entry = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script)}
     path = write(https, {"exec": entry})
