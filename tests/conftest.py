@@ -102,7 +102,7 @@ def machine_left_as_it_was():
     before = machine.snapshot()
     yield
     forget_installations()
-    for _ in range(30):  # the kernel takes namespaces and their links apart in the background
+    for _ in range(300):  # the kernel takes namespaces and their links apart in the background
         left = machine.difference(before, machine.snapshot())
         if not left:
             return
