@@ -24,7 +24,8 @@ def test_no_more_adds_than_places(node):
     node.networks("a")
     node.answer("ADD", "a", shell=f"{HOLD}; echo '{{}}'")
     adding = [start(node, number, max_parallel_adds=2) for number in range(6)]
-    wait_until(lambda: len(node.calls("ADD")) == 2)
+    # a call is begun once it has read its input: the time of its file is that of the last byte
+    wait_until(lambda: sum(bool(call.stdin) for call in node.calls("ADD")) == 2)
     node.release()
     for running in adding:
         assert running.wait().result
