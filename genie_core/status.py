@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MULTI_IP_PREFERENCES = "multi-ip-preferences"
 NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status"
+OBSERVED = "genie.cni.dev/networks-observed"  # the hash of the request that was applied last
 # In an entry of the status: what attached it, where that was not the pod's start.
 ADDED_BY = "genie.cni.dev/added-by"
 NETWORK_NAME = "genie.cni.dev/network"

@@ -57,12 +57,15 @@ def _about(report: DiagnosisReport) -> list[tuple[str, str | Cell]]:
         pairs.append(("API server", Cell(f"not read: {unread}", "warn")))
     if facts.netns_path:
         pairs.append(("namespace", f"{facts.netns_path}{known_by}"))
-    pod = facts.pod or Netns()
+    return [*pairs, *interfaces(facts.pod or Netns())]
+
+
+def interfaces(pod: Netns) -> Iterator[tuple[str, str]]:
+    """The pod's interfaces but lo: the name, and its addresses, MTU and state in words."""
     for link in (link for link in pod.links if link.name != "lo"):
         own = (a for a in pod.addresses if a.index == link.index and a.scope not in ("link", "host"))
         held = ", ".join(f"{a.ip}/{a.prefix}" for a in own) or "no address"
-        pairs.append((link.name, f"{held}, mtu {link.mtu}{'' if link.up else ', DOWN'}"))
-    return pairs
+        yield link.name, f"{held}, mtu {link.mtu}{'' if link.up else ', DOWN'}"
 
 
 def _probes(report: DiagnosisReport) -> Iterator[Block]:

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from genie_cli.terminal import visible
+from genie_cli.views.debug import interfaces
 from genie_cli.views.drawing import Track, svg
 from genie_core.findings import CheckResult, Finding, Status, summary_line
+from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.report import DiagnosisReport
 
 _STYLE = """
@@ -80,16 +82,7 @@ def _verdict(report: DiagnosisReport) -> str:
 def _about(report: DiagnosisReport) -> Iterator[str]:
     facts = report.facts
     rows = [("namespace", facts.netns_path)] if facts.netns_path else []
-    addresses = facts.pod.addresses if facts.pod else ()
-    for link in facts.pod.links if facts.pod else ():
-        held = [
-            f"{a.ip}/{a.prefix}"
-            for a in addresses
-            if a.index == link.index and a.scope not in ("link", "host")
-        ]
-        if link.name != "lo":
-            state = "" if link.up else ", down"
-            rows.append((link.name, f"{', '.join(held) or 'no address'}, mtu {link.mtu}{state}"))
+    rows += interfaces(facts.pod or Netns())
     if rows:
         yield "<h2>Interfaces</h2>"
         yield _table((), rows)

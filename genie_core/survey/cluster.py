@@ -113,18 +113,23 @@ def node(item: JSON) -> Node:
             if a.get("type") in ("InternalIP", "ExternalIP")
         ),
         cidrs=tuple(cidrs),
-        tunnel=_json(notes.get(f"{FLANNEL}/backend-data", "")),
+        tunnel=json_object(notes.get(f"{FLANNEL}/backend-data", "")),
         public_ip=""
         if notes.get(f"{FLANNEL}/public-ip-overwrite")
         else str(notes.get(f"{FLANNEL}/public-ip", "")),
     )
 
 
-def _json(text: str) -> JSON:
+def json_object(text: str) -> JSON:
+    """The object that a text holds as JSON, {} where it holds none."""
     try:
-        value = json.loads(text)
+        return as_object(json.loads(text))
     except ValueError:
         return {}
+
+
+def as_object(value: object) -> JSON:
+    """A member of an object, where it is an object itself; else {}."""
     return value if isinstance(value, dict) else {}
 
 

@@ -15,7 +15,7 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
 from genie_core.published import Published
-from genie_core.status import NETWORK_STATUS
+from genie_core.status import NETWORK_STATUS, OBSERVED
 from genie_core.survey import cluster
 from genie_core.survey.api import EVENT, NODE, POD, pages
 from genie_core.survey.events import plain
@@ -28,7 +28,6 @@ NAME_LABEL = "app.kubernetes.io/name"
 NAMES = ("genie", "genie-agent")
 NODE_CONDITION = "GenieNetworkReady"
 NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
-OBSERVED = "genie.cni.dev/networks-observed"
 _KEPT = (*ASKING, NETWORK_STATUS, OBSERVED)
 _NO_SANDBOX = "FailedCreatePodSandBox"
 Announce = Callable[[str], None]
@@ -174,19 +173,19 @@ def _is(item: JSON, name: str) -> bool:
     return name in ("", _metadata(item).get("name"))
 
 
-def _object(value: Any) -> JSON:
-    return value if isinstance(value, dict) else {}
-
-
 def _metadata(item: JSON) -> JSON:
-    return _object(item.get("metadata"))
+    return cluster.as_object(item.get("metadata"))
 
 
 def _pod(item: JSON) -> PodRow:
-    metadata, spec, status = _metadata(item), _object(item.get("spec")), _object(item.get("status"))
-    annotations = _object(metadata.get("annotations"))
+    metadata, spec, status = (
+        _metadata(item),
+        cluster.as_object(item.get("spec")),
+        cluster.as_object(item.get("status")),
+    )
+    annotations = cluster.as_object(metadata.get("annotations"))
     conditions = {str(one.get("type")): one.get("status") == "True" for one in cluster.conditions(item)}
-    app = str(_object(metadata.get("labels")).get(NAME_LABEL) or "")
+    app = str(cluster.as_object(metadata.get("labels")).get(NAME_LABEL) or "")
     own = app in NAMES
     phase = str(status.get("phase") or "")
     return PodRow(
@@ -212,7 +211,7 @@ def _owner(metadata: JSON) -> tuple[str, str]:
     owners = [one for one in metadata.get("ownerReferences") or () if isinstance(one, dict)]
     owner = next((one for one in owners if one.get("controller")), {})
     kind, name = str(owner.get("kind") or ""), str(owner.get("name") or "")
-    template = str(_object(metadata.get("labels")).get("pod-template-hash") or "")
+    template = str(cluster.as_object(metadata.get("labels")).get("pod-template-hash") or "")
     if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
         return "Deployment", name.removesuffix(f"-{template}")
     return kind, name
@@ -242,14 +241,18 @@ def _node(item: JSON) -> NodeRow:
 
 
 def _daemon_set(item: JSON) -> DaemonSetRow:
-    metadata, spec, status = _metadata(item), _object(item.get("spec")), _object(item.get("status"))
+    metadata, spec, status = (
+        _metadata(item),
+        cluster.as_object(item.get("spec")),
+        cluster.as_object(item.get("status")),
+    )
     return DaemonSetRow(
         namespace=str(metadata.get("namespace") or "default"),
         name=str(metadata.get("name") or ""),
         desired=_number(status.get("desiredNumberScheduled")),
         ready=_number(status.get("numberReady")),
         updated=_number(status.get("updatedNumberScheduled")),
-        image=_image(_object(_object(spec.get("template")).get("spec"))),
+        image=_image(cluster.as_object(cluster.as_object(spec.get("template")).get("spec"))),
     )
 
 
@@ -261,14 +264,14 @@ def _definition(item: JSON) -> JSON:
     """The object without what others wrote into it: managedFields, kubectl's copy of it."""
     metadata = _metadata(item)
     kept = {key: metadata[key] for key in ("namespace", "name", "creationTimestamp") if key in metadata}
-    return {"metadata": kept, "spec": _object(item.get("spec"))}
+    return {"metadata": kept, "spec": cluster.as_object(item.get("spec"))}
 
 
 def _newest(events: Iterator[JSON]) -> dict[str, str]:
     """NAMESPACE/NAME of a pod -> the message of its newest event."""
     found: dict[str, tuple[str, str]] = {}
     for event in events:
-        about = _object(event.get("involvedObject"))
+        about = cluster.as_object(event.get("involvedObject"))
         at = str(event.get("lastTimestamp") or event.get("eventTime") or "")
         key = f"{about.get('namespace') or 'default'}/{about.get('name') or ''}"
         if about.get("kind") == "Pod" and at >= found.get(key, ("", ""))[0]:

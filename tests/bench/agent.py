@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 
+from genie_core.status import OBSERVED
 from genie_core.tasks.sync.observed import observed
-from genie_core.tasks.sync.tell import OBSERVED
 from tests.live.agent.running import CONDITION, Running
 from tests.live.live import cni_args, pod_object
 from tests.system.node import install_plugin

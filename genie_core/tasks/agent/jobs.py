@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError
 from genie_core.settings import Settings
+from genie_core.survey.cluster import json_object
 from genie_core.survey.collection import in_thread
 from genie_core.tasks.agent import node_condition
 from genie_core.tasks.agent.children import Children, Ended
@@ -107,7 +107,7 @@ class Jobs:
         self._start("gc", "genie_cli", self._options.gc_words(), self._collected, COLLECT_SECONDS)
 
     def _collected(self, ended: Ended) -> None:
-        report = _document(ended.out)
+        report = json_object(ended.out)
         removed = Counter(str(item["kind"]) for item in report.get("leftovers") or () if item.get("removed"))
         for kind, count in removed.items():
             self._metrics.collected.labels(kind).inc(count)
@@ -127,7 +127,7 @@ class Jobs:
         self._start("node checks", "genie_cli", words, then, CHECK_SECONDS, _NO_OBJECTS)
 
     def _checked(self, settings: Settings, ended: Ended) -> None:
-        report = _document(ended.out)
+        report = json_object(ended.out)
         if "findings" not in report:
             self._complain("node checks", ended)
             return
@@ -187,13 +187,5 @@ def _pod(item: Mapping[str, Any]) -> str:
     return f"{item.get('namespace')}/{item.get('name')}"
 
 
-def _document(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _lines(text: str) -> Iterator[dict[str, Any]]:
-    return (found for line in text.splitlines() if (found := _document(line)))
+    return (found for line in text.splitlines() if (found := json_object(line)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from genie_core.edges.kube_errors import NOT_WRITTEN
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_TIMEOUT
+from genie_core.survey.cluster import json_object
 from genie_core.tasks.agent.children import Ended
 from genie_core.tasks.agent.queue import Outcome
 
@@ -33,7 +33,7 @@ class Read:
 
 def read(ended: Ended) -> Read:
     """The meaning of a child's exit code and report."""
-    report = _document(ended.out)
+    report = json_object(ended.out)
     status = str(report.get("status") or "")
     if ended.code == EXIT_NOT_FOUND:  # no sandbox of it: the pod's own changes show when there is one
         return Read(outcome=Outcome.DONE, status="absent", counts={})
@@ -62,14 +62,6 @@ def _counts(status: str, moves: list[dict[str, Any]]) -> dict[tuple[str, str], i
         return {}
     actions = [str(move["action"]) for move in moves] or [_UNKNOWN_ACTION]
     return dict(Counter((action, _RESULTS[status]) for action in actions))
-
-
-def _document(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _words(ended: Ended, report: dict[str, Any]) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 from genie_core.dialects import ASKING, NPWG_NETWORKS
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
+from genie_core.status import OBSERVED
+from genie_core.survey.cluster import as_object
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.target import is_out
-from genie_core.tasks.sync.tell import CONDITION, OBSERVED
+from genie_core.tasks.sync.tell import CONDITION
 
 Key = tuple[str, str]
 
@@ -54,9 +56,9 @@ class PodView:
 
 def view_of(document: Mapping[str, Any]) -> PodView:
     """The view of a Pod object. What is not of Kubernetes' shape counts as absent."""
-    metadata, spec, status = (_object(document.get(key)) for key in ("metadata", "spec", "status"))
+    metadata, spec, status = (as_object(document.get(key)) for key in ("metadata", "spec", "status"))
     annotations = {
-        key: value for key, value in _object(metadata.get("annotations")).items() if isinstance(value, str)
+        key: value for key, value in as_object(metadata.get("annotations")).items() if isinstance(value, str)
     }
     namespace = str(metadata.get("namespace") or "default")
     ended = status.get("phase") in ("Succeeded", "Failed")
@@ -71,14 +73,14 @@ def view_of(document: Mapping[str, Any]) -> PodView:
         asks=any(key in annotations for key in ASKING),
         is_live=not gone and not is_out(annotations),
         is_gated=any(
-            _object(gate).get("conditionType") == CONDITION for gate in _list(spec, "readinessGates")
+            as_object(gate).get("conditionType") == CONDITION for gate in _list(spec, "readinessGates")
         ),
         definitions=_definitions(annotations, namespace),
     )
 
 
 def _ready(status: Mapping[str, Any]) -> str:
-    conditions = (_object(item) for item in _list(status, "conditions"))
+    conditions = (as_object(item) for item in _list(status, "conditions"))
     return next((str(item.get("status")) for item in conditions if item.get("type") == CONDITION), "")
 
 
@@ -89,10 +91,6 @@ def _definitions(annotations: Mapping[str, str], namespace: str) -> frozenset[Ke
     except InvalidConfig:
         return frozenset()
     return frozenset((wish.namespace, wish.name) for wish in wishes)
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from genie_core.policy.genie_form import SPELLINGS
 from genie_core.policy.rules import MULTI, NETWORK, POLICY_FOR
 from genie_core.status import NETWORK_STATUS
+from genie_core.survey.cluster import as_object
 
 JSON = dict[str, Any]
 _META = ("namespace", "name", "uid", "labels")
@@ -17,11 +18,11 @@ _POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs
 
 def lean(item: Mapping[str, Any]) -> JSON:
     """The object without the rest."""
-    meta = _dict(item.get("metadata"))
+    meta = as_object(item.get("metadata"))
     kept = _members(meta, _META)
-    notes = _members(_dict(meta.get("annotations")), _NOTES)
+    notes = _members(as_object(meta.get("annotations")), _NOTES)
     document: JSON = {"metadata": {**kept, **({"annotations": notes} if notes else {})}}
-    spec, status = _dict(item.get("spec")), _dict(item.get("status"))
+    spec, status = as_object(item.get("spec")), as_object(item.get("status"))
     if "containers" in spec:
         containers = [
             found
@@ -40,7 +41,3 @@ def lean(item: Mapping[str, Any]) -> JSON:
 
 def _members(data: Mapping[str, Any], names: tuple[str, ...]) -> JSON:
     return {name: data[name] for name in names if data.get(name) not in (None, {}, [])}
-
-
-def _dict(value: object) -> JSON:
-    return value if isinstance(value, dict) else {}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, Dialect, dialect_of
 from genie_core.errors import GenieError
 from genie_core.select import selections_of
-from genie_core.status import NETWORK_STATUS
-from genie_core.survey.whole_cluster import OBSERVED, PodRow
+from genie_core.status import NETWORK_STATUS, OBSERVED
+from genie_core.survey.whole_cluster import PodRow
 from genie_core.tasks.sync.observed import observed
 
 

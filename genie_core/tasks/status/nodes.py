@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from genie_core.published import Published
+from genie_core.survey.cluster import json_object
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
 
 Verdict = Literal["good", "bad", "unknown"]
@@ -45,7 +45,7 @@ def nodes_of(cluster: WholeCluster, now: float) -> list[NodeStatus]:
 
 
 def _node(node: NodeRow, own: list[PodRow], pods: int, now: float) -> NodeStatus:
-    report = _report(node.report)
+    report = json_object(node.report)
     findings = report.get("findings")
     expires = report.get("tokenExpires")
     verdict, reason = _verdict(node, own)
@@ -75,14 +75,6 @@ def _verdict(node: NodeRow, own: list[PodRow]) -> tuple[Verdict, str]:
     if own:
         return "good", "" if status else "the plugin is installed; no agent reports findings"
     return "unknown", "no pod of Genie is on it"
-
-
-def _report(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _tag(own: list[PodRow]) -> str:

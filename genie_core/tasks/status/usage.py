@@ -16,6 +16,7 @@ from genie_core.select.definitions import inline_network
 from genie_core.select.overlap import PhysicalNetwork, placement, read_logical, read_physical
 from genie_core.select.underlay import parse_subnet
 from genie_core.spec.ranges import spans
+from genie_core.survey.cluster import as_object
 from genie_core.survey.kernel import JSON
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
 from genie_core.tasks.status.asked import Asked, asked_of, attached_to
@@ -166,7 +167,7 @@ def _attachments(cluster: WholeCluster) -> Iterator[Network]:
         if network is None:  # its configuration is a file of each node
             yield Network(name=label, object=NETWORK_ATTACHMENT.kind)
             continue
-        ipams = [_object(view(plugin.text).get("ipam")) for plugin in network.plugins]
+        ipams = [as_object(view(plugin.text).get("ipam")) for plugin in network.plugins]
         ranges = [item for ipam in ipams for item in spans(ipam)]
         yield Network(
             name=label,
@@ -225,10 +226,6 @@ def _logical_network(item: JSON, physical: Mapping[tuple[str, str], PhysicalNetw
         return Network(name=label, object=kind, plugin=plugin, problem=error.msg)
     size = max(subnet.num_addresses - 3, 0)  # its own address, the gateway's, and broadcast
     return Network(name=label, object=kind, plugin=plugin, subnets=(str(subnet),), size=size, per_node=True)
-
-
-def _object(value: Any) -> JSON:
-    return value if isinstance(value, dict) else {}
 
 
 # --- addresses -------------------------------------------------------------------------------------------

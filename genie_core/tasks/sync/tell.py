@@ -17,14 +17,19 @@ from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.model import Plan
 from genie_core.spec.result import recorded_result
-from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS, multi_ip_preferences, network_status
+from genie_core.status import (
+    MULTI_IP_PREFERENCES,
+    NETWORK_STATUS,
+    OBSERVED,
+    multi_ip_preferences,
+    network_status,
+)
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.report import SyncReport
 from genie_core.tasks.sync.target import LivePod, fetch
 from genie_core.verbs.context import Context
 from genie_core.verbs.pods import entries_of
 
-OBSERVED = "genie.cni.dev/networks-observed"
 CONDITION = "genie.cni.dev/NetworksReady"
 # Outcome -> the condition's status.
 _STATUS = {

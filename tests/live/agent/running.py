@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 
 from genie_core.edges.netns import inside
+from genie_core.status import OBSERVED
 from genie_core.tasks.sync.observed import observed
-from genie_core.tasks.sync.tell import OBSERVED
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
 

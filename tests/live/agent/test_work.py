@@ -4,12 +4,13 @@ import pytest
 
 from genie_core.edges.store import Store, boot_id
 from genie_core.model import Plan, PodRef
+from genie_core.status import OBSERVED
 from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
 from genie_core.tasks.sync.observed import observed
-from genie_core.tasks.sync.tell import CONDITION, OBSERVED
+from genie_core.tasks.sync.tell import CONDITION
 
 KEY = ("ns", "p")
 
