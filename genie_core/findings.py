@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 JSON = dict[str, Any]
 
@@ -139,12 +139,25 @@ class Effect(StrEnum):
     LO = "the pod's lo is not set up"
 
 
+class Details(TypedDict, total=False):
+    """The other members of a `Finding`, for the methods of `Code` that make one."""
+
+    remedy: Remedy | None
+    confidence: Confidence
+    affects: tuple[str, ...]
+    explained_by: tuple[str, ...]
+    breaks: tuple[str, ...]
+
+
 class Code(str):
     """A kind of fault, with everything that is known about it. It is declared once, beside what reports it.
 
     `fault` names it; `cause`, `confirm` (how to see it by hand) and `fix` are sentences without a full stop.
     `explained_by` are the codes and effects that explain a finding of this code, `breaks` the effects that it has.
     A finding of a code that `leads` comes before all others: it is about this very pod.
+
+    A check makes its findings by it: `GN0402.fatal(title, subject, *evidence, remedy=...)`; `found` where the severity
+    depends on the case.
     """
 
     __slots__ = ("breaks", "cause", "confirm", "explained_by", "fault", "fix", "leads")
@@ -181,6 +194,25 @@ class Code(str):
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy of it is itself."""
         return self.declared.__getitem__, (str(self),)
+
+    def found(
+        self, severity: Severity, title: str, about: Subject, *evidence: Evidence, **details: Unpack[Details]
+    ) -> Finding:
+        """A finding of this code."""
+        return Finding(code=self, severity=severity, title=title, object=about, evidence=evidence, **details)
+
+    def fatal(self, title: str, about: Subject, *evidence: Evidence, **details: Unpack[Details]) -> Finding:
+        """A finding of the severity `fatal`; so the other three."""
+        return self.found(Severity.FATAL, title, about, *evidence, **details)
+
+    def error(self, title: str, about: Subject, *evidence: Evidence, **details: Unpack[Details]) -> Finding:
+        return self.found(Severity.ERROR, title, about, *evidence, **details)
+
+    def warning(self, title: str, about: Subject, *evidence: Evidence, **details: Unpack[Details]) -> Finding:
+        return self.found(Severity.WARNING, title, about, *evidence, **details)
+
+    def info(self, title: str, about: Subject, *evidence: Evidence, **details: Unpack[Details]) -> Finding:
+        return self.found(Severity.INFO, title, about, *evidence, **details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

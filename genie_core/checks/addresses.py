@@ -78,15 +78,12 @@ def drift(case: Case) -> Iterator[Finding]:
         has = ", ".join(a.ip for a in there if a in strays or not strays) or "none"
         names = ", ".join(dict.fromkeys(basename(s.source) for s in sources))
         why = f"{agreed} has that address too" if agreed else "something rewrote it after ADD"
-        yield Finding(
-            code=GN0201 if there else GN0202,
-            severity=_weight(case, attachment, sources, agreed),
-            title=f"{ip} ({names}) is not on {name}, which has {has}: {why}",
-            object=the_pod(case, name),
-            evidence=(
-                seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
-                *(seen(source.source, ip) for source in sources),
-            ),
+        yield (GN0201 if there else GN0202).found(
+            _weight(case, attachment, sources, agreed),
+            f"{ip} ({names}) is not on {name}, which has {has}: {why}",
+            the_pod(case, name),
+            seen("netlink", f"{name}: {has}", f"ip addr show {name}"),
+            *(seen(source.source, ip) for source in sources),
             remedy=fix(
                 "recreate the pod, or give it its address back"
                 if not agreed
@@ -140,12 +137,10 @@ def no_address(case: Case) -> Iterator[Finding]:
         return
     if primary.link.kind not in ("veth", "macvlan", "ipvlan"):
         return
-    yield Finding(
-        code=GN0202,
-        severity=Severity.FATAL,
-        title=f"{primary.link.name} in the pod has no address at all",
-        object=the_pod(case, primary.link.name),
-        evidence=(seen("netlink", "no address", f"ip addr show {primary.link.name}"),),
+    yield GN0202.fatal(
+        f"{primary.link.name} in the pod has no address at all",
+        the_pod(case, primary.link.name),
+        seen("netlink", "no address", f"ip addr show {primary.link.name}"),
         remedy=fix("recreate the pod; look at the IPAM plugin's messages of its ADD"),
     )
 
@@ -172,16 +167,12 @@ def no_address_plugin(case: Case) -> Iterator[Finding]:
         if plugin.get("type") not in ADDRESSED or plugin.get("ipam"):
             return
         name = primary.link.name
-        yield Finding(
-            code=GN0209,
-            severity=Severity.FATAL,
-            title=f'{basename(conf.path)}: network "{conf.name}" has no ipam, so {plugin["type"]} gave the '
+        yield GN0209.fatal(
+            f'{basename(conf.path)}: network "{conf.name}" has no ipam, so {plugin["type"]} gave the '
             f"pod's {name} no address",
-            object=Subject(kind="file", name=conf.name, file=conf.path),
-            evidence=(
-                seen(conf.path, f"plugins[0] ({plugin['type']}) has no ipam", f"cat {conf.path}"),
-                seen("netlink", f"{name}: no address", f"ip addr show {name}"),
-            ),
+            Subject(kind="file", name=conf.name, file=conf.path),
+            seen(conf.path, f"plugins[0] ({plugin['type']}) has no ipam", f"cat {conf.path}"),
+            seen("netlink", f"{name}: no address", f"ip addr show {name}"),
             remedy=fix(
                 'name an address plugin, as in "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"}, and '
                 "recreate the pod"
@@ -214,18 +205,14 @@ def _gateway_twice(case: Case, attachment: Attachment) -> Iterator[Finding]:
         for address in (x for x in tenant.addresses if x.ip in mine):
             title, name = case.title_of(tenant), basename(tenant.path)
             link = next((x.name for x in tenant.links if x.index == address.index), "")
-            yield Finding(
-                code=GN0203,
-                severity=Severity.FATAL,
-                title=f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
+            yield GN0203.fatal(
+                f"duplicate address: {address.ip} of the gateway {bridge.name if bridge else ''} is also held "
                 f"by {title}",
-                object=Subject(kind="pod", name=title, netns=tenant.path, iface=link),
-                evidence=(
-                    seen(
-                        "netlink",
-                        f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
-                        f"ip -n {name} addr",
-                    ),
+                Subject(kind="pod", name=title, netns=tenant.path, iface=link),
+                seen(
+                    "netlink",
+                    f"{address.ip} on {link} in {tenant.path}, behind {port.name}",
+                    f"ip -n {name} addr",
                 ),
                 remedy=fix(
                     "take it from the pod, and keep the gateway out of the range that IPAM gives out",
@@ -275,19 +262,15 @@ def _duplicate(
     case: Case, attachment: Attachment, ip: str, others: list[tuple[str, Evidence, tuple[Command, ...]]]
 ) -> Finding:
     names = [name for name, _, _ in others]
-    return Finding(
-        code=GN0203,
-        severity=Severity.FATAL,
-        title=f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
-        object=the_pod(case, attachment.link.name),
-        evidence=(
-            seen(
-                "netlink",
-                f"{ip} on {attachment.link.name} ({attachment.link.mac})",
-                f"ip addr show {attachment.link.name}",
-            ),
-            *(fact for _, fact, _ in others),
+    return GN0203.fatal(
+        f"duplicate address: {ip} of the pod's {attachment.link.name} is also held by {', '.join(names)}",
+        the_pod(case, attachment.link.name),
+        seen(
+            "netlink",
+            f"{ip} on {attachment.link.name} ({attachment.link.mac})",
+            f"ip addr show {attachment.link.name}",
         ),
+        *(fact for _, fact, _ in others),
         remedy=fix(
             "take it from the one that has no lease for it (or delete that pod), then reconcile IPAM",
             *(command for _, _, commands in others for command in commands),
@@ -320,12 +303,10 @@ def ipv6_usable(case: Case) -> Iterator[Finding]:
             yield _disabled(case, name, off, wanted, bool(asked))
         for address in case.addresses(attachment, 6):
             if "dadfailed" in address.flags:
-                yield Finding(
-                    code=GN0205,
-                    severity=Severity.ERROR,
-                    title=f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
-                    object=the_pod(case, name),
-                    evidence=(seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),),
+                yield GN0205.error(
+                    f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
+                    the_pod(case, name),
+                    seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),
                     remedy=fix("find the other holder of the address; recreate one of the pods"),
                 )
 
@@ -337,16 +318,11 @@ def _disabled(case: Case, name: str, off: list[str], wanted: list[str], asked: b
         in_pod("ip", "-6", "addr", "add", _prefix(case, attachment, ip), "dev", name) for ip in wanted
     ]
     why = f"{', '.join(wanted)} was asked for" if wanted else "IPv6 is on elsewhere in the pod"
-    return Finding(
-        code=GN0204,
-        severity=Severity.ERROR if asked or wanted else Severity.WARNING,
-        title=f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
-        object=the_pod(case, name),
-        evidence=(
-            seen(
-                "sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"
-            ),
-        ),
+    return GN0204.found(
+        Severity.ERROR if asked or wanted else Severity.WARNING,
+        f"IPv6 is disabled on the pod's {name} (disable_ipv6=1), and {why}",
+        the_pod(case, name),
+        seen("sysctl", f"net.ipv6.conf.{name}.disable_ipv6=1", f"sysctl net.ipv6.conf.{name}.disable_ipv6"),
         remedy=fix(
             "enable IPv6 in the pod (a tuning plugin or a sysctl of the pod turned it off)", *commands
         ),

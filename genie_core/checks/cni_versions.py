@@ -39,11 +39,9 @@ def check_fails(facts: Facts) -> Iterator[Finding]:
         plugins = [(index, of_type(plugin.type)) for index, plugin in enumerate(file.network.plugins)]
         for index, plugin in plugins:
             if plugin and plugin.check_fails:
-                yield Finding(
-                    code=GN1042,
-                    severity=Severity.ERROR,
-                    title=f"{file.file}: {plugin.check_fails}; CRI-O calls CHECK after each ADD, and fails the pod",
-                    object=at(file, file.where(index)),
+                yield GN1042.error(
+                    f"{file.file}: {plugin.check_fails}; CRI-O calls CHECK after each ADD, and fails the pod",
+                    at(file, file.where(index)),
                     remedy=fix('set "disableCheck": true beside "plugins"'),
                 )
 
@@ -74,13 +72,12 @@ def versions_refused(facts: Facts) -> Iterator[Finding]:
             if common
             else "the chain has no common version"
         )
-        yield Finding(
-            code=GN1040,
-            severity=Severity.FATAL if file.path in used else Severity.ERROR,
-            title=f"{file.file}: {key} {file.network.version} is not supported by "
+        yield GN1040.found(
+            Severity.FATAL if file.path in used else Severity.ERROR,
+            f"{file.file}: {key} {file.network.version} is not supported by "
             f"{', '.join(binary.type for binary in refusing)}: {best}",
-            object=at(file, key),
-            evidence=tuple(
+            at(file, key),
+            *(
                 seen(
                     binary.path,
                     f"supports {', '.join(binary.versions)}",
@@ -121,11 +118,9 @@ def versions_missing(facts: Facts) -> Iterator[Finding]:
         if file.network is None or '"cniVersion' in (file.text or ""):
             continue
         common = common_versions(chain_binaries(file, facts, facts.search_path(file.directory)))
-        yield Finding(
-            code=GN1041,
-            severity=Severity.WARNING,
-            title=f"{file.file}: no cniVersion: runtimes read that as 0.1.0, Genie as {file.network.version}",
-            object=at(file),
+        yield GN1041.warning(
+            f"{file.file}: no cniVersion: runtimes read that as 0.1.0, Genie as {file.network.version}",
+            at(file),
             remedy=fix(f'add "cniVersion": "{common[0] if common else "1.0.0"}"'),
         )
 
@@ -168,12 +163,11 @@ def _not_supported(runtime: Runtime, file: ConfFile, version: str, spoken: str, 
         "fails" if spoken and used else "fails then" if used else "fails once the runtime uses it directly"
     )
     severity = Severity.FATAL if used and spoken else Severity.WARNING
-    return Finding(
-        code=GN1043,
-        severity=severity,
-        title=f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",
-        object=at(file, "cniVersion"),
-        evidence=(seen(runtime.name, runtime.version or "unknown", f"{runtime.kind} --version"),),
+    return GN1043.found(
+        severity,
+        f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",
+        at(file, "cniVersion"),
+        seen(runtime.name, runtime.version or "unknown", f"{runtime.kind} --version"),
         remedy=fix(
             f'write "cniVersion": "1.0.0", "cniVersions": ["1.0.0", "{version}"]: old and new runtimes read that'
         ),

@@ -62,12 +62,11 @@ def unreadable_files(facts: Facts) -> Iterator[Finding]:
         blocks = file.path in used
         place = f" line {file.line} col {file.column}" if file.line else ""
         effect = "; because it sorts first, it blocks every network of the directory" if blocks else ""
-        yield Finding(
-            code=GN1002 if file.is_json and file.text is not None else GN1001,
-            severity=Severity.FATAL if blocks else Severity.ERROR,
-            title=f"{file.file}{place}: {file.problem}{effect}",
-            object=at(file),
-            evidence=(line_of(file, file.line),) if file.line else (),
+        yield (GN1002 if file.is_json and file.text is not None else GN1001).found(
+            Severity.FATAL if blocks else Severity.ERROR,
+            f"{file.file}{place}: {file.problem}{effect}",
+            at(file),
+            *((line_of(file, file.line),) if file.line else ()),
             remedy=fix(
                 file.hint or "correct the file, or move it out of the directory",
                 ["genie", "generate-config", "--check", file.path],
@@ -89,12 +88,11 @@ def duplicate_networks(facts: Facts) -> Iterator[Finding]:
                 continue
             other = first.setdefault(file.network.name, file)
             if other is not file:
-                yield Finding(
-                    code=GN1003,
-                    severity=Severity.ERROR,
-                    title=f'{file.file}: network name "{file.network.name}" is already taken by {other.file}',
-                    object=at(file, "name"),
-                    evidence=(line_of(other, at(other, "name").line), line_of(file, at(file, "name").line)),
+                yield GN1003.error(
+                    f'{file.file}: network name "{file.network.name}" is already taken by {other.file}',
+                    at(file, "name"),
+                    line_of(other, at(other, "name").line),
+                    line_of(file, at(file, "name").line),
                     remedy=fix("give each network a name of its own, or remove one of the files"),
                 )
 
@@ -108,12 +106,10 @@ GN1004 = Code("GN1004", "a key occurs twice",
 def repeated_keys(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         for path in positions(file.text).repeated if file.text and file.network else ():
-            yield Finding(
-                code=GN1004,
-                severity=Severity.WARNING,
-                title=f"{file.file}: {path} occurs twice for plugins, which use the last one",
-                object=at(file, path),
-                evidence=(line_of(file, at(file, path).line),),
+            yield GN1004.warning(
+                f"{file.file}: {path} occurs twice for plugins, which use the last one",
+                at(file, path),
+                line_of(file, at(file, path).line),
                 remedy=fix("remove one of the two"),
             )
 
@@ -130,11 +126,10 @@ def ignored_files(facts: Facts) -> Iterator[Finding]:
             continue
         renamed = file.file.endswith(".cilium_bak")
         original = file.path.removesuffix(".cilium_bak")
-        yield Finding(
-            code=GN1005,
-            severity=Severity.WARNING if renamed else Severity.INFO,
-            title=f"{file.file} is not used: {file.ignored}",
-            object=at(file),
+        yield GN1005.found(
+            Severity.WARNING if renamed else Severity.INFO,
+            f"{file.file} is not used: {file.ignored}",
+            at(file),
             remedy=fix(
                 "set cni.exclusive=false in Cilium's Helm values, then give the file its name back",
                 ["mv", file.path, original],
@@ -168,18 +163,14 @@ def foreign_first(facts: Facts) -> Iterator[Finding]:
         if not own and not (engine and rest):
             continue
         wanted = (own or rest)[0]
-        yield Finding(
-            code=GN1006,
-            severity=Severity.FATAL,
-            title=f"{choice.runtime.name} picks {chosen.file} before {wanted.file}: "
+        yield GN1006.fatal(
+            f"{choice.runtime.name} picks {chosen.file} before {wanted.file}: "
             f'new pods get network "{chosen.network.name}"{f" of {engine}" if engine else ""}',
-            object=at(chosen),
-            evidence=(
-                seen(
-                    choice.runtime.conf_dir,
-                    " ".join(file.file for file in candidates(facts.directories[choice.runtime.conf_dir])),
-                    f"ls {choice.runtime.conf_dir}",
-                ),
+            at(chosen),
+            seen(
+                choice.runtime.conf_dir,
+                " ".join(file.file for file in candidates(facts.directories[choice.runtime.conf_dir])),
+                f"ls {choice.runtime.conf_dir}",
             ),
             remedy=fix(
                 f"move {chosen.file} away, or give it a name that sorts after {wanted.file}",
@@ -193,18 +184,14 @@ def _other_by_name(choice: Choice, own: ConfFile) -> Finding:
     """CRI-O's configuration names the network: the order of the files does not matter."""
     runtime, name = choice.runtime, own.network.name if own.network else ""
     source = runtime.sources.get("default_network", "")
-    return Finding(
-        code=GN1006,
-        severity=Severity.FATAL,
-        title=f'{runtime.name} uses the network "{runtime.default_network}", which cni_default_network names, '
+    return GN1006.fatal(
+        f'{runtime.name} uses the network "{runtime.default_network}", which cni_default_network names, '
         f'and not "{name}" of {own.file}: new pods do not get the networks that they ask for',
-        object=at(own),
-        evidence=(
-            seen(
-                source,
-                f'cni_default_network = "{runtime.default_network}"',
-                f"grep -n cni_default_network {source}",
-            ),
+        at(own),
+        seen(
+            source,
+            f'cni_default_network = "{runtime.default_network}"',
+            f"grep -n cni_default_network {source}",
         ),
         remedy=fix(f'set cni_default_network = "{name}" in {source}, then restart CRI-O'),
     )
@@ -282,11 +269,9 @@ def two_dispatchers(facts: Facts) -> Iterator[Finding]:
         }
         if SELF_TYPE in found and len(found) > 1:
             other = next(file for type_, file in found.items() if type_ != SELF_TYPE)
-            yield Finding(
-                code=GN1008,
-                severity=Severity.WARNING,
-                title=f"{directory} has both {found[SELF_TYPE].file} and {other.file}: only the first by name is used",
-                object=at(other),
+            yield GN1008.warning(
+                f"{directory} has both {found[SELF_TYPE].file} and {other.file}: only the first by name is used",
+                at(other),
                 remedy=fix(
                     "uninstall one of the two dispatchers, or keep the delegate's file in /etc/cni/genie/net.d"
                 ),
@@ -364,13 +349,12 @@ def node_view(facts: Facts) -> NodeView:
 def _from_problem(file: ConfFile, problem: Problem, severity: Severity | None = None) -> Finding:
     """A problem of the catalogue as a finding about a place in a file."""
     subject = at(file, problem.path)
-    return Finding(
-        code=problem.code,
-        severity=severity or problem.severity,
-        title=f"{file.file}: {problem.path} {problem.text}",
-        object=subject,
+    return problem.code.found(
+        severity or problem.severity,
+        f"{file.file}: {problem.path} {problem.text}",
+        subject,
+        line_of(file, subject.line),
         explained_by=problem.explained_by,
-        evidence=(line_of(file, subject.line),),
         remedy=fix(problem.hint or "correct it, then run `genie generate-config --check` on the file")
         if problem.severity is not Severity.INFO
         else None,

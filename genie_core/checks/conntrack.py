@@ -33,12 +33,11 @@ def untracked(case: Case) -> Iterator[Finding]:
             if rule.action.kind == "zone"
             else "takes the pod's packets out of connection tracking"
         )
-        yield Finding(
-            code=GN0518,
-            severity=Severity.ERROR if needed and place == "node" else Severity.WARNING,
-            title=f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
-            object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-            evidence=(seen("firewall", rule.text, show_chain(chain)),),
+        yield GN0518.found(
+            Severity.ERROR if needed and place == "node" else Severity.WARNING,
+            f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
+            subject("firewall", chain.place) if place == "node" else the_pod(case),
+            seen("firewall", rule.text, show_chain(chain)),
             remedy=fix("delete the rule, or exclude the pods from it", delete_rule(place, chain, rule)),
         )
 
@@ -70,15 +69,11 @@ def bridge_netfilter(case: Case) -> Iterator[Finding]:
         if not fronts or case.node.rules.known is False:
             continue
         front = fronts[0]
-        yield Finding(
-            code=GN0412,
-            severity=Severity.ERROR,
-            title=f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
+        yield GN0412.error(
+            f"{name}=0: replies of backends on {bridge.name} bypass the service's address translation, "
             f"so {front.ip}:{front.port} ({front.service}) times out for pods on the same bridge",
-            object=subject("sysctl", f"net.bridge.{name}"),
-            evidence=(
-                seen("sysctl", f"net.bridge.{name}=0, {bridge.name} nf_call 0", f"sysctl net.bridge.{name}"),
-            ),
+            subject("sysctl", f"net.bridge.{name}"),
+            seen("sysctl", f"net.bridge.{name}=0, {bridge.name} nf_call 0", f"sysctl net.bridge.{name}"),
             remedy=fix(
                 "set it to 1, also in /etc/sysctl.d (module br_netfilter)",
                 on_node("sysctl", "-w", f"net.bridge.{name}=1"),
@@ -112,23 +107,20 @@ def full_table(case: Case) -> Iterator[Finding]:
     full = count >= limit * 0.98 or (
         percent >= NEARLY and bool(drops.get("conntrack_drop") or drops.get("conntrack_early_drop"))
     )
-    yield Finding(
-        code=GN0505,
-        severity=Severity.FATAL if full else Severity.WARNING,
-        title=f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
+    yield GN0505.found(
+        Severity.FATAL if full else Severity.WARNING,
+        f"the connection tracking table is {'full' if full else 'filling up'}: {count}/{limit} ({percent} %)"
         + (", new connections are dropped" if full else ""),
-        object=subject("sysctl", "net.netfilter.nf_conntrack_max"),
-        evidence=(
-            seen(
-                "sysctl",
-                f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
-                "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
-            ),
-            *(
-                (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
-                if drops
-                else ()
-            ),
+        subject("sysctl", "net.netfilter.nf_conntrack_max"),
+        seen(
+            "sysctl",
+            f"nf_conntrack_count {count}, nf_conntrack_max {limit}",
+            "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+        ),
+        *(
+            (seen("procfs", ", ".join(f"{n} {v}" for n, v in sorted(drops.items())), "conntrack -S"),)
+            if drops
+            else ()
         ),
         remedy=fix(
             "raise the limit, and find what opens so many connections (conntrack -L)",

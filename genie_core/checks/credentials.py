@@ -39,12 +39,11 @@ def open_to_others(facts: Facts) -> Iterator[Finding]:
                 continue
             holds = path == credential.file or credential.kind != "token-file"
             who = "world-readable" if mode & 0o004 else "readable by its group"
-            yield Finding(
-                code=GN1501,
-                severity=Severity.WARNING if holds else Severity.INFO,
-                title=f"credential file {path} is {who} (mode {mode:04o})",
-                object=Subject(kind="credential", name=credential.used_by, file=path),
-                evidence=(seen(path, f"{mode:04o}", f"stat -c %a {path}"),),
+            yield GN1501.found(
+                Severity.WARNING if holds else Severity.INFO,
+                f"credential file {path} is {who} (mode {mode:04o})",
+                Subject(kind="credential", name=credential.used_by, file=path),
+                seen(path, f"{mode:04o}", f"stat -c %a {path}"),
                 remedy=fix("let only its owner read it", ["chmod", "0600", path]),
             )
 
@@ -61,12 +60,10 @@ def secrets_in_files(facts: Facts) -> Iterator[Finding]:
     for file in facts.conf_files:
         for key in _secrets(file):
             exposed = bool(file.mode & 0o004)
-            yield Finding(
-                code=GN1507 if exposed else GN1502,
-                severity=Severity.WARNING,
-                title=f"{file.file}: {key} is a credential inside a configuration"
+            yield (GN1507 if exposed else GN1502).warning(
+                f"{file.file}: {key} is a credential inside a configuration"
                 + (f" that every user can read (mode {file.mode:04o})" if exposed else ""),
-                object=at(file, key),
+                at(file, key),
                 remedy=fix(
                     "name a kubeconfig with tokenFile instead, and change the credential",
                     ["chmod", "0600", file.path],
@@ -103,14 +100,13 @@ def expired(facts: Facts) -> Iterator[Finding]:
         if left > _warn_at(credential):
             continue
         over = left <= 0
-        yield Finding(
-            code=GN1503 if over else GN1504,
-            severity=Severity.FATAL if over else Severity.WARNING,
-            title=f"{what} in {place} expired at {_when(credential.expires)}: the API server answers Unauthorized"
+        yield (GN1503 if over else GN1504).found(
+            Severity.FATAL if over else Severity.WARNING,
+            f"{what} in {place} expired at {_when(credential.expires)}: the API server answers Unauthorized"
             if over
             else f"{what} in {place} expires in {_span(left)}, at {_when(credential.expires)}",
-            object=_subject(credential),
-            evidence=_identity(credential),
+            _subject(credential),
+            *_identity(credential),
             remedy=fix(
                 "renew it: `genie install` writes a kubeconfig with tokenFile, which its installer keeps fresh",
                 ["genie", "install", "--kubeconfig", credential.path],
@@ -154,11 +150,10 @@ def unusable(facts: Facts) -> Iterator[Finding]:
         if not credential.error:
             continue
         denied = not credential.readable
-        yield Finding(
-            code=GN1505,
-            severity=Severity.INFO if denied else Severity.ERROR,
-            title=f"kubeconfig {credential.path} of {credential.used_by}: {credential.error}",
-            object=_subject(credential),
+        yield GN1505.found(
+            Severity.INFO if denied else Severity.ERROR,
+            f"kubeconfig {credential.path} of {credential.used_by}: {credential.error}",
+            _subject(credential),
             remedy=fix(
                 "run genie as root to look at it"
                 if denied

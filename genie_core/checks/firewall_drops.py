@@ -143,17 +143,14 @@ def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...
 
 def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
     count = f"; {chain.policy_packets} packets so far" if chain.policy_packets else ""
-    return Finding(
-        code=GN0506,
-        severity=Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
-        title=f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
+    return GN0506.found(
+        Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
+        f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
         f"({_hits(found)} is dropped){count}",
-        object=_object(case, found, chain),
+        _object(case, found, chain),
+        seen("firewall", f"{chain.place} policy {chain.policy}", show_chain(chain)),
+        seen("model", str(found[0].packet)),
         breaks=(chain.place,) if found[0].place == "node" else (),
-        evidence=(
-            seen("firewall", f"{chain.place} policy {chain.policy}", show_chain(chain)),
-            seen("model", str(found[0].packet)),
-        ),
         remedy=fix(
             "accept the pods' prefixes there (Docker's or ufw's default is DROP; a CNI's own "
             "accept rules were flushed)",
@@ -163,13 +160,12 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
 
 
 def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: float) -> Finding:
-    return Finding(
-        code=GN0509,
-        severity=Severity.ERROR if chance >= 0.005 else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
+    return GN0509.found(
+        Severity.ERROR if chance >= 0.005 else Severity.WARNING,
+        f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
         f"({_hits(found)}): {rule.text}",
-        object=_object(case, found, chain),
-        evidence=_evidence(found, chain, rule),
+        _object(case, found, chain),
+        *_evidence(found, chain, rule),
         remedy=fix("delete the rule", delete_rule(found[0].place, chain, rule)),
     )
 
@@ -220,13 +216,12 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
     else:
         title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(found)}{packets}: {rule.text}"
         code = GN0510 if found[0].place == "pod" else GN0507
-    return Finding(
-        code=code,
-        severity=_severity(case, found, rule, policy),
-        title=title,
-        object=_object(case, found, chain),
+    return code.found(
+        _severity(case, found, rule, policy),
+        title,
+        _object(case, found, chain),
+        *_evidence(found, chain, rule),
         breaks=(chain.place,) if code is GN0507 else (),
-        evidence=_evidence(found, chain, rule),
         remedy=fix(
             _advice(found, chain, policy, general),
             *(

@@ -87,19 +87,16 @@ def _number(node: Node, what: str, announced: object, real: object) -> Iterator[
 
 
 def _finding(tunnel: Link, one: Contradiction) -> Finding:
-    return Finding(
-        code=GN0712,
-        severity=one.severity,
-        title=f"{one.node} announces {one.what} {one.announced} for its end of the tunnel, but {tunnel.name} here "
+    return GN0712.found(
+        one.severity,
+        f"{one.node} announces {one.what} {one.announced} for its end of the tunnel, but {tunnel.name} here "
         f"has {one.real}: packets to the announced end do not arrive",
-        object=the_interface(tunnel.name),
-        evidence=(
-            seen("netlink", f"{tunnel.name}: {one.what} {one.real}", f"ip -d link show {tunnel.name}"),
-            seen(
-                "objects",
-                f"node {one.node}: flannel announces {one.what} {one.announced}",
-                f"kubectl get node {one.node} -o yaml",
-            ),
+        the_interface(tunnel.name),
+        seen("netlink", f"{tunnel.name}: {one.what} {one.real}", f"ip -d link show {tunnel.name}"),
+        seen(
+            "objects",
+            f"node {one.node}: flannel announces {one.what} {one.announced}",
+            f"kubectl get node {one.node} -o yaml",
         ),
         remedy=fix(RESTART, *one.commands),
     )

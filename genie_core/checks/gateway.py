@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
-from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.findings import Code, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
@@ -85,15 +85,11 @@ def _dead_hop(case: Case, attachment: Attachment, route: Route, gateway: str) ->
     where = [] if route.table == MAIN else ["table", route.table]
     table = " ".join(map(str, ["", *where]))
     shown = f"{route.dst} via {gateway} dev {name}{table}"
-    return Finding(
-        code=GN0302,
-        severity=Severity.ERROR,
-        title=f"the next hop of the pod's route {shown} does not exist: no interface on {bridge.name} has {gateway}",
-        object=the_pod(case, name),
-        evidence=(
-            seen("netlink", shown, "ip route show table all"),
-            seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
-        ),
+    return GN0302.error(
+        f"the next hop of the pod's route {shown} does not exist: no interface on {bridge.name} has {gateway}",
+        the_pod(case, name),
+        seen("netlink", shown, "ip route show table all"),
+        seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
         remedy=fix(
             "delete the route, so that the pod's other routes apply, or correct its next hop",
             in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
@@ -148,19 +144,15 @@ def _no_proxy(attachment: Attachment, gateway: str, family: int) -> Finding:
     entry = attachment.entry
     assert entry is not None
     name = "proxy_arp" if family == 4 else "proxy_ndp"
-    return Finding(
-        code=GN0408,
-        severity=Severity.FATAL,
-        title=f"{entry.name} has {name}=0 and no address {gateway}: no ARP reply for the pod's gateway",
-        object=the_interface(entry.name),
-        evidence=(
-            seen(
-                "sysctl",
-                f"net.ipv{family}.conf.{entry.name}.{name}=0",
-                f"sysctl net.ipv{family}.conf.{entry.name}.{name}",
-            ),
-            seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
+    return GN0408.fatal(
+        f"{entry.name} has {name}=0 and no address {gateway}: no ARP reply for the pod's gateway",
+        the_interface(entry.name),
+        seen(
+            "sysctl",
+            f"net.ipv{family}.conf.{entry.name}.{name}=0",
+            f"sysctl net.ipv{family}.conf.{entry.name}.{name}",
         ),
+        seen("netlink", f"default via {gateway} dev {attachment.link.name}", "ip route show default"),
         remedy=fix(
             f"turn {name} on for {entry.name} (the CNI agent does it; find what turned it off)",
             on_node("sysctl", "-w", f"net.ipv{family}.conf.{entry.name}.{name}=1"),
@@ -173,18 +165,12 @@ def _no_way(case: Case, attachment: Attachment, gateway: str, family: int) -> Fi
     entry = attachment.entry
     assert entry is not None
     way = case.node.fib.lookup(gateway)
-    return Finding(
-        code=GN0408,
-        severity=Severity.FATAL,
-        title=f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
+    return GN0408.fatal(
+        f"{entry.name} answers no ARP for the pod's gateway {gateway}: proxy_arp is on, but the node has no "
         "route to that address, usually because its default route is missing",
-        object=the_interface(entry.name),
-        evidence=(
-            seen(
-                "netlink", f"{gateway}: {way.type if way.refused else entry.name}", f"ip route get {gateway}"
-            ),
-            seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
-        ),
+        the_interface(entry.name),
+        seen("netlink", f"{gateway}: {way.type if way.refused else entry.name}", f"ip route get {gateway}"),
+        seen("sysctl", f"net.ipv{family}.conf.{entry.name}.proxy_arp=1"),
         remedy=fix(
             "restore the node's default route (DHCP, NetworkManager, networkd); until then, the address on "
             f"{entry.name} answers",
@@ -199,15 +185,11 @@ def _wrong(case: Case, attachment: Attachment, gateway: str, family: int) -> Fin
     right = case.segment_gateway(attachment, family)
     if right:
         name = attachment.link.name
-        return Finding(
-            code=GN0302,
-            severity=Severity.FATAL,
-            title=f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
-            object=the_pod(case, name),
-            evidence=(
-                seen("netlink", f"default via {gateway}", "ip route show default"),
-                seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
-            ),
+        return GN0302.fatal(
+            f"the pod's default gateway {gateway} does not exist on {bridge.name}, which owns {right}",
+            the_pod(case, name),
+            seen("netlink", f"default via {gateway}", "ip route show default"),
+            seen("netlink", f"{bridge.name}: {right}", f"ip addr show {bridge.name}"),
             remedy=fix(
                 "point the default route to the bridge; correct the gateway in the network's ipam section",
                 in_pod("ip", "route", "replace", "default", "via", right, "dev", name),
@@ -227,10 +209,8 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
     commands = [on_node("sysctl", "-w", f"{off}=0")] if disabled else []
     commands += [on_node("ip", "addr", "add", f"{gateway}/{own.prefix}", "dev", bridge.name)]
     commands += [on_node("ip", "addr", "del", stray, "dev", bridge.name) for stray in has]
-    return Finding(
-        code=GN0406,
-        severity=Severity.FATAL,
-        title=f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
+    return GN0406.fatal(
+        f"bridge {bridge.name} has {', '.join(has) or 'no address'}, not the pods' gateway "
         f"{gateway}/{own.prefix}: "
         + (
             "left over from another CNI or pod CIDR"
@@ -239,11 +219,9 @@ def wrong_subnet(case: Case, attachment: Attachment, gateway: str, family: int) 
             if disabled
             else "the address was deleted"
         ),
-        object=the_interface(bridge.name),
-        evidence=(
-            seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
-            seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
-        ),
+        the_interface(bridge.name),
+        seen("netlink", f"{bridge.name}: {', '.join(has) or 'none'}", f"ip addr show {bridge.name}"),
+        seen("netlink", f"pod {own.ip}/{own.prefix}, default via {gateway}", "ip route"),
         remedy=fix(
             f"give {bridge.name} its gateway address; after a changed pod CIDR drain the node, "
             f"delete {bridge.name}, restart the pods",

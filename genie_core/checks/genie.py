@@ -33,11 +33,9 @@ def half_installed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.binary and not genie.conf and genie.binary not in _compiled(facts):
         directories = " ".join(facts.directories) or "any directory"
-        yield Finding(
-            code=GN1601,
-            severity=Severity.WARNING,
-            title=f"{genie.binary} is installed, but no configuration in {directories} calls it",
-            object=_genie("genie", genie.binary),
+        yield GN1601.warning(
+            f"{genie.binary} is installed, but no configuration in {directories} calls it",
+            _genie("genie", genie.binary),
             remedy=fix("finish the installation, or remove it", ["genie", "install"], ["genie", "uninstall"]),
         )
 
@@ -53,12 +51,11 @@ def predecessor(facts: Facts) -> Iterator[Finding]:
     for path in _compiled(facts):
         is_called = facts.genie.conf and path == facts.genie.binary
         use = f"{facts.genie.conf} calls it" if is_called else "no configuration calls it"
-        yield Finding(
-            code=GN1614,
-            severity=Severity.WARNING if is_called else Severity.INFO,
-            title=f"{path} is a compiled program, as CNI-Genie's plugin is, and not this Genie; {use}",
-            object=_genie("genie", path),
-            evidence=(seen("file", f"{path}: ELF"),),
+        yield GN1614.found(
+            Severity.WARNING if is_called else Severity.INFO,
+            f"{path} is a compiled program, as CNI-Genie's plugin is, and not this Genie; {use}",
+            _genie("genie", path),
+            seen("file", f"{path}: ELF"),
             remedy=fix(
                 "delete CNI-Genie's DaemonSet, then install Genie: it adopts the configuration of CNI-Genie and keeps "
                 "the binary for `genie uninstall` (docs/coming-from-cni-genie.md)",
@@ -87,12 +84,10 @@ GN1610 = Code("GN1610", "Genie's interpreter is missing",
 def interpreter(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.python_is_gone:
-        yield Finding(
-            code=GN1610,
-            severity=Severity.ERROR,
-            title=f"the interpreter of {genie.binary} is missing: {genie.python}",
-            object=_genie("genie", genie.binary),
-            evidence=(seen("launcher", genie.python, f"head -2 {genie.binary}"),),
+        yield GN1610.error(
+            f"the interpreter of {genie.binary} is missing: {genie.python}",
+            _genie("genie", genie.binary),
+            seen("launcher", genie.python, f"head -2 {genie.binary}"),
             remedy=fix("install Genie again, for the Python of this node", ["genie", "install"]),
         )
 
@@ -112,11 +107,9 @@ def no_default(facts: Facts) -> Iterator[Finding]:
         return
     yield from (_missing_network(one, genie.conf) for one in genie.unknown_networks)
     if not genie.default_file and not genie.default_network:
-        yield Finding(
-            code=GN1607,
-            severity=Severity.FATAL,
-            title="Genie has no default network: there is no other valid configuration",
-            object=_genie("default_plugin", genie.conf),
+        yield GN1607.fatal(
+            "Genie has no default network: there is no other valid configuration",
+            _genie("default_plugin", genie.conf),
             remedy=fix(
                 "install a network, or generate one", ["genie", "generate-config", "bridge", "--write"]
             ),
@@ -137,21 +130,17 @@ GN1612 = Code("GN1612", "labels of namespaces cannot be read",
 def allowed(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     for entry in genie.unknown_allowed:
-        yield Finding(
-            code=GN1611,
-            severity=Severity.INFO,
-            title=f"allowed_networks has {entry}, and no network of this node has that name",
-            object=_genie("allowed_networks", genie.conf),
+        yield GN1611.info(
+            f"allowed_networks has {entry}, and no network of this node has that name",
+            _genie("allowed_networks", genie.conf),
             remedy=fix(
                 "correct the name, a network's or its file's (NN-name.conflist); other nodes may have it"
             ),
         )
     if genie.unread_labels:
-        yield Finding(
-            code=GN1612,
-            severity=Severity.ERROR,
-            title=f"allowed_networks selects by labels ({'; '.join(genie.unread_labels)}); no API server is configured",
-            object=_genie("allowed_networks", genie.conf),
+        yield GN1612.error(
+            f"allowed_networks selects by labels ({'; '.join(genie.unread_labels)}); no API server is configured",
+            _genie("allowed_networks", genie.conf),
             remedy=fix(
                 "name a kubeconfig in kubernetes.kubeconfig, or name the namespaces instead of their labels"
             ),
@@ -162,12 +151,10 @@ def _missing_network(unknown: Unknown, conf: str) -> Finding:
     """ADD of every pod that needs the network fails."""
     what = "no default network" if unknown.key == "default_plugin" else "no such network"
     near = unknown.hint if unknown.hint.startswith("did you mean") else ""
-    return Finding(
-        code=GN1607,
-        severity=Severity.FATAL,
-        title=f'Genie has {what}: {unknown.key} "{unknown.name}" names no network of this node',
-        object=_genie(unknown.key, conf),
-        evidence=(seen("configuration files", unknown.reason),),
+    return GN1607.fatal(
+        f'Genie has {what}: {unknown.key} "{unknown.name}" names no network of this node',
+        _genie(unknown.key, conf),
+        seen("configuration files", unknown.reason),
         remedy=fix(near or f"install that network, or name a network of this node in {unknown.key}"),
     )
 
@@ -181,12 +168,10 @@ def _not_pinned(facts: Facts) -> Iterator[Finding]:
         if f.path != genie.conf and f.network
     ]
     if len(others) > 1:
-        yield Finding(
-            code=GN1609,
-            severity=Severity.INFO,
-            title=f"the default network is the file that sorts first, now {genie.default_file}: it is not pinned",
-            object=_genie("default_plugin", genie.conf),
-            evidence=(seen("candidates", " ".join(others)),),
+        yield GN1609.info(
+            f"the default network is the file that sorts first, now {genie.default_file}: it is not pinned",
+            _genie("default_plugin", genie.conf),
+            seen("candidates", " ".join(others)),
             remedy=fix("set default_plugin: `genie generate-config genie` pins it"),
         )
 
@@ -213,31 +198,25 @@ GN1608 = Code("GN1608", "entries from before the last boot",
 def state(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.pending:
-        yield Finding(
-            code=GN1603,
-            severity=Severity.WARNING,
-            title=f"{counted(genie.pending, 'attachment is', 'attachments are')} waiting for a DEL that has failed",
-            object=_genie("state", genie.state_dir),
+        yield GN1603.warning(
+            f"{counted(genie.pending, 'attachment is', 'attachments are')} waiting for a DEL that has failed",
+            _genie("state", genie.state_dir),
             remedy=fix("list what is left, and why", ["genie", "gc", "--dry-run"]),
         )
     for path in genie.damaged:
-        yield Finding(
-            code=GN1604,
-            severity=Severity.WARNING,
-            title=f"the state file {path} cannot be read",
-            object=_genie("state", path),
+        yield GN1604.warning(
+            f"the state file {path} cannot be read",
+            _genie("state", path),
             remedy=fix(
                 "keep a copy for a bug report; `genie gc` finds what its container held",
                 ["genie", "gc", "--dry-run"],
             ),
         )
     if genie.other_boot:
-        yield Finding(
-            code=GN1608,
-            severity=Severity.INFO,
-            title=f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: their "
+        yield GN1608.info(
+            f"{counted(genie.other_boot, 'entry is', 'entries are')} from before the last boot: their "
             "namespaces are gone",
-            object=_genie("state", genie.state_dir),
+            _genie("state", genie.state_dir),
             remedy=fix(
                 "the runtime's GC or `genie gc` releases their addresses", ["genie", "gc", "--dry-run"]
             ),
@@ -268,20 +247,16 @@ def policies(facts: Facts) -> Iterator[Finding]:
             if state.fail == "closed"
             else "pods start without their policies"
         )
-        yield Finding(
-            code=GN1615,
-            severity=Severity.ERROR,
-            title=f"policy_engine is set, and genie agent {since}: {effect} (policy_fail: {state.fail})",
-            object=_genie("policy_engine", facts.genie.conf),
+        yield GN1615.error(
+            f"policy_engine is set, and genie agent {since}: {effect} (policy_fail: {state.fail})",
+            _genie("policy_engine", facts.genie.conf),
             remedy=fix("start the agent", ["genie", "agent", "--policy"]),
         )
     for problem in state.problems:
-        yield Finding(
-            code=GN1616,
-            severity=Severity.ERROR,
-            title=f"policies between networks are not enforced: {problem}",
-            object=_genie("policy_engine", facts.genie.conf),
-            evidence=(seen("agent", problem, "cat /run/genie/policy/status.json"),),
+        yield GN1616.error(
+            f"policies between networks are not enforced: {problem}",
+            _genie("policy_engine", facts.genie.conf),
+            seen("agent", problem, "cat /run/genie/policy/status.json"),
             remedy=fix("install the package nftables, and load br_netfilter"),
         )
 
@@ -297,13 +272,11 @@ GN1613 = Code("GN1613", "Genie's state has containers that do not exist",
 def abandoned(facts: Facts) -> Iterator[Finding]:
     gone = [one for one in facts.genie.records if is_abandoned(one, facts) and not one.earlier]
     if gone:
-        yield Finding(
-            code=GN1613,
-            severity=Severity.WARNING,
-            title=f"{counted(len(gone), 'container')} in Genie's state without a sandbox: they hold "
+        yield GN1613.warning(
+            f"{counted(len(gone), 'container')} in Genie's state without a sandbox: they hold "
             "addresses and interfaces",
-            object=_genie("state", facts.genie.state_dir),
-            evidence=tuple(
+            _genie("state", facts.genie.state_dir),
+            *(
                 seen(
                     "state",
                     f"{one.container[:_SHOWN_DIGITS]} (pod {one.pod or 'unknown'}), namespace {one.netns}",
@@ -328,11 +301,9 @@ GN1606 = Code("GN1606", "definitions of networks are missing",
 def api(facts: Facts) -> Iterator[Finding]:
     genie = facts.genie
     if genie.api not in ("", "ok"):
-        yield Finding(
-            code=GN1605,
-            severity=Severity.ERROR,
-            title=f"Genie's API server: {genie.api}",
-            object=_genie("api", genie.conf),
+        yield GN1605.error(
+            f"Genie's API server: {genie.api}",
+            _genie("api", genie.conf),
             remedy=fix(
                 f"pods that name networks still start where the runtime passes {ANNOTATIONS}; "
                 "NetworkAttachmentDefinitions need the API server, and the rights of deploy/rbac.yaml"
@@ -344,10 +315,8 @@ def api(facts: Facts) -> Iterator[Finding]:
         else []
     )
     if missing:
-        yield Finding(
-            code=GN1606,
-            severity=Severity.INFO,
-            title=f"not installed in the cluster: {', '.join(missing)}",
-            object=_genie("definitions"),
+        yield GN1606.info(
+            f"not installed in the cluster: {', '.join(missing)}",
+            _genie("definitions"),
             remedy=fix("if pods select such networks, apply deploy/crds of this release to the cluster"),
         )

@@ -29,18 +29,15 @@ def peer_up(case: Case) -> Iterator[Finding]:
         if peer is None or peer.up:
             continue
         parent = attachment.kind == "parent"
-        yield Finding(
-            code=GN0802 if parent else GN0401,
-            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"{'parent' if parent else 'host end'} {ends(attachment) if not parent else peer.name} is DOWN",
-            object=the_interface(peer.name),
-            evidence=(
-                seen("netlink", f"{peer.name}: flags without UP", f"ip link show {peer.name}"),
-                seen(
-                    "netlink",
-                    f"{attachment.link.name}: {'NO-CARRIER' if not attachment.link.carrier else 'up'}",
-                    "ip link",
-                ),
+        yield (GN0802 if parent else GN0401).found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
+            f"{'parent' if parent else 'host end'} {ends(attachment) if not parent else peer.name} is DOWN",
+            the_interface(peer.name),
+            seen("netlink", f"{peer.name}: flags without UP", f"ip link show {peer.name}"),
+            seen(
+                "netlink",
+                f"{attachment.link.name}: {'NO-CARRIER' if not attachment.link.carrier else 'up'}",
+                "ip link",
             ),
             remedy=fix(
                 f"set {peer.name} up; find out what set it down",
@@ -127,21 +124,18 @@ def not_in_bridge(case: Case) -> Iterator[Finding]:
             continue
         bridge, why = expected
         master = case.node.name(peer.master) if peer.master else ""
-        yield Finding(
-            code=GN0403 if master else GN0402,
-            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"{ends(attachment)} is "
+        yield (GN0403 if master else GN0402).found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
+            f"{ends(attachment)} is "
             + (
                 f"in {master}, not in bridge {bridge.name}"
                 if master
                 else f"not attached to bridge {bridge.name}"
             )
             + f" ({why})",
-            object=the_interface(peer.name),
-            evidence=(
-                seen("netlink", f"{peer.name}: master {master or 'none'}", f"ip -d link show {peer.name}"),
-                seen("intent", why),
-            ),
+            the_interface(peer.name),
+            seen("netlink", f"{peer.name}: master {master or 'none'}", f"ip -d link show {peer.name}"),
+            seen("intent", why),
             remedy=fix(
                 f"put {peer.name} into {bridge.name}; NetworkManager or systemd-networkd may "
                 "have removed it: configure them to ignore veths",
@@ -174,12 +168,10 @@ def bridge_up(case: Case) -> Iterator[Finding]:
             seen_bridges[bridge.index] = bridge
     for bridge in seen_bridges.values():
         others = case.affected(bridge)
-        yield Finding(
-            code=GN0404,
-            severity=Severity.FATAL,
-            title=f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
-            object=the_interface(bridge.name),
-            evidence=(seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),),
+        yield GN0404.fatal(
+            f"bridge {bridge.name} is DOWN: {counted(len(others) + 1, 'pod is', 'pods are')} cut off",
+            the_interface(bridge.name),
+            seen("netlink", f"{bridge.name}: flags without UP", f"ip link show {bridge.name}"),
             remedy=fix(f"set {bridge.name} up", on_node("ip", "link", "set", bridge.name, "up")),
             affects=others,
         )
@@ -225,13 +217,11 @@ def port_flags(case: Case) -> Iterator[Finding]:
         if not port.multicast and 6 in case.families and not bridge.data.get("br_mcast_querier"):
             flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
         for flag, right, why in flags:
-            yield Finding(
-                code=GN0409,
-                severity=Severity.ERROR,
-                title=f"bridge port {peer.name} on {bridge.name}: {flag} is "
+            yield GN0409.error(
+                f"bridge port {peer.name} on {bridge.name}: {flag} is "
                 f"{'on' if right == 'off' else 'off'}, so {why}",
-                object=the_interface(peer.name),
-                evidence=(seen("netlink", f"{peer.name}: {flag}", f"bridge -d link show dev {peer.name}"),),
+                the_interface(peer.name),
+                seen("netlink", f"{peer.name}: {flag}", f"bridge -d link show dev {peer.name}"),
                 remedy=fix(
                     f"turn {flag} {right} for {peer.name}",
                     on_node("bridge", "link", "set", "dev", peer.name, flag, right),
@@ -244,22 +234,17 @@ def _state(bridge: Link, peer: Link, state: int) -> Finding:
     delay = int(bridge.data.get("br_forward_delay", 1500)) // 100
     heals = f"; STP is on with {delay} s delay, so it takes {2 * delay} s" if stp else ""
     commands = [on_node("ip", "link", "set", bridge.name, "type", "bridge", "stp_state", "0")] if stp else []
-    return Finding(
-        code=GN0405,
-        severity=Severity.ERROR if stp else Severity.FATAL,
-        title=f"bridge port {peer.name} on {bridge.name} is {STATES.get(state, state)}, not forwarding{heals}",
-        object=the_interface(peer.name),
-        evidence=(
-            seen(
-                "netlink",
-                f"{peer.name}: state {STATES.get(state, state)}",
-                f"bridge link show dev {peer.name}",
-            ),
-            seen(
-                "netlink",
-                f"{bridge.name}: stp_state {int(stp)}, forward_delay {delay} s",
-                f"ip -d link show {bridge.name}",
-            ),
+    return GN0405.found(
+        Severity.ERROR if stp else Severity.FATAL,
+        f"bridge port {peer.name} on {bridge.name} is {STATES.get(state, state)}, not forwarding{heals}",
+        the_interface(peer.name),
+        seen(
+            "netlink", f"{peer.name}: state {STATES.get(state, state)}", f"bridge link show dev {peer.name}"
+        ),
+        seen(
+            "netlink",
+            f"{bridge.name}: stp_state {int(stp)}, forward_delay {delay} s",
+            f"ip -d link show {bridge.name}",
         ),
         remedy=fix(
             f"disable STP on {bridge.name}: pods cannot form a loop"
@@ -295,13 +280,12 @@ def hairpin(case: Case) -> Iterator[Finding]:
         if not fronts and not (wanted or (siblings and all(case.node.port(p).hairpin for p in siblings))):
             continue
         vip = f"{fronts[0].ip}:{fronts[0].port} ({fronts[0].service})" if fronts else ""
-        yield Finding(
-            code=GN0407,
-            severity=Severity.ERROR if fronts else Severity.WARNING,
-            title=f"hairpin is off on {ends(attachment)}: the pod cannot reach itself through "
+        yield GN0407.found(
+            Severity.ERROR if fronts else Severity.WARNING,
+            f"hairpin is off on {ends(attachment)}: the pod cannot reach itself through "
             + (f"its own service {vip}" if vip else "a service that selects it"),
-            object=the_interface(peer.name),
-            evidence=(seen("netlink", f"{peer.name}: hairpin off", f"bridge -d link show dev {peer.name}"),),
+            the_interface(peer.name),
+            seen("netlink", f"{peer.name}: hairpin off", f"bridge -d link show dev {peer.name}"),
             remedy=fix(
                 "turn hairpin on; set hairpinMode in the bridge plugin's configuration",
                 on_node("ip", "link", "set", peer.name, "type", "bridge_slave", "hairpin", "on"),
@@ -328,21 +312,18 @@ def mtu(case: Case) -> Iterator[Finding]:
         wider = (
             [p for p in case.node.ports(bridge) if p.mtu < pod.mtu] if bridge and link is bridge else [link]
         )
-        yield Finding(
-            code=GN0410,
+        yield GN0410.found(
             # A veth drops silently; a routing bridge sends fragmentation-needed.
-            severity=Severity.ERROR if link is peer else Severity.WARNING,
-            title=f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
+            Severity.ERROR if link is peer else Severity.WARNING,
+            f"{end} {link.name} has MTU {link.mtu}, less than the pod's {pod.name} with {pod.mtu}: "
             + (
                 "larger frames are dropped silently"
                 if link is peer
                 else "larger packets depend on path MTU discovery"
             ),
-            object=the_interface(link.name),
-            evidence=(
-                seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
-                seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),
-            ),
+            the_interface(link.name),
+            seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
+            seen("netlink", f"{pod.name}: mtu {pod.mtu}", f"ip link show {pod.name}"),
             remedy=fix(
                 "give both ends the same MTU",
                 *(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.checks.services import GN0601, GN0602, translated
-from genie_core.findings import Command, Evidence, Finding, Severity
+from genie_core.findings import Command, Evidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.ipvs import Destination, virtual_servers
 from genie_core.survey.cluster import Frontend
@@ -76,13 +76,12 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
         commands += [
             on_node("ipvsadm", "-a", *_named(front), "-r", _address(*e), "-m") for e in front.endpoints
         ]
-    return Finding(
-        code=GN0601,
-        severity=Severity.ERROR,
-        title=f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
+    return GN0601.error(
+        f"no IPVS virtual server for {_ports(fronts)} on this node: kube-proxy has "
         + ("none here at all" if everything else "not synced it"),
-        object=subject("service", fronts[0].service),
-        evidence=(seen("procfs", "not in /proc/net/ip_vs", SHOW), _intended(fronts[0])),
+        subject("service", fronts[0].service),
+        seen("procfs", "not in /proc/net/ip_vs", SHOW),
+        _intended(fronts[0]),
         remedy=fix(
             "look at kube-proxy on this node (running, synced?); as a stopgap, one virtual server per port",
             *commands,
@@ -93,12 +92,10 @@ def _unknown(fronts: list[Frontend], *, everything: bool) -> Finding:
 
 def _unbound(fronts: list[Frontend]) -> Finding:
     ips = list(dict.fromkeys(f.ip for f in fronts))
-    return Finding(
-        code=GN0601,
-        severity=Severity.ERROR,
-        title=f"{_ports(fronts)} has a virtual server, but {DEVICE} lacks its address: packets bypass IPVS",
-        object=subject("service", fronts[0].service, DEVICE),
-        evidence=(seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),),
+    return GN0601.error(
+        f"{_ports(fronts)} has a virtual server, but {DEVICE} lacks its address: packets bypass IPVS",
+        subject("service", fronts[0].service, DEVICE),
+        seen("netlink", f"{DEVICE} without {', '.join(ips[:SHOWN])}", f"ip addr show {DEVICE}"),
         remedy=fix(
             "look at kube-proxy on this node, which adds the addresses",
             *(on_node("ip", "addr", "add", f"{ip}/{128 if ':' in ip else 32}", "dev", DEVICE) for ip in ips),
@@ -108,12 +105,11 @@ def _unbound(fronts: list[Frontend]) -> Finding:
 
 def _stale(front: Frontend, stale: list[Destination]) -> Finding:
     names = ", ".join(_address(ip, port) for ip, port, _ in stale[:SHOWN])
-    return Finding(
-        code=GN0602,
-        severity=Severity.ERROR,
-        title=f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
-        object=subject("service", front.service),
-        evidence=(seen("procfs", f"destination {names}", SHOW), _intended(front)),
+    return GN0602.error(
+        f"IPVS sends {_ports([front])} to {names}, which is no live endpoint",
+        subject("service", front.service),
+        seen("procfs", f"destination {names}", SHOW),
+        _intended(front),
         remedy=fix(
             "delete the destination; look at kube-proxy on this node",
             *(on_node("ipvsadm", "-d", *_named(front), "-r", _address(ip, port)) for ip, port, _ in stale),
@@ -122,11 +118,10 @@ def _stale(front: Frontend, stale: list[Destination]) -> Finding:
 
 
 def _empty(front: Frontend) -> Finding:
-    return Finding(
-        code=GN0602,
-        severity=Severity.WARNING,  # with internalTrafficPolicy Local there may be none on this node
-        title=f"the IPVS virtual server of {_ports([front])} has no destination",
-        object=subject("service", front.service),
-        evidence=(seen("procfs", "no destination with a weight", SHOW), _intended(front)),
+    return GN0602.warning(  # with internalTrafficPolicy Local there may be none on this node
+        f"the IPVS virtual server of {_ports([front])} has no destination",
+        subject("service", front.service),
+        seen("procfs", "no destination with a weight", SHOW),
+        _intended(front),
         remedy=fix("look at kube-proxy on this node, and at the service's internalTrafficPolicy"),
     )

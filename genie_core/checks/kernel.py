@@ -22,17 +22,12 @@ def neighbour_table(case: Case) -> Iterator[Finding]:
     limit = case.node.sysctl("ipv4/neigh/default/gc_thresh3")
     count = sum(":" not in n.ip and n.state != "noarp" for n in case.facts.node.neighbours)
     if limit and count >= limit * 0.9:
-        yield Finding(
-            code=GN0514,
-            severity=Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
-            title=f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
-            object=subject("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
-            evidence=(
-                seen(
-                    "netlink",
-                    f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}",
-                    "ip -4 neigh | wc -l",
-                ),
+        yield GN0514.found(
+            Severity.ERROR if count >= limit * 0.98 else Severity.WARNING,
+            f"the neighbour table holds {count} of at most {limit} entries: new neighbours may not be resolved",
+            subject("sysctl", "net.ipv4.neigh.default.gc_thresh3"),
+            seen(
+                "netlink", f"{counted(count, 'entry', 'entries')}, gc_thresh3 {limit}", "ip -4 neigh | wc -l"
             ),
             remedy=fix(
                 "raise the thresholds",
@@ -73,13 +68,12 @@ def _queue(case: Case, name: str, qdisc: Qdisc, in_node: bool) -> Finding:
     command = on_node if in_node else in_pod
     what = f"{qdisc.kind} on {name}" + (f", {qdisc.dropped} packets dropped" if qdisc.dropped else "")
     # The bandwidth plugin uses tbf: that is configured.
-    return Finding(
-        code=GN0515,
-        severity=Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
-        title=f"queueing discipline {what}: it "
+    return GN0515.found(
+        Severity.ERROR if bad else Severity.WARNING if qdisc.dropped else Severity.INFO,
+        f"queueing discipline {what}: it "
         + ("delays or loses the pod's packets" if bad else "limits the pod's bandwidth"),
-        object=the_interface(name) if in_node else the_pod(case, name),
-        evidence=(seen("netlink", what, f"tc -s qdisc show dev {name}"),),
+        the_interface(name) if in_node else the_pod(case, name),
+        seen("netlink", what, f"tc -s qdisc show dev {name}"),
         remedy=fix("remove it if it is not intended", command("tc", "qdisc", "del", "dev", name, "root")),
     )
 
@@ -93,12 +87,10 @@ GN0516 = Code("GN0516", "two iptables back ends",
 def both_firewalls(case: Case) -> Iterator[Finding]:
     tools = {c.tool for c in case.node.rules.chains if c.rules}
     if any(t.endswith("legacy") for t in tools) and {"iptables", "ip6tables"} & tools:
-        yield Finding(
-            code=GN0516,
-            severity=Severity.WARNING,
-            title="both iptables-legacy and iptables-nft have rules on this node: each tool shows only its own rules",
-            object=subject("firewall", "iptables-legacy"),
-            evidence=(seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),),
+        yield GN0516.warning(
+            "both iptables-legacy and iptables-nft have rules on this node: each tool shows only its own rules",
+            subject("firewall", "iptables-legacy"),
+            seen("firewall", ", ".join(sorted(tools)), "iptables-legacy-save; iptables-nft-save"),
             remedy=fix(
                 "move everything to one back end (update-alternatives --config iptables), then flush the other"
             ),
@@ -121,13 +113,11 @@ def rate_limits(case: Case) -> Iterator[Finding]:
                 if key in known or not limited or not rule.packets:
                     continue
                 known.add(key)
-                yield Finding(
-                    code=GN0517,
-                    severity=Severity.WARNING,
-                    title=f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
+                yield GN0517.warning(
+                    f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
-                    object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-                    evidence=(seen("firewall", rule.text, f"packets {rule.packets}"),),
+                    subject("firewall", chain.place) if place == "node" else the_pod(case),
+                    seen("firewall", rule.text, f"packets {rule.packets}"),
                     remedy=fix("raise the limit if the traffic is intended"),
                 )
 
@@ -135,12 +125,10 @@ def rate_limits(case: Case) -> Iterator[Finding]:
 @check("node-forwards", GN0501, title="the node forwards for its pods", needs=("node",))
 def node_forwards(case: Case) -> Iterator[Finding]:
     if case.facts.pod is None and case.pod_links and not case.node.sysctl("ipv4/ip_forward", 1):
-        yield Finding(
-            code=GN0501,
-            severity=Severity.FATAL,
-            title="net.ipv4.ip_forward=0: the node forwards nothing for its pods",
-            object=subject("sysctl", "net.ipv4.ip_forward"),
-            evidence=(seen("sysctl", "net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward"),),
+        yield GN0501.fatal(
+            "net.ipv4.ip_forward=0: the node forwards nothing for its pods",
+            subject("sysctl", "net.ipv4.ip_forward"),
+            seen("sysctl", "net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward"),
             remedy=fix(
                 "set it to 1, also in /etc/sysctl.d, and find what resets it",
                 on_node("sysctl", "-w", "net.ipv4.ip_forward=1"),

@@ -65,13 +65,11 @@ def sandbox_refused(case: Case) -> Iterator[Finding]:
     plugin, words = cause_of(event.message)
     speaker = f"plugin {plugin} says" if plugin else "kubelet says"
     beside = "" if OF_NETWORK.search(event.message) else ", for a reason outside its network"
-    yield Finding(
-        code=GN0901,
-        severity=Severity.FATAL,
-        title=f"the pod's sandbox cannot be created{beside}: {speaker}: {words}",
-        object=the_pod(case),
+    yield GN0901.fatal(
+        f"the pod's sandbox cannot be created{beside}: {speaker}: {words}",
+        the_pod(case),
+        _evidence(event, case.facts.namespace),
         explained_by=next((codes for text, codes in COMPLAINTS if text in words.lower()), ()),
-        evidence=(_evidence(event, case.facts.namespace),),
         remedy=fix(
             "correct what the message names; kubelet tries again by itself",
             on_node("genie", "explain", "pod", case.name)
@@ -102,12 +100,10 @@ def release_refused(case: Case) -> Iterator[Finding]:
     if not stuck or not metadata.get("deletionTimestamp"):
         return
     plugin, words = cause_of(stuck[0].message)
-    yield Finding(
-        code=GN0902,
-        severity=Severity.ERROR,
-        title=f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
-        object=the_pod(case),
-        evidence=(_evidence(stuck[0], case.facts.namespace),),
+    yield GN0902.error(
+        f"the pod was deleted, and its network cannot be released: {plugin or 'kubelet'} says: {words}",
+        the_pod(case),
+        _evidence(stuck[0], case.facts.namespace),
         remedy=fix(
             "correct what the message names; kubelet tries again, `genie gc` releases what Genie holds",
             on_node("genie", "gc", "--dry-run"),
@@ -148,17 +144,14 @@ def _unready(case: Case, condition: JSON) -> Finding:
     ready = condition.get("type") == "Ready"
     name, words = case.facts.node_name, str(condition.get("message") or condition.get("reason") or "")
     what = "not ready" if ready else "NetworkUnavailable"
-    return Finding(
-        code=GN0903,
-        severity=Severity.ERROR if ready else Severity.WARNING,
-        title=f"node {name}: {what}, new pods get no network: {words[:LONGEST]}",
-        object=Subject(kind="node", name=name),
-        evidence=(
-            seen(
-                "node condition",
-                f"{condition.get('type')}={condition.get('status')} {condition.get('reason', '')}: {words[:LONGEST]}",
-                f"kubectl describe node {name}",
-            ),
+    return GN0903.found(
+        Severity.ERROR if ready else Severity.WARNING,
+        f"node {name}: {what}, new pods get no network: {words[:LONGEST]}",
+        Subject(kind="node", name=name),
+        seen(
+            "node condition",
+            f"{condition.get('type')}={condition.get('status')} {condition.get('reason', '')}: {words[:LONGEST]}",
+            f"kubectl describe node {name}",
         ),
         remedy=fix(
             "give the runtime a valid configuration"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
 from genie_core.fields import counted
-from genie_core.findings import Code, Confidence, Evidence, Finding, Severity, Subject
+from genie_core.findings import Code, Confidence, Evidence, Finding, Subject
 from genie_core.survey.facts import Cached, Facts
 from genie_core.survey.kernel import Namespace
 from genie_core.survey.sandboxes import is_abandoned
@@ -45,23 +45,19 @@ def stale_cache(facts: Facts) -> Iterator[Finding]:
 def _without_sandbox(gone: list[tuple[Cached, str]]) -> Finding:
     first, why = gone[0]
     what = f"cached result {_file_name(first)} has" if len(gone) == 1 else f"{len(gone)} cached results have"
-    return Finding(
-        code=GN1401,
-        severity=Severity.WARNING,
-        title=f"{what} no sandbox: {why if len(gone) == 1 else 'their containers are gone'}",
-        object=Subject(kind="file", name=first.network, netns=first.netns, file=first.file),
-        evidence=tuple(_content(entry, f"; {why}") for entry, why in gone[:_SHOWN]),
+    return GN1401.warning(
+        f"{what} no sandbox: {why if len(gone) == 1 else 'their containers are gone'}",
+        Subject(kind="file", name=first.network, netns=first.netns, file=first.file),
+        *(_content(entry, f"; {why}") for entry, why in gone[:_SHOWN]),
         remedy=fix("`genie gc` checks again and removes them", ["genie", "gc", "--dry-run"]),
     )
 
 
 def _misnamed(entry: Cached) -> Finding:
-    return Finding(
-        code=GN1401,
-        severity=Severity.WARNING,
-        title=f"cached result {_file_name(entry)} has no sandbox: its name and its content differ",
-        object=Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
-        evidence=(_content(entry),),
+    return GN1401.warning(
+        f"cached result {_file_name(entry)} has no sandbox: its name and its content differ",
+        Subject(kind="file", name=entry.network, netns=entry.netns, file=entry.file),
+        _content(entry),
         remedy=fix(
             "remove the file, once the runtime has no sandbox of that ID",
             ["rm", entry.file],
@@ -102,11 +98,9 @@ GN1403 = Code("GN1403", "a cached result cannot be read",
 def damaged_cache(facts: Facts) -> Iterator[Finding]:
     for entry in facts.cache:
         if entry.problem:
-            yield Finding(
-                code=GN1403,
-                severity=Severity.WARNING,
-                title=f"cached result {entry.file.rpartition('/')[2]} cannot be read: {entry.problem}",
-                object=Subject(kind="file", file=entry.file),
+            yield GN1403.warning(
+                f"cached result {entry.file.rpartition('/')[2]} cannot be read: {entry.problem}",
+                Subject(kind="file", file=entry.file),
                 remedy=fix(
                     "remove it after its sandbox is gone: the runtime drops it on DEL",
                     risk="CHECK of its sandbox fails",
@@ -148,17 +142,13 @@ def _held(namespace: Namespace, facts: Facts) -> list[tuple[str, str]]:
 
 def _stale(namespace: Namespace, name: str, held: list[str]) -> Finding:
     holds = f"; it holds {', '.join(held[:_SHOWN])}" if held else ""
-    return Finding(
-        code=GN1402,
-        severity=Severity.WARNING,
-        title=f"network namespace {name} has no process and no sandbox{holds}",
-        object=Subject(kind="netns", name=name, netns=namespace.path),
-        evidence=(
-            seen(
-                "/proc",
-                f"no process; it was made {counted(round(namespace.age), 'second')} ago",
-                f"ip netns pids {name}",
-            ),
+    return GN1402.warning(
+        f"network namespace {name} has no process and no sandbox{holds}",
+        Subject(kind="netns", name=name, netns=namespace.path),
+        seen(
+            "/proc",
+            f"no process; it was made {counted(round(namespace.age), 'second')} ago",
+            f"ip netns pids {name}",
         ),
         remedy=fix(
             "a sandbox that is being created has no process yet: check again in a minute; `genie gc` checks twice, and "

@@ -47,12 +47,11 @@ def link_up(case: Case) -> Iterator[Finding]:
         commands = [in_pod("ip", "link", "set", link.name, "up")]
         if attachment is case.primary:
             commands += restore_routes(case, attachment)
-        yield Finding(
-            code=GN0102,
-            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
-            object=the_pod(case, link.name),
-            evidence=(seen("netlink", f"{link.name}: flags without UP", f"ip link show {link.name}"),),
+        yield GN0102.found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
+            f"{link.name} in the pod's namespace is administratively DOWN, so its routes are gone",
+            the_pod(case, link.name),
+            seen("netlink", f"{link.name}: flags without UP", f"ip link show {link.name}"),
             remedy=fix(
                 f"set {link.name} up and restore its routes, or {RECREATE}; find out what set it down",
                 *commands,
@@ -75,15 +74,12 @@ def present(case: Case) -> Iterator[Finding]:
     for name, source in recorded.items():
         if name in here or (source in (STATUS, RUNTIME) and len(here) > 1):
             continue
-        yield Finding(
-            code=GN0101,
-            severity=Severity.FATAL if name == "eth0" else Severity.ERROR,
-            title=f"interface {name} is missing in the pod's namespace, although {source} has it",
-            object=the_pod(case, name),
-            evidence=(
-                seen("netlink", f"interfaces: {', '.join(sorted(here))}", "ip link"),
-                seen(source, name),
-            ),
+        yield GN0101.found(
+            Severity.FATAL if name == "eth0" else Severity.ERROR,
+            f"interface {name} is missing in the pod's namespace, although {source} has it",
+            the_pod(case, name),
+            seen("netlink", f"interfaces: {', '.join(sorted(here))}", "ip link"),
+            seen(source, name),
             remedy=fix(f"{RECREATE}; something moved or deleted {name} after ADD"),
         )
 
@@ -112,12 +108,10 @@ def loopback(case: Case) -> Iterator[Finding]:
     state, commands = lo_fault(case.facts.pod)
     if not state:
         return
-    yield Finding(
-        code=GN0103,
-        severity=Severity.ERROR,
-        title=f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
-        object=the_pod(case, "lo"),
-        evidence=(seen("netlink", f"lo: {state}", "ip addr show lo"),),
+    yield GN0103.error(
+        f"lo is {state}: localhost, sidecars and the pod's own address fail; the loopback plugin did not run",
+        the_pod(case, "lo"),
+        seen("netlink", f"lo: {state}", "ip addr show lo"),
         remedy=fix("set lo up; add or repair the loopback plugin in the CNI bin directory", *commands),
     )
 
@@ -134,23 +128,20 @@ def arp_enabled(case: Case) -> Iterator[Finding]:
         link = attachment.link
         if link.arp or link.kind in ("ipvlan", "wireguard", "tun") or not link.mac:
             continue
-        yield Finding(
-            code=GN0105,
-            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers no request",
-            object=the_pod(case, link.name),
-            evidence=(seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),),
+        yield GN0105.found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
+            f"ARP is off on the pod's {link.name} (NOARP): it resolves no neighbour and answers no request",
+            the_pod(case, link.name),
+            seen("netlink", f"{link.name}: NOARP", f"ip link show {link.name}"),
             remedy=fix("turn ARP on", in_pod("ip", "link", "set", link.name, "arp", "on")),
         )
     ignoring = [a for a in case.attachments if case.pod and _ignores(case, a)]
     for attachment in ignoring:
         name = attachment.link.name
-        yield Finding(
-            code=GN0105,
-            severity=Severity.ERROR,
-            title=f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
-            object=the_pod(case, name),
-            evidence=(seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),),
+        yield GN0105.error(
+            f"the pod answers no ARP on {name} (arp_ignore=8): no host on the link can reach it",
+            the_pod(case, name),
+            seen("sysctl", f"net.ipv4.conf.{name}.arp_ignore=8"),
             remedy=fix(
                 "set arp_ignore to 0",
                 in_pod(
@@ -177,12 +168,11 @@ def node_answers(case: Case) -> Iterator[Finding]:
             if entry.arp
             else (f"{entry.name}: NOARP", on_node("ip", "link", "set", entry.name, "arp", "on"))
         )
-        yield Finding(
-            code=GN0105,
-            severity=Severity.FATAL if attachment is case.primary else Severity.ERROR,
-            title=f"{entry.name}, the host end of the pod's link, answers no ARP ({state}): the pod cannot find it",
-            object=the_interface(entry.name),
-            evidence=(seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),),
+        yield GN0105.found(
+            Severity.FATAL if attachment is case.primary else Severity.ERROR,
+            f"{entry.name}, the host end of the pod's link, answers no ARP ({state}): the pod cannot find it",
+            the_interface(entry.name),
+            seen("netlink", state, f"ip link show {entry.name}; sysctl {name}"),
             remedy=fix("turn ARP on again", command),
             affects=case.affected(attachment.bridge) if attachment.bridge else (),
         )
@@ -212,16 +202,12 @@ def mac_unique(case: Case) -> Iterator[Finding]:
         if not holders:
             continue
         name = attachment.link.name
-        yield Finding(
-            code=GN0106,
-            severity=Severity.FATAL,
-            title=f"MAC {attachment.link.mac} of the pod's {name} is also that of "
+        yield GN0106.fatal(
+            f"MAC {attachment.link.mac} of the pod's {name} is also that of "
             f"{', '.join(holders)} on {bridge.name}",
-            object=the_pod(case, name),
-            evidence=(
-                seen("netlink", attachment.link.mac, f"ip link show {name}"),
-                seen("netlink", f"also {', '.join(holders)}", f"bridge fdb show br {bridge.name}"),
-            ),
+            the_pod(case, name),
+            seen("netlink", attachment.link.mac, f"ip link show {name}"),
+            seen("netlink", f"also {', '.join(holders)}", f"bridge fdb show br {bridge.name}"),
             remedy=fix(
                 f"give {name} a MAC of its own, or recreate one of the two pods",
                 in_pod("ip", "link", "set", name, "address", _new_mac(attachment)),
@@ -255,15 +241,11 @@ def mac_filter(case: Case) -> Iterator[Finding]:
                 continue
             if not entry.permanent:
                 continue
-            yield Finding(
-                code=GN0107,
-                severity=Severity.FATAL,
-                title=f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
+            yield GN0107.fatal(
+                f"{bridge.name} sends frames for the pod's MAC {entry.mac} to {port.name}, not "
                 f"to {peer.name}: a static FDB entry",
-                object=the_pod(case, attachment.link.name),
-                evidence=(
-                    seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
-                ),
+                the_pod(case, attachment.link.name),
+                seen("netlink", f"{entry.mac} dev {port.name}", f"bridge fdb show br {bridge.name}"),
                 remedy=fix(
                     "delete the entry; the bridge learns the right port by itself",
                     on_node("bridge", "fdb", "del", entry.mac, "dev", port.name, "master"),

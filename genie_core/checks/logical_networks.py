@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen
 from genie_core.errors import GenieError
-from genie_core.findings import Code, Finding, Severity, Subject
+from genie_core.findings import Code, Finding, Subject
 from genie_core.model import Selection
 from genie_core.select.overlap import placement
 from genie_core.select.underlay import has_master, parse_subnet, repeats_on_nodes, with_subnet
@@ -25,12 +25,10 @@ def missing_nics(facts: Facts) -> Iterator[Finding]:
     links = [link.name for link in facts.node.links]
     for label, physical in networks.physical.items() if networks else ():
         if networks and physical.nic in networks.absent:
-            yield Finding(
-                code=GN1620,
-                severity=Severity.WARNING,
-                title=f'Physicalnetwork {label} names the interface "{physical.nic}", which this node does not have',
-                object=Subject(kind="network", name=label),
-                evidence=(seen("netlink", " ".join(sorted(links)), "ip -br link"),),
+            yield GN1620.warning(
+                f'Physicalnetwork {label} names the interface "{physical.nic}", which this node does not have',
+                Subject(kind="network", name=label),
+                seen("netlink", " ".join(sorted(links)), "ip -br link"),
                 remedy=fix(
                     "correct spec.refer_nic, or keep its pods on nodes that have the interface: "
                     "pods on macvlan, ipvlan and vlan do not start here"
@@ -65,11 +63,9 @@ def repeated_addresses(facts: Facts) -> Iterator[Finding]:
                 continue
         except GenieError:
             continue  # a plugin of other nodes, or a subnet that no pod gets
-        yield Finding(
-            code=GN1621,
-            severity=Severity.WARNING,
-            title=f"Logicalnetwork {logical.label}: host-local gives out the same addresses of {subnet} on every node",
-            object=Subject(kind="network", name=logical.label, file=file.source),
+        yield GN1621.warning(
+            f"Logicalnetwork {logical.label}: host-local gives out the same addresses of {subnet} on every node",
+            Subject(kind="network", name=logical.label, file=file.source),
             remedy=fix(
                 "use whereabouts in the network's file, or give each node's file a rangeStart and rangeEnd of its own"
             ),

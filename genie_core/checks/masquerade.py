@@ -70,17 +70,11 @@ def _is_pods(case: Case, ip: str) -> bool:
 def _spared(left_out: list[Walk]) -> Finding:
     names = sorted({w.flow.name or w.flow.target for w in left_out})
     links = sorted({w.egress.name for w in left_out if w.egress})
-    return Finding(
-        code=GN0511,
-        severity=Severity.INFO,
-        title=f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule excludes it, "
+    return GN0511.info(
+        f"what goes to {', '.join(names)} keeps the pod's {left_out[0].source}: a masquerade rule excludes it, "
         "so routers there need a route to the pods",
-        object=subject("firewall", "nat/POSTROUTING", links[0] if links else ""),
-        evidence=(
-            seen(
-                "firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"
-            ),
-        ),
+        subject("firewall", "nat/POSTROUTING", links[0] if links else ""),
+        seen("firewall", f"{left_out[0].source} -> {left_out[0].target}", "iptables -t nat -S POSTROUTING"),
         remedy=fix("narrow the rule's exception where they have none"),
     )
 
@@ -140,21 +134,18 @@ def _missing(case: Case, bare: list[Walk], why: str, *, declined: bool) -> Findi
     own = next((c for c in cidrs if within(bare[0].source, c)), bare[0].source)
     around = _supernet(cidrs) or own
     tool = "iptables" if family == 4 else "ip6tables"
-    return Finding(
-        code=GN0511,
+    return GN0511.found(
         # With "ipMasq": false there may be routes to the pods elsewhere, or an agent that masquerades.
-        severity=Severity.WARNING if declined else Severity.ERROR,
-        title=f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
+        Severity.WARNING if declined else Severity.ERROR,
+        f"no SNAT for {own} leaving {', '.join(links)} ({why}): packets carry the pod's "
         f"{bare[0].source}, and no reply finds its way back",
-        object=subject("firewall", f"{tool} nat/POSTROUTING", links[0]),
-        evidence=(
-            seen(
-                "firewall",
-                f"{bare[0].source} -> {bare[0].target} leaves {links[0]} with its own source",
-                f"{tool} -t nat -S POSTROUTING",
-            ),
-            seen("configuration", why),
+        subject("firewall", f"{tool} nat/POSTROUTING", links[0]),
+        seen(
+            "firewall",
+            f"{bare[0].source} -> {bare[0].target} leaves {links[0]} with its own source",
+            f"{tool} -t nat -S POSTROUTING",
         ),
+        seen("configuration", why),
         remedy=fix(
             "masquerade what leaves the cluster; something flushed the rule (a firewall "
             "restart); a new ADD restores it",
@@ -185,15 +176,11 @@ def _supernet(cidrs: list[str]) -> str:
 
 def _foreign_source(walk: Walk) -> Finding:
     link = walk.egress.name if walk.egress else "?"
-    return Finding(
-        code=GN0512,
-        severity=Severity.ERROR,
-        title=f"packets to {walk.flow.name or walk.target} leave {link} with source {walk.source}, "
+    return GN0512.error(
+        f"packets to {walk.flow.name or walk.target} leave {link} with source {walk.source}, "
         "which is no address of this node: answers go elsewhere",
-        object=subject("firewall", "nat/POSTROUTING", link),
-        evidence=(
-            seen("firewall", f"SNAT to {walk.source}", "iptables -t nat -S POSTROUTING; nft list ruleset"),
-        ),
+        subject("firewall", "nat/POSTROUTING", link),
+        seen("firewall", f"SNAT to {walk.source}", "iptables -t nat -S POSTROUTING; nft list ruleset"),
         remedy=fix("correct the SNAT rule's address, or use MASQUERADE"),
         confidence=Confidence.MEDIUM,
     )
@@ -201,18 +188,12 @@ def _foreign_source(walk: Walk) -> Finding:
 
 def _too_broad(hidden: list[Walk]) -> Finding:
     walk = hidden[0]
-    return Finding(
-        code=GN0512,
-        severity=Severity.WARNING,
-        title=f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
+    return GN0512.warning(
+        f"masquerading is too broad: traffic to pods of other nodes ({walk.flow.name}) leaves "
         f"with {walk.source}, so policies and logs there have the node's address",
-        object=subject("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
-        evidence=(
-            seen(
-                "firewall",
-                f"{walk.flow.target}: source becomes {walk.source}",
-                "iptables -t nat -S POSTROUTING",
-            ),
+        subject("firewall", "nat/POSTROUTING", walk.egress.name if walk.egress else ""),
+        seen(
+            "firewall", f"{walk.flow.target}: source becomes {walk.source}", "iptables -t nat -S POSTROUTING"
         ),
         remedy=fix("exclude the cluster's pod prefixes from the masquerade rule"),
     )

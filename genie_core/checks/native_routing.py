@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.overlay import GN0701, GN0702, some_address
 from genie_core.checks.parts import fix, on_node, seen, subject
-from genie_core.findings import Code, Confidence, Finding, Severity
+from genie_core.findings import Code, Confidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN, Way
 from genie_core.net.flows import tunnel_of
@@ -96,15 +96,11 @@ def _astray(case: Case, node: Node, cidr: str, way: Way, whose: str) -> Finding:
 def _finding(case: Case, node: Node, cidr: str, code: Code, title: str, way: str) -> Finding:
     mend = _replace(case, node, cidr)
     address = some_address(cidr)
-    return Finding(
-        code=code,
-        severity=Severity.ERROR,
-        title=title,
-        object=subject("route", cidr),
-        evidence=(
-            seen("netlink", f"{address} {way}", f"ip route get {address}"),
-            seen("objects", f"{node.name}: podCIDR {cidr}, InternalIP {', '.join(node.addresses)}"),
-        ),
+    return code.error(
+        title,
+        subject("route", cidr),
+        seen("netlink", f"{address} {way}", f"ip route get {address}"),
+        seen("objects", f"{node.name}: podCIDR {cidr}, InternalIP {', '.join(node.addresses)}"),
         remedy=fix(
             "add the route again; restart the agent that keeps it (flanneld, bird, kube-router)",
             *((on_node(*mend),) if mend else ()),

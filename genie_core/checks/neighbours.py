@@ -76,15 +76,12 @@ def _poisoned(
 ) -> Finding:
     name = attachment.link.name
     what = "gateway" if gateway else "neighbour"
-    return Finding(
-        code=GN0306,
-        severity=Severity.FATAL if gateway else Severity.ERROR,
-        title=f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
-        object=the_pod(case, name),
-        evidence=(
-            seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
-            seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
-        ),
+    return GN0306.found(
+        Severity.FATAL if gateway else Severity.ERROR,
+        f"the pod's {state.upper()} neighbour entry of its {what} {ip} is {mac}, but {owner[0]} has {owner[1]}",
+        the_pod(case, name),
+        seen("netlink", f"{ip} lladdr {mac} {state.upper()}", f"ip neigh show dev {name}"),
+        seen("netlink", f"{owner[0]} {owner[1]}", "ip link"),
         remedy=fix(
             "delete the entry; the kernel resolves the address again",
             in_pod("ip", "neigh", "del", ip, "dev", name),
@@ -112,20 +109,17 @@ def stale_neighbour(case: Case) -> Iterator[Finding]:
             if neighbour.state in ("failed", "incomplete", "noarp"):
                 continue
             pinned = neighbour.state == "permanent"
-            yield Finding(
-                code=GN0411,
-                severity=Severity.FATAL if pinned else Severity.ERROR,
-                title=f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
+            yield GN0411.found(
+                Severity.FATAL if pinned else Severity.ERROR,
+                f"the node's {neighbour.state.upper()} neighbour entry for {own.ip} has MAC {neighbour.mac}, "
                 f"but the pod's is {attachment.link.mac}: the entry of a previous owner of the address",
-                object=the_pod(case, attachment.link.name),
-                evidence=(
-                    seen(
-                        "netlink",
-                        f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
-                        f"ip neigh show {own.ip}",
-                    ),
-                    seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
+                the_pod(case, attachment.link.name),
+                seen(
+                    "netlink",
+                    f"{own.ip} dev {entry.name} lladdr {neighbour.mac} {neighbour.state.upper()}",
+                    f"ip neigh show {own.ip}",
                 ),
+                seen("netlink", f"{attachment.link.name}: {attachment.link.mac}", "ip link"),
                 remedy=fix(
                     "delete the entry; the kernel resolves the address again",
                     on_node("ip", "neigh", "del", own.ip, "dev", entry.name),
@@ -149,16 +143,13 @@ def silent_next_hops(case: Case) -> Iterator[Finding]:
         if where is None or _pinned(*where, probe.target):
             continue
         stack, link = where
-        yield Finding(
-            code=GN0807,
-            severity=Severity.ERROR if probe.role == "gateway" or _missed(case, probe) else Severity.WARNING,
-            title=f"{_title(case, probe)} {probe.target} answers no ARP on {link.name}: {_holder(case, probe)}",
-            object=the_interface(link.name) if stack is case.node else the_pod(case, link.name),
+        yield GN0807.found(
+            Severity.ERROR if probe.role == "gateway" or _missed(case, probe) else Severity.WARNING,
+            f"{_title(case, probe)} {probe.target} answers no ARP on {link.name}: {_holder(case, probe)}",
+            the_interface(link.name) if stack is case.node else the_pod(case, link.name),
+            seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
             explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
-            evidence=(
-                seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
-            ),
             remedy=fix(
                 "find out which machine should have the address, and whether it is up and on this link"
             ),
@@ -184,16 +175,12 @@ def contradicted_entries(case: Case) -> Iterator[Finding]:
             continue
         on = on_node if stack is case.node else in_pod
         whose = "the node's" if stack is case.node else "the pod's"
-        yield Finding(
-            code=GN0411 if stack is case.node else GN0306,
-            severity=Severity.ERROR,
-            title=f"{whose} PERMANENT neighbour entry of {_title(case, probe)} {probe.target} on {link.name} is "
+        yield (GN0411 if stack is case.node else GN0306).error(
+            f"{whose} PERMANENT neighbour entry of {_title(case, probe)} {probe.target} on {link.name} is "
             f"{entry}, but {probe.detail} answers for it",
-            object=subject("neighbour", f"{probe.target} dev {link.name}", link.name),
-            evidence=(
-                seen("netlink", f"{probe.target} lladdr {entry} PERMANENT", f"ip neigh show dev {link.name}"),
-                seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -I {link.name} {probe.target}"),
-            ),
+            subject("neighbour", f"{probe.target} dev {link.name}", link.name),
+            seen("netlink", f"{probe.target} lladdr {entry} PERMANENT", f"ip neigh show dev {link.name}"),
+            seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -I {link.name} {probe.target}"),
             remedy=fix(
                 "delete the entry; the kernel resolves the address again",
                 on("ip", "neigh", "del", probe.target, "dev", link.name),

@@ -54,23 +54,18 @@ def _finding(case: Case, direction: str, names: tuple[str, ...], own: bool, foun
     title = f"NetworkPolicy {', '.join(names[:3])} selects {whose} and allows no {direction.lower()} "
     title += f"{'to' if own == (direction == EGRESS) else 'from'} {shown}" if own else f"for {shown}"
     namespace, _, name = names[0].partition("/")
-    return Finding(
-        code=GN0523,
-        severity=_severity(case, found, bool(engine)),
-        title=title + ("" if engine else "; nothing on this node is seen to enforce policies"),
-        object=Subject(kind="NetworkPolicy", ns=namespace, name=name),
-        evidence=(
-            *(
-                seen(
-                    "objects", f"{n}: {direction}", f"kubectl describe networkpolicy -n {n.replace('/', ' ')}"
-                )
-                for n in names[:3]
-            ),
-            seen(
-                "firewall",
-                f"enforced by {engine}" if engine else "no chain of a policy engine",
-                "nft list ruleset",
-            ),
+    return GN0523.found(
+        _severity(case, found, bool(engine)),
+        title + ("" if engine else "; nothing on this node is seen to enforce policies"),
+        Subject(kind="NetworkPolicy", ns=namespace, name=name),
+        *(
+            seen("objects", f"{n}: {direction}", f"kubectl describe networkpolicy -n {n.replace('/', ' ')}")
+            for n in names[:3]
+        ),
+        seen(
+            "firewall",
+            f"enforced by {engine}" if engine else "no chain of a policy engine",
+            "nft list ruleset",
         ),
         remedy=fix(
             f"add a rule that allows it to one of these policies, if the {direction.lower()} is wanted"

@@ -129,13 +129,11 @@ def leaked(facts: Facts) -> Iterator[Finding]:
         if not pool.leaked:
             continue
         total = pool.size or len(pool.leases)
-        yield Finding(
-            code=GN1301,
-            severity=Severity.WARNING,
-            title=f'network "{pool.network}": {len(pool.leaked)} of {total} addresses are leased to '
+        yield GN1301.warning(
+            f'network "{pool.network}": {len(pool.leaked)} of {total} addresses are leased to '
             f"container IDs that no sandbox has",
-            object=Subject(kind="network", name=pool.network, file=_folder(pool.leaked)),
-            evidence=tuple(
+            Subject(kind="network", name=pool.network, file=_folder(pool.leaked)),
+            *(
                 seen(lease.file, f"{lease.container} {lease.ifname}".strip(), f"cat {lease.file}")
                 for lease in pool.leaked[:_SHOWN]
             ),
@@ -174,19 +172,16 @@ def _exhausted(pool: Pool, item: RangeSet) -> Finding:
     leaked = [ipaddress.ip_address(lease.ip) for lease in pool.leaked or ()]
     lost = sum(any(address in span for span in item.spans) for address in leaked)
     ranges = ", ".join(f"{span.first} to {span.last}" for span in item.spans)
-    return Finding(
-        code=GN1302 if full else GN1303,
-        severity=Severity.FATAL if full else Severity.WARNING,
-        title=f'network "{pool.network}": {item.held} of {item.size} addresses of {item.name} are leased'
+    return (GN1302 if full else GN1303).found(
+        Severity.FATAL if full else Severity.WARNING,
+        f'network "{pool.network}": {item.held} of {item.size} addresses of {item.name} are leased'
         + (f", {lost} of them leaked" if lost else "")
         + (": new pods get none" if full else ""),
-        object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
-        evidence=(
-            seen(
-                _folder(pool.leases),
-                f"{counted(item.held, 'lease')}, range {ranges}",
-                f"ls {_folder(pool.leases)} | wc -l",
-            ),
+        Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
+        seen(
+            _folder(pool.leases),
+            f"{counted(item.held, 'lease')}, range {ranges}",
+            f"ls {_folder(pool.leases)} | wc -l",
         ),
         remedy=fix(
             "free what leaked, or give the network a larger range"
@@ -208,12 +203,10 @@ def outside(facts: Facts) -> Iterator[Finding]:
         if pool.outside:
             ranges = ", ".join(str(span.subnet) for span in pool.spans)
             held = counted(len(pool.outside), "lease is", "leases are")
-            yield Finding(
-                code=GN1304,
-                severity=Severity.INFO,
-                title=f'network "{pool.network}": {held} outside its subnets ({ranges})',
-                object=Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
-                evidence=tuple(
+            yield GN1304.info(
+                f'network "{pool.network}": {held} outside its subnets ({ranges})',
+                Subject(kind="network", name=pool.network, file=_folder(pool.outside)),
+                *(
                     seen(lease.file, f"{lease.container} {lease.ifname}".strip())
                     for lease in pool.outside[:_SHOWN]
                 ),
@@ -230,12 +223,10 @@ GN1305 = Code("GN1305", "leases of an unknown network",
 def unconfigured(facts: Facts) -> Iterator[Finding]:
     for pool in pools(facts):
         if pool.leases and not pool.spans:
-            yield Finding(
-                code=GN1305,
-                severity=Severity.INFO,
-                title=f'{counted(len(pool.leases), "lease")} of network "{pool.network}", '
+            yield GN1305.info(
+                f'{counted(len(pool.leases), "lease")} of network "{pool.network}", '
                 "which no configuration here has with host-local",
-                object=Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
+                Subject(kind="network", name=pool.network, file=_folder(pool.leases)),
                 remedy=fix(
                     "a NetworkAttachmentDefinition may have it; else it is left over from an earlier network"
                 ),

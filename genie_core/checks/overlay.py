@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
-from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
+from genie_core.findings import Code, Command, Confidence, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.flows import tunnel_of
 from genie_core.net.stack import version, within
@@ -108,14 +108,12 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
         commands = [on_node("ip", "link", "set", tunnel.name, "up")]
         for remote in mine:
             commands += restore(case, remote)
-        yield Finding(
-            code=GN0706,
-            severity=Severity.ERROR,
-            title=f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
+        yield GN0706.error(
+            f"tunnel {tunnel.name} is DOWN, its routes and neighbours are flushed: "
             + (", ".join(r.title for r in mine) or "pods of other nodes")
             + " cannot be reached",
-            object=the_interface(tunnel.name),
-            evidence=(seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),),
+            the_interface(tunnel.name),
+            seen("netlink", f"{tunnel.name}: flags without UP", f"ip -d link show {tunnel.name}"),
             remedy=fix(
                 f"set {tunnel.name} up and restart its agent (flanneld), which restores the rest", *commands
             ),
@@ -190,15 +188,11 @@ def remote_routes(case: Case) -> Iterator[Finding]:
             yield from _bypass(case, remote, way.route, case.node.name(way.hop.index))
         elif not way.refused or way.type == "none":
             falls = f"falls to {case.node.name(way.hop.index)}" if way.hop.index else "is unreachable"
-            yield Finding(
-                code=GN0701,
-                severity=Severity.ERROR,
-                title=f"no route for {remote.title} via {remote.tunnel.name}: it {falls}",
-                object=subject("route", remote.cidr, remote.tunnel.name),
-                evidence=(
-                    seen("netlink", f"{address} {falls}", f"ip route get {address}"),
-                    seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
-                ),
+            yield GN0701.error(
+                f"no route for {remote.title} via {remote.tunnel.name}: it {falls}",
+                subject("route", remote.cidr, remote.tunnel.name),
+                seen("netlink", f"{address} {falls}", f"ip route get {address}"),
+                seen("objects", f"{remote.node.name}: podCIDR {remote.cidr}"),
                 remedy=fix("add the route again; restart the overlay's agent", *restore(case, remote)[:1]),
             )
 
@@ -217,19 +211,15 @@ def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Itera
     narrower = route.dst != remote.cidr
     mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(case, remote)
     gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
-    yield Finding(
-        code=GN0702,
-        severity=Severity.ERROR,
-        title=f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
+    yield GN0702.error(
+        f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
         f"{remote.tunnel.name}: the network between the nodes does not route pod addresses",
-        object=subject("route", route.dst, link),
-        evidence=(
-            seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
-            seen(
-                "netlink",
-                f"{remote.tunnel.name} has neighbours for {remote.cidr}",
-                f"ip neigh show dev {remote.tunnel.name}",
-            ),
+        subject("route", route.dst, link),
+        seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
+        seen(
+            "netlink",
+            f"{remote.tunnel.name} has neighbours for {remote.cidr}",
+            f"ip neigh show dev {remote.tunnel.name}",
         ),
         remedy=fix("route the prefix into the tunnel again", on_node(*mend)),
         confidence=Confidence.MEDIUM,
@@ -284,12 +274,10 @@ def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
         if mac
         else ()
     )
-    return Finding(
-        code=GN0705,
-        severity=Severity.ERROR,
-        title=f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
-        object=the_interface(name),
-        evidence=(seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),),
+    return GN0705.error(
+        f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
+        the_interface(name),
+        seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),
         remedy=fix("add the entry again; restart the overlay's agent", *commands),
     )
 
@@ -297,27 +285,21 @@ def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
 def _fdb_missing(remote: Remote, mac: str, address: str) -> Finding:
     name = remote.tunnel.name
     commands = (on_node("bridge", "fdb", "append", mac, "dev", name, "dst", address),) if address else ()
-    return Finding(
-        code=GN0703,
-        severity=Severity.ERROR,
-        title=f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
-        object=the_interface(name),
-        evidence=(seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),),
+    return GN0703.error(
+        f"{name} has no FDB entry for tunnel end {mac}: nothing for {remote.title} leaves the node",
+        the_interface(name),
+        seen("netlink", f"no entry for {mac}", f"bridge fdb show dev {name}"),
         remedy=fix(f"add the entry for {remote.node.name}; restart the overlay's agent", *commands),
     )
 
 
 def _fdb_wrong(remote: Remote, mac: str, wrong: str, address: str) -> Finding:
     name = remote.tunnel.name
-    return Finding(
-        code=GN0704,
-        severity=Severity.ERROR,
-        title=f"{name} sends tunnel end {mac} to {wrong}, but {remote.node.name} is {address}",
-        object=the_interface(name),
-        evidence=(
-            seen("netlink", f"{mac} dst {wrong}", f"bridge fdb show dev {name}"),
-            seen("objects", f"{remote.node.name}: InternalIP {address}"),
-        ),
+    return GN0704.error(
+        f"{name} sends tunnel end {mac} to {wrong}, but {remote.node.name} is {address}",
+        the_interface(name),
+        seen("netlink", f"{mac} dst {wrong}", f"bridge fdb show dev {name}"),
+        seen("objects", f"{remote.node.name}: InternalIP {address}"),
         remedy=fix(
             "replace the entry",
             on_node("bridge", "fdb", "del", mac, "dev", name, "dst", wrong),

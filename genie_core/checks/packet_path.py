@@ -48,12 +48,10 @@ def forwarding(case: Case) -> Iterator[Finding]:
         )
         if everywhere:
             name = "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
-            yield Finding(
-                code=GN0501,
-                severity=Severity.FATAL,
-                title=f"{name}=0: the node forwards nothing for its pods",
-                object=subject("sysctl", name),
-                evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
+            yield GN0501.fatal(
+                f"{name}=0: the node forwards nothing for its pods",
+                subject("sysctl", name),
+                seen("sysctl", f"{name}=0", f"sysctl {name}"),
                 remedy=fix(
                     "set it to 1, also in /etc/sysctl.d, and find what resets it (sysctl.d, "
                     "docker, a network service)",
@@ -64,14 +62,13 @@ def forwarding(case: Case) -> Iterator[Finding]:
             continue
         for link, hit in links.items():
             name = f"net.ipv{family}.conf.{link.replace('.', '/')}.forwarding"
-            yield Finding(
-                code=GN0502,
-                severity=Severity.FATAL
+            yield GN0502.found(
+                Severity.FATAL
                 if case.primary and case.primary.entry and link == case.primary.entry.name
                 else Severity.ERROR,
-                title=f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
-                object=subject("sysctl", name, link),
-                evidence=(seen("sysctl", f"{name}=0", f"sysctl {name}"),),
+                f"forwarding is off on {link}, although it is on for the node: {flows_text(hit)} is cut off",
+                subject("sysctl", name, link),
+                seen("sysctl", f"{name}=0", f"sysctl {name}"),
                 remedy=fix("set it to 1", on_node("sysctl", "-w", f"{name}=1")),
             )
 
@@ -127,12 +124,10 @@ def host_routes(case: Case) -> Iterator[Finding]:
         )
         owner = _peer_title(case, block.link)
         shown = way.route.dst if way.route else target
-        yield Finding(
-            code=GN0413,
-            severity=Severity.FATAL,
-            title=f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
-            object=subject("route", f"{shown} dev {block.link}" if not way.refused else shown),
-            evidence=(seen("netlink", f"{target} {where}", f"ip route get {target}"),),
+        yield GN0413.fatal(
+            f"the node's route to the pod ({shown}) {where}{owner}, not to {entry}",
+            subject("route", f"{shown} dev {block.link}" if not way.refused else shown),
+            seen("netlink", f"{target} {where}", f"ip route get {target}"),
             remedy=fix(_route_advice(commands, shown, target, entry), *commands),
         )
 
@@ -204,14 +199,13 @@ def refused_routes(case: Case) -> Iterator[Finding]:
         way = found[0].way
         assert way is not None
         explicit = way.route is not None
-        yield Finding(
-            code=GN0513,
-            severity=Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
-            title="the node has "
+        yield GN0513.found(
+            Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
+            "the node has "
             f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
             f"{flows_text(found)} is not reached",
-            object=subject("route", title),
-            evidence=(seen("netlink", title, f"ip route get {found[0].packet.target}"),),
+            subject("route", title),
+            seen("netlink", title, f"ip route get {found[0].packet.target}"),
             remedy=fix(
                 "delete the route, and restore the one that it replaced"
                 if explicit
@@ -271,12 +265,10 @@ def pod_routes(case: Case) -> Iterator[Finding]:
             else in_pod("ip", "route", "del", way.route.dst, "dev", hit[0].link)
         )
         what = f"rule {way.rule.priority}" if by_rule else f"route {way.route.dst}"
-        yield Finding(
-            code=GN0305 if by_rule else GN0309,
-            severity=Severity.ERROR,
-            title=f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
-            object=the_pod(case, hit[0].link),
-            evidence=(seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),),
+        yield (GN0305 if by_rule else GN0309).error(
+            f"the pod's {what} sends {flows_text(hit)} out of {hit[0].link}, away from the cluster",
+            the_pod(case, hit[0].link),
+            seen("netlink", f"{title} dev {hit[0].link}", "ip rule; ip route show table all"),
             remedy=fix("delete it, or narrow it", command),
         )
     refusing = [
@@ -286,13 +278,11 @@ def pod_routes(case: Case) -> Iterator[Finding]:
     ]
     for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
         hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
-        yield Finding(
-            code=GN0305,
-            severity=Severity.FATAL,
-            title=f"the pod's ip rule {priority} refuses its packets "
+        yield GN0305.fatal(
+            f"the pod's ip rule {priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
-            object=the_pod(case),
-            evidence=(seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),),
+            the_pod(case),
+            seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),
             remedy=fix("delete the rule", in_pod("ip", "rule", "del", "priority", priority)),
         )
 
@@ -325,21 +315,17 @@ def reverse_path(case: Case) -> Iterator[Finding]:
         from genie_core.checks.overlay import restore_route
 
         mend = restore_route(case, route, link)
-        yield Finding(
-            code=GN0503,
-            severity=Severity.ERROR,
-            title=f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
+        yield GN0503.error(
+            f"{'strict' if mode == 1 else 'loose'} rp_filter drops {route} arriving on {link}, "
             f"because the route to it points to {back}",
-            object=subject("route", route, link),
-            evidence=(
-                seen(
-                    "sysctl",
-                    f"net.ipv4.conf.{link}.rp_filter={mode} (with all)",
-                    f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter",
-                ),
-                seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
-                seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
+            subject("route", route, link),
+            seen(
+                "sysctl",
+                f"net.ipv4.conf.{link}.rp_filter={mode} (with all)",
+                f"sysctl net.ipv4.conf.{link.replace('.', '/')}.rp_filter",
             ),
+            seen("netlink", f"{block.packet.source} via {back}", f"ip route get {block.packet.source}"),
+            seen("nstat", f"IPReversePathFilter {counter}", "nstat -az TcpExtIPReversePathFilter"),
             remedy=fix(
                 f"route {route} by {link} again; rp_filter=2 there if the asymmetry is intended",
                 *mend or (on_node("sysctl", "-w", f"net.ipv4.conf.{link.replace('.', '/')}.rp_filter=2"),),

@@ -151,31 +151,28 @@ def _black_hole(case: Case, narrow: list[Narrow], primary: Attachment, blocked: 
     others = [x for x in (primary.peer, primary.bridge) if x]
     ways = " and ".join(_title(case, one) for one in narrow)
     severity = (Severity.WARNING if clamp else Severity.ERROR) if blocked else Severity.INFO
-    return Finding(
-        code=GN0708,
-        severity=severity,
-        title=f"the pod's MTU {max(one.pod_mtu for one in narrow)} exceeds {ways}"
+    return GN0708.found(
+        severity,
+        f"the pod's MTU {max(one.pod_mtu for one in narrow)} exceeds {ways}"
         + (
             f", and {_message(blocked)} is dropped ({_place(blocked[0])}): "
             + ("TCP is clamped, other large packets are lost" if clamp else _EFFECT)
             if blocked
             else "; path MTU discovery works"
         ),
-        object=the_pod(case, pod.name) if blocked else the_interface(narrow[0].link.name),
-        explained_by=tuple(_chain(b).place for b in blocked if b.place == "node")[:1],
-        evidence=(
-            seen(
-                "netlink",
-                f"{pod.name} mtu {pod.mtu}, {', '.join(f'{x.name} mtu {x.mtu}' for x in others)}",
-                f"ip link show {pod.name}",
-            ),
-            *(
-                seen("netlink", f"{one.link.name} mtu {one.link.mtu}", f"ip link show {one.link.name}")
-                for one in narrow
-            ),
-            *(_evidence(b) for b in blocked),
-            *((seen("firewall", clamp),) if clamp else ()),
+        the_pod(case, pod.name) if blocked else the_interface(narrow[0].link.name),
+        seen(
+            "netlink",
+            f"{pod.name} mtu {pod.mtu}, {', '.join(f'{x.name} mtu {x.mtu}' for x in others)}",
+            f"ip link show {pod.name}",
         ),
+        *(
+            seen("netlink", f"{one.link.name} mtu {one.link.mtu}", f"ip link show {one.link.name}")
+            for one in narrow
+        ),
+        *(_evidence(b) for b in blocked),
+        *((seen("firewall", clamp),) if clamp else ()),
+        explained_by=tuple(_chain(b).place for b in blocked if b.place == "node")[:1],
         remedy=fix(
             f"set the pods' MTU to {fits} in the network's configuration, and let {_message(blocked)} pass",
             in_pod("ip", "link", "set", pod.name, "mtu", fits),
@@ -252,20 +249,16 @@ def large_lost(case: Case) -> Iterator[Finding]:
 def _lost(case: Case, large: Probe, small: Probe) -> Finding:
     header = 48 if version(large.target) == 6 else 28
     size = large.size + header
-    return Finding(
-        code=GN0808,
-        severity=Severity.WARNING,
-        title=f"packets of {size} bytes to {large.target} are lost and no ICMP message reports that; "
+    return GN0808.warning(
+        f"packets of {size} bytes to {large.target} are lost and no ICMP message reports that; "
         "small ones arrive: an interface or a filter between the nodes takes less",
-        object=the_pod(case, case.primary.link.name if case.primary else ""),
-        evidence=(
-            seen(
-                "probe",
-                f"{large.target}: {large.received} of {large.sent} echoes of {size} bytes answered",
-                f"ping -M do -s {large.size} {large.target}",
-            ),
-            seen("probe", f"{small.received} of {small.sent} of {small.size + header} bytes answered"),
+        the_pod(case, case.primary.link.name if case.primary else ""),
+        seen(
+            "probe",
+            f"{large.target}: {large.received} of {large.sent} echoes of {size} bytes answered",
+            f"ping -M do -s {large.size} {large.target}",
         ),
+        seen("probe", f"{small.received} of {small.sent} of {small.size + header} bytes answered"),
         remedy=fix(
             f"compare the MTUs on the way (tracepath {large.target}): lower the pods' and the tunnel's MTU, "
             "or let the network between the nodes take more"

@@ -53,12 +53,10 @@ def _without_loopback(facts: Facts) -> Iterator[Finding]:
     for path in sorted(paths) if lo_fault(facts.pod)[0] else ():
         types = {b.type for d in path for b in facts.binaries.get(d, ())}
         if types and LOOPBACK not in types:
-            yield Finding(
-                code=GN1101,
-                severity=Severity.ERROR,
-                title=f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
-                object=Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
-                evidence=(seen("search path", f"no file {LOOPBACK}", f"ls {' '.join(path)}"),),
+            yield GN1101.error(
+                f'plugin "{LOOPBACK}", which runtimes call to set lo up, is in none of {" ".join(path)}',
+                Subject(kind="plugin", name=LOOPBACK, file=f"{path[0]}/{LOOPBACK}"),
+                seen("search path", f"no file {LOOPBACK}", f"ls {' '.join(path)}"),
                 remedy=_remedy_for_missing(LOOPBACK, path, [], []),
             )
 
@@ -99,17 +97,14 @@ def _missing(file: ConfFile, plugin: Needed, facts: Facts, path: Sequence[str], 
         b.path for d, bs in facts.binaries.items() if d not in path for b in bs if b.type == plugin.type
     ]
     copies = [b.path for d in path for b in facts.binaries.get(d, ()) if b.type.startswith(f"{plugin.type}.")]
-    return Finding(
-        code=GN1101,
-        severity=Severity.FATAL if fatal else Severity.ERROR,
-        title=f'{file.file}: {what} "{plugin.type}" of network "{name}" ({plugin.where}) '
+    return GN1101.found(
+        Severity.FATAL if fatal else Severity.ERROR,
+        f'{file.file}: {what} "{plugin.type}" of network "{name}" ({plugin.where}) '
         f"is in none of {' '.join(path)}",
-        object=at(file, plugin.where),
-        evidence=(
-            seen("search path", f"no file {plugin.type}", f"ls {' '.join(path)}"),
-            *(seen("other directory", f"{found} is not searched") for found in elsewhere),
-            *(seen("same directory", f"{found} looks like a copy of it") for found in copies),
-        ),
+        at(file, plugin.where),
+        seen("search path", f"no file {plugin.type}", f"ls {' '.join(path)}"),
+        *(seen("other directory", f"{found} is not searched") for found in elsewhere),
+        *(seen("same directory", f"{found} looks like a copy of it") for found in copies),
         remedy=_remedy_for_missing(plugin.type, path, elsewhere, copies),
     )
 
@@ -150,16 +145,13 @@ def not_executed(facts: Facts) -> Iterator[Finding]:
         users = sorted({user for b in held for user in wanted.get(b.type, ())})
         called = f"; {', '.join(users)} calls them" if users else ""
         mount = held[0].noexec
-        yield Finding(
-            code=GN1111,
-            severity=Severity.ERROR if users else Severity.WARNING,
-            title=f"{directory} is on {mount}, which is mounted noexec: "
+        yield GN1111.found(
+            Severity.ERROR if users else Severity.WARNING,
+            f"{directory} is on {mount}, which is mounted noexec: "
             f"none of its {len(held)} plugins can run{called}",
-            object=Subject(kind="directory", name=directory, file=directory),
-            evidence=(
-                seen(mount, "mount option noexec", f"findmnt -T {directory}"),
-                *(seen(b.path, f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
-            ),
+            Subject(kind="directory", name=directory, file=directory),
+            seen(mount, "mount option noexec", f"findmnt -T {directory}"),
+            *(seen(b.path, f"mode {b.mode:04o}, {b.form}") for b in held[:3]),
             remedy=fix("mount it without noexec, also in fstab", ["mount", "-o", "remount,exec", mount]),
             affects=tuple(users),
         )
@@ -222,18 +214,15 @@ def _users(facts: Facts) -> dict[str, list[str]]:
 
 def _about(binary: Binary, code: Code, text: str, users: Sequence[str], remedy: str) -> Finding:
     called = f"; {', '.join(dict.fromkeys(users))} calls it" if users else ""
-    return Finding(
-        code=code,
-        severity=Severity.ERROR if users else Severity.WARNING,
-        title=f"{binary.path} {text}{called}",
-        object=Subject(kind="plugin", name=binary.type, file=binary.path),
-        evidence=(
-            seen(
-                binary.path,
-                f"mode {binary.mode:04o}, {binary.size} bytes, {binary.form}"
-                + (f", {binary.machine}" if binary.machine else ""),
-                f"ls -l {binary.path}",
-            ),
+    return code.found(
+        Severity.ERROR if users else Severity.WARNING,
+        f"{binary.path} {text}{called}",
+        Subject(kind="plugin", name=binary.type, file=binary.path),
+        seen(
+            binary.path,
+            f"mode {binary.mode:04o}, {binary.size} bytes, {binary.form}"
+            + (f", {binary.machine}" if binary.machine else ""),
+            f"ls -l {binary.path}",
         ),
         remedy=fix(remedy),
         affects=tuple(dict.fromkeys(users)),
@@ -267,13 +256,12 @@ def bad_version_answers(facts: Facts) -> Iterator[Finding]:
             continue
         code, remedy = _SILENT[binary.problem]
         called = users.get(binary.type, [])
-        finding = Finding(
-            code=code,
-            severity=Severity.ERROR if called else Severity.WARNING,
-            title=f"{binary.path}: {binary.reason}"
+        finding = code.found(
+            Severity.ERROR if called else Severity.WARNING,
+            f"{binary.path}: {binary.reason}"
             + (f" ({binary.interpreter})" if binary.problem == "execute" and binary.form == "script" else ""),
-            object=Subject(kind="plugin", name=binary.type, file=binary.path),
-            evidence=(seen(binary.path, binary.reason, f"CNI_COMMAND=VERSION {binary.path}"),),
+            Subject(kind="plugin", name=binary.type, file=binary.path),
+            seen(binary.path, binary.reason, f"CNI_COMMAND=VERSION {binary.path}"),
             remedy=fix(remedy),
             confidence=Confidence.MEDIUM if binary.problem == "hang" else Confidence.HIGH,
             affects=tuple(dict.fromkeys(called)),
@@ -290,13 +278,11 @@ GN1108 = Code("GN1108", "other users can replace a plugin",
 def writable(facts: Facts) -> Iterator[Finding]:
     for binary in _all(facts):
         if binary.form in ("elf", "script") and binary.mode & _OTHERS_WRITE:
-            yield Finding(
-                code=GN1108,
-                severity=Severity.WARNING,
-                title=f"{binary.path} can be changed by others than its owner (mode {binary.mode:04o}) "
+            yield GN1108.warning(
+                f"{binary.path} can be changed by others than its owner (mode {binary.mode:04o}) "
                 "and runs as root",
-                object=Subject(kind="plugin", name=binary.type, file=binary.path),
-                evidence=(seen(binary.path, f"mode {binary.mode:04o}", f"ls -l {binary.path}"),),
+                Subject(kind="plugin", name=binary.type, file=binary.path),
+                seen(binary.path, f"mode {binary.mode:04o}", f"ls -l {binary.path}"),
                 remedy=fix("remove the write permission of others", ["chmod", "go-w", binary.path]),
             )
 
@@ -314,12 +300,11 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
         if state.status != "not ready":
             continue
         file = files.get(state.network)
-        yield Finding(
-            code=GN1110,
-            severity=Severity.FATAL if file and file.path in used else Severity.ERROR,
-            title=f'network "{state.network}": plugin {state.type} is not ready: {state.detail}',
-            object=Subject(kind="network", name=state.network, file=file.path if file else ""),
-            evidence=(seen("STATUS", state.detail),),
+        yield GN1110.found(
+            Severity.FATAL if file and file.path in used else Severity.ERROR,
+            f'network "{state.network}": plugin {state.type} is not ready: {state.detail}',
+            Subject(kind="network", name=state.network, file=file.path if file else ""),
+            seen("STATUS", state.detail),
             remedy=fix(
                 "look at the plugin's agent on this node: the plugin reports that it cannot serve pods"
             ),

@@ -94,12 +94,12 @@ def _finding(case: Case, outcome: Outcome, what: str, name: str, severity: Sever
     assert chain is not None
     text = rule.text if rule else f"policy {chain.policy}"
     place = f"{chain.place} rule {rule.number}" if rule else chain.place
-    return Finding(
-        code=GN0510,
-        severity=severity,
-        title=f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
-        object=the_pod(case, name),
-        evidence=(seen("firewall", f"{place}: {text}"), seen("model", str(outcome.packet))),
+    return GN0510.found(
+        severity,
+        f"inside the pod's namespace, {place} {outcome.verdict}s {what}: {text}",
+        the_pod(case, name),
+        seen("firewall", f"{place}: {text}"),
+        seen("model", str(outcome.packet)),
         remedy=fix(
             "delete the rule, and correct what added it (a sidecar, an init container)",
             *((delete_rule("pod", chain, rule),) if rule else ()),

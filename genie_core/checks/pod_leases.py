@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, the_pod
-from genie_core.findings import Code, Command, Confidence, Finding, Severity, Subject
+from genie_core.findings import Code, Command, Confidence, Finding, Subject
 from genie_core.net.case import Case
 from genie_core.net.stack import within
 from genie_core.survey.cluster import subnets
@@ -66,13 +66,11 @@ def unused_leases(case: Case) -> Iterator[Finding]:
 
 def _idle(case: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
     spare = ", ".join(lease.ip for lease in idle)
-    return Finding(
-        code=GN0210,
-        severity=Severity.WARNING,
-        title=f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
+    return GN0210.warning(
+        f'{spare} of network "{cached.network}" is leased to the pod\'s {cached.ifname} as well, which has '
         f"{', '.join(right)}: it is unused, and no other pod gets it",
-        object=the_pod(case, cached.ifname),
-        evidence=tuple(
+        the_pod(case, cached.ifname),
+        *(
             seen("lease", f"{lease.network}/{lease.ip}: {lease.container} {lease.ifname}".rstrip())
             for lease in idle[:SHOWN]
         ),
@@ -92,16 +90,12 @@ def _unheld(case: Case, cached: Cached, ip: str, lease: Lease | None) -> Finding
     state = f"is leased to container {lease.container}" if lease else "has no lease"
     owner = next((c.pod for c in case.facts.files.cached if lease and c.container == lease.container), "")
     state += f" ({owner})" if owner else ""
-    return Finding(
-        code=GN0208,
-        severity=Severity.WARNING,
-        title=f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
+    return GN0208.warning(
+        f'{ip} of the pod\'s {cached.ifname} {state} in network "{cached.network}": '
         "host-local may give it to another pod",
-        object=the_pod(case, cached.ifname),
-        evidence=(
-            seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
-            seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
-        ),
+        the_pod(case, cached.ifname),
+        seen("cache", f"{cached.file}: {ip} for container {cached.container}"),
+        seen("lease", f"{lease.ip} {lease.container}" if lease else f"no file {ip}"),
         remedy=fix("recreate the pod, which leases an address again; find what changed the lease's file"),
     )
 
@@ -129,15 +123,11 @@ def leaked(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, network: str, lost: list[Lease]) -> Finding:
-    return Finding(
-        code=GN1301,
-        severity=Severity.WARNING,
-        title=f'network "{network}": {len(lost)} of {_size(case, network, lost)} leases belong to '
+    return GN1301.warning(
+        f'network "{network}": {len(lost)} of {_size(case, network, lost)} leases belong to '
         "container IDs that nothing on this node knows, their addresses are on no interface",
-        object=Subject(kind="network", name=network),
-        evidence=tuple(
-            seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]
-        ),
+        Subject(kind="network", name=network),
+        *(seen("lease", f"{lease.ip} {lease.container} {lease.ifname}".rstrip()) for lease in lost[:SHOWN]),
         remedy=fix(
             "check again in a minute; if they are still there, `genie gc` frees them",
             Command(argv=("genie", "gc", "--dry-run")),

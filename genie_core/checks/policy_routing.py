@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.packet_path import GN0305, blocks, flows_text
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
-from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.findings import Code, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
@@ -49,19 +49,15 @@ def policy_rules(case: Case) -> Iterator[Finding]:
             "priority",
             priority,
         ]
-        yield Finding(
-            code=GN0504,
-            severity=Severity.FATAL,
-            title=f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
+        yield GN0504.fatal(
+            f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
             f"{lacking}{flows_text(found)} is lost",
-            object=subject("rule", f"{priority}: {selector} {looked}"),
-            evidence=(
-                seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
-                seen(
-                    "netlink",
-                    f"{way.route.dst if way.route else way.type} dev {found[0].link}",
-                    f"ip route show table {table}",
-                ),
+            subject("rule", f"{priority}: {selector} {looked}"),
+            seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
+            seen(
+                "netlink",
+                f"{way.route.dst if way.route else way.type} dev {found[0].link}",
+                f"ip route show table {table}",
             ),
             remedy=fix(
                 "delete the rule (left over from an egress gateway or a VPN), or add the cluster's "
@@ -80,17 +76,13 @@ def main_table(case: Case) -> Iterator[Finding]:
             if any(rule.table == MAIN and rule.action == "lookup" for rule in rules):
                 continue
             place = "the pod" if code == GN0305 else "the node"
-            yield Finding(
-                code=code,
-                severity=Severity.FATAL,
-                title=f"no ip rule of {place} looks up table main for IPv{family}: its routes there have no effect",
-                object=the_pod(case) if code == GN0305 else subject("rule", "lookup main"),
-                evidence=(
-                    seen(
-                        "netlink",
-                        "; ".join(f"{r.priority}: table {r.table}" for r in rules),
-                        f"ip -{family} rule",
-                    ),
+            yield code.fatal(
+                f"no ip rule of {place} looks up table main for IPv{family}: its routes there have no effect",
+                the_pod(case) if code == GN0305 else subject("rule", "lookup main"),
+                seen(
+                    "netlink",
+                    "; ".join(f"{r.priority}: table {r.table}" for r in rules),
+                    f"ip -{family} rule",
                 ),
                 remedy=fix(
                     "add the rule again",

@@ -68,16 +68,13 @@ def _deaf(case: Case, front: Frontend, ip: str, port: int, listeners: tuple[str,
     mine = ip in (case.address(4), case.address(6))
     name = case.name if mine else next((p.name for p in case.pods if ip in p.ips), ip)
     listening = ", ".join(x for x in listeners if x.startswith(front.protocol)) or "nothing"
-    return Finding(
-        code=GN0606,
-        severity=Severity.ERROR if refused else Severity.WARNING,  # it may be starting
-        title=f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
+    return GN0606.found(
+        Severity.ERROR if refused else Severity.WARNING,  # it may be starting
+        f"nothing listens on {front.protocol}/{port} in {name}{hint}, where service {front.service} sends "
         f"{front.ip}:{front.port}",
-        object=the_pod(case) if mine else subject("service", front.service),
-        evidence=(
-            seen("procfs", f"{name} listens on {listening}", f"ss -ln{front.protocol[0]}"),
-            seen("objects", f"{front.service}: endpoint {ip}:{port}"),
-        ),
+        the_pod(case) if mine else subject("service", front.service),
+        seen("procfs", f"{name} listens on {listening}", f"ss -ln{front.protocol[0]}"),
+        seen("objects", f"{front.service}: endpoint {ip}:{port}"),
         remedy=fix(
             "correct the service's targetPort, or the port and address that the application listens on"
         ),
@@ -135,16 +132,12 @@ def _behind_parent(case: Case, primary: Attachment) -> Iterator[Finding]:
     link = primary.link
     parent = primary.peer.name if primary.peer else "its parent"
     for protocol, outer, inner, _ in case.pod_object.host_ports:
-        yield Finding(
-            code=GN0607,
-            severity=Severity.ERROR,
-            title=f"hostPort {protocol}/{outer} of the pod leads nowhere: {link.name} is a {link.kind} on {parent}, "
+        yield GN0607.error(
+            f"hostPort {protocol}/{outer} of the pod leads nowhere: {link.name} is a {link.kind} on {parent}, "
             "which the node itself cannot reach",
-            object=the_pod(case, link.name),
-            evidence=(
-                seen("netlink", f"{link.name}: {link.kind} on {parent}", f"ip -d link show {link.name}"),
-                seen("objects", f"hostPort {outer}, containerPort {inner}"),
-            ),
+            the_pod(case, link.name),
+            seen("netlink", f"{link.name}: {link.kind} on {parent}", f"ip -d link show {link.name}"),
+            seen("objects", f"hostPort {outer}, containerPort {inner}"),
             remedy=fix(
                 f"let clients use the pod's own address ({case.address(4)}:{inner}), or make a bridge or ptp "
                 "network with portmap its primary one"
@@ -172,19 +165,15 @@ def _host_port(case: Case, protocol: str, port: int, right: str, outcomes: list[
             "--dst-type", "LOCAL", "-j", "DNAT", "--to-destination", f"{host}:{inner}",
         )
     )  # fmt: skip
-    return Finding(
-        code=GN0607,
-        severity=Severity.ERROR,
-        title=f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
-        object=the_pod(case),
-        evidence=(
-            seen(
-                "firewall",
-                astray.translations[-1][1].text if astray else f"no DNAT for {protocol}/{port}",
-                "iptables -t nat -S",
-            ),
-            seen("objects", f"hostPort {port}, containerPort {inner}"),
+    return GN0607.error(
+        f"hostPort {protocol}/{port} of the pod {where}, instead of to {right}",
+        the_pod(case),
+        seen(
+            "firewall",
+            astray.translations[-1][1].text if astray else f"no DNAT for {protocol}/{port}",
+            "iptables -t nat -S",
         ),
+        seen("objects", f"hostPort {port}, containerPort {inner}"),
         remedy=fix(
             "delete the stale rule, attach the pod again with portmap in its chain; as a stopgap, one rule",
             *commands,
@@ -239,24 +228,20 @@ def _deaf_target(case: Case, chain: Chain, rule: Rule, outer: str, inner: str) -
     )
     pod = case.facts.pod
     listening = ", ".join(x for x in (pod.listeners if pod else ()) if x.startswith(protocol)) or "nothing"
-    return Finding(
-        code=GN0608,
-        severity=Severity.WARNING,  # the application may be starting
-        title=f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
+    return GN0608.warning(  # the application may be starting
+        f"{chain.place} rule {rule.number} sends {outer} to the pod's {inner}, where nothing listens: "
         + (
             "the application is not up, or listens on another port"
             if meant
             else "no hostPort or service needs the rule, it is stale"
         ),
-        object=the_pod(case) if meant else subject("firewall", chain.place),
-        evidence=(
-            seen(
-                "firewall",
-                f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
-                show_chain(chain),
-            ),
-            seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
+        the_pod(case) if meant else subject("firewall", chain.place),
+        seen(
+            "firewall",
+            f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
+            show_chain(chain),
         ),
+        seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
         remedy=fix(
             "correct the hostPort's containerPort, or the port that the application listens on"
             if meant
@@ -311,13 +296,12 @@ def _rewritten(case: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
     meant = moved.target_local or case.in_cluster(moved.target) or moved.target.startswith("127.")
     live = any(moved.target in pod.ips for pod in case.pods)
     wrong = not meant or (flow.role != "outside" and not live)
-    return Finding(
-        code=GN0521,
-        severity=Severity.ERROR if wrong else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
+    return GN0521.found(
+        Severity.ERROR if wrong else Severity.WARNING,
+        f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
-        object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-        evidence=(seen("firewall", f"{rule.text} (packets {rule.packets})", show_chain(chain)),),
+        subject("firewall", chain.place) if place == "node" else the_pod(case),
+        seen("firewall", f"{rule.text} (packets {rule.packets})", show_chain(chain)),
         remedy=fix(
             "delete the rule if no proxy should get this traffic",
             delete_rule(place, chain, rule),
@@ -349,16 +333,12 @@ def absent_proxy(case: Case) -> Iterator[Finding]:
             if rule.action.kind != "redirect" or port in reported or _any_socket(pod.facts.listeners, port):
                 continue
             reported.add(port)
-            yield Finding(
-                code=GN0522,
-                severity=Severity.WARNING,
-                title=f"rules in the pod redirect its connections to port {port}, where nothing listens: the proxy is "
+            yield GN0522.warning(
+                f"rules in the pod redirect its connections to port {port}, where nothing listens: the proxy is "
                 "not running",
-                object=the_pod(case),
-                evidence=(
-                    seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
-                    seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
-                ),
+                the_pod(case),
+                seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", "iptables -t nat -S"),
+                seen("procfs", ", ".join(pod.facts.listeners), "ss -lntu"),
                 remedy=fix(
                     "start the sidecar again (recreate the pod), or delete its rules",
                     in_pod(*delete_rule("pod", chain, rule).argv),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
-from genie_core.findings import Code, Confidence, Effect, Finding, Severity
+from genie_core.findings import Code, Confidence, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.stack import subnet, version, within
 
@@ -32,16 +32,12 @@ def prefix_length(case: Case) -> Iterator[Finding]:
                 continue
             name, right = attachment.link.name, peers[0].prefix
             gateway = restore_default(case, attachment, version(own.ip))
-            yield Finding(
-                code=GN0206,
-                severity=Severity.ERROR,
-                title=f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
+            yield GN0206.error(
+                f"{own.ip}/{own.prefix} on {name}: the subnet on {entry.name} is /{right}, so "
                 "neighbours are taken for remote or remote ones for neighbours",
-                object=the_pod(case, name),
-                evidence=(
-                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
-                    seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
-                ),
+                the_pod(case, name),
+                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
+                seen("netlink", f"{entry.name}: {peers[0].ip}/{right}", f"ip addr show {entry.name}"),
                 remedy=fix(
                     "give the address the prefix length of the link",
                     in_pod("ip", "addr", "add", f"{own.ip}/{right}", "dev", name),
@@ -63,16 +59,12 @@ def bridge_prefix(case: Case) -> Iterator[Finding]:
             if not near or any(within(own.ip, subnet(a)) for a in near):
                 continue
             has, name = near[0], bridge.name
-            yield Finding(
-                code=GN0206,
-                severity=Severity.FATAL,
-                title=f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
+            yield GN0206.fatal(
+                f"{name} has {has.ip}/{has.prefix}, too narrow a subnet for {own.ip}/{own.prefix}: the node "
                 "finds no way back to the pod",
-                object=the_interface(name),
-                evidence=(
-                    seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
-                    seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
-                ),
+                the_interface(name),
+                seen("netlink", f"{name}: {has.ip}/{has.prefix}", f"ip addr show {name}"),
+                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {attachment.link.name}"),
                 remedy=fix(
                     f"give the address on {name} the pods' prefix length",
                     on_node("ip", "addr", "add", f"{has.ip}/{own.prefix}", "dev", name),
@@ -92,13 +84,11 @@ def promised_prefix(case: Case) -> Iterator[Finding]:
             if promised is None or promised == own.prefix or case.datapath:
                 continue
             name = attachment.link.name
-            yield Finding(
-                code=GN0206,
-                severity=Severity.WARNING,
-                title=f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
+            yield GN0206.warning(
+                f"{own.ip}/{own.prefix} on {name}: ADD gave it as /{promised}, so neighbours are taken for "
                 "remote or remote ones for neighbours",
-                object=the_pod(case, name),
-                evidence=(seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),),
+                the_pod(case, name),
+                seen("netlink", f"{own.ip}/{own.prefix}", f"ip addr show {name}"),
                 remedy=fix(
                     "restore the prefix length of the address",
                     in_pod("ip", "addr", "add", f"{own.ip}/{promised}", "dev", name),

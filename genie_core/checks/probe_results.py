@@ -31,14 +31,10 @@ def own_address(case: Case) -> Iterator[Finding]:
             and probe.target not in known | case.node.local.keys()
             and not _proxied(case, probe)
         ):
-            yield Finding(
-                code=GN0203,
-                severity=Severity.FATAL,
-                title=f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
-                object=the_pod(case),
-                evidence=(
-                    seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
-                ),
+            yield GN0203.fatal(
+                f"duplicate address: {probe.target} of the pod is also answered for by {probe.detail}",
+                the_pod(case),
+                seen("probe", f"ARP {probe.target}: {probe.detail}", f"arping -D -I eth0 {probe.target}"),
                 remedy=fix("find that host, and exclude its address from the pods' range"),
             )
 
@@ -77,36 +73,31 @@ def underlay(case: Case) -> Iterator[Finding]:
         counted = moved[0] if moved else None
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
-        yield Finding(
-            code=GN0710,
+        yield GN0710.found(
             # Nodes that drop every echo are healthy: without another answer the cause is not known.
-            severity=Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
-            title=f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
+            Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
+            f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
             f"nothing returns: udp/{port} to {address} is filtered on the way or there"
             + ("; plain ping works" if answered else ""),
-            object=subject("tunnel", remote.tunnel.name, remote.tunnel.name),
-            evidence=(
-                seen(
-                    "probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}"
-                ),
-                *(
-                    seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
-                    for p in sent
-                    if p.kind == "tcp"
-                ),
-                *(
-                    (
-                        seen(
-                            "netlink",
-                            f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}",
-                            f"ip -s link show {remote.tunnel.name}",
-                        ),
-                    )
-                    if counted
-                    else ()
-                ),
-                *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
+            subject("tunnel", remote.tunnel.name, remote.tunnel.name),
+            seen("probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}"),
+            *(
+                seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
+                for p in sent
+                if p.kind == "tcp"
             ),
+            *(
+                (
+                    seen(
+                        "netlink",
+                        f"{remote.tunnel.name}: tx +{counted.sent}, rx +{counted.received}",
+                        f"ip -s link show {remote.tunnel.name}",
+                    ),
+                )
+                if counted
+                else ()
+            ),
+            *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
             remedy=fix(
                 f"open udp/{port} between the nodes (host firewalls, security groups); on "
                 f"{address}: tcpdump -ni any udp port {port}"
@@ -125,15 +116,11 @@ GN0806 = Code("GN0806", "echoes are lost",
 def loss(case: Case) -> Iterator[Finding]:
     for probe in case.facts.probes:
         if probe.result == "loss":
-            yield Finding(
-                code=GN0806,
-                severity=Severity.WARNING,
-                title=f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
+            yield GN0806.warning(
+                f"{probe.sent - probe.received} of {probe.sent} echoes to {probe.target} "
                 f"({probe.role}) were lost",
-                object=the_pod(case),
-                evidence=(
-                    seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
-                ),
+                the_pod(case),
+                seen("probe", f"{probe.received}/{probe.sent}", f"ping -c {probe.sent} {probe.target}"),
                 remedy=fix(
                     "repeat with more packets; look at the counters of the rules and queues on the way"
                 ),
@@ -153,12 +140,10 @@ def unanswered(case: Case) -> Iterator[Finding]:
     if not silent:
         return
     names = ", ".join(dict.fromkeys(_name(p) for p in silent))
-    yield Finding(
-        code=GN0805,
-        severity=Severity.WARNING,
-        title=f"no answer to the pod from {names}",
-        object=the_pod(case),
-        evidence=tuple(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
+    yield GN0805.warning(
+        f"no answer to the pod from {names}",
+        the_pod(case),
+        *(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
         remedy=fix("look at the target: its firewall, its process, its node"),
         confidence=Confidence.LOW,
     )

@@ -98,26 +98,21 @@ def _of_pod(case: Case, pod: JSON, others: tuple[str, ...]) -> Finding:
     assert selection is not None
     interfaces = [attachment.link.name for attachment in case.attachments]
     short = selection.count > len(interfaces)
-    return Finding(
-        code=GN0904,
-        severity=Severity.ERROR if short or selection.problem else Severity.WARNING,
-        title=f"the pod asks for networks ({selection}) and was attached without Genie"
+    return GN0904.found(
+        Severity.ERROR if short or selection.problem else Severity.WARNING,
+        f"the pod asks for networks ({selection}) and was attached without Genie"
         + (
             f": it has {', '.join(interfaces) or 'no interface'}, of {selection.count} that it asked for"
             if short
             else ""
         )
         + (f"; nor can it be read: {selection.problem}" if selection.problem else ""),
-        object=the_pod(case),
-        evidence=(
-            seen(
-                "pod",
-                str(selection),
-                f"kubectl get pod -n {case.facts.namespace} {case.facts.pod_name} -o yaml",
-            ),
-            seen("state", f"nothing in Genie's state about {case.name}", "genie gc --dry-run"),
-            *_attached_by(case),
+        the_pod(case),
+        seen(
+            "pod", str(selection), f"kubectl get pod -n {case.facts.namespace} {case.facts.pod_name} -o yaml"
         ),
+        seen("state", f"nothing in Genie's state about {case.name}", "genie gc --dry-run"),
+        *_attached_by(case),
         remedy=_remedy(case.name),
         affects=others,
     )
@@ -129,14 +124,12 @@ def _attached_by(case: Case) -> Iterator[Evidence]:
 
 
 def _of_node(case: Case, names: Sequence[str]) -> Finding:
-    return Finding(
-        code=GN0904,
-        severity=Severity.WARNING,
-        title=f"{len(names)} pods of this node ask for networks and were attached without Genie"
+    return GN0904.warning(
+        f"{len(names)} pods of this node ask for networks and were attached without Genie"
         if len(names) > 1
         else f"pod {names[0]} asks for networks and was attached without Genie",
-        object=Subject(kind="node", name=case.facts.node_name),
-        evidence=(seen("state", f"nothing in Genie's state about {', '.join(names)}", "genie gc --dry-run"),),
+        Subject(kind="node", name=case.facts.node_name),
+        seen("state", f"nothing in Genie's state about {', '.join(names)}", "genie gc --dry-run"),
         remedy=_remedy(*names),
         affects=tuple(names),
     )

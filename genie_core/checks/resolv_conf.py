@@ -24,12 +24,11 @@ def resolver(case: Case) -> Iterator[Finding]:
         return
     words, servers = _words(text), nameservers(text)
     for title, remedy, severity in _resolver_faults(case, servers, words):
-        yield Finding(
-            code=GN0604,
-            severity=severity,
-            title=title,
-            object=the_pod(case),
-            evidence=(seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),),
+        yield GN0604.found(
+            severity,
+            title,
+            the_pod(case),
+            seen("resolv.conf", text.strip()[:200] or "(empty)", "cat /etc/resolv.conf"),
             remedy=fix(remedy),
         )
 

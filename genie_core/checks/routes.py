@@ -58,15 +58,12 @@ def default_route(case: Case) -> Iterator[Finding]:
             if gateway
             else ""
         )
-        yield Finding(
-            code=GN0301,
-            severity=Severity.INFO if meant else Severity.FATAL,
-            title=f"the pod has no IPv{family} default route{expected}",
-            object=the_pod(case, primary.link.name),
-            evidence=(
-                seen("netlink", "no default", f"ip -{family} route show default"),
-                *((seen(source, f"gateway {gateway}"),) if source and not meant else ()),
-            ),
+        yield GN0301.found(
+            Severity.INFO if meant else Severity.FATAL,
+            f"the pod has no IPv{family} default route{expected}",
+            the_pod(case, primary.link.name),
+            seen("netlink", "no default", f"ip -{family} route show default"),
+            *((seen(source, f"gateway {gateway}"),) if source and not meant else ()),
             remedy=fix(
                 "the network's configuration sets none; isDefaultGateway or ipam.routes would"
                 if meant
@@ -131,12 +128,11 @@ def _moved(
     what, evidence = harm
     name = other.link.name
     asked = ", as the pod's annotation asks (default-route)" if _asks_for_it(case) else ""
-    return Finding(
-        code=GN0303,
-        severity=Severity.FATAL,
-        title=f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
-        object=the_pod(case, name),
-        evidence=(seen("netlink", f"default via {gateway} dev {name}", "ip route show default"), *evidence),
+    return GN0303.fatal(
+        f"the default route is by {name} (via {gateway or 'link'}){asked}, and {what}",
+        the_pod(case, name),
+        seen("netlink", f"default via {gateway} dev {name}", "ip route show default"),
+        *evidence,
         remedy=fix(
             "leave default-route out of the annotation, or add routes for the cluster's prefixes"
             if asked
@@ -202,13 +198,12 @@ def overlapping(case: Case) -> Iterator[Finding]:
             if one is other or not within(own.ip, prefix):
                 continue
             same = one.bridge is not None and one.bridge == other.bridge
-            yield Finding(
-                code=GN0803,
-                severity=Severity.INFO if same else Severity.WARNING,
-                title=f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
+            yield GN0803.found(
+                Severity.INFO if same else Severity.WARNING,
+                f"{one.link.name} ({prefix}) and {other.link.name} ({another}) overlap: only "
                 "the first route is used",
-                object=the_pod(case, other.link.name),
-                evidence=(seen("netlink", f"{prefix}, {another}", "ip addr"),),
+                the_pod(case, other.link.name),
+                seen("netlink", f"{prefix}, {another}", "ip addr"),
                 remedy=fix("use distinct subnets, or policy routing (the sbr plugin)"),
             )
 
@@ -235,18 +230,14 @@ def refused(case: Case) -> Iterator[Finding]:
         ]
         if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
             continue
-        yield Finding(
-            code=GN0304,
-            severity=Severity.ERROR,
-            title=f"the pod's own routes refuse {route.dst} ({route.type})"
+        yield GN0304.error(
+            f"the pod's own routes refuse {route.dst} ({route.type})"
             + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
-            object=the_pod(case),
-            evidence=(
-                seen(
-                    "netlink",
-                    f"{route.type} {route.dst} table {route.table}",
-                    f"ip route show table {route.table}",
-                ),
+            the_pod(case),
+            seen(
+                "netlink",
+                f"{route.type} {route.dst} table {route.table}",
+                f"ip route show table {route.table}",
             ),
             remedy=fix(
                 "delete the route", in_pod("ip", "route", "del", route.type, route.dst, "table", route.table)
@@ -280,13 +271,12 @@ def foreign_source(case: Case) -> Iterator[Finding]:
             continue
         gateway = next((h.gateway for h in route.hops if h.gateway), "")
         via = ["via", gateway] if gateway else []
-        yield Finding(
-            code=GN0310,
-            severity=Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
-            title=f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
+        yield GN0310.found(
+            Severity.FATAL if route.dst in ("0.0.0.0/0", "::/0") else Severity.ERROR,
+            f"the pod's route {route.dst} sends with source {route.source}, which is not {primary.link.name}'s "
             f"({', '.join(own)}): no route leads the replies back to the pod",
-            object=the_pod(case, primary.link.name),
-            evidence=(seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),),
+            the_pod(case, primary.link.name),
+            seen("netlink", f"{route.dst} src {route.source}", f"ip route show {route.dst}"),
             remedy=fix(
                 "use the interface's own address",
                 in_pod("ip", "route", "replace", route.dst, *via, "dev", primary.link.name, "src", own[0]),

@@ -50,11 +50,10 @@ def unreadable_config(facts: Facts) -> Iterator[Finding]:
     for runtime in facts.runtimes:
         for problem in runtime.problems:
             denied = "Permission denied" in problem
-            yield Finding(
-                code=GN1202,
-                severity=Severity.WARNING if denied else Severity.ERROR,
-                title=f"{runtime.name}: {problem}",
-                object=_subject(runtime),
+            yield GN1202.found(
+                Severity.WARNING if denied else Severity.ERROR,
+                f"{runtime.name}: {problem}",
+                _subject(runtime),
                 remedy=fix("run genie as root" if denied else "correct the file, then restart the runtime"),
             )
 
@@ -90,13 +89,13 @@ def other_directory(facts: Facts) -> Iterator[Finding]:
             instead = (
                 f"it uses {choice.first.file} from there" if choice.first else "it has no network at all"
             )
-            yield Finding(
-                code=GN1201,
-                severity=Severity.WARNING if choice.first else Severity.FATAL,
-                title=f"{runtime.name} reads {runtime.conf_dir}; {stray} is ignored ({', '.join(files)}), "
+            yield GN1201.found(
+                Severity.WARNING if choice.first else Severity.FATAL,
+                f"{runtime.name} reads {runtime.conf_dir}; {stray} is ignored ({', '.join(files)}), "
                 f"and {instead}",
-                object=_subject(runtime),
-                evidence=(_origin(runtime, "conf_dir"), seen(stray, " ".join(files), f"ls {stray}")),
+                _subject(runtime),
+                _origin(runtime, "conf_dir"),
+                seen(stray, " ".join(files), f"ls {stray}"),
                 remedy=_remedy_for_stray(runtime, stray, facts),
             )
 
@@ -131,12 +130,11 @@ def no_network(facts: Facts) -> Iterator[Finding]:
             continue
         runtime = choice.runtime
         named = bool(runtime.default_network)
-        yield Finding(
-            code=GN1206 if named else GN1203,
-            severity=Severity.FATAL if runtime.running or runtime.kubelet is not False else Severity.WARNING,
-            title=f"{runtime.name} has no network for pods: {choice.reason}",
-            object=_subject(runtime),
-            evidence=(_origin(runtime, "conf_dir"),),
+        yield (GN1206 if named else GN1203).found(
+            Severity.FATAL if runtime.running or runtime.kubelet is not False else Severity.WARNING,
+            f"{runtime.name} has no network for pods: {choice.reason}",
+            _subject(runtime),
+            _origin(runtime, "conf_dir"),
             remedy=_remedy_without_network(runtime),
         )
 
@@ -167,12 +165,12 @@ def two_runtimes(facts: Facts) -> Iterator[Finding]:
             if not shared and a == b:
                 continue
             how = f"both read {one.runtime.conf_dir}" if shared else "they read different directories"
-            yield Finding(
-                code=GN1204,
-                severity=Severity.WARNING if a != b or shared else Severity.INFO,
-                title=f"{other.runtime.name} uses {a}, {one.runtime.name} uses {b}: {how}",
-                object=_subject(one.runtime),
-                evidence=(_origin(other.runtime, "conf_dir"), _origin(one.runtime, "conf_dir")),
+            yield GN1204.found(
+                Severity.WARNING if a != b or shared else Severity.INFO,
+                f"{other.runtime.name} uses {a}, {one.runtime.name} uses {b}: {how}",
+                _subject(one.runtime),
+                _origin(other.runtime, "conf_dir"),
+                _origin(one.runtime, "conf_dir"),
                 remedy=fix("remove the runtime that kubelet does not use, or give it a directory of its own"),
             )
 
@@ -187,11 +185,9 @@ def several_networks(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
         if len(choice.files) > 1:
             names = ", ".join(file.file for file in choice.files)
-            yield Finding(
-                code=GN1205,
-                severity=Severity.INFO,
-                title=f"{choice.runtime.name} gives every pod {len(choice.files)} networks (max_conf_num): {names}",
-                object=_subject(choice.runtime),
+            yield GN1205.info(
+                f"{choice.runtime.name} gives every pod {len(choice.files)} networks (max_conf_num): {names}",
+                _subject(choice.runtime),
                 remedy=fix("set max_conf_num = 1 if only Genie is to attach networks"),
             )
 
@@ -219,12 +215,11 @@ def garbage_of_others(facts: Facts) -> Iterator[Finding]:
                 if pods
                 else "a plugin that has GC then frees the addresses of running pods"
             )
-            yield Finding(
-                code=GN1207,
-                severity=Severity.ERROR if pods else Severity.WARNING,
-                title=f'{runtime.name} collects garbage of network "{name}" ({file.file}) when it starts, with all '
+            yield GN1207.found(
+                Severity.ERROR if pods else Severity.WARNING,
+                f'{runtime.name} collects garbage of network "{name}" ({file.file}) when it starts, with all '
                 f"pods counted for Genie's: {effect}",
-                object=Subject(kind="network", name=name, file=file.path),
+                Subject(kind="network", name=name, file=file.path),
                 remedy=fix(
                     f"move the networks' files to {DELEGATE_CONF_DIR}, where Genie finds them",
                     ["genie", "install", "--yes"],

@@ -65,24 +65,21 @@ def _source(case: Case, pod: Stack, attachment: Attachment, ip: str) -> Iterator
     name = attachment.link.name
     gateway = _gateway(case, attachment, family, tables)
     table = rules[0].table if rules else (min(tables) if tables else 100 + attachment.link.index)
-    yield Finding(
-        code=GN0307,
-        severity=Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
-        title=f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
+    yield GN0307.found(
+        Severity.WARNING if confidence is Confidence.LOW else Severity.ERROR,
+        f"no source routing for {name}: answers from {ip} to hosts beyond its subnet leave by "
         f"{pod.name(way.hop.index) if way.hop.index else 'nowhere'} ({text})",
-        object=the_pod(case, name),
-        evidence=(
-            seen("netlink", text, "ip rule; ip route show table all"),
-            seen(
-                "netlink",
-                f"{beyond} from {ip} dev {pod.name(way.hop.index) if way.hop.index else way.type}",
-                f"ip route get {beyond} from {ip}",
-            ),
-            seen(
-                "sysctl",
-                f"rp_filter {pod.rp_filter(name)}, IPReversePathFilter "
-                f"{pod.facts.counters.get('IPReversePathFilter', 0)}",
-            ),
+        the_pod(case, name),
+        seen("netlink", text, "ip rule; ip route show table all"),
+        seen(
+            "netlink",
+            f"{beyond} from {ip} dev {pod.name(way.hop.index) if way.hop.index else way.type}",
+            f"ip route get {beyond} from {ip}",
+        ),
+        seen(
+            "sysctl",
+            f"rp_filter {pod.rp_filter(name)}, IPReversePathFilter "
+            f"{pod.facts.counters.get('IPReversePathFilter', 0)}",
         ),
         remedy=fix(
             f"route what {ip} sends by {name}: the sbr plugin in the network's chain does it",
@@ -208,18 +205,14 @@ def parent_unreachable(case: Case) -> Iterator[Finding]:
             if not hit:
                 continue
             name, kind = attachment.link.name, attachment.link.kind
-            yield Finding(
-                code=GN0801,
-                severity=Severity.INFO,
-                title=f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
+            yield GN0801.info(
+                f"{name} ({kind} on {parent.name}) cannot reach its own node at {hit[0]}: by "
                 f"design, {kind} does not talk to its parent",
-                object=the_pod(case, name),
-                evidence=(
-                    seen(
-                        "netlink",
-                        f"{name}: {kind} of {parent.name}, which has {hit[0]}",
-                        f"ip -d link show {name}",
-                    ),
+                the_pod(case, name),
+                seen(
+                    "netlink",
+                    f"{name}: {kind} of {parent.name}, which has {hit[0]}",
+                    f"ip -d link show {name}",
                 ),
                 remedy=fix(
                     f"where the node must be reached that way, give it a {kind} interface of "
@@ -252,12 +245,10 @@ def parent_carrier(case: Case) -> Iterator[Finding]:
         if attachment.kind != "parent" or parent is None or not parent.up:
             continue
         if not parent.carrier:
-            yield Finding(
-                code=GN0802,
-                severity=Severity.ERROR,
-                title=f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
-                object=the_interface(parent.name),
-                evidence=(seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),),
+            yield GN0802.error(
+                f"{parent.name}, the parent of the pod's {attachment.link.name}, has no carrier",
+                the_interface(parent.name),
+                seen("netlink", f"{parent.name}: NO-CARRIER", f"ip link show {parent.name}"),
                 remedy=fix(f"check the cable or switch port of {parent.name}"),
             )
 
@@ -273,12 +264,10 @@ def isolated_mode(case: Case) -> Iterator[Finding]:
         mode = attachment.link.data.get("macvlan_mode")
         names = {"private": "private", 1: "private", "vepa": "vepa", 2: "vepa"}
         if attachment.link.kind == "macvlan" and mode in names:
-            yield Finding(
-                code=GN0804,
-                severity=Severity.INFO,
-                title=f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
+            yield GN0804.info(
+                f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
                 "parent reach each other only through the switch, or not at all",
-                object=the_pod(case, attachment.link.name),
-                evidence=(seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),),
+                the_pod(case, attachment.link.name),
+                seen("netlink", f"mode {names[mode]}", f"ip -d link show {attachment.link.name}"),
                 remedy=fix('use "mode": "bridge" where they should reach each other'),
             )

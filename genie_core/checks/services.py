@@ -98,22 +98,17 @@ def _translated(outcomes: list[Outcome]) -> bool:
 def _no_rule(fronts: list[Frontend], everything: bool) -> Finding:
     front = fronts[0]
     names = ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:4])
-    return Finding(
-        code=GN0601,
-        severity=Severity.ERROR,
-        title=f"no address translation (iptables, nft, IPVS) for {names} on this node: kube-proxy has "
+    return GN0601.error(
+        f"no address translation (iptables, nft, IPVS) for {names} on this node: kube-proxy has "
         + ("no rules here at all" if everything and len(fronts) > 1 else "not synced it"),
-        object=subject("service", front.service),
-        evidence=(
-            seen(
-                "firewall",
-                f"no DNAT matches {front.protocol} {front.ip}:{front.port} in nat/PREROUTING",
-                "iptables -t nat -S",
-            ),
-            seen(
-                "objects",
-                f"{front.service}: endpoints {', '.join(f'{ip}:{p}' for ip, p in front.endpoints[:4])}",
-            ),
+        subject("service", front.service),
+        seen(
+            "firewall",
+            f"no DNAT matches {front.protocol} {front.ip}:{front.port} in nat/PREROUTING",
+            "iptables -t nat -S",
+        ),
+        seen(
+            "objects", f"{front.service}: endpoints {', '.join(f'{ip}:{p}' for ip, p in front.endpoints[:4])}"
         ),
         remedy=fix(
             "look at kube-proxy on this node (running, synced?); as a stopgap, one rule per port",
@@ -135,14 +130,10 @@ def _dnat(front: Frontend) -> Command:
 
 
 def _no_endpoints(front: Frontend) -> Finding:
-    return Finding(
-        code=GN0603,
-        severity=Severity.WARNING,
-        title=f"service {front.service} port {front.port} has no ready endpoint",
-        object=subject("service", front.service),
-        evidence=(
-            seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices"),
-        ),
+    return GN0603.warning(
+        f"service {front.service} port {front.port} has no ready endpoint",
+        subject("service", front.service),
+        seen("objects", f"no ready address for {front.protocol}/{front.port} in its EndpointSlices"),
         remedy=fix("look at the readiness of the pods that it selects"),
     )
 
@@ -172,17 +163,13 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iter
         if len(outcomes) == 1 and not _behind(chain.rules, rule.number, front):
             commands.append(_dnat(front))
         share = "" if len(outcomes) == 1 else f" ({outcome.chance:.0%} of its connections)"
-        yield Finding(
-            code=GN0602,
-            severity=Severity.ERROR,
-            title=f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
+        yield GN0602.error(
+            f"{front.ip}:{front.port} ({front.service}) is sent to {target[0]}:{target[1]}{share}, which is no "
             + ("port" if port_only else "live endpoint")
             + f" of it (endpoints: {right})",
-            object=subject("service", front.service),
-            evidence=(
-                seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", show_chain(chain)),
-                seen("objects", f"EndpointSlice of {front.service}: {right}"),
-            ),
+            subject("service", front.service),
+            seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", show_chain(chain)),
+            seen("objects", f"EndpointSlice of {front.service}: {right}"),
             remedy=fix("delete the stale rule; look at kube-proxy on this node", *commands),
         )
 
@@ -194,13 +181,11 @@ def _redirected(case: Case, front: Frontend, outcome: Outcome) -> Iterator[Findi
     bound = case.facts.node.listeners
     if not bound or any(b.startswith(protocol) and b.endswith(f":{port}") for b in bound):
         return
-    yield Finding(
-        code=GN0602,
-        severity=Severity.ERROR,
-        title=f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
+    yield GN0602.error(
+        f"{front.ip}:{front.port} ({front.service}) is redirected to {protocol}/{port} of the node, "
         "where nothing listens",
-        object=subject("service", front.service),
-        evidence=(seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),),
+        subject("service", front.service),
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}"),
         remedy=fix(
             "delete the stale rule; look at kube-proxy on this node", delete_rule("node", chain, rule)
         ),
@@ -241,16 +226,13 @@ def hairpin_source(case: Case) -> Iterator[Finding]:
         packet = self_sent[0].packet.with_(iif=None, oif=primary.bridge.name, translated=True)
         leaving = at_hook(case.node.rules, "postrouting", packet)
         if all(o.packet.source == mine for o in leaving):
-            yield Finding(
-                code=GN0605,
+            yield GN0605.found(
                 # With other endpoints, some of its connections succeed.
-                severity=Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
-                title=f"no masquerading of {mine} to itself: the pod cannot reach itself through "
+                Severity.ERROR if len(front.endpoints) == 1 else Severity.WARNING,
+                f"no masquerading of {mine} to itself: the pod cannot reach itself through "
                 f"{front.ip}:{front.port} ({front.service})",
-                object=subject("service", front.service),
-                evidence=(
-                    seen("firewall", f"no SNAT matches {mine} -> {mine}", "iptables -t nat -S POSTROUTING"),
-                ),
+                subject("service", front.service),
+                seen("firewall", f"no SNAT matches {mine} -> {mine}", "iptables -t nat -S POSTROUTING"),
                 remedy=fix(
                     "masquerade it (kube-proxy does with KUBE-MARK-MASQ)",
                     on_node(

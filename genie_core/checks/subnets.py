@@ -82,13 +82,12 @@ def _overlap(one: Used, other: Used) -> bool:
 
 def _overlap_finding(one: Used, other: Used) -> Finding:
     harmless = one.on_lan != other.on_lan
-    return Finding(
-        code=GN1035,
-        severity=Severity.WARNING if harmless else Severity.ERROR,
-        title=f'{one.file.file}: subnet {one.span.subnet} of network "{one.network}" overlaps {other.span.subnet} '
+    return GN1035.found(
+        Severity.WARNING if harmless else Severity.ERROR,
+        f'{one.file.file}: subnet {one.span.subnet} of network "{one.network}" overlaps {other.span.subnet} '
         f'of "{other.network}" ({other.file.file}): pods can get the same address',
-        object=at(one.file, f"{one.span.path}.subnet"),
-        evidence=tuple(line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, one)),
+        at(one.file, f"{one.span.path}.subnet"),
+        *(line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, one)),
         remedy=fix("give each network a subnet, or a range, of its own"),
     )
 
@@ -106,15 +105,11 @@ def shared_bridge(facts: Facts) -> Iterator[Finding]:
         if not used.bridge or other.network == used.network or used.span.subnet == other.span.subnet:
             continue
         if used.span.subnet.version == other.span.subnet.version and _is_gateway(used) and _is_gateway(other):
-            yield Finding(
-                code=GN1037,
-                severity=Severity.ERROR,
-                title=f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
+            yield GN1037.error(
+                f'{used.file.file}: bridge {used.bridge} is also that of network "{other.network}" '
                 f"({other.file.file}), with another subnet: the plugin refuses the second one",
-                object=at(used.file, f"{used.span.path}.subnet"),
-                evidence=tuple(
-                    line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, used)
-                ),
+                at(used.file, f"{used.span.path}.subnet"),
+                *(line_of(u.file, at(u.file, f"{u.span.path}.subnet").line) for u in (other, used)),
                 remedy=fix("give each network a bridge of its own"),
             )
 
@@ -135,18 +130,15 @@ GN1036 = Code("GN1036", "a network's subnet overlaps the node's",
 def overlapping_node(facts: Facts) -> Iterator[Finding]:
     for used in used_subnets([file for file in facts.conf_files if file.network and not file.ignored]):
         for link, subnet in _held(facts.node, used):
-            yield Finding(
-                code=GN1036,
-                severity=Severity.INFO if used.on_lan else Severity.ERROR,
-                title=f'{used.file.file}: subnet {used.span.subnet} of network "{used.network}" overlaps {subnet} '
+            yield GN1036.found(
+                Severity.INFO if used.on_lan else Severity.ERROR,
+                f'{used.file.file}: subnet {used.span.subnet} of network "{used.network}" overlaps {subnet} '
                 f"of the node's {link.name}" + (", as a network on the LAN does" if used.on_lan else ""),
-                object=at(used.file, f"{used.span.path}.subnet"),
-                evidence=(
-                    seen(
-                        "netlink",
-                        f"{link.name} has {', '.join(facts.node.prefixes_of(link))}",
-                        f"ip address show dev {link.name}",
-                    ),
+                at(used.file, f"{used.span.path}.subnet"),
+                seen(
+                    "netlink",
+                    f"{link.name} has {', '.join(facts.node.prefixes_of(link))}",
+                    f"ip address show dev {link.name}",
                 ),
                 remedy=None if used.on_lan else fix("choose a free subnet: `genie generate-config` does"),
             )
@@ -206,13 +198,11 @@ def _entry(used: Used) -> Mapping[str, Any]:
 
 
 def _bridge_finding(used: Used, link: Link, held: list[str], wanted: str) -> Finding:
-    return Finding(
-        code=GN1024,
-        severity=Severity.ERROR,
-        title=f'{used.file.file}: bridge {link.name} has {", ".join(held)}, network "{used.network}" wants {wanted}: '
+    return GN1024.error(
+        f'{used.file.file}: bridge {link.name} has {", ".join(held)}, network "{used.network}" wants {wanted}: '
         "the plugin refuses every ADD",
-        object=at(used.file, f"{used.span.path}.subnet"),
-        evidence=(seen("netlink", f"{link.name} has {', '.join(held)}", f"ip address show dev {link.name}"),),
+        at(used.file, f"{used.span.path}.subnet"),
+        seen("netlink", f"{link.name} has {', '.join(held)}", f"ip address show dev {link.name}"),
         remedy=fix(
             "if the address is left over from another network, drain the node and delete the bridge; "
             "else give this network a bridge of its own",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.overlay import Remote, carries, remotes
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
-from genie_core.findings import Code, Command, Effect, Finding, Severity
+from genie_core.findings import Code, Command, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
@@ -36,27 +36,19 @@ def underlay(case: Case) -> Iterator[Finding]:
         )
         device = case.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
         if local and local != "0.0.0.0" and local not in case.node.local:
-            yield Finding(
-                code=GN0707,
-                severity=Severity.ERROR,
-                title=f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
-                object=the_interface(tunnel.name),
-                evidence=(
-                    seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),
-                ),
+            yield GN0707.error(
+                f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
+                the_interface(tunnel.name),
+                seen("netlink", f"{tunnel.name}: local {local}", f"ip -d link show {tunnel.name}"),
                 remedy=fix(
                     "restart the overlay's agent, which makes the tunnel again with the node's address"
                 ),
             )
         if device is not None and not device.up:
-            yield Finding(
-                code=GN0707,
-                severity=Severity.ERROR,
-                title=f"{device.name}, which tunnel {tunnel.name} sends by, is DOWN",
-                object=the_interface(device.name),
-                evidence=(
-                    seen("netlink", f"{device.name}: flags without UP", f"ip link show {device.name}"),
-                ),
+            yield GN0707.error(
+                f"{device.name}, which tunnel {tunnel.name} sends by, is DOWN",
+                the_interface(device.name),
+                seen("netlink", f"{device.name}: flags without UP", f"ip link show {device.name}"),
                 remedy=fix(f"set {device.name} up", on_node("ip", "link", "set", device.name, "up")),
             )
         if device is not None and device.up:
@@ -79,13 +71,11 @@ def _outer_routes(case: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
         leads = f"is {way.type}" if way.refused else f"leaves by {case.node.name(way.hop.index)}"
         kind = [way.type] if way.refused and way.route else []
         narrow = way.route is not None and not any(dst == subnet(x) for x in own) and not dst.endswith("/0")
-        yield Finding(
-            code=GN0707,
-            severity=Severity.ERROR,
-            title=f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
+        yield GN0707.error(
+            f"the node's route to {end}, the other end of tunnel {tunnel.name}, {leads} ({dst}), "
             f"not {device.name}: no packet arrives there",
-            object=subject("route", dst, device.name),
-            evidence=(seen("netlink", f"{end} {leads}", f"ip route get {end}"),),
+            subject("route", dst, device.name),
+            seen("netlink", f"{end} {leads}", f"ip route get {end}"),
             remedy=fix(
                 f"delete the route, so that {end} is on {device.name} again",
                 *((on_node("ip", f"-{version(end)}", "route", "del", *kind, dst),) if narrow else ()),
@@ -95,18 +85,14 @@ def _outer_routes(case: Case, tunnel: Link, device: Link) -> Iterator[Finding]:
 
 def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
     fits = device.mtu - overhead
-    return Finding(
-        code=GN0709,
-        severity=Severity.WARNING,
-        title=f"tunnel {tunnel.name} has MTU {tunnel.mtu}, but {device.name} with {device.mtu} "
+    return GN0709.warning(
+        f"tunnel {tunnel.name} has MTU {tunnel.mtu}, but {device.name} with {device.mtu} "
         f"leaves {fits}: outer packets are fragmented or lost",
-        object=the_interface(tunnel.name),
-        evidence=(
-            seen(
-                "netlink",
-                f"{tunnel.name} mtu {tunnel.mtu}, {device.name} mtu {device.mtu}",
-                f"ip link show {tunnel.name}",
-            ),
+        the_interface(tunnel.name),
+        seen(
+            "netlink",
+            f"{tunnel.name} mtu {tunnel.mtu}, {device.name} mtu {device.mtu}",
+            f"ip link show {tunnel.name}",
         ),
         remedy=fix("lower the tunnel's MTU", on_node("ip", "link", "set", tunnel.name, "mtu", fits)),
     )
@@ -152,20 +138,16 @@ def _outer(case: Case, remote: Remote, hook: str, packet: Packet, port: int) -> 
             continue
         chain, rule = outcome.chain, outcome.rule
         text = rule.text if rule else f"policy {chain.policy}"
-        yield Finding(
-            code=GN0711,
-            severity=Severity.ERROR,
-            title=f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
+        yield GN0711.error(
+            f"{chain.place} drops the tunnel's own packets (udp/{port}, {packet.source} -> "
             f"{packet.target}): {remote.title} cannot be reached",
-            object=subject("firewall", chain.place),
-            explained_by=(chain.place,),
-            evidence=(
-                seen(
-                    "firewall",
-                    f"{chain.place}: {text}"
-                    + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
-                ),
+            subject("firewall", chain.place),
+            seen(
+                "firewall",
+                f"{chain.place}: {text}"
+                + (f" (packets {rule.packets})" if rule and rule.packets is not None else ""),
             ),
+            explained_by=(chain.place,),
             remedy=fix(f"accept udp/{port} between the nodes", _accept(chain.tool, chain, port)),
         )
 

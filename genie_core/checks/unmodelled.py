@@ -43,12 +43,11 @@ def _on(case: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Iterat
         return
     meant = bool(case.datapath) or all(p.name.startswith(KNOWN) for p in found)
     names = ", ".join(map(_title, found))
-    yield Finding(
-        code=GN0519,
-        severity=Severity.INFO if meant else Severity.WARNING,
-        title=f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
-        object=the_interface(link.name) if in_node else the_pod(case, link.name),
-        evidence=tuple(seen("netlink", _title(p), _show(p, link)) for p in found),
+    yield GN0519.found(
+        Severity.INFO if meant else Severity.WARNING,
+        f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
+        the_interface(link.name) if in_node else the_pod(case, link.name),
+        *(seen("netlink", _title(p), _show(p, link)) for p in found),
         remedy=fix("find out what the program is for, and whether the traffic passes without it"),
         confidence=Confidence.LOW,
     )
@@ -103,25 +102,20 @@ def conditional_drops(case: Case) -> Iterator[Finding]:
 
 def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
     show = show_chain(chain)
-    return Finding(
-        code=GN0520,
+    return GN0520.found(
         # A limit may have been exceeded as intended.
-        severity=Severity.INFO
-        if any(m.name == "rate" for m in rule.matches) and probe is None
-        else Severity.WARNING,
-        title=f"{chain.place} rule {rule.number} "
+        Severity.INFO if any(m.name == "rate" for m in rule.matches) and probe is None else Severity.WARNING,
+        f"{chain.place} rule {rule.number} "
         + (f"has dropped {rule.packets} packets" if rule.packets else "may drop packets")
         + " under a condition that is not evaluated, perhaps the pod's"
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
-        object=subject("firewall", chain.place) if place == "node" else the_pod(case),
-        evidence=(
-            seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
-            *(
-                (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)
-                if probe
-                else ()
-            ),
+        subject("firewall", chain.place) if place == "node" else the_pod(case),
+        seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
+        *(
+            (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)
+            if probe
+            else ()
         ),
         remedy=fix(
             "watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
@@ -149,20 +143,17 @@ def far_end(case: Case) -> Iterator[Finding]:
             None,
         )
         where = f"is in {case.title_of(holder)}" if holder else "is in another network namespace"
-        yield Finding(
-            code=GN0104,
-            severity=_severity(first=attachment is case.primary, lost=bool(lost)),
-            title=f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
+        yield GN0104.found(
+            _severity(first=attachment is case.primary, lost=bool(lost)),
+            f"the host end of the pod's {attachment.link.name}{f' ({lost[0]})' if lost else ''} {where}, "
             "not on this node: no packet of the pod arrives here",
-            object=the_pod(case, attachment.link.name),
-            evidence=(
-                seen(
-                    "netlink",
-                    f"{attachment.link.name}: peer index {attachment.link.peer} is not here",
-                    "ip -d link",
-                ),
-                *(seen("ADD's result", name) for name in lost),
+            the_pod(case, attachment.link.name),
+            seen(
+                "netlink",
+                f"{attachment.link.name}: peer index {attachment.link.peer} is not here",
+                "ip -d link",
             ),
+            *(seen("ADD's result", name) for name in lost),
             remedy=fix(
                 "delete the pod so that the runtime attaches it again; find out what moved the interface"
             ),
@@ -202,12 +193,10 @@ def ipsec(case: Case) -> Iterator[Finding]:
             continue
         whose = "in the pod's namespace" if place == "pod" else "on the node"
         shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
-        yield Finding(
-            code=GN0525,
-            severity=Severity.WARNING,
-            title=f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
-            object=subject("ipsec", "xfrm policies") if place == "node" else the_pod(case),
-            evidence=(seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),),
+        yield GN0525.warning(
+            f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
+            subject("ipsec", "xfrm policies") if place == "node" else the_pod(case),
+            seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),
             remedy=fix(
                 "check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
                 "counters grow; a VPN daemon that ended leaves its policies"

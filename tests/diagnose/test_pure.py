@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from genie_core.checks import addresses, links, plugins, rank, resolv_conf
 from genie_core.checks import conntrack as conntrack_checks
 from genie_core.errors import DecodingFailure
-from genie_core.findings import Code, Finding, Severity, Subject
+from genie_core.findings import Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.survey import codec
@@ -19,6 +19,7 @@ from genie_core.survey.binaries import Binary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts, Sandbox
 from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Rule
+from genie_core.tasks.explain.codes import ALL
 
 
 def routes(*lines):
@@ -83,9 +84,7 @@ def test_facts_survive_json():
 
 
 def finding(code, severity=Severity.ERROR, **more):
-    return Finding(
-        code=Code.declared[code], severity=severity, title=code, object=Subject(kind="pod"), **more
-    )
+    return Finding(code=ALL[code], severity=severity, title=code, object=Subject(kind="pod"), **more)
 
 
 def test_causes_come_before_consequences():
