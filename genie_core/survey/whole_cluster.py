@@ -120,7 +120,7 @@ def read(api: KubeAPI, announce: Announce, namespace: str = "", node: str = "") 
     found.logical = [_definition(item) for item in reader.list(LOGICAL_NETWORK)]
     found.physical = [_definition(item) for item in reader.list(PHYSICAL_NETWORK)]
     on_node = {"fieldSelector": f"spec.nodeName={node}"} if node else {}
-    found.pods = [_pod(item) for item in reader.list(POD, on_node)]
+    found.pods = [pod_row(item) for item in reader.list(POD, on_node)]
     selector = {"fieldSelector": f"reason={_NO_SANDBOX}"}
     found.refused = _newest(reader.list(EVENT, selector))
     return found
@@ -177,7 +177,8 @@ def _metadata(item: JSON) -> JSON:
     return cluster.as_object(item.get("metadata"))
 
 
-def _pod(item: JSON) -> PodRow:
+def pod_row(item: JSON) -> PodRow:
+    """What is kept of a Pod."""
     metadata, spec, status = (
         _metadata(item),
         cluster.as_object(item.get("spec")),

@@ -131,9 +131,10 @@ def test_an_attachment_definition(ask, cluster):
         manifests.pod({npwg: '[{"name": "storage", "namespace": "shop"}]'}, name="two", namespace="b")
     )
     cluster.add(manifests.pod({npwg: "storage"}, name="three", namespace="b"))
+    cluster.add(manifests.pod({"v1.multus-cni.io/default-network": "shop/storage"}, name="four"))
     found = ask("shop/storage")
     assert found["object"] == "NetworkAttachmentDefinition"
-    assert [user["pod"] for user in found["pods"]] == ["b/two", "shop/one"]
+    assert [user["pod"] for user in found["pods"]] == ["b/two", "ns/four", "shop/one"]
 
 
 def test_without_a_server_it_is_this_nodes_state(ask, tmp_path):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
-from genie_core.dialects import BY_ATTACHMENT, BY_LOGICAL_NETWORK, DEFAULT_NETWORK, NPWG_NETWORKS, dialect_of
 from genie_core.edges.confdir import ConfDirs
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
@@ -17,10 +15,7 @@ from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.jsontext import encode
 from genie_core.model import NetConf, Selection
 from genie_core.published import Published
-from genie_core.select import selections_of
-from genie_core.select.chooser import SYSTEM_NAMESPACE
 from genie_core.select.files import Finder
-from genie_core.select.npwg import parse_selections
 from genie_core.select.overlap import (
     Claim,
     LogicalNetwork,
@@ -35,10 +30,11 @@ from genie_core.select.overlap import (
 from genie_core.select.underlay import bridge_name, parse_subnet, underlay_of, with_master
 from genie_core.spec.conf import parse_network
 from genie_core.spec.result import recorded_result
-from genie_core.status import NETWORK_STATUS
 from genie_core.survey.user_cluster import Access
+from genie_core.survey.whole_cluster import pod_row
 from genie_core.tasks.node_state import open_context, plans
 from genie_core.tasks.pods import open_api
+from genie_core.tasks.status.usage import users_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +101,7 @@ def explain_network(
             f"network {label} is in no pod's state on this node, and not in the cluster: {problem}"
         )
     users = {user.pod: user for user in usage.pods} | here
-    return NetworkUsage(
-        network=label,
-        object=usage.object,
-        plugin=usage.plugin,
-        physical=usage.physical,
-        subnet=usage.subnet,
-        bridge=usage.bridge,
-        created=usage.created,
-        pods=tuple(users[pod] for pod in sorted(users)),
-        overlaps=usage.overlaps,
-        problem=problem,
-    )
+    return replace(usage, pods=tuple(users[pod] for pod in sorted(users)), problem=problem)
 
 
 def _recorded(label: str, config: Mapping[str, Any]) -> Iterator[User]:
@@ -144,7 +129,7 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
             network=f"{namespace}/{name}",
             object=NETWORK_ATTACHMENT.kind,
             created=created,
-            pods=tuple(_asking(api, "", lambda pod: _asks_attachment(pod, namespace, name), namespace, name)),
+            pods=tuple(_users(api, "", f"{namespace}/{name}")),
         )
     logical = read_logical(definition, namespace, name)
     physical = None
@@ -162,7 +147,7 @@ def _of_cluster(api: KubeAPI, namespace: str, name: str, config: Mapping[str, An
         subnet=subnet,
         bridge=_bridge_of(logical.label, plugin, claim.subnet, find) if claim else "",
         created=logical.created,
-        pods=tuple(_asking(api, namespace, lambda pod: _asks_logical(pod, name), namespace, name)),
+        pods=tuple(_users(api, namespace, logical.label)),
         overlaps=tuple(_overlaps(api, claim, find)) if claim else (),
     )
 
@@ -214,61 +199,10 @@ def _overlaps(api: KubeAPI, claim: Claim, find: Callable[[Selection], NetConf]) 
         yield Overlap(network=network.label, subnet=subnet, older=network.age < own.age)
 
 
-def _asking(
-    api: KubeAPI, within: str, asks: Callable[[Mapping[str, Any]], bool], namespace: str, name: str
-) -> Iterator[User]:
-    """The pods that ask for the network and have not ended, in the namespace `within`, "" for all."""
-    for pod in api.list_objects(POD, within):
-        status = pod.get("status") or {}
-        if status.get("phase") in ("Succeeded", "Failed"):
-            continue
-        try:
-            if not asks(pod):
-                continue
-        except InvalidConfig:  # the error is reported to the pod
-            continue
-        interface, addresses = _reported(pod, f"{namespace}/{name}")
+def _users(api: KubeAPI, within: str, label: str) -> Iterator[User]:
+    """The pods of the namespace `within`, "" for all, that have the network or ask for it, and have not ended."""
+    pods = (pod_row(item) for item in api.list_objects(POD, within))
+    for user in users_of(pods).get(label, ()):
         yield User(
-            pod=f"{pod['metadata'].get('namespace')}/{pod['metadata'].get('name')}",
-            here=False,
-            node=str((pod.get("spec") or {}).get("nodeName") or ""),
-            interface=interface,
-            addresses=addresses,
+            pod=user.pod, here=False, node=user.node, interface=user.interface, addresses=user.addresses
         )
-
-
-def _annotations(pod: Mapping[str, Any]) -> Mapping[str, str]:
-    return pod["metadata"].get("annotations") or {}
-
-
-def _asks_logical(pod: Mapping[str, Any], name: str) -> bool:
-    annotations = _annotations(pod)
-    if dialect_of(annotations) is not BY_LOGICAL_NETWORK:
-        return False
-    return any(selection.name == name for selection in selections_of(annotations, ""))
-
-
-def _asks_attachment(pod: Mapping[str, Any], namespace: str, name: str) -> bool:
-    annotations = _annotations(pod)
-    own = str(pod["metadata"].get("namespace"))
-    selections = []
-    if dialect_of(annotations) is BY_ATTACHMENT:
-        selections += parse_selections(annotations[NPWG_NETWORKS], own, NPWG_NETWORKS)
-    if annotations.get(DEFAULT_NETWORK, "").strip():
-        selections += parse_selections(annotations[DEFAULT_NETWORK], SYSTEM_NAMESPACE, DEFAULT_NETWORK)
-    return any((selection.namespace, selection.name) == (namespace, name) for selection in selections)
-
-
-def _reported(pod: Mapping[str, Any], label: str) -> tuple[str, tuple[str, ...]]:
-    """Interface and addresses by the pod's network-status; of a pod with this network alone, the pod's own."""
-    try:
-        entries = json.loads(_annotations(pod).get(NETWORK_STATUS) or "[]")
-        entry = next(item for item in entries if item.get("name") == label)
-        return str(entry.get("interface", "")), tuple(map(str, entry.get("ips") or ()))
-    except (ValueError, AttributeError, TypeError, StopIteration):
-        pass
-    annotations = _annotations(pod)
-    if dialect_of(annotations) is BY_LOGICAL_NETWORK and len(selections_of(annotations, "")) == 1:
-        ips = (pod.get("status") or {}).get("podIPs") or ()
-        return "eth0", tuple(str(item.get("ip")) for item in ips if isinstance(item, dict))
-    return "", ()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, Dialect, dialect_of
+from genie_core.dialects import BY_ATTACHMENT, BY_DEFAULT, BY_LOAD, DEFAULT_NETWORK, Dialect, dialect_of
 from genie_core.errors import GenieError
 from genie_core.select import selections_of
+from genie_core.select.chooser import SYSTEM_NAMESPACE
+from genie_core.select.npwg import parse_selections
 from genie_core.status import NETWORK_STATUS, OBSERVED
 from genie_core.survey.whole_cluster import PodRow
 from genie_core.tasks.sync.observed import observed
@@ -44,6 +46,15 @@ def asked_of(pod: PodRow) -> Asked | str | None:
     if dialect.kind:
         names = [f"{getattr(one, 'namespace', pod.namespace)}/{one.name}" for one in named]
     return Asked(dialect, tuple(names))
+
+
+def default_of(pod: PodRow) -> tuple[str, ...]:
+    """NAMESPACE/NAME of the definition that the pod asks for as its default network; () for none."""
+    try:
+        named = parse_selections(pod.annotations.get(DEFAULT_NETWORK, ""), SYSTEM_NAMESPACE, DEFAULT_NETWORK)
+    except GenieError:
+        return ()  # the error is reported to the pod
+    return tuple(f"{one.namespace}/{one.name}" for one in named)
 
 
 def attached_to(pod: PodRow) -> list[Entry]:

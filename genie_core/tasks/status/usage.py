@@ -19,7 +19,7 @@ from genie_core.spec.ranges import spans
 from genie_core.survey.cluster import as_object
 from genie_core.survey.kernel import JSON
 from genie_core.survey.whole_cluster import NodeRow, PodRow, WholeCluster
-from genie_core.tasks.status.asked import Asked, asked_of, attached_to
+from genie_core.tasks.status.asked import Asked, asked_of, attached_to, default_of
 
 Subnet = IPv4Network | IPv6Network
 ON_NODES = "node"  # a network that is a file of the nodes, or a plugin's name: not an object of the API
@@ -115,7 +115,7 @@ def owners_of(users: Iterable[User]) -> dict[tuple[str, str, str], int]:
 
 def networks_of(cluster: WholeCluster) -> list[Network]:
     """All definitions, and the nodes' networks that pods name; sorted by kind and name."""
-    users = _users(cluster.pods)
+    users = users_of(cluster.pods)
     found = [*_attachments(cluster), *_logical(cluster)]
     known = {network.name for network in found}
     found += [Network(name=name, object=ON_NODES) for name in users if name not in known and "/" not in name]
@@ -126,7 +126,7 @@ def networks_of(cluster: WholeCluster) -> list[Network]:
     ]
 
 
-def _users(pods: Iterable[PodRow]) -> dict[str, list[User]]:
+def users_of(pods: Iterable[PodRow]) -> dict[str, list[User]]:
     """Network -> the pods that have it or ask for it, without those that have ended."""
     found: dict[str, list[User]] = {}
     for pod in pods:
@@ -134,7 +134,8 @@ def _users(pods: Iterable[PodRow]) -> dict[str, list[User]]:
             continue
         got = {entry.network: entry for entry in attached_to(pod)}
         asked = asked_of(pod)
-        for name in dict.fromkeys((*got, *(asked.networks if isinstance(asked, Asked) else ()))):
+        named = asked.networks if isinstance(asked, Asked) else ()
+        for name in dict.fromkeys((*got, *named, *default_of(pod))):
             entry = got.get(name)
             user = User(
                 pod=pod.label,
