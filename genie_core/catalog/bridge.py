@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from genie_core.catalog.codes import GN1020, GN1022
 from genie_core.catalog.plugin import (
     JSON,
+    MASQUERADE_BACKEND,
     MTU,
     Field,
     Ipam,
@@ -16,31 +16,32 @@ from genie_core.catalog.plugin import (
     Problem,
     Role,
     Wanted,
+    given,
     is_default_route,
 )
+from genie_core.fields import place
 
 TRUNK = Field(
-    name="vlanTrunk",
-    kind="array",
-    doc="VLANs that the port carries tagged",
+    "vlanTrunk",
+    "array",
+    "VLANs that the port carries tagged",
     items=Field(
-        name="trunk",
-        kind="object",
+        "trunk",
+        "object",
         fields=(
-            Field(name="id", kind="integer", minimum=0, maximum=4094),
-            Field(name="minID", kind="integer", minimum=0, maximum=4094),
-            Field(name="maxID", kind="integer", minimum=0, maximum=4094),
+            Field("id", "integer", minimum=0, maximum=4094),
+            Field("minID", "integer", minimum=0, maximum=4094),
+            Field("maxID", "integer", minimum=0, maximum=4094),
         ),
     ),
 )
 
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
-    prefix = f"{where}." if where else ""
     if data.get("hairpinMode") and data.get("promiscMode"):
         yield Problem(
-            path=f"{prefix}promiscMode",
-            text="and hairpinMode exclude each other: the plugin refuses the ADD",
+            place(where, "promiscMode"),
+            "and hairpinMode exclude each other: the plugin refuses the ADD",
             hint="keep hairpinMode: pods then reach themselves through their Service",
             code=GN1022,
         )
@@ -48,25 +49,28 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     routes = ipam.get("routes") if isinstance(ipam, dict) else None
     if data.get("isDefaultGateway") and isinstance(routes, list) and any(is_default_route(r) for r in routes):
         yield Problem(
-            path=f"{prefix}isDefaultGateway",
-            text='adds a default route and ipam.routes adds another: the ADD fails with "file exists"',
+            place(where, "isDefaultGateway"),
+            'adds a default route and ipam.routes adds another: the ADD fails with "file exists"',
             hint="use isGateway, or take the default route out of ipam.routes",
             code=GN1022,
         )
     link = (node.links or {}).get(str(data.get("bridge") or "cni0"))
     if link is not None and link.kind and link.kind != "bridge":
         yield Problem(
-            path=f"{prefix}bridge",
-            text=f'"{link.name}" exists on this node and is a {link.kind}, not a bridge',
+            place(where, "bridge"),
+            f'"{link.name}" exists on this node and is a {link.kind}, not a bridge',
             code=GN1020,
         )
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "bridge", "bridge": wanted.bridge or _free_name(node)}
-    entry |= {"isGateway": True, "ipMasq": True, "hairpinMode": True}
-    entry |= {"mtu": wanted.mtu} if wanted.mtu else {}
-    return entry | ({"vlan": wanted.vlan} if wanted.vlan else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    own = {
+        "bridge": wanted.bridge or _free_name(node),
+        "isGateway": True,
+        "ipMasq": True,
+        "hairpinMode": True,
+    }
+    return own | given(mtu=wanted.mtu, vlan=wanted.vlan)
 
 
 def _free_name(node: NodeView) -> str:
@@ -80,44 +84,23 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="a veth pair into a Linux bridge on the node",
     fields=(
-        Field(name="bridge", kind="interface", default="cni0", doc="the bridge, made where it is missing"),
-        Field(name="isGateway", kind="boolean", default=False, doc="the bridge takes the gateway's address"),
-        Field(
-            name="isDefaultGateway",
-            kind="boolean",
-            default=False,
-            doc="isGateway, and the pod's default route",
-        ),
-        Field(
-            name="forceAddress", kind="boolean", default=False, doc="replace another address of the bridge"
-        ),
-        Field(name="ipMasq", kind="boolean", default=False, doc="masquerade what leaves the subnet"),
-        Field(
-            name="ipMasqBackend", choices=("iptables", "nftables"), doc="how to masquerade (plugins >= 1.6)"
-        ),
+        Field("bridge", "interface", "the bridge, made where it is missing", default="cni0"),
+        Field("isGateway", "boolean", "the bridge takes the gateway's address", default=False),
+        Field("isDefaultGateway", "boolean", "isGateway, and the pod's default route", default=False),
+        Field("forceAddress", "boolean", "replace another address of the bridge", default=False),
+        Field("ipMasq", "boolean", "masquerade what leaves the subnet", default=False),
+        MASQUERADE_BACKEND,
         MTU,
-        Field(
-            name="hairpinMode", kind="boolean", default=False, doc="let a pod reach itself through a Service"
-        ),
-        Field(name="promiscMode", kind="boolean", default=False, doc="the bridge in promiscuous mode"),
-        Field(
-            name="vlan",
-            kind="integer",
-            minimum=0,
-            maximum=4094,
-            doc="VLAN of the port (needs vlan_filtering)",
-        ),
+        Field("hairpinMode", "boolean", "let a pod reach itself through a Service", default=False),
+        Field("promiscMode", "boolean", "the bridge in promiscuous mode", default=False),
+        Field("vlan", "integer", "VLAN of the port (needs vlan_filtering)", minimum=0, maximum=4094),
         TRUNK,
-        Field(name="preserveDefaultVlan", kind="boolean", default=True, doc="keep VLAN 1 on the port"),
-        Field(name="macspoofchk", kind="boolean", default=False, doc="drop frames with another source MAC"),
-        Field(
-            name="enabledad", kind="boolean", default=False, doc="wait for IPv6 duplicate address detection"
-        ),
-        Field(
-            name="disableContainerInterface", kind="boolean", default=False, doc="leave the interface down"
-        ),
-        Field(name="portIsolation", kind="boolean", default=False, doc="ports do not reach each other"),
-        Field(name="mac", kind="mac", doc="MAC of the pod's interface"),
+        Field("preserveDefaultVlan", "boolean", "keep VLAN 1 on the port", default=True),
+        Field("macspoofchk", "boolean", "drop frames with another source MAC", default=False),
+        Field("enabledad", "boolean", "wait for IPv6 duplicate address detection", default=False),
+        Field("disableContainerInterface", "boolean", "leave the interface down", default=False),
+        Field("portIsolation", "boolean", "ports do not reach each other", default=False),
+        Field("mac", "mac", "MAC of the pod's interface"),
     ),
     capabilities=("mac",),
     ipam=Ipam.OPTIONAL,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from genie_core.catalog import calico
-from genie_core.catalog.plugin import Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import JSON, Ipam, NodeView, Plugin, Role, Wanted
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return calico.entry({"type": "host-local", "subnet": "usePodCidr"}, wanted)
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return calico.members({"type": "host-local", "subnet": "usePodCidr"}, wanted)
 
 
 PLUGIN = Plugin(

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from genie_core.catalog.plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
-
-
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return {"type": "cilium-cni", "enable-debug": False, "log-file": "/var/run/cilium/cilium-cni.log"}
-
+from genie_core.catalog.plugin import MTU, Field, Ipam, Plugin, Role
 
 PLUGIN = Plugin(
     type="cilium",
@@ -18,18 +11,18 @@ PLUGIN = Plugin(
     binaries=("cilium-cni",),
     fields=(
         MTU,
-        Field(name="enable-debug", kind="boolean", doc="write a debug log"),
-        Field(name="log-file", doc="log file"),
-        Field(name="log-format", doc="log format"),
-        Field(name="chaining-mode", doc="chained behind another plugin: generic-veth, aws-cni, ..."),
-        Field(name="ipam", kind="object", doc="for delegated IPAM"),
-        Field(name="eni", kind="object", doc="AWS"),
-        Field(name="azure", kind="object", doc="Azure"),
-        Field(name="alibaba-cloud", kind="object", doc="Alibaba Cloud"),
-        Field(name="enable-route-mtu", kind="boolean", doc="set MTU on routes"),
+        Field("enable-debug", "boolean", "write a debug log"),
+        Field("log-file", doc="log file"),
+        Field("log-format", doc="log format"),
+        Field("chaining-mode", doc="chained behind another plugin: generic-veth, aws-cni, ..."),
+        Field("ipam", "object", "for delegated IPAM"),
+        Field("eni", "object", "AWS"),
+        Field("azure", "object", "Azure"),
+        Field("alibaba-cloud", "object", "Alibaba Cloud"),
+        Field("enable-route-mtu", "boolean", "set MTU on routes"),
     ),
     ipam=Ipam.OWN,
     conf_files=("05-cilium.conflist", "05-cilium.conf", "00-cilium.conflist"),
-    template=_template,
+    template={"enable-debug": False, "log-file": "/var/run/cilium/cilium-cni.log"},
     docs="https://docs.cilium.io/en/stable/network/kubernetes/configuration/",
 )

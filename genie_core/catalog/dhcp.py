@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from genie_core.catalog.plugin import Field, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import Field, Plugin, Role
 
 SOCKET = "/run/cni/dhcp.sock"
-
-
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return {"type": "dhcp"}
 
 
 PLUGIN = Plugin(
@@ -18,11 +12,10 @@ PLUGIN = Plugin(
     role=Role.IPAM,
     summary="addresses from a DHCP server on the network; needs `dhcp daemon` on the node",
     fields=(
-        Field(name="daemonSocketPath", kind="path", default=SOCKET, doc="the daemon's socket"),
-        Field(name="request", kind="array", doc="options to ask for"),
-        Field(name="provide", kind="array", doc="options to send"),
-        Field(name="priority", kind="integer", minimum=0, doc="metric of the routes"),
+        Field("daemonSocketPath", "path", "the daemon's socket", default=SOCKET),
+        Field("request", "array", "options to ask for"),
+        Field("provide", "array", "options to send"),
+        Field("priority", "integer", "metric of the routes", minimum=0),
     ),
-    template=_template,
     docs="https://www.cni.dev/plugins/current/ipam/dhcp/",
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from genie_core.catalog.codes import GN1502, GN1602
-from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity, Wanted
+from genie_core.catalog.plugin import JSON, Field, Ipam, NodeView, Plugin, Problem, Role, Severity
 from genie_core.dialects import WORDS
+from genie_core.fields import place
 from genie_core.settings import (
     API_TIMEOUT_SECONDS,
     BIN_DIRS,
@@ -36,43 +36,38 @@ CAPABILITIES = (
     "cgroupPath",
 )
 _POLICY = (
-    Field(name="type", doc="kind of network policy"),
-    Field(name="k8s_api_root", doc="API server"),
-    Field(name="k8s_auth_token", doc="a token; prefer a kubeconfig with tokenFile", secret=True),
-    Field(name="k8s_client_certificate", doc="client certificate file"),
-    Field(name="k8s_client_key", doc="client key file"),
-    Field(name="k8s_certificate_authority", doc="CA file"),
+    Field("type", doc="kind of network policy"),
+    Field("k8s_api_root", doc="API server"),
+    Field("k8s_auth_token", doc="a token; prefer a kubeconfig with tokenFile", secret=True),
+    Field("k8s_client_certificate", doc="client certificate file"),
+    Field("k8s_client_key", doc="client key file"),
+    Field("k8s_certificate_authority", doc="CA file"),
 )
 _SMART_SELECTION = (
+    Field("candidates", "array", "the networks to choose from; absent: all", items=Field("name")),
+    Field("weights", "object", "how much each indicator counts, by its name"),
     Field(
-        name="candidates",
-        kind="array",
-        items=Field(name="name"),
-        doc="the networks to choose from; absent: all",
-    ),
-    Field(name="weights", kind="object", doc="how much each indicator counts, by its name"),
-    Field(
-        name="indicators",
-        kind="array",
+        "indicators",
+        "array",
+        "programs of the node that print one number for a network",
         items=Field(
-            name="indicator",
-            kind="object",
+            "indicator",
+            "object",
             fields=(
-                Field(name="name", required=True, doc="its name in weights"),
+                Field("name", required=True, doc="its name in weights"),
                 Field(
-                    name="exec",
-                    kind="any",
+                    "exec",
+                    "any",
+                    "an absolute path of a file of root, or an array: the path and its arguments",
                     required=True,
-                    doc="an absolute path of a file of root, or an array: the path and its arguments",
                 ),
             ),
         ),
-        doc="programs of the node that print one number for a network",
     ),
 )
 _KUBERNETES = (
-    Field(name="kubeconfig", doc="credentials file"),
-    Field(name="k8s_api_root", doc="API server; wins over the kubeconfig's"),
+    Field("kubeconfig", doc="credentials file"),
+    Field("k8s_api_root", doc="API server; wins over the kubeconfig's"),
 )
 # Keys that Multus reads and that both ignore: no warning.
 _IGNORED = (
@@ -86,12 +81,11 @@ _IGNORED = (
 
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
-    prefix = f"{where}." if where else ""
     capabilities = data.get("capabilities")
     if not isinstance(capabilities, dict) or capabilities.get(ANNOTATIONS) is not True:
         yield Problem(
-            path=f"{prefix}capabilities",
-            text=f"does not declare {ANNOTATIONS}: every ADD then asks the API server for the annotations",
+            place(where, "capabilities"),
+            f"does not declare {ANNOTATIONS}: every ADD then asks the API server for the annotations",
             severity=Severity.WARNING,
             hint="`genie install` declares it",
             code=GN1602,
@@ -99,24 +93,20 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     missing = [name for name in ("portMappings", "bandwidth") if not (capabilities or {}).get(name)]
     if missing:
         yield Problem(
-            path=f"{prefix}capabilities",
-            text=f"does not declare {', '.join(missing)}: the runtime does not send them",
+            place(where, "capabilities"),
+            f"does not declare {', '.join(missing)}: the runtime does not send them",
             severity=Severity.WARNING,
             code=GN1602,
         )
     policy = data.get("policy")
     if isinstance(policy, dict) and policy.get("k8s_auth_token"):
         yield Problem(
-            path=f"{prefix}policy.k8s_auth_token",
-            text="is a credential in a configuration file",
+            place(where, "policy.k8s_auth_token"),
+            "is a credential in a configuration file",
             severity=Severity.WARNING,
             hint="use kubernetes.kubeconfig with tokenFile, mode 0600",
             code=GN1502,
         )
-
-
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return {"type": "genie", "capabilities": dict.fromkeys(CAPABILITIES, True)}
 
 
 PLUGIN = Plugin(
@@ -124,202 +114,186 @@ PLUGIN = Plugin(
     role=Role.DISPATCHER,
     summary="calls the plugins that a pod's annotations name",
     fields=(
+        Field("default_plugin", doc="the networks of pods that name none: a, b@eth1; absent: the first file"),
         Field(
-            name="default_plugin",
-            doc="the networks of pods that name none: a, b@eth1; absent: the first file",
-        ),
-        Field(
-            name="default_networks",
-            kind="array",
-            items=Field(name="network"),
+            "default_networks",
+            "array",
+            "networks that every pod gets besides: names as in `cni`, or namespace/name of definitions",
+            items=Field("network"),
             default=[],
-            doc="networks that every pod gets besides: names as in `cni`, or namespace/name of definitions",
         ),
         Field(
-            name="system_namespaces",
-            kind="array",
-            items=Field(name="namespace"),
+            "system_namespaces",
+            "array",
+            "namespaces whose pods get no default_networks",
+            items=Field("namespace"),
             default=["kube-system"],
-            doc="namespaces whose pods get no default_networks",
         ),
         Field(
-            name="namespace_isolation",
-            kind="flag",
+            "namespace_isolation",
+            "flag",
+            "pods take definitions of their namespace and of global_namespaces, and what allowed_networks names",
             default=False,
-            doc="pods take definitions of their namespace and of global_namespaces, and what allowed_networks names",
         ),
         Field(
-            name="global_namespaces",
-            kind="array",
-            items=Field(name="namespace"),
+            "global_namespaces",
+            "array",
+            "namespaces whose definitions all namespaces may use; replaces the default, does not add to it",
+            items=Field("namespace"),
             default=["default"],
-            doc="namespaces whose definitions all namespaces may use; replaces the default, does not add to it",
         ),
         Field(
-            name="allowed_networks",
-            kind="object",
-            doc="namespaces (shop, team-*) or their labels (tier=gold) -> the networks that their pods may take: names "
+            "allowed_networks",
+            "object",
+            "namespaces (shop, team-*) or their labels (tier=gold) -> the networks that their pods may take: names "
             "as in `cni`, or namespace/name of definitions; * is any text",
         ),
         Field(
-            name="annotation_dialects",
-            kind="array",
-            items=Field(name="dialect", choices=tuple(dict.fromkeys([*WORDS.values(), *WORDS]))),
+            "annotation_dialects",
+            "array",
+            "the annotations with which pods may choose networks; another one fails the pod",
+            items=Field("dialect", choices=tuple(dict.fromkeys([*WORDS.values(), *WORDS]))),
             default=[*WORDS.values()],
-            doc="the annotations with which pods may choose networks; another one fails the pod",
         ),
         Field(
-            name="allow_cni_args",
-            kind="array",
-            items=Field(name="key"),
-            default=["*"],
-            doc="the keys of `cni-args` that pods may set; * is any text, but keys for addresses, MAC addresses, mtu, "
+            "allow_cni_args",
+            "array",
+            "the keys of `cni-args` that pods may set; * is any text, but keys for addresses, MAC addresses, mtu, "
             "promisc and sysctls are named in full",
+            items=Field("key"),
+            default=["*"],
         ),
         Field(
-            name="interface_prefix",
+            "interface_prefix",
             doc="prefix of the names of interfaces that have none: net -> net1, net2; 11 bytes",
         ),
         Field(
-            name="result",
+            "result",
             choices=("merged", "primary"),
             default="merged",
             doc="the result for the runtime: all networks, the primary first, or the primary alone",
         ),
         Field(
-            name="smart_selection",
-            kind="object",
+            "smart_selection",
+            "object",
+            "how a blank `cni` annotation chooses by load",
             fields=_SMART_SELECTION,
-            doc="how a blank `cni` annotation chooses by load",
         ),
         Field(
-            name="generate_missing",
-            kind="flag",
+            "generate_missing",
+            "flag",
+            "a network bridge, macvlan or sriov without a file gets CNI-Genie's configuration, in memory",
             default=False,
-            doc="a network bridge, macvlan or sriov without a file gets CNI-Genie's configuration, in memory",
         ),
         Field(
-            name="live",
-            kind="flag",
+            "live",
+            "flag",
+            "the networks of running pods may be changed: `genie sync pod`, `genie agent`",
             default=True,
-            doc="the networks of running pods may be changed: `genie sync pod`, `genie agent`",
         ),
         Field(
-            name="live_primary",
-            kind="flag",
+            "live_primary",
+            "flag",
+            "`genie agent` may replace a pod's first interface by one with the same address",
             default=False,
-            doc="`genie agent` may replace a pod's first interface by one with the same address",
         ),
         Field(
-            name="repair",
+            "repair",
             choices=REPAIRS,
             default="report",
             doc="what `genie agent` does about networks of running pods that were damaged",
         ),
         Field(
-            name="repair_interval_seconds",
-            kind="number",
+            "repair_interval_seconds",
+            "number",
+            "how often `genie agent` looks at the networks of running pods",
             default=60,
             minimum=1,
-            doc="how often `genie agent` looks at the networks of running pods",
         ),
         Field(
-            name="collect_interval_seconds",
-            kind="number",
+            "collect_interval_seconds",
+            "number",
+            "how often `genie agent` collects what pods that are gone have left",
             default=600,
             minimum=10,
-            doc="how often `genie agent` collects what pods that are gone have left",
         ),
         Field(
-            name="conf_dirs",
-            kind="array",
-            items=Field(name="dir", kind="path"),
+            "conf_dirs",
+            "array",
+            "where networks' configurations are, the first found wins",
+            items=Field("dir", "path"),
             default=list(CONF_DIRS),
-            doc="where networks' configurations are, the first found wins",
         ),
         Field(
-            name="bin_dirs",
-            kind="array",
-            items=Field(name="dir", kind="path"),
+            "bin_dirs",
+            "array",
+            "where plugins are, searched after CNI_PATH",
+            items=Field("dir", "path"),
             default=list(BIN_DIRS),
-            doc="where plugins are, searched after CNI_PATH",
         ),
+        Field("state_dir", "path", "where plans are kept; it has to outlive a reboot", default=STATE_DIR),
         Field(
-            name="state_dir",
-            kind="path",
-            default=STATE_DIR,
-            doc="where plans are kept; it has to outlive a reboot",
-        ),
-        Field(
-            name="kubelet_dir",
-            kind="path",
+            "kubelet_dir",
+            "path",
+            "kubelet's --root-dir: which devices it has allocated to a pod is read there",
             default=KUBELET_DIR,
-            doc="kubelet's --root-dir: which devices it has allocated to a pod is read there",
         ),
         Field(
-            name="api_timeout_seconds",
-            kind="number",
+            "api_timeout_seconds",
+            "number",
+            "how long a call waits for the API server in all, retries included; from 0.1",
             default=API_TIMEOUT_SECONDS,
             maximum=600,
-            doc="how long a call waits for the API server in all, retries included; from 0.1",
         ),
         Field(
-            name="delegate_timeout_seconds",
-            kind="number",
+            "delegate_timeout_seconds",
+            "number",
+            "after how long a plugin is killed, and its ADD undone; from 0.1",
             default=DELEGATE_TIMEOUT_SECONDS,
             maximum=3600,
-            doc="after how long a plugin is killed, and its ADD undone; from 0.1",
         ),
         Field(
-            name="max_parallel_adds",
-            kind="number",
+            "max_parallel_adds",
+            "number",
+            "how many ADDs run on the node at once; 0: four per processor. DEL never waits for it",
             default=0,
             maximum=100_000,
-            doc="how many ADDs run on the node at once; 0: four per processor. DEL never waits for it",
         ),
-        Field(
-            name="readiness_file",
-            kind="path",
-            doc="STATUS and ADD say `try again` until this file exists",
-        ),
+        Field("readiness_file", "path", "STATUS and ADD say `try again` until this file exists"),
         # no `choices`: CNI-Genie accepts any word, and so does Genie
         Field(
-            name="log_level",
-            default="info",
-            doc=f"events from this level on are logged: {', '.join(LOG_LEVELS)}",
+            "log_level", default="info", doc=f"events from this level on are logged: {', '.join(LOG_LEVELS)}"
+        ),
+        Field("log_file", "path", "events go there too, besides stderr; renamed to .1 at 10 MiB"),
+        Field(
+            "metrics_file",
+            "path",
+            "counters of calls and plugins, for node_exporter's textfile collector; absent: nothing is counted",
         ),
         Field(
-            name="log_file", kind="path", doc="events go there too, besides stderr; renamed to .1 at 10 MiB"
-        ),
-        Field(
-            name="metrics_file",
-            kind="path",
-            doc="counters of calls and plugins, for node_exporter's textfile collector; absent: nothing is counted",
-        ),
-        Field(
-            name="policy_engine",
-            kind="flag",
+            "policy_engine",
+            "flag",
+            "policies between networks are enforced, by `genie agent` and from a pod's first packet on",
             default=False,
-            doc="policies between networks are enforced, by `genie agent` and from a pod's first packet on",
         ),
         Field(
-            name="policy_fail",
+            "policy_fail",
             choices=("closed", "open"),
             default="closed",
             doc="where `genie agent` is not at work: pods with more networks than the primary do not start (closed), "
             "or start without their policies (open)",
         ),
-        Field(name="kubernetes", kind="object", fields=_KUBERNETES, doc="how to reach the API server"),
-        Field(name="policy", kind="object", fields=_POLICY, doc="the same, as in CNI-Genie's configuration"),
+        Field("kubernetes", "object", "how to reach the API server", fields=_KUBERNETES),
+        Field("policy", "object", "the same, as in CNI-Genie's configuration", fields=_POLICY),
         Field(
-            name="cAdvisor_address",
+            "cAdvisor_address",
             doc="where interfaces' rates come from: http://127.0.0.1:4194; absent: the kernel",
         ),
-        *(Field(name=name, kind="any", doc="ignored") for name in _IGNORED),
+        *(Field(name, "any", "ignored") for name in _IGNORED),
     ),
     capabilities=CAPABILITIES,
     ipam=Ipam.NONE,
     checks=(_check,),
     conf_files=("00-genie.conflist", "00-genie.conf"),
-    template=_template,
+    template={"capabilities": dict.fromkeys(CAPABILITIES, True)},
 )

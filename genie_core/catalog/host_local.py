@@ -10,29 +10,41 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genie_core.catalog.codes import GN1030, GN1031, GN1032, GN1033, GN1034
-from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted, is_default_route
+from genie_core.catalog.plugin import (
+    JSON,
+    ROUTES,
+    Field,
+    NodeView,
+    Plugin,
+    Problem,
+    Role,
+    Wanted,
+    given,
+    is_default_route,
+)
+from genie_core.fields import place
 from genie_core.findings import Code
 from genie_core.spec.ranges import LEASES, Span, raw_ranges, spans
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _RANGE = (
-    Field(name="subnet", kind="network", required=True, doc="the subnet"),
-    Field(name="rangeStart", kind="address", doc="first address to hand out"),
-    Field(name="rangeEnd", kind="address", doc="last address to hand out"),
-    Field(name="gateway", kind="address", doc="the gateway; absent: the subnet's first address"),
+    Field("subnet", "network", "the subnet", required=True),
+    Field("rangeStart", "address", "first address to hand out"),
+    Field("rangeEnd", "address", "last address to hand out"),
+    Field("gateway", "address", "the gateway; absent: the subnet's first address"),
 )
 # The top-level `subnet` may be words of other plugins: Calico's usePodCidr.
-_TOP = (Field(name="subnet", doc="one subnet, the short form of ranges"), *_RANGE[1:])
+_TOP = (Field("subnet", doc="one subnet, the short form of ranges"), *_RANGE[1:])
 _WORDS = ("usePodCidr", "usePodCidrIPv6")
 
 
 def _problem(path: str, text: str, code: Code = GN1030, hint: str = "") -> Problem:
-    return Problem(path=path, text=text, code=code, hint=hint)
+    return Problem(path, text, code=code, hint=hint)
 
 
 def _check_range(entry: Mapping[str, Any], path: str) -> Iterator[Problem]:
-    key = f"{path}.subnet" if path else "subnet"
+    key = place(path, "subnet")
     text = entry.get("subnet")
     if text in _WORDS:
         return
@@ -59,33 +71,26 @@ def _check_inside(entry: Mapping[str, Any], path: str, network: Network) -> Iter
         except (KeyError, ValueError):
             continue
         if inside[key] not in network:
-            place = f"{path}.{key}" if path else key
             code = GN1032 if key == "gateway" else GN1033
-            yield _problem(place, f"{inside[key]} is outside the subnet {network}", code=code)
+            yield _problem(place(path, key), f"{inside[key]} is outside the subnet {network}", code=code)
     first, last = inside.get("rangeStart"), inside.get("rangeEnd")
     if first and last and first.version == last.version and int(first) > int(last):
-        yield _problem(
-            f"{path}.rangeEnd" if path else "rangeEnd", f"{last} is before rangeStart {first}", code=GN1033
-        )
+        yield _problem(place(path, "rangeEnd"), f"{last} is before rangeStart {first}", code=GN1033)
     if network.num_addresses < 4:
-        yield _problem(
-            f"{path}.subnet" if path else "subnet", f"{network} is too small: /30 (IPv6: /126) or larger"
-        )
+        yield _problem(place(path, "subnet"), f"{network} is too small: /30 (IPv6: /126) or larger")
 
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
     found = list(raw_ranges(data, where))
     ranges = data.get("ranges")
     if not found and not (isinstance(ranges, list) and ranges):
-        yield _problem(
-            f"{where}.ranges" if where else "ranges", "is missing: there is no subnet to take addresses from"
-        )
+        yield _problem(place(where, "ranges"), "is missing: there is no subnet to take addresses from")
     for path, entry in found:
         yield from _check_range(entry, path)
     if data.get("subnet") and isinstance(ranges, list) and ranges:
         yield Problem(
-            path=f"{where}.subnet" if where else "subnet",
-            text="and ranges are both there: the pod gets an address from each",
+            place(where, "subnet"),
+            "and ranges are both there: the pod gets an address from each",
             hint="keep one of them",
             code=GN1034,
         )
@@ -94,9 +99,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
         for other in known[:index]:
             if one.subnet.overlaps(other.subnet) and (one.first in other or other.first in one):
                 yield _problem(
-                    f"{one.path}.subnet",
-                    f"{one.subnet} overlaps {other.subnet} of {other.path}",
-                    code=GN1034,
+                    f"{one.path}.subnet", f"{one.subnet} overlaps {other.subnet} of {other.path}", code=GN1034
                 )
     yield from _check_routes(data, where, known)
 
@@ -104,7 +107,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
 def _check_routes(data: JSON, where: str, known: list[Span]) -> Iterator[Problem]:
     routes = data.get("routes")
     for index, route in enumerate(routes if isinstance(routes, list) else []):
-        path = f"{where}.routes[{index}]" if where else f"routes[{index}]"
+        path = place(where, f"routes[{index}]")
         if not isinstance(route, dict) or not isinstance(route.get("dst"), str):
             yield _problem(path, 'needs "dst", a subnet such as 0.0.0.0/0')
             continue
@@ -120,13 +123,10 @@ def _check_routes(data: JSON, where: str, known: list[Span]) -> Iterator[Problem
             yield _problem(f"{path}.dst", f"{route['dst']}: no range has addresses of this family")
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+def _template(wanted: Wanted, node: NodeView) -> JSON:
     subnet = ipaddress.ip_network(wanted.subnet)
-    entry = {"subnet": str(subnet)}
-    entry |= {"rangeStart": wanted.range_start} if wanted.range_start else {}
-    entry |= {"rangeEnd": wanted.range_end} if wanted.range_end else {}
-    entry |= {"gateway": wanted.gateway} if wanted.gateway else {}
-    section: dict[str, Any] = {"type": "host-local", "ranges": [[entry]]}
+    own = given(rangeStart=wanted.range_start, rangeEnd=wanted.range_end, gateway=wanted.gateway)
+    section: dict[str, Any] = {"ranges": [[{"subnet": str(subnet)} | own]]}
     if wanted.default_route:
         section["routes"] = [{"dst": "0.0.0.0/0" if subnet.version == 4 else "::/0"}]
     return section
@@ -139,20 +139,16 @@ PLUGIN = Plugin(
     fields=(
         *_TOP,
         Field(
-            name="ranges",
-            kind="array",
-            doc="one address from each group of ranges",
+            "ranges",
+            "array",
+            "one address from each group of ranges",
             items=Field(
-                name="group",
-                kind="array",
-                items=Field(name="range", kind="object", fields=(Field(name="subnet"), *_RANGE[1:])),
+                "group", "array", items=Field("range", "object", fields=(Field("subnet"), *_RANGE[1:]))
             ),
         ),
-        Field(
-            name="routes", kind="array", items=Field(name="route", kind="object"), doc="routes for the pod"
-        ),
-        Field(name="dataDir", kind="path", default=LEASES, doc="where leases are kept"),
-        Field(name="resolvConf", kind="path", doc="a file whose DNS settings are reported"),
+        ROUTES,
+        Field("dataDir", "path", "where leases are kept", default=LEASES),
+        Field("resolvConf", "path", "a file whose DNS settings are reported"),
     ),
     capabilities=("ipRanges", "ips"),
     checks=(_check,),

@@ -5,9 +5,10 @@ containernetworking/plugins, main/ipvlan.
 
 from __future__ import annotations
 
-from typing import Any
-
 from genie_core.catalog.plugin import (
+    JSON,
+    LINK_IN_CONTAINER,
+    MASTER,
     MTU,
     Field,
     Ipam,
@@ -16,14 +17,13 @@ from genie_core.catalog.plugin import (
     Role,
     Wanted,
     check_master,
+    given,
     pick_master,
 )
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "ipvlan", "master": pick_master(wanted, node)}
-    entry |= {"mode": wanted.mode or "l2"}
-    return entry | ({"mtu": wanted.mtu} if wanted.mtu else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return {"master": pick_master(wanted, node), "mode": wanted.mode or "l2"} | given(mtu=wanted.mtu)
 
 
 PLUGIN = Plugin(
@@ -31,14 +31,10 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="an interface that shares the MAC of its parent on the node",
     fields=(
-        Field(name="master", kind="interface", doc="the parent; absent: the interface of the default route"),
-        Field(
-            name="mode", choices=("l2", "l3", "l3s"), default="l2", doc="switched (l2) or routed (l3, l3s)"
-        ),
+        MASTER,
+        Field("mode", choices=("l2", "l3", "l3s"), default="l2", doc="switched (l2) or routed (l3, l3s)"),
         MTU,
-        Field(
-            name="linkInContainer", kind="boolean", default=False, doc="the parent is in the pod's namespace"
-        ),
+        LINK_IN_CONTAINER,
     ),
     ipam=Ipam.REQUIRED,
     checks=(check_master,),

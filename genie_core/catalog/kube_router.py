@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from genie_core.catalog import bridge
-from genie_core.catalog.plugin import Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import JSON, Ipam, NodeView, Plugin, Role, Wanted, given
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
+def _template(wanted: Wanted, node: NodeView) -> JSON:
     # kube-router writes the node's podCIDR into `subnet` when it starts; its own file has none before that.
-    ipam: dict[str, Any] = {"type": "host-local"} | ({"subnet": wanted.subnet} if wanted.subnet else {})
-    return {
-        "type": "bridge",
-        "bridge": "kube-bridge",
-        "isDefaultGateway": True,
-        "hairpinMode": True,
-        "ipam": ipam,
-    }
+    ipam = {"type": "host-local"} | given(subnet=wanted.subnet)
+    return {"bridge": "kube-bridge", "isDefaultGateway": True, "hairpinMode": True, "ipam": ipam}
 
 
 PLUGIN = Plugin(

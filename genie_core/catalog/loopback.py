@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from genie_core.catalog.plugin import Ipam, NodeView, Plugin, Role, Wanted
-
-
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return {"type": "loopback"}
-
+from genie_core.catalog.plugin import Ipam, Plugin, Role
 
 PLUGIN = Plugin(
     type="loopback",
     role=Role.INTERFACE,
     summary="brings lo up in the pod",
     ipam=Ipam.NONE,
-    template=_template,
     docs="https://www.cni.dev/plugins/current/main/loopback/",
 )

@@ -7,9 +7,10 @@ containernetworking/plugins, main/macvlan.
 
 from __future__ import annotations
 
-from typing import Any
-
 from genie_core.catalog.plugin import (
+    JSON,
+    LINK_IN_CONTAINER,
+    MASTER,
     MTU,
     Field,
     Ipam,
@@ -18,14 +19,13 @@ from genie_core.catalog.plugin import (
     Role,
     Wanted,
     check_master,
+    given,
     pick_master,
 )
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "macvlan", "master": pick_master(wanted, node)}
-    entry |= {"mode": wanted.mode or "bridge"}
-    return entry | ({"mtu": wanted.mtu} if wanted.mtu else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return {"master": pick_master(wanted, node), "mode": wanted.mode or "bridge"} | given(mtu=wanted.mtu)
 
 
 PLUGIN = Plugin(
@@ -33,18 +33,16 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="an interface with its own MAC on a parent of the node",
     fields=(
-        Field(name="master", kind="interface", doc="the parent; absent: the interface of the default route"),
+        MASTER,
         Field(
-            name="mode",
+            "mode",
             choices=("bridge", "private", "vepa", "passthru"),
             default="bridge",
             doc="how siblings reach each other",
         ),
         MTU,
-        Field(
-            name="linkInContainer", kind="boolean", default=False, doc="the parent is in the pod's namespace"
-        ),
-        Field(name="bcqueuelen", kind="integer", minimum=0, doc="broadcast queue length (plugins >= 1.4)"),
+        LINK_IN_CONTAINER,
+        Field("bcqueuelen", "integer", "broadcast queue length (plugins >= 1.4)", minimum=0),
     ),
     capabilities=("mac",),
     ipam=Ipam.OPTIONAL,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from genie_core.catalog.codes import GN1020, GN1021
 from genie_core.catalog.schema import JSON, Field, Problem, check_object, json_schema
+from genie_core.fields import place
 from genie_core.findings import Severity
 
 
@@ -82,30 +84,28 @@ class Wanted:
 
 
 PluginCheck = Callable[[JSON, str, NodeView], Iterator[Problem]]
-Template = Callable[[Wanted, NodeView], dict[str, Any]]
+Template = Callable[[Wanted, NodeView], JSON]
 
 COMMON = (
-    Field(name="type", required=True, doc="the plugin's type: the name of its binary"),
-    Field(name="name", doc="only the list's name counts"),
-    Field(name="cniVersion", doc="only the list's version counts"),
-    Field(name="capabilities", kind="object", doc="capability arguments that the runtime may pass on"),
-    Field(name="args", kind="object", doc="arguments for the plugin, args.cni.*"),
-    Field(name="dns", kind="object", doc="DNS settings to report (nameservers, domain, search, options)"),
-    Field(name="runtimeConfig", kind="object", doc="filled in by the runtime, not by hand"),
-    Field(name="prevResult", kind="any", doc="filled in by the runtime, not by hand"),
+    Field("type", required=True, doc="the plugin's type: the name of its binary"),
+    Field("name", doc="only the list's name counts"),
+    Field("cniVersion", doc="only the list's version counts"),
+    Field("capabilities", "object", "capability arguments that the runtime may pass on"),
+    Field("args", "object", "arguments for the plugin, args.cni.*"),
+    Field("dns", "object", "DNS settings to report (nameservers, domain, search, options)"),
+    Field("runtimeConfig", "object", "filled in by the runtime, not by hand"),
+    Field("prevResult", "any", "filled in by the runtime, not by hand"),
 )
-IPAM = Field(
-    name="ipam",
-    kind="object",
-    doc="address management",
+IPAM = Field("ipam", "object", "address management")
+MTU = Field("mtu", "integer", "MTU of the interface; 0 or absent: the kernel's", minimum=0, maximum=65536)
+
+
+MASTER = Field("master", "interface", "the parent; absent: the interface of the default route")
+LINK_IN_CONTAINER = Field("linkInContainer", "boolean", "the parent is in the pod's namespace", default=False)
+MASQUERADE_BACKEND = Field(
+    "ipMasqBackend", doc="how to masquerade (plugins >= 1.6)", choices=("iptables", "nftables")
 )
-MTU = Field(
-    name="mtu",
-    kind="integer",
-    minimum=0,
-    maximum=65536,
-    doc="MTU of the interface; 0 or absent: the kernel's",
-)
+ROUTES = Field("routes", "array", "routes for the pod", items=Field("route", "object"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +114,10 @@ class Plugin:
 
     `binaries` are the names it has in configurations where they differ from `type`; `capabilities` what it can
     take from the runtime; `conf_files` the names its installer gives its configuration; `needs` the kernel
-    module; `template` makes one entry of a chain, or an `ipam` object. `on_lan` is true where the pods' addresses
-    live on a network outside the node, so that its subnet overlaps its parent's on purpose. `check_fails` is the reason
-    why CHECK of a chain with it fails for a healthy pod, observed with the reference plugins 1.1.1.
+    module. `template` is, or makes, the members of one entry of a chain, or of an `ipam` object. `on_lan` is true where
+    the pods' addresses live on a network outside the node, so that its subnet overlaps its parent's on purpose.
+    `check_fails` is the reason why CHECK of a chain with it fails for a healthy pod, observed with the reference
+    plugins 1.1.1.
     """
 
     type: str
@@ -128,7 +129,7 @@ class Plugin:
     ipam: Ipam = Ipam.NONE
     conf_files: tuple[str, ...] = ()
     checks: tuple[PluginCheck, ...] = ()
-    template: Template | None = None
+    template: Template | JSON = field(default_factory=dict)
     needs: str = ""
     on_lan: bool = False
     check_fails: str = ""
@@ -138,6 +139,11 @@ class Plugin:
     def names(self) -> tuple[str, ...]:
         """The values of `type` in configurations, which are the names of the binaries."""
         return self.binaries or (self.type,)
+
+    def entry(self, wanted: Wanted, node: NodeView) -> dict[str, Any]:
+        """One entry of a chain, or an `ipam` object, made for this node. Raises InvalidConfig for what is missing."""
+        own = self.template(wanted, node) if callable(self.template) else deepcopy(self.template)
+        return {"type": self.names[0], **own}
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
@@ -151,8 +157,8 @@ class Plugin:
         yield from check_object(self.all_fields, data, where)
         if self.ipam is Ipam.REQUIRED and not data.get("ipam"):
             yield Problem(
-                path=f"{where}.ipam" if where else "ipam",
-                text=f"is missing: {self.type} needs an address plugin",
+                place(where, "ipam"),
+                f"is missing: {self.type} needs an address plugin",
                 explained_by=("GN0209",),
             )
         for check in self.checks:
@@ -172,26 +178,28 @@ def check_master(data: JSON, where: str, node: NodeView, key: str = "master") ->
     master, mtu = data.get(key), data.get("mtu")
     if node.links is None or not isinstance(master, str) or not master or data.get("linkInContainer") is True:
         return
-    path = f"{where}.{key}" if where else key
+    path = place(where, key)
     link = node.links.get(master)
     if link is None:
         known = ", ".join(sorted(name for name in node.links if name != "lo"))
         yield Problem(
-            path=path,
-            text=f'interface "{master}" is not on this node',
-            hint=f"this node has {known}",
-            code=GN1020,
+            path, f'interface "{master}" is not on this node', hint=f"this node has {known}", code=GN1020
         )
         return
     if isinstance(mtu, int) and mtu > link.mtu:
         yield Problem(
-            path=f"{where}.mtu" if where else "mtu",
-            text=f"{mtu} is above the {link.mtu} of its parent {master}",
+            place(where, "mtu"),
+            f"{mtu} is above the {link.mtu} of its parent {master}",
             hint=f"use at most {link.mtu}",
             code=GN1021,
         )
     if not link.up:
-        yield Problem(path=path, text=f'interface "{master}" is down', severity=Severity.WARNING, code=GN1020)
+        yield Problem(path, f'interface "{master}" is down', severity=Severity.WARNING, code=GN1020)
+
+
+def given(**members: Any) -> dict[str, Any]:
+    """The members that have a value."""
+    return {name: value for name, value in members.items() if value}
 
 
 def pick_master(wanted: Wanted, node: NodeView) -> str:
@@ -207,7 +215,11 @@ def is_default_route(route: object) -> bool:
 __all__ = [
     "COMMON",
     "JSON",
+    "LINK_IN_CONTAINER",
+    "MASQUERADE_BACKEND",
+    "MASTER",
     "MTU",
+    "ROUTES",
     "Field",
     "Ipam",
     "LinkView",
@@ -218,6 +230,7 @@ __all__ = [
     "Severity",
     "Wanted",
     "check_master",
+    "given",
     "is_default_route",
     "pick_master",
 ]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from genie_core.catalog.plugin import (
+    JSON,
+    MASQUERADE_BACKEND,
+    MTU,
+    Field,
+    Ipam,
+    NodeView,
+    Plugin,
+    Role,
+    Wanted,
+    given,
+)
 
-from genie_core.catalog.plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
 
-
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    return {"type": "ptp", "ipMasq": True} | ({"mtu": wanted.mtu} if wanted.mtu else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return {"ipMasq": True} | given(mtu=wanted.mtu)
 
 
 PLUGIN = Plugin(
@@ -16,10 +25,8 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="a veth pair, and a route on the node for each pod",
     fields=(
-        Field(name="ipMasq", kind="boolean", default=False, doc="masquerade what leaves the node"),
-        Field(
-            name="ipMasqBackend", choices=("iptables", "nftables"), doc="how to masquerade (plugins >= 1.6)"
-        ),
+        Field("ipMasq", "boolean", "masquerade what leaves the node", default=False),
+        MASQUERADE_BACKEND,
         MTU,
     ),
     ipam=Ipam.REQUIRED,

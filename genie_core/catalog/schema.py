@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,7 +23,7 @@ from genie_core.spec.request import ifname_problem
 JSON = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """An error at one place of a document.
 
@@ -32,13 +32,14 @@ class Problem:
 
     path: str
     text: str
+    _: KW_ONLY
     severity: Severity = Severity.ERROR
     hint: str = ""
     code: Code = GN1010
     explained_by: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """One member of a configuration object.
 
@@ -49,6 +50,7 @@ class Field:
     name: str
     kind: str = "string"
     doc: str = ""
+    _: KW_ONLY
     required: bool = False
     default: Any = None
     choices: tuple[Any, ...] = ()
@@ -116,12 +118,10 @@ def check_value(field: Field, value: object, where: str) -> Iterator[Problem]:
     _, wanted, valid = KINDS[field.kind]
     if not valid(value):
         got = f'"{value}"' if isinstance(value, str) and not field.secret else describe(value)
-        yield Problem(path=where, text=f"must be {wanted}, not {got}")
+        yield Problem(where, f"must be {wanted}, not {got}")
         return
     if field.choices and value not in field.choices:
-        yield Problem(
-            path=where, text=f'"{value}" is not one of {_listed(field.choices)}', hint=_nearest(value, field)
-        )
+        yield Problem(where, f'"{value}" is not one of {_listed(field.choices)}', hint=_nearest(value, field))
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield from _check_bounds(field, value, where)
     if isinstance(value, dict) and field.fields:
@@ -135,7 +135,7 @@ def _check_bounds(field: Field, value: float, where: str) -> Iterator[Problem]:
     low, high = field.minimum, field.maximum
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low}" if high is None else f"{low if low is not None else 0} to {high}"
-        yield Problem(path=where, text=f"{value} is out of range: {bounds}")
+        yield Problem(where, f"{value} is out of range: {bounds}")
 
 
 def _listed(words: Sequence[object]) -> str:
@@ -159,7 +159,7 @@ def check_object(
         value = data.get(field.name)
         if value is None:
             if field.required:
-                yield Problem(path=place(where, field.name), text="is missing", hint=field.doc)
+                yield Problem(place(where, field.name), "is missing", hint=field.doc)
         else:
             yield from check_value(field, value, place(where, field.name))
     for key in data:
@@ -170,21 +170,19 @@ def check_object(
 def _unknown(key: str, known: list[str], where: str) -> Problem:
     # Go's decoder ignores the case of keys: `IPMasq` works, so it is no error.
     if fold(key) in map(fold, known):
-        return Problem(
-            path=place(where, key), text="differs in case from the documented key", severity=Severity.INFO
-        )
+        return Problem(place(where, key), "differs in case from the documented key", severity=Severity.INFO)
     near = get_close_matches(key, known, n=1, cutoff=0.75)
     if near:
         return Problem(
-            path=place(where, key),
-            text="is no key of this plugin, which ignores it",
+            place(where, key),
+            "is no key of this plugin, which ignores it",
             severity=Severity.WARNING,
             hint=f"did you mean {near[0]}?",
             code=GN1011,
         )
     return Problem(
-        path=place(where, key),
-        text="is no key that the catalogue knows of this plugin",
+        place(where, key),
+        "is no key that the catalogue knows of this plugin",
         severity=Severity.INFO,
         code=GN1011,
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from genie_core.catalog.plugin import MTU, Field, Ipam, NodeView, Plugin, Role, Wanted
+from genie_core.catalog.plugin import JSON, MTU, Field, Ipam, NodeView, Plugin, Role, Wanted, given
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "tap", "multiQueue": False}
-    entry |= {"bridge": wanted.bridge} if wanted.bridge else {}
-    return entry | ({"mtu": wanted.mtu} if wanted.mtu else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return {"multiQueue": False} | given(bridge=wanted.bridge, mtu=wanted.mtu)
 
 
 PLUGIN = Plugin(
@@ -18,13 +14,13 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="a tap device in the pod, for a virtual machine",
     fields=(
-        Field(name="mac", kind="mac", doc="MAC of the device"),
+        Field("mac", "mac", "MAC of the device"),
         MTU,
-        Field(name="selinuxContext", doc="SELinux context of the device"),
-        Field(name="multiQueue", kind="boolean", default=False, doc="one queue for each CPU"),
-        Field(name="owner", kind="integer", minimum=0, doc="user that owns the device"),
-        Field(name="group", kind="integer", minimum=0, doc="group that owns the device"),
-        Field(name="bridge", kind="interface", doc="bridge in the pod to put it in"),
+        Field("selinuxContext", doc="SELinux context of the device"),
+        Field("multiQueue", "boolean", "one queue for each CPU", default=False),
+        Field("owner", "integer", "user that owns the device", minimum=0),
+        Field("group", "integer", "group that owns the device", minimum=0),
+        Field("bridge", "interface", "bridge in the pod to put it in"),
     ),
     capabilities=("mac",),
     ipam=Ipam.OPTIONAL,

@@ -5,9 +5,9 @@ containernetworking/plugins, main/vlan.
 
 from __future__ import annotations
 
-from typing import Any
-
 from genie_core.catalog.plugin import (
+    JSON,
+    LINK_IN_CONTAINER,
     MTU,
     Field,
     Ipam,
@@ -16,14 +16,13 @@ from genie_core.catalog.plugin import (
     Role,
     Wanted,
     check_master,
+    given,
     pick_master,
 )
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    entry: dict[str, Any] = {"type": "vlan", "master": pick_master(wanted, node)}
-    entry |= {"vlanId": wanted.vlan or 100}
-    return entry | ({"mtu": wanted.mtu} if wanted.mtu else {})
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    return {"master": pick_master(wanted, node), "vlanId": wanted.vlan or 100} | given(mtu=wanted.mtu)
 
 
 PLUGIN = Plugin(
@@ -31,12 +30,10 @@ PLUGIN = Plugin(
     role=Role.INTERFACE,
     summary="a VLAN of a parent interface of the node",
     fields=(
-        Field(name="master", kind="interface", required=True, doc="the parent"),
+        Field("master", "interface", "the parent", required=True),
         MTU,
-        Field(
-            name="linkInContainer", kind="boolean", default=False, doc="the parent is in the pod's namespace"
-        ),
-        Field(name="vlanId", kind="integer", required=True, minimum=0, maximum=4094, doc="the VLAN's number"),
+        LINK_IN_CONTAINER,
+        Field("vlanId", "integer", "the VLAN's number", required=True, minimum=0, maximum=4094),
     ),
     ipam=Ipam.REQUIRED,
     checks=(check_master,),

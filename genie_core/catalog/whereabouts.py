@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
 
 from genie_core.catalog.codes import GN1030, GN1032, GN1033
-from genie_core.catalog.plugin import JSON, Field, NodeView, Plugin, Problem, Role, Wanted
+from genie_core.catalog.plugin import JSON, ROUTES, Field, NodeView, Plugin, Problem, Role, Wanted, given
+from genie_core.fields import place
 
 _RANGE = (
-    Field(name="range", doc="the subnet, or first-last/prefix"),
-    Field(name="range_start", kind="address", doc="first address to hand out"),
-    Field(name="range_end", kind="address", doc="last address to hand out"),
-    Field(name="exclude", kind="array", items=Field(name="subnet"), doc="subnets that are not handed out"),
-    Field(name="gateway", kind="address", doc="the gateway"),
+    Field("range", doc="the subnet, or first-last/prefix"),
+    Field("range_start", "address", "first address to hand out"),
+    Field("range_end", "address", "last address to hand out"),
+    Field("exclude", "array", "subnets that are not handed out", items=Field("subnet")),
+    Field("gateway", "address", "the gateway"),
 )
 
 
 def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
-    prefix = f"{where}." if where else ""
     if not data.get("range") and not data.get("ipRanges"):
         yield Problem(
-            path=f"{prefix}range", text="is missing: there is no subnet to take addresses from", code=GN1030
+            place(where, "range"), "is missing: there is no subnet to take addresses from", code=GN1030
         )
         return
     text = str(data.get("range") or "").rpartition("-")[2]
@@ -30,7 +29,7 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         if text:
-            yield Problem(path=f"{prefix}range", text=f'"{text}" is not a subnet', code=GN1030)
+            yield Problem(place(where, "range"), f'"{text}" is not a subnet', code=GN1030)
         return
     for key in ("range_start", "range_end", "gateway"):
         try:
@@ -39,16 +38,15 @@ def _check(data: JSON, where: str, node: NodeView) -> Iterator[Problem]:
             continue
         if not inside:
             yield Problem(
-                path=f"{prefix}{key}",
-                text=f"{data[key]} is outside the subnet {network}",
+                place(where, key),
+                f"{data[key]} is outside the subnet {network}",
                 code=GN1032 if key == "gateway" else GN1033,
             )
 
 
-def _template(wanted: Wanted, node: NodeView) -> dict[str, Any]:
-    section = {"type": "whereabouts", "range": wanted.subnet}
-    extra = {"range_start": wanted.range_start, "range_end": wanted.range_end, "gateway": wanted.gateway}
-    return section | {key: value for key, value in extra.items() if value}
+def _template(wanted: Wanted, node: NodeView) -> JSON:
+    others = given(range_start=wanted.range_start, range_end=wanted.range_end, gateway=wanted.gateway)
+    return {"range": wanted.subnet} | others
 
 
 PLUGIN = Plugin(
@@ -57,35 +55,23 @@ PLUGIN = Plugin(
     summary="addresses for the whole cluster; leases are API objects",
     fields=(
         *_RANGE,
-        Field(
-            name="ipRanges",
-            kind="array",
-            items=Field(name="range", kind="object", fields=_RANGE),
-            doc="several ranges",
-        ),
-        Field(
-            name="routes", kind="array", items=Field(name="route", kind="object"), doc="routes for the pod"
-        ),
-        Field(name="network_name", doc="keeps overlapping ranges apart"),
-        Field(name="node_slice_size", doc="size of a node's slice"),
-        Field(name="enable_overlapping_ranges", kind="boolean", default=True, doc="look at all ranges"),
-        Field(
-            name="kubernetes",
-            kind="object",
-            fields=(Field(name="kubeconfig", doc="credentials file"),),
-            doc="API",
-        ),
-        Field(name="datastore", doc="kubernetes or etcd"),
-        Field(name="etcd_host", doc="etcd server"),
-        Field(name="etcd_username", doc="etcd user"),
-        Field(name="etcd_password", doc="etcd password", secret=True),
-        Field(name="configuration_path", doc="a file with more options"),
-        Field(name="log_file", doc="log file"),
-        Field(name="log_level", doc="log level"),
-        Field(name="sleep_for_race", kind="integer", doc="for tests"),
-        Field(name="leader_lease_duration", kind="integer", doc="ms"),
-        Field(name="leader_renew_deadline", kind="integer", doc="ms"),
-        Field(name="leader_retry_period", kind="integer", doc="ms"),
+        Field("ipRanges", "array", "several ranges", items=Field("range", "object", fields=_RANGE)),
+        ROUTES,
+        Field("network_name", doc="keeps overlapping ranges apart"),
+        Field("node_slice_size", doc="size of a node's slice"),
+        Field("enable_overlapping_ranges", "boolean", "look at all ranges", default=True),
+        Field("kubernetes", "object", "API", fields=(Field("kubeconfig", doc="credentials file"),)),
+        Field("datastore", doc="kubernetes or etcd"),
+        Field("etcd_host", doc="etcd server"),
+        Field("etcd_username", doc="etcd user"),
+        Field("etcd_password", doc="etcd password", secret=True),
+        Field("configuration_path", doc="a file with more options"),
+        Field("log_file", doc="log file"),
+        Field("log_level", doc="log level"),
+        Field("sleep_for_race", "integer", "for tests"),
+        Field("leader_lease_duration", "integer", "ms"),
+        Field("leader_renew_deadline", "integer", "ms"),
+        Field("leader_retry_period", "integer", "ms"),
     ),
     checks=(_check,),
     template=_template,

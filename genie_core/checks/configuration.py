@@ -27,6 +27,7 @@ from genie_core.catalog.positions import positions
 from genie_core.catalog.schema import Problem
 from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix, line_of, seen
+from genie_core.fields import place
 from genie_core.findings import Code, Finding, Severity
 from genie_core.select.files import SELF_TYPE, is_self
 from genie_core.survey.facts import ConfFile, Facts
@@ -232,12 +233,10 @@ def _leads_back(entry: Mapping[str, Any], where: str, types: list[str]) -> Probl
     default = str(entry.get("default_plugin") or "")
     names = [name.partition("@")[0].strip() for name in default.split(",")]
     if SELF_TYPE in names:
-        path = f"{where}.default_plugin" if where else "default_plugin"
-        return Problem(
-            path=path, text="names Genie itself", hint="name one of the other networks", code=GN1007
-        )
+        path = place(where, "default_plugin")
+        return Problem(path, "names Genie itself", hint="name one of the other networks", code=GN1007)
     if types.count(SELF_TYPE) > 1:
-        return Problem(path=where, text="calls Genie twice in one chain", hint="keep one", code=GN1007)
+        return Problem(where, "calls Genie twice in one chain", hint="keep one", code=GN1007)
     return None
 
 
@@ -249,9 +248,9 @@ def _multus_leads_back(entry: Mapping[str, Any], where: str, facts: Facts, file:
     named = any(target in (f.path, f.network.name) for f in genie if f.network)
     if not named and SELF_TYPE not in inline:
         return None
-    path = f"{where}.clusterNetwork" if where else "clusterNetwork"
+    path = place(where, "clusterNetwork")
     text = "names Genie, whose default network may be this file"
-    return Problem(path=path, text=text, hint="let only one of Genie and Multus dispatch", code=GN1007)
+    return Problem(path, text, hint="let only one of Genie and Multus dispatch", code=GN1007)
 
 
 GN1008 = Code("GN1008", "Genie and Multus side by side",
@@ -318,15 +317,11 @@ def file_problems(file: ConfFile, node: NodeView) -> Iterator[Problem]:
         ipam = entry.get("ipam")
         address_plugin = of_type(str(ipam.get("type", ""))) if isinstance(ipam, dict) else None
         if isinstance(ipam, dict) and address_plugin is not None:
-            yield from address_plugin.problems(ipam, f"{where}.ipam" if where else "ipam", node)
+            yield from address_plugin.problems(ipam, place(where, "ipam"), node)
         elif (
             isinstance(ipam, dict) and ipam and not ipam.get("type") and plugin and plugin.ipam.value != "own"
         ):
-            yield Problem(
-                path=f"{where}.ipam.type" if where else "ipam.type",
-                text="is missing",
-                hint="host-local, dhcp, ...",
-            )
+            yield Problem(place(where, "ipam.type"), "is missing", hint="host-local, dhcp, ...")
 
 
 # Keys of a list that a single plugin's configuration may have as well.

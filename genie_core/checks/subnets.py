@@ -11,6 +11,7 @@ from genie_core.catalog import of_type
 from genie_core.catalog.host_local import Network
 from genie_core.checks.check import check
 from genie_core.checks.parts import at, fix, line_of, seen
+from genie_core.fields import place
 from genie_core.findings import Code, Finding, Severity
 from genie_core.spec.ranges import Span, spans
 from genie_core.survey.facts import ConfFile, Facts
@@ -40,7 +41,7 @@ def used_subnets(files: Sequence[ConfFile]) -> list[Used]:
         for index, entry in enumerate(file.chain):
             where = file.where(index)
             plugin = of_type(str(entry.get("type", "")))
-            for span in host_local_spans(entry.get("ipam"), f"{where}.ipam" if where else "ipam"):
+            for span in host_local_spans(entry.get("ipam"), place(where, "ipam")):
                 lan = bool(plugin and plugin.on_lan)
                 found.append(Used(file=file, span=span, bridge=_bridge(entry), on_lan=lan))
     return found

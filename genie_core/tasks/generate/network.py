@@ -103,10 +103,8 @@ def _from_type(options: GenerateOptions, facts: Facts, view: NodeView) -> Draft:
         _refuse_part(plugin)
     notes: list[str] = []
     wanted = _complete(options, plugin, facts, notes)
-    if plugin.template is None:
-        raise InvalidConfig(f"{plugin.type}: its own installer writes its configuration", hint=plugin.docs)
     asked, read = watched(wanted)
-    entry = plugin.template(asked, view)
+    entry = plugin.entry(asked, view)
     if plugin.ipam in (Ipam.REQUIRED, Ipam.OPTIONAL) and "ipam" not in entry:
         entry["ipam"] = _ipam(options, asked, view)
     elif options.ipam:
@@ -226,7 +224,7 @@ def _ipam(options: GenerateOptions, wanted: Wanted, view: NodeView) -> JSON:
         raise GenieError(
             f'unknown address plugin "{chosen}"', hint=f"known are {known}", exit_code=EXIT_USAGE
         )
-    return plugin.template(wanted, view) if plugin.template else {"type": chosen}
+    return plugin.entry(wanted, view)
 
 
 def _chained(
@@ -250,8 +248,7 @@ def _chained(
         if known is None or known.role is not Role.META:
             meta = ", ".join(p.type for p in PLUGINS.values() if p.role is Role.META)
             raise GenieError(f'"{name}" cannot be chained', hint=f"these can: {meta}", exit_code=EXIT_USAGE)
-        if known.template:
-            yield known.template(wanted, view)
+        yield known.entry(wanted, view)
 
 
 # --- from a file -----------------------------------------------------------------------------------------

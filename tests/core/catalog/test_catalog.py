@@ -33,9 +33,7 @@ def known(type_):
 
 
 def template(name, wanted, node):
-    make = PLUGINS[name].template
-    assert make is not None
-    return make(wanted, node)
+    return PLUGINS[name].entry(wanted, node)
 
 
 def problems(type_, node=NODE, **members):
