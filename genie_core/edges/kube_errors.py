@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LONGEST_QUOTE = 256
 
 NOT_WRITTEN = "not written to the API server"  # how a warning begins after which a write is tried again
+WRITE_FORBIDDEN = f"{NOT_WRITTEN} (forbidden)"  # the same, where the account may not write a pod's status
 
 
 class APIError(GenieError):

@@ -18,6 +18,7 @@ from genie_core.edges.store import Store
 from genie_core.errors import GenieError
 from genie_core.settings import Settings
 from genie_core.tasks.agent import outcome
+from genie_core.tasks.agent.child import NICE_IN_TIME
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.faults import listen
 from genie_core.tasks.agent.following import NAMESPACES, PODS, Following, opt_out_of
@@ -65,6 +66,7 @@ class Agent:
         self.jobs = Jobs(options, self._children, self._inbox.put, self.metrics, log)
         self.policies = PolicyEngine(options, self._children, log)
         self._not_in_line: set[Key] = set()
+        self._forbidden = ""  # why the pods' status may not be written
         self._is_once = False
         self._stamps: tuple[int, ...] = ()
         self._resync_at = time.monotonic() + RESYNC_SECONDS
@@ -153,6 +155,7 @@ class Agent:
                     words,
                     partial(self._synchronised, key),
                     seconds=SYNC_SECONDS + _GRACE_SECONDS,
+                    nice=NICE_IN_TIME,
                 )
             except GenieError as error:
                 self.log.warning("not started", pod="/".join(key), problem=error.msg)
@@ -163,13 +166,18 @@ class Agent:
         for labels, count in found.counts.items():
             self.metrics.sync.labels(*labels).inc(count)
         again = Outcome.PARK if self._is_once and found.outcome is Outcome.RETRY else found.outcome
-        pause = self._work.ended(key, again, is_waiting=found.is_waiting)
+        pause = self._work.ended(key, again, is_waiting=found.is_waiting, is_forbidden=found.is_forbidden)
         if found.status not in ("changed", "unchanged", "absent"):
             self._not_in_line.add(key)
         if not self._is_once:
             self._following.follow_definitions()
-        write = self.log.warning if found.problem else self.log.info
-        said = {"changes": list(found.moves), "problem": found.problem, "again": round(pause, 1)}
+        problem = found.problem
+        if found.is_forbidden:  # it is the same for every pod of the node, and is said once
+            problem, self._forbidden = ("" if self._forbidden else problem), problem
+        elif found.outcome is Outcome.DONE:
+            self._forbidden = ""
+        write = self.log.warning if problem else self.log.info
+        said = {"changes": list(found.moves), "problem": problem, "again": round(pause, 1)}
         write("sync", pod="/".join(key), status=found.status, ms=round(ended.seconds * 1000),
               **{name: value for name, value in said.items() if value})  # fmt: skip
 
@@ -234,6 +242,8 @@ class Agent:
             facts["apiServer"] = "not asked yet"
         else:
             facts["apiServer"] = away.get(PODS) or away.get(NAMESPACES) or "answers"
+        if self._forbidden:
+            facts["podStatus"] = self._forbidden
         problems, more = self.policies.readiness(self._settings)
         return problems, {**facts, **more}
 

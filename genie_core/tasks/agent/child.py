@@ -1,4 +1,4 @@
-"""`python -m genie_core.tasks.agent.child [--host-pid PID] MODULE ARGS...`: a module run as the node's own process.
+"""`python -m genie_core.tasks.agent.child [--nice N] [--host-pid PID] MODULE ARGS...`: a module run as the node's own.
 
 What the agent starts for each change. It has a low priority, so that the runtime's calls go first. Where the agent
 itself is in a container (`--host-pid 1`), it runs in the namespaces and control groups of the node's first process: the
@@ -15,7 +15,8 @@ import runpy
 import sys
 from pathlib import Path
 
-NICE = 19
+# Of jobs on a timer, and of what is to be done within a second; beside that the runtime's calls get nine tenths.
+NICE, NICE_IN_TIME = 19, 10
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")
 _WITH_LIBRARIES = (
     "ssl",
@@ -33,7 +34,10 @@ _WITH_LIBRARIES = (
 
 def main(argv: list[str]) -> None:
     """Run the module as the program that this process is."""
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    nice = NICE
+    if argv[0] == "--nice":
+        nice, argv = int(argv[1]), argv[2:]
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
     if argv[0] == "--host-pid":
         enter(int(argv[1]))
         argv = argv[2:]

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from genie_core.errors import IOFailure
+from genie_core.tasks.agent.child import NICE
 
 _PROGRAM = """
 import json, sys
@@ -58,6 +59,7 @@ class Children:
         *,
         seconds: float,
         stdin: bytes = b"",
+        nice: int = NICE,
     ) -> None:
         """Run `python -m module words`; `then` is called in the loop with what came of it.
 
@@ -65,7 +67,10 @@ class Children:
         """
         isolated = ["-I"] if sys.flags.isolated else []
         path = json.dumps(sys.path)  # the image's is set by its own entry
-        argv = [sys.executable, *isolated, "-c", _PROGRAM, path, *self._place, module, *words]
+        argv = [
+            *(sys.executable, *isolated, "-c", _PROGRAM, path),
+            *("--nice", str(nice), *self._place, module, *words),
+        ]
         files = [_memory(stdin), _memory(b""), _memory(b"")]
         try:
             process = subprocess.Popen(

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from genie_core.edges.kube_errors import NOT_WRITTEN
+from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN
 from genie_core.errors import EXIT_NOT_FOUND, EXIT_TIMEOUT
 from genie_core.survey.cluster import json_object
 from genie_core.tasks.agent.children import Ended
@@ -20,7 +20,8 @@ _RESULTS = {"changed": "done", "refused": "refused", "failed": "failed", "partia
 class Read:
     """`counts` maps (action, result) to how many. `is_waiting`: something that is named does not exist (yet).
 
-    `problem` says in one sentence what is wrong, "" where nothing is.
+    `is_forbidden`: the account may not write the pod's status. `problem` says in one sentence what is wrong, "" where
+    nothing is.
     """
 
     outcome: Outcome
@@ -28,6 +29,7 @@ class Read:
     counts: dict[tuple[str, str], int]
     moves: tuple[str, ...] = ()
     is_waiting: bool = False
+    is_forbidden: bool = False
     problem: str = ""
 
 
@@ -53,6 +55,8 @@ def read(ended: Ended) -> Read:
         counts=_counts(status, moves),
         moves=tuple(f"{move['action']} {move['network']}@{move['interface']}" for move in moves),
         is_waiting=status == "refused" and report.get("reason") == "Waiting",
+        is_forbidden=status in ("changed", "unchanged")
+        and any(text.startswith(WRITE_FORBIDDEN) for text in warnings),
         problem=problem or "; ".join(warnings),
     )
 

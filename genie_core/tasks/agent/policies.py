@@ -16,6 +16,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.errors import GenieError
 from genie_core.settings import Settings
+from genie_core.tasks.agent.child import NICE_IN_TIME
 from genie_core.tasks.agent.children import Children, Ended
 from genie_core.tasks.agent.options import AgentOptions
 
@@ -57,7 +58,7 @@ class PolicyEngine:
         self._due = time.monotonic() + AGAIN_SECONDS
         words = [*self._options.policy_words(), *more]
         try:
-            self._children.start(MODULE, words, self._ended, seconds=_FOR_EVER)
+            self._children.start(MODULE, words, self._ended, seconds=_FOR_EVER, nice=NICE_IN_TIME)
             self._is_running = True
         except GenieError as error:
             self._log.warning("not started", what="policies", problem=error.msg)

@@ -32,6 +32,12 @@ class Work:
         self._asked: dict[Key, tuple[str, ...]] = {}
         self._seen: dict[Key, tuple[str, ...]] = {}
         self._waiting: set[Key] = set()  # parked since something that they name does not exist
+        # Parked since the account may not write their status; one of these pods, the probe, is tried for all of them.
+        self._untold: set[Key] = set()
+        self._probe: Key | None = None
+        self._rewritten: set[Key] = (
+            set()
+        )  # their journals were read again, and they were not considered since
 
     # --- what the watches say ----------------------------------------------------------------------------
 
@@ -46,6 +52,9 @@ class Work:
     def update(self, view: PodView) -> None:
         """A pod is like this now."""
         self.pods[view.key] = view
+        journal = self._journals.of(view.key)
+        if journal and not journal.is_whole:  # as it was seen last: the change may have ended since
+            self._read_journals()
         self.consider(view.key)
 
     def forget(self, key: Key) -> None:
@@ -78,7 +87,7 @@ class Work:
         return {
             namespace
             for key, view in self.pods.items()
-            if key in self.queue
+            if key in self.queue and key not in self._untold
             for namespace, _ in view.definitions
         }
 
@@ -86,12 +95,17 @@ class Work:
 
     def journals_changed(self) -> None:
         """Look for journals that have been written since."""
-        for key in {*self._journals.refresh(), *self._journals.torn()}:
+        self._read_journals()
+        changed, self._rewritten = self._rewritten, set()
+        for key in {*changed, *self._journals.torn()}:
             self.consider(key)
+
+    def _read_journals(self) -> None:
+        self._rewritten |= self._journals.refresh()
 
     def configuration_changed(self) -> None:
         """The node's networks are other ones: what needed a change is tried again."""
-        for key in self.queue.parked():
+        for key in set(self.queue.parked()) - self._untold:
             self.queue.add(key, self._clock())
 
     # --- decisions ---------------------------------------------------------------------------------------
@@ -136,15 +150,30 @@ class Work:
         """Every pod that may be changed, and that Genie has attached."""
         return [key for key in self.pods if all(self._subject(key))]
 
-    def ended(self, key: Key, outcome: Outcome, *, is_waiting: bool = False) -> float:
-        """A sync of the pod has ended; seconds until the next one, 0 for none."""
+    def ended(
+        self, key: Key, outcome: Outcome, *, is_waiting: bool = False, is_forbidden: bool = False
+    ) -> float:
+        """A sync of the pod has ended; seconds until the next one, 0 for none.
+
+        `is_waiting`: something that the pod names does not exist. `is_forbidden`: its status may not be written.
+        """
+        self._read_journals()
+        if is_forbidden and self._probe not in (None, key):
+            outcome = Outcome.PARK
         pause = self.queue.finish(key, outcome, self._clock())
         self._waiting.discard(key)
+        self._untold.discard(key)
         if not all(self._subject(key)):  # it went meanwhile
             self._drop(key)
             return 0
-        if is_waiting and key in self.queue.parked():
-            self._waiting.add(key)
+        if key in self.queue.parked():
+            (self._waiting if is_waiting else self._untold if is_forbidden else set()).add(key)
+        elif is_forbidden and outcome is Outcome.RETRY:
+            self._probe = key
+        elif key == self._probe and outcome is Outcome.DONE:
+            self._probe = None
+            for other in self._untold:
+                self.queue.add(other, self._clock())
         return pause
 
     def _subject(self, key: Key) -> tuple[PodView | None, Journal | None]:
@@ -159,6 +188,11 @@ class Work:
         self._asked.pop(key, None)
         self._seen.pop(key, None)
         self._waiting.discard(key)
+        self._untold.discard(key)
+        if key == self._probe:
+            self._probe = next(iter(self._untold), None)
+            if self._probe:
+                self.queue.add(self._probe, self._clock())
 
 
 def _is_settled(view: PodView, journal: Journal) -> bool:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from genie_core.dialects import BY_ATTACHMENT, dialect_of
-from genie_core.edges.kube_errors import NOT_WRITTEN, Conflict
+from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict, Forbidden
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import GenieError
 from genie_core.model import Plan
@@ -52,7 +52,8 @@ def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
         try:
             write(pod, report, context)
         except GenieError as error:
-            problems.append(f"{NOT_WRITTEN}: {error.msg}")
+            is_forbidden = isinstance(error, Forbidden) and write is _tell_status
+            problems.append(f"{WRITE_FORBIDDEN if is_forbidden else NOT_WRITTEN}: {error.msg}")
     return problems
 
 

@@ -173,14 +173,23 @@ def test_an_annotation_that_flaps(node):
 
 
 def test_the_status_may_not_be_written(node):
+    """One pod is tried for all, more and more seldom, and it is said once; when it may be written, all are."""
     node.cluster.server.api.forbidden = {("patch", "pods/status"), ("create", "events")}
     node.start(cni="blue")
+    others = ("c2", "c3")
+    for name in others:
+        node.start(name, netns=node.node.add_pod().path, cni="blue")
     node.agent()
     node.annotate(cni="blue,red@net1")
     node.has("net1")
-    wait_until(lambda: any("not written" in line.get("problem", "") for line in node.events("sync")))
+    wait_until(lambda: {line["pod"] for line in node.events("sync")} == {"ns/c1", "ns/c2", "ns/c3"})
+    wait_until(lambda: json.loads(node.get("/readyz")[1]).get("podStatus"))
     node.cluster.server.api.forbidden = set()
     is_applied(node, "net1")
+    wait_until(lambda: [node.condition(name) for name in others] == [APPLIED, APPLIED])
+    said = [line["problem"] for line in node.events("sync") if "not written" in line.get("problem", "")]
+    assert len(said) == 1
+    wait_until(lambda: "podStatus" not in json.loads(node.get("/readyz")[1]))
 
 
 def test_what_the_pod_got_later_says_so(node):

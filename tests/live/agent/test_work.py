@@ -3,7 +3,7 @@
 import pytest
 
 from genie_core.edges.store import Store, boot_id
-from genie_core.model import Plan, PodRef
+from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 from genie_core.status import OBSERVED
 from genie_core.tasks.agent.journals import Journals
 from genie_core.tasks.agent.pods import view_of
@@ -32,6 +32,12 @@ class Node:
     def write(self, request):
         """The journal, in line with a request."""
         self.store.save(Plan("c1", "eth0", "/n", [], PodRef("ns", "p", "u1"), boot_id(), [], request=request))
+
+    def write_torn(self):
+        """The journal, in the middle of a change."""
+        network = NetConf("a", "1.0.0", [PluginConf("bridge", '{"type": "bridge"}')], "")
+        items = [Attachment(network, "eth0", "a", binaries=["/bin/bridge"], changing=True)]
+        self.store.save(Plan("c1", "eth0", "/n", [], PodRef("ns", "p", "u1"), boot_id(), items))
 
     def event(self, **annotations):
         self.annotations |= annotations
@@ -84,3 +90,73 @@ def test_an_answer_of_before_does_not_hide_what_the_node_has(node):
     node.work = later
     node.event()
     assert KEY in node.queue
+
+
+def test_a_change_that_was_seen_half_done_does_not_hold_the_next_one_up(node):
+    """The journal is read once a second; a pod that changes in between is not judged by what was read."""
+    node.event()
+    assert node.queue.take(0.0) == KEY
+    node.write_torn()
+    node.work.journals_changed()
+    node.write(observed(node.annotations))
+    node.work.ended(KEY, Outcome.DONE)
+    node.event(cni="b")
+    assert node.queue.take(0.0) == KEY
+
+
+def test_a_change_by_hand_that_was_seen_half_done_does_not_either(node):
+    node.event()
+    node.sync()
+    node.write_torn()
+    node.work.journals_changed()
+    node.write(observed(node.annotations))
+    node.event(cni="b")
+    assert node.queue.take(0.0) == KEY
+
+
+class Forbidden:
+    """Pods whose status may not be written; `tried` are the syncs."""
+
+    def __init__(self, folder, names="pqr"):
+        self.store = Store(str(folder))
+        self.store.prepare()
+        for name in names:
+            self.store.save(Plan(name, "eth0", "/n", [], PodRef("ns", name, "u1"), boot_id(), []))
+        self.queue: Queue = Queue(lambda low, high: (low + high) / 2)
+        self.now = 0.0
+        self.work = Work(Journals(self.store), self.queue, lambda: self.now)
+        self.work.journals_changed()
+        for name in names:
+            metadata = {"namespace": "ns", "name": name, "uid": "u1", "annotations": {"cni": "a"}}
+            self.work.update(view_of({"metadata": metadata}))
+
+    def run(self, seconds, *, forbidden=True):
+        """The names of the pods whose syncs ran within that time."""
+        tried, end = [], self.now + seconds
+        while self.now < end:
+            while key := self.queue.take(self.now):
+                tried.append(key[1])
+                outcome = Outcome.RETRY if forbidden else Outcome.DONE
+                self.work.ended(key, outcome, is_forbidden=forbidden)
+            self.now += 1
+        return tried
+
+
+def test_one_pod_is_tried_for_all_whose_status_may_not_be_written(tmp_path):
+    node = Forbidden(tmp_path)
+    assert sorted(set(node.run(1))) == ["p", "q", "r"]
+    (probe,) = set(node.run(600))
+    assert len(node.run(3600)) <= 13
+    assert sorted(node.run(400, forbidden=False)) == ["p", "q", "r"]
+    assert not any(("ns", name) in node.queue for name in "pqr")
+    assert probe in "pqr"
+
+
+def test_another_pod_is_tried_when_that_one_ends(tmp_path):
+    node = Forbidden(tmp_path)
+    node.run(1)
+    (probe,) = set(node.run(600))
+    node.work.forget(("ns", probe))
+    left = set("pqr") - {probe}
+    assert len(set(node.run(1)) & left) == 1
+    assert set(node.run(600, forbidden=False)) == left
