@@ -5,7 +5,7 @@
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
 --quiet N    seconds for which a hundred healthy pods are looked after (600)
---only WHAT  steps, delegates, lanes, live or quiet
+--only WHAT  steps, delegates, syncs, lanes, live or quiet
 """
 
 import argparse
@@ -21,8 +21,12 @@ from tests.torture.lanes import Campaign
 from tests.torture.live import LiveCampaign
 from tests.torture.quiet import Ward
 from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
+from tests.torture.syncs import CHANGES, NEXT, RUN, SyncSteps
 
-CAMPAIGNS = ("steps", "delegates", "lanes", "live", "quiet")
+CAMPAIGNS = ("steps", "delegates", "syncs", "lanes", "live", "quiet")
+
+# Seconds between two changes of a lane, about: so that most are made, and do not only replace what waited.
+PAUSE = 1.0
 
 
 def main(argv=None):
@@ -95,6 +99,48 @@ def delegates(node, options):
     return problems
 
 
+def syncs(node, options):
+    """Changes of a running pod, the plugins that they run, and the agent's one pass."""
+    print("Changes of a running pod killed before every system call; then DEL, CHECK, GC or the next sync")
+    running = Running(node.root / "live", node.plugins)
+    try:
+        return _syncs(SyncSteps(running))
+    finally:
+        running.close()
+
+
+def _syncs(campaign):
+    problems = []
+    runs = [(change, change, campaign.points, campaign.kill) for change in CHANGES]
+    runs.append(("the agent's one pass", "replace", campaign.agent_points, campaign.kill_agent))
+    for what, change, points, kill in runs:
+        places = enumerate(points(change))
+        came = {point: kill(change, point, NEXT[number % len(NEXT)]) for number, point in places}
+        problems += _counted(what, came)
+    campaign.wrap_plugins()
+    for change, plugins in RUN.items():
+        came = {}
+        for verb, plugin in plugins:
+            for call in CHANGING:
+                for number in range(1, 200):
+                    then = NEXT[number % len(NEXT)]
+                    problem = campaign.kill_plugin(change, verb, plugin, call, number, then)
+                    if problem is None:
+                        break
+                    came[verb, plugin, call, number] = problem
+        problems += _counted(f"{change}, its plugins", came)
+    print(f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself")
+    return problems
+
+
+def _counted(what, came):
+    """What was wrong, of what came of each kill: "" where nothing was, None where it came too late."""
+    wrong = [f"{what} killed before {place}: {problem}" for place, problem in came.items() if problem]
+    killed = sum(problem is not None for problem in came.values())
+    print(f"  {what:24}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
+    return wrong
+
+
 def lanes(node, options):
     """Pods in lanes."""
     print(f"{options.pods} pods in {options.lanes} lanes, killed at random, with GC and CHECK in between")
@@ -112,7 +158,7 @@ def live(node, options):
     print(f"{changes} changes of {options.running} running pods in {options.lanes} lanes, with random kills")
     running = Running(node.root / "live", node.plugins)
     campaign = LiveCampaign(
-        running, pods=options.running, changes=changes, lanes=options.lanes, seed=options.seed
+        running, pods=options.running, changes=changes, lanes=options.lanes, seed=options.seed, pause=PAUSE
     )
     try:
         campaign.run(patience=10 * options.running)

@@ -63,7 +63,8 @@ class LiveCampaign:
         """Each pod has one author."""
         chance = random.Random(f"{self.seed}/{lane}")
         mine = self.pods[lane :: self.lanes]
-        for _ in range(self.changes // self.lanes):
+        left = self.changes // self.lanes
+        while left:
             name = chance.choice(mine)
             what = chance.random()
             if what < 0.03:
@@ -73,6 +74,7 @@ class LiveCampaign:
             else:
                 self.running.annotate(name, cni=_wish(chance))
                 self._count("annotations changed")
+                left -= 1
             time.sleep(chance.uniform(0, 2 * self.pause))
 
     def _restart(self, name):

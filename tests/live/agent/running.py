@@ -133,6 +133,10 @@ class Running(Live):
             except ProcessLookupError:
                 continue
 
+    def end_of_children(self):
+        """Wait until the changes that an agent has begun have ended."""
+        wait_until(lambda: not self.children(), 60)
+
     def children(self):
         """The changes that run on this node."""
         mine = str(self.node.conf).encode()

@@ -1,0 +1,173 @@
+"""Changes of a running pod, killed at every step: `genie sync pod`, the plugins that it runs, and the agent's one pass.
+
+A kill is followed by one of what may come next on a node: the runtime's DEL, its CHECK, its GC, or the next sync. In
+the end the pod has what it asks for, its status says that, and after DEL nothing is left. At no instant does the
+status say of the present request that it is applied where it is not.
+"""
+
+import json
+import subprocess
+import sys
+
+from genie_core.status import OBSERVED
+from genie_core.tasks.sync.observed import observed
+from tests.live.agent.running import CONDITION, Running
+from tests.live.live import cni_args
+from tests.system import audit, kills
+from tests.torture.steps import BEGIN, PLUGINS, WRAPPER
+
+# What the pod asks for, before and after.
+CHANGES = {
+    "plug": ("blue", "blue,green@net1"),
+    "unplug": ("blue,green@net1", "blue"),
+    "replace": ("blue,green@net1", "blue,red@net1"),
+}
+NEXT = ("DEL", "CHECK", "GC", "sync")
+# The plugins that a change runs, by verb.
+RUN = {
+    "plug": (("ADD", "macvlan"), ("ADD", "host-local")),
+    "unplug": (("DEL", "macvlan"), ("DEL", "host-local")),
+    "replace": (("DEL", "macvlan"), ("ADD", "ptp"), ("ADD", "host-local")),
+}
+APPLIED = ("True", "Applied")
+APPLIED_CONDITION = {"status": "True", "reason": "Applied", "message": ""}
+
+
+class SyncSteps:
+    """Kills changes of one node's pod c1, which is attached before each and released after it."""
+
+    def __init__(self, running: Running):
+        self.running = running
+        self.node = running.node
+        self.before = audit.settle(self.node)
+        self.orphans = 0
+
+    def points(self, change):
+        """All places of the change, from the moment when it takes its locks."""
+        return self._recorded(change, self._sync, BEGIN)
+
+    def agent_points(self, change):
+        """All places of the agent's one pass, from its first request on."""
+        return self._recorded(change, self._pass, "CLONE_THREAD")
+
+    def kill(self, change, point, then):
+        """What is wrong after a change that was killed there, and what came then; None if it came through."""
+        self._prepare(change)
+        return self._judged(self._sync(kills.strace_kill(point)), change, then)
+
+    def kill_agent(self, change, point, then):
+        """The same of the agent's one pass, whose change goes on without it."""
+        self._prepare(change)
+        return self._judged(self._pass(kills.strace_kill(point)), change, then)
+
+    def kill_plugin(self, change, verb, plugin, call, number, then):
+        """The same where a plugin is killed before its `number`-th `call`."""
+        killing = {
+            "KILL_VERB": verb,
+            "KILL_PLUGIN": plugin,
+            "KILL_CALL": call,
+            "KILL_NUMBER": str(number),
+        }
+        self._prepare(change)
+        done = self._sync(env=killing)
+        for lease in audit.empty_leases(self.node.leases):
+            self.orphans += 1
+            lease.unlink()
+        problem = self._after(change, then)
+        return problem if problem or done.returncode else None
+
+    def wrap_plugins(self):
+        """Put what kills them in front of the plugins."""
+        for plugin in PLUGINS:
+            self.node.wrap(plugin, WRAPPER.format(folder=self.node.root / "wrapped"))
+
+    # --- one kill ----------------------------------------------------------------------------------------
+
+    def _recorded(self, change, call, begin):
+        file = self.node.root / f"{change}.strace"
+        for wrap in (
+            (),
+            kills.strace_record(file),
+        ):  # the first writes what is compiled, which no later run does
+            self._prepare(change)
+            done = call(wrap)
+            assert done.returncode == 0, done
+            assert self._after(change, "sync") == ""
+        return kills.points(file, begin=begin)
+
+    def _prepare(self, change):
+        before, wanted = CHANGES[change]
+        self.running.start(cni=before)
+        held = self.running.pod()
+        held["metadata"]["annotations"][OBSERVED] = observed({"cni": before})
+        held["status"] = {"conditions": [{"type": CONDITION, **APPLIED_CONDITION}]}
+        self.running.cluster.objects.add(held)
+        self.running.annotate(cni=wanted)
+
+    def _judged(self, done, change, then):
+        problem = self._after(change, then)
+        return problem if problem or done.returncode in (-9, 137) else None
+
+    def _after(self, change, then):
+        problem = self._claims() or self._finished(change, then)
+        return problem or self._released()
+
+    def _finished(self, change, then):
+        """What is wrong once it was finished by the one that came next."""
+        if then == "DEL":
+            return ""
+        if then == "CHECK":
+            done = self.node.call("CHECK", env=cni_args("c1"), prevResult={"cniVersion": "1.0.0"})
+            if done.status and not (done.reply and done.reply["msg"]):
+                return f"CHECK: {done}"
+        if then == "GC":
+            valid = [{"containerID": "c1", "ifname": "eth0"}]
+            done = self.node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": valid})
+            if done.status:
+                return f"GC: {done.reply}"
+        done = self._sync()
+        if done.returncode:
+            return f"{then}, and the next sync: {done.stdout}"
+        wanted = {name.partition("@")[2] or "eth0" for name in CHANGES[change][1].split(",")}
+        links = self.running.links()
+        if set(links) != wanted or {name for name, _ in self.running.journal()} != wanted:
+            return f"{then}: it has {links}, its journal {self.running.journal()}"
+        if self.running.condition() != APPLIED or not self.running.is_answered():
+            return f"{then}: {self.running.condition()}"
+        return self._claims()
+
+    def _claims(self):
+        """What the status says of the present request that is not so."""
+        if not self.running.is_answered():
+            return ""
+        links = {name: ips[0].partition("/")[0] for name, ips in self.running.links().items() if ips}
+        notes = self.running.pod()["metadata"]["annotations"]
+        told = json.loads(notes.get("multi-ip-preferences", "{}")).get("ips", {}).values()
+        said = {entry["interface"]: entry["ip"] for entry in told}
+        if self.running.condition() == APPLIED and said not in ({}, links):
+            return f"the status says {said}, and it has {links}"
+        return ""
+
+    def _released(self):
+        for _ in range(2):
+            done = self.node.call("DEL", env=cni_args("c1"))
+            if done.status:
+                return f"DEL: {done.reply}"
+        return audit.difference(self.before, self.node.trace())
+
+    # --- what is killed ----------------------------------------------------------------------------------
+
+    def _sync(self, wrap=(), env=None):
+        words = ["sync", "pod", "ns/c1", "--yes", "-o", "json", "--conf-dir", self.node.conf]
+        return self._run([*wrap, sys.executable, "-m", "genie_cli", *words], env or {})
+
+    def _pass(self, wrap=()):
+        done = self._run([*wrap, *self.running.words("--once", "--repair", "off")], {})
+        self.running.end_of_children()
+        return done
+
+    def _run(self, argv, env):
+        return subprocess.run(
+            self.node.inside(*argv), capture_output=True, text=True, check=False, timeout=240,
+            env={**self.running.environment(), **env},
+        )  # fmt: skip
