@@ -3,17 +3,24 @@
 from genie_core.gojson import view
 from genie_core.jsontext import decode, encode
 from genie_core.plugin_types import plugin_type
+from genie_core.spec.addresses import host
 from genie_core.spec.conf import offered_by, with_cni_args
 from genie_core.spec.result import recorded_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+    from typing import Any
+
     from genie_core.model import Attachment
 
 
-def again(item: "Attachment") -> "Attachment":
-    """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them."""
-    had = _had(item)
+def again(item: "Attachment", taken: "Container[str]" = ()) -> "Attachment":
+    """The attachment as it was, without a result: with its addresses and MAC, where its plugins take them.
+
+    `taken` are addresses that other containers have now: these are not asked for.
+    """
+    had = _had(item, taken)
     offered = offered_by(item.network)
     network, args = item.network, item.args
     if "ips" in had and "ips" not in offered and plugin_type(_ipam_type(item)).takes_args:
@@ -48,17 +55,22 @@ def can_ask_for_addresses(item: "Attachment") -> bool:
     return "ips" in offered_by(item.network) or plugin_type(_ipam_type(item)).takes_args
 
 
-def _had(item: "Attachment") -> dict[str, str]:
+def _had(item: "Attachment", taken: "Container[str]") -> dict[str, str]:
     """What is known of its result: `ips` and `mac` as raw JSON."""
     if not item.result:
         return {}  # it is asked for already
     result = recorded_result(item).result
     mac = next((link["mac"] for link in result.interfaces if link.get("sandbox") and link.get("mac")), "")
-    ips = [ip["address"] for ip in result.ips]
+    ips = [ip["address"] for ip in result.ips if host(ip["address"]) not in taken]
     return {**({"ips": encode(ips)} if ips else {}), **({"mac": encode(mac)} if mac else {})}
 
 
-def _ipam_type(item: "Attachment") -> str:
+def ipam_of(item: "Attachment") -> "dict[str, Any]":
+    """The `ipam` of the plugin that makes the interface; {} without one."""
     ipam = view(item.network.plugins[0].text).get("ipam")
-    type_ = ipam.get("type") if isinstance(ipam, dict) else ""
+    return ipam if isinstance(ipam, dict) else {}
+
+
+def _ipam_type(item: "Attachment") -> str:
+    type_ = ipam_of(item).get("type")
     return type_ if isinstance(type_, str) else ""

@@ -110,10 +110,10 @@ def faults_of(plan: "Plan", pod: "Seen", node: "Seen") -> list[Fault]:
             again = Fault(
                 INTERFACE, item.ifname, item.label, f"{item.ifname} is to be attached again", again=True
             )
-            found.append(_allowed(again, item, plan, node))
+            found.append(allowed(again, item, plan, node))
         elif item.result and not item.releasing and not item.released:
             faults = _merged(_Look(item, plan, pod, node).faults(), item)
-            found += [_allowed(fault, item, plan, node) for fault in faults]
+            found += [allowed(fault, item, plan, node) for fault in faults]
     return found
 
 
@@ -136,7 +136,7 @@ def _merged(faults: "Iterator[Fault]", item: "Attachment") -> list[Fault]:
     ]
 
 
-def _allowed(fault: Fault, item: "Attachment", plan: "Plan", node: "Seen") -> Fault:
+def allowed(fault: Fault, item: "Attachment", plan: "Plan", node: "Seen") -> Fault:
     """The fault, with the obstacle that keeps its plugins from being called again."""
     if not fault.again or fault.obstacle:
         return fault

@@ -30,19 +30,22 @@ if TYPE_CHECKING:
     Left = list[tuple[Attachment, GenieError]]
 
 
-def restore(plan: "Plan", ifnames: "Collection[str]") -> "Steps[Outcome]":
-    """Release these attachments of the plan, and attach them again. `Outcome.error` is the first that failed."""
+def restore(plan: "Plan", ifnames: "Collection[str]", taken: "Collection[str]" = ()) -> "Steps[Outcome]":
+    """Release these attachments of the plan, and attach them again. `Outcome.error` is the first that failed.
+
+    `taken` are addresses that other containers have now: these are not asked for.
+    """
     marked = [
         item.replace(changing=True, restoring=True) if item.ifname in ifnames else item
         for item in plan.attachments
     ]
     work = plan.replace(attachments=marked)
     yield Save(work)
-    return (yield from finish_restoring(work))
+    return (yield from finish_restoring(work, taken))
 
 
-def finish_restoring(plan: "Plan") -> "Steps[Outcome]":
-    """Restore all that is marked, from wherever it was cut off."""
+def finish_restoring(plan: "Plan", taken: "Collection[str]" = ()) -> "Steps[Outcome]":
+    """Restore all that is marked, from wherever it was cut off; `taken` as in `restore`."""
     lost = [item for item in plan.attachments if item.restoring]
     had = {item.ifname: addresses_of(item) for item in lost}
     left: Left = []
@@ -54,7 +57,9 @@ def finish_restoring(plan: "Plan") -> "Steps[Outcome]":
     if left:
         return Outcome(plan, left[0][1], left)
     work = as_asked(
-        plan.replace(attachments=[again(item) if item.restoring else item for item in plan.attachments])
+        plan.replace(
+            attachments=[again(item, taken) if item.restoring else item for item in plan.attachments]
+        )
     )
     yield Save(work)
     for item in [item for item in work.attachments if item.restoring]:

@@ -279,6 +279,42 @@ def second(ward):
     assert not [name for name in ward.node.state_files() if name.startswith("c2")]
 
 
+def test_a_lease_that_another_container_has(ward, second):
+    """The address is not safe any more: it is made again with another one, and the other's lease stays."""
+    before = second.links()
+    address = next(ip for ip in before["net2"] if ":" not in ip)
+    lease = ward.node.leases / "green" / address.partition("/")[0]
+    lease.write_text("another\r\neth0")
+    (line,) = ward.repair("report")
+    assert (line["interface"], line["kind"], line["result"]) == ("net2", "address", "found")
+    assert f"{lease.name} is leased to container another" in line["message"]
+    (line,) = ward.repair("fix")
+    assert (line["kind"], line["result"]) == ("address", "mended"), line
+    assert ward.repair("report") == []
+    assert lease.read_text().startswith("another")
+    now = second.links()
+    assert address not in now["net2"]
+    assert len(now["net2"]) == len(before["net2"])
+    assert set(before["net2"]) - set(now["net2"]) == {address}
+    status = ward.pod("c2")["metadata"]["annotations"]["multi-ip-preferences"]
+    assert lease.name not in status
+    lease.unlink()
+
+
+def test_the_lease_of_the_pods_first_address(ward, second):
+    """Its address cannot change, nor is it put back where it is gone: another pod may have it."""
+    address = next(ip for ip in second.links()["eth0"] if ":" not in ip)
+    lease = ward.node.leases / "blue" / address.partition("/")[0]
+    own = lease.read_bytes()
+    lease.write_text("another\r\neth0")
+    second.run("ip", "address", "del", address, "dev", "eth0")
+    assert "eth0 address left" in kinds(ward.repair("fix"))
+    assert address not in second.links()["eth0"]
+    lease.write_bytes(own)
+    assert "failed" not in {one["result"] for one in ward.repair("fix")}
+    assert address in second.links()["eth0"]
+
+
 def begin(ward, mode="fix"):
     return subprocess.Popen(ward.argv(mode), stdout=subprocess.PIPE, text=True, env=environment())
 

@@ -20,14 +20,15 @@ from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock, is_awaited
 from genie_core.errors import GenieError, NotFound, TryAgain
 from genie_core.live.exchange import Outcome, addresses_of
-from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault, faults_of
+from genie_core.live.leases import faults_with_leases
+from genie_core.live.repair import BRIDGE_PORT, INTERFACE, LINK, Fault
 from genie_core.live.restore import finish_restoring, is_cut_off, restore
 from genie_core.live.seen import Seen
 from genie_core.model import Plan
 from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
-from genie_core.tasks.repair.look import look_here, look_in
+from genie_core.tasks.repair.look import lease_owners, look_here, look_in
 from genie_core.tasks.repair.report import Repair, Result
 from genie_core.tasks.repair.tell import Ready, Server, Teller
 from genie_core.verbs.add import bridges_of
@@ -77,13 +78,17 @@ def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
     if is_gone(plan) or is_cut_off(plan):
         return False
     try:
-        ill = bool(faults_of(plan, look_in(plan.netns), around))
+        ill = bool(_faults(plan, around))
         if not ill:
             Counts.load(context.store, plan).forget_all_but(())
     except GenieError as error:
         context.log.warning("attachments not looked at", container=plan.container_id, problem=error.msg)
         return False
     return ill
+
+
+def _faults(plan: Plan, around: Seen) -> list[Fault]:
+    return faults_with_leases(plan, look_in(plan.netns), around, lease_owners(plan))
 
 
 class _Case:
@@ -136,7 +141,7 @@ class _Case:
             return []
         self.plan = plan
         counts = Counts.load(self.context.store, plan)
-        faults = faults_of(plan, look_in(plan.netns), look_here())
+        faults = _faults(plan, look_here())
         if self.options.mode == "report":
             done = [self._repair(fault, "found", fault.message) for fault in faults]
         else:
@@ -212,7 +217,8 @@ class _Case:
 
     def _attach_again(self, ifnames: set[str], lock: Lock) -> dict[str, str]:
         marked = any(item.restoring for item in self.plan.attachments)
-        steps = finish_restoring(self.plan) if marked else restore(self.plan, ifnames)
+        taken = {address for _, address in lease_owners(self.plan)}
+        steps = finish_restoring(self.plan, taken) if marked else restore(self.plan, ifnames, taken)
         names = bridges_of([item for item in self.plan.attachments if item.ifname in ifnames])
         with Held(self.context.store.lock_file, names):
             outcome: Outcome = drive_giving_way(steps, self.context, lock)
@@ -224,7 +230,7 @@ class _Case:
 
     def _look(self) -> list[Fault]:
         try:
-            return faults_of(self.plan, look_in(self.plan.netns), look_here())
+            return _faults(self.plan, look_here())
         except GenieError:
             return []
 

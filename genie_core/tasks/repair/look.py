@@ -1,15 +1,21 @@
-"""Reading what repair judges by: interfaces, addresses and routes of one namespace, in about a millisecond.
+"""Reading what repair judges by: interfaces, addresses and routes of one namespace in about a millisecond; leases.
 
 pyroute2 takes ten times as long, and a node has hundreds of pods that are looked at each minute.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_RAW, inet_ntop, socket
+from typing import TYPE_CHECKING
 
 from genie_core.edges.netlink import Netlink, attributes, integer
 from genie_core.edges.netns import inside
+from genie_core.live.leases import lease_files
 from genie_core.live.seen import Seen, SeenLink, SeenRoute
+
+if TYPE_CHECKING:
+    from genie_core.model import Plan
 
 # linux/rtnetlink.h, linux/if_link.h
 _RTM_NEWLINK, _RTM_GETLINK, _RTM_NEWROUTE, _RTM_GETROUTE = 16, 18, 24, 26
@@ -17,6 +23,20 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_INF
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 6, 9, 15, 18
 _RTN_UNICAST, _RTM_F_CLONED, _RTNH_F_DEAD = 1, 0x200, 0x1
 _IFF_UP = 1
+
+
+def lease_owners(plan: Plan) -> dict[tuple[str, str], str]:
+    """(interface, address) -> the other container that host-local's lease names, for each address of the plan's."""
+    found = {}
+    for item in plan.attachments:
+        for address, path in lease_files(item):
+            try:
+                owner = Path(path).read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+            except OSError:
+                continue
+            if owner and owner != plan.container_id:
+                found[item.ifname, address] = owner
+    return found
 
 
 class Kernel(Netlink):
