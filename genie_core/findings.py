@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
+from genie_core.published import Published
+
 JSON = dict[str, Any]
 
 
@@ -56,7 +58,7 @@ def _present(**members: object) -> JSON:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Published):
     """What a finding is about. `kind` is lower case: pod, interface, file, plugin, network, route, ...
 
     `line` and `column` count from 1; 0 where the place inside `file` is not known.
@@ -77,17 +79,8 @@ class Subject:
         return " ".join(part for part in (self.kind, name, self.iface, place) if part)
 
     def as_json(self) -> JSON:
-        """kind, ns, name, netns, iface, file, line, column."""
-        return _present(
-            kind=self.kind,
-            ns=self.ns,
-            name=self.name,
-            netns=self.netns,
-            iface=self.iface,
-            file=self.file,
-            line=self.line,
-            column=self.column,
-        )
+        """The members that are not empty."""
+        return _present(**super(Subject, self).as_json())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +97,11 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Published):
     """A command to run by hand, as an argument list, in the node's network namespace or in the pod's."""
 
     argv: tuple[str, ...]
     netns: Literal["node", "pod"] = "node"
-
-    def as_json(self) -> JSON:
-        """argv, netns."""
-        return {"argv": list(self.argv), "netns": self.netns}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,36 +1,57 @@
 """The published form of a report: its members under camelCase names, as `-o json` prints them. Cold.
 
-A member whose form differs is written by the class's own `as_json`; one that is not published says so:
+A member says by its metadata that it is not published, that it has another name, or another form:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Leftover(Published):
         kind: str
+        source: str = field(metadata=named("from"))
+        mode: int = field(metadata=formed("{:04o}".format))
         handle: Any = field(default=None, metadata=UNPUBLISHED)
+
+A report of another shape has its own `as_json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from enum import Enum
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 UNPUBLISHED = {"published": False}  # metadata of a member that is for this process only
 
 
+def named(name: str) -> dict[str, Any]:
+    """Metadata of a member that is published under another name."""
+    return {"name": name}
+
+
+def formed(form: Callable[[Any], Any]) -> dict[str, Any]:
+    """Metadata of a member whose published form `form` makes."""
+    return {"form": form}
+
+
+def rounded(number: float) -> float:
+    """A form: to one decimal place."""
+    return round(number, 1)
+
+
 class Published:
-    """A dataclass that is published member by member."""
+    """A dataclass that is published member by member, then the properties that `also` names."""
 
     __slots__ = ()
+    also: ClassVar[tuple[str, ...]] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The members that are published, in their order."""
-        members = fields(cast("Any", self))
+        members = [one for one in fields(cast("Any", self)) if one.metadata.get("published", True)]
         return {
-            camel_case(one.name): plain(getattr(self, one.name))
+            one.metadata.get("name") or camel_case(one.name): one.metadata.get("form", plain)(
+                getattr(self, one.name)
+            )
             for one in members
-            if one.metadata.get("published", True)
-        }
+        } | {camel_case(name): plain(getattr(self, name)) for name in self.also}
 
 
 def camel_case(name: str) -> str:

@@ -72,7 +72,7 @@ def _rule(report: Selection) -> Iterator[Block]:
         return
     rows = [
         (Cell(key, "strong"), value.strip() or '""', "decides" if key == report.decides else "-")
-        for key, value in report.considered.items()
+        for key, value in (report.annotations or {}).items()
     ]
     if rows:
         yield Table(("ANNOTATION", "VALUE", ""), rows, fold=("VALUE",))

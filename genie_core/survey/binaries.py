@@ -13,7 +13,7 @@ import stat
 import struct
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from genie_core.edges.cancel import Cancel
@@ -21,6 +21,7 @@ from genie_core.edges.delegates import Delegates
 from genie_core.edges.log import JSONLog
 from genie_core.errors import DelegateFailed, GenieError
 from genie_core.jsontext import JSONError, decode, encode
+from genie_core.published import UNPUBLISHED, Published, formed, rounded
 from genie_core.steps import Invoke, PluginMissing
 from genie_core.survey.rootfs import Root
 
@@ -38,7 +39,7 @@ _MACHINES = {3: "i686", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Binary:
+class Binary(Published):
     """One file of a plugin directory.
 
     `form` is elf, script, text (neither), link (dangling), special or unreadable. `noexec` is the mount point of a file
@@ -49,18 +50,18 @@ class Binary:
     type: str
     path: str
     size: int = 0
-    mode: int = 0
+    mode: int = field(default=0, metadata=formed("{:04o}".format))
     link: str = ""
     form: str = ""
     machine: str = ""
     interpreter: str = ""
-    noexec: str = ""
+    noexec: str = field(default="", metadata=UNPUBLISHED)
     sha256: str = ""
     asked: bool = False
     versions: tuple[str, ...] = ()
     problem: str = ""
     reason: str = ""
-    ms: float = 0
+    ms: float = field(default=0, metadata=formed(rounded))
 
     @property
     def executable(self) -> bool:

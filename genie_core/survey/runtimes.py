@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from genie_core.published import Published
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.survey.layouts import CONTAINERD, CRI_DOCKERD, CRIO, LAYOUTS, MICROK8S, SNAP, Layout
 from genie_core.survey.rootfs import Root
@@ -26,7 +27,7 @@ _DEEPEST_IMPORT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
+class Runtime(Published):
     """One container runtime's view of CNI.
 
     `kind` is containerd, crio or cri-dockerd: what decides how it chooses a file. `sources` says for conf_dir,

@@ -25,6 +25,7 @@ from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
+from genie_core.published import Published
 from genie_core.select.files import Finder
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
 from genie_core.survey.launcher import read_launcher
@@ -59,13 +60,14 @@ class UninstallOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UninstallReport:
+class UninstallReport(Published):
     """What was removed, and what stays: `attached` names the containers that still need the binary.
 
     `restored` are networks' files that are back in the runtime's directory.
     """
 
     kind: ClassVar[str] = "UninstallReport"
+    also: ClassVar[tuple[str, ...]] = ("complete",)
     removed: Sequence[Path]
     restored: Sequence[Path]
     released: Sequence[str]
@@ -77,18 +79,6 @@ class UninstallReport:
     def complete(self) -> bool:
         """Whether nothing is left."""
         return not self.attached
-
-    def as_json(self) -> dict[str, object]:
-        """removed, restored, released, attached, problems, complete, dryRun."""
-        return {
-            "removed": [str(path) for path in self.removed],
-            "restored": [str(path) for path in self.restored],
-            "released": list(self.released),
-            "attached": list(self.attached),
-            "problems": list(self.problems),
-            "complete": self.complete,
-            "dryRun": self.dry_run,
-        }
 
 
 def uninstall(options: UninstallOptions) -> UninstallReport:

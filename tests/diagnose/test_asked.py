@@ -13,7 +13,7 @@ from genie_core.net.case import Case
 from genie_core.survey.facts import Cached, Facts, Files
 from genie_core.survey.kernel import Link, Netns
 from genie_core.survey.objects import lean
-from genie_core.tasks.explain.selection import Selection
+from genie_core.tasks.explain.selection import considered
 from genie_core.tasks.pods import read_pod
 from tests.apiserver import API, APIServer
 from tests.diagnose import world
@@ -124,4 +124,4 @@ def test_every_annotation_that_asks_for_networks_is_kept_and_considered(key):
     pod = {"kind": "Pod", "metadata": {"name": "a", "annotations": {key: "blue", "x": "y"}}, "spec": {}}
     assert lean(pod)["metadata"]["annotations"] == {key: "blue"}
     assert read_pod(pod).annotations == {key: "blue"}
-    assert Selection(pod="s/a", annotations={key: "blue", "x": "y"}).considered == {key: "blue"}
+    assert considered({key: "blue", "x": "y"}) == {key: "blue"}

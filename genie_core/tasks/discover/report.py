@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from genie_core import __version__
-from genie_core.catalog import Plugin, of_type
+from genie_core.catalog import of_type
 from genie_core.checks.node_leases import Pool, pools
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.binaries import Binary
@@ -64,7 +64,15 @@ class NodeReport:
                 "durationMs": round(self.ms, 1),
             },
             "summary": summary(self.findings, self.checks),
-            "runtimes": [_runtime(choice) for choice in self.choices],
+            "runtimes": [
+                {
+                    "name": choice.runtime.name,
+                    **choice.runtime.as_json(),
+                    "uses": [file.path for file in choice.files],
+                    "reason": choice.reason,
+                }
+                for choice in self.choices
+            ],
             "configurations": [self._configuration(file, order) for file, order in self._ordered()],
             "plugins": [self._plugin(binary) for binaries in facts.binaries.values() for binary in binaries],
             "networks": [self._network(pool) for pool in self.pools],
@@ -133,26 +141,13 @@ class NodeReport:
     def _plugin(self, binary: Binary) -> JSON:
         known = of_type(binary.type)
         return {
-            "type": binary.type,
-            "path": binary.path,
+            **binary.as_json(),
             "known": known is not None,
             "role": known.role.value if known else "",
             "summary": known.summary if known else "",
-            "size": binary.size,
-            "mode": f"{binary.mode:04o}",
-            "form": binary.form,
-            "machine": binary.machine,
-            "interpreter": binary.interpreter,
-            "link": binary.link,
-            "sha256": binary.sha256,
-            "asked": binary.asked,
-            "versions": list(binary.versions),
             "status": self.status(binary),
-            "problem": binary.problem,
-            "reason": binary.reason,
-            "capabilities": _capabilities(known),
+            "capabilities": list(known.capabilities) if known else [],
             "configuredIn": self.configured(binary),
-            "ms": round(binary.ms, 1),
         }
 
     def status(self, binary: Binary) -> str:
@@ -201,33 +196,6 @@ class NodeReport:
                 for lease in pool.leases
             ],
         }
-
-
-def _capabilities(plugin: Plugin | None) -> list[str]:
-    return list(plugin.capabilities) if plugin else []
-
-
-def _runtime(choice: Choice) -> JSON:
-    runtime = choice.runtime
-    return {
-        "name": runtime.name,
-        "kind": runtime.kind,
-        "flavour": runtime.flavour,
-        "version": runtime.version,
-        "configFiles": list(runtime.config_files),
-        "socket": runtime.socket,
-        "running": runtime.running,
-        "kubelet": runtime.kubelet,
-        "confDir": runtime.conf_dir,
-        "binDirs": list(runtime.bin_dirs),
-        "maxConfNum": runtime.max_conf_num,
-        "defaultNetwork": runtime.default_network,
-        "handlers": dict(runtime.handlers),
-        "sources": dict(runtime.sources),
-        "uses": [file.path for file in choice.files],
-        "reason": choice.reason,
-        "problems": list(runtime.problems),
-    }
 
 
 def _credential(credential: Credential, now: float) -> JSON:

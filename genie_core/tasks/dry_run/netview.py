@@ -8,45 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from genie_core.errors import IOFailure
 from genie_core.published import UNPUBLISHED, Published
+from genie_core.sandbox.node_process import NodeProcess
 
 _ROUTES = ("route", "show", "table", "all")
 # The kernel adds rules to each namespace, and routes with each address.
 _OWN_RULES = ("0", "32766", "32767")
 _OWN_ROUTES = ("local", "broadcast", "multicast", "anycast")
-
-
-class Ran(Protocol):
-    """The outcome of a program."""
-
-    @property
-    def returncode(self) -> int: ...
-    @property
-    def stdout(self) -> str: ...
-    @property
-    def stderr(self) -> str: ...
-    @property
-    def ms(self) -> float: ...
-    @property
-    def expired(self) -> bool: ...
-
-
-class Machine(Protocol):
-    """A machine that runs programs, in its own or another network namespace, and lists files."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = ...,
-        stdin: str = ...,
-        timeout: float = ...,
-        netns: str = ...,
-    ) -> Ran: ...
-    def files(self, *directories: str) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,25 +68,25 @@ class View(Published):
 
 
 def observe(
-    machine: Machine, netns: str = "", directories: Sequence[str] = (), firewall: bool = False
+    node: NodeProcess, netns: str = "", directories: Sequence[str] = (), firewall: bool = False
 ) -> View:
-    """Read the state of a machine, or of a network namespace of it. Raises IOFailure where `ip` fails."""
-    links = _ip(machine, netns, "-details", "address")
+    """Read the state of a node, or of a network namespace of it. Raises IOFailure where `ip` fails."""
+    links = _ip(node, netns, "-details", "address")
     routes = [
-        route for family in (4, 6) for route in _routes(_ip(machine, netns, f"-{family}", *_ROUTES), family)
+        route for family in (4, 6) for route in _routes(_ip(node, netns, f"-{family}", *_ROUTES), family)
     ]
     return View(
         interfaces=tuple(_interface(link) for link in links if link.get("ifname") != "lo"),
         routes=tuple(routes),
-        rules=_rules(machine, netns),
-        firewall=_firewall(machine, netns) if firewall else (),
-        files=tuple(machine.files(*directories)) if directories else (),
+        rules=_rules(node, netns),
+        firewall=_firewall(node, netns) if firewall else (),
+        files=tuple(node.files(*directories)) if directories else (),
     )
 
 
-def _ip(machine: Machine, netns: str, *question: str) -> list[dict[str, Any]]:
+def _ip(node: NodeProcess, netns: str, *question: str) -> list[dict[str, Any]]:
     argv = ["ip", "-json", *question]
-    ran = machine.run(argv, netns=netns)
+    ran = node.run(argv, netns=netns)
     if ran.returncode != 0:
         raise IOFailure(f"{' '.join(argv)}: {ran.stderr.strip()}")
     found: list[dict[str, Any]] = json.loads(ran.stdout or "[]")
@@ -154,19 +125,19 @@ def _routes(found: Sequence[Mapping[str, Any]], family: int) -> Iterator[Route]:
         )
 
 
-def _rules(machine: Machine, netns: str) -> tuple[str, ...]:
+def _rules(node: NodeProcess, netns: str) -> tuple[str, ...]:
     """Policy rules, except the kernel's own three, which every namespace has."""
     found = []
     for family in (4, 6):
-        ran = machine.run(["ip", f"-{family}", "rule"], netns=netns)
+        ran = node.run(["ip", f"-{family}", "rule"], netns=netns)
         lines = [" ".join(line.split()) for line in ran.stdout.splitlines()]
         found += [line for line in lines if line.partition(":")[0] not in _OWN_RULES]
     return tuple(found)
 
 
-def _firewall(machine: Machine, netns: str) -> tuple[str, ...] | None:
+def _firewall(node: NodeProcess, netns: str) -> tuple[str, ...] | None:
     try:
-        ran = machine.run(["nft", "--stateless", "list", "ruleset"], netns=netns)
+        ran = node.run(["nft", "--stateless", "list", "ruleset"], netns=netns)
     except FileNotFoundError:
         return None
     return tuple(parse_ruleset(ran.stdout))

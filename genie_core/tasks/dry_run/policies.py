@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from genie_core.errors import DecodingFailure
@@ -17,7 +17,7 @@ from genie_core.policy.compile import PolicyRuleset, compile_node
 from genie_core.policy.peers import version_of
 from genie_core.policy.rules import MULTI, NETWORK
 from genie_core.policy.ruleset import TABLE
-from genie_core.published import Published
+from genie_core.published import Published, named
 from genie_core.state import decode_plan
 from genie_core.tasks.dry_run.configuration import AnyNode
 from genie_core.tasks.policy.sources import attachment_items
@@ -61,26 +61,15 @@ print(json.dumps(came))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(Published):
     """One connection that was tried: `verdict` is allow where an answer came; `policy` decided it, "" for none."""
 
-    source: str
-    target: str
+    source: str = field(metadata=named("from"))
+    target: str = field(metadata=named("to"))
     port: int
     protocol: str
     verdict: str
     policy: str
-
-    def as_json(self) -> JSON:
-        """from, to, port, protocol, verdict, policy."""
-        return {
-            "from": self.source,
-            "to": self.target,
-            "port": self.port,
-            "protocol": self.protocol,
-            "verdict": self.verdict,
-            "policy": self.policy,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genie_core.published import Published
-from genie_core.tasks.dry_run.netview import Machine
+from genie_core.sandbox.node_process import NodeProcess
 
 SECONDS = 1.5
 _PORT = 9  # discard (RFC 863): no program listens, so the answer is a reset
@@ -50,12 +50,12 @@ class Reach(Published):
     reached: bool
 
 
-def probe(machine: Machine, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:
+def probe(node: NodeProcess, netns: str, pod: int, targets: Sequence[tuple[str, str]]) -> list[Reach]:
     """Connect to each (address, description) from inside the namespace, all at once."""
     if not targets:
         return []
     addresses = [address for address, _ in targets]
     argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps([addresses, _PORT, SECONDS])]
-    ran = machine.run(argv, netns=netns, timeout=SECONDS + 10)
+    ran = node.run(argv, netns=netns, timeout=SECONDS + 10)
     reached = json.loads(ran.stdout or "{}") if ran.returncode == 0 else {}
     return [Reach(pod=pod, address=a, what=what, reached=bool(reached.get(a))) for a, what in targets]

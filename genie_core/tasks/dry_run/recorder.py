@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genie_core.published import Published
 from genie_core.sandbox import syscalls
 from genie_core.survey import redact
 from genie_core.tasks.conflist import TYPE
@@ -43,7 +44,7 @@ _HIDDEN = "(not shown)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Published):
     """One run of a plugin. `input` and `output` are decoded JSON, or text where they are none; secrets are removed.
 
     `inner` are the runs that it started itself. `ms` is None where it was killed.
@@ -56,18 +57,6 @@ class Note:
     stderr: str
     ms: float | None
     inner: tuple[Note, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """plugin, environment, input, output, stderr, ms, inner."""
-        return {
-            "plugin": self.plugin,
-            "environment": dict(self.environment),
-            "input": self.input,
-            "output": self.output,
-            "stderr": self.stderr,
-            "ms": None if self.ms is None else round(self.ms, 1),
-            "inner": [note.as_json() for note in self.inner],
-        }
 
 
 def cover(bin_dirs: Sequence[str], records: str) -> bool:
@@ -157,7 +146,7 @@ def _note(run: Mapping[str, str], inner: Sequence[Note] = ()) -> Note:
         input=redact.in_value(_decoded(run["stdin"]), _HIDDEN),
         output=redact.in_value(_decoded(run["stdout"]), _HIDDEN),
         stderr=redact.in_text(run["stderr"])[-2000:],
-        ms=(ended - _number(run["start"])) / 1e6 if ended else None,
+        ms=round((ended - _number(run["start"])) / 1e6, 1) if ended else None,
         inner=tuple(inner),
     )
 

@@ -17,10 +17,10 @@ from genie_core.errors import INTERNAL
 from genie_core.jsontext import encode
 from genie_core.model import NetConf
 from genie_core.plan import POD_ANNOTATIONS
-from genie_core.published import Published
+from genie_core.published import UNPUBLISHED, Published, formed, rounded
+from genie_core.sandbox.node_process import Ran
 from genie_core.spec.conf import plugin_input
 from genie_core.survey import redact
-from genie_core.tasks.dry_run.netview import Ran
 from genie_core.tasks.dry_run.recorder import Note
 from genie_core.verbs.context import DEFAULT_ROUTE
 
@@ -40,7 +40,7 @@ class Sandbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Published):
     """One delegate that Genie ran; `status` is its exit status, `ms` its wall time.
 
     `note` is the record of its input and output, where there is one.
@@ -51,20 +51,12 @@ class Step:
     network: str
     interface: str
     status: int
-    ms: float
-    note: Note | None = None
+    ms: float = field(metadata=formed(rounded))
+    note: Note | None = field(default=None, metadata=UNPUBLISHED)
 
     def as_json(self) -> dict[str, Any]:
         """verb, plugin, network, interface, status, ms; environment, input, output, stderr, inner if recorded."""
-        document = {
-            "verb": self.verb,
-            "plugin": self.plugin,
-            "network": self.network,
-            "interface": self.interface,
-            "status": self.status,
-            "ms": round(self.ms, 1),
-        }
-        return (self.note.as_json() if self.note else {}) | document
+        return (self.note.as_json() if self.note else {}) | super(Step, self).as_json()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

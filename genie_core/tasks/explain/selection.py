@@ -31,14 +31,17 @@ class Chosen(Published):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The answer. `annotations` is None where they are not known; `problem` says why, or why an ADD would fail now.
+class Selection(Published):
+    """The answer. `annotations` are those that Genie reads, None where they are not known.
+
+    `problem` says why they are not known, or why an ADD would fail now.
 
     `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
     `can_take` are the networks that pods of its namespace can take on this node (select.allowed).
     """
 
     kind: ClassVar[str] = "Selection"
+    also: ClassVar[tuple[str, ...]] = ("decides", "rule", "changed")
     pod: str
     annotations: Mapping[str, str] | None = None
     attached: tuple[Chosen, ...] | None = None
@@ -57,28 +60,9 @@ class Selection:
         return "" if self.annotations is None else dialect_of(self.annotations).rule
 
     @property
-    def considered(self) -> dict[str, str]:
-        """The pod's annotations that Genie reads."""
-        return {key: self.annotations[key] for key in ASKING if self.annotations and key in self.annotations}
-
-    @property
     def changed(self) -> bool:
         """Whether an ADD would now choose other networks."""
         return self.attached is not None and self.now is not None and self.attached != self.now
-
-    def as_json(self) -> dict[str, Any]:
-        """pod, annotations, decides, rule, canTake, attached, now, changed, problem."""
-        return {
-            "pod": self.pod,
-            "annotations": self.considered if self.annotations is not None else None,
-            "decides": self.decides,
-            "rule": self.rule,
-            "canTake": dict(self.can_take),
-            "attached": None if self.attached is None else [chosen.as_json() for chosen in self.attached],
-            "now": None if self.now is None else [chosen.as_json() for chosen in self.now],
-            "changed": self.changed,
-            "problem": self.problem,
-        }
 
 
 def explain_selection(
@@ -108,12 +92,17 @@ def explain_selection(
             problem = error.msg
     return Selection(
         pod=pod,
-        annotations=annotations,
+        annotations=annotations and considered(annotations),
         attached=attached,
         now=now,
         problem=problem,
         can_take=can_take(Settings(config, forgiving=True), namespace),
     )
+
+
+def considered(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Those that Genie reads."""
+    return {key: annotations[key] for key in ASKING if key in annotations}
 
 
 def _recorded(pod: str, config: Mapping[str, Any]) -> Plan | None:

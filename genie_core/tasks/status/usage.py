@@ -11,7 +11,7 @@ from typing import Any
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT
 from genie_core.errors import GenieError
 from genie_core.gojson import view
-from genie_core.published import Published
+from genie_core.published import Published, formed
 from genie_core.select.definitions import inline_network
 from genie_core.select.overlap import PhysicalNetwork, placement, read_logical, read_physical
 from genie_core.select.underlay import parse_subnet
@@ -26,24 +26,14 @@ ON_NODES = "node"  # a network that is a file of the nodes, or a plugin's name: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Published):
     """A pod of a network, with the interface and the addresses that its annotations report."""
 
     pod: str
     node: str
-    owner: tuple[str, str]
+    owner: tuple[str, str] = field(metadata=formed(lambda owner: {"kind": owner[0], "name": owner[1]}))
     interface: str = ""
     addresses: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """pod, node, owner, interface, addresses."""
-        return {
-            "pod": self.pod,
-            "node": self.node,
-            "owner": {"kind": self.owner[0], "name": self.owner[1]},
-            "interface": self.interface,
-            "addresses": list(self.addresses),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
