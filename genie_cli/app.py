@@ -1,4 +1,4 @@
-"""The command line's entry: a command, or what the shells' completion scripts ask."""
+"""The command line's entry: a command, one from another machine, or what the shells' completion scripts ask."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from genie_cli import table
 from genie_cli.boundary import guard
 
 COMPLETE = "__complete"  # the word that the shells' completion scripts call: see completing.py
+ON_NODE = "__node"  # the word that a command from another machine begins with: see genie_core.tasks.there
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,4 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from genie_cli import completing
 
         return completing.main(arguments[1:])
+    if arguments[:1] == [ON_NODE] and len(arguments) > 1:
+        from genie_core.tasks.there import inside
+
+        inside.begin(arguments[1])
+        arguments = arguments[2:]
     return guard(lambda: table.run(arguments), arguments)

@@ -150,6 +150,25 @@ def given(flags: Any) -> dict[str, str]:
     return found
 
 
+def typed(flags: Any) -> list[str]:
+    """The command line of these flags: those whose value is not the default, then the arguments."""
+    options: list[str] = []
+    arguments: list[str] = []
+    for one in _own_first(type(flags)):
+        info, value = one.metadata.get("typer"), getattr(flags, one.name)
+        if info is None or value == one.default:
+            continue
+        values = [str(item) for item in (value if isinstance(value, tuple) else (value,))]
+        if isinstance(info, ArgumentInfo):
+            arguments += values
+        elif isinstance(value, bool):
+            yes, _, no = max(info.param_decls, key=len).partition("/")
+            options.append(yes if value else no)
+        else:
+            options += [f"{max(info.param_decls, key=len)}={item}" for item in values]
+    return [*options, *(["--"] if any(word.startswith("-") for word in arguments) else []), *arguments]
+
+
 def words(*values: str) -> Source:
     """A source of fixed words."""
     return lambda _asked: [Candidate(str(value)) for value in values]

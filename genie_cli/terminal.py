@@ -14,6 +14,7 @@ from typing import Literal, TextIO
 
 Color = Literal["auto", "always", "never"]
 
+ASKS = "GENIE_ASKS"  # the variable that says: the terminal of a person is at the other end of stdin
 PROSE_WIDTH = 80  # sentences are wrapped here also where the terminal is wider
 UNLIMITED = 100_000  # a pipe has no width: one row stays one line, for grep
 
@@ -56,6 +57,11 @@ def width(stream: TextIO) -> int:
     if not stream.isatty():
         return UNLIMITED
     return os.get_terminal_size(stream.fileno()).columns or 80
+
+
+def can_ask() -> bool:
+    """Whether a person can answer a question on stdin."""
+    return sys.stdin.isatty() or os.environ.get(ASKS) == "1"
 
 
 def symbol(name: str, stream: TextIO | None = None) -> str:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genie_cli import options
 from genie_cli.render import note
@@ -56,9 +56,37 @@ def _missing(flag: str, path: str) -> GenieError:
     return GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
 
 
-def access(flags: options.Cluster) -> Access:
+class Reached(Protocol):
+    """Flags that name a kubeconfig."""
+
+    @property
+    def kubeconfig(self) -> str: ...
+
+
+class Named(Protocol):
+    """Flags that name a node, and whether this machine is to be taken for it."""
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def here(self) -> bool: ...
+
+
+def access(flags: Reached) -> Access:
     """Which API server --kubeconfig and --context mean; an insecure one is warned of once."""
-    return Access(kubeconfig=flags.kubeconfig, context=flags.context, warn=_warn_once)
+    context = getattr(flags, "context", "")
+    return Access(kubeconfig=flags.kubeconfig, context=context, warn=_warn_once)
+
+
+def is_here(flags: Named, access: Access) -> bool:
+    """Whether the node that --node names is this machine. Raises GenieError where that cannot be found out."""
+    if flags.here or not flags.node:
+        return True
+    from genie_core.tasks.this_node import is_this
+
+    own, is_known = node_of("")
+    return is_this(flags.node, own, access, is_explicit=is_known)
 
 
 @cache

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from genie_cli import candidates, options, wiring
 from genie_cli.candidates import FILES
 from genie_cli.debugging import PodFlags, completed
+from genie_cli.elsewhere import NotThere, There, Trip, fetch, fetch_all
 from genie_cli.flags import argument, flag, switch
+from genie_cli.options import CLUSTER
 from genie_cli.progress import Progress
-from genie_cli.render import Block, Heading, Table, Text, emit
-from genie_core.errors import EXIT_TIMEOUT
-from genie_core.tasks.debug.bundle import BundleReport, write
+from genie_cli.render import Block, Heading, Table, Text, emit, note
+from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_TIMEOUT, EXIT_USAGE, GenieError
+from genie_core.survey import cluster
+from genie_core.survey.user_cluster import Access
+from genie_core.tasks.debug.bundle import BundleReport, Members, contents, of_nodes, unpacked, write
 from genie_core.tasks.debug.node import debug_node
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.pods import object_name
+from genie_core.tasks.this_node import names_of_nodes
 
 EXAMPLES = [
     ("facts and diagnosis of a pod, to attach to an issue", "genie debug bundle shop/web-0"),
     ("of the node alone, into a named file", "genie debug bundle -f node1.tar.gz"),
+    ("of another node, from any machine", "genie debug bundle --node worker-1"),
+    ("of all nodes, a folder for each", "genie debug bundle --all"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Report, PodFlags):
-    """Which pod, where everything is, and where to write."""
+class Flags(options.Report, PodFlags, There):
+    """Which pod or nodes, where everything is, and where to write."""
 
     target: str = argument("[NAMESPACE/]POD", "A pod; without one, the node.", complete=candidates.pods)
+    all: bool = switch("--all", "All nodes of the cluster.", CLUSTER)
     file: str = flag(
-        "-f --output-file FILE", "Where to write. Default: genie-bundle-TIME.tar.gz.", complete=FILES
+        "-f --output-file FILE",
+        "Where to write, - for stdout. Default: genie-bundle-TIME.tar.gz.",
+        complete=FILES,
     )
     probes: bool = switch("--probes/--no-probes", "Send a few packets from inside the pod.")
 
@@ -39,19 +50,72 @@ def run(flags: Flags) -> int:
     """Writes facts, diagnosis, versions and a manifest with hashes into one file of mode 0600.
 
     The file has only what a fixed list names: no configuration files, kubeconfigs, tokens, environments or logs.
-    Review it before you share it: it has names and addresses of your cluster.
+    Review it before you share it: it has names and addresses of your cluster. Those of other nodes are made there, as
+    with `genie debug pod`. With --all the exit code is 5 where nodes are missing, and the report names them.
     """
     access = wiring.access(flags)
+    if flags.all:
+        if flags.target or flags.node:
+            raise GenieError("--all excludes a pod and --node", exit_code=EXIT_USAGE)
+        return _of_all(flags, access)
+    if not (flags.target or wiring.is_here(flags, access)):
+        return _saved(flags, unpacked(fetch(_trip(flags, flags.node), access)))
     pod = object_name(flags.target, flags.namespace, access) if flags.target else ("", "")
     asked = completed(flags, access, pod)
     with Progress() as progress:
         report = debug_pod(asked, progress) if asked.pod else debug_node(asked, progress)
+    if report.state == "not-here" and not flags.here:
+        node = cluster.pod(report.facts.pod_object).node
+        try:
+            return _saved(flags, unpacked(fetch(_trip(flags, node, "/".join(pod)), access)))
+        except NotThere as error:
+            note(f"{error.msg}\n{error.hint}")
+    code = _saved(flags, contents(report), report.facts.time)
+    return EXIT_TIMEOUT if report.late else code
+
+
+def _trip(flags: Flags, node: str, pod: str = "") -> Trip:
+    there = replace(flags, target=pod, namespace="", all=False, file="-", output=options.Report().output)
+    return Trip(node=node, command="debug bundle", flags=there)
+
+
+def _of_all(flags: Flags, access: Access) -> int:
+    with wiring.api(flags, flags.timeout) as api:
+        nodes = names_of_nodes(api)
+    archives, failed = fetch_all([_trip(flags, node) for node in nodes], access)
+    found: dict[str, Members] = {}
+    for node, archive in archives.items():
+        try:
+            found[node] = unpacked(archive)
+        except GenieError as error:
+            failed[node] = error.msg
+    if not found:
+        raise GenieError(
+            "no node could be reached",
+            details="\n".join(f"{node}: {reason}" for node, reason in failed.items()),
+            exit_code=EXIT_FAILURE,
+        )
+    return _saved(flags, of_nodes(found), failed=failed) or (EXIT_INCOMPLETE if failed else 0)
+
+
+def _saved(flags: Flags, members: Members, now: float = 0, failed: dict[str, str] | None = None) -> int:
+    """Write the file and report it; the report is not printed where the file is stdout."""
+    now = now or time.time()
     path = flags.file or time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime())
-    emit(write(report, path), flags.output, _view, lambda bundle: [bundle.path])
-    return EXIT_TIMEOUT if report.late else 0
+    sys.stdout.flush()
+    report = write(members, path, now, failed)
+    if path == "-":
+        for node, reason in report.failed.items():
+            note(f"node {node} is missing: {reason}")
+    else:
+        emit(report, flags.output, _view, lambda bundle: [bundle.path])
+    return 0
 
 
 def _view(bundle: BundleReport, wide: bool) -> Iterator[Block]:
     yield Heading(bundle.path)
     yield Table(("MEMBER", "BYTES", "SHA-256"), [(n, str(size), d[:16]) for n, size, d in bundle.members])
+    if bundle.failed:
+        yield Heading("Nodes that are missing")
+        yield Table(("NODE", "WHY"), list(bundle.failed.items()))
     yield Text("Review it before you share it: it names your pods, nodes and addresses.", "warn")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from genie_cli import candidates, options, wiring
 from genie_cli.debugging import PodFlags, PodReport, completed, exit_of, show_checks, show_report
+from genie_cli.elsewhere import NotThere, There, Trip, go, not_there
 from genie_cli.flags import argument, flag, switch
 from genie_cli.progress import Progress
 from genie_cli.render import note
 from genie_core.checks.registry import FILES, NETWORK
 from genie_core.edges.files import open_private
+from genie_core.errors import GenieError
+from genie_core.survey import cluster
 from genie_core.tasks.debug.pod import debug_pod
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import from_snapshot, snapshot
@@ -21,6 +24,7 @@ EXAMPLES = [
     ("what is wrong with this pod's network", "genie debug pod shop/web-0"),
     ("without sending a packet, for a script", "genie debug pod web-0 -n shop --no-probes -o json"),
     ("one target", "genie debug pod shop/web-0 --to service/db:5432"),
+    ("on this machine, which is the pod's node under another name", "genie debug pod shop/web-0 --here"),
     ("save the facts on the node", "genie debug pod shop/web-0 --save facts.json"),
     ("and diagnose them on another machine", "genie debug pod --from facts.json"),
     ("as a page to mail, with a picture", "genie debug pod shop/web-0 -o html"),
@@ -28,7 +32,7 @@ EXAMPLES = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, PodReport, PodFlags):
+class Flags(options.Findings, PodReport, PodFlags, There):
     """Which pod, which checks, and where everything is."""
 
     target: str = argument("[NAMESPACE/]POD", "The pod; also pod/NAME.", complete=candidates.pods)
@@ -44,12 +48,13 @@ class Flags(options.Findings, PodReport, PodFlags):
 
 
 def run(flags: Flags) -> int:
-    """Finds the cause of a fault in a pod's network on this node: the root cause first, its evidence, a safe remedy.
+    """Finds the cause of a fault in a pod's network: the root cause first, its evidence, a safe remedy.
 
-    It runs on the pod's node and changes nothing. Probes are a few packets from inside the pod's namespace,
-    announced on stderr; --no-probes sends none. The exit code is 0 for a healthy network, 1 for findings at or above
-    --fail-on, 3 for a pod that is not on this node or has no sandbox, 124 after --timeout: what was found until
-    then is printed.
+    It changes nothing and runs on the pod's node: from another machine it starts itself there, in the pod of Genie's
+    agent, else in a pod that it makes and removes again; where neither is allowed it prints the command to run there.
+    Probes are a few packets from inside the pod's namespace, announced on stderr; --no-probes sends none. The exit
+    code is 0 for a healthy network, 1 for findings at or above --fail-on, 3 for a pod whose node cannot be reached or
+    that has no sandbox, 124 after --timeout: what was found until then is printed.
     """
     if flags.list_checks:
         return show_checks((*NETWORK, *FILES), flags.output)
@@ -60,8 +65,25 @@ def run(flags: Flags) -> int:
         report = from_snapshot(flags.from_, asked) if flags.from_ else debug_pod(asked, progress)
     if flags.save:
         _save(flags.save, report)
+    if report.state == "not-here" and not flags.here and not flags.from_:
+        try:
+            return go(_trip(flags, report, pod), access)
+        except NotThere as error:
+            note(f"{error.msg}\n{error.hint}")
     show_report(report, flags.output)
     return exit_of(report, flags.fail_on)
+
+
+def _trip(flags: Flags, report: DiagnosisReport, pod: tuple[str, str]) -> Trip:
+    """The command for the pod's node. Raises NotThere where a flag names a file of this machine."""
+    there = replace(flags, target="/".join(pod), namespace="", save="")
+    trip = Trip(node=cluster.pod(report.facts.pod_object).node, command="debug pod", flags=there)
+    given = {"--save": flags.save, "--pod-file": flags.pod_file, "--objects-file": flags.objects_file}
+    local = [name for name, value in given.items() if value]
+    if local:
+        reason = f"{local[0]} names a file of this machine"
+        raise not_there(trip, GenieError(reason, hint="`genie debug bundle` brings the facts here"))
+    return trip
 
 
 def _save(path: str, report: DiagnosisReport) -> None:

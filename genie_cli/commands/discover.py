@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from genie_cli import candidates, options
+from genie_cli import candidates, options, wiring
+from genie_cli.elsewhere import There, Trip, go
 from genie_cli.flags import flag, switch
 from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
 from genie_cli.progress import Progress
@@ -23,6 +24,7 @@ EXAMPLES = [
     ("for a script: fail on warnings too", "genie discover -o json --fail-on warning"),
     ("from a pod that sees the node's files in /host", "genie discover --root /host"),
     ("what a runtime's own configuration leads to", "genie discover --runtime-config ./config.toml"),
+    ("of another node, from any machine", "genie discover --node worker-1"),
     ("only the leases, every 5 seconds", "genie discover --only leases --watch"),
 ]
 
@@ -36,6 +38,7 @@ class Flags(
     options.Runtime,
     options.Root,
     options.Report,
+    There,
     DiscoverOptions,
 ):
     """The options of the task, and how to show its report."""
@@ -45,7 +48,7 @@ class Flags(
     state_dir: str = dir_flag("--state-dir", "Genie's state. Default: its configuration's.")
     runtime_config: str = options.runtime_config()
     kubeconfig: str = file_flag("--kubeconfig", "One more kubeconfig to look at.", CLUSTER)
-    node: str = flag("--node NAME", "This node's name.", CLUSTER, complete=candidates.nodes)
+    node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
     timeout: float = options.timeout(2.0)
     watch: bool = switch("-w --watch", "Repeat until interrupted, and show changes.")
     interval: float = duration_flag("--interval", "Time between looks.", default=5.0)
@@ -56,11 +59,15 @@ def run(flags: Flags) -> int:
 
     It only reads. Plugins are run with CNI_COMMAND=VERSION, and with STATUS where they and their network support it;
     --no-probes runs none. Sources that an ordinary user may not read are listed, and their checks are skipped.
-    --timeout limits the requests to the API server.
+    --timeout limits the requests to the API server. With the name of another node it runs there.
     """
     if flags.list_checks:
         return print_checks(FILES, flags.output)
-    return _watch(flags, selection(flags.only, flags.skip, FILES))
+    chosen = selection(flags.only, flags.skip, FILES)
+    access = wiring.access(flags)
+    if flags.api and not wiring.is_here(flags, access):
+        return go(Trip(node=flags.node, command="discover", flags=flags), access)
+    return _watch(flags, chosen)
 
 
 def _watch(flags: Flags, chosen: Selection) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genie_cli import candidates, options, wiring
+from genie_cli.elsewhere import NotThere, There, Trip, go
 from genie_cli.flags import Asked, Candidate, argument
 from genie_cli.progress import Progress
 from genie_cli.render import emit
@@ -56,7 +57,7 @@ def _topics(asked: Asked) -> list[Candidate]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeName, options.Report):
+class Flags(options.Namespaced, options.OwnFiles, options.BinDirs, options.NodeName, options.Report, There):
     """What to explain, and where to look."""
 
     topic: tuple[str, ...] = argument(
@@ -75,7 +76,8 @@ def run(flags: Flags) -> int:
     running pods (NetworkFault); they are stable. For a pod it shows which annotation decides, by which rule, and which
     file each network comes from: as recorded in this node's state, and as an ADD would choose now. For a network (a
     logical one, or a NetworkAttachmentDefinition) it lists the pods that have it or ask for it, with their addresses,
-    and the logical networks whose subnets overlap.
+    and the logical networks whose subnets overlap. A pod is explained on its node: from another machine, the command
+    starts itself there.
     """
     words = flags.topic
     subject = words[-1] if words else ""
@@ -132,7 +134,8 @@ def _explain_pod(subject: str, flags: Flags) -> int:
     access = wiring.access(flags)
     own, config = wiring.configuration(flags)
     pod, problem = _pod(subject, flags, access, own)
-    _require_here(pod, access, own, flags.node)
+    if not flags.here and (here := _elsewhere(pod, access, own, flags.node)):
+        return _explain_there(pod, here, flags, access)
     report = explain_selection(
         pod.namespace,
         pod.name,
@@ -157,14 +160,23 @@ def _explain_pod(subject: str, flags: Flags) -> int:
     return 1 if report.annotations is not None and report.now is None else 0
 
 
-def _require_here(pod: PodObject, access: Access, own: dict[str, Any], named: str) -> None:
-    """Raise NotFound where the pod is on another node: this machine's files do not concern it."""
+def _elsewhere(pod: PodObject, access: Access, own: dict[str, Any], named: str) -> str:
+    """This node's name where the pod is on another one: this machine's files do not concern it. Else ""."""
     name, is_explicit = wiring.node_of(named)
-    if here := another(pod.node, name, access, own, is_explicit=is_explicit):
+    return another(pod.node, name, access, own, is_explicit=is_explicit)
+
+
+def _explain_there(pod: PodObject, here: str, flags: Flags, access: Access) -> int:
+    """Explain the pod on its node. Raises NotFound where that is not possible."""
+    there = replace(flags, topic=("pod", f"{pod.namespace}/{pod.name}"), namespace="")
+    try:
+        return go(Trip(node=pod.node, command="explain", flags=there), access)
+    except NotThere as error:
         raise NotFound(
             f"pod {pod.namespace}/{pod.name} is on node {pod.node}, this is {here}: run genie explain pod there",
-            hint="--node gives this node's name, where that is wrong",
-        )
+            details="\n".join(filter(None, (error.msg, error.details))),
+            hint=f"{error.hint}; --node gives this node's name, where that is wrong",
+        ) from None
 
 
 def _pod(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import typer
 
-from genie_cli import options, wiring
-from genie_cli.flags import switch
-from genie_cli.options import duration_flag
+from genie_cli import candidates, options, terminal, wiring
+from genie_cli.elsewhere import There, Trip, go
+from genie_cli.flags import flag, switch
+from genie_cli.options import CLUSTER, duration_flag
 from genie_cli.progress import Progress
 from genie_cli.records import Records
 from genie_cli.render import emit, show
@@ -21,13 +22,15 @@ EXAMPLES = [
     ("what pods that are gone have left, with the evidence", "genie gc --dry-run"),
     ("remove it", "genie gc --yes"),
     ("for a script, with another least age", "genie gc --dry-run --min-age 10m -o json"),
+    ("on another node, from any machine", "genie gc --node worker-1 --dry-run"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.OwnFiles, Records, options.Runtime, options.Report, GCOptions):
+class Flags(options.OwnFiles, Records, options.Runtime, options.Report, There, options.Cluster, GCOptions):
     """The options of the task, and how far to go."""
 
+    node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
     dry_run: bool = switch("--dry-run", "Only list what would be removed.")
     yes: bool = options.yes()
     interval: float = duration_flag(
@@ -51,15 +54,19 @@ def run(flags: Flags) -> int:
     is needed. Networks in Genie's state are released by the DEL of the plugins that attached them. One whose ADD
     never succeeded, and of which no namespace, lease or interface exists, is forgotten. One that its plugin refuses
     for good stays recorded until --forget gives it up: the rest of its chain and its IPAM plugin are still called,
-    and what the plugin holds elsewhere stays there. It has to run on the node itself, where the plugins are. The exit
-    code is 1 if something could not be removed, 5 if something could not be read.
+    and what the plugin holds elsewhere stays there. It has to run on the node itself, where the plugins are: --node
+    starts it on another node. The exit code is 1 if something could not be removed, 5 if something could not be read.
     """
-    if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
+    if not (flags.dry_run or flags.yes or terminal.can_ask()):
         raise GenieError(
             "gc removes things, and there is no terminal to confirm it: use --dry-run or --yes",
             hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
             exit_code=EXIT_USAGE,
         )
+    access = wiring.access(flags)
+    if not wiring.is_here(flags, access):
+        asks = not (flags.dry_run or flags.yes)
+        return go(Trip(node=flags.node, command="gc", flags=flags), access, asks=asks)
     wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])
     with Progress() as progress:
         report = find(flags, interval=flags.interval, tell=progress)

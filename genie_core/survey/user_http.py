@@ -8,6 +8,9 @@ resolver nor a body that comes a byte at a time would.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as Late
 from http import HTTPStatus
@@ -22,6 +25,8 @@ from genie_core.errors import GenieError
 from genie_core.survey.collection import in_thread
 
 _CONNECT_SECONDS = 10.0
+_UPGRADE_SECONDS = 30.0  # the API server asks the kubelet, and that the runtime, before it answers
+_WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class PooledConnection:
@@ -80,6 +85,34 @@ class PooledConnection:
             _refuse(error, self._cluster)
         return self._rest_of(answer)
 
+    def upgrade(
+        self, target: str, headers: Mapping[str, str], refusal: Callable[[Response], GenieError]
+    ) -> Upgraded:
+        """Make a WebSocket of a connection (RFC 6455, 4.1).
+
+        Raises what `exchange` raises, and the `refusal` of an answer that is not 101.
+        """
+        import urllib3
+
+        key = base64.b64encode(os.urandom(16)).decode("ascii")
+        asked = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": key,
+        }
+        timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_UPGRADE_SECONDS)
+        try:
+            answer = self._open("GET", target, {**headers, **asked}, b"", timeout)
+            if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                raise refusal(_read(answer))
+        except urllib3.exceptions.HTTPError as error:
+            _refuse(error, self._cluster)
+        if answer.headers.get("Sec-WebSocket-Accept") != _accepted(key):
+            answer.close()
+            raise BadAnswer("the API server's answer is not that of a WebSocket")
+        return Upgraded(answer)
+
     def _rest_of(self, answer: Any) -> Iterator[bytes]:
         import urllib3
 
@@ -120,6 +153,29 @@ class PooledConnection:
             retries=False,
             preload_content=False,
         )
+
+
+class Upgraded:
+    """A connection that is a WebSocket now. `sock` carries its frames, `early` are those that came with the answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.sock = answer.connection.sock
+        self.sock.setblocking(False)
+        try:
+            self.early = bytes(answer._fp.fp.peek())  # noqa: SLF001 (what http.client has read behind the headers)
+        except OSError:  # TLS, and nothing is there
+            self.early = b""
+
+    def close(self) -> None:
+        """End the connection."""
+        self._answer.connection.close()
+
+
+def _accepted(key: str) -> str:
+    """What a server answers to that key (RFC 6455, 4.2.2)."""
+    digest = hashlib.sha1(f"{key}{_WEBSOCKET_GUID}".encode("ascii"), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
 
 
 def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:

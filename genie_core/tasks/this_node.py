@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from genie_core.errors import GenieError
+from genie_core.edges.kube import KubeAPI
+from genie_core.errors import EXIT_USAGE, GenieError, NotFound
+from genie_core.fields import get_list
+from genie_core.spec.names import is_subdomain
 from genie_core.survey import cluster
 from genie_core.survey.api import NODE
 from genie_core.survey.kernel import JSON
-from genie_core.survey.user_cluster import Access
+from genie_core.survey.user_cluster import Access, connect
 from genie_core.tasks.pods import API_SECONDS, open_api
 
 
@@ -46,6 +49,42 @@ def another(
         return "" if here == pod_node else here
     same = pod_node.partition(".")[0] == named.partition(".")[0]  # as in Node names of cloud providers
     return "" if same else named
+
+
+def is_this(asked: str, named: str, access: Access, *, is_explicit: bool) -> bool:
+    """Whether this machine, which is named so, is the node that is asked for.
+
+    Where the names differ, the addresses of the Node object decide. Without any API server it is taken for that node,
+    since there is no cluster with another one; `access.warn` gets a sentence. Raises NotFound for a node that does not
+    exist, GenieError where the server does not answer.
+    """
+    if asked == named or is_explicit:
+        return asked == named
+    if not is_subdomain(asked):
+        raise GenieError(f"--node {asked!r} cannot be the name of a node", exit_code=EXIT_USAGE)
+    api = connect(access, API_SECONDS)
+    if api is None:
+        access.warn(f"no API server is known, so this machine is taken for node {asked}")
+        return True
+    with api:
+        page = api.get(NODE.everywhere, {"fieldSelector": f"metadata.name={asked}"})
+    found = [cluster.node(item) for item in get_list(page, "items") if isinstance(item, dict)]
+    if not found:
+        raise NotFound(
+            f"node {asked} does not exist",
+            hint="kubectl get nodes lists them; --here runs it on this machine",
+        )
+    return not own_addresses().isdisjoint(found[0].addresses)
+
+
+def names_of_nodes(api: KubeAPI) -> list[str]:
+    """The names of the cluster's nodes but those that run Windows. Raises GenieError."""
+    listed = [item.get("metadata") or {} for item in api.list_objects(NODE)]
+    return sorted(
+        str(metadata.get("name"))
+        for metadata in listed
+        if (metadata.get("labels") or {}).get("kubernetes.io/os") != "windows"
+    )
 
 
 def _nodes(access: Access, own: Mapping[str, object]) -> list[JSON]:

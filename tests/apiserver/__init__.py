@@ -3,6 +3,7 @@
     objects.py   what it holds: objects with UIDs and resource versions, lists, merge patches (RFC 7386)
     status.py    the `Status` documents of its refusals, worded as Kubernetes words them
     api.py       a request -> an answer: authentication, rights, routes; no sockets
+    execs.py     the subresource `exec` of pods: processes behind a WebSocket
     faults.py    what can go wrong on the wire, one function each
     server.py    HTTP and HTTPS around it, keep-alive, client certificates, a log of what was asked
     pki.py       a certificate authority, and certificates with one thing wrong each

@@ -3,18 +3,20 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from . import status
+from .execs import Exec
 from .objects import Kind, Objects
 
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _ACCOUNT_TOKEN = re.compile(r"/api/v1/namespaces/([^/]+)/serviceaccounts/([^/]+)/token")
+_SUBRESOURCES = (("Pod", "status"), ("Pod", "exec"), ("Node", "status"))
 _VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 
 
@@ -31,12 +33,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """`stream` are the parts of a body that is not whole yet, as a watch's."""
+    """`stream` are the parts of a body that is not whole yet, as a watch's. `run` is a process to start."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None
+    run: Exec | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class API:
     `tokens` maps a bearer token to its user; while it is empty, and no client certificates are asked for,
     clients need no credentials. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
     `script` holds answers to be given first, one a request, as (status, Retry-After or None). No token is good for
-    more than `longest_token_seconds`. `binds_to_nodes` False makes it a server before 1.31.
+    more than `longest_token_seconds`. `binds_to_nodes` False makes it a server before 1.31. `container`
+    makes of a Pod and the words of a command what `exec` starts.
     """
 
     def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
@@ -84,6 +88,7 @@ class API:
         self.binds_to_nodes = True
         self._bound: dict[str, tuple[str, str]] = {}  # token: name and UID of its node
         self.requests: list[Recorded] = []
+        self.container: Callable[[dict[str, Any], list[str]], list[str]] = lambda _pod, words: words
         self.bookmark_seconds = 60.0
         self.longest_watch_seconds = 1800.0
         self.watches = 0
@@ -130,13 +135,20 @@ class API:
         verb = "list" if request.method == "GET" and not route.name else _VERBS[request.method]
         if verb == "list" and query.get("watch", "").lower() in ("1", "true"):
             verb = "watch"
-        if (verb, route.resource) in self.forbidden:
+        # Since 1.35 a WebSocket of exec needs the right to create as well: it is no reading.
+        needed = (verb, "create") if route.subresource == "exec" else (verb,)
+        refused = next((one for one in needed if (one, route.resource) in self.forbidden), "")
+        if refused:
             who = user or "system:anonymous"
-            raise status.forbidden(who, verb, route.resource, route.kind.group, route.namespace, route.name)
+            raise status.forbidden(
+                who, refused, route.resource, route.kind.group, route.namespace, route.name
+            )
         return self._do(verb, route, query, request)
 
     def _do(self, verb: str, route: _Route, query: dict[str, str], request: Request) -> Answer:
         kind, namespace, name = route.kind, route.namespace, route.name
+        if route.subresource == "exec":
+            return self._exec(route, request)
         partial = "as=PartialObjectMetadata" in request.headers.get("accept", "")
         if verb == "list":
             found = self.objects.list(kind, namespace, query)
@@ -161,6 +173,19 @@ class API:
         if strategic:
             patch = self.objects.with_merged_lists(kind, namespace, name, patch)
         return _json(200, self.objects.patch(kind, namespace, name, patch, route.subresource))
+
+    def _exec(self, route: _Route, request: Request) -> Answer:
+        """A process in a running container."""
+        pod = self.objects.get(route.kind, route.namespace, route.name)
+        asked = parse_qsl(urlsplit(request.target).query, keep_blank_values=True)
+        names = [container["name"] for container in pod["spec"]["containers"]]
+        container = dict(asked).get("container") or names[0]
+        if container not in names:
+            raise status.bad_request(f"container {container} is not valid for pod {route.name}")
+        if pod.get("status", {}).get("phase") != "Running":
+            raise status.bad_request(f"pod {route.name} does not have a host assigned")
+        words = [value for name, value in asked if name == "command"]
+        return Answer(101, b"", run=Exec(argv=self.container(pod, words), asked=words))
 
     def _watch(self, kind: Kind, namespace: str, query: dict[str, str], partial: bool) -> Answer:
         """Events as JSON lines, in a body that goes on until the time is up (client-go: 5 to 10 minutes)."""
@@ -248,7 +273,7 @@ class API:
         kind = self.objects.find_kind(group, version, rest[0])
         if kind is None or len(rest) > 3 or (namespace and not kind.namespaced):
             return None
-        if len(rest) == 3 and (kind.kind, rest[2]) not in (("Pod", "status"), ("Node", "status")):
+        if len(rest) == 3 and (kind.kind, rest[2]) not in _SUBRESOURCES:
             return None
         return _Route(kind, namespace, *rest[1:])
 

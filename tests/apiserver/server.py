@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from genie_core.sandbox.http_server import LocalHTTPServer
 
+from . import execs
 from .api import API, Answer, Request
 from .faults import Fault, Wire, plainly, render
 from .pki import Authority, Pair
@@ -147,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.stream is not None:
             self._stream(answer)
             return
+        if answer.run is not None:
+            self._exec(answer, headers)
+            return
         fault = (owner.faults.pop(0) if owner.faults else None) or plainly
         keep = fault(Wire(self.connection, owner.stopping), answer)
         self.close_connection = self.close_connection or not keep
@@ -161,6 +165,22 @@ class _Handler(BaseHTTPRequestHandler):
                 break
             wire.send(b"%x\r\n%s\r\n" % (len(line), line))
         wire.send(b"0\r\n\r\n")
+
+    def _exec(self, answer: Answer, headers: dict[str, str]) -> None:
+        """Become a WebSocket, and carry the streams of a process; or refuse what is none."""
+        assert answer.run is not None
+        protocol = execs.protocol_of(headers)
+        if "sec-websocket-key" not in headers or not protocol:
+            problem = (
+                "unable to upgrade: unable to negotiate protocol"
+                if not protocol
+                else "Upgrade request required"
+            )
+            self.connection.sendall(render(Answer(400 if protocol else 403, problem.encode() + b"\n")))
+        else:
+            self.connection.sendall(execs.handshake(headers["sec-websocket-key"], protocol))
+            execs.serve(self.connection, self.rfile, answer.run, protocol, self.server.owner.stopping)
+        self.close_connection = True
 
     do_GET = do_PATCH = do_POST = do_DELETE = _serve
 

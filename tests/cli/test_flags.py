@@ -14,7 +14,7 @@ from tests.test_lint import source_files
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
 # Values that only the person can know, by their metavar.
-FREE = {"DURATION", "CIDR", "ADDRESS", "NUMBER", "BYTES", "URL", "PATH=VALUE", "HOST:PORT"}
+FREE = {"IMAGE", "DURATION", "CIDR", "ADDRESS", "NUMBER", "BYTES", "URL", "PATH=VALUE", "HOST:PORT"}
 FREE_FLAGS = {
     "--name",
     "--physical-network",

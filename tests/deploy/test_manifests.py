@@ -154,4 +154,4 @@ def test_nothing_is_bound_to_everybody():
     documents: list[Any] = [one.values[0] for one in DOCUMENTS]
     bindings = [one for one in documents if one["kind"].endswith("RoleBinding")]
     subjects = {(one["kind"], one["name"]) for binding in bindings for one in binding["subjects"]}
-    assert subjects == {("ServiceAccount", f"genie{of}") for of in ("", "-installer", "-agent")}
+    assert subjects == {("ServiceAccount", f"genie{of}") for of in ("", "-installer", "-agent", "-debug")}

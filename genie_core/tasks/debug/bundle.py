@@ -1,4 +1,4 @@
-"""`genie debug bundle`: facts and diagnosis in one file, without secrets, to attach to an issue.
+"""`genie debug bundle`: facts and diagnosis of one node or of several in one file, without secrets, to share.
 
 An allow-list, not a redaction: the saved facts (which never hold secrets), the reports made of them, versions,
 and a manifest with a hash of each member. Configuration files, kubeconfigs, logs and environments stay out.
@@ -13,31 +13,41 @@ import os
 import platform
 import tarfile
 import time
-from dataclasses import dataclass
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from genie_core import __version__
-from genie_core.errors import IOFailure
+from genie_core.errors import DecodingFailure, IOFailure
 from genie_core.tasks.debug.report import DiagnosisReport
 from genie_core.tasks.debug.snapshot import snapshot
+
+FOLDER = "genie-bundle"
+Members = Mapping[str, bytes]
+MEMBERS = ("facts.json", "report.json", "versions.json")
+LARGEST = 256 << 20  # of what one node sends, and of one member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleReport:
-    """What was written: the file, and each member's size and SHA-256."""
+    """What was written: the file, each member's size and SHA-256, and why nodes are missing."""
 
     kind: ClassVar[str] = "Bundle"
     path: str
     members: tuple[tuple[str, int, str], ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """path, members: [{name, bytes, sha256}]."""
-        return {
+        """path, members: [{name, bytes, sha256}]; failed: [{node, reason}] where there are several nodes."""
+        document: dict[str, Any] = {
             "path": self.path,
             "members": [
                 {"name": name, "bytes": size, "sha256": digest} for name, size, digest in self.members
             ],
         }
+        failed = [{"node": node, "reason": reason} for node, reason in self.failed.items()]
+        return document | ({"failed": failed} if failed else {})
 
 
 def contents(report: DiagnosisReport) -> dict[str, bytes]:
@@ -50,20 +60,57 @@ def contents(report: DiagnosisReport) -> dict[str, bytes]:
     }
 
 
-def write(report: DiagnosisReport, path: str) -> BundleReport:
-    """Write a gzipped tar of mode 0600. Raises IOFailure, also where the file exists already."""
-    members = contents(report)
+def of_nodes(nodes: Mapping[str, Members]) -> dict[str, bytes]:
+    """The members of several nodes, in a folder for each."""
+    return {f"{node}/{name}": data for node, members in nodes.items() for name, data in members.items()}
+
+
+def write(members: Members, path: str, now: float, failed: Mapping[str, str] | None = None) -> BundleReport:
+    """Write a gzipped tar of mode 0600, "-" for stdout. Raises IOFailure, also where the file exists already."""
     listed = tuple((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in members.items())
-    manifest = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(report.facts.time)), "members": {}}
-    manifest["members"] = {name: {"bytes": size, "sha256": digest} for name, size, digest in listed}
-    members["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
+    report = BundleReport(path=path, members=listed, failed=failed or {})
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise IOFailure(f"{path}: {error.strerror}", hint="name another file with --output-file") from None
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+    with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
+        file.write(_packed({**members, "manifest.json": _manifest(report, now)}, now))
+    return report
+
+
+def _manifest(report: BundleReport, now: float) -> bytes:
+    """When it was made, each member's size and hash, the nodes that are missing."""
+    document: dict[str, Any] = {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))}
+    document["members"] = {name: {"bytes": size, "sha256": digest} for name, size, digest in report.members}
+    document |= {"failed": dict(report.failed)} if report.failed else {}
+    return (json.dumps(document, indent=1) + "\n").encode()
+
+
+def _packed(members: Members, now: float) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, data in members.items():
-            entry = tarfile.TarInfo(f"genie-bundle/{name}")
-            entry.size, entry.mode, entry.mtime = len(data), 0o600, int(report.facts.time)
+            entry = tarfile.TarInfo(f"{FOLDER}/{name}")
+            entry.size, entry.mode, entry.mtime = len(data), 0o600, int(now)
             archive.addfile(entry, io.BytesIO(data))
-    return BundleReport(path=path, members=listed)
+    return packed.getvalue()
+
+
+def unpacked(archive: bytes) -> dict[str, bytes]:
+    """The members of another node's bundle: those that a bundle has, whatever else is there.
+
+    Raises DecodingFailure for what is no bundle.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as packed:
+            for entry in packed:
+                name = entry.name.removeprefix(f"{FOLDER}/")
+                file = packed.extractfile(entry) if name in MEMBERS and entry.isreg() else None
+                if file is not None and entry.size <= LARGEST:
+                    found[name] = file.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error):
+        raise DecodingFailure("what the node sent is no bundle") from None
+    if not found:
+        raise DecodingFailure("what the node sent is no bundle")
+    return found

@@ -1,0 +1,240 @@
+"""Commands about a node, run from any machine: on that node, through the API server, with the user's own rights.
+
+Where that is not possible, `NotThere` has the one command to run on the node.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+from genie_cli import candidates, terminal
+from genie_cli.flags import flag, switch, typed
+from genie_cli.options import CLUSTER
+from genie_cli.progress import Progress
+from genie_cli.render import note
+from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_TIMEOUT, GenieError
+from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_credentials import KnownCluster
+from genie_core.tasks.debug.bundle import LARGEST
+from genie_core.tasks.there.run import LONGEST_SECONDS, NAMESPACE, Errand, Here, run_there
+
+AT_ONCE = 8  # nodes side by side
+
+
+@dataclass(frozen=True, kw_only=True)
+class There:
+    """How to reach another node."""
+
+    here: bool = switch("--here", "Run on this machine, whatever node it is.", CLUSTER)
+    genie_namespace: str = flag(
+        "--genie-namespace NAMESPACE",
+        "Where Genie's own pods are, through which another node is reached.",
+        CLUSTER,
+        default=NAMESPACE,
+        complete=candidates.namespaces,
+    )
+    debug_image: str = flag(
+        "--debug-image IMAGE",
+        "Image of the pod that is made on a node without an agent. Default: that of Genie's pods.",
+        CLUSTER,
+    )
+
+
+class NotThere(GenieError):
+    """The command could not be run on the node; the hint has the command to run there."""
+
+    exit_code = EXIT_NOT_FOUND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trip:
+    """A command (`debug pod`) with its flags as they are to be there, and the node."""
+
+    node: str
+    command: str
+    flags: Any
+
+    @property
+    def words(self) -> list[str]:
+        """The command line behind the program's name."""
+        elsewhere = {"kubeconfig": "", "context": "", "node": "", "here": False, "debug_image": ""}
+        known = {name: value for name, value in elsewhere.items() if hasattr(self.flags, name)}
+        return [
+            *self.command.split(),
+            *typed(replace(self.flags, **known, genie_namespace=NAMESPACE)),
+        ]
+
+    @property
+    def by_hand(self) -> str:
+        """The one command to run where this machine may not run it."""
+        return f"ssh {shlex.quote(self.node)} sudo {shlex.join(['genie', *self.words])}"
+
+
+def go(trip: Trip, access: Access, *, asks: bool = False) -> int:
+    """Run the command on its node, its output passed on byte for byte; its exit code.
+
+    `asks`: what is typed here is the command's stdin. Raises NotThere where it was not started, GenieError where the
+    connection was lost.
+    """
+    begun = Event()
+    with Progress() as progress:
+
+        def started() -> None:
+            begun.set()
+            progress.rest()
+
+        here = Here(
+            out=_writer(sys.stdout.buffer),
+            err=_writer(sys.stderr.buffer),
+            announce=progress,
+            warn=note,
+            lines=_typed_lines() if asks else None,
+            started=started,
+        )
+        return attempt(trip, known_cluster(trip, access), here, begun, asks=asks)
+
+
+def fetch(trip: Trip, access: Access) -> bytes:
+    """What the command prints there. Raises NotThere, and GenieError where it fails there."""
+    with Progress() as progress:
+        return _fetched(trip, known_cluster(trip, access), announce=progress, warn=note, stop=None)
+
+
+def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, bytes], dict[str, str]]:
+    """What the commands print, by node, and why others have failed. Raises NotThere where no server is known."""
+    found: dict[str, bytes] = {}
+    failed: dict[str, str] = {}
+    known, stop = known_cluster(trips[0], access), Event()
+    with Progress() as progress, ThreadPoolExecutor(AT_ONCE) as workers:
+        progress(_bar(0, len(trips)))
+        running = {
+            workers.submit(_fetched, trip, known, announce=_ignore, warn=note, stop=stop): trip.node
+            for trip in trips
+        }
+        try:
+            for done, one in enumerate(as_completed(running), start=1):
+                try:
+                    found[running[one]] = one.result()
+                except GenieError as error:
+                    failed[running[one]] = error.msg
+                progress(_bar(done, len(trips)))
+        except BaseException:
+            stop.set()
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+    return dict(sorted(found.items())), dict(sorted(failed.items()))
+
+
+def _fetched(
+    trip: Trip,
+    known: KnownCluster,
+    *,
+    announce: Callable[[str], None],
+    warn: Callable[[str], None],
+    stop: Event | None,
+) -> bytes:
+    out, err, begun = bytearray(), bytearray(), Event()
+
+    def write(data: bytes) -> None:
+        out.extend(data)
+        if len(out) > LARGEST:
+            raise GenieError(f"node {trip.node} sent more than {LARGEST >> 20} MiB")
+
+    here = Here(out=write, err=err.extend, announce=announce, warn=warn, stop=stop, started=begun.set)
+    code = attempt(trip, known, here, begun)
+    if code not in (0, EXIT_TIMEOUT):
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        problem = next((line for line in said if line.startswith("error: ")), "").removeprefix("error: ")
+        raise GenieError(
+            f"genie {trip.command} failed on node {trip.node}: {problem or f'exit code {code}'}",
+            exit_code=code,
+        )
+    return bytes(out)
+
+
+def _ignore(_text: str) -> None:
+    """A step that is not shown."""
+
+
+def _bar(done: int, total: int) -> str:
+    width = 20 * done // total
+    return f"[{'#' * width}{'-' * (20 - width)}] {done} of {total} nodes"
+
+
+def attempt(trip: Trip, known: KnownCluster, here: Here, begun: Event, *, asks: bool = False) -> int:
+    """The same for output that goes anywhere; `begun` is set once the command was started."""
+    seconds = 24 * 3600.0 if getattr(trip.flags, "watch", False) else LONGEST_SECONDS
+    errand = Errand(
+        node=trip.node,
+        words=[*trip.words, "--here", *_look()],
+        environment=_environment(asks=asks),
+        namespace=trip.flags.genie_namespace,
+        image=trip.flags.debug_image,
+        seconds=seconds,
+    )
+    try:
+        return run_there(known, errand, here)
+    except GenieError as error:
+        if begun.is_set():
+            raise
+        raise not_there(trip, error) from None
+
+
+def known_cluster(trip: Trip, access: Access) -> KnownCluster:
+    """The API server, with the user's credentials. Raises NotThere."""
+    try:
+        found = find_cluster(access)
+        if found is None:
+            raise GenieError("no API server is known (--kubeconfig, $KUBECONFIG)")
+        return found.login()
+    except GenieError as error:
+        raise not_there(trip, error) from None
+
+
+def not_there(trip: Trip, error: GenieError) -> NotThere:
+    """The error for a command that was not started, with the command that does it."""
+    code = error.exit_code if error.exit_code in (EXIT_DENIED, EXIT_TIMEOUT) else EXIT_NOT_FOUND
+    return NotThere(
+        f"genie {trip.command} was not run on node {trip.node}: {error.msg}",
+        details="\n".join(filter(None, (error.details, error.hint))),
+        hint=f"run it there: {trip.by_hand}",
+        exit_code=code,
+    )
+
+
+def _look() -> Sequence[str]:
+    """The flags of this terminal that the other end has to know."""
+    shown = terminal.current.get()
+    color = "always" if shown.colored(sys.stdout) else "never"
+    return [f"--color={color}", *["-v"] * shown.verbosity, *["-q"] * shown.quiet]
+
+
+def _environment(*, asks: bool) -> dict[str, str]:
+    columns = terminal.width(sys.stdout)
+    plain = terminal.symbol("ok") == terminal.symbol("ok").encode("ascii", "replace").decode()
+    found = {"LC_ALL": "C" if plain else "C.UTF-8"}
+    if columns != terminal.UNLIMITED:
+        found["COLUMNS"] = str(columns)
+    if asks:
+        found[terminal.ASKS] = "1"
+    return found
+
+
+def _writer(stream: Any) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        stream.write(data)
+        stream.flush()
+
+    return write
+
+
+def _typed_lines() -> Iterator[bytes]:
+    """What is typed, as it comes. The descriptor is read: a thread that waits in `sys.stdin` would hold its lock."""
+    return iter(lambda: os.read(0, 4096), b"")

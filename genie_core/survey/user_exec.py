@@ -1,0 +1,177 @@
+"""A command in a container, over the API server: `kubectl exec` without a terminal.
+
+The streams are messages of a WebSocket, whose first byte is the number of the stream: 0 stdin, 1 stdout, 2 stderr, 3 a
+`Status` with the exit code, at the end. Source: kubernetes/cri-client, pkg/remotecommand and apimachinery,
+pkg/util/remotecommand (v4.channel.k8s.io; v5 adds 255, which closes a stream).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any
+
+from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_errors import BadAnswer, ObjectNotFound, error_of, server_words
+from genie_core.edges.kube_http import Response
+from genie_core.edges.kube_resources import POD, target
+from genie_core.edges.log import JSONLog
+from genie_core.errors import EXIT_INCOMPLETE, GenieError, IOFailure
+from genie_core.fields import get_list, get_object, get_str
+from genie_core.survey.user_credentials import KnownCluster
+from genie_core.survey.user_http import PooledConnection
+from genie_core.survey.websocket import BINARY, CLOSE, PING, PONG, Reader, frame
+
+STDIN, STDOUT, STDERR, STATUS = b"\0", 1, 2, 3
+_PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
+_LOOK_SECONDS = 0.2  # how soon an end that was asked for is noticed
+_LAST_SECONDS = 5.0  # for output that is still on its way when the exit code is known
+_SILENT = JSONLog("error", fd=-1)
+
+Write = Callable[[bytes], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run where. No shell reads `argv`."""
+
+    namespace: str
+    pod: str
+    container: str
+    argv: Sequence[str]
+
+
+class ExecAPI(KubeAPI):
+    """A KubeAPI that can run commands in containers, and delete pods."""
+
+    def __init__(self, known: KnownCluster, seconds: float) -> None:
+        self._pool = PooledConnection(known.cluster, known.configuration, known.headers)
+        super().__init__(known.cluster, seconds, _SILENT, connection=self._pool)
+
+    def start(self, command: Command) -> Running:
+        """Start a command; its stdin is open until the connection ends. Raises one of kube_errors."""
+        query = [("container", command.container), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
+        parts = (*POD.path(command.namespace, command.pod), "exec")
+        words = "&".join(target((), {name: word})[1:] for name, word in [*query, *_words(command.argv)])
+        headers = {**self._headers("GET", b""), "Sec-WebSocket-Protocol": _PROTOCOLS}
+        what = f"a command in pod {command.namespace}/{command.pod}"
+
+        def refusal(response: Response) -> GenieError:
+            return self._refusal("GET", what, response, _document(response.body))
+
+        try:
+            connection = self._pool.upgrade(
+                f"{self.cluster.base}{target(parts, {})}?{words}", headers, refusal
+            )
+        except OSError as error:
+            raise self._unreachable(error) from None
+        return Running(connection.sock, connection.early, connection.close)
+
+    def delete_pod(self, namespace: str, name: str) -> None:
+        """Delete a pod at once; one that does not exist is no failure. Raises one of kube_errors."""
+        parts, query = POD.path(namespace, name), {"gracePeriodSeconds": "0"}
+        try:
+            self._request("DELETE", parts, query, b"", f"pod {namespace}/{name}")
+        except ObjectNotFound:
+            return
+
+
+def _words(argv: Sequence[str]) -> list[tuple[str, str]]:
+    return [("command", word) for word in argv]
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+class Running:
+    """A command that was started. `write` may be called by another thread."""
+
+    def __init__(self, sock: Any, early: bytes, close: Callable[[], None]) -> None:
+        self._sock = sock
+        self._close = close
+        self._reader = Reader(early)
+        self._lock = Lock()
+        self._status = b""
+        self._ended = False
+        sock.settimeout(_LOOK_SECONDS)
+
+    def write(self, data: bytes) -> None:
+        """Send something to the command's stdin. Raises OSError."""
+        self._send(BINARY, STDIN + data)
+
+    def wait(self, out: Write, err: Write, stop: Event | None = None) -> int:
+        """Pass on what the command prints, until it ends; its exit code.
+
+        Where `stop` is set, or an exception arrives, the connection is closed, which closes the command's stdin. Raises
+        KeyboardInterrupt where `stop` is set, IOFailure where the connection ends before the command.
+        """
+        until = float("inf")
+        try:
+            while not self._ended and time.monotonic() < until:
+                if stop is not None and stop.is_set():
+                    raise KeyboardInterrupt
+                self._receive()
+                for kind, data in self._reader.messages():
+                    self._take(kind, data, out, err)
+                if self._status:
+                    until = min(until, time.monotonic() + _LAST_SECONDS)
+        finally:
+            self._close()
+        return exit_code(self._status)
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(1 << 16)
+        except TimeoutError:
+            return
+        except OSError:
+            data = b""
+        self._ended = not data
+        self._reader.feed(data)
+
+    def _take(self, kind: int, data: bytes, out: Write, err: Write) -> None:
+        if kind == PING:
+            self._send(PONG, data)
+        elif kind == CLOSE:
+            self._ended = True
+        elif data[:1] == b"\x01":
+            out(data[1:])
+        elif data[:1] == b"\x02":
+            err(data[1:])
+        elif data[:1] == b"\x03":
+            self._status += data[1:]
+
+    def _send(self, kind: int, data: bytes) -> None:
+        with self._lock:
+            self._sock.sendall(frame(kind, data))
+
+
+def exit_code(text: bytes) -> int:
+    """The exit code in the `Status` at the end. Raises IOFailure, BadAnswer where there is none."""
+    if not text:
+        raise IOFailure(
+            "the connection to the command ended before the command: whether it has done its work is not known",
+            hint="run it again",
+            exit_code=EXIT_INCOMPLETE,
+        )
+    document = _document(text)
+    if not isinstance(document, dict):
+        raise BadAnswer("the API server's answer about the command's end is not understood")
+    if document.get("status") == "Success":
+        return 0
+    causes = get_list(get_object(document, "details"), "causes", where="details")
+    for cause in causes:
+        if isinstance(cause, dict) and cause.get("reason") == "ExitCode":
+            code = get_str(cause, "message", where="causes")
+            if code.isascii() and code.isdigit() and len(code) < 4:
+                return int(code)
+    raise error_of(int(document.get("code") or 500), document)(
+        "the container runtime could not run the command", details=server_words(document | {"kind": "Status"})
+    )

@@ -1,0 +1,179 @@
+"""Commands in containers, over the API server: real processes behind the WebSocket of the tests' server."""
+
+import sys
+from threading import Event, Timer
+
+import pytest
+
+from genie_core.edges.kube_errors import BadAnswer, Forbidden, ObjectNotFound, Untrusted
+from genie_core.errors import GenieError, IOFailure
+from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_exec import Command, ExecAPI
+from genie_core.survey.websocket import LARGEST_FRAME, PING, Frame, Reader, frame
+from tests.apiserver import API, Authority, Objects
+from tests.apiserver.proxy import Proxy
+from tests.patience import wait_until
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "agent", "namespace": "kube-system"},
+    "spec": {"containers": [{"name": "agent", "image": "genie"}]},
+    "status": {"phase": "Running"},
+}
+
+
+@pytest.fixture(params=["http", "https"])
+def server(request, serve, authority):
+    api = API(Objects(POD), {"good": "genie"} if request.param == "https" else None)
+    return serve(api, authority=authority if request.param == "https" else None)
+
+
+@pytest.fixture
+def api(tmp_path):
+    """`api(server)`: an ExecAPI, as a kubeconfig leads to it."""
+    opened = []
+
+    def connect(server, **cluster):
+        path = server.write_kubeconfig(tmp_path / "kubeconfig", user={"token": "good"}, **cluster)
+        found = find_cluster(Access(kubeconfig=str(path)))
+        assert found is not None
+        opened.append(ExecAPI(found.login(), 30.0))
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
+
+
+def run(api, *argv, stop=None, write=b"", pod="agent"):
+    """(exit code, stdout, stderr) of a command."""
+    out, err = bytearray(), bytearray()
+    running = api.start(Command(namespace="kube-system", pod=pod, container="agent", argv=argv))
+    if write:
+        running.write(write)
+    return running.wait(out.extend, err.extend, stop), bytes(out), bytes(err)
+
+
+def test_output_exit_code_and_words_arrive_as_they_are(server, api):
+    """Bytes, not text; words with spaces and quotes, which no shell reads."""
+    script = (
+        "import os, sys; os.write(1, bytes(range(256))); print(sys.argv[1:], file=sys.stderr); sys.exit(3)"
+    )
+    words = ["a b", "$(touch /tmp/never)", "'", "ü&=%", ""]
+    assert run(api(server), sys.executable, "-c", script, *words) == (
+        3,
+        bytes(range(256)),
+        f"{words}\n".encode(),
+    )
+    (asked,) = server.api.requests
+    assert "good" not in asked.target
+    assert "v5.channel.k8s.io" in asked.headers["sec-websocket-protocol"]
+
+
+def test_a_long_output_is_whole(server, api):
+    size = 3_000_000
+    code, out, _ = run(api(server), sys.executable, "-c", f"print('x' * {size}, end='')")
+    assert (code, len(out), set(out)) == (0, size, {ord("x")})
+
+
+def test_what_is_written_is_its_stdin(server, api):
+    code, out, _ = run(api(server), "head", "-n", "1", write=b"yes\n")
+    assert (code, out) == (0, b"yes\n")
+
+
+def test_the_end_of_the_connection_is_the_end_of_its_stdin(server, api, tmp_path):
+    """What a person's ^C becomes there: the process can clean up."""
+    stop = Event()
+    Timer(0.3, stop.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(api(server), "sh", "-c", f"cat; echo cleaned >{tmp_path}/end", stop=stop)
+    wait_until((tmp_path / "end").exists, 10)
+
+
+@pytest.mark.parametrize("verb", ["get", "create"])
+def test_without_the_right(server, api, verb):
+    server.api.forbidden.add((verb, "pods/exec"))
+    with pytest.raises(Forbidden, match="a command in pod kube-system/agent") as raised:
+        run(api(server), "true")
+    assert raised.value.exit_code == 4
+    assert "pods/exec" in raised.value.details
+
+
+def test_a_pod_that_is_not_there(server, api):
+    with pytest.raises(ObjectNotFound):
+        run(api(server), "true", pod="nobody")
+
+
+def test_a_program_that_is_not_there(server, api):
+    with pytest.raises(GenieError, match="container runtime could not run") as raised:
+        run(api(server), "/nonexistent/genie")
+    assert "No such file" in raised.value.details
+
+
+def test_a_server_that_goes_away(server, api):
+    Timer(0.3, server.hang_up).start()
+    with pytest.raises(IOFailure, match="ended before the command") as raised:
+        run(api(server), "sleep", "5")
+    assert raised.value.exit_code == 5
+
+
+def test_a_server_of_another_authority_is_not_trusted(serve, authority, tmp_path, api):
+    (tmp_path / "other").mkdir()
+    server = serve(API(Objects(POD)), authority=authority)
+    other = Authority(tmp_path / "other")
+    with pytest.raises(Untrusted):
+        run(api(server, **{"certificate-authority": str(other.ca_file)}), "true")
+
+
+def test_through_a_proxy(serve, authority, api):
+    server = serve(API(Objects(POD), {"good": "genie"}), authority=authority)
+    with Proxy() as proxy:
+        client = api(server, **{"proxy-url": f"http://{proxy.authority}"})
+        assert run(client, "echo", "ok") == (0, b"ok\n", b"")
+        assert proxy.tunnels
+
+
+def test_deleting_a_pod_twice(server, api):
+    client = api(server)
+    for _ in range(2):
+        client.delete_pod("kube-system", "agent")
+    assert [one.method for one in server.api.requests] == ["DELETE", "DELETE"]
+
+
+# --- frames ----------------------------------------------------------------------------------------------
+
+
+def test_frames_that_come_in_any_parts():
+    """A message in three parts with a ping between them, byte by byte (RFC 6455, 5.4)."""
+    data = b"\x02\x02ab" + b"\x89\x01p" + b"\x00\x01c" + b"\x80\x7e\x01\x00" + b"d" * 256
+    reader, found = Reader(), list[Frame]()
+    for byte in data:
+        reader.feed(bytes((byte,)))
+        found += reader.messages()
+    assert found == [(PING, b"p"), (2, b"abc" + b"d" * 256)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x01a",  # the continuation of nothing
+        b"\x02\x01a\x82\x01b",  # a message within a message
+        b"\x82\x81mmmma",  # masked by a server
+        b"\xc2\x01a",  # with an extension that was not agreed on
+        b"\x82\x7f" + (LARGEST_FRAME + 1).to_bytes(8, "big"),
+    ],
+)
+def test_frames_that_no_server_sends(data):
+    with pytest.raises(BadAnswer):
+        list(Reader(data).messages())
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+def test_a_clients_frames_are_masked(size):
+    made = frame(2, b"x" * size)
+    begin = 2 if size < 126 else 4 if size < 65536 else 10
+    assert made[0] == 0x82
+    assert made[1] & 0x80
+    mask, data = made[begin : begin + 4], made[begin + 4 :]
+    assert bytes(byte ^ mask[index % 4] for index, byte in enumerate(data)) == b"x" * size

@@ -1,0 +1,438 @@
+"""Commands about a node, run from another machine: real processes in containers on a node in namespaces."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from genie_cli import schemas
+from genie_cli.app import main
+from genie_core.errors import DecodingFailure
+from genie_core.tasks.debug import bundle
+from tests.elsewhere.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
+from tests.patience import wait_until
+from tests.test_lint import ROOT
+
+CONFLIST = json.dumps({"cniVersion": "1.0.0", "name": "of-the-node", "plugins": [{"type": "ptp"}]})
+LEASE = "/var/lib/cni/networks/lan/10.9.0.7"
+
+
+@pytest.fixture(scope="module")
+def node():
+    node = Node()
+    node.write("/etc/cni/net.d/10-lan.conflist", CONFLIST)
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def cluster(tmp_path, node, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NODE_NAME", raising=False)
+    cluster = Cluster(tmp_path, node)
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def genie(capsysbinary):
+    """`genie("discover", ..., code=0)` -> (stdout, stderr), both as bytes of what came."""
+
+    def run(*words, code=0):
+        assert main([*words]) == code, capsysbinary.readouterr()
+        out, err = capsysbinary.readouterr()
+        return out, err.decode()
+
+    return run
+
+
+pytestmark = [pytest.mark.root]
+
+
+# --- in the agent ----------------------------------------------------------------------------------------
+
+
+def test_discover_runs_on_the_node_in_its_namespaces(cluster, genie):
+    cluster.add(agent())
+    out, _ = genie("discover", "--node", NODE, "-o", "json", "--fail-on", "never")
+    report = json.loads(out)
+    assert report["metadata"]["node"] == NODE
+    assert [one["path"] for one in report["configurations"]] == ["/etc/cni/net.d/10-lan.conflist"]
+    assert cluster.started == []
+    (asked,) = [one for one in cluster.api.requests if "/exec?" in one.target]
+    assert asked.target.startswith(
+        f"/api/v1/namespaces/kube-system/pods/genie-agent-{NODE}/exec?container=genie-agent&"
+    )
+
+
+def test_the_exit_code_and_the_failures_document_are_those_from_there(cluster, genie):
+    cluster.add(agent())
+    out, err = genie("discover", "--node", NODE, "--only", "nosuch", "-o", "json", code=2)
+    assert json.loads(out)["kind"] == "Error"
+    assert "nosuch" in err
+
+
+def test_debug_pod_finds_the_pods_node(cluster, genie):
+    """The pod has no sandbox there: the answer is the node's, not this machine's."""
+    cluster.add(agent(), tenant_pod())
+    out, err = genie("debug", "pod", "web-0", "-n", "shop", "--no-probes", code=3)
+    assert out == b""
+    assert "pod shop/web-0 has no sandbox on this node" in err
+    (asked,) = [one for one in cluster.api.requests if "/exec?" in one.target]
+    assert "command=shop%2Fweb-0" in asked.target
+    assert "command=--no-probes" in asked.target
+
+
+def test_explain_pod_reads_the_files_of_the_pods_node(cluster, genie, node, tmp_path):
+    """There is no API server for the container here: the node's state is what counts."""
+    cluster.add(agent(), tenant_pod(cni="of-the-node"))
+    _, err = genie("explain", "pod", "shop/web-0", code=3)
+    assert "pod shop/web-0 is not in this node's state" in err
+
+
+@pytest.mark.parametrize(
+    "form, begin, end", [("html", b"<!doctype html>", b"</html>\n"), ("svg", b"<svg", b"</svg>\n")]
+)
+def test_a_page_and_a_picture_arrive_whole(cluster, genie, node, form, begin, end):
+    cluster.add(agent(), tenant_pod())
+    node.run("sh", "-c", "test -e /run/netns/web || ip netns add web")
+    words = ("debug", "pod", "shop/web-0", "--netns", "/run/netns/web", "--no-probes", "--fail-on", "never")
+    out, _ = genie(*words, "-o", form)
+    assert out.lower().startswith(begin)
+    assert out.endswith(end)
+
+
+def test_gc_asks_here_and_removes_there(cluster, genie, node, tmp_path):
+    """A person's answer goes to the node; off a terminal, --yes is needed as ever."""
+    cluster.add(agent())
+    node.write(LEASE, "c0ffee\r\neth0")
+    fast = ("--interval", "10ms", "--min-age", "1ms")
+    _, err = genie("gc", "--node", NODE, *fast, code=2)
+    assert "--yes" in err
+    for typed, left in (("n", True), ("y", False)):
+        with terminal("gc", "--node", NODE, *fast) as (write, shown, ended):
+            wait_until(lambda shown=shown: "Remove these 1?" in shown(), 60)
+            write(f"{typed}\n".encode())
+            assert ended() == 0, shown()
+        assert (node.run("sh", "-c", f"test -e {LEASE} && echo yes || true") == "yes\n") == left
+
+
+# --- in a pod that is made for it ------------------------------------------------------------------------
+
+
+def test_a_node_without_an_agent_gets_a_pod_which_is_removed(cluster, genie):
+    cluster.add(own_pod("genie"))
+    out, _ = genie("discover", "--node", NODE, "-o", "name", "--fail-on", "never")
+    assert out == b"/etc/cni/net.d/10-lan.conflist\n"
+    (made,) = cluster.started
+    spec, (container,) = made["spec"], made["spec"]["containers"]
+    assert (spec["nodeName"], spec["hostPID"], spec["hostNetwork"]) == (NODE, True, True)
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert spec["activeDeadlineSeconds"] == 600
+    assert container["image"].startswith("registry.example.com/genie@sha256:")
+    kubernetes_validate.validate(made, "1.37", strict=True)
+    assert made["metadata"]["name"] not in cluster.pods()
+
+
+def test_an_image_that_anybody_may_replace_is_not_taken(cluster, genie):
+    pod = own_pod("genie")
+    pod["spec"]["containers"][0]["image"] = "registry.example.com/genie"
+    pod["status"]["containerStatuses"] = []
+    cluster.add(pod)
+    _, err = genie("discover", "--node", NODE, code=3)
+    assert "--debug-image" in err
+    genie("discover", "--node", NODE, "--debug-image", "mine:1", "--fail-on", "never")
+    assert [made["spec"]["containers"][0]["image"] for made in cluster.started] == ["mine:1"]
+
+
+def test_an_installer_or_a_tenants_pod_is_no_agent(cluster, genie):
+    """Commands are run in Genie's own namespace only, where the pod can reach the node."""
+    cluster.add(own_pod("genie"), own_pod("genie-agent"))
+    cluster.add({**agent(), "metadata": {**agent()["metadata"], "namespace": "shop"}})
+    genie("discover", "--node", NODE, "--fail-on", "never", "-o", "name")
+    (asked,) = [path for _, path in cluster.asked() if path.endswith("/exec")]
+    assert asked.startswith("/api/v1/namespaces/kube-system/pods/genie-debug-")
+
+
+def test_what_an_earlier_command_has_left_is_removed(cluster, genie):
+    left = own_pod("genie-debug")
+    left["metadata"]["name"], left["status"]["phase"] = "genie-debug-0a1b2c3d", "Failed"
+    running = own_pod("genie-debug")
+    running["metadata"]["name"] = "genie-debug-of-another"
+    cluster.add(own_pod("genie"), left, running)
+    genie("discover", "--node", NODE, "--fail-on", "never", "-o", "name")
+    assert cluster.pods() == ["genie-debug-of-another", f"genie-{NODE}"]
+
+
+@pytest.mark.parametrize(
+    "status, says",
+    [
+        ({"phase": "Failed", "reason": "OutOfpods", "message": "too many"}, "OutOfpods: too many"),
+        (
+            {
+                "phase": "Pending",
+                "containerStatuses": [
+                    {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such"}}}
+                ],
+            },
+            "ErrImagePull: no such",
+        ),
+    ],
+)
+def test_a_pod_that_does_not_start_is_removed(cluster, genie, status, says):
+    cluster.kubelet = status
+    cluster.add(own_pod("genie"))
+    _, err = genie("discover", "--node", NODE, code=3)
+    assert says in err
+    assert cluster.pods() == [f"genie-{NODE}"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_pod_is_removed_when_the_command_is_ended(cluster, number, tmp_path):
+    """And what runs on the node ends too: its stdin is closed."""
+    cluster.add(own_pod("genie"))
+    words = ["discover", "--node", NODE, "--watch", "--interval", "1s", "--fail-on", "never", "-o", "name"]
+    with (tmp_path / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "genie_cli", *words], stdout=out, stderr=out, cwd=ROOT
+        )
+    try:
+        wait_until(lambda: (tmp_path / "out").read_text() or process.poll() is not None, 60)
+        assert cluster.started, (tmp_path / "out").read_text()
+        process.send_signal(number)
+        assert process.wait(60) == 130, (tmp_path / "out").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert cluster.pods() == [f"genie-{NODE}"]
+    wait_until(lambda: not commands_on_the_node(), 60)
+
+
+def commands_on_the_node():
+    """The PIDs of commands that were started from elsewhere."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"__node" in words and str(ROOT).encode() in Path(path.parent / "environ").read_bytes():
+            found.append(path.parent.name)
+    return found
+
+
+# --- bundles ---------------------------------------------------------------------------------------------
+
+
+def members(path):
+    with tarfile.open(path) as archive:
+        files = [(entry.name.removeprefix("genie-bundle/"), archive.extractfile(entry)) for entry in archive]
+        return {name: file.read() for name, file in files if file}
+
+
+def test_a_bundle_of_another_node(cluster, genie, tmp_path):
+    cluster.add(agent())
+    path = tmp_path / "n1.tar.gz"
+    out, _ = genie("debug", "bundle", "--node", NODE, "-f", str(path), "-o", "json")
+    assert json.loads(out)["path"] == str(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    found = members(path)
+    assert set(found) == {"facts.json", "report.json", "versions.json", "manifest.json"}
+    assert json.loads(found["report.json"])["metadata"]["node"] == NODE
+    digest = hashlib.sha256(found["facts.json"]).hexdigest()
+    assert json.loads(found["manifest.json"])["members"]["facts.json"]["sha256"] == digest
+
+
+def test_a_bundle_of_all_nodes_names_those_that_are_missing(cluster, genie, tmp_path):
+    """n2 has neither an agent nor a kubelet that starts pods: one folder, one reason, exit code 5."""
+    cluster.add(agent())
+    pod = agent("n2")
+    pod["status"]["phase"] = "Failed"
+    cluster.add(pod)
+    cluster.kubelet = {"phase": "Failed", "reason": "NodeShutdown"}
+    path = tmp_path / "all.tar.gz"
+    out, _ = genie("debug", "bundle", "--all", "-f", str(path), "-o", "json", code=5)
+    report = json.loads(out)
+    Draft202012Validator(json.loads(schemas.text("Bundle"))).validate(report)
+    ((node, reason),) = [(one["node"], one["reason"]) for one in report["failed"]]
+    assert (node, "NodeShutdown" in reason) == ("n2", True)
+    found = members(path)
+    assert set(found) == {*(f"{NODE}/{name}" for name in bundle.MEMBERS), "manifest.json"}
+    assert json.loads(found["manifest.json"])["failed"] == {node: reason}
+    assert cluster.pods() == [f"genie-agent-{NODE}", "genie-agent-n2"]
+
+
+def test_a_bundle_of_no_node_is_a_failure(cluster, genie, tmp_path):
+    _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=1)
+    assert "no node could be reached" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_a_node_sends_is_no_way_into_this_machine(tmp_path):
+    """Only members that a bundle has are taken, and only as files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in ("genie-bundle/../../etc/passwd", "genie-bundle/facts.json", "genie-bundle/evil"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 2
+            archive.addfile(entry, io.BytesIO(b"{}"))
+        link = tarfile.TarInfo("genie-bundle/report.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
+        archive.addfile(link)
+    assert bundle.unpacked(packed.getvalue()) == {"facts.json": b"{}"}
+    for data in (b"", b"no archive", packed.getvalue()[:60]):
+        with pytest.raises(DecodingFailure):
+            bundle.unpacked(data)
+
+
+# --- where that is not possible --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "right, code",
+    [(("list", "pods"), 4), (("create", "pods/exec"), 4), (("get", "pods/exec"), 4), (("create", "pods"), 4)],
+)
+def test_without_a_right_there_is_one_command_to_copy(cluster, genie, right, code):
+    cluster.api.forbidden.add(right)
+    cluster.add(own_pod("genie") if right == ("create", "pods") else agent())
+    _, err = genie("discover", "--node", NODE, "--only", "plugin-status", code=code)
+    assert f"genie discover was not run on node {NODE}: the API server does not allow" in err
+    assert f"ssh {NODE} sudo genie discover --only=plugin-status\n" in err
+
+
+def test_the_command_to_copy_is_one_that_works_there(cluster, genie, node):
+    _, err = genie("discover", "--node", NODE, "--conf-dir", "/etc/cni/net.d", "-o", "name", code=3)
+    (copied,) = re.findall(rf"ssh {NODE} sudo genie (.*)", err)
+    words = [
+        "env",
+        f"PYTHONPATH={ROOT}",
+        sys.executable,
+        "-m",
+        "genie_cli",
+        *shlex.split(copied),
+        "--fail-on=never",
+    ]
+    assert node.run(*words) == "/etc/cni/net.d/10-lan.conflist\n"
+
+
+def test_debug_pod_still_says_where_the_pod_is(cluster, genie):
+    cluster.add(tenant_pod())
+    out, err = genie("debug", "pod", "shop/web-0", "-o", "json", code=3)
+    report = json.loads(out)
+    assert report["target"]["state"] == "not-here"
+    assert f"ssh {NODE} sudo genie debug pod --output=json shop/web-0" in err
+
+
+def test_files_of_this_machine_stay_here(cluster, genie, tmp_path):
+    cluster.add(agent(), tenant_pod())
+    facts = tmp_path / "facts.json"
+    _, err = genie("debug", "pod", "shop/web-0", "--save", str(facts), code=3)
+    assert "--save names a file of this machine" in err
+    assert not [path for _, path in cluster.asked() if path.endswith("/exec")]
+
+
+def test_a_node_that_does_not_exist(cluster, genie):
+    _, err = genie("gc", "--node", "n9", "--dry-run", code=3)
+    assert "node n9 does not exist" in err
+    _, err = genie("gc", "--node", "n1,metadata.name=n2", "--dry-run", code=2)
+    assert "cannot be the name of a node" in err
+
+
+def test_this_node_by_its_name_or_address_is_here(cluster, genie, monkeypatch):
+    """Nothing is started anywhere: by $NODE_NAME, by an address, by --here, without an API server."""
+    cluster.add(agent())
+    skip = ("--only", "plugin-status", "--fail-on", "never", "-o", "name")
+    monkeypatch.setenv("NODE_NAME", NODE)
+    genie("discover", "--node", NODE, *skip)
+    monkeypatch.delenv("NODE_NAME")
+    genie("discover", "--node", NODE, "--here", *skip)
+    cluster.add(node_object(NODE, "127.0.0.1"))
+    genie("discover", "--node", NODE, *skip)
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    _, err = genie("discover", "--node", "n7", *skip)
+    assert "this machine is taken for node n7" in err
+    assert not [path for _, path in cluster.asked() if path.endswith("/exec")]
+
+
+# --- rights ----------------------------------------------------------------------------------------------
+
+
+def test_the_role_is_what_is_asked(cluster, genie):
+    """deploy/remote-rbac.yaml, no more and no fewer, beside what genie-debug grants."""
+    documents = list(yaml.safe_load_all((ROOT / "deploy/remote-rbac.yaml").read_text()))
+    granted = {
+        one["metadata"]["name"]: {
+            (resource, verb)
+            for rule in one["rules"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        for one in documents
+        if one["kind"] == "Role"
+    }
+    cluster.add(agent())
+    genie("discover", "--node", NODE, "-o", "name", "--fail-on", "never")
+    assert rights(cluster) | {("pods/exec", "create")} == granted["genie-remote"]
+    kind = cluster.api.objects.find_kind("", "v1", "pods")
+    cluster.api.objects.remove(kind, "kube-system", f"genie-agent-{NODE}")
+    cluster.add(own_pod("genie"))
+    genie("discover", "--node", NODE, "-o", "name", "--fail-on", "never")
+    wanted = granted["genie-remote"] | granted["genie-remote-pods"]
+    assert rights(cluster) | {("pods/exec", "create")} == wanted
+
+
+def rights(cluster):
+    """The rights in Genie's namespace that the requests have needed."""
+    asked = set()
+    for method, path in cluster.asked():
+        if found := re.fullmatch(r"/api/v1/namespaces/kube-system/pods(/[^/]+)?(/exec)?", path):
+            verb = {"GET": "get" if found[1] else "list", "POST": "create", "DELETE": "delete"}[method]
+            asked.add((f"pods{found[2] or ''}", verb))
+    return asked
+
+
+@contextmanager
+def terminal(*words):
+    """The command line at a pseudo-terminal: a function that types, one with all that was shown, one that waits."""
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genie_cli", *words], stdin=follower, stdout=follower, stderr=follower,
+        cwd=ROOT, start_new_session=True,
+    )  # fmt: skip
+    os.close(follower)
+    text = bytearray()
+
+    def shown():
+        os.set_blocking(leader, False)
+        try:
+            while data := os.read(leader, 4096):
+                text.extend(data)
+        except OSError:
+            pass
+        return text.decode(errors="replace")
+
+    def ended():
+        wait_until(lambda: shown() is not None and process.poll() is not None, 60)
+        return process.returncode
+
+    try:
+        yield lambda data: os.write(leader, data), shown, ended
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
