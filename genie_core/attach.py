@@ -275,6 +275,8 @@ def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str, thorough: 
             if thorough:
                 yield from _free_address(step, network.plugins[position])
         except DelegateFailed as error:
+            if attachment.result and (yield from _is_only_address(step, network.plugins[position])):
+                continue
             if attachment.result and not thorough:
                 raise
             from genie_core.refusals import failure_of
@@ -299,7 +301,12 @@ def _worst(attachment: "Attachment", errors: "list[GenieError]", failures: "list
     return NotReleased(failed, holds_nothing=none_missing and holds_nothing(attachment, failures))
 
 
-def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
+def _is_only_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
+    """Whether an address was all that was left, and is free now: the interface ends with its parent or the pod."""
+    return plugin_type(plugin.type).has_parent and (yield from _free_address(failed, plugin, missing=False))
+
+
+def _free_address(failed: Invoke, plugin: "PluginConf", *, missing: bool = True) -> "Steps[bool]":
     """Do what a plugin's DEL that failed may not have done: IPAM's own DEL, and the end of masquerading.
 
     Whether IPAM holds no address for it any more. macvlan, for one, looks for its master before it calls IPAM.
@@ -308,7 +315,7 @@ def _free_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
         yield from _stop_masquerading(failed, plugin, again=True)
         yield from _release_address(failed, plugin)
     except PluginMissing:
-        return True  # nor could the plugin ever call it
+        return missing  # nor could the plugin of an ADD that failed ever call it
     except GenieError:
         return False
     return True

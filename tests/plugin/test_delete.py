@@ -298,20 +298,41 @@ def interface_network(node, name, type_="macvlan"):
     return node.network(name, {"type": type_, "ipam": {"type": "host-local", "dataDir": str(node.root)}})
 
 
-def test_an_interface_plugin_that_fails_in_the_last_del_does_not_keep_its_address(node):
-    """macvlan looks for its master before it calls IPAM, and the master may be gone for good."""
+def test_a_network_whose_parent_is_gone_is_released_by_the_first_del(node):
+    """macvlan looks for its master before it calls IPAM. The interface has gone with it, the address has not."""
     interface_network(node, "m")
     assert node.add().result
     node.fail("DEL", "macvlan", msg="Link not found")
-    for _ in range(5):
-        node.delete().error(7)
-    assert node.said("DEL") == ["DEL macvlan@eth0"] * 5
     node.forget_calls()
     assert node.delete().is_silent_success
     own, ipam = node.calls()
     assert (own.type, ipam.type) == ("macvlan", "host-local")
     assert own.stdin == ipam.stdin
     assert {**own.env} == {**ipam.env}
+    assert node.states() == []
+
+
+def test_a_network_whose_parent_is_gone_waits_for_its_ipam_plugin(node):
+    interface_network(node, "m")
+    assert node.add().result
+    node.fail("DEL", "macvlan", msg="Link not found")
+    node.fail("DEL", "host-local", msg="locked")
+    node.delete().error(7)
+    assert len(node.states()) == 1
+
+
+def test_an_interface_plugin_that_fails_in_the_last_del_does_not_keep_its_address(node):
+    """A bridge may fail for a reason that passes: its DEL is repeated, and IPAM is called in the last one."""
+    interface_network(node, "m", "bridge")
+    assert node.add().result
+    node.fail("DEL", "bridge", msg="stuck")
+    for _ in range(5):
+        node.delete().error(7)
+    assert node.said("DEL") == ["DEL bridge@eth0"] * 5
+    node.forget_calls()
+    assert node.delete().is_silent_success
+    own, ipam = node.calls()
+    assert (own.type, ipam.type) == ("bridge", "host-local")
 
 
 # --- networks whose ADD never succeeded
