@@ -1,20 +1,26 @@
-"""The real command without an interpreter's start each time.
+"""The real programs without an interpreter's start each time.
 
-One process of each test process has imported everything; for each job (a line of JSON on stdin) it forks, and the
-child takes the job's directory, environment and network namespace, and runs the command's own `main`. The answer (a
-line on stdout) is what a finished process says: exit code, stdout, stderr. It ends when its stdin does.
+One process of each test process, the server, has imported everything. For each job (a message on a Unix socket, with
+the job's files) it forks; the child takes the job's directory, environment and network namespace, and does what
+`python -m MODULE` does. It is a process of its own, which a test waits for, signals and kills. The server ends when the
+test process does.
 """
 
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
+import runpy
+import select
+import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
+from gc import freeze
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -23,102 +29,220 @@ from genie_core.edges.netns import enter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ROOT = Path(__file__).parent.parent
 _PIPE = 60_000  # bytes that a pipe holds: more than any test has on its standard input
+_MESSAGE = 1 << 17  # bytes of the largest job
+_NUMBER = 8  # bytes of a number that the server says
+# What programs import late is here before they are forked.
+_READY = (
+    "genie_cli.app",
+    "genie_cli.commands.agent",
+    "genie_cli.commands.debug_pod",
+    "genie_cli.commands.discover",
+    "genie_cli.commands.dry_run",
+    "genie_cli.commands.generate_config",
+    "genie_cli.commands.sync_pod",
+    "genie_core.survey.user_cluster",
+    "genie_core.survey.user_credentials",
+    "genie_core.survey.user_http",
+    "genie_core.tasks.policy.engine",
+    "genie_core.tasks.repair",
+    "kubernetes.config",
+    "pyroute2",
+)
 _lock = threading.Lock()
-_server: list[subprocess.Popen[str]] = []
+_server: list[socket.socket] = []
 
 
 def run(
+    *argv: object, module: str = "genie_cli", timeout: float = 240, **where: Any
+) -> subprocess.CompletedProcess[str]:
+    """`genie ARGV` from start to end; `where` are options of `start`."""
+    program = start(module, *argv, **where)
+    out, err = program.communicate(timeout)
+    return subprocess.CompletedProcess(program.args, program.wait(), out, err)
+
+
+def start(
+    module: str,
     *argv: object,
-    netns: str = "",
+    netns: object = "",
     stdin: str = "",
     env: Mapping[str, str] | None = None,
     cwd: object = ".",
-) -> subprocess.CompletedProcess[str]:
-    """`genie ARGV`, in a network namespace, with text on a pipe as its standard input."""
+    stderr: IO[Any] | None = None,
+) -> Program:
+    """`python -m MODULE ARGV` in a network namespace, with text on a pipe as its standard input.
+
+    What it prints is kept for `communicate`, unless `stderr` is a file for its messages.
+    """
     words = [str(word) for word in argv]
     job = {
+        "module": module,
         "argv": words,
-        "netns": netns,
-        "stdin": stdin,
+        "netns": str(netns),
         "env": dict(os.environ if env is None else env),
         "cwd": os.path.abspath(str(cwd)),
     }
-    with _lock:
-        server = _server[0] if _server else _start()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write(json.dumps(job) + "\n")
-        server.stdin.flush()
-        answer = json.loads(server.stdout.readline())
-    return subprocess.CompletedProcess(words, answer["code"], answer["stdout"], answer["stderr"])
+    given, (told, tells) = _filled(stdin.encode()), os.pipe()
+    out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
+    files = [given, out, stderr.fileno() if stderr else err, tells]
+    try:
+        with _lock:
+            socket.send_fds(_server[0] if _server else _begin(), [json.dumps(job).encode()], files)
+    finally:
+        os.close(given)
+        os.close(tells)
+    return Program([module, *words], told, out, err)
 
 
-def _start() -> subprocess.Popen[str]:
-    root = Path(__file__).parent.parent
-    server = subprocess.Popen(
-        [sys.executable, "-m", __name__], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    _server.append(server)
+class Program:
+    """A running program, with those methods of subprocess.Popen that tests need."""
+
+    def __init__(self, args: list[str], told: int, out: int, err: int) -> None:
+        self.args = args
+        self.returncode: int | None = None
+        self._told, self._out, self._err = told, out, err
+        self.pid = _number(told)
+
+    def __del__(self) -> None:
+        for file in (self._told, self._out, self._err):
+            os.close(file)
+
+    def poll(self) -> int | None:
+        """The exit code of a program that has ended, negative for a signal."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float = 240) -> int:
+        """Wait for its end: its exit code. Raises TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            self.returncode = _number(self._told)
+        return self.returncode
+
+    def communicate(self, timeout: float = 240) -> tuple[str, str]:
+        """Wait for its end: what it printed, and what it said on stderr."""
+        self.wait(timeout)
+        return _text(self._out), _text(self._err)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """As kill(1) does."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As kill -9 does."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _number(told: int) -> int:
+    """What the server says of a program: first its PID, then its exit code."""
+    return int.from_bytes(os.read(told, _NUMBER), signed=True)
+
+
+def _tell(tells: int, number: int) -> None:
+    os.write(tells, number.to_bytes(_NUMBER, signed=True))
+
+
+def _begin() -> socket.socket:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE)
+    with theirs:
+        server = subprocess.Popen([sys.executable, "-m", __name__], cwd=ROOT, stdin=theirs.fileno())
+    _server.append(ours)
     atexit.register(_stop, server)
-    return server
+    return ours
 
 
-def _stop(server: subprocess.Popen[str]) -> None:
-    assert server.stdin is not None
-    assert server.stdout is not None
-    server.stdin.close()
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    _server.pop().close()
     server.wait()
-    server.stdout.close()
 
 
 def serve() -> None:
-    """Answer jobs until stdin ends."""
-    import pyroute2  # noqa: F401 (what the command imports late is here before it forks)
-
-    import genie_cli.app
-    import genie_cli.commands.debug_pod
-    import genie_cli.commands.discover
-    import genie_cli.commands.dry_run
-    import genie_cli.commands.generate_config
-
-    answers = sys.stdout
-    for line in sys.stdin:
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    """Do jobs until the other end of the socket that is the standard input is closed."""
+    for name in _READY:
+        importlib.import_module(name)
+    freeze()
+    jobs = socket.socket(fileno=os.dup(0))
+    running: dict[int, int] = {}
+    ends, ended = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(ended)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready = select.select([jobs.fileno(), ends], [], [])[0]
+        if ends in ready:
+            os.read(ends, 4096)
+            _reap(running)
+        if jobs.fileno() in ready:
+            message, files, _, _ = socket.recv_fds(jobs, _MESSAGE, 4)
+            if not message:
+                return
             pid = os.fork()
             if not pid:
-                _child(json.loads(line), out, err, genie_cli.app.main)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            answer = {"code": code, "stdout": _text(out), "stderr": _text(err)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+                _become(json.loads(message), files)
+            for file in files[:3]:
+                os.close(file)
+            running[pid] = files[3]
+            _tell(files[3], pid)
 
 
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode()
+def _reap(running: dict[int, int]) -> None:
+    """Say of all children that have ended how they did."""
+    for pid, tells in list(running.items()):
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            try:
+                _tell(tells, os.waitstatus_to_exitcode(status))
+            except BrokenPipeError:
+                pass  # the test has not waited for it
+            os.close(tells)
+            del running[pid]
 
 
-def _child(job: dict[str, Any], out: IO[bytes], err: IO[bytes], main: Any) -> NoReturn:
+def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
+    """Be the program: this process's end is its end."""
     code = 70
     try:
-        os.dup2(_filled(job["stdin"].encode()), 0)
-        os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, file in enumerate(files[:3]):
+            os.dup2(file, number)
+        os.closerange(3, 1 << 16)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (until the process ends)
         os.chdir(job["cwd"])
         os.environ.clear()
         os.environ.update(job["env"])
         if job["netns"]:
             enter(job["netns"])
-        sys.argv = ["genie", *job["argv"]]
-        code = main(job["argv"])
+        sys.argv = [job["module"], *job["argv"]]
+        code = _exit_code(job["module"])
         sys.stdout.flush()
         sys.stderr.flush()
-    except BaseException:  # noqa: BLE001 (nothing may return into the parent's loop)
+    except BaseException:  # noqa: BLE001 (nothing may return into the server's loop)
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _exit_code(module: str) -> int:
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ended.code is not None
+    return 0
+
+
+def _text(file: int) -> str:
+    return os.pread(file, os.fstat(file).st_size, 0).decode()
 
 
 def _filled(data: bytes) -> int:

@@ -28,7 +28,7 @@ def node(tmp_path_factory, plugins):
     made = Ward(tmp_path_factory.mktemp("ward") / "node", plugins)
     try:
         made.start(cni="blue,red@net1,green@net2")
-        wait_until(lambda: not made.works(), 10)
+        wait_until(lambda: not made.works())
         yield made
     finally:
         made.close()

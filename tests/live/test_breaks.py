@@ -2,15 +2,15 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.live.live import NPWG, ROOT, cni_args
+from tests import warm
+from tests.live.live import NPWG, cni_args
 from tests.live.test_sync import STATUS, actions
+from tests.live.ward import environment
 from tests.patience import wait_until
 from tests.system.node import finish
 
@@ -218,13 +218,8 @@ def test_gc_leaves_what_was_plugged(attached):
 
 def begin(live, *words):
     """A sync that runs meanwhile."""
-    argv = [sys.executable, "-m", "genie_cli", "sync", "pod", "ns/c1", "--yes", "-o", "json", *words]
-    return subprocess.Popen(
-        live.node.inside(*argv, "--conf-dir", live.node.conf),
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
-    )
+    argv = ["sync", "pod", "ns/c1", "--yes", "-o", "json", *words, "--conf-dir", live.node.conf]
+    return warm.start("genie_cli", *argv, netns=live.node.host.path, env=environment())
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ One pod for all of the faults; each test leaves it well.
 """
 
 import json
-import subprocess
 import time
 
 import pytest
 
 from tests.live.test_sync import events
-from tests.live.ward import environment
 from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
@@ -134,7 +132,7 @@ def test_found_and_mended(ward, breaks, kind, words):
     done = ward.repair("fix")
     assert {one["result"] for one in done} == {"mended"}, done
     assert ward.links() == before
-    wait_until(lambda: not ward.works(), 10)
+    wait_until(lambda: not ward.works())
 
 
 def kinds(lines):
@@ -209,7 +207,7 @@ def test_the_parent_goes_down_and_comes_up(ward):
     assert "parent up0 is down" in line["message"]
     ward.host.run("ip", "link", "set", "up0", "up")
     assert "failed" not in {one["result"] for one in ward.repair("fix")}
-    wait_until(lambda: not ward.works(), 10)
+    wait_until(lambda: not ward.works())
 
 
 def test_the_parent_is_deleted_and_comes_back(ward):
@@ -224,14 +222,14 @@ def test_the_parent_is_deleted_and_comes_back(ward):
     (line,) = ward.repair("fix")
     assert line["result"] == "mended", line
     assert ward.links() == before
-    wait_until(lambda: not ward.works(), 10)
+    wait_until(lambda: not ward.works())
 
 
 def test_a_bridge_that_was_made_anew_by_hand(ward):
     ward.host.run("ip", "link", "del", "br0")
     ward.host.run("ip", "link", "add", "br0", "type", "bridge")
     assert kinds(ward.repair("fix")) == ["eth0 bridge-port mended", "eth0 link mended", "eth0 address mended"]
-    wait_until(lambda: not ward.works(), 10)
+    wait_until(lambda: not ward.works())
 
 
 def test_pods_that_are_never_touched(ward):
@@ -315,10 +313,6 @@ def test_the_lease_of_the_pods_first_address(ward, second):
     assert address in second.links()["eth0"]
 
 
-def begin(ward, mode="fix"):
-    return subprocess.Popen(ward.argv(mode), stdout=subprocess.PIPE, text=True, env=environment())
-
-
 @pytest.mark.parametrize("verb", ["DEL", "ADD"])
 def test_killed_in_the_middle_of_a_repair(ward, second, verb):
     """SIGKILL while a plugin runs; the next look goes on, and the address is the same."""
@@ -329,7 +323,7 @@ def test_killed_in_the_middle_of_a_repair(ward, second, verb):
     hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
     use(ward, "bridge", f'[ "$CNI_COMMAND" != {verb} ] || {{ {hold}; }}; exec "$REAL"')
     second.run("ip", "link", "del", "eth0")
-    running = begin(ward)
+    running = ward.begin("fix")
     wait_until((root / "waits").exists)
     running.kill()
     running.communicate()
@@ -355,7 +349,7 @@ def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
     hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
     use(ward, "macvlan", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
     second.run("ip", "link", "del", "net2")
-    running = begin(ward)
+    running = ward.begin("fix")
     wait_until((root / "waits").exists)
     deletion = ward.node.start(ward.node.env("DEL", "c2", second.path), ward.node.stdin())
     time.sleep(0.3)

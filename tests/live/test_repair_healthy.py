@@ -67,7 +67,7 @@ def test_each_interface_set_down_is_as_before(ward, many, number):
     many.run("ip", "link", "set", f"n{number}", "down")
     done = ward.repair("fix")
     assert {(one["interface"], one["result"]) for one in done} == {(f"n{number}", "mended")}, done
-    wait_until(lambda: state(many) == before, 5)
+    wait_until(lambda: state(many) == before)
 
 
 def state(namespace):

@@ -3,10 +3,9 @@
 import json
 import shutil
 import socket
-import subprocess
-import sys
 
 from genie_core.edges.netns import inside
+from tests import warm
 from tests.live.live import ROOT, Live
 
 WHERE_TO = {"eth0": ("10.1.0.1", "fd01::1"), "net1": ("10.2.0.1", "fd02::1"), "net2": ("10.3.0.1", "fd03::1")}
@@ -44,22 +43,16 @@ class Ward(Live):
             self.host.run("ip", "address", "replace", address, "dev", "up1", "nodad")
         self.host.run("ip", "link", "set", "up1", "up")
 
-    def argv(self, mode, *words):
-        module = [sys.executable, "-m", "genie_core.tasks.repair"]
-        return self.node.inside(*module, "--mode", mode, "--conf-dir", self.node.conf, *words)
+    def begin(self, mode, *words):
+        """One look that runs meanwhile."""
+        words = ["--mode", mode, "--conf-dir", self.node.conf, *words]
+        return warm.start("genie_core.tasks.repair", *words, netns=self.host.path, env=environment())
 
     def repair(self, mode, *words):
         """One look: its lines."""
-        done = subprocess.run(
-            self.argv(mode, *words),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-            env=environment(),
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        out, err = self.begin(mode, *words).communicate()
+        assert "Traceback" not in err, err
+        return [json.loads(line) for line in out.splitlines()]
 
     def end(self, name):
         """The host's end of the pod's veth."""

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 from genie_core.edges import policy_dir
-from tests import manifests
+from tests import manifests, warm
 from tests.policy.pings import ping
 from tests.system.cluster import Cluster
 from tests.system.node import Node
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 100.0
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)}
 
 
 class EngineNode:
@@ -49,20 +50,12 @@ class EngineNode:
     # --- the engine --------------------------------------------------------------------------------------
 
     def start_engine(self, wrap=()):
-        argv = [
-            *wrap,
-            sys.executable,
-            "-m",
-            "genie_core.tasks.policy",
-            "--node",
-            "n1",
-            "--conf-dir",
-            self.node.conf,
-        ]
-        self.engine = subprocess.Popen(
-            self.node.inside(*argv), stderr=subprocess.PIPE, text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        module, words = "genie_core.tasks.policy", ("--node", "n1", "--conf-dir", self.node.conf)
+        if wrap:
+            argv = self.node.inside(*wrap, sys.executable, "-m", module, *words)
+            self.engine = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        else:
+            self.engine = warm.start(module, *words, netns=self.node.host.path, env=ENVIRONMENT)
         until(lambda: self.status().get("pid") == self.engine.pid)  # what wraps it becomes it
 
     def kill(self):

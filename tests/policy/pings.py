@@ -4,13 +4,20 @@ import os
 import socket
 
 from genie_core.edges.netns import inside
+from tests.patience import wait_until
 from tests.policy.lab import _echo, _is_reply
 
 SECONDS = 0.5
 
 
+def answers(namespace, address, device=""):
+    """Ask until the address answers: the machine may be busy, and the first packet waits for a hardware address."""
+    wait_until(lambda: ping(namespace, address, device))
+    return True
+
+
 def ping(namespace, address, device="", seconds=SECONDS):
-    """Whether an address answers in time, asked from a namespace, over a device if one is named."""
+    """Whether an address answers one request in time, asked from a namespace, over a device if one is named."""
     return inside(str(namespace.path), lambda: _ping(address, device, seconds))
 
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -18,9 +16,10 @@ from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import Policies
 from genie_core.tasks.policy.enforce import Enforcer
 from genie_core.tasks.policy.engine import Engine
+from tests import warm
 from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
-from tests.policy.engine_node import ROOT, EngineNode, pod_document, until
+from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
 from tests.policy.first_packets import escaped
 from tests.system.node import install_plugin
 
@@ -134,21 +133,18 @@ class Agent:
     def __init__(self, node, *flags):
         self.node = node
         words = [
-            sys.executable,
-            "-m",
-            "genie_cli",
-            "agent",
             "--node",
             "n1",
             "--conf-dir",
             node.node.conf,
             "--repair",
             "off",
+            "--listen",
+            "127.0.0.1:9452",
         ]
-        self.process = subprocess.Popen(
-            node.node.inside(*words, "--listen", "127.0.0.1:9452", *flags), stderr=subprocess.DEVNULL,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        self.process = warm.start(
+            "genie_cli", "agent", *words, *flags, netns=node.node.host.path, env=ENVIRONMENT
+        )
 
     def page(self, path):
         """(status, text), (0, "") before it serves."""
@@ -206,11 +202,8 @@ def test_the_cluster_role_is_what_the_engine_asks(node):
 
 def genie(node, *words):
     """A command on the node: (exit code, its document)."""
-    done = subprocess.run(
-        node.node.inside(sys.executable, "-m", "genie_cli", *words, "--conf-dir", node.node.conf, "-o", "json"),
-        capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    words = (*words, "--conf-dir", node.node.conf, "-o", "json")
+    done = warm.run(*words, netns=node.node.host.path, env=ENVIRONMENT)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -254,10 +247,7 @@ def test_a_network_that_is_plugged_is_guarded_before_the_sync_returns(node):
     (node.node.root / "pod.json").write_text(json.dumps(document))
     file = node.node.root / "pod.json"
     words = ["sync", "pod", "shop/web", "--pod-file", file, "--yes", "--conf-dir", node.node.conf]
-    done = subprocess.run(
-        node.node.inside(sys.executable, "-m", "genie_cli", *words), capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = warm.run(*words, netns=node.node.host.path, env=ENVIRONMENT)
     assert done.returncode == 0, done
     assert "net1" in node.pods["web"].links()
     assert not node.ping("web", "db")

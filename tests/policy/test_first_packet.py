@@ -3,16 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from genie_core.edges import policy_dir
-from tests.policy.engine_node import ROOT
-from tests.policy.pings import ping
+from tests import warm
+from tests.policy.pings import answers, ping
 from tests.system.node import Node, install_plugin
 
 ARGS = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u1"}
@@ -108,7 +106,7 @@ def test_nothing_passes_until_the_rules_are_compiled(node, network, gateway, whe
     for namespace in (node.host, node.pod, other):
         for family in ("inet", "bridge"):
             namespace.run("nft", "delete", "table", family, "genie_policy", check=False)
-    assert ping(node.pod, gateway or peer, "net1")
+    assert answers(node.pod, gateway or peer, "net1")
 
 
 def test_the_networks_beside_the_primary(node):
@@ -179,11 +177,8 @@ def test_an_uninstallation_takes_the_rules_away(node, tmp_path):
     node.plugins = bins
     conf = {"cniVersion": "1.0.0", "name": "genie", "plugins": [json.loads(node.stdin())]}
     node.configure("00-genie.conflist", conf)
-    words = ["-m", "genie_cli", "uninstall", "--conf-dir", node.conf, "--state-dir", node.state]
-    done = subprocess.run(
-        node.inside(sys.executable, *words, "--bin-dir", bins, "--force"),
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
+    words = ["uninstall", "--conf-dir", node.conf, "--state-dir", node.state, "--bin-dir", bins, "--force"]
+    done = warm.run(*words, netns=node.host.path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "genie_policy" not in rules(node.host)
     assert not DIRECTORY.exists()

@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+import socket
 import urllib.request
 from pathlib import Path
 
 from genie_core.edges.netns import inside
 from genie_core.status import OBSERVED
 from genie_core.tasks.sync.observed import observed
+from tests import warm
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
 
@@ -42,7 +42,7 @@ class Running(Live):
             "--node": NODE,
         }
         flags = [str(word) for pair in places.items() for word in pair]
-        return [sys.executable, "-m", "genie_cli", "agent", *flags, *more]
+        return ["agent", *flags, *more]
 
     def environment(self):
         return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"}
@@ -51,8 +51,9 @@ class Running(Live):
         """Start one; it serves on a port of its own."""
         log = self.log.open("ab")
         words = self.words("--repair", "off", *more) if "--repair" not in more else self.words(*more)
-        process = subprocess.Popen(
-            self.node.inside(*words, "--listen", "127.0.0.1:0"), stderr=log, env=self.environment()
+        words = [*words, "--listen", "127.0.0.1:0"]
+        process = warm.start(
+            "genie_cli", *words, netns=self.node.host.path, stderr=log, env=self.environment()
         )
         log.close()
         self.agents.append(process)
@@ -63,10 +64,7 @@ class Running(Live):
 
     def once(self, *more):
         words = self.words("--once", *(more or ("--repair", "off")))
-        return subprocess.run(
-            self.node.inside(*words), capture_output=True, text=True, timeout=240, check=False,
-            env=self.environment(),
-        )  # fmt: skip
+        return warm.run(*words, netns=self.node.host.path, env=self.environment())
 
     def lines(self):
         """What the agents have logged."""
@@ -118,12 +116,15 @@ class Running(Live):
         assert kind is not None
         return sorted(item["reason"] for item in self.cluster.objects.list(kind, "ns", {})["items"])
 
-    def has(self, *ifnames, seconds=30):
+    def has(self, *ifnames):
         """Wait until the first pod has these interfaces, and its journal too."""
         wanted = {"eth0", *ifnames}
-        wait_until(
-            lambda: set(self.links()) == wanted and {name for name, _ in self.journal()} == wanted, seconds
-        )
+        wait_until(lambda: {name for name, _ in self.journal()} == wanted == self.interfaces())
+
+    def interfaces(self):
+        """The names of the first pod's interfaces."""
+        names = inside(str(self.node.pod.path), socket.if_nameindex)
+        return {name for _, name in names} - {"lo"}
 
     def end_children(self):
         """Kill what an agent of this node has left running: its changes survive it, and the test ends."""
