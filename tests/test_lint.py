@@ -33,6 +33,7 @@ def demand_silence(complaints):
         pytest.fail(complaints, pytrace=False)
 
 
+@pytest.mark.timeout(1800)  # mypy takes half a minute of a processor, and a busy machine has little of it
 @pytest.mark.parametrize("check", CHECKS)
 def test_linter(check):
     demand_silence(tool_output(*CHECKS[check]))

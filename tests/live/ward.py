@@ -45,8 +45,8 @@ class Ward(Live):
 
     def begin(self, mode, *words):
         """One look that runs meanwhile."""
-        words = ["--mode", mode, "--conf-dir", self.node.conf, *words]
-        return warm.start("genie_core.tasks.repair", *words, netns=self.host.path, env=environment())
+        flags = ["--mode", mode, "--conf-dir", self.node.conf, *words]
+        return warm.start("genie_core.tasks.repair", *flags, netns=self.host.path, env=environment())
 
     def repair(self, mode, *words):
         """One look: its lines."""

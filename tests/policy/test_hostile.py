@@ -118,9 +118,9 @@ def test_an_open_connection_that_is_not_allowed_any_more_is_cut(lab, network, so
         assert connection.passes(connection.target, connection.source)
         load(lab, denied)
         ends = [connection.source, connection.target]
-        ends = ends if first == "source" else ends[::-1]
-        assert not connection.passes(*ends, GRACE)
-        assert not connection.passes(*reversed(ends), GRACE)
+        one, other = ends if first == "source" else ends[::-1]
+        assert not connection.passes(one, other, GRACE)
+        assert not connection.passes(other, one, GRACE)
     finally:
         connection.close()
 
