@@ -48,6 +48,7 @@ bench: setup
 
 diagnose-bench: setup
 	@.venv/bin/python -m tests.diagnose.bench
+	@.venv/bin/python -m tests.diagnose.classes
 	@.venv/bin/python -m tests.diagnose.full_node
 
 torture: setup

@@ -92,16 +92,30 @@ def _one(case: Case, found: list[Block]) -> Iterator[Finding]:
     yield _dropped(case, found, chain, rule)
 
 
-def _hits(found: list[Block]) -> str:
-    """`all traffic with default/p2, default/r1`, or `tcp/8080 to default/p2` where only ports are hit."""
+def _hits(case: Case, found: list[Block]) -> str:
+    """`all traffic with default/p2, default/r1`, or `tcp/8080 to default/p2` where only ports are hit.
+
+    Ports that pass although the rest does not are named: `traffic to default/r1 but tcp/8080`.
+    """
     general = [b for b in found if b.flow.general]
     if not general:
         return _some(str(b.flow) for b in found)
     protocols = {b.packet.protocol for b in general}
-    what = "all traffic" if len(protocols) > 2 else "/".join(sorted(protocols))
+    passing = _passing(case, found)
+    everything = "traffic" if passing else "all traffic"
+    what = everything if len(protocols) > 2 else "/".join(sorted(protocols))
     ways = {b.flow.inbound for b in general}
     way = "with" if len(ways) > 1 else "from" if True in ways else "to"
-    return f"{what} {way} {_some(b.flow.name or b.flow.target for b in general)}"
+    names = _some(b.flow.name or b.flow.target for b in general)
+    return f"{what} {way} {names}" + (f" but {_some(passing)}" if passing else "")
+
+
+def _passing(case: Case, found: list[Block]) -> list[str]:
+    """The ports that pass to or from one of the targets of which everything else is dropped."""
+    hit = {(b.flow.target, b.flow.inbound, b.flow.protocol, b.flow.port) for b in found}
+    ways = {(target, inbound, protocol) for target, inbound, protocol, port in hit if not port}
+    flows = [w.flow for w in case.walks if not any(b.kind == "filter" for b in w.blocks)]
+    return [f"{f.protocol}/{f.port}" for f in flows if f.port and (f.target, f.inbound, f.protocol) in ways]
 
 
 def _some(names: Iterable[str]) -> str:
@@ -146,7 +160,7 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
     return GN0506.found(
         Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
         f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
-        f"({_hits(found)} is dropped){count}",
+        f"({_hits(case, found)} is dropped){count}",
         _object(case, found, chain),
         seen("firewall", f"{chain.place} policy {chain.policy}", show_chain(chain)),
         seen("model", str(found[0].packet)),
@@ -163,7 +177,7 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: fl
     return GN0509.found(
         Severity.ERROR if chance >= 0.005 else Severity.WARNING,
         f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
-        f"({_hits(found)}): {rule.text}",
+        f"({_hits(case, found)}): {rule.text}",
         _object(case, found, chain),
         *_evidence(found, chain, rule),
         remedy=fix("delete the rule", delete_rule(found[0].place, chain, rule)),
@@ -211,10 +225,10 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
     general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
-        title = f"NetworkPolicy {policy} {verb} {_hits(found)}: rule {rule.number} of {chain.place}{packets}"
+        title = f"NetworkPolicy {policy} {verb} {_hits(case, found)}: rule {rule.number} of {chain.place}{packets}"
         code = GN0508
     else:
-        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(found)}{packets}: {rule.text}"
+        title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{packets}: {rule.text}"
         code = GN0510 if found[0].place == "pod" else GN0507
     return code.found(
         _severity(case, found, rule, policy),

@@ -33,9 +33,8 @@ GN0512 = Code("GN0512", "masquerading is wrong",
     needs=("pod", "node firewall"),
 )
 def masquerade(case: Case) -> Iterator[Finding]:
-    leaving = [
-        w for w in case.walks if w.flow.role == "outside" and w.egress is not None and not w.flow.inbound
-    ]
+    outside = [w for w in case.walks if w.flow.role == "outside" and not w.flow.hinted]
+    leaving = [w for w in outside if w.egress is not None and not w.flow.inbound]
     why = _not_routable(case)
     # IPv6 is routed rather than translated, unless the configuration masquerades an IPv6 subnet.
     six = any(":" in s for conf in case.facts.files.confs for s in subnets(conf.plugins))

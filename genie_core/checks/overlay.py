@@ -210,12 +210,12 @@ def _bypass(case: Case, remote: Remote, route: Route | None, link: str) -> Itera
         return
     narrower = route.dst != remote.cidr
     mend = ["ip", "route", "del", route.dst, "dev", link] if narrower else _replace(case, remote)
-    gateway = f" via {route.hops[0].gateway}" if route.hops and route.hops[0].gateway else ""
+    hops = case.node.ways(route)
     yield GN0702.error(
-        f"the route for {remote.title} leaves by {link}{gateway}, past the tunnel "
+        f"the route for {remote.title} leaves by {link} ({hops}), past the tunnel "
         f"{remote.tunnel.name}: the network between the nodes does not route pod addresses",
         subject("route", route.dst, link),
-        seen("netlink", f"{route.dst}{gateway} dev {link}", f"ip route show {route.dst}"),
+        seen("netlink", f"{route.dst} {hops}", f"ip route show {route.dst}"),
         seen(
             "netlink",
             f"{remote.tunnel.name} has neighbours for {remote.cidr}",

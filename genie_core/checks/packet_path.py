@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import GN0506, GN0507, GN0508, GN0509, GN0510, filter_findings
+from genie_core.checks.firewall_drops import (
+    GN0506,
+    GN0507,
+    GN0508,
+    GN0509,
+    GN0510,
+    filter_findings,
+    needed_flows,
+)
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -23,6 +31,15 @@ def flows_text(found: list[Block]) -> str:
     """The flows that are hit, each once, at most four."""
     names = list(dict.fromkeys(b.flow.name or b.flow.target for b in found))
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+
+
+def weight(case: Case, found: list[Block]) -> Severity:
+    """How bad it is that these flows stop: by whether anything is known to need them."""
+    if all(b.flow.hinted for b in found):
+        return Severity.WARNING  # a prefix that nothing needs may be refused on purpose
+    needed = needed_flows(case)
+    wide = any(b.flow.general or (b.flow.protocol, b.flow.port) in needed for b in found if not b.flow.hinted)
+    return Severity.FATAL if wide else Severity.INFO
 
 
 GN0501 = Code("GN0501", "forwarding is off",
@@ -200,7 +217,7 @@ def refused_routes(case: Case) -> Iterator[Finding]:
         assert way is not None
         explicit = way.route is not None
         yield GN0513.found(
-            Severity.ERROR if found[0].flow.role != "outside" or explicit else Severity.WARNING,
+            _weight(found, explicit=explicit),
             "the node has "
             f"{'a ' + title + ' route' if explicit else 'no route to ' + found[0].packet.target}: "
             f"{flows_text(found)} is not reached",
@@ -217,6 +234,12 @@ def refused_routes(case: Case) -> Iterator[Finding]:
                 ),
             ),
         )
+
+
+def _weight(found: list[Block], *, explicit: bool) -> Severity:
+    """A prefix that nothing is known to need may be refused on purpose."""
+    wanted = [b for b in found if not b.flow.hinted]
+    return Severity.ERROR if wanted and (explicit or wanted[0].flow.role != "outside") else Severity.WARNING
 
 
 def _overlay_route(case: Case, way: Way, block: Block) -> tuple[Command, ...]:
@@ -278,18 +301,18 @@ def pod_routes(case: Case) -> Iterator[Finding]:
     ]
     for priority in dict.fromkeys(b.way.rule.priority for b in refusing if b.way and b.way.rule):
         hit = [b for b in refusing if b.way and b.way.rule and b.way.rule.priority == priority]
-        yield GN0305.fatal(
+        yield GN0305.found(
+            weight(case, hit),
             f"the pod's ip rule {priority} refuses its packets "
             f"({hit[0].way.type if hit[0].way else ''}): {flows_text(hit)}",
             the_pod(case),
-            seen("netlink", f"{priority}: {_lookup(hit[0])}", "ip rule; ip route show table all"),
+            seen(
+                "netlink",
+                f"{priority}: {hit[0].way.rule if hit[0].way else ''}",
+                "ip rule; ip route show table all",
+            ),
             remedy=fix("delete the rule", in_pod("ip", "rule", "del", "priority", priority)),
         )
-
-
-def _lookup(block: Block) -> str:
-    rule = block.way.rule if block.way else None
-    return f"{rule.action} {rule.table or ''}".rstrip() if rule else "no rule"
 
 
 GN0503 = Code("GN0503", "the reverse path filter drops",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.packet_path import GN0305, blocks, flows_text
+from genie_core.checks.packet_path import GN0305, blocks, flows_text, weight
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
-from genie_core.findings import Code, Effect, Finding
+from genie_core.findings import Code, Effect, Finding, Remedy
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.traces import Block
+from genie_core.survey.kernel import Route, Rule
 
 GN0504 = Code("GN0504", "a policy rule of the node hijacks the pod",
     cause="the table that it selects does not have the cluster's routes",
@@ -29,43 +30,37 @@ def policy_rules(case: Case) -> Iterator[Finding]:
         assert way is not None
         assert way.rule is not None
         rule = way.rule
-        selector = " ".join(
-            part
-            for part in (
-                f"from {rule.src or 'all'}",
-                f"to {rule.dst}" if rule.dst else "",
-                f"iif {rule.iif}" if rule.iif else "",
-            )
-            if part
-        )
         where = f"sends it out of {found[0].link}" if not way.refused else f"ends in {way.type}"
-        looked = f"lookup {table}" if rule.action == "lookup" else rule.action
-        lacking = f"table {table} lacks the cluster's routes; " if rule.action == "lookup" else ""
-        argv: list[object] = [
-            "ip",
-            *(["-6"] if rule.family == 6 else []),
-            "rule",
-            "del",
-            "priority",
-            priority,
-        ]
-        yield GN0504.fatal(
-            f"ip rule {priority} ({selector} {looked}) {where} instead of {found[0].wanted or 'its way'}: "
+        refusing = way.route if way.refused and way.route and not way.route.dst.endswith("/0") else None
+        lacking = (
+            f"table {table} lacks the cluster's routes; " if rule.action == "lookup" and not refusing else ""
+        )
+        yield GN0504.found(
+            weight(case, found),
+            f"ip rule {priority} ({rule}) {where} instead of {found[0].wanted or 'its way'}: "
             f"{lacking}{flows_text(found)} is lost",
-            subject("rule", f"{priority}: {selector} {looked}"),
-            seen("netlink", f"{priority}: {selector} {looked}", "ip rule"),
+            subject("rule", f"{priority}: {rule}"),
+            seen("netlink", f"{priority}: {rule}", "ip rule"),
             seen(
                 "netlink",
-                f"{way.route.dst if way.route else way.type} dev {found[0].link}",
+                f"{way.type} {way.route.dst if way.route else ''} {case.node.ways(way.route)}".strip(),
                 f"ip route show table {table}",
             ),
-            remedy=fix(
-                "delete the rule (left over from an egress gateway or a VPN), or add the cluster's "
-                "prefixes to its table",
-                on_node(*argv),
-                risk="traffic that should use this table uses the main table again",
-            ),
+            remedy=_without(rule, refusing),
         )
+
+
+def _without(rule: Rule, refusing: Route | None) -> Remedy:
+    """The commands that delete the rule, or only the refusing route of its table."""
+    ip = ["ip", f"-{rule.family}"]
+    if refusing is not None:
+        route = ["route", "del", refusing.type, refusing.dst, "table", refusing.table]
+        return fix("delete the refusing route of that table", on_node(*ip, *route))
+    return fix(
+        "delete the rule (left over from an egress gateway or a VPN), or add the cluster's prefixes to its table",
+        on_node(*ip, "rule", "del", "priority", rule.priority),
+        risk="traffic that should use this table uses the main table again",
+    )
 
 
 @check("main-table", GN0305, GN0504, title="table main is looked up", needs=("pod", "node"))

@@ -11,10 +11,12 @@ from genie_core.dialects import NPWG_NETWORKS
 from genie_core.findings import Code, Command, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
+from genie_core.net.flows import OUTSIDE, REFUSING, refusing_targets
 from genie_core.net.leaving import leads_to_node
 from genie_core.net.model import Attachment
 from genie_core.net.stack import version, within
 from genie_core.survey.cluster import notes_of
+from genie_core.survey.kernel import Route
 
 
 def real_defaults(case: Case, family: int) -> list[tuple[Attachment | None, str]]:
@@ -221,35 +223,45 @@ def refused(case: Case) -> Iterator[Finding]:
     if pod is None:
         return
     for route in pod.facts.routes:
-        if route.type not in ("blackhole", "unreachable", "prohibit") or route.metric == 4294967295:
+        everything = route.dst in ("0.0.0.0/0", "::/0")
+        if route.type not in REFUSING or version(route.dst) not in case.families:
             continue
-        hit = [
-            t
-            for t in needed_targets(case)
-            if version(t) == version(route.dst) and pod.fib.lookup(t).route == route
+        needed = [t for t in needed_targets(case) if _refuses(case, route, t)]
+        hinted = [
+            prefix for ip, prefix in refusing_targets(case, version(route.dst)) if _refuses(case, route, ip)
         ]
-        if not hit and (route.dst not in ("0.0.0.0/0", "::/0") or route.table != MAIN):
+        if not needed and not (hinted and route.dst in hinted):
             continue
-        yield GN0304.error(
+        argv = ["ip", f"-{version(route.dst)}", "route", "del", route.type, route.dst, "table", route.table]
+        yield GN0304.found(
+            Severity.ERROR if needed or everything else Severity.WARNING,
             f"the pod's own routes refuse {route.dst} ({route.type})"
-            + (f": {', '.join(hit[:3])} is not reached" if hit else ""),
+            + (f": {', '.join(needed[:3])} is not reached" if needed else ""),
             the_pod(case),
             seen(
                 "netlink",
                 f"{route.type} {route.dst} table {route.table}",
                 f"ip route show table {route.table}",
             ),
-            remedy=fix(
-                "delete the route", in_pod("ip", "route", "del", route.type, route.dst, "table", route.table)
-            ),
+            remedy=fix("delete the route", in_pod(*argv)),
         )
+
+
+def _refuses(case: Case, route: Route, target: str) -> bool:
+    """Whether the route is what stops packets to the target. Behind a throw route, no other table has one."""
+    if case.pod is None or version(target) != version(route.dst):
+        return False
+    way = case.pod.fib.lookup(target)
+    if route.type == "throw":
+        return way.type == "none" and route.table == MAIN and within(target, route.dst)
+    return way.route == route
 
 
 def needed_targets(case: Case) -> list[str]:
     """Addresses that any pod of the cluster should reach."""
     found = [f.ip for f in case.frontends] + [ip for pod in case.pods for ip in pod.ips]
     found += [ip for node in case.nodes for ip in node.addresses]
-    return list(dict.fromkeys([*found, "1.1.1.1"]))
+    return list(dict.fromkeys([*found, *OUTSIDE.values()]))
 
 
 GN0310 = Code("GN0310", "a route has a wrong source address",

@@ -61,15 +61,25 @@ class Fib:
         """The routes of one table, longest prefix first."""
         return [entry.route for entry in self.tables.get((family, number), ())]
 
-    def lookup(self, target: str, source: str = "", iif: str = "", mark: int = 0, oif: int = 0) -> Way:
+    def lookup(
+        self,
+        target: str,
+        source: str = "",
+        iif: str = "",
+        mark: int = 0,
+        oif: int = 0,
+        protocol: str = "",
+        ports: tuple[int, int] = (0, 0),
+    ) -> Way:
         """The route of a packet to `target`; `source` "" is not chosen yet, `iif` "" is a local sender.
 
-        `oif` restricts the lookup to one interface's routes, as a bound socket does.
+        `oif` restricts the lookup to one interface's routes, as a bound socket does. `ports` are those of the sender
+        and of the target; rules about ports and protocols apply to no packet of which they are not known.
         """
         address = ipaddress.ip_address(target)
         family = address.version
         for rule in self.rules[family]:
-            if not _selects(rule, target, source, iif, mark):
+            if not _selects(rule, target, source, iif, mark) or not _carries(rule, protocol, ports):
                 continue
             if rule.action in REFUSALS:
                 return Way(type=rule.action, rule=rule)
@@ -94,6 +104,14 @@ class Fib:
 
 def _within(address: str, prefix: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+
+
+def _carries(rule: Rule, protocol: str, ports: tuple[int, int]) -> bool:
+    """Whether the rule's conditions on the protocol and its ports hold (fib_rule_port_match)."""
+    spans = zip(ports, (rule.sport, rule.dport), strict=True)
+    return (not rule.protocol or rule.protocol == protocol) and all(
+        not span[0] or span[0] <= port <= span[1] for port, span in spans
+    )
 
 
 def _selects(rule: Rule, target: str, source: str, iif: str, mark: int) -> bool:

@@ -15,6 +15,8 @@ OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; 
 MAX_PORTS = 8
 MAX_TARGETS = 4
 MAX_SERVICES = 8
+MAX_REFUSED = 16
+REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Flow:
 
     `expected` is the node's interface that traffic with the other end should use, None where any will do.
     `icmp` makes it a single message about another conversation: the words for its type and code.
+    `hinted`: a route or rule names the target's prefix; nothing else is known to need it.
     """
 
     role: str
@@ -35,6 +38,7 @@ class Flow:
     expected: Link | None = None
     peer: tuple[Link, Tenant] | None = None
     icmp: tuple[str, ...] = ()
+    hinted: bool = False
 
     @property
     def general(self) -> bool:
@@ -141,6 +145,33 @@ def outside_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
                 yield str(host), f"a host on {link.name}"
 
 
+def refusing_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
+    """(address, prefix): an address of each prefix that a route or rule of the node or the pod refuses.
+
+    Without prefixes of the cluster: their unused addresses are refused on purpose, and the used ones are traced anyway.
+    """
+    prefixes = [
+        r.dst for stack in (model.node, model.pod) if stack for r in stack.facts.routes if r.type in REFUSING
+    ]
+    prefixes += [
+        r.dst for stack in (model.node, model.pod) if stack for r in stack.facts.rules if r.action in REFUSING
+    ]
+    for prefix in dict.fromkeys(p for p in prefixes if p and not p.endswith("/0") and version(p) == family):
+        network = ipaddress.ip_network(prefix, strict=False)
+        base = network.network_address
+        if base.is_loopback or base.is_multicast or base.is_link_local or base.is_reserved:
+            continue
+        if not _of_cluster(model, network):
+            yield str(base + (network.num_addresses > 2)), prefix
+
+
+def _of_cluster(model: Model, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether a prefix overlaps the pods' prefixes, or holds services."""
+    known = [ipaddress.ip_network(c, strict=False) for c in model.pod_cidrs]
+    held = any(version(f.ip) == network.version and within(f.ip, str(network)) for f in model.frontends)
+    return held or any(k.version == network.version and network.overlaps(k) for k in known)
+
+
 def _some(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Iterator[object]:
     for number, host in enumerate(network.hosts()):
         if number == MAX_TARGETS:
@@ -201,6 +232,10 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
                 Flow(role="outside", target=address, protocol=p, port=n, name=title, family=family)
                 for p, n in _kinds([("tcp", 443)], family)
             ]
+        found += [
+            Flow(role="outside", target=address, protocol="tcp", name=prefix, family=family, hinted=True)
+            for address, prefix in list(refusing_targets(model, family))[:MAX_REFUSED]
+        ]
     return found
 
 
@@ -226,13 +261,16 @@ def _with_node(model: Model, family: int, into: list[tuple[str, int]]) -> list[F
 
 
 def mentioned_ports(model: Model) -> list[tuple[str, int]]:
-    """Ports that dropping rules name: flows to them are walked too, so that such a rule is met."""
+    """Ports that dropping rules and policy rules name: flows to them are walked too, so that such a rule is met."""
     found: list[tuple[str, int]] = []
     for stack in (model.node, model.pod):
         for chain in stack.rules.chains if stack else ():
             for rule in chain.rules:
                 if rule.action.kind in ("drop", "reject", "jump", "goto"):
                     found += _ports_of(rule)
+        for way in stack.facts.rules if stack else ():
+            protocols = (way.protocol,) if way.protocol else ("tcp", "udp")
+            found += [(protocol, way.dport[0]) for protocol in protocols if way.dport[0]]
     return list(dict.fromkeys(found))[:12]
 
 

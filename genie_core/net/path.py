@@ -83,7 +83,7 @@ class _Walker:
     def outbound(self) -> None:
         """From the pod to the target, and the answer back."""
         target = self.flow.target
-        way = self.pod.fib.lookup(target)
+        way = self.leaving(target)
         attachment = self.model.attachment(way.hop.index) if not way.refused else None
         primary = self.model.primary
         if way.refused:
@@ -102,7 +102,7 @@ class _Walker:
         source = self.source(attachment, way)
         if not source:
             return
-        way2 = self.pod.fib.lookup(target, source)
+        way2 = self.leaving(target, source)
         if way2.hop.index and way2.hop.index != attachment.link.index and self.flow.role != "outside":
             self.block(
                 "diverted", "pod", self.packet(source, target), way=way2, link=self.pod.name(way2.hop.index)
@@ -124,6 +124,11 @@ class _Walker:
         )
         self.walk.steps.append(f"pod {attachment.link.name}")
         self.enter_node(attachment, packet)
+
+    def leaving(self, target: str, source: str = "") -> Way:
+        """The pod's route for the request."""
+        ports = (0, self.flow.port or ANY_PORT)
+        return self.pod.fib.lookup(target, source, protocol=self.flow.protocol, ports=ports)
 
     def rerouted(self, packet: Packet, attachment: Attachment) -> None:
         """A mark that the pod's own rules set selects another route (ip_route_me_harder)."""
@@ -209,19 +214,13 @@ class _Walker:
     def route_out(self, packet: Packet, entry: Link) -> Link | None:
         """The interface towards the target; a wrong route is recorded and the expected one taken."""
         expected = self.flow.expected if self.flow.role == "remote" else None
-        way = self.node.fib.lookup(packet.target, packet.source, iif=entry.name, mark=packet.mark)
+        way = self.node_way(packet, entry)
         plain = self.node.fib.lookup(packet.target)
         chosen = self.node.link(way.hop.index)
         if way.rule is not None and way.rule.table not in (MAIN, LOCAL, DEFAULT):
             if self.flow.role != "outside" and (way.refused or way.hop.index != plain.hop.index):
-                self.block(
-                    "rule",
-                    "node",
-                    packet,
-                    way=way,
-                    link=self.node.name(way.hop.index),
-                    wanted=self.node.name(plain.hop.index),
-                )
+                names = self.node.name(way.hop.index), self.node.name(plain.hop.index)
+                self.block("rule", "node", packet, way=way, link=names[0], wanted=names[1])
                 return self.node.link(plain.hop.index) or expected
             if way.refused:
                 self.block("rule", "node", packet, way=way)
@@ -235,6 +234,13 @@ class _Walker:
             )
             return expected
         return chosen
+
+    def node_way(self, packet: Packet, arrived: Link | None) -> Way:
+        """The node's route for a packet, which came in by `arrived` or is its own."""
+        return self.node.fib.lookup(
+            packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark,
+            protocol=packet.protocol, ports=(packet.sport, packet.dport),
+        )  # fmt: skip
 
     # Reply
 
@@ -280,9 +286,7 @@ class _Walker:
         ):
             return
         entry = attachment.entry
-        way = self.node.fib.lookup(
-            packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark
-        )
+        way = self.node_way(packet, arrived)
         if way.refused or way.hop.index != entry.index:
             kind = "rule" if way.rule and way.rule.table not in (MAIN, LOCAL, DEFAULT) else "host-route"
             self.block(kind, "node", packet, way=way, link=self.node.name(way.hop.index), wanted=entry.name)
@@ -373,11 +377,7 @@ class _Walker:
         if not calls_iptables(self.node, bridge, self.flow.family):
             return packet
         packet = packet.with_(
-            iif=bridge.name,
-            oif=bridge.name,
-            bridged=True,
-            physical_in=port_in.name,
-            physical_out=port_out.name,
+            iif=bridge.name, bridged=True, physical_in=port_in.name, physical_out=port_out.name
         )
         packet = self.hook(self.node, "node", "prerouting", packet.with_(oif=None))
         packet = self.hook(self.node, "node", "forward", packet.with_(oif=bridge.name))

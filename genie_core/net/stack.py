@@ -61,6 +61,14 @@ class Stack:
         link = self.by_index.get(index)
         return link.name if link else f"#{index}"
 
+    def ways(self, route: Route | None) -> str:
+        """Every next hop of a route: `via 10.0.0.1 dev eth0, via 10.0.0.2 dev eth1`."""
+        hops = route.hops if route else ()
+        return ", ".join(
+            f"via {h.gateway} dev {self.name(h.index)}" if h.gateway else f"dev {self.name(h.index)}"
+            for h in hops
+        )
+
     def addresses(self, link: Link, family: int = 0) -> list[Address]:
         """A link's addresses, without link-local ones."""
         return [

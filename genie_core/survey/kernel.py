@@ -90,9 +90,17 @@ class Route:
     mtu: int = 0
 
 
+def _ports(span: tuple[int, int]) -> str:
+    return "" if not span[0] else str(span[0]) if span[0] == span[1] else f"{span[0]}-{span[1]}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One policy routing rule (`ip rule`); `action` lookup, goto, blackhole, unreachable or prohibit."""
+    """One policy routing rule (`ip rule`); `action` lookup, goto, blackhole, unreachable or prohibit.
+
+    `protocol` is tcp, udp, ... or a number as text, `sport` and `dport` (first, last) port. `narrow` rules have a
+    condition that is not evaluated: the sender's user.
+    """
 
     family: int
     priority: int
@@ -107,6 +115,29 @@ class Rule:
     invert: bool = False
     suppress: int = -1
     narrow: bool = False
+    protocol: str = ""
+    sport: tuple[int, int] = (0, 0)
+    dport: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        """Its selector and action, as `ip rule` prints them."""
+        mask = f"/{self.mask:#x}" if self.mask not in (0, 0xFFFFFFFF) else ""
+        parts = (
+            ("not", self.invert and " "),
+            ("from", self.src or "all"),
+            ("to", self.dst),
+            ("fwmark", self.mark and f"{self.mark:#x}{mask}"),
+            ("iif", self.iif),
+            ("oif", self.oif),
+            ("ipproto", self.protocol),
+            ("sport", _ports(self.sport)),
+            ("dport", _ports(self.dport)),
+            (
+                "lookup" if self.action == "lookup" else self.action,
+                self.table if self.action == "lookup" else " ",
+            ),
+        )
+        return " ".join(f"{word} {value}".strip() for word, value in parts if value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8
 ADDRESS_FLAGS = {0x08: "dadfailed", 0x20: "deprecated", 0x40: "tentative", 0x02: "nodad"}
 STATES = {0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed"}
 STATES |= {0x40: "noarp", 0x80: "permanent"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 _NO_NUMBER = 0xFFFFFFFF  # -1, read as unsigned
 
 
@@ -252,13 +253,33 @@ def rules(netlink: IPRoute) -> tuple[Rule, ...]:
                     mask=a.get("FRA_FWMASK", 0),
                     invert=bool(message["flags"] & FIB_RULE_INVERT),
                     suppress=-1 if suppress in (None, 0xFFFFFFFF) else suppress,
-                    narrow=any(
-                        a.get(n)
-                        for n in ("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE", "FRA_UID_RANGE")
-                    ),
+                    narrow=_restricts_users(a.get("FRA_UID_RANGE")),
+                    protocol=_protocol(a.get("FRA_IP_PROTO")),
+                    sport=_port_range(a.get("FRA_SPORT_RANGE")),
+                    dport=_port_range(a.get("FRA_DPORT_RANGE")),
                 )
             )
     return tuple(sorted(found, key=lambda rule: (rule.family, rule.priority)))
+
+
+def _protocol(number: int | None) -> str:
+    return PROTOCOLS.get(number, str(number)) if number else ""
+
+
+def _port_range(value: Any) -> tuple[int, int]:
+    """struct fib_rule_port_range, as pyroute2 gives it: text, a pair, or named members."""
+    if not value:
+        return (0, 0)
+    if isinstance(value, str):
+        low, _, high = value.partition(":")
+        return int(low), int(high or low)
+    if isinstance(value, dict):
+        return int(value["start"]), int(value["end"])
+    return int(value[0]), int(value[1])
+
+
+def _restricts_users(value: Any) -> bool:
+    return bool(value) and str(value) not in ("0:4294967295", "0:-1")
 
 
 def neighbours(netlink: IPRoute) -> tuple[Neighbour, ...]:

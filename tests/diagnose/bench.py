@@ -58,7 +58,8 @@ def text_of(finding: dict[str, Any]) -> str:
 
 def answers(finding: dict[str, Any], fault: Fault) -> bool:
     """Whether a finding is the fault's cause."""
-    return finding["code"] in fault.codes and all(word in text_of(finding) for word in fault.says)
+    said = all(word in text_of(finding) for word in fault.says)
+    return finding["code"] in fault.codes and said and not any(w in finding["title"] for w in fault.unsaid)
 
 
 def score(fault: Fault, report: dict[str, Any], expected: tuple[str, ...] = ()) -> Score:
@@ -85,6 +86,14 @@ def score(fault: Fault, report: dict[str, Any], expected: tuple[str, ...] = ()) 
     if any(c["status"] == "error" for c in report["checks"]):
         row.notes.append(f"broken checks: {[c for c in report['checks'] if c['status'] == 'error']}")
     return row
+
+
+def lax(fault: Fault, findings: list[dict[str, Any]]) -> list[str]:
+    """What is said too mildly of a failure, or said twice."""
+    first, others = findings[:1], findings[1:]
+    notes = [f"only {f['severity']}" for f in first if fault.firm and f["severity"] not in BAD]
+    causes = [f["code"] for f in others if not f.get("consequenceOf") and f["severity"] != "info"]
+    return notes + [f"another cause: {code}" for code in causes if fault.alone]
 
 
 # Traffic that must not get worse by any command that is printed.
@@ -150,7 +159,7 @@ def run_fault(fault: Fault, *modes: Mode) -> Score:
         reports, changes = diagnosed(lab, fault.pod, args_of(lab, fault), modes, fault.probes)
         row = min((score(fault, report) for report in reports), key=lambda row: row.points)
         row.example = next((scrubbed(lab, f) for f in reports[0]["findings"] if answers(f, fault)), None)
-        row.notes += notes + changes
+        row.notes += notes + changes + lax(fault, reports[-1]["findings"])
         row.notes += mend(lab, fault.pod, reports[-1]["findings"])
         if fault.mends and row.points == 2:
             row.notes += settle(lab, fault.breaks, True, "remedy does not mend {}")

@@ -61,6 +61,8 @@ class Fault:
     """One fault. `codes` are right answers; `says` must be in the first finding's title, object or evidence.
 
     `probes`: no fact on this node shows it, only probes do. `edit` names a change of the API's objects.
+    `unsaid` must not be in the finding's title. `firm`: with probes, no warning but an error or worse. `alone`: every other
+    finding is its consequence, without a remedy.
     """
 
     id: str
@@ -78,6 +80,9 @@ class Fault:
     silent: str = ""
     probes: bool = False
     edit: str = ""
+    unsaid: tuple[str, ...] = ()
+    firm: bool = False
+    alone: bool = False
 
 
 def _object(lab: Lab, kind: str, name: str) -> Any:

@@ -18,13 +18,17 @@ NOTHING: Callable[[Lab], None] = lambda lab: None  # noqa: E731 (a name for "no 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One healthy node. `change` edits the lab's objects; `exit` is the code that the command must return."""
+    """One healthy node. `change` edits the lab's objects; `exit` is the code that the command must return.
+
+    Of a `silent` one no warning may be given either.
+    """
 
     id: str
     inject: str = ""
     pod: str = "p1"
     change: Callable[[Lab], None] = NOTHING
     exit: int = 0
+    silent: bool = False
 
 
 def _pod(**changes: object) -> Callable[[Lab], None]:
@@ -186,15 +190,16 @@ def run_control(control: Control, *modes: tuple[str, ...]) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="genie-lab-") as directory, Lab(Path(directory) / "lab") as lab:
         control.change(lab)
         lab.sh(control.inject)
-        return [wrong for mode in modes for wrong in _wrong(lab, control.pod, control.exit, mode)]
+        return [
+            wrong
+            for mode in modes
+            for wrong in _wrong(lab, control.pod, control.exit, mode, silent=control.silent)
+        ]
 
 
-def _wrong(lab: Lab, pod: str, expected: int, mode: tuple[str, ...]) -> list[str]:
+def _wrong(lab: Lab, pod: str, expected: int, mode: tuple[str, ...], *, silent: bool = False) -> list[str]:
     code, report, wrong = examined(lab, pod, *mode)
-    wrong += [
-        f"{f['severity']} {f['code']} {f['title']}"
-        for f in report["findings"]
-        if f["severity"] in ("error", "fatal")
-    ]
+    bad = ("error", "fatal", "warning") if silent else ("error", "fatal")
+    wrong += [f"{f['severity']} {f['code']} {f['title']}" for f in report["findings"] if f["severity"] in bad]
     wrong += [str(c) for c in report["checks"] if c["status"] == "error"]
     return wrong or ([f"exit {code}, not {expected}"] if code != expected else [])

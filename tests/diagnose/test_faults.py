@@ -6,20 +6,24 @@
 import pytest
 
 from tests.diagnose import bench, healthy
+from tests.diagnose.classes.kinds import KINDS
 from tests.diagnose.faults import LISTED
 from tests.diagnose.unlisted import UNLISTED
 
-BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED)}
+CLASSED = [fault for kind in KINDS for fault in kind.faults]
+BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
 # policy (asked with --to), a subnet, a next hop, a route between nodes, loopback.
 QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116", "U146")
+# One of each class that is diagnosed in about a second.
+OF_CLASSES = ("K301", "K1005")
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
 PROBED = ("H3 service mesh", "the other node refuses echoes")
 
 pytestmark = pytest.mark.root
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [*QUICK, *OF_CLASSES])
 def test_the_cause_is_the_first_finding_and_its_remedy_mends(name):
     row = bench.run_fault(BY_ID[name], bench.FACTS_ONLY)
     assert (row.points, row.notes) == (2, []), row.first
