@@ -14,7 +14,8 @@ class Layout:
 
     `programs` are the paths of its binary; `variables` are replaced in its configuration (microk8s); `sandbox_dirs`
     hold one entry for each pod sandbox, named by its container ID. `kubelet_config` is the kubeconfig of its kubelet,
-    `cluster_ca` the cluster's CA.
+    `cluster_ca` the cluster's CA. `conf_dir` and `bin_dirs` are where the runtime looks if its configuration does not
+    say; `usual` is what the distribution's configuration says, (bin, conf), where that differs.
     """
 
     kind: str
@@ -24,10 +25,16 @@ class Layout:
     programs: tuple[str, ...] = ()
     conf_dir: str = CONF_DIR
     bin_dirs: tuple[str, ...] = (BIN_DIR,)
+    usual: tuple[str, str] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     sandbox_dirs: tuple[str, ...] = ()
     kubelet_config: str = "/etc/kubernetes/kubelet.conf"
     cluster_ca: str = "/etc/kubernetes/pki/ca.crt"
+
+    @property
+    def directories(self) -> tuple[str, str]:
+        """(bin, conf) of a node as the distribution sets it up: what overlays and documents name."""
+        return self.usual or (self.bin_dirs[0], self.conf_dir)
 
 
 _K3S, _RKE2 = "/var/lib/rancher/k3s", "/var/lib/rancher/rke2"
@@ -59,6 +66,8 @@ K3S = Layout(
     configs=(f"{_K3S}/agent/etc/containerd/config.toml",),
     sockets=("/run/k3s/containerd/containerd.sock",),
     programs=(f"{_K3S}/data/current/bin/containerd",),
+    # k3s 1.31 and newer; before, the plugins were in a directory that each version had for itself (k3s#10869)
+    usual=(f"{_K3S}/data/cni", f"{_K3S}/agent/etc/cni/net.d"),
     sandbox_dirs=_sandboxes("/run/k3s/containerd", f"{_K3S}/agent/containerd"),
     kubelet_config=f"{_K3S}/agent/kubelet.kubeconfig",
     cluster_ca=f"{_K3S}/agent/server-ca.crt",

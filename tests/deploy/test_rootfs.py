@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 import genie_core
-from tests import own_node
+from tests.deploy.test_overlays import PLACED, installer
 from tests.live.agent.running import Running
 from tests.system.node import install_plugin
 
@@ -61,11 +60,10 @@ class Root:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    """What the Containerfile copies; made without a registry."""
+def image(tmp_path_factory, tree):
+    """What the Containerfile copies, where this module may write."""
     root = tmp_path_factory.mktemp("image")
-    build = own_node.outside(sys.executable, DEPLOY / "build-rootfs", root)
-    subprocess.run(build, check=True, capture_output=True)
+    shutil.copytree(tree, root, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
     return Root(root)
 
 
@@ -171,6 +169,40 @@ def test_the_image_can_be_signed_and_checked(image, tmp_path):
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert done.returncode != 0
     assert "opt/genie/bin/genie: FAILED" in done.stdout + done.stderr
+
+
+LOCATE = """
+import sys
+sys.path.insert(1, "/opt/genie/lib/site")
+from genie_core.tasks.daemonset import locate
+found = locate(None, None)
+print(found.bin_dir, found.conf_dir, *(runtime.name for runtime in found.runtimes))
+"""
+CONFIGURATIONS = {
+    "containerd": 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "{}"\nconf_dir = "{}"\n',
+    "crio": '[crio.network]\nplugin_dirs = ["{}"]\nnetwork_dir = "{}"\n',
+}
+
+
+@pytest.mark.parametrize("overlay", PLACED)
+def test_the_installer_finds_the_nodes_directories_through_its_mounts(overlay, image, tmp_path):
+    """Of the node it sees what the overlay mounts, with the configuration that the distribution writes."""
+    layout, (_, paths) = PLACED[overlay], installer(overlay)
+    mounts = "".join(
+        f'mkdir -p "$0{path}"; mount --bind {tmp_path} "$0{path}"; ' for path in sorted(paths.values())
+    )
+    write = f'printf %s "$1" >"$0{layout.configs[0]}"; shift; exec chroot "$0" "$@"'
+    script = f'mount -t proc proc "$0/proc"; {mounts} {write}'
+    text = CONFIGURATIONS[layout.kind].format(*layout.directories)
+    python = ("/opt/genie/bin/python3", "-BIc", LOCATE)
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-ec", script, image.path, text, *python],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    name = f"{layout.kind} ({layout.flavour})" if layout.flavour else layout.kind
+    assert done.stdout == f"{' '.join(layout.directories)} {name}\n", done.stderr
 
 
 @pytest.fixture
