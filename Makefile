@@ -11,7 +11,7 @@ help:
 	@echo "make test    all tests, with real network namespaces and plugins; as root"
 	@echo "make setup   only the set-up that the others begin with: Debian's packages and .venv"
 	@echo "make lint    the tests that only read the source: style, types, layers"
-	@echo "make generated  completions/, docs/man, docs/codes and the picture of the layers, after a change of commands, flags, checks or layers"
+	@echo "make generated  completions/, docs/man, docs/codes, the Helm chart and the picture of the layers, after a change of what they come from"
 	@echo "make torture   the plugin and its plugins killed everywhere, 10,000 pods, and an audit; as root, half an hour"
 	@echo "make fuzz    bad input, 120,000 times: CASES=n and SEED=n say otherwise; a quarter of an hour"
 	@echo "make bench   how long an ADD and a DEL take, beside the bare plugin, and what the agent costs; as root"
@@ -35,12 +35,13 @@ setup:
 lint: setup
 	@.venv/bin/pytest -q tests/test_lint.py tests/test_layers.py
 
-# What tests compare with the program: completion scripts, manual pages, the picture of the layers, a page for each code.
+# What tests compare with its source: completion scripts, manual pages, the layers' picture, a page for each code, the chart.
 generated: setup
 	@.venv/bin/python docs/draw.py >docs/architecture.svg
 	@.venv/bin/python docs/write_codes.py docs/codes
 	@.venv/bin/python -m genie_cli.shells completions
 	@.venv/bin/python -m genie_cli.manual docs/man
+	@.venv/bin/python deploy/write-chart
 
 bench: setup
 	@.venv/bin/python -m tests.bench
