@@ -11,6 +11,7 @@ import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -54,15 +55,21 @@ def archive(tree, tmp_path_factory):
     return folder / "genie.tar"
 
 
+def content(file, name):
+    member = file.extractfile(name)
+    assert member
+    return member.read()
+
+
 def blob(archive, descriptor):
     with tarfile.open(archive) as file:
-        return file.extractfile(f"blobs/{descriptor['digest'].replace(':', '/')}").read()
+        return content(file, f"blobs/{descriptor['digest'].replace(':', '/')}")
 
 
 def described(archive):
     """The image's manifest and its configuration."""
     with tarfile.open(archive) as file:
-        index = json.load(file.extractfile("index.json"))
+        index = json.loads(content(file, "index.json"))
     manifest = json.loads(blob(archive, index["manifests"][0]))
     return manifest, json.loads(blob(archive, manifest["config"]))
 
@@ -74,7 +81,7 @@ def test_nothing_of_the_image_depends_on_when_it_was_built(archive):
     (layer,) = manifest["layers"]
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob(archive, layer)))) as files:
         members = files.getmembers()
-        compiled = [files.extractfile(one).read(8) for one in members if one.name.endswith(".pyc")]
+        compiled = [content(files, one)[:8] for one in members if one.name.endswith(".pyc")]
     assert {member.mtime for member in members} == {0}
     assert {(member.uid, member.gid) for member in members} == {(0, 0)}
     assert {"opt/genie/bin/genie", "opt/genie/sbom.cdx.json"} < {member.name for member in members}
@@ -247,7 +254,7 @@ class Kubelet:
 
     def wait_until_ready(self, version):
         """As the probe says; a failure shows the last answer."""
-        last = (0, {})
+        last: tuple[int, Any] = (0, {})
 
         def ready():
             nonlocal last
