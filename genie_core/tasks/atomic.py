@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -17,13 +18,13 @@ LOCK = ".lock"  # the folder of `alone`
 LOCK_SECONDS = 60.0
 
 
-def write_file(path: Path, text: str, mode: int) -> bool:
-    """Write `text` to `path` with `mode`, durably; False where it is there already. Raises OSError, with a file name.
+def write_file(path: Path, content: str | bytes, mode: int) -> bool:
+    """Write `content` to `path` with `mode`, durably; False where it is there already. Raises OSError with a file name.
 
     The temporary file is a hidden one without an extension, in the same directory: runtimes that watch it pass
     such files over (lessons 22).
     """
-    data = text.encode()
+    data = content.encode() if isinstance(content, str) else content
     if is_there(path, data, mode):
         return False
     temporary = path.with_name(f"{_prefix(path)}{os.getpid()}")
@@ -44,6 +45,31 @@ def write_file(path: Path, text: str, mode: int) -> bool:
         raise
     sync(path.parent)
     return True
+
+
+def copy_file(source: Path, target: Path, mode: int | None = None) -> None:
+    """Copy with the same mode, or `mode`; durably, in place by rename. Raises OSError."""
+    write_file(target, source.read_bytes(), stat.S_IMODE(source.stat().st_mode) if mode is None else mode)
+
+
+@contextmanager
+def new_directory(target: Path) -> Iterator[Path]:
+    """A path at which the block makes a directory; at its end that takes the place of `target`, by rename.
+
+    What killed writers have left is removed before and after it. Raises OSError.
+    """
+    staging, damaged = (target.with_name(f".{target.name}.{word}") for word in ("staging", "damaged"))
+    try:
+        for leftover in (staging, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield staging
+        if target.is_dir():
+            target.rename(damaged)
+        staging.rename(target)
+        sync(target.parent)
+    finally:
+        for leftover in (staging, damaged):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def is_there(path: Path, data: bytes, mode: int) -> bool:

@@ -9,7 +9,6 @@ pods' addresses. Networks outside the directory are not collected. containerd (u
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import candidates, collected
-from genie_core.tasks.atomic import sync
+from genie_core.tasks.atomic import copy_file, sync
 
 
 class NeedsConsent(GenieError):
@@ -73,7 +72,7 @@ def copy(moved: Mapping[str, str]) -> None:
     for source, target in moved.items():
         if os.path.exists(source):
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            copy_file(source, target)
+            copy_file(Path(source), Path(target))
 
 
 def remove(paths: Mapping[str, str] | list[str]) -> None:
@@ -87,25 +86,4 @@ def put_back(moved: Mapping[str, str]) -> None:
     """Move each file back; a new file in the old place is kept."""
     for source, target in moved.items():
         if os.path.exists(target) and not os.path.lexists(source):
-            copy_file(target, source)
-
-
-def copy_file(source: str, target: str, mode: int | None = None) -> None:
-    """Copy with the same mode, or `mode`. Raises OSError.
-
-    The copy is put in place by rename, since a runtime may read it at any time. No runtime reads the temporary name.
-    """
-    temporary = Path(target).with_name(f".{Path(target).name.replace('.', '-')}-{os.getpid()}")
-    try:
-        temporary.unlink(missing_ok=True)
-        temporary.touch(mode=0o600)
-        shutil.copyfile(source, temporary)
-        shutil.copystat(source, temporary)
-        if mode is not None:
-            temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(Path(target).parent)
+            copy_file(Path(target), Path(source))

@@ -31,7 +31,7 @@ from genie_core.settings import STATE_DIR
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import delegate_files, payload, predecessor, runtime_tree
-from genie_core.tasks.atomic import LOCK, alone, is_there, remove_temporaries, sync, write_file
+from genie_core.tasks.atomic import LOCK, alone, is_there, new_directory, remove_temporaries, write_file
 from genie_core.tasks.conflist import (
     BROKEN,
     CONFLIST,
@@ -290,25 +290,15 @@ def _install_code(bin_dir: Path, python: Path, changed: list[Path]) -> Path:
     """The code in a directory named for its content, renamed when it is complete, replaced if it is damaged."""
     files = payload.plugin_files()
     target = _code_directory(bin_dir, python, files)
-    staging, damaged = (bin_dir / CODE / f".{word}" for word in ("staging", "damaged"))
-    for leftover in (staging, damaged):
-        shutil.rmtree(leftover, ignore_errors=True)
     if payload.is_whole(target):
         return target
-    try:
+    with new_directory(target) as staging:
         for name, source in files.items():
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, staging / name)
         _compile(staging, target, python)
         payload.seal(staging)
         _sync_tree(staging)
-        if target.exists():
-            target.rename(damaged)
-        staging.rename(target)
-        sync(target.parent)
-    finally:
-        for leftover in (staging, damaged):
-            shutil.rmtree(leftover, ignore_errors=True)
     changed.append(target)
     return target
 

@@ -29,18 +29,6 @@ from genie_core.tasks.conflist import CONFLIST, TYPE, InstallOptions
 from genie_core.tasks.placement import Placement
 from genie_core.tasks.predecessor import configurations
 
-# The findings with which pods do not start once Genie is the first configuration of its directory.
-_DECISIVE = (
-    "conf-readable",
-    "conf-first",
-    "conf-self",
-    "conf-plugin",
-    "conf-version",
-    "conf-spoken",
-    "plugin-missing",
-    "runtime-network",
-    "genie-default",
-)
 # The runtime uses another file than Genie's: pods still start.
 _NOT_USED = "GN1006"
 _NO_DEFAULT = "GN1607"
@@ -130,7 +118,7 @@ def _installed(facts: Facts, options: InstallOptions, placement: Placement, text
 
 
 def _fatal(facts: Facts) -> list[Finding]:
-    findings, _ = runner.run(facts, [check for check in FILES if check.id in _DECISIVE])
+    findings, _ = runner.run(facts, FILES)
     return [finding for finding in ordered(findings) if finding.severity is Severity.FATAL]
 
 

@@ -9,7 +9,7 @@ since the configuration names it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from genie_core.jsontext import JSONError, decode
 from genie_core.settings import Settings
 from genie_core.survey.launcher import read_launcher
 from genie_core.survey.rootfs import Root
-from genie_core.tasks.delegate_files import copy_file
+from genie_core.tasks.atomic import copy_file
 from genie_core.tasks.node_state import entry_of
 
 CODE = ".genie"
@@ -92,23 +92,18 @@ def save(files: Mapping[str, str]) -> None:
     """Copy each file; the copy of the configuration has mode 0600, since it may hold a token. Raises OSError."""
     for source, target in files.items():
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        copy_file(source, target, mode=None if target.endswith(f"{CODE}/{_TYPE}{_SAVED}") else 0o600)
+        is_binary = target.endswith(f"{CODE}/{_TYPE}{_SAVED}")
+        copy_file(Path(source), Path(target), mode=None if is_binary else 0o600)
 
 
-def put_back(files: Mapping[str, str]) -> list[Path]:
+def put_back(files: Mapping[str, str]) -> None:
     """Move each file back to its old path, the configuration last; a file in its place is replaced."""
-    restored = [Path(source) for source in _ordered(files)]
-    for source in restored:
-        copy_file(files[str(source)], str(source))
+    for source in to_be_put_back(files):
+        copy_file(Path(files[str(source)]), source)
         os.unlink(files[str(source)])
-    return restored
 
 
 def to_be_put_back(files: Mapping[str, str]) -> list[Path]:
     """The files that `put_back` would put back."""
-    return [Path(source) for source in _ordered(files)]
-
-
-def _ordered(files: Mapping[str, str]) -> Sequence[str]:
     kept = [source for source, target in files.items() if os.path.exists(target)]
-    return sorted(kept, key=lambda source: source.endswith((".conf", ".json")))
+    return [Path(source) for source in sorted(kept, key=lambda source: source.endswith((".conf", ".json")))]

@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 
 from genie_core.errors import InvalidConfig
-from genie_core.tasks.atomic import sync
+from genie_core.tasks.atomic import new_directory, sync
 
 HOME = Path("/opt/genie")  # its path in the image
 RELEASE = "RELEASE"
@@ -37,19 +37,10 @@ def copy_to(tree: Path, folder: Path, changed: list[Path]) -> Path:
     """
     target = folder / (tree / RELEASE).read_text().strip()
     if not _is_whole(target, tree):
-        staging, damaged = (target.with_name(f".{target.name}.{word}") for word in (os.getpid(), "damaged"))
-        for leftover in (staging, damaged):
-            shutil.rmtree(leftover, ignore_errors=True)
-        try:
+        with new_directory(target) as staging:
             shutil.copytree(tree, staging, symlinks=True)
             relocate(staging, tree, target)
             os.sync()  # six thousand files: one call for all of them
-            if target.is_dir():
-                target.rename(damaged)
-            staging.rename(target)
-        finally:
-            for leftover in (staging, damaged):
-                shutil.rmtree(leftover, ignore_errors=True)
         changed.append(target)
     _point(folder / LINK, target.name)
     return target / "bin/python3"
