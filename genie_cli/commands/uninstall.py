@@ -77,4 +77,18 @@ def _view(report: UninstallReport, wide: bool) -> list[render.Block]:
                 tone="warn",
             )
         )
+    if report.repeated:
+        blocks.append(render.Text(_repeated(report), tone="warn"))
     return blocks
+
+
+def _repeated(report: UninstallReport) -> str:
+    """What happens when pods end that the runtime's next network has not attached."""
+    names = ", ".join(report.repeated[:5]) + (" ..." if len(report.repeated) > 5 else "")
+    count = counted(len(report.repeated), "container has", "containers have")
+    when = "From then on" if report.dry_run else "From now on"
+    return (
+        f"{when} the runtime calls DEL of network {report.next_network!r} for every pod; {count} another one "
+        f"({names}). Where that network masquerades, its plugin fails once for each when it ends: an event "
+        "FailedKillPod, which kubelet repeats with success. To avoid it, delete these pods before."
+    )

@@ -63,7 +63,9 @@ class UninstallOptions:
 class UninstallReport(Published):
     """What was removed, and what stays: `attached` names the containers that still need the binary.
 
-    `restored` are networks' files that are back in the runtime's directory.
+    `restored` are networks' files that are back in the runtime's directory. `repeated` are the containers of `attached`
+    whose network on the runtime's interface is not `next_network`, which the runtime calls DEL of from now on: a plugin
+    that masquerades fails at a container that it has not attached, once.
     """
 
     kind: ClassVar[str] = "UninstallReport"
@@ -74,6 +76,8 @@ class UninstallReport(Published):
     attached: Sequence[str]
     problems: Sequence[str]
     dry_run: bool
+    next_network: str = ""
+    repeated: Sequence[str] = ()
 
     @property
     def complete(self) -> bool:
@@ -168,6 +172,8 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
     context = node_state.open_context(config)
     released, attached, problems = _release_gone(context, dry_run=options.dry_run)
+    next_network = _next_network(found.conflist.parent)
+    repeated = _attached_otherwise(context, next_network) if attached else []
     if not attached:
         attached = _remove_rest(found, context, removed, restored, dry_run=options.dry_run)
     return UninstallReport(
@@ -177,7 +183,29 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
         attached=attached,
         problems=problems,
         dry_run=options.dry_run,
+        next_network=next_network,
+        repeated=repeated,
     )
+
+
+def _next_network(conf_dir: Path) -> str:
+    """The name of the network that new pods get now, "" where there is none."""
+    try:
+        return Finder(ConfDirs([str(conf_dir)]), JSONLog("error", fd=-1)).default().name
+    except GenieError:
+        return ""
+
+
+def _attached_otherwise(context: Context, network: str) -> list[str]:
+    """The containers whose primary network is another one. Raises GenieError where the state cannot be read."""
+    plans = [
+        plan for plan in context.store.plans() if isinstance(plan, Plan) and not node_state.is_gone(plan)
+    ]
+    return [_name(plan) for plan in plans if plan.attachments[0].network.name != network]
+
+
+def _name(plan: Plan) -> str:
+    return f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
 
 
 def _credentials(conflist: Path) -> list[Path]:
@@ -268,13 +296,11 @@ def _refuse_lockout(conf_dir: Path) -> None:
     readers = [one.conf_dir for one in find_runtimes(Root()) if one.running or one.kubelet]
     if readers and str(conf_dir) not in readers:
         return
-    try:
-        Finder(ConfDirs([str(conf_dir)]), JSONLog("error")).default()
-    except GenieError:
+    if not _next_network(conf_dir):
         raise InvalidConfig(
             f"{conf_dir} would have no network configuration left, so no pod could start or stop on this node",
             hint="write the next network's configuration there first, or use --force",
-        ) from None
+        )
 
 
 def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
@@ -287,7 +313,7 @@ def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[s
             problems.append(str(plan))
             attached.append("a container whose state cannot be read")
             continue
-        name = f"{plan.container_id} ({plan.pod})" if plan.pod else plan.container_id
+        name = _name(plan)
         failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, context)
         problems += [f"{name}: {failure}" for failure in failures]
         (released if node_state.is_gone(plan) and not failures else attached).append(name)

@@ -390,6 +390,33 @@ def test_uninstall_while_a_pod_is_attached_leaves_what_its_del_needs(installed, 
     assert not node.state.exists()
 
 
+def test_uninstall_names_the_pods_whose_end_the_next_network_will_report_once(installed, node, capsys):
+    """The runtime calls DEL of its next network for them, and a plugin that masquerades fails there, once."""
+    node.add("red")
+    for dry_run in (True, False):
+        report = uninstall(removal(installed, node, dry_run=dry_run))
+        assert report.next_network == "blue"
+        assert [name.partition(" ")[0] for name in report.repeated] == [node.env("ADD")["CNI_CONTAINERID"]]
+    blue = json.loads((node.conf / "10-blue.conf").read_text())
+    plugin = [str(CNI_BIN / "bridge")]
+    env = {**node.env("DEL"), "CNI_PATH": str(CNI_BIN)}
+    codes = [
+        subprocess.run(
+            node.inside(*plugin), input=json.dumps(blue), env=env, text=True, capture_output=True, check=False
+        ).returncode
+        for _ in range(2)
+    ]
+    assert codes == [1, 0]
+    node.delete()
+    assert node.held() == []
+
+
+def test_uninstall_names_no_pod_of_the_next_network(installed, node):
+    node.add("blue,red")
+    report = uninstall(removal(installed, node, dry_run=True))
+    assert (report.next_network, report.repeated) == ("blue", [])
+
+
 def test_uninstall_releases_what_containers_that_are_gone_held(installed, node):
     pod = node.add_pod()
     node.add("blue,red", netns=pod.path)
