@@ -44,7 +44,7 @@ class Confidence(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of a check. A check that could not run is `skip` with its reason, never `pass`."""
+    """The result of a check. A check that could not run is `skip` with its reason, never `pass`."""
 
     PASS = "pass"  # noqa: S105 (not a password)
     FAIL = "fail"

@@ -53,7 +53,7 @@ def run(flags: Flags) -> int:
     found; each item is shown with its evidence. Without --yes it asks first; without a terminal, --yes or --dry-run
     is needed. Networks in Genie's state are released by the DEL of the plugins that attached them. One whose ADD
     never succeeded, and of which no namespace, lease or interface exists, is forgotten. One that its plugin refuses
-    for good stays recorded until --forget gives it up: the rest of its chain and its IPAM plugin are still called,
+    permanently stays recorded until --forget removes it: the rest of its chain and its IPAM plugin are still called,
     and what the plugin holds elsewhere stays there. It has to run on the node itself, where the plugins are: --node
     starts it on another node. The exit code is 1 if something could not be removed, 5 if something could not be read.
     """

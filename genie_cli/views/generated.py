@@ -1,4 +1,4 @@
-"""Generated configuration as documents, and what became of files that were checked or written."""
+"""Generated configuration as documents, and the results for files that were checked or written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a change of a running pod's networks was, and what became of it."""
+"""A change of a running pod's networks, and its result."""
 
 from __future__ import annotations
 

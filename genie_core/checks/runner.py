@@ -99,7 +99,7 @@ def _near(text: str, names: set[str]) -> list[str]:
 def run(
     facts: Case | Facts, checks: Iterable[Check], chosen: Selection = EVERYTHING, until: float = inf
 ) -> tuple[list[Finding], list[CheckResult]]:
-    """The wanted findings, in the checks' order, and what became of each chosen check.
+    """The wanted findings, in the checks' order, and the result of each chosen check.
 
     At `until` (monotonic seconds) the checks that are left are skipped. A check that raises is reported as broken, with
     what it had found until then, and so is one that reports a code that it does not declare; the others go on.

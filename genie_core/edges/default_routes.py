@@ -1,6 +1,6 @@
 """Setting a pod's default routes, in its network namespace, by value (conformance C26-C31).
 
-Only routes of the main table lead a pod's packets by default; what a plugin put into others (sbr, vrf) stays.
+Only the main table has default routes that matter here; what a plugin put into others (sbr, vrf) stays.
 """
 
 import posix

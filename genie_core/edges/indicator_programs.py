@@ -1,7 +1,7 @@
 """Indicators of load that are programs of the node: `smart_selection.indicators`.
 
 Each is run once for each candidate, with the network's name as its last argument, all of them at the same time. What it
-prints is one number, 0 or more; the larger, the busier. One that fails for any candidate has no opinion about any.
+prints is one number, 0 or more; the larger, the busier. One that fails for one candidate counts for none of them.
 """
 
 import posix

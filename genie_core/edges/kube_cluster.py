@@ -62,7 +62,7 @@ class Credentials(Value):
         return bool(self.token or self.token_file)
 
     def authorization(self) -> str:
-        """The Authorization header's value, the token file read anew. Raises IOFailure or InvalidConfig."""
+        """The Authorization header's value, the token file read again. Raises IOFailure or InvalidConfig."""
         return f"Bearer {read_token(self.token_file) if self.token_file else self.token}"
 
     def secrets(self) -> list[str]:

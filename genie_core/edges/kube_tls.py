@@ -1,16 +1,16 @@
 """TLS to the API server by `_ssl`, the half of the standard library's ssl that is written in C.
 
 Imports in ms, Python 3.11 / 3.13 -I -S: `_ssl` with `_socket` 2.1 / 2.5, `ssl` 11 / 12 (all of a GET: kube_http.py).
-The difference is enums and wrappers: chains and host names are verified by OpenSSL in either case. What `ssl` adds
-and is needed is done here in the open: verification is switched on, never only left on; a name to verify is
-always given (parse_server sees to it); TLS 1.2 is the least. tests/contract/test_kube_tls.py holds every interpreter
+The difference is enums and wrappers: chains and host names are verified by OpenSSL in either case. What is needed of
+that is done here explicitly: verification is switched on and does not rely on a default; a name to verify is
+always given (parse_server ensures it); TLS 1.2 is the least. tests/contract/test_kube_tls.py holds every interpreter
 that Genie supports to it: another name, another authority, expired, not yet valid, a common name only.
 
 What is left is OpenSSL's: 2 ms to load it, 2 ms for the context and the CA, 1.6 ms for the handshake.
 
 As in client-go, and unlike ssl.create_default_context in 3.13: any certificate in the CA file is a root
-(PARTIAL_CHAIN), and there is no X509_STRICT, which refuses CAs that kubeadm and others have made. Common names count
-for nothing. The system's CAs are read (4 ms) only where no CA is given.
+(PARTIAL_CHAIN), and there is no X509_STRICT, which refuses CAs that kubeadm and others have made. Common names are
+ignored. The system's CAs are read (4 ms) only where no CA is given.
 """
 
 import posix

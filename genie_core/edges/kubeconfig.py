@@ -1,4 +1,4 @@
-"""Where the API server is and how Genie proves who it is: kubeconfig and genie.conf -> Cluster.
+"""The API server's address and Genie's credentials for it: kubeconfig and genie.conf -> Cluster.
 
 Read like client-go reads it: data before file, relative paths from the kubeconfig's directory, CNI-Genie's keys on top
 (conformance D14, D15). The kubeconfig's credentials are for the server and the authority that the kubeconfig names:

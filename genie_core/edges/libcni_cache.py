@@ -1,4 +1,4 @@
-"""What the runtime's own library remembers of its attachments: libcni's cache (libcni/api.go, conformance B57, B58).
+"""The attachments that the runtime's own library has recorded: libcni's cache (libcni/api.go, conformance B57, B58).
 
     /var/lib/cni/results/<network>-<container>-<interface>   one attachment as JSON, kind cniCacheV1
 

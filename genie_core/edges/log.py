@@ -1,7 +1,7 @@
 """The log: one JSON line per event, to stderr and to `log_file`. On the kubelet path.
 
 Fields are chosen by the caller, one by one: never a configuration, an environment or a body as a whole, so
-that no secret can come along. A log that cannot be written never fails a call.
+that no secret gets into it. A log that cannot be written never fails a call.
 """
 
 import posix

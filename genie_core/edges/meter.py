@@ -196,7 +196,7 @@ def kernel_counters() -> "Counters":
 
 
 def rates_between(first: "Counters", second: "Counters", seconds: float) -> dict[str, tuple[float, float]]:
-    """Bytes per second; 0 for an interface that appeared, or whose counters began anew."""
+    """Bytes per second; 0 for an interface that appeared, or whose counters were reset."""
     rates = {}
     for name, (received, sent) in second.items():
         before = first.get(name, (received, sent))

@@ -27,7 +27,7 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
     """What `work` returns or raises in the network namespace that the file `netns` stands for.
 
     Sockets made and paths below /proc/sys/net opened there belong to it. Raises InvalidNetns where there is no
-    namespace, Denied where it may not be entered, KernelRefused where there is no thread to be had.
+    namespace, Denied where it may not be entered, KernelRefused where no thread can be started.
     """
     values: list[T] = []
     errors: list[BaseException] = []
@@ -56,7 +56,7 @@ def inside(netns: str, work: "Callable[[], T]") -> "T":
 
 
 def enter(netns: str) -> None:
-    """Move the calling thread there, for good. Raises InvalidNetns and Denied."""
+    """Move the calling thread there; there is no way back. Raises InvalidNetns and Denied."""
     try:
         descriptor = posix.open(netns, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
         try:

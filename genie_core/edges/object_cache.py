@@ -1,4 +1,4 @@
-"""The last good copies of the API objects that describe networks, for the day the API server is away (design 3).
+"""The last good copies of the API objects that describe networks, for when the API server is unreachable (design 3).
 
     <state-dir>/objects/<kind>@<namespace>@<name>     one object as JSON, with when it was read
     <state-dir>/objects/.<process>                    one that is being written
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_OBJECT_BYTES = 256 << 10
 MAX_OBJECTS = 1000
-# A copy is read anew with each pod that uses it. An older one is of a network that no pod of this node asked for, and
+# A copy is read again with each pod that uses it. An older one is of a network that no pod of this node asked for, and
 # that may have been taken away meanwhile; no outage of an API server that its nodes survive takes as long.
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 REFRESH_SECONDS = 300.0  # an unchanged object is not written again sooner

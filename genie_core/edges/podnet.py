@@ -1,4 +1,4 @@
-"""What a pod's network namespace holds, beside what must not be there yet and what was promised to be there."""
+"""The content of a pod's network namespace, compared with what results promise and with what must not be there yet."""
 
 from genie_core.edges.netlink import open_in
 from genie_core.errors import CheckFailed, Denied

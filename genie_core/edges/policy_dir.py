@@ -5,7 +5,7 @@
                        the network "*" is every network but a pod's primary, the namespace "*" is every namespace
       stamp            its modification time says when the agent was last at work
       fresh            its modification time says when a pod was last guarded
-      lock             held by who changes rules
+      lock             held by the process that changes rules
 
 Kubelet path, where policies are switched on.
 """
@@ -64,7 +64,7 @@ def selected(directory: str = DIRECTORY) -> "Selected":
     finally:
         posix.close(fd)
     if not isinstance(found, dict):
-        raise IOFailure(f"{path} cannot be read", hint="restart genie agent, which writes it anew")
+        raise IOFailure(f"{path} cannot be read", hint="restart genie agent, which writes it again")
     return found
 
 

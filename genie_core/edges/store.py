@@ -118,7 +118,7 @@ class Store:
         return lock_slot(f"{self.directory}/slots", places, deadline, self._check)
 
     def save(self, plan: "Plan") -> None:
-        """Write the state file anew, durably and at once: the plan, and what has happened to it."""
+        """Replace the state file, durably and at once: the plan, and what has happened to it."""
         name = file_name(*plan.key)
         temporary, path = f"{self.directory}/tmp/{name}", f"{self._containers}/{name}"
         try:

@@ -2,5 +2,5 @@
 
 compare    the networks that a pod has, and those that it asks for now -> what to keep, attach, detach, replace
 exchange   a change as a sequence of steps, with its rollback
-defaults   the default routes that come back when the network goes that had them
+defaults   default routes that a network gets back when the one that had taken them is released
 """

@@ -1,4 +1,4 @@
-"""An attachment that is to be made again: asked for the addresses and the MAC address that it had. Pure."""
+"""Make an attachment again: its plugins are asked for the addresses and the MAC address that it had. Pure."""
 
 from genie_core.gojson import view
 from genie_core.jsontext import decode, encode

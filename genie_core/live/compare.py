@@ -1,7 +1,7 @@
 """The networks that a pod has, and those that it asks for now -> what to keep, attach, detach and replace.
 
-1. What stays is not touched, and keeps the interface name that it has. An element without a name keeps the one that it
-   got; nothing is renumbered.
+1. An attachment that stays is not changed, and keeps its interface name, also where the annotation names none: nothing
+   is renumbered.
 2. The same interface name with another network, or with other arguments, is a replacement.
 3. The runtime's interface always has a network: kubelet does not read a sandbox's address again.
 """
@@ -23,7 +23,7 @@ KEEP, ATTACH, DETACH, REPLACE = "keep", "attach", "detach", "replace"
 
 
 class Move(Value):
-    """What happens to one interface. `held` is what has it now, `choice` what shall have it; each None without one."""
+    """The change of one interface: `held` is the attachment that has it, `choice` the one that gets it; None for none."""
 
     __slots__ = ("action", "choice", "held", "ifname", "reason")
 
@@ -43,7 +43,7 @@ class Move(Value):
 
 
 def compare(plan: "Plan", choices: "Sequence[Choice]", prefix: str = "") -> list[Move]:
-    """One move per network that is asked for, in order, then one per network that goes, in the order of the journal.
+    """One move for each requested network, in order, then one for each that is detached, in the journal's order.
 
     Every attachment of the plan has its result. Raises InvalidConfig where names cannot be given out.
     """

@@ -1,4 +1,4 @@
-"""Giving default routes back to a network when the one that had taken them over is released."""
+"""Give default routes back to a network when the network that had taken them over is released."""
 
 from genie_core.default_routes import by_interface
 from genie_core.plan import primary_first

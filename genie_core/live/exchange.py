@@ -1,10 +1,11 @@
 """A change of a running pod's networks as a sequence of steps, and its rollback. No I/O here: see attach.py.
 
-1. The new plan is saved before the first plugin runs. It holds what stays, what goes and what comes: wherever this is
-   killed, DEL, GC or the next change can release everything. What has not begun yet counts as released.
-2. What goes is released in reverse order, then what comes is attached in order; the default routes are settled last.
-3. It is whole or nothing: where a part fails, what came is released, and what went is attached again, from its
-   recorded bytes, with the same addresses where its plugins can be asked for them. What cannot be put back is `left`.
+1. The new plan is saved before the first plugin runs. It has the attachments that stay, those that are released and
+   those that are added: wherever this is killed, DEL, GC or the next change can release everything. An attachment
+   that has not been begun counts as released.
+2. Attachments are released in reverse order, then the new ones are attached in order; default routes are set last.
+3. If a part fails, the new attachments are released and the old ones attached again, from their recorded bytes, with
+   the same addresses where the plugins can be asked for them. What cannot be restored is `left`.
 """
 
 from genie_core.attach import add_network, release_network, require_subnet
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(Value):
-    """What became of a change. `plan` is what the pod has now; `error` says why it was rolled back, None if it was not.
+    """The outcome of a change. `plan` is what the pod has now; `error` says why it was rolled back, None if it was not.
 
     `left` are the attachments that could neither be released nor attached again, each with its error.
     """
@@ -128,7 +129,7 @@ def _roll_back(
     arriving: "Sequence[Attachment]",
     error: GenieError,
 ) -> "Steps[Outcome]":
-    """Release what came, and attach what went again."""
+    """Release the new attachments, and attach the old ones again."""
     left: list[tuple[Attachment, GenieError]] = []
     for item in reversed([one for one in arriving if one.releasing or one.result]):
         item.releasing = True  # where that fails it is not attached any more, for the next change

@@ -1,10 +1,10 @@
-"""What is wrong with a running pod's attachments, and how it can be put back. Pure.
+"""The faults of a running pod's attachments, and how to repair each. Pure.
 
 An attachment's recorded result says what was made; the plugins in `_PLAIN` make exactly that, and for `ptp` the routes
 that its source names. So what is missing there can be put back without the plugin. For any other plugin a result is
 not all that was made: there, and where an interface is gone, the plugin has to be called again.
 
-Only what the journal has is looked for. Anything else in the namespace is left alone.
+Only what the journal has recorded is checked. Anything else in the namespace is not touched.
 """
 
 from ipaddress import ip_interface
@@ -44,9 +44,9 @@ MASTER, UP, SET_ADDRESS, DROP_ROUTE, LINK_ROUTE, GATEWAY_ROUTE, FORGET_NEIGHBOUR
 class Put(Value):
     """One thing to put back, in the pod's namespace (`inside`) or in the node's.
 
-    `what` is one of the numbers above. `address` has its prefix length; `route` is as it shall be, without its index.
-    `bridge` and `hairpin` are for MASTER, `source` for a route whose packets have this address; a `bare` address brings
-    no route along.
+    `what` is one of the numbers above. `address` has its prefix length; `route` is the wanted one, without its index.
+    `bridge` and `hairpin` are for MASTER, `source` for a route whose packets have this address; a `bare` address has no
+    route of its own.
     """
 
     __slots__ = ("address", "bare", "bridge", "hairpin", "inside", "link", "route", "source", "what")
@@ -77,7 +77,7 @@ class Put(Value):
 class Fault(Value):
     """One thing that is wrong with an attachment.
 
-    `puts` put it back. `again` says that the attachment has to be made anew by its plugins instead. `obstacle` says
+    `puts` put it back. `again` says that its plugins have to make the attachment again instead. `obstacle` says
     why nothing can be done of either kind at the moment, "" where it can.
     """
 
@@ -340,7 +340,7 @@ class _Look:
             yield from self._gateways(bridge)
 
     def _forgotten(self) -> "Iterator[Put]":
-        """A bridge that was made anew has another MAC address than the pod remembers for its gateway."""
+        """A bridge that was made again has another MAC address than the pod's neighbour entry of its gateway."""
         for ip in self.result.ips:
             if (place := self._place_of(ip)) and "gateway" in ip:
                 yield Put(FORGET_NEIGHBOUR, place, True, ip["gateway"])

@@ -1,8 +1,8 @@
-"""Attaching again what a running pod has lost, and ending what was cut off. No I/O here: see attach.py.
+"""Attach again what a running pod has lost, and finish interrupted changes. No I/O here: see attach.py.
 
 The journal says first which attachments are to be restored. Their chains are released, which frees their addresses,
-and attached from the recorded configuration, asked for the same. Killed anywhere, the next repair or the next change
-goes on from there, and DEL releases whatever is held. What cannot be attached keeps its mark.
+and attached from the recorded configuration, asked for the same. After a kill at any point the next repair or
+change continues there, and DEL releases everything. An attachment that cannot be made keeps its mark.
 """
 
 from genie_core.attach import release_network
@@ -109,7 +109,7 @@ def is_cut_off(plan: "Plan") -> bool:
 def finish_interrupted(plan: "Plan", netns: str) -> "Steps[Outcome]":
     """Release what a change left half done that was killed, or that a plugin did not release, and settle the routes.
 
-    What a repair left half done is attached again. Where that fails it is released, and attached anew if it is asked
+    What a repair left half done is attached again. Where that fails it is released, and attached again if it is asked
     for; but not the pod's first interface, which waits for the next try, since its address must stay the same.
     """
     remaining, left = yield from _release_torn(

@@ -1,4 +1,4 @@
-"""What the kernel shows of one network namespace, as far as a repair is judged by it."""
+"""The content of one network namespace that repairs are decided from."""
 
 from genie_core.model import Value
 

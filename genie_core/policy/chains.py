@@ -1,6 +1,6 @@
-"""What the policies of one attachment and one direction say, as rules.
+"""The rules of the policies for one attachment in one direction.
 
-An allowed packet returns to the chain that it came from, so that its other end is asked too; the last rule drops.
+An allowed packet returns to the calling chain, which checks its other end too; the last rule drops.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Policies, pods and a node's attachments -> what the node has to enforce, whatever the order of the objects."""
+"""Policies, pods and a node's attachments -> the rules that the node has to enforce, independent of objects' order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes between two tables where only elements of sets and maps do: so a large table is not loaded anew."""
+"""The difference of two tables that differ only in elements of sets and maps: so a large table is not loaded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our tables do with one packet, as the kernel would: to explain it, and to test what the compiler made."""
+"""The verdict of Genie's tables on one packet, as the kernel would give it: for `policy explain`, and for tests."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 Between selected networks only the listed pairs talk, both ways; inside a network all talk; networks that no entry
 selects are free among themselves; several entries add up. CNI-Genie's code reads one spelling of the key, its
-documents teach the other.
+documents use another; both are accepted.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class Table:
         return sha256("\n".join([self.family, *self.body()]).encode()).hexdigest()[:32]
 
     def text(self) -> str:
-        """The table alone, declared anew."""
+        """The table alone, declared again."""
         head = [f"table {self.family} {TABLE} {{", f'  comment "genie {self.digest}"']
         return "\n".join([*head, *self.body(), "}", ""])
 

@@ -1,6 +1,6 @@
 """`cni: ""` alone: the least loaded of the node's networks (conformance D13, D16, D17, X29).
 
-Whatever stands in the way, within a second the pod gets the default network instead, with a warning.
+After any failure, or after one second, the pod gets the default network instead, with a warning.
 """
 
 from genie_core.dialects import CNI

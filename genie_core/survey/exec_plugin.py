@@ -126,7 +126,7 @@ def _failed(name: str, reason: str) -> Unauthorized:
     return Unauthorized(
         f"the credential plugin {name} gave no credentials",
         details=words if len(words) <= _LONGEST else words[:_LONGEST] + "...",
-        hint="log in anew, as it says; kubectl runs the same program",
+        hint="log in again, as it says; kubectl runs the same program",
     )
 
 

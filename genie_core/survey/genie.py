@@ -309,7 +309,7 @@ def _may_get(api: KubeAPI, kind: Resource) -> bool:
 
 
 def _networks(api: KubeAPI) -> ClusterNetworks | None:
-    """The cluster's networks; The cluster's networks; None where Genie's account may not read them."""
+    """The cluster's networks; None where Genie's account may not read them."""
     try:
         return read_networks(api)
     except APIError:

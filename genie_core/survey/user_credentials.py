@@ -163,7 +163,7 @@ def _oidc(found: UserCluster, provider: dict[str, Any]) -> str:
     except Exception as error:  # noqa: BLE001 (of four libraries; their texts may hold the refresh token)
         raise Unauthorized(
             f"{found.cluster.source}: the OIDC token cannot be renewed ({type(error).__name__})",
-            hint="log in anew",
+            hint="log in again",
         ) from None
     changed = {key: renewed["config"].get(key) for key in ("id-token", "refresh-token")}
     if any(known.get(key) != value for key, value in changed.items()):

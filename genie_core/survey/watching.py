@@ -1,7 +1,7 @@
 """Lists and watches of the API server, for what follows it for long. Cold.
 
-The same class as everywhere (`edges.kube.KubeAPI`), over the connections of the package `kubernetes`: what is sent,
-refused and said of it is the same. A watch is one request whose answer goes on: a JSON document a line.
+The same class as everywhere (`edges.kube.KubeAPI`), over the connections of the package `kubernetes`: requests,
+refusals and messages are the same. A watch is one request whose answer goes on: a JSON document a line.
 Source: Kubernetes API concepts, "Efficient detection of changes", "Watch bookmarks", "Metadata-only fetches".
 """
 
@@ -143,7 +143,7 @@ def _error_event(document: Mapping[str, Any], what: str) -> GenieError:
 def follow_cluster(access: Access, own: Mapping[str, Any]) -> KnownCluster | None:
     """The API server of a flag or $KUBECONFIG, else of this pod's account, else of the plugin, else the usual.
 
-    `own` is Genie's own configuration. Called anew for each connection: tokens and files are renewed meanwhile. None
+    `own` is Genie's own configuration. Called for each connection: tokens and files may have been renewed. None
     where no server is named. Raises GenieError for what cannot be used.
     """
     if own and not names_server(access) and not in_pod():

@@ -8,8 +8,8 @@ builtins, no PATH; 0.5 ms with dash.
 
 Where the interpreter is Genie's own, the kernel starts it directly: it cannot disappear alone, and the node, whose root
 is not the installer's, may have no shell (tasks/runtime_tree.py). So too where there is no /bin/sh. Even so the file
-begins with a shell line: the kernel reads the first line and its interpreter opens the file anew, and in between an
-upgrade may have put this one in the place of one that sh starts.
+begins with a shell line: the kernel reads the first line, then its interpreter opens the file again, and in between an
+upgrade may have replaced a file that sh starts by this one.
 
 sh passes the caller's environment on, except names that are no valid shell variables (dash), and it sets PWD, SHLVL
 and others itself: genie_core/plugin.py removes these.

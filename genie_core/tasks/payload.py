@@ -2,7 +2,7 @@
 
 What belongs to it is found, not listed: everything that `genie_core.plugin` imports, and the modules that are imported
 by name (verbs, dialects), followed through the package's own imports, also those inside functions. PyYAML's pure Python
-comes along, for kubeconfigs written by people: the plugin runs without site-packages.
+is included, for kubeconfigs written by people: the plugin runs without site-packages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`genie uninstall`: remove the plugin, in an order that never leaves the node without a network (lessons 10).
+"""`genie uninstall`: remove the plugin, in an order that always leaves the node a network (lessons 10).
 
 1. The conflist is removed first, and only if another network is left for the runtime: new pods use that one.
 2. Recorded networks of containers that are gone are released.

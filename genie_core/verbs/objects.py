@@ -68,7 +68,7 @@ class NetworkObjects:
         except Unreachable as error:
             if not known:
                 raise _asked_by(origin, error) from None
-            self._log.info("API server away, overlap not compared anew", problem=error.msg)
+            self._log.info("API server unreachable, overlap not compared again", problem=error.msg)
         except Forbidden as error:
             raise TryAgain(
                 f"{origin}: whether another network of the cluster overlaps this one cannot be read: {error.msg}",

@@ -1,6 +1,6 @@
 """Releasing what a container may hold, without a readable journal (conformance A68). Cold.
 
-DEL of what was never added is no error (SPEC, section 2, "DEL"): to ask too many plugins costs time, to ask too few
+DEL of what was never added is no error (SPEC, section 2, "DEL"): calling too many plugins costs time, calling too few
 loses an address. So a damaged state means every network of this node, on every interface that the container has. No
 state at all is `unrecorded`. This node's networks are those of its files, those that its other containers have, and
 those of the definitions that it has read: a definition may hold its network itself, and then no file does.

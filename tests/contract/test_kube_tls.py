@@ -89,7 +89,7 @@ print(json.dumps([before, after, outcomes]))
 
 
 def run(interpreter, *kubeconfigs):
-    """Modules after the imports, modules after the requests, what came of each request."""
+    """Modules after the imports, modules after the requests, the result of each request."""
     command = [interpreter, "-I", "-S", "-c", PROGRAM, str(ROOT), *map(str, kubeconfigs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={}, cwd="/", timeout=240)
     assert done.stderr == ""

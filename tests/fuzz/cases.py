@@ -1,4 +1,4 @@
-"""A case as text that a person can read and a file can keep, and what came of it in one line a call."""
+"""A case as text that a person can read and a file can keep, and its result in one line a call."""
 
 import json
 import re

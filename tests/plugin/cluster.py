@@ -49,7 +49,7 @@ class Cluster:
         """Replace the pod."""
         self.objects.add(manifests.pod(**changes))
 
-    # --- what came of it
+    # --- results
 
     def asked(self, method=None):
         """The requests in short: `GET pods/p`."""

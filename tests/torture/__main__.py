@@ -134,7 +134,7 @@ def _syncs(campaign):
 
 
 def _counted(what, came):
-    """What was wrong, of what came of each kill: "" where nothing was, None where it came too late."""
+    """What was wrong after each kill: "" for nothing, None for a kill that was too late."""
     wrong = [f"{what} killed before {place}: {problem}" for place, problem in came.items() if problem]
     killed = sum(problem is not None for problem in came.values())
     print(f"  {what:24}{killed:6} times killed{len(wrong):6} times something was left", flush=True)

@@ -8,11 +8,11 @@ It decides and starts; each change, repair and collection is a process of its ow
 
 options    flags and configuration
 pods       what is kept of a pod object: pure
-watch      one list of the API server, followed for good; following: the three that there are
-journals   what this node's state directory says of pods
-queue      which pods are to be looked at, and when: pure
+watch      one list of the API server, followed until the end; following: the agent's three watches
+journals   the pods in this node's state directory
+queue      which pods are due for a sync, and when: pure
 work       which pods need a sync
-children   the processes that do it; child: how they become the node's own
+children   the processes that do it; child: how they enter the node's namespaces
 outcome    what a sync's report means: pure
 jobs       repair, collection, node checks; node_condition: what is written to the Node object
 metrics    the page of metrics

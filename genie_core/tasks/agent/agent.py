@@ -1,7 +1,7 @@
 """The loop: watches, ends of children and timers come together here, in one thread.
 
-It holds nothing that the API server, the journals and the kernel do not know, so it may be killed at any instant. A
-change is a child of its own, which goes on without the agent; its successor finds what it has left in the journal.
+Its state can be rebuilt from the API server, the journals and the kernel, so it may be killed at any instant. A change
+is a process of its own, which continues without the agent; the next agent finds its result in the journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RESYNC_SECONDS = 300.0
 LOOK_SECONDS = 1.0
 COUNT_SECONDS = 10.0  # attachments and leases
 _STUCK_SECONDS = 60.0
-# When the server is back, those who waited for it do not all come at once.
+# When the server is back, the pods that waited for it are spread over this time.
 _SPREAD_SECONDS = 2.0
 _GRACE_SECONDS = 30.0  # for the end of a sync whose own time is up
 
@@ -73,13 +73,13 @@ class Agent:
         self._looked_at = self._count_at = time.monotonic()
 
     def stop(self) -> None:
-        """End `run`; children go on by themselves."""
+        """End `run`; children continue."""
         self._inbox.put(None)
 
-    # --- for good ----------------------------------------------------------------------------------------
+    # --- the loop ----------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Follow, and work off, until `stop`."""
+        """Watch and process until `stop`."""
         self._journals.refresh()
         self._stamps = self._conf_stamps()
         self._following.start()
@@ -112,7 +112,7 @@ class Agent:
         return max(0.0, min(due) - time.monotonic())
 
     def _look(self) -> None:
-        """What the node's files say, once a second; everything anew at each resync."""
+        """Check the node's files once a second; at each resync, everything."""
         now = time.monotonic()
         if now < self._looked_at + LOOK_SECONDS:
             return
@@ -172,7 +172,7 @@ class Agent:
         if not self._is_once:
             self._following.follow_definitions()
         problem = found.problem
-        if found.is_forbidden:  # it is the same for every pod of the node, and is said once
+        if found.is_forbidden:  # it is the same for every pod of the node: logged once
             problem, self._forbidden = ("" if self._forbidden else problem), problem
         elif found.outcome is Outcome.DONE:
             self._forbidden = ""
@@ -232,10 +232,10 @@ class Agent:
             return set()
         return {name for name, out in map(opt_out_of, items) if out}
 
-    # --- what it says of itself --------------------------------------------------------------------------
+    # --- health and metrics --------------------------------------------------------------------------
 
     def readiness(self) -> tuple[list[str], Mapping[str, object]]:
-        """Ready as long as it serves from what it has; whether the API server answers is said beside it."""
+        """Ready while the loop runs; the facts have whether the API server answers."""
         away = dict(self._following.away)
         facts: dict[str, object] = {"node": self.options.node, "pods": len(self._work.pods)}
         if not self._following.has_listed and not away:

@@ -61,7 +61,7 @@ class Children:
         stdin: bytes = b"",
         nice: int = NICE,
     ) -> None:
-        """Run `python -m module words`; `then` is called in the loop with what came of it.
+        """Run `python -m module words`; `then` is called in the loop with the result.
 
         A child that does not end within so many seconds is killed: what it did is in the journal. Raises IOFailure.
         """

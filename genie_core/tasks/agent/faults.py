@@ -11,13 +11,13 @@ from genie_core.errors import GenieError
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.repair.watch import Watcher
 
-_SECONDS = 5.0  # so often the journals are looked at anew
+_SECONDS = 5.0  # how often the journals are read again
 
 
 def listen(config: Mapping[str, Any], tell: Callable[[str], None], log: JSONLog) -> None:
     """Call `tell`, from that thread, with each container in which something is missing.
 
-    Where the kernel does not let it listen, the timer alone finds what is missing; the log says so.
+    Where the kernel refuses the socket, only the timer finds faults; the log has a warning.
     """
     threading.Thread(target=_listen, args=(config, tell, log), name="faults", daemon=True).start()
 
@@ -29,4 +29,4 @@ def _listen(config: Mapping[str, Any], tell: Callable[[str], None], log: JSONLog
                 for container in sorted(watcher.wait(_SECONDS)):
                     tell(container)
     except GenieError as error:
-        log.warning("faults are found by the timer alone", problem=error.msg)
+        log.warning("faults are found by the timer only", problem=error.msg)

@@ -1,6 +1,6 @@
 """The watches of one agent: this node's pods, the namespaces that opt out, definitions that pods wait for.
 
-What they see is given to the agent's loop; nothing is decided in their threads.
+They pass each change to the agent's loop; their threads decide nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Sink(Generic[View]):
         self._changed = changed
 
     def listed(self, views: Sequence[View]) -> None:
-        """All that there is."""
+        """The whole list."""
         self._owner.post(partial(self._listed, views))
 
     def changed(self, kind: str, view: View) -> None:
@@ -51,11 +51,11 @@ class _Sink(Generic[View]):
         self._owner.post(partial(self._changed, kind, view))
 
     def contact(self, problem: str) -> None:
-        """The server has answered, or why it does not."""
+        """The server has answered, or why it has not."""
         self._owner.post(partial(self._owner.contact, self._name, problem))
 
     def restarted(self) -> None:
-        """A watch begins anew."""
+        """A watch starts again."""
         self._owner.metrics.watch_restarts.inc()
 
 
@@ -95,7 +95,7 @@ class Following:
         return PODS not in self.away and (self._knows_opt_outs or NAMESPACES in self.away)
 
     def contact(self, name: str, problem: str) -> None:
-        """A watch has reached the server, or not. Each is said once."""
+        """A watch has reached the server, or not. Each is logged once."""
         before = self.away.get(name, "")
         if problem:
             self.away[name] = problem

@@ -1,4 +1,4 @@
-"""What the agent has done for the whole node on a timer: repair, collection, node checks. Each is a child."""
+"""Jobs for the whole node on a timer: repair, collection, node checks. Each is a child process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Posts(Protocol):
 
 
 class Jobs:
-    """The timers. A job that still runs is not begun anew; `failed` is whether a repair did not succeed."""
+    """The timers. A job that still runs is not started again; `failed` is whether a repair did not succeed."""
 
     def __init__(
         self, options: AgentOptions, children: Children, post: Posts, metrics: Metrics, log: JSONLog

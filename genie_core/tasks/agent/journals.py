@@ -1,4 +1,4 @@
-"""What this node's journals say of its pods, read again only where a file is another one than before."""
+"""The pods in this node's journals; a file is read again only when it has changed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Journals:
         self._boot = boot_id()
 
     def refresh(self) -> set[Key]:
-        """The pods whose journals are other ones than at the last call. Cheap where nothing was written."""
+        """The pods whose journals have changed since the last call. Cheap where nothing was written."""
         try:
             stamp = os.stat(self._folder).st_mtime_ns
         except OSError:

@@ -33,14 +33,14 @@ class Metrics:
             "genie_sync", "Changes of running pods' networks.", ["action", "result"], registry=own
         )
         self.repairs = Counter(
-            "genie_repairs", "Faults of attached networks, and what became of them.", ["kind", "result"],
+            "genie_repairs", "Faults of attached networks, by result.", ["kind", "result"],
             registry=own,
         )  # fmt: skip
         self.collected = Counter(
             "genie_collected", "Things that were removed since no pod owned them.", ["kind"], registry=own
         )
         self.watch_restarts = Counter(
-            "genie_watch_restarts", "Watches of the API server that began anew.", registry=own
+            "genie_watch_restarts", "Watches of the API server that were restarted.", registry=own
         )
         self.attachments = Gauge(
             "genie_attachments", "Attachments that are recorded on this node.", ["network"], registry=own
@@ -73,7 +73,7 @@ class Metrics:
     def set_attachments(
         self, attachments: Mapping[str, int], addresses: Mapping[str, tuple[int, int]]
     ) -> None:
-        """Replace what was said of networks: one that no pod has any more goes."""
+        """Replace the numbers of networks; a network without pods is removed."""
         _replace(self.attachments, {(network,): count for network, count in attachments.items()})
         states: dict[tuple[str, ...], float] = {}
         for network, (used, size) in addresses.items():

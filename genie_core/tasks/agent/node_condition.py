@@ -1,4 +1,4 @@
-"""What the Node object says of its pods' networks, for people and for `genie status`.
+"""The state of pods' networks on the Node object, for people and for `genie status`.
 
 The condition GenieNetworkReady says whether this node can give pods their networks; the annotation `genie.cni.dev/node`
 has the numbers: the version, the findings by severity, when the plugin's token ends, the default network.

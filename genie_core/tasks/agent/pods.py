@@ -1,4 +1,4 @@
-"""What the agent keeps of a pod: a few values of the object, which the API server sends anew with each change. Pure."""
+"""The members of a pod object that the agent keeps; the API server sends the object with each change. Pure."""
 
 from __future__ import annotations
 

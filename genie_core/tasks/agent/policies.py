@@ -1,4 +1,4 @@
-"""The policy engine as the agent sees it: a child that is started again when it ends, and what it says of itself."""
+"""The policy engine's process, which the agent starts again when it ends, and its report."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class PolicyEngine:
             last = "".join(ended.err.strip().splitlines()[-1:])
             self._log.warning("the policy engine has ended", code=ended.code, problem=last[:500])
 
-    # --- what it says ------------------------------------------------------------------------------------
+    # --- its report ------------------------------------------------------------------------------------
 
     def _status(self) -> dict[str, Any]:
-        """Its last word, {} where there is none; the file is in the node's own mount namespace."""
+        """Its last report, {} without one; the file is in the node's own mount namespace."""
         root = f"/proc/{self._options.host_pid}/root" if self._options.host_pid else ""
         try:
             with open(f"{root}{DIRECTORY}/status.json", encoding="utf-8") as file:

@@ -19,7 +19,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Outcome(Enum):
-    """What came of a run: nothing is left to do, it may succeed later, or it needs a change first."""
+    """The result of a run: nothing is left to do, it may succeed later, or it needs a change first."""
 
     DONE = "done"
     RETRY = "retry"
@@ -46,7 +46,7 @@ class Queue(Generic[Key]):
         self._uniform = uniform
 
     def add(self, key: Key, now: float) -> None:
-        """Something about the key has changed: it is due now, and its back-off begins anew."""
+        """Something about the key has changed: it is due now, and its back-off starts again."""
         entry = self._entries.get(key)
         if entry is None:
             self._entries[key] = _Entry(due=now, since=now)
@@ -82,7 +82,7 @@ class Queue(Generic[Key]):
         return entry.due - now
 
     def drop(self, key: Key) -> None:
-        """Forget the key; while it runs, what comes of it does not matter any more."""
+        """Forget the key; the result of a run under way is ignored."""
         entry = self._entries.get(key)
         if entry and entry.running:
             entry.changed = False

@@ -1,8 +1,8 @@
-"""Following one list of the API server: list, watch from there, and begin anew where that ends. One thread each.
+"""Follow one list of the API server: list, watch from its version, and list again where needed. One thread each.
 
 No change is missed: a watch goes on from the version of the last event or bookmark; where the server has forgotten that
-version (410), everything is listed again. Each connection is made with the credentials as they are then. A server that
-is away, or that ends each stream at once, is asked ever more seldom, at most LONGEST_SECONDS apart.
+version (410), everything is listed again. Each connection is made with the credentials as they are then. Requests to
+a server that is unreachable, or that ends each stream at once, back off to LONGEST_SECONDS.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Sink(Protocol[Seen_contra]):
     """The receiver of changes. Called from the watch's thread."""
 
     def listed(self, views: Sequence[Seen_contra]) -> None:
-        """All that there is."""
+        """The whole list."""
 
     def changed(self, kind: str, view: Seen_contra) -> None:
         """ADDED, MODIFIED or DELETED."""
 
     def contact(self, problem: str) -> None:
-        """The server has answered, or why it does not."""
+        """The server has answered, or why it has not."""
 
     def restarted(self) -> None:
-        """A watch begins anew."""
+        """A watch starts again."""
 
 
 class Watch(Generic[View]):

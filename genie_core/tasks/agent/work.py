@@ -39,10 +39,10 @@ class Work:
             set()
         )  # their journals were read again, and they were not considered since
 
-    # --- what the watches say ----------------------------------------------------------------------------
+    # --- changes from watches ----------------------------------------------------------------------------
 
     def listed(self, views: Iterable[PodView]) -> None:
-        """These are all pods of the node."""
+        """The list of all pods of the node."""
         found = {view.key: view for view in views}
         for key in set(self.pods) - set(found):
             self.forget(key)
@@ -50,7 +50,7 @@ class Work:
             self.update(view)
 
     def update(self, view: PodView) -> None:
-        """A pod is like this now."""
+        """A pod is new or has changed."""
         self.pods[view.key] = view
         journal = self._journals.of(view.key)
         if journal and not journal.is_whole:  # as it was seen last: the change may have ended since
@@ -63,20 +63,20 @@ class Work:
         self._drop(key)
 
     def opt_outs(self, namespaces: set[str]) -> None:
-        """These namespaces are left alone."""
+        """The namespaces that opt out."""
         other = namespaces ^ self._opted_out
         self._opted_out = namespaces
         for key in [key for key in self.pods if key[0] in other]:
             self.consider(key)
 
     def appeared(self, definition: Key) -> None:
-        """A definition has come or was edited: who was refused or failed with it is tried again."""
+        """A definition was created or edited: pods that were refused or failed with it are tried again."""
         for key, view in self.pods.items():
             if definition in view.definitions and key in self.queue:
                 self.queue.add(key, self._clock())
 
     def existing(self, definitions: set[Key]) -> None:
-        """These definitions are there as a watch begins: what was refused may have been written since."""
+        """The definitions at the start of a watch: pods that were refused because of one are tried again."""
         for key in self.queue.parked():
             view = self.pods.get(key)
             if view and view.definitions & definitions:
@@ -91,7 +91,7 @@ class Work:
             for namespace, _ in view.definitions
         }
 
-    # --- what the node says ------------------------------------------------------------------------------
+    # --- changes on the node ------------------------------------------------------------------------------
 
     def journals_changed(self) -> None:
         """Look for journals that have been written since."""
@@ -104,7 +104,7 @@ class Work:
         self._rewritten |= self._journals.refresh()
 
     def configuration_changed(self) -> None:
-        """The node's networks are other ones: what needed a change is tried again."""
+        """The node's networks have changed: parked pods are tried again."""
         for key in set(self.queue.parked()) - self._untold:
             self.queue.add(key, self._clock())
 
@@ -134,7 +134,7 @@ class Work:
         self.queue.add(key, self._clock())
 
     def resync(self) -> None:
-        """Whatever a missed change would have left undone: every pod is looked at anew, and who waits tries again."""
+        """Look at every pod again, and try those that wait: in case a change was missed."""
         for key in list(self.pods):
             view, journal = self._subject(key)
             if view is None or journal is None:

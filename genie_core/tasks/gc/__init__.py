@@ -1,6 +1,6 @@
 """`genie gc`: what no sandbox of the runtime owns any more, found by two looks that agree, then removed.
 
-One look is not enough: no list has a sandbox yet that is just being made (calicoctl#2431). The second look
+One look is not enough: a sandbox that is being created is in no list yet (calicoctl#2431). The second look
 waits until no ADD or DEL of Genie's is under way.
 """
 

@@ -1,4 +1,4 @@
-"""Which options have a meaning for each TYPE: one without a meaning is an error, and never ignored."""
+"""Which options apply to each TYPE: an option that does not apply is an error, and never ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counters of our tables, as the kernel has them now. Needs root; without it nothing is known."""
+"""The kernel's counters of Genie's rules. Reading them needs root."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from genie_core.tasks.policy.enforce import Applied
 
 
 class Counts:
-    """Counters go on where a table is replaced and begins at nought."""
+    """Totals of counters that restart at 0 when their table is replaced."""
 
     def __init__(self) -> None:
         self._applied: Applied | None = None
@@ -24,11 +24,11 @@ class Counts:
 
     @property
     def has_applied(self) -> bool:
-        """Whether anything was applied yet: before, the plugin must not take this node for guarded."""
+        """Whether rules were applied yet: until then this node enforces nothing."""
         return self._applied is not None
 
     def applied(self, applied: Applied) -> None:
-        """Take an application in."""
+        """Count one application of the rules."""
         self._applied = applied
         place = next((i for i, most in enumerate(BUCKETS) if applied.seconds <= most), len(BUCKETS))
         self._seconds[place] += 1

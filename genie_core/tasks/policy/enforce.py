@@ -1,4 +1,4 @@
-"""Policies, pods and this node's journals -> the kernel. Everything under the lock that ADD takes for its guards."""
+"""Load the rules of policies, pods and this node's journals into the kernel, under the lock of ADD's guards."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Judge:
                 self._by_end.setdefault((gate.guarded.direction, address), []).append(gate)
 
     def denies(self, connection: Connection) -> bool:
-        """Whether one of its ends does not allow it any more."""
+        """Whether a policy at one of its ends denies it now."""
         if connection.source in self._spared or connection.source == connection.target:
             return False
         gates = [
@@ -156,7 +156,7 @@ class Judge:
 
 
 def set_sysctls(wanted: Mapping[str, str]) -> list[str]:
-    """Set what is not set; why not, where it cannot be."""
+    """Set the sysctls that differ; the reasons why some cannot be set."""
     problems = []
     for name, value in wanted.items():
         path = Path("/proc/sys", *name.split("."))

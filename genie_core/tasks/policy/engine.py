@@ -1,4 +1,4 @@
-"""The policy engine: follows policies, pods, namespaces and definitions, and keeps this node's rules in line.
+"""The policy engine: follows policies, pods, namespaces and definitions, and keeps this node's rules up to date.
 
 `genie agent --policy` runs it as a process of its own in the node's namespaces. It may be killed at any instant: the
 rules stay in the kernel, and its successor replaces them as a whole.
@@ -37,7 +37,7 @@ STATUS = f"{policy_dir.DIRECTORY}/status.json"
 
 
 class Objects:
-    """What the watches have seen, by kind and name. `changed` is set whenever that is something else."""
+    """The objects that the watches have received, by kind and name. `changed` is set when one changes."""
 
     def __init__(self, log: JSONLog) -> None:
         self.changed = threading.Event()
@@ -56,7 +56,7 @@ class Objects:
             return [item for found in self._known.values() for item in found.values()]
 
     def listed(self, kind: str, items: Sequence[JSON]) -> None:
-        """All of a kind."""
+        """All objects of a kind."""
         found = {_key(item): item for item in items}
         with self._lock:
             if self._known.get(kind) != found:
@@ -84,14 +84,14 @@ class Objects:
 
 
 class _Sink:
-    """What one watch sees."""
+    """The receiver of one watch."""
 
     def __init__(self, kind: str, objects: Objects) -> None:
         self._kind = kind
         self._objects = objects
 
     def listed(self, views: Sequence[JSON]) -> None:
-        """All that there is."""
+        """The whole list."""
         self._objects.listed(self._kind, views)
 
     def changed(self, kind: str, view: JSON) -> None:
@@ -99,11 +99,11 @@ class _Sink:
         self._objects.seen(self._kind, kind, view)
 
     def contact(self, problem: str) -> None:
-        """The server has answered, or why it does not."""
+        """The server has answered, or why it has not."""
         self._objects.contact(self._kind, problem)
 
     def restarted(self) -> None:
-        """A watch begins anew."""
+        """A watch starts again."""
 
 
 def _key(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,7 +169,7 @@ class Engine:
             self._try(policy_dir.touch)
 
     def _is_due(self, name: str, again: float = 0.0) -> bool:
-        """Whether the time of something has come; it comes again in so many seconds, or when it is set."""
+        """Whether a timer has expired; it expires again after so many seconds, or when it is set."""
         now = time.monotonic()
         if name not in self._due and again:
             self._due[name] = now + again
@@ -224,11 +224,11 @@ class Engine:
         self._told = found
 
     def _mend(self) -> None:
-        """Where rules were changed, compile and load all: what was loaded last may lack a pod that has come since."""
+        """Where another program changed rules, compile and load all: there may be new pods since the last load."""
         with policy_dir.Held():
             foreign = self._enforcer.kernel.foreign()
         if foreign:
-            self._log.info("rules are not as they were loaded, and are loaded anew", namespaces=foreign)
+            self._log.info("another program changed the rules; they are loaded again", namespaces=foreign)
             self._apply()
 
     def _count(self) -> None:

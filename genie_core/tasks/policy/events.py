@@ -1,4 +1,4 @@
-"""Findings as Events on their policies. An Event's name is made of what it says, so nodes do not say it twice."""
+"""Findings as Events on their policies. The name is a hash of the content, so several nodes write one Event."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def tell_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[M
         }
         try:
             api.create(("api", "v1", "namespaces", name.namespace, "events"), document)
-        except Conflict:  # it has been said
+        except Conflict:  # another node has written it
             continue

@@ -1,4 +1,4 @@
-"""Our tables in the kernel: loaded as one transaction, and compared when another program changes them."""
+"""Genie's tables in the kernel: loaded as one transaction, and compared to find changes of other programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Kernel:
         self._loaded: dict[str, _Loaded] = {}
 
     def load(self, tables: Sequence[Table], netns: str = "") -> bool:
-        """Make our tables of a namespace these; whether anything had to be done."""
+        """Load these tables in a namespace where it has others; whether it had."""
         held = self._loaded.get(netns)
         if held and held.tables == tuple(tables) and self._is_ours(held, netns):
             return False
@@ -46,11 +46,11 @@ class Kernel:
         return list(self._loaded)
 
     def forget(self, netns: str) -> None:
-        """The namespace is gone, or of no interest."""
+        """Forget a namespace."""
         self._loaded.pop(netns, None)
 
     def foreign(self) -> list[str]:
-        """The namespaces in which our tables are not as we left them: another program's doing, or a guard of an ADD."""
+        """The namespaces whose tables another program, or an ADD with its guard, has changed."""
         found = []
         for netns, held in list(self._loaded.items()):
             try:
@@ -61,7 +61,7 @@ class Kernel:
         return found
 
     def _is_ours(self, held: _Loaded, netns: str) -> bool:
-        """Whether our tables are as we left them. The number of the kernel's last change says so without a listing."""
+        """Whether the tables are unchanged; decided by the number of the kernel's last change where that is enough."""
         now = generation(netns)
         if now == held.generation:
             held.listing = held.listing or _listing(netns)
@@ -73,7 +73,7 @@ class Kernel:
         return True
 
     def _changes(self, held: _Loaded, tables: Sequence[Table], netns: str) -> str | None:
-        """The difference, where the tables are large, and the kernel's are those that we loaded."""
+        """The difference to the loaded tables, where these are large and unchanged in the kernel."""
         if (
             sum(map(size_of, tables)) <= LARGE
             or len(tables) != len(held.tables)

@@ -1,4 +1,4 @@
-"""What the engine keeps of an object: 10,000 pods have to fit into little memory, and most changes are not its own."""
+"""The members of an object that the engine keeps: 10,000 pods have to fit into little memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POD_SPEC, _POD_STATUS = ("nodeName", "hostNetwork"), ("phase", "podIP", "podIPs
 
 
 def lean(item: Mapping[str, Any]) -> JSON:
-    """The object without the rest."""
+    """The object with these members only."""
     meta = as_object(item.get("metadata"))
     kept = _members(meta, _META)
     notes = _members(as_object(meta.get("annotations")), _NOTES)

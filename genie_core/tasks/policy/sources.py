@@ -1,4 +1,4 @@
-"""Where the objects come from: files, or the API server and what Genie has attached on this node."""
+"""The objects: from files, or from the API server and Genie's state on this node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], 
     api = open_api(access, own)
     if api is None:
         raise GenieError(
-            "no API server is known, and so no policy",
+            "no API server is known: policies cannot be read",
             hint="name one with --kubeconfig, or give the objects with --objects-file",
         )
     with api:

@@ -169,7 +169,7 @@ class _Explain:
         reason = {
             "deny": "what no rule allows is dropped",
             "allow": "no policy selects the pod on any network",
-            "not-enforced": "policies select the pod, and nothing here can enforce them",
+            "not-enforced": "policies select the pod, and this node cannot enforce them",
         }[verdict]
         return PolicyVerdict(pod=own.pod.key, verdict=verdict, reason=reason, rules=rules)
 
@@ -201,7 +201,7 @@ class _Explain:
             pod=own.pod.key,
             verdict=verdict,
             reason=reason
-            or ("a rule allows it" if any(rule.matched for rule in rules) else "no policy is about it"),
+            or ("a rule allows it" if any(rule.matched for rule in rules) else "no policy applies to it"),
             rules=_once(rules),
             source=first.text,
             target=second.text,

@@ -4,8 +4,8 @@ A cheap look comes first, without a lock. Where something is missing, it is look
 where the runtime's calls go first. What is repaired is counted before it is begun (counts.py). An attachment that its
 plugins have to make again goes through the journal, as every change of a running pod (live/restore.py).
 
-Left alone: pods whose sandbox, boot or namespace is not the journal's; pods that opt out; what a change or a call of
-the runtime was cut off in, which has an owner of its own.
+Not repaired: pods whose sandbox, boot or namespace differs from the journal's; pods that opt out; attachments that an
+interrupted change or call of the runtime left: the next change, or the runtime, completes those.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Case:
         self.unknown = ""  # why it is not known whether the pod may be touched
 
     def run(self, server: Server, ready: Ready) -> list[Repair]:
-        """What was found, and what became of it; nothing for a pod that is never touched."""
+        """The faults, each with its result; none for a pod that is never touched."""
         try:
             teller = Teller.of(self.plan, self.context, server, ready)
         except NotFound:

@@ -1,7 +1,7 @@
 """`python -m genie_core.tasks.repair`: what `genie agent` starts for each look, in the node's namespaces.
 
-One JSON line for each fault and what became of it. Exit code 0 where nothing is wrong that could not be mended, or
-where nothing was to be mended; 1 where a fault stays in mode `fix`; others as the command line's.
+One JSON line for each fault, with its result. Exit code 0 where no fault is left or in mode `report`, 1 where a fault
+is left in mode `fix`; others as the command line's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading what repair judges by: interfaces, addresses and routes of one namespace in about a millisecond; leases.
+"""Read what repairs are decided from: interfaces, addresses and routes of one namespace in about a millisecond; leases.
 
 pyroute2 takes ten times as long, and a node has hundreds of pods that are looked at each minute.
 """

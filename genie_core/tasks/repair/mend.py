@@ -1,4 +1,4 @@
-"""Carrying out what `live.repair` says has to be put back, through pyroute2."""
+"""Carry out the repairs that `live.repair` has decided on, through pyroute2."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _WORK: dict[int, Callable[[IPRoute, Put, int], None]] = {
     repair.GATEWAY_ROUTE: _route,
     repair.FORGET_NEIGHBOUR: _forget,
 }
-# What says that it is as it shall be already: the kernel made it along with something else.
+# It exists already: the kernel made it together with something else.
 _HARMLESS = {
     repair.SET_ADDRESS: (EEXIST,),
     repair.DROP_ROUTE: (ESRCH,),

@@ -10,7 +10,7 @@ Result = Literal["found", "mended", "failed", "left"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """One fault of one attachment, and what became of it. `news` is false for what was reported before."""
+    """One fault of one attachment, and its result. `news` is false for what was reported before."""
 
     container: str
     namespace: str

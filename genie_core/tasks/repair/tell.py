@@ -54,7 +54,7 @@ class Teller:
                 return cls(None, context)
             pod = fetch(api, plan.pod.namespace, plan.pod.name)
             if not is_of(plan, pod):
-                raise NotFound(f"pod {pod} is another one by now")
+                raise NotFound(f"pod {pod} has been replaced by another one")
             refuse_untouchable(pod, context.settings)
         except NotFound:
             raise
@@ -65,7 +65,7 @@ class Teller:
         return cls(pod, context)
 
     def tell(self, done: Sequence[Repair], plan: Plan) -> bool:
-        """Events, one per interface and outcome, and the status annotations where an attachment was made anew.
+        """Events, one per interface and outcome, and the status annotations where an attachment was made again.
 
         False where the API server did not accept it.
         """

@@ -95,7 +95,7 @@ class Watcher:
     # --- what there is to watch --------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Take up the journals that are new or changed, and let go of those that are not there any more."""
+        """Take up the journals that are new or changed, and drop those that are gone."""
         self._refreshed = time.monotonic()
         there = self._journals()
         for name in self._seen.keys() - there.keys():

@@ -1,4 +1,4 @@
-"""What is wrong in a cluster: nodes, DaemonSets, definitions, and pods that have not what they ask for. Pure."""
+"""What is wrong in a cluster: nodes, DaemonSets, definitions, and pods without the networks that they ask for. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Problem(Published):
 
 
 def pod_problems(cluster: WholeCluster, networks: Collection[str]) -> list[PodProblem]:
-    """The pods that have not what they ask for; `networks` are the definitions that exist."""
+    """The pods without the networks that they ask for; `networks` are the definitions that exist."""
     complete = not {"NetworkAttachmentDefinition", "Logicalnetwork"} & set(cluster.missing)
     found = []
     for pod in cluster.pods:

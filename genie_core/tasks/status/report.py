@@ -17,7 +17,7 @@ from genie_core.tasks.status.usage import Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """The cluster: Genie's DaemonSets, nodes, networks, pods that have not what they ask for, and the verdict.
+    """The cluster: Genie's DaemonSets, nodes, networks, pods without the networks that they ask for, and the verdict.
 
     `missing` maps a kind of object to why it was not read: what depends on it is not judged.
     """

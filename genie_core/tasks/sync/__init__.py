@@ -1,8 +1,8 @@
 """`genie sync pod`: bring a running pod's networks in line with what its annotations ask for now.
 
 The same selection, plan, journal, locks and plugins as at the pod's start. Everything is found and checked before
-anything is touched; the change itself is live/exchange.py. The runtime goes first: where one of its calls waits for the
-container's lock, the change is left as after a kill between two steps, and begun anew when that call is done.
+anything is changed; the change itself is live/exchange.py. The runtime has priority: where one of its calls waits for
+the container's lock, the change stops as if killed between two steps, and starts again after that call.
 """
 
 from __future__ import annotations

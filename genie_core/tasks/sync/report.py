@@ -74,7 +74,7 @@ class Attached(Published):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What was to change, what became of it, and what the pod has now.
+    """The changes, their result, and what the pod has now.
 
     `planned` is true where nothing was done yet (--dry-run). `left` names what could not be put back.
     `request` is the hash of what the annotations asked for.

@@ -44,7 +44,7 @@ _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": 
 
 
 def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
-    """Write what became of the change; sentences about what could not be written. Nothing for a pod from a file."""
+    """Write the result of the change; sentences about what could not be written. Nothing for a pod from a file."""
     if pod.api is None:
         return []
     problems = []

@@ -328,7 +328,7 @@ def test_while_the_server_is_away_an_earlier_comparison_holds(node):
     assert node.plan({"networks": "net"})
     node.api.fail(503, times=999)
     assert node.plan({"networks": "net"})
-    assert "API server away, overlap not compared anew" in [event for _, event, _ in node.log.lines]
+    assert "API server unreachable, overlap not compared again" in [event for _, event, _ in node.log.lines]
 
 
 def test_while_the_server_is_away_nothing_new_is_attached(node):
