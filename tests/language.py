@@ -14,7 +14,15 @@ WORDS = (
     *("tell", "tells", "told", "speak", "speaks", "spoke", "heard"),
     *("all the same", "half a character", "find back", "as well as that goes"),
     *("anew", "nought", "other ones", "shall", "ever more", "to be had", "unless said", "all that there is"),
-    *("what came of", "what became of", "comes along", "come along", "brings along", "bring along", "let go of"),
+    *(
+        "what came of",
+        "what became of",
+        "comes along",
+        "come along",
+        "brings along",
+        "bring along",
+        "let go of",
+    ),
 )
 FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
 # Names in the code: `tell`, tell(, a.tell, _tell, "told":

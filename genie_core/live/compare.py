@@ -23,7 +23,7 @@ KEEP, ATTACH, DETACH, REPLACE = "keep", "attach", "detach", "replace"
 
 
 class Move(Value):
-    """The change of one interface: `held` is the attachment that has it, `choice` the one that gets it; None for none."""
+    """The change of one interface: `held` is the attachment that has it, `choice` the one that gets it, or None."""
 
     __slots__ = ("action", "choice", "held", "ifname", "reason")
 
