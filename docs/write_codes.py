@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.checks.check import Check
-from genie_core.checks.registry import FILES, NETWORK
+from genie_core.checks.registry import FILES, NETWORK, TRACE
 from genie_core.findings import Code, Effect
 from genie_core.tasks.debug.node import checks as of_node
 
 EXAMPLES = Path(__file__).resolve().parent / "codes" / "examples.json"
-CHECKS: tuple[Check, ...] = (*NETWORK, *FILES)
+CHECKS: tuple[Check, ...] = (*NETWORK, *FILES, *TRACE)
 CODES = sorted({code for check in CHECKS for code in check.codes})
 INDEX = """# Codes of findings
 
-A page for each code that `genie debug` and `genie discover` report; `genie explain CODE` prints the same. The pages are
-made from the checks (`make generated`).
+A page for each code that `genie debug`, `discover` and `trace` report; `genie explain CODE` prints the same. The pages
+are made from the checks (`make generated`).
 
 | code | what |
 |---|---|
@@ -69,6 +69,8 @@ def _link(code: str) -> str:
 
 
 def _commands(check: Check) -> str:
+    if check in TRACE:
+        return "`genie trace --probe`"
     commands = ["discover"] if check in FILES else []
     commands += ["debug pod"]
     commands += ["debug node"] if check in (*FILES, *of_node()) else []

@@ -45,9 +45,12 @@ class OutputFormat(StrEnum):
     YAML = "yaml", "the same document", to_yaml
     NAME = "name", "one name per line, where a command lists things"
     JUNIT = "junit", "XML for CI systems, of genie debug pod and genie debug node"
-    HTML = "html", "one file with the picture and all findings, to mail or print; of genie debug pod and node"
-    SVG = "svg", "the picture of the paths alone, of genie debug pod"
-    MERMAID = "mermaid", "the same picture as text for a ticket, of genie debug pod"
+    HTML = (
+        "html",
+        "one file with the picture and all findings, to mail or print; of genie debug, trace and discover",
+    )
+    SVG = "svg", "the picture alone, of genie debug pod, trace and discover"
+    MERMAID = "mermaid", "the picture as text for a ticket, of genie debug pod and trace"
 
     @property
     def for_machines(self) -> bool:
@@ -58,3 +61,4 @@ class OutputFormat(StrEnum):
 USUAL = (OutputFormat.TABLE, OutputFormat.WIDE, OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
 OF_A_NODE = (*USUAL, OutputFormat.JUNIT, OutputFormat.HTML)
 OF_A_POD = (*OF_A_NODE, OutputFormat.SVG, OutputFormat.MERMAID)
+OF_A_TRACE = (*USUAL, OutputFormat.HTML, OutputFormat.SVG, OutputFormat.MERMAID)

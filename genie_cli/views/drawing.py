@@ -8,27 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 from genie_cli import terminal
+from genie_cli.views.svg import BOX, CHARACTER, LINE, MARGIN, PADDING, box, label, picture, text_of
 
-_CHARACTER, _LINE = 7.3, 16.0  # of the 12 px monospace font, in pixels
-_PADDING, _BOX, _GAP, _ROW, _MARGIN = 12.0, 34.0, 64.0, 60.0, 14.0
-_STYLE = """
-.box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.2}
-.end{fill:#ddf4ff;stroke:#0969da}
-.name{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}
-.kind{font:10px system-ui,sans-serif;fill:#57606a}
-.edge{stroke:#57606a;stroke-width:1.6;fill:none}
-.broken{stroke:#cf222e;stroke-width:2;stroke-dasharray:5 4;fill:none}
-.cross{stroke:#cf222e;stroke-width:2.4}
-.code{font:bold 11px ui-monospace,Menlo,Consolas,monospace;fill:#cf222e;paint-order:stroke;stroke:#fff;stroke-width:4px}
-@media (prefers-color-scheme:dark){
-.box{fill:#21262d;stroke:#8b949e}.end{fill:#0c2d4a;stroke:#58a6ff}
-.name{fill:#e6edf3}.kind{fill:#8b949e}.edge{stroke:#8b949e}
-.broken,.cross{stroke:#ff7b72}.code{fill:#ff7b72;stroke:#0d1117}}
-@media print{.box,.end{fill:#fff;stroke:#000}.name,.kind,.code{fill:#000}.edge,.broken,.cross{stroke:#000}}
-"""
+_GAP, _ROW = 64.0, 60.0  # between columns, and from row to row, in pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +46,14 @@ def svg(title: str, tracks: Sequence[Track]) -> str:
     widths = _widths(graph)
     left = _lefts(widths)
     places = {
-        name: (left[column], _MARGIN + graph.rows[name] * _ROW, widths[column])
+        name: (left[column], MARGIN + graph.rows[name] * _ROW, widths[column])
         for name, column in graph.columns.items()
     }
-    width = max((x + w for x, _, w in places.values()), default=200.0) + _MARGIN
-    height = max((y for _, y, _ in places.values()), default=0.0) + _BOX + _LINE + _MARGIN
+    width = max((x + w for x, _, w in places.values()), default=200.0) + MARGIN
+    height = max((y for _, y, _ in places.values()), default=0.0) + BOX + LINE + MARGIN
     parts = [_edge(places[a], places[b], code) for (a, b), code in graph.edges.items()]
     parts += [_box(name, places[name], graph) for name in places]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="picture-title picture-text" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">\n'
-        f'<title id="picture-title">{_text(title)}</title>\n<desc id="picture-text">{_text(described(tracks))}</desc>\n'
-        f"<style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
-    )
+    return picture(title, described(tracks), (width, height), parts)
 
 
 def mermaid(tracks: Sequence[Track]) -> str:
@@ -148,12 +127,12 @@ def _widths(graph: _Graph) -> Mapping[int, float]:
     widths: dict[int, float] = {}
     for name, column in graph.columns.items():
         longest = max(len(name), len(graph.notes.get(name, "")) * 0.8)
-        widths[column] = max(widths.get(column, 0.0), longest * _CHARACTER + 2 * _PADDING)
+        widths[column] = max(widths.get(column, 0.0), longest * CHARACTER + 2 * PADDING)
     return widths
 
 
 def _lefts(widths: Mapping[int, float]) -> Mapping[int, float]:
-    left, at = {}, _MARGIN
+    left, at = {}, MARGIN
     for column in sorted(widths):
         left[column] = at
         at += widths[column] + _GAP
@@ -167,18 +146,14 @@ _Place = tuple[float, float, float]  # left, top, width
 
 def _box(name: str, place: _Place, graph: _Graph) -> str:
     x, y, width = place
-    kind = "box end" if name in graph.ends else "box"
     note = graph.notes.get(name, "")
-    under = f'<text class="kind" x="{x:.1f}" y="{y + _BOX + 12:.1f}">{_text(note)}</text>' if note else ""
-    return (
-        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{_BOX:.0f}" rx="6"/>'
-        f'<text class="name" x="{x + _PADDING:.1f}" y="{y + 21:.1f}">{_text(name)}</text>{under}'
-    )
+    under = label(x, y + BOX + 12, note, "kind") if note else ""
+    return box(x, y, width, name, "box end" if name in graph.ends else "box") + under
 
 
 def _edge(start: _Place, end: _Place, code: str | None) -> str:
-    x1, y1 = start[0] + start[2], start[1] + _BOX / 2
-    x2, y2 = end[0], end[1] + _BOX / 2
+    x1, y1 = start[0] + start[2], start[1] + BOX / 2
+    x2, y2 = end[0], end[1] + BOX / 2
     middle = (x1 + x2) / 2
     path = f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
     if code is None:
@@ -187,12 +162,8 @@ def _edge(start: _Place, end: _Place, code: str | None) -> str:
     return (
         f'<path class="broken" d="{path}"/>'
         f'<path class="cross" d="M{middle - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12"/>'
-        f'<text class="code" text-anchor="middle" x="{middle:.1f}" y="{y - 10:.1f}">{_text(code or "blocked")}</text>'
+        f'<text class="code" text-anchor="middle" x="{middle:.1f}" y="{y - 10:.1f}">{text_of(code or "blocked")}</text>'
     )
-
-
-def _text(text: str) -> str:
-    return escape(terminal.visible(text), quote=True)
 
 
 def _quoted(text: str) -> str:

@@ -42,6 +42,7 @@ from genie_core.checks import (
     secondary_interfaces,
     services,
     subnets,
+    traced,
     underlay,
     unmodelled,
 )
@@ -63,6 +64,8 @@ NETWORK = _of(
     native_routing, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, network_policies,
     unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
 )  # fmt: skip
+# What `genie trace --probe` runs.
+TRACE = _of(traced)
 # Those of them that need no facts of the pod.
 OF_NODE = tuple(check for check in NETWORK if not OF_POD & set(check.needs))
 # What `genie discover` runs, and `genie debug` too.

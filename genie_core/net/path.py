@@ -7,76 +7,20 @@ from __future__ import annotations
 
 from genie_core.net.arp import resolve
 from genie_core.net.fib import DEFAULT, LOCAL, MAIN, Way
-from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.leaving import answers_by, holder, leads_to_node, past_parent
 from genie_core.net.model import Attachment, Model
-from genie_core.net.stack import Stack, calls_iptables
-from genie_core.net.traces import Block, Walk
+from genie_core.net.passing import Passing
+from genie_core.net.stack import calls_iptables
+from genie_core.net.traces import Walk
 from genie_core.survey.kernel import Link
 
 ANY_PORT = 33333  # stands for "some port that no rule names"
 
 
-class _Walker:
+class _Walker(Passing):
     """Traces one flow. `model` is never changed."""
-
-    def __init__(self, model: Model, flow: Flow) -> None:
-        assert model.pod is not None
-        self.model = model
-        self.node = model.node
-        self.pod: Stack = model.pod
-        self.flow = flow
-        self.walk = Walk(flow=flow)
-        self.zone: tuple[int, str, Chain, Rule] | None = None
-
-    # Hooks
-
-    def hook(
-        self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
-    ) -> Packet:
-        """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
-        passed: Packet | None = None
-        for outcome in at_hook(stack.rules, hook, packet, family, device):
-            self.tracked(place, outcome)
-            if outcome.doubts:
-                self.walk.doubts.append((place, outcome))
-            if outcome.verdict in ("drop", "reject"):
-                self.block("filter", place, packet, outcome=outcome)
-            elif passed is None:
-                passed = outcome.packet
-        return passed or packet
-
-    def tracked(self, place: str, outcome: Outcome) -> None:
-        """Record packets that connection tracking does not see; a packet that ends on the node needs no tracking."""
-        if outcome.untracked and outcome.packet.zone:
-            self.zone = (outcome.packet.zone, place, *outcome.untracked)
-        elif outcome.untracked and outcome.packet.target not in self.node.local:
-            self.walk.untracked.append((place, *outcome.untracked))
-
-    def block(
-        self,
-        kind: str,
-        place: str,
-        packet: Packet,
-        outcome: Outcome | None = None,
-        way: Way | None = None,
-        link: str = "",
-        wanted: str = "",
-    ) -> None:
-        reply = packet.state == "established"
-        self.walk.blocks.append(
-            Block(
-                kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link,
-                wanted=wanted, reply=reply, after=len(self.walk.steps),
-            )
-        )  # fmt: skip
-
-    def packet(self, source: str, target: str, **more: object) -> Packet:
-        about = {"icmp": self.flow.icmp, "state": "related"} if self.flow.icmp else {}
-        packet = Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target)
-        return packet.with_(**about | more)
 
     # Request
 
@@ -100,6 +44,7 @@ class _Walker:
         if past_parent(self.model, attachment, target, way.hop.gateway):
             self.block("parent", "pod", self.packet("", target), way=way, link=attachment.link.name)
         source = self.source(attachment, way)
+        self.decide("route", "pod", self.packet(source, target), way=way)
         if not source:
             return
         way2 = self.leaving(target, source)
@@ -237,10 +182,12 @@ class _Walker:
 
     def node_way(self, packet: Packet, arrived: Link | None) -> Way:
         """The node's route for a packet, which came in by `arrived` or is its own."""
-        return self.node.fib.lookup(
+        way = self.node.fib.lookup(
             packet.target, packet.source, iif=arrived.name if arrived else "", mark=packet.mark,
             protocol=packet.protocol, ports=(packet.sport, packet.dport),
         )  # fmt: skip
+        self.decide("route", "node", packet, way=way)
+        return way
 
     # Reply
 
@@ -351,6 +298,9 @@ class _Walker:
         """The request to a pod on the same bridge, and its answer."""
         assert self.flow.peer is not None
         other = self.flow.peer[0]
+        if attachment.peer is not None and attachment.bridge is not None:
+            title = self.flow.name or self.flow.target
+            self.walk.steps += [attachment.peer.name, attachment.bridge.name, other.name, title]
         self.bridged(attachment, packet, attachment.peer, other)
         reply = packet.with_(
             source=packet.target, target=packet.source, state="established", sport=packet.dport, dport=40000,

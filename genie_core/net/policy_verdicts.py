@@ -16,14 +16,15 @@ def denials(model: Model, policies: Policies, flow: Flow) -> Iterator[Denial]:
     """The policies that deny a conversation, at the pod's end or at the other."""
     if flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
         return  # a pod's own node is always allowed; no policy rule is about ICMP
-    for wanted in _wanted(model, flow):
+    for wanted in connections(model, flow):
         for direction in (EGRESS, INGRESS):
             ruling = policies.rule(direction, wanted)
             if ruling.allowed is False:
                 yield ruling, wanted, flow
 
 
-def _wanted(model: Model, flow: Flow) -> Iterator[Wanted]:
+def connections(model: Model, flow: Flow) -> Iterator[Wanted]:
+    """What a conversation is to policies: client, server and port; for a service one for each endpoint."""
     mine = End(ip=model.address(flow.family), pod=model.facts.pod_object | {"kind": "Pod"})
     if flow.role == "service":
         fronts = (

@@ -54,9 +54,9 @@ FORMS = "an address, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc is w
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """The parsed `--to`: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
+    """The parsed target: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
 
-    `pod` is the name of a pod behind a headless service, as DNS has it.
+    `pod` is the name of a pod behind a headless service, as DNS has it. `text` is the flag with its value.
     """
 
     text: str
@@ -71,18 +71,17 @@ class Spoken:
     def number(self) -> int:
         """The port as a number, 0 without one. Raises GenieError (wrong usage)."""
         if self.port and not (self.port.isdigit() and 0 < int(self.port) < 65536):
-            raise GenieError(
-                f"--to {self.text}: the port must be a number from 1 to 65535", exit_code=EXIT_USAGE
-            )
+            raise GenieError(f"{self.text}: the port must be a number from 1 to 65535", exit_code=EXIT_USAGE)
         return int(self.port or 0)
 
 
-def spoken(text: str, namespace: str) -> Spoken:
-    """Parse `--to`. Raises GenieError (wrong usage)."""
+def spoken(text: str, namespace: str, asked: str = "--to") -> Spoken:
+    """Parse the value of the flag or argument `asked`. Raises GenieError (wrong usage)."""
     host, port = _split(text)
+    text = f"{asked} {text}"
     port, _, protocol = port.partition("/")
     if protocol and protocol.lower() not in PROTOCOLS:
-        raise GenieError(f"--to {text}: the protocol must be tcp or udp", exit_code=EXIT_USAGE)
+        raise GenieError(f"{text}: the protocol must be tcp or udp", exit_code=EXIT_USAGE)
     more = {"text": text, "port": port, "protocol": protocol.lower()}
     if _is_address(host):
         return Spoken(kind="address", name=str(ipaddress.ip_address(host)), **more)
@@ -91,7 +90,7 @@ def spoken(text: str, namespace: str) -> Spoken:
     bare = rest if kind else host
     space, _, name = bare.rpartition("/")
     if not name or "/" in space or (kind == "node" and space):
-        raise GenieError(f"--to {text}: {FORMS}", exit_code=EXIT_USAGE)
+        raise GenieError(f"{text}: {FORMS}", exit_code=EXIT_USAGE)
     if kind in ("", "service") and not space and "." in name:
         return _as_dns(Spoken(kind=kind, name=name, space=namespace, **more))
     return Spoken(kind=kind, name=name, space="" if kind == "node" else space or namespace, **more)
@@ -139,9 +138,10 @@ def pod_of(text: str, namespace: str) -> tuple[str, str]:
     return said.space, said.pod or said.name
 
 
-def aim(model: Model, text: str) -> Aim:
-    """The target that `--to` names. Raises GenieError (wrong usage) and NotFound."""
-    said = spoken(text, model.facts.namespace or "default")
+def aim(model: Model, text: str, asked: str = "--to") -> Aim:
+    """The target that `--to`, or another argument, names. Raises GenieError (wrong usage) and NotFound."""
+    said = spoken(text, model.facts.namespace or "default", asked)
+    text = said.text
     if said.kind == "address":
         found = [(said.name, said.name, said.protocol or "tcp", said.number)]
     elif said.kind == "node":
@@ -151,7 +151,7 @@ def aim(model: Model, text: str) -> Aim:
     mine = [one for one in found if version(one[0]) in model.families or model.pod is None]
     if not mine:
         families = "/".join(f"IPv{version(one[0])}" for one in found[:1])
-        raise NotFound(f"--to {text}: the pod has no {families} address on its primary interface")
+        raise NotFound(f"{text}: the pod has no {families} address on its primary interface")
     ip, title, protocol, port = mine[0]
     return Aim(ip=ip, port=port, protocol=protocol, name=title, flow=_flow(model, ip, port, protocol, title))
 
@@ -163,7 +163,7 @@ def _node(model: Model, said: Spoken) -> list[Target]:
     node = next((n for n in model.nodes if n.name == said.name), None)
     if node is None or not node.addresses:
         known = ", ".join(n.name for n in model.nodes[:5]) or "none"
-        raise NotFound(f"--to {said.text}: no node of that name and its address are known (nodes: {known})")
+        raise NotFound(f"{said.text}: no node of that name and its address are known (nodes: {known})")
     return [(ip, f"node {node.name}", said.protocol or "tcp", said.number) for ip in node.addresses]
 
 
@@ -172,7 +172,7 @@ def _either(model: Model, said: Spoken) -> list[Target]:
     found = found or (_pod(model, said) if said.kind != "service" or said.pod else [])
     if not found:
         raise NotFound(
-            f"--to {said.text}: no {said.kind or 'pod or service'} {said.space}/{said.pod or said.name} is known",
+            f"{said.text}: no {said.kind or 'pod or service'} {said.space}/{said.pod or said.name} is known",
             hint=FORMS,
         )
     return found
@@ -195,7 +195,7 @@ def _service(model: Model, said: Spoken) -> list[Target]:
     ]  # fmt: skip
     if fronts and not found:
         ports = ", ".join(dict.fromkeys(f"{f.port}/{f.protocol}" for f in fronts))
-        raise NotFound(f"--to {said.text}: service {full} has no such port, it has {ports}")
+        raise NotFound(f"{said.text}: service {full} has no such port, it has {ports}")
     if fronts:
         return [(f.ip, full, f.protocol, f.port) for f in found]
     behind = () if said.pod else cluster.endpoints_of(model.facts.objects, full)

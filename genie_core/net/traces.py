@@ -15,7 +15,8 @@ from genie_core.survey.kernel import Link
 class Block:
     """Where packets stop. `kind` route, rule, filter, forwarding, reverse-path, bypass or source.
 
-    `place` is "pod" or "node"; `reply` is true where the reply stops; `after` counts the steps before the place.
+    `place` is "pod" or "node"; `reply` is true where the reply stops; `after` counts the steps before the place;
+    `hook` is the netfilter hook of a filter.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Block:
     wanted: str = ""
     reply: bool = False
     after: int = 0
+    hook: str = ""
 
     @property
     def chance(self) -> float:
@@ -35,12 +37,36 @@ class Block:
         return self.outcome.chance if self.outcome else 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one place decides about the packet that comes to it. `kind` is firewall or route, `place` "pod" or "node".
+
+    `outcomes` are the ways out of the netfilter hook `hook`, the likeliest first; `way` is the answer of the routes.
+    """
+
+    kind: str
+    place: str
+    packet: Packet
+    hook: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    way: Way | None = None
+
+    @property
+    def reply(self) -> bool:
+        """Whether it is about the answer."""
+        return self.packet.state == "established" and self.packet.protocol != "arp"
+
+
 @dataclass(slots=True)
 class Walk:
-    """The trace of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node."""
+    """The trace of one flow: its blocks, doubts, steps (for the picture) and the source that leaves the node.
+
+    `decisions` are in the order in which the packet, and then the answer, comes to them.
+    """
 
     flow: Flow
     blocks: list[Block] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     doubts: list[tuple[str, Outcome]] = field(default_factory=list)
     untracked: list[tuple[str, Chain, Rule]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)

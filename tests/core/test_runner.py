@@ -7,13 +7,13 @@ import pytest
 from genie_core.checks import runner
 from genie_core.checks.check import Check
 from genie_core.checks.check import check as declare
-from genie_core.checks.registry import FILES, NETWORK
+from genie_core.checks.registry import FILES, NETWORK, TRACE
 from genie_core.errors import GenieError
 from genie_core.findings import Code, Effect, Finding, Severity, Status, Subject, summary_line
 from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
 
-ALL = (*NETWORK, *FILES)
+ALL = (*NETWORK, *FILES, *TRACE)
 
 
 def finding(code):

@@ -39,10 +39,10 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
     announce("reading the node and the pod")
     work.begin()
     answers = work.answers()
-    state, reason = _elsewhere(question, answers, work.node_name(answers.objects))
+    state, reason = elsewhere(question, answers, work.node_name(answers.objects))
     if state:
         return work.elsewhere(state, reason, answers)
-    netns = _find_netns(work, answers.pod)
+    netns = find_netns(work, answers.pod)
     if not netns and not cluster.pod(answers.pod).host_network:
         if not work.todo.late:
             return _without_sandbox(work, answers)
@@ -61,8 +61,8 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
 class Work:
     """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
 
-    def __init__(self, question: DebugOptions, checks: Sequence[Check]) -> None:
-        self.question = question
+    def __init__(self, question: DebugOptions, checks: Sequence[Check], *, files: bool = True) -> None:
+        self.question, self.with_files = question, files
         self.chosen = choose(question, checks)
         self.source = ""
         self.started = time.perf_counter()
@@ -75,7 +75,7 @@ class Work:
         question = self.question
         read = objects_reader(question, self.todo)
         self.todo.missing["api"] = "`genie discover` asks the API server of Genie's configuration"
-        wanted = DEBUG if self.chosen.of(registry.FILES) else NETWORK
+        wanted = DEBUG if self.with_files and self.chosen.of(registry.FILES) else NETWORK
         patience = max(SECONDS, question.timeout / 3)  # a disk that hangs leaves time for probes and checks
         self.survey = Survey(question, wanted, self.todo, pod=question.pod, patience=patience)
         self.objects = self.todo.start("objects", lambda: read(self.node_name))
@@ -137,7 +137,7 @@ class Work:
         )
 
 
-def _elsewhere(question: DebugOptions, answers: api.Answers, here: str) -> tuple[str, str]:
+def elsewhere(question: DebugOptions, answers: api.Answers, here: str) -> tuple[str, str]:
     """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
     pod, about, title = answers.pod, cluster.pod(answers.pod), question.pod
     if about.phase in ENDED:
@@ -159,7 +159,7 @@ def _why(pod: JSON) -> str:
     return said[0] if said else status.get("phase", "?")
 
 
-def _find_netns(work: Work, pod: JSON) -> str:
+def find_netns(work: Work, pod: JSON) -> str:
     """The path of the pod's namespace, "" where no source of this node has it, or the pod has none of its own.
 
     By --netns, else by the runtime, by Genie's state, by libcni's cache. The records of a Pending pod are of an earlier

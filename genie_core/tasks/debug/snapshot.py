@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +28,19 @@ STATES = ("not-here", "no-sandbox")
 def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     """The diagnosis of facts that were saved elsewhere. Raises InvalidConfig, DecodingFailure."""
     chosen = choose(question, NETWORK)
+    with saved_facts(path) as (document, facts):
+        named = replace(question, namespace=facts.namespace, name=facts.pod_name)
+        case = target_of(Case(facts), named)
+        report = diagnose(case, chosen, time.monotonic() + question.timeout, _saved(document, chosen))
+    return _as_it_was(report, document)
+
+
+@contextmanager
+def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
+    """The document that `--save` wrote, and its facts. Raises InvalidConfig, DecodingFailure, also for work with them.
+
+    The shape of API objects is not checked before: a server wrote them, or an attacker.
+    """
     document = load(path, "--from")
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise DecodingFailure(
@@ -34,16 +49,11 @@ def from_snapshot(path: str, question: DebugOptions) -> DiagnosisReport:
     if document.get("apiVersion") != VERSION:
         raise DecodingFailure(f"--from {path}: apiVersion must be {VERSION}")
     try:
-        facts = codec.decode(Facts, document.get("facts"))
-        named = replace(question, namespace=facts.namespace, name=facts.pod_name)
-        case = target_of(Case(facts), named)
-        report = diagnose(case, chosen, time.monotonic() + question.timeout, _saved(document, chosen))
+        yield document, codec.decode(Facts, document.get("facts"))
     except DecodingFailure as error:
         raise DecodingFailure(f"--from {path}: {error.msg}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        # The shape of API objects is not checked: a server wrote them, or an attacker.
         raise DecodingFailure(f"--from {path}: the facts make no sense ({type(error).__name__})") from None
-    return _as_it_was(report, document)
 
 
 def _saved(document: JSON, chosen: Selection) -> OfFiles:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from genie_core.checks.registry import FILES, NETWORK
+from genie_core.checks.registry import FILES, NETWORK, TRACE
 from genie_core.errors import NotFound
 from genie_core.findings import Code
 from genie_core.tasks.explain.cni_errors import CODES as OF_CALLS
@@ -14,7 +14,7 @@ from genie_core.tasks.explain.event_reasons import REASONS
 
 ALL: dict[str, Code] = {
     code: code
-    for code in (*OF_CALLS, *(code for check in (*NETWORK, *FILES) for code in check.codes), *REASONS)
+    for code in (*OF_CALLS, *(code for check in (*NETWORK, *FILES, *TRACE) for code in check.codes), *REASONS)
 }
 _BY_CAPITALS = {code.upper(): code for code in ALL}
 

@@ -1,0 +1,58 @@
+"""One HTML file for a report: its frame and style, and the parts that reports share.
+
+The file needs no script and asks for nothing: it can be mailed, kept, read offline and printed. All text of the report
+is escaped; a content policy in the page forbids everything but its own style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from genie_cli.terminal import visible
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--dim:#57606a;--bad:#cf222e;--warn:#7d4e00;--good:#116329}
+@media (prefers-color-scheme:dark){:root{--line:#30363d;--soft:#161b22;--dim:#9198a1;
+--bad:#ff7b72;--warn:#e3b341;--good:#56d364}
+body{background:#0d1117;color:#e6edf3}}
+body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:1rem;overflow-wrap:anywhere}
+h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:0}
+article{border:1px solid var(--line);border-radius:6px;padding:.8rem 1rem;margin:.8rem 0;break-inside:avoid}
+figure{margin:0;overflow-x:auto}figure svg{max-width:none}
+pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.5rem .7rem;margin:.4rem 0;
+white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0}
+th{font-weight:600;color:var(--dim)}.dim{color:var(--dim)}.fatal,.error{color:var(--bad)}.warning{color:var(--warn)}
+.good{color:var(--good)}code{font-size:.9em}
+@media print{body{max-width:none;font-size:11pt}figure{overflow:visible}figure svg{width:100%;height:auto}}
+"""
+
+
+def document(title: str, body: Iterable[str]) -> str:
+    """The file with this body."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; without a head where there are no columns."""
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in columns)
+    lines = "".join(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{lines}</tbody></table>"
+
+
+def dim(words: str) -> str:
+    """A paragraph that stands back."""
+    return f'<p class="dim">{text(words)}</p>'
+
+
+def text(words: str) -> str:
+    """Text as it may stand in markup: escaped, without control characters."""
+    return escape(visible(words, keep="\n"), quote=True)

@@ -1,0 +1,64 @@
+"""What all pictures share: one SVG that stands alone, its colours for light, dark and paper, boxes and text. Pure.
+
+A picture has its title and its content in words (role img, title, desc); it needs no script and asks for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from genie_cli.terminal import visible
+
+CHARACTER, LINE = 7.3, 16.0  # of the 12 px monospace font, in pixels
+PADDING, BOX, MARGIN = 12.0, 34.0, 14.0
+STYLE = """
+.box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.2}
+.end{fill:#ddf4ff;stroke:#0969da}
+.unreached{stroke-dasharray:3 3;opacity:.6}
+.name{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}
+.kind{font:10px system-ui,sans-serif;fill:#57606a}
+.edge{stroke:#57606a;stroke-width:1.6;fill:none}
+.broken{stroke:#cf222e;stroke-width:2;stroke-dasharray:5 4;fill:none}
+.cross{stroke:#cf222e;stroke-width:2.4}
+.code{font:bold 11px ui-monospace,Menlo,Consolas,monospace;fill:#cf222e;paint-order:stroke;stroke:#fff;stroke-width:4px}
+@media (prefers-color-scheme:dark){
+.box{fill:#21262d;stroke:#8b949e}.end{fill:#0c2d4a;stroke:#58a6ff}
+.name{fill:#e6edf3}.kind{fill:#8b949e}.edge{stroke:#8b949e}
+.broken,.cross{stroke:#ff7b72}.code{fill:#ff7b72;stroke:#0d1117}}
+@media print{.box,.end{fill:#fff;stroke:#000}.name,.kind,.code{fill:#000}.edge,.broken,.cross{stroke:#000}}
+"""
+
+
+def picture(title: str, words: str, size: tuple[float, float], parts: Iterable[str]) -> str:
+    """The document: `words` say what it shows, `size` is its width and height in pixels."""
+    width, height = size
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="picture-title picture-text" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">\n'
+        f'<title id="picture-title">{text_of(title)}</title>\n<desc id="picture-text">{text_of(words)}</desc>\n'
+        f"<style>{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def text_of(text: str) -> str:
+    """Text as it may stand in markup: escaped, without control characters."""
+    return escape(visible(text), quote=True)
+
+
+def label(x: float, y: float, text: str, kind: str = "name") -> str:
+    """Text with its left end and base line at (x, y)."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{text_of(text)}</text>'
+
+
+def box(x: float, y: float, width: float, text: str, kind: str = "box") -> str:
+    """A box of the usual height with a name in it."""
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX:.0f}" rx="6"/>'
+        + label(x + PADDING, y + 21, text)
+    )
+
+
+def width_of(text: str) -> float:
+    """The width of a box with this text."""
+    return len(visible(text)) * CHARACTER + 2 * PADDING

@@ -1,0 +1,86 @@
+"""A packet at the places that decide about it: netfilter hooks and route lookups, and what they did with it."""
+
+from __future__ import annotations
+
+from genie_core.net.fib import Way
+from genie_core.net.firewall.evaluate import Outcome, at_hook
+from genie_core.net.firewall.rules import Chain, Packet, Rule
+from genie_core.net.flows import Flow
+from genie_core.net.model import Model
+from genie_core.net.stack import Stack
+from genie_core.net.traces import Block, Decision, Walk
+
+
+class Passing:
+    """The packet of one flow at the places that decide about it. `model` is never changed."""
+
+    def __init__(self, model: Model, flow: Flow) -> None:
+        assert model.pod is not None
+        self.model = model
+        self.node = model.node
+        self.pod: Stack = model.pod
+        self.flow = flow
+        self.walk = Walk(flow=flow)
+        self.zone: tuple[int, str, Chain, Rule] | None = None
+
+    def hook(
+        self, stack: Stack, place: str, hook: str, packet: Packet, family: str = "", device: str = ""
+    ) -> Packet:
+        """Pass one netfilter hook; a drop is recorded and the packet continues unchanged."""
+        passed: Packet | None = None
+        outcomes = at_hook(stack.rules, hook, packet, family, device)
+        self.decide("firewall", place, packet, hook=hook, outcomes=tuple(outcomes))
+        for outcome in outcomes:
+            self.tracked(place, outcome)
+            if outcome.doubts:
+                self.walk.doubts.append((place, outcome))
+            if outcome.verdict in ("drop", "reject"):
+                self.block("filter", place, packet, outcome=outcome, hook=hook)
+            elif passed is None:
+                passed = outcome.packet
+        return passed or packet
+
+    def tracked(self, place: str, outcome: Outcome) -> None:
+        """Record packets that connection tracking does not see; a packet that ends on the node needs no tracking."""
+        if outcome.untracked and outcome.packet.zone:
+            self.zone = (outcome.packet.zone, place, *outcome.untracked)
+        elif outcome.untracked and outcome.packet.target not in self.node.local:
+            self.walk.untracked.append((place, *outcome.untracked))
+
+    def block(
+        self,
+        kind: str,
+        place: str,
+        packet: Packet,
+        outcome: Outcome | None = None,
+        way: Way | None = None,
+        link: str = "",
+        wanted: str = "",
+        hook: str = "",
+    ) -> None:
+        reply = packet.state == "established"
+        self.walk.blocks.append(
+            Block(
+                kind=kind, flow=self.flow, place=place, packet=packet, outcome=outcome, way=way, link=link,
+                wanted=wanted, reply=reply, after=len(self.walk.steps), hook=hook,
+            )
+        )  # fmt: skip
+
+    def decide(
+        self,
+        kind: str,
+        place: str,
+        packet: Packet,
+        hook: str = "",
+        outcomes: tuple[Outcome, ...] = (),
+        way: Way | None = None,
+    ) -> None:
+        """Record what was asked of a hook's chains or of the routes, and the answer."""
+        self.walk.decisions.append(
+            Decision(kind=kind, place=place, packet=packet, hook=hook, outcomes=outcomes, way=way)
+        )
+
+    def packet(self, source: str, target: str, **more: object) -> Packet:
+        about = {"icmp": self.flow.icmp, "state": "related"} if self.flow.icmp else {}
+        packet = Packet(family=self.flow.family, protocol=self.flow.protocol, source=source, target=target)
+        return packet.with_(**about | more)

@@ -1,0 +1,150 @@
+"""`genie trace`: the path of a pod's packets to one target, hop by hop, and with a probe what really happened.
+
+Without a probe no packet is sent: the path is computed from what was read of the node and the pod.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from genie_core.checks import runner
+from genie_core.checks.registry import NETWORK, TRACE
+from genie_core.checks.traced import Traced
+from genie_core.errors import EXIT_USAGE, Denied, GenieError, InvalidNetns, NotFound
+from genie_core.net.case import Case
+from genie_core.net.flows import Flow
+from genie_core.net.hops import Path, path_of
+from genie_core.net.path import walk
+from genie_core.net.target import aim
+from genie_core.survey import capture, cluster, probe
+from genie_core.survey.facts import Facts, Probe
+from genie_core.survey.rootfs import Root
+from genie_core.tasks.debug.pod import Work, elsewhere, find_netns
+from genie_core.tasks.debug.question import DebugOptions
+from genie_core.tasks.debug.snapshot import saved_facts
+from genie_core.tasks.trace.report import TraceReport
+
+__all__ = ["TraceOptions", "TraceReport", "trace", "trace_saved"]
+ASKED = "DST"  # the argument, in errors
+ECHO = {4: "icmp", 6: "ipv6-icmp"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceOptions(DebugOptions):
+    """Which pod, to which target (`to`), and whether to send one `probe`."""
+
+    probe: bool = False
+
+
+def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceReport:
+    """The path from the pod to the target. Raises NotFound, Denied, InvalidConfig as `debug_pod` does."""
+    started = time.perf_counter()
+    announce("reading the node and the pod")
+    report = _traced(_facts(question), question, started)
+    return _probed(report, question, announce, started) if question.probe else report
+
+
+def trace_saved(file: str, question: TraceOptions) -> TraceReport:
+    """The path in saved facts. Raises DecodingFailure for others, NotFound where they are of another pod."""
+    if question.probe:
+        raise GenieError("--from has saved facts: no probe can be sent there", exit_code=EXIT_USAGE)
+    started = time.perf_counter()
+    with saved_facts(file) as (_, facts):
+        if question.pod != f"{facts.namespace}/{facts.pod_name}":
+            raise NotFound(
+                f"--from {file} has the facts of pod {facts.namespace}/{facts.pod_name}, not of {question.pod}"
+            )
+        if facts.pod is None:
+            raise NotFound(f"--from {file}: the pod's network namespace is not in these facts")
+        return _traced(facts, question, started)
+
+
+def _traced(facts: Facts, question: TraceOptions, started: float) -> TraceReport:
+    case = Case(facts)
+    flow = _flow(case, question.to)
+    path = path_of(case, walk(case, flow))
+    return TraceReport(facts=facts, flow=flow, path=path, milliseconds=_since(started))
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _facts(question: TraceOptions) -> Facts:
+    work = Work(question, NETWORK, files=False)
+    work.begin()
+    answers = work.answers()
+    state, reason = elsewhere(question, answers, work.node_name(answers.objects))
+    if state:
+        raise NotFound(reason.replace("genie debug pod", "genie trace"))
+    if cluster.pod(answers.pod).host_network and not question.netns:
+        raise NotFound(
+            f"pod {question.pod} uses the node's own network: it has no path of its own to the node"
+        )
+    netns = find_netns(work, answers.pod)
+    if not netns:
+        raise NotFound(
+            f"pod {question.pod} has no sandbox on this node",
+            hint=f"genie debug pod {question.pod} says why; --netns PATH names its network namespace",
+        )
+    try:
+        facts = work.facts(netns, answers)
+    except InvalidNetns as error:
+        raise NotFound(error.msg, hint="look at --netns" if question.netns else error.hint) from None
+    if facts.pod is None or not facts.node.links:
+        unread = "pod" if facts.pod is None else "node"
+        raise Denied(
+            f"the {unread}'s network could not be read: {facts.missing.get(unread, 'no reason is known')}"
+        )
+    return facts
+
+
+def _flow(case: Case, target: str) -> Flow:
+    """One conversation: without a port it is a ping."""
+    flow = aim(case, target, ASKED).flow
+    return flow if flow.port else replace(flow, protocol=ECHO[flow.family])
+
+
+# The probe
+
+
+def _probed(
+    report: TraceReport, question: TraceOptions, announce: Callable[[str], None], started: float
+) -> TraceReport:
+    flow, path, root = report.flow, report.path, Root(question.root)
+    at = [number for number, hop in enumerate(path.hops) if hop.iface]
+    taps = [_tap(path, number, root) for number in at]
+    kind = flow.protocol if flow.port else "ping"
+    ask = probe.Ask(
+        kind=kind, target=flow.target, port=flow.port, role="target", netns=root.real(report.facts.netns_path)
+    )
+
+    def send() -> Probe:
+        done = probe.run([ask], announce, time.monotonic() + 10)
+        return done[0] if done else Probe(kind=kind, target=flow.target, role="target", result="timeout")
+
+    try:
+        outcome, sightings = capture.watch(taps, send, kind, flow.target, flow.port)
+    except OSError as error:
+        raise Denied(
+            f"the interfaces cannot be watched: {error.strerror or error}",
+            hint="run it as root (CAP_NET_RAW)",
+        ) from None
+    by_hop = dict(zip(at, sightings, strict=True))
+    seen_at = [by_hop.get(number) for number in range(len(path.hops))]
+    return _compared(replace(report, probe=outcome, seen_at=tuple(seen_at), milliseconds=_since(started)))
+
+
+def _tap(path: Path, number: int, root: Root) -> capture.Tap:
+    hop = path.hops[number]
+    return capture.Tap(netns=root.real(hop.netns) if hop.netns else "", iface=hop.iface)
+
+
+def _compared(report: TraceReport) -> TraceReport:
+    assert report.probe is not None
+    facts = replace(report.facts, probes=(report.probe,))
+    case = Traced(facts, report.flow, report.path, report.seen_at)
+    findings, checks = runner.run(case, TRACE)
+    return replace(report, findings=tuple(findings), checks=tuple(checks))
