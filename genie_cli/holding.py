@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from genie_cli.render import note
 from genie_core.sandbox.syscalls import die_with_parent
-from genie_core.tasks.dry_run import AnyNode
+from genie_core.tasks.dry_run.configuration import AnyNode
 
 
 def hold(node: AnyNode, netns: Sequence[str]) -> None:

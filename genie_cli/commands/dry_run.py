@@ -21,9 +21,10 @@ from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.survey.namespaces import NETNS_DIRS
 from genie_core.survey.records import IPAM_DIR
 from genie_core.survey.yamlio import load_documents
-from genie_core.tasks.dry_run import MOST_PODS, AnyNode, DryRunOptions, dry_run, plan_only
-from genie_core.tasks.dry_run.configuration import Samples
+from genie_core.tasks.dry_run.configuration import AnyNode, Samples
+from genie_core.tasks.dry_run.options import MOST_PODS, DryRunOptions
 from genie_core.tasks.dry_run.policies import is_policy
+from genie_core.tasks.dry_run.run import dry_run, plan_only
 from genie_core.tasks.dry_run.searched import Searched
 from genie_core.tasks.dry_run.subject import Subject, SubjectOptions, find_subject
 from genie_core.tasks.node_state import own_entry

@@ -10,9 +10,8 @@ from genie_cli.render import Block, Cell, Heading, Table, Text, Verbatim
 from genie_cli.terminal import symbol
 from genie_core.fields import counted
 from genie_core.spec.ranges import LEASES
-from genie_core.tasks.dry_run import DryRunReport
 from genie_core.tasks.dry_run.recorder import Note
-from genie_core.tasks.dry_run.report import PlannedNetwork, Thing
+from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, Thing
 from genie_core.tasks.dry_run.runtime_call import Call, KeptRoute, Step
 
 CONTAINER_ID_LENGTH = 64  # hexadecimal digits, as containerd and CRI-O make them

@@ -723,7 +723,8 @@ ORDINARY = """\
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from genie_core.sandbox.private_node import PrivateNode
-from genie_core.tasks.dry_run import DryRunOptions, dry_run
+from genie_core.tasks.dry_run.options import DryRunOptions
+from genie_core.tasks.dry_run.run import dry_run
 with PrivateNode() as node:
     question = DryRunOptions(
         annotations={"cni": "bridge,macvlan@net1"}, conf_files={}, bin_dirs=[sys.argv[2]], samples="always"

@@ -17,9 +17,7 @@ from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.files import Finder, is_self
 from genie_core.select.names import parse_names
 from genie_core.settings import BIN_DIRS, CONF_DIR, DELEGATE_CONF_DIR
-from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
 from genie_core.tasks.dry_run import samples
-from genie_core.tasks.install import put
 
 AnyNode = PrivateNode | HostNode
 
@@ -104,6 +102,9 @@ def install_genie(conf_dirs: Sequence[str], bin_dir: str, state_dir: str) -> str
 
     Genie's settings are those of the first directory that has any.
     """
+    from genie_core.tasks.conflist import CONFLIST, InstallOptions, existing_entry
+    from genie_core.tasks.install import put
+
     files = (Path(directory) / CONFLIST for directory in conf_dirs)
     settings = next((entry for file in files if (entry := existing_entry(file))), {})
     more = {"conf_dirs": [*conf_dirs, DELEGATE_CONF_DIR]} if len(conf_dirs) > 1 else {}

@@ -17,8 +17,8 @@ from typing import Any
 
 from genie_core.published import Published
 from genie_core.sandbox import syscalls
+from genie_core.select.files import SELF_TYPE
 from genie_core.survey import redact
-from genie_core.tasks.conflist import TYPE
 
 _STEPS = "steps"  # in the records, a directory for each run
 _SCRIPTS = "plugins"
@@ -81,7 +81,7 @@ def stand_before(bin_dirs: Sequence[str], records: str) -> str:
     os.makedirs(scripts)
     for directory in bin_dirs:
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
-            if name != TYPE and not os.path.lexists(f"{scripts}/{name}"):
+            if name != SELF_TYPE and not os.path.lexists(f"{scripts}/{name}"):
                 _put(f"{directory}/{name}", f"{scripts}/{name}", records)
     return scripts
 
@@ -92,7 +92,7 @@ def _can_record() -> bool:
 
 def _put(real: str, path: str, records: str) -> None:
     name = os.path.basename(path)
-    if not os.path.isfile(real) or not os.access(real, os.X_OK) or name == TYPE:
+    if not os.path.isfile(real) or not os.access(real, os.X_OK) or name == SELF_TYPE:
         os.symlink(real, path)
         return
     words = {"steps": f"{records}/{_STEPS}", "real": real, "name": name}

@@ -9,7 +9,9 @@ from genie_core.catalog import Ipam, Role, of_type
 from genie_core.errors import EXIT_USAGE, GenieError
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.files import derived_name
-from genie_core.tasks.dry_run import DryRunOptions, DryRunReport, dry_run
+from genie_core.tasks.dry_run.options import DryRunOptions
+from genie_core.tasks.dry_run.report import DryRunReport
+from genie_core.tasks.dry_run.run import dry_run
 from genie_core.tasks.generate.request import JSON, Generated
 
 _UPLINK = "eth0"  # the name of a private node's uplink
