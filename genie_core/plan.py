@@ -5,6 +5,7 @@ from genie_core.fields import get_object
 from genie_core.jsontext import encode, members
 from genie_core.model import Attachment, Plan
 from genie_core.spec.conf import DEVICE_INFO, offered_by
+from genie_core.spec.versions import require_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,9 +168,13 @@ def attachment_of(
     supplied: "Mapping[str, str]",
     find: "Find" = lambda _: (),
 ) -> Attachment:
-    """One network of a plan; `supplied` are the capability arguments that the runtime gave for it, as raw JSON."""
+    """One network of a plan; `supplied` are the capability arguments that the runtime gave for it, as raw JSON.
+
+    Raises IncompatibleVersion for a network whose results could not be read: its ADD would fail behind the others.
+    """
     from genie_core.select.asked import asked_by  # DEL makes no plan
 
+    require_readable(choice.network, choice.selection.origin)
     return Attachment(
         network=choice.network,
         ifname=ifname,

@@ -37,16 +37,19 @@ _DIGITS_OF_BRIDGE = 10  # 50 bits; with the prefix 15 characters, the kernel's l
 
 def parse_subnet(text: str, where: str) -> "Subnet":
     """A subnet without host bits, which IPAM plugins refuse. Raises InvalidConfig."""
-    from ipaddress import ip_interface, ip_network
+    from ipaddress import IPv4Interface, IPv6Interface, ip_network
 
     try:
         return ip_network(text)
     except ValueError:
         pass
     try:
-        better = ip_interface(text).network
-    except ValueError:
-        raise InvalidConfig(f"{where}: {text!r} is no subnet", hint='write "10.1.0.0/16"') from None
+        better = (IPv6Interface if ":" in text else IPv4Interface)(text).network
+    except ValueError as error:
+        example = "fd00:10::/64" if ":" in text else "10.1.0.0/16"
+        raise InvalidConfig(
+            f"{where}: {text!r} is no subnet: {error}", hint=f'a subnet has the form of "{example}"'
+        ) from None
     raise InvalidConfig(f"{where}: {text} has host bits set", hint=f"write {better}")
 
 

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from genie_core.model import NetConf
+
 SUPPORTED = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 CURRENT = SUPPORTED[-1]
 _QUOTED = " ".join(f'"{version}"' for version in SUPPORTED)
@@ -44,6 +46,17 @@ def require_supported(version: str) -> None:
         raise IncompatibleVersion(
             "incompatible CNI versions",
             details=f"config is {_quoted(version)}, plugin supports [{_QUOTED}]",
+            hint=f"set cniVersion to one of these; {CURRENT} does everything",
+        )
+
+
+def require_readable(network: "NetConf", origin: str) -> None:
+    """Raise IncompatibleVersion for a network of a version that is newer than Genie's; `origin` asks for it."""
+    if parse(network.version) > parse(CURRENT):
+        raise IncompatibleVersion(
+            f"{origin}: Genie does not know cniVersion {_quoted(network.version)} of network {network.name} "
+            f"({network.source})",
+            details=f"known are [{_QUOTED}]",
             hint=f"set cniVersion to one of these; {CURRENT} does everything",
         )
 

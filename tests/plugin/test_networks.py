@@ -225,6 +225,15 @@ def test_c33_the_configuration_in_a_file(pod, cluster):
     assert pod.said() == ["ADD a@eth0", "ADD z@net1"]
 
 
+def test_a_version_that_genie_does_not_know_is_refused_before_anything_is_attached(pod, cluster):
+    cluster.nad("new", {"cniVersion": "9.9.9", "type": "x"})
+    document = add(pod, "net,new").error(1)
+    assert 'item 2 ("new"): Genie does not know cniVersion "9.9.9" of network' in document["msg"]
+    assert "1.1.0" in document["details"]
+    assert pod.said() == []
+    assert pod.states() == []
+
+
 def test_b77_no_delegate_is_asked_for_its_version(pod):
     pod.fail("ADD", "x", code=1, msg="incompatible CNI versions")
     assert "incompatible CNI versions" in add(pod, "net").error(1)["msg"]

@@ -174,10 +174,23 @@ def test_d22_d24_host_bits(node, part, better):
     assert f"write {better}" in text
 
 
-@pytest.mark.parametrize("part", ["10.32.0.0/33", "x", "10.0/8", "10.0.0.0/24 "])
-def test_d24_what_is_no_subnet(node, part):
+@pytest.mark.parametrize(
+    "part, problem",
+    [
+        ("300.1.2.0/24", "Octet 300 (> 255) not permitted"),
+        ("10.32.0.0/33", "'33' is not a valid netmask"),
+        ("fd00::/129", "'129' is not a valid netmask"),
+        ("x", "Expected 4 octets"),
+        ("10.0/8", "Expected 4 octets"),
+        ("10.0.0.0/24 ", "'24 ' is not a valid netmask"),
+    ],
+)
+def test_d24_what_is_no_subnet(node, part, problem):
+    """The message says which part of it is wrong, not how another subnet is written."""
     node.logical("net", plugin="weave", sub_subnet=part)
-    assert "no subnet" in refusal(node, "net")
+    text = refusal(node, "net")
+    assert "is no subnet" in text
+    assert problem in text
 
 
 # --- overlaps: the older network stays, the younger is refused
