@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "policy explain": Entry("policy_explain", "Show which policy allows or denies a connection", NODE),
     "policy render": Entry("policy_render", "Print the firewall rules that this node would have", NODE),
     "agent": Entry("agent", "Keep running pods' networks as asked for, and maintain the node", NODE),
+    "serve": Entry("serve", "Run the plugin's calls without starting Python for each", NODE),
     "gc": Entry("gc", "Remove what pods that are gone have left behind", NODE),
     "explain": Entry("explain", "Explain a code, a key, a pod's networks, or who uses a network", MORE),
     "version": Entry("version", "Show the versions of genie, its plugin, Python and the kernel", MORE),

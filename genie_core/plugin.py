@@ -25,7 +25,7 @@ from genie_core.spec.versions import CURRENT, REPLY, SUPPORTED, at_least, requir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import NoReturn
 
     from genie_core.model import Request
@@ -47,7 +47,7 @@ _SHELL_ADDS = ("PWD", "OLDPWD", "SHLVL", "_")
 def main(own: str) -> "NoReturn":
     """The process: `own` is the path of Genie's binary. Ends without the interpreter's shutdown, which costs 2 ms."""
     env = _caller_environment()
-    closed_stdin = _occupy_standard_descriptors()
+    closed_stdin = occupy_standard_descriptors()
     posix._exit(run(env, 0, own, closed_stdin=closed_stdin))  # noqa: SLF001 (the name of exit(2))
 
 
@@ -61,6 +61,11 @@ def _caller_environment() -> dict[str, str]:
             posix.close(fd)
     except OSError:  # no /proc
         entries = [key + b"=" + value for key, value in posix.environ.items()]
+    return environment_of(entries)
+
+
+def environment_of(entries: "Iterable[bytes]") -> dict[str, str]:
+    """The variables of an environment, without those of shells."""
     env: dict[str, str] = {}
     for entry in entries:
         key, equals, value = entry.decode("utf-8", "surrogateescape").partition("=")
@@ -69,7 +74,7 @@ def _caller_environment() -> dict[str, str]:
     return env
 
 
-def _occupy_standard_descriptors() -> bool:
+def occupy_standard_descriptors() -> bool:
     """Keep 0, 1 and 2 from becoming one of our files where the caller closed them. True if stdin was closed."""
     closed_stdin = False
     for number in range(3):
@@ -82,9 +87,18 @@ def _occupy_standard_descriptors() -> bool:
 
 
 def run(
-    env: "Mapping[str, str]", stdin: int, own: str, *, closed_stdin: bool = False, stdout: int = 1
+    env: "Mapping[str, str]",
+    stdin: int,
+    own: str,
+    *,
+    closed_stdin: bool = False,
+    stdout: int = 1,
+    listening: Cancel | None = None,
 ) -> int:
-    """One call. `stdin` and `stdout` are descriptors. The exit status: 0, or 1 after an error document."""
+    """One call. `stdin` and `stdout` are descriptors. The exit status: 0, or 1 after an error document.
+
+    `listening` already listens to signals; None: the call listens once it has begun.
+    """
     verb = env.get("CNI_COMMAND", "")
     if not verb:
         posix.write(2, ABOUT.encode("ascii"))
@@ -97,8 +111,9 @@ def run(
         elif DELEGATE_MARK in env:
             text = _refuse_own_call(verb, log)
         else:
-            cancel = Cancel()
-            cancel.listen()
+            cancel = listening or Cancel()
+            if not listening:
+                cancel.listen()
             request = read_request(env, lambda: "" if closed_stdin else _read_stdin(stdin, cancel))
             version = _answer_version(request)
             text = _call(request, log, cancel, own)

@@ -41,6 +41,7 @@ EXAMPLES = [
         "genie install --api-server https://10.0.0.1:6443 --token-file T --ca-file CA",
     ),
     ("in a DaemonSet: install, stay, and renew the token", "genie install --from-daemonset"),
+    ("with the launcher for `genie serve`", "genie install --serve"),
     ("pin the network of pods that name none", "genie install --set default_plugin=canal"),
 ]
 
@@ -65,6 +66,12 @@ class Flags(options.Report):
         "--set KEY=VALUE",
         "A key of Genie's configuration; VALUE is JSON or text.",
         complete=candidates.config_keys,
+    )
+    serve: bool | None = flag(
+        "--serve/--no-serve",
+        "Install the launcher that hands calls over to `genie serve`. Default: as it is installed now.",
+        default=None,
+        show_default=False,
     )
     dry_run: bool = switch("--dry-run", "Only list what would be written.")
     yes: bool = options.yes()
@@ -133,6 +140,7 @@ def _wanted(flags: Flags, placement: Placement | None) -> InstallOptions:
         ca_file=flags.ca_file,
         python=flags.python,
         move=flags.yes,
+        serve=flags.serve,
         extra=dict(options.parse_setting(pair, "KEY=VALUE") for pair in flags.settings),
     )
 

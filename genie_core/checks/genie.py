@@ -65,12 +65,13 @@ def predecessor(facts: Facts) -> Iterator[Finding]:
 
 
 def _compiled(facts: Facts) -> list[str]:
-    """The compiled programs among the plugins named genie: Genie's own launcher is a script."""
+    """The compiled programs among the plugins named genie, without Genie's own launcher."""
+    own = facts.genie.binary if facts.genie.version else ""
     return [
         binary.path
         for binaries in facts.binaries.values()
         for binary in binaries
-        if binary.type == SELF_TYPE and binary.form == "elf"
+        if binary.type == SELF_TYPE and binary.form == "elf" and binary.path != own
     ]
 
 

@@ -29,7 +29,7 @@ from genie_core.select.generated import NAMES
 from genie_core.select.names import parse_names
 from genie_core.settings import Settings
 from genie_core.survey.facts import Cached, ConfFile, Facts, PolicyState, Recorded, Unknown
-from genie_core.survey.launcher import Launcher, read_launcher
+from genie_core.survey.launcher import HEAD_BYTES, Launcher, read_launcher
 from genie_core.survey.logical import ClusterNetworks, read_networks
 from genie_core.survey.namespaces import plain
 from genie_core.survey.records import lean_result
@@ -95,7 +95,7 @@ def _policies(settings: Settings, root: Root) -> PolicyState | None:
 
 def _launcher(binary: str, root: Root) -> Launcher | None:
     try:
-        return read_launcher(root.text(binary, 4096))
+        return read_launcher(root.text(binary, HEAD_BYTES))
     except OSError:
         return None
 

@@ -13,6 +13,7 @@ from genie_core.catalog.genie import CAPABILITIES
 from genie_core.edges.confdir import read_text
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.fields import get_strings, holds_secret
+from genie_core.server import DIRECTORY
 from genie_core.settings import DELEGATE_CONF_DIR, Settings
 from genie_core.spec.versions import CURRENT
 from genie_core.survey.conf_files import parse_conf
@@ -34,7 +35,8 @@ class InstallOptions:
     """What to install and where. `extra` are further keys of Genie's configuration.
 
     `placement` says why there; None: it is looked up for these two directories. `move` allows the networks' files to
-    be moved where CRI-O's GC does not find them.
+    be moved where CRI-O's GC does not find them. `serve` installs the native launcher, which hands calls over to
+    `genie serve`, whose socket is in `run_dir`; None: as it is installed now.
     """
 
     bin_dir: Path
@@ -48,6 +50,8 @@ class InstallOptions:
     python: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     move: bool = False
+    serve: bool | None = None
+    run_dir: Path = Path(DIRECTORY)
 
     @property
     def for_crio(self) -> bool:

@@ -51,6 +51,7 @@ from genie_core.tasks.interpreter import cache_tag, find_interpreter
 from genie_core.tasks.launcher import launcher_text
 from genie_core.tasks.node_state import entry_of
 from genie_core.tasks.placement import place
+from genie_core.tasks.serving import PROGRAMS, is_wanted, launcher_files, native_launcher
 
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
 
@@ -153,7 +154,7 @@ def preview(options: InstallOptions, known: Installed | None = None) -> InstallR
     python = find_interpreter(options.python)
     code = _code_directory(options.bin_dir, python, payload.plugin_files())
     files = _files(options, python, code, known)
-    changed = [path for path, text, mode in files if not is_there(path, text.encode(), mode)]
+    changed = [path for path, text, mode in files if not is_there(path, text, mode)]
     if not payload.is_whole(code):
         changed.insert(0, code)
     return replace(_report(options, python, code, changed), dry_run=True)
@@ -203,34 +204,43 @@ def _install_alone(options: InstallOptions, python: Path, known: Installed | Non
         remove_temporaries(path)
     python = _own_python(python, options.bin_dir / CODE, changed)
     code = _install_code(options.bin_dir, python, changed)
-    if not is_there(launcher, launcher_text(python, code, launcher).encode(), 0o755):
-        _try(options.bin_dir / CODE, python, code, changed)
     files = _files(options, python, code, known)
+    if not all(is_there(path, text, mode) for path, text, mode in files if path.name in PROGRAMS):
+        _try(options, python, code, changed)
     _keep_broken(options.conf_dir / CONFLIST)
     changed += [path for path, text, mode in files if write_file(path, text, mode)]
     _retire_old_code(options.bin_dir / CODE, {code, *python.parents}, replaced=launcher in changed)
     return _report(options, python, code, changed)
 
 
-def _try(folder: Path, python: Path, code: Path, made: Sequence[Path]) -> None:
-    """Run the launcher before the runtime can. Raises GenieError, and removes the `made` files."""
-    trial = folder / "trial"
+def _try(options: InstallOptions, python: Path, code: Path, made: Sequence[Path]) -> None:
+    """Run the launchers before the runtime can. Raises GenieError, and removes the `made` files."""
+    folder = options.bin_dir / CODE
+    trial, native = folder / "trial", folder / "trial-native"
     write_file(trial, launcher_text(python, code, trial), 0o755)
-    try:
-        done = subprocess.run(
-            [trial], env={"CNI_COMMAND": "VERSION"}, capture_output=True, text=True, check=False, timeout=30
-        )
-        problem = "" if CURRENT in done.stdout else (done.stdout or done.stderr)[-300:]
-    except PermissionError:
-        problem = "it may not be executed there, as where a file system is mounted noexec"
-    except (OSError, subprocess.SubprocessError) as error:
-        problem = str(error)
-    finally:
-        trial.unlink(missing_ok=True)
+    problem = _problem_of(trial)
+    if not problem and is_wanted(options):
+        write_file(native, native_launcher(python, code, trial, Path("/")), 0o755)
+        problem = _problem_of(native)
+    for path in (trial, native):
+        path.unlink(missing_ok=True)
     if problem:
         for path in made:
             shutil.rmtree(path, ignore_errors=True)
         raise GenieError(f"the plugin does not run in {folder.parent}: {problem.strip()}", hint=_UNTOUCHED)
+
+
+def _problem_of(trial: Path) -> str:
+    """What is wrong with a launcher; "" where it answers."""
+    try:
+        done = subprocess.run(
+            [trial], env={"CNI_COMMAND": "VERSION"}, capture_output=True, text=True, check=False, timeout=30
+        )
+    except PermissionError:
+        return "it may not be executed there, as where a file system is mounted noexec"
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return "" if CURRENT in done.stdout else (done.stdout or done.stderr)[-300:] or "it printed nothing"
 
 
 def _keep_broken(conflist: Path) -> None:
@@ -250,14 +260,14 @@ def _text(options: InstallOptions, known: Installed | None) -> str:
 
 def _files(
     options: InstallOptions, python: Path, code: Path, known: Installed | None
-) -> list[tuple[Path, str, int]]:
-    """Path, text and mode of each, in the order of writing: what makes the runtime call it comes last."""
-    conflist, launcher = options.conf_dir / CONFLIST, options.bin_dir / TYPE
+) -> list[tuple[Path, bytes, int]]:
+    """Path, content and mode of each, in the order of writing: what makes the runtime call it comes last."""
+    conflist = options.conf_dir / CONFLIST
     text = _text(options, known)
-    files = [(launcher, launcher_text(python, code, launcher), 0o755)]
+    files = launcher_files(options, python, code)
     if options.api_server:
-        files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options), 0o600))
-    return [*files, (conflist, text, conflist_mode(conflist, text))]
+        files.append((options.conf_dir / KUBECONFIG, kubeconfig_text(options).encode(), 0o600))
+    return [*files, (conflist, text.encode(), conflist_mode(conflist, text))]
 
 
 def _report(options: InstallOptions, python: Path, code: Path, changed: Sequence[Path]) -> InstallReport:

@@ -73,19 +73,31 @@ try:
         raise ImportError("{python} is gone, and " + sys.executable + " is not Python 3.11 or newer")
     from genie_core.archive import serve
     serve(CODE)
-    from genie_core.plugin import main
+    from {module} import main
 except BaseException as error:
     from _json import encode_basestring_ascii as quote
     print('{{"cniVersion":"{current}","code":999,"msg":%s,"details":"run `genie install` again"}}'
           % quote("Genie is not installed completely: %s" % (error or type(error).__name__)))
     sys.exit(1)
-main(LAUNCHER)
-''', {{"CODE": {code!r}, "LAUNCHER": {launcher!r}}})}}
+main(*ARGUMENTS)
+''', {{"CODE": {code!r}, "ARGUMENTS": {arguments!r}}})}}
 """
+# The words after the launcher's own name: the server's get through (a PID, or none).
+_ITSELF, _WITH_WORDS = '"$0"', '"$0" "$@"'
 
 
 def launcher_text(python: Path, code: Path, launcher: Path) -> str:
     """The file's text, to be put at `launcher`. Raises InvalidConfig for an interpreter that it cannot name."""
+    return _text(python, code, "genie_core.plugin", [str(launcher)])
+
+
+def server_text(python: Path, code: Path, launcher: Path, folder: Path, program: Path) -> str:
+    """The text of `program`, which starts the server: it has its socket in `folder` (genie_core/server)."""
+    arguments = [str(launcher), code.name, str(folder), str(program)]
+    return _text(python, code, "genie_core.server.pool", arguments).replace(_ITSELF, _WITH_WORDS)
+
+
+def _text(python: Path, code: Path, module: str, arguments: list[str]) -> str:
     start = _KERNEL_STARTS if _is_started_by_kernel(python) else _SHELL_STARTS
     return (start + _PROGRAM).format(
         shell=SHELL,
@@ -95,7 +107,8 @@ def launcher_text(python: Path, code: Path, launcher: Path) -> str:
         version=__version__,
         code=str(code),
         current=CURRENT,
-        launcher=str(launcher),
+        module=module,
+        arguments=arguments,
     )
 
 

@@ -90,10 +90,11 @@ def calls(launcher: Path) -> list[int]:
     One in another mount namespace, as a dry run's, may run another file of the same path.
     """
     found = []
+    names = {os.fsencode(path) for path in (launcher, launcher.parent / ".genie/start")}
     for folder in Path("/proc").iterdir():
         try:
             argv = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []
-            if os.fsencode(launcher) not in argv[1:3]:
+            if not names & {*argv[:3]}:
                 continue
             theirs = folder / "root" / launcher.parent.relative_to("/")
             if theirs.samefile(launcher.parent) and b"CNI_COMMAND=" in (folder / "environ").read_bytes():

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = ("archive", "plugin")  # the module that the launcher imports
+ENTRIES = ("archive", "plugin", "server/pool")  # what the launcher imports, and `genie serve`
 BY_NAME = ("verbs", "select")  # whose modules are imported by name
 SEAL = "sealed"
 

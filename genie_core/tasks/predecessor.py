@@ -17,7 +17,7 @@ from genie_core.edges.confdir import list_files
 from genie_core.errors import GenieError
 from genie_core.jsontext import JSONError, decode
 from genie_core.settings import Settings
-from genie_core.survey.launcher import read_launcher
+from genie_core.survey.launcher import HEAD_BYTES, read_launcher
 from genie_core.survey.rootfs import Root
 from genie_core.tasks.atomic import copy_file
 from genie_core.tasks.node_state import entry_of
@@ -78,14 +78,17 @@ def to_be_saved(bin_dir: Path, conf_dir: Path, *, installed: bool) -> dict[str, 
 
 
 def _is_anothers(binary: Path, installed: bool) -> bool:
-    """Whether it is another program's: a compiled one is; another file only where Genie was never installed."""
+    """Whether it is another program's: a compiled one is, unless it is Genie's own launcher.
+
+    Another file is only where Genie was never installed.
+    """
     try:
         with binary.open("rb") as file:
-            start = file.read(4096)
+            start = file.read(HEAD_BYTES)
     except OSError:
         return False
     is_ours = read_launcher(start.decode(errors="replace")) is not None
-    return start.startswith(b"\x7fELF") or not (is_ours or installed or not start)
+    return not is_ours and (start.startswith(b"\x7fELF") or bool(start and not installed))
 
 
 def save(files: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from genie_core import __version__
 from genie_core.published import Published
 from genie_core.spec.versions import SUPPORTED
-from genie_core.survey.launcher import read_launcher
+from genie_core.survey.launcher import HEAD_BYTES, read_launcher
 
 _DISTRIBUTION = "cni-genie"
 
@@ -50,7 +50,7 @@ def version(bin_dir: str) -> VersionReport:
 def _installed(launcher: str) -> str:
     try:
         with open(launcher, "rb") as file:
-            found = read_launcher(file.read(4096).decode("utf-8", "replace"))
+            found = read_launcher(file.read(HEAD_BYTES).decode("utf-8", "replace"))
     except OSError:
         return ""
     return found.version if found else ""

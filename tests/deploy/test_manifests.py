@@ -22,7 +22,8 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
 # applied by hand, or taken in, by clusters that want them
 AGENT = ["agent/rbac.yaml", "agent/daemonset.yaml"]
-OPTIONAL = ["admission.yaml", "namespace-labels.yaml", "policy-rbac.yaml", *AGENT]
+SERVE = ["serve/daemonset.yaml"]
+OPTIONAL = ["admission.yaml", "namespace-labels.yaml", "policy-rbac.yaml", *AGENT, *SERVE]
 MONITORING = ["monitoring/rules.yaml"]
 DOCUMENTS = [
     pytest.param(document, id=f"{document['kind']} {document['metadata']['name']}")
@@ -62,6 +63,22 @@ def test_the_agents_command_lines_are_known(capsys):
         assert main([*line, "--help"]) == 0, capsys.readouterr().err
 
 
+def test_the_server_s_command_lines_are_known(capsys, daemonset):
+    """Those of its DaemonSet, of its systemd unit, and of the installer as the component changes it."""
+    (container,) = document("DaemonSet", "genie-serve")["spec"]["template"]["spec"]["containers"]
+    unit = configparser.ConfigParser()
+    unit.read(DEPLOY / "serve/genie-serve.service")
+    _, *words = unit["Service"]["ExecStart"].split()
+    assert unit["Service"]["KillMode"] == "process"  # running calls go on
+    component = yaml.safe_load((DEPLOY / "serve/kustomization.yaml").read_text())
+    assert [f"serve/{file}" for file in component["resources"]] == SERVE
+    (change,) = yaml.safe_load(component["patches"][0]["patch"])
+    assert (change["op"], change["path"]) == ("add", "/spec/template/spec/containers/0/args/-")
+    installer = [*daemonset["spec"]["template"]["spec"]["containers"][0]["args"], change["value"]]
+    for line in (container["args"], words, installer):
+        assert main([*line, "--help"]) == 0, capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "spoil, told",
     [
@@ -80,7 +97,7 @@ def test_a_wrong_manifest_is_seen(daemonset, spoil, told):
 def test_every_file_is_part_of_it():
     found = {path.relative_to(DEPLOY) for path in DEPLOY.rglob("*.yaml")}
     files = {str(path) for path in found if path.parts[0] != "helm"}
-    others = {"kustomization.yaml", "agent/kustomization.yaml", *MONITORING}
+    others = {"kustomization.yaml", "agent/kustomization.yaml", "serve/kustomization.yaml", *MONITORING}
     assert files == {*KUSTOMIZATION["resources"], *OPTIONAL, *others}
 
 

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+from genie_core import native
 from tests.test_lint import ROOT
 
 
@@ -66,3 +67,12 @@ def test_it_names_its_libraries(wheel):
     needed = [line for line in metadata.read_text().splitlines() if line.startswith("Requires-Dist:")]
     for name in ("kubernetes", "pyroute2", "pyyaml", "rich", "typer"):
         assert any(line.startswith(f"Requires-Dist: {name}") for line in needed)
+
+
+def test_the_native_launcher_is_in_it(wheel):
+    """Compiled for this machine where there is a compiler, as here; without one the wheel is made without it."""
+    site, _ = wheel
+    program = native.program()
+    assert (site / "genie_core/native" / program.name).read_bytes() == program.read_bytes()
+    assert "/no/such/cc" in native.build("/no/such/cc")
+    assert program.exists()

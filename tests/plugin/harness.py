@@ -81,9 +81,10 @@ class Call:
 
 
 def listens(pid):
-    """Whether the process has a handler for SIGTERM (proc(5), SigCgt)."""
+    """Whether the process has a handler for SIGTERM, or blocks it to read it (proc(5), SigCgt and SigBlk)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("SigCgt:")[1].split()[0], 16) & (1 << (signal.SIGTERM - 1))
+    sets = (int(status.split(name)[1].split()[0], 16) for name in ("SigCgt:", "SigBlk:"))
+    return any(numbers & (1 << (signal.SIGTERM - 1)) for numbers in sets)
 
 
 class Node:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from pathlib import Path
+
+from genie_core.edges.cgroups import group_files, join
 
 # Of jobs on a timer, and of what is to be done within a second; beside that the runtime's calls get nine tenths.
 NICE, NICE_IN_TIME = 19, 10
@@ -40,19 +41,19 @@ def main(argv: list[str]) -> None:
     os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
     if argv[0] == "--host-pid":
         enter(int(argv[1]))
+        join(group_files(int(argv[1])))  # now: seen from here, their paths are those of the node
         argv = argv[2:]
     sys.argv = argv
     runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 
 
 def enter(pid: int) -> None:
-    """Move this process, which has one thread, to where that process is. Raises OSError."""
+    """Move this process, which has one thread, to the namespaces of that process. Raises OSError."""
     from genie_core.sandbox import syscalls
     from genie_core.survey.user_cluster import CONTAINER_ROOT
 
     for name in _WITH_LIBRARIES:
         __import__(name)
-    groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     handles = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _others(pid)]
     for handle in handles:
@@ -60,7 +61,6 @@ def enter(pid: int) -> None:
         os.close(handle)
     os.environ[CONTAINER_ROOT] = f"/proc/self/fd/{root}"
     _see_modules_below(f"/proc/self/fd/{root}")
-    join_groups(groups)
 
 
 def _others(pid: int) -> list[str]:
@@ -79,43 +79,6 @@ def _see_modules_below(root: str) -> None:
         paths = getattr(module, "__path__", None)
         if isinstance(paths, list):
             paths[:] = [root + path for path in paths]
-
-
-def join_groups(lines: list[str]) -> list[str]:
-    """Join the control groups of lines of /proc/PID/cgroup, of version 1 and 2; those that could not be joined.
-
-    A group that may not be joined is no failure: the change goes on in the one that it is in.
-    """
-    failed = []
-    own = set(Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines())
-    for line in lines:
-        if line in own:
-            continue
-        _, controllers, path = line.split(":", 2)
-        try:
-            Path(f"{group_mount(controllers)}{path}/cgroup.procs").write_text(
-                str(os.getpid()), encoding="ascii"
-            )
-        except OSError:
-            failed.append(controllers or "unified")
-    return failed
-
-
-def group_mount(controllers: str) -> str:
-    """Where the hierarchy of these controllers, "" for that of version 2, is mounted from its root on.
-
-    Raises FileNotFoundError where it is not.
-    """
-    wanted = {word for word in controllers.split(",") if word}
-    table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        root, point = before.split()[3:5]
-        kind, _, options = after.split(" ", 2)
-        words = set(options.split()[-1].split(","))
-        if root == "/" and kind == ("cgroup" if wanted else "cgroup2") and wanted <= words:
-            return point
-    raise FileNotFoundError(2, "is not mounted", controllers)
 
 
 if __name__ == "__main__":

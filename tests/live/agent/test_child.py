@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.tasks.agent.child import NICE, group_mount
+from genie_core.edges.cgroups import group_mount
+from genie_core.tasks.agent.child import NICE
 from genie_core.tasks.agent.children import Children, Ended
 from tests.live.live import ROOT
 from tests.netns import PREFIX

@@ -1,0 +1,74 @@
+"""The native launcher: `launcher.c`, compiled where there is a compiler, and what is written into the compiled file.
+
+`build` is called where Genie is installed from its sources (hatch_build.py), so that a wheel and the image have the
+program. Without it `genie install` installs the launcher that starts Python, as always.
+
+The program has no configuration file to read, since it is faster so and cannot be separated from it. Its settings are
+texts at a fixed distance from a mark in the file.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = Path(__file__).with_name("launcher.c")
+_MARK = b"GENIE-LAUNCHER\0\0"
+# Field -> its size in bytes, in the order of `struct settings`, after the mark.
+_SIZES = {"about": 640, "build": 128, "python": 512, "start": 512, "socket": 108, "counters": 116}
+_COMPILE = ("-std=gnu11", "-Os", "-Wall", "-Wextra", "-s", "-static", "-no-pie", "-fno-pic")
+_WITHOUT_LIBRARY = ("-nostdlib", "-nostartfiles", "-ffreestanding", "-fno-builtin", "-fno-stack-protector")
+_SMALL = ("-Wl,--build-id=none", "-Wl,-z,noseparate-code")
+
+
+class Settings(NamedTuple):
+    """The texts in a launcher: a line that describes it, the installed code, the interpreter, the server's files."""
+
+    about: str
+    build: str
+    python: str
+    start: str
+    socket: str
+    counters: str
+
+
+def program() -> Path:
+    """Where the program for this machine is, if it was compiled."""
+    return SOURCE.with_name(f"launcher-{platform.machine()}")
+
+
+def build(compiler: str = "cc") -> str:
+    """Compile it; the reason why that was not possible, "" on success."""
+    target = program()
+    new = target.with_name(f"{target.name}.new")
+    try:
+        done = subprocess.run(
+            [compiler, *_COMPILE, *_WITHOUT_LIBRARY, *_SMALL, "-o", new, SOURCE],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        return f"{compiler}: {error.strerror}"
+    if done.returncode:
+        new.unlink(missing_ok=True)
+        return f"{compiler}: {done.stderr.strip()[:500]}"
+    new.replace(target)
+    return ""
+
+
+def with_settings(data: bytes, settings: Settings) -> bytes:
+    """The program with these settings. Raises ValueError for one that is too long, or that is no launcher."""
+    at = data.find(_MARK) + len(_MARK) if data.startswith(b"\x7fELF") and _MARK in data else 0
+    if not at:
+        raise ValueError("it is no native launcher")
+    texts = []
+    for value, (name, size) in zip(settings, _SIZES.items(), strict=True):
+        text = value.encode("utf-8", "surrogateescape")
+        if len(text) >= size:
+            raise ValueError(f"{name} is longer than {size - 1} bytes: {value}")
+        texts.append(text.ljust(size, b"\0"))
+    written = b"".join(texts)
+    return data[:at] + written + data[at + len(written) :]

@@ -1,0 +1,199 @@
+"""The server's main process: it keeps some processes waiting for a call, and starts another one for each that has one.
+
+The waiting processes accept connections themselves, so no call waits for a fork. They end when this process does:
+each holds one end of a pipe whose other end only this process has. Processes that run a call go on.
+"""
+
+import _signal
+import gc
+import os
+import posix
+import sys
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
+from fcntl import LOCK_EX, LOCK_NB, lockf
+from select import POLLIN, poll
+from time import sleep
+
+from genie_core.edges.cgroups import group_files, join
+from genie_core.edges.files import make_parents, open_private, refuse_foreign_directory, refuse_open_way
+from genie_core.edges.log import JSONLog
+from genie_core.errors import GenieError, IOFailure
+from genie_core.plugin import occupy_standard_descriptors
+from genie_core.server import COUNTERS, LOCK, SOCKET, counters
+from genie_core.server.call import answer
+from genie_core.server.caller import Home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_BACKLOG = 1024  # connections that wait for a process; the launcher takes the next as a refusal
+_LOOK_MS = 5000  # how often the installed build is looked at
+_LOCK_TRIES = 50
+_CRASHED = 70
+
+
+def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
+    """The process. `program` is the file that started it, with a PID whose control groups calls get, or none.
+
+    It is run again when an installation has replaced the file, and ends when the file is gone.
+    """
+    occupy_standard_descriptors()
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    log = JSONLog("info")
+    log.context = {"pid": posix.getpid()}
+    try:
+        groups = group_files(int(sys.argv[1])) if sys.argv[1:] else []
+        lock, listener = _prepare(folder)
+        _load_everything(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+        pool = Pool(Home(own, build), listener, groups, log)
+        log.info("serving", socket=f"{folder}/{SOCKET}", build=build)
+        pool.serve(program)
+    except (GenieError, OSError, ValueError) as error:
+        log.error("not serving", problem=str(error))
+        posix._exit(1)  # noqa: SLF001 (the name of exit(2))
+    posix.close(lock)
+    posix.execv(program, [program, *sys.argv[1:]])
+
+
+def _prepare(folder: str) -> tuple[int, socket]:
+    """The lock of the one server on this node, and the socket. Raises IOFailure, OSError."""
+    make_parents(f"{folder}/{SOCKET}")
+    refuse_open_way(f"{folder}/{SOCKET}")
+    refuse_foreign_directory(folder)
+    lock = open_private(f"{folder}/{LOCK}", posix.O_RDWR | posix.O_CREAT)
+    for _ in range(_LOCK_TRIES):
+        try:
+            lockf(lock, LOCK_EX | LOCK_NB)  # of this process alone: its children do not have it
+            break
+        except OSError:
+            sleep(0.1)
+    else:
+        raise IOFailure(f"another genie serve runs already (lock {folder}/{LOCK})")
+    counters.prepare(f"{folder}/{COUNTERS}")
+    listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    new = f"{folder}/{SOCKET}.new"
+    if os.path.lexists(new):
+        posix.unlink(new)
+    posix.umask(0o077)
+    listener.bind(new)
+    listener.listen(_BACKLOG)
+    posix.rename(new, f"{folder}/{SOCKET}")  # the earlier one's place, without a moment in between
+    return lock, listener
+
+
+def _load_everything(code: str) -> None:
+    """Import what any call may import, so that no child does. One that is not there is imported by the call."""
+    for directory, _, files in os.walk(f"{code}/genie_core"):
+        package = os.path.relpath(directory, code).replace("/", ".")
+        for file in files:
+            if file.endswith(".py"):
+                __import__(f"{package}.{file[:-3]}".removesuffix(".__init__"))
+    for name in ("_ssl", "yaml"):
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+    if "_ssl" in sys.modules:
+        ssl = sys.modules["_ssl"]
+        ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001 (OpenSSL reads its configuration once per process)
+    gc.collect()
+    gc.freeze()
+
+
+class Pool:
+    """Processes that wait for a call, and those that run one."""
+
+    def __init__(self, home: Home, listener: socket, groups: list[str], log: JSONLog) -> None:
+        self._home = home
+        self._listener = listener
+        self._groups = groups
+        self._log = log
+        self._spare = min(max(posix.cpu_count() or 2, 2), 8)
+        self._idle: set[int] = set()
+        self._handles: dict[
+            int, int
+        ] = {}  # a descriptor of each process, which is readable once it has ended
+        self._alive, self._lifeline = posix.pipe2(
+            posix.O_CLOEXEC
+        )  # children hold the first, this process the second
+        self._taken, self._take = posix.pipe2(posix.O_CLOEXEC)  # the PIDs of children that have got a call
+        self._poller = poll()
+        self._poller.register(self._taken, POLLIN)
+
+    def serve(self, program: str) -> None:
+        """Serve until `program` is replaced. Raises IOFailure once it is gone."""
+        version = _version_of(program)
+        while _version_of(program) == version:
+            while len(self._idle) < self._spare:
+                self._fork()
+            for fd, _ in self._poller.poll(_LOOK_MS):
+                if fd == self._taken:
+                    self._note_taken()
+                else:
+                    self._reap(fd)
+        self._log.info("another build is installed")
+
+    def _note_taken(self) -> None:
+        data = posix.read(self._taken, 4096)
+        self._idle.difference_update(
+            int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)
+        )
+
+    def _reap(self, handle: int) -> None:
+        pid = self._handles.pop(handle)
+        self._poller.unregister(handle)
+        posix.close(handle)
+        status = posix.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
+        if status:
+            self._log.warning("a call ended without an answer", call=pid, status=status)
+        if pid in self._idle:  # killed, or it cannot start
+            self._idle.discard(pid)
+            sleep(0.05)
+
+    def _fork(self) -> None:
+        pid = posix.fork()
+        if pid:
+            self._idle.add(pid)
+            handle = posix.pidfd_open(pid)
+            self._handles[handle] = pid
+            self._poller.register(handle, POLLIN)
+            return
+        status = _CRASHED
+        try:
+            posix.close(self._lifeline)
+            posix.setpgid(0, 0)  # signals from a terminal are for the server
+            join(self._groups)
+            if connection := self._accept():
+                # if it stayed open, launchers could connect after the server has ended, and nothing would answer
+                self._listener.close()
+                posix.write(self._take, posix.getpid().to_bytes(4, "little"))
+                answer(connection, self._home)
+            status = 0
+        except OSError:  # the launcher has ended
+            status = 0
+        finally:
+            posix._exit(status)  # noqa: SLF001
+
+    def _accept(self) -> "socket | None":
+        """Wait for a call; None once the server has ended."""
+        poller = poll()
+        for fd in (self._listener.fileno(), self._alive):
+            poller.register(fd, POLLIN)
+        while True:
+            if any(fd == self._alive for fd, _ in poller.poll()):
+                return None
+            try:
+                fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 (accept(2) of the C class)
+            except (BlockingIOError, ConnectionAbortedError):  # another process was faster
+                continue
+            return socket(fileno=fd)
+
+
+def _version_of(program: str) -> tuple[int, ...]:
+    """A value that changes when the file is replaced. Raises IOFailure where it is gone."""
+    try:
+        found = posix.stat(program)
+    except OSError as error:
+        raise IOFailure(f"{program} is gone: {posix.strerror(error.errno or 0)}") from None
+    return found.st_dev, found.st_ino, found.st_mtime_ns

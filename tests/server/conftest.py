@@ -1,0 +1,140 @@
+"""The plugin with its native launcher, a server beside it, and nodes whose calls go through both."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from genie_core import native
+from genie_core.server import COUNTERS, SOCKET, counters
+from genie_core.tasks.install import InstallOptions, install
+from tests.plugin.harness import Node
+
+SECONDS = 15
+
+
+class Server:
+    """`genie serve` of one installation."""
+
+    def __init__(self, root):
+        self.root = root
+        self.run_dir = root / "run"
+        self.report = self.install()
+        self.launcher = self.report.launcher
+        self.program = root / "bin/.genie/serve"
+        self.process = None
+
+    def install(self, **changes):
+        fields = {
+            "bin_dir": self.root / "bin",
+            "conf_dir": self.root / "net.d",
+            "state_dir": self.root / "state",
+        }
+        return install(InstallOptions(**{**fields, "serve": True, "run_dir": self.run_dir, **changes}))
+
+    def start(self, *words):
+        self.log = self.root / "serve.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.program, *map(str, words)], env={}, stdin=subprocess.DEVNULL, stderr=log
+            )
+        wait(lambda: len(self.waiting()) >= 2, self.said)
+        return self
+
+    def said(self):
+        return self.log.read_text()
+
+    def waiting(self):
+        """The PIDs of its children."""
+        assert self.process is not None
+        return [int(pid) for pid in children(self.process.pid)]
+
+    def kill(self, number=signal.SIGKILL):
+        if self.process:
+            self.process.send_signal(number)
+            self.process.wait(SECONDS)
+            self.process = None
+
+    @property
+    def socket(self):
+        return self.run_dir / SOCKET
+
+    def counted(self):
+        """The counters that are not 0."""
+        numbers = counters.read(str(self.run_dir / COUNTERS)) or {}
+        return {name: number for name, number in numbers.items() if number}
+
+    @contextmanager
+    def adds(self, **expected):
+        """The counters that the block adds to."""
+        before = self.counted()
+        yield
+        after = self.counted()
+        names = {*before, *after}
+        added = {name: after.get(name, 0) - before.get(name, 0) for name in names}
+        assert {name: number for name, number in added.items() if number} == expected
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def wait(condition, said=lambda: ""):
+    """Wait until it is true."""
+    give_up = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, said()
+        time.sleep(0.01)
+
+
+def has_ended(pid):
+    """Whether the process is gone, or waits to be."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@contextmanager
+def installed_server():
+    if not native.program().exists():
+        pytest.fail("the native launcher was not compiled: run `make setup`", pytrace=False)
+    root = Path(tempfile.mkdtemp(prefix="genie-server-"))
+    root.chmod(0o755)
+    server = Server(root)
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def served():
+    """A server that no test ends."""
+    with installed_server() as server:
+        yield server.start()
+
+
+@pytest.fixture
+def server():
+    """A server of the test's own, which has not been started."""
+    with installed_server() as server:
+        yield server
+
+
+@pytest.fixture
+def node(served, tmp_path):
+    """A node whose calls the server runs."""
+    return Node(served.launcher, tmp_path)
+
+
+@pytest.fixture
+def own_node(server, tmp_path):
+    """A node whose calls the test's own server runs, once it is started."""
+    return Node(server.launcher, tmp_path)

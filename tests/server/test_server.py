@@ -1,0 +1,283 @@
+"""What is the server's own: who is served, what is taken over from the caller, and what happens when either ends."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.harness import HOLD
+from tests.server.conftest import children, has_ended, wait
+
+MEBI = 1 << 20
+
+
+def test_a_call_is_served(node, served):
+    node.network("a")
+    with served.adds(served=2):
+        assert node.add("a").result["interfaces"]
+        assert node.delete().is_silent_success
+    assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
+    assert node.leftovers() == []
+
+
+def test_it_is_small_and_has_one_thread(served):
+    status = Path(f"/proc/{served.process.pid}/status").read_text()
+    fields = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+    assert int(fields["VmRSS"].split()[0]) * 1024 < 25 * MEBI
+    assert fields["Threads"] == "1"
+
+
+def test_the_socket_is_for_its_owner_alone(served):
+    assert served.socket.lstat().st_mode & 0o777 == 0o600 | 0o100
+
+
+def test_plugins_get_what_they_would_get_of_the_caller(node, served, tmp_path):
+    """Directory, umask, limits, priority, process group of their own, and no descriptor of the server's."""
+    node.network("a")
+    shown = "pwd; umask; ulimit -n; ulimit -c; nice; ls /proc/self/fd | wc -l; cat /proc/self/oom_score_adj"
+    node.answer("ADD", shell=f'{{ {shown}; }} >"$home/seen"', stdout={"ips": []})
+
+    def place():
+        os.chdir(tmp_path)
+        os.umask(0o027)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 400))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.nice(3)
+        Path("/proc/self/oom_score_adj").write_text("200")
+
+    seen = []
+    for launcher, count in ((served.launcher, {"served": 1}), (served.root / "bin/.genie/start", {})):
+        with served.adds(**count):
+            done = subprocess.run(
+                [launcher],
+                env=node.environment("ADD"),
+                input=node.stdin({"cni": "a"}),
+                capture_output=True,
+                preexec_fn=place,
+                check=True,
+            )
+        assert json.loads(done.stdout)["cniVersion"]
+        seen.append((tmp_path / "seen").read_text())
+        node.delete()
+    assert seen[0] == seen[1]
+    nice = str(os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert seen[0].splitlines()[:5] == [str(tmp_path), "0027", "300", "0", nice]
+
+
+def test_a_caller_that_sees_another_node_is_not_served(node, served):
+    """It gets a Python of its own, in its own namespaces."""
+    node.network("a")
+    for words in (["--mount"], ["--net"], ["--uts"]):
+        with served.adds(otherNamespace=1):
+            assert node.add("a", wrap=("unshare", *words)).result
+        assert node.delete().is_silent_success
+
+
+def test_a_caller_with_other_rights_is_not_served(node, served):
+    with served.adds(otherRights=1):
+        assert node.call("VERSION", wrap=("setpriv", "--no-new-privs")).result
+    with served.adds(otherRights=1):
+        assert node.call("VERSION", wrap=("setpriv", "--bounding-set=-sys_module")).result
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_caller_that_closed_a_descriptor_is_not_served(node, served, closed):
+    with served.adds(noServer=1):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" {closed}{"<" if not closed else ">"}&-', served.launcher],
+            env={"CNI_COMMAND": "VERSION"},
+            capture_output=True,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert (b"supportedVersions" in done.stdout) == (closed != 1)
+
+
+def test_without_a_server_the_launcher_starts_python(own_node, server):
+    own_node.network("a")
+    assert own_node.add("a").result
+    assert own_node.delete().is_silent_success
+    assert not server.run_dir.exists()
+
+
+@pytest.mark.parametrize("how", ["ended", "killed", "stopped"])
+def test_a_server_that_does_not_answer_fails_no_call(own_node, server, how):
+    own_node.network("a")
+    server.start()
+    if how == "stopped":
+        stopped = [*server.waiting(), server.process.pid]
+        for pid in stopped[::-1]:
+            os.kill(pid, signal.SIGSTOP)
+    else:
+        server.kill(signal.SIGTERM if how == "ended" else signal.SIGKILL)
+    began = time.monotonic()
+    with server.adds(**{"noAnswer" if how == "stopped" else "noServer": 1}):
+        assert own_node.add("a").result
+    assert own_node.said() == ["ADD a@eth0"]
+    if how == "stopped":
+        assert time.monotonic() - began >= 2
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        wait(lambda: not {*stopped[:-1]} & {*server.waiting()} or own_node.call("VERSION").result)
+        assert own_node.said() == ["ADD a@eth0"]  # what it was handed meanwhile it does not run
+
+
+def test_a_server_that_is_started_again_serves(own_node, server):
+    server.start().kill()
+    server.start()
+    with server.adds(served=1):
+        assert own_node.call("VERSION").result
+
+
+def test_there_is_one_server(served):
+    other = subprocess.run([served.program], env={}, capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert "another genie serve runs" in other.stderr
+
+
+def test_a_call_goes_on_when_the_server_ends(own_node, server):
+    """Nor does it keep the socket: the next call does not wait for a server that is gone."""
+    own_node.network("a")
+    own_node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    server.start()
+    running = own_node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(own_node.said)
+    server.kill()
+    with server.adds(noServer=1):
+        assert own_node.call("VERSION").result
+    own_node.release()
+    with server.adds(served=1):
+        assert running.wait().result
+
+
+def test_waiting_processes_end_with_the_server(server):
+    waiting = server.start().waiting()
+    server.kill()
+    wait(lambda: all(map(has_ended, waiting)))
+
+
+def test_the_caller_s_death_ends_the_call_as_it_would_end_the_plugin(node, served):
+    """The plugin that it had called lives on with the container's lock, and DEL waits for it."""
+    node.network("a")
+    node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    before = set(served.waiting())
+    running = node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(node.said)
+    (child,) = [pid for pid in before if children(pid)]
+    running.signal(signal.SIGKILL).wait()
+    wait(lambda: has_ended(child))
+    deleting = node.start("DEL").feed()
+    time.sleep(0.3)
+    assert node.said() == ["ADD a@eth0"]
+    node.release()
+    assert deleting.wait().is_silent_success
+    assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
+    assert node.leftovers() == []
+
+
+def test_a_call_whose_process_is_killed_is_an_error_that_is_not_run_again(node, served):
+    node.network("a")
+    node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    before = set(served.waiting())
+    running = node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(node.said)
+    (child,) = [pid for pid in before if children(pid)]
+    with served.adds(lost=1):
+        os.kill(child, signal.SIGKILL)
+        document = running.wait().error(11)
+    assert "genie serve" in document["msg"]
+    wait(lambda: f'"call":{child}' in served.said().replace(" ", ""), served.said)
+    node.release()
+    assert node.delete().is_silent_success
+    assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
+
+
+def replace(path, data):
+    """Replace a program by rename, as an installation does."""
+    path.with_name("new").write_bytes(data)
+    path.with_name("new").chmod(0o755)
+    path.with_name("new").rename(path)
+
+
+def test_another_build_is_refused_and_takes_over(own_node, server):
+    """An upgrade while the server runs: it becomes the new build's, and no call fails in between."""
+    server.start()
+    pid = server.process.pid
+    start = server.program.with_name("start")
+    code = server.report.code
+    other = code.with_name("9.9.9-" + code.name)
+    code.rename(other)  # as if it were another version's
+    native = server.launcher.read_bytes()
+    at = native.index(code.name.encode())  # in a field of a fixed length
+    replace(server.launcher, native[:at] + other.name.encode() + native[at + len(other.name) :])
+    replace(start, start.read_text().replace(code.name, other.name).encode())
+    with server.adds(otherBuild=1):
+        assert own_node.call("VERSION").result
+    replace(server.program, server.program.read_text().replace(code.name, other.name).encode())
+    assert own_node.call("VERSION").result  # wakes it
+    wait(lambda: f'build": "{other.name}' in server.said(), server.said)
+    with server.adds(served=1):
+        assert own_node.call("VERSION").result
+    assert server.process.pid == pid
+
+
+def test_it_ends_when_it_is_uninstalled(server):
+    server.start()
+    server.program.unlink()
+    assert server.process.wait(60) == 1
+    assert "is gone" in server.said()
+    server.process = None
+
+
+@contextmanager
+def peer(served, build):
+    """A connection as a launcher of this build begins it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(60)
+        connection.connect(str(served.socket))
+        connection.send(build.encode())
+        yield connection
+
+
+@pytest.mark.parametrize("last", [b"", b"x", b"G", b"GG"])
+def test_only_go_with_descriptors_begins_the_call(served, last):
+    """Whatever comes in its place, or nothing, ends the process that was ready for it."""
+    with peer(served, served.report.code.name) as connection:
+        ready = connection.recv(8)
+        assert ready[:1] == b"R"
+        pid = int.from_bytes(ready[1:], "little")
+        if last:
+            connection.send(last)
+            assert connection.recv(8) == b""
+    wait(lambda: has_ended(pid))
+
+
+def test_a_launcher_of_another_build_gets_nothing(served):
+    with peer(served, "another") as connection:
+        assert connection.recv(8) == b"Nb"
+
+
+def test_many_at_once(node, served):
+    """Each has its own process; those that wait are as many as before, once they are done."""
+    with served.adds(served=30):
+        running = [node.start("VERSION") for _ in range(30)]
+        assert all(call.wait().result for call in running)
+    wait(lambda: len(served.waiting()) <= 8)
+
+
+def test_signals_reach_the_call(node, served):
+    node.network("a")
+    node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    running = node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(node.said)
+    running.signal(signal.SIGTERM)
+    assert "signal 15" in running.wait().error(11)["msg"]
+    assert node.said()[0] == "ADD a@eth0"
+    assert node.leftovers() == []
