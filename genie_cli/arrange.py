@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from genie_cli.tree import SETTINGS, Entry, load
+from genie_cli.tree import SETTINGS, Entry, import_command
 
 _OF_ROOT = ("-h", "--help", "--version", "--")
 _LEVEL = re.compile(r"(-v|--verbose)=?(?P<number>[1-9])")
@@ -24,7 +24,7 @@ def arranged(arguments: Sequence[str], table: Mapping[str, Entry]) -> list[str]:
     found = list(_commands(words, table))
     for start, end in found:
         name = " ".join(words[start:end])
-        if table[name].module and _are_flags(read(words[:start], load(name, table[name]))):
+        if table[name].module and _are_flags(read(words[:start], import_command(name, table[name]))):
             return [*words[start:end], *words[:start], *words[end:]]
     for start, end in found:  # with a flag that it does not have: its parser reports the flag
         return [*words[start:end], *words[:start], *words[end:]]

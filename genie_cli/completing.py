@@ -20,7 +20,7 @@ from typing import Any
 from genie_cli.arrange import Typed, arranged, flags_of, read
 from genie_cli.flags import Asked, Candidate, Directive
 from genie_cli.table import COMMANDS, root
-from genie_cli.tree import Leaf, load
+from genie_cli.tree import Leaf, import_command
 
 _SHELLS = frozenset(" \\'\"`$&|;<>(){}*?!#~")
 
@@ -80,7 +80,7 @@ def complete(words: Sequence[str], current: str) -> tuple[list[Candidate], Direc
     for size in (2, 1):
         name = " ".join(words[:size])
         if name in COMMANDS and COMMANDS[name].module:
-            return _behind(load(name, COMMANDS[name]), words[size:], current)
+            return _behind(import_command(name, COMMANDS[name]), words[size:], current)
     return _commands(words, current), Directive.NOTHING_ELSE
 
 

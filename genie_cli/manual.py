@@ -14,7 +14,7 @@ from typing import Any
 
 from genie_cli.commands.help import EXIT_CODES
 from genie_cli.table import COMMANDS, EXAMPLES, root
-from genie_cli.tree import Branch, load
+from genie_cli.tree import Branch, import_command
 from genie_core import __version__
 
 
@@ -44,7 +44,7 @@ def _root_page(leaves: Sequence[str]) -> str:
 
 def _page(words: str) -> str:
     entry = COMMANDS[words]
-    command = load(words, entry)
+    command = import_command(words, entry)
     context = command.make_context(f"genie {words}", [], resilient_parsing=True)
     lines = [*_head(_name(words), entry.summary), ".SH SYNOPSIS"]
     pieces = " ".join(command.collect_usage_pieces(context))

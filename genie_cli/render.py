@@ -139,7 +139,7 @@ def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
     stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
-def say(text: str) -> None:
+def write(text: str) -> None:
     """Print text unchanged on stdout, unless --quiet: a document for a file or a pipe."""
     if not terminal.current.get().quiet:
         sys.stdout.write(text)

@@ -95,7 +95,7 @@ class Branch(TyperGroup):
             return None
         if not entry.module:
             return Branch(self._table, words + " ", name=cmd_name, short_help=entry.summary)
-        return load(words, entry)
+        return import_command(words, entry)
 
     def _refuse(self, ctx: Any, name: str) -> None:
         near = get_close_matches(name, self.list_commands(ctx), cutoff=0.5)
@@ -126,7 +126,7 @@ class Branch(TyperGroup):
         return sections
 
 
-def load(words: str, entry: Entry) -> Leaf:
+def import_command(words: str, entry: Entry) -> Leaf:
     """Import a command's module and make the command of its `run`, with the flags that all commands have."""
     module = import_module(f"genie_cli.commands.{entry.module}")
     command = command_of(module.run, words.rpartition(" ")[2], short_help=entry.summary)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from genie_cli.flags import argument
-from genie_cli.render import say
+from genie_cli.render import write
 from genie_cli.shells import script
 
 EXAMPLES = [
@@ -42,5 +42,5 @@ def run(flags: Flags) -> int:
 
     For `kubectl genie` put the program kubectl_complete-genie, which comes with genie, on PATH.
     """
-    say(script(flags.shell.value))
+    write(script(flags.shell.value))
     return 0

@@ -69,7 +69,7 @@ def run(flags: Flags) -> int:
         return go(Trip(node=flags.node, command="gc", flags=flags), access, asks=asks)
     wiring.warn_of_container(flags.ipam_dir, flags.netns_dirs[0])
     with Progress() as progress:
-        report = find(flags, interval=flags.interval, tell=progress)
+        report = find(flags, interval=flags.interval, announce=progress)
     if not flags.dry_run and report.leftovers and (flags.yes or _agreed(report)):
         with Progress() as progress:
             report = collect(report if flags.yes else confirm(report, flags), flags, progress)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from genie_cli import options, schemas
 from genie_cli.flags import Asked, Candidate, argument
 from genie_cli.output import OutputFormat, to_yaml
-from genie_cli.render import Block, Table, emit, say
+from genie_cli.render import Block, Table, emit, write
 
 EXAMPLES = [
     ("the kinds of documents that have a schema", "genie schema"),
@@ -48,7 +48,7 @@ def run(flags: Flags) -> int:
     """
     if flags.kind:
         text = schemas.text(flags.kind)
-        say(to_yaml(json.loads(text)) if flags.output is OutputFormat.YAML else text)
+        write(to_yaml(json.loads(text)) if flags.output is OutputFormat.YAML else text)
     else:
         report = SchemaList([(name, schemas.title(name)) for name in schemas.kinds()])
         emit(report, flags.output, _view, lambda report: [name for name, _ in report.titles])

@@ -7,7 +7,7 @@ from typing import Any
 
 from genie_cli import terminal
 from genie_cli.output import OutputFormat, to_json
-from genie_cli.render import Block, Fields, Heading, Text, Verbatim, say
+from genie_cli.render import Block, Fields, Heading, Text, Verbatim, write
 from genie_cli.views.findings import findings_view
 from genie_core.tasks.generate import CheckReport, Generated, WriteReport
 
@@ -18,16 +18,16 @@ def documents(found: Sequence[dict[str, Any]], output: OutputFormat, *, yaml: bo
     -o name has the name of each.
     """
     if output is OutputFormat.NAME:
-        say("".join(f"{_name(document)}\n" for document in found))
+        write("".join(f"{_name(document)}\n" for document in found))
     elif output is OutputFormat.YAML or (yaml and output is OutputFormat.TABLE):
         from genie_core.survey.yamlio import dump
 
-        say("---\n".join(dump(document) for document in found))
+        write("---\n".join(dump(document) for document in found))
     elif len(found) == 1:
-        say(to_json(found[0]))
+        write(to_json(found[0]))
     else:
         whole = {"apiVersion": "v1", "kind": "List", "items": list(found)}
-        say(to_json(whole))
+        write(to_json(whole))
     return 0
 
 

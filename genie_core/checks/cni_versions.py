@@ -19,7 +19,7 @@ from genie_core.survey.selection import candidates, choices, in_use
 from genie_core.survey.versions import (
     chain_binaries,
     common_versions,
-    newest_spoken,
+    newest_supported,
     refused_version,
     refuses_version,
 )
@@ -140,29 +140,29 @@ GN1043 = Code("GN1043", "a cniVersion that the runtime does not support",
 )
 def versions_not_supported(facts: Facts) -> Iterator[Finding]:
     for choice in choices(facts):
-        runtime, spoken = choice.runtime, newest_spoken(choice.runtime)
-        if spoken == CURRENT:
+        runtime, newest = choice.runtime, newest_supported(choice.runtime)
+        if newest == CURRENT:
             continue
         for file in candidates(facts.directories.get(runtime.conf_dir, ())):
             used = file in choice.files
             version = refused_version(file)
-            if version and (used or spoken):
-                finding = _not_supported(runtime, file, version, spoken, used=used)
+            if version and (used or newest):
+                finding = _not_supported(runtime, file, version, newest, used=used)
                 refused = refuses_version(file, facts, facts.search_path(file.directory))
                 yield replace(finding, explained_by=("GN1040",) if refused else ())
 
 
-def _not_supported(runtime: Runtime, file: ConfFile, version: str, spoken: str, *, used: bool) -> Finding:
+def _not_supported(runtime: Runtime, file: ConfFile, version: str, newest: str, *, used: bool) -> Finding:
     name = f"{runtime.name} {runtime.version}".strip()
     why = (
-        f"{name} supports at most {spoken}"
-        if spoken
+        f"{name} supports at most {newest}"
+        if newest
         else f"{name} may be older than CNI {CURRENT} (libcni 1.2)"
     )
     effect = (
-        "fails" if spoken and used else "fails then" if used else "fails once the runtime uses it directly"
+        "fails" if newest and used else "fails then" if used else "fails once the runtime uses it directly"
     )
-    severity = Severity.FATAL if used and spoken else Severity.WARNING
+    severity = Severity.FATAL if used and newest else Severity.WARNING
     return GN1043.found(
         severity,
         f"{file.file}: cniVersion {version} is not known to every runtime: {why}, and every ADD {effect}",

@@ -14,11 +14,12 @@ from genie_core.checks.parts import fix, on_node, seen, the_pod
 from genie_core.findings import Code, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.survey import cluster
+from genie_core.survey.events import NO_SANDBOX
 from genie_core.survey.facts import Event
 from genie_core.survey.kernel import JSON
 
 # pkg/kubelet/events/event.go; AddedInterface is of Multus
-REFUSED, STUCK = "FailedCreatePodSandBox", "FailedKillPod"
+STUCK = "FailedKillPod"
 MADE = ("Pulling", "Pulled", "Created", "Started", "AddedInterface")
 OF_NETWORK = re.compile(r"\bcni\b|network|netns|plugin type=", re.IGNORECASE)
 # libcni wraps a plugin's error as `plugin type="bridge" name="cbr0" failed (add): ...`; the innermost one is the cause.
@@ -39,9 +40,9 @@ COMPLAINTS = (
 
 def refused(events: Sequence[Event]) -> Event | None:
     """The newest event with the reason why the pod's sandbox cannot be created; None where it was created since."""
-    known = [event for event in events if event.kind == "Pod" and event.reason in (REFUSED, *MADE)]
+    known = [event for event in events if event.kind == "Pod" and event.reason in (NO_SANDBOX, *MADE)]
     newest = max(known, key=lambda event: event.last, default=None)
-    return newest if newest is not None and newest.reason == REFUSED else None
+    return newest if newest is not None and newest.reason == NO_SANDBOX else None
 
 
 def cause_of(message: str) -> tuple[str, str]:

@@ -176,13 +176,13 @@ class Model:
         if not self.pod_object.host_network:
             found += [
                 Intended(ifname="eth0", ips=ips, gateways=(), routes=(), source=source)
-                for source, told in self._told
-                if (ips := self._not_elsewhere(told))
+                for source, reported in self._reported
+                if (ips := self._not_elsewhere(reported))
             ]
         return tuple(found)
 
     @property
-    def _told(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _reported(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Other sources for the addresses of the pod's first interface: (source, addresses)."""
         yield STATUS, self.pod_object.ips
         mine = (one for one in self.facts.sandboxes or () if self.name and one.pod == self.name and one.ready)

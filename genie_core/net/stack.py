@@ -6,7 +6,7 @@ import ipaddress
 from functools import cached_property
 
 from genie_core.net.fib import MAIN, Fib
-from genie_core.net.firewall.load import load
+from genie_core.net.firewall.load import ruleset_of
 from genie_core.net.firewall.rules import Ruleset
 from genie_core.survey.kernel import Address, Link, Neighbour, Netns, Port, Route
 
@@ -45,7 +45,7 @@ class Stack:
     @cached_property
     def rules(self) -> Ruleset:
         """The firewall."""
-        return load(self.facts.firewall)
+        return ruleset_of(self.facts.firewall)
 
     @cached_property
     def local(self) -> dict[str, Address]:

@@ -31,7 +31,7 @@ class Aim:
         """The conversations to walk."""
         return [self.flow]
 
-    def asks(self, netns: str) -> list[Ask]:
+    def probes(self, netns: str) -> list[Ask]:
         """The probes to make."""
         ping = (
             []
@@ -53,7 +53,7 @@ FORMS = "an address, node/NAME, pod/NS/NAME, service/NS/NAME or NAME.NS.svc is w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class ParsedTarget:
     """The parsed target: `kind` address, pod, service, node or "" (a pod or a service); `port` a number or a name.
 
     `pod` is the name of a pod behind a headless service, as DNS has it. `text` is the flag with its value.
@@ -75,7 +75,7 @@ class Spoken:
         return int(self.port or 0)
 
 
-def spoken(text: str, namespace: str, asked: str = "--to") -> Spoken:
+def parse_target(text: str, namespace: str, asked: str = "--to") -> ParsedTarget:
     """Parse the value of the flag or argument `asked`. Raises GenieError (wrong usage)."""
     host, port = _split(text)
     text = f"{asked} {text}"
@@ -84,7 +84,7 @@ def spoken(text: str, namespace: str, asked: str = "--to") -> Spoken:
         raise GenieError(f"{text}: the protocol must be tcp or udp", exit_code=EXIT_USAGE)
     more = {"text": text, "port": port, "protocol": protocol.lower()}
     if _is_address(host):
-        return Spoken(kind="address", name=str(ipaddress.ip_address(host)), **more)
+        return ParsedTarget(kind="address", name=str(ipaddress.ip_address(host)), **more)
     first, slash, rest = host.partition("/")
     kind = KINDS.get(first, "") if slash else ""
     bare = rest if kind else host
@@ -92,8 +92,8 @@ def spoken(text: str, namespace: str, asked: str = "--to") -> Spoken:
     if not name or "/" in space or (kind == "node" and space):
         raise GenieError(f"{text}: {FORMS}", exit_code=EXIT_USAGE)
     if kind in ("", "service") and not space and "." in name:
-        return _as_dns(Spoken(kind=kind, name=name, space=namespace, **more))
-    return Spoken(kind=kind, name=name, space="" if kind == "node" else space or namespace, **more)
+        return _as_dns(ParsedTarget(kind=kind, name=name, space=namespace, **more))
+    return ParsedTarget(kind=kind, name=name, space="" if kind == "node" else space or namespace, **more)
 
 
 def _is_address(host: str) -> bool:
@@ -104,16 +104,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _as_dns(said: Spoken) -> Spoken:
+def _as_dns(parsed: ParsedTarget) -> ParsedTarget:
     """NAME.NS, NAME.NS.svc, NAME.NS.svc.ZONE, POD.NAME.NS.svc.ZONE and 10-1-2-3.NS.pod.ZONE."""
-    labels = said.name.rstrip(".").split(".")
+    labels = parsed.name.rstrip(".").split(".")
     if "pod" in labels[2:3] and _is_address(labels[0].replace("-", ".")):
-        return replace(said, kind="address", name=labels[0].replace("-", "."), space="")
+        return replace(parsed, kind="address", name=labels[0].replace("-", "."), space="")
     at = labels.index("svc") if "svc" in labels[2:4] else len(labels)
     if at == len(labels) and at != 2:
-        return said
+        return parsed
     pod = labels[0] if at == 3 else ""
-    return replace(said, name=labels[at - 2], space=labels[at - 1], pod=pod)
+    return replace(parsed, name=labels[at - 2], space=labels[at - 1], pod=pod)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -130,24 +130,24 @@ def _split(text: str) -> tuple[str, str]:
 def pod_of(text: str, namespace: str) -> tuple[str, str]:
     """(namespace, name) of the pod that `--to` may name, ("", "") where it names an address, a service or a node."""
     try:
-        said = spoken(text, namespace)
+        parsed = parse_target(text, namespace)
     except GenieError:
         return "", ""
-    if said.kind in ("address", "service", "node") and not said.pod:
+    if parsed.kind in ("address", "service", "node") and not parsed.pod:
         return "", ""
-    return said.space, said.pod or said.name
+    return parsed.space, parsed.pod or parsed.name
 
 
 def aim(model: Model, text: str, asked: str = "--to") -> Aim:
     """The target that `--to`, or another argument, names. Raises GenieError (wrong usage) and NotFound."""
-    said = spoken(text, model.facts.namespace or "default", asked)
-    text = said.text
-    if said.kind == "address":
-        found = [(said.name, said.name, said.protocol or "tcp", said.number)]
-    elif said.kind == "node":
-        found = _node(model, said)
+    parsed = parse_target(text, model.facts.namespace or "default", asked)
+    text = parsed.text
+    if parsed.kind == "address":
+        found = [(parsed.name, parsed.name, parsed.protocol or "tcp", parsed.number)]
+    elif parsed.kind == "node":
+        found = _node(model, parsed)
     else:
-        found = _either(model, said)
+        found = _either(model, parsed)
     mine = [one for one in found if version(one[0]) in model.families or model.pod is None]
     if not mine:
         families = "/".join(f"IPv{version(one[0])}" for one in found[:1])
@@ -159,47 +159,47 @@ def aim(model: Model, text: str, asked: str = "--to") -> Aim:
 Target = tuple[str, str, str, int]  # address, title, protocol, port
 
 
-def _node(model: Model, said: Spoken) -> list[Target]:
-    node = next((n for n in model.nodes if n.name == said.name), None)
+def _node(model: Model, parsed: ParsedTarget) -> list[Target]:
+    node = next((n for n in model.nodes if n.name == parsed.name), None)
     if node is None or not node.addresses:
         known = ", ".join(n.name for n in model.nodes[:5]) or "none"
-        raise NotFound(f"{said.text}: no node of that name and its address are known (nodes: {known})")
-    return [(ip, f"node {node.name}", said.protocol or "tcp", said.number) for ip in node.addresses]
+        raise NotFound(f"{parsed.text}: no node of that name and its address are known (nodes: {known})")
+    return [(ip, f"node {node.name}", parsed.protocol or "tcp", parsed.number) for ip in node.addresses]
 
 
-def _either(model: Model, said: Spoken) -> list[Target]:
-    found = _service(model, said) if said.kind != "pod" else []
-    found = found or (_pod(model, said) if said.kind != "service" or said.pod else [])
+def _either(model: Model, parsed: ParsedTarget) -> list[Target]:
+    found = _service(model, parsed) if parsed.kind != "pod" else []
+    found = found or (_pod(model, parsed) if parsed.kind != "service" or parsed.pod else [])
     if not found:
         raise NotFound(
-            f"{said.text}: no {said.kind or 'pod or service'} {said.space}/{said.pod or said.name} is known",
+            f"{parsed.text}: no {parsed.kind or 'pod or service'} {parsed.space}/{parsed.pod or parsed.name} is known",
             hint=FORMS,
         )
     return found
 
 
-def _pod(model: Model, said: Spoken) -> list[Target]:
-    full = f"{said.space}/{said.pod or said.name}"
+def _pod(model: Model, parsed: ParsedTarget) -> list[Target]:
+    full = f"{parsed.space}/{parsed.pod or parsed.name}"
     pod = next((p for p in model.pods if p.name == full and p.ips), None)
-    return [(ip, full, said.protocol or "tcp", said.number) for ip in pod.ips] if pod else []
+    return [(ip, full, parsed.protocol or "tcp", parsed.number) for ip in pod.ips] if pod else []
 
 
-def _service(model: Model, said: Spoken) -> list[Target]:
+def _service(model: Model, parsed: ParsedTarget) -> list[Target]:
     """The service's addresses; of a headless one, its ready endpoints. Raises NotFound for a port that it has not."""
-    full = f"{said.space}/{said.name}"
-    fronts = [f for f in model.frontends if f.service == full] if not said.pod else []
+    full = f"{parsed.space}/{parsed.name}"
+    fronts = [f for f in model.frontends if f.service == full] if not parsed.pod else []
     found = [
         f
         for f in fronts
-        if said.port in ("", str(f.port), f.name) and said.protocol in ("", f.protocol)
+        if parsed.port in ("", str(f.port), f.name) and parsed.protocol in ("", f.protocol)
     ]  # fmt: skip
     if fronts and not found:
         ports = ", ".join(dict.fromkeys(f"{f.port}/{f.protocol}" for f in fronts))
-        raise NotFound(f"{said.text}: service {full} has no such port, it has {ports}")
+        raise NotFound(f"{parsed.text}: service {full} has no such port, it has {ports}")
     if fronts:
         return [(f.ip, full, f.protocol, f.port) for f in found]
-    behind = () if said.pod else cluster.endpoints_of(model.facts.objects, full)
-    chosen = [e for e in behind if said.port in ("", str(e[2]), e[3]) and said.protocol in ("", e[1])]
+    behind = () if parsed.pod else cluster.endpoints_of(model.facts.objects, full)
+    chosen = [e for e in behind if parsed.port in ("", str(e[2]), e[3]) and parsed.protocol in ("", e[1])]
     return [(ip, full, protocol, port) for ip, protocol, port, _ in chosen]
 
 

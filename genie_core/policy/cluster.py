@@ -254,7 +254,7 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]]) -> Pod | Non
     namespace, name = str(meta.get("namespace") or "default"), str(meta.get("name") or "")
     uid = str(meta.get("uid") or "")
     own = [one for one in attached.get((namespace, name), ()) if not (uid and one.uid) or one.uid == uid]
-    members = [Member(one.network, one.primary, one.addresses) for one in own] or _told(item, status)
+    members = [Member(one.network, one.primary, one.addresses) for one in own] or _reported(item, status)
     containers = _objects(spec.get("containers")) + _objects(spec.get("initContainers"))
     return Pod(
         namespace=namespace,
@@ -268,7 +268,7 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]]) -> Pod | Non
     )
 
 
-def _told(item: JSON, status: JSON) -> list[Member]:
+def _reported(item: JSON, status: JSON) -> list[Member]:
     """The pod's networks by its status annotation; without one its addresses are the primary network's."""
     try:
         entries = _objects(decode(str(annotations_of(item).get(NETWORK_STATUS) or "[]")))

@@ -13,6 +13,7 @@ from genie_core.survey.facts import Event
 from genie_core.survey.kernel import JSON
 
 MOST = 20
+NO_SANDBOX = "FailedCreatePodSandBox"  # the reason of an event (kubernetes, pkg/kubelet/events/event.go)
 LONGEST = 1024  # Kubernetes' own limit of an event's message (core/v1, NoteLengthLimit)
 
 
@@ -22,7 +23,7 @@ def newest(items: Sequence[JSON]) -> tuple[Event, ...]:
     return tuple(sorted(found, key=lambda event: (event.last, event.reason), reverse=True)[:MOST])
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One printable line without secrets, at most LONGEST characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     line = redact.in_text(line)
@@ -44,8 +45,8 @@ def _event(item: JSON) -> Event | None:
     return Event(
         kind=str(about.get("kind") or ""),
         name=str(about["name"]),
-        reason=plain(str(item["reason"]))[:128],
-        message=plain(str(item.get("message") or "")),
+        reason=one_line(str(item["reason"]))[:128],
+        message=one_line(str(item.get("message") or "")),
         type=str(item.get("type") or "Normal"),
         count=count if isinstance(count, int) and count > 0 else 1,
         first=str(item.get("firstTimestamp") or item.get("eventTime") or ""),

@@ -31,7 +31,7 @@ from genie_core.settings import Settings
 from genie_core.survey.facts import Cached, ConfFile, Facts, PolicyState, Recorded, Unknown
 from genie_core.survey.launcher import HEAD_BYTES, Launcher, read_launcher
 from genie_core.survey.logical import ClusterNetworks, read_networks
-from genie_core.survey.namespaces import plain
+from genie_core.survey.namespaces import canonical
 from genie_core.survey.records import lean_result
 from genie_core.survey.rootfs import Root, age_of
 from genie_core.survey.selection import candidates
@@ -227,7 +227,7 @@ def _cached(directory: str, plan: Plan, attachment: Attachment) -> Cached:
         container=plan.container_id,
         network=attachment.network.name,
         ifname=attachment.ifname,
-        netns=plain(plan.netns),
+        netns=canonical(plan.netns),
         pod=str(plan.pod or ""),
         result=lean_result(decode(attachment.result)) if attachment.result else {},
         planned=True,

@@ -41,7 +41,7 @@ def inode(path: str) -> int:
         return 0
 
 
-def plain(path: str) -> str:
+def canonical(path: str) -> str:
     """One spelling of a namespace's path: /var/run is /run on every distribution that has both."""
     if path.startswith("/var/run/") and os.path.realpath("/var/run") == "/run":
         return path.removeprefix("/var")
@@ -159,5 +159,5 @@ def locate(pod: str, sandboxes: Iterable[Sandbox], records: Iterable[Cached], ro
     known = [(sandbox.netns, "CRI") for sandbox in sandboxes if sandbox.pod == pod and sandbox.ready]
     # The last one first: Genie's own state stands behind the cache.
     known += [(record.netns, "records") for record in records if record.pod == pod][::-1]
-    there = ((plain(path), source) for path, source in known if path and root.exists(plain(path)))
+    there = ((canonical(path), source) for path, source in known if path and root.exists(canonical(path)))
     return next(there, ("", ""))

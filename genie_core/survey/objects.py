@@ -5,7 +5,7 @@ from __future__ import annotations
 from genie_core.dialects import ASKING
 from genie_core.status import MULTI_IP_PREFERENCES, NETWORK_STATUS
 from genie_core.survey import cluster
-from genie_core.survey.events import plain
+from genie_core.survey.events import one_line
 from genie_core.survey.kernel import JSON
 
 META = ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp")
@@ -42,9 +42,9 @@ def lean(item: JSON) -> JSON:
 
 def _messages(item: JSON, status: JSON) -> JSON:
     """Kubernetes' messages about an object: of its status, its conditions and its waiting containers."""
-    found: JSON = {"message": plain(str(status["message"]))} if status.get("message") else {}
+    found: JSON = {"message": one_line(str(status["message"]))} if status.get("message") else {}
     conditions = [
-        _members(entry, CONDITION) | {"message": plain(str(entry.get("message") or ""))}
+        _members(entry, CONDITION) | {"message": one_line(str(entry.get("message") or ""))}
         for entry in cluster.conditions(item)
     ]
     waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses") or ()]

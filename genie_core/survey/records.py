@@ -18,7 +18,7 @@ from genie_core.jsontext import JSONError, decode
 from genie_core.spec.ranges import LEASES
 from genie_core.survey.facts import Cached, Lease
 from genie_core.survey.kernel import JSON
-from genie_core.survey.namespaces import plain
+from genie_core.survey.namespaces import canonical
 from genie_core.survey.rootfs import Root, age_of
 
 IPAM_DIR = LEASES
@@ -86,7 +86,7 @@ def _cached(file: str, root: Root) -> Cached:
         network=_text(data, "networkName"),
         container=_text(data, "containerId"),
         ifname=_text(data, "ifName"),
-        netns=plain(_text(data, "netns") or _sandbox_of(result)),
+        netns=canonical(_text(data, "netns") or _sandbox_of(result)),
         pod=_pod_of(data.get("cniArgs")),
         result=lean_result(result),
         age=age,

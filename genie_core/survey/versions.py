@@ -126,7 +126,7 @@ def _version(runtime: Runtime, root: Root) -> str:
     return found[1] if found else ""
 
 
-def newest_spoken(runtime: Runtime) -> str:
+def newest_supported(runtime: Runtime) -> str:
     """The newest version of the specification that it can call plugins with; "" where its version is not known."""
     first = _FIRST.get(runtime.kind)
     if not runtime.version or first is None:

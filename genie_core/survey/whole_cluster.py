@@ -18,7 +18,7 @@ from genie_core.published import Published
 from genie_core.status import NETWORK_STATUS, OBSERVED
 from genie_core.survey import cluster
 from genie_core.survey.api import EVENT, NODE, POD, pages
-from genie_core.survey.events import plain
+from genie_core.survey.events import NO_SANDBOX, one_line
 from genie_core.survey.kernel import JSON
 
 # A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
@@ -29,7 +29,6 @@ NAMES = ("genie", "genie-agent")
 NODE_CONDITION = "GenieNetworkReady"
 NODE_REPORT = "genie.cni.dev/node"  # annotation of a Node, written by the agent
 _KEPT = (*ASKING, NETWORK_STATUS, OBSERVED)
-_NO_SANDBOX = "FailedCreatePodSandBox"
 Announce = Callable[[str], None]
 
 
@@ -121,7 +120,7 @@ def read(api: KubeAPI, announce: Announce, namespace: str = "", node: str = "") 
     found.physical = [_definition(item) for item in reader.list(PHYSICAL_NETWORK)]
     on_node = {"fieldSelector": f"spec.nodeName={node}"} if node else {}
     found.pods = [pod_row(item) for item in reader.list(POD, on_node)]
-    selector = {"fieldSelector": f"reason={_NO_SANDBOX}"}
+    selector = {"fieldSelector": f"reason={NO_SANDBOX}"}
     found.refused = _newest(reader.list(EVENT, selector))
     return found
 
@@ -276,5 +275,5 @@ def _newest(events: Iterator[JSON]) -> dict[str, str]:
         at = str(event.get("lastTimestamp") or event.get("eventTime") or "")
         key = f"{about.get('namespace') or 'default'}/{about.get('name') or ''}"
         if about.get("kind") == "Pod" and at >= found.get(key, ("", ""))[0]:
-            found[key] = (at, plain(str(event.get("message") or "")))
+            found[key] = (at, one_line(str(event.get("message") or "")))
     return {key: message for key, (_, message) in found.items()}

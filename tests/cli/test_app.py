@@ -15,7 +15,7 @@ from genie_cli import schemas, terminal
 from genie_cli.app import main
 from genie_cli.arrange import arranged
 from genie_cli.table import COMMANDS, EXAMPLES
-from genie_cli.tree import load
+from genie_cli.tree import import_command
 from tests.test_lint import ROOT
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
@@ -76,7 +76,7 @@ def test_examples_are_right_usage(line):
     name, *arguments = shlex.split(line.partition(" | ")[0])
     assert name == "genie"
     words = max((words for words in LEAVES if (" ".join(arguments) + " ").startswith(words + " ")), key=len)
-    command = load(words, LEAVES[words])
+    command = import_command(words, LEAVES[words])
     command.make_context(words, arguments[len(words.split(" ")) :])  # raises where it is not
 
 
@@ -130,7 +130,7 @@ def test_flags_before_the_command_belong_to_it(typed, meant):
 
 def test_every_flag_of_every_command_may_stand_before_it():
     for words in LEAVES:
-        command: Any = load(words, COMMANDS[words])
+        command: Any = import_command(words, COMMANDS[words])
         for param in (param for param in command.params if param.param_type_name == "option"):
             for flag in (*param.opts, *param.secondary_opts):
                 typed = [flag] if param.is_flag or param.count else [flag, "gc"]

@@ -9,7 +9,7 @@ import pytest
 from genie_cli.flags import Directive, argument, flag, given, several, signature_of, switch
 from genie_cli.output import OutputFormat
 from genie_cli.table import COMMANDS
-from genie_cli.tree import command_of, load
+from genie_cli.tree import command_of, import_command
 from tests.test_lint import source_files
 
 LEAVES = {words: entry for words, entry in COMMANDS.items() if entry.module}
@@ -77,7 +77,7 @@ def test_the_flags_of_every_command_are_a_frozen_dataclass(words):
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_every_value_that_can_be_known_is_completed(words):
-    command = load(words, LEAVES[words])
+    command = import_command(words, LEAVES[words])
     params: list[Any] = command.params
     for param in params:
         takes_value = param.param_type_name == "argument" or not (param.is_flag or param.count)
@@ -95,7 +95,7 @@ def test_every_value_that_can_be_known_is_completed(words):
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_a_command_offers_forms_of_output_that_exist(words):
-    for param in load(words, LEAVES[words]).params:
+    for param in import_command(words, LEAVES[words]).params:
         if "--output" in param.opts:
             assert set((param.metavar or "").strip("[]").split("|")) <= set(OutputFormat)
 

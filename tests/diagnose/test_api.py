@@ -224,7 +224,7 @@ def test_a_target_may_be_a_pod(text, pod):
 
 def test_an_events_message_is_one_line_without_secrets():
     jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrOHMifQ.c2ln"
-    said = events.plain(
+    said = events.one_line(
         f"a\x1b[31m\nb Authorization: Bearer {jwt} https://u:pw@h/ token=abc password: 'x y' {'z' * 2000}"
     )
     assert said.startswith("a [31m b ")

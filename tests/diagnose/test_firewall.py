@@ -3,7 +3,7 @@
 import pytest
 
 from genie_core.net.firewall.evaluate import at_hook
-from genie_core.net.firewall.load import load
+from genie_core.net.firewall.load import ruleset_of
 from genie_core.net.firewall.rules import Packet
 from genie_core.survey.kernel import Firewall
 
@@ -34,7 +34,7 @@ def iptables(*rules, table="filter", chain="FORWARD", policy="ACCEPT", more=""):
         *(f"[3:180] {rule}" for rule in rules),
         "COMMIT",
     ]
-    return load(Firewall(iptables={"ip": "\n".join(line for line in lines if line)}, ipsets=IPSETS))
+    return ruleset_of(Firewall(iptables={"ip": "\n".join(line for line in lines if line)}, ipsets=IPSETS))
 
 
 def verdicts(rules, packet=PACKET, hook="forward"):
@@ -90,7 +90,9 @@ def test_family_inet_has_devices_ingress_too():
         "prio": 0,
     }
     rule = {"family": "inet", "table": "f", "chain": "in", "handle": 2, "expr": [{"drop": None}]}
-    rules = load(Firewall(nft=({"table": {"family": "inet", "name": "f"}}, {"chain": chain}, {"rule": rule})))
+    rules = ruleset_of(
+        Firewall(nft=({"table": {"family": "inet", "name": "f"}}, {"chain": chain}, {"rule": rule}))
+    )
     assert [o.verdict for o in at_hook(rules, "ingress", PACKET, "netdev", "eth0")] == ["drop"]
     assert [o.verdict for o in at_hook(rules, "ingress", PACKET, "netdev", "eth1")] == ["accept"]
 
@@ -129,7 +131,7 @@ def test_translation_is_for_new_connections_only():
 def test_untracked_packets_are_not_translated():
     text = "*raw\n:PREROUTING ACCEPT [0:0]\n[1:1] -A PREROUTING -j CT --notrack\nCOMMIT\n"
     text += "*nat\n:PREROUTING ACCEPT [0:0]\n[1:1] -A PREROUTING -j DNAT --to-destination 10.0.0.9\nCOMMIT"
-    outcome = at_hook(load(Firewall(iptables={"ip": text})), "prerouting", PACKET)[0]
+    outcome = at_hook(ruleset_of(Firewall(iptables={"ip": text})), "prerouting", PACKET)[0]
     assert outcome.packet.target == "10.244.2.2"
     assert outcome.untracked is not None
 
@@ -148,7 +150,7 @@ def nft(*expressions, policy="accept", extra=()):
         {"rule": {"family": "inet", "table": "t", "chain": "f", "handle": n, "expr": e}}
         for n, e in enumerate(expressions)
     ]
-    return load(Firewall(nft=({"chain": chain}, *extra, *rules)))
+    return ruleset_of(Firewall(nft=({"chain": chain}, *extra, *rules)))
 
 
 def match(left, right, op="=="):
@@ -221,7 +223,9 @@ def test_iptables_tables_in_nftables_are_read_once():
         "prio": 0,
         "policy": "drop",
     }
-    rules = load(Firewall(nft=({"chain": chain},), iptables={"ip": "*filter\n:FORWARD DROP [0:0]\nCOMMIT"}))
+    rules = ruleset_of(
+        Firewall(nft=({"chain": chain},), iptables={"ip": "*filter\n:FORWARD DROP [0:0]\nCOMMIT"})
+    )
     assert [c.tool for c in rules.chains] == ["iptables"]
 
 
@@ -236,7 +240,7 @@ def frame(*expressions, family, hook="input"):
         "policy": "accept",
     }
     rule = {"family": family, "table": "t", "chain": "f", "handle": 1, "expr": [*expressions, {"drop": None}]}
-    return load(Firewall(nft=({"chain": chain}, {"rule": rule})))
+    return ruleset_of(Firewall(nft=({"chain": chain}, {"rule": rule})))
 
 
 def of(protocol, field):

@@ -16,7 +16,7 @@ TOOLS = {
 }
 
 
-def load(firewall: Firewall) -> Ruleset:
+def ruleset_of(firewall: Firewall) -> Ruleset:
     """All chains. iptables' own tables are read from iptables-save, which alone prints its extensions."""
     chains: list[Chain] = []
     sets = ipsets.parse(firewall.ipsets)

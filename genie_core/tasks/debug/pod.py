@@ -15,7 +15,7 @@ from genie_core.survey import api, cluster, netlink, probe
 from genie_core.survey.collection import SECONDS, TIME_IS_UP, Collection
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.kernel import JSON, Link
-from genie_core.survey.namespaces import locate, plain
+from genie_core.survey.namespaces import canonical, locate
 from genie_core.survey.rootfs import Root
 from genie_core.survey.survey import DEBUG, NETWORK, Survey
 from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
@@ -167,7 +167,7 @@ def find_netns(work: Work, pod: JSON) -> str:
     """
     about = cluster.pod(pod)
     if work.question.netns:
-        return plain(work.question.netns)
+        return canonical(work.question.netns)
     if about.host_network:
         return ""
     known = work.survey.recorded
@@ -185,7 +185,7 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
     if cluster.pod(answers.pod).phase == "Pending":
         reason = f"pod {pod} is Pending ({_why(answers.pod)}): it has no sandbox on this node yet"
     else:
-        reason = f"pod {pod} has no sandbox on this node: {_nobody(work)}"
+        reason = f"pod {pod} has no sandbox on this node: {_not_found(work)}"
     if kubernetes_reports.refused(answers.events):
         return work.unmade(reason, answers)
     unread = [work.todo.missing[name] for name in RECORDS if name in work.todo.denied]
@@ -205,7 +205,7 @@ def _without_sandbox(work: Work, answers: api.Answers) -> DiagnosisReport:
     )
 
 
-def _nobody(work: Work) -> str:
+def _not_found(work: Work) -> str:
     if any(sandbox.pod == work.question.pod for sandbox in work.survey.recorded.sandboxes or ()):
         return "the runtime has only ended ones of it"
     return "neither the runtime nor Genie's state nor the CNI cache knows it"
@@ -219,7 +219,9 @@ def _probe(
         return (), "--no-probes"
     if case.facts.pod is None:
         return (), ""
-    planned = aim(case, question.to).asks(case.facts.netns_path) if question.to else probe_plan.standard(case)
+    planned = (
+        aim(case, question.to).probes(case.facts.netns_path) if question.to else probe_plan.standard(case)
+    )
     root = Root(question.root)
     wanted = [replace(ask, netns=root.real(ask.netns)) if ask.netns else ask for ask in planned]
     if not wanted:

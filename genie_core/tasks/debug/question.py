@@ -53,7 +53,7 @@ class DebugOptions(Places):
         return f"{self.namespace}/{self.name}" if self.name else ""
 
 
-def load(path: str, what: str) -> Any:
+def read_document(path: str, what: str) -> Any:
     """A JSON or YAML document. Raises InvalidConfig naming the file; it never quotes the content."""
     try:
         text = _text(path)
@@ -81,7 +81,7 @@ def _text(path: str) -> str:
 
 
 def _items(path: str) -> list[JSON]:
-    document = load(path, "--objects-file")
+    document = read_document(path, "--objects-file")
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise InvalidConfig(f"--objects-file {path}: a List with items was expected", exit_code=EXIT_USAGE)
@@ -89,7 +89,7 @@ def _items(path: str) -> list[JSON]:
 
 
 def _pod(path: str) -> JSON:
-    document = load(path, "--pod-file")
+    document = read_document(path, "--pod-file")
     if not isinstance(document, dict) or document.get("kind", "Pod") != "Pod":
         raise InvalidConfig(f"--pod-file {path}: a Pod was expected", exit_code=EXIT_USAGE)
     return document

@@ -17,7 +17,7 @@ from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 from genie_core.survey.kernel import JSON
 from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
-from genie_core.tasks.debug.question import DebugOptions, load
+from genie_core.tasks.debug.question import DebugOptions, read_document
 from genie_core.tasks.debug.report import DiagnosisReport
 
 VERSION, KIND = "genie/v1alpha1", "Snapshot"
@@ -41,7 +41,7 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
 
     The shape of API objects is not checked before: a server wrote them, or an attacker.
     """
-    document = load(path, "--from")
+    document = read_document(path, "--from")
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise DecodingFailure(
             f"--from {path} is no saved facts", hint="genie debug pod --save FILE writes them"

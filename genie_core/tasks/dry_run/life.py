@@ -75,7 +75,7 @@ class Run:
         node: AnyNode,
         configured: Configured,
         deadline: float,
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
     ) -> None:
         self._options = options
         self._node = node
@@ -86,7 +86,7 @@ class Run:
             plugins=[plugin for plugin in network.plugins if plugin.type == SELF_TYPE]
         )
         self._deadline = deadline
-        self._tell = tell
+        self._announce = announce
         self._records = node.places.records
         objects = options.objects
         self._api = node.call(serve, objects, self._records) if objects is not None else ""
@@ -167,7 +167,7 @@ class Run:
         options = self._options
         if not options.policies or len(sandboxes) < 2:
             return ()
-        self._tell("trying the policies between two pods")
+        self._announce("trying the policies between two pods")
         pods = [TriedPod(container=one.container_id, netns=one.netns) for one in sandboxes[:2]]
         documents = [dict(one) for one in options.policies]
         return tuple(try_policies(self._node, documents, pods, options.namespace))
@@ -206,7 +206,7 @@ class Run:
 
     def _probes(self, sandboxes: Sequence[Sandbox], adds: Sequence[Call]) -> Iterator[Reach]:
         """Each pod connects to its gateways and to the other pods."""
-        self._tell("testing what the pod reaches")
+        self._announce("testing what the pod reaches")
         for number, sandbox in enumerate(sandboxes, 1):
             targets = [(address, "gateway") for address in _gateways(adds[number - 1])]
             for other, add in enumerate(adds, 1):
@@ -239,11 +239,11 @@ class Run:
         return [verb for verb in verbs if verb != "CHECK" or does_check]
 
     def _call(self, verb: str, sandbox: Sandbox, number: int, result: str = "") -> Call:
-        self._tell(f"calling genie: {verb}")
+        self._announce(f"calling genie: {verb}")
         return replace(self._run(verb, *self._input(verb, sandbox, result)), pod=number)
 
     def _collect(self) -> Call:
-        self._tell("calling genie: GC")
+        self._announce("calling genie: GC")
         return replace(
             self._run("GC", gc_environment(self._bin_dirs, _path()), gc_input(self._network)), pod=0
         )

@@ -17,18 +17,18 @@ from genie_core.tasks.dry_run.options import DryRunOptions
 from genie_core.tasks.dry_run.report import DryRunReport, PlannedNetwork, PodSeen, Thing
 from genie_core.tasks.dry_run.searched import differences
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 def dry_run(
-    options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None, hold: Hold | None = None
+    options: DryRunOptions, node: AnyNode, announce: Announce = lambda _: None, hold: Hold | None = None
 ) -> DryRunReport:
-    """Run it. `tell` is called with each step; `hold` is called while the pods are attached.
+    """Run it. `announce` is called with each step; `hold` is called while the pods are attached.
 
     Raises GenieError where the node, not the pod, is at fault.
     """
     began = time.monotonic()
-    run, configured = _start(options, node, tell)
+    run, configured = _start(options, node, announce)
     life = run.live(options.pods, hold)
     report = DryRunReport(
         annotations=options.annotations,
@@ -45,15 +45,15 @@ def dry_run(
         expired=run.expired,
     )
     if run.releases:
-        left, stays = _left_by(life, run, tell)
+        left, stays = _left_by(life, run, announce)
         report = replace(report, released=True, left=left, stays=stays)
     return replace(report, ms=(time.monotonic() - began) * 1000)
 
 
-def plan_only(options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None) -> DryRunReport:
+def plan_only(options: DryRunOptions, node: AnyNode, announce: Announce = lambda _: None) -> DryRunReport:
     """The plan alone. Raises the GenieError that an ADD would fail with."""
     began = time.monotonic()
-    run, configured = _start(options, node, tell)
+    run, configured = _start(options, node, announce)
     plan = run.plan(run.sandbox())
     notes = (*_searched(options, plan), *_made_up(configured))
     ms = (time.monotonic() - began) * 1000
@@ -63,14 +63,14 @@ def plan_only(options: DryRunOptions, node: AnyNode, tell: Tell = lambda _: None
     )
 
 
-def _start(options: DryRunOptions, node: AnyNode, tell: Tell) -> tuple[Run, Configured]:
+def _start(options: DryRunOptions, node: AnyNode, announce: Announce) -> tuple[Run, Configured]:
     deadline = time.monotonic() + options.timeout
-    tell("installing genie for this run")
+    announce("installing genie for this run")
     configured = configure(node, options.annotations, options.conf_dirs, options.conf_files, options.samples)
-    return Run(options, node, configured, deadline, tell), configured
+    return Run(options, node, configured, deadline, announce), configured
 
 
-def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple[Thing, ...]]:
+def _left_by(life: Life, run: Run, announce: Announce) -> tuple[tuple[Thing, ...], tuple[Thing, ...]]:
     """What a pod leaves behind, and what stays for the next ones.
 
     A bridge stays, a leaked veth is left: a second pod distinguishes them without knowledge of any plugin.
@@ -79,7 +79,7 @@ def _left_by(life: Life, run: Run, tell: Tell) -> tuple[tuple[Thing, ...], tuple
     remains = tuple(appeared(life.before, life.after))
     if not remains or any(call.verb == "ADD" and call.problem for call in life.calls):
         return life.left_in_pods, remains
-    tell("running a second pod, to see what every pod leaves behind")
+    announce("running a second pod, to see what every pod leaves behind")
     again = run.live(1)
     left = (*life.left_in_pods, *appeared(again.before, again.after))
     return left, () if left else remains

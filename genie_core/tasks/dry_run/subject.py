@@ -18,7 +18,7 @@ from genie_core.tasks.pods import PodObject, fetch_pod, object_name, open_api, p
 _READ_BY_RUNTIMES = (".conf", ".conflist", ".json")  # libcni's ConfFiles
 
 Read = Callable[[str, str], str]  # (flag, file) -> its text; - is standard input
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +47,12 @@ class Subject:
 
 
 def find_subject(
-    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, tell: Tell
+    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, announce: Announce
 ) -> Subject:
     """The pod and what it needs. Raises GenieError for unusable input and for what the API server does not have."""
     if [options.pod, *options.nad, *options.conf].count("-") > 1:
         raise GenieError("standard input can be read only once: one file may be -", exit_code=EXIT_USAGE)
-    pod = _pod(options, access, own, read, tell)
+    pod = _pod(options, access, own, read, announce)
     objects = [
         document
         for name in options.nad
@@ -62,7 +62,7 @@ def find_subject(
     if options.networks is not None:
         asked[annotation_for(objects)] = options.networks
     if not options.nad and (access != Access() or (options.pod and not _is_manifest(options.pod))):
-        objects += _of_cluster(asked, pod, access, own, tell)
+        objects += _of_cluster(asked, pod, access, own, announce)
     conf_files = dict(_conf_file(name, read("--conf", name)) for name in options.conf)
     if not asked and not options.pod and conf_files:  # then these are to be tried
         asked[CNI] = ",".join(Path(name).stem for name in conf_files)
@@ -77,14 +77,14 @@ def find_subject(
 
 
 def _pod(
-    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, tell: Tell
+    options: SubjectOptions, access: Access, own: Mapping[str, Any], read: Read, announce: Announce
 ) -> PodObject:
     """The pod of a manifest or of the cluster; without one, a pod that has no annotations."""
     if not options.pod:
         return PodObject(namespace=options.namespace or "default", name="dry-run", annotations={})
     if _is_manifest(options.pod):
         return parse_pod(read("--pod", options.pod), options.pod)
-    tell("asking the API server for the pod")
+    announce("asking the API server for the pod")
     return fetch_pod(*object_name(options.pod, options.namespace, access), access, own)
 
 
@@ -95,13 +95,13 @@ def _is_manifest(text: str) -> bool:
 
 
 def _of_cluster(
-    asked: dict[str, str], pod: PodObject, access: Access, own: Mapping[str, Any], tell: Tell
+    asked: dict[str, str], pod: PodObject, access: Access, own: Mapping[str, Any], announce: Announce
 ) -> list[Object]:
     """The objects that the annotations name, from the cluster."""
     api = open_api(access, own)
     if api is None:
         return []
-    tell("asking the API server for networks")
+    announce("asking the API server for networks")
     with api:
         return fetch_objects(asked, pod.namespace, api)
 

@@ -21,14 +21,14 @@ from genie_core.verbs.context import Context
 
 __all__ = ["KINDS", "GCOptions", "GCReport", "Kind", "Leftover", "collect", "confirm", "find"]
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 def find(
     options: GCOptions,
     *,
     interval: float,
-    tell: Tell = lambda _: None,
+    announce: Announce = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> GCReport:
     """What two looks, `interval` seconds apart, both find. Nothing is changed.
@@ -37,10 +37,10 @@ def find(
     """
     began = time.monotonic()
     context = open_genie(options)
-    tell("looking at the node")
+    announce("looking at the node")
     first = _judged(look(options, context), options)
     if first:
-        tell(f"{counted(len(first), 'candidate')}; looking again in {interval:g} s")
+        announce(f"{counted(len(first), 'candidate')}; looking again in {interval:g} s")
         sleep(interval)
     scene = _look_in_peace(options, context)
     second = _judged(scene, options)
@@ -81,11 +81,11 @@ def confirm(report: GCReport, options: GCOptions) -> GCReport:
     return replace(report, leftovers=tuple(still[item.key] for item in report.leftovers if item.key in still))
 
 
-def collect(report: GCReport, options: GCOptions, tell: Tell = lambda _: None) -> GCReport:
+def collect(report: GCReport, options: GCOptions, announce: Announce = lambda _: None) -> GCReport:
     """Remove what was found; the report has the outcome for each."""
     context = open_genie(options)
     done = []
     for leftover in report.leftovers:
-        tell(f"removing {leftover.kind} {leftover.name}")
+        announce(f"removing {leftover.kind} {leftover.name}")
         done.append(remove(leftover, context, give_up=options.forget))
     return replace(report, dry_run=False, leftovers=tuple(done))

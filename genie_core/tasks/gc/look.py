@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genie_core.edges.store import boot_id, is_taken
-from genie_core.net.firewall.load import TOOLS, load
+from genie_core.net.firewall.load import TOOLS, ruleset_of
 from genie_core.net.firewall.rules import Chain
 from genie_core.sandbox.host_node_inside import abandoned, is_held
 from genie_core.settings import CONF_DIR
@@ -98,7 +98,7 @@ def look(options: GCOptions, context: Context) -> Scene:
         answered=found.answered,
         sandbox_netns=frozenset(os.path.realpath(one.netns) for one in found.found or () if one.netns),
         dry_runs=[folder for folder in abandoned() if not is_held(folder)],
-        chains=[c for c in load(firewall).chains if c.table == "nat" and c.tool in TOOLS.values()],
+        chains=[c for c in ruleset_of(firewall).chains if c.table == "nat" and c.tool in TOOLS.values()],
         nft_rules=list(owned_rules(firewall.nft or ())),
         in_use=addresses_in_use([space.path for space in facts.namespaces]),
         existing=frozenset(path for path in recorded if path and os.path.exists(path)),
@@ -110,8 +110,8 @@ def look(options: GCOptions, context: Context) -> Scene:
 
 def _skipped(facts: Facts) -> dict[str, str]:
     skipped = {str(kind): reason for kind, source in _SOURCES.items() if (reason := facts.unread(source))}
-    if unseen := _unseen(facts.node.firewall):
-        skipped["chain"] = unseen
+    if problem := _unread_rules(facts.node.firewall):
+        skipped["chain"] = problem
     if unread := skipped.get("pending") or skipped.get("veth"):
         skipped["bridge"] = unread
     if os.geteuid() != 0:
@@ -130,7 +130,7 @@ def _problem(found: Sandboxes) -> str:
     return "" if found.problem is None or isinstance(found.problem, NoSocket) else found.problem.msg
 
 
-def _unseen(firewall: Firewall) -> str:
+def _unread_rules(firewall: Firewall) -> str:
     """Why there may be rules that were not read. A program that is not installed has made none."""
     problems = [
         reason for reason in firewall.reason.split("; ") if reason and not reason.endswith("is not installed")

@@ -21,7 +21,7 @@ def try_out(
     generated: Generated,
     bin_dirs: Sequence[str],
     node: PrivateNode,
-    tell: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
     timeout: float = 60,
 ) -> DryRunReport:
     """A pod's life on the generated network. Raises GenieError for networks that need an agent on the node."""
@@ -35,7 +35,7 @@ def try_out(
         samples="never",
         timeout=timeout,
     )
-    return dry_run(options, node, tell)
+    return dry_run(options, node, announce)
 
 
 def _refuse_agents(document: JSON) -> None:
