@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
@@ -56,7 +56,8 @@ def selection_view(report: Selection, wide: bool) -> Iterator[Block]:
     yield from _limits(report)
     if report.attached is not None:
         yield Heading("Attached, as this node's state has it")
-        yield from _networks(report.attached)
+        yield from _networks(report.attached, report.addresses)
+        yield from _what_kubernetes_shows(report)
     if report.now is not None and (report.changed or report.attached is None):
         yield Heading("What an ADD would choose now" + (": not the same" if report.changed else ""))
         yield from _networks(report.now)
@@ -98,9 +99,35 @@ def _limits(report: Selection) -> Iterator[Block]:
         yield Fields(pairs)
 
 
-def _networks(networks: tuple[Chosen, ...]) -> Iterator[Block]:
-    rows = [(Cell(n.interface, "strong"), n.network, " + ".join(n.plugins), n.why) for n in networks]
-    yield Table(("INTERFACE", "NETWORK", "PLUGINS", "ASKED FOR BY"), rows, fold=("PLUGINS", "ASKED FOR BY"))
+def _what_kubernetes_shows(report: Selection) -> Iterator[Block]:
+    """Which of these addresses are the pod's in its status, where there are others beside them."""
+    held = [interface for interface, addresses in report.addresses.items() if addresses]
+    if len(held) > 1:
+        others = ", ".join(held[1:])
+        yield Text(
+            f"status.podIPs of the pod, which Services use, has those of {held[0]} alone, not of {others}.",
+            "dim",
+        )
+
+
+def _networks(
+    networks: tuple[Chosen, ...], addresses: Mapping[str, tuple[str, ...]] | None = None
+) -> Iterator[Block]:
+    """The networks; with the addresses of each interface where it has some already."""
+    held = addresses or {}
+    shown = ("ADDRESSES",) if held else ()
+    rows = [
+        (
+            Cell(n.interface, "strong"),
+            n.network,
+            *((", ".join(held.get(n.interface, ())) or "-",) if held else ()),
+            " + ".join(n.plugins),
+            n.why,
+        )
+        for n in networks
+    ]
+    heads = ("INTERFACE", "NETWORK", *shown, "PLUGINS", "ASKED FOR BY")
+    yield Table(heads, rows, fold=("ADDRESSES", "PLUGINS", "ASKED FOR BY"))
     yield Table(("NETWORK", "CONFIGURATION"), [(n.network, n.source) for n in networks])
 
 

@@ -144,6 +144,35 @@ def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
     assert report["changed"] is True
 
 
+def test_the_addresses_of_each_network_are_told_apart(capsys, node):
+    """kubectl shows those of eth0 alone; those of a second network of two families are in the annotation only."""
+    from genie_core.edges.store import Store, boot_id
+    from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
+
+    folder, flags = node
+
+    def attached(name, ifname, *addresses):
+        result = {"cniVersion": "1.0.0", "ips": [{"address": one} for one in addresses]}
+        network = NetConf(name, "1.0.0", [PluginConf("ptp", "{}")], f"/etc/cni/net.d/{name}.conf")
+        return Attachment(network, ifname, name, origin="", result=json.dumps(result))
+
+    attachments = [
+        attached("red", "net1", "203.0.113.7/24", "2001:db8::7/64"),
+        attached("blue", "eth0", "10.1.0.2/16"),
+    ]
+    plan = Plan("c1", "eth0", "/run/netns/x", [], PodRef("shop", "web-0"), boot_id(), attachments)
+    store = Store(str(folder / "state"))
+    store.prepare()
+    store.save(plan)
+    report = answer(capsys, "pod", *flags)
+    assert report["addresses"] == {"eth0": ["10.1.0.2"], "net1": ["203.0.113.7", "2001:db8::7"]}
+    main(["explain", "pod", *flags])
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.strip().startswith("net1"))
+    assert line.split()[:4] == ["net1", "red", "203.0.113.7,", "2001:db8::7"]
+    assert "has those of eth0 alone, not of net1" in out.replace("\n", " ")
+
+
 def limit(folder, **limits):
     conflist = json.loads((folder / "00-genie.conflist").read_text())
     conflist["plugins"][0] |= limits

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from genie_core.dialects import ASKING, dialect_of
 from genie_core.errors import EXIT_DENIED, Denied, GenieError, IOFailure
-from genie_core.model import Plan
-from genie_core.plan import POD_ANNOTATIONS
+from genie_core.model import Attachment, Plan
+from genie_core.plan import POD_ANNOTATIONS, primary_first
 from genie_core.published import Published
 from genie_core.select.allowed import can_take
 from genie_core.settings import Settings
+from genie_core.spec.addresses import host
+from genie_core.spec.result import recorded_result
 from genie_core.tasks.dry_run.preview import preview
 from genie_core.tasks.node_state import open_context, plans
 
@@ -37,7 +39,8 @@ class Selection(Published):
     `problem` says why they are not known, or why an ADD would fail now.
 
     `attached` is what the state on this node has, `now` what an ADD would choose; None where that is not known.
-    `can_take` are the networks that pods of its namespace can take on this node (select.allowed).
+    `can_take` are the networks that pods of its namespace can take on this node (select.allowed). `addresses` are those
+    of each attached interface, of both families, the primary one first.
     """
 
     kind: ClassVar[str] = "Selection"
@@ -48,6 +51,7 @@ class Selection(Published):
     now: tuple[Chosen, ...] | None = None
     problem: str = ""
     can_take: Mapping[str, Any] = field(default_factory=dict)
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def decides(self) -> str:
@@ -97,6 +101,7 @@ def explain_selection(
         now=now,
         problem=problem,
         can_take=can_take(Settings(config, forgiving=True), namespace),
+        addresses={} if plan is None else {item.ifname: _addresses(item) for item in primary_first(plan)},
     )
 
 
@@ -131,6 +136,14 @@ def _of_plan(plan: Plan) -> list[Chosen]:
         )
         for item in plan.attachments
     ]
+
+
+def _addresses(attachment: Attachment) -> tuple[str, ...]:
+    """The addresses that its result reports; none where it has none that can be read."""
+    try:
+        return tuple(host(ip["address"]) for ip in recorded_result(attachment).result.ips)
+    except GenieError:
+        return ()
 
 
 def _choose(
