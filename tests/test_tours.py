@@ -3,11 +3,10 @@
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.test_readme import NODE, ROOT, normal
 
 PAGES = (
@@ -104,7 +103,7 @@ def test_the_page_shows_what_comes_out(page, tmp_path):
     )
     done = subprocess.run(
         ["unshare", "--net", "--mount", "sh", "-c", script],
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "80"},
+        env={**os.environ, "PATH": warm.on_path(tmp_path / "bin"), "COLUMNS": "80"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

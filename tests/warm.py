@@ -4,6 +4,9 @@ One process of each test process, the server, has imported everything. For each 
 the job's files) it forks; the child takes the job's directory, environment and network namespace, and does what
 `python -m MODULE` does. It is a process of its own, which a test waits for, signals and kills. The server ends when the
 test process does.
+
+A script of a test finds `genie` on the PATH that `on_path` makes: a client, which has the server do the job in the
+script's own directory, network and mounts.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from genie_core.edges.netns import enter
+from genie_core.sandbox import syscalls
+from tests.netns import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +38,9 @@ ROOT = Path(__file__).parent.parent
 _PIPE = 60_000  # bytes that a pipe holds: more than any test has on its standard input
 _MESSAGE = 1 << 17  # bytes of the largest job
 _NUMBER = 8  # bytes of a number that the server says
+_FILES = (
+    7  # of a job: stdin, stdout, stderr, where to say how it ends; its network, its mounts, its directory
+)
 # What programs import late is here before they are forked.
 _READY = (
     "genie_cli.app",
@@ -50,6 +58,20 @@ _READY = (
     "kubernetes.config",
     "pyroute2",
 )
+_CLIENT = """\
+#!{python} -IS
+import json, os, socket, sys
+job = {{"module": "genie_cli", "argv": sys.argv[1:], "netns": "", "env": dict(os.environ), "cwd": ""}}
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.connect({path!r})
+places = ("/proc/self/ns/net", "/proc/self/ns/mnt", ".")
+told, tells = os.pipe()
+files = [0, 1, 2, tells, *(os.open(place, os.O_RDONLY) for place in places)]
+socket.send_fds(server, [json.dumps(job).encode()], files)
+os.close(tells)
+os.read(told, {number})
+sys.exit(int.from_bytes(os.read(told, {number}), "big", signed=True))
+"""
 _lock = threading.Lock()
 _server: list[socket.socket] = []
 
@@ -94,6 +116,20 @@ def start(
         os.close(given)
         os.close(tells)
     return Program([module, *words], told, out, err)
+
+
+def on_path(folder: Path) -> str:
+    """A value of PATH with `genie`, a client of the server, in a new folder before all others."""
+    with _lock:
+        if not _server:
+            _begin()
+    folder.mkdir()
+    client = folder / "genie"
+    client.write_text(
+        _CLIENT.format(python=os.path.realpath(sys.executable), path=_address(), number=_NUMBER)
+    )
+    client.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 class Program:
@@ -155,8 +191,11 @@ def _tell(tells: int, number: int) -> None:
 def _begin() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _MESSAGE)
-    with theirs:
-        server = subprocess.Popen([sys.executable, "-m", __name__], cwd=ROOT, stdin=theirs.fileno())
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as clients:
+        clients.bind(_address())
+        clients.listen(16)
+        argv, kept = [sys.executable, "-m", __name__, str(clients.fileno())], [clients.fileno()]
+        server = subprocess.Popen(argv, cwd=ROOT, stdin=theirs.fileno(), pass_fds=kept)
     _server.append(ours)
     atexit.register(_stop, server)
     return ours
@@ -165,10 +204,15 @@ def _begin() -> socket.socket:
 def _stop(server: subprocess.Popen[bytes]) -> None:
     _server.pop().close()
     server.wait()
+    os.unlink(_address())
 
 
-def serve() -> None:
-    """Do jobs until the other end of the socket that is the standard input is closed."""
+def _address() -> str:
+    return f"/tmp/{PREFIX}-warm"
+
+
+def serve(clients: socket.socket) -> None:
+    """Do jobs, of the test process and of clients, until the socket that is the standard input is closed."""
     for name in _READY:
         importlib.import_module(name)
     freeze()
@@ -178,21 +222,29 @@ def serve() -> None:
     signal.set_wakeup_fd(ended)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready = select.select([jobs.fileno(), ends], [], [])[0]
+        ready = select.select([jobs.fileno(), clients.fileno(), ends], [], [])[0]
         if ends in ready:
             os.read(ends, 4096)
             _reap(running)
-        if jobs.fileno() in ready:
-            message, files, _, _ = socket.recv_fds(jobs, _MESSAGE, 4)
-            if not message:
+        for source in (jobs, clients):
+            if source.fileno() in ready and not _take(source, running):
                 return
-            pid = os.fork()
-            if not pid:
-                _become(json.loads(message), files)
-            for file in files[:3]:
-                os.close(file)
-            running[pid] = files[3]
-            _tell(files[3], pid)
+
+
+def _take(source: socket.socket, running: dict[int, int]) -> bool:
+    """Start the next job of the test process, or of a client; whether there was one."""
+    with source.dup() if source.getsockname() == "" else source.accept()[0] as connection:
+        message, files, _, _ = socket.recv_fds(connection, _MESSAGE, _FILES)
+    if not message:
+        return False
+    pid = os.fork()
+    if not pid:
+        _become(json.loads(message), files)
+    for file in (*files[:3], *files[4:]):
+        os.close(file)
+    running[pid] = files[3]
+    _tell(files[3], pid)
+    return True
 
 
 def _reap(running: dict[int, int]) -> None:
@@ -216,9 +268,10 @@ def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number, file in enumerate(files[:3]):
             os.dup2(file, number)
+        _go_to(*files[4:])
         os.closerange(3, 1 << 16)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (until the process ends)
-        os.chdir(job["cwd"])
+        os.chdir(job["cwd"] or ".")
         os.environ.clear()
         os.environ.update(job["env"])
         if job["netns"]:
@@ -231,6 +284,14 @@ def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _go_to(network: int = -1, mounts: int = -1, directory: int = -1) -> None:
+    """Enter a client's network and mounts, and go to its directory."""
+    if directory >= 0:
+        syscalls.setns(network, syscalls.CLONE_NEWNET)
+        syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+        os.fchdir(directory)
 
 
 def _exit_code(module: str) -> int:
@@ -255,4 +316,4 @@ def _filled(data: bytes) -> int:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])))
