@@ -69,10 +69,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
-    """Lines that are not wrapped: a document, a command's output."""
+    """Lines that are not wrapped: a document, a command, its output."""
 
     text: str
     indent: int = 2
+    tone: Tone = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ def _renderable(block: Block, console: Any) -> Any:
     match block:
         case Heading():
             return RichText(terminal.visible(block.text), "bold")
+        case Text(text=""):
+            return ""  # rich gives an empty text in a padding no line
         case Text():
             # a pipe has sentences in one line each, so that grep finds them
             is_pipe = console.width == terminal.UNLIMITED
@@ -182,7 +185,9 @@ def _renderable(block: Block, console: Any) -> Any:
             return Padding(RichText(wrapped, _STYLES[block.tone]), (0, 0, 0, block.indent), expand=False)
         case Verbatim():
             text = terminal.visible(block.text, keep="\n\t")
-            return RichText("\n".join(" " * block.indent + line for line in text.splitlines()))
+            return RichText(
+                "\n".join(" " * block.indent + line for line in text.splitlines()), _STYLES[block.tone]
+            )
         case Table():
             return Padding(_table(block, console.width - block.indent), (0, 0, 0, block.indent), expand=False)
         case Fields():

@@ -11,6 +11,7 @@ Genie itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -291,7 +292,7 @@ def summary(findings: Sequence[Finding], checks: Sequence[CheckResult]) -> JSON:
 
 
 def summary_line(findings: Sequence[Finding], checks: Sequence[CheckResult]) -> str:
-    """`1 fatal, 2 warnings, 31 checks ok, 3 skipped (need root)`."""
+    """`1 fatal, 2 warnings, 31 checks ok, 3 skipped (2: need root; 1: no API server)`."""
     parts = []
     for severity in Severity:
         count = sum(f.severity is severity for f in findings)
@@ -302,6 +303,16 @@ def summary_line(findings: Sequence[Finding], checks: Sequence[CheckResult]) -> 
     parts += [] if any(c.status in (Status.PASS, Status.FAIL) for c in checks) else ["no check ran"]
     for status, word in ((Status.SKIP, "skipped"), (Status.ERROR, "could not run")):
         hit = [c for c in checks if c.status is status]
-        reasons = "; ".join(sorted({c.reason for c in hit if c.reason}))
+        reasons = _grouped(check.reason for check in hit if check.reason)
         parts += [f"{len(hit)} {word}" + (f" ({reasons})" if reasons else "")] if hit else []
     return ", ".join(parts)
+
+
+def _grouped(reasons: Iterable[str]) -> str:
+    """Each reason once, the most frequent first, with its number where there are several: `9: need root; 1: no API`."""
+    counts = Counter(reasons).most_common()
+    return (
+        "; ".join(f"{number}: {reason}" for reason, number in counts)
+        if len(counts) > 1
+        else "".join(dict(counts))
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_cli.render import Block, Cell, Fields, Heading, Table, Text
-from genie_cli.views.findings import findings_view, is_whole
+from genie_cli.views.findings import findings_alone, findings_view, is_whole, summary_view
 from genie_core.findings import Status
 from genie_core.survey.kernel import Netns
 from genie_core.tasks.debug.report import DiagnosisReport
 
 
 def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
-    """What it is about, the findings, the paths; `wide` adds the probes and the events."""
+    """The verdict and the findings, the pod, the paths, the summary; `wide` adds the probes and the events."""
     facts = report.facts
     if report.state in ("not-here", "no-sandbox"):
         yield Text(report.reason, "warn")
@@ -22,16 +22,24 @@ def view(report: DiagnosisReport, wide: bool) -> Iterator[Block]:
         return
     title = f"{facts.namespace}/{facts.pod_name} on" if facts.pod_name else "node"
     yield Heading(f"{title} {facts.node_name}")
-    yield Fields(_about(report))
     if report.reason:
         yield Text(report.reason, "dim")
+    yield from _verdict(report)
+    yield from findings_alone(report.findings, wide=wide)
+    yield Heading("Pod" if facts.pod_name else "Node")
+    yield Fields(_about(report))
     if report.ways:
         yield Heading("Path")
         yield Table(("TO", "BY", ""), [_way(report, target) for target in report.ways], fold=("BY",))
     if wide:
         yield from _probes(report)
         yield from _events(report)
-    yield from findings_view(report.findings, report.checks, wide=wide)
+    yield Text("")
+    yield from summary_view(report.findings, report.checks, wide=wide)
+
+
+def _verdict(report: DiagnosisReport) -> Iterator[Block]:
+    """What was found, in a line, where it is not the first finding that says it."""
     if report.late:
         yield Text("timed out (--timeout) before everything was read and checked", "warn")
     elif not report.findings and is_whole(report.checks):

@@ -52,11 +52,23 @@ def findings_view(
     """The findings in their order, then the summary line. `wide` adds the checks that did not pass, with reasons."""
     if findings:
         yield Heading("Findings")
+    yield from findings_alone(findings, wide=wide)
+    if findings:
+        yield Text("")
+    yield from summary_view(findings, checks, wide=wide)
+
+
+def findings_alone(findings: Sequence[Finding], *, wide: bool) -> Iterator[Block]:
+    """Each finding with its evidence and remedy, an empty line between two."""
     for number, finding in enumerate(findings):
         yield from (Text(""),) if number else ()
         yield from _finding(finding, wide=wide)
-    if findings:
-        yield Text("")
+
+
+def summary_view(
+    findings: Sequence[Finding], checks: Sequence[CheckResult], *, wide: bool
+) -> Iterator[Block]:
+    """The summary line; `wide` has the checks that did not pass before it, each with its reason."""
     if wide:
         yield from _skipped(checks)
     worst = min((finding.severity for finding in findings), key=lambda s: s.rank, default=None)
@@ -80,7 +92,7 @@ def _finding(finding: Finding, *, wide: bool) -> Iterator[Block]:
         yield Text(f"remedy: {finding.remedy.text}", indent=4)
         for command in finding.remedy.commands:
             where = "in the pod: " if command.netns == "pod" else ""
-            yield Verbatim(f"{where}{shlex.join(command.argv)}", indent=8)
+            yield Verbatim(f"{where}{shlex.join(command.argv)}", indent=8, tone="strong")
         if finding.remedy.risk and wide:
             yield Text(f"risk: {finding.remedy.risk}", "warn", indent=4)
 

@@ -1,6 +1,7 @@
 """`genie debug` from outside: its documents, its exit codes, its files, and what it leaves out."""
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -219,3 +220,16 @@ def test_an_ordinary_user_is_told_what_needs_root_and_gets_the_rest(lab):
     assert "root" in report["missing"]["pod"]
     assert (status["pod-link-up"]["status"], "root" in status["pod-link-up"]["reason"]) == ("skip", True)
     assert status["firewall"]["status"] == "skip"
+
+
+def test_the_screen_begins_with_the_cause_and_groups_what_was_skipped(lab):
+    lines = asked(lab, output="table").stdout.splitlines()
+    assert lines[0] == "default/p1 on node"
+    assert lines[1].startswith("FATAL [GN0402] veth1")
+    assert lines.index("Pod") < lines.index("Path")
+    second = next(n for n, line in enumerate(lines) if line.startswith("WARNING"))
+    assert lines[second - 1] == ""
+    assert lines[-2] == ""
+    assert re.search(r"\d+ skipped \(\d+: [^;]+; \d+: ", lines[-1])
+    wide = asked(lab, output="wide").stdout.splitlines()
+    assert wide.index("Checks that did not run") > wide.index("Path")
