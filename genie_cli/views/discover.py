@@ -12,6 +12,7 @@ from genie_core.checks.node_leases import Pool
 from genie_core.dialects import WORDS
 from genie_core.fields import counted
 from genie_core.survey.binaries import Binary
+from genie_core.survey.facts import GenieState
 from genie_core.survey.selection import Choice, candidates
 from genie_core.tasks.discover import NodeReport
 
@@ -171,6 +172,30 @@ def _limits(limits: Mapping[str, Any]) -> Iterator[tuple[str, str | Cell]]:
         yield "cni-args can set", ", ".join(limits["allowCniArgs"]) or "nothing"
 
 
+_OTHERS = {  # names of server/counters.py, but for "served"
+    "noServer": "no server",
+    "otherBuild": "another build",
+    "otherNamespace": "another namespace",
+    "otherRights": "other rights",
+    "noAnswer": "no answer in time",
+}
+
+
+def _calls(genie: GenieState) -> Cell:
+    """Which way calls go, and how many went which way since the boot."""
+    counted = genie.calls or {}
+    others = {words: counted.get(name, 0) for name, words in _OTHERS.items() if counted.get(name)}
+    way = "by genie serve" if genie.served else "each starts Python: genie serve does not run"
+    started = f"{sum(others.values())} started Python"
+    why = f" ({', '.join(f'{number} {words}' for words, number in others.items())})" if others else ""
+    lost = f", {counted['lost']} lost" if counted.get("lost") else ""
+    if genie.calls is None:
+        return Cell(way, "" if genie.served else "warn")
+    return Cell(
+        f"{way}: {counted.get('served', 0)} served, {started}{why}{lost}", "" if genie.served else "warn"
+    )
+
+
 def _genie(report: NodeReport) -> Iterator[Block]:
     genie = report.facts.genie
     yield Heading("Genie")
@@ -186,6 +211,7 @@ def _genie(report: NodeReport) -> Iterator[Block]:
     pairs: list[tuple[str, str | Cell]] = [
         ("plugin", f"{genie.binary or 'missing'}{f', version {genie.version}' if genie.version else ''}"),
         ("configuration", genie.conf or "missing"),
+        *([("calls", _calls(genie))] if genie.native else []),
         ("default network", default),
         *_limits(genie.limits),
         ("state", Cell(f"not read: {unread}", "warn") if unread else f"{genie.state_dir}: {counts}"),

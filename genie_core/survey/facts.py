@@ -247,10 +247,14 @@ class GenieState:
     allowed_networks that ask for labels, where no API server is configured.
     `plans` are the containers in the state, and `records` what is known of each; `recorded_ipam` the ipam sections,
     with their network's name, of the networks there that come from the API server: no file of the node has them.
-    `policies` is None where they are switched off.
+    `policies` is None where they are switched off. `native`: the launcher hands calls over to `genie serve`, which
+    runs or not (`served`); `calls` counts them since the boot (server/counters.py), None where it has not run.
     """
 
     installed: bool = False
+    native: bool = False
+    served: bool = False
+    calls: Mapping[str, int] | None = None
     version: str = ""
     python: str = ""
     python_is_gone: bool = False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genie_core import server
 from genie_core.edges import policy_dir
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
@@ -27,6 +29,7 @@ from genie_core.select.allowed import is_selector, limits, matches
 from genie_core.select.files import SELF_TYPE, Finder, is_self, node_name
 from genie_core.select.generated import NAMES
 from genie_core.select.names import parse_names
+from genie_core.server import counters
 from genie_core.settings import Settings
 from genie_core.survey.facts import Cached, ConfFile, Facts, PolicyState, Recorded, Unknown
 from genie_core.survey.launcher import HEAD_BYTES, Launcher, read_launcher
@@ -75,8 +78,25 @@ def describe_installation(facts: Facts, file: ConfFile | None, root: Root) -> di
         "limits": limits(settings),
         "unread_labels": _unread_labels(settings),
         "policies": _policies(settings, root),
+        **(_calls(root.real(launcher.run_dir)) if launcher and launcher.run_dir else {}),
         **(_default(facts, settings, file) if file else {}),
     }
+
+
+def _calls(folder: str) -> dict[str, Any]:
+    """native, served and calls of a GenieState; `folder` is that of the server's socket."""
+    try:
+        counted = counters.read(f"{folder}/{server.COUNTERS}")
+    except GenieError:  # another user's file
+        counted = None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(0.5)
+        try:
+            connection.connect(f"{folder}/{server.SOCKET}")
+            served = True
+        except OSError:
+            served = False
+    return {"native": True, "served": served, "calls": counted}
 
 
 def _policies(settings: Settings, root: Root) -> PolicyState | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from genie_core.server import SOCKET
+
 HEAD_BYTES = 16384  # of a launcher: the header is in them
 _ELF = "\x7fELF"
+_SOCKET = re.compile(f"\0(/[^\0]*)/{re.escape(SOCKET)}\0")
 _HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
 
 
@@ -14,16 +17,18 @@ _HEADER = re.compile(r"Genie ([\w.+-]+), the CNI plugin(?:, run by (.+))?")
 class Launcher:
     """A launcher's header: Genie's version, and the interpreter's path ("" where it names none).
 
-    `native`: it hands calls over to `genie serve`.
+    `run_dir` is where `genie serve`, to which a native launcher hands calls over, has its socket; "" in others.
     """
 
     version: str
     python: str
-    native: bool = False
+    run_dir: str = ""
 
 
 def read_launcher(text: str) -> Launcher | None:
     """The launcher whose file begins with `text`; None where it is none."""
     found = _HEADER.search(text)
-    native = text.startswith(_ELF)
-    return Launcher(version=found[1], python=found[2] or "", native=native) if found else None
+    if found is None:
+        return None
+    served = _SOCKET.search(text) if text.startswith(_ELF) else None
+    return Launcher(version=found[1], python=found[2] or "", run_dir=served[1] if served else "")

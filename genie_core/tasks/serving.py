@@ -36,7 +36,7 @@ def is_native(launcher: Path) -> bool:
             found = read_launcher(file.read(HEAD_BYTES).decode("utf-8", "replace"))
     except OSError:
         return False
-    return found is not None and found.native
+    return found is not None and bool(found.run_dir)
 
 
 def is_wanted(options: InstallOptions) -> bool:

@@ -80,9 +80,9 @@ def test_a_command_keeps_its_schema(line, kind, code, capsys, tmp_path, monkeypa
 
 @pytest.mark.parametrize("words", [words for words, entry in COMMANDS.items() if entry.module])
 def test_output_is_offered_by_every_command_that_answers(words, capsys):
-    """Without: those that print a text for a program, or explain, and the one that goes on."""
+    """Without: those that print a text for a program, or explain, and the two that go on."""
     main([*words.split(), "--help"])
-    assert ("--output" in capsys.readouterr().out) is (words not in ("help", "completion", "agent"))
+    assert ("--output" in capsys.readouterr().out) is (words not in ("help", "completion", "agent", "serve"))
 
 
 def test_the_command(capsys):

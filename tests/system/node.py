@@ -44,9 +44,9 @@ class Outcome:
         return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
 
 
-def install_plugin(directory):
+def install_plugin(directory, **options):
     """Genie's folder for plugins, as `genie install` fills it."""
-    report = install(InstallOptions(bin_dir=directory / "bin", conf_dir=directory / "conf"))
+    report = install(InstallOptions(bin_dir=directory / "bin", conf_dir=directory / "conf", **options))
     return report.launcher.parent
 
 

@@ -5,7 +5,7 @@
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
 --quiet N    seconds for which a hundred healthy pods are looked after (600)
---only WHAT  steps, delegates, syncs, lanes, live or quiet
+--only WHAT  steps, delegates, syncs, lanes, served, live or quiet
 """
 
 import argparse
@@ -20,10 +20,11 @@ from tests.system.node import Node, install_plugin
 from tests.torture.lanes import Campaign
 from tests.torture.live import LiveCampaign
 from tests.torture.quiet import Ward
+from tests.torture.served import ServedCampaign
 from tests.torture.steps import CHANGING, PLUGINS, VERBS, Delegates, Steps
 from tests.torture.syncs import CHANGES, NEXT, RUN, SyncSteps
 
-CAMPAIGNS = ("steps", "delegates", "syncs", "lanes", "live", "quiet")
+CAMPAIGNS = ("steps", "delegates", "syncs", "lanes", "served", "live", "quiet")
 
 # Seconds between two changes of a lane, about: so that most are made, and do not only replace what waited.
 PAUSE = 1.0
@@ -149,6 +150,20 @@ def lanes(node, options):
     for what, number in sorted(campaign.figures.items()):
         print(f"  {what:32}{number:8}")
     print(f"  {'slowest release':32}{campaign.slowest:8.1f} seconds")
+    return campaign.problems
+
+
+def served(node, options):
+    """The same with `genie serve`, which is killed as well."""
+    print(
+        f"{options.pods // 4} pods in {options.lanes} lanes, whose calls go to genie serve, killed at random, too"
+    )
+    run_dir = node.root / "run"
+    node.plugins = install_plugin(node.root / "serving", serve=True, run_dir=run_dir)
+    campaign = ServedCampaign(node, run_dir, pods=options.pods // 4, lanes=options.lanes, seed=options.seed)
+    campaign.run()
+    for what, number in sorted(campaign.figures.items()):
+        print(f"  {what:32}{number:8}")
     return campaign.problems
 
 

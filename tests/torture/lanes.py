@@ -93,7 +93,7 @@ class Campaign:
                     process.kill()
                 outcome = finish(process)
             self.count("GC killed" if outcome.killed else "GC")
-            if outcome.status and not outcome.killed:
+            if outcome.status and not self.was_killed(outcome):
                 self.problem(f"GC: {outcome.reply}")
 
     def _finish(self, before):
@@ -107,6 +107,10 @@ class Campaign:
         left = audit.difference(before, self.node.trace())
         if left:
             self.problem(f"left behind:\n{left}")
+
+    def was_killed(self, outcome):
+        """Whether a kill is the reason of a failure."""
+        return outcome.killed
 
     # --- for the lanes -----------------------------------------------------------------------------------
 
@@ -156,7 +160,8 @@ class Lane:
         add = self._call("ADD", container, annotations={"cni": selection}, runtime=PORTS)
         if add.status == 0 and self.chance.random() < 0.3 and "ports" not in selection:
             check = self._call("CHECK", container, prevResult=add.reply)
-            if check.status and not check.killed and "signal: killed" not in check.reply["msg"]:
+            killed = self.campaign.was_killed(check) or "signal: killed" in check.reply["msg"]
+            if check.status and not killed:
                 self.campaign.problem(f"{container} {selection} CHECK: {check.reply}")
         gone = self.chance.random() < 0.1
         path = self.pod.path

@@ -231,6 +231,7 @@ def _genie(facts: Facts) -> JSON:
         "defaultNetwork": genie.default_network,
         "defaultFile": genie.default_file,
         "limits": dict(genie.limits),
+        "calls": {"serverRuns": genie.served, **(genie.calls or {})} if genie.native else None,
         "stateDir": genie.state_dir,
         "entries": None if "state" in facts.missing else genie.entries,
         "pendingDeletes": None if "state" in facts.missing else genie.pending,

@@ -1,0 +1,75 @@
+"""Pods come and go while `genie serve` and the processes that run its calls are killed at random, beside all else."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from genie_core.server import COUNTERS, counters
+from tests.torture.lanes import Campaign
+
+PAUSE = 0.4  # seconds between two kills, at most
+ENDS = (signal.SIGKILL, signal.SIGTERM)
+
+
+class ServedCampaign(Campaign):
+    """A campaign whose calls go to a server with its socket in `run_dir`; `figures` counts its ends, too."""
+
+    def __init__(self, node, run_dir, **options):
+        super().__init__(node, **options)
+        self.run_dir = run_dir
+        self._server = self._start()
+
+    def run(self):
+        done = threading.Event()
+        killer = threading.Thread(target=self._kill_until, args=(done,))
+        killer.start()
+        try:
+            super().run()
+        finally:
+            done.set()
+            killer.join()
+            self._end(signal.SIGTERM)
+        counted = counters.read(str(self.run_dir / COUNTERS)) or {}
+        self.figures.update({f"calls, {name}": number for name, number in counted.items()})
+
+    def was_killed(self, outcome):
+        return outcome.killed or "genie serve" in outcome.reply["msg"]
+
+    def _start(self):
+        return subprocess.Popen(
+            self.node.inside(self.node.plugins / ".genie/serve"), env={}, stderr=subprocess.DEVNULL
+        )
+
+    def _kill_until(self, done):
+        """Kill the server, or a process of its that waits or runs a call; then start it again, not always at once."""
+        chance = random.Random(self.seed)
+        while not done.wait(chance.uniform(0, PAUSE)):
+            running = _children(self._server.pid)
+            if running and chance.random() < 0.7:
+                self._kill_one(chance.choice(running))
+                continue
+            self._end(chance.choice(ENDS))
+            done.wait(chance.uniform(0, PAUSE))
+            self._server = self._start()
+
+    def _kill_one(self, pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.count("process of a call killed")
+
+    def _end(self, number):
+        self._server.send_signal(number)
+        self._server.wait()
+        self.count("server ended")
+
+
+def _children(pid):
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
