@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from genie_core.errors import Denied, GenieError, IOFailure
 from genie_core.survey import cri, crictl
@@ -117,7 +118,17 @@ def is_abandoned(record: Recorded, facts: Facts) -> bool:
     """
     if record.age < YOUNG_SECONDS or record.container in (facts.sandbox_ids or ()):
         return False
-    if record.earlier or not record.exists:
-        return True
-    space = next((space for space in facts.namespaces if space.path == record.netns), None)
-    return facts.sandboxes is not None and space is not None and space.processes == 0
+    state = namespace_state(facts, record.netns, exists=record.exists)
+    return record.earlier or state == "gone" or (state == "empty" and facts.sandboxes is not None)
+
+
+def namespace_state(facts: Facts, netns: str, *, exists: bool) -> Literal["gone", "empty", "in use"]:
+    """Whether a recorded network namespace is still used; `exists`: its path does.
+
+    A named one is empty without a process; one of a process (/proc/PID/ns/net) is in use while it exists.
+    """
+    named = {space.path.rpartition("/")[2]: space for space in facts.namespaces}
+    space = None if netns.startswith("/proc/") else named.get(netns.rpartition("/")[2])
+    if space is None:
+        return "in use" if exists else "gone"
+    return "empty" if space.processes == 0 else "in use"

@@ -19,6 +19,7 @@ from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.select.underlay import is_own_bridge, own_bridge_of
 from genie_core.survey.facts import Cached
 from genie_core.survey.kernel import Namespace
+from genie_core.survey.sandboxes import namespace_state
 from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Leftover
@@ -64,7 +65,6 @@ class _Owners:
     def __init__(self, scene: Scene, min_age: float) -> None:
         facts = scene.facts
         self._scene, self._sandboxes = scene, facts.sandbox_ids
-        self._here = {space.path.rpartition("/")[2]: space for space in facts.namespaces}
         ages = {record.container: record.age for record in facts.genie.records}
         self.plans = {
             plan.container_id: self._of_plan(plan, is_young=ages[plan.container_id] < min_age)
@@ -93,23 +93,13 @@ class _Owners:
         if self._is_listed(container):
             return _Verdict(False)
         missing = [] if self._sandboxes is None else [f"{self._scene.source} has no such sandbox"]
-        state = self.state_of(netns)
+        state = namespace_state(self._scene.facts, netns, exists=netns in self._scene.existing)
         if state == "in use" or (state != "gone" and not self._scene.answered):
             return _Verdict(False)
         detail = "does not exist" if state == "gone" else "has no process"
         return _Verdict(
             True, (*missing, f"its namespace {netns} {detail}" if netns else "it has no namespace")
         )
-
-    def state_of(self, netns: str) -> str:
-        """gone, empty or in use; a namespace of a process (/proc/PID/ns/net) is in use while it exists."""
-        name = netns.rpartition("/")[2]
-        if netns.startswith("/proc/"):
-            return "in use" if netns in self._scene.existing else "gone"
-        space = self._here.get(name)
-        if space is None:
-            return "in use" if netns in self._scene.existing else "gone"
-        return "empty" if space.processes == 0 else "in use"
 
     def of_container(self, container: str) -> _Verdict:
         """The verdict on a container ID of a lease, a rule or a cached result."""
