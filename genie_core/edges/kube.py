@@ -145,7 +145,7 @@ class KubeAPI:
     ) -> "dict[str, Any]":
         """An object; after `within` seconds without answer it is given up, where the caller can do without."""
         parts = resource.path(namespace, name)
-        return self._request("GET", parts, {}, b"", f"{resource.kind} {namespace}/{name}", within)
+        return self._request("GET", parts, {}, b"", f"{resource.word} {namespace}/{name}", within)
 
     def list_objects(
         self, resource: Resource, namespace: str = "", *, within: float | None = None
@@ -184,7 +184,7 @@ class KubeAPI:
 
         Conflicts with another writer are tried again; with a UID in the patch they may also mean another pod.
         """
-        parts, what = resource.path(namespace, name), f"{resource.kind} {namespace}/{name}"
+        parts, what = resource.path(namespace, name), f"{resource.word} {namespace}/{name}"
         if subresource:
             parts, what = (*parts, subresource), f"the {subresource} of {what}"
         body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))

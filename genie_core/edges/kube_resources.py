@@ -1,4 +1,4 @@
-"""The kinds of objects that the kubelet path reads, and their URLs, built from checked and quoted parts only.
+"""The kinds of API objects that Genie uses, and their URLs, built from checked and quoted parts only.
 
 A name comes from an annotation, which the pod author writes; unchecked, `../../secrets/x` would be read
 with the plugin's rights (conformance X22). Kubelet path.
@@ -17,19 +17,20 @@ _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 
 class Resource(Value):
-    """A kind of object: its API group and version, its plural in URLs, its kind in messages. All are namespaced."""
+    """A kind of object: its API group and version, its plural in URLs, its kind, and its word in messages."""
 
-    __slots__ = ("group", "kind", "plural", "version")
+    __slots__ = ("group", "kind", "plural", "version", "word")
 
-    def __init__(self, group: str, version: str, plural: str, kind: str) -> None:
+    def __init__(self, group: str, version: str, plural: str, kind: str, word: str = "") -> None:
         self.group = group
         self.version = version
         self.plural = plural
         self.kind = kind
+        self.word = word or kind
 
     def collection(self, namespace: str) -> tuple[str, ...]:
         """The parts of the URL of all in a namespace. Raises InvalidConfig for what cannot be a name."""
-        _require(namespace, is_label(namespace), f"the namespace of a {self.kind}")
+        _require(namespace, is_label(namespace), f"the namespace of a {self.word}")
         return (*self._root, "namespaces", namespace, self.plural)
 
     @property
@@ -53,16 +54,26 @@ class Resource(Value):
 
     def path(self, namespace: str, name: str) -> tuple[str, ...]:
         """The parts of an object's URL. Raises InvalidConfig for what cannot be a name (conformance X22)."""
-        _require(name, is_subdomain(name), f"the name of a {self.kind}")
+        _require(name, is_subdomain(name), f"the name of a {self.word}")
         return (*self.collection(namespace), name)
 
 
-POD = Resource("", "v1", "pods", "pod")
+POD = Resource("", "v1", "pods", "Pod", "pod")
 NETWORK_ATTACHMENT = Resource(
     "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition"
 )
 LOGICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "logicalnetworks", "Logicalnetwork")
 PHYSICAL_NETWORK = Resource("alpha.network.k8s.io", "v1", "physicalnetworks", "Physicalnetwork")
+# Those that only commands and the agent use.
+NODE = Resource("", "v1", "nodes", "Node")
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
+SERVICE = Resource("", "v1", "services", "Service")
+SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+EVENT = Resource("", "v1", "events", "Event")
+ENDPOINTS = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+MULTI_POLICY = Resource("k8s.cni.cncf.io", "v1beta1", "multi-networkpolicies", "MultiNetworkPolicy")
 
 
 def _require(text: str, good: bool, what: str) -> None:

@@ -14,7 +14,17 @@ from typing import Any, TypeVar
 from genie_core.dialects import NPWG_NETWORKS
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound, Unauthorized, Unreachable
-from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, Resource
+from genie_core.edges.kube_resources import (
+    ENDPOINTS,
+    EVENT,
+    NAMESPACE,
+    NETWORK_ATTACHMENT,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+    Resource,
+)
 from genie_core.errors import GenieError, NotFound
 from genie_core.select.npwg import parse_selections
 from genie_core.survey import cluster, events
@@ -34,15 +44,6 @@ PAGE, MOST, ELSEWHERE, MOST_EVENTS = 100, 5000, 100, 300
 RUNNING = "status.phase=Running"
 MOST_NETWORKS = 16
 ROLE = "the ClusterRole genie-debug of deploy/debug-rbac.yaml allows it"
-
-
-POD = Resource("", "v1", "pods", "Pod")
-NODE = Resource("", "v1", "nodes", "Node")
-NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
-SERVICE = Resource("", "v1", "services", "Service")
-EVENT = Resource("", "v1", "events", "Event")
-ENDPOINTS = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
-POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,8 +109,8 @@ class _Reader:
         self._pods(here)
         if other[1]:
             self._add(POD, f"metadata.namespace={other[0]},metadata.name={other[1]}")
-        self._add(POLICY)
-        if any(True for _ in cluster.of_kind(found.objects, POLICY.kind)):
+        self._add(NETWORK_POLICY)
+        if any(True for _ in cluster.of_kind(found.objects, NETWORK_POLICY.kind)):
             self._add(NAMESPACE)  # policies select by their labels
         found.networks = self._networks(namespace)
         found.pod = lean(found.pod) if found.pod else {}

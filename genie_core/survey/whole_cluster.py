@@ -13,17 +13,25 @@ from typing import Any
 from genie_core.dialects import ASKING
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Forbidden, ObjectNotFound
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK, Resource
+from genie_core.edges.kube_resources import (
+    DAEMON_SET,
+    EVENT,
+    LOGICAL_NETWORK,
+    NETWORK_ATTACHMENT,
+    NODE,
+    PHYSICAL_NETWORK,
+    POD,
+    Resource,
+)
 from genie_core.published import Published
 from genie_core.status import NETWORK_STATUS, OBSERVED
 from genie_core.survey import cluster
-from genie_core.survey.api import EVENT, NODE, POD, pages
+from genie_core.survey.api import pages
 from genie_core.survey.events import NO_SANDBOX, one_line
 from genie_core.survey.kernel import JSON
 
 # A page stays below what one answer may have (kube_http.LARGEST_BODY); pods are 10 to 20 kB each.
 PAGE = 250
-DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
 NAME_LABEL = "app.kubernetes.io/name"
 NAMES = ("genie", "genie-agent")
 NODE_CONDITION = "GenieNetworkReady"

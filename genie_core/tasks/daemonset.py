@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Protocol
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, parse_server
 from genie_core.edges.kube_errors import APIError, Rejected, Unauthorized
-from genie_core.edges.kube_resources import Resource
+from genie_core.edges.kube_resources import SERVICE_ACCOUNT
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.rootfs import Root
@@ -43,7 +43,6 @@ RETRY_SECONDS = 30.0
 CHECK_SECONDS = 300.0
 API_SECONDS = 15.0
 _STUCK_LOOKS = 12  # a look installs at most once, which takes seconds
-_SERVICE_ACCOUNT = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 
 
 def _since_boot() -> float:
@@ -263,7 +262,7 @@ def request_token(api: KubeAPI, namespace: str, account: str, seconds: float, *,
     if node:
         spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Node", "name": node}
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    answer: Any = api.create((*_SERVICE_ACCOUNT.path(namespace, account), "token"), request)
+    answer: Any = api.create((*SERVICE_ACCOUNT.path(namespace, account), "token"), request)
     try:
         status, granted = answer["status"], answer.get("spec", spec).get("expirationSeconds", seconds)
         expires_at = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()

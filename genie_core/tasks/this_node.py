@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_resources import NODE
 from genie_core.errors import EXIT_USAGE, GenieError, NotFound
 from genie_core.fields import get_list
 from genie_core.spec.names import is_subdomain
 from genie_core.survey import cluster
-from genie_core.survey.api import NODE
 from genie_core.survey.kernel import JSON
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.tasks.pods import API_SECONDS, open_api

@@ -6,8 +6,12 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
-from genie_core.tasks.policy.sources import MULTI_POLICY
+from genie_core.edges.kube_resources import (
+    LOGICAL_NETWORK,
+    MULTI_POLICY,
+    NETWORK_ATTACHMENT,
+    PHYSICAL_NETWORK,
+)
 from tests import manifests
 
 CRDS = Path(__file__).parent.parent.parent / "deploy" / "crds"

@@ -26,7 +26,7 @@ from genie_core.tasks.policy.counts import Counts
 from genie_core.tasks.policy.enforce import Applied, Enforcer
 from genie_core.tasks.policy.events import tell_findings
 from genie_core.tasks.policy.lean import lean
-from genie_core.tasks.policy.sources import KINDS, kind_name
+from genie_core.tasks.policy.sources import KINDS
 
 JSON = dict[str, Any]
 TICK_SECONDS = 0.1
@@ -253,7 +253,7 @@ class Engine:
 
 
 def _view(kind: Resource, item: Mapping[str, Any]) -> JSON:
-    return {**lean(item), "kind": kind_name(kind)}
+    return {**lean(item), "kind": kind.kind}
 
 
 def _stamp(path: str) -> int:

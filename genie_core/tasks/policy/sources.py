@@ -7,21 +7,27 @@ from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, POD, Resource
+from genie_core.edges.kube_resources import (
+    LOGICAL_NETWORK,
+    MULTI_POLICY,
+    NAMESPACE,
+    NETWORK_ATTACHMENT,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    Resource,
+)
 from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig
 from genie_core.gojson import view
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, Plan
 from genie_core.policy.cluster import Cluster
 from genie_core.select.asked import network_of
-from genie_core.survey.api import NAMESPACE, NODE
-from genie_core.survey.api import POLICY as NETWORK_POLICY
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import is_gone, open_context, plans
 from genie_core.tasks.pods import open_api
 
-MULTI_POLICY = Resource("k8s.cni.cncf.io", "v1beta1", "multi-networkpolicies", "MultiNetworkPolicy")
 KINDS = (MULTI_POLICY, NETWORK_POLICY, POD, NAMESPACE, NODE, NETWORK_ATTACHMENT, LOGICAL_NETWORK)
 _SECONDS = 10.0
 
@@ -47,15 +53,10 @@ def from_api(access: Access, own: Mapping[str, Any], config: Mapping[str, Any], 
     return Cluster([*objects, journal(config, node)])
 
 
-def kind_name(kind: Resource) -> str:
-    """The kind as objects name it."""
-    return kind.kind[:1].upper() + kind.kind[1:]
-
-
 def listed(api: KubeAPI, kind: Resource) -> Iterable[dict[str, Any]]:
     """All objects of a kind; none where the cluster does not have the kind."""
     try:
-        return [{**item, "kind": kind_name(kind)} for item in api.list_objects(kind, within=_SECONDS)]
+        return [{**item, "kind": kind.kind} for item in api.list_objects(kind, within=_SECONDS)]
     except ObjectNotFound:
         return []
 

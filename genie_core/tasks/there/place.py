@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genie_core.edges.kube import KubeAPI
-from genie_core.survey.api import POD, pages
+from genie_core.edges.kube_resources import POD
+from genie_core.survey.api import pages
 from genie_core.survey.whole_cluster import NAME_LABEL
 
 JSON = Mapping[str, Any]
