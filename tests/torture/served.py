@@ -20,39 +20,41 @@ class ServedCampaign(Campaign):
     def __init__(self, node, run_dir, **options):
         super().__init__(node, **options)
         self.run_dir = run_dir
+        self._done = threading.Event()
+        self._killer = threading.Thread(target=self._kill_until_done)
         self._server = self._start()
 
-    def run(self):
-        done = threading.Event()
-        killer = threading.Thread(target=self._kill_until, args=(done,))
-        killer.start()
-        try:
-            super().run()
-        finally:
-            done.set()
-            killer.join()
-            self._end(signal.SIGTERM)
+    def _settle(self):
+        before = super()._settle()  # without kills
+        self._killer.start()
+        return before
+
+    def _finish(self, before):
+        self._done.set()
+        self._killer.join()
+        super()._finish(before)
+        self._end(signal.SIGTERM)
         counted = counters.read(str(self.run_dir / COUNTERS)) or {}
         self.figures.update({f"calls, {name}": number for name, number in counted.items()})
 
     def was_killed(self, outcome):
-        return outcome.killed or "genie serve" in outcome.reply["msg"]
+        return outcome.killed or "genie serve" in (outcome.reply or {}).get("msg", "")
 
     def _start(self):
         return subprocess.Popen(
             self.node.inside(self.node.plugins / ".genie/serve"), env={}, stderr=subprocess.DEVNULL
         )
 
-    def _kill_until(self, done):
+    def _kill_until_done(self):
         """Kill the server, or a process of its that waits or runs a call; then start it again, not always at once."""
         chance = random.Random(self.seed)
-        while not done.wait(chance.uniform(0, PAUSE)):
+        while not self._done.wait(chance.uniform(0, PAUSE)):
             running = _children(self._server.pid)
             if running and chance.random() < 0.7:
                 self._kill_one(chance.choice(running))
                 continue
             self._end(chance.choice(ENDS))
-            done.wait(chance.uniform(0, PAUSE))
+            self._done.wait(chance.uniform(0, PAUSE))
             self._server = self._start()
 
     def _kill_one(self, pid):
