@@ -1,6 +1,7 @@
 """What all tests share: real namespaces, the real plugins, and a machine that is left as it was."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from genie_core.tasks.conflist import InstallOptions
+from genie_core.tasks.install import put
 from tests import machine, own_node
 from tests.netns import Namespace
 
@@ -84,6 +87,16 @@ def netns():
     yield make
     for namespace in made:
         namespace.remove()
+
+
+@pytest.fixture(scope="module")
+def code_in_place(tmp_path_factory):
+    """The plugin's code where `genie install` puts it: a dry run does not write and compile it anew then."""
+    folder = Path("/opt/cni/bin")
+    put(InstallOptions(bin_dir=folder, conf_dir=tmp_path_factory.mktemp("net.d")))
+    (folder / "genie").unlink()
+    yield
+    shutil.rmtree(folder)
 
 
 def forget_installations():

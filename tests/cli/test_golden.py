@@ -68,6 +68,7 @@ def test_tables(name, columns):
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("code_in_place")
 @pytest.mark.parametrize("columns", [80, 160])
 def test_a_dry_run(columns):
     shown = genie("dry-run", "--samples", "--cni", "bridge,macvlan@net1", columns=columns)
@@ -76,6 +77,7 @@ def test_a_dry_run(columns):
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("code_in_place")
 def test_a_dry_run_as_a_document():
     """Its shape: every member, and what kind of value it has."""
     document = json.loads(genie("dry-run", "--samples", "--cni", "bridge", "-o", "json"))

@@ -17,7 +17,7 @@ from tests.gc.node import PATH, ROOT, LeakyNode, make
 from tests.gc.runtime import serve
 from tests.patience import wait_until
 
-pytestmark = [pytest.mark.root, pytest.mark.system]
+pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.usefixtures("code_in_place")]
 
 BRIDGE = {
     "cniVersion": "1.0.0",

@@ -24,6 +24,11 @@ pytestmark = [pytest.mark.root, pytest.mark.system]
 BIN = "/usr/lib/cni"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _code_in_place(code_in_place):
+    """Tests of what else a dry run does need not compile the plugin each time."""
+
+
 def command(*arguments):
     return [sys.executable, "-m", "genie_cli", "dry-run", *arguments]
 
@@ -118,13 +123,8 @@ def test_the_demo():
 
 def test_the_demo_told_to_a_person():
     environment = dict(os.environ, COLUMNS="80", NO_COLOR="1")
-    done = subprocess.run(
-        command("--cni", "bridge,macvlan@net1", "--samples"),
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
+    done = warm.run("dry-run", "--cni", "bridge,macvlan@net1", "--samples", env=environment)
+    assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == 'A pod with the annotation cni: "bridge,macvlan@net1"'
@@ -143,9 +143,8 @@ def test_the_demo_told_to_a_person():
 
 
 def test_yaml_is_the_same_document():
-    done = subprocess.run(
-        command("--cni", "bridge", "--samples", "-o", "yaml"), capture_output=True, text=True, check=True
-    )
+    done = warm.run("dry-run", "--cni", "bridge", "--samples", "--verb", "add", "-o", "yaml")
+    assert done.returncode == 0, done.stderr
     assert yaml.safe_load(done.stdout)["kind"] == "DryRunReport"
 
 
@@ -255,11 +254,12 @@ def test_another_version_of_the_plugin_is_installed(conf_dir):
     old.mkdir(parents=True)
     try:
         (old / "sealed").write_text("")
+        before = {*old.parent.iterdir()}
         (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
         assert dry_run("--conf-dir", str(conf_dir), "--plan")["plan"][0]["network"] == "blue"
-        assert [path.name for path in old.parent.iterdir()] == ["0.9.0"]
+        assert {*old.parent.iterdir()} == before
     finally:
-        shutil.rmtree("/opt/cni/bin")
+        shutil.rmtree(old)
 
 
 def test_only_add(conf_dir):
@@ -356,9 +356,8 @@ def test_what_each_plugin_was_given_and_answered(conf_dir):
 
 
 def test_wide_shows_them_to_a_person():
-    done = subprocess.run(
-        command("--cni", "bridge", "--samples", "-o", "wide"), capture_output=True, text=True, check=True
-    )
+    done = warm.run("dry-run", "--cni", "bridge", "--samples", "-o", "wide")
+    assert done.returncode == 0, done.stderr
     assert "host-local, called by bridge" in done.stdout
     assert "CNI_COMMAND=CHECK" in done.stdout
     assert "The private node before it" in done.stdout
@@ -427,12 +426,8 @@ def test_a_logical_network_for_the_pod_of_a_deployment(tmp_path):
         "--networks",
         "front",
     ]
-    done = subprocess.run(
-        command(*flags, "--conf", str(sample_file(tmp_path)), "-o", "json"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = warm.run("dry-run", *flags, "--conf", sample_file(tmp_path), "-o", "json")
+    assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["target"]["annotations"] == {"networks": "front"}
     assert report["summary"]["addresses"] == ["10.22.7.2/24"]
@@ -471,7 +466,8 @@ def test_whose_default_route_is_kept(conf_dir):
     report = dry_run(*asked)
     assert [route["interface"] for route in report["pod"]["routes"] if route["to"] == "default"] == ["eth0"]
     assert report["calls"][0]["defaultRoutes"] == [{"family": "IPv4", "kept": "eth0", "removed": ["net1"]}]
-    done = subprocess.run(command(*asked), capture_output=True, text=True, check=True)
+    done = warm.run("dry-run", *asked)
+    assert done.returncode == 0, done.stderr
     assert "IPv4 default route: eth0 keeps its own; that of net1 was removed" in done.stdout
 
 
@@ -553,7 +549,7 @@ def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin
         echo '{"code": 120, "msg": "no more room"}'
         exit 1"""
     )
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    done = warm.run("dry-run", *arguments)
     assert done.returncode == 1
     assert "second pod" not in done.stderr
     first = " ".join(" ".join(done.stdout.splitlines()[:6]).split())

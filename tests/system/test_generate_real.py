@@ -11,7 +11,7 @@ import pytest
 from genie_core.catalog import PLUGINS, Role
 from tests import machine, warm
 
-pytestmark = [pytest.mark.root, pytest.mark.system]
+pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.usefixtures("code_in_place")]
 
 BIN = "/usr/lib/cni"
 INSTALLED = {path.name for path in Path(BIN).iterdir()} if Path(BIN).is_dir() else set()
@@ -136,21 +136,8 @@ def test_what_is_written_discover_finds_healthy(tmp_path):
     for type_ in ("bridge", "ptp", "macvlan"):
         done = genie(type_, "--write", "--conf-dir", str(conf))
         assert done.returncode == 0, done.stderr
-    command = [
-        sys.executable,
-        "-m",
-        "genie_cli",
-        "discover",
-        "--conf-dir",
-        str(conf),
-        "--bin-dir",
-        BIN,
-        "-o",
-        "json",
-    ]
-    done = subprocess.run(
-        [*command, "--fail-on", "warning"], capture_output=True, text=True, check=False, timeout=240
-    )
+    where = ("--conf-dir", conf, "--bin-dir", BIN)
+    done = warm.run("discover", *where, "-o", "json", "--fail-on", "warning")
     report = json.loads(done.stdout)
     assert done.returncode == 0, report["findings"]
     assert [file["verdict"] for file in report["configurations"]] == ["ok"] * 3
@@ -158,21 +145,6 @@ def test_what_is_written_discover_finds_healthy(tmp_path):
 
 def test_a_pipe_into_the_dry_run():
     made = genie("bridge", "--name", "piped", "-o", "json")
-    command = [
-        sys.executable,
-        "-m",
-        "genie_cli",
-        "dry-run",
-        "--cni",
-        "stdin",
-        "-f",
-        "-",
-        "--bin-dir",
-        BIN,
-        "-o",
-        "json",
-    ]
-    done = subprocess.run(
-        command, input=made.stdout, capture_output=True, text=True, check=False, timeout=240
-    )
+    words = ["dry-run", "--cni", "stdin", "-f", "-", "--bin-dir", BIN, "-o", "json"]
+    done = warm.run(*words, stdin=made.stdout)
     assert json.loads(done.stdout)["summary"]["ok"], done.stdout
