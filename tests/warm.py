@@ -23,7 +23,6 @@ import subprocess
 import sys
 import threading
 import traceback
-from gc import freeze
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -213,6 +212,8 @@ def _address() -> str:
 
 def serve(clients: socket.socket) -> None:
     """Do jobs, of the test process and of clients, until the socket that is the standard input is closed."""
+    from gc import freeze  # in the test process it may be the folder of that name that is found
+
     for name in _READY:
         importlib.import_module(name)
     freeze()

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +11,7 @@ from genie_core.catalog.genie import CAPABILITIES
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import selection
 from genie_core.tasks.discover import DiscoverOptions, discover
+from tests import warm
 from tests.discover import nodes
 from tests.discover.conftest import codes, the
 
@@ -116,18 +115,14 @@ set +e
 
 
 @pytest.fixture
-def crio():
+def crio(tmp_path):
     """Runs commands on one such node: their (status, output)."""
 
     def run(*commands):
         lines = "".join(f"echo; echo '=== '; {{ {one}; }} 2>&1; echo \"status $?\"\n" for one in commands)
         done = subprocess.run(
             ["unshare", "--net", "--mount", "sh", "-c", _NODE + lines],
-            env={
-                **os.environ,
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "COLUMNS": "200",
-            },
+            env={**os.environ, "PATH": warm.on_path(tmp_path / "bin"), "COLUMNS": "200"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
