@@ -59,3 +59,9 @@ GN1502 = Code("GN1502", "a credential inside a configuration",
 GN1602 = Code("GN1602", "Genie does not declare what it needs",
     cause="the runtime passes annotations and host ports only where they are declared",
     confirm="grep capabilities 00-genie.conflist", fix="genie install writes all of them")  # fmt: skip
+
+# What the descriptions of plugin types find in a configuration.
+OF_PLUGINS = (
+    *(GN1010, GN1011, GN1012, GN1020, GN1021, GN1022, GN1023),
+    *(GN1030, GN1031, GN1032, GN1033, GN1034, GN1502, GN1602),
+)

@@ -6,22 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genie_core.catalog import NodeView, of_type
-from genie_core.catalog.codes import (
-    GN1010,
-    GN1011,
-    GN1012,
-    GN1020,
-    GN1021,
-    GN1022,
-    GN1023,
-    GN1030,
-    GN1031,
-    GN1032,
-    GN1033,
-    GN1034,
-    GN1502,
-    GN1602,
-)
+from genie_core.catalog.codes import OF_PLUGINS
 from genie_core.catalog.plugin import LinkView
 from genie_core.catalog.positions import positions
 from genie_core.catalog.schema import Problem
@@ -279,20 +264,7 @@ def two_dispatchers(facts: Facts) -> Iterator[Finding]:
 
 @check(
     "conf-plugin",
-    GN1010,
-    GN1011,
-    GN1012,
-    GN1020,
-    GN1021,
-    GN1022,
-    GN1023,
-    GN1030,
-    GN1031,
-    GN1032,
-    GN1033,
-    GN1034,
-    GN1502,
-    GN1602,
+    *OF_PLUGINS,
     title="plugins get a configuration that they accept",
     needs=("conf",),
     alone=True,

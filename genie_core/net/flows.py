@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from genie_core.net.firewall.rules import Rule
 from genie_core.net.model import Attachment, Model
 from genie_core.net.stack import version, within
 from genie_core.survey.kernel import Link, Tenant
 
+Kinds = list[tuple[str, int]]  # (protocol, port)
 OUTSIDE = {4: "1.1.1.1", 6: "2606:4700:4700::1111"}  # stands for the internet; no packet is sent there
 MAX_PORTS = 8
 MAX_TARGETS = 4
@@ -66,7 +68,7 @@ def served_ports(model: Model) -> list[tuple[str, int]]:
     return list(dict.fromkeys(mine))[:MAX_PORTS]
 
 
-def _kinds(ports: list[tuple[str, int]], family: int) -> list[tuple[str, int]]:
+def _kinds(ports: Kinds, family: int) -> Kinds:
     """Any TCP and UDP, then the given ports, then an echo."""
     return [("tcp", 0), ("udp", 0), *ports, ("icmp" if family == 4 else "ipv6-icmp", 0)]
 
@@ -179,6 +181,13 @@ def _some(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Iterator[ob
         yield host
 
 
+def _both_ways(out: Kinds, into: Kinds, **members: Any) -> Iterator[Flow]:
+    """The conversations that the pod begins, then those that the other end begins."""
+    for kinds, inbound in ((out, False), (into, True)):
+        for protocol, port in kinds:
+            yield Flow(protocol=protocol, port=port, inbound=inbound, **members)
+
+
 def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
     """The standard set of conversations, for each family of the primary interface; `ports` adds rules' own."""
     found: list[Flow] = []
@@ -192,36 +201,14 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
         found += _with_node(model, family, into)
         for address, port, tenant in list(local_peers(model, primary, family))[:MAX_TARGETS]:
             title = model.title_of(tenant)
-            for kinds, inbound in ((out, False), (into, True)):
-                found += [
-                    Flow(
-                        role="peer",
-                        target=address,
-                        protocol=p,
-                        port=n,
-                        name=title,
-                        inbound=inbound,
-                        family=family,
-                        peer=(port, tenant),
-                    )
-                    for p, n in kinds
-                ]
+            found += _both_ways(
+                out, into, role="peer", target=address, name=title, family=family, peer=(port, tenant)
+            )
         for address, title, cidr in list(remote_targets(model, family))[:MAX_TARGETS]:
             tunnel = tunnel_of(model, cidr)
-            for kinds, inbound in ((out, False), (into, True)):
-                found += [
-                    Flow(
-                        role="remote",
-                        target=address,
-                        protocol=p,
-                        port=n,
-                        name=title,
-                        inbound=inbound,
-                        family=family,
-                        expected=tunnel,
-                    )
-                    for p, n in kinds
-                ]
+            found += _both_ways(
+                out, into, role="remote", target=address, name=title, family=family, expected=tunnel
+            )
         found += [
             Flow(role="service", target=f.ip, protocol=f.protocol, port=f.port, name=f.service, family=family)
             for f in model.frontends[:MAX_SERVICES]

@@ -1,9 +1,8 @@
-"""The verdict of Genie's tables on one packet, as the kernel would give it: for `policy explain`, and for tests."""
+"""The verdict of Genie's tables on one packet, as the kernel would give it."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from genie_core.policy.ruleset import DROP, RETURN, Lookup, Map, Match, Rule, Set, Table
@@ -119,18 +118,3 @@ def contains(found: Set, address: str) -> bool:
         return address in found.elements
     wanted = ipaddress.ip_address(address)
     return any(wanted in ipaddress.ip_network(prefix) for prefix in found.elements)
-
-
-def first_drop(tables: Sequence[Table], steps: Iterator[tuple[str, str, Packet]]) -> Outcome:
-    """The outcome of a packet's way through hooks, (family, hook, packet) each, up to where it is dropped."""
-    by_family = {table.family: table for table in tables}
-    whole = Outcome()
-    for family, hook, packet in steps:
-        if family not in by_family:
-            continue
-        outcome = run_hook(by_family[family], hook, packet)
-        whole.trail += outcome.trail
-        if outcome.dropped:
-            whole.dropped = True
-            break
-    return whole

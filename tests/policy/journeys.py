@@ -1,6 +1,6 @@
 """A packet's way between two pods of one node, as hooks, and what the compiled rules do with it there."""
 
-from genie_core.policy.evaluate import Packet, first_drop
+from genie_core.policy.evaluate import Packet, run_hook
 from tests.policy.generated import HAS, NETWORKS, bridge_of, port
 
 UPLINK = "wire"  # where the node routes for macvlan networks
@@ -11,14 +11,23 @@ def verdict(ruleset, source, target, protocol, number):
     pods = {one.attached.name: one.tables for one in ruleset.pods}
     packet = {"saddr": source[2], "daddr": target[2], "protocol": protocol, "sport": 40000, "dport": number}
     names = source[0]["metadata"]["name"], target[0]["metadata"]["name"]
-    out = first_drop(
-        pods.get(names[0], ()), iter([("inet", "output", Packet(oifname=_ifname(source), **packet))])
+    out = [("inet", "output", Packet(oifname=_ifname(source), **packet))]
+    into = [("inet", "input", Packet(iifname=_ifname(target), **packet))]
+    return not (
+        _is_dropped(pods.get(names[0], ()), out)
+        or _is_dropped(ruleset.host, _on_host(source, target, packet))
+        or _is_dropped(pods.get(names[1], ()), into)
     )
-    through = first_drop(ruleset.host, _on_host(source, target, packet))
-    into = first_drop(
-        pods.get(names[1], ()), iter([("inet", "input", Packet(iifname=_ifname(target), **packet))])
+
+
+def _is_dropped(tables, hooks):
+    """Whether one of the hooks, (family, name, packet) each, drops the packet."""
+    by_family = {table.family: table for table in tables}
+    return any(
+        run_hook(by_family[family], hook, packet).dropped
+        for family, hook, packet in hooks
+        if family in by_family
     )
-    return not (out.dropped or through.dropped or into.dropped)
 
 
 def _index(end):
