@@ -109,8 +109,8 @@ class Campaign:
             self.problem(f"left behind:\n{left}")
 
     def was_killed(self, outcome):
-        """Whether a kill is the reason of a failure."""
-        return outcome.killed
+        """Whether a kill, of the plugin or of one that it ran, is the reason of a failure."""
+        return outcome.killed or "signal: killed" in outcome.reply["msg"]
 
     # --- for the lanes -----------------------------------------------------------------------------------
 
@@ -160,8 +160,7 @@ class Lane:
         add = self._call("ADD", container, annotations={"cni": selection}, runtime=PORTS)
         if add.status == 0 and self.chance.random() < 0.3 and "ports" not in selection:
             check = self._call("CHECK", container, prevResult=add.reply)
-            killed = self.campaign.was_killed(check) or "signal: killed" in check.reply["msg"]
-            if check.status and not killed:
+            if check.status and not self.campaign.was_killed(check):
                 self.campaign.problem(f"{container} {selection} CHECK: {check.reply}")
         gone = self.chance.random() < 0.1
         path = self.pod.path

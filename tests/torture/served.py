@@ -38,7 +38,7 @@ class ServedCampaign(Campaign):
         self.figures.update({f"calls, {name}": number for name, number in counted.items()})
 
     def was_killed(self, outcome):
-        return outcome.killed or "genie serve" in (outcome.reply or {}).get("msg", "")
+        return super().was_killed(outcome) or "genie serve" in outcome.reply["msg"]
 
     def _start(self):
         return subprocess.Popen(
