@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "debug bundle": Entry(
         "debug_bundle", "Collect facts into a file that can be shared, without secrets", NODE
     ),
-    "trace": Entry("trace", "Show the way of a pod's packets, and what decides at each hop", NODE),
+    "trace": Entry("trace", "Show the path of a pod's packets, and what decides at each hop", NODE),
     "status": Entry("status", "Show a whole cluster's networks, and what is wrong", CLUSTER),
     "networks": Entry("networks", "List a cluster's networks, or who uses one", CLUSTER),
     "discover": Entry("discover", "Show how this node sets up pods' networks, and what is wrong", NODE),

@@ -30,7 +30,7 @@ def view(report: ClusterStatus, wide: bool) -> Iterator[Block]:
         yield Heading("Networks")
         yield from _cut(_network_table(_shown(report.networks, wide)), len(report.networks), wide)
     if report.pod_problems:
-        yield Heading("Pods that have not the networks that they ask for")
+        yield Heading("Pods without the networks that they ask for")
         yield from _cut(_pod_table(_first(report.pod_problems, wide)), len(report.pod_problems), wide)
     yield from _missing(report.missing)
 

@@ -69,7 +69,7 @@ def _lines(report: TraceReport, number: int, hop: Hop) -> Iterator[str]:
 def words_of(report: TraceReport) -> str:
     """The picture in words: the verdict, and the way."""
     way = " to ".join(hop.name for hop in report.path.hops)
-    return f"The packet {report.verdict}. Its way: {way}."
+    return f"The packet {report.verdict}. Its path: {way}."
 
 
 def page(report: TraceReport) -> str:
