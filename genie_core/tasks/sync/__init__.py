@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from genie_core.edges.bridges import Held
 from genie_core.edges.locks import Lock
 from genie_core.edges.store import netns_of
-from genie_core.errors import TRY_AGAIN, GenieError, NotFound
+from genie_core.errors import TRY_AGAIN, GenieError, IOFailure, NotFound
 from genie_core.jsontext import decode, encode
 from genie_core.live.compare import ATTACH, DETACH, KEEP, REPLACE, Move, compare, has_device
 from genie_core.live.exchange import Outcome, addresses_of, exchange
@@ -99,8 +99,15 @@ class _Sync:
 
     def run(self) -> SyncReport:
         """The change, under the container's lock. Raises NotFound, TryAgain, GiveWay."""
-        store, until = self.context.store, self.options.deadline
         plan = journal_of(self.pod, self.context, self.options.cri_socket)
+        try:
+            return self._under_lock(plan)
+        except IOFailure as error:  # a full disk: nothing is changed that cannot be recorded
+            now = self.context.store.load(*plan.key) or plan
+            return replace(self._refusal(now, error), status="failed")
+
+    def _under_lock(self, plan: Plan) -> SyncReport:
+        store, until = self.context.store, self.options.deadline
         store.prepare()
         with (
             store.lock_node(exclusive=False, deadline=until),
