@@ -1,11 +1,14 @@
 """`python -m tests.bench.agent`: what `genie agent` costs at rest and in a storm, and what the runtime's calls notice.
 
-A node with `--pods` pods in a cluster with `--elsewhere` others. Nothing here fails when it is slow: it is for reading.
+A node with `--pods` pods in a cluster with `--elsewhere` others, and `--definitions` NetworkAttachmentDefinitions in
+one namespace, which the agent watches while a pod waits for one that does not exist. Nothing here fails when it is
+slow: it is for reading.
 """
 
 import argparse
 import json
 import os
+import random
 import tempfile
 import time
 from pathlib import Path
@@ -14,7 +17,7 @@ from statistics import median, quantiles
 from genie_core.status import OBSERVED
 from genie_core.tasks.sync.observed import observed
 from tests.live.agent.running import CONDITION, Running
-from tests.live.live import cni_args, pod_object
+from tests.live.live import NPWG, cni_args, pod_object
 from tests.system.node import install_plugin
 
 REST_SECONDS = 60
@@ -30,7 +33,14 @@ def main():
     )
     parser.add_argument("--pods", type=int, default=250)
     parser.add_argument("--elsewhere", type=int, default=10_000)
+    parser.add_argument("--definitions", type=int, default=5_000)
     parser.add_argument("--changes", type=int, default=200, help="changes one after the other (default 200)")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=1.0,
+        help="seconds between changes of other pods, on average (default 1)",
+    )
     parser.add_argument(
         "--calls", type=int, default=30, help="ADD and DEL, without and with the storm (default 30)"
     )
@@ -47,7 +57,10 @@ def main():
     if options.json:
         print(json.dumps(figures, indent=2))
         return
-    print(f"genie agent, {options.pods} pods on the node, {options.elsewhere} elsewhere\n")
+    print(
+        f"genie agent, {options.pods} pods on the node, {options.elsewhere} elsewhere, "
+        f"{options.definitions} definitions\n"
+    )
     for name, value in figures.items():
         print(f"{name:58}{value:>10}")
 
@@ -61,9 +74,11 @@ def measure(running, options):
     time.sleep(5)
     figures["RSS at rest, MiB"] = round(rss(agent.pid) / MEBI, 1)
     figures["CPU at rest, % of a core"] = round(share(agent.pid, options.rest), 2)
-    took = sorted(change(running, names[0], number) for number in range(options.changes))
-    figures["a change, seconds until attached: median"] = round(median(took), 2)
-    figures["a change, seconds until attached: p99"] = round(quantiles(took, n=100)[-1], 2)
+    figures |= defined(running, agent, options.definitions)
+    took = [change(running, names[0], number) for number in range(options.changes)]
+    figures |= shown(f"{options.changes} changes, one at a time", took)
+    took = at_random(running, names[1:], options.changes, options.every)
+    figures |= shown(f"{options.changes} changes, one in {options.every:g} s", took)
     alone = calls(running, options.calls)
     began, cpu = time.monotonic(), spent(agent.pid)
     for name in names:
@@ -115,6 +130,49 @@ def change(running, name, number):
     while running.children():
         time.sleep(0.02)
     return seconds
+
+
+def shown(what, took):
+    """Seconds from the annotation until the interface is in the journal."""
+    found = {"median": median(took), "p99": quantiles(took, n=100)[-1], "most": max(took)}
+    return {f"{what}, seconds until attached: {name}": round(value, 2) for name, value in found.items()}
+
+
+def at_random(running, names, changes, every):
+    """Changes of the pods in turn, at random instants, each whether or not the one before is done."""
+    chance = random.Random(0)
+    began: dict[tuple[str, str], float] = {}
+    took: list[float] = []
+
+    def look(until):
+        while began and (until is None or time.monotonic() < until):
+            done = [key for key in began if has(running, *key)]
+            took.extend(time.monotonic() - began.pop(key) for key in done)
+            time.sleep(0.005)
+        time.sleep(max(0.0, (until or 0) - time.monotonic()))
+
+    at = time.monotonic()
+    for number in range(changes):
+        at += chance.expovariate(1 / every)
+        look(at)
+        name, ifname = names[number % len(names)], f"y{number // len(names) % 2}"
+        began[name, ifname] = time.monotonic()
+        running.annotate(name, cni=f"blue,green@{ifname}")
+    look(None)
+    return took
+
+
+def defined(running, agent, count):
+    """RSS while the agent watches the definitions of a namespace because a pod waits for one of them."""
+    space = running.node.add_pod()
+    running.start("waiting", netns=space.path)
+    for number in range(count):
+        running.cluster.nad(f"d{number}", {"type": "macvlan", "master": "up0", "x": "y" * 500})
+    running.annotate("waiting", **{NPWG: "nosuch@net1"})
+    while running.condition("waiting") != ("False", "Waiting"):
+        time.sleep(0.1)
+    time.sleep(5)
+    return {"RSS while it watches the definitions, MiB": round(rss(agent.pid) / MEBI, 1)}
 
 
 def has(running, name, ifname):
