@@ -102,6 +102,14 @@ def touch(directory: str = DIRECTORY, name: str = "stamp") -> None:
         posix.close(fd)
 
 
+def withdraw(directory: str = DIRECTORY) -> None:
+    """Remove the stamp: what is written here is not what policies select now, and no pod may rely on it."""
+    try:
+        posix.unlink(f"{directory}/stamp")
+    except OSError:
+        return
+
+
 class Held:
     """The lock, held while rules are changed. Raises TryAgain where another holds it too long, IOFailure."""
 

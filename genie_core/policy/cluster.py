@@ -3,7 +3,10 @@
 Documents are Pod, Namespace, Node, NetworkAttachmentDefinition, Logicalnetwork, the policies, and `AttachmentList`:
 
     {"kind": "AttachmentList", "node": "n1", "items": [{"namespace", "name", "uid", "containerID", "netns",
-      "network", "interface", "config": {...}, "result": {...}, "primary"?: bool}]}
+      "network", "interface", "config": {...}, "result": {...}, "primary"?: bool}], "defaultNetwork"?: "cni/NAME"}
+
+The default network is that of pods that ask for none and have no status of several: all that other nodes' pods say of
+themselves then is an address.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from genie_core.dialects import ASKING
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_list, get_str, place
 from genie_core.jsontext import JSONError, decode
@@ -135,15 +139,17 @@ class Cluster:
         here: dict[PodKey, list[Attached]] = {}
         for one in self.attached:
             here.setdefault(one.key, []).append(one)
-        known = earlier.read if earlier else {}
+        lists = self.objects.get("AttachmentList", ())
+        self.default_network = next(filter(None, (str(one.get("defaultNetwork") or "") for one in lists)), "")
+        known = earlier.read if earlier and earlier.default_network == self.default_network else {}
         # by the documents' identities, which they keep as long as they are held here
         self.read: dict[int, tuple[JSON, Pod | None]] = {}
         self.pods: dict[PodKey, Pod] = {}
         for item in self.objects.get("Pod", ()):
-            _, pod = known.get(id(item)) or (item, read_pod(item, {}))
+            _, pod = known.get(id(item)) or (item, read_pod(item, {}, self.default_network))
             self.read[id(item)] = item, pod
             if pod and pod.key in here:
-                pod = read_pod(item, here)
+                pod = read_pod(item, here, self.default_network)
             if pod:
                 self.pods[pod.key] = pod
         self._by_namespace: dict[str, list[Pod]] = {}
@@ -245,8 +251,11 @@ def qualified(name: str) -> str:
     return name if "/" in name else f"{CNI}/{name}"
 
 
-def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]]) -> Pod | None:
-    """A Pod object; None where it shares the node's network. What the journals say of it comes before its status."""
+def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]], default: str = "") -> Pod | None:
+    """A Pod object; None where it shares the node's network. What the journals say of it comes before its status.
+
+    `default` is the network of pods that ask for none, "" where it is not known.
+    """
     spec, status = _dict(item, "spec"), _dict(item, "status")
     if spec.get("hostNetwork"):
         return None
@@ -254,7 +263,9 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]]) -> Pod | Non
     namespace, name = str(meta.get("namespace") or "default"), str(meta.get("name") or "")
     uid = str(meta.get("uid") or "")
     own = [one for one in attached.get((namespace, name), ()) if not (uid and one.uid) or one.uid == uid]
-    members = [Member(one.network, one.primary, one.addresses) for one in own] or _reported(item, status)
+    members = [Member(one.network, one.primary, one.addresses) for one in own] or _reported(
+        item, status, default
+    )
     containers = _objects(spec.get("containers")) + _objects(spec.get("initContainers"))
     return Pod(
         namespace=namespace,
@@ -268,10 +279,11 @@ def read_pod(item: JSON, attached: Mapping[PodKey, list[Attached]]) -> Pod | Non
     )
 
 
-def _reported(item: JSON, status: JSON) -> list[Member]:
+def _reported(item: JSON, status: JSON, default: str) -> list[Member]:
     """The pod's networks by its status annotation; without one its addresses are the primary network's."""
+    annotations = annotations_of(item)
     try:
-        entries = _objects(decode(str(annotations_of(item).get(NETWORK_STATUS) or "[]")))
+        entries = _objects(decode(str(annotations.get(NETWORK_STATUS) or "[]")))
     except JSONError:
         entries = []
     found = []
@@ -286,7 +298,8 @@ def _reported(item: JSON, status: JSON) -> list[Member]:
         ]
         taken = {address for member in found for address in member.addresses}
         addresses = tuple(ip for ip in addresses_in(ips) if ip not in taken)
-        found += [Member("", True, addresses)] if addresses else []
+        name = "" if any(key in annotations for key in ASKING) else default
+        found += [Member(name, True, addresses)] if addresses else []
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from genie_core.policy.evaluate import Packet, run_hook
 from genie_core.policy.genie_form import Pairing, Pairs, is_genie_form, read_pairs
 from genie_core.policy.networks import CNI, EVERY, LOGICAL, is_logical
 from genie_core.policy.peers import Peers
-from genie_core.policy.places import BRIDGE, NOWHERE, POD, Place, place_of
+from genie_core.policy.places import BRIDGE, NOWHERE, POD, VETH, Place, place_of
 from genie_core.policy.rules import (
     DIRECTIONS,
     EGRESS,
@@ -30,6 +31,7 @@ from genie_core.policy.rules import (
 from genie_core.policy.ruleset import Chain, Set, Table, comment, text_of
 from genie_core.policy.tables import Builder, Guarded
 
+_ON_HOST = (BRIDGE, VETH)
 BRIDGE_SYSCTLS = {"net.bridge.bridge-nf-call-ip6tables": "1", "net.bridge.bridge-nf-call-iptables": "1"}
 
 
@@ -245,10 +247,8 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
             guarded = _guarded(isolation, attached, pod, place, peers)
             builder.add(guarded)
             gates.append(Gate(attached=attached, isolation=isolation, guarded=guarded, sets=peers.sets))
-    bridges = {one.place.bridge for one in isolated if one.place.kind == BRIDGE}
-    for attached, place in places:
-        if place.kind == BRIDGE and place.bridge in bridges:
-            host.add_port(place, attached.addresses)
+    if any(one.place.kind in _ON_HOST for one in isolated):
+        _add_ports(host, places)
     findings = {*policies.findings, *(finding for one in isolated for finding in _findings(one, cluster))}
     return PolicyRuleset(
         node=node,
@@ -263,6 +263,16 @@ def compile_node(cluster: Cluster, node: str, policies: Policies | None = None) 
         policies=len(policies.multi) + len(policies.forms),
         selected=policies.selected_networks(),
     )
+
+
+def _add_ports(host: Builder, places: Sequence[tuple[Attached, Place]]) -> None:
+    """Every host end, each with all addresses of its pod: with one network's an answer may leave by another."""
+    own: dict[tuple[str, str], list[str]] = {}
+    for attached, _ in places:
+        own.setdefault((attached.container, attached.netns), []).extend(attached.addresses)
+    for attached, place in places:
+        if place.kind in _ON_HOST:
+            host.add_port(place, tuple(own[attached.container, attached.netns]))
 
 
 def _pod_of(cluster: Cluster, attached: Attached) -> Pod | None:

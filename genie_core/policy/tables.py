@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from genie_core.policy.chains import NEIGHBOURS
 from genie_core.policy.peers import Peers, in_order, version_of
-from genie_core.policy.places import BRIDGE, Place
+from genie_core.policy.places import BRIDGE, VETH, Place
 from genie_core.policy.rules import EGRESS, INGRESS
 from genie_core.policy.ruleset import ACCEPT, DROP, Chain, Lookup, Map, Match, Rule, Set, Table
 
@@ -71,7 +71,7 @@ class Builder:
             self.guards[guarded.direction][f'"{guarded.place.port}"'] = f"jump {chain}"
 
     def add_port(self, place: Place, addresses: tuple[str, ...]) -> None:
-        """Take in a port of a bridge, whether or not its pod is isolated: it may not use other pods' addresses."""
+        """Take in a host end, whether or not its pod is isolated: it may not use other pods' addresses."""
         self.ports.append((place, addresses))
 
     def _keys(self, guarded: Guarded) -> Iterator[tuple[str, str]]:
@@ -122,7 +122,7 @@ class Builder:
         if not self.maps:
             return []
         inet = self._inet()
-        borrowed = list(borrowing(self.ports, inet.sets))
+        borrowed = list(borrowing([one for one in self.ports if one[0].kind == BRIDGE], inet.sets))
         if borrowed or any(self.guards.values()):
             return [inet, self._bridge(borrowed)]
         return [inet]
@@ -148,7 +148,13 @@ class Builder:
             for name, found in self.maps.items()
         ]
         chains = [*self.chains.values(), *self._base_chains(list(pairs))]
-        return Table("inet", (*sets, *pairs.values()), tuple(chains), tuple(maps))
+        borrowed = list(borrowing([one for one in self.ports if one[0].kind == VETH], sets))
+        if borrowed:  # before a connection is looked up: a packet of another one's is no answer
+            chains += _twice("prerouting", [Lookup("iifname", "port_if")], _PRIORITIES[EGRESS])
+        chains += [one for one in borrowed if isinstance(one, Chain)]
+        maps += [one for one in borrowed if isinstance(one, Map)]
+        known = [one for one in borrowed if isinstance(one, Set)]
+        return Table("inet", (*sets, *pairs.values(), *known), tuple(chains), tuple(maps))
 
     def _base_chains(self, versions: Sequence[int]) -> Iterator[Chain]:
         head: list[Rule | Lookup] = [
@@ -215,9 +221,9 @@ def _twice(hook: str, rules: Sequence[Rule | Lookup], priorities: Sequence[str])
 def borrowing(
     ports: Sequence[tuple[Place, tuple[str, ...]]], sets: Sequence[Set]
 ) -> Iterator[Chain | Map | Set]:
-    """What keeps pods on bridges from the addresses that a policy allows to other pods."""
+    """What keeps the pods behind these host ends from the addresses that a policy allows to other pods."""
     rules: list[Rule | Lookup] = []
-    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")) if ports else ():
         known = in_order(
             one for found in sets if found.name.startswith(f"p{version}_") for one in found.elements
         )

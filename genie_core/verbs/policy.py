@@ -154,9 +154,9 @@ class Leaving:
         self._maps: list[str] = []
         try:
             found = policy_dir.selected()
-            mine = [one for one in plan.attachments if one.result and _is_listed(found, network_of(one))]
-            if mine:
-                self._find(mine)
+            attached = [one for one in plan.attachments if one.result]
+            if any(_is_listed(found, network_of(one)) for one in attached):
+                self._find(attached)
         except GenieError as error:
             log.warning("rules of policies not looked at", problem=error.msg)
 

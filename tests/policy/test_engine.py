@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.live.agent.test_rights import rule
 from tests.plugin.test_rights import granted
 from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, until
 from tests.policy.first_packets import escaped
+from tests.policy.pings import ping
+from tests.policy.test_hostile import ipv4
 from tests.system.node import install_plugin
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
@@ -118,6 +121,109 @@ def test_a_pod_that_goes_takes_its_rules_along(node):
     node.kill()
     assert node.call("DEL", "web").status == 0
     assert gone not in node.node.host.run("nft", "list", "ruleset").stdout
+
+
+@pytest.mark.parametrize("by", ["GC", "genie gc"])
+def test_a_pod_that_is_collected_takes_its_rules_along(node, by):
+    """Its DEL never came, and the agent is dead: GC and `genie gc` remove what belongs to it."""
+    gone = node.pod("web", app="web")
+    node.pod("db", app="db")
+    node.policy(podSelector={"matchLabels": {"app": "web"}}, ingress=FROM_WEB)
+    node.policy("q", podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
+    until(lambda: node.status()["policies"] == 2)
+    plan = json.loads(next((node.node.state / "containers").glob("web@*")).read_text().splitlines()[0])
+    assert plan["attachments"][1]["ifname"] == "net1"
+    rules = node.node.host.run("nft", "list", "ruleset").stdout
+    ports = {word.strip('",') for word in rules.split() if word.startswith('"veth')}
+    assert gone in rules
+    node.kill()
+    node.pods["web"].remove()
+    if by == "GC":
+        valid = [{"containerID": "db", "ifname": "eth0"}]
+        done = node.node.call("GC", version="1.1.0", **{"cni.dev/valid-attachments": valid})
+        assert done.status == 0, done
+    else:
+        words = ("gc", "--yes", "--interval", "1s", "--min-age", "1s", "--ipam-dir", node.node.leases)
+        until(lambda: "pending" in removed(genie(node, *map(str, words))[1]))
+    left = node.node.host.run("nft", "list", "ruleset").stdout
+    # a chain that nothing jumps to any more may name it, until the agent loads the next table
+    assert not [line for line in left.splitlines() if gone in line and not line.strip().startswith("ip ")]
+    assert node.addresses["db"] in left
+    lost = {port for port in ports if port not in left}
+    assert len(lost) == 2  # the ends of its two networks, and not the other pod's
+
+
+def removed(report):
+    """The kinds of what `genie gc` has removed."""
+    return [item["kind"] for item in report.get("leftovers", ()) if item["removed"]]
+
+
+def raw_from(node, name, made):
+    """Send an IPv4 packet that is made by hand, over the pod's net1."""
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"net1")
+            one.sendto(made, (node.addresses["db"], 0))
+
+    inside(str(node.pods[name].path), send)
+
+
+def arrives(node, name, made, seconds=0.5):
+    """Whether what the pod sends comes to db."""
+
+    def receiver():
+        one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+        one.settimeout(seconds)
+        return one
+
+    with inside(str(node.pods["db"].path), receiver) as into:
+        raw_from(node, name, made)
+        try:
+            while True:
+                if into.recv(200).endswith(b"mark"):
+                    return True
+        except TimeoutError:
+            return False
+
+
+def test_an_address_of_another_pod_cannot_be_borrowed_behind_a_point_to_point_link(node):
+    """A pod that no policy selects sends with the address of one that db allows."""
+    for name in ("web", "db", "thief"):
+        node.pod(name, "blue,red@net1", app=name)
+    made = ipv4(node.addresses["web"], node.addresses["db"])
+    assert arrives(node, "thief", made)
+    node.policy(networks="cni/red", podSelector={"matchLabels": {"app": "db"}}, ingress=FROM_WEB)
+    until(lambda: not node.ping("thief", "db"))
+    assert arrives(node, "web", made)
+    assert not arrives(node, "thief", made)
+
+
+def test_pods_elsewhere_that_ask_for_nothing_are_peers_on_the_default_network(node):
+    """They have no status of several networks: their address is the default network's."""
+    node.pod("db", "blue,sea@net1", app="db")
+    far = node.node.add_pod()
+    host = node.node.host
+    host.run("ip", "link", "add", "far0", "type", "veth", "peer", "name", "far1")
+    host.run("ip", "link", "set", "far0", "up", "master", "br0")
+    host.run("ip", "link", "set", "far1", "netns", far.name)
+    far.run("ip", "address", "add", "10.1.200.9/16", "dev", "far1")
+    far.run("ip", "link", "set", "far1", "up")
+    (address,) = [ip for ip in node.pods["db"].links()["eth0"] if ":" not in ip]
+    address = address.partition("/")[0]
+    until(lambda: ping(far, address))
+    for name, annotations in (("far", {}), ("named", {"cni": "red"})):
+        document = pod_document(name, "", app=name)
+        document["metadata"]["annotations"] = annotations
+        document["spec"]["nodeName"] = "n2"
+        document["status"] = {"podIP": "10.1.200.9"}
+        node.objects.add(document)
+    allow = [{"from": [{"podSelector": {"matchLabels": {"app": "named"}}}]}]
+    node.policy(networks="cni/blue", podSelector={"matchLabels": {"app": "db"}}, ingress=allow)
+    until(lambda: not ping(far, address))
+    allow = [{"from": [{"podSelector": {"matchLabels": {"app": "far"}}}]}]
+    node.policy(networks="cni/blue", podSelector={"matchLabels": {"app": "db"}}, ingress=allow)
+    until(lambda: ping(far, address))
 
 
 def test_what_it_says_of_itself_is_json(node):

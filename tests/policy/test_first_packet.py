@@ -134,7 +134,7 @@ def test_a_del_takes_the_rules_away(node):
     left = rules(node.host)
     assert addresses[1] not in left
     assert addresses[2] not in left
-    assert addresses[0] in left  # a network that no policy selects is not looked at
+    assert addresses[0] not in left
     assert "192.0.2.7" in left
     assert "veth" not in left
 

@@ -60,9 +60,9 @@ class Enforcer:
             attached = journal(self.config, self.node)
             self._earlier = cluster = Cluster([*objects, attached], self._earlier)
             ruleset = compile_node(cluster, self.node)
-            policy_dir.write(ruleset.selected)
+            problems = announce(ruleset.selected)
             before()
-            problems = set_sysctls(ruleset.sysctls)
+            problems += set_sysctls(ruleset.sysctls)
             changed = self._load_all(ruleset, attached, problems)
         count = self._cut(ruleset, changed, problems)
         return Applied(
@@ -105,6 +105,16 @@ class Enforcer:
             except (OSError, GenieError) as error:
                 problems.append(f"{netns or 'the node'}: open connections are not cut: {error}")
         return count
+
+
+def announce(selected: policy_dir.Selected) -> list[str]:
+    """Write what policies select for the plugin; the problems. Where it fails, ADD does not rely on the old one."""
+    try:
+        policy_dir.write(selected)
+    except GenieError as error:
+        policy_dir.withdraw()
+        return [str(error)]
+    return []
 
 
 def remove(config: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -165,7 +166,8 @@ class Engine:
             self._try(self._mend)
         if self._is_due("count", COUNT_SECONDS):
             self._try(self._count)
-        if self._is_due("stamp", STAMP_SECONDS) and self.counts.has_applied:
+        is_told = self.counts.has_applied and policy_dir.age() is not None  # see policy_dir.withdraw
+        if self._is_due("stamp", STAMP_SECONDS) and is_told:
             self._try(policy_dir.touch)
 
     def _is_due(self, name: str, again: float = 0.0) -> bool:
@@ -244,12 +246,17 @@ class Engine:
             **self.counts.as_json(),
         }
         temporary = f"{STATUS}.new"
-        fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            write_all(fd, json.dumps(document))
-        finally:
-            os.close(fd)
-        os.replace(temporary, STATUS)
+            fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                write_all(fd, json.dumps(document))
+            finally:
+                os.close(fd)
+            os.replace(temporary, STATUS)
+        except (OSError, GenieError) as error:
+            self._log.error("the status is not written", problem=str(error))
+            with suppress(OSError):
+                os.unlink(STATUS)  # an old one would say that all is well
 
 
 def _view(kind: Resource, item: Mapping[str, Any]) -> JSON:

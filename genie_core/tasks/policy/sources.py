@@ -22,11 +22,13 @@ from genie_core.gojson import view
 from genie_core.jsontext import decode
 from genie_core.model import Attachment, Plan
 from genie_core.policy.cluster import Cluster
-from genie_core.select.asked import network_of
+from genie_core.select.asked import identity_of, network_of
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import is_gone, open_context, plans
 from genie_core.tasks.pods import open_api
+from genie_core.verbs.context import Context
+from genie_core.verbs.networks import default_of
 
 KINDS = (MULTI_POLICY, NETWORK_POLICY, POD, NAMESPACE, NODE, NETWORK_ATTACHMENT, LOGICAL_NETWORK)
 _SECONDS = 10.0
@@ -66,7 +68,16 @@ def journal(config: Mapping[str, Any], node: str) -> dict[str, Any]:
     found = open_context(dict(config))
     living = [plan for plan in plans(found) if plan.pod and not is_gone(plan)]
     items = [item for plan in living for one in plan.attachments for item in attachment_items(plan, one)]
-    return {"kind": "AttachmentList", "node": node, "items": items}
+    return {"kind": "AttachmentList", "node": node, "items": items, "defaultNetwork": _default(found)}
+
+
+def _default(context: Context) -> str:
+    """The network of pods that ask for none; "" where there is not one that all of them have."""
+    try:
+        choices = default_of(context)
+    except GenieError:
+        return ""
+    return identity_of(choices[0]) if choices else ""
 
 
 def attachment_items(plan: Plan, item: Attachment) -> list[dict[str, Any]]:

@@ -1,0 +1,71 @@
+"""Large tables in the kernel: where only elements change, only these are changed."""
+
+import pytest
+
+from genie_core.policy.cluster import Cluster
+from genie_core.policy.compile import compile_node
+from genie_core.tasks.policy.kernel import Kernel
+from tests.bench import policies
+from tests.netns import Namespace
+
+pytestmark = pytest.mark.root
+PODS = 1100
+
+
+@pytest.fixture
+def spaces():
+    made = Namespace(), Namespace()
+    yield made
+    for one in made:
+        one.remove()
+
+
+def documents(count):
+    return [
+        *(policies._pod(index) for index in range(count)),
+        *policies._rest(lambda _: [{"podSelector": {}}]),
+    ]
+
+
+def tables(items):
+    return compile_node(Cluster(items), "n1").host
+
+
+def listed(space):
+    """What nft lists of our tables, without counters."""
+    return space.run("nft", "--stateless", "list", "ruleset").stdout
+
+
+def without_digest(text):
+    return [line for line in text.splitlines() if 'comment "genie ' not in line]
+
+
+def test_more_than_a_thousand_elements_are_changed_one_by_one(spaces):
+    """A pod comes and a pod goes; what is in the kernel is what a whole load would have made."""
+    changed, whole = spaces
+    items = documents(PODS)
+    kernel = Kernel()
+    assert kernel.load(tables(items), str(changed.path))
+    handles = changed.run("nft", "-a", "list", "table", "inet", "genie_policy").stdout.splitlines()[-3:]
+    came_and_gone = [*items[:500], *items[501:], policies._pod(PODS)]
+    assert kernel.load(tables(came_and_gone), str(changed.path))
+    after = changed.run("nft", "-a", "list", "table", "inet", "genie_policy").stdout.splitlines()[-3:]
+    assert after == handles  # the same chains: the table was not replaced
+    assert Kernel().load(tables(came_and_gone), str(whole.path))
+    assert without_digest(listed(changed)) == without_digest(listed(whole))
+    assert not kernel.load(tables(came_and_gone), str(changed.path))
+
+
+def test_a_large_table_that_another_program_has_changed_is_replaced(spaces):
+    changed, whole = spaces
+    items = documents(PODS)
+    kernel = Kernel()
+    kernel.load(tables(items), str(changed.path))
+    chain = next(
+        line.split()[1] for line in listed(changed).splitlines() if line.startswith("\tchain ingress_")
+    )
+    changed.run("nft", "flush", "chain", "inet", "genie_policy", chain)
+    items = [*items, policies._pod(PODS)]
+    assert kernel.load(tables(items), str(changed.path))
+    Kernel().load(tables(items), str(whole.path))
+    assert listed(changed) == listed(whole)
