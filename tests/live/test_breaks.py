@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -154,6 +155,34 @@ def test_the_status_may_not_be_written(attached):
     assert [name for name, _, _ in told(attached)] == ["blue", "ns/x"]
 
 
+def test_another_writer_changes_the_pod_all_the_time(attached):
+    """The change stays, whether or not its status could be written; later it is, and the writer loses nothing."""
+    objects, over = attached.cluster.objects, threading.Event()
+    kind = objects.kind_of(attached.pod())
+    written = 0
+
+    def write():
+        nonlocal written
+        while not over.is_set():
+            written += 1
+            objects.patch(kind, "ns", "c1", {"metadata": {"labels": {"turn": str(written)}}})
+            time.sleep(0.001)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        code, report = ask(attached, "x@one")
+    finally:
+        over.set()
+        writer.join()
+    assert (code, report["status"]) == (0, "changed")
+    assert 409 in {one.status for one in attached.cluster.server.api.requests}
+    assert attached.sync()[1]["status"] == "unchanged"
+    is_right(attached, ["one"])
+    assert [name for name, _, _ in told(attached)] == ["blue", "ns/x"]
+    assert attached.pod()["metadata"]["labels"]["turn"] == str(written)
+
+
 def test_a_plugin_that_refuses_del(live):
     live.node.wrap(
         "ptp", f'[ "$CNI_COMMAND" = DEL ] && [ -e {live.node.root}/refuse ] && exit 1; exec "$REAL"'
@@ -257,6 +286,18 @@ def a_call_waits(live):
     inode = (live.node.state / "locks/c1@eth0").stat().st_ino
     locks = Path("/proc/locks").read_text().splitlines()
     return any("OFDLCK" in line and f":{inode} " in line for line in locks)
+
+
+def test_a_gc_in_the_middle(held):
+    """It waits for the change, and leaves what that has attached."""
+    valid = {"version": "1.1.0", "cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}
+    code, report, collection = meanwhile(
+        held, lambda: held.node.start(held.node.env("GC"), held.node.stdin(**valid))
+    )
+    done = finish(collection)
+    assert (done.status, done.reply) == (0, None), done
+    assert (code, report["status"]) == (0, "changed"), report
+    is_right(held, ["net1", "net2"])
 
 
 def test_check_in_the_middle(held):
