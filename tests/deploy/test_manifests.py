@@ -4,6 +4,7 @@ import configparser
 import copy
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_the_agents_command_lines_are_known(capsys):
     for line in (container["args"], yaml.safe_load(changed)["args"], words):
         assert line[0] == "agent"
         assert main([*line, "--help"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unit", ["agent/genie-agent.service", "serve/genie-serve.service"])
+def test_systemd_accepts_the_units(tmp_path, unit):
+    """systemd-analyze looks for the program too, so another one stands in for it here."""
+    text = (DEPLOY / unit).read_text()
+    file = tmp_path / Path(unit).name
+    file.write_text(re.sub(r"(?m)^(Exec\w+=)/\S+", r"\1/bin/true", text))
+    words = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", file)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    file.write_text(file.read_text().replace("KillMode=process", "KillMode=nothing"))
+    assert "kill mode" in subprocess.run(words, capture_output=True, text=True, check=False).stderr
 
 
 def test_the_server_s_command_lines_are_known(capsys, daemonset):
