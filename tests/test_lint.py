@@ -14,7 +14,7 @@ TOOLS = Path(sys.executable).parent
 CHECKS = {
     "ruff check": ["ruff", "check", "--quiet", "--output-format=concise", "."],
     "ruff format": ["ruff", "format", "--quiet", "--check", "--output-format=concise", "."],
-    "mypy": ["mypy", "--no-error-summary"],
+    "mypy": ["mypy", "--no-error-summary"],  # half a minute
     "shellcheck": ["shellcheck", ".ci/setup", ".ci/run"],
 }
 MAX_MODULE_LINES = 400
@@ -34,7 +34,9 @@ def demand_silence(complaints):
 
 
 @pytest.mark.timeout(1800)  # mypy takes half a minute of a processor, and a busy machine has little of it
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize(
+    "check", [pytest.param(name, marks=[pytest.mark.first] if name == "mypy" else []) for name in CHECKS]
+)
 def test_linter(check):
     demand_silence(tool_output(*CHECKS[check]))
 

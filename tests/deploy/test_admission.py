@@ -5,6 +5,7 @@ GENIE_TEST_KUBECONFIG names its kubeconfig (an administrator's): the test applie
 """
 
 import copy
+import functools
 import json
 import os
 import re
@@ -31,6 +32,7 @@ INSTALLER = "system:serviceaccount:kube-system:genie-installer"
 RESOURCES = {"Logicalnetwork": LOGICAL_NETWORK, "Physicalnetwork": PHYSICAL_NETWORK, "Pod": POD}
 
 
+@functools.cache
 def documents(name):
     return list(yaml.safe_load_all((DEPLOY / name).read_text()))
 
