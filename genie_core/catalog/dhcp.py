@@ -12,7 +12,7 @@ PLUGIN = Plugin(
     role=Role.IPAM,
     summary="addresses from a DHCP server on the network; needs `dhcp daemon` on the node",
     fields=(
-        Field("daemonSocketPath", "path", "the daemon's socket", default=SOCKET),
+        Field("daemonSocketPath", "path", "the daemon's socket", opens="socket", default=SOCKET),
         Field("request", "array", "options to ask for"),
         Field("provide", "array", "options to send"),
         Field("priority", "integer", "metric of the routes", minimum=0),

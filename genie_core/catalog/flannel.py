@@ -29,7 +29,7 @@ PLUGIN = Plugin(
     role=Role.CLUSTER,
     summary="an overlay; the interface is made by the bridge plugin",
     fields=(
-        Field("subnetFile", "path", "what flanneld writes", default="/run/flannel/subnet.env"),
+        Field("subnetFile", "path", "what flanneld writes", opens="file", default="/run/flannel/subnet.env"),
         Field("dataDir", "path", "the plugin's state", default="/var/lib/cni/flannel"),
         Field("delegate", "object", "settings of the plugin that makes the interface"),
         Field("ipam", "object", "settings for the delegate's address plugin"),

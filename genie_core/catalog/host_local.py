@@ -148,7 +148,7 @@ PLUGIN = Plugin(
         ),
         ROUTES,
         Field("dataDir", "path", "where leases are kept", default=LEASES),
-        Field("resolvConf", "path", "a file whose DNS settings are reported"),
+        Field("resolvConf", "path", "a file whose DNS settings are reported", opens="file"),
     ),
     capabilities=("ipRanges", "ips"),
     checks=(_check,),

@@ -42,6 +42,7 @@ class LinkView:
     up: bool = True
     kind: str = ""
     addresses: tuple[str, ...] = ()
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,11 @@ def check_master(data: JSON, where: str, node: NodeView, key: str = "master") ->
         )
     if not link.up:
         yield Problem(path, f'interface "{master}" is down', severity=Severity.WARNING, code=GN1020)
+    if link.master and data.get("type") in ("macvlan", "ipvlan"):
+        text = (
+            f'interface "{master}" is a port of {link.master}, and the kernel makes no {data["type"]} on it'
+        )
+        yield Problem(path, text, hint=f"name {link.master} as the parent, or take it out", code=GN1020)
 
 
 def given(**members: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Field:
     """One member of a configuration object.
 
     `kind` is a key of `KINDS`. `fields` describes the members of an object, `items` the elements of an array.
-    `secret` marks values that are never shown.
+    `secret` marks values that are never shown. `opens` is "file" or "socket" where the plugin opens what is there.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Field:
     fields: tuple[Field, ...] = ()
     items: Field | None = None
     secret: bool = False
+    opens: str = ""
 
 
 def _is_address(value: object) -> bool:

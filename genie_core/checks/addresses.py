@@ -8,7 +8,17 @@ from os.path import basename
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
-from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
+from genie_core.findings import (
+    Code,
+    Command,
+    Confidence,
+    Effect,
+    Evidence,
+    Finding,
+    Remedy,
+    Severity,
+    Subject,
+)
 from genie_core.net.case import Case
 from genie_core.net.model import STATUS, Attachment, Intended
 from genie_core.net.stack import version, within
@@ -58,7 +68,7 @@ GN0201 = Code("GN0201", "the pod has another address than the cluster expects",
 GN0202 = Code("GN0202", "an address is missing",
     cause="the interface lacks the address that ADD gave it, or has no address at all",
     confirm="ip -n POD addr", fix="recreate the pod; read the IPAM plugin's messages",
-    explained_by=("GN0209",), breaks=(Effect.PACKETS,))  # fmt: skip
+    explained_by=("GN0209", "GN0111"), breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check(
@@ -91,7 +101,13 @@ def drift(case: Case) -> Iterator[Finding]:
                 *(() if agreed else _give_back(case, attachment, ip, strays)),
                 risk="connections from the wrong address break",
             ),
+            breaks=() if there else (lacking(version(ip)),),
         )
+
+
+def lacking(family: int) -> str:
+    """The effect of a lost address: the kernel deletes the routes of its family with the last one."""
+    return f"no IPv{family} address"
 
 
 def _agreed(case: Case, attachment: Attachment, there: list[Address], sources: list[Intended]) -> str:
@@ -116,15 +132,26 @@ def _give_back(case: Case, attachment: Attachment, ip: str, strays: list[Address
     commands = [in_pod("ip", "addr", "del", f"{a.ip}/{a.prefix}", "dev", name) for a in strays]
     commands.append(in_pod("ip", "addr", "add", _prefix(case, attachment, ip), "dev", name))
     if attachment is case.primary:
-        commands += restore_default(case, attachment, version(ip))
+        commands += restore_default(case, attachment, version(ip), ip)
     return tuple(commands)
 
 
-def restore_default(case: Case, attachment: Attachment, family: int) -> list[Command]:
-    """The default route again: the kernel deletes the routes that use an address with it."""
+def restore_default(case: Case, attachment: Attachment, family: int, ip: str = "") -> list[Command]:
+    """The default route again: the kernel deletes the routes that use an address with it.
+
+    Where nothing names the gateway, it is the node's address in the subnet of `ip`.
+    """
     gateway = case.expected_gateway(family) or case.segment_gateway(attachment, family)
+    for own in (
+        case.node.addresses(attachment.entry, family) if attachment.entry and ip and not gateway else ()
+    ):
+        gateway = own.ip if within(ip, f"{own.ip}/{own.prefix}") else gateway
     return (
-        [in_pod("ip", "route", "replace", "default", "via", gateway, "dev", attachment.link.name)]
+        [
+            in_pod(
+                "ip", f"-{family}", "route", "replace", "default", "via", gateway, "dev", attachment.link.name
+            )
+        ]
         if gateway
         else []
     )
@@ -307,8 +334,23 @@ def ipv6_usable(case: Case) -> Iterator[Finding]:
                     f"{address.ip} on {name} failed duplicate address detection: another host on the link has it",
                     the_pod(case, name),
                     seen("netlink", f"{address.ip} dadfailed", f"ip -6 addr show {name}"),
-                    remedy=fix("find the other holder of the address; recreate one of the pods"),
+                    remedy=_detect_again(case, attachment, address),
                 )
+
+
+def _detect_again(case: Case, attachment: Attachment, own: Address) -> Remedy:
+    """Where no namespace here holds the address, it is removed and added: the kernel asks the link again."""
+    if any(
+        a.ip == own.ip for t in case.facts.tenants if t.path != case.facts.netns_path for a in t.addresses
+    ):
+        return fix("find the other holder of the address; recreate one of the pods")
+    words, name = ("ip", "-6", "addr"), attachment.link.name
+    return fix(
+        "once the other holder is gone (none is on this node), remove the address and add it again",
+        in_pod(*words, "del", f"{own.ip}/{own.prefix}", "dev", name),
+        in_pod(*words, "add", f"{own.ip}/{own.prefix}", "dev", name),
+        *(restore_default(case, attachment, 6, own.ip) if attachment is case.primary else ()),
+    )
 
 
 def _disabled(case: Case, name: str, off: list[str], wanted: list[str], asked: bool) -> Finding:

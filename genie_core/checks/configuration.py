@@ -305,7 +305,12 @@ def node_view(facts: Facts) -> NodeView:
     node = facts.node
     links = {
         link.name: LinkView(
-            name=link.name, mtu=link.mtu, up=link.up, kind=link.kind, addresses=tuple(node.prefixes_of(link))
+            name=link.name,
+            mtu=link.mtu,
+            up=link.up,
+            kind=link.kind,
+            addresses=tuple(node.prefixes_of(link)),
+            master=node.name_of(link.master),
         )
         for link in node.links
     }

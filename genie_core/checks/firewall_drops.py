@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.path import ANY_PORT
 from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
@@ -200,6 +202,32 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
     return command(chain.tool, "-t", chain.table, "-D", chain.name, *shlex.split(rule.text))
 
 
+def _denying(case: Case, found: list[Block]) -> str:
+    """The NetworkPolicy that denies every conversation that the rule stops, "" where one of them is allowed."""
+    policies = Policies(case.facts.objects)
+    # A conversation without a port stands for a port that no policy names.
+    flows = [
+        replace(b.flow, port=b.flow.port or ANY_PORT)
+        for b in found
+        if b.flow.protocol in ("tcp", "udp", "sctp")
+    ]
+    if not policies.policies or not flows:
+        return ""
+    rulings = [next((ruling for ruling, _, _ in denials(case, policies, flow)), None) for flow in flows]
+    names = [ruling.policies[0] for ruling in rulings if ruling is not None and ruling.policies]
+    return names[0] if len(names) == len(flows) else ""
+
+
+def _doubt(case: Case, found: list[Block], chain: Chain, policy: str) -> str:
+    """Why a policy engine's rule is wrong, "" where the policies say the same or are not known."""
+    known = {cluster.key(p) for p in cluster.of_kind(case.facts.objects, "NetworkPolicy")}
+    if not case.facts.objects or "NetworkPolicy" in case.facts.missing or chain.table == TABLE:
+        return ""
+    if policy not in known and "/" in policy:
+        return "no such NetworkPolicy is known"
+    return "the NetworkPolicies allow that" if known and not _denying(case, found) else ""
+
+
 def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
     """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
     if chain.table == TABLE and rule.comment.startswith("deny "):  # Genie's own: policy/chains.py
@@ -211,8 +239,9 @@ def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule) -> st
         return named
     if "/" in rule.comment and " " not in rule.comment.strip():
         return rule.comment
-    if not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
-        return ""
+    denying = _denying(case, found)
+    if denying or not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
+        return denying
     policies = Policies(case.facts.objects)
     denied = (ruling for block in found for ruling, _, _ in denials(case, policies, block.flow))
     return next((ruling.policies[0] for ruling in denied), chain.name)
@@ -222,26 +251,32 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     policy = _policy_name(case, found, chain, rule)
+    doubt = _doubt(case, found, chain, policy) if policy else ""
+    denied = bool(policy) and not doubt and _denying(case, found) == policy
     general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
-        title = f"NetworkPolicy {policy} {verb} {_hits(case, found)}: rule {rule.number} of {chain.place}{packets}"
+        title = f"denied by NetworkPolicy {policy}, as it says: " if denied else f"NetworkPolicy {policy}"
+        title += "" if denied else f" ({doubt}) {verb} " if doubt else f" {verb} "
+        title += f"{_hits(case, found)}: rule {rule.number} of {chain.place}{packets}"
         code = GN0508
     else:
         title = f"{where}{chain.place} rule {rule.number} {verb} {_hits(case, found)}{packets}: {rule.text}"
         code = GN0510 if found[0].place == "pod" else GN0507
     return code.found(
-        _severity(case, found, rule, policy),
+        Severity.INFO if denied else _severity(case, found, rule, policy),
         title,
         _object(case, found, chain),
         *_evidence(found, chain, rule),
         breaks=(chain.place,) if code is GN0507 else (),
+        # A rule about MACs drops what a changed MAC sends.
+        explained_by=("GN0109",) if any(m.name == "smac" for r in chain.rules for m in r.matches) else (),
         remedy=fix(
             _advice(found, chain, policy, general),
             *(
                 _accepts(case, found, chain)
                 if general and not policy
-                else (delete_rule(found[0].place, chain, rule),)
+                else [delete_rule(found[0].place, chain, r) for r in chain.rules if r.text == rule.text]
             ),
             risk="check first that the rule is not intended",
         ),

@@ -11,7 +11,7 @@ from genie_core.findings import Code, Effect, Finding
 from genie_core.net.case import Case
 from genie_core.net.fib import MAIN
 from genie_core.net.model import Attachment
-from genie_core.net.stack import version
+from genie_core.net.stack import Stack, version
 from genie_core.survey.kernel import Link, Route
 
 GN0302 = Code("GN0302", "the default gateway does not exist",
@@ -71,12 +71,13 @@ def other_gateways(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments if pod is not None else ():
         best = {gateway for family in (4, 6) for _, gateway in real_defaults(case, family)[:1]}
         for route in pod.facts.routes if pod is not None and attachment.bridge is not None else ():
-            hop = next((h for h in route.hops if h.index == attachment.link.index and h.gateway), None)
             everything = route.dst.endswith("/0") and route.table == MAIN
-            if hop is None or hop.gateway in best or everything or not attachment.link.up:
+            if not attachment.link.up or (everything and len(route.hops) < 2):
                 continue
-            if not _answered(case, attachment, hop.gateway, version(hop.gateway)):
-                yield _dead_hop(case, attachment, route, hop.gateway)
+            gateways = [h.gateway for h in route.hops if h.index == attachment.link.index and h.gateway]
+            for gateway in (g for g in gateways if g not in best):
+                if not _answered(case, attachment, gateway, version(gateway)):
+                    yield _dead_hop(case, attachment, route, gateway)
 
 
 def _dead_hop(case: Case, attachment: Attachment, route: Route, gateway: str) -> Finding:
@@ -85,16 +86,35 @@ def _dead_hop(case: Case, attachment: Attachment, route: Route, gateway: str) ->
     where = [] if route.table == MAIN else ["table", route.table]
     table = " ".join(map(str, ["", *where]))
     shown = f"{route.dst} via {gateway} dev {name}{table}"
+    several = f" (1 of {len(route.hops)}, the others get their share only)" if len(route.hops) > 1 else ""
+    ip = ["ip", f"-{version(gateway)}", "route"]
     return GN0302.error(
-        f"the next hop of the pod's route {shown} does not exist: no interface on {bridge.name} has {gateway}",
+        f"the next hop of the pod's route {shown} does not exist{several}: no interface on "
+        f"{bridge.name} has {gateway}",
         the_pod(case, name),
         seen("netlink", shown, "ip route show table all"),
         seen("netlink", f"no interface on {bridge.name} has {gateway}", f"ip addr show {bridge.name}"),
         remedy=fix(
-            "delete the route, so that the pod's other routes apply, or correct its next hop",
-            in_pod("ip", f"-{version(gateway)}", "route", "del", route.dst, "via", gateway, *where),
+            "leave out the next hop, or correct it"
+            if several
+            else "delete the route, so that the pod's other routes apply, or correct its next hop",
+            in_pod(*ip, "replace", *without_hop(case.pod, route, gateway), *where)
+            if several and case.pod
+            else in_pod(*ip, "del", route.dst, "via", gateway, *where),
         ),
     )
+
+
+def without_hop(stack: Stack, route: Route, gateway: str) -> list[str]:
+    """The words of `ip route` for a route of several next hops, without one of them."""
+    left = [
+        ["via", h.gateway, "dev", stack.name(h.index)] if h.gateway else ["dev", stack.name(h.index)]
+        for h in route.hops
+        if h.gateway != gateway
+    ]
+    metric = ["metric", str(route.metric)] if route.metric else []
+    hops = left[0] if len(left) == 1 else [word for hop in left for word in ("nexthop", *hop)]
+    return [route.dst, *metric, *hops]
 
 
 def _answered(case: Case, attachment: Attachment, gateway: str, family: int) -> bool:

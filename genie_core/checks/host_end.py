@@ -12,7 +12,7 @@ from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import FORWARDING, version, within
-from genie_core.survey.kernel import Link
+from genie_core.survey.kernel import Link, Port
 
 STATES = {0: "disabled", 1: "listening", 2: "learning", 3: "forwarding", 4: "blocking"}
 
@@ -196,26 +196,7 @@ def port_flags(case: Case) -> Iterator[Finding]:
         port = case.node.port(peer)
         if port.state != FORWARDING and peer.up and peer.carrier and bridge.up:
             yield _state(bridge, peer, port.state)
-        flags = []
-        # Isolated ports cannot reach each other; a single one cuts nothing off.
-        if port.isolated and any(
-            case.node.port(p).isolated for p in case.node.ports(bridge) if p.index != peer.index
-        ):
-            flags.append(("isolated", "off", "pods on isolated ports of one bridge cannot reach each other"))
-        if port.locked:
-            flags.append(("locked", "off", "frames from a MAC without an FDB entry are dropped"))
-        if not port.learning and not port.flood:
-            flags.append(("learning", "on", "the bridge neither learns nor floods to the port"))
-        if not port.broadcast:
-            flags.append(
-                (
-                    "bcast_flood",
-                    "on",
-                    "ARP requests do not reach the pod: hosts that do not know its MAC cannot reach it",
-                )
-            )
-        if not port.multicast and 6 in case.families and not bridge.data.get("br_mcast_querier"):
-            flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
+        flags = _harmful(case, bridge, peer, port)
         for flag, right, why in flags:
             yield GN0409.error(
                 f"bridge port {peer.name} on {bridge.name}: {flag} is "
@@ -227,6 +208,35 @@ def port_flags(case: Case) -> Iterator[Finding]:
                     on_node("bridge", "link", "set", "dev", peer.name, flag, right),
                 ),
             )
+
+
+def _harmful(case: Case, bridge: Link, peer: Link, port: Port) -> list[tuple[str, str, str]]:
+    """(flag, its right value, why the present one cuts the pod off) of each such flag of a port."""
+    flags = []
+    # Isolated ports cannot reach each other; a single one cuts nothing off.
+    if port.isolated and any(
+        case.node.port(p).isolated for p in case.node.ports(bridge) if p.index != peer.index
+    ):
+        flags.append(("isolated", "off", "pods on isolated ports of one bridge cannot reach each other"))
+    if port.locked:
+        flags.append(("locked", "off", "frames from a MAC without an FDB entry are dropped"))
+    if not port.learning and not port.flood:
+        flags.append(("learning", "on", "the bridge neither learns nor floods to the port"))
+    elif not port.flood and bridge.data.get("br_ageing_time", 1) == 0:
+        flags.append(
+            ("flood", "on", "the bridge forgets every MAC at once (ageing_time 0) and floods none to it")
+        )
+    if not port.broadcast:
+        flags.append(
+            (
+                "bcast_flood",
+                "on",
+                "ARP requests do not reach the pod: hosts that do not know its MAC cannot reach it",
+            )
+        )
+    if not port.multicast and 6 in case.families and not bridge.data.get("br_mcast_querier"):
+        flags.append(("mcast_flood", "on", "neighbour solicitations of IPv6 do not reach the pod"))
+    return flags
 
 
 def _state(bridge: Link, peer: Link, state: int) -> Finding:

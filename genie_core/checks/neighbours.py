@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
+from genie_core.checks.gateway import without_hop
 from genie_core.checks.host_end import expected_bridge
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_interface, the_pod
 from genie_core.checks.routes import real_defaults
-from genie_core.findings import Code, Confidence, Effect, Finding, Severity
+from genie_core.findings import Code, Confidence, Effect, Finding, Remedy, Severity
 from genie_core.net.case import Case
 from genie_core.net.model import Attachment
 from genie_core.net.stack import Stack, subnet, version, within
 from genie_core.survey.facts import Probe
 from genie_core.survey.kernel import Link, Neighbour
 
-ROLES = ("gateway", "next hop", "other node")
+ROLES = ("gateway", "next hop", "other node", "default route")
+OF_NODE = ("other node", "default route")
+KINDS = {"arp": "ARP", "ndp": "NDP"}
 
 
 GN0306 = Code("GN0306", "a wrong neighbour entry in the pod",
@@ -131,29 +134,53 @@ def stale_neighbour(case: Case) -> Iterator[Finding]:
 GN0807 = Code("GN0807", "a next hop answers no ARP",
     cause="no host on the link has the address: a machine is down, was moved, or never existed",
     confirm="arping -I IFACE ADDRESS; ip route", fix="correct the route, or bring the machine back",
-    explained_by=(Effect.FRAMES,), breaks=(Effect.PACKETS,))  # fmt: skip
+    explained_by=(Effect.FRAMES, "GN0414", "GN0415"), breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("probe-next-hops", GN0807, title="next hops answer ARP", needs=("probes",))
 def silent_next_hops(case: Case) -> Iterator[Finding]:
     for probe in case.facts.probes:
-        if probe.kind != "arp" or probe.role not in ROLES or probe.result != "timeout":
+        if probe.kind not in KINDS or probe.role not in ROLES or probe.result != "timeout":
             continue
         where = _where(case, probe)
         if where is None or _pinned(*where, probe.target):
             continue
         stack, link = where
+        sure = probe.role in ("gateway", "default route") or _missed(case, probe)
+        what = KINDS[probe.kind]
         yield GN0807.found(
-            Severity.ERROR if probe.role == "gateway" or _missed(case, probe) else Severity.WARNING,
-            f"{_title(case, probe)} {probe.target} answers no ARP on {link.name}: {_holder(case, probe)}",
+            Severity.ERROR if sure else Severity.WARNING,
+            f"{_title(case, probe)} {probe.target} answers no {what} on {link.name}: {_holder(case, probe)}",
             the_interface(link.name) if stack is case.node else the_pod(case, link.name),
-            seen("probe", f"ARP {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
+            seen("probe", f"{what} {probe.target}: timeout", f"arping -I {link.name} {probe.target}"),
             # Nothing else is between the pod and its gateway: what may drop the request has dropped it.
             explained_by=("GN0519", "GN0515") if probe.role == "gateway" else (),
-            remedy=fix(
-                "find out which machine should have the address, and whether it is up and on this link"
-            ),
+            remedy=_without_router(case, probe)
+            or fix("find out which machine should have the address, and whether it is up and on this link"),
         )
+
+
+def _without_router(case: Case, probe: Probe) -> Remedy | None:
+    """Another default route of the node, or its other next hops, instead of one whose router is gone."""
+    family = version(probe.target)
+    routes = case.node.defaults(family) if probe.role == "default route" else []
+    best = next((r for r in routes if any(h.gateway == probe.target for h in r.hops)), None)
+    if best is None:
+        return None
+    ip = ["ip", f"-{family}", "route"]
+    if len(best.hops) > 1:
+        return fix(
+            f"leave {probe.target} out until its machine is back",
+            on_node(*ip, "replace", *without_hop(case.node, best, probe.target)),
+        )
+    if len([r for r in routes if r.hops]) < 2:
+        return None
+    metric = ["metric", best.metric] if best.metric else []
+    return fix(
+        f"find out what set this route; without it, that {case.node.ways(routes[1])} is used",
+        on_node(*ip, "del", "default", "via", probe.target, *metric),
+        risk="the other router may not lead everywhere",
+    )
 
 
 @check(
@@ -199,7 +226,7 @@ def _missed(case: Case, probe: Probe) -> bool:
 
 def _holder(case: Case, probe: Probe) -> str:
     own = case.node.local.get(probe.target)
-    if own is None or probe.role == "other node":
+    if own is None or probe.role in OF_NODE:
         return "no host there has the address"
     return f"{case.node.name(own.index)} of the node has the address, so frames are lost between them"
 
@@ -207,12 +234,16 @@ def _holder(case: Case, probe: Probe) -> str:
 def _title(case: Case, probe: Probe) -> str:
     if probe.role == "other node":
         return next((n.name for n in case.other_nodes if probe.target in n.addresses), "next hop")
+    if probe.role == "default route":
+        hops = next((r.hops for r in case.node.defaults(version(probe.target)) if r.hops), ())
+        share = f" (1 of {len(hops)} next hops)" if len(hops) > 1 else ""
+        return f"the router of the node's default route{share}"
     return "the pod's gateway" if probe.role == "gateway" else "next hop"
 
 
 def _where(case: Case, probe: Probe) -> tuple[Stack, Link] | None:
     """The stack and the interface that sent the ARP request."""
-    if probe.role == "other node":
+    if probe.role in OF_NODE:
         link = case.node.link(case.node.fib.lookup(probe.target).hop.index)
         return (case.node, link) if link is not None else None
     if case.pod is None:

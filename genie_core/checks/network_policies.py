@@ -50,13 +50,22 @@ def _finding(case: Case, direction: str, names: tuple[str, ...], own: bool, foun
     targets = _others(found)
     shown = ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
     whose = "this pod" if own else "the target"
-    engine = enforced(case)
+    engine = enforced(case) or _stopped_by(case, found)
+    passing = _passing(case, found)
+    asked = any(p.kind in ("tcp", "udp") for p in case.facts.probes)
     title = f"NetworkPolicy {', '.join(names[:3])} selects {whose} and allows no {direction.lower()} "
     title += f"{'to' if own == (direction == EGRESS) else 'from'} {shown}" if own else f"for {shown}"
     namespace, _, name = names[0].partition("/")
     return GN0523.found(
-        _severity(case, found, bool(engine)),
-        title + ("" if engine else "; nothing on this node is seen to enforce policies"),
+        Severity.WARNING if passing else _severity(case, found, bool(engine)),
+        title
+        + (
+            f"; nothing enforces that, as {', '.join(passing[:3])} answers the pod"
+            if passing
+            else ""
+            if engine or asked
+            else "; nothing on this node is seen to enforce policies"
+        ),
         Subject(kind="NetworkPolicy", ns=namespace, name=name),
         *(
             seen("objects", f"{n}: {direction}", f"kubectl describe networkpolicy -n {n.replace('/', ' ')}")
@@ -74,6 +83,31 @@ def _finding(case: Case, direction: str, names: tuple[str, ...], own: bool, foun
     )
 
 
+def _stopped_by(case: Case, found: list[Denial]) -> str:
+    """The chain that stops one of the denied conversations, "" for none."""
+    flows = [flow for _, _, flow in found]
+    stops = (b for w in case.walks if w.flow in flows for b in w.blocks if b.kind == "filter")
+    return next((b.outcome.chain.place for b in stops if b.outcome and b.outcome.chain), "")
+
+
+def _passing(case: Case, found: list[Denial]) -> list[str]:
+    """The denied targets that answered a connection of the pod: what a policy allows says nothing about the others."""
+    denied = {
+        (flow.target, flow.protocol, port)
+        for _, _, flow in found
+        if not flow.inbound
+        for port in (flow.port,)
+    }
+    return [
+        f"{p.target}:{p.port}"
+        for p in case.facts.probes
+        if p.kind in ("tcp", "udp")
+        and p.role in ("remote", "service", "target")
+        and p.result in ("ok", "refused")
+        and ({(p.target, p.kind, p.port)} & denied)
+    ]
+
+
 def _others(found: list[Denial]) -> list[str]:
     """The peers; with a port only where not every port is denied."""
     general = {flow.name or flow.target for _, _, flow in found if not flow.port}
@@ -85,13 +119,12 @@ def _others(found: list[Denial]) -> list[str]:
 
 
 def _severity(case: Case, found: list[Denial], engine: bool) -> Severity:
-    """A policy is intended: it is an error only for a target that was asked about, or that does not answer."""
+    """A policy is intended: it is never an error, and a warning for a target that was asked about, and for DNS."""
     answered = {p.target for p in case.facts.probes if p.result in ("ok", "refused")}
-    silent = {p.target for p in case.facts.probes if p.result == "timeout" and p.role != "own"} - answered
     outbound = {flow.target for _, _, flow in found if not flow.inbound}
     if not engine:
         return Severity.INFO
-    if outbound & silent or (case.narrowed and not outbound & answered):
-        return Severity.ERROR
+    if case.narrowed and not outbound & answered:
+        return Severity.WARNING  # the question is answered, and nothing is broken
     dns = any(flow.port == 53 and not flow.inbound for _, _, flow in found)
     return Severity.WARNING if dns else Severity.INFO

@@ -120,7 +120,7 @@ def pools(facts: Facts) -> list[Pool]:
 
 
 def _is_leak(lease: Lease, known: Mapping[str, str]) -> bool:
-    return lease.container not in known and lease.age > YOUNG_SECONDS
+    return bool(lease.container) and lease.container not in known and lease.age > YOUNG_SECONDS
 
 
 @check("leases-leaked", GN1301, title="leases belong to sandboxes", needs=("leases", "sandboxes"))
@@ -149,6 +149,31 @@ def leaked(facts: Facts) -> Iterator[Finding]:
 
 def _folder(leases: Sequence[Lease]) -> str:
     return leases[0].file.rpartition("/")[0] if leases else ""
+
+
+GN1306 = Code("GN1306", "an empty lease file",
+    cause="the disk was full, or the node went down while host-local wrote it: the address counts as given out, to no "
+    "container",
+    confirm="find /var/lib/cni/networks -size 0", fix="delete the file, once no pod has the address")  # fmt: skip
+
+
+@check("leases-written", GN1306, title="lease files name their container", needs=("leases",))
+def empty(facts: Facts) -> Iterator[Finding]:
+    held = {a.ip for tenant in facts.tenants for a in tenant.addresses}
+    for lease in facts.files.leases:
+        if lease.container or lease.age < YOUNG_SECONDS / 10 or lease.ip in held:
+            continue
+        yield GN1306.warning(
+            f'the lease file of {lease.ip} in network "{lease.network}" is empty: no pod gets the address, and no DEL '
+            "frees it",
+            Subject(kind="file", name=lease.network, file=lease.file),
+            seen(lease.file, "empty", f"ls -l {lease.file}"),
+            remedy=fix(
+                "delete the file, once no pod has the address",
+                ["rm", lease.file],
+                risk="host-local gives the address out again: look for it in `ip -all netns exec ip addr` first",
+            ),
+        )
 
 
 GN1302 = Code("GN1302", "no address is left",

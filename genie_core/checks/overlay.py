@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from genie_core.checks.check import check
@@ -254,7 +254,8 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
         announced = str(remote.node.tunnel.get("VtepMAC", "")).lower()
         entries = [f for f in case.facts.node.forwarding if f.index == tunnel.index and f.dst]
         if neighbour is None or not neighbour.mac or neighbour.state == "failed":
-            yield _neighbour(remote, hop, "is missing", known)
+            entry = [] if any(f.mac == known for f in entries) else [known, address]
+            yield _neighbour(remote, hop, "is missing", known, entry)
             continue
         at = [f for f in entries if f.mac == neighbour.mac]
         others = [f.mac for f in entries if f.dst == address]
@@ -267,15 +268,20 @@ def tunnel_ends(case: Case) -> Iterator[Finding]:
             yield _fdb_wrong(remote, neighbour.mac, at[0].dst, address)
 
 
-def _neighbour(remote: Remote, hop: str, state: str, mac: str) -> Finding:
+def _neighbour(remote: Remote, hop: str, state: str, mac: str, entry: Sequence[str] = ()) -> Finding:
+    """GN0705; `entry` is the MAC and the node of a forwarding entry that is missing as well."""
     name = remote.tunnel.name
     commands = (
-        (on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent"),)
+        [on_node("ip", "neigh", "replace", hop, "lladdr", mac, "dev", name, "nud", "permanent")]
         if mac
-        else ()
+        else []
     )
+    if entry and all(entry):
+        commands.append(on_node("bridge", "fdb", "append", entry[0], "dev", name, "dst", entry[1]))
     return GN0705.error(
-        f"the neighbour entry {hop} on {name} {state}: {remote.title} cannot be reached",
+        f"the neighbour entry {hop} on {name} {state}"
+        + (", and so is the forwarding entry" if entry else "")
+        + f": {remote.title} cannot be reached",
         the_interface(name),
         seen("netlink", f"{hop} {state}", f"ip neigh show dev {name}"),
         remedy=fix("add the entry again; restart the overlay's agent", *commands),

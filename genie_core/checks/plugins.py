@@ -130,6 +130,34 @@ def _remedy_for_missing(type_: str, path: Sequence[str], elsewhere: list[str], c
     return fix(f"install the plugin into {path[0]}")
 
 
+GN1112 = Code("GN1112", "a file or a daemon that a plugin needs is missing",
+    cause="the plugin's agent is not running, or has not written its file: every ADD fails",
+    confirm="ls -l the path in the finding",
+    fix="start the agent (flanneld, the DHCP daemon), or correct the path")  # fmt: skip
+_AGENTS = {
+    "dhcp": "start the DHCP daemon (`dhcp daemon`, a systemd unit or a DaemonSet)",
+    "flannel": "look at flanneld on this node, which writes the file when it has its subnet",
+}
+
+
+@check(
+    "plugin-needs", GN1112, title="plugins find the files and daemons that they need", needs=("conf", "bin")
+)
+def lacking(facts: Facts) -> Iterator[Finding]:
+    used, files = in_use(facts), {file.path: file for file in facts.conf_files}
+    for one in facts.opened:
+        file = files.get(one.conf)
+        if not one.problem or file is None:
+            continue
+        yield GN1112.found(
+            Severity.FATAL if one.conf in used else Severity.ERROR,
+            f"{file.file}: {one.kind} {one.path}, which {one.type} opens ({one.where}), {one.problem}: every ADD fails",
+            at(file, one.where),
+            seen(one.path, one.problem, f"ls -l {one.path}"),
+            remedy=fix(_AGENTS.get(one.type, f"correct {one.where}, or make the file")),
+        )
+
+
 GN1111 = Code("GN1111", "a plugin directory is mounted noexec",
     cause="a hardened mount, or a volume: the kernel refuses to execute any file on it",
     confirm="findmnt -T DIRECTORY", fix="mount -o remount,exec MOUNTPOINT, and in fstab")  # fmt: skip

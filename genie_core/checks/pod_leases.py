@@ -56,12 +56,18 @@ def unused_leases(case: Case) -> Iterator[Finding]:
             if lease.network == cached.network
             and cached.container
             and lease.container == cached.container
-            and lease.ifname in ("", cached.ifname)
+            and lease.ifname in ("", cached.ifname, *_absent(case, lease.ifname))
         ]
         idle = [lease for lease in mine if lease.ip not in promised | here]
         right = [lease.ip for lease in mine if lease not in idle]
         if idle and right:
             yield _idle(case, cached, idle, right)
+
+
+def _absent(case: Case, ifname: str) -> tuple[str, ...]:
+    """The interface's name, where the pod has no such interface and no record promises one."""
+    here = {a.link.name for a in case.attachments} | {i.ifname for i in case.intended}
+    return () if ifname in here else (ifname,)
 
 
 def _idle(case: Case, cached: Cached, idle: list[Lease], right: list[str]) -> Finding:
@@ -116,7 +122,7 @@ def leaked(case: Case) -> Iterator[Finding]:
         return
     networks: dict[str, list[Lease]] = {}
     for lease in facts.files.leases:
-        if lease.container not in containers and lease.ip not in held:
+        if lease.container and lease.container not in containers and lease.ip not in held:
             networks.setdefault(lease.network, []).append(lease)
     for network, lost in sorted(networks.items()):
         yield _finding(case, network, lost)

@@ -52,6 +52,43 @@ def no_listener(case: Case) -> Iterator[Finding]:
             yield _deaf(case, front, ip, port, listeners)
 
 
+def refused_by(case: Case, front: Frontend) -> bool:
+    """Whether a probe to the service was refused: packets went both ways, and no program accepts connections."""
+    probes = case.facts.probes
+    return any((p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in probes)
+
+
+@check(
+    "refused-services",
+    GN0606,
+    title="services of which nothing is known here refuse no connection",
+    needs=("probes", "objects"),
+)
+def refusing_service(case: Case) -> Iterator[Finding]:
+    for front in case.frontends:
+        ends = ", ".join(f"{ip}:{port}" for ip, port in front.endpoints[:3])
+        known = [ip for ip, _ in front.endpoints if _sockets(case, ip) is not None]
+        if not front.endpoints or known or not refused_by(case, front):
+            continue
+        yield GN0606.error(
+            f"service {front.service} ({front.ip}:{front.port}) refuses connections: packets arrive at its endpoint "
+            f"{ends}, and nothing listens there",
+            subject("service", front.service),
+            seen(
+                "probe",
+                f"{front.protocol} {front.ip}:{front.port}: refused",
+                f"nc -zv {front.ip} {front.port}",
+            ),
+            seen("objects", f"{front.service}: endpoints {ends}"),
+            remedy=fix(
+                f"start what should listen on {ends}, or correct the service's targetPort; a rule that rejects with "
+                "TCP reset or ICMP port-unreachable on that node looks the same (there: ss -ln, nft list ruleset)"
+            ),
+            confidence=Confidence.MEDIUM,
+            explained_by=("GN0506", "GN0507", "GN0508", "GN0510", "GN0601", "GN0602", "GN0603"),
+        )
+
+
 def _proxied(case: Case, ip: str) -> bool:
     """Whether the diagnosed pod has the address, and a proxy in front of its sockets; not known of other pods."""
     pod = case.pod
@@ -60,9 +97,7 @@ def _proxied(case: Case, ip: str) -> bool:
 
 
 def _deaf(case: Case, front: Frontend, ip: str, port: int, listeners: tuple[str, ...]) -> Finding:
-    refused = any(
-        (p.target, p.port, p.result) == (front.ip, front.port, "refused") for p in case.facts.probes
-    )
+    refused = refused_by(case, front)
     local = [x for x in listeners if x.startswith(f"{front.protocol} ") and x.endswith(f":{port}")]
     hint = f", only on {local[0].partition(' ')[2]}" if local else ""
     mine = ip in (case.address(4), case.address(6))

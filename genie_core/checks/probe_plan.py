@@ -22,9 +22,11 @@ def standard(case: Case) -> list[Ask]:
     if primary is None or case.pod is None or not primary.link.up:
         return []
     netns = case.facts.netns_path
-    asks = [ask for attachment in case.attachments for ask in _own(case, attachment, netns)]
+    asks = _knocks(case)
+    asks += [ask for attachment in case.attachments for ask in _own(case, attachment, netns)]
     asks += [ask for attachment in case.attachments for ask in _hops(case, attachment, netns)]
     asks += _other_nodes(case)
+    asks += _routers(case)
     for family in case.families:
         asks += _gateway(case, primary, family, netns)
         asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(case, family)]
@@ -36,6 +38,7 @@ def standard(case: Case) -> list[Ask]:
             known = any(ip in pod.ips for pod in case.pods)
             if known:
                 asks.append(Ask(kind="ping", target=ip, role="remote", count=3, netns=netns))
+                asks.append(Ask(kind="tcp", target=ip, port=_port_of(case, ip), role="remote", netns=netns))
                 asks += _large(case, ip, netns)
             asks += _tunnel(case, ip if known else "", cidr)
             asks += [
@@ -101,6 +104,24 @@ def _other_nodes(case: Case) -> list[Ask]:
     return asks[:MAX_HOPS]
 
 
+def _routers(case: Case) -> list[Ask]:
+    """ARP, or NDP, for each next hop of the node's best default routes."""
+    asks = []
+    for family in (4, 6):
+        for hop in [h for r in case.node.defaults(family)[:1] for h in r.hops if h.gateway][:MAX_HOPS]:
+            link = case.node.link(hop.index)
+            if link is None or not (link.up and link.carrier and link.arp and link.mac):
+                continue
+            source = next((a.ip for a in case.node.addresses(link, family)), "")
+            asks.append(
+                Ask(
+                    kind="arp" if family == 4 else "ndp", target=hop.gateway, role="default route",
+                    interface=link.name, mac=link.mac, source=source,
+                )
+            )  # fmt: skip
+    return asks
+
+
 def _gateway(case: Case, primary: Attachment, family: int, netns: str) -> list[Ask]:
     gateway = next((g for attachment, g in real_defaults(case, family) if attachment is primary and g), "")
     if not gateway or family == 6:
@@ -145,6 +166,17 @@ def _tunnel(case: Case, pod: str, cidr: str) -> list[Ask]:
     ]
     # Where echoes are dropped, a connection or its refusal shows that packets return.
     return [*asks, Ask(kind="tcp", target=pod, port=_port_of(case, pod), role=role)] if pod else asks
+
+
+def _knocks(case: Case) -> list[Ask]:
+    """At the other ends of the tunnels, where a port that refuses has no listener; before other packets are refused."""
+    asks = []
+    for remote in remotes(case)[:MAX_HOPS]:
+        port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
+        end = next((x for x in remote.node.addresses if ":" not in x), "")
+        if port and end and remote.tunnel.up:
+            asks.append(Ask(kind="knock", target=end, port=port, role=f"port {remote.cidr}", count=3))
+    return asks
 
 
 def _port_of(case: Case, ip: str) -> int:

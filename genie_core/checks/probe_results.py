@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 from genie_core.checks.addresses import GN0203
 from genie_core.checks.check import check
-from genie_core.checks.overlay import remotes
+from genie_core.checks.overlay import Remote, next_hop, remotes
 from genie_core.checks.parts import fix, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
+from genie_core.net.policy import Policies
+from genie_core.net.policy_verdicts import denials
 from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
 
 ANSWERED = ("ok", "loss", "refused")
+FROM_POD = ("node", "peer", "remote", "service", "dns", "target")
 
 
 def _probes(case: Case, role: str, kind: str = "") -> list[Probe]:
@@ -45,14 +48,27 @@ def _proxied(case: Case, probe: Probe) -> bool:
     return all(mac in macs for mac in probe.detail.split())
 
 
-GN0710 = Code("GN0710", "the underlay drops tunnel packets",
-    cause="encapsulated packets leave, nothing returns, plain packets pass",
-    confirm="tcpdump -ni any udp port 8472 on both nodes", fix="open the port between the nodes",
+GN0710 = Code("GN0710", "nothing comes back through the tunnel",
+    cause="encapsulated packets leave and are not refused: a filter drops them, the other end has another VNI or MAC, "
+    "or that node has no way back",
+    confirm="tcpdump -ni any udp port 8472 on both nodes; ip -d link show type vxlan on the other",
+    fix="open the port between the nodes, or restart the overlay's agent on the other node",
     explained_by=("GN0512", "GN0411", "GN0807", "GN0706", "GN0712", "GN0701", "GN0702", "GN0703",
-        "GN0704", "GN0705", "GN0707", "GN0711", "GN0503", "GN0513", "GN0404", "GN0406"))  # fmt: skip
+        "GN0704", "GN0705", "GN0707", "GN0711", "GN0503", "GN0513", "GN0404", "GN0406", "GN0414",
+        "GN0415"))  # fmt: skip
+GN0713 = Code("GN0713", "the other end of the tunnel refuses",
+    cause="no program listens on the tunnel's port there: the device is missing, or uses another port",
+    confirm="ip -d link show type vxlan on the other node",
+    fix="restart the overlay's agent on that node; one port on all nodes", breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("probe-underlay", GN0710, title="encapsulated packets get through", needs=("probes", "objects: Node"))
+@check(
+    "probe-underlay",
+    GN0710,
+    GN0713,
+    title="encapsulated packets get through",
+    needs=("probes", "objects: Node"),
+)
 def underlay(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
         sent = [p for p in case.facts.probes if p.role == f"through {remote.tunnel.name} {remote.cidr}"]
@@ -73,13 +89,24 @@ def underlay(case: Case) -> Iterator[Finding]:
         counted = moved[0] if moved else None
         if counted is not None and (counted.sent == 0 or counted.received > 0):
             continue
+        knock = next(
+            (p for p in case.facts.probes if p.kind == "knock" and p.role == f"port {remote.cidr}"), None
+        )
+        if knock is not None and knock.result == "refused":
+            yield _other_end_refuses(remote, knock)
+            continue
+        why, advice = _causes(case, remote, knock, answered=answered)
         yield GN0710.found(
             # Nodes that drop every echo are healthy: without another answer the cause is not known.
             Severity.ERROR if answered or len(echoes) < len(sent) else Severity.WARNING,
             f"encapsulated traffic for {remote.title} leaves by {remote.tunnel.name} and "
-            f"nothing returns: udp/{port} to {address} is filtered on the way or there"
-            + ("; plain ping works" if answered else ""),
+            f"nothing returns: udp/{port} to {address} {why}",
             subject("tunnel", remote.tunnel.name, remote.tunnel.name),
+            *(
+                (seen("probe", f"udp {address}:{port}: {knock.result} {knock.detail}".rstrip()),)
+                if knock
+                else ()
+            ),
             seen("probe", f"{sent[0].target}: {came} of {went} echoes answered", f"ping {sent[0].target}"),
             *(
                 seen("probe", f"tcp {p.target}:{p.port}: {p.result}", f"nc -zv {p.target} {p.port}")
@@ -98,12 +125,54 @@ def underlay(case: Case) -> Iterator[Finding]:
                 else ()
             ),
             *(seen("probe", f"node {p.target}: {p.result}", f"ping {p.target}") for p in plain),
-            remedy=fix(
-                f"open udp/{port} between the nodes (host firewalls, security groups); on "
-                f"{address}: tcpdump -ni any udp port {port}"
-            ),
-            confidence=Confidence.HIGH if counted and answered else Confidence.MEDIUM,
+            remedy=fix(advice),
+            confidence=Confidence.HIGH if knock and knock.result != "timeout" else Confidence.MEDIUM,
         )
+
+
+def _other_end_refuses(remote: Remote, knock: Probe) -> Finding:
+    name, end = remote.tunnel.name, f"{remote.node.name} ({knock.target})"
+    return GN0713.error(
+        f"{end} refuses udp/{knock.port}, the port of tunnel {name}: no tunnel listens there, so "
+        f"{remote.title} cannot be reached",
+        subject("tunnel", name, name),
+        seen(
+            "probe",
+            f"udp {knock.target}:{knock.port}: refused ({knock.detail})",
+            f"nc -zuv {knock.target} {knock.port}",
+        ),
+        seen("netlink", f"{name}: destination port {knock.port}", f"ip -d link show {name}"),
+        remedy=fix(
+            f"on {remote.node.name}: is the overlay's agent running, does `ip -d link show type {remote.tunnel.kind}` "
+            f"show a device with dstport {knock.port}? A rule that rejects with port-unreachable looks the same"
+        ),
+    )
+
+
+def _causes(case: Case, remote: Remote, knock: Probe | None, *, answered: bool) -> tuple[str, str]:
+    """(what fits the silence, how to find out which): a port that is not refused has a listener, or a filter."""
+    tunnel, node = remote.tunnel, remote.node.name
+    address = next(iter(remote.node.addresses), node)
+    vni = tunnel.data.get("vxlan_id") or tunnel.data.get("geneve_id") or "?"
+    port = tunnel.data.get("vxlan_port") or tunnel.data.get("geneve_port") or ""
+    mac = getattr(case.node.neighbour(tunnel.index, next_hop(case, remote)), "mac", "") or "?"
+    back = ", ".join(case.this_node.cidrs) if case.this_node else "this node's pods"
+    if knock is not None and knock.result != "timeout":
+        return (
+            f"is rejected as prohibited or unreachable ({knock.detail}): a filter on the way or there",
+            f"accept udp/{port} between the nodes: the host firewall of {node}, security groups",
+        )
+    plain = "; plain ping works" if answered else ""
+    why = (
+        f"is not refused, so a filter drops it on the way or there, or that end has another VNI than {vni} or another "
+        f"MAC than {mac}, or no route back to {back}{plain}"
+    )
+    advice = (
+        f"on {node}: `tcpdump -ni any udp port {port}` shows nothing where a filter on the way drops it (security "
+        f"groups, host firewalls); else compare `ip -d link show type {tunnel.kind}` (id {vni}, dstport {port}, MAC "
+        f"{mac}) and `ip route get` of a pod of this node; the firewall of {address} counts drops in nft or iptables"
+    )
+    return why, advice
 
 
 GN0806 = Code("GN0806", "echoes are lost",
@@ -134,13 +203,27 @@ GN0805 = Code("GN0805", "a target does not answer",
     explained_by=(Effect.PACKETS, "GN0710", "GN0808"))  # fmt: skip
 
 
+def cut_off(case: Case) -> bool:
+    """Whether none of several targets answers the pod's packets, connections among them."""
+    sent = [p for p in case.facts.probes if p.kind != "arp" and p.role in FROM_POD]
+    waited = any(p.result == "timeout" for p in sent)  # else the pod's own routes lead nowhere
+    return (
+        waited
+        and len(sent) > 1
+        and not any(p.received or p.result in ANSWERED for p in sent)
+        and any(p.kind in ("tcp", "udp") for p in sent)
+    )
+
+
 @check("probe-answers", GN0805, title="targets answer the pod", needs=("probes",))
 def unanswered(case: Case) -> Iterator[Finding]:
-    silent = [p for p in case.facts.probes if _is_silent(p)]
+    denied = _denied(case)
+    silent = [p for p in case.facts.probes if _is_silent(p) and p.target not in denied]
     if not silent:
         return
     names = ", ".join(dict.fromkeys(_name(p) for p in silent))
-    yield GN0805.warning(
+    yield GN0805.found(
+        Severity.ERROR if cut_off(case) else Severity.WARNING,
         f"no answer to the pod from {names}",
         the_pod(case),
         *(seen("probe", f"{p.kind} {_name(p)}: {p.result} {p.detail}".rstrip()) for p in silent),
@@ -149,12 +232,19 @@ def unanswered(case: Case) -> Iterator[Finding]:
     )
 
 
+def _denied(case: Case) -> set[str]:
+    """Targets to which a NetworkPolicy lets the pod send nothing: the policy's own check reports those."""
+    policies = Policies(case.facts.objects)
+    flows = [w.flow for w in case.walks if not w.flow.inbound] if policies.policies else []
+    return {flow.target for flow in flows if any(True for _ in denials(case, policies, flow))}
+
+
 def _is_silent(probe: Probe) -> bool:
     if probe.result in ANSWERED or probe.kind == "arp":
         return False
     if probe.kind == "ping" and probe.role == "node":  # a node may drop echoes
         return False
-    return not probe.role.startswith(("tunnel", "through", "underlay", "large"))
+    return not probe.role.startswith(("tunnel", "through", "underlay", "large", "port"))
 
 
 def _name(probe: Probe) -> str:

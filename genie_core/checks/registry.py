@@ -6,6 +6,7 @@ from types import ModuleType
 
 from genie_core.checks import (
     addresses,
+    as_asked,
     cni_versions,
     configuration,
     conntrack,
@@ -17,7 +18,9 @@ from genie_core.checks import (
     ipvs,
     kernel,
     kubernetes_reports,
+    leaked_rules,
     leftovers,
+    limits,
     links,
     logical_networks,
     masquerade,
@@ -25,6 +28,7 @@ from genie_core.checks import (
     neighbours,
     network_policies,
     node_leases,
+    overlaps,
     overlay,
     packet_path,
     path_mtu,
@@ -59,10 +63,10 @@ def _of(*families: ModuleType) -> tuple[Check, ...]:
 
 # What `genie debug` runs.
 NETWORK = _of(
-    links, addresses, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing, conntrack,
-    pod_firewall, services, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
-    native_routing, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, network_policies,
-    unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
+    links, addresses, as_asked, prefix_lengths, routes, gateway, host_end, packet_path, policy_routing, conntrack,
+    pod_firewall, services, limits, ports, ipvs, masquerade, resolv_conf, overlay, flannel_announcement,
+    native_routing, overlaps, underlay, path_mtu, secondary_interfaces, kernel, pod_leases, leaked_rules,
+    network_policies, unmodelled, neighbours, probe_results, kubernetes_reports, requested_networks,
 )  # fmt: skip
 # What `genie trace --probe` runs.
 TRACE = _of(traced)

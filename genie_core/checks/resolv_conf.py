@@ -33,6 +33,59 @@ def resolver(case: Case) -> Iterator[Finding]:
         )
 
 
+GN0609 = Code("GN0609", "a name server refuses questions",
+    cause="its address is there, and no DNS server listens: a node's cache, a resolver or its pod is not running",
+    confirm="dig @SERVER kubernetes.default.svc.cluster.local", fix="start the DNS server, or name another one",
+    explained_by=("GN0604", "GN0606", "GN0506", "GN0507", "GN0508", "GN0510", "GN0601", "GN0602", "GN0603"),
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("name-servers", GN0609, title="no name server of the pod refuses", needs=("resolv.conf",))
+def refusing(case: Case) -> Iterator[Finding]:
+    servers = [s for s in nameservers(case.facts.resolv_conf or "")[:3] if not s.startswith("127.")]
+    fronts = {f.ip for f in case.frontends}
+    refused = [s for s in servers if _refuses(case, s)]
+    for server in refused:
+        others = [s for s in servers if s not in refused]
+        listening = server in case.node.local and "udp" in " ".join(case.facts.node.listeners)
+        yield GN0609.found(
+            # The resolver asks the next one at once, where a server refuses.
+            Severity.WARNING if others else Severity.FATAL,
+            f"the pod's name server {server} refuses questions: "
+            + (
+                "it is an address of the node, and nothing listens on udp/53 there"
+                if listening
+                else "packets arrive, and no DNS server listens"
+            )
+            + (f"; {', '.join(others)} is asked instead" if others else ""),
+            the_pod(case),
+            *(
+                seen("probe", f"udp {p.target}:53: {p.result}", f"dig @{server}")
+                for p in case.facts.probes
+                if p.role == "dns" and p.target == server
+            ),
+            *((seen("procfs", f"the node: no listener on {server}:53", "ss -lnu"),) if listening else ()),
+            remedy=fix(
+                "look at the DNS pods behind that service"
+                if server in fronts
+                else "start the node's DNS cache (NodeLocal DNSCache, dnsmasq), or set kubelet's clusterDNS to the "
+                "DNS service"
+                if server in case.node.local
+                else f"start the DNS server on {server}, or correct kubelet's resolvConf"
+            ),
+        )
+
+
+def _refuses(case: Case, server: str) -> bool:
+    """Whether a probe was refused, or the server's address is the node's own and no socket there is a DNS server's."""
+    if any(p.role == "dns" and p.target == server and p.result == "refused" for p in case.facts.probes):
+        return True
+    bound = case.facts.node.listeners
+    anywhere = (f"udp {server}:53", "udp 0.0.0.0:53", "udp :::53")
+    translated = any(f.ip == server for f in case.frontends)
+    return bool(bound) and server in case.node.local and not translated and not set(anywhere) & set(bound)
+
+
 def _words(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
 

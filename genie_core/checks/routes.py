@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from genie_core.checks.addresses import lacking
 from genie_core.checks.check import check
 from genie_core.checks.links import restore_routes
 from genie_core.checks.parts import fix, in_pod, seen, the_pod
@@ -32,7 +33,7 @@ GN0301 = Code("GN0301", "no default route",
     cause="the pod reaches its own subnet only",
     confirm="ip -n POD route",
     fix="ip route add default via GATEWAY; check isDefaultGateway and ipam.routes",
-    explained_by=("GN0102", "GN0101", "GN0202"), breaks=(Effect.PACKETS,))  # fmt: skip
+    explained_by=("GN0102", "GN0101"), breaks=(Effect.PACKETS,))  # fmt: skip
 
 
 @check("default-route", GN0301, title="the pod has a default route", needs=("pod",))
@@ -72,12 +73,56 @@ def default_route(case: Case) -> Iterator[Finding]:
                 else "add it again; check isDefaultGateway and ipam.routes of the network's configuration",
                 *(() if meant else restore_routes(case, primary)),
             ),
+            explained_by=(lacking(family),),
         )
 
 
 def _default_wanted(case: Case, primary: Attachment, family: int) -> bool:
     """For IPv4 always; for IPv6 where a gateway is known or the pod is routed: a ULA alone needs no default route."""
     return family == 4 or bool(case.expected_gateway(6)) or primary.kind == "routed"
+
+
+GN0311 = Code("GN0311", "a router advertisement beats the default route",
+    cause="a host on the link advertises itself as a router, with a better metric or preference than the route of ADD",
+    confirm="ip -6 -n POD route show default; tcpdump -ni eth0 'icmp6 and ip6[40] == 134'",
+    fix="accept_ra=0 in the pod (tuning), and stop the host that advertises", breaks=(Effect.PACKETS,))  # fmt: skip
+PREFERENCES = {-1: "low", 0: "medium", 1: "high"}
+
+
+@check(
+    "default-advertised",
+    GN0311,
+    title="no router advertisement beats the pod's default route",
+    needs=("pod",),
+)
+def advertised_default(case: Case) -> Iterator[Finding]:
+    pod = case.pod
+    routes = [r for r in pod.defaults(6) if r.hops and r not in pod.extra] if pod else []
+    ours = [r for r in routes if not r.advertised]
+    if not routes or not routes[0].advertised or not ours or pod is None:
+        return
+    best, own = routes[0], ours[0]
+    name, gateway = pod.name(best.hops[0].index), best.hops[0].gateway
+    sender = next((case.title_of(t) for t in case.facts.tenants for a in t.addresses if a.ip == gateway), "")
+    yield GN0311.error(
+        f"a router advertisement of {gateway}{f' ({sender})' if sender else ''} beats the pod's default route: its "
+        f"preference is {PREFERENCES[best.preference]} and its metric {best.metric}, those of {pod.ways(own)} "
+        f"{PREFERENCES[own.preference]} and {own.metric}",
+        the_pod(case, name),
+        seen(
+            "netlink", f"default {pod.ways(best)} proto ra metric {best.metric}", "ip -6 route show default"
+        ),
+        seen(
+            "sysctl",
+            f"accept_ra={pod.setting(name, 'accept_ra', 6)}",
+            f"sysctl net.ipv6.conf.{name}.accept_ra",
+        ),
+        remedy=fix(
+            "ignore router advertisements in the pod, and stop the host that sends them",
+            in_pod("sysctl", "-w", f"net.ipv6.conf.{name}.accept_ra=0"),
+            in_pod("ip", "-6", "route", "del", "default", "via", gateway, "dev", name, "proto", "ra"),
+        ),
+    )
 
 
 GN0303 = Code("GN0303", "the default route moved to another interface",

@@ -258,12 +258,45 @@ GN0804 = Code("GN0804", "macvlan pods cannot reach each other",
     confirm="ip -d link show net1", fix='"mode": "bridge"')  # fmt: skip
 
 
+def _asked_mode(case: Case, attachment: Attachment) -> tuple[str, str]:
+    """(the mode that the attachment's network asks for, its file), "" where that is not known."""
+    networks = {i.network for i in case.intended if i.ifname == attachment.link.name and i.network}
+    for conf in case.facts.files.confs:
+        for plugin in conf.plugins if conf.name in networks else ():
+            if plugin.get("type") == "macvlan":
+                return str(plugin.get("mode") or "bridge"), conf.path
+    return "", ""
+
+
 @check("macvlan-mode", GN0804, title="macvlan pods reach each other", needs=("pod",))
 def isolated_mode(case: Case) -> Iterator[Finding]:
     for attachment in case.attachments:
         mode = attachment.link.data.get("macvlan_mode")
         names = {"private": "private", 1: "private", "vepa": "vepa", 2: "vepa"}
-        if attachment.link.kind == "macvlan" and mode in names:
+        asked, path = _asked_mode(case, attachment)
+        if (
+            attachment.link.kind == "macvlan"
+            and asked
+            and names.get(mode, "bridge") != asked
+            and mode is not None
+        ):
+            live, name = names.get(mode, "bridge"), attachment.link.name
+            yield GN0804.error(
+                f"{name} is macvlan in {live} mode, but its network asks for {asked} ({path}): "
+                + (
+                    "pods on the same parent do not reach each other"
+                    if live != "bridge"
+                    else "pods reach each other"
+                ),
+                the_pod(case, name),
+                seen("netlink", f"mode {live}", f"ip -d link show {name}"),
+                seen(path, f"mode {asked}", f"grep mode {path}"),
+                remedy=fix(
+                    "give it the mode that was asked for, or recreate the pod",
+                    in_pod("ip", "link", "set", "dev", name, "type", "macvlan", "mode", asked),
+                ),
+            )
+        elif attachment.link.kind == "macvlan" and mode in names:
             yield GN0804.info(
                 f"{attachment.link.name} is macvlan in {names[mode]} mode: pods on the same "
                 "parent reach each other only through the switch, or not at all",

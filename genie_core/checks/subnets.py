@@ -76,7 +76,8 @@ def overlapping_networks(facts: Facts) -> Iterator[Finding]:
 def _overlap(one: Used, other: Used) -> bool:
     if one.span.subnet.version != other.span.subnet.version:
         return False
-    if one.on_lan and other.on_lan:  # a LAN that is shared on purpose: only the ranges matter
+    # A LAN or a bridge that is shared on purpose: only the ranges matter.
+    if (one.on_lan and other.on_lan) or (one.bridge and one.bridge == other.bridge):
         return one.span.first in other.span or other.span.first in one.span
     return one.span.subnet.overlaps(other.span.subnet)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.overlay import Remote, carries, remotes
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
-from genie_core.findings import Code, Command, Effect, Finding
+from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
@@ -17,7 +17,7 @@ from genie_core.survey.kernel import Link
 GN0707 = Code("GN0707", "the tunnel's outer address or device is wrong",
     cause="its source address is not the node's, or its device is down",
     confirm="ip -d link show flannel.1", fix="restart the agent, which makes the tunnel again",
-    breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
+    explained_by=("GN0415",), breaks=(Effect.PACKETS, Effect.FRAMES))  # fmt: skip
 GN0709 = Code("GN0709", "the tunnel's MTU is too large",
     cause="it exceeds the MTU of its device minus the tunnel's header",
     confirm="ip link", fix="lower the tunnel's MTU")  # fmt: skip
@@ -34,7 +34,7 @@ def underlay(case: Case) -> Iterator[Finding]:
             or tunnel.data.get("geneve_local")
             or ""
         )
-        device = case.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
+        device = _device(case, tunnel)
         if local and local != "0.0.0.0" and local not in case.node.local:
             yield GN0707.error(
                 f"tunnel {tunnel.name} sends from {local}, which is no address of this node",
@@ -96,6 +96,42 @@ def _tunnel_mtu(tunnel: Link, device: Link, overhead: int) -> Finding:
         ),
         remedy=fix("lower the tunnel's MTU", on_node("ip", "link", "set", tunnel.name, "mtu", fits)),
     )
+
+
+GN0414 = Code("GN0414", "an uplink of the node has no carrier",
+    cause="the cable, the switch port or the other end of the link is out",
+    confirm="ip link show IFACE; ethtool IFACE", fix="look at the cable and the switch port",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("uplink-carrier", GN0414, title="the node's uplinks have carrier", needs=("node",))
+def carriers(case: Case) -> Iterator[Finding]:
+    for link in case.uplinks:
+        if not link.up or link.carrier:
+            continue
+        default = any(h.index == link.index for f in (4, 6) for r in case.node.defaults(f) for h in r.hops)
+        tunnels = [t.name for t in case.tunnels if carries(case, t) and _device(case, t) == link]
+        nodes = [
+            n.name
+            for n in case.other_nodes
+            if any(case.node.fib.lookup(ip).hop.index == link.index for ip in n.addresses)
+        ]
+        used = [f"tunnel {name}" for name in tunnels] + ["the default route"] * default + nodes
+        yield GN0414.found(
+            Severity.FATAL if tunnels or default else Severity.ERROR if nodes else Severity.WARNING,
+            f"{link.name} is up and has no carrier: nothing leaves by it"
+            + (f", as {', '.join(dict.fromkeys(used))} should" if used else ""),
+            the_interface(link.name),
+            seen("netlink", f"{link.name}: NO-CARRIER", f"ip link show {link.name}"),
+            remedy=fix(
+                f"look at the cable and the switch port of {link.name}, or at the other end of a virtual link"
+            ),
+        )
+
+
+def _device(case: Case, tunnel: Link) -> Link | None:
+    """The interface by which a tunnel sends, where it names one."""
+    return case.node.link(int(tunnel.data.get("vxlan_link") or tunnel.data.get("ipip_link") or 0))
 
 
 GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import show_chain
 from genie_core.checks.parts import fix, seen, subject, the_interface, the_pod
+from genie_core.checks.probe_results import ANSWERED, FROM_POD, cut_off
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
@@ -43,11 +44,14 @@ def _on(case: Case, stack: Stack | None, link: Link, *, in_node: bool) -> Iterat
         return
     meant = bool(case.datapath) or all(p.name.startswith(KNOWN) for p in found)
     names = ", ".join(map(_title, found))
+    total = not meant and cut_off(case) and not any(w.blocks for w in case.walks)
     yield GN0519.found(
-        Severity.INFO if meant else Severity.WARNING,
-        f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule",
+        Severity.ERROR if total else Severity.INFO if meant else Severity.WARNING,
+        f"not evaluated: {names} on {link.name} may drop or redirect packets before every other rule"
+        + ("; nothing answers the pod, and no rule or route explains that" if total else ""),
         the_interface(link.name) if in_node else the_pod(case, link.name),
         *(seen("netlink", _title(p), _show(p, link)) for p in found),
+        breaks=(Effect.PACKETS, Effect.FRAMES) if total else (),
         remedy=fix("find out what the program is for, and whether the traffic passes without it"),
         confidence=Confidence.LOW,
     )
@@ -100,11 +104,28 @@ def conditional_drops(case: Case) -> Iterator[Finding]:
                     yield _conditional(case, place, chain, rule, probe)
 
 
+def _all_lost(case: Case, chain: Chain, rule: Rule) -> bool:
+    """Whether every target that is asked past this rule is silent, several of them, while no other rule stops them."""
+    key = (chain.place, rule.number, rule.handle)
+    past = {
+        w.flow.target
+        for w in case.walks
+        for _, outcome in w.doubts
+        for c, r in outcome.doubts
+        if (c.place, r.number, r.handle) == key and not w.flow.inbound
+    }
+    asked = [p for p in case.facts.probes if p.target in past and p.kind != "arp" and p.role in FROM_POD]
+    silent = {p.target for p in asked} - {p.target for p in asked if p.received or p.result in ANSWERED}
+    blocked = any(b.chance > 0.5 for w in case.walks if w.flow.target in silent for b in w.blocks)
+    return len(silent) > 1 and silent == {p.target for p in asked} and not blocked
+
+
 def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
     show = show_chain(chain)
+    rated, total = any(m.name == "rate" for m in rule.matches), _all_lost(case, chain, rule)
     return GN0520.found(
         # A limit may have been exceeded as intended.
-        Severity.INFO if any(m.name == "rate" for m in rule.matches) and probe is None else Severity.WARNING,
+        Severity.ERROR if total else Severity.INFO if rated and probe is None else Severity.WARNING,
         f"{chain.place} rule {rule.number} "
         + (f"has dropped {rule.packets} packets" if rule.packets else "may drop packets")
         + " under a condition that is not evaluated, perhaps the pod's"
@@ -117,6 +138,7 @@ def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe 
             if probe
             else ()
         ),
+        breaks=(Effect.PACKETS,) if total else (),
         remedy=fix(
             "watch the rule's counter while the pod tries again (an nft rule without one: add it); delete the "
             "rule if it is not meant"
@@ -178,6 +200,14 @@ def _promised(case: Case, attachment: Attachment) -> list[str]:
     ]
 
 
+def _forwarded_silent(case: Case) -> list[str]:
+    """The targets beyond the node, where none of them answers and no rule or route explains that."""
+    asked = [p for p in case.facts.probes if p.role in ("remote", "service") and p.kind in ("ping", "tcp")]
+    answered = any(p.received or p.result in ANSWERED for p in asked if p.role == "remote")
+    blocked = any(b.chance > 0.5 for w in case.walks for b in w.blocks)
+    return [] if answered or blocked else list(dict.fromkeys(p.target for p in asked))
+
+
 GN0525 = Code("GN0525", "IPsec policies refuse packets",
     cause="an IPsec (xfrm) policy of the kernel blocks packets, or requires encryption without a state for it",
     confirm="ip xfrm policy; cat /proc/net/xfrm_stat",
@@ -193,10 +223,14 @@ def ipsec(case: Case) -> Iterator[Finding]:
             continue
         whose = "in the pod's namespace" if place == "pod" else "on the node"
         shown = ", ".join(f"{name} {n}" for name, n in sorted(refused.items()))
-        yield GN0525.warning(
-            f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})",
+        silent = _forwarded_silent(case)
+        yield GN0525.found(
+            Severity.ERROR if silent else Severity.WARNING,
+            f"IPsec policies {whose} have refused {sum(refused.values())} packets ({shown})"
+            + (f"; {', '.join(silent[:3])} do not answer the pod" if silent else ""),
             subject("ipsec", "xfrm policies") if place == "node" else the_pod(case),
             seen("/proc/net/xfrm_stat", shown, "ip xfrm policy; ip -s xfrm state"),
+            breaks=(Effect.PACKETS,) if silent else (),
             remedy=fix(
                 "check whether a policy covers the pods' prefixes (`ip xfrm policy`), and whether its "
                 "counters grow; a VPN daemon that ended leaves its policies"

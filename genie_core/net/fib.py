@@ -50,7 +50,7 @@ class Fib:
         for route in (*netns.routes, *extra):
             self._insert(route)
         for entries in self.tables.values():
-            entries.sort(key=lambda e: (-e.length, e.route.metric))
+            entries.sort(key=lambda e: (-e.length, e.route.metric, -e.route.preference))
 
     def _insert(self, route: Route) -> None:
         network = ipaddress.ip_network(route.dst, strict=False)

@@ -165,6 +165,21 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a plugin opens in ADD: a file, or a daemon's socket, that `key` of the plugin `type` in `conf` names.
+
+    `problem` is why it cannot be opened, "" where it can.
+    """
+
+    conf: str
+    type: str
+    where: str
+    path: str
+    kind: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginState:
     """The answer of one plugin of one network to STATUS."""
 
@@ -315,6 +330,7 @@ class Facts:
     directories: Mapping[str, Sequence[ConfFile]] = field(default_factory=dict, metadata=UNSAVED)
     binaries: Mapping[str, Sequence[Binary]] = field(default_factory=dict, metadata=UNSAVED)
     statuses: Sequence[PluginState] = field(default=(), metadata=UNSAVED)
+    opened: Sequence[Opened] = field(default=(), metadata=UNSAVED)
     namespaces: Sequence[Namespace] = field(default=(), metadata=UNSAVED)
     namespace_numbers: Mapping[str, int] = field(default_factory=dict, metadata=UNSAVED)
     credentials: Sequence[Credential] = field(default=(), metadata=UNSAVED)

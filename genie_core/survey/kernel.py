@@ -58,13 +58,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """One address; `flags` of linux/if_addr.h in lower case: tentative, dadfailed, deprecated, ..."""
+    """One address; `flags` of linux/if_addr.h in lower case: tentative, dadfailed, deprecated, ...
+
+    `valid` is the number of seconds for which it is, 0 for ever; `advertised`: made from a router's advertisement.
+    """
 
     index: int
     ip: str
     prefix: int
     scope: str = "global"
     flags: tuple[str, ...] = ()
+    valid: int = 0
+    advertised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,10 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route: `type` unicast, local, broadcast, blackhole, unreachable, prohibit or throw."""
+    """One route: `type` unicast, local, broadcast, blackhole, unreachable, prohibit or throw.
+
+    `advertised`: by a router (RTPROT_RA). `preference` is that of RFC 4191, -1 low, 0 medium, 1 high.
+    """
 
     dst: str
     table: int = 254
@@ -88,6 +96,8 @@ class Route:
     scope: str = "global"
     metric: int = 0
     mtu: int = 0
+    advertised: bool = False
+    preference: int = 0
 
 
 def _ports(span: tuple[int, int]) -> str:
@@ -198,8 +208,37 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """One entry of connection tracking: a flow as it comes, and the ends that its replies have."""
+
+    protocol: str
+    source: str
+    target: str
+    reply_source: str
+    reply_target: str
+    port: int = 0
+    reply_port: int = 0
+    source_port: int = 0
+    assured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The source ports that translations to `source` take for one `target` (`10.0.0.1:80`): how many, and the first."""
+
+    protocol: str
+    target: str
+    source: str
+    count: int
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Netns:
-    """One network namespace. `nsids` maps this namespace's ids of others to their paths."""
+    """One network namespace. `nsids` maps this namespace's ids of others to their paths.
+
+    `hung` are the listeners that accept nothing, `used_ports` counts a pod's connections by their target (`sockets`).
+    """
 
     path: str = ""
     links: tuple[Link, ...] = ()
@@ -213,9 +252,13 @@ class Netns:
     sysctls: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     listeners: tuple[str, ...] = ()
+    hung: tuple[str, ...] = ()
+    used_ports: tuple[tuple[str, int], ...] = ()
     firewall: Firewall = field(default_factory=Firewall)
     nsids: dict[str, str] = field(default_factory=dict)
     ipvs: str = ""
+    tracked: tuple[Tracked, ...] = ()
+    taken: tuple[Taken, ...] = ()
 
     def link(self, name: str) -> Link | None:
         """The interface of that name."""
@@ -266,6 +309,7 @@ class Tenant:
     links: tuple[Link, ...] = ()
     addresses: tuple[Address, ...] = ()
     listeners: tuple[str, ...] = ()
+    hung: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

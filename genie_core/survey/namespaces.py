@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from ipaddress import ip_address, ip_interface
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from genie_core.survey.collection import in_thread
 from genie_core.survey.facts import Cached, Sandbox
 from genie_core.survey.kernel import Address, Link, Namespace, Tenant
 from genie_core.survey.rootfs import Root, age_of
+from genie_core.survey.sockets import sockets
 
 T = TypeVar("T")
 # Where runtimes and `ip netns` mount namespaces, one file each.
@@ -98,7 +100,7 @@ def processes_of(netns: str) -> Iterator[int]:
 
 
 def read_tenant(path: str, real: str, nsid: int) -> Tenant:
-    """Links and addresses of another namespace of the node, at `real` from here. Raises GenieError.
+    """Links, addresses and listeners of another namespace of the node, at `real` from here. Raises GenieError.
 
     There may be hundreds: without pyroute2, whose messages have all that an interface has, it takes a twentieth.
     """
@@ -108,7 +110,10 @@ def read_tenant(path: str, real: str, nsid: int) -> Tenant:
             for one in netlink.links().values()
         )
         addresses = tuple(_address(one.ifindex, one.prefix) for one in netlink.addresses())
-    return Tenant(path=path, nsid=nsid, links=links, addresses=addresses)
+    bound = edge.inside(real, partial(sockets, connected=False))
+    return Tenant(
+        path=path, nsid=nsid, links=links, addresses=addresses, listeners=bound.listeners, hung=bound.hung
+    )
 
 
 def read_tenants(numbers: Mapping[str, int], root: Root) -> tuple[Tenant, ...]:

@@ -20,11 +20,14 @@ from genie_core.survey.kernel import (
     Route,
     Rule,
 )
+from genie_core.survey.sockets import sockets
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
 IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
+IFA_F_MANAGETEMPADDR = 0x100
+RTPROT_RA, PREFERENCES = 9, {1: 1, 3: -1}  # linux/icmpv6.h ICMPV6_ROUTER_PREF_*
 RTNH_F_DEAD, RTNH_F_ONLINK, RTM_F_CLONED = 0x1, 0x4, 0x200
 FIB_RULE_INVERT = 0x2
 ROUTE_TYPES = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole"}
@@ -53,6 +56,7 @@ def read_netns(path: str) -> Netns:
     """Everything about the namespace but its firewall; `path` is how it is called."""
     with open_netlink() as netlink:
         interfaces, queues = links(netlink), qdiscs(netlink)
+        bound = sockets(connected=bool(path))  # a node may have very many connections
         hooks = [queue for queue in queues if queue.kind in ("clsact", "ingress")]
         return Netns(
             path=path,
@@ -66,7 +70,9 @@ def read_netns(path: str) -> Netns:
             programs=bpf.programs(netlink, interfaces, hooks),
             sysctls=sysctls.sysctls(),
             counters=sysctls.counters(),
-            listeners=sysctls.listeners(),
+            listeners=bound.listeners or sysctls.listeners(),
+            hung=bound.hung,
+            used_ports=bound.used,
             ipvs=sysctls.ipvs(),
         )
 
@@ -175,6 +181,7 @@ def addresses(netlink: IPRoute) -> tuple[Address, ...]:
             continue
         a = _nested(message)
         flags = a.get("IFA_FLAGS", message["flags"])
+        valid = (a.get("IFA_CACHEINFO") or {}).get("ifa_valid", _NO_NUMBER)
         found.append(
             Address(
                 index=message["index"],
@@ -182,6 +189,8 @@ def addresses(netlink: IPRoute) -> tuple[Address, ...]:
                 prefix=message["prefixlen"],
                 scope=SCOPES.get(message["scope"], str(message["scope"])),
                 flags=tuple(name for bit, name in ADDRESS_FLAGS.items() if flags & bit),
+                valid=0 if valid == _NO_NUMBER else valid,
+                advertised=a.get("IFA_PROTO") in (2, b"\2", "02") or bool(flags & IFA_F_MANAGETEMPADDR),
             )
         )
     return tuple(found)
@@ -200,6 +209,13 @@ def _hops(message: Any, a: dict[str, Any]) -> tuple[Hop, ...]:
         return ()
     onlink = bool(message["flags"] & RTNH_F_ONLINK)
     return (Hop(index=a.get("RTA_OIF", 0), gateway=_gateway(a), onlink=onlink),)
+
+
+def _number(value: Any) -> int:
+    """An attribute of one byte, which pyroute2 gives as a number, as bytes, or as their hexadecimal text."""
+    if isinstance(value, bytes):
+        return value[0] if value else 0
+    return int(value, 16) if isinstance(value, str) and value else int(value or 0)
 
 
 def _gateway(a: dict[str, Any]) -> str:
@@ -227,6 +243,8 @@ def routes(netlink: IPRoute) -> tuple[Route, ...]:
                     scope=SCOPES.get(message["scope"], str(message["scope"])),
                     metric=a.get("RTA_PRIORITY", 0),
                     mtu=metrics.get("RTAX_MTU", 0),
+                    advertised=message["proto"] == RTPROT_RA,
+                    preference=PREFERENCES.get(_number(a.get("RTA_PREF")), 0),
                 )
             )
     return tuple(found)

@@ -39,8 +39,8 @@ class Places:
 def runtimes_of(places: Places, root: Root) -> list[Runtime]:
     """The runtimes, with the directories that were asked for in place of theirs.
 
-    A named configuration directory counts as the runtime's own, except beside a named runtime configuration,
-    where the difference between the two is the question.
+    Named directories count as the runtime's own, except beside a named runtime configuration, where the difference
+    between the two is the question.
     """
     found = find_runtimes(root, socket=places.cri_socket, config=places.runtime_config)
     if not found and places.conf_dirs:
@@ -53,7 +53,7 @@ def _overridden(runtime: Runtime, places: Places) -> Runtime:
     if places.conf_dirs and not places.runtime_config:
         runtime = replace(runtime, conf_dir=places.conf_dirs[0])
         sources["conf_dir"] = "--conf-dir"
-    if places.bin_dirs:
+    if places.bin_dirs and not places.runtime_config:
         runtime = replace(runtime, bin_dirs=places.bin_dirs)
         sources["bin_dirs"] = "--bin-dir"
     return replace(runtime, sources=sources)
@@ -69,9 +69,9 @@ def conf_dirs_of(places: Places, runtimes: Sequence[Runtime], root: Root) -> lis
 
 def bin_dirs_of(places: Places, runtimes: Sequence[Runtime], root: Root) -> list[str]:
     """The plugin directories: asked for, or searched by runtimes, or the usual ones that exist."""
-    if places.bin_dirs:
-        return _once(places.bin_dirs)
     searched = [directory for runtime in runtimes for directory in runtime.bin_dirs]
+    if places.bin_dirs:
+        return _once([*places.bin_dirs, *(searched if places.runtime_config else ())])
     return _once([*searched, *(path for path in USUAL_BIN_DIRS if root.exists(path))])
 
 

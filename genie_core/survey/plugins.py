@@ -17,6 +17,7 @@ from genie_core.survey.collection import Collection, in_thread
 from genie_core.survey.credentials import named_kubeconfigs, read_credential
 from genie_core.survey.facts import Facts, PluginState
 from genie_core.survey.genie import describe_installation, own_file
+from genie_core.survey.opened import opened
 from genie_core.survey.places import Places, bin_dirs_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import needed, with_versions
@@ -40,6 +41,7 @@ def read_plugins(facts: Facts, places: Places, root: Root, todo: Collection, *, 
     return replace(
         facts,
         statuses=_statuses(facts, prober, root) if ask else (),
+        opened=opened(facts.conf_files, root),
         runtimes=versions.result() if versions else facts.runtimes,
         credentials=[read_credential(path, who, root, entry) for path, (who, entry) in named.items()],
         genie=replace(facts.genie, **describe_installation(facts, own, root)),

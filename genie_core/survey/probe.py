@@ -28,13 +28,14 @@ GAP = 0.1  # at most ten packets a second to one target
 ETH_P_ARP = 0x0806
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE = 10, 3
 IPV6_MTU_DISCOVER = 23
+IP_RECVERR, IPV6_RECVERR = 11, 25
 REFUSALS = {errno.ECONNREFUSED: "refused", errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "no route"}
 REFUSALS |= {errno.EMSGSIZE: "too big", errno.EPERM: "not permitted", errno.EACCES: "not permitted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One probe to make: `kind` arp, ping, tcp, udp or mtu; `netns` "" is the node's own."""
+    """One probe to make: `kind` arp, ndp, ping, tcp, udp or knock; `netns` "" is the node's own."""
 
     kind: str
     target: str
@@ -73,7 +74,7 @@ def run(asks: Sequence[Ask], announce: Callable[[str], None], until: float) -> t
 
 
 def _one(ask: Ask) -> Probe:
-    work = {"arp": _arp, "ping": _ping, "tcp": _tcp, "udp": _udp}[ask.kind]
+    work = {"arp": _arp, "ping": _ping, "tcp": _tcp, "udp": _udp, "knock": _knock, "ndp": _ndp}[ask.kind]
     base = Probe(
         kind=ask.kind,
         target=ask.target,
@@ -174,6 +175,62 @@ def _udp(ask: Ask, base: Probe) -> Probe:
         except OSError as error:
             return replace(base, result=REFUSALS.get(error.errno or 0, "failed"), detail=str(error.strerror))
         return replace(base, result="ok", received=1)
+
+
+def _knock(ask: Ask, base: Probe) -> Probe:
+    """One byte to a UDP port that answers nothing: silence is "timeout", and an ICMP error has its type and code."""
+    family = socket.AF_INET6 if ":" in ask.target else socket.AF_INET
+    level, option = (
+        (socket.IPPROTO_IPV6, IPV6_RECVERR) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_RECVERR)
+    )
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(level, option, 1)
+        sock.settimeout(WAIT)
+        sock.connect((ask.target, ask.port))
+        for _ in range(ask.count):  # hosts limit ICMP errors to one a second (icmp_ratelimit)
+            try:
+                sock.send(b"\0")
+                sock.recv(64)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                result = REFUSALS.get(error.errno or 0, "failed")
+                return replace(
+                    base, sent=ask.count, result=result, detail=_icmp_of(sock) or str(error.strerror)
+                )
+            return replace(base, received=1, result="ok")
+    return replace(base, sent=ask.count)
+
+
+def _icmp_of(sock: socket.socket) -> str:
+    """`ICMP 3/13`: the type and code of the error in the socket's queue (struct sock_extended_err), "" without one."""
+    try:
+        _, ancillary, _, _ = sock.recvmsg(64, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return ""
+    for _, _, data in ancillary:
+        _, origin, kind, code = struct.unpack_from("=IBBB", data)
+        if origin in (2, 3):  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
+            return f"ICMP {kind}/{code}"
+    return ""
+
+
+def _ndp(ask: Ask, base: Probe) -> Probe:
+    """A neighbour solicitation (RFC 4861, section 4.3) to the solicited-node address of the target."""
+    target = socket.inet_pton(socket.AF_INET6, ask.target)
+    group = socket.inet_ntop(socket.AF_INET6, bytes.fromhex("ff0200000000000000000001ff") + target[13:])
+    scope = socket.if_nametoindex(ask.interface)
+    own = bytes.fromhex(ask.mac.replace(":", ""))
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as sock:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        sock.sendto(struct.pack("!BBHI", 135, 0, 0, 0) + target + b"\1\1" + own, (group, 0, 0, scope))
+        deadline = time.monotonic() + WAIT
+        while (left := deadline - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
+            data = sock.recv(256)
+            if data[:1] == b"\x88" and data[8:24] == target:
+                mac = data[26:32].hex(":") if data[24:25] == b"\2" else ""
+                return replace(base, result="ok", received=1, detail=mac)
+    return base
 
 
 def _arp(ask: Ask, base: Probe) -> Probe:

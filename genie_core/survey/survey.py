@@ -33,6 +33,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import Runtime
 from genie_core.survey.sandboxes import SECONDS as RUNTIME_SECONDS
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes, known_containers
+from genie_core.survey.tracked import tracked
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -110,6 +111,7 @@ class Survey:
         self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, patience)
         self._node = self._begin(Part.LINKS | Part.KERNEL, "node", interfaces)
         self._firewall = self._begin(Part.FIREWALL, "node firewall", rulesets.firewall)
+        self._tracked = self._begin(Part.KERNEL, "tracked flows", tracked)
         self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, 2 * patience)
         self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), patience)
 
@@ -229,6 +231,7 @@ class Survey:
         firewall = take(self._firewall, late) if self._firewall else Firewall()
         if firewall.reason and "node firewall" not in todo.missing:
             todo.fail("node firewall", rulesets.refusal(firewall.reason))
+        flows, taken = take(self._tracked, ((), ()))
         found = self.recorded
         if "files" not in todo.missing:  # plugins are read by what files name
             found = take(self._plugins, found)
@@ -237,7 +240,7 @@ class Survey:
             node_name=self.places.node or os.environ.get("NODE_NAME") or platform.node(),
             netns_path=netns,
             time=time.time(),
-            node=replace(self.node, nsids=nsids, firewall=firewall),
+            node=replace(self.node, nsids=nsids, firewall=firewall, tracked=flows, taken=taken),
             sandboxes=self.sandboxes.found,
             namespaces=spaces,
             namespace_numbers=numbered,

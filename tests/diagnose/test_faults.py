@@ -15,8 +15,11 @@ BY_ID = {fault.id.split()[0]: fault for fault in (*LISTED, *UNLISTED, *CLASSED)}
 # One of each kind: neighbour, firewall, translation, overlay, path MTU, several interfaces, files, ARP,
 # policy (asked with --to), a subnet, a next hop, a route between nodes, loopback.
 QUICK = ("F14", "F34", "F36", "F62", "F72", "F76", "F86", "U48", "U96", "U119", "U121", "U116", "U146")
-# One of each class that is diagnosed in about a second.
-OF_CLASSES = ("K301", "K1005")
+# One of each class that is diagnosed in about a second; those of classes 2 and 12 need probes.
+OF_CLASSES = (
+    *("K101", "K301", "K403", "K501", "K604", "K701", "K801", "K901"),
+    *("K1005", "K111", "K131", "K1404"),
+)
 CONTROLS = ("H3 service mesh", "calico policies", "nftables proxy", "IPv6 routed beside the tunnel")
 PROBED = ("H3 service mesh", "the other node refuses echoes")
 

@@ -8,14 +8,13 @@ records contain: other tools (nerdctl, podman) run containers that kubelet's run
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from genie_core.checks.leftovers import is_runtimes_own
 from genie_core.fields import counted
 from genie_core.model import Plan
-from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.firewall.owned import owned_chains
 from genie_core.select.underlay import is_own_bridge, own_bridge_of
 from genie_core.survey.facts import Cached
 from genie_core.survey.kernel import Namespace
@@ -24,11 +23,7 @@ from genie_core.tasks.gc.look import Scene
 from genie_core.tasks.gc.nft_rules import OwnedRule
 from genie_core.tasks.gc.report import Leftover
 
-# The comment of the reference plugins' rules: utils.FormatComment(network, container).
-_OWNER = re.compile(r'name: "(?P<network>.*)" id: "(?P<container>[^"]+)"')
-_CHAIN = re.compile(r"CNI-(DN-)?[0-9a-f]+")
 _TELLING = 12  # digits that identify a container, as docker and crictl print them
-_SOURCE = re.compile(r"(?:^| )-s (?P<address>[0-9a-fA-F.:]+)")
 
 
 def leftovers(scene: Scene, min_age: float) -> list[Leftover]:
@@ -212,27 +207,18 @@ def _chains(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
 
     Also those of Genie's own containers: without its namespace, a DEL of bridge or ptp does not find them.
     """
-    for chain in scene.chains:
-        if not _CHAIN.fullmatch(chain.name):
+    for owned in owned_chains(scene.chains):
+        verdict = owners.of_container(owned.container)
+        if not verdict.gone or any(address in scene.in_use for address in owned.addresses):
             continue
-        jumps = [(other, rule) for other in scene.chains for rule in _jumps(other, chain)]
-        match = next(
-            (m for rule in [*chain.rules, *(r for _, r in jumps)] if (m := _OWNER.search(rule.comment))), None
-        )
-        if match is None:
-            continue
-        verdict = owners.of_container(match["container"])
-        sources = [m["address"] for _, rule in jumps if (m := _SOURCE.search(rule.text))]
-        if not verdict.gone or any(address in scene.in_use for address in sources):
-            continue
-        unused = [f"no namespace has the address {address}" for address in sources]
+        unused = [f"no namespace has the address {address}" for address in owned.addresses]
         yield Leftover(
             kind="chain",
-            name=f"{chain.tool} nat {chain.name}",
-            container=match["container"],
-            network=match["network"],
+            name=f"{owned.chain.tool} nat {owned.chain.name}",
+            container=owned.container,
+            network=owned.network,
             evidence=(*verdict.evidence, *unused),
-            handle=(chain, [(other.name, rule.text) for other, rule in jumps]),
+            handle=(owned.chain, [(other.name, rule.text) for other, rule in owned.jumps]),
         )
 
 
@@ -256,12 +242,6 @@ def _nft_rules(scene: Scene, owners: _Owners) -> Iterator[Leftover]:
             evidence=(*verdict.evidence, *unused),
             handle=rules,
         )
-
-
-def _jumps(source: Chain, target: Chain) -> list[Rule]:
-    if source.tool != target.tool:
-        return []
-    return [rule for rule in source.rules if rule.action.target == target.name]
 
 
 def _namespaces(scene: Scene, owners: _Owners, min_age: float) -> Iterator[Leftover]:

@@ -123,7 +123,7 @@ SILENCE = Kind(
     ),
 )  # fmt: skip
 
-KNOCK = "P bash -c 'exec 3<>/dev/tcp/10.244.2.2/8080' 2>/dev/null & sleep 0.4; kill $! 2>/dev/null || true"
+KNOCK = "P timeout 0.4 bash -c 'exec 3<>/dev/tcp/10.244.2.2/8080' 2>/dev/null || true"
 STALE = """N iptables -N KUBE-POD-FW-X; N iptables -I FORWARD -s 10.244.1.10 -j KUBE-POD-FW-X
 N iptables -A KUBE-POD-FW-X -p tcp --dport 8080 -m comment --comment default/old-policy -j DROP
 """

@@ -54,7 +54,8 @@ def _enslaved(lab: Lab) -> None:
 
 
 def _other_kind(lab: Lab) -> None:
-    conf(lab, lambda d: d["plugins"][0].update(bridge="cni9"))
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.250.0.0/24"}]]}
+    conf(lab, lambda d: d["plugins"][0].update(bridge="cni9", ipam=ipam))
     lab.sh("n link add cni9 type veth peer name cni9p")
 
 
@@ -104,10 +105,10 @@ NEXT_ADD = Kind(
     title="the next ADD",
     faults=(
         Fault(id="K801 no DHCP daemon", inject="true", edit="dhcp", codes=("GN1112",), says=("dhcp.sock", "10-bridge.conflist"), fails=("add",), mends=False, firm=True),
-        Fault(id="K802 the parent is a bridge's port", inject="true", edit="enslaved", codes=("GN1038",), says=("eth1", "br5"), fails=("add",), mends=False, firm=True),
+        Fault(id="K802 the parent is a bridge's port", inject="true", edit="enslaved", codes=("GN1020",), says=("eth1", "br5"), fails=("add",), mends=False, firm=True),
         Fault(id="K803 a small range is full", inject="true", edit="small-range", codes=("GN1302",), says=("10.244.1.10", "10.244.1.12"), fails=("add",), mends=False, firm=True),
         Fault(id="K804 host-local's resolv.conf does not exist", inject="true", edit="resolv-conf", codes=("GN1112",), says=("no-such-resolv.conf",), fails=("add",), mends=False, firm=True),
-        Fault(id="K805 the bridge's name is another device's", inject="true", edit="other-kind", codes=("GN1038",), says=("cni9", "veth"), fails=("add",), mends=False, firm=True),
+        Fault(id="K805 the bridge's name is another device's", inject="true", edit="other-kind", codes=("GN1020",), says=("cni9", "veth"), fails=("add",), mends=False, firm=True),
         Fault(id="K806 the runtime looks for plugins elsewhere", inject=RUNTIME, codes=("GN1101", "GN1201"), says=("no-bin",), breaks=("add",), mends=False, firm=True, args=("--runtime-config", "{D}/config.toml")),
         Fault(id="K807 flanneld has not written its subnet", inject="true", edit="flannel", codes=("GN1112",), says=("subnet.env", "flannel"), mends=False, firm=True, silent="flannel's plugin is no Debian package; it reads this file first"),
     ),
@@ -189,7 +190,7 @@ LEFT = Kind(
         Fault(id="K901 a hostPort of a pod that is gone", inject="true", edit="gone-portmap", codes=("GN1404",), says=("dead0001", "8099"), mends=False, severity="warning", silent="until another pod wants the port"),
         Fault(id="K902 masquerading of a pod that is gone", inject="true", edit="gone-masquerade", codes=("GN1404",), says=("dead0001", "10.244.1.6"), mends=False, severity="warning", silent="a few rules more"),
         Fault(id="K903 accepting rules of a pod that is gone", inject="true", edit="gone-firewall", codes=("GN1404",), says=("10.244.1.6", "CNI-FORWARD"), mends=False, severity="warning", silent="a few rules more, and an open firewall"),
-        Fault(id="K904 an empty lease file", inject=": >$L/10.244.1.30", codes=("GN1306",), says=("10.244.1.30", "empty"), mends=False, severity="warning", silent="one address less"),
+        Fault(id="K904 an empty lease file", inject=": >$L/10.244.1.30; touch -d '2 minutes ago' $L/10.244.1.30", codes=("GN1306",), says=("10.244.1.30", "empty"), mends=False, severity="warning", silent="one address less"),
         Fault(id="K905 a lease of an interface that the pod has not", inject="printf 'cidp1\\r\\nnet9' >$L/10.244.1.31", codes=("GN1301", "GN0210"), says=("10.244.1.31", "net9"), mends=False, severity="warning", silent="one address less"),
     ),
     healthy=(

@@ -100,8 +100,15 @@ def silence(pod: str, kind: socket.SocketKind | None = None) -> Edit:
                 except OSError:
                     pass
                 sock.close()
+        inside(lab.netns(pod), _wake)
 
     return edit
+
+
+def _wake() -> None:
+    """A thread that waits for a datagram keeps its closed socket open until one comes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"x", ("127.0.0.1", 53))
 
 
 def policy(lab: Lab, name: str, **spec: Any) -> None:

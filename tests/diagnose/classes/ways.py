@@ -38,7 +38,8 @@ REFUSING = Kind(
 )  # fmt: skip
 
 # A router advertisement (RFC 4861, RFC 4191) of high preference from p2, as any host of the link can send it.
-ROGUE = r"""Q python3 -c '
+ROGUE = r"""for k in 1 2 3 4 5 6 7 8 9; do q -6 addr show dev eth0 scope link | grep -q tentative || break; sleep 0.3; done
+Q sysctl -qw net.ipv6.conf.all.forwarding=1; Q python3 -c '
 import fcntl, socket, struct
 s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
 s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
@@ -74,7 +75,7 @@ OVERLAP = Kind(
         Fault(id="K602 the pod's second network in the services' range", setup='eval "$NET1"', inject="p addr add 10.96.0.5/16 dev net1", codes=("GN0309", "GN0803"), says=("10.96.0.0/16", "net1"), breaks=("vip",)),
         Fault(id="K603 a second NIC on the nodes' subnet", inject="n addr add 192.168.50.77/24 dev eth1; n route del 192.168.50.0/24 dev eth0; n route add 192.168.50.0/24 dev eth0 src 192.168.50.10 metric 100; n route replace default via 192.168.50.1 dev eth0", codes=("GN0415",), says=("eth1", "192.168.50.0/24", "eth0"), breaks=("remote",), mends=False),
         Fault(id="K604 a virtual address with the LAN's prefix on lo", setup=FAR + "; " + LAN_HOST, inject="n addr add 192.168.50.99/24 dev lo", codes=("GN0415",), says=("lo", "192.168.50.99/24"), breaks=("lan-host",)),
-        Fault(id="K605 a bridge over the IPv6 router's address", setup=FAR6, inject="n link add virbr9 type bridge; n link set virbr9 up; n addr add fd00:50::a00/80 dev virbr9 nodad; n -6 neigh flush all", codes=("GN0415",), says=("virbr9", "fd00:50::/80", "eth0"), breaks=("v6-far",), also="v6", mends=False),
+        Fault(id="K605 a bridge over the IPv6 router's address", setup=FAR6, inject="n link add virbr9 type bridge; n link set virbr9 up; n link add vnet9 type veth peer name vnet9p; n link set vnet9p up; n link set vnet9 master virbr9 up; sleep 0.3; n addr add fd00:50::a00/80 dev virbr9 nodad; n -6 neigh flush all", codes=("GN0415",), says=("virbr9", "fd00:50::/80", "eth0"), breaks=("v6-remote",), also="v6", mends=False),
     ),
     healthy=(
         Control(id="K6 a broad route over the pods' range", inject="n route add 10.0.0.0/8 via 192.168.50.1; n link add docker0 type bridge; n addr add 172.17.0.1/16 dev docker0; n link set docker0 up", silent=True),

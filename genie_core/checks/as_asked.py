@@ -1,0 +1,175 @@
+"""What lives against what ADD asked for: MAC, sysctls of tuning, the least MTU of IPv6, lifetimes of addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from genie_core.checks.addresses import restore_default
+from genie_core.checks.check import check
+from genie_core.checks.firewall_drops import show_chain
+from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
+from genie_core.findings import Code, Effect, Finding, Severity
+from genie_core.net.case import Case
+from genie_core.net.firewall.rules import Chain
+from genie_core.net.model import Attachment
+from genie_core.net.stack import version
+
+LEAST_IPV6 = 1280  # RFC 8200, section 5
+
+GN0109 = Code("GN0109", "an interface has another MAC than ADD gave it",
+    cause="something changed the MAC after ADD; rules against spoofing and neighbours still have the old one",
+    confirm="compare ip link in the pod with the cached result; nft list table bridge nat",
+    fix="give it the MAC back, or recreate the pod")  # fmt: skip
+
+
+@check("mac-asked", GN0109, title="interfaces have the MAC that ADD gave", needs=("pod", "node"))
+def changed_mac(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        asked, source = _asked_mac(case, attachment)
+        if not asked or asked == attachment.link.mac:
+            continue
+        name, pinned = attachment.link.name, _pinned_to(case, asked)
+        own = [a.ip for a in case.addresses(attachment)]
+        yield GN0109.found(
+            Severity.FATAL if pinned else Severity.WARNING,
+            f"{name} has MAC {attachment.link.mac}, ADD gave it {asked}"
+            + (f": {pinned.place} lets only that one pass" if pinned else ""),
+            the_pod(case, name),
+            seen("netlink", f"{name}: {attachment.link.mac}", f"ip link show {name}"),
+            seen(source, f"mac {asked}"),
+            *((seen("firewall", f"{pinned.place}: {asked}", show_chain(pinned)),) if pinned else ()),
+            breaks=(Effect.PACKETS, Effect.FRAMES, pinned.place) if pinned else (),
+            remedy=fix(
+                "give it its MAC back, or recreate the pod; find out what changed it",
+                in_pod("ip", "link", "set", name, "address", asked),
+                *(on_node("ip", "neigh", "flush", "to", ip) for ip in own),
+            ),
+        )
+
+
+def _asked_mac(case: Case, attachment: Attachment) -> tuple[str, str]:
+    """(the MAC of the attachment in ADD's result, its file), "" for none."""
+    for cached in case.results:
+        for interface in (
+            cached.result.get("interfaces") or () if cached.ifname == attachment.link.name else ()
+        ):
+            if interface.get("sandbox") and interface.get("name") == attachment.link.name:
+                return str(interface.get("mac") or "").lower(), cached.file
+    return "", ""
+
+
+def _pinned_to(case: Case, mac: str) -> Chain | None:
+    """A chain of the node whose rules name the MAC."""
+    return next((c for c in case.node.rules.chains for r in c.rules if mac in r.text.lower()), None)
+
+
+GN0110 = Code("GN0110", "a sysctl of the pod is not as tuning set it",
+    cause="something in the pod wrote it after ADD", confirm="sysctl in the pod; the file in the evidence",
+    fix="set it again, or recreate the pod")  # fmt: skip
+
+
+@check("tuning-asked", GN0110, title="sysctls are as the network's tuning plugin set them", needs=("pod",))
+def untuned(case: Case) -> Iterator[Finding]:
+    settings = case.facts.pod.sysctls if case.facts.pod else {}
+    for conf in case.own_confs:
+        for cached in (c for c in case.results if c.network == conf.name):
+            for name, asked in _tuned(conf.plugins):
+                path = name.replace("IFNAME", cached.ifname).removeprefix("net.").replace(".", "/")
+                live = settings.get(path)
+                if live is not None and " ".join(live.split()) != " ".join(asked.split()):
+                    key = f"net.{path.replace('/', '.')}"
+                    yield GN0110.warning(
+                        f"{key} is {live} in the pod, the network's tuning set it to {asked}",
+                        the_pod(case, cached.ifname),
+                        seen("sysctl", f"{key}={live}", f"sysctl {key}"),
+                        seen(conf.path, f"tuning: {name}={asked}", f"grep -n tuning {conf.path}"),
+                        remedy=fix(
+                            "set it again; find out what changed it", in_pod("sysctl", "-w", f"{key}={asked}")
+                        ),
+                    )
+
+
+def _tuned(plugins: tuple[Mapping[str, Any], ...]) -> Iterator[tuple[str, str]]:
+    for plugin in plugins:
+        wanted = plugin.get("sysctl") if plugin.get("type") == "tuning" else None
+        yield from ((str(k), str(v)) for k, v in wanted.items()) if isinstance(wanted, dict) else ()
+
+
+GN0111 = Code("GN0111", "the MTU is too small for IPv6",
+    cause="the kernel removes IPv6 from an interface whose MTU is below 1280",
+    confirm="ip link show eth0 in the pod", fix="an MTU of at least 1280, and the addresses again",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("mtu-of-ipv6", GN0111, title="interfaces with IPv6 have an MTU that it needs", needs=("pod", "node"))
+def too_small(case: Case) -> Iterator[Finding]:
+    for attachment in case.attachments:
+        link, peer = attachment.link, attachment.peer
+        wanted = {ip for i in case.intended if i.ifname == link.name for ip in i.ips if version(ip) == 6}
+        if link.mtu >= LEAST_IPV6 or not wanted:
+            continue
+        mtu = max(LEAST_IPV6, peer.mtu if peer else 0)
+        commands = [in_pod("ip", "link", "set", link.name, "mtu", mtu)]
+        for ip in sorted(wanted):
+            commands.append(
+                in_pod("ip", "-6", "addr", "replace", _with_prefix(case, attachment, ip), "dev", link.name)
+            )
+            commands += restore_default(case, attachment, 6, ip)
+        yield GN0111.fatal(
+            f"{link.name} has MTU {link.mtu}, below the {LEAST_IPV6} that IPv6 needs: the kernel has removed "
+            f"IPv6 from it, with {', '.join(sorted(wanted))}",
+            the_pod(case, link.name),
+            seen("netlink", f"{link.name}: mtu {link.mtu}", f"ip link show {link.name}"),
+            remedy=fix("give it the MTU of its host end, and its IPv6 addresses and routes again", *commands),
+        )
+
+
+def _with_prefix(case: Case, attachment: Attachment, ip: str) -> str:
+    """The address with the prefix length of the node's address on the link, else 128."""
+    near = case.node.addresses(attachment.entry, 6) if attachment.entry else []
+    return f"{ip}/{next((a.prefix for a in near if a.prefix < 128), 128)}"
+
+
+GN0211 = Code("GN0211", "an address of the pod expires",
+    cause="a DHCP client or a router's advertisement gave it a lifetime, and nothing renews it",
+    confirm="ip -d addr show eth0 in the pod",
+    fix="ip addr change ... valid_lft forever; find what set the lifetime")  # fmt: skip
+
+
+@check("address-lifetime", GN0211, title="the pod's addresses are valid for ever", needs=("pod",))
+def expiring(case: Case) -> Iterator[Finding]:
+    promised = {ip for i in case.intended for ip in i.ips}
+    for attachment in case.attachments:
+        for own in case.addresses(attachment):
+            deprecated = "deprecated" in own.flags
+            if own.ip not in promised or own.advertised or not (own.valid or deprecated):
+                continue
+            name, prefix = attachment.link.name, f"{own.ip}/{own.prefix}"
+            state = (
+                f"expires in {own.valid} seconds" if own.valid else "is deprecated: no new connection uses it"
+            )
+            yield GN0211.warning(
+                f"{own.ip} on {name} {state}, and nothing of the network renews it",
+                the_pod(case, name),
+                seen(
+                    "netlink",
+                    f"{prefix}: valid {own.valid or 'for ever'}, {' '.join(own.flags)}".rstrip(", "),
+                    f"ip -d addr show {name}",
+                ),
+                remedy=fix(
+                    "make it valid for ever; find out what set the lifetime",
+                    in_pod(
+                        "ip",
+                        "addr",
+                        "change",
+                        prefix,
+                        "dev",
+                        name,
+                        "valid_lft",
+                        "forever",
+                        "preferred_lft",
+                        "forever",
+                    ),
+                ),
+            )
