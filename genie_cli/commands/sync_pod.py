@@ -25,9 +25,9 @@ from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import open_context
 from genie_core.tasks.pods import object_name, open_api
 from genie_core.tasks.sync import SyncOptions, sync
+from genie_core.tasks.sync.publish import publish, publish_begin
 from genie_core.tasks.sync.report import SyncReport, Target
 from genie_core.tasks.sync.target import LivePod, open_pod
-from genie_core.tasks.sync.tell import tell, tell_begin
 
 EXAMPLES = [
     ("see what would change", "genie sync pod shop/web-0 --dry-run"),
@@ -79,13 +79,13 @@ def run(flags: Flags) -> int:
     try:
         with _limit(flags.timeout), Progress() as progress:
             found = _pod(flags, access, own)
-            report = sync(found, genie, wanted, dry_run=True, tell=progress)
+            report = sync(found, genie, wanted, dry_run=True, announce=progress)
         if not flags.dry_run and (not report.moves or flags.yes or _agreed(report)):
             with _limit(flags.timeout), Progress() as progress:
                 if report.moves:
-                    tell_begin(found)
-                report = sync(found, genie, wanted, tell=progress)
-                report = replace(report, warnings=(*report.warnings, *tell(found, report, genie)))
+                    publish_begin(found)
+                report = sync(found, genie, wanted, announce=progress)
+                report = replace(report, warnings=(*report.warnings, *publish(found, report, genie)))
     except APIError as error:
         namespace, name = object_name(flags.pod, flags.namespace, access)
         report = SyncReport(target=Target(namespace=namespace, name=name), status="failed", error=error)

@@ -135,17 +135,17 @@ class Jobs:
         counts = Counter((str(item.get("code")), str(item.get("severity"))) for item in findings)
         self._metrics.set_findings({key: float(count) for key, count in counts.items()})
         self._begin("node condition")
-        told = in_thread(lambda: self._tell(findings, settings))
-        told.add_done_callback(lambda _: self._post(lambda: self._running.discard("node condition")))
+        written = in_thread(lambda: self._write_condition(findings, settings))
+        written.add_done_callback(lambda _: self._post(lambda: self._running.discard("node condition")))
 
-    def _tell(self, findings: list[dict[str, Any]], settings: Settings) -> None:
+    def _write_condition(self, findings: list[dict[str, Any]], settings: Settings) -> None:
         condition, report = (
             node_condition.condition_of(findings),
             node_condition.report_of(findings, settings),
         )
         try:
             with self._options.connect() as api:
-                if node_condition.tell(api, self._options.node, condition, report):
+                if node_condition.write(api, self._options.node, condition, report):
                     self._log.info("node condition", status=condition["status"], message=condition["message"])
         except GenieError as error:
             self._log.warning("node condition not written", problem=error.msg)

@@ -55,7 +55,7 @@ def report_of(findings: Sequence[Mapping[str, Any]], settings: Settings) -> str:
     return json.dumps(report)
 
 
-def tell(api: KubeAPI, node: str, condition: Mapping[str, str], report: str) -> bool:
+def write(api: KubeAPI, node: str, condition: Mapping[str, str], report: str) -> bool:
     """Write both where the Node object says something else; whether it did. Raises GenieError."""
     parts = ("api", "v1", "nodes", node)
     document = api.get(parts)

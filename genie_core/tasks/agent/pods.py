@@ -12,8 +12,8 @@ from genie_core.select.npwg import parse_selections
 from genie_core.status import OBSERVED
 from genie_core.survey.cluster import as_object
 from genie_core.tasks.sync.observed import observed
+from genie_core.tasks.sync.publish import CONDITION
 from genie_core.tasks.sync.target import is_out
-from genie_core.tasks.sync.tell import CONDITION
 
 Key = tuple[str, str]
 

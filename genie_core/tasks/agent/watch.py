@@ -89,7 +89,7 @@ class Watch(Generic[View]):
                 events = api.watch(self._parts, self._query, self._version)
                 self._sink.contact("")
                 for event in events:
-                    self._tell(event)
+                    self._deliver(event)
                     if self.stop.is_set():
                         break
         except Gone:
@@ -112,7 +112,7 @@ class Watch(Generic[View]):
         self._sink.listed(views)
         self._version = version
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
+    def _deliver(self, event: Mapping[str, Any]) -> None:
         metadata = get_object(event["object"], "metadata")
         if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
             self._sink.changed(event["type"], self._view_of(event["object"]))

@@ -25,7 +25,7 @@ from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.watch import Watch
 from genie_core.tasks.policy.counts import Counts
 from genie_core.tasks.policy.enforce import Applied, Enforcer
-from genie_core.tasks.policy.events import tell_findings
+from genie_core.tasks.policy.events import write_findings
 from genie_core.tasks.policy.lean import lean
 from genie_core.tasks.policy.sources import KINDS
 
@@ -205,11 +205,11 @@ class Engine:
                 cut=applied.cut,
                 problems=list(applied.problems),
             )
-        self._tell(applied)
+        self._report(applied)
         self._write_status()
         return applied
 
-    def _tell(self, applied: Applied) -> None:
+    def _report(self, applied: Applied) -> None:
         """Each finding once, as an Event on its policy."""
         here = f"node {self._enforcer.node}: not enforced: "
         policies = {name for one in applied.ruleset.isolated for name in one.policies}
@@ -219,7 +219,7 @@ class Engine:
         if new:
             try:
                 with self._connect() as api:
-                    tell_findings(api, new, self._objects.all())
+                    write_findings(api, new, self._objects.all())
             except GenieError as error:
                 self._log.warning("events not written", problem=error.msg)
                 return

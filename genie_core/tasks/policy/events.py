@@ -14,7 +14,7 @@ from genie_core.policy.rules import MULTI, Finding
 _VERSIONS = {MULTI: "k8s.cni.cncf.io/v1beta1"}
 
 
-def tell_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[Mapping[str, Any]]) -> None:
+def write_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[Mapping[str, Any]]) -> None:
     """Write an Event for each. Raises GenieError."""
     uids = {
         (item.get("kind"), item["metadata"].get("namespace"), item["metadata"].get("name")): item[

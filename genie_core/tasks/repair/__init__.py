@@ -29,8 +29,8 @@ from genie_core.tasks.giving_way import GiveWay, drive_giving_way
 from genie_core.tasks.node_state import is_gone, plans
 from genie_core.tasks.repair.counts import WINDOW_SECONDS, Counts, sweep
 from genie_core.tasks.repair.look import lease_owners, look_here, look_in
+from genie_core.tasks.repair.publish import Publisher, Ready, Server
 from genie_core.tasks.repair.report import Repair, Result
-from genie_core.tasks.repair.tell import Ready, Server, Teller
 from genie_core.verbs.add import bridges_of
 from genie_core.verbs.context import Context
 
@@ -103,10 +103,10 @@ class _Case:
     def run(self, server: Server, ready: Ready) -> list[Repair]:
         """The faults, each with its result; none for a pod that is never touched."""
         try:
-            teller = Teller.of(self.plan, self.context, server, ready)
+            publisher = Publisher.of(self.plan, self.context, server, ready)
         except NotFound:
             return []
-        self.unknown = teller.unknown
+        self.unknown = publisher.unknown
         while True:
             try:
                 done = self._under_lock()
@@ -114,7 +114,7 @@ class _Case:
                 continue
             except TryAgain:  # another call works on it; the next look finds what is missing then
                 return []
-            if not teller.tell(done, self.plan):
+            if not publisher.publish(done, self.plan):
                 self._tell_again(done)
             return done
 

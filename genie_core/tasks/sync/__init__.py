@@ -39,7 +39,7 @@ from genie_core.verbs.add import (
 from genie_core.verbs.context import Context
 from genie_core.verbs.networks import choices_of
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +57,16 @@ def sync(
     options: SyncOptions,
     *,
     dry_run: bool = False,
-    tell: Tell = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> SyncReport:
     """Change the pod's networks, or say what would change. Raises NotFound where Genie has not attached it here."""
     started = time.perf_counter()
-    work = _Sync(pod, context, options, tell)
+    work = _Sync(pod, context, options, announce)
     while True:
         try:
             report = work.look() if dry_run else work.run()
         except GiveWay:
-            tell("waiting for a call of the runtime")
+            announce("waiting for a call of the runtime")
             continue
         return replace(
             report,
@@ -78,11 +78,11 @@ def sync(
 class _Sync:
     """One attempt after the other, until none has to give way."""
 
-    def __init__(self, pod: LivePod, context: Context, options: SyncOptions, tell: Tell) -> None:
+    def __init__(self, pod: LivePod, context: Context, options: SyncOptions, announce: Announce) -> None:
         self.pod = pod
         self.context = context
         self.options = options
-        self.tell = tell
+        self.announce = announce
         self._begun: Sequence[Move] = ()  # the change of an attempt that gave way: the next one finishes it
 
     def look(self) -> SyncReport:
@@ -122,7 +122,7 @@ class _Sync:
         except GenieError as error:
             return self._refusal(plan, error)
         if any(item.changing or item.releasing or not item.result for item in plan.attachments):
-            self.tell("finishing a change that was cut off")
+            self.announce("finishing a change that was cut off")
             steps = finish_interrupted(plan, netns_of(plan, plan.netns))
             ended = drive_giving_way(steps, self.context, lock)
             if ended.error:
@@ -222,7 +222,7 @@ class _Sync:
                 for item in plan.attachments
             ],
         )
-        self.tell(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
+        self.announce(", ".join(f"{m.action} {m.label} ({m.ifname})" for m in moves if m.action != KEEP))
         self._begun = self._begun or moves
         names = bridges_of([*arriving, *going])
         held: AbstractContextManager[None] = (

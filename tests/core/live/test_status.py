@@ -9,8 +9,8 @@ from genie_core.model import Attachment, NetConf, Plan, PluginConf
 from genie_core.plan import DEVICE_INFO_DIRECTORY
 from genie_core.spec.conf import DEVICE_INFO
 from genie_core.status import NETWORK_STATUS
+from genie_core.tasks.sync.publish import publish_networks
 from genie_core.tasks.sync.target import fetch
-from genie_core.tasks.sync.tell import tell_networks
 from tests.apiserver import API, Objects
 from tests.fakes_kube import memory_api
 from tests.manifests import pod
@@ -49,7 +49,7 @@ def test_a_network_that_stays_keeps_its_device_in_the_status(described):
     objects.add(document)
     api = memory_api(API(objects))
     place = document["metadata"]["namespace"], document["metadata"]["name"]
-    tell_networks(fetch(api, *place), plan)
+    publish_networks(fetch(api, *place), plan)
     status = json.loads(fetch(api, *place).annotations[NETWORK_STATUS])
     assert [entry["interface"] for entry in status] == ["eth0", "net1", "net2"]
     assert [entry.get("device-info", {}).get("type") for entry in status] == [None, "pci", None]

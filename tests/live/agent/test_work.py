@@ -10,7 +10,7 @@ from genie_core.tasks.agent.pods import view_of
 from genie_core.tasks.agent.queue import Outcome, Queue
 from genie_core.tasks.agent.work import Work
 from genie_core.tasks.sync.observed import observed
-from genie_core.tasks.sync.tell import CONDITION
+from genie_core.tasks.sync.publish import CONDITION
 
 KEY = ("ns", "p")
 

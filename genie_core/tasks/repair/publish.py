@@ -27,7 +27,7 @@ _EVENTS = {
 }
 
 
-class Teller:
+class Publisher:
     """A container's pod; None where its journal names none, or no API server is known.
 
     `unknown` says why it is not known whether the pod may be touched, "" where it may.
@@ -39,7 +39,7 @@ class Teller:
         self.unknown = unknown
 
     @classmethod
-    def of(cls, plan: Plan, context: Context, server: Server, ready: Ready) -> Teller:
+    def of(cls, plan: Plan, context: Context, server: Server, ready: Ready) -> Publisher:
         """The pod, where it may be touched. Raises NotFound for one that is not this container's, or opts out."""
         if plan.pod is None:
             return cls(None, context)
@@ -64,18 +64,18 @@ class Teller:
             return cls(None, context, error.msg)
         return cls(pod, context)
 
-    def tell(self, done: Sequence[Repair], plan: Plan) -> bool:
+    def publish(self, done: Sequence[Repair], plan: Plan) -> bool:
         """Events, one per interface and outcome, and the status annotations where an attachment was made again.
 
         False where the API server did not accept it.
         """
         if self.pod is None:
             return not self.unknown
-        from genie_core.tasks.sync.tell import create_event, tell_networks
+        from genie_core.tasks.sync.publish import create_event, publish_networks
 
         try:
             if any(item.result == "mended" for item in done):
-                tell_networks(self.pod, plan, every=self.context.settings.policy_engine)
+                publish_networks(self.pod, plan, every=self.context.settings.policy_engine)
             for (interface, result), said in _grouped(done).items():
                 reason, kind = _EVENTS[result]
                 text = f"network {said[0].network} on {interface}: {'; '.join(one.message for one in said)}"

@@ -43,7 +43,7 @@ _TRIES = 4
 _EVENTS = {"attach": "NetworkAttached", "detach": "NetworkDetached", "replace": "NetworkReplaced"}
 
 
-def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
+def publish(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
     """Write the result of the change; sentences about what could not be written. Nothing for a pod from a file."""
     if pod.api is None:
         return []
@@ -57,7 +57,7 @@ def tell(pod: LivePod, report: SyncReport, context: Context) -> list[str]:
     return problems
 
 
-def tell_begin(pod: LivePod) -> None:
+def publish_begin(pod: LivePod) -> None:
     """Write into the pod's condition that a change has begun, so that the last answer is not taken for this one.
 
     Nothing for a pod from a file. A failure to write is ignored: the end of the change is written too.
@@ -164,7 +164,7 @@ def _changed_condition(pod: LivePod, status: str, reason: str, message: str) -> 
     }
 
 
-def tell_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
+def publish_networks(pod: LivePod, plan: Plan, *, every: bool = False) -> None:
     """Write the status annotations of what is attached, where they are others. Raises GenieError."""
     assert pod.api is not None
     wanted = _annotations_of(pod, plan, every=every)
