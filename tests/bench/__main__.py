@@ -5,33 +5,20 @@ A ratio says what a machine's speed cannot change. Nothing here fails when it is
 
 import argparse
 import json
-import os
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
 
 from genie_core.edges import policy_dir
 
-from . import policies
-from .node import CNI_BIN, Node, enter
-
-
-class Case(NamedTuple):
-    """One way to attach a pod: what runs for ADD and DEL, and beside which case it is read."""
-
-    name: str
-    calls: list[tuple[Path, bytes]]
-    beside: str = ""
-    before: Callable[[], None] = lambda: None
+from . import burst, peers, policies
+from .node import CNI_BIN, Case, Node, enter, run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="rounds to count (default 25, at least 20)")
+    parser.add_argument("--pods", type=int, default=100, help="pods that are added at once (default 100)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     enter()
@@ -39,9 +26,14 @@ def main() -> None:
         node = Node(Path(folder))
         two = "bridge,ptp@eth1"
         nads = {"k8s.v1.cni.cncf.io/networks": "bridge,ptp"}
-        with node.api_server({"cni": "bridge"}) as one_kubeconfig, node.api_server(nads) as nad_kubeconfig:
+        with (
+            node.api_server({"cni": "bridge"}) as one_kubeconfig,
+            node.api_server(nads) as nad_kubeconfig,
+            node.server(),
+        ):
             cases = _cases(node, two, one_kubeconfig, nad_kubeconfig)
             timings = _measure(node, cases, options.rounds)
+            bursts = burst.measure(node, options.pods)
         report = _report(cases, timings)
         scale = policies.measure()
         if options.json:
@@ -51,6 +43,7 @@ def main() -> None:
                         "rounds": options.rounds,
                         "python": str(node.python),
                         "cases": report,
+                        "bursts": bursts,
                         "policies": scale,
                     },
                     indent=2,
@@ -58,6 +51,13 @@ def main() -> None:
             )
         else:
             _print(report, options.rounds, node)
+            print(
+                f"\n{options.pods} pods at once, {burst.LANES} lanes; seconds for all, and beside the bare plugin\n"
+            )
+            for row in bursts:
+                print(
+                    f"{row['name']:42}{row['addSeconds']:>7}{row['addRatio']:>7}{row['delSeconds']:>9}{row['delRatio']:>7}"
+                )
             print("\npolicies between networks, from the objects to the kernel; milliseconds\n")
             for row in scale:
                 print(f"{row['name']:58}{row['medianMs']:>7}")
@@ -65,30 +65,27 @@ def main() -> None:
 
 def _cases(node: Node, two: str, one_kubeconfig: Path, nad_kubeconfig: Path) -> list[Case]:
     bare = {name: (CNI_BIN / name, json.dumps(network).encode()) for name, network in node.networks.items()}
-    genie = node.genie
+    alone, both = "bare bridge", "bare bridge, then bare ptp"
+    cases = [Case(alone, [bare["bridge"]]), Case(both, [bare["bridge"], bare["ptp"]])]
+    one, pod = node.stdin({"cni": "bridge"}), node.stdin(kubeconfig=one_kubeconfig)
+    for how, genie in (("genie", node.genie), ("native launcher", node.native), ("genie serve", node.served)):
+        cases += [
+            Case(f"{how}, annotations from the runtime", [(genie, one)], alone),
+            Case(f"{how}, pod read over TLS", [(genie, pod)], alone),
+            Case(f"{how}, two networks", [(genie, node.stdin({"cni": two}))], both),
+        ]
+    nads = [(node.genie, node.stdin(kubeconfig=nad_kubeconfig))]
     return [
-        Case("bare bridge", [bare["bridge"]]),
-        Case("genie, annotations from the runtime", [(genie, node.stdin({"cni": "bridge"}))], "bare bridge"),
-        Case("genie, pod read over TLS", [(genie, node.stdin(kubeconfig=one_kubeconfig))], "bare bridge"),
-        Case("bare bridge, then bare ptp", [bare["bridge"], bare["ptp"]]),
-        Case("genie, two networks", [(genie, node.stdin({"cni": two}))], "bare bridge, then bare ptp"),
+        *cases,
+        *peers.cases(node, one_kubeconfig, alone),
         Case(
             "genie, two networks, one with policies",
-            [(genie, node.stdin({"cni": two}, policy_engine=True))],
+            [(node.genie, node.stdin({"cni": two}, policy_engine=True))],
             "genie, two networks",
             lambda: policy_dir.write({"cni/ptp": [{"namespace": "*", "podSelector": {}}]}),
         ),
-        Case(
-            "genie, default + two NADs over TLS, warm",
-            [(genie, node.stdin(kubeconfig=nad_kubeconfig))],
-            "bare bridge, then bare ptp",
-        ),
-        Case(
-            "genie, default + two NADs over TLS, cold",
-            [(genie, node.stdin(kubeconfig=nad_kubeconfig))],
-            "bare bridge, then bare ptp",
-            node.drop_code_from_cache,
-        ),
+        Case("genie, default + two NADs over TLS, warm", nads, both),
+        Case("genie, default + two NADs over TLS, cold", nads, both, node.drop_code_from_cache),
     ]
 
 
@@ -100,31 +97,10 @@ def _measure(node: Node, cases: list[Case], rounds: int) -> dict[tuple[str, str]
         for case in cases:
             for verb, calls in (("ADD", case.calls), ("DEL", case.calls[::-1])):
                 case.before()
-                spent = sum(_run(node, verb, place, *call) for place, call in enumerate(calls))
+                spent = sum(run(node, verb, place, *call) for place, call in enumerate(calls))
                 if number >= 0:
                     timings[case.name, verb].append(spent)
     return timings
-
-
-def _run(node: Node, verb: str, place: int, binary: Path, stdin: bytes) -> float:
-    """Milliseconds from spawn to the end of one process. Raises SystemExit if it fails."""
-    env = node.env(verb)
-    if binary.parent == CNI_BIN and len(stdin) and b'"ptp"' in stdin:
-        env["CNI_IFNAME"] = "eth1"
-    files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
-    os.write(files[0], stdin)
-    os.lseek(files[0], 0, 0)
-    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
-    began = time.perf_counter()
-    pid = os.posix_spawn(binary, [str(binary)], env, file_actions=actions)
-    status = os.waitpid(pid, 0)[1]
-    spent = (time.perf_counter() - began) * 1000
-    output = [os.pread(fd, 1 << 20, 0).decode() for fd in files[1:]]
-    for fd in files:
-        os.close(fd)
-    if status:
-        sys.exit(f"{binary.name} {verb} failed: {output[0]}{output[1]}")
-    return spent
 
 
 def _report(cases: list[Case], timings: dict[tuple[str, str], list[float]]) -> list[dict]:

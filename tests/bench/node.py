@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from genie_core.tasks.install import InstallOptions, install
+from genie_core.tasks.install import InstallOptions, InstallReport, install
 
 CNI_BIN = Path("/usr/lib/cni")
 POD_UID = "6a1f3e5c-0000-4000-8000-000000000001"
@@ -28,6 +31,36 @@ def enter():
     os.execvp(command[0], command)
 
 
+class Case(NamedTuple):
+    """One way to attach a pod: what runs for ADD and DEL, and beside which case it is read."""
+
+    name: str
+    calls: list[tuple[Path, bytes]]
+    beside: str = ""
+    before: Callable[[], None] = lambda: None
+
+
+def run(node: "Node", verb: str, place: int, binary: Path, stdin: bytes, container: str = "bench") -> float:
+    """Milliseconds from spawn to the end of one process. Raises SystemExit if it fails."""
+    env = node.env(verb, container)
+    if binary.parent == CNI_BIN and len(stdin) and b'"ptp"' in stdin:
+        env["CNI_IFNAME"] = "eth1"
+    files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
+    os.write(files[0], stdin)
+    os.lseek(files[0], 0, 0)
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
+    began = time.perf_counter()
+    pid = os.posix_spawn(binary, [str(binary)], env, file_actions=actions)
+    status = os.waitpid(pid, 0)[1]
+    spent = (time.perf_counter() - began) * 1000
+    output = [os.pread(fd, 1 << 20, 0).decode() for fd in files[1:]]
+    for fd in files:
+        os.close(fd)
+    if status:
+        sys.exit(f"{binary.name} {verb} failed: {output[0]}{output[1]}")
+    return spent
+
+
 class Node:
     """Where everything is, below one directory, and what a runtime would say in a call."""
 
@@ -41,15 +74,10 @@ class Node:
         }
         for name, network in self.networks.items():
             self._write(self.conf_dir / f"10-{name}.conf", network)
-        report = install(
-            InstallOptions(
-                bin_dir=root / "bin",
-                conf_dir=self.conf_dir,
-                state_dir=root / "state",
-                python=_system_python(),
-            )
-        )
+        report = self._install("bin")
         self.genie = report.launcher
+        self.native = self._install("native", serve=True, run_dir=root / "no-server").launcher
+        self.served = self._install("served", serve=True, run_dir=root / "run").launcher
         self.code = report.code
         self.python = report.python
         plugin = json.loads(report.conflist.read_text())["plugins"][0]
@@ -59,6 +87,30 @@ class Node:
             "bin_dirs": [str(CNI_BIN)],
             "log_level": "warning",
         }
+
+    def _install(self, name: str, **options) -> InstallReport:
+        """Genie in a directory of this name; all use one state directory."""
+        return install(
+            InstallOptions(
+                bin_dir=self.root / name,
+                conf_dir=self.conf_dir if name == "bin" else self.root / f"{name}.net.d",
+                state_dir=self.root / "state",
+                python=_system_python(),
+                **options,
+            )
+        )
+
+    @contextmanager
+    def server(self):
+        """`genie serve` for the plugin in `served`; its PID."""
+        command = [self.served.parent / ".genie/serve"]
+        with subprocess.Popen(command, env={}, stderr=subprocess.PIPE, text=True) as server:
+            try:
+                if server.stderr is None or "serving" not in server.stderr.readline():
+                    sys.exit("genie serve did not start")
+                yield server.pid
+            finally:
+                server.terminate()
 
     def _network(self, name: str, number: int) -> dict:
         """What pod networks look like: a gateway on the node, masquerading, host-local addresses."""
@@ -74,19 +126,19 @@ class Node:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document))
 
-    def env(self, verb: str) -> dict[str, str]:
+    def env(self, verb: str, container: str = "bench") -> dict[str, str]:
         args = {
             "IgnoreUnknown": "1",
             "K8S_POD_NAMESPACE": NAMESPACE,
             "K8S_POD_NAME": POD,
-            "K8S_POD_INFRA_CONTAINER_ID": "bench",
+            "K8S_POD_INFRA_CONTAINER_ID": container,
             "K8S_POD_UID": POD_UID,
         }
         return {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "CNI_COMMAND": verb,
-            "CNI_CONTAINERID": "bench",
-            "CNI_NETNS": str(self.netns),
+            "CNI_CONTAINERID": container,
+            "CNI_NETNS": str(self.netns.with_name(container)),
             "CNI_IFNAME": "eth0",
             "CNI_PATH": str(CNI_BIN),
             "CNI_ARGS": ";".join(f"{key}={value}" for key, value in args.items()),
@@ -150,5 +202,5 @@ class Node:
 def _system_python() -> Path | None:
     """The distribution's interpreter, which is what a node has; None for the one that runs this."""
     return next(
-        (path for path in map(Path, ("/usr/bin/python3.11", "/usr/bin/python3")) if path.exists()), None
+        (path for path in map(Path, ("/usr/bin/python3.13", "/usr/bin/python3")) if path.exists()), None
     )
