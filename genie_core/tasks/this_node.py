@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import NODE
+from genie_core.edges.netlink import open_here
 from genie_core.errors import EXIT_USAGE, GenieError, NotFound
 from genie_core.fields import get_list
+from genie_core.spec.addresses import host
 from genie_core.spec.names import is_subdomain
 from genie_core.survey import cluster
 from genie_core.survey.kernel import JSON
@@ -25,11 +27,9 @@ def name_of(named: str, objects: Sequence[JSON], own: Collection[str], *, is_exp
 
 def own_addresses() -> set[str]:
     """The addresses of the namespace that this process runs in."""
-    from genie_core.survey import netlink
-
     try:
-        with netlink.open_netlink() as kernel:
-            return {address.ip for address in netlink.addresses(kernel)}
+        with open_here() as kernel:
+            return {host(address.prefix) for address in kernel.addresses()}
     except (OSError, GenieError):
         return set()
 

@@ -35,7 +35,7 @@ def main() -> None:
             timings = _measure(node, cases, options.rounds)
             bursts = burst.measure(node, options.pods)
         report = _report(cases, timings)
-        scale = policies.measure()
+        scale = [*policies.measure(), policies.applied(Path(folder) / "engine")]
         if options.json:
             print(
                 json.dumps(
@@ -60,7 +60,8 @@ def main() -> None:
                 )
             print("\npolicies between networks, from the objects to the kernel; milliseconds\n")
             for row in scale:
-                print(f"{row['name']:58}{row['medianMs']:>7}")
+                p99 = f"{row['p99Ms']:>10} p99" if "p99Ms" in row else ""
+                print(f"{row['name']:76}{row['medianMs']:>7}{p99}")
 
 
 def _cases(node: Node, two: str, one_kubeconfig: Path, nad_kubeconfig: Path) -> list[Case]:

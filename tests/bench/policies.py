@@ -3,12 +3,14 @@
 import ipaddress
 import json
 import time
-from statistics import median
+from statistics import median, quantiles
 
 from genie_core.policy.cluster import Cluster
 from genie_core.policy.compile import compile_node
 from genie_core.tasks.policy.kernel import Kernel
+from tests.policy.engine_node import EngineNode, until
 from tests.policy.generated import attachment
+from tests.system.node import install_plugin
 
 POLICIES, PEERS, PODS, HERE = 50, 200, 10_000, 100
 _FIRST = int(ipaddress.ip_address("10.64.0.10"))
@@ -24,6 +26,33 @@ def measure(rounds: int = 5) -> list[dict]:
     found = [{"name": name, "medianMs": _whole(documents, rounds)} for name, documents in rows]
     name = f"one pod's change in a cluster of {PODS} pods"
     return [*found, {"name": name, "medianMs": _change(rounds)}]
+
+
+def applied(folder, changes: int = 200, pods: int = HERE) -> dict:
+    """A label changes on the API server: milliseconds until the first packet is judged by it, on `pods` pods."""
+    node = EngineNode(folder / "node", install_plugin(folder / "installed"))
+    try:
+        node.start_engine()
+        for number in range(pods):
+            node.pod(f"db{number}", app="db")
+        node.pod("peer", app="other")
+        peers = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
+        node.policy(podSelector={"matchLabels": {"app": "db"}}, ingress=peers)
+        until(lambda: not node.ping("peer", "db0"))
+        spent = [_judged(node, f"db{turn % pods}", allowed=turn % 2 == 0) for turn in range(changes)]
+    finally:
+        node.close()
+    name = f"one of {changes} changes, {pods} pods selected, until a packet is judged by it"
+    p99 = quantiles(spent, n=100)[-1]
+    return {"name": name, "medianMs": round(median(spent), 1), "p99Ms": round(p99, 1)}
+
+
+def _judged(node, target, *, allowed):
+    began = time.perf_counter()
+    node.label("peer", app="web" if allowed else "other")
+    while node.ping("peer", target, 0.02) is not allowed:
+        pass
+    return (time.perf_counter() - began) * 1000
 
 
 def _whole(documents, rounds):

@@ -134,9 +134,12 @@ class Engine:
         """Watch and apply until `stop`, or until the process that started this is gone."""
         make_private_directory(policy_dir.DIRECTORY)
         self._follow()
-        while not self.stop.wait(TICK_SECONDS) and not is_orphan():
+        while not self.stop.is_set() and not is_orphan():
+            self._objects.changed.wait(TICK_SECONDS)
             if self._objects.is_whole():
                 self._turn()
+            else:
+                self.stop.wait(TICK_SECONDS)
 
     def once(self) -> Applied:
         """One pass. Raises GenieError."""
