@@ -20,8 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return completing.main(arguments[1:])
     if arguments[:1] == [ON_NODE] and len(arguments) > 1:
-        from genie_core.tasks.there import inside
-
-        inside.begin(arguments[1])
-        arguments = arguments[2:]
+        return guard(lambda: _on_node(arguments[1], arguments[2:]), arguments)
     return guard(lambda: table.run(arguments), arguments)
+
+
+def _on_node(word: str, arguments: Sequence[str]) -> int:
+    from genie_core.tasks.there import inside
+
+    inside.begin(word)
+    return table.run(arguments)

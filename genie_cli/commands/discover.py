@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ def _watch(flags: Flags, chosen: Selection) -> int:
             report = discover(flags, chosen)
         if (now := _without_times(report)) != shown:
             emit(report, flags.output, view, _names)
+            sys.stdout.flush()  # into a pipe, too
             shown = now
         if not flags.watch:
             code = exit_code(report.findings, report.checks, flags.fail_on)

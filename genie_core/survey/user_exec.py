@@ -60,7 +60,7 @@ class ExecAPI(KubeAPI):
         what = f"a command in pod {command.namespace}/{command.pod}"
 
         def refusal(response: Response) -> GenieError:
-            return self._refusal("GET", what, response, _document(response.body))
+            return self._refusal("RUN", what, response, _document(response.body))
 
         try:
             connection = self._pool.upgrade(

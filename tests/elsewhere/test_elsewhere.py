@@ -313,6 +313,7 @@ def test_without_a_right_there_is_one_command_to_copy(cluster, genie, right, cod
     _, err = genie("discover", "--node", NODE, "--only", "plugin-status", code=code)
     assert f"genie discover was not run on node {NODE}: the API server does not allow" in err
     assert f"ssh {NODE} sudo genie discover --only=plugin-status\n" in err
+    assert "DELETE" not in {method for method, _ in cluster.asked()}
 
 
 def test_the_command_to_copy_is_one_that_works_there(cluster, genie, node):
@@ -367,6 +368,14 @@ def test_this_node_by_its_name_or_address_is_here(cluster, genie, monkeypatch):
     _, err = genie("discover", "--node", "n7", *skip)
     assert "this machine is taken for node n7" in err
     assert not [path for _, path in cluster.asked() if path.endswith("/exec")]
+
+
+def test_a_node_that_cannot_be_entered_is_one_sentence(genie):
+    """Where the container has not the node's processes, or not the rights."""
+    word = json.dumps({"environment": {}, "hostPid": 2**22 + 1, "seconds": 5})
+    _, err = genie("__node", word, "version", code=1)
+    assert err.startswith(f"error: /proc/{2**22 + 1}/")
+    assert "Traceback" not in err
 
 
 # --- rights ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
-from genie_core.edges.kube_errors import Conflict
+from genie_core.edges.kube_errors import Conflict, Forbidden, Rejected
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import EXIT_TIMEOUT, GenieError
 from genie_core.survey.user_exec import ExecAPI
@@ -89,12 +89,17 @@ def node_pod(
     """
     name = f"genie-debug-{secrets.token_hex(4)}"
     try:
-        _create(api, wanted, name)
+        try:
+            _create(api, wanted, name)
+        except (Forbidden, Rejected):
+            name = ""  # there is none
+            raise
         _wait_until_it_runs(api, wanted.namespace, name, stop or Event())
         yield name
     finally:
         with _undisturbed():
-            _remove(api, wanted.namespace, name, left)
+            if name:
+                _remove(api, wanted.namespace, name, left)
 
 
 def _create(api: ExecAPI, wanted: Wanted, name: str) -> None:
