@@ -117,18 +117,22 @@ def start(
     return Program([module, *words], told, out, err)
 
 
-def on_path(folder: Path) -> str:
-    """A value of PATH with `genie`, a client of the server, in a new folder before all others."""
+def client(folder: Path) -> Path:
+    """The program `genie` in a new folder: a client of the server."""
     with _lock:
         if not _server:
             _begin()
     folder.mkdir()
-    client = folder / "genie"
-    client.write_text(
-        _CLIENT.format(python=os.path.realpath(sys.executable), path=_address(), number=_NUMBER)
-    )
-    client.chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
+    program = folder / "genie"
+    python = os.path.realpath(sys.executable)
+    program.write_text(_CLIENT.format(python=python, path=_address(), number=_NUMBER))
+    program.chmod(0o755)
+    return program
+
+
+def on_path(folder: Path) -> str:
+    """A value of PATH with that program in a new folder before all others."""
+    return f"{client(folder).parent}:{os.environ['PATH']}"
 
 
 class Program:
@@ -279,6 +283,8 @@ def _become(job: dict[str, Any], files: list[int]) -> NoReturn:
             enter(job["netns"])
         sys.argv = [job["module"], *job["argv"]]
         code = _exit_code(job["module"])
+        threading._shutdown()  # type: ignore[attr-defined]  # as an interpreter ends, but that it keeps its modules
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:  # noqa: BLE001 (nothing may return into the server's loop)

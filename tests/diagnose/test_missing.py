@@ -5,14 +5,13 @@ import json
 import os
 import struct
 import subprocess
-import sys
 from collections import Counter
 from contextlib import contextmanager
 
 import jsonschema
 import pytest
 
-from tests import ordinary_user
+from tests import ordinary_user, warm
 from tests.diagnose.lab import Lab
 from tests.diagnose.test_command import SCHEMA
 
@@ -34,6 +33,7 @@ def lab(tmp_path_factory):
 @pytest.fixture
 def debug(lab, tmp_path):
     """Run the command; with `covered`, in a mount namespace where other files lie over those programs."""
+    program = warm.client(tmp_path / "commands")
 
     def run(*extra, covered=None, objects=True, code=1):
         arguments = lab.arguments("p1")
@@ -42,7 +42,7 @@ def debug(lab, tmp_path):
         mounts = [f"mount --bind {file} {path}" for path, file in (covered or {}).items()]
         inside = ["ip", "netns", "exec", f"{lab.prefix}-node", "unshare", "--mount"]
         covering = ["sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
-        command = [*inside, *covering, sys.executable, "-m", "genie_cli"]
+        command = [*inside, *covering, str(program)]
         for _ in range(TRIES):
             done = subprocess.run(
                 [*command, *arguments, "--no-probes", *extra],

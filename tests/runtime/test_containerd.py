@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.root, pytest.mark.system]
 
 BOTH = {"cni": "a,b@net7"}
 BY_ATTACHMENT = {"k8s.v1.cni.cncf.io/networks": "far@far0"}
-CROWD = 24
+CROWD = 16
 
 
 @pytest.fixture(scope="module")
