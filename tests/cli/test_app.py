@@ -52,7 +52,7 @@ def test_help_of_a_command(capsys, words, flag):
     assert not shown.err
     assert shown.out.startswith(COMMANDS[words].summary)
     assert shown.out.index("Examples:") < shown.out.index(f"Usage: genie {words}")
-    assert ("-o, --output" in shown.out) is (words not in ("help", "completion", "agent"))
+    assert ("-o, --output" in shown.out) is (words not in ("help", "completion", "agent", "serve"))
     assert "-v, --verbose" in shown.out
 
 
