@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genie_core.edges.kube_cluster import Cluster, Pem, is_host_name, parse_server, read_text
+from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, is_host_name, parse_server, read_text
 from genie_core.edges.kubeconfig import absolute_files, current_context, entries, parse_document, pem_of
 from genie_core.errors import EXIT_USAGE, InvalidConfig
 from genie_core.fields import get_bool, get_object, get_str
@@ -57,8 +57,27 @@ def find_cluster(access: Access) -> UserCluster | None:
 
 def connect(access: Access, seconds: float) -> KubeAPI | None:
     """The API of that server; None where none is named. Raises like find_cluster, `login` and `connect`."""
+    if _has_account_alone(access):
+        return _of_account_alone(seconds)
     found = find_cluster(access)
     return found.login().connect(seconds) if found else None
+
+
+def _has_account_alone(access: Access) -> bool:
+    """Whether this is a pod with an account, and there is neither a kubeconfig nor a proxy."""
+    asked = access.kubeconfig or access.context or os.environ.get("KUBECONFIG")
+    proxied = any(
+        name.lower() in ("https_proxy", "all_proxy") and value for name, value in os.environ.items()
+    )
+    return not (asked or proxied or os.path.exists(os.path.expanduser("~/.kube/config"))) and in_pod()
+
+
+def _of_account_alone(seconds: float) -> KubeAPI:
+    """The API for a pod's account without the package, whose import takes longer than a change of a pod."""
+    from genie_core.edges.kube import KubeAPI
+    from genie_core.edges.log import JSONLog
+
+    return KubeAPI(_account_cluster(account_dir(), url_in_pod(os.environ)), seconds, JSONLog("error", fd=-1))
 
 
 def contexts(access: Access) -> list[str]:
@@ -196,11 +215,7 @@ def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | Non
     url, token, namespace = url_in_pod(environ), f"{directory}/token", f"{directory}/namespace"
     if not url or not os.path.exists(token):
         return None
-    cluster = Cluster(
-        *parse_server(url, secured=True),
-        ca=Pem(f"{directory}/ca.crt"),
-        source=f"the service account in {directory}",
-    )
+    cluster = _account_cluster(directory, url)
     known = os.path.exists(namespace)
     from genie_core.survey.user_credentials import UserCluster
 
@@ -208,6 +223,15 @@ def _of_account(directory: str, environ: Mapping[str, str]) -> UserCluster | Non
         cluster=cluster,
         namespace=Path(namespace).read_text(encoding="utf-8").strip() if known else "",
         user={"tokenFile": token},
+    )
+
+
+def _account_cluster(directory: str, url: str) -> Cluster:
+    return Cluster(
+        *parse_server(url, secured=True),
+        ca=Pem(f"{directory}/ca.crt"),
+        credentials=Credentials(token_file=f"{directory}/token"),
+        source=f"the service account in {directory}",
     )
 
 

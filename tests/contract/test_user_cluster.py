@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from genie_cli.app import main
 from genie_core.edges.kube_errors import BadAnswer, Rejected, Unauthorized, Unreachable, Untrusted
 from genie_core.errors import EXIT_DENIED, InvalidConfig, IOFailure
-from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster
 from tests.apiserver import API, Authority, Objects, faults
 from tests.apiserver.issuer import Issuer, jwt
 from tests.apiserver.proxy import Proxy, SocksProxy
@@ -150,6 +150,34 @@ def test_in_a_pod_it_is_the_pods_own_account(https, authority, tmp_path, monkeyp
     assert (str(found.cluster), found.namespace) == (https.url, "tools")
     with found.login().connect(5) as api:
         assert api.get_pod("demo", "web")
+
+
+@pytest.mark.parametrize(
+    "more, is_needed", [({}, False), ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}, True)]
+)
+def test_in_a_pod_the_package_is_not_loaded_for_a_request(https, authority, tmp_path, more, is_needed):
+    """Its import takes a quarter of a second of processor time, in each change of a running pod. Proxies need it."""
+    folder = tmp_path / "root" / ACCOUNT_DIR.lstrip("/")
+    folder.mkdir(parents=True)
+    (folder / "token").write_text(f"{GOOD}\n")
+    (folder / "ca.crt").write_bytes(authority.ca)
+    env = {
+        CONTAINER_ROOT: str(tmp_path / "root"),
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "KUBERNETES_SERVICE_PORT": str(https.port),
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
+    script = """if True:
+        import sys
+        from genie_core.survey.user_cluster import Access, connect
+        with connect(Access(), 20) as api:
+            print(api.get_pod("demo", "web")["metadata"]["name"], "kubernetes" in sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**env, **more}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["web", str(is_needed)]
 
 
 @pytest.mark.parametrize(
@@ -348,7 +376,7 @@ def is_running(pid):
 
 CONNECT = """
 import sys
-from genie_core.survey.user_cluster import Access, find_cluster
+from genie_core.survey.user_cluster import ACCOUNT_DIR, CONTAINER_ROOT, Access, find_cluster
 with find_cluster(Access(kubeconfig=sys.argv[1])).login().connect(60) as api:
     print(api.get_pod("demo", "web")["metadata"]["uid"])
 """
