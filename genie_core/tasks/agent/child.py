@@ -16,8 +16,8 @@ import sys
 
 from genie_core.edges.cgroups import group_files, join
 
-# Of jobs on a timer, and of what is to be done within a second; beside that the runtime's calls get nine tenths.
-NICE, NICE_IN_TIME = 19, 10
+# Of jobs on a timer, and of what is to be done within a second: beside that the runtime's calls get three quarters.
+NICE, NICE_IN_TIME = 19, 5
 _NAMESPACES = ("cgroup", "ipc", "uts", "net", "mnt")
 _WITH_LIBRARIES = (
     "ssl",
