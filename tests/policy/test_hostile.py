@@ -289,9 +289,9 @@ def test_rules_that_are_replaced_under_a_flood_let_nothing_slip(lab):
     done.set()
     for one in threads:
         one.join()
-    time.sleep(0.1)
     came = {allowed: 0, denied: 0}
-    while select.select([receiver], [], [], 0)[0]:
+    # a busy kernel delivers the last ones late
+    while select.select([receiver], [], [], 0.1 if came[allowed] == sent[allowed] else 10)[0]:
         came[receiver.recv(64).decode()] += 1
     assert sent[denied] > 200
     assert came == {allowed: sent[allowed], denied: 0}
