@@ -20,7 +20,7 @@ from genie_cli import candidates
 from genie_cli.candidates import DIRECTORIES, FILES
 from genie_cli.flags import flag, several, switch, words
 from genie_cli.output import USUAL, OutputFormat
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.fields import holds_secret
 from genie_core.settings import CONF_DIR
 
@@ -67,19 +67,18 @@ def duration(seconds: float) -> str:
 
 
 def parse_setting(text: str, form: str) -> tuple[str, Any]:
-    """What --set takes, `form` its shape: a name, and a value as JSON or text. Raises GenieError (wrong usage)."""
+    """What --set takes, `form` its shape: a name, and a value as JSON or text. Raises WrongUsage."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise GenieError(f"--set {text!r} is not {form}", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--set {text!r} is not {form}")
     try:
         setting = name, json.loads(value)
     except ValueError:
         setting = name, value
     if holds_secret(dict([setting])):
-        raise GenieError(
+        raise WrongUsage(
             f"--set {name}: a credential on the command line is visible in the list of processes",
             hint="write it into the file, mode 0600; better still, name a kubeconfig with tokenFile",
-            exit_code=EXIT_USAGE,
         )
     return setting
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 
 from genie_cli import terminal
 from genie_cli.output import OutputFormat
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 
 API_VERSION = "genie/v1alpha1"
 
@@ -108,7 +108,7 @@ def emit(
 ) -> None:
     """Print a report on stdout. `view` makes the blocks of -o table and -o wide, `names` the lines of -o name.
 
-    `others` write the forms that only some reports have. Raises GenieError (wrong usage) for a form that the command
+    `others` write the forms that only some reports have. Raises WrongUsage for a form that the command
     does not offer.
     """
     if terminal.current.get().quiet:
@@ -122,7 +122,7 @@ def emit(
     elif output in (OutputFormat.TABLE, OutputFormat.WIDE) and view is not None:
         show(view(report, output is OutputFormat.WIDE))
     else:
-        raise GenieError(f"-o {output} is not offered by this command", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"-o {output} is not offered by this command")
 
 
 def show(blocks: Iterable[Block], stream: TextIO | None = None) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from genie_cli import options
 from genie_cli.render import note
 from genie_core.edges.kube import KubeAPI
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.survey.rootfs import seen_otherwise
 from genie_core.survey.user_cluster import Access, connect
 from genie_core.tasks.node_state import own_configuration
@@ -53,7 +53,7 @@ def search_path(asked: Sequence[str]) -> list[str]:
 
 
 def _missing(flag: str, path: str) -> GenieError:
-    return GenieError(f"{flag} {path}: there is no such directory", exit_code=EXIT_USAGE)
+    return WrongUsage(f"{flag} {path}: there is no such directory")
 
 
 class Reached(Protocol):
@@ -98,11 +98,7 @@ def api(flags: options.Cluster, seconds: float) -> KubeAPI:
     """The API server that the flags name, for so many seconds. Raises GenieError where there is none."""
     found = connect(access(flags), seconds)
     if found is None:
-        raise GenieError(
-            "no API server is known",
-            hint="name one with --kubeconfig, or set $KUBECONFIG",
-            exit_code=EXIT_USAGE,
-        )
+        raise WrongUsage("no API server is known", hint="name one with --kubeconfig, or set $KUBECONFIG")
     return found
 
 
@@ -149,9 +145,9 @@ def configuration(flags: options.OwnFiles) -> tuple[dict[str, Any], dict[str, An
 
 
 def text_of(flag: str, name: str) -> str:
-    """The text of the file that a flag names, - for stdin. Raises GenieError (wrong usage)."""
+    """The text of the file that a flag names, - for stdin. Raises WrongUsage."""
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise GenieError(f"{flag} {name}: {reason}", exit_code=EXIT_USAGE) from None
+        raise WrongUsage(f"{flag} {name}: {reason}") from None

@@ -202,6 +202,12 @@ class Cancelled(GenieError):
     exit_code = EXIT_INTERRUPTED
 
 
+class WrongUsage(GenieError):
+    """Arguments, flags or input of a command that it cannot use."""
+
+    exit_code = EXIT_USAGE
+
+
 class NotFound(GenieError):
     """The object of a command line question does not exist, or not on this node."""
 

@@ -15,7 +15,7 @@ from genie_cli.flags import argument, flag, switch
 from genie_cli.options import CLUSTER
 from genie_cli.progress import Progress
 from genie_cli.render import Block, Heading, Table, Text, emit, note
-from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_TIMEOUT, EXIT_USAGE, GenieError
+from genie_core.errors import EXIT_FAILURE, EXIT_INCOMPLETE, EXIT_TIMEOUT, GenieError, WrongUsage
 from genie_core.survey import cluster
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.bundle import BundleReport, Members, contents, of_nodes, unpacked, write
@@ -56,7 +56,7 @@ def run(flags: Flags) -> int:
     access = wiring.access(flags)
     if flags.all:
         if flags.target or flags.node:
-            raise GenieError("--all excludes a pod and --node", exit_code=EXIT_USAGE)
+            raise WrongUsage("--all excludes a pod and --node")
         return _of_all(flags, access)
     if not (flags.target or wiring.is_here(flags, access)):
         return _saved(flags, unpacked(fetch(_trip(flags, flags.node), access)))

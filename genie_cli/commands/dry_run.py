@@ -17,7 +17,7 @@ from genie_cli.output import OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.render import emit, note
 from genie_cli.views.dry_run import view
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.survey.namespaces import NETNS_DIRS
 from genie_core.survey.records import IPAM_DIR
 from genie_core.survey.yamlio import load_documents
@@ -172,14 +172,12 @@ def _wanted(flags: Flags, subject: Subject, searched: Searched) -> DryRunOptions
 
 
 def _policies(flags: Flags) -> list[dict[str, Any]]:
-    """The policies of --policy. Raises GenieError (wrong usage) where a file has none."""
+    """The policies of --policy. Raises WrongUsage where a file has none."""
     found: list[dict[str, Any]] = []
     for name in flags.policy:
         documents = [one for one in load_documents(wiring.text_of("--policy", name), name) if is_policy(one)]
         if not documents:
-            raise GenieError(
-                f"--policy {name}: no MultiNetworkPolicy and no NetworkPolicy is in it", exit_code=EXIT_USAGE
-            )
+            raise WrongUsage(f"--policy {name}: no MultiNetworkPolicy and no NetworkPolicy is in it")
         found += documents
     return found
 
@@ -190,13 +188,13 @@ def _held(progress: Progress, node: AnyNode, netns: Sequence[str]) -> None:
 
 
 def _warn(*, yes: bool) -> None:
-    """Warn of what --on-host changes. Raises GenieError (wrong usage) without --yes."""
+    """Warn of what --on-host changes. Raises WrongUsage without --yes."""
     touched = (
         "the real plugins will run on this node: they make interfaces, addresses, routes, firewall rules and leases "
         "for a pod in a throw-away namespace, and their DEL removes them again, however this command ends; what a "
         "network makes once for all its pods (its bridge, IP forwarding) stays"
     )
     if not yes:
-        raise GenieError(f"--on-host: {touched}", hint="--yes confirms it", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--on-host: {touched}", hint="--yes confirms it")
     note(f"warning: --on-host: {touched}")
     wiring.warn_of_container(IPAM_DIR, NETNS_DIRS[0])

@@ -13,7 +13,7 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit
 from genie_cli.views.explain import code_view, key_view, network_view, selection_view
 from genie_core.edges.confdir import list_files
-from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_USAGE, GenieError, NotFound
+from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, GenieError, NotFound, WrongUsage
 from genie_core.survey.user_cluster import Access
 from genie_core.tasks.explain import (
     ALL,
@@ -82,9 +82,8 @@ def run(flags: Flags) -> int:
     words = flags.topic
     subject = words[-1] if words else ""
     if len(words) > 2 or (len(words) == 2 and words[0] not in _KINDS):
-        raise GenieError(
-            f"{' '.join(words)!r} is no topic: CODE, KEY, pod NAMESPACE/NAME or network NAMESPACE/NAME",
-            exit_code=EXIT_USAGE,
+        raise WrongUsage(
+            f"{' '.join(words)!r} is no topic: CODE, KEY, pod NAMESPACE/NAME or network NAMESPACE/NAME"
         )
     kind = words[0] if len(words) == 2 else _kind_of(subject, flags.pod_file)
     if kind in _NETWORKS:
@@ -112,11 +111,10 @@ def _explain_network(subject: str, flags: Flags) -> int:
 def _kind_of(subject: str, pod_file: str) -> str:
     """The kind of a single word: codes have digits, keys are known, and pods have a slash."""
     if subject in _KINDS and not pod_file:
-        raise GenieError(
+        raise WrongUsage(
             f"which {'pod' if subject in _PODS else 'network' if subject in _NETWORKS else subject}?",
             hint="genie explain pod NAMESPACE/NAME, genie explain network NAMESPACE/NAME, genie explain CODE, "
             "genie explain KEY",
-            exit_code=EXIT_USAGE,
         )
     if pod_file or "/" in subject:
         return "pod"

@@ -15,7 +15,7 @@ from genie_cli.progress import Progress
 from genie_cli.records import Records
 from genie_cli.render import emit, show
 from genie_cli.views.gc import view
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.tasks.gc import GCOptions, GCReport, collect, confirm, find
 
 EXAMPLES = [
@@ -58,10 +58,9 @@ def run(flags: Flags) -> int:
     starts it on another node. The exit code is 1 if something could not be removed, 5 if something could not be read.
     """
     if not (flags.dry_run or flags.yes or terminal.can_ask()):
-        raise GenieError(
+        raise WrongUsage(
             "gc removes things, and there is no terminal to confirm it: use --dry-run or --yes",
             hint="`genie gc --dry-run` shows what would be removed; `genie gc --yes` removes it",
-            exit_code=EXIT_USAGE,
         )
     access = wiring.access(flags)
     if not wiring.is_here(flags, access):

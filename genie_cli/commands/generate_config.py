@@ -21,7 +21,7 @@ from genie_cli.views.findings import exit_code
 from genie_cli.views.generated import check_view, documents, setup_view, written_view
 from genie_core.catalog import PLUGINS
 from genie_core.catalog.plugin import Wanted
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.survey.conf_files import is_copy
 from genie_core.survey.rootfs import Root
 from genie_core.tasks import generate
@@ -189,11 +189,10 @@ def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
     if not changes:
         return
     if not agreed and not sys.stdin.isatty():
-        raise GenieError(
+        raise WrongUsage(
             f"{paths}: there is another configuration",
             details=shown,
             hint="--yes replaces it, and keeps a copy; another --name leaves it as it is",
-            exit_code=EXIT_USAGE,
         )
     for line in shown.splitlines():
         note(line)
@@ -204,10 +203,9 @@ def _agree(changes: Mapping[str, str], *, agreed: bool) -> None:
 def _network(flags: Flags, common: GenerateOptions) -> Generated:
     type_ = flags.plugin if flags.type == "nad" else flags.type
     if not type_ and not flags.base:
-        raise GenieError(
+        raise WrongUsage(
             "nothing to generate: name a TYPE, or --from FILE",
             hint=f"types are {', '.join(PLUGINS)}, {', '.join(OBJECTS)}",
-            exit_code=EXIT_USAGE,
         )
     chain = flags.chain
     wanted = replace(
@@ -230,13 +228,13 @@ def _read(name: str) -> str:
     try:
         return Path(name).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise GenieError(f"{name}: {error.strerror}", exit_code=EXIT_USAGE) from None
+        raise WrongUsage(f"{name}: {error.strerror}") from None
 
 
 def _objects(flags: Flags, common: GenerateOptions) -> int:
     """A logical or physical network, as a manifest."""
     if not flags.name:
-        raise GenieError(f"a {flags.type} needs a name", hint="--name NAME", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"a {flags.type} needs a name", hint="--name NAME")
     shared = {"plugin": flags.plugin, "subnet": flags.subnet}
     if flags.type == "physical-network":
         manifest = manifests.physical_network(

@@ -17,7 +17,7 @@ from genie_cli.flags import flag, several, switch
 from genie_cli.options import duration_flag, path_flag
 from genie_cli.progress import Progress
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_USAGE, GenieError, IOFailure
+from genie_core.errors import IOFailure, WrongUsage
 from genie_core.settings import BIN_DIR, CONF_DIR
 from genie_core.spec.names import is_label, is_subdomain
 from genie_core.survey.rootfs import Root
@@ -192,10 +192,8 @@ def _keep(flags: Flags) -> int:
 def _parse_account(text: str) -> tuple[str, str]:
     namespace, slash, name = text.partition("/")
     if not (slash and is_label(namespace) and is_subdomain(name)):
-        raise GenieError(
-            f"--service-account {text!r}: expected NAMESPACE/NAME",
-            hint="as in kube-system/genie",
-            exit_code=EXIT_USAGE,
+        raise WrongUsage(
+            f"--service-account {text!r}: expected NAMESPACE/NAME", hint="as in kube-system/genie"
         )
     return namespace, name
 

@@ -9,7 +9,7 @@ from genie_cli.flags import switch
 from genie_cli.policy_flags import Objects, known
 from genie_cli.render import emit
 from genie_cli.views.policy import list_view
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.tasks.pods import context_namespace
 from genie_core.tasks.policy.listing import list_policies
 
@@ -33,7 +33,7 @@ def run(flags: Flags) -> int:
     plugins), or nowhere, with the reason. The exit code is 1 if a policy has an error.
     """
     if flags.all_namespaces and flags.namespace:
-        raise GenieError("-A and -n exclude each other", exit_code=EXIT_USAGE)
+        raise WrongUsage("-A and -n exclude each other")
     cluster, name = known(flags)
     everywhere = flags.all_namespaces or flags.objects_file
     namespace = flags.namespace or ("" if everywhere else context_namespace(wiring.access(flags)))

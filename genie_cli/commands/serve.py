@@ -11,7 +11,7 @@ from genie_cli.options import path_flag
 from genie_core.tasks.serving import serve
 
 EXAMPLES = [
-    ("install the plugin with its launcher, then serve its calls", "genie install --serve && genie serve"),
+    ("serve the calls of the plugin that genie install --serve has installed", "genie serve"),
     ("in a pod with hostPID, for the plugin on the node", "genie serve --host-pid 1"),
 ]
 

@@ -19,7 +19,7 @@ from genie_cli.progress import Progress
 from genie_cli.render import emit, show
 from genie_cli.views.sync import view
 from genie_core.edges.kube_errors import APIError
-from genie_core.errors import EXIT_TIMEOUT, EXIT_USAGE, GenieError, InvalidConfig
+from genie_core.errors import EXIT_TIMEOUT, EXIT_USAGE, GenieError, InvalidConfig, WrongUsage
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.node_state import open_context
@@ -67,10 +67,9 @@ def run(flags: Flags) -> int:
     not attached this pod here, 5 if it could be rolled back only in part, 124 after --timeout.
     """
     if not (flags.dry_run or flags.yes or sys.stdin.isatty()):
-        raise GenieError(
+        raise WrongUsage(
             "a pod may be changed, and there is no terminal to confirm it on",
             hint="`genie sync pod --dry-run` shows what would change; --yes changes it",
-            exit_code=EXIT_USAGE,
         )
     access = wiring.access(flags)
     own, config = wiring.configuration(flags)

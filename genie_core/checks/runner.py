@@ -11,7 +11,7 @@ from math import inf
 
 from genie_core.checks.check import Check
 from genie_core.checks.sources import lacking
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.findings import CheckResult, Finding, Status
 from genie_core.net.case import Case
 from genie_core.survey.facts import Facts
@@ -51,7 +51,7 @@ def refused(reasons: Iterable[str], outcomes: Sequence[CheckResult]) -> tuple[st
 def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Check]) -> Selection:
     """The selection that the flags make of a command's checks.
 
-    Raises GenieError (wrong usage) for an expression that cannot be read or matches no check and no code, and where
+    Raises WrongUsage for an expression that cannot be read or matches no check and no code, and where
     nothing is left to run.
     """
     chosen = Selection(
@@ -59,11 +59,7 @@ def selection(only: Sequence[str], skip: Sequence[str], checks: Sequence[Check])
         skip=tuple(_pattern("--skip", text, checks) for text in skip),
     )
     if not chosen.of(checks):
-        raise GenieError(
-            "--only and --skip leave no check to run",
-            hint="--list-checks lists the checks",
-            exit_code=EXIT_USAGE,
-        )
+        raise WrongUsage("--only and --skip leave no check to run", hint="--list-checks lists the checks")
     return chosen
 
 
@@ -71,9 +67,7 @@ def _pattern(flag: str, text: str, checks: Sequence[Check]) -> re.Pattern[str]:
     try:
         pattern = re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise GenieError(
-            f"{flag} {text!r} is not a regular expression: {error}", exit_code=EXIT_USAGE
-        ) from None
+        raise WrongUsage(f"{flag} {text!r} is not a regular expression: {error}") from None
     names = {check.id for check in checks} | {code for check in checks for code in check.codes}
     if any(pattern.search(name) for name in names):
         return pattern
@@ -83,9 +77,7 @@ def _pattern(flag: str, text: str, checks: Sequence[Check]) -> re.Pattern[str]:
     if CODE.fullmatch(text):
         what = "no check of this command reports it"
         hint = hint or f"genie explain {text.upper()} explains it; "
-    raise GenieError(
-        f"{flag} {text!r}: {what}", hint=f"{hint}--list-checks lists the checks", exit_code=EXIT_USAGE
-    )
+    raise WrongUsage(f"{flag} {text!r}: {what}", hint=f"{hint}--list-checks lists the checks")
 
 
 def _near(text: str, names: set[str]) -> list[str]:

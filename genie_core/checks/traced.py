@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, the_pod
-from genie_core.findings import Code, Evidence, Finding, Severity
+from genie_core.findings import Code, Evidence, Finding
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.hops import ARRIVES, STOPS, UNCLEAR, Hop, Path
@@ -39,12 +39,11 @@ def as_traced(case: Traced) -> Iterator[Finding]:
     evidence = [
         _shown(hop, sighting) for hop, sighting in zip(path.hops, case.seen_at, strict=True) if sighting
     ]
-    yield Finding(
-        code=GN0809,
-        severity=Severity.ERROR,
-        title=title,
-        object=the_pod(case, about),
-        evidence=(*evidence, seen("probe", f"{probe.kind} {probe.target}: {probe.result}")),
+    yield GN0809.error(
+        title,
+        the_pod(case, about),
+        *evidence,
+        seen("probe", f"{probe.kind} {probe.target}: {probe.result}"),
         remedy=fix(
             "look on this hop for what the trace does not know: BPF programs, hardware offloads, other rules"
         ),

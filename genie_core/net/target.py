@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, replace
 
-from genie_core.errors import EXIT_USAGE, GenieError, NotFound
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.net.flows import Flow, local_peers, tunnel_of
 from genie_core.net.model import Model
 from genie_core.net.stack import version, within
@@ -69,19 +69,19 @@ class ParsedTarget:
 
     @property
     def number(self) -> int:
-        """The port as a number, 0 without one. Raises GenieError (wrong usage)."""
+        """The port as a number, 0 without one. Raises WrongUsage."""
         if self.port and not (self.port.isdigit() and 0 < int(self.port) < 65536):
-            raise GenieError(f"{self.text}: the port must be a number from 1 to 65535", exit_code=EXIT_USAGE)
+            raise WrongUsage(f"{self.text}: the port must be a number from 1 to 65535")
         return int(self.port or 0)
 
 
 def parse_target(text: str, namespace: str, asked: str = "--to") -> ParsedTarget:
-    """Parse the value of the flag or argument `asked`. Raises GenieError (wrong usage)."""
+    """Parse the value of the flag or argument `asked`. Raises WrongUsage."""
     host, port = _split(text)
     text = f"{asked} {text}"
     port, _, protocol = port.partition("/")
     if protocol and protocol.lower() not in PROTOCOLS:
-        raise GenieError(f"{text}: the protocol must be tcp or udp", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"{text}: the protocol must be tcp or udp")
     more = {"text": text, "port": port, "protocol": protocol.lower()}
     if _is_address(host):
         return ParsedTarget(kind="address", name=str(ipaddress.ip_address(host)), **more)
@@ -90,7 +90,7 @@ def parse_target(text: str, namespace: str, asked: str = "--to") -> ParsedTarget
     bare = rest if kind else host
     space, _, name = bare.rpartition("/")
     if not name or "/" in space or (kind == "node" and space):
-        raise GenieError(f"{text}: {FORMS}", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"{text}: {FORMS}")
     if kind in ("", "service") and not space and "." in name:
         return _as_dns(ParsedTarget(kind=kind, name=name, space=namespace, **more))
     return ParsedTarget(kind=kind, name=name, space="" if kind == "node" else space or namespace, **more)
@@ -139,7 +139,7 @@ def pod_of(text: str, namespace: str) -> tuple[str, str]:
 
 
 def aim(model: Model, text: str, asked: str = "--to") -> Aim:
-    """The target that `--to`, or another argument, names. Raises GenieError (wrong usage) and NotFound."""
+    """The target that `--to`, or another argument, names. Raises WrongUsage and NotFound."""
     parsed = parse_target(text, model.facts.namespace or "default", asked)
     text = parsed.text
     if parsed.kind == "address":

@@ -12,17 +12,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.settings import DELEGATE_CONF_DIR
 from genie_core.survey.facts import ConfFile, Facts
 from genie_core.survey.selection import candidates, collected
 from genie_core.tasks.atomic import copy_file, sync
 
 
-class NeedsConsent(GenieError):
+class NeedsConsent(WrongUsage):
     """Files of other networks have to be `moved` (from -> to), which needs consent."""
-
-    exit_code = EXIT_USAGE
 
     def __init__(self, moved: Mapping[str, str]) -> None:
         super().__init__(

@@ -12,7 +12,7 @@ from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import ObjectNotFound
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound
+from genie_core.errors import EXIT_USAGE, DecodingFailure, GenieError, InvalidConfig, NotFound, WrongUsage
 from genie_core.settings import Settings
 from genie_core.survey.user_cluster import Access, connect, find_cluster, in_pod
 from genie_core.survey.yamlio import load_documents
@@ -38,17 +38,14 @@ class PodObject:
 def parse_name(text: str, namespace: str = "", object_kind: str = "pod") -> tuple[str, str]:
     """(namespace, name) of `NS/NAME`, `NAME` or `pod/NAME`; "" for a namespace that is not given.
 
-    Raises GenieError (wrong usage) for nothing, or for two namespaces.
+    Raises WrongUsage for nothing, or for two namespaces.
     """
     kind, _, rest = text.partition("/")
     if kind in ("pod", "pods", "po") and rest and object_kind == "pod":
         text = rest
     space, separator, name = text.rpartition("/")
     if not name or "/" in space or (separator and namespace and namespace != space):
-        raise GenieError(
-            f"{text!r} names no {object_kind}: NAMESPACE/NAME, or NAME with -n NAMESPACE",
-            exit_code=EXIT_USAGE,
-        )
+        raise WrongUsage(f"{text!r} names no {object_kind}: NAMESPACE/NAME, or NAME with -n NAMESPACE")
     return space or namespace, name
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_resources import NODE
 from genie_core.edges.netlink import open_here
-from genie_core.errors import EXIT_USAGE, GenieError, NotFound
+from genie_core.errors import GenieError, NotFound, WrongUsage
 from genie_core.fields import get_list
 from genie_core.spec.addresses import host
 from genie_core.spec.names import is_subdomain
@@ -61,7 +61,7 @@ def is_this(asked: str, named: str, access: Access, *, is_explicit: bool) -> boo
     if asked == named or is_explicit:
         return asked == named
     if not is_subdomain(asked):
-        raise GenieError(f"--node {asked!r} cannot be the name of a node", exit_code=EXIT_USAGE)
+        raise WrongUsage(f"--node {asked!r} cannot be the name of a node")
     api = connect(access, API_SECONDS)
     if api is None:
         access.warn(f"no API server is known, so this machine is taken for node {asked}")

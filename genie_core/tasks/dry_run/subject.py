@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genie_core.dialects import CNI, NETWORKS, NPWG_NETWORKS
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.survey.user_cluster import Access
 from genie_core.survey.yamlio import load_documents
 from genie_core.tasks.dry_run.objects import Object, annotation_for, fetch_objects, parse_objects, urls
@@ -51,7 +51,7 @@ def find_subject(
 ) -> Subject:
     """The pod and what it needs. Raises GenieError for unusable input and for what the API server does not have."""
     if [options.pod, *options.nad, *options.conf].count("-") > 1:
-        raise GenieError("standard input can be read only once: one file may be -", exit_code=EXIT_USAGE)
+        raise WrongUsage("standard input can be read only once: one file may be -")
     pod = _pod(options, access, own, read, announce)
     objects = [
         document
@@ -111,7 +111,7 @@ def _annotations(cni: str | None, others: Sequence[str]) -> dict[str, str]:
     for text in others:
         key, separator, value = text.partition("=")
         if not separator or not key:
-            raise GenieError(f"--annotation {text!r} is not KEY=VALUE", exit_code=EXIT_USAGE)
+            raise WrongUsage(f"--annotation {text!r} is not KEY=VALUE")
         found[key] = value
     return found
 

@@ -6,7 +6,7 @@ capabilities of each plugin), and every choice is noted. A result with an error 
 
 from __future__ import annotations
 
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.survey.collection import Collection
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts
@@ -48,10 +48,9 @@ def generate_network(options: GenerateOptions, facts: Facts) -> Generated:
         refuse_errors(report, f"this {draft.plugin.type} configuration")
     displaced = sorts_first(name, facts, options.conf_dir)
     if displaced and not options.force:
-        raise GenieError(
+        raise WrongUsage(
             f"{name} would sort before {displaced}, and become the network of every new pod",
             hint="choose another --name, or --force",
-            exit_code=EXIT_USAGE,
         )
     file = OutputFile(path=f"{options.conf_dir}/{name}", text=draft.text, mode=secret_mode(draft.text))
     return Generated(document=draft.document, files=[file], notes=draft.notes, findings=report.findings)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 from genie_core.catalog.plugin import Wanted
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 
 _FLAGS = {"addresses": "--address"}
 
@@ -43,7 +43,7 @@ _MEANING = {
 
 
 def require_meaning(given: Mapping[str, str], what: str) -> None:
-    """Raise GenieError (wrong usage) for options without a meaning for `what`: a TYPE, --check or --schema.
+    """Raise WrongUsage for options without a meaning for `what`: a TYPE, --check or --schema.
 
     `given` maps the options that were given to how they are typed.
     """
@@ -72,7 +72,7 @@ def watched(wanted: Wanted) -> tuple[Wanted, set[str]]:
 
 
 def require_read(said: Wanted, read: Iterable[str], what: str) -> None:
-    """Raise GenieError (wrong usage) for options that were not read; `what` is what was generated."""
+    """Raise WrongUsage for options that were not read; `what` is what was generated."""
     known = {"name", "given", "default_route", *read}
     given = [field.name for field in fields(Wanted) if getattr(said, field.name)]
     refuse([flag_of(name) for name in given if name not in known], what)
@@ -84,18 +84,17 @@ def flag_of(name: str) -> str:
 
 
 def refuse(flags: Iterable[str], what: str) -> None:
-    """Raise GenieError (wrong usage) where there are any."""
+    """Raise WrongUsage where there are any."""
     words = ", ".join(flags)
     if words:
-        raise GenieError(
+        raise WrongUsage(
             f"{words}: no meaning for {what}",
             hint="leave it out; --set PATH=VALUE gives any member of the configuration",
-            exit_code=EXIT_USAGE,
         )
 
 
 def refuse_unknown_members(members: Mapping[str, Any], known: Iterable[str], type_: str) -> None:
-    """Raise GenieError (wrong usage) for options that would become members which a known plugin does not have."""
+    """Raise WrongUsage for options that would become members which a known plugin does not have."""
     flags = {"vlanId": "vlan"}
     refuse(
         [flag_of(flags.get(name, name)) for name in members if name not in set(known)], f"a {type_} network"

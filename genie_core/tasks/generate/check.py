@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from genie_core.checks import runner
 from genie_core.checks.rank import ranked
 from genie_core.checks.registry import FILES
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.findings import CheckResult, Finding, Severity, summary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import ConfFile, Facts
@@ -96,10 +96,8 @@ def _conf_name(path: str, text: str) -> str:
 def _manifest(path: str, item: Any) -> Iterator[ConfFile]:
     if not isinstance(item, dict) or item.get("kind") != "NetworkAttachmentDefinition":
         kind = item.get("kind") if isinstance(item, dict) else type(item).__name__
-        raise GenieError(
-            f"{path}: {kind} is not checked",
-            hint="CNI configurations and NetworkAttachmentDefinitions are",
-            exit_code=EXIT_USAGE,
+        raise WrongUsage(
+            f"{path}: {kind} is not checked", hint="CNI configurations and NetworkAttachmentDefinitions are"
         )
     metadata, spec = item.get("metadata") or {}, item.get("spec") or {}
     name = str(metadata.get("name", ""))

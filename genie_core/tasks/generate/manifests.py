@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from genie_core.edges.kube_resources import LOGICAL_NETWORK, PHYSICAL_NETWORK
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
 from genie_core.survey.facts import Facts
@@ -35,10 +35,8 @@ def _metadata(name: str, namespace: str) -> JSON:
     import re
 
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", name):
-        raise GenieError(
-            f'"{name}" is no name for an API object',
-            hint="lower case letters, digits and dashes",
-            exit_code=EXIT_USAGE,
+        raise WrongUsage(
+            f'"{name}" is no name for an API object', hint="lower case letters, digits and dashes"
         )
     return {"name": name} | ({"namespace": namespace} if namespace else {})
 
@@ -48,13 +46,9 @@ def physical_network(
 ) -> JSON:
     """A PhysicalNetwork: a network of the nodes that LogicalNetworks share, or one has for itself."""
     if not subnet:
-        raise GenieError(
-            "a physical network needs its subnet", hint="--subnet 10.1.0.0/16", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage("a physical network needs its subnet", hint="--subnet 10.1.0.0/16")
     if dedicated and not plugin:
-        raise GenieError(
-            "a dedicated physical network needs its plugin", hint="--plugin NAME", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage("a dedicated physical network needs its plugin", hint="--plugin NAME")
     status: JSON = {"subnet": _subnet(subnet), "dedicatedNet": dedicated} | (
         {"plugin": plugin} if plugin else {}
     )
@@ -71,21 +65,17 @@ def logical_network(
 ) -> JSON:
     """A LogicalNetwork, on a physical one or on a plugin alone. `within` is the physical network's subnet, if known."""
     if not physical and not plugin:
-        raise GenieError(
+        raise WrongUsage(
             "a logical network needs a physical network or a plugin",
             hint="--physical-network NAME, or --plugin NAME",
-            exit_code=EXIT_USAGE,
         )
     if physical and plugin and not subnet:
-        raise GenieError(
+        raise WrongUsage(
             "a logical network on a shared physical one needs its part of the subnet",
             hint="--subnet 10.1.2.0/24",
-            exit_code=EXIT_USAGE,
         )
     if subnet and within and not _inside(subnet, within):
-        raise GenieError(
-            f"{subnet} is not inside {within}, the physical network's subnet", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage(f"{subnet} is not inside {within}, the physical network's subnet")
     spec = {"physicalNet": physical, "plugin": plugin, "sub_subnet": _subnet(subnet) if subnet else ""}
     return {
         "apiVersion": LOGICAL_NETWORK.api_version,
@@ -120,7 +110,7 @@ def _subnet(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
-        raise GenieError(f"--subnet {text}: {error}", exit_code=EXIT_USAGE) from None
+        raise WrongUsage(f"--subnet {text}: {error}") from None
 
 
 def _inside(subnet: str, within: str) -> bool:

@@ -13,7 +13,7 @@ from genie_core.catalog import PLUGINS, Ipam, NodeView, Plugin, Role, of_type
 from genie_core.catalog.plugin import Wanted
 from genie_core.checks.configuration import node_view
 from genie_core.checks.subnets import used_subnets
-from genie_core.errors import EXIT_USAGE, GenieError, InvalidConfig
+from genie_core.errors import InvalidConfig, WrongUsage
 from genie_core.jsontext import JSONError, decode
 from genie_core.select.files import derived_name
 from genie_core.spec.ranges import raw_ranges
@@ -63,7 +63,7 @@ def draft_network(options: GenerateOptions, facts: Facts) -> Draft:
                 value,
             )
         except ValueError as error:
-            raise GenieError(f"--set {error}", exit_code=EXIT_USAGE) from None
+            raise WrongUsage(f"--set {error}") from None
     _choose_version(draft, options, facts)
     return draft
 
@@ -88,12 +88,11 @@ def plugin_named(name: str) -> Plugin:
     if found is not None:
         return found
     near = get_close_matches(name, list(PLUGINS), n=1)
-    raise GenieError(
+    raise WrongUsage(
         f'unknown type "{name}"',
         hint=f"did you mean {near[0]}?"
         if near
         else f"known are {', '.join(PLUGINS)}; --from FILE takes any type",
-        exit_code=EXIT_USAGE,
     )
 
 
@@ -132,10 +131,8 @@ def _refuse_part(plugin: Plugin) -> None:
         if plugin.role is Role.META
         else "only gives addresses to another plugin"
     )
-    raise GenieError(
-        f"{plugin.type} {what}, so it is no network by itself",
-        hint=f"genie generate-config bridge {use}",
-        exit_code=EXIT_USAGE,
+    raise WrongUsage(
+        f"{plugin.type} {what}, so it is no network by itself", hint=f"genie generate-config bridge {use}"
     )
 
 
@@ -191,14 +188,8 @@ def _parse_subnet(text: str) -> str:
     try:
         fixed = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise GenieError(
-            f"--subnet {text} is not a subnet", hint="write it as 10.1.0.0/24", exit_code=EXIT_USAGE
-        ) from None
-    raise GenieError(
-        f"--subnet {text} has host bits set, which host-local refuses",
-        hint=f"write {fixed}",
-        exit_code=EXIT_USAGE,
-    )
+        raise WrongUsage(f"--subnet {text} is not a subnet", hint="write it as 10.1.0.0/24") from None
+    raise WrongUsage(f"--subnet {text} has host bits set, which host-local refuses", hint=f"write {fixed}")
 
 
 def free_subnet(facts: Facts, name: str = "") -> str:
@@ -221,9 +212,7 @@ def _ipam(options: GenerateOptions, wanted: Wanted, view: NodeView) -> JSON:
     plugin = of_type(chosen)
     if plugin is None or plugin.role is not Role.IPAM:
         known = ", ".join(p.type for p in PLUGINS.values() if p.role is Role.IPAM)
-        raise GenieError(
-            f'unknown address plugin "{chosen}"', hint=f"known are {known}", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage(f'unknown address plugin "{chosen}"', hint=f"known are {known}")
     return plugin.entry(wanted, view)
 
 
@@ -247,7 +236,7 @@ def _chained(
         known = of_type(name)
         if known is None or known.role is not Role.META:
             meta = ", ".join(p.type for p in PLUGINS.values() if p.role is Role.META)
-            raise GenieError(f'"{name}" cannot be chained', hint=f"these can: {meta}", exit_code=EXIT_USAGE)
+            raise WrongUsage(f'"{name}" cannot be chained', hint=f"these can: {meta}")
         yield known.entry(wanted, view)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from genie_core.edges.kubeconfig import load_cluster
 from genie_core.edges.log import JSONLog
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import GenieError, WrongUsage
 from genie_core.jsontext import decode
 from genie_core.select.files import derived_name, is_self
 from genie_core.survey.facts import Facts
@@ -103,9 +103,7 @@ def _with_api(install: InstallOptions, options: SetupOptions, root: Root, notes:
         return install
     if not options.token_file:
         if options.api_server:
-            raise GenieError(
-                "--api-server needs --token-file", hint="a service account's token file", exit_code=EXIT_USAGE
-            )
+            raise WrongUsage("--api-server needs --token-file", hint="a service account's token file")
         notes.append(f"the API server is {server}: --token-file FILE lets Genie use it")
         return install
     ca = options.ca_file or next((path for path in CLUSTER_CAS if root.exists(path)), "")

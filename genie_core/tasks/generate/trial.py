@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from genie_core.catalog import Ipam, Role, of_type
-from genie_core.errors import EXIT_USAGE, GenieError
+from genie_core.errors import WrongUsage
 from genie_core.sandbox.private_node import PrivateNode
 from genie_core.select.files import derived_name
 from genie_core.tasks.dry_run.options import DryRunOptions
@@ -41,14 +41,9 @@ def try_out(
 def _refuse_agents(document: JSON) -> None:
     plugin = of_type(str(document["plugins"][0].get("type", "")))
     if plugin and plugin.role is Role.DISPATCHER:
-        raise GenieError(
-            f"{plugin.type} is no network", hint="genie dry-run tries a pod's networks", exit_code=EXIT_USAGE
-        )
+        raise WrongUsage(f"{plugin.type} is no network", hint="genie dry-run tries a pod's networks")
     if plugin and (plugin.role is Role.CLUSTER or plugin.ipam is Ipam.OWN):
-        raise GenieError(
-            f"{plugin.type} needs its agent on the node, so it cannot be tried in a private one",
-            exit_code=EXIT_USAGE,
-        )
+        raise WrongUsage(f"{plugin.type} needs its agent on the node, so it cannot be tried in a private one")
 
 
 def _on_uplink(document: JSON) -> JSON:

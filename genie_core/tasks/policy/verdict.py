@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from genie_core.errors import EXIT_USAGE, GenieError, NotFound
+from genie_core.errors import NotFound, WrongUsage
 from genie_core.policy.chains import Isolation, Note, rules_of
 from genie_core.policy.cluster import Attached, Cluster, Member, Pod
 from genie_core.policy.compile import Policies
@@ -84,7 +84,7 @@ class PolicyVerdict:
 
 
 def parse_target(text: str) -> tuple[str, int, str]:
-    """(end, port, protocol) of `B[:PORT[/PROTO]]`; without a port it is ICMP. Raises GenieError (wrong usage)."""
+    """(end, port, protocol) of `B[:PORT[/PROTO]]`; without a port it is ICMP. Raises WrongUsage."""
     end, port, protocol = text, "", "TCP"
     if text.startswith("["):
         end, _, rest = text[1:].partition("]")
@@ -96,10 +96,9 @@ def parse_target(text: str) -> tuple[str, int, str]:
     port, slash, word = port.partition("/")
     protocol = word.upper() if slash else protocol
     if not port.isdecimal() or not 0 < int(port) < 65536 or protocol not in PROTOCOLS:
-        raise GenieError(
+        raise WrongUsage(
             f"--to {text!r}: after the address comes :PORT or :PORT/PROTOCOL",
             hint="as in shop/db:5432/TCP, 10.1.0.7:53/UDP or [fd00::7]:443",
-            exit_code=EXIT_USAGE,
         )
     return end, int(port), protocol
 
@@ -112,7 +111,7 @@ def explain(
     target: str = "",
     counters: Counters = no_counters,
 ) -> PolicyVerdict:
-    """The verdict. Raises NotFound for a pod that is not known, GenieError (wrong usage) for an end that is none."""
+    """The verdict. Raises NotFound for a pod that is not known, WrongUsage for an end that is none."""
     task = _Explain(cluster, node, counters)
     own = task.end("/".join(pod))
     if not source and not target:
@@ -121,11 +120,7 @@ def explain(
     first = task.end(source) if source else own
     second = task.end(name) if name else own
     if own.pod not in (first.pod, second.pod):
-        raise GenieError(
-            f"pod {own.text} is neither --from nor --to",
-            hint="name it, or leave one out",
-            exit_code=EXIT_USAGE,
-        )
+        raise WrongUsage(f"pod {own.text} is neither --from nor --to", hint="name it, or leave one out")
     return task.connection(own, first, second, port, protocol)
 
 
@@ -180,9 +175,7 @@ class _Explain:
             (a, b) for a in first.members for b in second.members if version_of(a[1]) == version_of(b[1])
         ]
         if not pairs:
-            raise GenieError(
-                f"{first.text} and {second.text} have no addresses of one family", exit_code=EXIT_USAGE
-            )
+            raise WrongUsage(f"{first.text} and {second.text} have no addresses of one family")
         near = [(a, b) for a, b in pairs if a[0] and b[0] and a[0].network == b[0].network]
         rules: list[RuleAnswer] = []
         denied: list[str] = []

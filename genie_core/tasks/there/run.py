@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
-from genie_core.errors import EXIT_NOT_FOUND, EXIT_USAGE, GenieError
+from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_exec import Command, ExecAPI, Running, Write
 from genie_core.tasks.runtime_tree import HOME
@@ -92,7 +92,7 @@ def _command(api: ExecAPI, errand: Errand, here: Here) -> Iterator[Command]:
 
 def _argv(errand: Errand) -> list[str]:
     if not all(word.isprintable() for word in errand.words):
-        raise GenieError("a word of the command line has control characters", exit_code=EXIT_USAGE)
+        raise WrongUsage("a word of the command line has control characters")
     environment = {"NODE_NAME": errand.node, **errand.environment}
     word = inside.words(environment, _NODE_INIT, errand.seconds)
     return [f"{HOME}/bin/genie", ON_NODE, word, *errand.words]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from genie_core.checks import runner
 from genie_core.checks.registry import NETWORK, TRACE
 from genie_core.checks.traced import Traced
-from genie_core.errors import EXIT_USAGE, Denied, GenieError, InvalidNetns, NotFound
+from genie_core.errors import Denied, InvalidNetns, NotFound, WrongUsage
 from genie_core.net.case import Case
 from genie_core.net.flows import Flow
 from genie_core.net.hops import Path, path_of
@@ -49,7 +49,7 @@ def trace(question: TraceOptions, announce: Callable[[str], None]) -> TraceRepor
 def trace_saved(file: str, question: TraceOptions) -> TraceReport:
     """The path in saved facts. Raises DecodingFailure for others, NotFound where they are of another pod."""
     if question.probe:
-        raise GenieError("--from has saved facts: no probe can be sent there", exit_code=EXIT_USAGE)
+        raise WrongUsage("--from has saved facts: no probe can be sent there")
     started = time.perf_counter()
     with saved_facts(file) as (_, facts):
         if question.pod != f"{facts.namespace}/{facts.pod_name}":
