@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha512
 
@@ -518,6 +519,22 @@ def test_a67_a_failed_del_is_said_so_and_what_is_left_is_tried_again(node, settl
 
 LANES = 8
 TURNS = 3  # `make torture` has 10,000 pods
+
+
+def test_the_dels_of_many_pods_run_side_by_side(node, settled):
+    """No lock of Genie's makes one DEL wait for another pod's: with a slow plugin all take about as long as one."""
+    pods = [node.add_pod() for _ in range(LANES)]
+    seconds = 2
+    node.wrap("bridge", f'[ "$CNI_COMMAND" != DEL ] || sleep {seconds}\nexec "$REAL"')
+    for number, pod in enumerate(pods):
+        node.add("blue", f"c{number}", netns=pod.path)
+    began = time.monotonic()
+    with ThreadPoolExecutor(LANES) as pool:
+        list(pool.map(lambda one: node.delete(f"c{one[0]}", netns=one[1].path), enumerate(pods)))
+    assert time.monotonic() - began < 0.75 * LANES * seconds
+    for pod in pods:
+        pod.remove()
+    del node.pods[1:]
 
 
 def test_pods_with_two_networks_eight_at_once(node, settled):

@@ -54,6 +54,11 @@ class _Verdict:
 _CUT_OFF = _Verdict(True, ("it is empty: host-local was ended before it wrote the container's ID",))
 
 
+def _may_be_starting(plan: Plan, age: float, min_age: float) -> bool:
+    """Whether its pod may be on its way up. A DEL that failed writes into the journal: that makes nothing young."""
+    return age < min_age and not any(item.releasing or item.released for item in plan.attachments)
+
+
 class _Owners:
     """Which containers are alive, by container ID and by namespace."""
 
@@ -62,7 +67,9 @@ class _Owners:
         self._scene, self._sandboxes = scene, facts.sandbox_ids
         ages = {record.container: record.age for record in facts.genie.records}
         self.plans = {
-            plan.container_id: self._of_plan(plan, is_young=ages[plan.container_id] < min_age)
+            plan.container_id: self._of_plan(
+                plan, is_young=_may_be_starting(plan, ages[plan.container_id], min_age)
+            )
             for plan in facts.genie.plans
         }
         # of two entries the one that names a namespace counts: it comes last
