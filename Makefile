@@ -47,10 +47,14 @@ bench: setup
 	@.venv/bin/python -m tests.bench
 	@.venv/bin/python -m tests.bench.agent
 
+# With SEED=n only the random changes of healthy nodes, MUTATIONS=n of them (504).
 diagnose-bench: setup
+ifndef SEED
 	@.venv/bin/python -m tests.diagnose.bench
 	@.venv/bin/python -m tests.diagnose.classes
 	@.venv/bin/python -m tests.diagnose.full_node
+endif
+	@.venv/bin/python -m tests.diagnose.mutations $(addprefix --seed ,$(SEED)) $(addprefix --mutations ,$(MUTATIONS))
 
 torture: setup
 	@.venv/bin/python -m tests.torture

@@ -61,4 +61,5 @@ class OutputFormat(StrEnum):
 USUAL = (OutputFormat.TABLE, OutputFormat.WIDE, OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
 OF_A_NODE = (*USUAL, OutputFormat.JUNIT, OutputFormat.HTML)
 OF_A_POD = (*OF_A_NODE, OutputFormat.SVG, OutputFormat.MERMAID)
+OF_DISCOVER = (*USUAL, OutputFormat.HTML, OutputFormat.SVG)
 OF_A_TRACE = (*USUAL, OutputFormat.HTML, OutputFormat.SVG, OutputFormat.MERMAID)

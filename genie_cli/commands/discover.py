@@ -10,11 +10,13 @@ from genie_cli import candidates, options, wiring
 from genie_cli.elsewhere import There, Trip, go
 from genie_cli.flags import flag, switch
 from genie_cli.options import CLUSTER, NODE, dir_flag, duration_flag, file_flag
+from genie_cli.output import OF_DISCOVER, OutputFormat
 from genie_cli.progress import Progress
 from genie_cli.records import Records
 from genie_cli.render import emit
 from genie_cli.views.discover import view
 from genie_cli.views.findings import exit_code, print_checks, say_denied
+from genie_cli.views.node_picture import page, svg
 from genie_core.checks.registry import FILES
 from genie_core.checks.runner import Selection, selection
 from genie_core.tasks.discover import DiscoverOptions, NodeReport, discover
@@ -26,6 +28,7 @@ EXAMPLES = [
     ("from a pod that sees the node's files in /host", "genie discover --root /host"),
     ("what a runtime's own configuration leads to", "genie discover --runtime-config ./config.toml"),
     ("of another node, from any machine", "genie discover --node worker-1"),
+    ("as a picture: runtimes, configurations, plugins, networks, bridges, pods", "genie discover -o svg"),
     ("only the leases, every 5 seconds", "genie discover --only leases --watch"),
 ]
 
@@ -38,7 +41,6 @@ class Flags(
     Records,
     options.Runtime,
     options.Root,
-    options.Report,
     There,
     DiscoverOptions,
 ):
@@ -51,6 +53,7 @@ class Flags(
     kubeconfig: str = file_flag("--kubeconfig", "One more kubeconfig to look at.", CLUSTER)
     node: str = flag("--node NAME", "The node. Default: this one.", CLUSTER, complete=candidates.nodes)
     timeout: float = options.timeout(2.0)
+    output: OutputFormat = options.output(offered=OF_DISCOVER)
     watch: bool = switch("-w --watch", "Repeat until interrupted, and show changes.")
     interval: float = duration_flag("--interval", "Time between looks.", default=5.0)
 
@@ -79,7 +82,7 @@ def _watch(flags: Flags, chosen: Selection) -> int:
             progress("reading the node")
             report = discover(flags, chosen)
         if (now := _without_times(report)) != shown:
-            emit(report, flags.output, view, _names)
+            emit(report, flags.output, view, _names, _WRITERS)
             sys.stdout.flush()  # into a pipe, too
             shown = now
         if not flags.watch:
@@ -93,6 +96,9 @@ def _without_times(report: NodeReport) -> object:
     plugins = [{key: value for key, value in plugin.items() if key != "ms"} for plugin in document["plugins"]]
     unchanged = ("summary", "runtimes", "configurations", "networks", "genie", "findings")
     return [plugins, *(document[name] for name in unchanged)]
+
+
+_WRITERS = {OutputFormat.HTML: page, OutputFormat.SVG: svg}
 
 
 def _names(report: NodeReport) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genie_cli import terminal
-from genie_cli.views.svg import BOX, CHARACTER, LINE, MARGIN, PADDING, box, label, picture, text_of
+from genie_cli.views.svg import BOX, CHARACTER, LINE, MARGIN, PADDING, box, edge, label, picture, text_of
 
 _GAP, _ROW = 64.0, 60.0  # between columns, and from row to row, in pixels
 
@@ -155,13 +155,12 @@ def _edge(start: _Place, end: _Place, code: str | None) -> str:
     x1, y1 = start[0] + start[2], start[1] + BOX / 2
     x2, y2 = end[0], end[1] + BOX / 2
     middle = (x1 + x2) / 2
-    path = f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
     if code is None:
-        return f'<path class="edge" d="{path}"/>'
+        return edge(x1, y1, x2, y2)
     y = (y1 + y2) / 2
     return (
-        f'<path class="broken" d="{path}"/>'
-        f'<path class="cross" d="M{middle - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12"/>'
+        edge(x1, y1, x2, y2, "broken")
+        + f'<path class="cross" d="M{middle - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12"/>'
         f'<text class="code" text-anchor="middle" x="{middle:.1f}" y="{y - 10:.1f}">{text_of(code or "blocked")}</text>'
     )
 

@@ -23,7 +23,7 @@ def page(report: DiagnosisReport, tracks: Sequence[Track]) -> str:
         *_about(report),
         *_picture(title, tracks),
         *findings_of(report.findings),
-        *_checks(report.checks),
+        *checks_of(report.checks),
         "</main>",
     ]
     return document(title, body)
@@ -108,7 +108,7 @@ def _remedy(finding: Finding) -> Iterator[str]:
         yield f'<p class="warning">Risk: {text(finding.remedy.risk)}</p>'
 
 
-def _checks(checks: Sequence[CheckResult]) -> Iterator[str]:
+def checks_of(checks: Sequence[CheckResult]) -> Iterator[str]:
     """How many ran, and by reason those that did not."""
     counts = Counter(check.status for check in checks)
     words = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])

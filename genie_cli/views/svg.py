@@ -13,8 +13,11 @@ from genie_cli.terminal import visible
 CHARACTER, LINE = 7.3, 16.0  # of the 12 px monospace font, in pixels
 PADDING, BOX, MARGIN = 12.0, 34.0, 14.0
 STYLE = """
+svg{max-width:100%;height:auto}
 .box{fill:#f6f8fa;stroke:#57606a;stroke-width:1.2}
 .end{fill:#ddf4ff;stroke:#0969da}
+.head{font:bold 12px system-ui,sans-serif;fill:#1f2328}
+.bad{stroke:#cf222e;stroke-width:2;stroke-dasharray:5 3}
 .unreached{stroke-dasharray:3 3;opacity:.6}
 .name{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}
 .kind{font:10px system-ui,sans-serif;fill:#57606a}
@@ -24,7 +27,7 @@ STYLE = """
 .code{font:bold 11px ui-monospace,Menlo,Consolas,monospace;fill:#cf222e;paint-order:stroke;stroke:#fff;stroke-width:4px}
 @media (prefers-color-scheme:dark){
 .box{fill:#21262d;stroke:#8b949e}.end{fill:#0c2d4a;stroke:#58a6ff}
-.name{fill:#e6edf3}.kind{fill:#8b949e}.edge{stroke:#8b949e}
+.name,.head{fill:#e6edf3}.bad{stroke:#ff7b72}.kind{fill:#8b949e}.edge{stroke:#8b949e}
 .broken,.cross{stroke:#ff7b72}.code{fill:#ff7b72;stroke:#0d1117}}
 @media print{.box,.end{fill:#fff;stroke:#000}.name,.kind,.code{fill:#000}.edge,.broken,.cross{stroke:#000}}
 """
@@ -57,6 +60,13 @@ def box(x: float, y: float, width: float, text: str, kind: str = "box") -> str:
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX:.0f}" rx="6"/>'
         + label(x + PADDING, y + 21, text)
     )
+
+
+def edge(x1: float, y1: float, x2: float, y2: float, kind: str = "edge") -> str:
+    """A line that leaves and arrives level."""
+    middle = (x1 + x2) / 2
+    path = f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
+    return f'<path class="{kind}" d="{path}"/>'
 
 
 def width_of(text: str) -> float:

@@ -21,13 +21,25 @@ def _track(target: str, hops: tuple[str, ...], report: DiagnosisReport, causes: 
     role = target.partition(": ")[0]
     if target not in report.blocked or len(hops) < 2:
         return Track(target=target, hops=_once(hops), note=role)
-    cause = next((one for one in causes if _place(one, hops) is not None), causes[0] if causes else None)
+    cause = _cause(target, hops, causes)
     found = _place(cause, hops) if cause else None
     last = report.stops.get(target, found if found is not None else len(hops) - 2)
     shown = _once(hops)
     stop = min(len(_once(hops[: last + 1])) - 1, len(shown) - 2)
     code = cause.code if cause else ""
     return Track(target=target, hops=shown, stop=max(stop, 0), code=code, note=role)
+
+
+def _cause(target: str, hops: Sequence[str], causes: Sequence[Finding]) -> Finding | None:
+    """The finding that names the target, else one about a hop, else one that names the last hop, else the first."""
+    name = target.partition(": ")[2]
+    choices = (
+        [one for one in causes if name in one.title],
+        [one for one in causes if _place(one, hops) is not None],
+        [one for one in causes if hops[-2] in one.title.split()],
+        causes,
+    )
+    return next((found[0] for found in choices if found), None)
 
 
 def _once(hops: Sequence[str]) -> tuple[str, ...]:
@@ -38,5 +50,10 @@ def _once(hops: Sequence[str]) -> tuple[str, ...]:
 def _place(finding: Finding, hops: Sequence[str]) -> int | None:
     """The number of the hop that the finding is about, the last of those; None where it is about none."""
     names = {finding.object.iface, finding.object.name} - {""}
-    places = [number for number, hop in enumerate(hops) if names & set(hop.split())]
+    is_pods = finding.object.kind == "pod"
+    places = [
+        number
+        for number, hop in enumerate(hops)
+        if hop.startswith("pod ") is is_pods and names & set(hop.removeprefix("pod ").split())
+    ]
     return places[-1] if places else None

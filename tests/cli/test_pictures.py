@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -185,6 +186,23 @@ def test_a_blocked_conversation_stops_where_the_model_says():
     diagnosis = report(finding(), blocked=("remote: r1",))
     track = next(one for one in tracks_of(diagnosis) if one.target == "remote: r1")
     assert last_of(track) == "flannel.1"
+
+
+def test_a_target_is_marked_with_the_finding_that_is_about_it():
+    """The node's eth0 is another than the pod's."""
+    ways: dict[str, tuple[str, ...]] = {
+        "remote: r1": ("pod eth0", "veth1", "cni0", "flannel.1", "r1"),
+        "outside: a host on eth1": ("pod eth0", "veth1", "cni0", "eth1", "a host on eth1"),
+    }
+    route = Subject(kind="route", iface="eth0")
+    bypass = replace(finding("GN0702"), title="the route leaves by eth0, past flannel.1", object=route)
+    chain = Subject(kind="firewall")
+    drop = replace(finding("GN0507"), title="rule 1 drops all traffic to a host on eth1", object=chain)
+    diagnosis = DiagnosisReport(facts=Facts(), findings=(drop, bypass), ways=ways, blocked=tuple(ways))
+    assert {track.target: track.code for track in tracks_of(diagnosis)} == {
+        "remote: r1": "GN0702",
+        "outside: a host on eth1": "GN0507",
+    }
 
 
 def last_of(track):

@@ -13,10 +13,10 @@ from genie_core.edges.netns import inside
 
 
 class Server:
-    """TCP 8080 sends 20 kB and closes, UDP 53 echoes, and answers DNS questions; on every address, IPv4 and IPv6."""
+    """TCP `port` sends 20 kB and closes, UDP 53 echoes, and answers DNS questions; on every address, IPv4 and IPv6."""
 
-    def __init__(self, netns: str, dns: bool = True) -> None:
-        self.ports = ((socket.SOCK_STREAM, 8080), (socket.SOCK_DGRAM, 53))[: 1 + dns]
+    def __init__(self, netns: str, dns: bool = True, port: int = 8080) -> None:
+        self.ports = ((socket.SOCK_STREAM, port), (socket.SOCK_DGRAM, 53))[: 1 + dns]
         self.sockets = inside(netns, self._open)
         for sock in self.sockets:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
