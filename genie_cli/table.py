@@ -2,7 +2,7 @@
 
 How to add a command `genie frob`:
 1. `genie_core/tasks/frob.py`: the operator's question, `frob(options: FrobOptions) -> FrobReport`; the report is a
-   frozen dataclass with `kind: ClassVar[str] = "FrobReport"` and `as_json()` (camelCase keys). It prints nothing.
+   frozen dataclass, `Published`, with `kind: ClassVar[str] = "FrobReport"`; its members are its JSON. Prints nothing.
 2. `genie_cli/commands/frob.py`: `EXAMPLES = [("purpose", "genie frob x")]`, a dataclass `Flags` (see `flags`; shared
    groups are in `options`), and `def run(flags: Flags) -> int`, whose docstring is the description in --help. It
    builds the edges (`wiring`), calls the task, calls `render.emit(report, flags.output, view)` and returns the exit

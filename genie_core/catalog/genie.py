@@ -118,7 +118,7 @@ PLUGIN = Plugin(
         Field(
             "default_networks",
             "array",
-            "networks that every pod gets besides: names as in `cni`, or namespace/name of definitions",
+            "additional networks of every pod: names as in `cni`, or namespace/name of definitions",
             items=Field("network"),
             default=[],
         ),
@@ -280,7 +280,7 @@ PLUGIN = Plugin(
             "policy_fail",
             choices=("closed", "open"),
             default="closed",
-            doc="where `genie agent` is not at work: pods with more networks than the primary do not start (closed), "
+            doc="where `genie agent` is not running: pods with more networks than the primary do not start (closed), "
             "or start without their policies (open)",
         ),
         Field("kubernetes", "object", "how to reach the API server", fields=_KUBERNETES),

@@ -21,7 +21,7 @@ PLUGIN = Plugin(
     fields=(
         Field("kubeconfig", doc="credentials file"),
         Field("clusterNetwork", doc="the default network: a name, a NAD, a file or a directory"),
-        Field("defaultNetworks", "array", "networks that every pod gets besides"),
+        Field("defaultNetworks", "array", "additional networks of every pod"),
         Field("delegates", "array", "the default network, inline"),
         Field("systemNamespaces", "array", "namespaces that get the default network only"),
         Field("namespaceIsolation", "boolean", "pods use NADs of their own namespace only"),

@@ -29,7 +29,7 @@ _SIGKILL = 9
 
 
 class Runs:
-    """The programs at work, from `start` to `collect`."""
+    """The programs that run, from `start` to `collect`."""
 
     def __init__(self, indicators: "Indicators", candidates: "Iterable[str]", log: "Log") -> None:
         self._log = log

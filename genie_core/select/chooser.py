@@ -104,7 +104,7 @@ class Chooser:
             raise error.replace(code=TRY_AGAIN) from None
 
     def default_networks(self) -> list[Choice]:
-        """`default_networks`: what every pod gets besides, whatever it asks for, but for `system_namespaces`.
+        """`default_networks`: the additional networks of every pod outside of the `system_namespaces`.
 
         Nothing for a container that is no pod: it gets the default network, without an API call (A15).
         """

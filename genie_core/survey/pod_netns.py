@@ -21,7 +21,7 @@ _INIT = "/proc/1/ns/net"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The readers of a pod's namespace that are at work."""
+    """The running readers of a pod's namespace."""
 
     netns: Pending[Netns]
     firewall: Pending[Firewall]

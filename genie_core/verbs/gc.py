@@ -1,7 +1,7 @@
 """GC: release what the runtime does not know any more, then let the delegates do the same (conformance A79-A82).
 
 It works from the state, so it also reclaims what a killed ADD or a failed DEL left, and holds the node's lock
-alone: an ADD that is at work is not in the runtime's list yet.
+alone: an ADD that is running is not in the runtime's list yet.
 """
 
 from time import monotonic
@@ -58,7 +58,7 @@ def run(request: "Request", context: "Context") -> str:
     living: list[Plan] = []
     stale: list[Plan] = []
     readable = True
-    # an ADD that is at work now, or begins while we wait for the lock, is not in the list yet
+    # an ADD that is running now, or begins while we wait for the lock, is not in the list yet
     old = context.store.settled_names()
     with context.store.lock_node(exclusive=True, deadline=context.deadline()):
         for plan in context.store.plans():

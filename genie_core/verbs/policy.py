@@ -28,7 +28,7 @@ _QUOTABLE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 
 def require_engine(plan: "Plan", fail: str, log: "Log") -> bool:
-    """Whether the agent is at work. Raises TryAgain where it is not, and a pod has networks that it should guard.
+    """Whether the agent is running. Raises TryAgain where it is not, and a pod has networks that it should guard.
 
     `fail` is the setting `policy_fail`.
     """
