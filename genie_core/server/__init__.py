@@ -6,6 +6,7 @@ A call costs 6 ms less than one that starts an interpreter. The server is option
     pool      the server's main process: the socket, and processes that wait for a call
     call      one call, in one of these processes
     caller    the process that was called by the runtime: its rights, environment and directories
+    rehearsal a call of no pod, before one comes, so that calls are faster
     counters  how many calls were served, and how many were run without the server
 
 The messages on the socket (SOCK_SEQPACKET):

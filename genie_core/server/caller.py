@@ -33,6 +33,10 @@ class Caller:
         root = posix.stat("root", dir_fd=self._folder)
         return *names, root.st_dev, root.st_ino
 
+    def close(self) -> None:
+        """Give the descriptor back; a process that ends soon need not."""
+        posix.close(self._folder)
+
     def environment(self) -> list[bytes]:
         """The entries of its environment, as it was started with."""
         return self._read("environ").split(b"\0")

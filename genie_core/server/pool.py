@@ -22,6 +22,7 @@ from genie_core.plugin import occupy_standard_descriptors
 from genie_core.server import COUNTERS, LOCK, SOCKET, counters
 from genie_core.server.call import answer
 from genie_core.server.caller import Home
+from genie_core.server.rehearsal import rehearse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _BACKLOG = 1024  # connections that wait for a process; the launcher takes the n
 _LOOK_MS = 5000  # how often the installed build is looked at
 _LOCK_TRIES = 50
 _CRASHED = 70
+_REHEARSALS = 20
 
 
 def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
@@ -97,6 +99,7 @@ def _load_everything(code: str) -> None:
     if "_ssl" in sys.modules:
         ssl = sys.modules["_ssl"]
         ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001 (OpenSSL reads its configuration once per process)
+    rehearse(_REHEARSALS)
     gc.collect()
     gc.freeze()
 
@@ -152,6 +155,7 @@ class Pool:
             sleep(0.05)
 
     def _fork(self) -> None:
+        quiet = len(self._handles) - len(self._idle) < self._spare  # else calls need the processors more
         pid = posix.fork()
         if pid:
             self._idle.add(pid)
@@ -164,6 +168,8 @@ class Pool:
             posix.close(self._lifeline)
             posix.setpgid(0, 0)  # signals from a terminal are for the server
             join(self._groups)
+            if quiet:
+                rehearse(1)
             if connection := self._accept():
                 # if it stayed open, launchers could connect after the server has ended, and nothing would answer
                 self._listener.close()
