@@ -1,5 +1,7 @@
 """A node per test, on which Genie was installed once per run."""
 
+import json
+
 import pytest
 
 from tests.system.node import Node, install_plugin
@@ -20,3 +22,27 @@ def node(tmp_path, plugins, cni_bin):
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def conf_dir(tmp_path):
+    folder = tmp_path / "net.d"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plugin of our own, a shell script, into a bin dir; and a network of its type."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+
+    def write(script):
+        path = folder / "scripted"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        conf = tmp_path / "scripted.conf"
+        conf.write_text(json.dumps({"cniVersion": "1.0.0", "name": "scripted", "type": "scripted"}))
+        return ["--cni", "scripted", "--conf", str(conf), "--bin-dir", str(folder)]
+
+    return write

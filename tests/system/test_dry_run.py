@@ -3,87 +3,17 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 
-from genie_cli import schemas
 from tests import machine, ordinary_user, warm
-from tests.netns import PREFIX
-from tests.patience import wait_until
-from tests.system.test_private_node import IN_CI
+from tests.system.dry_runs import BIN, changes_since, command, dry_run, names, network
 
-pytestmark = [pytest.mark.root, pytest.mark.system]
-
-BIN = "/usr/lib/cni"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _code_in_place(code_in_place):
-    """Tests of what else a dry run does need not compile the plugin each time."""
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "genie_cli", "dry-run", *arguments]
-
-
-def dry_run(*arguments, code=0, stdin=""):
-    """The report, after checking the exit code and that it is the one document on stdout."""
-    done = warm.run("dry-run", *arguments, "-o", "json", stdin=stdin)
-    assert done.returncode == code, done.stdout + done.stderr
-    document = json.loads(done.stdout)
-    Draft202012Validator(json.loads(schemas.text(document["kind"]))).validate(document)
-    return document
-
-
-def network(name, number, *chained, **changes):
-    plugin = {
-        "type": "bridge",
-        "bridge": f"{PREFIX}b{number}",
-        "isGateway": True,
-        "ipMasq": True,
-        "ipam": {"type": "host-local", "ranges": [[{"subnet": f"10.213.{number}.0/24"}]]},
-    }
-    return {"cniVersion": "1.0.0", "name": name, "plugins": [plugin | changes, *chained]}
-
-
-@pytest.fixture
-def conf_dir(tmp_path):
-    folder = tmp_path / "net.d"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def plugin(tmp_path):
-    """Write a plugin of our own, a shell script, into a bin dir; and a network of its type."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-
-    def write(script):
-        path = folder / "scripted"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        conf = tmp_path / "scripted.conf"
-        conf.write_text(json.dumps({"cniVersion": "1.0.0", "name": "scripted", "type": "scripted"}))
-        return ["--cni", "scripted", "--conf", str(conf), "--bin-dir", str(folder)]
-
-    return write
-
-
-def names(things, kind):
-    return {thing["name"] for thing in things if thing["kind"] == kind}
-
-
-def changes_since(before):
-    lines = machine.difference(before, machine.snapshot()).splitlines()
-    return [line for line in lines if IN_CI or PREFIX in line or "10.22." in line or "192.0.2." in line]
+pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.usefixtures("code_in_place")]
 
 
 def test_the_demo():
@@ -187,65 +117,6 @@ def test_genie_is_called_where_the_node_chains_other_plugins_to_it(conf_dir):
     (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
     report = dry_run("--conf-dir", str(conf_dir), "--verb", "add")
     assert report["summary"]["addresses"] == ["10.213.1.2/24"]
-
-
-def test_a_configuration_from_a_pipe(conf_dir):
-    report = dry_run(
-        "--cni", "piped", "--conf-dir", str(conf_dir), "-f", "-", stdin=json.dumps(network("piped", 3))
-    )
-    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
-    assert list(conf_dir.iterdir()) == []
-
-
-@pytest.mark.parametrize("dump", [json.dumps, yaml.safe_dump])
-def test_a_configuration_that_is_piped_is_what_is_tried(conf_dir, dump):
-    """genie generate-config bridge -o json | genie dry-run -f -; the node's own networks come before it by name."""
-    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
-    report = dry_run("--conf-dir", str(conf_dir), "-f", "-", "--verb", "add", stdin=dump(network("piped", 3)))
-    assert [item["network"] for item in report["plan"]] == ["piped"]
-    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
-
-
-@pytest.mark.parametrize(
-    "file, text",
-    [
-        ("blue.yaml", yaml.safe_dump(network("n", 3))),
-        ("blue", json.dumps(network("n", 3))),
-        ("blue.txt", json.dumps({"cniVersion": "1.0.0", "name": "n"} | network("n", 3)["plugins"][0])),
-    ],
-)
-def test_a_file_is_tried_whatever_it_is_called(tmp_path, conf_dir, file, text):
-    (tmp_path / file).write_text(text)
-    report = dry_run("--conf-dir", str(conf_dir), "-f", str(tmp_path / file), "--verb", "add")
-    assert report["summary"]["addresses"] == ["10.213.3.2/24"]
-
-
-def test_a_list_in_a_file_that_runtimes_take_for_one_plugin(tmp_path, conf_dir):
-    (tmp_path / "blue.json").write_text(json.dumps(network("n", 3)))
-    error = dry_run("--conf-dir", str(conf_dir), "-f", str(tmp_path / "blue.json"), "--plan", code=1)
-    assert "rename it" in error["hint"]
-
-
-def test_what_a_shell_makes_of_a_commands_output(conf_dir):
-    """bash: genie dry-run -f <(genie generate-config bridge) --pod <(kubectl get pod web-0 -o yaml)"""
-    pod = {"kind": "Pod", "metadata": {"name": "web-0", "namespace": "shop", "annotations": {"cni": "n"}}}
-    ends = []
-    for document in (network("n", 3), pod):
-        read, write = os.pipe()
-        os.write(write, json.dumps(document).encode())
-        os.close(write)
-        ends.append(read)
-    conf, manifest = (f"/dev/fd/{end}" for end in ends)
-    done = subprocess.run(
-        command("--conf-dir", str(conf_dir), "-f", conf, "--pod", manifest, "--plan", "-o", "name"),
-        capture_output=True,
-        text=True,
-        check=False,
-        pass_fds=ends,
-    )
-    for end in ends:
-        os.close(end)
-    assert done.stdout == "n\n", done.stderr
 
 
 def test_another_version_of_the_plugin_is_installed(conf_dir):
@@ -372,74 +243,6 @@ def test_only_the_plan(conf_dir):
     assert "green" in error["message"]
 
 
-NAD = """
-apiVersion: k8s.cni.cncf.io/v1
-kind: NetworkAttachmentDefinition
-metadata: {name: storage}
-spec:
-  config: |
-    {"cniVersion": "1.0.0", "type": "macvlan", "master": "eth0",
-     "ipam": {"type": "host-local", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.50"}}
-"""
-
-
-def test_a_network_attachment_of_a_manifest():
-    """The node has an API server of its own with it; what genie tells the pod is shown (C46)."""
-    report = dry_run("--nad", "-", "--networks", "storage@net7", "--samples", stdin=NAD)
-    assert report["target"]["annotations"] == {"k8s.v1.cni.cncf.io/networks": "storage@net7"}
-    assert [(item["interface"], item["network"]) for item in report["plan"]] == [
-        ("eth0", "bridge"),
-        ("net7", "storage"),
-    ]
-    status = json.loads(report["annotationsWritten"]["k8s.v1.cni.cncf.io/network-status"])
-    assert [(entry["name"], entry["ips"]) for entry in status] == [
-        ("bridge", ["10.22.0.2"]),
-        ("default/storage", ["192.0.2.50"]),
-    ]
-    assert report["node"]["left"] == []
-
-
-def test_a_network_attachment_that_nobody_has():
-    report = dry_run("--networks", "storage", "--samples", code=1)
-    assert "default/storage does not exist" in report["calls"][0]["error"]["msg"]
-
-
-LOGICAL = """
-apiVersion: alpha.network.k8s.io/v1
-kind: Logicalnetwork
-metadata: {name: front, namespace: shop}
-spec: {plugin: bridge, sub_subnet: 10.22.7.0/24}
-"""
-
-
-def test_a_logical_network_for_the_pod_of_a_deployment(tmp_path):
-    (tmp_path / "web.yaml").write_text(
-        "kind: Deployment\nmetadata: {name: web, namespace: shop, annotations: {cni: ptp}}\n"
-        "spec: {template: {metadata: {labels: {app: web}}}}\n"
-    )
-    (tmp_path / "front.yaml").write_text(LOGICAL)
-    flags = [
-        "--pod",
-        str(tmp_path / "web.yaml"),
-        "--nad",
-        str(tmp_path / "front.yaml"),
-        "--networks",
-        "front",
-    ]
-    done = warm.run("dry-run", *flags, "--conf", sample_file(tmp_path), "-o", "json")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["target"]["annotations"] == {"networks": "front"}
-    assert report["summary"]["addresses"] == ["10.22.7.2/24"]
-    assert "annotation cni is the Deployment's own" in done.stderr  # lessons 9
-
-
-def sample_file(folder):
-    path = folder / "bridge.conflist"
-    path.write_text(json.dumps(network("bridge", 7) | {"name": "bridge"}))
-    return path
-
-
 def test_two_pods_reach_each_other_and_their_gateways():
     report = dry_run("--cni", "bridge", "--samples", "--pods", "2", "--verb", "del")
     assert [(call["verb"], call["pod"]) for call in report["calls"]] == [
@@ -514,51 +317,6 @@ def test_a_network_that_is_not_configured_is_no_sample_on_a_real_node(conf_dir):
     assert [item["madeUp"] for item in report["plan"]] == [False, True]
 
 
-def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir, plugin):
-    (conf_dir / "10-blue.conflist").write_text(json.dumps(network("blue", 1)))
-    arguments = plugin(
-        """
-        case $CNI_COMMAND in ADD)
-            echo '{"code": 120, "msg": "no more room", "details": "all 5 are taken"}'
-            exit 1
-        esac"""
-    )
-    arguments += ["--cni", "blue,scripted", "--conf-dir", str(conf_dir), "--bin-dir", BIN]
-    report = dry_run(*arguments, code=1)
-    add = report["calls"][0]
-    assert [(step["verb"], step["network"], step["status"]) for step in add["steps"]] == [
-        ("ADD", "blue", 0),
-        ("ADD", "scripted", 1),
-        ("DEL", "scripted", 0),
-        ("DEL", "blue", 0),
-    ]
-    assert add["error"]["code"] == 120
-    assert (
-        add["error"]["msg"]
-        == 'network "scripted" (eth1): plugin type="scripted" name="scripted" failed (add): no more room'
-    )
-    assert report["pod"]["interfaces"] == []
-    assert report["node"]["left"] == []
-
-
-def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin):
-    """What a failed ADD left behind is told as that: a second pod would fail likewise, and tell nothing."""
-    arguments = plugin(
-        """
-        ip link add "lk${CNI_CONTAINERID%${CNI_CONTAINERID#?????}}" type bridge >&2
-        echo '{"code": 120, "msg": "no more room"}'
-        exit 1"""
-    )
-    done = warm.run("dry-run", *arguments)
-    assert done.returncode == 1
-    assert "second pod" not in done.stderr
-    first = " ".join(" ".join(done.stdout.splitlines()[:6]).split())
-    assert "failed with CNI error 120" in first
-    assert "no more room" in first
-    assert "failed, see above" in done.stdout
-    assert "This is there since the ADD failed" in " ".join(done.stdout.split())
-
-
 @pytest.fixture
 def as_configured(tmp_path):
     """Run a dry run on a node whose containerd has these directories, and no configuration of another runtime."""
@@ -586,128 +344,6 @@ def test_plugins_are_searched_where_the_runtime_searches_them(as_configured, con
     assert named.returncode == 0, named.stdout
     searches = f"plugins were searched in {BIN}; containerd searches {tmp_path}/bins"
     assert f"note: {searches}: a real ADD does not find bridge, host-local" in " ".join(named.stdout.split())
-
-
-def test_a_network_that_was_never_attached_is_let_go(conf_dir):
-    """Debian's macvlan looks for its master on DEL too: such a pod is taken down all the same."""
-    bad = network("bad", 2, type="macvlan", master="nosuch0")
-    (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
-    report = dry_run("--cni", "bad", "--conf-dir", str(conf_dir), code=1)
-    assert [(call["verb"], call["ok"]) for call in report["calls"]] == [
-        ("ADD", False),
-        ("DEL", True),
-        ("DEL", True),
-        ("GC", True),
-    ]
-    assert "Link not found" in report["calls"][0]["error"]["msg"]
-
-
-def test_what_every_pod_leaves_is_a_failure(plugin):
-    """A lease, a link and a rule that DEL forgets; while what pods share may stay."""
-    arguments = plugin(
-        """
-        case $CNI_COMMAND in ADD)
-            mkdir -p /var/lib/cni/leaky
-            echo >/var/lib/cni/leaky/shared >"/var/lib/cni/leaky/$CNI_CONTAINERID"
-            ip link add "lk${CNI_CONTAINERID%${CNI_CONTAINERID#?????}}" type bridge
-            ip link show shared0 >&2 || ip link add shared0 type bridge
-        esac
-        echo '{"cniVersion": "1.0.0"}'"""
-    )
-    report = dry_run(*arguments, code=1)
-    assert all(call["ok"] for call in report["calls"])
-    left = report["node"]["left"]
-    assert len([name for name in names(left, "interface") if name.startswith("lk")]) == 1
-    assert any(name.startswith("/var/lib/cni/leaky/") for name in names(left, "file"))
-    assert report["summary"]["ok"] is False
-
-
-def test_an_interface_left_in_the_pod_is_a_failure(plugin):
-    arguments = plugin(
-        """
-        case $CNI_COMMAND in ADD)
-            nsenter --net="$CNI_NETNS" ip link add left0 type bridge
-        esac
-        echo '{"cniVersion": "1.0.0"}'"""
-    )
-    report = dry_run(*arguments, code=1)
-    assert "left0 (bridge) in the pod" in names(report["node"]["left"], "interface")
-
-
-def test_a_plugin_that_cannot_del_twice_does_no_harm(plugin):
-    """DEL may be repeated and has to succeed then (SPEC, "DEL"): genie sees to it whatever the plugin does."""
-    arguments = plugin(
-        """
-        case $CNI_COMMAND in DEL)
-            [ ! -e "/run/$CNI_CONTAINERID" ] || { echo '{"code": 123, "msg": "already gone"}'; exit 1; }
-            echo >"/run/$CNI_CONTAINERID"
-        esac
-        echo '{"cniVersion": "1.0.0"}'"""
-    )
-    report = dry_run(*arguments, code=0)
-    assert [call["ok"] for call in report["calls"]] == [True] * 5
-
-
-def test_a_plugin_that_hangs(plugin):
-    report = dry_run(*plugin(f"exec sleep 300.{os.getpid()}"), "--timeout", "4s", code=124)
-    assert report["summary"]["timedOut"] is True
-    assert "no answer within" in report["calls"][0]["error"]["msg"]
-    assert not sleeping(f"300.{os.getpid()}")
-
-
-def sleeping(seconds):
-    """The processes `sleep SECONDS`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_in_the_middle_it_leaves_nothing(plugin, number):
-    seconds = f"30{int(number)}.{os.getpid()}"
-    before = machine.snapshot()
-    arguments = plugin(f"ip link add {PREFIX}x type bridge; exec sleep {seconds}")
-    with subprocess.Popen(
-        command(*arguments, "-o", "json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        wait_until(lambda: sleeping(seconds))
-        running.send_signal(number)
-        out, err = running.communicate(timeout=240)
-    wait_until(lambda: not sleeping(seconds))
-    assert changes_since(before) == []
-    if number == signal.SIGKILL:
-        assert running.returncode == -number
-    else:
-        assert running.returncode == 130
-        assert "error: interrupted" in err
-        assert "Traceback" not in err
-        assert json.loads(out)["exitCode"] == 130
-
-
-@pytest.mark.parametrize(
-    "arguments,said",
-    [
-        (["--annotation", "novalue"], "--annotation 'novalue' is not KEY=VALUE"),
-        (["--conf", "/nonexistent.conf"], "--conf /nonexistent.conf"),
-        (["--conf-dir", "/nonexistent"], "--conf-dir /nonexistent: there is no such directory"),
-        (["--bin-dir", "/nonexistent"], "--bin-dir /nonexistent: there is no such directory"),
-        (["--verb", "gc"], "'gc' is not one of"),
-        (["--pod", "-", "-f", "-"], "standard input can be read only once"),
-        (["--pods", "9"], "less than or equal to 8"),
-        (["--pod", "a/b/c"], "names no pod"),
-        (["--pod", "/nonexistent.yaml"], "--pod /nonexistent.yaml"),
-        (["--nad", "/nonexistent.yaml"], "--nad /nonexistent.yaml"),
-    ],
-)
-def test_wrong_usage(arguments, said):
-    document = dry_run(*arguments, code=2)
-    assert document["kind"] == "Error"
-    assert said in document["message"]
 
 
 def test_no_plugins_at_all(tmp_path):
