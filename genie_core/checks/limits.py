@@ -80,7 +80,7 @@ GN0527 = Code("GN0527", "source NAT has no port left",
     breaks=(Effect.PACKETS,))  # fmt: skip
 
 
-@check("nat-ports", GN0527, title="source NAT has ports left", needs=("node", "node firewall"))
+@check("nat-ports", GN0527, title="source NAT has ports left", needs=("node", "node firewall", "tracked"))
 def nat_ports(case: Case) -> Iterator[Finding]:
     limits = [
         (c, r, found) for c in case.node.rules.chains for r in c.rules if (found := SNAT_PORTS.search(r.text))
@@ -135,7 +135,7 @@ GN0526 = Code("GN0526", "a tracked flow is pinned to a backend that is gone",
     "tracked-flows",
     GN0526,
     title="tracked flows lead to living backends",
-    needs=("pod", "node", "objects: Service", "objects: EndpointSlice"),
+    needs=("pod", "node", "tracked", "objects: Service", "objects: EndpointSlice"),
 )
 def pinned(case: Case) -> Iterator[Finding]:
     own = {case.address(4), case.address(6)} - {""}

@@ -111,7 +111,7 @@ class Survey:
         self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, patience)
         self._node = self._begin(Part.LINKS | Part.KERNEL, "node", interfaces)
         self._firewall = self._begin(Part.FIREWALL, "node firewall", rulesets.firewall)
-        self._tracked = self._begin(Part.KERNEL, "tracked flows", tracked)
+        self._tracked = self._begin(Part.KERNEL, "tracked", tracked)
         self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, 2 * patience)
         self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), patience)
 

@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from genie_core.errors import IOFailure
 from genie_core.survey.commands import start
 from genie_core.survey.kernel import Taken, Tracked
-from genie_core.survey.rulesets import ENV
+from genie_core.survey.rulesets import ENV, refusal
 
 SECONDS = 3.0
 MOST = (
@@ -23,17 +24,23 @@ COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 def tracked() -> tuple[tuple[Tracked, ...], tuple[Taken, ...]]:
     """(entries of UDP flows that are sent elsewhere, the source ports that translations take, by their target).
 
-    Those of the calling process's namespace; nothing without the program or with a very large table. Raises nothing.
+    Those of the calling thread's namespace. Raises IOFailure for a very large table and without the program, Denied
+    where this user may not ask the kernel.
     """
     try:
         count = int(COUNT.read_text())
     except (OSError, ValueError):
         return (), ()
-    if not 0 < count <= MOST:
+    if not count:
         return (), ()
+    if count > MOST:
+        raise IOFailure(f"connection tracking has {count} entries: more than {MOST} are not read")
     until = time.monotonic() + SECONDS
     runs = [start("conntrack", "-L", "-f", family, env=ENV) for family in ("ipv4", "ipv6")]
-    lines = [line for run in runs for line in run.finish(until)[0].splitlines()]
+    answers = [run.finish(until) for run in runs]
+    if answers[0][1]:
+        raise refusal(answers[0][1])
+    lines = [line for text, _ in answers for line in text.splitlines()]
     found = [entry for line in lines if (entry := _entry(line)) is not None]
     moved = [e for e in found if e.protocol == "udp" and e.assured and e.target != e.reply_source]
     return tuple(moved[:KEPT]), _taken(found)
