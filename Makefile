@@ -4,10 +4,11 @@
 
 # Debian's folder of the reference plugins, and where .ci/setup unpacks them for an ordinary user.
 CNI_BINS := /usr/lib/cni build/cni/usr/lib/cni
-.PHONY: help demo test setup lint bench generated diagnose-bench torture fuzz
+.PHONY: help demo tour test setup lint bench generated diagnose-bench torture fuzz
 
 help:
 	@echo "make demo    a pod gets two networks and loses them again, in a private node; no root needed"
+	@echo "make tour    a shell on a private node with a healthy pod and a broken one; no root needed"
 	@echo "make test    all tests, with real network namespaces and plugins; as root"
 	@echo "make setup   only the set-up that the others begin with: Debian's packages and .venv"
 	@echo "make lint    the tests that only read the source: style, types, layers"
@@ -19,7 +20,11 @@ help:
 
 demo:
 	@.ci/setup demo
-	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/genie dry-run --samples --cni 'bridge,macvlan@net1' $(addprefix --bin-dir ,$(CNI_BINS))
+	@PATH="$$PATH:/usr/sbin:/sbin" .venv/bin/python docs/demo.py $(CNI_BINS)
+
+tour:
+	@.ci/setup demo
+	@.venv/bin/python docs/tour.py $(CNI_BINS)
 
 # Four at once on two cores: half of their time they wait. Each has network and mount namespaces of its own. What they
 # and the programs that they start import is compiled once before, also where the environment says not to keep it.

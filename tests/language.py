@@ -1,7 +1,7 @@
 """Plain technical English: words that comments, docstrings, messages and documents may not use.
 
 A person or a program is named (the operator, the runtime, the caller), and a program reads, reports, prints, passes;
-it does not tell or speak. The glossary of CONTRIBUTING.md has the terms.
+it does not tell or speak. docs/glossary.md has the terms.
 """
 
 import ast
