@@ -76,7 +76,7 @@ def main(folders: list[str]) -> int:
     }
     copied = [folder for folder in folders if folder.startswith("/") and os.path.isdir(folder)]
     try:
-        with PrivateNode(copied=copied) as node:
+        with PrivateNode(copied=copied, confined=False) as node:  # dry runs make private nodes inside
             inside = [
                 *node.entering("/proc/1/ns/net"),
                 "sh",
@@ -114,8 +114,8 @@ def pods() -> str:
     """The pods are attached; then one loses its bridge, and one its namespace."""
     attached = "\n".join(f"attach {pod} {container}" for pod, container in PODS.items())
     return f"""{attached}
-# fixed: else the bridge takes another port's when one leaves, and pods have the old one for half a minute
-ip link set cni0 address $(cat /sys/class/net/cni0/address)
+# else the interface that is off the bridge answers for the gateway, and the pod believes it for half a minute
+echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore
 for link in $(ip -o link show master cni0 | grep -o 'veth[0-9a-f]*' | head -n 1); do ip link set $link nomaster; done
 ip netns delete old-0; touch -d '1 hour ago' /var/lib/cni/genie/containers/dead02*
 """

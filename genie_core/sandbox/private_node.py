@@ -31,17 +31,23 @@ class PrivateNode(NodeProcess):
     """A node of its own, for the length of a `with` block.
 
     `copied` directories have the real node's content and are writable, in addition to COPIED; `visible` paths stay
-    although the node hides the directory above them; `links` are its interfaces. It lives as long as the thread that
-    made it. Raises Denied where this kernel or this container does not let this user make namespaces.
+    although the node hides the directory above them; `links` are its interfaces. With `confined` root has no rights
+    outside of the node; without, it can make private nodes inside. It lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this user make namespaces.
     """
 
     is_private = True
     places = Places()
 
     def __init__(
-        self, *, copied: Sequence[str] = (), visible: Sequence[str] = (), links: Sequence[Link] = (UPLINK,)
+        self,
+        *,
+        copied: Sequence[str] = (),
+        visible: Sequence[str] = (),
+        links: Sequence[Link] = (UPLINK,),
+        confined: bool = True,
     ) -> None:
         self._wanted = {
+            "confined": confined,
             "hidden": [path for path in HIDDEN if not os.path.islink(path)],
             "copied": [*((path, LEVELS) for path in COPIED), *((path, 0) for path in copied)],
             "links": [asdict(link) for link in links],

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -42,12 +43,6 @@ def served(tmp_path_factory):
             for name, value in sample.labels.items():
                 labels.setdefault(name, set()).add(value)
     return found
-
-
-def test_promtool_accepts_the_rules():
-    words = ("promtool", "check", "rules", "--lint=all", "--lint-fatal", MONITORING / "rules.yaml")
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -99,3 +94,94 @@ def test_panels_do_not_overlap():
         assert place["x"] + place["w"] <= 24
         taken |= cells
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def promtool(*words):
+    done = subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_reads_the_rules():
+    promtool("check", "rules", "--lint=all", "--lint-fatal", MONITORING / "rules.yaml")
+
+
+def test_each_alert_fires_where_it_should(tmp_path):
+    cases = Path(__file__).with_name("rules_test.yaml").read_text()
+    assert all(cases.count(rule["alert"]) == 2 for rule in RULES)
+    (tmp_path / "test.yaml").write_text(cases.replace("RULES", str(MONITORING / "rules.yaml")))
+    promtool("test", "rules", tmp_path / "test.yaml")
+
+
+def test_prometheus_reads_the_dashboards_expressions(tmp_path):
+    """As recording rules, with Grafana's variables filled in."""
+    expressions = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    filled = [one.replace("$instance", ".*").replace("$__rate_interval", "5m") for one in expressions]
+    rules = [{"record": f"panel:{number}", "expr": one} for number, one in enumerate(filled)]
+    assert not any("$" in one for one in filled)
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("check", "rules", tmp_path / "rules.yaml")
+
+
+# Grafana's JSON model of a dashboard (its documentation, "Dashboard JSON model"), as far as this one uses it.
+DATASOURCE = {
+    "type": "object",
+    "required": ["type", "uid"],
+    "properties": {"type": {"const": "prometheus"}, "uid": {"const": "${datasource}"}},
+    "additionalProperties": False,
+}
+TARGET = {
+    "type": "object",
+    "required": ["datasource", "expr", "refId"],
+    "properties": {"datasource": DATASOURCE, "expr": {"type": "string"}, "refId": {"pattern": "^[A-Z]$"}},
+}
+PANEL = {
+    "type": "object",
+    "required": ["id", "title", "type", "datasource", "gridPos", "fieldConfig", "options", "targets"],
+    "properties": {
+        "id": {"type": "integer", "minimum": 1},
+        "title": {"type": "string", "minLength": 1},
+        "type": {"enum": ["bargauge", "gauge", "heatmap", "stat", "table", "timeseries"]},
+        "datasource": DATASOURCE,
+        "gridPos": {
+            "type": "object",
+            "required": ["x", "y", "w", "h"],
+            "additionalProperties": {"type": "integer", "minimum": 0},
+        },
+        "fieldConfig": {"type": "object", "required": ["defaults", "overrides"]},
+        "options": {"type": "object"},
+        "targets": {"type": "array", "minItems": 1, "items": TARGET},
+    },
+}
+MODEL = {
+    "type": "object",
+    "required": ["title", "uid", "schemaVersion", "panels", "templating", "time", "annotations"],
+    "properties": {
+        "title": {"type": "string"},
+        "uid": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,40}$"},
+        "id": {"type": "null"},
+        "schemaVersion": {"type": "integer", "minimum": 36},
+        "panels": {"type": "array", "items": PANEL},
+        "time": {"type": "object", "required": ["from", "to"]},
+        "templating": {
+            "type": "object",
+            "properties": {
+                "list": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "type", "query"],
+                        "properties": {"type": {"enum": ["datasource", "query"]}},
+                    },
+                }
+            },
+        },
+        "annotations": {"type": "object", "required": ["list"]},
+    },
+}
+
+
+def test_the_dashboard_has_grafanas_form():
+    jsonschema.validate(DASHBOARD, MODEL)
+    named = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD["panels"])))
+    assert used - {"__rate_interval"} == named
