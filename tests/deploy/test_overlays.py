@@ -112,3 +112,14 @@ def test_each_row_says_what_to_apply_and_each_overlay_has_its_row():
     named = {command for (command,) in applied}
     assert named - {"deploy"} == {f"overlays/{name}" for name in OVERLAYS} - {"overlays/multus"}
     assert "kubectl apply -k overlays/multus" in PAGE
+
+
+def test_each_artefact_of_the_page_can_be_made():
+    """The programs and folders that the table of artefacts names exist."""
+    text = PAGE.partition("| artefact |")[2].partition("\n\n")[0]
+    made = re.findall(r"^\| [^|]* \| `([^`]*)`", text, re.MULTILINE)
+    assert len(made) == 9
+    for words in (command.split() for command in made):
+        named = [word for word in words if word.startswith(("deploy/", "overlays/"))]
+        assert named or words[0] in ("pip", "buildah", "kubectl"), words
+        assert all((ROOT / name).exists() for name in named)

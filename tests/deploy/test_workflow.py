@@ -15,9 +15,15 @@ def test_the_workflow_runs_ci_and_builds_what_is_released():
     }
     assert ".ci/run" in commands["test"]
     assert workflow["permissions"] == {"contents": "read"}
-    programs = [line.split()[0] for line in commands["artefacts"] if line.startswith(("deploy/", ".ci/"))]
-    assert programs
+    text = "\n".join(commands["artefacts"])
+    programs = set(re.findall(r"(?:deploy|\.ci|build/helm)/[\w-]+", text))
+    assert {"deploy/build-rootfs", "deploy/Containerfile", "deploy/build-deb", "deploy/helm"} < programs
     assert all((ROOT / program).exists() for program in programs)
+    # the image is built as the Containerfile says
+    (words,) = (line for line in commands["artefacts"] if line.startswith("buildah build"))
+    head = (ROOT / "deploy/Containerfile").read_text().replace("\\\n#", "")
+    (said,) = re.findall(r"^# buildah build (.*)$", head, re.MULTILINE)
+    assert set(said.split()) < set(words.split())
 
 
 def test_the_form_for_bugs_asks_for_a_bundle_by_commands_that_exist():
