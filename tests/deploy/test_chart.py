@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by Helm: it installs what kustomize does, on each distribution, also with the agent."""
+"""The Helm chart, rendered by Helm: it installs what kustomize does, on each distribution, also with its components."""
 
 import json
 import re
@@ -18,10 +18,10 @@ from tests.test_lint import ROOT
 
 CHART = ROOT / "deploy/helm/genie"
 HELM = ROOT / "build/helm/helm"
-AGENT_ON = ("--set", "agent.enabled=true")
+ALL_ON = ("--set", "agent.enabled=true,serve.enabled=true")
 MULTUS = ("--set", "crds.networkAttachmentDefinitions=false")
 EVERYTHING = (
-    "agent.enabled=true,agent.policy=true,admission=true,rbac.namespaceLabels=true",
+    "agent.enabled=true,agent.policy=true,serve.enabled=true,admission=true,rbac.namespaceLabels=true",
     "monitoring.rules=true,monitoring.dashboard=true,distribution=k3s",
 )
 
@@ -47,16 +47,18 @@ def rendered(*words, namespace="kube-system"):
 
 @pytest.fixture(scope="module")
 def kustomize(tmp_path_factory):
-    """Build a kustomization of a copy, in which the agent is taken in as the page says."""
-    copy = tmp_path_factory.mktemp("agent")
+    """Build a kustomization; with `all_on`, of a copy in which the components are taken in as the page says."""
+    copy = tmp_path_factory.mktemp("all-on")
     for folder in ("deploy", "overlays"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("helm"))
     file = copy / "deploy/kustomization.yaml"
-    file.write_text(file.read_text().replace("# components:\n#   - agent\n", "components:\n  - agent\n"))
+    off = "# components:\n#   - agent\n#   - serve\n"
+    assert off in file.read_text()
+    file.write_text(file.read_text().replace(off, off.replace("# ", "").replace("#", "")))
 
     @cache
-    def build(folder, agent):
-        where = (copy if agent else ROOT) / folder
+    def build(folder, all_on):
+        where = (copy if all_on else ROOT) / folder
         done = subprocess.run(["kubectl", "kustomize", where], capture_output=True, text=True, check=True)
         return by_name(done.stdout)
 
@@ -74,10 +76,10 @@ def comparable(documents):
             metadata.pop("annotations", None)
         if document["kind"] == "DaemonSet":
             pod = document["spec"]["template"]["spec"]
-            pod["volumes"].sort(key=lambda volume: volume["name"])
+            pod.get("volumes", []).sort(key=lambda volume: volume["name"])
             (container,) = pod["containers"]
             container.pop("imagePullPolicy", None)
-            container["volumeMounts"].sort(key=lambda mount: mount["mountPath"])
+            container.get("volumeMounts", []).sort(key=lambda mount: mount["mountPath"])
         yield (document["kind"], metadata["name"]), document
 
 
@@ -96,7 +98,7 @@ def test_helm_has_nothing_to_say():
 
 
 @pytest.mark.parametrize(
-    "folder, words, agent",
+    "folder, words, all_on",
     [
         ("deploy", (), False),
         ("deploy", (), True),
@@ -107,9 +109,9 @@ def test_helm_has_nothing_to_say():
         ),
     ],
 )
-def test_it_installs_what_kustomize_does(kustomize, folder, words, agent):
-    expected = dict(comparable(kustomize(folder, agent)))
-    got = dict(comparable(rendered(*words, *(AGENT_ON if agent else ()))))
+def test_it_installs_what_kustomize_does(kustomize, folder, words, all_on):
+    expected = dict(comparable(kustomize(folder, all_on)))
+    got = dict(comparable(rendered(*words, *(ALL_ON if all_on else ()))))
     assert got.keys() == expected.keys()
     for key, document in expected.items():
         assert got[key] == document, key
@@ -140,7 +142,7 @@ def test_in_another_namespace_everything_names_that_one(capsys):
     text = yaml.safe_dump([one for (_, name), one in documents.items() if name != "genie-dashboard"])
     assert "kube-system" not in re.sub(r"description: .*|message.*: .*", "", text)
     assert "system:serviceaccount:networks:genie" in text
-    for name in ("genie", "genie-agent"):
+    for name in ("genie", "genie-agent", "genie-serve"):
         (container,) = documents["DaemonSet", name]["spec"]["template"]["spec"]["containers"]
         assert main([*container["args"], "--help"]) == 0, capsys.readouterr().err
         assert ("networks/genie" in container["args"]) == (name == "genie")

@@ -31,6 +31,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "genie.installerArgs" -}}
 {{- $args := list "install" "--from-daemonset" -}}
+{{- if .Values.serve.enabled }}{{ $args = append $args "--serve" }}{{ end -}}
 {{- with (include "genie.distribution" . | fromYaml).installerArgs }}{{ $args = concat $args . }}{{ end -}}
 {{- if ne .Release.Namespace "kube-system" -}}
 {{- $args = concat $args (list "--service-account" (printf "%s/genie" .Release.Namespace)) -}}
@@ -44,4 +45,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if ne $conf "/etc/cni/net.d" }}{{ $args = concat $args (list "--conf-dir" $conf) }}{{ end -}}
 {{- if .Values.agent.policy }}{{ $args = append $args "--policy" }}{{ end -}}
 {{- concat $args .Values.agent.args | toJson -}}
+{{- end }}
+
+{{- define "genie.serveArgs" -}}
+{{- list "serve" "--host-pid" "1" "--bin-dir" (include "genie.binDir" .) | toJson -}}
 {{- end }}
