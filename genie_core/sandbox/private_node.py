@@ -32,7 +32,8 @@ class PrivateNode(NodeProcess):
 
     `copied` directories have the real node's content and are writable, in addition to COPIED; `visible` paths stay
     although the node hides the directory above them; `links` are its interfaces. With `confined` root has no rights
-    outside of the node; without, it can make private nodes inside. It lives as long as the thread that made it. Raises Denied where this kernel or this container does not let this user make namespaces.
+    outside of the node; without, it can make private nodes inside. It lives as long as the thread that made it.
+    Raises Denied where this kernel or this container does not let this user make namespaces.
     """
 
     is_private = True

@@ -7,9 +7,9 @@ steps matters:
 2. Every mount becomes read-only, then the few directories that plugins write to are covered with private memory.
    `hidden` ones are empty (leases, and /run with the sockets of the real node's daemons: firewalld would change the
    real firewall for any client); `copied` ones have the real node's content.
-3. For root, if confined: few devices, sysctls read-only except those of networks, and then a user namespace in which all this
-   cannot be undone (mount_namespaces(7), "locked") and no capability applies outside of the node. Its users have the
-   same numbers as outside, so that root's files can be read.
+3. For root, if confined: few devices, sysctls read-only except those of networks, and then a user namespace in which
+   all this cannot be undone (mount_namespaces(7), "locked") and no capability applies outside of the node. Its users
+   have the same numbers as outside, so that root's files can be read.
 4. Uplinks, by default `eth0`, whose other ends are in a second network namespace that stands for the world outside.
 
 It dies with its parent (PR_SET_PDEATHSIG, and the socket's end of file), and as it is the first process of its
