@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 from genie_cli import options, wiring
 from genie_cli.debugging import DebugFlags, NodeReport, completed, exit_of, show_checks, show_report
+from genie_cli.elsewhere import NotThere, There, Trip, go
 from genie_cli.progress import Progress
+from genie_cli.render import note
 from genie_core.checks.registry import FILES
+from genie_core.errors import EXIT_NOT_FOUND, GenieError
+from genie_core.survey.user_cluster import Access
 from genie_core.tasks.debug.node import checks, debug_node
 
 EXAMPLES = [
     ("find faults that concern all pods of this node", "genie debug node"),
     ("only its tunnels", "genie debug node --only tunnel --only remote"),
+    ("of another node, from any machine", "genie debug node --node worker-1"),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flags(options.Findings, NodeReport, DebugFlags):
+class Flags(options.Findings, NodeReport, DebugFlags, There):
     """Which checks, and where everything is."""
 
     runtime_config: str = options.runtime_config()
@@ -26,11 +31,28 @@ class Flags(options.Findings, NodeReport, DebugFlags):
 def run(flags: Flags) -> int:
     """Finds faults that concern every pod of this node: kernel limits, tunnels, firewall, files, leases, leftovers.
 
-    It sends no packet and changes nothing. For a single pod there is `genie debug pod`.
+    It sends no packet and changes nothing. For a single pod there is `genie debug pod`. With another node's name it
+    runs there; where Genie has no pod in the cluster, this machine is examined by that name.
     """
     if flags.list_checks:
         return show_checks((*checks(), *FILES), flags.output)
+    access = wiring.access(flags)
+    if _is_elsewhere(flags, access):
+        try:
+            return go(Trip(node=flags.node, command="debug node", flags=flags), access)
+        except NotThere as error:
+            if error.exit_code != EXIT_NOT_FOUND:
+                raise
+            note(f"{error.msg}; this machine is examined as node {flags.node}")
     with Progress() as progress:
-        report = debug_node(completed(flags, wiring.access(flags)), progress)
+        report = debug_node(completed(flags, access), progress)
     show_report(report, flags.output)
     return exit_of(report, flags.fail_on)
+
+
+def _is_elsewhere(flags: Flags, access: Access) -> bool:
+    """Whether the API server knows that --node is another machine."""
+    try:
+        return not wiring.is_here(flags, access)
+    except GenieError:  # the diagnosis gives the reason
+        return False

@@ -1,6 +1,12 @@
-"""Commands in containers, over the API server: real processes behind the WebSocket of the tests' server."""
+"""Commands in containers, over the API server: real processes behind the WebSocket of the tests' server.
 
+A real cluster is asked too when GENIE_TEST_KUBECONFIG names its kubeconfig, and GENIE_TEST_EXEC a running container
+with a shell and coreutils as NAMESPACE/POD/CONTAINER.
+"""
+
+import os
 import sys
+from functools import partial
 from threading import Event, Timer
 
 import pytest
@@ -10,10 +16,12 @@ from genie_core.errors import GenieError, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_exec import Command, ExecAPI
 from genie_core.survey.websocket import LARGEST_FRAME, PING, Frame, Reader, frame
+from tests import own_node
 from tests.apiserver import API, Authority, Objects
 from tests.apiserver.proxy import Proxy
 from tests.patience import wait_until
 
+REAL, PLACE = os.environ.get("GENIE_TEST_KUBECONFIG", ""), os.environ.get("GENIE_TEST_EXEC", "")
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -46,13 +54,40 @@ def api(tmp_path):
         one.close()
 
 
-def run(api, *argv, stop=None, write=b"", pod="agent"):
+def run(api, *argv, stop=None, write=b"", pod="agent", place=("kube-system", "", "agent")):
     """(exit code, stdout, stderr) of a command."""
     out, err = bytearray(), bytearray()
-    running = api.start(Command(namespace="kube-system", pod=pod, container="agent", argv=argv))
+    command = Command(namespace=place[0], pod=place[1] or pod, container=place[2], argv=argv)
+    running = api.start(command)
     if write:
         running.write(write)
     return running.wait(out.extend, err.extend, stop), bytes(out), bytes(err)
+
+
+@pytest.fixture(params=["tests", *(["real"] if REAL and PLACE else [])])
+def command(request, serve, authority, api):
+    """`command("echo", ...)`: what `run` gives, of the tests' server over TLS or of a real cluster."""
+    if request.param == "tests":
+        server = serve(API(Objects(POD), {"good": "genie"}), authority=authority)
+        yield partial(run, api(server))
+        return
+    with own_node.on_the_machine():
+        found = find_cluster(Access(kubeconfig=REAL))
+        assert found is not None
+        client = ExecAPI(found.login(), 60.0)
+        yield partial(run, client, place=tuple(PLACE.split("/")))
+        client.close()
+
+
+def test_what_any_cluster_has_to_do(command):
+    """Streams apart, exit codes, words as they are, a long output, stdin, a program that is not there."""
+    assert command("printf", "%s|", "a b", "$(x)", "'", "ü&=%") == (0, "a b|$(x)|'|ü&=%|".encode(), b"")
+    assert command("sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n")
+    code, out, _ = command("head", "-c", "3000000", "/dev/zero")
+    assert (code, len(out), set(out)) == (0, 3_000_000, {0})
+    assert command("head", "-n", "1", write=b"yes\n") == (0, b"yes\n", b"")
+    with pytest.raises(GenieError):
+        command("/nonexistent/genie")
 
 
 def test_output_exit_code_and_words_arrive_as_they_are(server, api):

@@ -87,6 +87,20 @@ def test_the_exit_code_and_the_failures_document_are_those_from_there(cluster, g
     assert "nosuch" in err
 
 
+def test_debug_node_runs_there_and_says_what_it_examines_otherwise(cluster, genie):
+    """As `genie status` advises. Without a pod of Genie in the cluster it is this machine, and that is said."""
+    words = ("debug", "node", "--node", NODE, "--only", "conf", "-o", "json", "--fail-on", "never")
+    _, err = genie(*words)
+    assert f"this machine is examined as node {NODE}" in err
+    cluster.add(agent())
+    out, err = genie(*words)
+    assert json.loads(out)["metadata"]["node"] == NODE
+    assert "this machine" not in err
+    assert [path for _, path in cluster.asked() if path.endswith("/exec")]
+    cluster.api.forbidden.add(("list", "pods"))
+    genie(*words, code=4)
+
+
 def test_debug_pod_finds_the_pods_node(cluster, genie):
     """The pod has no sandbox there: the answer is the node's, not this machine's."""
     cluster.add(agent(), tenant_pod())
