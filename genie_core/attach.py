@@ -33,8 +33,7 @@ from genie_core.steps import (
 
 _INTERRUPTED = "interrupted system call"  # strerror(EINTR), as Go prints it
 _INTERRUPTIONS = 3
-# iptables of nf_tables, and the older one
-_NO_CHAIN = ("does not exist", "No chain/target/match by that name")
+_NO_CHAIN = ("does not exist", "No chain/target/match by that name")  # iptables of nf_tables; the older one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -275,7 +274,7 @@ def _delete_chain(plan: "Plan", attachment: "Attachment", netns: str, thorough: 
             if thorough:
                 yield from _free_address(step, network.plugins[position])
         except DelegateFailed as error:
-            if attachment.result and (yield from _is_only_address(step, network.plugins[position])):
+            if (yield from _is_only_address(attachment, step, network.plugins[position])):
                 continue
             if attachment.result and not thorough:
                 raise
@@ -301,9 +300,10 @@ def _worst(attachment: "Attachment", errors: "list[GenieError]", failures: "list
     return NotReleased(failed, holds_nothing=none_missing and holds_nothing(attachment, failures))
 
 
-def _is_only_address(failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
+def _is_only_address(attachment: "Attachment", failed: Invoke, plugin: "PluginConf") -> "Steps[bool]":
     """Whether an address was all that was left, and is free now: the interface ends with its parent or the pod."""
-    return plugin_type(plugin.type).has_parent and (yield from _free_address(failed, plugin, missing=False))
+    ends = attachment.result and not attachment.changing and plugin_type(plugin.type).has_parent
+    return bool(ends) and (yield from _free_address(failed, plugin, missing=False))
 
 
 def _free_address(failed: Invoke, plugin: "PluginConf", *, missing: bool = True) -> "Steps[bool]":

@@ -436,3 +436,20 @@ def test_a_step_says_where_it_is():
     assert isinstance(step, Invoke)
     assert step.where == 'network "a" (eth0): plugin type="a1" failed (add)'
     assert (step.container_id, step.netns, step.path) == ("cid1", "/netns", ["/bin"])
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_a_network_that_leaves_a_running_pod_is_not_released_by_its_ipam_alone(changing):
+    """Its interface may still be there, and the pod goes on: another pod must not get its address."""
+    plugin = PluginConf("macvlan", '{"type": "macvlan", "ipam": {"type": "host-local"}}')
+    lan = NetConf("lan", "1.0.0", [plugin], "/net.d/lan.conf")
+    leaving = Attachment(lan, "net1", "lan", result=RESULT % 1, changing=changing)
+    plan = Plan("cid1", "eth0", "/netns", ["/bin"], None, "boot", [leaving])
+    world = World(
+        lambda step: DelegateFailed("Link not found") if getattr(step, "type", "") == "macvlan" else None
+    )
+    if changing:
+        with pytest.raises(DelegateFailed):
+            world.drive(attach.release_network(plan, 0, "/netns"))
+    else:
+        world.drive(attach.release_network(plan, 0, "/netns"))
