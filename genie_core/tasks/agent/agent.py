@@ -36,6 +36,8 @@ RESYNC_SECONDS = 300.0
 LOOK_SECONDS = 1.0
 COUNT_SECONDS = 10.0  # attachments and leases
 _STUCK_SECONDS = 60.0
+# A change does not wait for another pod's, unless more than so many wait.
+FEW_CHANGES, AT_ONCE_IF_FEW = 8, 2
 # When the server is back, the pods that waited for it are spread over this time.
 _SPREAD_SECONDS = 2.0
 _GRACE_SECONDS = 30.0  # for the end of a sync whose own time is up
@@ -107,7 +109,7 @@ class Agent:
         """Seconds until there is something to do by itself."""
         due = [self._looked_at + LOOK_SECONDS, self.jobs.next_due()]
         next_sync = self._queue.next_due()
-        if next_sync is not None and len(self._queue.running()) < self.options.parallel and self._may_sync():
+        if next_sync is not None and self._has_room() and self._may_sync():
             due.append(next_sync)
         return max(0.0, min(due) - time.monotonic())
 
@@ -138,13 +140,19 @@ class Agent:
     def _server_is_back(self) -> None:
         self._queue.hasten(time.monotonic(), _SPREAD_SECONDS)
 
+    def _has_room(self) -> bool:
+        """Whether another change may run: a few may take two cores, many leave room to the runtime's calls."""
+        few = self._queue.depth() <= FEW_CHANGES
+        most = max(self.options.parallel, AT_ONCE_IF_FEW) if few else self.options.parallel
+        return len(self._queue.running()) < most
+
     def _may_sync(self) -> bool:
         return self._is_once or self._following.is_ready
 
     # --- syncs -------------------------------------------------------------------------------------------
 
     def _start_syncs(self) -> None:
-        while len(self._queue.running()) < self.options.parallel and self._may_sync():
+        while self._has_room() and self._may_sync():
             key = self._queue.take(time.monotonic())
             if key is None:
                 return

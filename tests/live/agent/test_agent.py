@@ -92,6 +92,23 @@ def test_a_definition_that_is_mended(node):
     is_applied(node, "net1")
 
 
+def test_the_change_of_one_pod_does_not_wait_for_that_of_another(node):
+    go = node.node.root / "go"
+    hold = f"touch {node.node.root}/waits.$CNI_CONTAINERID; until [ -e {go} ]; do sleep 0.05; done"
+    node.node.wrap("macvlan", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
+    node.start(cni="blue")
+    node.start("c2", netns=node.node.add_pod().path, cni="blue")
+    node.agent()
+    for name in ("c1", "c2"):
+        wait_until(lambda name=name: node.condition(name) == APPLIED)
+        node.annotate(name, cni="blue,green@net1")
+    wait_until(lambda: len(list(node.node.root.glob("waits.*"))) == 2)
+    go.touch()
+    for name in ("c1", "c2"):
+        wait_until(lambda name=name: ("net1", "green") in node.journal(name))
+        wait_until(lambda name=name: node.is_answered(name) and node.condition(name) == APPLIED)
+
+
 def test_a_refusal_is_told_once_and_waits_for_the_annotation(node):
     node.start(cni="blue")
     node.agent()
