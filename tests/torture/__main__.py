@@ -139,6 +139,7 @@ def _counted(what, came):
     wrong = [f"{what} killed before {place}: {problem}" for place, problem in came.items() if problem]
     killed = sum(problem is not None for problem in came.values())
     print(f"  {what:24}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
+    print("".join(f"    {line}\n" for line in wrong), end="", flush=True)
     return wrong
 
 

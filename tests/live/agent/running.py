@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -135,7 +136,9 @@ class Running(Live):
                 continue
 
     def end_of_children(self):
-        """Wait until the changes that an agent has begun have ended."""
+        """Wait until the changes that an agent has begun have ended; one may not have its own command line yet."""
+        wait_until(lambda: not self.children(), 60)
+        time.sleep(0.3)
         wait_until(lambda: not self.children(), 60)
 
     def children(self):
