@@ -4,7 +4,11 @@
 the file, or where another version of the interpreter wrote it, the modules are imported as usual, from the sources
 and .pyc files beside it.
 
-    marshal of (the interpreter's magic number, {module name: (is a package, its file, its code as marshal)})
+    8 bytes: the length of the index
+    the index: marshal of (the interpreter's magic number, {module name: (is a package, its file, place, length)})
+    the modules' code, each as marshal, at its place from the end of the index
+
+A call reads the index, and of the code the half that it imports: reading all would take 0.7 ms more.
 """
 
 import gc
@@ -20,13 +24,20 @@ if TYPE_CHECKING:
 
 NAME = "modules.marshal"
 _PACKAGE = "genie_core"
+_WORD = 8
+_USUAL = 32 << 10  # an index is shorter
 
 
 class Archive:
-    """A finder and loader of the modules (importlib.abc.MetaPathFinder, importlib.abc.Loader)."""
+    """A finder and loader of the modules (importlib.abc.MetaPathFinder, importlib.abc.Loader).
 
-    def __init__(self, modules: "dict[str, tuple[bool, str, bytes]]") -> None:
+    `fd` is the open file, in which the code begins at `start`.
+    """
+
+    def __init__(self, modules: "dict[str, tuple[bool, str, int, int]]", fd: int, start: int) -> None:
         self._modules = modules
+        self._fd = fd
+        self._start = start
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The module's specification; None for one that is not here."""
@@ -42,7 +53,9 @@ class Archive:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run the module's code."""
-        exec(marshal.loads(self._modules[module.__name__][2]), module.__dict__)  # noqa: S102, S302 (our own file)
+        _, _, place, length = self._modules[module.__name__]
+        code = posix.pread(self._fd, length, self._start + place)
+        exec(marshal.loads(code), module.__dict__)  # noqa: S102, S302 (our own file)
 
 
 def serve(directory: str) -> None:
@@ -52,19 +65,25 @@ def serve(directory: str) -> None:
     """
     gc.disable()
     try:
-        fd = posix.open(f"{directory}/{NAME}", posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        data = posix.read(fd, posix.fstat(fd).st_size)
-    finally:
-        posix.close(fd)
-    try:
-        magic, modules = marshal.loads(data)  # noqa: S302 (our own file)
-    except (ValueError, EOFError, TypeError):
+        fd = _open(f"{directory}/{NAME}")
+        data = posix.read(fd, _WORD + _USUAL)
+        length = int.from_bytes(data[:_WORD], "little")
+        data += posix.pread(fd, max(_WORD + length - len(data), 0), len(data))
+        magic, modules = marshal.loads(data[_WORD:])  # noqa: S302 (our own file)
+    except (OSError, ValueError, EOFError, TypeError):
         return
     if magic == MAGIC_NUMBER:
-        sys.meta_path.insert(0, Archive(modules))
+        sys.meta_path.insert(0, Archive(modules, fd, _WORD + length))
+
+
+def _open(path: str) -> int:
+    """A descriptor behind the standard ones, also where the caller closed some of them: they stay closed."""
+    fds = [posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)]
+    while fds[-1] <= 2:
+        fds.append(posix.dup(fds[-1]))
+    for fd in fds[:-1]:
+        posix.close(fd)
+    return fds[-1]
 
 
 def pack(directory: str, final: str) -> None:
@@ -72,6 +91,7 @@ def pack(directory: str, final: str) -> None:
     import os
 
     modules = {}
+    codes = bytearray()
     for folder, _, files in os.walk(f"{directory}/{_PACKAGE}"):
         for file in sorted(files):
             path = os.path.join(folder, file)
@@ -82,6 +102,9 @@ def pack(directory: str, final: str) -> None:
             with open(path, encoding="utf-8") as source:
                 code = compile(source.read(), shown, "exec", dont_inherit=True, optimize=2)
             package = name.endswith(".__init__")
-            modules[name.removesuffix(".__init__")] = (package, shown, marshal.dumps(code))
+            data = marshal.dumps(code)
+            modules[name.removesuffix(".__init__")] = (package, shown, len(codes), len(data))
+            codes += data
+    index = marshal.dumps((MAGIC_NUMBER, modules))
     with open(f"{directory}/{NAME}", "wb") as archive:
-        archive.write(marshal.dumps((MAGIC_NUMBER, modules)))
+        archive.write(len(index).to_bytes(_WORD, "little") + index + codes)

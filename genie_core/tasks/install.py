@@ -323,7 +323,7 @@ def _compile(staging: Path, target: Path, python: Path) -> None:
     command = [str(python), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(staging), "-p", str(target), str(staging)]
     pack = "import sys; sys.path.insert(0, sys.argv[1]); from genie_core.archive import pack; pack(*sys.argv[1:])"
-    for step in (command, [str(python), "-ISB", "-c", pack, str(staging), str(target)]):
+    for step in (command, [str(python), "-ISB", "-Xno_debug_ranges", "-c", pack, str(staging), str(target)]):
         done = subprocess.run(step, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode:
             raise GenieError(
