@@ -10,6 +10,7 @@ from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
+from genie_core.net.flows import Flow
 from genie_core.net.path import ANY_PORT
 from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
@@ -308,19 +309,20 @@ def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severi
         return Severity.ERROR if hit else Severity.INFO
     if all(b.packet.protocol.endswith("icmp") for b in found):
         return Severity.INFO
-    needed = needed_flows(case)
     wide = any(b.flow.general for b in found)
     if wide:
         broad = {b.flow.role for b in found if b.flow.general}
         return Severity.FATAL if {"remote", "outside"} <= broad else Severity.ERROR
-    if any((b.packet.protocol, b.flow.port) in needed for b in found):
+    if any(is_needed(case, b.flow) for b in found):
         return Severity.ERROR
     return Severity.WARNING if hit else Severity.INFO
 
 
-def needed_flows(case: Case) -> set[tuple[str, int]]:
-    """(protocol, port) of services, endpoints and containers, and of DNS."""
+def is_needed(case: Case, flow: Flow) -> bool:
+    """Whether something is known to need it: a service, an endpoint, a container's port, DNS, TLS to the outside."""
+    wanted = (flow.protocol, flow.port)
     ports = {(f.protocol, f.port) for f in case.frontends}
     ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}
     ports |= {port for pod in case.pods for port in pod.ports} | set(case.pod_object.ports)
-    return ports | {("udp", 53), ("tcp", 53), ("tcp", 443)}
+    ports |= {("udp", 53), ("tcp", 53)}
+    return wanted in ports or (wanted == ("tcp", 443) and flow.role == "outside")

@@ -12,7 +12,7 @@ from genie_core.checks.firewall_drops import (
     GN0509,
     GN0510,
     filter_findings,
-    needed_flows,
+    is_needed,
 )
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Finding, Severity
@@ -37,8 +37,7 @@ def weight(case: Case, found: list[Block]) -> Severity:
     """How bad it is that these flows stop: by whether anything is known to need them."""
     if all(b.flow.hinted for b in found):
         return Severity.WARNING  # a prefix that nothing needs may be refused on purpose
-    needed = needed_flows(case)
-    wide = any(b.flow.general or (b.flow.protocol, b.flow.port) in needed for b in found if not b.flow.hinted)
+    wide = any(b.flow.general or is_needed(case, b.flow) for b in found if not b.flow.hinted)
     return Severity.FATAL if wide else Severity.INFO
 
 

@@ -306,6 +306,9 @@ def needed_targets(case: Case) -> list[str]:
     """Addresses that any pod of the cluster should reach."""
     found = [f.ip for f in case.frontends] + [ip for pod in case.pods for ip in pod.ips]
     found += [ip for node in case.nodes for ip in node.addresses]
+    # The node's end of the pod's link: kubelet's probes come from it.
+    entry = case.primary.entry if case.primary and case.primary.kind in ("bridge", "routed") else None
+    found += [address.ip for address in case.node.addresses(entry)] if entry else []
     return list(dict.fromkeys([*found, *OUTSIDE.values()]))
 
 

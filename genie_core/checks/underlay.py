@@ -11,6 +11,7 @@ from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
 from genie_core.net.firewall.rules import Chain, Packet
+from genie_core.net.model import TUNNELS
 from genie_core.net.stack import subnet, version, within
 from genie_core.survey.kernel import Link
 
@@ -197,3 +198,38 @@ def _accept(tool: str, chain: Chain, port: int) -> Command:
 
 
 OVERHEAD = {"vxlan": 50, "geneve": 50, "ipip": 20, "sit": 20, "gre": 24, "gretap": 38, "wireguard": 60}
+
+
+GN0714 = Code("GN0714", "an interface of the node to the world is down or does no ARP",
+    cause="an administrator, a driver or a network service has set the flag",
+    confirm="ip link show IFACE", fix="set it up, set its ARP on; correct what changed it",
+    breaks=(Effect.PACKETS,))  # fmt: skip
+
+
+@check("uplinks", GN0714, title="the node's interfaces to the world are up and do ARP", needs=("node",))
+def uplinks(case: Case) -> Iterator[Finding]:
+    devices = {device.index for tunnel in case.tunnels if (device := _device(case, tunnel)) is not None}
+    for link in case.uplinks:
+        if not link.up and link.index not in devices:  # GN0707 has a tunnel's device that is down
+            yield _uplink(case, link, "is DOWN: its routes are gone", "up")
+        elif link.up and not link.arp and link.mac and link.kind not in ("ipvlan", "dummy", *TUNNELS):
+            yield _uplink(case, link, "does no ARP (NOARP): it resolves no neighbour", "arp on")
+
+
+def _uplink(case: Case, link: Link, what: str, mend: str) -> Finding:
+    """An error where another node is on its subnet or the default route leaves by it, else a warning."""
+    near = [subnet(own) for own in case.node.addresses(link)]
+    nodes = [ip for node in case.other_nodes for ip in node.addresses]
+    defaults = [hop.index for family in (4, 6) for route in case.node.defaults(family) for hop in route.hops]
+    needed = link.index in defaults or any(within(ip, net) for ip in nodes for net in near)
+    return GN0714.found(
+        Severity.ERROR if needed else Severity.WARNING,
+        f"{link.name} {what}: {', '.join(near)} is not reached",
+        the_interface(link.name),
+        seen(
+            "netlink",
+            f"{link.name}: flags {'without UP' if not link.up else 'with NOARP'}",
+            f"ip link show {link.name}",
+        ),
+        remedy=fix(f"set {link.name} {mend}", on_node("ip", "link", "set", link.name, *mend.split())),
+    )

@@ -151,6 +151,7 @@ CONTROLS += (
     Control(id="a cloud's router knows the pods", inject=nodes.CLOUD),
     Control(id="no masquerading, as configured", inject=nodes.UNMASKED),
     Control(id="narrow uplink, TCP is clamped", inject=CLAMPED),
+    Control(id="a filter of a port that no pod serves", inject="N iptables -I FORWARD -d 10.244.1.11 -p tcp --dport 443 -j DROP"),
     Control(id="tunnel as announced", change=EDITS["announced"]),
     Control(id="IPv6 off in the pod", inject="P sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1"),
 )  # fmt: skip

@@ -180,5 +180,8 @@ UNLISTED: tuple[Fault, ...] = (
     Fault(id="U157 nftables proxy lacks a service", inject="true", edit="nft-unsynced", codes=("GN0601",), says=("10.96.0.10:80",), breaks=("vip",), mends=False),
     Fault(id="U158 nftables proxy with a dead endpoint", inject="true", edit="nft-stale", codes=("GN0602",), says=("10.244.1.77", "10.244.1.11"), breaks=("vip",), mends=False),
     Fault(id="U159 a second bridge has the default route", setup=SECOND_BRIDGE, inject="p route prepend default via 10.88.0.1 dev net1; N sysctl -qw net.ipv4.conf.all.rp_filter=1", codes=("GN0303",), says=("net1", "br8", "10.244.1.10", "rp_filter"), breaks=("in-remote",), severity="fatal"),
+    Fault(id="U160 second interface of the node is down", inject="n link set eth1 down", codes=("GN0714",), says=("eth1", "203.0.113.0/24"), breaks=("inet",), severity="warning"),
+    Fault(id="U161 the uplink does no ARP", inject="n link set eth0 arp off; n neigh flush all", codes=("GN0714",), says=("eth0", "NOARP"), breaks=("remote",)),
+    Fault(id="U162 the pod refuses its node's address", inject="p route add unreachable 10.244.1.1", codes=("GN0304",), says=("10.244.1.1", "unreachable"), breaks=("gateway",)),
     Fault(id="U136 second server is no DNS service", setup=RESOLV, inject="for k in 10 11 12; do echo nameserver 10.96.0.$k; done >/etc/netns/$F-p1/resolv.conf", codes=("GN0604",), says=("10.96.0.11, 10.96.0.12",), mends=False, severity="warning", silent="the first server answers"),
 )  # fmt: skip

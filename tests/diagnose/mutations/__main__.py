@@ -109,7 +109,9 @@ def of_kind(kind: Kind, seed: int, numbers: list[int]) -> Iterator[Outcome]:
                     break
 
 
-def run(seed: int, count: int, only: int | None = None, kinds: Sequence[str] = ()) -> list[Outcome]:
+def run(
+    seed: int, count: int, only: int | None = None, kinds: Sequence[str] = (), progress: bool = False
+) -> list[Outcome]:
     """All outcomes, or those of some kinds of nodes; each that is not right is printed."""
     rows: list[Outcome] = []
     for place, kind in enumerate(KINDS):
@@ -122,6 +124,8 @@ def run(seed: int, count: int, only: int | None = None, kinds: Sequence[str] = (
         ]
         for row in of_kind(kind, seed, numbers):
             rows.append(row)
+            if progress:
+                print(f"{row.number:5} {row.change.family:10} {row.word}, breaks {len(row.lost)}", flush=True)
             if row.word not in RIGHT:
                 lost = ", ".join(" ".join(map(str, flow)) for flow in row.lost) or "nothing"
                 print(
@@ -156,8 +160,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--mutations", type=int, default=504)
     parser.add_argument("--only", type=int)
     parser.add_argument("--kind", action="append", choices=[kind.id for kind in KINDS], default=[])
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each change")
     asked = parser.parse_args(argv)
-    return int(not summary(run(asked.seed, asked.mutations, asked.only, asked.kind)))
+    return int(not summary(run(asked.seed, asked.mutations, asked.only, asked.kind, progress=asked.verbose)))
 
 
 if __name__ == "__main__":
