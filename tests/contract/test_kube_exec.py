@@ -149,7 +149,7 @@ def test_a_program_that_is_not_there(server, api):
 def test_a_server_that_goes_away(server, api):
     Timer(0.3, server.hang_up).start()
     with pytest.raises(IOFailure, match="ended before the command") as raised:
-        run(api(server), "sleep", "5")
+        run(api(server), "sleep", "2")
     assert raised.value.exit_code == 5
 
 
