@@ -113,8 +113,9 @@ def _read(reader: Any) -> tuple[int, bytes] | None:
     size = head[1] & 0x7F
     if size > 125:
         size = int.from_bytes(reader.read(2 if size == 126 else 8), "big")
-    assert head[1] & 0x80, "a client's frames are masked"
     mask, data = reader.read(4), reader.read(size)
+    if not head[1] & 0x80 or len(data) < size:  # cut off, or what is left in a connection that was hung up
+        return None
     return head[0] & 0x0F, bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
 
 

@@ -147,9 +147,10 @@ def test_a_program_that_is_not_there(server, api):
 
 
 def test_a_server_that_goes_away(server, api):
-    Timer(0.3, server.hang_up).start()
+    argv = ("sh", "-c", "echo begun; sleep 2")
+    running = api(server).start(Command(namespace="kube-system", pod="agent", container="agent", argv=argv))
     with pytest.raises(IOFailure, match="ended before the command") as raised:
-        run(api(server), "sleep", "2")
+        running.wait(lambda data: server.hang_up() if data else None, print)
     assert raised.value.exit_code == 5
 
 
