@@ -7,7 +7,7 @@ work, and whatever is killed, the machine is as it was.
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genie_core.edges import netns
@@ -92,7 +92,8 @@ def _let_go_of_mounts_below(folder):
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
         if point.startswith(f"{folder}/"):
-            syscalls.unmount(point)
+            with suppress(OSError):  # it is gone: its namespace has just been deleted
+                syscalls.unmount(point)
 
 
 def _show_its_links():
