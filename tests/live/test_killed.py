@@ -51,4 +51,4 @@ def test_plugins_of_a_change_are_killed(campaign):
     campaign.wrap_plugins()
     came = {place: campaign.kill_plugin(*place) for place in PLACES}
     assert {place: problem for place, problem in came.items() if problem} == {}
-    assert list(came.values()).count("") > 1
+    assert list(came.values()).count("") > 0, came

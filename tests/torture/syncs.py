@@ -181,7 +181,8 @@ class SyncSteps:
         return self._run([*wrap, sys.executable, "-m", "genie_cli", *words], env or {})
 
     def _pass(self, wrap=()):
-        done = self._run([*wrap, *self.running.words("--once", "--repair", "off")], {})
+        words = self.running.words("--once", "--repair", "off")
+        done = self._run([*wrap, sys.executable, "-m", "genie_cli", *words], {})
         self.running.end_of_children()
         return done
 
