@@ -319,10 +319,11 @@ def _severity(case: Case, found: list[Block], rule: Rule, policy: str) -> Severi
 
 
 def is_needed(case: Case, flow: Flow) -> bool:
-    """Whether something is known to need it: a service, an endpoint, a container's port, DNS, TLS to the outside."""
+    """Whether something is known to need it: a service, an endpoint, a container's port; DNS and TLS to no pod."""
     wanted = (flow.protocol, flow.port)
     ports = {(f.protocol, f.port) for f in case.frontends}
     ports |= {(f.protocol, port) for f in case.frontends for _, port in f.endpoints}
     ports |= {port for pod in case.pods for port in pod.ports} | set(case.pod_object.ports)
-    ports |= {("udp", 53), ("tcp", 53)}
-    return wanted in ports or (wanted == ("tcp", 443) and flow.role == "outside")
+    if flow.role in ("service", "outside"):
+        ports |= {("udp", 53), ("tcp", 53), ("tcp", 443)}
+    return wanted in ports
