@@ -32,5 +32,6 @@ DIRECTORY = "/run/genie"
 SOCKET = "plugin.sock"
 COUNTERS = "calls"
 LOCK = "serve.lock"
+FILES = (SOCKET, COUNTERS, LOCK)
 READY, REFUSED, GO = b"R", b"N", b"G"
 OTHER_BUILD, OTHER_NAMESPACE, OTHER_RIGHTS = b"b", b"n", b"r"

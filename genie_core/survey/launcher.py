@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from genie_core.server import SOCKET
 
@@ -32,3 +33,18 @@ def read_launcher(text: str) -> Launcher | None:
         return None
     served = _SOCKET.search(text) if text.startswith(_ELF) else None
     return Launcher(version=found[1], python=found[2] or "", run_dir=served[1] if served else "")
+
+
+def header_of(file: Path) -> Launcher | None:
+    """The header of the launcher in a file; None where it is none, or cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return read_launcher(opened.read(HEAD_BYTES).decode("utf-8", "replace"))
+    except OSError:
+        return None
+
+
+def run_dir_of(file: Path) -> str:
+    """Where the server of a native launcher has its socket; "" for any other file."""
+    found = header_of(file)
+    return found.run_dir if found else ""

@@ -18,7 +18,7 @@ from typing import NoReturn
 from genie_core import __version__, native
 from genie_core.errors import Denied, InvalidConfig
 from genie_core.server import COUNTERS, SOCKET
-from genie_core.survey.launcher import HEAD_BYTES, read_launcher
+from genie_core.survey.launcher import run_dir_of
 from genie_core.tasks.agent.child import enter
 from genie_core.tasks.conflist import TYPE, InstallOptions
 from genie_core.tasks.installed import CODE
@@ -29,20 +29,10 @@ START, SERVE = "start", "serve"
 PROGRAMS = (START, SERVE, TYPE)
 
 
-def is_native(launcher: Path) -> bool:
-    """Whether the launcher there is the native one."""
-    try:
-        with launcher.open("rb") as file:
-            found = read_launcher(file.read(HEAD_BYTES).decode("utf-8", "replace"))
-    except OSError:
-        return False
-    return found is not None and bool(found.run_dir)
-
-
 def is_wanted(options: InstallOptions) -> bool:
     """Whether the native launcher is to be installed: as the options say, else where it is installed now."""
     if options.serve is None:
-        return is_native(options.bin_dir / TYPE) and native.program().exists()
+        return bool(run_dir_of(options.bin_dir / TYPE)) and native.program().exists()
     return options.serve
 
 

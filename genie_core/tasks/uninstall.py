@@ -27,8 +27,9 @@ from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
 from genie_core.published import Published
 from genie_core.select.files import Finder
+from genie_core.server import FILES
 from genie_core.settings import BIN_DIR, CONF_DIR, STATE_DIR
-from genie_core.survey.launcher import read_launcher
+from genie_core.survey.launcher import header_of, run_dir_of
 from genie_core.survey.rootfs import Root
 from genie_core.survey.runtimes import find_runtimes
 from genie_core.tasks import delegate_files, node_state, predecessor
@@ -231,9 +232,10 @@ def _remove_rest(
     launchers = [path / TYPE for path in found.bin_dirs if path == found.bin_dirs[0] or _is_ours(path / TYPE)]
     if calls := [pid for launcher in launchers for pid in node_state.calls(launcher)]:
         return [f"process {pid}, a running call" for pid in calls]
+    served = [Path(run_dir, name) for run_dir in map(run_dir_of, launchers) if run_dir for name in FILES]
     code = [path for folder in found.bin_dirs for path in _code(folder / CODE)]
     # never the whole directory: a configured path may also have other files
-    paths = [*launchers, found.conflist.with_name(KUBECONFIG), *code]
+    paths = [*launchers, found.conflist.with_name(KUBECONFIG), *served, *code]
     paths += [found.state_dir / name for name in CONTENTS]
     if dry_run or not found.state_dir.is_dir():
         _exchange(found, paths, removed, restored, dry_run=dry_run)
@@ -269,10 +271,7 @@ def _exchange(
 
 
 def _is_ours(launcher: Path) -> bool:
-    try:
-        return read_launcher(launcher.read_text(errors="replace")) is not None
-    except OSError:
-        return False
+    return header_of(launcher) is not None
 
 
 def remove_own_python(*, dry_run: bool) -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from genie_core import __version__
 from genie_core.published import Published
 from genie_core.spec.versions import SUPPORTED
-from genie_core.survey.launcher import HEAD_BYTES, read_launcher
+from genie_core.survey.launcher import header_of
 
 _DISTRIBUTION = "cni-genie"
 
@@ -48,11 +48,7 @@ def version(bin_dir: str) -> VersionReport:
 
 
 def _installed(launcher: str) -> str:
-    try:
-        with open(launcher, "rb") as file:
-            found = read_launcher(file.read(HEAD_BYTES).decode("utf-8", "replace"))
-    except OSError:
-        return ""
+    found = header_of(Path(launcher))
     return found.version if found else ""
 
 

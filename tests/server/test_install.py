@@ -1,0 +1,96 @@
+"""`genie install --serve`, the ways back from it, and `genie serve` itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genie_core.edges.cgroups import group_mount
+from genie_core.tasks.uninstall import UninstallOptions, uninstall
+from tests import warm
+from tests.netns import PREFIX
+from tests.server.conftest import wait
+
+ELF = b"\x7fELF"
+
+
+def test_later_installations_keep_the_launcher_until_it_is_given_up(server):
+    native = server.launcher.read_bytes()
+    assert native.startswith(ELF)
+    assert server.install(serve=None).changed == []
+    assert server.launcher in server.install(serve=False).changed
+    assert server.launcher.read_bytes().startswith(b"#!")
+    assert server.install(serve=None).changed == []
+    assert server.install().changed == [server.launcher]
+    assert server.launcher.read_bytes() == native
+
+
+def test_uninstalling_removes_its_files_and_ends_the_server(server):
+    server.start()
+    options = UninstallOptions(
+        bin_dir=server.root / "bin",
+        conf_dir=server.root / "net.d",
+        state_dir=server.root / "state",
+        force=True,
+    )
+    assert uninstall(options).complete
+    assert not server.launcher.exists()
+    assert not server.program.exists()
+    assert list(server.run_dir.iterdir()) == []
+    assert server.process.wait(60) == 1
+    server.process = None
+
+
+def test_the_command_becomes_the_server(server):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genie_cli", "serve", "--bin-dir", server.root / "bin"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert '"serving"' in process.stderr.readline()
+        argv = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+        assert str(server.program) in argv
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_command_names_what_is_missing(server):
+    server.install(serve=False)
+    server.program.unlink()
+    done = warm.run("serve", "--bin-dir", server.root / "bin")
+    assert done.returncode == 1
+    assert "genie install --serve" in done.stderr
+
+
+@pytest.mark.root
+def test_calls_are_in_the_control_groups_of_the_process_that_is_named(server):
+    """So a limit of the server's own group is not theirs."""
+    other = subprocess.Popen(["sleep", "1000"])
+    made = []
+    try:
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            try:
+                folder = Path(f"{group_mount(controllers)}{path}/{PREFIX}-{os.getpid()}")
+                folder.mkdir()
+                made.append(folder)
+                (folder / "cgroup.procs").write_text(str(other.pid))
+            except OSError:  # a hierarchy that is not mounted here, or may not be written
+                continue
+        assert made
+        server.start(other.pid)
+        wanted = Path(f"/proc/{other.pid}/cgroup").read_text()
+        wait(lambda: all(Path(f"/proc/{pid}/cgroup").read_text() == wanted for pid in server.waiting()))
+        assert Path(f"/proc/{server.process.pid}/cgroup").read_text() != wanted
+    finally:
+        server.kill()
+        other.kill()
+        other.wait()
+        for folder in made:
+            wait(lambda folder=folder: not (folder / "cgroup.procs").read_text())
+            folder.rmdir()
