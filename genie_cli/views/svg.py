@@ -26,10 +26,12 @@ svg{max-width:100%;height:auto}
 .cross{stroke:#cf222e;stroke-width:2.4}
 .code{font:bold 11px ui-monospace,Menlo,Consolas,monospace;fill:#cf222e;paint-order:stroke;stroke:#fff;stroke-width:4px}
 @media (prefers-color-scheme:dark){
+svg{background:#0d1117}
 .box{fill:#21262d;stroke:#8b949e}.end{fill:#0c2d4a;stroke:#58a6ff}
 .name,.head{fill:#e6edf3}.bad{stroke:#ff7b72}.kind{fill:#8b949e}.edge{stroke:#8b949e}
 .broken,.cross{stroke:#ff7b72}.code{fill:#ff7b72;stroke:#0d1117}}
-@media print{.box,.end{fill:#fff;stroke:#000}.name,.kind,.code{fill:#000}.edge,.broken,.cross{stroke:#000}}
+@media print{svg{background:#fff}
+.box,.end{fill:#fff;stroke:#000}.name,.kind,.code{fill:#000}.edge,.broken,.cross{stroke:#000}}
 """
 
 
