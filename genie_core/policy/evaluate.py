@@ -88,14 +88,16 @@ class _Machine:
 
     def _holds(self, match: Match) -> bool:
         packet = self.packet
-        if match.kind in ("in", "is", "pair", "named") and match.value[0] != packet.version:
+        if match.kind in ("in", "is", "pair", "own", "named") and match.value[0] != packet.version:
             return False
         if match.kind == "in":
             return contains(self.sets[str(match.value[1])], self._field(match.field))
         if match.kind == "is":
             return self._field(match.field) in match.value[1:]
-        if match.kind == "pair":
-            return f"{packet.saddr} . {packet.daddr}" in self.sets[str(match.value[1])].elements
+        if match.kind in ("pair", "own"):
+            own = f'"{packet.iifname}" . {packet.saddr}'
+            key = own if match.kind == "own" else f"{packet.saddr} . {packet.daddr}"
+            return key in self.sets[str(match.value[1])].elements
         if match.kind == "named":
             address = packet.daddr if match.field == "dport" else packet.saddr
             key = f"{address} . {packet.protocol.lower()} . {self._field(match.field)}"

@@ -19,6 +19,7 @@ class Match:
     in    an address (`saddr`, `daddr`) of a set; `value` is (IP version, set)
     is    an address that is one of `value`: (IP version, addresses...)
     pair  source and destination together in a set: (IP version, set)
+    own   the interface that it comes from and the source together in a set: (IP version, set)
     port  a port (`sport`, `dport`) in ranges: (protocol, (low, high)...)
     named destination address, protocol and port together in a set: (IP version, set), `field` of the port
     l4    the protocol: (name,)
@@ -64,6 +65,7 @@ _TEXTS: dict[str, Callable[[Match], str]] = {
     "in": lambda m: f"{_ip(m.value[0])} {m.field} @{m.value[1]}",
     "is": lambda m: f"{_ip(m.value[0])} {m.field} {_braced(m.value[1:])}",
     "pair": lambda m: f"{_ip(m.value[0])} saddr . {_ip(m.value[0])} daddr @{m.value[1]}",
+    "own": lambda m: f"iifname . {_ip(m.value[0])} saddr @{m.value[1]}",
     "port": _ports,
     "named": _named,
     "l4": lambda m: f"meta l4proto {str(m.value[0]).lower()}",

@@ -231,9 +231,10 @@ def borrowing(
             continue
         own = {f'"{place.port}" . {one}' for place, ips in ports for one in ips if version_of(one) == version}
         yield Set(f"peers_{version}", kind, known)
-        yield Map(f"own_{version}", _KEYS[str(version)], tuple((key, ACCEPT) for key in sorted(own)))
+        # no map of verdicts: when the table is replaced, the kernel empties maps under a packet that is judged
+        yield Set(f"own_{version}", _KEYS[str(version)], tuple(sorted(own)))
         rules += [
-            Lookup("iifname", f"own_{version}", version),
+            Rule((Match("own", "", (version, f"own_{version}")),), ACCEPT),
             Rule((Match("in", "saddr", (version, f"peers_{version}")),), DROP, "deny another pod's address"),
         ]
     if rules:
