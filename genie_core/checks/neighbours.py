@@ -54,9 +54,16 @@ def _poisoned_entries(case: Case) -> Iterator[tuple[Attachment, Neighbour, tuple
             owner = _owner(case, attachment, neighbour.ip, neighbour.ip in gateways)
             if owner is None or owner[1] == neighbour.mac:
                 continue
+            if neighbour.ip in case.node.local and neighbour.mac == _port_mac(attachment):
+                continue
             if neighbour.state not in ("permanent", "reachable"):
                 continue
             yield attachment, neighbour, owner, neighbour.ip in gateways
+
+
+def _port_mac(attachment: Attachment) -> str:
+    """The MAC of the pod's own bridge port: frames to it reach the node as those to the bridge's do. "" for none."""
+    return attachment.peer.mac if attachment.bridge and attachment.peer else ""
 
 
 def _owner(case: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:

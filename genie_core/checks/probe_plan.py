@@ -25,8 +25,9 @@ def standard(case: Case) -> list[Ask]:
     asks = _knocks(case)
     asks += [ask for attachment in case.attachments for ask in _own(case, attachment, netns)]
     asks += [ask for attachment in case.attachments for ask in _hops(case, attachment, netns)]
-    asks += _other_nodes(case)
-    asks += _routers(case)
+    routers = _routers(case)
+    asked = {ask.target for ask in routers}
+    asks += [*routers, *(ask for ask in _other_nodes(case) if ask.target not in asked)]
     for family in case.families:
         asks += _gateway(case, primary, family, netns)
         asks += [Ask(kind="ping", target=ip, role="node", netns=netns) for ip in _node_address(case, family)]

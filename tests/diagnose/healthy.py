@@ -91,6 +91,8 @@ CONTROLS: tuple[Control, ...] = (
                                         "net.ipv4.conf.$l.rp_filter=1; done"),
     Control(id="H2 rp_filter 2", inject="N sysctl -qw net.ipv4.conf.all.rp_filter=2"),
     Control(id="H3 service mesh", inject=MESH),
+    Control(id="gateway by its port's address", inject="p neigh replace 10.244.1.1 dev eth0 nud permanent lladdr "
+            "$(n -j link show veth1 | sed 's/.*\"address\":\"\\([^\"]*\\).*/\\1/')"),
     Control(id="H4 calico style", pod="c1"),
     Control(id="H5 macvlan on the parent's subnet", inject=MACVLAN),
     Control(id="H6 policy routing", inject=NET1_ROUTED),
