@@ -11,6 +11,7 @@ conflist stays.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,6 +58,7 @@ from genie_core.tasks.serving import PROGRAMS, is_wanted, launcher_files, native
 __all__ = ["CODE", "CONFLIST", "InstallOptions", "InstallReport", "NeedsConsent", "install", "preview", "put"]
 
 KEEP_OLD_SECONDS = 24 * 3600
+_BUSY_TRIES = 40
 _UNTOUCHED = "the earlier installation still works; correct the problem and install again"
 
 
@@ -233,14 +236,25 @@ def _try(options: InstallOptions, python: Path, code: Path, made: Sequence[Path]
 def _problem_of(trial: Path) -> str:
     """What is wrong with a launcher; "" where it answers."""
     try:
-        done = subprocess.run(
-            [trial], env={"CNI_COMMAND": "VERSION"}, capture_output=True, text=True, check=False, timeout=30
-        )
+        done = _run_trial(trial)
     except PermissionError:
         return "it may not be executed there, as where a file system is mounted noexec"
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     return "" if CURRENT in done.stdout else (done.stdout or done.stderr)[-300:] or "it printed nothing"
+
+
+def _run_trial(trial: Path) -> subprocess.CompletedProcess[str]:
+    """Run it. For a moment a process that another thread has just forked can hold the file open for writing."""
+    command = partial(subprocess.run, [trial], env={"CNI_COMMAND": "VERSION"}, check=False, timeout=30)
+    for _ in range(_BUSY_TRIES):
+        try:
+            return command(capture_output=True, text=True)
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:
+                raise
+        time.sleep(0.05)
+    return command(capture_output=True, text=True)
 
 
 def _keep_broken(conflist: Path) -> None:
