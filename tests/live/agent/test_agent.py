@@ -76,7 +76,7 @@ def test_a_definition_that_comes_later(node):
     node.agent()
     node.annotate(**{NPWG: "late@net1"})
     wait_until(lambda: node.condition() == ("False", "Waiting"))
-    assert node.pod_events() == ["NetworkRefused"]
+    wait_until(lambda: node.pod_events() == ["NetworkRefused"])
     node.cluster.nad("late", macvlan(node))
     is_applied(node, "net1")
 

@@ -51,7 +51,7 @@ def node(tmp_path, other_plugins, cni_bin):
 
 def test_an_agent_of_another_version_than_the_plugin(node):
     """It changes what a later plugin has attached, and that releases all of it."""
-    assert OTHER in str(next((node.node.plugins / ".genie").iterdir()))
+    assert any(OTHER in file.name for file in (node.node.plugins / ".genie").iterdir())
     node.start(cni="blue,red@net1")
     (file,) = (node.node.state / "containers").iterdir()
     with file.open("a") as journal:
