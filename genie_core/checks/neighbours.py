@@ -54,16 +54,19 @@ def _poisoned_entries(case: Case) -> Iterator[tuple[Attachment, Neighbour, tuple
             owner = _owner(case, attachment, neighbour.ip, neighbour.ip in gateways)
             if owner is None or owner[1] == neighbour.mac:
                 continue
-            if neighbour.ip in case.node.local and neighbour.mac == _port_mac(attachment):
+            if _is_by_port(case, attachment.link, neighbour.ip, neighbour.mac):
                 continue
             if neighbour.state not in ("permanent", "reachable"):
                 continue
             yield attachment, neighbour, owner, neighbour.ip in gateways
 
 
-def _port_mac(attachment: Attachment) -> str:
-    """The MAC of the pod's own bridge port: frames to it reach the node as those to the bridge's do. "" for none."""
-    return attachment.peer.mac if attachment.bridge and attachment.peer else ""
+def _is_by_port(case: Case, link: Link, ip: str, mac: str) -> bool:
+    """Whether it is the node's address with the MAC of the pod's own bridge port: such frames reach the node."""
+    if ip not in case.node.local:
+        return False
+    own = (a for a in case.attachments if a.link.index == link.index)
+    return any(a.bridge is not None and a.peer is not None and a.peer.mac == mac for a in own)
 
 
 def _owner(case: Case, attachment: Attachment, ip: str, gateway: bool) -> tuple[str, str] | None:
@@ -205,7 +208,9 @@ def contradicted_entries(case: Case) -> Iterator[Finding]:
         if where is None or not entry or probe.result != "ok" or entry in probe.detail.split():
             continue
         stack, link = where
-        if stack is not case.node and (probe.target, link.name) in reported:
+        if stack is not case.node and (
+            (probe.target, link.name) in reported or _is_by_port(case, link, probe.target, entry)
+        ):
             continue
         on = on_node if stack is case.node else in_pod
         whose = "the node's" if stack is case.node else "the pod's"
