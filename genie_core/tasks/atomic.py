@@ -127,10 +127,11 @@ def _try_lock(file: Path) -> int:
         refuse_foreign_directory(str(file.parent))
         file.parent.chmod(0o700)
         fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except (FileNotFoundError, IOFailure):
-        if file.parent.exists():
-            raise
-        return -1
+    except (FileNotFoundError, IOFailure) as error:
+        # the process that had the lock removes the folder, and another one may have made it again
+        if isinstance(error, FileNotFoundError) or isinstance(error.__context__, FileNotFoundError):
+            return -1
+        raise
     with suppress(FileNotFoundError):
         if has_lock(fd, str(file)) and os.path.samestat(os.fstat(fd), file.stat()):
             return fd
