@@ -237,7 +237,7 @@ def test_the_server_is_away_for_a_while(node):
     node.annotate(cni="blue,red@net1")
     node.cluster.serve(port)
     is_applied(node, "net1")
-    assert json.loads(node.get("/readyz")[1])["apiServer"] == "answers"
+    wait_until(lambda: json.loads(node.get("/readyz")[1])["apiServer"] == "answers")
 
 
 def test_the_server_is_away_when_the_agent_starts(node):
