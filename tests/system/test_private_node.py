@@ -403,7 +403,8 @@ def test_whatever_ends_its_maker_ends_it_and_all_in_it(number, user):
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
         ) as maker:
             assert maker.stdout is not None
-            assert maker.stdout.readline() == "up\n"
+            assert maker.stderr is not None
+            assert maker.stdout.readline() == "up\n", maker.stderr.read()
             wait_until(lambda: len(marked(mark)) >= 3)
             maker.send_signal(number)
             maker.communicate(timeout=240)
