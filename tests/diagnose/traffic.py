@@ -132,14 +132,16 @@ def tcp(netns: str, target: str, port: int, wait: float = 0.6) -> bool:
     return inside(netns, work)
 
 
-def udp(netns: str, target: str, port: int, wait: float = 0.6) -> bool:
-    """A datagram that comes back."""
+def udp(netns: str, target: str, port: int, wait: float = 0.6, source: int = 0) -> bool:
+    """A datagram that comes back; `source` is the port that it is sent from, 0 for any."""
 
     def work() -> bool:
         family = socket.AF_INET6 if ":" in target else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.settimeout(wait)
             try:
+                if source:
+                    sock.bind(("", source))
                 sock.connect((target, port))
                 sock.send(b"hello")
                 return sock.recv(64) == b"hello"

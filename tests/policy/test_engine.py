@@ -24,14 +24,8 @@ from tests.policy.engine_node import ENVIRONMENT, EngineNode, pod_document, unti
 from tests.policy.first_packets import escaped
 from tests.policy.pings import ping
 from tests.policy.test_hostile import ipv4
-from tests.system.node import install_plugin
 
 FROM_WEB = [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory, cni_bin):
-    return install_plugin(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

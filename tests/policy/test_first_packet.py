@@ -11,16 +11,11 @@ import pytest
 from genie_core.edges import policy_dir
 from tests import warm
 from tests.policy.pings import answers, ping
-from tests.system.node import Node, install_plugin
+from tests.system.node import Node
 
 ARGS = {"CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;K8S_POD_UID=u1"}
 DIRECTORY = Path(policy_dir.DIRECTORY)
 EVERYBODY = {"namespace": "shop", "podSelector": {}}
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory, cni_bin):
-    return install_plugin(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from genie_core.sandbox import syscalls
 from tests.policy.engine_node import EngineNode, pod_document, until
 from tests.policy.first_packets import _receiver, _send
 from tests.policy.test_engine import Agent, genie
-from tests.system.node import install_plugin
 
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
-
-
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory, cni_bin):
-    return install_plugin(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -1,16 +1,14 @@
 """`genie install --serve`, the ways back from it, and `genie serve` itself."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from genie_core.edges.cgroups import group_mount
 from genie_core.tasks.uninstall import UninstallOptions, uninstall
 from tests import warm
-from tests.netns import PREFIX
+from tests.control_groups import own_groups
 from tests.server.conftest import wait
 
 ELF = b"\x7fELF"
@@ -71,26 +69,12 @@ def test_the_command_names_what_is_missing(server):
 def test_calls_are_in_the_control_groups_of_the_process_that_is_named(server):
     """So a limit of the server's own group is not theirs."""
     other = subprocess.Popen(["sleep", "1000"])
-    made = []
-    try:
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            try:
-                folder = Path(f"{group_mount(controllers)}{path}/{PREFIX}-{os.getpid()}")
-                folder.mkdir()
-                made.append(folder)
-                (folder / "cgroup.procs").write_text(str(other.pid))
-            except OSError:  # a hierarchy that is not mounted here, or may not be written
-                continue
-        assert made
-        server.start(other.pid)
-        wanted = Path(f"/proc/{other.pid}/cgroup").read_text()
-        wait(lambda: all(Path(f"/proc/{pid}/cgroup").read_text() == wanted for pid in server.waiting()))
-        assert Path(f"/proc/{server.process.pid}/cgroup").read_text() != wanted
-    finally:
-        server.kill()
-        other.kill()
-        other.wait()
-        for folder in made:
-            wait(lambda folder=folder: not (folder / "cgroup.procs").read_text())
-            folder.rmdir()
+    with own_groups(other) as made:
+        try:
+            assert made
+            server.start(other.pid)
+            wanted = Path(f"/proc/{other.pid}/cgroup").read_text()
+            wait(lambda: all(Path(f"/proc/{pid}/cgroup").read_text() == wanted for pid in server.waiting()))
+            assert Path(f"/proc/{server.process.pid}/cgroup").read_text() != wanted
+        finally:
+            server.kill()

@@ -9,7 +9,7 @@ from typing import Any
 
 from genie_core.edges.netns import inside
 from tests.diagnose import traffic
-from tests.diagnose.classes.kind import MAC, Held, Kind, at, conf, silence, udp_from
+from tests.diagnose.classes.kind import MAC, Held, Kind, at, conf, silence
 from tests.diagnose.faults import EDITS, IPV6_WIDE, PROBES, Fault
 from tests.diagnose.healthy import Control
 from tests.diagnose.lab import PLUGINS, Lab
@@ -55,7 +55,7 @@ SNAT_PORTS = (
         for k in (0, 1)
     )
 )
-PROBES |= {"pinned": lambda lab: udp_from(lab.netns("p1"), "10.96.0.10", 53, 5353)}
+PROBES |= {"pinned": lambda lab: traffic.udp(lab.netns("p1"), "10.96.0.10", 53, source=5353)}
 EDITS |= {"full-queue": _full_queue, "used-ports": _used_ports}
 
 RUNS_OUT = Kind(

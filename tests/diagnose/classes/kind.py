@@ -45,23 +45,6 @@ def at(name: str, probe: Callable[..., bool], *args: object, **more: object) -> 
     return lambda lab: probe(lab.netns(name), *args, **more)
 
 
-def udp_from(netns: str, target: str, port: int, source: int) -> bool:
-    """A datagram from a fixed port that comes back."""
-
-    def work() -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0.6)
-            try:
-                sock.bind(("", source))
-                sock.connect((target, port))
-                sock.send(b"hello")
-                return sock.recv(64) == b"hello"
-            except OSError:
-                return False
-
-    return inside(netns, work)
-
-
 def each(netns: str, *targets: str) -> bool:
     """Whether every one of the addresses serves TCP 8080."""
     return all(traffic.tcp(netns, target, 8080) for target in targets)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from genie_core.edges.cgroups import group_mount
 from genie_core.tasks.agent.child import NICE
 from genie_core.tasks.agent.children import Children, Ended
+from tests.control_groups import own_groups
 from tests.live.live import ROOT
-from tests.netns import PREFIX
 from tests.patience import wait_until
 
 pytestmark = [pytest.mark.root]
@@ -80,26 +79,10 @@ def test_its_modules_are_found_there(host, tmp_path):
 
 def test_in_the_control_groups_of_another_process(host, tmp_path):
     (tmp_path / "show_me.py").write_text(SHOW)
-    made = []
-    try:
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            try:
-                folder = Path(f"{group_mount(controllers)}{path}/{PREFIX}-{os.getpid()}")
-                folder.mkdir()
-                made.append(folder)
-                (folder / "cgroup.procs").write_text(str(host.pid))
-            except OSError:  # a hierarchy that is not mounted here, or may not be written
-                continue
+    with own_groups(host):
         wanted = Path(f"/proc/{host.pid}/cgroup").read_text().splitlines()
         ended = run(host.pid, "show_me", "/", folder=tmp_path)
         assert json.loads(ended.out)["groups"] == wanted
-    finally:
-        host.kill()
-        host.wait()
-        for folder in made:
-            wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text())
-            folder.rmdir()
 
 
 def test_it_survives_whoever_started_it(tmp_path):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from genie_core import __version__
-from tests.live.agent.running import Running
 from tests.live.agent.test_agent import is_applied
 from tests.live.live import cni_args
 from tests.test_lint import ROOT
@@ -27,7 +26,7 @@ print(install(InstallOptions(bin_dir=folder / "bin", conf_dir=folder / "conf")).
 
 
 @pytest.fixture(scope="module")
-def other_plugins(tmp_path_factory):
+def plugins(tmp_path_factory):
     """The folder that `genie install` of another version put the plugin into."""
     folder = tmp_path_factory.mktemp("other")
     shutil.copytree(ROOT / "genie_core", folder / "genie_core", ignore=shutil.ignore_patterns("__pycache__"))
@@ -38,15 +37,6 @@ def other_plugins(tmp_path_factory):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return Path(done.stdout.strip())
-
-
-@pytest.fixture
-def node(tmp_path, other_plugins, cni_bin):
-    made = Running(tmp_path / "node", other_plugins)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_an_agent_of_another_version_than_the_plugin(node):
