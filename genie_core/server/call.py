@@ -19,7 +19,15 @@ _SECONDS = 10  # for a launcher that has connected and is silent; the real one t
 
 
 def answer(connection: socket, home: Home) -> None:
-    """Serve the launcher at the other end of the connection. Raises OSError where it has ended."""
+    """Serve the launcher at the other end of the connection, unless it has ended. Raises OSError, GenieError."""
+    try:
+        _answer(connection, home)
+    except OSError:
+        if not _has_ended(connection):
+            raise
+
+
+def _answer(connection: socket, home: Home) -> None:
     connection.settimeout(_SECONDS)
     build = connection.recv(_MOST_BYTES)
     pid, user, _ = _words(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * _WORD))

@@ -42,7 +42,7 @@ def main(own: str, build: str, folder: str, program: str) -> "NoReturn":
     """
     occupy_standard_descriptors()
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    log = JSONLog("info")
+    log = JSONLog("info", fd=posix.dup(2))  # in a child that answers, 2 is the caller's
     log.context = {"pid": posix.getpid()}
     try:
         groups = group_files(int(sys.argv[1])) if sys.argv[1:] else []
@@ -176,8 +176,8 @@ class Pool:
                 posix.write(self._take, posix.getpid().to_bytes(4, "little"))
                 answer(connection, self._home)
             status = 0
-        except OSError:  # the launcher has ended
-            status = 0
+        except Exception as error:  # noqa: BLE001 (the last resort: nothing else would say it)
+            self._log.error("not answered", call=posix.getpid(), problem=f"{type(error).__name__}: {error}")
         finally:
             posix._exit(status)  # noqa: SLF001
 

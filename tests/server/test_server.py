@@ -87,6 +87,17 @@ def test_a_caller_with_other_rights_is_not_served(node, served):
         assert node.call("VERSION", wrap=("setpriv", "--bounding-set=-sys_module")).result
 
 
+def test_a_call_that_fails_in_the_server_is_logged(server, own_node):
+    """Here it cannot open a file, with the caller's limit. The caller has a Python of its own."""
+    server.start()
+    own_node.call("VERSION", wrap=("prlimit", "--nofile=6"))
+    wait(lambda: "not answered" in server.said(), server.said)
+    line = next(map(json.loads, filter(lambda line: "not answered" in line, server.said().splitlines())))
+    assert line["level"] == "error"
+    assert "Too many open files" in line["problem"]
+    wait(lambda: "a call ended without an answer" in server.said(), server.said)
+
+
 @pytest.mark.parametrize("closed", [0, 1, 2])
 def test_a_caller_that_closed_a_descriptor_is_not_served(node, served, closed):
     with served.adds(noServer=1):
