@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -22,8 +21,7 @@ from genie_cli.render import note
 from genie_core.errors import EXIT_DENIED, EXIT_NOT_FOUND, EXIT_TIMEOUT, GenieError
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_credentials import KnownCluster
-from genie_core.tasks.debug.bundle import LARGEST
-from genie_core.tasks.there.run import LONGEST_SECONDS, NAMESPACE, Errand, Here, run_there
+from genie_core.tasks.there.run import LARGEST, LONGEST_SECONDS, NAMESPACE, Errand, Here, run_there
 
 AT_ONCE = 8  # nodes side by side
 
@@ -109,6 +107,8 @@ def fetch(trip: Trip, access: Access) -> bytes:
 
 def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, bytes], dict[str, str]]:
     """What the commands print, by node, and why others have failed. Raises NotThere where no server is known."""
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
     found: dict[str, bytes] = {}
     failed: dict[str, str] = {}
     known, stop = known_cluster(trips[0], access), Event()

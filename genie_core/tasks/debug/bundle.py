@@ -26,7 +26,7 @@ from genie_core.tasks.debug.snapshot import snapshot
 FOLDER = "genie-bundle"
 Members = Mapping[str, bytes]
 MEMBERS = ("facts.json", "report.json", "versions.json")
-LARGEST = 256 << 20  # of what one node sends, and of one member
+_LARGEST = 256 << 20  # of one member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
             for entry in packed:
                 name = entry.name.removeprefix(f"{FOLDER}/")
                 file = packed.extractfile(entry) if name in MEMBERS and entry.isreg() else None
-                if file is not None and entry.size <= LARGEST:
+                if file is not None and entry.size <= _LARGEST:
                     found[name] = file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error):
         raise DecodingFailure("what the node sent is no bundle") from None

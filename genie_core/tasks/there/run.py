@@ -19,6 +19,7 @@ NAMESPACE = "kube-system"
 ON_NODE = "__node"  # the word before a command line that app.py takes for one from here
 REQUEST_SECONDS = 60.0  # for all requests of one node together, the command itself excluded
 LONGEST_SECONDS = 600.0
+LARGEST = 256 << 20  # bytes of what one node sends, where it is kept in memory
 _NODE_INIT = 1
 
 
