@@ -167,7 +167,11 @@ class Work:
             self._drop(key)
             return 0
         if key in self.queue.parked():
-            (self._waiting if is_waiting else self._untold if is_forbidden else set()).add(key)
+            self._hand_over(key)
+            if is_waiting:
+                self._waiting.add(key)
+            elif is_forbidden:
+                self._untold.add(key)
         elif is_forbidden and outcome is Outcome.RETRY:
             self._probe = key
         elif key == self._probe and outcome is Outcome.DONE:
@@ -189,6 +193,10 @@ class Work:
         self._seen.pop(key, None)
         self._waiting.discard(key)
         self._untold.discard(key)
+        self._hand_over(key)
+
+    def _hand_over(self, key: Key) -> None:
+        """Try another pod for all those whose status may not be written, where this one was the probe."""
         if key == self._probe:
             self._probe = next(iter(self._untold), None)
             if self._probe:

@@ -160,3 +160,16 @@ def test_another_pod_is_tried_when_that_one_ends(tmp_path):
     left = set("pqr") - {probe}
     assert len(set(node.run(1)) & left) == 1
     assert set(node.run(600, forbidden=False)) == left
+
+
+def test_another_pod_is_tried_when_that_one_waits_for_something_else(tmp_path):
+    node = Forbidden(tmp_path)
+    node.run(1)
+    (probe,) = set(node.run(600))
+    key = ("ns", probe)
+    node.queue.add(key, node.now)
+    assert node.queue.take(node.now) == key
+    node.work.ended(key, Outcome.PARK, is_waiting=True)
+    left = set("pqr") - {probe}
+    assert len(set(node.run(1)) & left) == 1
+    assert set(node.run(600, forbidden=False)) == left
