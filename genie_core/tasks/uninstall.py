@@ -25,6 +25,7 @@ from genie_core.edges.policy_dir import DIRECTORY
 from genie_core.edges.store import CONTENTS
 from genie_core.errors import Denied, GenieError, InvalidConfig
 from genie_core.model import Plan
+from genie_core.plan import primary_first
 from genie_core.published import Published
 from genie_core.select.files import Finder
 from genie_core.server import FILES
@@ -172,9 +173,9 @@ def _uninstall(options: UninstallOptions, found: Installed) -> UninstallReport:
     entry = node_state.entry_of(dict(found.document)) or {}
     config = {"bin_dirs": [str(path) for path in found.bin_dirs], **entry, "state_dir": str(found.state_dir)}
     context = node_state.open_context(config)
-    released, attached, problems = _release_gone(context, dry_run=options.dry_run)
+    released, attached, problems, living = _release_gone(context, dry_run=options.dry_run)
     next_network = _next_network(found.conflist.parent)
-    repeated = _attached_otherwise(context, next_network) if attached else []
+    repeated = [_name(plan) for plan in living if _is_attached_otherwise(plan, next_network)]
     if not attached:
         attached = _remove_rest(found, context, removed, restored, dry_run=options.dry_run)
     return UninstallReport(
@@ -197,12 +198,9 @@ def _next_network(conf_dir: Path) -> str:
         return ""
 
 
-def _attached_otherwise(context: Context, network: str) -> list[str]:
-    """The containers whose primary network is another one. Raises GenieError where the state cannot be read."""
-    plans = [
-        plan for plan in context.store.plans() if isinstance(plan, Plan) and not node_state.is_gone(plan)
-    ]
-    return [_name(plan) for plan in plans if plan.attachments[0].network.name != network]
+def _is_attached_otherwise(plan: Plan, network: str) -> bool:
+    """Whether the container's network on the runtime's interface is another one."""
+    return any(item.network.name != network for item in primary_first(plan)[:1])
 
 
 def _name(plan: Plan) -> str:
@@ -302,21 +300,26 @@ def _refuse_lockout(conf_dir: Path) -> None:
         )
 
 
-def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[str], list[str]]:
-    """(released, still attached, problems), by container."""
+def _release_gone(context: Context, *, dry_run: bool) -> tuple[list[str], list[str], list[str], list[Plan]]:
+    """(released, still attached, problems), by container, and the plans of containers that exist."""
     released: list[str] = []
     attached: list[str] = []
     problems: list[str] = []
+    living: list[Plan] = []
     for plan in context.store.plans():
         if isinstance(plan, GenieError):  # only its DEL, or GC, can release what it still holds
             problems.append(str(plan))
             attached.append("a container whose state cannot be read")
             continue
         name = _name(plan)
-        failures = [] if dry_run or not node_state.is_gone(plan) else _release(plan, context)
+        if not node_state.is_gone(plan):
+            living.append(plan)
+            attached.append(name)
+            continue
+        failures = [] if dry_run else _release(plan, context)
         problems += [f"{name}: {failure}" for failure in failures]
-        (released if node_state.is_gone(plan) and not failures else attached).append(name)
-    return released, attached, problems
+        (attached if failures else released).append(name)
+    return released, attached, problems, living
 
 
 def _release(plan: Plan, context: Context) -> list[GenieError]:
