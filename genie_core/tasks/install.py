@@ -220,13 +220,15 @@ def _try(options: InstallOptions, python: Path, code: Path, made: Sequence[Path]
     """Run the launchers before the runtime can. Raises GenieError, and removes the `made` files."""
     folder = options.bin_dir / CODE
     trial, native = folder / "trial", folder / "trial-native"
-    write_file(trial, launcher_text(python, code, trial), 0o755)
-    problem = _problem_of(trial)
-    if not problem and is_wanted(options):
-        write_file(native, native_launcher(python, code, trial, Path("/")), 0o755)
-        problem = _problem_of(native)
-    for path in (trial, native):
-        path.unlink(missing_ok=True)
+    try:
+        write_file(trial, launcher_text(python, code, trial), 0o755)
+        problem = _problem_of(trial)
+        if not problem and is_wanted(options):
+            write_file(native, native_launcher(python, code, trial, Path("/")), 0o755)
+            problem = _problem_of(native)
+    finally:
+        for path in (trial, native):
+            path.unlink(missing_ok=True)
     if problem:
         for path in made:
             shutil.rmtree(path, ignore_errors=True)
