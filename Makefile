@@ -30,7 +30,7 @@ tour:
 # and the programs that they start import is compiled once before, also where the environment says not to keep it.
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup
-	@.venv/bin/python -m compileall -q genie_core genie_cli & .venv/bin/pytest --collect-only -qq -n 0 >/dev/null 2>&1; wait
+	@.venv/bin/python -m compileall -q genie_core genie_cli & .venv/bin/pytest --collect-only -qq -n 0 >/dev/null 2>&1; wait $$!
 	@.venv/bin/pytest --numprocesses=4 --dist=worksteal
 
 setup:
