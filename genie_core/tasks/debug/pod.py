@@ -137,15 +137,20 @@ class Work:
         )
 
 
-def elsewhere(question: DebugOptions, answers: api.Answers, here: str) -> tuple[str, str]:
-    """(state, reason) for a pod that has no network namespace on this node, else ("", "")."""
+def elsewhere(
+    question: DebugOptions, answers: api.Answers, here: str, command: str = "debug pod"
+) -> tuple[str, str]:
+    """(state, reason) for a pod that has no network namespace on this node, else ("", "").
+
+    `command` is the one that is to be run on the pod's node.
+    """
     pod, about, title = answers.pod, cluster.pod(answers.pod), question.pod
     if about.phase in ENDED:
         return "no-sandbox", f"pod {title} {ENDED[about.phase]} ({_why(pod)}): it has no network any more"
     known = {cluster.node(n).name for n in cluster.of_kind(answers.objects, "Node")}
     strange = about.node and about.node != here
     if strange and (question.node_explicit or about.node in known or not question.netns):
-        return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie debug pod there"
+        return "not-here", f"pod {title} is on node {about.node}, this is {here}: run genie {command} there"
     return "", ""
 
 

@@ -76,9 +76,9 @@ def _facts(question: TraceOptions) -> Facts:
     work = Work(question, NETWORK, files=False)
     work.begin()
     answers = work.answers()
-    state, reason = elsewhere(question, answers, work.node_name(answers.objects))
+    state, reason = elsewhere(question, answers, work.node_name(answers.objects), "trace")
     if state:
-        raise NotFound(reason.replace("genie debug pod", "genie trace"))
+        raise NotFound(reason)
     if cluster.pod(answers.pod).host_network and not question.netns:
         raise NotFound(
             f"pod {question.pod} uses the node's own network: it has no path of its own to the node"
