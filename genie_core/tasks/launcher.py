@@ -39,7 +39,7 @@ _QUOTING = "'\"\\"  # the path stands in sh's quotes, in Python's and in JSON's
 _KERNEL_STARTS = """\
 #!{python} {options}
 {{ ''':' # Genie {version}, the CNI plugin, run by {python}
-exec '{python}' {options} "$0"
+exec '{python}' {options} "$0"{words}
 }}
 """
 _SHELL_STARTS = """\
@@ -55,7 +55,7 @@ if [ -d /proc/self/fd/0 ]; then
     esac
 fi
 for python in '{python}' {others}; do
-    [ -x "$python" ] && exec "$python" {options} "$0"
+    [ -x "$python" ] && exec "$python" {options} "$0"{words}
     echo '{{"level":"warning","event":"no interpreter","file":"'"$python"'","hint":"run `genie install` again"}}' >&2
 done
 echo '{{"cniVersion":"{current}","code":999,"msg":"Genie is not installed completely: {python} is gone",\
@@ -82,8 +82,6 @@ except BaseException as error:
 main(*ARGUMENTS)
 ''', {{"CODE": {code!r}, "ARGUMENTS": {arguments!r}}})}}
 """
-# The words after the launcher's own name: the server's get through (a PID, or none).
-_ITSELF, _WITH_WORDS = '"$0"', '"$0" "$@"'
 
 
 def launcher_text(python: Path, code: Path, launcher: Path) -> str:
@@ -94,10 +92,11 @@ def launcher_text(python: Path, code: Path, launcher: Path) -> str:
 def server_text(python: Path, code: Path, launcher: Path, folder: Path, program: Path) -> str:
     """The text of `program`, which starts the server: it has its socket in `folder` (genie_core/server)."""
     arguments = [str(launcher), code.name, str(folder), str(program)]
-    return _text(python, code, "genie_core.server.pool", arguments).replace(_ITSELF, _WITH_WORDS)
+    return _text(python, code, "genie_core.server.pool", arguments, ' "$@"')
 
 
-def _text(python: Path, code: Path, module: str, arguments: list[str]) -> str:
+def _text(python: Path, code: Path, module: str, arguments: list[str], words: str = "") -> str:
+    """`words` passes on those after the program's own name: the server's (a PID, or none)."""
     start = _KERNEL_STARTS if _is_started_by_kernel(python) else _SHELL_STARTS
     return (start + _PROGRAM).format(
         shell=SHELL,
@@ -109,6 +108,7 @@ def _text(python: Path, code: Path, module: str, arguments: list[str]) -> str:
         current=CURRENT,
         module=module,
         arguments=arguments,
+        words=words,
     )
 
 
