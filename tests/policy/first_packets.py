@@ -22,30 +22,38 @@ def escaped(node, times):
     target = node.pod("target", app="target")
     node.policy(podSelector={"matchLabels": {"app": "mute"}}, policyTypes=["Egress"])
     until(lambda: node.status().get("policies") == 1)
-    receiver = inside(str(node.pods["target"].path), partial(_receiver, target))
-    sent = came = 0
+    receiver = inside(str(node.pods["target"].path), partial(receiver_at, target))
+    sent = 0
     for number in range(times):
         name = f"mute-{number}"
         node.pod(name, app="mute")
-        sent += inside(str(node.pods[name].path), partial(_send, target))
+        sent += inside(str(node.pods[name].path), partial(send, target))
         assert node.call("DEL", name).status == 0
         node.pods.pop(name).remove()
-    while True:
-        try:
-            came += len(receiver.recv(16)) > 0
-        except BlockingIOError:
-            break
+    came = drained(receiver)
     receiver.close()
     return came, sent
 
 
-def _receiver(address):
+def receiver_at(address):
+    """A socket that takes what is sent to this address of the pod."""
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     one.bind((address, PORT))
     return one
 
 
-def _send(address):
+def drained(receiver):
+    """How many packets have come to it since."""
+    found = 0
+    while True:
+        try:
+            found += len(receiver.recv(16))
+        except BlockingIOError:
+            return found
+
+
+def send(address):
+    """A burst of packets to this address; how many."""
     end, sent = time.monotonic() + SECONDS, 0
     give_up = end + 100
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:

@@ -14,7 +14,7 @@ from genie_core.edges import policy_dir
 from genie_core.edges.netns import inside
 from genie_core.sandbox import syscalls
 from tests.policy.engine_node import EngineNode, pod_document, until
-from tests.policy.first_packets import _receiver, _send
+from tests.policy.first_packets import drained, receiver_at, send
 from tests.policy.test_engine import Agent, genie
 
 ONLY_DB = {"podSelector": {"matchLabels": {"app": "db"}}}
@@ -68,31 +68,30 @@ class Traffic:
 
     def __init__(self, node, source, target):
         self._over = threading.Event()
+        self._bursts = 0  # that have ended
         address = node.addresses[target]
-        self._receiver = inside(str(node.pods[target].path), partial(_receiver, address))
+        self._receiver = inside(str(node.pods[target].path), partial(receiver_at, address))
         path = str(node.pods[source].path)
         self._thread = threading.Thread(target=self._flood, args=(path, address))
         self._thread.start()
 
     def _flood(self, path, address):
         while not self._over.is_set():
-            inside(path, partial(_send, address))
+            inside(path, partial(send, address))
+            self._bursts += 1
 
     def came(self):
-        found = 0
-        while True:
-            try:
-                found += len(self._receiver.recv(16))
-            except BlockingIOError:
-                return found
+        return drained(self._receiver)
 
     def stops(self):
         """Wait until no more come."""
-        until(lambda: not self._some())
+        until(lambda: not self.comes())
 
-    def _some(self, seconds=0.3):
+    def comes(self):
+        """How many of a whole burst have come, which begins from now on."""
         self.came()
-        threading.Event().wait(seconds)
+        begun = self._bursts
+        until(lambda: self._bursts >= begun + 2)
         return self.came()
 
     def passes(self):
@@ -136,8 +135,7 @@ def test_a_full_state_directory(node):
         assert (code, report["status"]) == (1, "failed"), report
         assert "No space left on device" in report["error"]["msg"]
         assert "net2" not in node.pods["one"].links()
-        flow.came()
-        assert not flow._some()
+        assert not flow.comes()
 
 
 def test_a_full_run_directory(node):
@@ -158,11 +156,10 @@ def test_a_full_run_directory(node):
                 outcome = node.call("ADD", "late")
                 assert (outcome.status, outcome.reply["code"]) == (1, 11)
                 until(lambda: agent.page("/readyz")[0] != 200)
-                flow.came()
-                assert not flow._some()
+                assert not flow.comes()
             until(lambda: policy_dir.age() is not None)
             until(lambda: agent.page("/readyz")[0] == 200)
-            assert not flow._some()
+            assert not flow.comes()
             node.addresses["late"] = ""
             assert node.call("ADD", "late").status == 0
     finally:
@@ -218,10 +215,10 @@ def test_a_rebooted_node_starts_no_pod_that_could_send_before_its_agent_runs(reb
     node.start_engine()
     until(lambda: policy_dir.age() is not None)
     node.pod("target", app="target")
-    receiver = inside(str(node.pods["target"].path), partial(_receiver, node.addresses["target"]))
+    receiver = inside(str(node.pods["target"].path), partial(receiver_at, node.addresses["target"]))
     outcome = node.call("ADD", "mute")
     assert outcome.status == 0, outcome
-    sent = inside(str(node.pods["mute"].path), partial(_send, node.addresses["target"]))
+    sent = inside(str(node.pods["mute"].path), partial(send, node.addresses["target"]))
     assert sent > 10
     with pytest.raises(BlockingIOError):
         receiver.recv(16)
