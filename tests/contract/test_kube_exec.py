@@ -7,7 +7,7 @@ with a shell and coreutils as NAMESPACE/POD/CONTAINER.
 import os
 import sys
 from functools import partial
-from threading import Event, Timer
+from threading import Event
 
 import pytest
 
@@ -120,9 +120,10 @@ def test_what_is_written_is_its_stdin(server, api):
 def test_the_end_of_the_connection_is_the_end_of_its_stdin(server, api, tmp_path):
     """What a person's ^C becomes there: the process can clean up."""
     stop = Event()
-    Timer(0.3, stop.set).start()
+    argv = ("sh", "-c", f"echo begun; cat; echo cleaned >{tmp_path}/end")
+    running = api(server).start(Command(namespace="kube-system", pod="agent", container="agent", argv=argv))
     with pytest.raises(KeyboardInterrupt):
-        run(api(server), "sh", "-c", f"cat; echo cleaned >{tmp_path}/end", stop=stop)
+        running.wait(lambda data: stop.set() if data else None, bytearray().extend, stop)
     wait_until((tmp_path / "end").exists, 10)
 
 
