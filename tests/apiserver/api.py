@@ -185,7 +185,7 @@ class API:
         if pod.get("status", {}).get("phase") != "Running":
             raise status.bad_request(f"pod {route.name} does not have a host assigned")
         words = [value for name, value in asked if name == "command"]
-        return Answer(101, b"", run=Exec(argv=self.container(pod, words), asked=words))
+        return Answer(101, b"", run=Exec(self.container(pod, words)))
 
     def _watch(self, kind: Kind, namespace: str, query: dict[str, str], partial: bool) -> Answer:
         """Events as JSON lines, in a body that goes on until the time is up (client-go: 5 to 10 minutes)."""

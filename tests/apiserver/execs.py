@@ -12,7 +12,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -22,10 +22,9 @@ _BINARY, _CLOSE, _PING = 2, 8, 9
 
 @dataclass(frozen=True)
 class Exec:
-    """What to start: the command as it was `asked` for, and with the words that stand for its container."""
+    """What to start: the command, with the words that stand for its container."""
 
     argv: Sequence[str]
-    asked: Sequence[str] = ()
 
 
 def protocol_of(headers: Mapping[str, str]) -> str:
@@ -41,7 +40,7 @@ def handshake(key: str, protocol: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def serve(sock: Any, reader: Any, run: Exec, protocol: str, stopping: Event) -> None:
+def serve(sock: Any, reader: Any, run: Exec, protocol: str) -> None:
     """Run the process, and carry its streams until it ends."""
     sock.settimeout(None)
     lock = Lock()

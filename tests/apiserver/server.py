@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.sendall(render(Answer(400 if protocol else 403, problem.encode() + b"\n")))
         else:
             self.connection.sendall(execs.handshake(headers["sec-websocket-key"], protocol))
-            execs.serve(self.connection, self.rfile, answer.run, protocol, self.server.owner.stopping)
+            execs.serve(self.connection, self.rfile, answer.run, protocol)
         self.close_connection = True
 
     do_GET = do_PATCH = do_POST = do_DELETE = _serve
