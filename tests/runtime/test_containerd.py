@@ -4,22 +4,20 @@ Every test ends with an audit: no lease, link, chain, namespace, state, cache en
 """
 
 import json
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from itertools import count
-from pathlib import Path
 from threading import Event
 
 import grpc
 import pytest
 
-import genie_core
 from tests.manifests import pod
 from tests.patience import wait_until
 from tests.runtime.containerd import uid_of
 from tests.runtime.node import HOST_ADDRESS, ClusterNode, fetch, network_of, serving
+from tests.system.node import OTHER, other_version
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -261,7 +259,7 @@ def test_an_upgrade_while_pods_come_and_go(node, containerd, tmp_path):
             stop.set()
         for life in lives:
             life.result()
-    assert "Genie 99.0.0" in (node.bin / "genie").read_text()
+    assert f"Genie {OTHER}" in (node.bin / "genie").read_text()
     containerd.remove_pod(old)
     new = node.run_pod("new", BOTH)
     node.install()
@@ -285,13 +283,3 @@ def test_uninstalled_with_sandboxes_present(node, containerd):
     containerd.remove_pod(
         node.run_pod("next", BY_ATTACHMENT)
     )  # the kept copy of the definition is there again
-
-
-def other_version(folder):
-    """This code as version 99.0.0."""
-    for package in ("genie_core", "genie_cli"):
-        source = Path(genie_core.__file__).parents[1] / package
-        shutil.copytree(source, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    init = folder / "genie_core/__init__.py"
-    init.write_text(init.read_text().replace(genie_core.__version__, "99.0.0"))
-    return folder

@@ -7,20 +7,24 @@ there; a test compares it with what was there before (`audit.py`).
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genie_core import __version__
 from genie_core.plan import POD_ANNOTATIONS
 from genie_core.tasks.install import InstallOptions, install
 from tests.netns import Namespace
 from tests.system import audit
+from tests.test_lint import ROOT
 
 CNI_BIN = Path("/usr/lib/cni")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 TIMEOUT = 120  # seconds; a call that takes longer hangs
+OTHER = "99.0.0"  # a version that is not this one
 
 # Three attachments as in the field: a bridge and a point-to-point link with masquerading, and a macvlan.
 THREE = "blue,red@net1,green@net2"
@@ -48,6 +52,15 @@ def install_plugin(directory, **options):
     """Genie's folder for plugins, as `genie install` fills it."""
     report = install(InstallOptions(bin_dir=directory / "bin", conf_dir=directory / "conf", **options))
     return report.launcher.parent
+
+
+def other_version(folder):
+    """The folder, with this code in it as the version `OTHER`."""
+    for package in ("genie_core", "genie_cli"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    module = folder / "genie_core/__init__.py"
+    module.write_text(module.read_text().replace(f'"{__version__}"', f'"{OTHER}"'))
+    return folder
 
 
 class Node:

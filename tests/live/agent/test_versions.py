@@ -1,21 +1,18 @@
 """An agent of another version than the plugin: neither needs the other to be its own."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from genie_core import __version__
 from tests.live.agent.test_agent import is_applied
 from tests.live.live import cni_args
-from tests.test_lint import ROOT
+from tests.system.node import OTHER, other_version
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
-OTHER = "99.0.0"
 INSTALL = """
 import sys
 from pathlib import Path
@@ -28,10 +25,7 @@ print(install(InstallOptions(bin_dir=folder / "bin", conf_dir=folder / "conf")).
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory):
     """The folder that `genie install` of another version put the plugin into."""
-    folder = tmp_path_factory.mktemp("other")
-    shutil.copytree(ROOT / "genie_core", folder / "genie_core", ignore=shutil.ignore_patterns("__pycache__"))
-    module = folder / "genie_core/__init__.py"
-    module.write_text(module.read_text().replace(f'"{__version__}"', f'"{OTHER}"'))
+    folder = other_version(tmp_path_factory.mktemp("other"))
     done = subprocess.run(
         [sys.executable, "-c", INSTALL, folder], cwd=folder, env={"PYTHONPATH": str(folder)},
         capture_output=True, text=True, check=True,
