@@ -10,6 +10,7 @@ import pytest
 
 from genie_core.edges.locks import STARTING, lock_container, lock_node, lock_slot
 from genie_core.errors import IOFailure, TryAgain
+from tests.processes import has_ended
 from tests.test_lint import ROOT
 
 CHILD = f"""
@@ -165,15 +166,6 @@ os.kill(os.getpid(), 9)
 """
 
 
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
-
-
 @pytest.mark.parametrize("group", ["pid", STARTING])
 def test_an_orphan_is_waited_for(path, child, group, tmp_path):
     """Until it has done its work, and no longer."""
@@ -187,7 +179,7 @@ def test_a_daemon_is_neither_waited_for_nor_killed(path, child):
     pid = int(child(ORPHAN.format(seconds=1000, ended="/dev/null", group=0))[1])
     try:
         lock_container(path, within(100)).__exit__()
-        assert alive(pid)
+        assert not has_ended(pid)
     finally:
         os.killpg(pid, signal.SIGKILL)
 

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 from threading import Event, Thread
 
 from tests.apiserver import API, APIServer, Objects
+from tests.processes import children
 from tests.test_lint import ROOT
 
 NODE = "n1"
@@ -31,8 +31,7 @@ class Node:
         )
         assert self._unshare.stdout
         assert self._unshare.stdout.readline() == "ready\n"
-        children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text()
-        self.pid = int(children.split()[0])
+        (self.pid,) = children(self._unshare.pid)
 
     def close(self):
         self._unshare.kill()

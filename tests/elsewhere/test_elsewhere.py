@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -25,6 +24,7 @@ from genie_core.errors import DecodingFailure
 from genie_core.tasks.debug import bundle
 from tests.elsewhere.cluster import NODE, Cluster, Node, agent, node_object, own_pod, tenant_pod
 from tests.patience import wait_until
+from tests.processes import processes
 from tests.test_lint import ROOT
 
 CONFLIST = json.dumps({"cniVersion": "1.0.0", "name": "of-the-node", "plugins": [{"type": "ptp"}]})
@@ -239,15 +239,9 @@ def test_the_pod_is_removed_when_the_command_is_ended(cluster, number, tmp_path)
 
 def commands_on_the_node():
     """The PIDs of commands that were started from elsewhere."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"__node" in words and str(ROOT).encode() in Path(path.parent / "environ").read_bytes():
-            found.append(path.parent.name)
-    return found
+    root = str(ROOT).encode()
+    of_this_clone = processes(lambda words: any(root in word for word in words), "environ")
+    return {*of_this_clone} & {*processes(lambda words: b"__node" in words)}
 
 
 # --- bundles ---------------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.patience import wait_until
 from tests.plugin.harness import listens
+from tests.processes import has_ended
 
 SECRET = "SECRET-d41d8cd9"
 
@@ -160,14 +160,7 @@ def test_a_signal_during_an_add_undoes_it(node, number):
     assert str(int(number)) in reply.error(11)["msg"]
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
     assert node.leftovers() == []
-    wait_until(lambda: not is_running(int((node.root / "child").read_text())))
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_until(lambda: has_ended(int((node.root / "child").read_text())))
 
 
 def test_a_second_signal_does_not_stop_the_undoing(node):

@@ -18,6 +18,7 @@ from genie_core.tasks.pods import read_pod
 from tests import manifests, warm
 from tests.apiserver import API, Objects
 from tests.plugin.cluster import NPWG
+from tests.processes import descendants
 
 # Words that nobody prints by accident.
 TOKEN, OLD_TOKEN, FILE_PASSWORD, NAD_PASSWORD = "tok-5e1f", "tok-0ld1", "pw-f11e", "pw-nad7"
@@ -112,7 +113,7 @@ def test_what_processes_show(planted):
     running = planted.start("ADD", annotations=None, env={}).feed()
     seen = ""
     while running.process.poll() is None:
-        for process in descendants(running.process.pid):
+        for process in (running.process.pid, *descendants(running.process.pid)):
             for file in ("cmdline", "environ"):
                 try:
                     seen += Path(f"/proc/{process}/{file}").read_text(errors="replace")
@@ -122,14 +123,6 @@ def test_what_processes_show(planted):
     assert running.wait().result
     assert f"{planted.bin}/x" in seen
     assert found_in(seen) == set()
-
-
-def descendants(pid):
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(process for child in children for process in descendants(child))]
 
 
 def test_descriptors_that_plugins_inherit(planted):

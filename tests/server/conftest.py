@@ -4,8 +4,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,12 @@ import pytest
 from genie_core import native
 from genie_core.server import COUNTERS, SOCKET, counters
 from genie_core.tasks.install import InstallOptions, install
+from tests.patience import wait_until
 from tests.plugin.harness import Node
+from tests.processes import children
 
 SECONDS = 15
+wait = partial(wait_until, seconds=SECONDS)
 
 
 class Server:
@@ -43,7 +46,7 @@ class Server:
             self.process = subprocess.Popen(
                 [self.program, *map(str, words)], env={}, stdin=subprocess.DEVNULL, stderr=log
             )
-        wait(lambda: len(self.waiting()) >= 2, self.said)
+        wait(lambda: len(self.waiting()) >= 2, said=self.said)
         return self
 
     def said(self):
@@ -52,7 +55,7 @@ class Server:
     def waiting(self):
         """The PIDs of its children."""
         assert self.process is not None
-        return [int(pid) for pid in children(self.process.pid)]
+        return children(self.process.pid)
 
     def kill(self, number=signal.SIGKILL):
         if self.process:
@@ -78,26 +81,6 @@ class Server:
         names = {*before, *after}
         added = {name: after.get(name, 0) - before.get(name, 0) for name in names}
         assert {name: number for name, number in added.items() if number} == expected
-
-
-def children(pid):
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-def wait(condition, said=lambda: ""):
-    """Wait until it is true."""
-    give_up = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < give_up, said()
-        time.sleep(0.01)
-
-
-def has_ended(pid):
-    """Whether the process is gone, or waits to be."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.harness import HOLD
-from tests.server.conftest import children, has_ended, wait
+from tests.processes import children, has_ended
+from tests.server.conftest import wait
 
 MEBI = 1 << 20
 
@@ -136,7 +137,10 @@ def test_a_server_that_does_not_answer_fails_no_call(own_node, server, how):
         assert time.monotonic() - began >= 2
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-        wait(lambda: not {*stopped[:-1]} & {*server.waiting()} or own_node.call("VERSION").result)
+        wait(
+            lambda: {*stopped[:-1]} - {*server.waiting()}, said=server.said
+        )  # one got the call, and has ended
+        assert own_node.call("VERSION").result
         assert own_node.said() == ["ADD a@eth0"]  # what it was handed meanwhile it does not run
 
 
@@ -204,7 +208,7 @@ def test_a_call_whose_process_is_killed_is_an_error_that_is_not_run_again(node, 
         os.kill(child, signal.SIGKILL)
         document = running.wait().error(11)
     assert "genie serve" in document["msg"]
-    wait(lambda: f'"call":{child}' in served.said().replace(" ", ""), served.said)
+    wait(lambda: f'"call":{child}' in served.said().replace(" ", ""), said=served.said)
     node.release()
     assert node.delete().is_silent_success
     assert node.said() == ["ADD a@eth0", "DEL a@eth0"]
@@ -233,7 +237,7 @@ def test_another_build_is_refused_and_takes_over(own_node, server):
         assert own_node.call("VERSION").result
     replace(server.program, server.program.read_text().replace(code.name, other.name).encode())
     assert own_node.call("VERSION").result  # wakes it
-    wait(lambda: f'build": "{other.name}' in server.said(), server.said)
+    wait(lambda: f'build": "{other.name}' in server.said(), said=server.said)
     with server.adds(served=1):
         assert own_node.call("VERSION").result
     assert server.process.pid == pid

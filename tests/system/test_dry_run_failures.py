@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests import machine, warm
 from tests.netns import PREFIX
 from tests.patience import wait_until
+from tests.processes import processes
 from tests.system.dry_runs import BIN, changes_since, command, dry_run, names, network
 
 pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.usefixtures("code_in_place")]
@@ -130,14 +130,7 @@ def test_a_plugin_that_hangs(plugin):
 
 def sleeping(seconds):
     """The processes `sleep SECONDS`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
+    return processes(lambda words: words == [b"sleep", seconds.encode(), b""])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -17,6 +17,7 @@ from genie_core.sandbox.private_node import PrivateNode
 from tests import machine, ordinary_user
 from tests.netns import PREFIX
 from tests.patience import wait_until
+from tests.processes import processes
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
@@ -381,14 +382,7 @@ with PrivateNode() as node:
 
 def marked(mark):
     """The processes that carry the mark in their environment, whose parents are gone or not."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"MARK={mark}".encode() in path.read_bytes():
-                found.append(path.parent.name)
-        except OSError:
-            continue
-    return found
+    return processes(lambda words: f"MARK={mark}".encode() in words, "environ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

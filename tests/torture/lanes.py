@@ -11,8 +11,8 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+from tests.processes import descendants
 from tests.system import audit
 from tests.system.node import finish
 
@@ -211,7 +211,7 @@ class Lane:
 
     def _kill(self, process, victim):
         """Whether a delegate was killed: then the namespace may hold half of what it made."""
-        children = _children(process.pid) if victim != "plugin" else []
+        children = descendants(process.pid) if victim != "plugin" else []
         if victim != "delegate":
             process.kill()
         for pid in children:
@@ -220,12 +220,3 @@ class Lane:
             except ProcessLookupError:
                 continue
         return bool(children)
-
-
-def _children(pid):
-    """A process's children and theirs (proc(5), /proc/PID/task/TID/children)."""
-    try:
-        found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return [*found, *(grandchild for child in found for grandchild in _children(child))]

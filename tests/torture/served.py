@@ -5,9 +5,9 @@ import random
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
 from genie_core.server import COUNTERS, counters
+from tests.processes import children
 from tests.torture.lanes import Campaign
 
 PAUSE = 0.4  # seconds between two kills, at most
@@ -49,7 +49,7 @@ class ServedCampaign(Campaign):
         """Kill the server, or a process of its that waits or runs a call; then start it again, not always at once."""
         chance = random.Random(self.seed)
         while not self._done.wait(chance.uniform(0, PAUSE)):
-            running = _children(self._server.pid)
+            running = children(self._server.pid)
             if running and chance.random() < 0.7:
                 self._kill_one(chance.choice(running))
                 continue
@@ -68,10 +68,3 @@ class ServedCampaign(Campaign):
         self._server.send_signal(number)
         self._server.wait()
         self.count("server ended")
-
-
-def _children(pid):
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []

@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import socket
-import time
 import urllib.request
-from pathlib import Path
 
 from genie_core.edges.netns import inside
 from genie_core.status import OBSERVED
@@ -14,6 +12,7 @@ from genie_core.tasks.sync.observed import observed
 from tests import warm
 from tests.live.live import ROOT, Live, pod_object
 from tests.patience import wait_until
+from tests.processes import processes
 
 NODE = "node-1"
 CONDITION = "genie.cni.dev/NetworksReady"
@@ -136,20 +135,17 @@ class Running(Live):
                 continue
 
     def end_of_children(self):
-        """Wait until the changes that an agent has begun have ended; one may not have its own command line yet."""
-        wait_until(lambda: not self.children(), 60)
-        time.sleep(0.3)
-        wait_until(lambda: not self.children(), 60)
+        """Wait until the changes have ended that a `genie agent --once`, which has ended, has begun.
+
+        One that has not its own command line yet has still the agent's.
+        """
+        wait_until(lambda: not self._commands(), 60)
 
     def children(self):
         """The changes that run on this node."""
-        mine = str(self.node.conf).encode()
-        found = []
-        for folder in Path("/proc").iterdir():
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []
-            except OSError:
-                continue
-            if {b"genie_cli", b"sync", mine} <= {*words}:
-                found.append(int(folder.name))
-        return found
+        return self._commands(b"sync")
+
+    def _commands(self, *more):
+        """The PIDs of commands about this node whose words are these too."""
+        wanted = {b"genie_cli", str(self.node.conf).encode(), *more}
+        return processes(lambda words: wanted <= {*words})

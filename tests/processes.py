@@ -1,0 +1,38 @@
+"""The machine's processes, as /proc shows them (proc(5))."""
+
+from pathlib import Path
+
+
+def processes(is_wanted, file="cmdline"):
+    """The PIDs of those whose words (bytes) are wanted: of the command line, or of the environment (`environ`)."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{file}"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if is_wanted(words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def children(pid):
+    """The PIDs of a process's children; a process that has ended has none."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def descendants(pid):
+    """The PIDs of its children, of theirs, and so on."""
+    found = children(pid)
+    return [*found, *(one for child in found for one in descendants(child))]
+
+
+def has_ended(pid):
+    """Whether the process is gone, or waits to be."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
