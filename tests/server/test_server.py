@@ -19,6 +19,15 @@ from tests.server.conftest import wait
 MEBI = 1 << 20
 
 
+def begin_add(node):
+    """An ADD whose plugin is at work until the node's release."""
+    node.network("a")
+    node.answer("ADD", shell=HOLD, stdout={"ips": []})
+    running = node.start("ADD", annotations={"cni": "a"}).feed()
+    wait(node.said)
+    return running
+
+
 def test_a_call_is_served(node, served):
     node.network("a")
     with served.adds(served=2):
@@ -159,11 +168,8 @@ def test_there_is_one_server(served):
 
 def test_a_call_goes_on_when_the_server_ends(own_node, server):
     """Nor does it keep the socket: the next call does not wait for a server that is gone."""
-    own_node.network("a")
-    own_node.answer("ADD", shell=HOLD, stdout={"ips": []})
     server.start()
-    running = own_node.start("ADD", annotations={"cni": "a"}).feed()
-    wait(own_node.said)
+    running = begin_add(own_node)
     server.kill()
     with server.adds(noServer=1):
         assert own_node.call("VERSION").result
@@ -180,12 +186,9 @@ def test_waiting_processes_end_with_the_server(server):
 
 def test_the_caller_s_death_ends_the_call_as_it_would_end_the_plugin(node, served):
     """The plugin that it had called lives on with the container's lock, and DEL waits for it."""
-    node.network("a")
-    node.answer("ADD", shell=HOLD, stdout={"ips": []})
-    before = set(served.waiting())
-    running = node.start("ADD", annotations={"cni": "a"}).feed()
-    wait(node.said)
-    (child,) = [pid for pid in before if children(pid)]
+    waiting = served.waiting()
+    running = begin_add(node)
+    (child,) = filter(children, waiting)
     running.signal(signal.SIGKILL).wait()
     wait(lambda: has_ended(child))
     deleting = node.start("DEL").feed()
@@ -198,12 +201,9 @@ def test_the_caller_s_death_ends_the_call_as_it_would_end_the_plugin(node, serve
 
 
 def test_a_call_whose_process_is_killed_is_an_error_that_is_not_run_again(node, served):
-    node.network("a")
-    node.answer("ADD", shell=HOLD, stdout={"ips": []})
-    before = set(served.waiting())
-    running = node.start("ADD", annotations={"cni": "a"}).feed()
-    wait(node.said)
-    (child,) = [pid for pid in before if children(pid)]
+    waiting = served.waiting()
+    running = begin_add(node)
+    (child,) = filter(children, waiting)
     with served.adds(lost=1):
         os.kill(child, signal.SIGKILL)
         document = running.wait().error(11)
@@ -288,10 +288,7 @@ def test_many_at_once(node, served):
 
 
 def test_signals_reach_the_call(node, served):
-    node.network("a")
-    node.answer("ADD", shell=HOLD, stdout={"ips": []})
-    running = node.start("ADD", annotations={"cni": "a"}).feed()
-    wait(node.said)
+    running = begin_add(node)
     running.signal(signal.SIGTERM)
     assert "signal 15" in running.wait().error(11)["msg"]
     assert node.said()[0] == "ADD a@eth0"
