@@ -14,6 +14,7 @@ import yaml
 import genie_core
 from genie_cli.app import main
 from tests.deploy.test_manifests import VERSIONS
+from tests.deploy.test_overlays import kustomized
 from tests.test_lint import ROOT
 
 CHART = ROOT / "deploy/helm/genie"
@@ -32,17 +33,13 @@ def helm(*words):
     return subprocess.run([HELM, *words], capture_output=True, text=True, check=False)
 
 
-def by_name(text):
-    documents = [one for one in yaml.safe_load_all(text) if one]
-    return {(one["kind"], one["metadata"]["name"]): one for one in documents}
-
-
 @cache
 def rendered(*words, namespace="kube-system"):
     """What `helm install` would apply, by kind and name."""
     done = helm("template", "genie", str(CHART), "--namespace", namespace, *words)
     assert done.returncode == 0, done.stderr
-    return by_name(done.stdout)
+    documents = filter(None, yaml.safe_load_all(done.stdout))
+    return {(one["kind"], one["metadata"]["name"]): one for one in documents}
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +53,7 @@ def kustomize(tmp_path_factory):
     assert off in file.read_text()
     file.write_text(file.read_text().replace(off, off.replace("# ", "").replace("#", "")))
 
-    @cache
-    def build(folder, all_on):
-        where = (copy if all_on else ROOT) / folder
-        done = subprocess.run(["kubectl", "kustomize", where], capture_output=True, text=True, check=True)
-        return by_name(done.stdout)
-
-    return build
+    return lambda folder, all_on: kustomized((copy if all_on else ROOT) / folder)
 
 
 def comparable(documents):

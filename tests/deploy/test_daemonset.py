@@ -412,10 +412,10 @@ def test_a_port_that_is_taken_does_not_leave_the_node_without_its_plugin(tmp_pat
     assert (tmp_path / "net.d/00-genie.conflist").exists()
 
 
-def answer(port, path):
+def answer(port, path, host="127.0.0.1"):
     """(status, document); status 0 while nobody listens."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=100) as reply:
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=60) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         with error:

@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import genie_core
 from genie_core.edges.netns import inside
 from tests.apiserver import API, APIServer, Authority, Objects
 from tests.deploy.conftest import DEPLOY
+from tests.deploy.test_daemonset import answer
 from tests.patience import wait_until
 from tests.runtime.containerd import CALL_SECONDS, Containerd
 from tests.runtime.node import InstalledNode, network_of
@@ -242,15 +241,7 @@ class Kubelet:
     def probe(self, kind):
         """(status, document) of the DaemonSet's own probe; status 0 while nobody listens."""
         get = self.spec[f"{kind}Probe"]["httpGet"]
-        url = f"http://{get['host']}:{get['port']}{get['path']}"
-        try:
-            with inside(str(self.node.host.path), lambda: urllib.request.urlopen(url, timeout=60)) as reply:
-                return reply.status, json.load(reply)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-        except OSError:
-            return 0, {}
+        return inside(str(self.node.host.path), lambda: answer(get["port"], get["path"], get["host"]))
 
     def wait_until_ready(self, version):
         """As the probe says; a failure shows the last answer."""
@@ -261,10 +252,7 @@ class Kubelet:
             last = self.probe("readiness")
             return last[0] == 200 and last[1]["version"] == version
 
-        try:
-            wait_until(ready)
-        except AssertionError:
-            pytest.fail(f"{last} {self.status()}")
+        wait_until(ready, said=lambda: f"{last} {self.status()}")
 
     def token(self):
         return self.containerd.run("cat", "/etc/cni/genie/token").stdout

@@ -19,11 +19,15 @@ PAGE = (ROOT / "docs/install-in-a-cluster.md").read_text()
 
 
 @cache
-def build(overlay):
-    """What `kubectl apply -k` would apply, by kind and name; "" for deploy itself."""
-    folder = ROOT / "overlays" / overlay if overlay else ROOT / "deploy"
+def kustomized(folder):
+    """What `kubectl apply -k` would apply, by kind and name."""
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=True)
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+
+
+def build(overlay):
+    """What an overlay is built to; "" for deploy itself."""
+    return kustomized(ROOT / "overlays" / overlay if overlay else ROOT / "deploy")
 
 
 def installer(overlay):
