@@ -101,11 +101,11 @@ def test_a_call_that_fails_in_the_server_is_logged(server, own_node):
     """Here it cannot open a file, with the caller's limit. The caller has a Python of its own."""
     server.start()
     own_node.call("VERSION", wrap=("prlimit", "--nofile=6"))
-    wait(lambda: "not answered" in server.said(), server.said)
+    wait(lambda: "not answered" in server.said(), said=server.said)
     line = next(map(json.loads, filter(lambda line: "not answered" in line, server.said().splitlines())))
     assert line["level"] == "error"
     assert "Too many open files" in line["problem"]
-    wait(lambda: "a call ended without an answer" in server.said(), server.said)
+    wait(lambda: "a call ended without an answer" in server.said(), said=server.said)
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
