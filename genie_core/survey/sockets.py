@@ -56,22 +56,25 @@ def _all(kernel: socket.socket, *, connected: bool) -> Sockets:
             ("tcp", socket.IPPROTO_TCP, LISTEN),
             ("udp", socket.IPPROTO_UDP, CLOSE),
         ):
-            for local, _, waiting, most in _dump(kernel, family, number, 1 << state):
+            for local, _, waiting, most in dump(kernel, family, number, 1 << state):
                 listeners.add(f"{protocol} {local}")
                 if protocol == "tcp" and waiting > most:  # sk_acceptq_is_full
                     hung.add(f"{protocol} {local} ({waiting} of {most})")
         states = sum(1 << state for state in CONNECTED)
-        for _, target, _, _ in _dump(kernel, family, socket.IPPROTO_TCP, states) if connected else ():
+        for _, target, _, _ in dump(kernel, family, socket.IPPROTO_TCP, states) if connected else ():
             used[target] += 1
     return Sockets(
         listeners=tuple(sorted(listeners)), hung=tuple(sorted(hung)), used=tuple(used.most_common(8))
     )
 
 
-def _dump(
+def dump(
     kernel: socket.socket, family: int, protocol: int, states: int
 ) -> Iterator[tuple[str, str, int, int]]:
-    """(local, remote, receive queue, send queue) of each socket: of a listener, connections that wait, and the most."""
+    """(local, remote, receive queue, send queue) of each socket: of a listener, connections that wait, and the most.
+
+    Raises OSError where the kernel has no sock_diag for the protocol.
+    """
     request = struct.pack("=BBBBI", family, protocol, 0, 0, states) + bytes(48)
     kernel.settimeout(1)
     kernel.send(HEAD.pack(HEAD.size + len(request), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + request)
@@ -80,6 +83,9 @@ def _dump(
         while len(data) >= HEAD.size:
             length, kind, *_ = HEAD.unpack_from(data)
             if kind in (NLMSG_DONE, NLMSG_ERROR):
+                (error,) = struct.unpack_from("=i", data, HEAD.size)  # DONE has that of a dump
+                if error:
+                    raise OSError(-error, "sock_diag")
                 return
             yield _socket(data[HEAD.size : length])
             data = data[(length + 3) & ~3 :]

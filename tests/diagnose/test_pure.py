@@ -1,6 +1,7 @@
 """The pure parts on hand-made facts: routing, snapshots, ranking, explanations, limits."""
 
 import json
+import socket
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -19,6 +20,7 @@ from genie_core.survey.binaries import Binary
 from genie_core.survey.conf_files import parse_conf
 from genie_core.survey.facts import Facts, Sandbox
 from genie_core.survey.kernel import Address, Hop, Link, Netns, Route, Rule
+from genie_core.survey.sockets import LISTEN, NETLINK_SOCK_DIAG, dump
 from genie_core.tasks.explain.codes import ALL
 
 
@@ -199,3 +201,11 @@ def test_an_address_has_drifted_when_no_interface_has_it():
     facts = Facts(namespace="shop", pod_name="web", pod=Netns(links=links, addresses=held), sandboxes=(told,))
     (finding,) = addresses.drift(Case(facts))
     assert "10.9.0.6" in finding.title
+
+
+def test_a_protocol_without_sock_diag_is_an_error_and_not_a_namespace_without_sockets():
+    unheard_of = 99
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as kernel:
+        list(dump(kernel, socket.AF_INET, socket.IPPROTO_TCP, 1 << LISTEN))
+        with pytest.raises(OSError, match="sock_diag"):
+            list(dump(kernel, socket.AF_INET, unheard_of, 1 << LISTEN))
