@@ -267,15 +267,14 @@ def refused(case: Case) -> Iterator[Finding]:
     pod = case.pod
     if pod is None:
         return
-    for route in pod.facts.routes:
+    refusing = [r for r in pod.facts.routes if r.type in REFUSING and version(r.dst) in case.families]
+    targets = needed_targets(case) if refusing else []
+    hints = {f: [*refusing_targets(case, f)] for f in {version(r.dst) for r in refusing}}
+    for route in refusing:
         everything = route.dst in ("0.0.0.0/0", "::/0")
-        if route.type not in REFUSING or version(route.dst) not in case.families:
-            continue
-        needed = [t for t in needed_targets(case) if _refuses(case, route, t)]
-        hinted = [
-            prefix for ip, prefix in refusing_targets(case, version(route.dst)) if _refuses(case, route, ip)
-        ]
-        if not needed and not (hinted and route.dst in hinted):
+        needed = [t for t in targets if _refuses(case, route, t)]
+        hinted = any(p == route.dst and _refuses(case, route, ip) for ip, p in hints[version(route.dst)])
+        if not needed and not hinted:
             continue
         argv = ["ip", f"-{version(route.dst)}", "route", "del", route.type, route.dst, "table", route.table]
         yield GN0304.found(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from genie_core.net.firewall.rules import Rule
@@ -158,20 +159,15 @@ def refusing_targets(model: Model, family: int) -> Iterator[tuple[str, str]]:
     prefixes += [
         r.dst for stack in (model.node, model.pod) if stack for r in stack.facts.rules if r.action in REFUSING
     ]
+    pods = [n for c in model.pod_cidrs if (n := ipaddress.ip_network(c, strict=False)).version == family]
+    services = {ipaddress.ip_address(f.ip) for f in model.frontends if version(f.ip) == family}
     for prefix in dict.fromkeys(p for p in prefixes if p and not p.endswith("/0") and version(p) == family):
         network = ipaddress.ip_network(prefix, strict=False)
         base = network.network_address
         if base.is_loopback or base.is_multicast or base.is_link_local or base.is_reserved:
             continue
-        if not _of_cluster(model, network):
+        if not any(network.overlaps(p) for p in pods) and not any(ip in network for ip in services):
             yield str(base + (network.num_addresses > 2)), prefix
-
-
-def _of_cluster(model: Model, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    """Whether a prefix overlaps the pods' prefixes, or holds services."""
-    known = [ipaddress.ip_network(c, strict=False) for c in model.pod_cidrs]
-    held = any(version(f.ip) == network.version and within(f.ip, str(network)) for f in model.frontends)
-    return held or any(k.version == network.version and network.overlaps(k) for k in known)
 
 
 def _some(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Iterator[object]:
@@ -221,7 +217,7 @@ def standard(model: Model, ports: list[tuple[str, int]]) -> list[Flow]:
             ]
         found += [
             Flow(role="outside", target=address, protocol="tcp", name=prefix, family=family, hinted=True)
-            for address, prefix in list(refusing_targets(model, family))[:MAX_REFUSED]
+            for address, prefix in islice(refusing_targets(model, family), MAX_REFUSED)
         ]
     return found
 

@@ -29,10 +29,14 @@ class OwnedChain:
 
 def owned_chains(chains: Sequence[Chain]) -> Iterator[OwnedChain]:
     """Those whose own rules, or the jumps to them, name their container."""
+    jumps_to: dict[tuple[str, str], list[tuple[Chain, Rule]]] = {}  # by the tool and the target's name
+    for chain in chains:
+        for rule in chain.rules:
+            jumps_to.setdefault((chain.tool, rule.action.target), []).append((chain, rule))
     for chain in chains:
         if not CHAIN.fullmatch(chain.name):
             continue
-        jumps = tuple((other, rule) for other in chains for rule in _jumps(other, chain))
+        jumps = tuple(jumps_to.get((chain.tool, chain.name), ()))
         match = next(
             (m for rule in (*chain.rules, *(r for _, r in jumps)) if (m := OWNER.search(rule.comment))), None
         )
@@ -45,9 +49,3 @@ def owned_chains(chains: Sequence[Chain]) -> Iterator[OwnedChain]:
                 network=match["network"],
                 addresses=sources,
             )
-
-
-def _jumps(source: Chain, target: Chain) -> list[Rule]:
-    if source.tool != target.tool:
-        return []
-    return [rule for rule in source.rules if rule.action.target == target.name]
