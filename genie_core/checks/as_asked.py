@@ -7,7 +7,6 @@ from typing import Any
 
 from genie_core.checks.addresses import restore_default
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import show_chain
 from genie_core.checks.parts import fix, in_pod, on_node, seen, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -38,7 +37,7 @@ def changed_mac(case: Case) -> Iterator[Finding]:
             the_pod(case, name),
             seen("netlink", f"{name}: {attachment.link.mac}", f"ip link show {name}"),
             seen(source, f"mac {asked}"),
-            *((seen("firewall", f"{pinned.place}: {asked}", show_chain(pinned)),) if pinned else ()),
+            *((seen("firewall", f"{pinned.place}: {asked}", pinned.listing),) if pinned else ()),
             breaks=(Effect.PACKETS, Effect.FRAMES, pinned.place) if pinned else (),
             remedy=fix(
                 "give it its MAC back, or recreate the pod; find out what changed it",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule, show_chain
-from genie_core.checks.parts import fix, on_node, seen, subject, the_pod
+from genie_core.checks.firewall_drops import delete_rule
+from genie_core.checks.parts import fix, on_node, seen, subject, the_chain
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
@@ -36,8 +36,8 @@ def untracked(case: Case) -> Iterator[Finding]:
         yield GN0518.found(
             Severity.ERROR if needed and place == "node" else Severity.WARNING,
             f"{chain.place} rule {rule.number} {what}: services and masquerading do not apply to them",
-            subject("firewall", chain.place) if place == "node" else the_pod(case),
-            seen("firewall", rule.text, show_chain(chain)),
+            the_chain(case, place, chain),
+            seen("firewall", rule.text, chain.listing),
             remedy=fix("delete the rule, or exclude the pods from it", delete_rule(place, chain, rule)),
         )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
-from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity, Subject
+from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_chain
+from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.rules import Chain, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.path import ANY_PORT
-from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.traces import Block
 from genie_core.policy.ruleset import TABLE
@@ -102,15 +101,15 @@ def _hits(case: Case, found: list[Block]) -> str:
     """
     general = [b for b in found if b.flow.general]
     if not general:
-        return _some(str(b.flow) for b in found)
+        return some(str(b.flow) for b in found)
     protocols = {b.packet.protocol for b in general}
     passing = _passing(case, found)
     everything = "traffic" if passing else "all traffic"
     what = everything if len(protocols) > 2 else "/".join(sorted(protocols))
     ways = {b.flow.inbound for b in general}
     way = "with" if len(ways) > 1 else "from" if True in ways else "to"
-    names = _some(b.flow.name or b.flow.target for b in general)
-    return f"{what} {way} {names}" + (f" but {_some(passing)}" if passing else "")
+    names = some(b.flow.name or b.flow.target for b in general)
+    return f"{what} {way} {names}" + (f" but {some(passing)}" if passing else "")
 
 
 def _passing(case: Case, found: list[Block]) -> list[str]:
@@ -121,24 +120,8 @@ def _passing(case: Case, found: list[Block]) -> list[str]:
     return [f"{f.protocol}/{f.port}" for f in flows if f.port and (f.target, f.inbound, f.protocol) in ways]
 
 
-def _some(names: Iterable[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
-
-
-def show_chain(chain: Chain) -> str:
-    """The command that shows a chain."""
-    if chain.tool == "nft":
-        return f"nft -a list chain {chain.place}"
-    return f"{chain.tool} -t {chain.table} -S {chain.name}"
-
-
 def _command(found: list[Block], *argv: object) -> Command:
     return in_pod(*argv) if found[0].place == "pod" else on_node(*argv)
-
-
-def _object(case: Case, found: list[Block], chain: Chain) -> Subject:
-    return the_pod(case) if found[0].place == "pod" else subject("firewall", chain.place)
 
 
 def _accepts(case: Case, found: list[Block], chain: Chain) -> tuple[Command, ...]:
@@ -164,8 +147,8 @@ def _policy(case: Case, found: list[Block], chain: Chain) -> Finding:
         Severity.FATAL if any(b.flow.general for b in found) else Severity.ERROR,
         f"{chain.place} has policy {chain.policy.upper()} and accepts nothing for the pods "
         f"({_hits(case, found)} is dropped){count}",
-        _object(case, found, chain),
-        seen("firewall", f"{chain.place} policy {chain.policy}", show_chain(chain)),
+        the_chain(case, found[0].place, chain),
+        seen("firewall", f"{chain.place} policy {chain.policy}", chain.listing),
         seen("model", str(found[0].packet)),
         breaks=(chain.place,) if found[0].place == "node" else (),
         remedy=fix(
@@ -181,7 +164,7 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: fl
         Severity.ERROR if chance >= 0.005 else Severity.WARNING,
         f"{chain.place} rule {rule.number} drops {chance:.0%} of the packets at random "
         f"({_hits(case, found)}): {rule.text}",
-        _object(case, found, chain),
+        the_chain(case, found[0].place, chain),
         *_evidence(found, chain, rule),
         remedy=fix("delete the rule", delete_rule(found[0].place, chain, rule)),
     )
@@ -190,7 +173,7 @@ def _random(case: Case, found: list[Block], chain: Chain, rule: Rule, chance: fl
 def _evidence(found: list[Block], chain: Chain, rule: Rule) -> tuple[Evidence, ...]:
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
     return (
-        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", show_chain(chain)),
+        seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}{packets}", chain.listing),
         seen("model", str(found[0].packet)),
     )
 
@@ -205,55 +188,53 @@ def delete_rule(place: str, chain: Chain, rule: Rule) -> Command:
 
 def _denying(case: Case, found: list[Block]) -> str:
     """The NetworkPolicy that denies every conversation that the rule stops, "" where one of them is allowed."""
-    policies = Policies(case.facts.objects)
     # A conversation without a port stands for a port that no policy names.
     flows = [
         replace(b.flow, port=b.flow.port or ANY_PORT)
         for b in found
         if b.flow.protocol in ("tcp", "udp", "sctp")
     ]
-    if not policies.policies or not flows:
+    if not case.policies.policies or not flows:
         return ""
-    rulings = [next((ruling for ruling, _, _ in denials(case, policies, flow)), None) for flow in flows]
+    rulings = [next((ruling for ruling, _, _ in denials(case, flow)), None) for flow in flows]
     names = [ruling.policies[0] for ruling in rulings if ruling is not None and ruling.policies]
     return names[0] if len(names) == len(flows) else ""
 
 
-def _doubt(case: Case, found: list[Block], chain: Chain, policy: str) -> str:
+def _doubt(case: Case, chain: Chain, policy: str, denying: str) -> str:
     """Why a policy engine's rule is wrong, "" where the policies say the same or are not known."""
-    known = {cluster.key(p) for p in cluster.of_kind(case.facts.objects, "NetworkPolicy")}
+    known = {cluster.key(p) for p in case.policies.policies}
     if not case.facts.objects or "NetworkPolicy" in case.facts.missing or chain.table == TABLE:
         return ""
     if policy not in known and "/" in policy:
         return "no such NetworkPolicy is known"
-    return "the NetworkPolicies allow that" if known and not _denying(case, found) else ""
+    return "the NetworkPolicies allow that" if known and not denying else ""
 
 
-def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule) -> str:
+def _policy_name(case: Case, found: list[Block], chain: Chain, rule: Rule, denying: str) -> str:
     """The NetworkPolicy that a rule implements: from its comment, else from the policies; "" for none."""
     if chain.table == TABLE and rule.comment.startswith("deny "):  # Genie's own: policy/chains.py
         kind, _, names = rule.comment.removeprefix("deny ").partition(" ")
         return f"{names} ({kind})" if names else kind
-    known = {cluster.key(p) for p in cluster.of_kind(case.facts.objects, "NetworkPolicy")}
+    known = {cluster.key(p) for p in case.policies.policies}
     named = next((name for name in sorted(known) if name in rule.comment), "")
     if named:
         return named
     if "/" in rule.comment and " " not in rule.comment.strip():
         return rule.comment
-    denying = _denying(case, found)
     if denying or not any(mark in f"{chain.table} {chain.name}" for mark in POLICY_MARKS):
         return denying
-    policies = Policies(case.facts.objects)
-    denied = (ruling for block in found for ruling, _, _ in denials(case, policies, block.flow))
+    denied = (ruling for block in found for ruling, _, _ in denials(case, block.flow))
     return next((ruling.policies[0] for ruling in denied), chain.name)
 
 
 def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Finding:
     verb = "rejects" if found[0].outcome and found[0].outcome.verdict == "reject" else "drops"
     packets = "" if rule.packets is None else f" (packets {rule.packets})"
-    policy = _policy_name(case, found, chain, rule)
-    doubt = _doubt(case, found, chain, policy) if policy else ""
-    denied = bool(policy) and not doubt and _denying(case, found) == policy
+    denying = _denying(case, found)
+    policy = _policy_name(case, found, chain, rule, denying)
+    doubt = _doubt(case, chain, policy, denying) if policy else ""
+    denied = bool(policy) and not doubt and denying == policy
     general = not any(m.name in ADDRESSED for m in rule.matches) and found[0].packet.protocol != "arp"
     where = "inside the pod's namespace, " if found[0].place == "pod" else ""
     if policy:
@@ -267,7 +248,7 @@ def _dropped(case: Case, found: list[Block], chain: Chain, rule: Rule) -> Findin
     return code.found(
         Severity.INFO if denied else _severity(case, found, rule, policy),
         title,
-        _object(case, found, chain),
+        the_chain(case, found[0].place, chain),
         *_evidence(found, chain, rule),
         breaks=(chain.place,) if code is GN0507 else (),
         # A rule about MACs drops what a changed MAC sends.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.packet_path import GN0501
-from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_chain, the_interface, the_pod
 from genie_core.fields import counted
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -116,7 +116,7 @@ def rate_limits(case: Case) -> Iterator[Finding]:
                 yield GN0517.warning(
                     f"{chain.place} rule {rule.number} drops the pod's packets above a rate, "
                     f"and has dropped {rule.packets}: {rule.text}",
-                    subject("firewall", chain.place) if place == "node" else the_pod(case),
+                    the_chain(case, place, chain),
                     seen("firewall", rule.text, f"packets {rule.packets}"),
                     remedy=fix("raise the limit if the traffic is intended"),
                 )

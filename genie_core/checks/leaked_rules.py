@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import show_chain
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Finding
 from genie_core.net.case import Case
@@ -61,7 +60,7 @@ def _chain(owned: OwnedChain) -> Finding:
         f"{chain.place} is of container {owned.container} (network {owned.network}), which nothing here knows: its "
         f"{what} is left over",
         subject("firewall", chain.place),
-        *(seen("firewall", rule.text, show_chain(chain)) for rule in rules[:SHOWN]),
+        *(seen("firewall", rule.text, chain.listing) for rule in rules[:SHOWN]),
         remedy=fix("`genie gc` checks again and removes it", on_node("genie", "gc", "--dry-run")),
     )
 
@@ -86,6 +85,6 @@ def _accepting(case: Case, used: set[str]) -> Iterator[Finding]:
         yield GN1404.warning(
             f"{chain.place} accepts packets of {ip}, which nothing on this node has: rules of a pod that is gone",
             subject("firewall", chain.place),
-            *(seen("firewall", rule.text, show_chain(chain)) for chain, rule in rules[:SHOWN]),
+            *(seen("firewall", rule.text, chain.listing) for chain, rule in rules[:SHOWN]),
             remedy=fix("a DEL of the container deletes them; where its sandbox is gone, delete them by hand"),
         )

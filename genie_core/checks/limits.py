@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule, show_chain
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -105,7 +105,7 @@ def _taken(
         f"{used} of {len(span)} source ports {span[0]}-{span[-1]} of {taken.source} are taken by {taken.protocol} "
         f"connections to {taken.target}: " + ("further ones are dropped" if full else "few are left"),
         subject("firewall", chain.place) if chain else subject("address", taken.source),
-        *((seen("firewall", rule.text, show_chain(chain)),) if chain and rule else ()),
+        *((seen("firewall", rule.text, chain.listing),) if chain and rule else ()),
         seen("conntrack", f"{taken.count} ports in use", _listing(taken.target)),
         remedy=fix(
             "give the rule a wider range of ports, or none; end idle connections (conntrack -D)"

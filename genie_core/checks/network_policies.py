@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import POLICY_MARKS
-from genie_core.checks.parts import fix, seen
+from genie_core.checks.parts import fix, seen, some
 from genie_core.findings import Code, Confidence, Finding, Severity, Subject
 from genie_core.net.case import Case
-from genie_core.net.policy import EGRESS, Policies
+from genie_core.net.policy import EGRESS
 from genie_core.net.policy_verdicts import Denial, denials
 
 
@@ -36,8 +36,7 @@ GN0523 = Code("GN0523", "no NetworkPolicy allows the traffic",
 )
 def not_allowed(case: Case) -> Iterator[Finding]:
     groups: dict[tuple[str, tuple[str, ...], bool], list[Denial]] = {}
-    known = Policies(case.facts.objects)
-    for denial in (d for walk in case.walks for d in denials(case, known, walk.flow)):
+    for denial in (d for walk in case.walks for d in denials(case, walk.flow)):
         ruling, wanted, _ = denial
         mine = (wanted.source if ruling.direction == EGRESS else wanted.target).ip
         own = mine == case.address(6 if ":" in mine else 4)
@@ -47,8 +46,7 @@ def not_allowed(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, direction: str, names: tuple[str, ...], own: bool, found: list[Denial]) -> Finding:
-    targets = _others(found)
-    shown = ", ".join(targets[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
+    shown = some(_others(found))
     whose = "this pod" if own else "the target"
     engine = enforced(case) or _stopped_by(case, found)
     passing = _passing(case, found)
@@ -108,14 +106,12 @@ def _passing(case: Case, found: list[Denial]) -> list[str]:
     ]
 
 
-def _others(found: list[Denial]) -> list[str]:
+def _others(found: list[Denial]) -> Iterator[str]:
     """The peers; with a port only where not every port is denied."""
     general = {flow.name or flow.target for _, _, flow in found if not flow.port}
-    names = []
     for _, wanted, flow in found:
         name = flow.name or flow.target
-        names.append(name if name in general else f"{name} {wanted.protocol}/{flow.port}")
-    return list(dict.fromkeys(names))
+        yield name if name in general else f"{name} {wanted.protocol}/{flow.port}"
 
 
 def _severity(case: Case, found: list[Denial], engine: bool) -> Severity:

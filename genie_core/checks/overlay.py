@@ -120,6 +120,11 @@ def tunnel_up(case: Case) -> Iterator[Finding]:
         )
 
 
+def port_of(tunnel: Link) -> int:
+    """The UDP port of a tunnel, 0 for a tunnel without one."""
+    return int(tunnel.data.get("vxlan_port") or tunnel.data.get("geneve_port") or 0)
+
+
 def carries(case: Case, tunnel: Link) -> bool:
     """Whether it is a device such as tunl0 or sit0 that its kernel module makes, and is unused."""
     used = any(h.index == tunnel.index for r in case.facts.node.routes for h in r.hops)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from genie_core.catalog.positions import positions
 from genie_core.fields import may_be_secret
 from genie_core.findings import Command, Evidence, Remedy, Subject
 from genie_core.net.case import Case
+from genie_core.net.firewall.rules import Chain
 from genie_core.net.model import Attachment
 from genie_core.survey.facts import ConfFile
 
@@ -46,6 +47,17 @@ def the_interface(name: str) -> Subject:
 def subject(kind: str, name: str, iface: str = "") -> Subject:
     """Anything else on the node: a sysctl, a rule, a route, a service."""
     return Subject(kind=kind, name=name, netns="node", iface=iface)
+
+
+def the_chain(case: Case, place: str, chain: Chain) -> Subject:
+    """A chain of the node; for one inside the pod the pod."""
+    return subject("firewall", chain.place) if place == "node" else the_pod(case)
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first of the names, each once, and how many more there are."""
+    unique = list(dict.fromkeys(names))
+    return ", ".join(unique[:most]) + (f" and {len(unique) - most} more" if len(unique) > most else "")
 
 
 def ends(attachment: Attachment) -> str:

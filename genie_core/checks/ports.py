@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule, show_chain
-from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_pod
+from genie_core.checks.firewall_drops import delete_rule
+from genie_core.checks.parts import fix, in_pod, on_node, seen, subject, the_chain, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import Outcome, at_hook
 from genie_core.net.firewall.rules import Chain, Packet, Rule
 from genie_core.net.flows import Flow
 from genie_core.net.model import Attachment
+from genie_core.net.stack import is_served
 from genie_core.survey.cluster import Frontend
 
 CLIENT = "192.0.2.99"  # stands for a host outside; no packet is sent there
@@ -28,11 +29,6 @@ def _sockets(case: Case, ip: str) -> tuple[str, ...] | None:
     )
 
 
-def _is_served(listeners: tuple[str, ...], protocol: str, ip: str, port: int) -> bool:
-    anywhere = ("0.0.0.0", "::") if ":" not in ip else ("::",)
-    return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
-
-
 GN0606 = Code("GN0606", "nothing listens behind the service",
     cause="targetPort names a port on which nothing in the pod listens, or it listens on localhost only",
     confirm="ss -lntu in the pod", fix="correct targetPort or the application", breaks=(Effect.PACKETS,))  # fmt: skip
@@ -46,7 +42,7 @@ def no_listener(case: Case) -> Iterator[Finding]:
             listeners = _sockets(case, ip)
             if listeners is None or front.protocol not in ("tcp", "udp") or (ip, port) in reported:
                 continue
-            if _is_served(listeners, front.protocol, ip, port) or _proxied(case, ip):
+            if is_served(listeners, front.protocol, ip, port) or _proxied(case, ip):
                 continue
             reported.add((ip, port))
             yield _deaf(case, front, ip, port, listeners)
@@ -241,7 +237,7 @@ def unserved_targets(case: Case) -> Iterator[Finding]:
             if rule.action.kind != "dnat" or ip not in own or _proxied(case, ip):
                 continue
             for protocol, outer, inner in _handed(rule):
-                if (ip, inner) not in endpoints and not _is_served(pod.listeners, protocol, ip, inner):
+                if (ip, inner) not in endpoints and not is_served(pod.listeners, protocol, ip, inner):
                     yield _deaf_target(case, chain, rule, f"{protocol}/{outer}", f"{ip}:{inner}")
 
 
@@ -274,7 +270,7 @@ def _deaf_target(case: Case, chain: Chain, rule: Rule, outer: str, inner: str) -
         seen(
             "firewall",
             f"{chain.place} rule {rule.number}: {rule.text} (packets {rule.packets})",
-            show_chain(chain),
+            chain.listing,
         ),
         seen("procfs", f"the pod listens on {listening}", f"ss -ln{protocol[0]}"),
         remedy=fix(
@@ -335,8 +331,8 @@ def _rewritten(case: Case, flow: Flow, place: str, outcome: Outcome) -> Finding:
         Severity.ERROR if wrong else Severity.WARNING,
         f"{chain.place} rule {rule.number}{' in the pod' if place == 'pod' else ''} sends packets for "
         f"{flow.name or flow.target} {flow.protocol}/{flow.port} to {target} instead",
-        subject("firewall", chain.place) if place == "node" else the_pod(case),
-        seen("firewall", f"{rule.text} (packets {rule.packets})", show_chain(chain)),
+        the_chain(case, place, chain),
+        seen("firewall", f"{rule.text} (packets {rule.packets})", chain.listing),
         remedy=fix(
             "delete the rule if no proxy should get this traffic",
             delete_rule(place, chain, rule),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genie_core.checks.overlay import next_hop, remotes, some_address
+from genie_core.checks.overlay import next_hop, port_of, remotes, some_address
 from genie_core.checks.resolv_conf import nameservers
 from genie_core.checks.routes import real_defaults
 from genie_core.net.case import Case
@@ -173,7 +173,7 @@ def _knocks(case: Case) -> list[Ask]:
     """At the other ends of the tunnels, where a port that refuses has no listener; before other packets are refused."""
     asks = []
     for remote in remotes(case)[:MAX_HOPS]:
-        port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
+        port = port_of(remote.tunnel)
         end = next((x for x in remote.node.addresses if ":" not in x), "")
         if port and end and remote.tunnel.up:
             asks.append(Ask(kind="knock", target=end, port=port, role=f"port {remote.cidr}", count=3))

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from genie_core.checks.addresses import GN0203
 from genie_core.checks.check import check
-from genie_core.checks.overlay import Remote, next_hop, remotes
+from genie_core.checks.overlay import Remote, next_hop, port_of, remotes
 from genie_core.checks.parts import fix, seen, subject, the_pod
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.policy import Policies
 from genie_core.net.policy_verdicts import denials
 from genie_core.net.stack import within
 from genie_core.survey.facts import Probe
@@ -83,7 +82,7 @@ def underlay(case: Case) -> Iterator[Finding]:
         echoes = [p for p in sent if p.kind == "ping"]
         answered = any(p.result == "ok" for p in plain)
         came, went = sum(p.received for p in echoes), sum(p.sent for p in echoes)
-        port = remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or ""
+        port = port_of(remote.tunnel) or ""
         address = next(iter(remote.node.addresses), remote.node.name)
         moved = _probes(case, f"tunnel {remote.tunnel.name}")
         counted = moved[0] if moved else None
@@ -154,7 +153,7 @@ def _causes(case: Case, remote: Remote, knock: Probe | None, *, answered: bool) 
     tunnel, node = remote.tunnel, remote.node.name
     address = next(iter(remote.node.addresses), node)
     vni = tunnel.data.get("vxlan_id") or tunnel.data.get("geneve_id") or "?"
-    port = tunnel.data.get("vxlan_port") or tunnel.data.get("geneve_port") or ""
+    port = port_of(tunnel) or ""
     mac = getattr(case.node.neighbour(tunnel.index, next_hop(case, remote)), "mac", "") or "?"
     back = ", ".join(case.this_node.cidrs) if case.this_node else "this node's pods"
     if knock is not None and knock.result != "timeout":
@@ -239,9 +238,8 @@ def unanswered(case: Case) -> Iterator[Finding]:
 
 def _denied(case: Case) -> set[str]:
     """Targets to which a NetworkPolicy lets the pod send nothing: the policy's own check reports those."""
-    policies = Policies(case.facts.objects)
-    flows = [w.flow for w in case.walks if not w.flow.inbound] if policies.policies else []
-    return {flow.target for flow in flows if any(True for _ in denials(case, policies, flow))}
+    flows = [w.flow for w in case.walks if not w.flow.inbound] if case.policies.policies else []
+    return {flow.target for flow in flows if any(True for _ in denials(case, flow))}
 
 
 def _is_silent(probe: Probe) -> bool:

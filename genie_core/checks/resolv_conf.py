@@ -9,7 +9,7 @@ from genie_core.checks.check import check
 from genie_core.checks.parts import fix, seen, the_pod
 from genie_core.findings import Code, Effect, Finding, Severity
 from genie_core.net.case import Case
-from genie_core.net.stack import version, within
+from genie_core.net.stack import is_served, version, within
 
 GN0604 = Code("GN0604", "resolv.conf cannot work",
     cause="it names no server, a loopback where nothing listens, or no DNS service",
@@ -81,9 +81,9 @@ def _refuses(case: Case, server: str) -> bool:
     if any(p.role == "dns" and p.target == server and p.result == "refused" for p in case.facts.probes):
         return True
     bound = case.facts.node.listeners
-    anywhere = (f"udp {server}:53", "udp 0.0.0.0:53", "udp :::53")
     translated = any(f.ip == server for f in case.frontends)
-    return bool(bound) and server in case.node.local and not translated and not set(anywhere) & set(bound)
+    mine = bool(bound) and server in case.node.local and not translated
+    return mine and not is_served(bound, "udp", server, 53)
 
 
 def _words(text: str) -> list[list[str]]:

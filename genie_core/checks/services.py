@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import delete_rule, show_chain
+from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.parts import fix, on_node, seen, subject
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -168,7 +168,7 @@ def _wrong_targets(case: Case, front: Frontend, outcomes: list[Outcome]) -> Iter
             + ("port" if port_only else "live endpoint")
             + f" of it (endpoints: {right})",
             subject("service", front.service),
-            seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", show_chain(chain)),
+            seen("firewall", f"{chain.place} rule {rule.number}: {rule.text}", chain.listing),
             seen("objects", f"EndpointSlice of {front.service}: {right}"),
             remedy=fix("delete the stale rule; look at kube-proxy on this node", *commands),
         )

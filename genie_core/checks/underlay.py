@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.overlay import Remote, carries, remotes
+from genie_core.checks.overlay import Remote, carries, port_of, remotes
 from genie_core.checks.parts import fix, on_node, seen, subject, the_interface
 from genie_core.findings import Code, Command, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -110,7 +110,7 @@ def carriers(case: Case) -> Iterator[Finding]:
     for link in case.uplinks:
         if not link.up or link.carrier:
             continue
-        default = any(h.index == link.index for f in (4, 6) for r in case.node.defaults(f) for h in r.hops)
+        default = any(hop.index == link.index for hop in case.default_hops)
         tunnels = [t.name for t in case.tunnels if carries(case, t) and _device(case, t) == link]
         nodes = [
             n.name
@@ -149,7 +149,7 @@ GN0711 = Code("GN0711", "the node's firewall drops tunnel packets",
 def outer_filter(case: Case) -> Iterator[Finding]:
     for remote in remotes(case):
         address = next((x for x in remote.node.addresses if ":" not in x), "")
-        port = int(remote.tunnel.data.get("vxlan_port") or remote.tunnel.data.get("geneve_port") or 0)
+        port = port_of(remote.tunnel)
         if not address or not port:
             continue
         way = case.node.fib.lookup(address)
@@ -220,8 +220,8 @@ def _uplink(case: Case, link: Link, what: str, mend: str) -> Finding:
     """An error where another node is on its subnet or the default route leaves by it, else a warning."""
     near = [subnet(own) for own in case.node.addresses(link)]
     nodes = [ip for node in case.other_nodes for ip in node.addresses]
-    defaults = [hop.index for family in (4, 6) for route in case.node.defaults(family) for hop in route.hops]
-    needed = link.index in defaults or any(within(ip, net) for ip in nodes for net in near)
+    default = any(hop.index == link.index for hop in case.default_hops)
+    needed = default or any(within(ip, net) for ip in nodes for net in near)
     return GN0714.found(
         Severity.ERROR if needed else Severity.WARNING,
         f"{link.name} {what}: {', '.join(near)} is not reached",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.firewall_drops import show_chain
-from genie_core.checks.parts import fix, seen, subject, the_interface, the_pod
+from genie_core.checks.parts import fix, seen, subject, the_chain, the_interface, the_pod
 from genie_core.checks.probe_results import ANSWERED, FROM_POD, cut_off
 from genie_core.findings import Code, Confidence, Effect, Finding, Severity
 from genie_core.net.case import Case
@@ -121,7 +120,7 @@ def _all_lost(case: Case, chain: Chain, rule: Rule) -> bool:
 
 
 def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe | None) -> Finding:
-    show = show_chain(chain)
+    show = chain.listing
     rated, total = any(m.name == "rate" for m in rule.matches), _all_lost(case, chain, rule)
     return GN0520.found(
         # A limit may have been exceeded as intended.
@@ -131,7 +130,7 @@ def _conditional(case: Case, place: str, chain: Chain, rule: Rule, probe: Probe 
         + " under a condition that is not evaluated, perhaps the pod's"
         + (f" (probes to {probe.target} were lost)" if probe else "")
         + f": {rule.text}",
-        subject("firewall", chain.place) if place == "node" else the_pod(case),
+        the_chain(case, place, chain),
         seen("firewall", f"{rule.text} (packets {'?' if rule.packets is None else rule.packets})", show),
         *(
             (seen("probe", f"{probe.kind} {probe.target}: {probe.received} of {probe.sent} answered"),)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from genie_core.net import wording
 from genie_core.net.ipvs import virtual_servers
 from genie_core.net.model import TUNNELS, Attachment, Model
-from genie_core.net.policy import EGRESS, INGRESS, Policies
+from genie_core.net.policy import EGRESS, INGRESS
 from genie_core.net.policy_verdicts import connections
 from genie_core.net.stack import Stack, calls_iptables
 from genie_core.net.traces import Walk
@@ -151,10 +151,9 @@ class _Hops:
         """What NetworkPolicies allow. Whether they are enforced is for the firewall's rules to say, and said there."""
         if self.flow.role == "node" or self.flow.protocol not in ("tcp", "udp", "sctp"):
             return
-        policies = Policies(self.model.facts.objects)
         for wanted in connections(self.model, self.flow):
             for direction in (EGRESS, INGRESS):
-                ruling = policies.rule(direction, wanted)
+                ruling = self.model.policies.rule(direction, wanted)
                 if not ruling.policies:
                     continue
                 word = {True: "allows", False: "denies", None: "may allow or deny"}[ruling.allowed]

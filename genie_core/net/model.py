@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os.path import basename
 
+from genie_core.net.policy import Policies
 from genie_core.net.stack import Stack, version, within
 from genie_core.survey import cluster
 from genie_core.survey.facts import Cached, ConfFile, Facts
@@ -279,6 +280,11 @@ class Model:
         return cluster.frontends(self.facts.objects)
 
     @cached_property
+    def policies(self) -> Policies:
+        """All NetworkPolicies."""
+        return Policies(self.facts.objects)
+
+    @cached_property
     def pod_cidrs(self) -> tuple[str, ...]:
         """The prefixes that pods live in: the nodes', else of the configurations, else of the pod's own link."""
         known = [cidr for node in self.nodes for cidr in node.cidrs]
@@ -310,7 +316,7 @@ class Model:
         if link.name == "lo" or link.kind in TUNNELS or link in self.pod_links:
             return False
         addresses = [a for a in self.node.addresses(link) if a.scope == "global"]
-        if link.kind in ("bridge", "dummy") and not any(h.index == link.index for h in self._default_hops):
+        if link.kind in ("bridge", "dummy") and not any(h.index == link.index for h in self.default_hops):
             return False
         return bool(addresses) and not any(self._pod_address(a.ip) for a in addresses)
 
@@ -318,7 +324,8 @@ class Model:
         return any(within(ip, cidr) for cidr in self.pod_cidrs)
 
     @cached_property
-    def _default_hops(self) -> list[Hop]:
+    def default_hops(self) -> list[Hop]:
+        """The next hops of the node's default routes."""
         return [hop for f in (4, 6) for route in self.node.defaults(f) for hop in route.hops]
 
     @cached_property

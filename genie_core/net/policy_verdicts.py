@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from genie_core.net.flows import Flow
 from genie_core.net.model import Model
-from genie_core.net.policy import EGRESS, INGRESS, End, Policies, Ruling, Wanted
+from genie_core.net.policy import EGRESS, INGRESS, End, Ruling, Wanted
 from genie_core.survey import cluster
 
 Denial = tuple[Ruling, Wanted, Flow]
 
 
-def denials(model: Model, policies: Policies, flow: Flow) -> Iterator[Denial]:
+def denials(model: Model, flow: Flow) -> Iterator[Denial]:
     """The policies that deny a conversation, at the pod's end or at the other."""
     if flow.role == "node" or flow.protocol not in ("tcp", "udp", "sctp"):
         return  # a pod's own node is always allowed; no policy rule is about ICMP
     for wanted in connections(model, flow):
         for direction in (EGRESS, INGRESS):
-            ruling = policies.rule(direction, wanted)
+            ruling = model.policies.rule(direction, wanted)
             if ruling.allowed is False:
                 yield ruling, wanted, flow
 

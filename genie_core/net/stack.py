@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from functools import cached_property
 
 from genie_core.net.fib import MAIN, Fib
@@ -26,6 +27,12 @@ def within(address: str, prefix: str) -> bool:
 def subnet(address: Address) -> str:
     """`10.244.1.0/24`: the prefix that an address puts on its link."""
     return str(ipaddress.ip_network(f"{address.ip}/{address.prefix}", strict=False))
+
+
+def is_served(listeners: Sequence[str], protocol: str, ip: str, port: int) -> bool:
+    """Whether one of the listeners (`tcp 0.0.0.0:8080`) takes packets to an address and port."""
+    anywhere = ("::",) if ":" in ip else ("0.0.0.0", "::")
+    return any(f"{protocol} {host}:{port}" in listeners for host in (*anywhere, ip))
 
 
 class Stack:

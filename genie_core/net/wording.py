@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from genie_core.net.fib import MAIN, REFUSALS, Way
 from genie_core.net.firewall.evaluate import Outcome
 from genie_core.net.firewall.rules import Chain, Packet, Rule
-from genie_core.net.stack import Stack
+from genie_core.net.stack import Stack, is_served
 from genie_core.net.traces import Block, Decision
 from genie_core.policy.ruleset import TABLE
 from genie_core.survey.kernel import Link
@@ -86,7 +86,7 @@ def firewall(decision: Decision) -> Iterator[Said]:
         for chain, rule in outcome.doubts:
             yield Said(
                 kind=_kind(chain), text=f"{_rule(chain, rule)} drops where a condition holds that is not modelled",
-                place=decision.place, command=_shown(chain), doubt=True,
+                place=decision.place, command=chain.listing, doubt=True,
             )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _translated(decision: Decision, outcome: Outcome) -> Iterator[Said]:
             port = f":{after.dport}" if after.protocol in ("tcp", "udp") else ""
             kind, change = "dnat", f"destination becomes {after.target}{port}"
         text = f"{change}{_share(outcome)}, by {_rule(chain, rule)}"
-        yield Said(kind=kind, text=text, place=decision.place, command=_shown(chain))
+        yield Said(kind=kind, text=text, place=decision.place, command=chain.listing)
 
 
 def _verdict(decision: Decision, outcome: Outcome, *, dropped: bool) -> Said:
@@ -113,7 +113,7 @@ def _verdict(decision: Decision, outcome: Outcome, *, dropped: bool) -> Said:
     about = "ARP " if decision.packet.protocol == "arp" else ""
     return Said(
         kind=_kind(chain), text=f"{about}{decision.hook}: {verb}{_share(outcome)} by {by}", place=decision.place,
-        command=_shown(chain), stops=dropped and outcome.chance > 0.5, plain=rule is None and not dropped,
+        command=chain.listing, stops=dropped and outcome.chance > 0.5, plain=rule is None and not dropped,
     )  # fmt: skip
 
 
@@ -127,14 +127,6 @@ def _share(outcome: Outcome) -> str:
 
 def _rule(chain: Chain, rule: Rule) -> str:
     return f"{chain.place} rule {rule.number} ({rule.text.strip()})"
-
-
-def _shown(chain: Chain) -> str:
-    return (
-        f"nft -a list chain {chain.place}"
-        if chain.tool == "nft"
-        else f"{chain.tool} -t {chain.table} -S {chain.name}"
-    )
 
 
 def blocked(block: Block) -> Said:
@@ -246,7 +238,7 @@ def listener(listeners: Sequence[str], protocol: str, ip: str, port: int) -> lis
     """Whether a socket takes it. Nothing is said where the sockets are not known."""
     if not listeners or not port:
         return []
-    served = any(f"{protocol} {host}:{port}" in listeners for host in ("0.0.0.0", "::", ip))
+    served = is_served(listeners, protocol, ip, port)
     text = (
         f"a socket listens on {protocol} port {port}"
         if served

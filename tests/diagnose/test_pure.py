@@ -13,6 +13,7 @@ from genie_core.checks import addresses, links, plugins, rank, resolv_conf
 from genie_core.checks import conntrack as conntrack_checks
 from genie_core.errors import DecodingFailure
 from genie_core.findings import Finding, Severity, Subject
+from genie_core.net import wording
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
 from genie_core.survey import codec
@@ -201,6 +202,13 @@ def test_an_address_has_drifted_when_no_interface_has_it():
     facts = Facts(namespace="shop", pod_name="web", pod=Netns(links=links, addresses=held), sandboxes=(told,))
     (finding,) = addresses.drift(Case(facts))
     assert "10.9.0.6" in finding.title
+
+
+def test_a_socket_on_every_ipv4_address_takes_no_ipv6_packets():
+    (ipv4,) = wording.listener(["tcp 0.0.0.0:80"], "tcp", "10.0.0.5", 80)
+    (ipv6,) = wording.listener(["tcp 0.0.0.0:80"], "tcp", "fd00::5", 80)
+    (both,) = wording.listener(["tcp :::80"], "tcp", "10.0.0.5", 80)
+    assert (ipv4.plain, ipv6.plain, both.plain) == (True, False, True)
 
 
 def test_a_protocol_without_sock_diag_is_an_error_and_not_a_namespace_without_sockets():

@@ -147,6 +147,13 @@ class Chain:
             return f"{self.family} {self.table} {self.name}"
         return f"{self.tool} {self.table}/{self.name}"
 
+    @property
+    def listing(self) -> str:
+        """The command that shows it."""
+        if self.tool == "nft":
+            return f"nft -a list chain {self.place}"
+        return f"{self.tool} -t {self.table} -S {self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
