@@ -247,7 +247,9 @@ class _Hops:
         hop = Hop(link.name, iface=link.name, said=wording.state(link, "node"))
         hop.said += self._say("node", *EXIT)
         target = self.walk.target or self.flow.target
-        way = self.node.fib.lookup(target, self.walk.source)
+        chosen = (d.way for d in reversed(self.decisions) if d.place == "node" and d.way)
+        way = next((way for way in chosen if way.hop.index == link.index), None)
+        way = way or self.node.fib.lookup(target, self.walk.source)
         next_hop = way.hop.gateway or target
         hop.said += wording.neighbour(self.node, link, next_hop, "node")
         if link.kind in TUNNELS:
@@ -385,7 +387,7 @@ class _Hops:
             if block.place == "pod" or len(hops) == 1:
                 hop = hops[0] if block.kind != "parent" else hops[min(1, len(hops) - 1)]
             else:
-                routing = next((h for h in hops if h.name.startswith("node")), hops[-1])
+                routing = next((h for h in hops if h.name in ("node", "node routing")), hops[-1])
                 entry = next((h for h in reversed(hops) if h.iface == block.link), routing)
                 hop = entry if block.kind == "reverse-path" else routing
             if not any(one.stops and one.kind == said.kind for one in hop.said):

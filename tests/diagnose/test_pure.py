@@ -16,6 +16,8 @@ from genie_core.findings import Finding, Severity, Subject
 from genie_core.net import wording
 from genie_core.net.case import Case
 from genie_core.net.fib import Fib, default_rules
+from genie_core.net.flows import Flow
+from genie_core.net.hops import path_of
 from genie_core.survey import codec
 from genie_core.survey.binaries import Binary
 from genie_core.survey.conf_files import parse_conf
@@ -209,6 +211,45 @@ def test_a_socket_on_every_ipv4_address_takes_no_ipv6_packets():
     (ipv6,) = wording.listener(["tcp 0.0.0.0:80"], "tcp", "fd00::5", 80)
     (both,) = wording.listener(["tcp :::80"], "tcp", "10.0.0.5", 80)
     assert (ipv4.plain, ipv6.plain, both.plain) == (True, False, True)
+
+
+def way_out(bridge="cni0", **node):
+    """The path of a packet from a pod on a bridge to the internet; `node` replaces parts of the node's facts."""
+    links = (
+        Link(index=1, name=bridge, kind="bridge", up=True),
+        Link(index=2, name="veth1", kind="veth", up=True, master=1, peer=5, peer_nsid=0),
+        Link(index=3, name="eth0", kind="dummy", up=True, arp=True),
+    )
+    held = (Address(index=1, ip="10.0.0.1", prefix=24), Address(index=3, ip="192.0.2.9", prefix=24))
+    pod = Netns(
+        path="/run/netns/p",
+        links=(Link(index=5, name="eth0", kind="veth", up=True, peer=2, peer_nsid=0),),
+        addresses=(Address(index=5, ip="10.0.0.5", prefix=24),),
+        routes=routes("0.0.0.0/0 5 via 10.0.0.1", "10.0.0.0/24 5"),
+    )
+    ways = routes(
+        "0.0.0.0/0 3 via 192.0.2.1", "0.0.0.0/0 3 via 192.0.2.2 table 100", "10.0.0.0/24 1", "192.0.2.0/24 3"
+    )
+    facts = Netns(links=links, addresses=held, routes=ways, nsids={"0": "/run/netns/p"}, **node)
+    case = Case(
+        Facts(node=facts, pod=pod, netns_path="/run/netns/p"),
+        [Flow(role="outside", target="198.51.100.1", protocol="tcp", port=80)],
+    )
+    return path_of(case, case.walks[0])
+
+
+def test_the_next_hop_is_that_of_the_route_that_was_chosen():
+    chosen = Rule(family=4, priority=100, table=100, iif="cni0")
+    path = way_out(
+        rules=(default_rules(4)[0], chosen, *default_rules(4)[1:]), sysctls={"ipv4/conf/cni0/forwarding": "1"}
+    )
+    (out,) = (hop for hop in path.hops if hop.name == "eth0")
+    assert [said.text for said in out.said if said.kind == "neighbour"] == ["192.0.2.2 is asked for"]
+
+
+def test_a_bridge_is_not_taken_for_the_nodes_routing_by_its_name():
+    path = way_out(bridge="nodes0", sysctls={"ipv4/conf/nodes0/forwarding": "0"})
+    assert [hop.name for hop in path.hops if hop.state == "stops"] == ["node routing"]
 
 
 def test_a_protocol_without_sock_diag_is_an_error_and_not_a_namespace_without_sockets():
