@@ -103,11 +103,16 @@ def touch(directory: str = DIRECTORY, name: str = "stamp") -> None:
 
 
 def withdraw(directory: str = DIRECTORY) -> None:
-    """Remove the stamp: what is written here is not what policies select now, and no pod may rely on it."""
+    """Remove the stamp: what is written here is not what policies select now, and no pod may rely on it.
+
+    Raises IOFailure.
+    """
+    path = f"{directory}/stamp"
     try:
-        posix.unlink(f"{directory}/stamp")
-    except OSError:
-        return
+        posix.unlink(path)
+    except OSError as error:
+        if error.errno != ENOENT:
+            raise failure("remove", path, error) from None
 
 
 class Held:

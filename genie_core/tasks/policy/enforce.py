@@ -111,10 +111,14 @@ def announce(selected: policy_dir.Selected) -> list[str]:
     """Write what policies select for the plugin; the problems. Where it fails, ADD does not rely on the old one."""
     try:
         policy_dir.write(selected)
+        return []
     except GenieError as error:
+        problems = [str(error)]
+    try:
         policy_dir.withdraw()
-        return [str(error)]
-    return []
+    except GenieError as error:
+        problems.append(str(error))
+    return problems
 
 
 def remove(config: Mapping[str, Any]) -> None:
