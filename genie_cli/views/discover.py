@@ -183,17 +183,14 @@ _OTHERS = {  # names of server/counters.py, but for "served"
 
 def _calls(genie: GenieState) -> Cell:
     """Which way calls go, and how many went which way since the boot."""
-    counted = genie.calls or {}
-    others = {words: counted.get(name, 0) for name, words in _OTHERS.items() if counted.get(name)}
+    calls = genie.calls or {}
+    others = {words: calls[name] for name, words in _OTHERS.items() if calls.get(name)}
     way = "by genie serve" if genie.served else "each starts Python: genie serve does not run"
     started = f"{sum(others.values())} started Python"
     why = f" ({', '.join(f'{number} {words}' for words, number in others.items())})" if others else ""
-    lost = f", {counted['lost']} lost" if counted.get("lost") else ""
-    if genie.calls is None:
-        return Cell(way, "" if genie.served else "warn")
-    return Cell(
-        f"{way}: {counted.get('served', 0)} served, {started}{why}{lost}", "" if genie.served else "warn"
-    )
+    lost = f", {calls['lost']} lost" if calls.get("lost") else ""
+    numbers = "" if genie.calls is None else f": {calls.get('served', 0)} served, {started}{why}{lost}"
+    return Cell(way + numbers, "" if genie.served else "warn")
 
 
 def _genie(report: NodeReport) -> Iterator[Block]:

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from genie_core import __version__
 from genie_core.errors import DecodingFailure, IOFailure
@@ -74,7 +74,7 @@ def write(members: Members, path: str, now: float, failed: Mapping[str, str] | N
     except OSError as error:
         raise IOFailure(f"{path}: {error.strerror}", hint="name another file with --output-file") from None
     with os.fdopen(descriptor, "wb", closefd=path != "-") as file:
-        file.write(_packed({**members, "manifest.json": _manifest(report, now)}, now))
+        _pack({**members, "manifest.json": _manifest(report, now)}, file, now)
     return report
 
 
@@ -86,14 +86,12 @@ def _manifest(report: BundleReport, now: float) -> bytes:
     return (json.dumps(document, indent=1) + "\n").encode()
 
 
-def _packed(members: Members, now: float) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+def _pack(members: Members, file: IO[bytes], now: float) -> None:
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
         for name, data in members.items():
             entry = tarfile.TarInfo(f"{FOLDER}/{name}")
             entry.size, entry.mode, entry.mtime = len(data), 0o600, int(now)
             archive.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
 
 
 def unpacked(archive: bytes) -> dict[str, bytes]:
