@@ -30,7 +30,7 @@ def answer(connection: socket, home: Home) -> None:
 def _answer(connection: socket, home: Home) -> None:
     connection.settimeout(_SECONDS)
     build = connection.recv(_MOST_BYTES)
-    pid, user, _ = _words(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * _WORD))
+    pid, user, _ = words(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * _WORD))
     if user != posix.geteuid():
         return
     caller = Caller(pid)
@@ -93,8 +93,9 @@ def _has_ended(connection: socket) -> bool:
 
 def _descriptors(rights: "list[tuple[int, int, bytes]]") -> list[int]:
     passed = [data for level, kind, data in rights if (level, kind) == (SOL_SOCKET, SCM_RIGHTS)]
-    return _words(b"".join(passed))
+    return words(b"".join(passed))
 
 
-def _words(data: bytes) -> list[int]:
+def words(data: bytes) -> list[int]:
+    """The numbers, of four bytes each."""
     return [int.from_bytes(data[at : at + _WORD], "little") for at in range(0, len(data) - _WORD + 1, _WORD)]

@@ -20,7 +20,7 @@ from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, IOFailure
 from genie_core.plugin import occupy_standard_descriptors
 from genie_core.server import COUNTERS, LOCK, SOCKET, counters
-from genie_core.server.call import answer
+from genie_core.server.call import answer, words
 from genie_core.server.caller import Home
 from genie_core.server.rehearsal import rehearse
 
@@ -138,10 +138,7 @@ class Pool:
         self._log.info("another build is installed")
 
     def _note_taken(self) -> None:
-        data = posix.read(self._taken, 4096)
-        self._idle.difference_update(
-            int.from_bytes(data[at : at + 4], "little") for at in range(0, len(data), 4)
-        )
+        self._idle.difference_update(words(posix.read(self._taken, 4096)))
 
     def _reap(self, handle: int) -> None:
         pid = self._handles.pop(handle)

@@ -20,7 +20,7 @@ from genie_core.errors import GenieError, InvalidConfig
 from genie_core.settings import STATE_DIR
 from genie_core.tasks.atomic import write_file
 
-CODE = ".genie"
+CODE, START = ".genie", "start"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from genie_core.model import Plan
 from genie_core.select.files import SELF_TYPE
 from genie_core.settings import Settings
 from genie_core.survey.rootfs import Root
+from genie_core.tasks.installed import CODE, START
 from genie_core.verbs.context import Context
 from genie_core.verbs.delete import collect_container
 
@@ -90,7 +91,7 @@ def calls(launcher: Path) -> list[int]:
     One in another mount namespace, as a dry run's, may run another file of the same path.
     """
     found = []
-    names = {os.fsencode(path) for path in (launcher, launcher.parent / ".genie/start")}
+    names = {os.fsencode(path) for path in (launcher, launcher.parent / CODE / START)}
     for folder in Path("/proc").iterdir():
         try:
             argv = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdecimal() else []

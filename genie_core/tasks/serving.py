@@ -21,11 +21,11 @@ from genie_core.server import COUNTERS, SOCKET
 from genie_core.survey.launcher import run_dir_of
 from genie_core.tasks.agent.child import enter
 from genie_core.tasks.conflist import TYPE, InstallOptions
-from genie_core.tasks.installed import CODE
+from genie_core.tasks.installed import CODE, START
 from genie_core.tasks.launcher import launcher_text, server_text
 from genie_core.tasks.uninstall import plugin_dir
 
-START, SERVE = "start", "serve"
+SERVE = "serve"
 PROGRAMS = (START, SERVE, TYPE)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Conflict
+from genie_core.edges.kube_resources import EVENT, MULTI_POLICY
 from genie_core.policy.rules import MULTI, Finding
 
-_VERSIONS = {MULTI: "k8s.cni.cncf.io/v1beta1"}
+_VERSIONS = {MULTI: MULTI_POLICY.api_version}
 
 
 def write_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[Mapping[str, Any]]) -> None:
@@ -46,6 +47,6 @@ def write_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[
             "count": 1,
         }
         try:
-            api.create(("api", "v1", "namespaces", name.namespace, "events"), document)
+            api.create(EVENT.collection(name.namespace), document)
         except Conflict:  # another node has written it
             continue

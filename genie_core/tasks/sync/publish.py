@@ -13,7 +13,7 @@ from typing import Any
 
 from genie_core.dialects import BY_ATTACHMENT, dialect_of
 from genie_core.edges.kube_errors import NOT_WRITTEN, WRITE_FORBIDDEN, Conflict, Forbidden
-from genie_core.edges.kube_resources import POD
+from genie_core.edges.kube_resources import EVENT, POD
 from genie_core.errors import GenieError
 from genie_core.model import Plan
 from genie_core.spec.result import recorded_result
@@ -199,7 +199,7 @@ def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str
     assert pod.api is not None
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     pod.api.create(
-        ("api", "v1", "namespaces", pod.namespace, "events"),
+        EVENT.collection(pod.namespace),
         {
             "apiVersion": "v1",
             "kind": "Event",

@@ -21,7 +21,7 @@ from genie_core.errors import EXIT_TIMEOUT, GenieError
 from genie_core.survey.user_exec import ExecAPI
 from genie_core.survey.whole_cluster import NAME_LABEL
 from genie_core.tasks.runtime_tree import HOME
-from genie_core.tasks.there.place import DEBUG
+from genie_core.tasks.there.place import DEBUG, ENDED
 
 CONTAINER = "genie"
 ACCOUNT = "genie-debug"
@@ -116,7 +116,7 @@ def _wait_until_it_runs(api: ExecAPI, namespace: str, name: str, stop: Event) ->
         if status.get("phase") == "Running":
             return
         why = _waiting(status)
-        if why.partition(":")[0] in _HOPELESS or status.get("phase") in ("Failed", "Succeeded"):
+        if why.partition(":")[0] in _HOPELESS or status.get("phase") in ENDED:
             raise GenieError(f"pod {namespace}/{name} does not start: {why}")
         if time.monotonic() > until:
             raise GenieError(

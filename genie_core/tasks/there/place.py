@@ -16,7 +16,7 @@ from genie_core.survey.whole_cluster import NAME_LABEL
 
 JSON = Mapping[str, Any]
 AGENT, PLUGIN, DEBUG = "genie-agent", "genie", "genie-debug"
-_ENDED = ("Succeeded", "Failed")
+ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def find(api: KubeAPI, namespace: str, node: str) -> Place:
         pod=_name(agent) if agent else "",
         container=_container(agent)["name"] if agent else "",
         image=next(filter(None, map(image_of, own)), ""),
-        ended=tuple(_name(pod) for pod in here if _app(pod) == DEBUG and _phase(pod) in _ENDED),
+        ended=tuple(_name(pod) for pod in here if _app(pod) == DEBUG and _phase(pod) in ENDED),
     )
 
 
