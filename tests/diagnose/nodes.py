@@ -23,7 +23,8 @@ def known_by_ip(*ips: str) -> Callable[[Lab], None]:
     def change(lab: Lab) -> None:
         pod_of(lab)["status"] |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
         (lab.results / "cbr0-cidp1-eth0").unlink()
-        (lab.leases / "10.244.1.10").unlink()
+        (lease,) = lab.leases.glob("10.*.1.10")
+        lease.unlink()
 
     return change
 

@@ -70,10 +70,7 @@ def steps(node, options):
     problems = []
     for verb in VERBS:
         came = {point: campaign.kill(verb, point) for point in campaign.points(verb)}
-        wrong = [f"{verb} killed before {point}: {problem}" for point, problem in came.items() if problem]
-        killed = sum(problem is not None for problem in came.values())
-        print(f"  {verb:6}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
-        problems += wrong
+        problems += _counted(verb, came)
     return problems
 
 
@@ -83,19 +80,7 @@ def delegates(node, options):
     campaign = Delegates(node)
     problems = []
     for verb in ("ADD", "DEL"):
-        killed = 0
-        wrong = []
-        for plugin in PLUGINS:
-            for call in CHANGING:
-                for number in range(1, 200):
-                    problem = campaign.kill(verb, plugin, call, number)
-                    if problem is None:  # it makes no more of them
-                        break
-                    killed += 1
-                    if problem:
-                        wrong.append(f"{verb}, {plugin} killed before {call} {number}: {problem}")
-        print(f"  {verb:6}{killed:6} times killed{len(wrong):6} times something was left", flush=True)
-        problems += wrong
+        problems += _counted(verb, _at_each_call(campaign.kill, [(verb, plugin) for plugin in PLUGINS]))
     print(f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself")
     return problems
 
@@ -120,18 +105,26 @@ def _syncs(campaign):
         problems += _counted(what, came)
     campaign.wrap_plugins()
     for change, plugins in RUN.items():
-        came = {}
-        for verb, plugin in plugins:
-            for call in CHANGING:
-                for number in range(1, 200):
-                    then = NEXT[number % len(NEXT)]
-                    problem = campaign.kill_plugin(change, verb, plugin, call, number, then)
-                    if problem is None:
-                        break
-                    came[verb, plugin, call, number] = problem
-        problems += _counted(f"{change}, its plugins", came)
+
+        def kill(verb, plugin, call, number, change=change):
+            return campaign.kill_plugin(change, verb, plugin, call, number, NEXT[number % len(NEXT)])
+
+        problems += _counted(f"{change}, its plugins", _at_each_call(kill, plugins))
     print(f"  {campaign.orphans} leases without an owner, which host-local leaves when it is killed itself")
     return problems
+
+
+def _at_each_call(kill, plugins):
+    """What came of it where each plugin is killed before every system call that changes something."""
+    came = {}
+    for verb, plugin in plugins:
+        for call in CHANGING:
+            for number in range(1, 200):
+                problem = kill(verb, plugin, call, number)
+                if problem is None:  # it makes no more of them
+                    break
+                came[verb, plugin, call, number] = problem
+    return came
 
 
 def _counted(what, came):

@@ -11,7 +11,7 @@ from tests.diagnose.healthy import Control
 from tests.diagnose.lab import Lab
 from tests.diagnose.unlisted import ENFORCED
 
-UDP, TCP = socket.SOCK_DGRAM, socket.SOCK_STREAM
+UDP = socket.SOCK_DGRAM
 LAN_DNS = "mkdir -p /etc/netns/$F-p1; echo nameserver 192.168.50.1 >/etc/netns/$F-p1/resolv.conf"
 
 
@@ -137,7 +137,7 @@ def _dns_only(lab: Lab) -> None:
     policy(lab, "dns-only", policyTypes=["Egress"], egress=[{"ports": [{"protocol": "UDP", "port": 53}]}])
 
 
-def _not_c1(lab: Lab) -> None:
+def _open(lab: Lab) -> None:
     policy(lab, "open", policyTypes=["Egress"], egress=[{}])
 
 
@@ -146,11 +146,7 @@ def _deny_remote(lab: Lab) -> None:
     policy(lab, "not-there", policyTypes=["Egress"], egress=[{"to": peers}])
 
 
-def _deny_in(lab: Lab) -> None:
-    policy(lab, "deny-ingress", policyTypes=["Ingress"])
-
-
-EDITS |= {"dns-only": _dns_only, "open": _not_c1, "not-there": _deny_remote}
+EDITS |= {"dns-only": _dns_only, "open": _open, "not-there": _deny_remote}
 
 OWN_PACKETS = Kind(
     number=11,

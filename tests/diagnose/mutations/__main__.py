@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.diagnose.bench import BAD
 from tests.diagnose.mutations.changes import Change, change
 from tests.diagnose.mutations.node import KINDS, Flow, Kind, Renamed, broken, lists, put_back
 from tests.diagnose.state import node_state
 
-BAD = ("error", "fatal")
 USES = 40  # changes of one node before another is built
 NAMED, SILENT, LATE, MISSED, ACCUSED = "named first", "silent", "not first", "missed", "accused"
 RIGHT = (NAMED, SILENT)

@@ -40,17 +40,6 @@ ALONE: tuple[Flow, ...] = (
 ENDS = ("node", "p1", "p2", "c1")  # the namespaces that changes are made in, and whose state is compared
 
 
-def _nothing(_lab: Lab) -> None:
-    """The lab as it is."""
-
-
-def _alone(lab: Lab) -> None:
-    """The pod has an address of the parent's network, and no cached result has another."""
-    nodes.pod_of(lab)["status"] |= {"podIP": "203.0.113.60", "podIPs": [{"ip": "203.0.113.60"}]}
-    next(lab.results.glob("cbr0-cidp1-eth0")).unlink()
-    next(lab.leases.glob("10.*.1.10")).unlink()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A healthy node: what makes it of the lab, the pod that is diagnosed, its link on the node, the traffic."""
@@ -60,7 +49,7 @@ class Kind:
     link: str = "veth1"
     entry: str = "cni0"
     inject: str = "true"
-    change: Callable[[Lab], None] = _nothing
+    change: Callable[[Lab], None] = healthy.NOTHING
     flows: tuple[Flow, ...] = BRIDGED
 
 
@@ -69,7 +58,7 @@ KINDS = (
     Kind(id="bridge and vxlan"),
     Kind(id="routed", pod="c1", link="cali1", entry="cali1", flows=ROUTED),
     Kind(id="macvlan", link="eth1", entry="eth1", inject=nodes.MACVLAN_ALONE, flows=ALONE,
-         change=_alone),
+         change=nodes.known_by_ip("203.0.113.60")),
     Kind(id="native routing", inject=nodes.HOST_GW),
     Kind(id="nftables proxy", change=nodes.nft_proxy),
     Kind(id="kube-proxy's chains", inject=healthy.PROXY),
