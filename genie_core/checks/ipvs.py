@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from genie_core.checks.check import check
-from genie_core.checks.parts import fix, on_node, seen, subject
+from genie_core.checks.parts import fix, on_node, seen, some, subject
 from genie_core.checks.services import GN0601, GN0602, translated
 from genie_core.findings import Command, Evidence, Finding
 from genie_core.net.case import Case
@@ -52,8 +52,7 @@ def translation(case: Case) -> Iterator[Finding]:
 
 
 def _ports(fronts: list[Frontend]) -> str:
-    more = f" and {len(fronts) - SHOWN} more" if len(fronts) > SHOWN else ""
-    return ", ".join(f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts[:SHOWN]) + more
+    return some((f"{f.ip}:{f.port}/{f.protocol} ({f.service})" for f in fronts), SHOWN)
 
 
 def _address(ip: str, port: int) -> str:

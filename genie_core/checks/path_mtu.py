@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from genie_core.checks.check import check
 from genie_core.checks.firewall_drops import delete_rule
 from genie_core.checks.overlay import remotes, some_address
-from genie_core.checks.parts import fix, in_pod, on_node, seen, the_interface, the_pod
+from genie_core.checks.parts import fix, in_pod, on_node, seen, some, the_interface, the_pod
 from genie_core.findings import Code, Command, Confidence, Effect, Evidence, Finding, Severity
 from genie_core.net.case import Case
 from genie_core.net.firewall.evaluate import at_hook
@@ -24,7 +24,6 @@ from genie_core.survey.kernel import Link
 MESSAGE = {4: "ICMP fragmentation-needed", 6: "ICMPv6 packet-too-big"}
 # What makes TCP send smaller segments: iptables' target, nftables' statement.
 CLAMPS = ("TCPMSS", "maxseg")
-SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -191,8 +190,7 @@ _EFFECT = "large segments are lost, small packets pass"
 def _title(case: Case, narrow: Narrow) -> str:
     if narrow.link in case.tunnels:
         return f"the {narrow.mtu} of tunnel {narrow.link.name}"
-    more = f" and {len(narrow.targets) - SHOWN} more" if len(narrow.targets) > SHOWN else ""
-    return f"the {narrow.mtu} of {narrow.link.name} (the way to {', '.join(narrow.targets[:SHOWN])}{more})"
+    return f"the {narrow.mtu} of {narrow.link.name} (the way to {some(narrow.targets)})"
 
 
 def _chain(block: Block) -> Chain:
