@@ -99,17 +99,17 @@ def go(trip: Trip, access: Access, *, asks: bool = False) -> int:
         return attempt(trip, known_cluster(trip, access), here, begun, asks=asks)
 
 
-def fetch(trip: Trip, access: Access) -> bytes:
-    """What the command prints there. Raises NotThere, and GenieError where it fails there."""
+def fetch(trip: Trip, access: Access) -> tuple[bytes, bool]:
+    """What the command prints there, and whether its time was up. Raises NotThere, GenieError where it fails there."""
     with Progress() as progress:
         return _fetched(trip, known_cluster(trip, access), announce=progress, warn=note, stop=None)
 
 
-def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, bytes], dict[str, str]]:
-    """What the commands print, by node, and why others have failed. Raises NotThere where no server is known."""
+def fetch_all(trips: Sequence[Trip], access: Access) -> tuple[dict[str, tuple[bytes, bool]], dict[str, str]]:
+    """What `fetch` gives, by node, and why others have failed. Raises NotThere where no server is known."""
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    found: dict[str, bytes] = {}
+    found: dict[str, tuple[bytes, bool]] = {}
     failed: dict[str, str] = {}
     known, stop = known_cluster(trips[0], access), Event()
     with Progress() as progress, ThreadPoolExecutor(AT_ONCE) as workers:
@@ -139,7 +139,7 @@ def _fetched(
     announce: Callable[[str], None],
     warn: Callable[[str], None],
     stop: Event | None,
-) -> bytes:
+) -> tuple[bytes, bool]:
     out, err, begun = bytearray(), bytearray(), Event()
 
     def write(data: bytes) -> None:
@@ -156,7 +156,7 @@ def _fetched(
             f"genie {trip.command} failed on node {trip.node}: {problem or f'exit code {code}'}",
             exit_code=code,
         )
-    return bytes(out)
+    return bytes(out), code == EXIT_TIMEOUT
 
 
 def _ignore(_text: str) -> None:

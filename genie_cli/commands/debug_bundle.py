@@ -51,7 +51,8 @@ def run(flags: Flags) -> int:
 
     The file has only what a fixed list names: no configuration files, kubeconfigs, tokens, environments or logs.
     Review it before you share it: it has names and addresses of your cluster. Those of other nodes are made there, as
-    with `genie debug pod`. With --all the exit code is 5 where nodes are missing, and the report names them.
+    with `genie debug pod`. The exit code is 124 after --timeout: what was found until then is saved. With
+    --all it is 5 where nodes are missing, and the report names them, or where nodes were not read in time.
     """
     access = wiring.access(flags)
     if flags.all:
@@ -59,7 +60,7 @@ def run(flags: Flags) -> int:
             raise WrongUsage("--all excludes a pod and --node")
         return _of_all(flags, access)
     if not (flags.target or wiring.is_here(flags, access)):
-        return _saved(flags, unpacked(fetch(_trip(flags, flags.node), access)))
+        return _of_another(flags, _trip(flags, flags.node), access)
     pod = object_name(flags.target, flags.namespace, access) if flags.target else ("", "")
     asked = completed(flags, access, pod)
     with Progress() as progress:
@@ -67,11 +68,11 @@ def run(flags: Flags) -> int:
     if report.state == "not-here" and not flags.here:
         node = cluster.pod(report.facts.pod_object).node
         try:
-            return _saved(flags, unpacked(fetch(_trip(flags, node, "/".join(pod)), access)))
+            return _of_another(flags, _trip(flags, node, "/".join(pod)), access)
         except NotThere as error:
             note(f"{error.msg}\n{error.hint}")
-    code = _saved(flags, contents(report), report.facts.time)
-    return EXIT_TIMEOUT if report.late else code
+    _save(flags, contents(report), report.facts.time)
+    return EXIT_TIMEOUT if report.late else 0
 
 
 def _trip(flags: Flags, node: str, pod: str = "") -> Trip:
@@ -79,12 +80,18 @@ def _trip(flags: Flags, node: str, pod: str = "") -> Trip:
     return Trip(node=node, command="debug bundle", flags=there)
 
 
+def _of_another(flags: Flags, trip: Trip, access: Access) -> int:
+    archive, late = fetch(trip, access)
+    _save(flags, unpacked(archive))
+    return EXIT_TIMEOUT if late else 0
+
+
 def _of_all(flags: Flags, access: Access) -> int:
     with wiring.api(flags, flags.timeout) as api:
         nodes = names_of_nodes(api)
     archives, failed = fetch_all([_trip(flags, node) for node in nodes], access)
     found: dict[str, Members] = {}
-    for node, archive in archives.items():
+    for node, (archive, _) in archives.items():
         try:
             found[node] = unpacked(archive)
         except GenieError as error:
@@ -95,10 +102,14 @@ def _of_all(flags: Flags, access: Access) -> int:
             details="\n".join(f"{node}: {reason}" for node, reason in failed.items()),
             exit_code=EXIT_FAILURE,
         )
-    return _saved(flags, of_nodes(found), failed=failed) or (EXIT_INCOMPLETE if failed else 0)
+    _save(flags, of_nodes(found), failed=failed)
+    late = [node for node in found if archives[node][1]]
+    for node in late:
+        note(f"node {node} was not read in time: its reports name what is missing")
+    return EXIT_INCOMPLETE if failed or late else 0
 
 
-def _saved(flags: Flags, members: Members, now: float = 0, failed: dict[str, str] | None = None) -> int:
+def _save(flags: Flags, members: Members, now: float = 0, failed: dict[str, str] | None = None) -> None:
     """Write the file and report it; the report is not printed where the file is stdout."""
     now = now or time.time()
     path = flags.file or time.strftime("genie-bundle-%Y%m%dT%H%M%SZ.tar.gz", time.gmtime())
@@ -109,7 +120,6 @@ def _saved(flags: Flags, members: Members, now: float = 0, failed: dict[str, str
             note(f"node {node} is missing: {reason}")
     else:
         emit(report, flags.output, _view, lambda bundle: [bundle.path])
-    return 0
 
 
 def _view(bundle: BundleReport, wide: bool) -> Iterator[Block]:

@@ -285,6 +285,15 @@ def test_a_bundle_of_all_nodes_names_those_that_are_missing(cluster, genie, tmp_
     assert cluster.pods() == [f"genie-agent-{NODE}", "genie-agent-n2"]
 
 
+@pytest.mark.parametrize("which, code", [(("--node", NODE), 124), (("--all",), 5)])
+def test_a_bundle_that_was_not_whole_in_time_says_so(cluster, genie, tmp_path, which, code):
+    cluster.add(agent())
+    path = tmp_path / "late.tar.gz"
+    _, err = genie("debug", "bundle", *which, "--timeout", "0.1", "-f", str(path), code=code)
+    assert any(name.endswith("facts.json") for name in members(path))
+    assert (f"node {NODE} was not read in time" in err) == (code == 5)
+
+
 def test_a_bundle_of_no_node_is_a_failure(cluster, genie, tmp_path):
     _, err = genie("debug", "bundle", "--all", "-f", str(tmp_path / "none"), code=1)
     assert "no node could be reached" in err
