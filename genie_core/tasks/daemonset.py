@@ -43,6 +43,7 @@ RETRY_SECONDS = 30.0
 CHECK_SECONDS = 300.0
 API_SECONDS = 15.0
 _STUCK_LOOKS = 12  # a look installs at most once, which takes seconds
+_NOT_INSTALLED = "the plugin is not installed"
 
 
 def _since_boot() -> float:
@@ -94,7 +95,7 @@ class Keeper:
     not_renewed: str = ""
     expires_at: float = 0
     looked_at: float = field(default_factory=time.monotonic)
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=lambda: [_NOT_INSTALLED])
     version: str = ""
 
     def look(self) -> None:
@@ -110,6 +111,8 @@ class Keeper:
                 problems.append(_words(error))
         if self.clock() >= self.ends_at > 0:
             problems.append("the plugin's token has expired")
+        if not self.version:
+            problems.insert(0, _NOT_INSTALLED)
         if problems != self.problems:
             self.log.warning("not installed as configured", problems=problems) if problems else self.log.info(
                 "all right"
@@ -119,8 +122,7 @@ class Keeper:
 
     def readiness(self) -> tuple[list[str], Mapping[str, object]]:
         """Readiness, whether pods get their networks: the problem, "" for none, and the facts."""
-        problems = self.problems if self.version else ["the plugin is not installed", *self.problems]
-        return problems, {"version": self.version, "tokenExpires": int(self.expires_at)}
+        return self.problems, {"version": self.version, "tokenExpires": int(self.expires_at)}
 
     def liveness(self) -> tuple[list[str], Mapping[str, object]]:
         """Liveness, whether the loop makes progress: the problem, "" for none, and the facts."""

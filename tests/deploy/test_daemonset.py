@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -96,6 +97,21 @@ def test_the_first_look_installs_everything(keeper, token):
     kubeconfig = json.loads((token.parents[1] / "net.d/genie.kubeconfig").read_text())
     assert kubeconfig["users"][0]["user"] == {"tokenFile": str(token)}
     assert Path(kubeconfig["clusters"][0]["cluster"]["certificate-authority"]).exists()
+
+
+def test_it_is_not_ready_before_the_first_look_has_ended(keeper):
+    """What has failed is known at its end: until then a plugin that is installed is not all that is asked for."""
+
+    class Log(JSONLog):
+        def info(self, event: str, **fields: Any) -> None:
+            said[event] = keeper.readiness()[0]
+
+    said: dict[str, list[str]] = {}
+    keeper.log = Log("error")
+    keeper.options.credentials.joinpath("token").unlink()
+    keeper.look()
+    assert said["installed"] == ["the plugin is not installed"]
+    assert "token" in keeper.readiness()[0][0]
 
 
 def test_the_token_is_renewed_at_half_of_its_life(keeper, token):
@@ -224,6 +240,7 @@ def test_where_the_daemonset_installs(tmp_path):
     script = """
 import sys
 from pathlib import Path
+from typing import Any
 from genie_core.errors import GenieError
 from genie_core.tasks.daemonset import locate
 try:

@@ -212,11 +212,11 @@ def test_a_rollback_whose_del_is_refused(live):
     flag.touch()
     live.annotate(cni="blue,green@net1,bad@net2")
     code, report = live.sync()
-    assert (code, report["status"]) == (5, "partial")
+    assert (code, report["status"]) == (5, "partial"), report
     flag.unlink()
     live.annotate(cni="blue,green@net1")
     code, report = live.sync()
-    assert (code, report["status"]) == (0, "changed")
+    assert (code, report["status"]) == (0, "changed"), report
     is_right(live, ["net1"])
 
 
