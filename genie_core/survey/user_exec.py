@@ -1,7 +1,8 @@
 """A command in a container, over the API server: `kubectl exec` without a terminal.
 
 The streams are messages of a WebSocket, whose first byte is the number of the stream: 0 stdin, 1 stdout, 2 stderr, 3 a
-`Status` with the exit code, at the end. Source: kubernetes/cri-client, pkg/remotecommand and apimachinery,
+`Status` with the exit code, at the end. The package's own stream.ws_client is not used: it decodes output as text and
+sends no header twice, as impersonation needs. Source: kubernetes/cri-client, pkg/remotecommand and apimachinery,
 pkg/util/remotecommand (v4.channel.k8s.io; v5 adds 255, which closes a stream).
 """
 
@@ -11,8 +12,8 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Event, Lock
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import BadAnswer, ObjectNotFound, error_of, server_words
@@ -23,9 +24,11 @@ from genie_core.errors import EXIT_INCOMPLETE, GenieError, IOFailure
 from genie_core.fields import get_list, get_object, get_str
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_http import PooledConnection
-from genie_core.survey.websocket import BINARY, CLOSE, PING, PONG, Reader, frame
 
-STDIN, STDOUT, STDERR, STATUS = b"\0", 1, 2, 3
+if TYPE_CHECKING:
+    from websocket import WebSocket
+
+STDIN, STDOUT, STDERR, STATUS = b"\0", b"\1", b"\2", b"\3"
 _PROTOCOLS = "v5.channel.k8s.io, v4.channel.k8s.io"
 _LOOK_SECONDS = 0.2  # how soon an end that was asked for is noticed
 _LAST_SECONDS = 5.0  # for output that is still on its way when the exit code is known
@@ -63,12 +66,11 @@ class ExecAPI(KubeAPI):
             return self._refusal("RUN", what, response, _document(response.body))
 
         try:
-            connection = self._pool.upgrade(
-                f"{self.cluster.base}{target(parts, {})}?{words}", headers, refusal
+            return Running(
+                self._pool.upgrade(f"{self.cluster.base}{target(parts, {})}?{words}", headers, refusal)
             )
         except OSError as error:
             raise self._unreachable(error) from None
-        return Running(connection.sock, connection.early, connection.close)
 
     def delete_pod(self, namespace: str, name: str) -> None:
         """Delete a pod at once; one that does not exist is no failure. Raises one of kube_errors."""
@@ -93,64 +95,64 @@ def _document(body: bytes) -> Any:
 class Running:
     """A command that was started. `write` may be called by another thread."""
 
-    def __init__(self, sock: Any, early: bytes, close: Callable[[], None]) -> None:
-        self._sock = sock
-        self._close = close
-        self._reader = Reader(early)
-        self._lock = Lock()
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
         self._status = b""
-        self._ended = False
-        sock.settimeout(_LOOK_SECONDS)
+        socket.settimeout(_LOOK_SECONDS)
 
     def write(self, data: bytes) -> None:
         """Send something to the command's stdin. Raises OSError."""
-        self._send(BINARY, STDIN + data)
+        from websocket import WebSocketException
+
+        try:
+            self._socket.send_binary(STDIN + data)
+        except WebSocketException as error:
+            raise ConnectionError(str(error)) from None
 
     def wait(self, out: Write, err: Write, stop: Event | None = None) -> int:
         """Pass on what the command prints, until it ends; its exit code.
 
         Where `stop` is set, or an exception arrives, the connection is closed, which closes the command's stdin. Raises
-        KeyboardInterrupt where `stop` is set, IOFailure where the connection ends before the command.
+        KeyboardInterrupt where `stop` is set, IOFailure where the connection ends before the command, BadAnswer.
         """
         until = float("inf")
         try:
-            while not self._ended and time.monotonic() < until:
+            while time.monotonic() < until and (message := self._receive()) is not None:
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt
-                self._receive()
-                for kind, data in self._reader.messages():
-                    self._take(kind, data, out, err)
+                self._take(message[:1], message[1:], out, err)
                 if self._status:
                     until = min(until, time.monotonic() + _LAST_SECONDS)
         finally:
-            self._close()
+            self._socket.shutdown()
         return exit_code(self._status)
 
-    def _receive(self) -> None:
+    def _receive(self) -> bytes | None:
+        """The next message, b"" where none is complete yet, None at the end. Raises BadAnswer."""
+        from websocket import (
+            ABNF,
+            WebSocketConnectionClosedException,
+            WebSocketException,
+            WebSocketTimeoutException,
+        )
+
         try:
-            data = self._sock.recv(1 << 16)
-        except TimeoutError:
-            return
-        except OSError:
-            data = b""
-        self._ended = not data
-        self._reader.feed(data)
+            kind, data = self._socket.recv_data()
+        except WebSocketTimeoutException:
+            return b""
+        except (WebSocketConnectionClosedException, OSError):
+            return None
+        except WebSocketException as error:
+            raise BadAnswer(f"the API server's WebSocket frame is not understood ({error})") from None
+        return None if kind == ABNF.OPCODE_CLOSE else bytes(data)
 
-    def _take(self, kind: int, data: bytes, out: Write, err: Write) -> None:
-        if kind == PING:
-            self._send(PONG, data)
-        elif kind == CLOSE:
-            self._ended = True
-        elif data[:1] == b"\x01":
-            out(data[1:])
-        elif data[:1] == b"\x02":
-            err(data[1:])
-        elif data[:1] == b"\x03":
-            self._status += data[1:]
-
-    def _send(self, kind: int, data: bytes) -> None:
-        with self._lock:
-            self._sock.sendall(frame(kind, data))
+    def _take(self, stream: bytes, data: bytes, out: Write, err: Write) -> None:
+        if stream == STDOUT:
+            out(data)
+        elif stream == STDERR:
+            err(data)
+        elif stream == STATUS:
+            self._status += data
 
 
 def exit_code(text: bytes) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as Late
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from genie_core.edges.kube_cluster import Cluster
 from genie_core.edges.kube_errors import BadAnswer
@@ -23,6 +23,9 @@ from genie_core.edges.kube_http import LARGEST_BODY, Response
 from genie_core.edges.kube_tls import secure, translate
 from genie_core.errors import GenieError
 from genie_core.survey.collection import in_thread
+
+if TYPE_CHECKING:
+    from websocket import WebSocket
 
 _CONNECT_SECONDS = 10.0
 _UPGRADE_SECONDS = 30.0  # the API server asks the kubelet, and that the runtime, before it answers
@@ -87,8 +90,8 @@ class PooledConnection:
 
     def upgrade(
         self, target: str, headers: Mapping[str, str], refusal: Callable[[Response], GenieError]
-    ) -> Upgraded:
-        """Make a WebSocket of a connection (RFC 6455, 4.1).
+    ) -> WebSocket:
+        """Make a WebSocket of a connection (RFC 6455, 4.1), which its method `shutdown` closes.
 
         Raises what `exchange` raises, and the `refusal` of an answer that is not 101.
         """
@@ -111,7 +114,7 @@ class PooledConnection:
         if answer.headers.get("Sec-WebSocket-Accept") != _accepted(key):
             answer.close()
             raise BadAnswer("the API server's answer is not that of a WebSocket")
-        return Upgraded(answer)
+        return _websocket(answer)
 
     def _rest_of(self, answer: Any) -> Iterator[bytes]:
         import urllib3
@@ -155,21 +158,21 @@ class PooledConnection:
         )
 
 
-class Upgraded:
-    """A connection that is a WebSocket now. `sock` carries its frames, `early` are those that came with the answer."""
+def _websocket(answer: Any) -> WebSocket:
+    """The connection of an answer 101; the bytes that came right behind its headers are the first ones to be read."""
+    from websocket import WebSocket
 
-    def __init__(self, answer: Any) -> None:
-        self._answer = answer
-        self.sock = answer.connection.sock
-        self.sock.setblocking(False)
-        try:
-            self.early = bytes(answer._fp.fp.peek())  # noqa: SLF001 (what http.client has read behind the headers)
-        except OSError:  # TLS, and nothing is there
-            self.early = b""
-
-    def close(self) -> None:
-        """End the connection."""
-        self._answer.connection.close()
+    sock, answer.connection.sock = answer.connection.sock, None
+    sock.setblocking(False)
+    try:
+        early = bytes(answer._fp.fp.peek())  # noqa: SLF001 (what http.client has read behind the headers)
+    except OSError:  # TLS, and nothing is there
+        early = b""
+    answer.close()
+    made = WebSocket(skip_utf8_validation=True)
+    made.sock, made.connected = sock, True
+    made.frame_buffer.recv_buffer = [early]
+    return made
 
 
 def _accepted(key: str) -> str:

@@ -64,7 +64,7 @@ class _Route:
 
     @property
     def resource(self) -> str:
-        """What rights are granted on: `pods`, or `pods/status`."""
+        """The resource as roles name it: `pods`, or `pods/status`."""
         return f"{self.kind.plural}/{self.subresource}" if self.subresource else self.kind.plural
 
 
@@ -75,7 +75,7 @@ class API:
     clients need no credentials. `forbidden` holds (verb, resource) pairs, as ("patch", "pods/status").
     `script` holds answers to be given first, one a request, as (status, Retry-After or None). No token is good for
     more than `longest_token_seconds`. `binds_to_nodes` False makes it a server before 1.31. `container`
-    makes of a Pod and the words of a command what `exec` starts.
+    makes of a Pod and the words of a command what `exec` starts; `frames` are sent instead.
     """
 
     def __init__(self, objects: Objects | None = None, tokens: Mapping[str, str] | None = None) -> None:
@@ -89,6 +89,7 @@ class API:
         self._bound: dict[str, tuple[str, str]] = {}  # token: name and UID of its node
         self.requests: list[Recorded] = []
         self.container: Callable[[dict[str, Any], list[str]], list[str]] = lambda _pod, words: words
+        self.frames = b""
         self.bookmark_seconds = 60.0
         self.longest_watch_seconds = 1800.0
         self.watches = 0
@@ -185,7 +186,7 @@ class API:
         if pod.get("status", {}).get("phase") != "Running":
             raise status.bad_request(f"pod {route.name} does not have a host assigned")
         words = [value for name, value in asked if name == "command"]
-        return Answer(101, b"", run=Exec(self.container(pod, words)))
+        return Answer(101, b"", run=Exec(self.container(pod, words), self.frames))
 
     def _watch(self, kind: Kind, namespace: str, query: dict[str, str], partial: bool) -> Answer:
         """Events as JSON lines, in a body that goes on until the time is up (client-go: 5 to 10 minutes)."""

@@ -22,9 +22,10 @@ _BINARY, _CLOSE, _PING = 2, 8, 9
 
 @dataclass(frozen=True)
 class Exec:
-    """What to start: the command, with the words that stand for its container."""
+    """What to start: the command, with the words that stand for its container; or frames to send instead."""
 
     argv: Sequence[str]
+    frames: bytes = b""
 
 
 def protocol_of(headers: Mapping[str, str]) -> str:
@@ -47,7 +48,7 @@ def serve(sock: Any, reader: Any, run: Exec, protocol: str) -> None:
 
     def send(stream: int, data: bytes, kind: int = _BINARY) -> None:
         with lock:
-            sock.sendall(_frame(kind, bytes((stream,)) + data if kind == _BINARY else data))
+            sock.sendall(frame(kind, bytes((stream,)) + data if kind == _BINARY else data))
 
     for stream in (1, 2):
         send(stream, b"")  # as kubelet's server does first
@@ -57,7 +58,7 @@ def serve(sock: Any, reader: Any, run: Exec, protocol: str) -> None:
         process = subprocess.Popen(run.argv, **pipes, start_new_session=True)
     except OSError as error:
         send(3, json.dumps(_failure(f"error executing command in container: {error}")).encode())
-        sock.sendall(_frame(_CLOSE, b"\x03\xe8"))
+        sock.sendall(frame(_CLOSE, b"\x03\xe8"))
         return
     threads = [
         Thread(target=_copy, args=(pipe, stream, send), daemon=True)
@@ -71,13 +72,13 @@ def serve(sock: Any, reader: Any, run: Exec, protocol: str) -> None:
     code = process.wait()
     try:
         send(3, json.dumps(_status(code if code >= 0 else 128 - code)).encode())
-        sock.sendall(_frame(_CLOSE, b"\x03\xe8"))
+        sock.sendall(frame(_CLOSE, b"\x03\xe8"))
     except OSError:
         return  # the client has gone
 
 
 def _copy(pipe: Any, stream: int, send: Any) -> None:
-    """What the process prints; where the client has gone it is thrown away."""
+    """Send what the process prints; after the client has gone, discard it."""
     while data := pipe.read1(32 << 10):
         try:
             send(stream, data)
@@ -118,7 +119,7 @@ def _read(reader: Any) -> tuple[int, bytes] | None:
     return head[0] & 0x0F, bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
 
 
-def _frame(kind: int, data: bytes) -> bytes:
+def frame(kind: int, data: bytes) -> bytes:
     size = len(data)
     if size < 126:
         return bytes((0x80 | kind, size)) + data

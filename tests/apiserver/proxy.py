@@ -12,7 +12,7 @@ from genie_core.sandbox.http_server import LocalHTTPServer
 
 
 class Proxy:
-    """A running proxy on the loopback; everything that is asked for leads to the loopback's port that is asked for.
+    """A running proxy on the loopback. Whichever host a client names, it connects to that port of the loopback.
 
     With `account` ("user:password") it wants that account, and answers 407 else.
     """

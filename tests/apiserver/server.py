@@ -117,7 +117,7 @@ class _HTTPServer(LocalHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or does not like our certificate, is none of the server's errors."""
+        """A client that hangs up, or refuses our certificate, is no error of the server."""
 
     def hang_up(self) -> None:
         for sock in list(self._open):
@@ -178,8 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
             )
             self.connection.sendall(render(Answer(400 if protocol else 403, problem.encode() + b"\n")))
         else:
-            self.connection.sendall(execs.handshake(headers["sec-websocket-key"], protocol))
-            execs.serve(self.connection, self.rfile, answer.run, protocol)
+            self.connection.sendall(
+                execs.handshake(headers["sec-websocket-key"], protocol) + answer.run.frames
+            )
+            if not answer.run.frames:
+                execs.serve(self.connection, self.rfile, answer.run, protocol)
         self.close_connection = True
 
     do_GET = do_PATCH = do_POST = do_DELETE = _serve

@@ -15,9 +15,9 @@ from genie_core.edges.kube_errors import BadAnswer, Forbidden, ObjectNotFound, U
 from genie_core.errors import GenieError, IOFailure
 from genie_core.survey.user_cluster import Access, find_cluster
 from genie_core.survey.user_exec import Command, ExecAPI
-from genie_core.survey.websocket import LARGEST_FRAME, PING, Frame, Reader, frame
 from tests import own_node
 from tests.apiserver import API, Authority, Objects
+from tests.apiserver.execs import frame
 from tests.apiserver.proxy import Proxy
 from tests.patience import wait_until
 
@@ -80,7 +80,7 @@ def command(request, serve, authority, api):
 
 
 def test_what_any_cluster_has_to_do(command):
-    """Streams apart, exit codes, words as they are, a long output, stdin, a program that is not there."""
+    """Separate streams, exit codes, unchanged words, a long output, stdin, a program that does not exist."""
     assert command("printf", "%s|", "a b", "$(x)", "'", "ü&=%") == (0, "a b|$(x)|'|ü&=%|".encode(), b"")
     assert command("sh", "-c", "echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n")
     code, out, _ = command("head", "-c", "3000000", "/dev/zero")
@@ -181,14 +181,12 @@ def test_deleting_a_pod_twice(server, api):
 # --- frames ----------------------------------------------------------------------------------------------
 
 
-def test_frames_that_come_in_any_parts():
-    """A message in three parts with a ping between them, byte by byte (RFC 6455, 5.4)."""
-    data = b"\x02\x02ab" + b"\x89\x01p" + b"\x00\x01c" + b"\x80\x7e\x01\x00" + b"d" * 256
-    reader, found = Reader(), list[Frame]()
-    for byte in data:
-        reader.feed(bytes((byte,)))
-        found += reader.messages()
-    assert found == [(PING, b"p"), (2, b"abc" + b"d" * 256)]
+def test_frames_that_come_with_the_answers_headers(server, api):
+    """All in one packet: an output in three parts with a ping between them (RFC 6455, 5.4), a Status, an end."""
+    ok = b'\x03{"status": "Success"}'
+    parts = b"\x02\x03\x01ab" + b"\x89\x01p" + b"\x00\x01c" + b"\x80\x7e\x01\x00" + b"d" * 256
+    server.api.frames = parts + frame(2, b"\x02\xff\xfe") + frame(2, ok) + frame(8, b"\x03\xe8")
+    assert run(api(server), "true") == (0, b"abc" + b"d" * 256, b"\xff\xfe")
 
 
 @pytest.mark.parametrize(
@@ -196,21 +194,11 @@ def test_frames_that_come_in_any_parts():
     [
         b"\x80\x01a",  # the continuation of nothing
         b"\x02\x01a\x82\x01b",  # a message within a message
-        b"\x82\x81mmmma",  # masked by a server
         b"\xc2\x01a",  # with an extension that was not agreed on
-        b"\x82\x7f" + (LARGEST_FRAME + 1).to_bytes(8, "big"),
+        b"\x83\x01a",  # of a kind that RFC 6455 does not have
     ],
 )
-def test_frames_that_no_server_sends(data):
-    with pytest.raises(BadAnswer):
-        list(Reader(data).messages())
-
-
-@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_a_clients_frames_are_masked(size):
-    made = frame(2, b"x" * size)
-    begin = 2 if size < 126 else 4 if size < 65536 else 10
-    assert made[0] == 0x82
-    assert made[1] & 0x80
-    mask, data = made[begin : begin + 4], made[begin + 4 :]
-    assert bytes(byte ^ mask[index % 4] for index, byte in enumerate(data)) == b"x" * size
+def test_frames_that_no_server_sends(server, api, data):
+    server.api.frames = data
+    with pytest.raises(BadAnswer, match="frame is not understood"):
+        run(api(server), "true")
