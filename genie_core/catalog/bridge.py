@@ -83,6 +83,7 @@ PLUGIN = Plugin(
     type="bridge",
     role=Role.INTERFACE,
     summary="a veth pair into a Linux bridge on the node",
+    host_ports=True,
     fields=(
         Field("bridge", "interface", "the bridge, made where it is missing", default="cni0"),
         Field("isGateway", "boolean", "the bridge takes the gateway's address", default=False),

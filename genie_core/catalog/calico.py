@@ -65,6 +65,7 @@ PLUGIN = Plugin(
     type="calico",
     role=Role.CLUSTER,
     summary="routed pods with network policy",
+    host_ports=True,
     fields=FIELDS,
     capabilities=("io.kubernetes.cri.pod-annotations",),
     ipam=Ipam.REQUIRED,

@@ -14,6 +14,7 @@ PLUGIN = Plugin(
     type="canal",
     role=Role.CLUSTER,
     summary="Calico's network policy over flannel's network",
+    host_ports=True,
     binaries=("calico",),
     fields=calico.FIELDS,
     ipam=Ipam.REQUIRED,

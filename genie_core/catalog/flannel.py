@@ -28,6 +28,7 @@ PLUGIN = Plugin(
     type="flannel",
     role=Role.CLUSTER,
     summary="an overlay; the interface is made by the bridge plugin",
+    host_ports=True,
     fields=(
         Field("subnetFile", "path", "what flanneld writes", opens="file", default="/run/flannel/subnet.env"),
         Field("dataDir", "path", "the plugin's state", default="/var/lib/cni/flannel"),

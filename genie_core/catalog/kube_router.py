@@ -16,6 +16,7 @@ PLUGIN = Plugin(
     type="kube-router",
     role=Role.CLUSTER,
     summary="BGP routes between nodes, a bridge on each",
+    host_ports=True,
     binaries=("bridge",),
     fields=bridge.PLUGIN.fields,
     ipam=Ipam.REQUIRED,

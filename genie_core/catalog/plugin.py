@@ -117,6 +117,7 @@ class Plugin:
     take from the runtime; `conf_files` the names its installer gives its configuration; `needs` the kernel
     module. `template` is, or makes, the members of one entry of a chain, or of an `ipam` object. `on_lan` is true where
     the pods' addresses live on a network outside the node, so that its subnet overlaps its parent's on purpose.
+    `host_ports` is true where portmap is expected behind it, which makes a pod's hostPort work.
     `check_fails` is the reason why CHECK of a chain with it fails for a healthy pod, observed with the reference
     plugins 1.1.1.
     """
@@ -133,6 +134,7 @@ class Plugin:
     template: Template | JSON = field(default_factory=dict)
     needs: str = ""
     on_lan: bool = False
+    host_ports: bool = False
     check_fails: str = ""
     docs: str = ""
 

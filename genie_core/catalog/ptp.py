@@ -24,6 +24,7 @@ PLUGIN = Plugin(
     type="ptp",
     role=Role.INTERFACE,
     summary="a veth pair, and a route on the node for each pod",
+    host_ports=True,
     fields=(
         Field("ipMasq", "boolean", "masquerade what leaves the node", default=False),
         MASQUERADE_BACKEND,

@@ -8,6 +8,7 @@ PLUGIN = Plugin(
     type="weave",
     role=Role.CLUSTER,
     summary="an overlay (archived in 2024)",
+    host_ports=True,
     binaries=("weave-net", "weave-plugin-latest"),
     fields=(
         Field("hairpinMode", "boolean", "let a pod reach itself through a Service"),

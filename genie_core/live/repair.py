@@ -1,8 +1,8 @@
 """The faults of a running pod's attachments, and how to repair each. Pure.
 
-An attachment's recorded result says what was made; the plugins in `_PLAIN` make exactly that, and for `ptp` the routes
-that its source names. So what is missing there can be put back without the plugin. For any other plugin a result is
-not all that was made: there, and where an interface is gone, the plugin has to be called again.
+An attachment's recorded result says what was made; plugins that are `plain` (plugin_types.py) make exactly that, and
+`ptp` the routes that its source names. What is missing there can be put back without the plugin. For any other plugin a
+result is not all that was made: there, and where an interface is gone, the plugin has to be called again.
 
 Only what the journal has recorded is checked. Anything else in the namespace is not touched.
 """
@@ -14,7 +14,7 @@ from genie_core.live.ask import can_ask_for_addresses
 from genie_core.live.compare import has_device
 from genie_core.live.seen import SeenRoute
 from genie_core.model import Value
-from genie_core.plugin_types import plugin_type
+from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.routes import MAIN_TABLE, gateway_of
 from genie_core.spec.addresses import host, is_default, is_v4
 from genie_core.spec.result import recorded_result
@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from genie_core.live.seen import Seen, SeenLink
-    from genie_core.model import Attachment, Plan, PluginConf, Result
+    from genie_core.model import Attachment, Plan, Result
 
 LINK, ADDRESS, ROUTE = "link", "address", "route"
 BRIDGE_PORT, INTERFACE, DEFAULT_ROUTE = "bridge-port", "interface", "default-route"
 KINDS = (LINK, ADDRESS, ROUTE, BRIDGE_PORT, INTERFACE, DEFAULT_ROUTE)
 
-# Plugins that configure an interface with what the result says (plugins/pkg/ipam/ipam_linux.go, ConfigureIface).
-_PLAIN = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device", "dummy", "tap")
-# Plugins behind them in a chain that change neither addresses nor routes.
-_BESIDE = ("portmap", "firewall", "bandwidth", "tuning")
 _V6_METRIC = 1024  # what the kernel gives an IPv6 route without one
 
 # What `Put.what` can be, in the order in which things are put back.
@@ -158,20 +154,6 @@ def parent_of(item: "Attachment") -> str:
     return master if isinstance(master, str) else ""
 
 
-def _maker(plugin: "PluginConf") -> "tuple[str, dict[str, Any]]":
-    """The type and the configuration of the plugin that makes the interface.
-
-    flannel has another plugin do it, bridge unless its `delegate` names one (flannel-io/cni-plugin, flannel_linux.go).
-    """
-    conf = view(plugin.text)
-    if plugin.type != "flannel":
-        return plugin.type, conf
-    delegate = conf.get("delegate")
-    given: dict[str, Any] = delegate if isinstance(delegate, dict) else {}
-    made = {"type": "bridge", "isGateway": True, **given}
-    return str(made["type"]), made
-
-
 class _Look:
     """One attachment, beside what the kernel shows."""
 
@@ -182,8 +164,8 @@ class _Look:
         self.pod = pod
         self.node = node
         first, *rest = item.network.plugins
-        self.kind, self.conf = _maker(first)
-        self.plain = self.kind in _PLAIN and all(plugin.type in _BESIDE for plugin in rest)
+        self.kind, self.conf = maker_of(first.type, view(first.text))
+        self.plain = plugin_type(self.kind).plain and all(plugin_type(plugin.type).inert for plugin in rest)
         named = [link["name"] for link in self.result.interfaces if link.get("sandbox")]
         self.names = named or ([item.ifname] if self.plain else [])
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 from genie_core.gojson import view
 from genie_core.jsontext import encode
+from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.policy.cluster import Attached, addresses_in
 from genie_core.policy.selectors import JSON
 from genie_core.spec.request import ifname_problem
 
 BRIDGE, VETH, POD, NOWHERE = "bridge", "veth", "pod", ""
-_BRIDGING, _ROUTING = ("bridge", "flannel"), ("ptp",)
 _UNQUOTABLE = set('"\\*')  # what ends a string in nft's text, or makes a pattern of it
-_USERSPACE = ("userspace", "vhostuser", "vhost-user", "ovs-dpdk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ class Place:
 def place_of(attached: Attached) -> Place:
     """Where rules for the attachment take effect."""
     plugin = _first_plugin(attached.config)
-    kind = str(plugin.get("type") or "")
+    kind, conf = maker_of(str(plugin.get("type") or ""), plugin)
     links = attached.result.get("interfaces")
     links = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     inside = [link for link in links if link.get("sandbox")]
@@ -47,17 +46,18 @@ def place_of(attached: Attached) -> Place:
     ipam = plugin.get("ipam")
     dhcp = isinstance(ipam, dict) and ipam.get("type") == "dhcp"
     local = link_local(next((str(link.get("mac") or "") for link in inside), ""))
-    bridge = _bridge_of(kind, plugin)
+    bridge = str(conf.get("bridge") or "cni0")
     ports = [name for name in outside if name != bridge and not ifname_problem(name)]
-    if kind in _BRIDGING and bridge in outside and len(ports) == 1:
+    enforced = plugin_type(kind).enforced
+    if enforced == BRIDGE and bridge in outside and len(ports) == 1:
         return Place(kind=BRIDGE, port=ports[0], bridge=bridge, link_local=local, dhcp=dhcp)
-    if kind in _ROUTING and len(ports) == 1:
+    if enforced == VETH and len(ports) == 1:
         return Place(kind=VETH, port=ports[0], dhcp=dhcp)
     return Place(kind=POD, port=attached.interface, dhcp=dhcp)
 
 
 def _unreachable(kind: str, plugin: JSON, links: Sequence[JSON], inside: Sequence[JSON]) -> str:
-    if kind in _USERSPACE or any(link.get("socketPath") for link in links) or plugin.get("dpdkMode"):
+    if plugin_type(kind).userspace or any(link.get("socketPath") for link in links) or plugin.get("dpdkMode"):
         return "its packets do not pass the kernel (DPDK or a datapath of its own)"
     names = [str(link.get("name") or "") for link in links] + [str(plugin.get("bridge") or "")]
     if any(set(name) & _UNQUOTABLE for name in names):
@@ -65,12 +65,6 @@ def _unreachable(kind: str, plugin: JSON, links: Sequence[JSON], inside: Sequenc
     if links and not inside:
         return "its plugin reports no interface in the pod"
     return ""
-
-
-def _bridge_of(kind: str, plugin: JSON) -> str:
-    inner = plugin.get("delegate")
-    source = inner if kind == "flannel" and isinstance(inner, dict) else plugin
-    return str(source.get("bridge") or "cni0")
 
 
 def _first_plugin(config: JSON) -> JSON:

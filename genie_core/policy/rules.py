@@ -85,7 +85,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may talk, and on which ports; `anybody` and `anything` where the rule does not say."""
+    """The peers that may connect, and the ports; `anybody` and `anything` where the rule does not limit them."""
 
     place: str
     pods: tuple[PodPeer, ...] = ()

@@ -23,11 +23,7 @@ from genie_core.survey.rootfs import Root
 from genie_core.survey.versions import needed, with_versions
 
 _STATUS_SINCE = "1.1.0"
-_KNOWN_TYPES = frozenset(name for plugin in PLUGINS.values() for name in plugin.names) | {
-    "dhcp",
-    "host-local",
-    "static",
-}
+_KNOWN_TYPES = frozenset(name for plugin in PLUGINS.values() for name in plugin.names)
 
 
 def read_plugins(facts: Facts, places: Places, root: Root, todo: Collection, *, ask: bool) -> Facts:

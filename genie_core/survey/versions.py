@@ -15,6 +15,7 @@ from typing import Any
 
 from genie_core.errors import GenieError
 from genie_core.gojson import view
+from genie_core.plugin_types import maker_of
 from genie_core.spec.versions import CURRENT, at_least, parse
 from genie_core.survey.binaries import Binary
 from genie_core.survey.commands import start
@@ -44,8 +45,13 @@ def needed(file: ConfFile) -> list[Needed]:
         where = file.where(index)
         found.append(Needed(type=str(entry.get("type", "")), where=_join(where, "type")))
         found += _ipam(entry, _join(where, "ipam"))
-        if entry.get("type") == "flannel":
-            found += _flannel_delegates(entry, _join(where, "delegate"))
+        maker, _ = maker_of(str(entry.get("type", "")), entry)
+        if maker != entry.get("type", ""):  # flannel's delegate, always with host-local (flannel_linux.go)
+            delegate = _join(where, "delegate")
+            found += [
+                Needed(type=maker, where=delegate),
+                Needed(type="host-local", where=delegate, ipam=True),
+            ]
     return found
 
 
@@ -57,16 +63,6 @@ def _ipam(entry: Mapping[str, Any], where: str) -> list[Needed]:
     ipam = entry.get("ipam")
     type_ = ipam.get("type") if isinstance(ipam, dict) else ""
     return [Needed(type=str(type_), where=_join(where, "type"), ipam=True)] if type_ else []
-
-
-def _flannel_delegates(entry: Mapping[str, Any], where: str) -> list[Needed]:
-    # flannel-io/cni-plugin: without a type its delegate is bridge, always with host-local.
-    delegate = entry.get("delegate")
-    named = delegate.get("type") if isinstance(delegate, dict) else ""
-    return [
-        Needed(type=str(named or "bridge"), where=where),
-        Needed(type="host-local", where=where, ipam=True),
-    ]
 
 
 def missing_plugins(file: ConfFile, facts: Facts, path: Sequence[str]) -> list[Needed]:

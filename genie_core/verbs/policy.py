@@ -9,6 +9,7 @@ from genie_core.edges import nft, policy_dir
 from genie_core.errors import GenieError, TryAgain
 from genie_core.gojson import view
 from genie_core.jsontext import JSONError, decode
+from genie_core.plugin_types import maker_of, plugin_type
 from genie_core.select.asked import network_of
 from genie_core.spec.result import parse, recorded_result
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 # Address resolution, routers and multicast groups of IPv6 (policy/chains.py).
 _NEIGHBOURS = "icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 143 } accept"
-_ON_BRIDGE, _ROUTED = ("bridge", "flannel"), ("ptp",)
 _QUOTABLE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@:+=,%~^&#!$")
 
 
@@ -75,8 +75,8 @@ def _guard(step: "Attached", log: "Log") -> None:
             return
         result = parse(step.result, one.network.version, f"network {one.label}")[1]
         kind, outside, sandboxed = _ends(one, result)
-        if outside and kind in _ON_BRIDGE + _ROUTED:
-            nft.load(_on_bridge(outside) if kind in _ON_BRIDGE else _routed(outside))
+        if outside and (enforced := plugin_type(kind).enforced):
+            nft.load(_on_bridge(outside) if enforced == "bridge" else _routed(outside))
         elif sandboxed and _QUOTABLE.issuperset(one.ifname):
             nft.load(_in_pod(one.ifname), plan.netns)
     policy_dir.announce()
@@ -94,9 +94,8 @@ def _selects(found: "policy_dir.Selected", network: str, namespace: str, is_prim
 def _ends(attachment: "Attachment", result: "Result") -> "tuple[str, list[str], bool]":
     """The type of the plugin, its interfaces on the host other than a bridge, and whether the pod has one."""
     config = view(attachment.network.plugins[0].text)
-    kind = str(config.get("type") or attachment.network.plugins[0].type)
-    inner = config.get("delegate") if kind == "flannel" else config
-    bridge = str((inner.get("bridge") if isinstance(inner, dict) else "") or "cni0")
+    kind, config = maker_of(str(config.get("type") or attachment.network.plugins[0].type), config)
+    bridge = str(config.get("bridge") or "cni0")
     names = [str(link.get("name") or "") for link in result.interfaces if not link.get("sandbox")]
     outside = [name for name in names if name and name != bridge and _QUOTABLE.issuperset(name)]
     return kind, outside, any(link.get("sandbox") for link in result.interfaces) or not result.interfaces

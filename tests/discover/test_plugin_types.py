@@ -1,12 +1,28 @@
-"""What the kubelet path knows of plugin types is about types that the catalogue has."""
+"""The table of special plugin types: its types are in the catalogue, but for those without packets in the kernel."""
 
 import pytest
 
 from genie_core.catalog import PLUGINS, of_type
-from genie_core.plugin_types import TYPES, PluginType
+from genie_core.plugin_types import TYPES, PluginType, maker_of, plugin_type
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_each_type_is_in_the_catalogue(name):
-    assert of_type(name) or name in PLUGINS
+    assert of_type(name) or name in PLUGINS or TYPES[name].userspace
     assert vars(TYPES[name]).keys() <= vars(PluginType).keys()
+
+
+@pytest.mark.parametrize(
+    "conf, maker, bridge",
+    [
+        ({}, "bridge", None),
+        ({"delegate": {"bridge": "br0"}}, "bridge", "br0"),
+        ({"delegate": {"type": "macvlan"}}, "macvlan", None),
+        ({"delegate": "x"}, "bridge", None),
+    ],
+)
+def test_flannel_has_another_plugin_make_the_interface(conf, maker, bridge):
+    assert maker_of("macvlan", conf) == ("macvlan", conf)
+    type_, given = maker_of("flannel", conf)
+    assert (type_, given.get("bridge"), given["isGateway"]) == (maker, bridge, True)
+    assert plugin_type(type_).plain

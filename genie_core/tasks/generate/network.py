@@ -25,8 +25,6 @@ from genie_core.survey.versions import chain_binaries, common_versions
 from genie_core.tasks.generate.applies import flag_of, refuse, refuse_unknown_members, require_read, watched
 from genie_core.tasks.generate.request import JSON, GenerateOptions, set_path
 
-# Behind these, host ports are expected to work (docs/generate-config.md).
-_WITH_PORTMAP = ("bridge", "ptp", "flannel", "calico", "canal", "weave", "kube-router")
 _POOL = "10.200.0.0/15"  # the range of free subnets: no distribution has pods or services in it
 _NEW_PREFIX = 24
 _FALLBACK_VERSION = "1.0.0"
@@ -227,8 +225,8 @@ def _chained(
     names = options.chain
     if names is None:
         installed = facts.find_binary("portmap", tuple(facts.binaries)) is not None
-        names = ("portmap",) if plugin.type in _WITH_PORTMAP and installed else ()
-        if plugin.type in _WITH_PORTMAP and not installed:
+        names = ("portmap",) if plugin.host_ports and installed else ()
+        if plugin.host_ports and not installed:
             notes.append(
                 "portmap is not installed here, so hostPort will not work; --chain portmap adds it anyway"
             )
