@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from genie_cli import table
 from genie_cli.boundary import guard
+from genie_core.tasks.there import ON_NODE
 
 COMPLETE = "__complete"  # the word that the shells' completion scripts call: see completing.py
-ON_NODE = "__node"  # the word that a command from another machine begins with: see genie_core.tasks.there
 
 
 def main(argv: Sequence[str] | None = None) -> int:

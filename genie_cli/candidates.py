@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from genie_cli.flags import Asked, Candidate, Directive
+from genie_core.edges.kube_resources import NAMESPACE, NETWORK_ATTACHMENT, NODE, POD, SERVICE, SERVICE_ACCOUNT
 
 if TYPE_CHECKING:
     from genie_core.survey.user_credentials import UserCluster
@@ -21,7 +22,7 @@ FILES, DIRECTORIES = Directive.FILES, Directive.DIRECTORIES
 def pods(asked: Asked) -> list[Candidate]:
     """The pods of this node's state, and of the API server; those of --namespace by their names alone."""
     found = dict.fromkeys(_pods_of_state(), "on this node")
-    for name in _names_of(("api", "v1", "pods"), asked):
+    for name in _names_of(POD.everywhere, asked):
         found.setdefault(name, "")
     if asked.namespace and "/" not in asked.current:
         space = f"{asked.namespace}/"
@@ -31,38 +32,32 @@ def pods(asked: Asked) -> list[Candidate]:
 
 def targets(asked: Asked) -> list[Candidate]:
     """What `genie debug pod --to` takes by name: nodes, pods and services of the cluster."""
-    kinds = {
-        "node": ("api", "v1", "nodes"),
-        "pod": ("api", "v1", "pods"),
-        "service": ("api", "v1", "services"),
-    }
+    kinds = {"node": NODE, "pod": POD, "service": SERVICE}
     kind, slash, _ = asked.current.partition("/")
     if not slash or kind not in kinds:
         return [Candidate(f"{kind}/") for kind in kinds]
-    names = _names_of(kinds[kind], asked)
+    names = _names_of(kinds[kind].everywhere, asked)
     return [Candidate(f"{kind}/{name.removeprefix('None/')}") for name in sorted(names)]
 
 
 def namespaces(asked: Asked) -> list[Candidate]:
     """The cluster's namespaces."""
-    return [Candidate(_name(item)) for item in _listed(("api", "v1", "namespaces"), asked)]
+    return [Candidate(_name(item)) for item in _listed(NAMESPACE.everywhere, asked)]
 
 
 def nodes(asked: Asked) -> list[Candidate]:
     """The cluster's nodes."""
-    return [Candidate(_name(item)) for item in _listed(("api", "v1", "nodes"), asked)]
+    return [Candidate(_name(item)) for item in _listed(NODE.everywhere, asked)]
 
 
 def accounts(asked: Asked) -> list[Candidate]:
     """The cluster's service accounts."""
-    return [Candidate(name) for name in sorted(_names_of(("api", "v1", "serviceaccounts"), asked))]
+    return [Candidate(name) for name in sorted(_names_of(SERVICE_ACCOUNT.everywhere, asked))]
 
 
 def objects(asked: Asked) -> list[Candidate]:
     """The cluster's NetworkAttachmentDefinitions; the last of a comma list."""
     before, comma, _ = asked.current.rpartition(",")
-    from genie_core.edges.kube_resources import NETWORK_ATTACHMENT
-
     own = f"{asked.namespace or 'default'}/"
     names = [name.removeprefix(own) for name in _names_of(NETWORK_ATTACHMENT.everywhere, asked)]
     return [Candidate(f"{before}{comma}{name}") for name in sorted(names)]

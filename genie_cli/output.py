@@ -7,6 +7,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 
+from genie_core.published import API_VERSION
+
 
 def to_json(document: object) -> str:
     """JSON that is safe to show on a terminal: control characters are escaped, all other characters stay."""
@@ -39,7 +41,7 @@ class OutputFormat(StrEnum):
     WIDE = "wide", "the same with more in it"
     JSON = (
         "json",
-        "one document, also on failure: apiVersion genie/v1alpha1, kind, camelCase keys",
+        f"one document, also on failure: apiVersion {API_VERSION}, kind, camelCase keys",
         to_json,
     )
     YAML = "yaml", "the same document", to_yaml

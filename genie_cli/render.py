@@ -2,7 +2,7 @@
 
 A command describes what to show with the plain blocks below, without rich:
     emit(report, output, lambda report, wide: [Heading("Networks"), Table(("NAME", "TYPE"), rows)])
-Machines get `{"apiVersion": "genie/v1alpha1", "kind": report.kind, **report.as_json()}`, one document.
+Machines get `{"apiVersion": API_VERSION, "kind": report.kind, **report.as_json()}`, one document.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol, TextIO, TypeVar
 from genie_cli import terminal
 from genie_cli.output import OutputFormat
 from genie_core.errors import WrongUsage
-
-API_VERSION = "genie/v1alpha1"
+from genie_core.published import API_VERSION
 
 Tone = Literal["", "good", "warn", "bad", "dim", "strong"]
 _NARROWEST = 16  # columns in which folded text can still be read

@@ -1,5 +1,6 @@
 """The plan of an ADD: the only place that gives interfaces their names. Pure; on the kubelet path."""
 
+from genie_core.dialects import DEFAULT_NETWORK
 from genie_core.errors import InvalidConfig
 from genie_core.fields import get_object
 from genie_core.jsontext import encode, members
@@ -83,7 +84,7 @@ def _refuse_primary(choices: "Sequence[Choice]", primary: str) -> None:
             raise InvalidConfig(
                 f"{choice.selection.origin}: interface {primary} belongs to the default network",
                 hint="ask for another name, or make this network the default one: "
-                "annotation v1.multus-cni.io/default-network",
+                f"annotation {DEFAULT_NETWORK}",
             )
 
 

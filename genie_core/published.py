@@ -19,6 +19,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any, ClassVar, cast
 
+API_VERSION = "genie/v1alpha1"  # of every document that a command prints or saves
 UNPUBLISHED = {"published": False}  # metadata of a member that is for this process only
 
 

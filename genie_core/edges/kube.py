@@ -165,7 +165,7 @@ class KubeAPI:
         raise TooMany(f"there are more than {_MAX_PAGES * _PAGE_OBJECTS} {resource.plural} in the cluster")
 
     def get(self, parts: "Sequence[str]", query: "Mapping[str, str] | None" = None) -> "dict[str, Any]":
-        """Any document: `get(("api", "v1", "pods"), {"fieldSelector": "spec.nodeName=n1"})`."""
+        """Any document: `get(POD.everywhere, {"fieldSelector": "spec.nodeName=n1"})`."""
         return self._request("GET", parts, query or {}, b"", "/" + "/".join(parts))
 
     def merge_patch(
@@ -198,7 +198,7 @@ class KubeAPI:
     def patch(
         self, parts: "Sequence[str]", patch: "Mapping[str, Any]", *, strategic: bool = False
     ) -> "dict[str, Any]":
-        """Apply a merge patch to any object: `patch(("api", "v1", "nodes", "n1", "status"), ...)`."""
+        """Apply a merge patch to any object: `patch((*NODE.cluster_wide("n1"), "status"), ...)`."""
         body = (_Strategic if strategic else bytes)(encode(patch).encode("ascii"))
         return self._request("PATCH", parts, {}, body, "/" + "/".join(parts))
 

@@ -33,6 +33,11 @@ class Resource(Value):
         _require(namespace, is_label(namespace), f"the namespace of a {self.word}")
         return (*self._root, "namespaces", namespace, self.plural)
 
+    def cluster_wide(self, name: str) -> tuple[str, ...]:
+        """The parts of the URL of an object without a namespace. Raises InvalidConfig for what cannot be a name."""
+        _require(name, is_subdomain(name), f"the name of a {self.word}")
+        return (*self._root, self.plural, name)
+
     @property
     def everywhere(self) -> tuple[str, ...]:
         """The parts of the URL of all in the cluster."""
@@ -42,6 +47,11 @@ class Resource(Value):
     def api_version(self) -> str:
         """The `apiVersion` of such an object."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def type_meta(self) -> dict[str, str]:
+        """The members that every such object begins with."""
+        return {"apiVersion": self.api_version, "kind": self.kind}
 
     @property
     def definition(self) -> str:

@@ -272,7 +272,7 @@ class Model:
     def pods(self) -> tuple[cluster.Pod, ...]:
         """All pods that the API server knows, without those that have ended or live in the node's namespace."""
         every = [cluster.pod(item) for item in cluster.of_kind(self.facts.objects, "Pod")]
-        return tuple(p for p in every if not p.host_network and p.phase not in ("Succeeded", "Failed"))
+        return tuple(p for p in every if not p.host_network and p.phase not in cluster.ENDED)
 
     @cached_property
     def frontends(self) -> tuple[cluster.Frontend, ...]:

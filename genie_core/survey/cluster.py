@@ -10,6 +10,7 @@ from genie_core.status import NETWORK_STATUS
 from genie_core.survey.kernel import JSON
 
 FLANNEL = "flannel.alpha.coreos.com"
+ENDED = ("Succeeded", "Failed")  # the phases of a pod that has no network any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class Part(Flag):
 
     LINKS = auto()  # the node's interfaces, addresses and routes
     KERNEL = auto()  # everything of the node's network namespace, and the namespaces that its links lead to
+    TRACKED = auto()  # the connections that the kernel tracks: as many as a million lines
     FIREWALL = auto()  # the node's rules
     FILES = auto()  # the runtimes' configuration and the CNI configurations
     PLUGINS = auto()  # plugin binaries, Genie's installation, credentials; with FILES
@@ -56,7 +57,8 @@ class Part(Flag):
 
 GENERATE = Part.LINKS | Part.FILES | Part.PLUGINS | Part.ANSWERS
 DISCOVER = GENERATE | Part.RECORDS | Part.API
-NETWORK = Part.KERNEL | Part.FIREWALL | Part.FILES | Part.RECORDS
+PACKET_PATH = Part.KERNEL | Part.FIREWALL | Part.FILES | Part.RECORDS
+NETWORK = PACKET_PATH | Part.TRACKED
 DEBUG = NETWORK | Part.PLUGINS | Part.ANSWERS
 GC = Part.LINKS | Part.FIREWALL | Part.RECORDS
 
@@ -111,7 +113,7 @@ class Survey:
         self._namespaces = self._begin(Part.RECORDS | Part.KERNEL, "namespaces", namespaces, patience)
         self._node = self._begin(Part.LINKS | Part.KERNEL, "node", interfaces)
         self._firewall = self._begin(Part.FIREWALL, "node firewall", rulesets.firewall)
-        self._tracked = self._begin(Part.KERNEL, "tracked", tracked)
+        self._tracked = self._begin(Part.TRACKED, "tracked", tracked)
         self._plugins = self._begin(Part.PLUGINS, "plugins", self._read_plugins, 2 * patience)
         self._api = self._begin(Part.API, "api", partial(self._ask_api, api_seconds), patience)
 

@@ -70,7 +70,7 @@ class PodRow:
     @property
     def ended(self) -> bool:
         """Whether it has no network any more."""
-        return self.phase in ("Succeeded", "Failed")
+        return self.phase in cluster.ENDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

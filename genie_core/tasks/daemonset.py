@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Protocol
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_cluster import Cluster, Credentials, Pem, parse_server
 from genie_core.edges.kube_errors import APIError, Rejected, Unauthorized
-from genie_core.edges.kube_resources import SERVICE_ACCOUNT
+from genie_core.edges.kube_resources import NODE, SERVICE_ACCOUNT
 from genie_core.edges.log import JSONLog
 from genie_core.errors import GenieError, InvalidConfig
 from genie_core.survey.rootfs import Root
@@ -262,7 +262,7 @@ def request_token(api: KubeAPI, namespace: str, account: str, seconds: float, *,
     """
     spec: dict[str, Any] = {"expirationSeconds": int(seconds)}
     if node:
-        spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Node", "name": node}
+        spec["boundObjectRef"] = {**NODE.type_meta, "name": node}
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     answer: Any = api.create((*SERVICE_ACCOUNT.path(namespace, account), "token"), request)
     try:

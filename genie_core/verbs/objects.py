@@ -100,6 +100,7 @@ class NetworkObjects:
     def namespace_labels(self, namespace: str) -> "Mapping[str, str]":
         """The labels of a namespace. Raises TryAgain where they cannot be read: there is no copy, and no guess."""
         from genie_core.edges.kube_errors import Forbidden
+        from genie_core.edges.kube_resources import NAMESPACE
 
         try:
             api = self._api.connect()
@@ -109,7 +110,7 @@ class NetworkObjects:
                     hint="set kubernetes.kubeconfig in Genie's configuration: `genie install --kubeconfig FILE`",
                 )
             with self._cancel:
-                found = api.get(("api", "v1", "namespaces", namespace))
+                found = api.get(NAMESPACE.cluster_wide(namespace))
             labels = get_object(get_object(found, "metadata"), "labels", where="metadata")
             return {name: value for name, value in labels.items() if isinstance(value, str)}
         except GenieError as error:

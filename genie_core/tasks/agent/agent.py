@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from genie_core.edges.kube_resources import POD
+from genie_core.edges.kube_resources import NAMESPACE, POD
 from genie_core.edges.log import JSONLog
 from genie_core.edges.store import Store
 from genie_core.errors import GenieError
@@ -232,9 +232,7 @@ class Agent:
         """The namespaces that opt out; none where they may not be listed: each sync looks at its own."""
         try:
             with self.options.connect(metadata_only=True) as api:
-                items = [
-                    item for item in api.items(("api", "v1", "namespaces"), {}) if not isinstance(item, str)
-                ]
+                items = [item for item in api.items(NAMESPACE.everywhere, {}) if not isinstance(item, str)]
         except GenieError as error:
             self.log.warning("namespaces cannot be listed", problem=error.msg)
             return set()

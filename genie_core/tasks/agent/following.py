@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from genie_core.edges.kube_resources import NETWORK_ATTACHMENT, POD
+from genie_core.edges.kube_resources import NAMESPACE, NETWORK_ATTACHMENT, POD
 from genie_core.edges.log import JSONLog
 from genie_core.survey.watching import WatchingAPI
 from genie_core.tasks.agent.metrics import Metrics
@@ -87,7 +87,7 @@ class Following:
             NAMESPACES, self, self._namespaces_listed, self._namespace_changed
         )
         connect = partial(self._connect, metadata_only=True)
-        Watch(("api", "v1", "namespaces"), {}, connect, opt_out_of, namespaces).start()
+        Watch(NAMESPACE.everywhere, {}, connect, opt_out_of, namespaces).start()
 
     @property
     def is_ready(self) -> bool:

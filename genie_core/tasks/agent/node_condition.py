@@ -14,6 +14,7 @@ from typing import Any
 
 from genie_core import __version__
 from genie_core.edges.kube import KubeAPI
+from genie_core.edges.kube_resources import NODE
 from genie_core.findings import Severity
 from genie_core.settings import Settings
 from genie_core.survey.credentials import read_credential
@@ -57,7 +58,7 @@ def report_of(findings: Sequence[Mapping[str, Any]], settings: Settings) -> str:
 
 def write(api: KubeAPI, node: str, condition: Mapping[str, str], report: str) -> bool:
     """Write both where the Node object says something else; whether it did. Raises GenieError."""
-    parts = ("api", "v1", "nodes", node)
+    parts = NODE.cluster_wide(node)
     document = api.get(parts)
     held = (document.get("status") or {}).get("conditions") or ()
     noted = ((document.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)

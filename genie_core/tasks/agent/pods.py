@@ -10,7 +10,7 @@ from genie_core.dialects import ASKING, NPWG_NETWORKS
 from genie_core.errors import InvalidConfig
 from genie_core.select.npwg import parse_selections
 from genie_core.status import OBSERVED
-from genie_core.survey.cluster import as_object
+from genie_core.survey.cluster import ENDED, as_object
 from genie_core.tasks.sync.observed import observed
 from genie_core.tasks.sync.publish import CONDITION
 from genie_core.tasks.sync.target import is_out
@@ -61,7 +61,7 @@ def view_of(document: Mapping[str, Any]) -> PodView:
         key: value for key, value in as_object(metadata.get("annotations")).items() if isinstance(value, str)
     }
     namespace = str(metadata.get("namespace") or "default")
-    ended = status.get("phase") in ("Succeeded", "Failed")
+    ended = status.get("phase") in ENDED
     gone = bool(metadata.get("deletionTimestamp") or spec.get("hostNetwork") or ended)
     return PodView(
         namespace=namespace,

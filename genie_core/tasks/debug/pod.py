@@ -17,7 +17,7 @@ from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.kernel import JSON, Link
 from genie_core.survey.namespaces import canonical, locate
 from genie_core.survey.rootfs import Root
-from genie_core.survey.survey import DEBUG, NETWORK, Survey
+from genie_core.survey.survey import DEBUG, NETWORK, Part, Survey
 from genie_core.tasks.debug.checks import choose, diagnose, judge, since, target_of
 from genie_core.tasks.debug.question import DebugOptions, objects_reader, take_objects
 from genie_core.tasks.debug.report import DiagnosisReport
@@ -59,10 +59,13 @@ def debug_pod(question: DebugOptions, announce: Callable[[str], None]) -> Diagno
 
 
 class Work:
-    """One diagnosis under way: which of the checks are chosen, what was begun, and until when."""
+    """One diagnosis under way: the chosen checks, what was begun, and until when.
 
-    def __init__(self, question: DebugOptions, checks: Sequence[Check], *, files: bool = True) -> None:
-        self.question, self.with_files = question, files
+    `parts` are read of the node, None for those that the chosen checks need.
+    """
+
+    def __init__(self, question: DebugOptions, checks: Sequence[Check], parts: Part | None = None) -> None:
+        self.question, self.parts = question, parts
         self.chosen = choose(question, checks)
         self.source = ""
         self.started = time.perf_counter()
@@ -75,7 +78,7 @@ class Work:
         question = self.question
         read = objects_reader(question, self.todo)
         self.todo.missing["api"] = "`genie discover` asks the API server of Genie's configuration"
-        wanted = DEBUG if self.with_files and self.chosen.of(registry.FILES) else NETWORK
+        wanted = self.parts or (DEBUG if self.chosen.of(registry.FILES) else NETWORK)
         patience = max(SECONDS, question.timeout / 3)  # a disk that hangs leaves time for probes and checks
         self.survey = Survey(question, wanted, self.todo, pod=question.pod, patience=patience)
         self.objects = self.todo.start("objects", lambda: read(self.node_name))

@@ -13,6 +13,7 @@ from genie_core.checks.registry import FILES, NETWORK
 from genie_core.checks.runner import Selection
 from genie_core.errors import DecodingFailure
 from genie_core.net.case import Case
+from genie_core.published import API_VERSION
 from genie_core.survey import codec
 from genie_core.survey.facts import Facts
 from genie_core.survey.kernel import JSON
@@ -20,7 +21,7 @@ from genie_core.tasks.debug.checks import OfFiles, choose, diagnose, target_of
 from genie_core.tasks.debug.question import DebugOptions, read_document
 from genie_core.tasks.debug.report import DiagnosisReport
 
-VERSION, KIND = "genie/v1alpha1", "Snapshot"
+KIND = "Snapshot"
 # The states that depend on the node where the facts were read.
 STATES = ("not-here", "no-sandbox")
 
@@ -46,8 +47,8 @@ def saved_facts(path: str) -> Iterator[tuple[JSON, Facts]]:
         raise DecodingFailure(
             f"--from {path} is no saved facts", hint="genie debug pod --save FILE writes them"
         )
-    if document.get("apiVersion") != VERSION:
-        raise DecodingFailure(f"--from {path}: apiVersion must be {VERSION}")
+    if document.get("apiVersion") != API_VERSION:
+        raise DecodingFailure(f"--from {path}: apiVersion must be {API_VERSION}")
     try:
         yield document, codec.decode(Facts, document.get("facts"))
     except DecodingFailure as error:
@@ -77,7 +78,7 @@ def _as_it_was(report: DiagnosisReport, document: JSON) -> DiagnosisReport:
 
 def snapshot(report: DiagnosisReport) -> str:
     """The facts of a report as a document for `--from`."""
-    body: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND}
+    body: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND}
     if report.state in STATES:
         body |= {"state": report.state, "reason": report.reason}
     body["files"] = codec.encode(OfFiles(findings=report.of_files, checks=report.file_checks))

@@ -13,6 +13,7 @@ from typing import Any
 from genie_core.dialects import DIALECTS, NETWORKS, NPWG_NETWORKS
 from genie_core.edges.kube_resources import (
     LOGICAL_NETWORK,
+    NAMESPACE,
     NETWORK_ATTACHMENT,
     PHYSICAL_NETWORK,
     POD,
@@ -25,9 +26,6 @@ Object = Mapping[str, Any]
 _RESOURCES: dict[str, Resource] = {
     resource.kind.lower(): resource for resource in (NETWORK_ATTACHMENT, LOGICAL_NETWORK, PHYSICAL_NETWORK)
 }
-
-
-_NAMESPACE = "Namespace"  # for the labels that `allowed_networks` asks for
 
 
 def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
@@ -49,8 +47,8 @@ def parse_objects(text: str, source: str, namespace: str) -> list[Object]:
 
 def _checked(document: object, source: str, namespace: str) -> Object:
     kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
-    if not isinstance(document, dict) or (kind.lower() not in _RESOURCES and kind != _NAMESPACE):
-        wanted = ", ".join([*(resource.kind for resource in _RESOURCES.values()), _NAMESPACE])
+    if not isinstance(document, dict) or (kind.lower() not in _RESOURCES and kind != NAMESPACE.kind):
+        wanted = ", ".join([*(resource.kind for resource in _RESOURCES.values()), NAMESPACE.kind])
         raise InvalidConfig(f"{source}: kind {kind!r} is none of {wanted}", exit_code=EXIT_USAGE)
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -64,7 +62,7 @@ def urls(objects: Sequence[Object]) -> dict[str, Object]:
     found = {}
     for document in objects:
         metadata = document["metadata"]
-        if document["kind"] == _NAMESPACE:
+        if document["kind"] == NAMESPACE.kind:
             *parts, _ = POD.collection(metadata["name"])  # a pod's URL without the name
         else:
             parts = [*_RESOURCES[document["kind"].lower()].path(metadata["namespace"], metadata["name"])]
@@ -74,7 +72,7 @@ def urls(objects: Sequence[Object]) -> dict[str, Object]:
 
 def annotation_for(objects: Sequence[Object]) -> str:
     """The annotation that --networks stands for: of logical networks if all objects are such, else of attachments."""
-    kinds = {str(document["kind"]).lower() for document in objects} - {_NAMESPACE.lower()}
+    kinds = {str(document["kind"]).lower() for document in objects} - {NAMESPACE.kind.lower()}
     return next((one.key for one in reversed(DIALECTS) if one.kind.lower() in kinds), NPWG_NETWORKS)
 
 
@@ -87,7 +85,7 @@ def fetch_objects(annotations: Mapping[str, str], namespace: str, api: Any) -> l
 
     found: list[Object] = []
     with suppress(GenieError):
-        found.append({"kind": _NAMESPACE, **api.get(("api", "v1", "namespaces", namespace))})
+        found.append({"kind": NAMESPACE.kind, **api.get(NAMESPACE.cluster_wide(namespace))})
     for selection in parse_selections(
         annotations.get(NPWG_NETWORKS, ""), namespace, f"annotation {NPWG_NETWORKS}"
     ):

@@ -55,7 +55,7 @@ _CUT_OFF = _Verdict(True, ("it is empty: host-local was ended before it wrote th
 
 
 def _may_be_starting(plan: Plan, age: float, min_age: float) -> bool:
-    """Whether its pod may be on its way up. A DEL that failed writes into the journal: that makes nothing young."""
+    """Whether its pod may be starting. A failed DEL also changes the journal's time: then it is not young."""
     return age < min_age and not any(item.releasing or item.released for item in plan.attachments)
 
 

@@ -10,7 +10,7 @@ import ipaddress
 import json
 from typing import Any
 
-from genie_core.edges.kube_resources import LOGICAL_NETWORK, PHYSICAL_NETWORK
+from genie_core.edges.kube_resources import LOGICAL_NETWORK, NETWORK_ATTACHMENT, PHYSICAL_NETWORK
 from genie_core.errors import GenieError, WrongUsage
 from genie_core.model import Selection
 from genie_core.select.underlay import parse_subnet, repeats_on_nodes, require_subnet_support, with_subnet
@@ -24,8 +24,7 @@ def attachment_definition(name: str, namespace: str, document: JSON) -> JSON:
     """A NetworkAttachmentDefinition with the configuration in it, by default named like the network."""
     name = name or str(document["name"])
     return {
-        "apiVersion": "k8s.cni.cncf.io/v1",
-        "kind": "NetworkAttachmentDefinition",
+        **NETWORK_ATTACHMENT.type_meta,
         "metadata": _metadata(name, namespace),
         "spec": {"config": json.dumps(document, indent=2, ensure_ascii=False)},
     }

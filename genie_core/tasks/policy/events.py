@@ -9,10 +9,10 @@ from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import Conflict
-from genie_core.edges.kube_resources import EVENT, MULTI_POLICY
-from genie_core.policy.rules import MULTI, Finding
+from genie_core.edges.kube_resources import EVENT, MULTI_POLICY, NETWORK_POLICY
+from genie_core.policy.rules import Finding
 
-_VERSIONS = {MULTI: MULTI_POLICY.api_version}
+_KINDS = {one.kind: one for one in (MULTI_POLICY, NETWORK_POLICY)}
 
 
 def write_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[Mapping[str, Any]]) -> None:
@@ -28,12 +28,10 @@ def write_findings(api: KubeAPI, findings: Iterable[Finding], objects: Sequence[
         digest = sha256(f"{one.reason} {one.message}".encode()).hexdigest()[:16]
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         document = {
-            "apiVersion": "v1",
-            "kind": "Event",
+            **EVENT.type_meta,
             "metadata": {"name": f"{name.name[:200]}.{digest}", "namespace": name.namespace},
             "involvedObject": {
-                "apiVersion": _VERSIONS.get(name.kind, "networking.k8s.io/v1"),
-                "kind": name.kind,
+                **_KINDS[name.kind].type_meta,
                 "namespace": name.namespace,
                 "name": name.name,
                 "uid": uids.get((name.kind, name.namespace, name.name)) or "",

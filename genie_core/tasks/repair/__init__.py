@@ -74,7 +74,7 @@ def _running(cri_socket: str) -> set[str] | None:
 
 
 def is_ill(plan: Plan, around: Seen, context: Context) -> bool:
-    """Whether something seems to be missing. Nothing is said of a pod that has just ended, or is being changed."""
+    """Whether something seems to be missing; false for a pod that has just ended, or is being changed."""
     if is_gone(plan) or is_cut_off(plan):
         return False
     try:

@@ -75,7 +75,7 @@ class Counts:
             self.save()
 
     def save(self) -> None:
-        """Write it, or remove what says nothing. Raises IOFailure."""
+        """Write the file, or remove it where there is nothing to record. Raises IOFailure."""
         try:
             if not (self.tries or self.told):
                 self.path.unlink(missing_ok=True)

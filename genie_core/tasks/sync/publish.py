@@ -201,12 +201,10 @@ def _post_event(pod: LivePod, name: Mapping[str, str], reason: str, message: str
     pod.api.create(
         EVENT.collection(pod.namespace),
         {
-            "apiVersion": "v1",
-            "kind": "Event",
+            **EVENT.type_meta,
             "metadata": {**name, "namespace": pod.namespace},
             "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
+                **POD.type_meta,
                 "namespace": pod.namespace,
                 "name": pod.name,
                 "uid": pod.metadata.get("uid", ""),

@@ -8,9 +8,11 @@ from typing import Any
 
 from genie_core.edges.kube import KubeAPI
 from genie_core.edges.kube_errors import APIError, Forbidden, ObjectNotFound
+from genie_core.edges.kube_resources import NAMESPACE
 from genie_core.errors import GenieError, InvalidConfig, NotFound
 from genie_core.model import Plan
 from genie_core.settings import Settings
+from genie_core.survey.cluster import ENDED
 from genie_core.survey.rootfs import Root
 from genie_core.survey.sandboxes import Sandboxes, find_sandboxes
 from genie_core.tasks.node_state import is_gone, plans
@@ -70,7 +72,7 @@ def refuse_untouchable(pod: LivePod, settings: Settings) -> None:
         raise Refused(f"pod {pod} uses the node's network (hostNetwork)", hint="it has no network of its own")
     if pod.metadata.get("deletionTimestamp"):
         raise Refused(f"pod {pod} is terminating", hint="its networks are released with it")
-    if status.get("phase") in ("Succeeded", "Failed"):
+    if status.get("phase") in ENDED:
         raise Refused(f"pod {pod} has ended ({status['phase']})", hint="its networks are released with it")
     if not settings.live:
         raise Refused("live is false in Genie's configuration", hint="set it to true to change running pods")
@@ -91,7 +93,7 @@ def _namespace_annotations(pod: LivePod) -> Mapping[str, Any]:
     if pod.api is None:
         return {}
     try:
-        found = pod.api.get(("api", "v1", "namespaces", pod.namespace))
+        found = pod.api.get(NAMESPACE.cluster_wide(pod.namespace))
     except ObjectNotFound:
         return {}
     except Forbidden as error:

@@ -5,3 +5,5 @@ node_pod.py   that pod: made, waited for, removed
 run.py        the command in one of the two, its output passed on
 inside.py     what the command begins with there: it leaves the container for the node's namespaces
 """
+
+ON_NODE = "__node"  # the word before a command line from another machine

@@ -18,10 +18,11 @@ from typing import Any
 from genie_core.edges.kube_errors import Conflict, Forbidden, Rejected
 from genie_core.edges.kube_resources import POD
 from genie_core.errors import EXIT_TIMEOUT, GenieError
+from genie_core.survey.cluster import ENDED
 from genie_core.survey.user_exec import ExecAPI
 from genie_core.survey.whole_cluster import NAME_LABEL
 from genie_core.tasks.runtime_tree import HOME
-from genie_core.tasks.there.place import DEBUG, ENDED
+from genie_core.tasks.there.place import DEBUG
 
 CONTAINER = "genie"
 ACCOUNT = "genie-debug"
@@ -53,8 +54,7 @@ def manifest(wanted: Wanted, name: str) -> dict[str, Any]:
     """The Pod. The scheduler is not asked; no taint keeps it away; it takes nothing from the node but its image."""
     lives = f"import time; time.sleep({wanted.seconds:g})"
     return {
-        "apiVersion": "v1",
-        "kind": "Pod",
+        **POD.type_meta,
         "metadata": {"name": name, "namespace": wanted.namespace, "labels": {NAME_LABEL: DEBUG}},
         "spec": {
             "nodeName": wanted.node,

@@ -11,12 +11,11 @@ from genie_core.errors import EXIT_NOT_FOUND, GenieError, WrongUsage
 from genie_core.survey.user_credentials import KnownCluster
 from genie_core.survey.user_exec import Command, ExecAPI, Running, Write
 from genie_core.tasks.runtime_tree import HOME
-from genie_core.tasks.there import inside
+from genie_core.tasks.there import ON_NODE, inside
 from genie_core.tasks.there.node_pod import CONTAINER, Wanted, node_pod
 from genie_core.tasks.there.place import find
 
 NAMESPACE = "kube-system"
-ON_NODE = "__node"  # the word before a command line that app.py takes for one from here
 REQUEST_SECONDS = 60.0  # for all requests of one node together, the command itself excluded
 LONGEST_SECONDS = 600.0
 LARGEST = 256 << 20  # bytes of what one node sends, where it is kept in memory

@@ -21,6 +21,7 @@ from genie_core.net.target import aim
 from genie_core.survey import capture, cluster, probe
 from genie_core.survey.facts import Facts, Probe
 from genie_core.survey.rootfs import Root
+from genie_core.survey.survey import PACKET_PATH
 from genie_core.tasks.debug.pod import Work, elsewhere, find_netns
 from genie_core.tasks.debug.question import DebugOptions
 from genie_core.tasks.debug.snapshot import saved_facts
@@ -73,7 +74,7 @@ def _since(started: float) -> float:
 
 
 def _facts(question: TraceOptions) -> Facts:
-    work = Work(question, NETWORK, files=False)
+    work = Work(question, NETWORK, PACKET_PATH)
     work.begin()
     answers = work.answers()
     state, reason = elsewhere(question, answers, work.node_name(answers.objects), "trace")
