@@ -1,4 +1,4 @@
-"""What all tests share: real namespaces, the real plugins, and a machine that is left as it was."""
+"""Fixtures of all tests: real namespaces, the real plugins, and a check that the machine is unchanged at the end."""
 
 import gc
 import os
@@ -96,7 +96,7 @@ def netns():
 
 @pytest.fixture(scope="module")
 def code_in_place(tmp_path_factory):
-    """The plugin's code where `genie install` puts it: a dry run does not write and compile it anew then."""
+    """The plugin's code where `genie install` puts it: a dry run then need not write and compile it."""
     folder = Path("/opt/cni/bin")
     put(InstallOptions(bin_dir=folder, conf_dir=tmp_path_factory.mktemp("net.d")))
     (folder / "genie").unlink()

@@ -7,6 +7,7 @@ from genie_core.edges.api_server import APIServer
 from genie_core.edges.cancel import Cancel
 from genie_core.plan import make_plan
 from genie_core.settings import Settings
+from genie_core.spec.conf import plugin_input
 from genie_core.spec.request import parse_request
 from genie_core.verbs.context import Context
 from genie_core.verbs.networks import decide
@@ -57,7 +58,7 @@ class Desk:
     def physical(self, name, namespace="ns", **spec):
         self.objects.add(physical(name, namespace, **spec))
 
-    # --- what comes of it
+    # --- the outcome
 
     def decision(self, annotations, pod=True, **settings):
         """The request and its decision, for a pod or for a container that is no pod."""
@@ -96,3 +97,12 @@ class Desk:
 
     def warnings(self):
         return [event for level, event, _ in self.log.lines if level == "warning"]
+
+
+def read_by_plugins(attachments):
+    """What the plugins get on stdin, decoded."""
+    return [
+        json.loads(plugin_input(item.network, plugin, capabilities=item.capabilities))
+        for item in attachments
+        for plugin in item.network.plugins
+    ]

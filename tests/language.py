@@ -1,7 +1,7 @@
 """Plain technical English: words that comments, docstrings, messages and documents may not use.
 
 A person or a program is named (the operator, the runtime, the caller), and a program reads, reports, prints, passes;
-it does not tell or speak. docs/glossary.md has the terms.
+`tell` and `speak` are for persons. docs/glossary.md has the terms.
 """
 
 import ast
@@ -23,6 +23,7 @@ WORDS = (
         "bring along",
         "let go of",
     ),
+    *("as ever", "comes of", "by whom", "who asks", "nothing says", "is not said", "looked after"),
 )
 FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
 # Names in the code: `tell`, tell(, a.tell, _tell, "told":
@@ -36,15 +37,29 @@ def forbidden(line):
 
 def in_code(text):
     """The line numbers and words of a module's comments, docstrings and messages."""
-    lines = [
-        (token.start[0], token.string)
-        for token in tokenize.generate_tokens(io.StringIO(text).readline)
-        if token.type == tokenize.COMMENT
-    ]
+    lines = _comments(text)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             lines += enumerate(node.value.splitlines(), node.lineno)
     return [(number, word) for number, line in lines for word in forbidden(line)]
+
+
+def in_test(text):
+    """The same of a module of tests: comments, docstrings, functions' names. Its other texts are inputs."""
+    lines = _comments(text)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            lines.append((node.lineno, node.name.replace("_", " ")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
+            said := ast.get_docstring(node)
+        ):
+            lines += enumerate(said.splitlines(), node.body[0].lineno)
+    return [(number, word) for number, line in lines for word in forbidden(line)]
+
+
+def _comments(text):
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
 
 
 def in_document(text):

@@ -1,5 +1,6 @@
 """Programs run as an ordinary user, on a copy of the code that such a user may read."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,14 @@ def python():
         ):
             return candidate
     raise AssertionError("no Python 3.11 that an ordinary user can start")
+
+
+def run_python(code, folder, *words):
+    """Run code with a copy of ours in `folder`, which is its first word; what it prints as JSON."""
+    command = [*AS_NOBODY, python(), "-I", "-c", code, str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=240)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 _GENIE = (

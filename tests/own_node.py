@@ -1,4 +1,4 @@
-"""Each test process as a node of its own: its own network and mount namespaces, in which tests may do what they like.
+"""Each test process is a node of its own: it has its own network and mount namespaces, which tests may change freely.
 
 So two of them run side by side on one machine, a test that compares "everything outside" does not see the others'
 work, and whatever is killed, the machine is as it was.
@@ -17,7 +17,7 @@ from genie_core.sandbox import syscalls
 # Where plugins, runtimes and `ip netns` keep what must not be shared.
 _PRIVATE = ("/run", "/var/lib/cni", "/etc/cni", "/opt/cni")
 
-# Debian's plugins: those alone, whatever somebody has installed beside them. A test that adds one makes a copy first.
+# Debian's plugins alone, also where others are installed beside them. A test that adds one makes a copy first.
 _PLUGINS = "/usr/lib/cni"
 _MS_REMOUNT = 32  # mount(2)
 
@@ -45,7 +45,7 @@ def enter():
         os.makedirs(
             folder, exist_ok=True
         )  # to mount on: a new machine lacks some, and they stay there, empty
-        _let_go_of_mounts_below(folder)
+        _unmount_below(folder)
         syscalls.mount("tmpfs", folder, "tmpfs", options="mode=755")
     for folder in ("/run/lock", "/run/netns"):
         Path(folder).mkdir()
@@ -78,7 +78,7 @@ def on_the_machine():
 
 
 def _copy_plugins():
-    """The plugins of Debian's package, which nobody can change."""
+    """The plugins of Debian's package, read-only."""
     syscalls.mount("tmpfs", "/mnt", "tmpfs", options="mode=755")
     for plugin in Path(_PLUGINS).iterdir():
         if plugin.is_file() and plugin.name != "genie":
@@ -88,7 +88,7 @@ def _copy_plugins():
     syscalls.unmount("/mnt")
 
 
-def _let_go_of_mounts_below(folder):
+def _unmount_below(folder):
     """They are other processes' namespaces, and would vanish from here whenever those are deleted."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def processes(is_wanted, file="cmdline"):
-    """The PIDs of those whose words (bytes) are wanted: of the command line, or of the environment (`environ`)."""
+    """The PIDs of processes by the words (bytes) of their command line, or of their environment (`environ`)."""
     found = []
     for path in Path("/proc").glob(f"[0-9]*/{file}"):
         try:

@@ -13,7 +13,7 @@ CONTRACTS = {
     contract["id"]: contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 }
-# 175 to 1000 ms each: nobody may pay for them by importing one of our modules.
+# 175 to 1000 ms each: importing a module of ours must not import these.
 HEAVY = ("kubernetes", "pyroute2")
 
 

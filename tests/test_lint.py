@@ -108,6 +108,7 @@ def documents():
 def test_texts_are_plain():
     """tests/language.py has the words."""
     found = [(path, language.in_code(path.read_text())) for path in source_files()]
+    found += [(path, language.in_test(path.read_text())) for path in sorted(ROOT.glob("tests/**/*.py"))]
     found += [(path, language.in_document(path.read_text())) for path in documents()]
     demand_silence(
         "\n".join(
@@ -129,3 +130,8 @@ def test_texts_are_plain():
 )
 def test_that_rule_finds_the_words(line, found):
     assert [word for _, word in language.in_code(line)] == found
+
+
+def test_that_rule_reads_the_names_of_tests():
+    text = 'def test_nobody_waits():\n    """It is told."""\n    assert message == \'nobody answers\'\n'
+    assert language.in_test(text) == [(1, "nobody"), (2, "told")]

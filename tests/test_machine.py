@@ -1,4 +1,4 @@
-"""The check that the machine is left as it was sees what it should see."""
+"""The check for changes of the machine finds each kind of change."""
 
 import sys
 

@@ -99,7 +99,7 @@ def test_the_tour_has_what_it_says(toured):
 
 
 def test_the_tour_has_each_command_of_the_readme_after_its_set_up():
-    """In its order: who reads the README in the tour comes to its end."""
+    """In the README's order: the tour contains all of it."""
     shown = re.findall(r"^\$ (genie .*)$", README, re.MULTILINE)
     proposed = commands((ROOT / "docs/tour.py").read_text())
     set_up = ("genie generate-config", "genie install")

@@ -1,4 +1,4 @@
-"""Whoever runs the tests without root is told so in one sentence, by one process and by several."""
+"""Without root, the test run says so in one sentence, by one process and by several."""
 
 import subprocess
 import sys

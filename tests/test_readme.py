@@ -1,4 +1,4 @@
-"""The README's tour is run, line by line, on a node made for it; what it shows must be what comes out.
+"""The README's tour is run, line by line, on a node made for it; the output must be the one that it shows.
 
 Numbers, addresses and times may differ; a line `...` stands for any lines. Links must lead somewhere.
 """

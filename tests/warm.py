@@ -64,12 +64,12 @@ job = {{"module": "genie_cli", "argv": sys.argv[1:], "netns": "", "env": dict(os
 server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 server.connect({path!r})
 places = ("/proc/self/ns/net", "/proc/self/ns/mnt", ".")
-told, tells = os.pipe()
-files = [0, 1, 2, tells, *(os.open(place, os.O_RDONLY) for place in places)]
+reader, writer = os.pipe()
+files = [0, 1, 2, writer, *(os.open(place, os.O_RDONLY) for place in places)]
 socket.send_fds(server, [json.dumps(job).encode()], files)
-os.close(tells)
-os.read(told, {number})
-sys.exit(int.from_bytes(os.read(told, {number}), "big", signed=True))
+os.close(writer)
+os.read(reader, {number})
+sys.exit(int.from_bytes(os.read(reader, {number}), "big", signed=True))
 """
 _lock = threading.Lock()
 _server: list[socket.socket] = []
@@ -105,16 +105,16 @@ def start(
         "env": dict(os.environ if env is None else env),
         "cwd": os.path.abspath(str(cwd)),
     }
-    given, (told, tells) = _filled(stdin.encode()), os.pipe()
+    given, (reader, writer) = _filled(stdin.encode()), os.pipe()
     out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
-    files = [given, out, stderr.fileno() if stderr else err, tells]
+    files = [given, out, stderr.fileno() if stderr else err, writer]
     try:
         with _lock:
             socket.send_fds(_server[0] if _server else _begin(), [json.dumps(job).encode()], files)
     finally:
         os.close(given)
-        os.close(tells)
-    return Program([module, *words], told, out, err)
+        os.close(writer)
+    return Program([module, *words], reader, out, err)
 
 
 def client(folder: Path) -> Path:
@@ -138,14 +138,14 @@ def on_path(folder: Path) -> str:
 class Program:
     """A running program, with those methods of subprocess.Popen that tests need."""
 
-    def __init__(self, args: list[str], told: int, out: int, err: int) -> None:
+    def __init__(self, args: list[str], reader: int, out: int, err: int) -> None:
         self.args = args
         self.returncode: int | None = None
-        self._told, self._out, self._err = told, out, err
-        self.pid = _number(told)
+        self._results, self._out, self._err = reader, out, err
+        self.pid = _number(reader)
 
     def __del__(self) -> None:
-        for file in (self._told, self._out, self._err):
+        for file in (self._results, self._out, self._err):
             os.close(file)
 
     def poll(self) -> int | None:
@@ -158,9 +158,9 @@ class Program:
     def wait(self, timeout: float = 240) -> int:
         """Wait for its end: its exit code. Raises TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._told], [], [], timeout)[0]:
+            if not select.select([self._results], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout)
-            self.returncode = _number(self._told)
+            self.returncode = _number(self._results)
         return self.returncode
 
     def communicate(self, timeout: float = 240) -> tuple[str, str]:
@@ -182,13 +182,13 @@ class Program:
         self.send_signal(signal.SIGKILL)
 
 
-def _number(told: int) -> int:
+def _number(reader: int) -> int:
     """What the server says of a program: first its PID, then its exit code."""
-    return int.from_bytes(os.read(told, _NUMBER), signed=True)
+    return int.from_bytes(os.read(reader, _NUMBER), signed=True)
 
 
-def _tell(tells: int, number: int) -> None:
-    os.write(tells, number.to_bytes(_NUMBER, signed=True))
+def _send(writer: int, number: int) -> None:
+    os.write(writer, number.to_bytes(_NUMBER, signed=True))
 
 
 def _begin() -> socket.socket:
@@ -248,20 +248,20 @@ def _take(source: socket.socket, running: dict[int, int]) -> bool:
     for file in (*files[:3], *files[4:]):
         os.close(file)
     running[pid] = files[3]
-    _tell(files[3], pid)
+    _send(files[3], pid)
     return True
 
 
 def _reap(running: dict[int, int]) -> None:
     """Say of all children that have ended how they did."""
-    for pid, tells in list(running.items()):
+    for pid, writer in list(running.items()):
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             try:
-                _tell(tells, os.waitstatus_to_exitcode(status))
+                _send(writer, os.waitstatus_to_exitcode(status))
             except BrokenPipeError:
                 pass  # the test has not waited for it
-            os.close(tells)
+            os.close(writer)
             del running[pid]
 
 

@@ -97,7 +97,7 @@ def _is_directory(path: str) -> bool:
     try:
         return posix.stat(path).st_mode & 0o170000 == _DIRECTORY
     except OSError:
-        return False  # a dangling link is a file that cannot be read, and is said so
+        return False  # a dangling link: reported as a file that cannot be read
 
 
 def _changed_just_now(path: str) -> bool:

@@ -43,7 +43,7 @@ class Runs:
                 self._no_opinion(indicator, str(error))
 
     def collect(self, until: float) -> dict[str, dict[str, float]]:
-        """The numbers by indicator and candidate; what is not there in time is killed, and has no opinion."""
+        """The numbers by indicator and candidate. A late program is killed; its candidate then has no number."""
         found = {}
         for indicator, runs in self._runs.items():
             numbers, problems = {}, []

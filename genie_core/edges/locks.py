@@ -134,7 +134,7 @@ def lock_slot(directory: str, count: int, deadline: float, check: "Check" = _go_
 def lock_container(path: str, deadline: float, check: "Check" = _go_on, *, urgent: bool = True) -> Lock:
     """Hold the container's lock file, made if need be. Raises TryAgain at the deadline (time.monotonic()).
 
-    Who is not `urgent` takes it while no urgent one waits for it.
+    A call that is not `urgent` takes it only while no urgent one waits for it.
     """
     waiting_since = monotonic()
     folder = _open_folder_of(path)

@@ -49,7 +49,7 @@ def age(directory: str = DIRECTORY) -> float | None:
 
 
 def selected(directory: str = DIRECTORY) -> "Selected":
-    """Network -> who selects it; {} where it has not been written. Raises IOFailure for what cannot be read."""
+    """Network -> the policies' selectors; {} where there is no file. Raises IOFailure where it cannot be read."""
     path = f"{directory}/networks.json"
     try:
         fd = open_regular(path)

@@ -235,7 +235,7 @@ def programs(stack: Stack, name: str) -> list[Said]:
 
 
 def listener(listeners: Sequence[str], protocol: str, ip: str, port: int) -> list[Said]:
-    """Whether a socket takes it. Nothing is said where the sockets are not known."""
+    """Whether a socket takes it; no text where the sockets are not known."""
     if not listeners or not port:
         return []
     served = is_served(listeners, protocol, ip, port)

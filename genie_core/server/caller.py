@@ -10,7 +10,7 @@ from resource import getrlimit, prlimit, setrlimit
 from genie_core.edges.files import read_all
 
 _NAMESPACES = ("mnt", "net", "pid", "user", "uts", "ipc")
-# Lines of /proc/PID/status (proc(5)): who it is, and what it may do.
+# Lines of /proc/PID/status (proc(5)): the process's user and its rights.
 _RIGHTS = ("Uid", "Gid", "CapPrm", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
 _LIMITS = range(16)  # RLIM_NLIMITS of linux/asm-generic/resource.h
 

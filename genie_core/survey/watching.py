@@ -137,7 +137,7 @@ def _error_event(document: Mapping[str, Any], what: str) -> GenieError:
     return kind(f"the watch of {what}: {server_words(document) or 'it ended with an error'}")
 
 
-# --- which server, and who asks ----------------------------------------------------------------------------
+# --- the server and the credentials ----------------------------------------------------------------------------
 
 
 def follow_cluster(access: Access, own: Mapping[str, Any]) -> KnownCluster | None:

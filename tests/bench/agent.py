@@ -101,7 +101,7 @@ def measure(running, options):
 
 
 def populate(running, names, elsewhere):
-    """The node's pods, attached and told so, and those of other nodes."""
+    """The node's pods, attached and with their status annotation, and pods of other nodes."""
     for name in names:
         space = running.node.add_pod()
         running.start(name, netns=space.path, cni="blue")

@@ -137,7 +137,7 @@ def test_every_flag_of_every_command_may_stand_before_it():
                 assert arranged([*typed, *words.split()], COMMANDS) == [*words.split(), *typed], flag
 
 
-def test_help_speaks_of_values_as_they_are_written(capsys):
+def test_help_has_values_as_they_are_written(capsys):
     for words in LEAVES:
         main([*words.split(), "--help"])
         text = capsys.readouterr().out

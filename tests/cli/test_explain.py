@@ -120,7 +120,7 @@ def test_a_pod_that_would_get_none_says_why(capsys, node):
 
 
 def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
-    """The state keeps who asked and which file it was, also after the file has changed."""
+    """The state keeps the annotation and the file of each network, also after the file has changed."""
     from genie_core.edges.store import Store, boot_id
     from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
 
@@ -144,7 +144,7 @@ def test_what_the_state_has_and_what_would_be_chosen_now(capsys, node):
     assert report["changed"] is True
 
 
-def test_the_addresses_of_each_network_are_told_apart(capsys, node):
+def test_each_network_is_shown_with_its_own_addresses(capsys, node):
     """kubectl shows those of eth0 alone; those of a second network of two families are in the annotation only."""
     from genie_core.edges.store import Store, boot_id
     from genie_core.model import Attachment, NetConf, Plan, PluginConf, PodRef
@@ -227,7 +227,7 @@ def test_why_an_add_would_be_refused(capsys, node):
     )
 
 
-def test_a_pod_that_nobody_knows(capsys, node, monkeypatch):
+def test_an_unknown_pod(capsys, node, monkeypatch):
     folder, _ = node
     monkeypatch.setenv("KUBECONFIG", "")
     monkeypatch.setenv("HOME", str(folder))

@@ -148,7 +148,7 @@ def test_without_a_server_it_is_this_nodes_state(ask, tmp_path):
     assert found["object"] == ""
 
 
-def test_one_that_nobody_knows(ask):
+def test_an_unknown_network(ask):
     assert "in no pod's state on this node" in ask("shop/nothing", code=3)["message"]
 
 

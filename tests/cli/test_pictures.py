@@ -51,7 +51,7 @@ def test_every_hop_stands_there_once_by_its_name():
     assert {name: shown.count(name) for name in hops} == dict.fromkeys(hops, 1) | {"node": 2}  # and its note
 
 
-def test_the_broken_edge_has_its_code_and_is_told_without_colour():
+def test_the_broken_edge_has_its_code_and_is_visible_without_colour():
     picture = ET.fromstring(svg("Paths", TRACKS))
     assert "GN0503" in texts(svg("Paths", TRACKS))
     classes = [element.get("class") for element in picture.iter(f"{SVG}path")]

@@ -14,7 +14,7 @@ def patient(monkeypatch):
 
 
 def a_second_passes():
-    """Do what timers do, those that nobody has cancelled."""
+    """Call the functions of the timers that were not cancelled."""
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer) and not thread.finished.is_set():
             thread.function()
@@ -61,7 +61,7 @@ def test_quiet(capsys):
 
 
 @pytest.mark.parametrize("term, drawn", [("xterm", True), ("dumb", False)])
-def test_a_terminal_that_cannot_draw_a_line_anew_gets_lines(term, drawn, monkeypatch):
+def test_a_terminal_that_cannot_redraw_a_line_gets_lines(term, drawn, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", term)

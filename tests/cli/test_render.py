@@ -35,7 +35,7 @@ class Report:
 
 @pytest.fixture
 def spoken():
-    """Set how the run speaks, as the common flags do."""
+    """Set the output's form, as the common flags do."""
     tokens = []
     yield lambda **settings: tokens.append(terminal.current.set(Terminal(**settings)))
     for token in reversed(tokens):

@@ -66,7 +66,7 @@ PLACES = ["--bin-dir", "{0}/bin", "--conf-dir", "{0}/conf"]
     ],
 )
 def test_a_command_keeps_its_schema(line, kind, code, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody to ask
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # not a terminal
     words = [
         word.format(tmp_path) for part in line.split() for word in (PLACES if part == "{places}" else [part])
     ]

@@ -1,4 +1,4 @@
-"""An ordinary user is told what could not be read, and how to run the command: exit code 4, and no guess."""
+"""Without root, a command names what it could not read and how to run it, and exits with 4. It does not guess."""
 
 import json
 

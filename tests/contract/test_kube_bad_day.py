@@ -235,7 +235,7 @@ def test_a_token_file_that_is_gone(objects, tmp_path):
         memory_api(API(objects), token_file=str(tmp_path / "token")).get_pod("demo", "web")
 
 
-def test_a_client_certificate_says_who_we_are(https, connect, authority, tmp_path):
+def test_a_client_certificate_authenticates_us(https, connect, authority, tmp_path):
     pair = authority.client("system:node:n1")
     user = {"client-certificate": str(pair.certificate_file), "client-key": str(pair.key_file)}
     connect(https.write_kubeconfig(tmp_path / "kubeconfig", user=user)).get_pod("demo", "web")
@@ -333,7 +333,7 @@ def test_the_patch_is_the_annotations_and_the_uid(https, api):
 # --- the wire ----------------------------------------------------------------------------------------------
 
 
-def test_nobody_listens(connect, https, tmp_path):
+def test_a_port_without_a_listener(connect, https, tmp_path):
     path = https.write_kubeconfig(tmp_path / "kubeconfig", user=GOOD)
     https.close()
     began = time.monotonic()
@@ -357,7 +357,7 @@ def test_a_server_that_comes_back_is_found(serve, connect, objects, tmp_path):
     assert servers
 
 
-def test_a_name_that_nobody_knows(tmp_path, connect):
+def test_a_host_name_that_does_not_resolve(tmp_path, connect):
     path = kubeconfig(tmp_path, "https://no-such-host.invalid")
     with pytest.raises(Unreachable, match=r"https://no-such-host\.invalid:443 cannot be reached"):
         connect(path, 0.2).get_pod("demo", "web")
@@ -520,7 +520,7 @@ def test_the_address_that_answers_is_taken(serve, connect, objects, monkeypatch)
 
 
 def test_a_connection_that_the_server_ends_is_not_used_again(https, api):
-    """Whatever came on it later would be taken for the next answer."""
+    """Bytes that arrive on it later would be read as the next answer."""
     https.faults = [faults.announcing_close]
     for _ in range(2):
         api.get_pod("demo", "web")

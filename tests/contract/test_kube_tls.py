@@ -1,4 +1,4 @@
-"""Whom the API edge trusts, on every interpreter that Genie supports: it stands on `_ssl`, which no one promised.
+"""Which certificates the API edge accepts, on every interpreter that Genie supports: it uses `_ssl`, which is private.
 
 Each case is one GET by a fresh `python -I -S`, as kubelet's plugin runs.
 """
@@ -184,7 +184,7 @@ def test_a_tls_read_costs_no_heavy_module(interpreter, https, authority, write):
 @pytest.mark.parametrize(
     "fault", [faults.close_at_once, faults.cut_off, faults.reset_half_way, faults.until_close]
 )
-def test_a_broken_connection_is_told_from_distrust(interpreter, fault, https, write):
+def test_a_broken_connection_is_not_called_untrusted(interpreter, fault, https, write):
     """How `_ssl` reports a reset depends on its version, and on OpenSSL's."""
     https.faults = [fault]
     *_, outcomes = run(interpreter, write(https))
@@ -192,7 +192,7 @@ def test_a_broken_connection_is_told_from_distrust(interpreter, fault, https, wr
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
-def test_a_connection_reset_while_idle_is_told_from_distrust(interpreter, https, write):
+def test_a_connection_reset_while_idle_is_not_called_untrusted(interpreter, https, write):
     """On Python 3.11 that is an error of OpenSSL, like one about certificates."""
     https.faults = [faults.reset_afterwards]
     kubeconfig = write(https)
@@ -226,7 +226,7 @@ def test_yaml_without_a_parser_says_what_to_do(interpreter, tmp_path):
 
 
 def test_an_intermediate_authority_can_be_the_root(serve, connect, tmp_path, pod, write):
-    """As for client-go: what the CA file holds is trusted, whoever signed it."""
+    """As in client-go: each certificate in the CA file is trusted, by whichever authority it was signed."""
     root = trustme.CA()
     intermediate = root.create_child_ca()
     authority = Authority(tmp_path)
@@ -250,7 +250,7 @@ def test_the_remedy_names_the_authority_and_the_fault(serve, connect, authority,
 
 
 def test_inline_secrets_never_reach_a_disk(https, connect, authority, write, monkeypatch, tmp_path):
-    """Everything that is opened meanwhile is on no disk, but for the kubeconfig itself."""
+    """No file that is opened meanwhile is on a disk, except the kubeconfig itself."""
     pair = authority.client("system:node:n1")
     user = {
         "client-certificate-data": base64.b64encode(pair.certificate).decode(),
@@ -338,5 +338,5 @@ def test_an_authority_that_is_none(https, connect, write, tmp_path, content, inl
     assert https.api.requests == []
 
 
-def test_unauthorized_is_told_from_untrusted():
+def test_unauthorized_is_not_untrusted():
     assert not issubclass(Untrusted, Unauthorized)

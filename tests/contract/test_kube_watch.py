@@ -101,7 +101,7 @@ def test_what_happens_after_the_list(world):
     assert (third, again) == (second, modified)
 
 
-def test_others_are_not_told_of(world):
+def test_objects_outside_the_selection_give_no_event(world):
     version = world.version()
     world.objects.add(a_pod("other"))
     world.objects.add(a_pod())
@@ -127,7 +127,7 @@ def test_metadata_only(world):
 
 
 def test_a_bookmark_moves_the_version(world):
-    """Of writes that the watch is not told of; a real server sends it 2 s before the end, and each minute."""
+    """It covers writes that the watch does not report; a real server sends it each minute, and 2 s before the end."""
     if world.server:
         world.server.api.bookmark_seconds = 0.1
     version = world.version()
@@ -158,7 +158,7 @@ def test_one_selector_more_than_there_is(world):
 
 
 def test_a_version_that_is_too_old(mine):
-    """A real server forgets versions after five minutes; it tells of it before the events, or by one."""
+    """A real server drops versions after five minutes; it answers 410 before the events, or sends it as an event."""
     mine.objects.add(a_pod())
     mine.server.api.objects.forget_history()
     with pytest.raises(Gone):

@@ -1,4 +1,4 @@
-"""What the node's locks promise: one at a time, whoever is killed, and nobody is waited for who is not there."""
+"""The guarantees of the node's locks: one holder at a time, whatever is killed; a dead holder blocks no call."""
 
 import os
 import signal
@@ -102,7 +102,7 @@ print("done")
     assert counter.read_text() == "240"
 
 
-def test_gc_waits_for_everybody_and_everybody_for_gc(path, child):
+def test_gc_waits_for_all_calls_and_all_calls_wait_for_gc(path, child):
     first, second = (lock_node(path, exclusive=False, deadline=0) for _ in range(2))
     with pytest.raises(TryAgain):
         lock_node(path, exclusive=True, deadline=within(0.1))
@@ -154,7 +154,7 @@ def test_as_many_slots_as_there_are(tmp_path):
     lock_slot(str(tmp_path), 3, 0).__exit__()
 
 
-# --- who inherited the descriptor ---------------------------------------------------------------------------
+# --- processes that inherited the descriptor -----------------------------------------------------------
 
 # A plugin in a process group of its own, as the edge starts it; the lock's holder then dies.
 ORPHAN = """
@@ -175,7 +175,7 @@ def test_an_orphan_is_waited_for(path, child, group, tmp_path):
 
 
 def test_a_daemon_is_neither_waited_for_nor_killed(path, child):
-    """It has the descriptor, and nobody works under the lock."""
+    """It has inherited the descriptor, but no work is done under the lock."""
     pid = int(child(ORPHAN.format(seconds=1000, ended="/dev/null", group=0))[1])
     try:
         lock_container(path, within(100)).__exit__()
@@ -201,7 +201,7 @@ print("done")
 
 
 def test_a_holder_that_ended_is_not_held_to_by_its_daemon(path, child):
-    """Unlocking is for all who inherited the descriptor."""
+    """The unlock holds for all processes that inherited the descriptor."""
     pid = int(
         child(
             "with lock_container(path, 0):\n"
@@ -216,8 +216,8 @@ def test_a_holder_that_ended_is_not_held_to_by_its_daemon(path, child):
 
 
 @pytest.mark.parametrize("note", [b"", b"99999999999999999999 x y"], ids=["empty", "garbage"])
-def test_a_note_that_says_nothing_kills_nobody(path, child, note):
-    """As a full disk or somebody else leaves it: whoever holds the lock is waited for."""
+def test_an_unreadable_note_kills_no_process(path, child, note):
+    """A full disk or another program may leave such a note: the holder of the lock is waited for."""
     holder, _ = child(HOLD)
     with open(path, "wb") as file:
         file.write(note)

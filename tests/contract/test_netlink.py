@@ -146,7 +146,7 @@ except Denied as error:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_c19_who_may_not_enter_is_told_so_and_may_skip_the_check(pod, python):
+def test_c19_a_namespace_that_may_not_be_entered(pod, python):
     answer = run_python(python, DENIED, pod.path)
     assert answer["links"] is None
     assert answer["msg"] == f"network namespace {pod.path} may not be entered: Operation not permitted"
@@ -348,7 +348,7 @@ def test_c31_a_refusal_names_interface_gateway_and_the_kernels_reason(pod, link,
 
 
 class Scripted:
-    """A socket on which somebody answers each request with what was prepared, under the request's number."""
+    """A socket whose peer answers each request with prepared messages, under the request's sequence number."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -404,7 +404,7 @@ def test_a_namespace_that_never_rests_is_an_error_and_no_endless_loop(scripted):
         kernel.links()
 
 
-def test_answers_to_somebody_else_are_passed_over(scripted):
+def test_answers_to_other_requests_are_skipped(scripted):
     assert list(scripted([(*link("theirs"), b"\xff\xff\xff\xff"), link("mine")], [DONE]).links()) == ["mine"]
 
 

@@ -109,7 +109,7 @@ def test_a73_what_add_made_is_there(pod):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, problem",
     [
         ("link delete eth0", "interface eth0 is gone"),
         ("link set eth0 name eth9", "interface eth0 is gone"),
@@ -120,18 +120,18 @@ def test_a73_what_add_made_is_there(pod):
         ("-6 route delete default", "no IPv6 default route leads through this network any more"),
     ],
 )
-def test_a74_what_was_taken_away_is_told(pod, change, told):
+def test_a74_what_was_removed_is_named(pod, change, problem):
     if change.startswith("link set eth0 name"):
         pod.run("ip", "link", "set", "eth0", "down")
     pod.run("ip", *change.split())
     with pytest.raises(CheckFailed) as caught:
         verify(str(pod.path), [("net1", Result()), ("eth0", RESULT)])
     assert caught.value.code == CHECK_FAILED
-    assert caught.value.msg.startswith(f"{pod.path}: eth0: {told}")
+    assert caught.value.msg.startswith(f"{pod.path}: eth0: {problem}")
     assert caught.value.hint.startswith("recreate the pod")
 
 
-def test_a74_all_that_is_missing_is_told_at_once(pod):
+def test_a74_all_that_is_missing_is_named_in_one_error(pod):
     pod.run("ip", "address", "flush", "dev", "eth0")
     with pytest.raises(CheckFailed) as caught:
         verify(str(pod.path), [("eth0", RESULT)])

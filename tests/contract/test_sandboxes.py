@@ -203,7 +203,7 @@ def test_without_grpc_crictl_is_asked_and_without_both_the_directories_are_read(
     assert "cni-genie[cri]" in found.problem.hint
 
 
-def test_a_socket_that_nobody_serves_is_given_up_for_the_directories(tmp_path):
+def test_without_a_server_on_the_socket_the_directories_are_read(tmp_path):
     (tmp_path / "dirs/d4").mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{tmp_path}/s")

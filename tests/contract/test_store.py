@@ -93,7 +93,7 @@ def test_forgetting_leaves_no_file_and_can_be_repeated(store):
     assert [path for path in Path(store.directory).rglob("*") if path.is_file()] == []
 
 
-def test_nobody_else_can_read_it(store):
+def test_other_users_cannot_read_it(store):
     store.save(plan())
     modes = {path: path.stat().st_mode & 0o777 for path in Path(store.directory).rglob("*")}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
@@ -107,7 +107,7 @@ interfaces = st.text(
 
 
 @given(containers, interfaces, containers, interfaces)
-def test_b67_names_are_files_and_tell_pairs_apart(container, ifname, other, another):
+def test_b67_each_pair_has_its_own_file_name(container, ifname, other, another):
     name = file_name(container, ifname)
     assert len(name.encode()) <= 255
     assert "/" not in name
@@ -139,7 +139,7 @@ def test_what_is_set_aside_is_kept_and_out_of_the_way(store):
     assert list(kept.iterdir())
 
 
-def test_sweeping_takes_what_nobody_needs(store):
+def test_sweeping_removes_unneeded_files(store):
     store.save(plan("alive"))
     with store.lock("alive", "eth0", 0), store.lock("at-work", "eth0", 0):
         for name in ("alive@eth0", "gone@eth0"):
@@ -164,7 +164,7 @@ while True:
 """
 
 
-def test_b62_whoever_is_killed_while_writing_leaves_a_whole_plan(store):
+def test_b62_a_writer_that_is_killed_leaves_a_whole_plan(store):
     store.save(plan(count=1))
     for turn in range(8):
         writer = subprocess.Popen([sys.executable, "-c", SAVE, store.directory])
@@ -180,7 +180,7 @@ def test_b62_whoever_is_killed_while_writing_leaves_a_whole_plan(store):
 
 @pytest.mark.parametrize("place", ["", "containers", "tmp", "locks"])
 def test_a_directory_that_is_a_link_is_refused(tmp_path, place):
-    """Whoever could prepare it would choose where root writes."""
+    """A user who could make such a link would choose where root writes."""
     state = tmp_path / "state"
     (tmp_path / "elsewhere").mkdir()
     if place:
@@ -191,8 +191,8 @@ def test_a_directory_that_is_a_link_is_refused(tmp_path, place):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_processs_namespace_is_told_from_the_next_ones_with_its_number(tmp_path):
-    """Both are in this namespace, so it is the process that tells them apart, as where a PID is used again."""
+def test_a_later_process_with_the_same_pid_has_another_namespace_id(tmp_path):
+    """Both processes are in one namespace, so only the start of the process differs, as where a PID is used again."""
     told = []
     for _ in range(2):
         time.sleep(0.05)  # processes' starts are counted in hundredths
@@ -212,5 +212,5 @@ def test_a_processs_namespace_is_told_from_the_next_ones_with_its_number(tmp_pat
 
 
 @pytest.mark.parametrize("path", ["", "/no/such/file", "/proc/self/ns/net", "/proc/x/ns/net", "a\0b"])
-def test_what_tells_no_namespace(path):
+def test_paths_without_a_namespace_id(path):
     assert namespace_id(path) == ""

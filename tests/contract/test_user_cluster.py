@@ -1,4 +1,4 @@
-"""The command line's way to the API server: which one, with whose credentials, by which way; as kubectl has it."""
+"""How the command line finds the API server, its credentials and its proxy: as kubectl does."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ GOOD = "good-token"
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch, tmp_path):
+def home(monkeypatch, tmp_path):
     """A person with an empty home and no settings."""
     proxies = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
     for name in (*proxies, "KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
@@ -109,12 +109,12 @@ def test_the_files_of_kubeconfig_are_merged_and_the_first_counts(tmp_path, monke
     assert str(the_cluster(Access(kubeconfig=str(one))).cluster) == "http://192.0.2.1:1"
 
 
-def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(nobody):
+def test_without_a_kubeconfig_it_is_the_one_in_home_else_none(home):
     assert find_cluster(Access()) is None
     with pytest.raises(InvalidConfig, match="there is no kubeconfig"):
         find_cluster(Access(context="a"))
-    (nobody / ".kube").mkdir()
-    world.kubeconfig(nobody / ".kube/config", {"home": "http://192.0.2.9:9"})
+    (home / ".kube").mkdir()
+    world.kubeconfig(home / ".kube/config", {"home": "http://192.0.2.9:9"})
     assert str(the_cluster().cluster) == "http://192.0.2.9:9"
 
 

@@ -77,7 +77,7 @@ class World:
         self.log.append(f"{step.verb} {step.type}@{step.ifname}")
         holding = (step.type, step.ifname)
         if step.verb == "ADD":
-            self.held.add(holding)  # a delegate that fails may hold something all the same
+            self.held.add(holding)  # a delegate that fails may still hold something
         if error is not None:
             raise error
         if step.verb == "DEL" and (step.type not in self.needs_result or "prevResult" in decode(step.stdin)):
@@ -158,15 +158,19 @@ def test_a_plan_that_cannot_be_written_runs_nothing():
     assert world.log == []
 
 
-@pytest.mark.parametrize("effect_first", [False, True])
-@pytest.mark.parametrize("number", range(ADD_STEPS))
-def test_an_add_that_is_killed_at_any_step_leaves_nothing_after_a_del(number, effect_first):
-    world = World()
+def assert_released_after_a_kill(world, number, effect_first):
+    """Kill an ADD at a step; a DEL then leaves nothing."""
     world.kill_after(number, effect_first=effect_first)
     with pytest.raises(Killed):
         added(world)
     assert world.delete() == []
     assert world.is_clean
+
+
+@pytest.mark.parametrize("effect_first", [False, True])
+@pytest.mark.parametrize("number", range(ADD_STEPS))
+def test_an_add_that_is_killed_at_any_step_leaves_nothing_after_a_del(number, effect_first):
+    assert_released_after_a_kill(World(), number, effect_first)
 
 
 @pytest.mark.parametrize("effect_first", [False, True])
@@ -175,11 +179,7 @@ def test_a_plugin_whose_del_needs_a_result_is_released_wherever_its_add_was_kill
     """As the reference plugin firewall, whose rules only its previous result names."""
     world = World()
     world.needs_result = {"b2", "c2"}
-    world.kill_after(number, effect_first=effect_first)
-    with pytest.raises(Killed):
-        added(world)
-    assert world.delete() == []
-    assert world.is_clean
+    assert_released_after_a_kill(world, number, effect_first)
 
 
 def test_an_add_that_fails_inside_a_chain_gives_del_the_last_result():
@@ -190,7 +190,7 @@ def test_an_add_that_fails_inside_a_chain_gives_del_the_last_result():
     assert world.is_clean
 
 
-def test_an_add_begun_anew_takes_the_earlier_result_back():
+def test_a_repeated_add_takes_the_earlier_result_back():
     """The address in it is released, and may be another pod's by the time of the DEL."""
     interrupted = [DelegateFailed("interrupted system call")]
 
@@ -269,12 +269,7 @@ def test_routes_that_cannot_be_changed_fail_the_add_and_undo_it():
 @pytest.mark.parametrize("effect_first", [False, True])
 @pytest.mark.parametrize("number", range(ROUTED_STEPS))
 def test_an_add_that_is_killed_while_routes_change_leaves_nothing_after_a_del(number, effect_first):
-    world = routed("a1", "b2", "c2")
-    world.kill_after(number, effect_first=effect_first)
-    with pytest.raises(Killed):
-        added(world)
-    assert world.delete() == []
-    assert world.is_clean
+    assert_released_after_a_kill(routed("a1", "b2", "c2"), number, effect_first)
 
 
 @pytest.mark.parametrize("effect_first", [False, True])

@@ -56,7 +56,7 @@ def test_d34_the_same_name_twice():
         name_interfaces(choices("x", "", "x"), "eth0")
 
 
-def test_x18_nobody_gets_the_primary():
+def test_x18_no_network_gets_the_primary():
     with pytest.raises(InvalidConfig, match=r"^item 1: no network of this pod gets the interface eth0"):
         name_interfaces(choices("x", "y"), "eth0")
 

@@ -1,4 +1,4 @@
-"""Whose default routes a pod has, as a rule: conformance C26-C30."""
+"""Which attachment keeps the default routes of a pod: conformance C26-C30."""
 
 import json
 
@@ -38,7 +38,7 @@ def routes_after(changes, **parts):
     return {ifname: (changed.get(ifname) or part).routes for ifname, part in parts.items()}
 
 
-# --- who may ask
+# --- which networks may ask for them
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_is_no_gateway_is_refused_before_anything_runs(address):
 # --- what changes
 
 
-def test_c26_nobody_asked_nothing_changes():
+def test_c26_without_a_request_nothing_changes():
     assert route_changes({"eth0": None, "net1": None}, {"eth0": routed(OWN4), "net1": routed(OTHER4)}) == []
 
 
@@ -174,7 +174,7 @@ def test_other_tables_are_other_business():
     assert routes_after([RouteChange("net1", True)], eth0=routed(sbr, OWN4)) == {"eth0": [sbr]}
 
 
-def test_results_that_stay_true_are_not_told_again():
+def test_unchanged_results_are_not_recorded_again():
     parts = {"eth0": routed(OWN4), "net1": routed(OTHER4, OTHER6), "net2": routed(SUBNET)}
     assert set(changed_results([RouteChange("net1", True)], parts)) == {"eth0"}
 

@@ -20,11 +20,11 @@ BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 INTERPRETERS = sorted({BASE, *(path for path in [Path("/usr/bin/python3.11")] if path.exists())})
 
 # What a call may load of the standard library, beside what a bare interpreter has: C modules alone. `_socket` reads
-# and writes addresses (spec/addresses.py) and, for ALL, speaks netlink; `socket` would cost thirty times as much.
+# and writes addresses (spec/addresses.py) and, for ALL, uses netlink; `socket` would cost thirty times as much.
 VERSION = {"_json", "errno", "gc"}
 ALL = VERSION | {"_socket", "fcntl", "select"}
 
-# What a call may load of Genie: everybody
+# The modules of Genie that a call may load: every call
 CORE = {
     "genie_core",
     "genie_core.archive",
@@ -43,7 +43,7 @@ CORE = {
     "genie_core.spec.request",
     "genie_core.spec.versions",
 }
-# ... who works on a container
+# ... the verbs that work on a container
 STATEFUL = CORE | {
     "genie_core.attach",
     "genie_core.edges.delegates",
@@ -61,7 +61,7 @@ STATEFUL = CORE | {
     "genie_core.verbs.delete",
     "genie_core.verbs.context",
 }
-# ... who reads configuration files
+# ... the verbs that read configuration files
 CHOOSING = STATEFUL | {
     "genie_core.edges.confdir",
     "genie_core.select",
@@ -105,7 +105,7 @@ def plugin(request):
 
 @pytest.fixture
 def node(plugin, tmp_path):
-    """A node whose launcher tells what was loaded when it ends."""
+    """A node whose launcher prints the loaded modules when it ends."""
     launcher = plugin.launcher.with_name("telling")
     text = plugin.launcher.read_text()
     assert text.count("\nmain(") == 1
@@ -208,6 +208,6 @@ def test_an_add_that_must_be_tried_again(node, loaded):
 
 
 def test_names_are_utf_8_in_every_locale(plugin):
-    """The launcher tells the interpreter, which would take the locale's encoding for paths and environments."""
+    """The launcher sets UTF-8; the interpreter would use the locale's encoding for paths and environments."""
     script = "import sys; print(sys.flags.utf8_mode, sys.flags.isolated, sys.flags.no_site)"
     assert interpreted(plugin, script) == ["1", "1", "1"]

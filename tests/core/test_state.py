@@ -1,4 +1,4 @@
-"""The state file's text (B57-B68: lossless, and whole or told)."""
+"""The state file's text (B57-B68: lossless; a damaged one is an error)."""
 
 import pytest
 
@@ -192,7 +192,7 @@ def test_a_plan_of_another_version_is_read_as_far_as_it_says_what_ours_says():
     assert decode_plan(text) == make_plan()
 
 
-def test_a_plan_is_written_anew_with_what_has_happened_to_it():
+def test_a_rewritten_plan_has_its_events():
     plan = make_plan()
     first, *others = plan.attachments
     first.result, first.yielded, first.asked = (

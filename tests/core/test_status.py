@@ -1,4 +1,4 @@
-"""The annotations that tell what a pod got: conformance C46-C54, C58, D26, X13, X26."""
+"""The status annotations of a pod: conformance C46-C54, C58, D26, X13, X26."""
 
 import json
 
@@ -95,7 +95,7 @@ def test_c47_c51_the_empty_result_has_the_minimal_entry():
     assert status(Result()) == {"name": "ns/net", "interface": "net1", "dns": {}}
 
 
-def test_c49_the_first_interface_in_the_sandbox_speaks_for_the_attachment():
+def test_c49_the_first_interface_in_the_sandbox_stands_for_the_attachment():
     links = [
         {"name": "host0", "mac": "0a:00:00:00:00:01"},
         {"name": "bond0", "mac": "0a:00:00:00:00:02", "sandbox": SANDBOX},

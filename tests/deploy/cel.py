@@ -117,7 +117,7 @@ def policy_problems(policy: dict[str, Any], **variables: Any) -> list[str]:
     for variable in spec.get("variables", []):
         try:
             own[celtypes.StringType(variable["name"])] = evaluate(variable["expression"], **variables)
-        except CELEvalError:  # as the API server: only who asks for it sees the error
+        except CELEvalError:  # as the API server does: the error is raised where the value is used
             continue
     return [
         evaluate(rule["messageExpression"], **variables) if "messageExpression" in rule else rule["message"]

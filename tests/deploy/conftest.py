@@ -15,7 +15,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory):
-    """What deploy/build-rootfs makes; nobody writes to it."""
+    """The tree that deploy/build-rootfs makes, read-only."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

@@ -193,7 +193,7 @@ def applied():
                 server.apply(f"{root}/{document['apiVersion']}{within}/{plural}", document)
         for name in ("n1", "n2"):
             server.apply("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
-        time.sleep(5)  # until the server evaluates the policies; nothing says when
+        time.sleep(5)  # until the server evaluates the policies; it has no condition for that
         yield
 
 

@@ -148,7 +148,7 @@ def test_rules_and_dashboard_are_those_of_the_folder_monitoring():
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    "values, message",
     [
         ("distribution=k3", "distribution"),
         ("binDir=opt/cni", "binDir"),
@@ -157,10 +157,10 @@ def test_rules_and_dashboard_are_those_of_the_folder_monitoring():
         ("installerArgs=--yes", "installerArgs"),
     ],
 )
-def test_wrong_values_are_refused(values, told):
+def test_wrong_values_are_refused(values, message):
     done = helm("template", "genie", str(CHART), "--set", values)
     assert done.returncode != 0
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_its_version_is_that_of_the_project():

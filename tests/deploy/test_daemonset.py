@@ -208,7 +208,7 @@ def test_a_removed_file_comes_back(keeper, token):
 
 
 def test_the_plugin_goes_where_the_runtime_looks(keeper, token, tmp_path):
-    """Asked anew at each look: a runtime's configuration may come later, and change."""
+    """The directories are read again on each pass: a runtime's configuration may appear later, and change."""
     bin_dirs = [str(tmp_path / "first")]
     conf_dir = str(tmp_path / "etc/net.d")
     keeper.options = replace(
@@ -275,7 +275,7 @@ def test_a_broken_configuration_is_mended(keeper, token):
     assert conflist.with_name("00-genie.conflist.broken").read_text() == "{"
 
 
-def test_without_an_api_server_the_plugin_is_installed_all_the_same(keeper, token, server):
+def test_without_an_api_server_the_plugin_is_still_installed(keeper, token, server):
     server.close()
     keeper.look()
     assert keeper.version == __version__
@@ -283,7 +283,7 @@ def test_without_an_api_server_the_plugin_is_installed_all_the_same(keeper, toke
     assert not token.exists()
 
 
-def test_what_goes_wrong_is_told_until_it_is_right_again(keeper, token, server):
+def test_a_problem_is_reported_until_it_is_solved(keeper, token, server):
     server.api.forbidden.add(("create", "serviceaccounts/token"))
     keeper.look()
     assert "does not allow" in keeper.readiness()[0][0]
@@ -309,7 +309,7 @@ def test_a_token_that_cannot_be_renewed_is_a_problem_at_every_look(keeper, token
     assert (token.read_text(), keeper.problems) == ("minted-2", [])
 
 
-def test_an_expired_token_is_told(keeper, token, server):
+def test_an_expired_token_is_reported(keeper, token, server):
     keeper.look()
     keeper.clock.ahead = DAY + 60
     server.api.forbidden.add(("create", "serviceaccounts/token"))
@@ -363,7 +363,7 @@ def command(tmp_path, server):
 
 
 def test_the_command_stays_and_leaves_the_plugin_in_place(tmp_path, command):
-    """A whole life: no account of a pod here, so it is not ready, says why, and the plugin is there all the same."""
+    """From start to end without a service account: it is not ready and gives the reason, but installs the plugin."""
     port = free_port()
     process = command(port)
     wait_until(lambda: answer(port, "/livez")[0] == 200)
@@ -419,7 +419,7 @@ def audited():
 
 
 def test_a_port_that_is_taken_does_not_leave_the_node_without_its_plugin(tmp_path, command):
-    """The node's network is its own too: somebody else may listen there."""
+    """It is in the node's network namespace, where another program may listen on the port."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         process = command(other.getsockname()[1])
         out, err = process.communicate(timeout=240)
@@ -430,7 +430,7 @@ def test_a_port_that_is_taken_does_not_leave_the_node_without_its_plugin(tmp_pat
 
 
 def answer(port, path, host="127.0.0.1"):
-    """(status, document); status 0 while nobody listens."""
+    """(status, document); status 0 while nothing listens."""
     try:
         with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=60) as reply:
             return reply.status, json.load(reply)

@@ -46,7 +46,7 @@ def archive(tree, tmp_path_factory):
     head = (DEPLOY / "Containerfile").read_text().replace("\\\n#", "")
     (line,) = re.findall(r"^# (buildah build .*)$", head, re.MULTILINE)
     words = line.replace("build/genie.tar:genie", f"{folder}/genie.tar:{NAME}").split()
-    words.remove("--disable-compression=false")  # it is for who pulls the image, and takes seconds here
+    words.remove("--disable-compression=false")  # compression helps a pull only, and takes seconds here
     words[words.index("--file") + 1 :] = [str(DEPLOY / "Containerfile"), str(tree)]
     store = ["--root", folder / "root", "--runroot", folder / "run", "--storage-driver", "vfs"]
     subprocess.run([words[0], *store, *words[1:2], "--isolation", "chroot", *words[2:]], check=True)
@@ -239,7 +239,7 @@ class Kubelet:
         return self.containerd.client.ContainerStatus(request, timeout=CALL_SECONDS)
 
     def probe(self, kind):
-        """(status, document) of the DaemonSet's own probe; status 0 while nobody listens."""
+        """(status, document) of the DaemonSet's own probe; status 0 while nothing listens."""
         get = self.spec[f"{kind}Probe"]["httpGet"]
         return inside(str(self.node.host.path), lambda: answer(get["port"], get["path"], get["host"]))
 
@@ -287,7 +287,7 @@ def test_the_daemonsets_container_installs_renews_is_killed_and_upgraded(kubelet
     first = kubelet.token()
     wait_until(lambda: kubelet.token() != first)
     assert first.startswith("minted-")
-    # it is killed, and pods start and stop all the same
+    # it is killed; pods still start and stop
     kubelet.kill()
     other = containerd.run_pod("meanwhile", {"cni": "a"})
     containerd.remove_pod(other)

@@ -94,7 +94,7 @@ def test_the_server_s_command_lines_are_known(capsys, daemonset):
 
 
 @pytest.mark.parametrize(
-    "spoil, told",
+    "spoil, message",
     [
         (lambda pod: pod.update(hostNetworks=True), "'hostNetworks' was unexpected"),
         (lambda pod: pod.update(hostNetwork="yes"), "'yes' is not of type 'boolean'"),
@@ -102,9 +102,9 @@ def test_the_server_s_command_lines_are_known(capsys, daemonset):
         (lambda pod: pod.update(tolerations={}), "{} is not of type 'array'"),
     ],
 )
-def test_a_wrong_manifest_is_seen(daemonset, spoil, told):
+def test_a_wrong_manifest_is_seen(daemonset, spoil, message):
     spoil(daemonset["spec"]["template"]["spec"])
-    with pytest.raises(kubernetes_validate.ValidationError, match=re.escape(told)):
+    with pytest.raises(kubernetes_validate.ValidationError, match=re.escape(message)):
         kubernetes_validate.validate(daemonset, VERSIONS[-1], strict=True)
 
 
@@ -181,7 +181,7 @@ def test_the_installer_learns_its_node(daemonset):
     ]
 
 
-def test_nothing_is_bound_to_everybody():
+def test_no_role_is_bound_to_all_users():
     """As CNI-Genie's was, to system:authenticated (lessons 2)."""
     documents: list[Any] = [one.values[0] for one in DOCUMENTS]
     bindings = [one for one in documents if one["kind"].endswith("RoleBinding")]

@@ -66,9 +66,9 @@ def test_labels_that_are_summed_by_are_served(served, expression):
             assert label == "instance" or all(label in served[name] for name in names), label
 
 
-def test_what_an_alert_tells_to_explain_is_explained():
-    told = [rule["annotations"]["description"] for rule in RULES]
-    codes = re.findall(r"genie explain (\w+)", " ".join(told))
+def test_genie_explain_knows_the_word_that_an_alert_names():
+    descriptions = [rule["annotations"]["description"] for rule in RULES]
+    codes = re.findall(r"genie explain (\w+)", " ".join(descriptions))
     assert codes
     for code in codes:
         assert explain(code)

@@ -2,7 +2,7 @@
 
 `breaks` names probes (below) that work in the healthy lab and must fail once the fault is in; the finding's
 remedy must bring them back unless `mends` is false. `setup` runs before the healthy state is checked. Where the
-fault brings along what it breaks, `fails` names the probe; where nothing can be seen to fail, `silent` says why.
+fault defines what it breaks, `fails` names the probe; where nothing can be seen to fail, `silent` says why.
 """
 
 from __future__ import annotations
@@ -300,6 +300,6 @@ LISTED: tuple[Fault, ...] = (
     Fault(
         id="F99", inject="ip netns add cni-11111111-$F; n link add vethdead type veth peer name eth0 netns cni-11111111-$F; n link set vethdead master cni0 up",
         codes=("GN1401", "GN1402", "GN1403"), says=("cni-11111111",), mends=False, severity="warning",
-        silent="a namespace and a veth that nobody uses",
+        silent="a namespace and a veth that no process uses",
     ),
 )  # fmt: skip

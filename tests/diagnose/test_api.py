@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 from genie_cli.app import main
 from genie_core.checks import runner
@@ -28,7 +27,7 @@ from tests.apiserver import APIServer, Authority
 from tests.apiserver.faults import slow_headers
 from tests.diagnose import world
 from tests.fakes_kube import Recorder
-from tests.plugin.test_rights import used
+from tests.plugin.test_rights import granted, used
 
 ROLE = Path(__file__).parents[2] / "deploy/debug-rbac.yaml"
 
@@ -115,15 +114,7 @@ def test_networks_that_the_annotation_names_come_without_secrets(read):
 def test_the_cluster_role_is_what_is_asked(read, server):
     """deploy/debug-rbac.yaml, no more and no fewer."""
     read()
-    (role,) = yaml.safe_load_all(ROLE.read_text())
-    granted = {
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert {_used(request) for request in server.api.requests} == granted
+    assert {_used(request) for request in server.api.requests} == granted("debug-rbac.yaml")
 
 
 def _used(request):
@@ -174,7 +165,7 @@ def test_a_server_that_is_away_costs_its_deadline_once(read, server, monkeypatch
     assert "cannot be reached" in found.missing["objects"]
 
 
-def test_people_are_told_that_the_server_is_away(capsys, kubeconfig, server):
+def test_the_text_says_that_the_server_is_away(capsys, kubeconfig, server):
     server.close()
     where = ["--kubeconfig", str(kubeconfig), "--node", "node1"]
     assert main(["debug", "pod", "shop/web-0", *where]) == 3
@@ -279,7 +270,7 @@ def test_a_pending_pod_has_the_plugins_words_as_its_cause(capsys, kubeconfig, se
     assert report["events"][0]["reason"] == "FailedCreatePodSandBox"
 
 
-def test_the_node_is_known_by_its_address_where_nobody_names_it(read, server):
+def test_without_its_name_the_node_is_found_by_its_address(read, server):
     """Of the node alone: its pods and its events are those of the Node that has this machine's address."""
     server.api.objects.add(world.node("mine", "127.0.0.1", "10.244.9.0/24"))
     server.api.objects.add(world.pod("here", "mine", "10.244.9.9"))

@@ -55,7 +55,7 @@ def found(*args, **more):
         ({"cni": "a,,b"}, (ETH0,), Severity.ERROR, "item 2 is empty"),
     ],
 )
-def test_what_nobody_carried_out_is_told(annotations, links, severity, words):
+def test_a_request_that_was_not_applied_is_reported(annotations, links, severity, words):
     (finding,) = found(annotations, links)
     assert (finding.code, finding.severity, words in finding.title) == ("GN0904", severity, True), (
         finding.title
@@ -65,7 +65,7 @@ def test_what_nobody_carried_out_is_told(annotations, links, severity, words):
 
 
 def test_the_remedy_is_carried_out_by_the_real_kubectl(tmp_path):
-    """The pod is deleted, and no other one; its controller makes it anew, and the runtime calls Genie."""
+    """The pod is deleted, and no other one; its controller makes it again, and the runtime calls Genie."""
     (finding,) = found({"cni": "canal"})
     kubeconfig = tmp_path / "kubeconfig"
     with APIServer(API(world.objects())) as server:

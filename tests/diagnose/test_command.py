@@ -203,7 +203,7 @@ def test_every_check_can_be_listed(lab):
     assert "pod-link-up" in genie(lab, "debug", "pod", "--list-checks").stdout
 
 
-def test_an_ordinary_user_is_told_what_needs_root_and_gets_the_rest(lab):
+def test_an_ordinary_user_sees_what_needs_root_and_gets_the_rest(lab):
     """Skipped checks are never "ok", and a partial answer is no healthy one."""
     command = [
         *("setpriv", "--reuid=0", "--bounding-set=-all", "--inh-caps=-all", "--"),

@@ -33,7 +33,7 @@ def test_the_cause_is_the_first_finding_and_its_remedy_mends(name):
 
 
 @pytest.mark.parametrize("name", ["F68", "U125"])
-def test_probes_tell_what_no_fact_on_this_node_does(name):
+def test_probes_find_what_no_fact_on_this_node_shows(name):
     row = bench.run_fault(BY_ID[name])
     assert (row.points, row.notes) == (2, []), row.first
 
@@ -52,7 +52,7 @@ def test_two_faults_at_once_are_both_found(pair):
     "control", [c for c in healthy.CONTROLS if c.id in (*CONTROLS, *PROBED)], ids=lambda c: c.id
 )
 def test_a_healthy_pod_is_called_healthy(control):
-    """With probes: what they ask must leave no trace, and nobody who does not answer an echo is called ill."""
+    """With probes: they must leave nothing behind, and an address that answers no echo is not a finding."""
     assert healthy.run_control(control, () if control.id in PROBED else bench.FACTS_ONLY) == []
 
 

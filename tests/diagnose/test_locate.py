@@ -1,4 +1,4 @@
-"""Where a pod's network namespace is, and who knew it."""
+"""The path of a pod's network namespace, and the source that had it."""
 
 import pytest
 

@@ -170,7 +170,7 @@ def test_when_the_time_is_up_what_was_found_is_printed(debug, script):
     assert nothing["findings"] == []
 
 
-def test_probes_that_nobody_answers_are_not_waited_for_longer(debug):
+def test_probes_without_an_answer_do_not_extend_the_deadline(debug):
     for seconds in range(2, 2 + TRIES):  # all probes in turn take half a minute
         report = debug("--probes", "--timeout", f"{seconds}s", code=124)
         if report["findings"] and "probes" in report["missing"]:
@@ -183,7 +183,7 @@ def test_a_timeout_that_is_none_is_wrong_usage(debug):
     assert "duration" in debug("--timeout", "soon", code=2)["message"]
 
 
-def test_an_ordinary_user_is_told_which_capability_is_missing(lab):
+def test_an_ordinary_user_sees_which_capability_is_missing(lab):
     """A real one, who may not even read the clone: on a copy of the code."""
     where = ["--netns", lab.netns("p1"), "--no-probes", "--only", "pod|firewall|node-forwards", "-o", "json"]
     with ordinary_user.readable_copy() as folder:

@@ -141,7 +141,7 @@ def test_what_is_not_known_is_no_denial():
     assert ruling(EGRESS, named, target=strange).allowed is None
 
 
-def test_nobody_keeps_a_pod_from_itself_nor_binds_the_nodes_own_network():
+def test_policies_bind_neither_a_pod_to_itself_nor_host_network_pods():
     assert ruling(EGRESS, policy(policyTypes=["Egress"]), target=WEB).allowed
     host = pod("agent", "192.168.0.1")
     host["spec"]["hostNetwork"] = True
@@ -153,7 +153,7 @@ ENGINE = Firewall(iptables={"ip": "*filter\n:cali-FORWARD - [0:0]\nCOMMIT"})
 
 
 def found(*probes, asked=False, engine=True):
-    """What is said of a pod that a policy lets out to nobody, and that wants to talk to the database."""
+    """The findings of a pod that needs the database while a policy forbids all its egress."""
     facts = Facts(
         namespace="default",
         pod_name="web",

@@ -80,7 +80,7 @@ def test_what_was_made_since_has_outdated_it(later):
     assert found(kubernetes_reports.sandbox_refused, event(world.SANDBOX), later) == []
 
 
-def test_a_pod_that_has_its_interface_is_not_told_of_the_past():
+def test_a_pod_that_has_its_interface_gets_no_old_finding():
     here = Netns(links=(Link(index=2, name="eth0", kind="veth", up=True),))
     assert found(kubernetes_reports.sandbox_refused, event(world.SANDBOX), pod=here) == []
 

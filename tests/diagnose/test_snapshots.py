@@ -75,7 +75,7 @@ def test_findings_that_are_none_are_refused(tmp_path, broken):
 
 
 def test_one_of_an_older_version_is_read(tmp_path):
-    """Without what came later, and with members that are gone."""
+    """Without members of later versions, and with members that were removed."""
     older = document(
         namespace="shop", pod_name="web-0", pod={"links": [{"index": 1, "name": "lo", "up": True}]},
         tenants=[{"path": "/run/netns/x", "nsid": 1, "processes": 3}], files={"namespaces": ["/run/netns/x"]},

@@ -52,18 +52,18 @@ def test_a_token_that_it_refuses_is_not_shown(node, server):
 
 
 @pytest.mark.parametrize(
-    "refused, told",
+    "refused, message",
     [
         ("pods", "its account may not get pods"),
         ("network-attachment-definitions", "its account may not get network-attachment-definitions"),
     ],
 )
-def test_an_account_without_the_rights_is_not_called_ok(node, server, refused, told):
+def test_an_account_without_the_rights_is_not_called_ok(node, server, refused, message):
     install(node, server)
     server.api.forbidden.add(("get", refused))
     report = node.discover(api=True)
-    assert told in the(report, "GN1605").title
-    assert report.as_json()["genie"]["api"] == told
+    assert message in the(report, "GN1605").title
+    assert report.as_json()["genie"]["api"] == message
 
 
 def test_an_api_server_that_is_away_delays_by_its_deadline_only(node, server):
@@ -73,7 +73,7 @@ def test_an_api_server_that_is_away_delays_by_its_deadline_only(node, server):
     assert "GN1605" in codes(report)
 
 
-def test_no_api_asks_nobody(node, server):
+def test_no_api_sends_no_request(node, server):
     install(node, server)
     report = node.discover()
     assert report.as_json()["genie"]["api"] == "not asked"
@@ -108,7 +108,7 @@ def test_what_the_state_holds(node):
 
 
 @pytest.mark.root
-def test_a_lease_is_told_with_its_pod(node):
+def test_a_lease_is_reported_with_its_pod(node):
     store = Store(str(node.state))
     store.prepare()
     store.save(plan("c1"))

@@ -1,4 +1,4 @@
-"""Plugin binaries: what a file is, what it answers, and that one bad one delays nobody (B16, B17, B35, B76)."""
+"""Plugin binaries: the kind of file, the answer to VERSION, a hanging one (B16, B17, B35, B76)."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def test_every_fact_of_a_real_plugin(node, cni_bin):
     assert len(bridge["sha256"]) == 64
 
 
-def test_a_hanging_plugin_is_named_and_delays_nobody(node):
+def test_a_hanging_plugin_is_named_and_delays_no_other(node):
     nodes.write(node.bin / "sleeper", "#!/bin/sh\nsleep 600\n", mode=0o755)
     node.configure("10-net.conflist", nodes.bridge())
     report = node.discover()

@@ -99,7 +99,7 @@ def test_networks_that_its_next_start_collects(node):
 
 # --- the real command line on a node of CRI-O's -----------------------------------------------------------
 
-# Copies of what it writes to; kubelet is told to use CRI-O.
+# Copies of the directories that it writes to; kubelet is configured for CRI-O.
 _NODE = """
 set -e
 mount -t tmpfs tmpfs /mnt; mkdir /mnt/plugins
@@ -184,7 +184,7 @@ def test_the_remedy_of_gn1207(crio):
 
 @pytest.mark.root
 def test_the_remedy_of_gn1201_for_genie_s_own_file(crio):
-    """Genie is where nobody looks any more, since CRI-O was told another directory."""
+    """Genie's file is in a directory that CRI-O no longer reads, since its configuration names another one."""
     *_, found, removed, installed, healthy = crio(
         "genie install --yes",
         "sed -i '$anetwork_dir = \"/etc/crio/net.d\"' /etc/crio/crio.conf; mkdir /etc/crio/net.d",

@@ -59,7 +59,7 @@ def test_f84_bad_json_has_line_and_column_and_says_what_it_blocks(node):
     assert "blocks every network" in finding.title
 
 
-def test_bad_json_behind_the_first_file_blocks_nobody(node):
+def test_bad_json_after_the_first_file_blocks_no_pod(node):
     node.configure("10-net.conflist", nodes.bridge())
     node.configure("20-b.conf", "{\n  nope\n}")
     finding = the(node.discover(), "GN1001")
@@ -69,7 +69,7 @@ def test_bad_json_behind_the_first_file_blocks_nobody(node):
 
 @pytest.mark.parametrize("directory", ["/a\0", "/\ud800"])
 def test_a_directory_that_cannot_be_is_named_and_the_rest_is_looked_at(node, directory):
-    """JSON can say a path that the kernel takes from nobody."""
+    """JSON can contain a path that no system call accepts."""
     node.configure("05-a.conf", "{ nope")
     range_ = [{"subnet": "100.99.0.0/24"}]
     ipam = {"type": "host-local", "dataDir": directory, "ranges": [range_]}
@@ -111,7 +111,7 @@ def test_f85_without_genie_the_engine_still_stands_before_the_cluster_s_own(node
     assert "before 10-net.conflist" in the(node.discover(), "GN1006").title
 
 
-def test_an_engine_s_file_behind_the_cluster_s_own_is_nobody_s_business(node):
+def test_an_engine_s_file_after_the_cluster_s_own_is_no_finding(node):
     node.configure("10-net.conflist", nodes.bridge())
     node.configure("87-podman.conflist", PODMAN)
     assert codes(node.discover()) == []
@@ -294,7 +294,7 @@ def test_f92_a_client_certificate_that_has_expired(node, tmp_path):
     assert "client certificate" in the(node.discover(), "GN1503").title
 
 
-def test_f106_a_kubeconfig_that_everybody_reads(node):
+def test_f106_a_kubeconfig_that_every_user_can_read(node):
     path = with_kubeconfig(node, {"token": jwt(exp=time.time() + 30 * 86400)}, mode=0o644)
     finding = the(node.discover(), "GN1501")
     assert finding.severity is Severity.WARNING
@@ -384,7 +384,7 @@ def test_f94_a_lease_of_the_last_minute_is_no_leak(node, namespace):
     assert codes(node.discover()) == []
 
 
-def test_f94_is_skipped_where_nobody_knows_the_containers(node):
+def test_f94_is_skipped_where_the_containers_are_not_known(node):
     node.configure("10-net.conflist", nodes.bridge())
     lease(node, "100.99.0.9", "whoever")
     report = node.discover()
@@ -417,7 +417,7 @@ def dual(node, *second):
 
 
 def test_a_pod_needs_an_address_of_each_range_set(node):
-    """As many free IPv6 addresses as anybody likes are no help where IPv4 is used up."""
+    """Free IPv6 addresses do not help where IPv4 is used up."""
     dual(node, [{"subnet": "fd99::/64"}])
     report = node.discover()
     assert codes(report) == ["GN1302"]
@@ -673,7 +673,7 @@ def test_the_binary_of_cni_genie(node):
 
 
 def test_genie_whose_interpreter_an_upgrade_removed(node):
-    """Another Python still answers for it, so nothing else tells."""
+    """The plugin still answers, run by another Python, so no other check finds it."""
     nodes.add_plugins(node.bin, "genie")
     script = (node.bin / "genie").read_text()
     nodes.write(
@@ -722,7 +722,7 @@ def test_genie_that_lets_the_runtime_keep_the_annotations(node):
     assert set(codes(node.discover())) == {"GN1602"}
 
 
-def test_a_type_that_nobody_knows_is_nobody_s_mistake(node):
+def test_an_unknown_type_is_no_finding(node):
     nodes.add_plugins(node.bin, "acme-net")
     node.configure(
         "10-acme.conf", {"cniVersion": "1.0.0", "name": "acme", "type": "acme-net", "whatever": {"x": [1]}}

@@ -78,7 +78,7 @@ def test_microk8s_variables_and_its_link(look):
     assert "GN1101" not in codes(report)
 
 
-def test_crio_drop_ins_and_the_network_it_is_told_to_use(look):
+def test_crio_drop_ins_and_its_default_network(look):
     report = look("crio", "usr/libexec/cni", ("bridge", "host-local", "ovn-k8s-cni-overlay"))
     runtime, file = first(report)
     assert runtime.bin_dirs == ("/usr/libexec/cni", "/opt/cni/bin")
@@ -93,7 +93,7 @@ def test_crio_passes_over_files_whose_plugins_are_missing(look):
     assert 'no usable file has the network "ovn"' in the(report, "GN1206").title
 
 
-def test_cilium_has_renamed_everybody_s_files(look):
+def test_cilium_has_renamed_all_other_files(look):
     report = look("cilium", "opt/cni/bin", ("cilium-cni",))
     assert first(report)[1] == "05-cilium.conflist"
     assert codes(report) == ["GN1005", "GN1005"]
@@ -178,7 +178,7 @@ def test_broken_toml_has_its_place_in_the_message(tmp_path):
     assert "line 2" in the(report, "GN1202").title
 
 
-def test_cri_dockerd_is_told_by_its_unit(tmp_path):
+def test_cri_dockerd_is_found_by_its_unit(tmp_path):
     unit = "[Service]\nExecStart=/usr/bin/cri-dockerd --cni-conf-dir=/etc/cni/docker.d --cni-bin-dir /opt/a,/opt/b\n"
     nodes.write(tmp_path / "etc/systemd/system/cri-docker.service", unit)
     (runtime,) = find_runtimes(Root(str(tmp_path)))
@@ -199,7 +199,7 @@ NEW = nodes.bridge("new", version="1.1.0")
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_a_version_that_the_runtime_does_not_speak(tmp_path, program, says, spoken, first):
+def test_a_version_that_the_runtime_does_not_support(tmp_path, program, says, spoken, first):
     """Fatal where it uses the file; a warning where it would without Genie, or where its version is not known."""
     nodes.write(tmp_path / f"usr/bin/{program}", f"#!/bin/sh\necho '{says}'\n", mode=0o755)
     nodes.add_plugins(

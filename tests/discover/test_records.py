@@ -1,4 +1,4 @@
-"""Genie's state beside the runtime's sandboxes and host-local's leases: what is held for nothing, what is not."""
+"""Genie's state beside the runtime's sandboxes and host-local's leases: which of it is left over."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def sandboxes(node):
     return (str(directory),)
 
 
-def test_a_record_without_a_sandbox_is_told_and_its_leases_are_leaked(node, sandboxes):
+def test_a_record_without_a_sandbox_is_reported_and_its_leases_are_leaked(node, sandboxes):
     node.configure("10-net.conflist", nodes.bridge())
     for number, container in enumerate((LIVING, GONE), 2):
         record(node, container)
@@ -70,7 +70,7 @@ def test_a_record_without_a_sandbox_is_told_and_its_leases_are_leaked(node, sand
     assert [item["leaked"] for item in network["leases"]] == [False, True]
 
 
-def test_a_container_that_is_on_its_way_or_in_use_is_not_told(node, sandboxes):
+def test_a_container_that_starts_or_runs_is_not_reported(node, sandboxes):
     """The runtime lists a sandbox after its network was made; other programs' containers are in no list of it."""
     node.configure("10-net.conflist", nodes.bridge())
     record(node, NEW, age=1)
@@ -97,14 +97,14 @@ def test_leases_of_networks_from_the_api_server_are_no_leftovers(node, sandboxes
     assert codes(node.discover(sandbox_dirs=sandboxes)) == []
 
 
-def test_a_file_whose_subnet_was_changed_while_pods_ran_is_told(node, sandboxes):
+def test_a_file_whose_subnet_changed_while_pods_ran_is_reported(node, sandboxes):
     node.configure("10-net.conflist", nodes.bridge())
     record(node, LIVING, subnet="100.77.0.0/24")
     lease(node, "100.77.0.9", LIVING)
     assert codes(node.discover(sandbox_dirs=sandboxes)) == ["GN1304"]
 
 
-def test_leases_of_a_network_that_nothing_describes_are_told(node, sandboxes):
+def test_leases_of_a_network_without_a_file_are_reported(node, sandboxes):
     node.configure("10-net.conflist", nodes.bridge())
     lease(node, "100.77.0.9", LIVING, network="old")
     assert codes(node.discover(sandbox_dirs=sandboxes)) == ["GN1305"]

@@ -51,7 +51,7 @@ def cluster(tmp_path, node, monkeypatch):
 
 @pytest.fixture
 def genie(capsysbinary):
-    """`genie("discover", ..., code=0)` -> (stdout, stderr), both as bytes of what came."""
+    """`genie("discover", ..., code=0)` -> (stdout, stderr), both as bytes."""
 
     def run(*words, code=0):
         assert main([*words]) == code, capsysbinary.readouterr()
@@ -132,7 +132,7 @@ def test_a_page_and_a_picture_arrive_whole(cluster, genie, node, form, begin, en
 
 
 def test_gc_asks_here_and_removes_there(cluster, genie, node, tmp_path):
-    """A person's answer goes to the node; off a terminal, --yes is needed as ever."""
+    """A person's answer goes to the node; off a terminal, --yes is needed there too."""
     cluster.add(agent())
     node.write(LEASE, "c0ffee\r\neth0")
     fast = ("--interval", "10ms", "--min-age", "1ms")
@@ -163,7 +163,7 @@ def test_a_node_without_an_agent_gets_a_pod_which_is_removed(cluster, genie):
     assert made["metadata"]["name"] not in cluster.pods()
 
 
-def test_an_image_that_anybody_may_replace_is_not_taken(cluster, genie):
+def test_an_image_that_other_users_may_replace_is_not_used(cluster, genie):
     pod = own_pod("genie")
     pod["spec"]["containers"][0]["image"] = "registry.example.com/genie"
     pod["status"]["containerStatuses"] = []

@@ -55,7 +55,7 @@ class Arcs:
         return new
 
     def forget(self):
-        """Begin anew."""
+        """Forget what was reached."""
         self.seen, self._new, self._ends = set(), set(), {}
         if _MONITORING:
             _MONITORING.restart_events()

@@ -37,7 +37,7 @@ def _joined(pieces):
     return "".join(piece if isinstance(piece, str) else piece[0] * piece[1] for piece in pieces)
 
 
-def told(answers, root):
+def as_shown(answers, root):
     """What the calls answered: `ADD: ok`, `ADD: 7 annotation cni, item 1 is empty`."""
     return [f"{answer.verb[:20]}: {_outcome(answer, root)}" for answer in answers]
 

@@ -1,5 +1,5 @@
 """What plugins were given, as a Go program reads it: no key of the runtime's, nothing leads back to Genie,
-and what came out of an annotation is in its own place and of its own form."""
+and each value of an annotation is in its own place and has its own form."""
 
 import ipaddress
 import json

@@ -10,7 +10,7 @@ _LARGE = 20_000  # bytes: a larger case is played, and not changed any further
 
 
 class Figures(NamedTuple):
-    """What came of a target's run. `slowest` is in seconds, `peak` in KiB."""
+    """The result of a target's run. `slowest` is in seconds, `peak` in KiB."""
 
     cases: int
     seconds: float

@@ -50,7 +50,7 @@ def _replay(scratch, known, entries):
         came = world.play(case)
         problems = judge({**world.base, **case}, came, world)
         world.clear()
-        _say({"answers": cases.told(came, scratch), "problems": problems})
+        _say({"answers": cases.as_shown(came, scratch), "problems": problems})
 
 
 def _in_child(scratch, target, count, job):
@@ -107,7 +107,7 @@ def _fuzz(scratch, target, count, job):
 
 def _described(campaign, case, scratch):
     _, came = campaign.outcome(case)
-    return {"parts": cases.encode(case), "answers": cases.told(came, scratch)}
+    return {"parts": cases.encode(case), "answers": cases.as_shown(came, scratch)}
 
 
 def _rare(campaign, scratch):

@@ -80,7 +80,7 @@ class LeakyNode:
         return path
 
     def kill(self, pod):
-        """The pod's namespace goes, and no DEL is called."""
+        """Remove the pod's namespace, without a DEL."""
         self.node.remove_namespace(pod.netns)
 
     def gc(self, *arguments, code=0):

@@ -123,15 +123,15 @@ def test_cached_results_that_name_the_namespace_only_in_the_result(node):
     ]
 
 
-def test_a_cached_result_that_tells_nothing_of_its_pod_stays(node):
-    """A network without addresses, and nobody to ask: nothing says that its container is gone."""
+def test_a_cached_result_without_its_pod_stays(node):
+    """A network without addresses, and no runtime that answers: nothing shows that its container is gone."""
     pod = Sandbox(netns="", name="plain", namespace="shop", annotations={})
     path = node.remember(pod, "plain", {"cniVersion": "1.0.0"}, netns="")
     assert node.gc("--yes")["leftovers"] == []
     assert path in node.node.files("/var/lib/cni/results")
 
 
-def test_loopback_addresses_say_nothing_about_whose_a_result_is(node):
+def test_loopback_addresses_do_not_show_the_container_of_a_result(node):
     """Runtimes keep the results of the plugin loopback too; 127.0.0.1 is in use in every namespace, for ever."""
     (living, _), (gone, _) = foreign_pod(node), foreign_pod(node)
     own = {"cniVersion": "1.0.0", "ips": [{"address": "127.0.0.1/8"}, {"address": "::1/128"}]}
@@ -193,7 +193,7 @@ def test_nftables_rules_that_other_programs_left(node):
     assert node.gc("--dry-run")["leftovers"] == []
 
 
-def test_a_lease_that_names_nobody(node):
+def test_a_lease_without_an_owner(node):
     """host-local was killed between making the file and writing into it; one that is in use stays."""
     for address in ("10.99.0.9", "10.99.0.10"):
         node.node.write(f"/var/lib/cni/networks/foreign/{address}", "")
@@ -209,7 +209,7 @@ def test_a_lease_that_names_nobody(node):
     assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.10"]
 
 
-# Holds host-local's lock until somebody else has it open too, then writes whose the lease is.
+# Holds host-local's lock until another process has opened it too, then writes the lease's owner.
 SLOW_WRITER = """
 import fcntl, glob, os, sys, time
 lock = open(os.path.dirname(sys.argv[1]) + "/lock", "w")
@@ -226,7 +226,7 @@ open(sys.argv[1], "w").write("x")
 
 
 def test_a_lease_that_is_written_while_it_is_to_be_removed_stays(node):
-    """host-local holds its lock while it writes: whoever removes waits for it, and looks again."""
+    """host-local holds its lock while it writes: gc waits for the lock, and reads the lease again."""
     path = "/var/lib/cni/networks/foreign/10.99.0.9"
     node.node.write(path, "")
     words = shlex.join([sys.executable, "-c", SLOW_WRITER, path])
@@ -238,7 +238,7 @@ def test_a_lease_that_is_written_while_it_is_to_be_removed_stays(node):
 
 
 def test_an_abandoned_namespace_and_the_veth_into_it(node):
-    """A runtime that was killed leaves both; people's own namespaces are nobody's business."""
+    """A runtime that was killed leaves both; namespaces that a person made are left alone."""
     pod, cached = foreign_pod(node)
     node.node.run(["rm", cached])
     node.node.add_namespace("peoples")
@@ -250,7 +250,7 @@ def test_an_abandoned_namespace_and_the_veth_into_it(node):
     done = node.gc("--yes")
     assert done["summary"] == {"found": 2, "removed": 2, "failed": 0}
     assert veth["name"] not in node.links()
-    # the address is in no namespace any more: now its lease and its chain are nobody's
+    # the address is in no namespace any more: now its lease and its chain are left over
     assert kinds(node.gc("--yes")) == ["chain", "lease"]
     assert node.leases() == []
     assert node.node.files("/run/netns") == ["/run/netns/peoples"]
@@ -297,7 +297,7 @@ def test_an_address_that_is_in_use_is_never_freed(node):
     assert node.leases() == ["/var/lib/cni/networks/foreign/10.99.0.2"]
 
 
-def test_a_pod_whose_namespaces_path_is_another_ones_by_now(node):
+def test_a_pod_whose_path_leads_to_another_namespace_now(node):
     """It is gone, although its path exists; what is in the other namespace stays."""
     pod = node.add("bridge")
     name = pod.netns.rpartition("/")[2]
@@ -322,7 +322,7 @@ def test_young_things_are_left(node):
     assert node.node.files("/var/lib/cni/results") == [cached]
 
 
-def test_people_are_told_of_what_is_only_too_young(capsys):
+def test_the_text_lists_what_is_only_too_young(capsys):
     left = Leftover(
         kind="lease", name="/leases/10.0.0.9", container="c" * 64, evidence=("no record has its container",)
     )
@@ -334,7 +334,7 @@ def test_people_are_told_of_what_is_only_too_young(capsys):
 
 
 def test_what_is_left_from_before_the_clock_was_set_back_is_not_young_for_a_year(node):
-    """A node may start with a clock that is far ahead, and be told the time later."""
+    """A node may start with a clock that is far ahead, and set it later."""
     pod = node.add("bridge,ptp@net1")
     sandbox, cached = foreign_pod(node)
     [lease] = [path for path in node.leases() if "/foreign/" in path]
@@ -378,7 +378,7 @@ def test_what_cannot_be_removed_is_said(node):
 
 
 def test_what_a_plugin_refuses_for_good_is_given_up_when_asked_to(node):
-    """Only Genie's record goes; the lease, which nobody owns any more then, is found by the next collection."""
+    """Only Genie's record is removed; the lease, which then has no owner, is found by the next collection."""
     gone = node.add("bridge")
     node.kill(gone)
     node.node.run(["mount", "-t", "tmpfs", "none", "/usr/lib/cni"])
@@ -441,13 +441,13 @@ def test_in_a_container_it_says_that_the_node_is_elsewhere(node):
     assert "nothing is left over" in ran.stdout
 
 
-def test_without_yes_nobody_can_be_asked(node):
+def test_without_yes_and_a_terminal_it_refuses(node):
     error = node.gc(code=2)
     assert "--dry-run" in error["hint"]
 
 
 def test_the_edge_of_the_runtime(tmp_path):
-    """The sandboxes with their namespaces, over real gRPC; and a socket that nobody serves."""
+    """The sandboxes with their namespaces, over real gRPC; and a socket that no process serves."""
     server = serve(tmp_path / "cri.sock", {"abc": "/run/netns/x"})
     try:
         (sandbox,) = list_sandboxes(f"unix://{tmp_path}/cri.sock", 5)

@@ -108,16 +108,16 @@ def test_genies_own_file_takes_every_key(flags, living, capsys):
 
 
 @pytest.mark.parametrize(
-    "setting, told",
+    "setting, message",
     [
         ("alowed_networks={}", "did you mean allowed_networks?"),
         ('allowed_networks=["x"]', "allowed_networks must be an object"),
         ('annotation_dialects=["multus"]', "is no annotation that chooses networks"),
     ],
 )
-def test_a_key_that_the_plugin_would_refuse_is_refused(flags, living, capsys, setting, told):
+def test_a_key_that_the_plugin_would_refuse_is_refused(flags, living, capsys, setting, message):
     assert generate(flags, "genie", "--set", setting, "--default-network", "bridge", "--write") != 0
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert list(living.parent.iterdir()) == [living]
 
 

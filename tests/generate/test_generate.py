@@ -197,7 +197,7 @@ def test_a_chain_that_check_cannot_look_at_is_not_checked(make):
     assert "disableCheck" not in make("bridge", chain=("tuning",)).document
 
 
-def test_an_old_file_is_brought_up_to_date_and_keeps_what_nobody_knows(make):
+def test_an_old_file_is_updated_and_keeps_unknown_keys(make):
     ipam = '{"type":"host-local","subnet":"10.10.0.1/16"}'
     old = f'{{"name":"mybridgenet","type":"bridge","x-big":9007199254740993,"ipam":{ipam}}}'
     result = make(base=old, base_source="old.conf")
@@ -298,7 +298,7 @@ def test_what_may_hold_a_credential_is_private(make):
 
 @pytest.mark.parametrize("kind, result", [("containerd", None), ("crio", "primary")])
 def test_genie_s_own_file_is_for_where_the_runtime_looks(tmp_path, kind, result):
-    """Its directory of plugins is searched too, and CRI-O is told the primary network alone."""
+    """Its directory of plugins is searched too, and CRI-O's setting names the primary network alone."""
     if kind == "crio":
         nodes.write(tmp_path / "etc/crio/crio.conf", '[crio.network]\nplugin_dirs = ["/usr/lib/cni/"]\n')
     else:

@@ -81,7 +81,7 @@ class Pointer:
 
 
 class Slice:
-    """An array. What its elements held before is decoded into, not made anew, also from an array before the last."""
+    """An array. Elements are decoded into their earlier values, also those of an array before the last."""
 
     zero = None
 

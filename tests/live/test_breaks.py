@@ -36,7 +36,7 @@ def ask(live, networks):
     return live.sync()
 
 
-def told(live):
+def status_of(live):
     """(network, interface, addresses) of the status annotation."""
     status = json.loads(live.pod()["metadata"]["annotations"].get(STATUS, "[]"))
     return [(entry["name"], entry["interface"], entry.get("ips", [])) for entry in status]
@@ -46,8 +46,8 @@ def is_right(live, names):
     """Whether interfaces, journal, status and leases agree on these networks, beside the default one."""
     assert set(live.links()) == {"eth0", *names}
     assert {name for name, _ in live.journal()} == {"eth0", *names}
-    if told(live):
-        assert {name for _, name, _ in told(live)} == {"eth0", *names}
+    if status_of(live):
+        assert {name for _, name, _ in status_of(live)} == {"eth0", *names}
     addresses = [ip.partition("/")[0] for ips in live.links().values() for ip in ips]
     assert sorted(addresses) == sorted(name for name in live.node.held() if name[0].isdigit())
 
@@ -66,7 +66,7 @@ def test_unnamed_elements_keep_their_names(attached):
     assert actions(report) == ["keep blue@eth0", "keep ns/y@net2", "keep ns/x@net1", "detach ns/x@net3"]
     assert ask(attached, "y,x,x")[0] == 0
     is_right(attached, ["net1", "net2", "net3"])
-    assert [entry[:2] for entry in told(attached)] == [
+    assert [entry[:2] for entry in status_of(attached)] == [
         ("blue", "eth0"), ("ns/y", "net2"), ("ns/x", "net1"), ("ns/x", "net3")
     ]  # fmt: skip
 
@@ -90,7 +90,7 @@ def test_an_order_alone_rewrites_the_status(attached):
     ask(attached, "x@one,y@two")
     code, report = ask(attached, "y@two,x@one")
     assert (code, report["status"]) == (0, "unchanged")
-    assert [name for name, _, _ in told(attached)] == ["blue", "ns/y", "ns/x"]
+    assert [name for name, _, _ in status_of(attached)] == ["blue", "ns/y", "ns/x"]
 
 
 def test_an_edited_definition_changes_nothing(attached):
@@ -131,11 +131,11 @@ def test_a_definition_without_a_name(attached):
 
 def test_the_second_fails_after_the_first_succeeded(attached):
     attached.cluster.nad("bad", {"type": "macvlan", "master": "nothere0"})
-    before = told(attached)
+    before = status_of(attached)
     code, report = ask(attached, "x@one,bad@two")
     assert (code, report["status"]) == (1, "failed")
     is_right(attached, [])
-    assert told(attached) == before
+    assert status_of(attached) == before
 
 
 def test_interface_names_of_fifteen_characters(attached):
@@ -152,7 +152,7 @@ def test_the_status_may_not_be_written(attached):
     assert len(report["warnings"]) == 2
     attached.cluster.server.api.forbidden = set()
     attached.sync()
-    assert [name for name, _, _ in told(attached)] == ["blue", "ns/x"]
+    assert [name for name, _, _ in status_of(attached)] == ["blue", "ns/x"]
 
 
 def test_another_writer_changes_the_pod_all_the_time(attached):
@@ -179,7 +179,7 @@ def test_another_writer_changes_the_pod_all_the_time(attached):
     assert 409 in {one.status for one in attached.cluster.server.api.requests}
     assert attached.sync()[1]["status"] == "unchanged"
     is_right(attached, ["one"])
-    assert [name for name, _, _ in told(attached)] == ["blue", "ns/x"]
+    assert [name for name, _, _ in status_of(attached)] == ["blue", "ns/x"]
     assert attached.pod()["metadata"]["labels"]["turn"] == str(written)
 
 
@@ -200,7 +200,7 @@ def test_a_plugin_that_refuses_del(live):
 
 
 def test_a_rollback_whose_del_is_refused(live):
-    """What came and could not be released is not taken for attached by the next change."""
+    """An attachment that could not be rolled back is not attached for the next change."""
     flag = live.node.root / "refuse"
     gone = 'ip netns exec "${CNI_NETNS##*/}" ip link delete "$CNI_IFNAME"'
     script = f'[ "$CNI_COMMAND" = DEL ] && [ -e {flag} ] && {{ {gone}; exit 1; }}; exec "$REAL"'
@@ -327,7 +327,7 @@ def test_two_at_once(held):
     is_right(held, ["net1", "net2"])
 
 
-def test_the_sandbox_is_made_anew_in_the_middle(held):
+def test_the_sandbox_is_replaced_in_the_middle(held):
     code, report, deletion = meanwhile(held, lambda: held.node.start(held.node.env("DEL"), held.node.stdin()))
     assert finish(deletion).status == 0
     assert code == 3, report

@@ -19,7 +19,7 @@ def campaign(tmp_path_factory, plugins, cni_bin):
 
 
 def sampled(points, kill, change, count):
-    """What is wrong, of so many places and what comes next in turn; at least half of them were reached."""
+    """The problems of that many places, each followed by the next event in turn; at least half were reached."""
     places = kills.spread(points(change), count)
     came = {
         (point, then): kill(change, point, then)

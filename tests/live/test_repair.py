@@ -124,10 +124,10 @@ def test_found_and_mended(ward, breaks, kind, words):
     before = ward.links()
     for break_it in breaks:
         break_it(ward)
-    told = ward.repair("report")
-    assert {one["result"] for one in told} == {"found"}
-    assert {one["interface"] for one in told} == {kind.split()[0]}
-    (message,) = [one["message"] for one in told if f"{one['interface']} {one['kind']}" == kind]
+    report = ward.repair("report")
+    assert {one["result"] for one in report} == {"found"}
+    assert {one["interface"] for one in report} == {kind.split()[0]}
+    (message,) = [one["message"] for one in report if f"{one['interface']} {one['kind']}" == kind]
     assert not [word for word in words if word not in message], message
     done = ward.repair("fix")
     assert {one["result"] for one in done} == {"mended"}, done
@@ -139,32 +139,32 @@ def kinds(lines):
     return [f"{one['interface']} {one['kind']} {one['result']}" for one in lines]
 
 
-def test_only_told_in_report_mode_and_once(ward):
+def test_report_mode_only_reports_and_only_once(ward):
     ward.node.pod.run("ip", "link", "set", "net2", "down")
-    before = told(ward)
+    before = events_of(ward)
     for _ in range(3):
         assert {one["result"] for one in ward.repair("report")} == {"found"}
-    assert [event["reason"] for event in told(ward)[len(before) :]] == ["NetworkFault"]
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"]
     assert json.loads(ward.node.pod.run("ip", "-json", "link", "show", "net2").stdout)[0]["flags"] == [
         "BROADCAST",
         "MULTICAST",
     ]
     ward.repair("fix")
-    (event,) = told(ward)[len(before) + 1 :]
+    (event,) = events_of(ward)[len(before) + 1 :]
     assert (event["reason"], event["type"]) == ("NetworkRepaired", "Normal")
     assert "interface net2 is down; put back" in event["message"]
 
 
-def told(ward):
+def events_of(ward):
     return sorted(events(ward), key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 
 def test_what_comes_back_a_third_time_is_left(ward):
     for result in ("mended", "mended", "left", "left"):
-        before = told(ward)
+        before = events_of(ward)
         ward.host.run("ip", "link", "set", ward.end("eth0"), "nomaster")
         assert kinds(ward.repair("fix")) == [f"eth0 bridge-port {result}"]
-    assert told(ward) == before  # the second "left" is no news
+    assert events_of(ward) == before  # the second "left" is no news
     reasons = [event["reason"] for event in before[-3:]]
     assert reasons == ["NetworkRepaired", "NetworkRepaired", "NetworkFault"]
     ward.forget_repairs()
@@ -225,7 +225,7 @@ def test_the_parent_is_deleted_and_comes_back(ward):
     wait_until(lambda: not ward.works())
 
 
-def test_a_bridge_that_was_made_anew_by_hand(ward):
+def test_a_bridge_that_was_replaced_by_hand(ward):
     ward.host.run("ip", "link", "del", "br0")
     ward.host.run("ip", "link", "add", "br0", "type", "bridge")
     assert kinds(ward.repair("fix")) == ["eth0 bridge-port mended", "eth0 link mended", "eth0 address mended"]
@@ -252,15 +252,15 @@ def test_pods_that_are_never_touched(ward):
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}
 
 
-def test_a_fault_is_told_once_the_server_is_back(ward):
-    before = told(ward)
+def test_a_fault_is_reported_once_the_server_is_back(ward):
+    before = events_of(ward)
     ward.cluster.server.api.forbidden = {("create", "events")}
     ward.node.pod.run("ip", "link", "set", "net2", "down")
     ward.repair("report")
-    assert told(ward) == before
+    assert events_of(ward) == before
     ward.cluster.server.api.forbidden = set()
     ward.repair("report")
-    assert [event["reason"] for event in told(ward)[len(before) :]] == ["NetworkFault"]
+    assert [event["reason"] for event in events_of(ward)[len(before) :]] == ["NetworkFault"]
     assert {one["result"] for one in ward.repair("fix")} == {"mended"}
 
 
@@ -313,18 +313,25 @@ def test_the_lease_of_the_pods_first_address(ward, second):
     assert address in second.links()["eth0"]
 
 
+def repair_that_waits(ward, second, plugin, verb, link):
+    """Begin a repair of a deleted link whose plugin waits in this verb until `go` exists."""
+    root = ward.node.root
+    (root / "go").unlink(missing_ok=True)
+    (root / "waits").unlink(missing_ok=True)
+    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
+    use(ward, plugin, f'[ "$CNI_COMMAND" != {verb} ] || {{ {hold}; }}; exec "$REAL"')
+    second.run("ip", "link", "del", link)
+    running = ward.begin("fix")
+    wait_until((root / "waits").exists)
+    return running
+
+
 @pytest.mark.parametrize("verb", ["DEL", "ADD"])
 def test_killed_in_the_middle_of_a_repair(ward, second, verb):
     """SIGKILL while a plugin runs; the next look goes on, and the address is the same."""
     before, held = second.links(), ward.node.held()
     root = ward.node.root
-    (root / "go").unlink(missing_ok=True)
-    (root / "waits").unlink(missing_ok=True)
-    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
-    use(ward, "bridge", f'[ "$CNI_COMMAND" != {verb} ] || {{ {hold}; }}; exec "$REAL"')
-    second.run("ip", "link", "del", "eth0")
-    running = ward.begin("fix")
-    wait_until((root / "waits").exists)
+    running = repair_that_waits(ward, second, "bridge", verb, "eth0")
     running.kill()
     running.communicate()
     (root / "go").touch()
@@ -344,13 +351,7 @@ def use(ward, plugin, script):
 
 def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
     root = ward.node.root
-    (root / "go").unlink(missing_ok=True)
-    (root / "waits").unlink(missing_ok=True)
-    hold = f"touch {root}/waits; until [ -e {root}/go ]; do sleep 0.05; done"
-    use(ward, "macvlan", f'[ "$CNI_COMMAND" != ADD ] || {{ {hold}; }}; exec "$REAL"')
-    second.run("ip", "link", "del", "net2")
-    running = ward.begin("fix")
-    wait_until((root / "waits").exists)
+    running = repair_that_waits(ward, second, "macvlan", "ADD", "net2")
     deletion = ward.node.start(ward.node.env("DEL", "c2", second.path), ward.node.stdin())
     time.sleep(0.3)
     (root / "go").touch()
@@ -362,7 +363,7 @@ def test_the_runtimes_del_in_the_middle_of_a_repair(ward, second):
 
 
 def test_an_attachment_that_cannot_be_made_again(ward, second):
-    """It is tried twice, released each time, told, and made again by the next change of the pod."""
+    """It is tried twice, released each time and reported; the next change of the pod attaches it again."""
     use(ward, "macvlan", '[ "$CNI_COMMAND" = ADD ] && exit 1; exec "$REAL"')
     address = second.links()["net2"][0]
     second.run("ip", "link", "del", "net2")

@@ -1,4 +1,4 @@
-"""A node whose pods can be looked after: one pod with a bridge, a point-to-point link and a macvlan, IPv4 and IPv6."""
+"""A node for tests of repair: one pod with a bridge, a point-to-point link and a macvlan, IPv4 and IPv6."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ WHERE_TO = {"eth0": ("10.1.0.1", "fd01::1"), "net1": ("10.2.0.1", "fd02::1"), "n
 
 
 class Ward(Live):
-    """A node whose pods can be looked after."""
+    """A node for tests of repair."""
 
     def __init__(self, root, plugins):
         super().__init__(root, plugins)

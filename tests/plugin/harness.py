@@ -264,7 +264,7 @@ class Running:
         return Reply(self.process.returncode, stdout, stderr.decode(errors="replace"))
 
     def feed(self):
-        """Hand over stdin now, for who wants to do something before waiting for the answer."""
+        """Write stdin now, for a test that does something before it waits for the answer."""
         self.process.stdin.write(self._stdin)
         self.process.stdin.close()
         self.process.stdin = None

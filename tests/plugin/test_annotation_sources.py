@@ -50,7 +50,7 @@ def test_the_api_server_comes_next_with_one_get(abc, server):
     assert methods(server) == ["GET"]
 
 
-def test_a15_without_a_pod_nobody_is_asked(abc, server):
+def test_a15_without_a_pod_the_api_server_is_not_asked(abc, server):
     assert abc.add(annotations=None, env={"CNI_ARGS": "FOO=1"}).result
     assert abc.said() == ["ADD a@eth0"]
     assert methods(server) == []
@@ -111,7 +111,7 @@ def written(server):
     return [json.loads(request.body) for request in server.api.requests if request.method == "PATCH"]
 
 
-def test_d26_d27_several_networks_are_told_to_the_pod(abc, server):
+def test_d26_d27_several_networks_are_written_to_the_pod(abc, server):
     abc.answer("ADD", "b", stdout={"ips": [{"address": "10.7.0.2/24"}]})
     assert abc.add("a,b@net3").result
     patched: dict[str, str] = {}
@@ -139,7 +139,7 @@ def test_d27_a_refusal_is_a_warning(abc, server):
     assert reply.events("pod not annotated")
 
 
-def test_the_other_verbs_ask_nobody(abc, server):
+def test_the_other_verbs_send_no_request(abc, server):
     assert abc.add("a").result
     server.api.requests.clear()
     assert abc.call("STATUS").is_silent_success

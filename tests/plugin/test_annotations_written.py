@@ -1,4 +1,4 @@
-"""What a pod is told about its networks, and when (conformance C46-C58, D17, D26, D27, X13, X23, X26)."""
+"""The status annotations that Genie writes to a pod, and when (conformance C46-C58, D17, D26, D27, X13, X23, X26)."""
 
 import json
 import socket
@@ -184,7 +184,7 @@ def test_c56_another_pod_of_that_name_is_left_alone(node, cluster, status):
     assert cluster.annotations() == {}
 
 
-def test_c56_a_static_pod_is_told_through_its_mirror(node, cluster):
+def test_c56_a_static_pods_status_is_written_to_its_mirror(node, cluster):
     """Its UID is the MD5 of the manifest, its mirror has another one."""
     args = f"K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_UID={'0123456789abcdef' * 2}"
     cluster.pod(uid="mirror", annotations={"kubernetes.io/config.source": "file"})
@@ -247,7 +247,7 @@ def test_d26_x13_the_template_is_replaced_and_nothing_is_lost(node, cluster):
     }
 
 
-def test_d26_default_networks_beside_names_are_told_in_both_annotations(node, cluster):
+def test_d26_default_networks_beside_names_are_in_both_annotations(node, cluster):
     assert node.call("ADD", annotations={"cni": "a"}, default_networks=["b"]).result
     assert json.loads(cluster.annotations()[PREFERENCES])["multi_entry"] == 2
     assert [entry["name"] for entry in cluster.status()] == ["a", "b"]

@@ -110,7 +110,7 @@ def test_a64_the_delegates_get_the_bytes_of_the_add(node):
 
 
 @pytest.mark.parametrize("gone", ["state directory", "state file"])
-def test_a64_without_state_the_default_network_is_released_as_well_as_that_goes(attached, gone):
+def test_a64_without_state_the_default_network_is_released_where_possible(attached, gone):
     if gone == "state directory":
         shutil.rmtree(attached.state)
     else:
@@ -131,7 +131,7 @@ def test_a65_an_add_that_began_nothing(node):
     assert node.leftovers() == []
 
 
-def test_a66_x32_all_are_tried_and_all_failures_told(attached):
+def test_a66_x32_all_are_tried_and_all_failures_named(attached):
     attached.fail("DEL", "b", msg="b is busy")
     attached.fail("DEL", "a", msg="a is busy", code=11)
     document = attached.delete().error(7)
@@ -424,7 +424,7 @@ def test_an_address_that_was_taken_before_the_add_failed_is_given_back(node):
     assert node.leftovers() == []
 
 
-def test_a_container_is_attached_anew_after_a_wrong_definition(node):
+def test_a_container_is_attached_again_after_a_wrong_definition(node):
     wrong_network(node)
     node.add("a,b").error(999)
     assert node.add("a").result
@@ -432,7 +432,7 @@ def test_a_container_is_attached_anew_after_a_wrong_definition(node):
     assert node.leftovers() == []
 
 
-def test_b71_an_entry_with_a_name_of_its_own_is_told_with_it(node):
+def test_b71_an_entry_with_its_own_name_is_in_the_status_by_it(node):
     node.network("chain", "a", {"type": "b", "name": "second"})
     node.fail("ADD", "b", msg="full")
     document = node.add("chain").error(7)

@@ -1,6 +1,6 @@
 """Disks that are full, read-only or strange (issue: never a traceback, nothing left, no pod that cannot go).
 
-Each test runs the plugin in a mount namespace of its own, where nothing stays mounted; who is not root gets one
+Each test runs the plugin in a mount namespace of its own, where nothing stays mounted; an ordinary user gets one
 with a user namespace.
 """
 
@@ -147,7 +147,7 @@ def test_a_directory_where_a_file_should_be(node, place):
 
 
 def test_a_link_where_a_file_should_be_is_not_followed(node):
-    """Whoever may prepare the state directory must not make root write elsewhere."""
+    """A user who can write into the state directory must not make root write elsewhere."""
     node.networks("a")
     victim = node.root / "victim"
     victim.write_text("precious")
@@ -157,7 +157,7 @@ def test_a_link_where_a_file_should_be_is_not_followed(node):
     assert victim.read_text() == "precious"
 
 
-def test_a_state_directory_of_somebody_else_is_not_used(node):
+def test_a_state_directory_of_another_user_is_not_used(node):
     node.networks("a")
     node.state.mkdir(mode=0o700)
     node.state.chmod(0o777)

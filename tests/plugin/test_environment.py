@@ -154,7 +154,7 @@ def test_a13_unknown_keys_without_ignore_unknown(node):
 
 
 def test_a14_keys_are_case_sensitive(node):
-    """Without the key K8S_POD_NAME as it is written there is no pod, and nobody is asked about it."""
+    """Without the key K8S_POD_NAME in exactly this spelling there is no pod, and the API server is not asked."""
     node.network("a")
     args = "k8s_pod_name=p;K8S_POD_NAMESPACE=ns"
     assert node.add(annotations=None, env={"CNI_ARGS": args}).result
@@ -200,7 +200,7 @@ def test_a17_stdin_is_judged_first(node):
 
 
 def test_a18_a_bare_environment(node):
-    """Every call here has nothing but CNI variables and `/` as directory; this one also speaks no ASCII."""
+    """Every call here has nothing but CNI variables and `/` as directory; this one also has text beyond ASCII."""
     node.network("a")
     args = "K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;NOTE=größer-\udcff"
     reply = node.add("a", env={"CNI_ARGS": args, "CNI_IFNAME": "ünï0"}, description="größer")
@@ -216,5 +216,5 @@ def test_a18_an_annotation_in_other_letters_is_quoted_in_the_answer(node):
 AS_NOBODY = ("setpriv", "--reuid=65534", "--clear-groups") if os.geteuid() == 0 else ()
 
 
-def test_a18_nobody_may_ask_for_the_version(node):
+def test_a18_an_ordinary_user_may_ask_for_the_version(node):
     assert node.call("VERSION", stdin=b"", wrap=AS_NOBODY).result["cniVersion"] == "1.1.0"

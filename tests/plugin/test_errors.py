@@ -1,4 +1,4 @@
-"""How a call fails: one JSON document, the right code, nothing left, nothing told that is secret (A52-A59)."""
+"""How a call fails: one JSON document, the right code, nothing left, no secret printed (A52-A59)."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_a52_an_error_is_a_document_on_stdout_and_exit_status_1(node):
 
 @pytest.mark.parametrize("problem", ["404", "no server"])
 def test_a53_a_status_that_cannot_be_written_leaves_the_result_alone(node, problem):
-    """Two networks, so the pod should be told; the result is the only document all the same."""
+    """With two networks the pod gets a status annotation; the result is still the only document on stdout."""
     node.networks("a", "b")
     reply = node.add("a,b", kubernetes={"k8s_api_root": "http://127.0.0.1:1"}, api_timeout_seconds=0.3)
     assert len(reply.result["ips"]) == 2
@@ -70,7 +70,7 @@ def test_a56_a_delegates_code_is_kept_and_its_network_named(node, code):
     assert document["details"].startswith("more")
 
 
-def test_a56_code_3_would_tell_the_runtime_that_no_del_is_needed(node):
+def test_a56_code_3_would_mean_that_no_del_is_needed(node):
     node.networks("a", "b")
     node.fail("ADD", "b", code=3)
     assert node.add("a,b").error(101)
@@ -115,7 +115,7 @@ def secrets(node):
 
 @pytest.mark.parametrize("verb", ["ADD", "CHECK", "DEL", "GC", "STATUS"])
 @pytest.mark.parametrize("fate", ["well", "failing", "bad setting"])
-def test_a59_x14_no_secret_is_told(node, verb, fate):
+def test_a59_x14_no_secret_is_printed(node, verb, fate):
     for name in ("a", "b"):
         node.network(name, version="1.1.0")
     changes = {**secrets(node), "prevResult": {"cniVersion": "1.1.0"}, "cni.dev/valid-attachments": []}
@@ -133,7 +133,7 @@ def test_a59_x14_no_secret_is_told(node, verb, fate):
     assert SECRET not in reply.stdout.decode() + reply.stderr + log
 
 
-def test_a59_without_annotations_the_token_is_used_and_not_told(node):
+def test_a59_without_annotations_the_token_is_used_and_not_printed(node):
     reply = node.add(annotations=None, **secrets(node))
     reply.error(11)
     assert SECRET not in reply.stdout.decode() + reply.stderr + (node.root / "genie.log").read_text()
@@ -151,7 +151,7 @@ def test_x33_an_error_is_one_sentence_without_noise(node):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_during_an_add_undoes_it(node, number):
-    """The delegate at work is killed with its children, and everything attempted is released, then code 11 told."""
+    """The running delegate is killed with its children, every attempt is released, and the answer has code 11."""
     node.networks("a", "b", "c")
     node.answer("ADD", "b", shell="sleep 300 & echo $! >$home/child; wait")
     running = node.start("ADD", annotations={"cni": "a,b,c"}).feed()
@@ -202,7 +202,7 @@ def test_a_signal_during_a_del_tries_the_other_networks(node):
 
 
 def start_with_closed_reader(node, which, **options):
-    """Begin a call whose stdout or stderr nobody reads: writing to it fails (EPIPE)."""
+    """Begin a call whose stdout or stderr has no reader: writing to it fails (EPIPE)."""
     reader, writer = os.pipe()
     os.close(reader)
     process = subprocess.Popen(
@@ -217,7 +217,7 @@ def start_with_closed_reader(node, which, **options):
     return process, node.stdin(annotations={"cni": "a,b"}, **options)
 
 
-def test_a_stderr_that_nobody_reads_harms_nobody(node):
+def test_a_stderr_without_a_reader_does_no_harm(node):
     node.networks("a", "b")
     node.answer("ADD", "b", stderr="a warning", stdout={"ips": [{"address": "10.1.1.2/24"}]})
     process, stdin = start_with_closed_reader(node, "stderr", log_level="debug")
@@ -226,7 +226,7 @@ def test_a_stderr_that_nobody_reads_harms_nobody(node):
     assert len(json.loads(stdout)["ips"]) == 2
 
 
-def test_a_stdout_that_nobody_reads_leaves_a_state_for_del(node):
+def test_a_stdout_without_a_reader_leaves_a_state_for_del(node):
     node.networks("a", "b")
     process, stdin = start_with_closed_reader(node, "stdout")
     process.communicate(stdin, timeout=100)
@@ -235,7 +235,7 @@ def test_a_stdout_that_nobody_reads_leaves_a_state_for_del(node):
     assert node.said() == ["ADD a@eth0", "ADD b@eth1", "DEL b@eth1", "DEL a@eth0"]
 
 
-def test_b25_a_full_stderr_pipe_is_read_by_somebody(node):
+def test_b25_a_delegates_stderr_is_read_while_it_runs(node):
     """One MiB of a delegate's stderr arrives as its end; Genie's own log lines stay whole."""
     node.networks("a")
     node.answer("ADD", "a", shell="head -c 1048576 /dev/zero | tr '\\0' x >&2; echo THE END >&2; echo '{}'")

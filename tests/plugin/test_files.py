@@ -220,7 +220,7 @@ SIBLINGS = {
     ),
     "files only": (None, False, ["10-a.conf"], ["10-a"]),
     "inline only": (["p"], False, [], ["p"]),
-    "told to": (["p"], True, ["10-a.conf"], ["p"]),
+    "inline only by its setting": (["p"], True, ["10-a.conf"], ["p"]),
 }
 
 
@@ -419,7 +419,7 @@ def test_d11_default_plugin_is_a_list_and_is_read_at_each_call(node):
     assert node.said() == ["ADD a@eth0"]
 
 
-def test_d11_a_mistake_in_it_is_told(node):
+def test_d11_a_mistake_in_it_is_an_error(node):
     assert "default_plugin, item 2 is empty" in node.add(default_plugin="a,").error(7)["msg"]
     assert "default_plugin, item 1" in node.add(default_plugin="nobody").error(11)["msg"]
 

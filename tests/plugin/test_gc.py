@@ -10,7 +10,7 @@ VALID, ALSO = "cni.dev/valid-attachments", "cni.dev/attachments"
 
 @pytest.fixture
 def pods(node):
-    """Three containers with two networks each; of the delegates, b speaks GC."""
+    """Three containers with two networks each; of the delegates, b knows GC."""
     node.network("a", version="1.0.0")
     node.network("b", version="1.1.0")
     for name in ("one", "two", "three"):
@@ -81,14 +81,14 @@ def test_a81_b74_delegates_hear_of_their_own_interfaces(pods):
 
 
 def test_a81_a_container_that_the_runtime_lists_is_never_given_up(node):
-    """Its state may be lost, as after a restore: its address must not be taken from it all the same."""
+    """Its state may be lost, as after a restore; its address must still not be taken from it."""
     node.network("b", version="1.1.0")
     assert node.gc(("elsewhere", "eth0")).is_silent_success
     assert ("elsewhere", "eth0") in valid_pairs(node.calls("GC")[0])
 
 
 def test_a81_while_a_state_is_damaged_delegates_collect_nothing(pods):
-    """Nobody knows which of the delegates' interfaces that container holds."""
+    """It is not known which of the delegates' interfaces that container holds."""
     pods.states()[0].write_text("{")
     reply = pods.gc(*((name, "eth0") for name in ("one", "two", "three")))
     assert reply.events("state damaged")
@@ -131,7 +131,7 @@ def test_b73_a_network_with_disable_gc_is_left_alone_with_its_dels(node, value, 
     assert node.said() == ["DEL a@eth0", "GC a@"]
     assert len(node.states()) == 1
     node.forget_calls()
-    assert node.delete().is_silent_success  # who is asked for the container itself releases it
+    assert node.delete().is_silent_success  # a DEL for the container itself releases it
     assert node.said() == ["DEL shared@eth1"]
     assert node.leftovers() == []
 
@@ -167,7 +167,7 @@ def test_b73_every_plugin_of_a_chain_is_asked(node):
 
 
 def test_a82_gc_waits_for_an_add_that_is_on_its_way(node):
-    """The pod is in nobody's list yet, and its addresses must stay."""
+    """The pod is not in the runtime's list yet, and its addresses must stay."""
     node.network("a", version="1.1.0")
     node.answer("ADD", "a", shell="sleep 0.5; echo '{}'")
     adding = node.start("ADD", annotations={}).feed()
@@ -181,8 +181,8 @@ def test_a82_gc_waits_for_an_add_that_is_on_its_way(node):
     assert ("cid1", "eth0") in valid_pairs(collect)
 
 
-def test_a82_an_add_that_was_at_work_when_the_gc_began_is_in_nobodys_list(node):
-    """What it attached is kept, and the delegates hear that it is; the next GC, which nobody lists it for, takes it."""
+def test_a82_an_add_that_ran_when_the_gc_began_is_in_no_list(node):
+    """Its attachment is kept, and is valid for the delegates; the next GC, whose list lacks it too, releases it."""
     node.network("a", version="1.1.0")
     node.answer("ADD", "a", shell="sleep 0.5; echo '{}'")
     adding = node.start("ADD", annotations={}).feed()
@@ -238,7 +238,7 @@ def test_containers_are_released_several_at_once_and_the_oldest_first(node):
     assert node.leftovers() == []
 
 
-def test_a_failure_in_one_of_many_is_told_and_the_others_go(node):
+def test_a_failure_in_one_of_many_is_reported_and_the_others_are_released(node):
     node.network("a")
     for number in range(12):
         assert node.add(env={"CNI_CONTAINERID": f"cid{number}"}).result

@@ -56,7 +56,7 @@ def test_calls_side_by_side_are_all_counted(node):
     assert missed < 3
 
 
-def test_a_file_that_cannot_be_written_fails_nobody(node):
+def test_a_file_that_cannot_be_written_fails_no_call(node):
     node.networks("a")
     (node.root / "folder").mkdir()
     for file in ("/proc/nothing", str(node.root / "folder")):
@@ -75,7 +75,7 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(node):
     assert not victim.exists()
 
 
-def test_a_file_that_somebody_else_could_have_written_is_not_believed(node):
+def test_a_file_that_another_user_could_have_written_is_not_read(node):
     file = node.root / "genie.prom"
     file.write_text("genie_calls_total 9\n")
     file.chmod(0o666)

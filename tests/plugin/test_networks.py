@@ -139,7 +139,7 @@ def test_no_api_server_at_all(node):
 # --- what delegates get
 
 
-def test_c14_to_c21_capabilities_go_to_who_offers_them(pod):
+def test_c14_to_c21_capabilities_go_to_the_plugins_that_offer_them(pod):
     entry = {
         "name": "net",
         "ips": ["10.2.2.42/24", "2001:db8::5"],

@@ -33,7 +33,7 @@ def test_no_more_adds_than_places(node):
 
 
 def test_del_comes_first(node):
-    """Whoever gives something back is not kept waiting by those who want something."""
+    """A DEL does not wait for ADDs that wait for a free place."""
     node.networks("a")
     assert node.add(env={"CNI_CONTAINERID": "old"}).result
     node.answer("ADD", "a", shell=f"{HOLD}; echo '{{}}'")
@@ -58,7 +58,7 @@ def test_a_place_is_free_again_when_its_add_was_killed(node):
     node.release()
 
 
-def test_nobody_waits_for_ever(tmp_path):
+def test_the_wait_for_a_place_ends(tmp_path):
     store = Store(str(tmp_path / "state"))
     store.prepare()
     with store.lock_slot(1, time.monotonic() + 1):

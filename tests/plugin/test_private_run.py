@@ -127,7 +127,7 @@ def test_a81_what_the_runtime_attached_by_itself_is_kept(private):
     assert collected(private) == {("cid1", "eth0"), ("direct", "eth0")}
 
 
-def test_a81_a_network_of_which_nobody_knows_is_not_collected(private):
+def test_a81_an_unknown_network_is_not_collected(private):
     private.network("a", version="1.1.0")
     cache(private, "a-direct-eth0", text="{")
     reply = call(private, "GC", **{"cni.dev/valid-attachments": []})

@@ -162,7 +162,7 @@ def test_b48_the_installed_configuration_declares_what_delegates_may_need(instal
     assert POD_ANNOTATIONS in plugin["capabilities"]
 
 
-def test_b49_annotations_from_the_runtime_need_no_api_server_and_are_nobody_elses(node):
+def test_b49_annotations_from_the_runtime_need_no_api_server(node):
     """They come first, even where an API server is configured: this one does not exist."""
     for name in ("a", "b"):
         node.network(name, {"type": name, "capabilities": {POD_ANNOTATIONS: True}})
@@ -242,7 +242,7 @@ def test_d34_a_name_is_given_once(node):
     assert node.said() == []
 
 
-def test_x18_somebody_must_have_the_primary_interface(node):
+def test_x18_one_network_must_have_the_primary_interface(node):
     node.networks("a", "b")
     document = node.add("a@eth3,b@eth4").error(7)
     assert "eth0" in document["msg"]

@@ -55,7 +55,7 @@ def test_b55_an_undoing_that_fails_masks_nothing_and_is_repeated_by_del(node3, s
     assert node3.leftovers() == []
 
 
-def test_b56_a_result_that_cannot_be_told(node3):
+def test_b56_a_result_that_cannot_be_printed(node3):
     for name in ("a", "a2", "b", "b2"):
         node3.answer("ADD", name, stdout={"interfaces": [{"name": "x"}]})
     node3.add("a,b", cniVersion="0.2.0").error(7)

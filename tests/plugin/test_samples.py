@@ -81,7 +81,7 @@ def test_c35_the_list_has_the_objects_name(node):
 
 
 def test_standard_json_asks_for_an_address_and_a_mac(node):
-    """Its default route needs a real namespace: what the plugins are told is seen before it is led."""
+    """Its default route needs a real namespace, so the ADD fails after the plugins have got their configuration."""
     reply = add(node, "standard-json")
     assert reply.status == 1
     (macvlan,) = [call for call in node.calls("ADD") if call.type == "macvlan"]

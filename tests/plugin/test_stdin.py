@@ -1,4 +1,4 @@
-"""What comes, or does not come, on stdin (conformance A19-A24)."""
+"""stdin: whole, broken, late or missing (conformance A19-A24)."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_a23_invalid_utf8_in_the_name(node):
     node.add(stdin=b'{"name":"a\xff"}').error(7)
 
 
-def test_a23_invalid_utf8_elsewhere_harms_nobody(node):
+def test_a23_invalid_utf8_elsewhere_does_no_harm(node):
     node.network("a")
     assert node.add(stdin=node.stdin(annotations={}, comment="?").replace(b"?", b"\xff\xc3")).result
 
@@ -136,7 +136,7 @@ def test_a23_byte_order_marks(node):
 
 
 def test_a24_version_reads_nothing(node):
-    """stdin is a pipe that nobody writes to and nobody closes."""
+    """stdin is a pipe that stays open and empty."""
     reader, writer = os.pipe()
     try:
         done = subprocess.run(

@@ -35,7 +35,7 @@ def test_a27_a29_no_version_means_the_first(node, absent):
 
 @pytest.mark.parametrize("verb", ["ADD", "DEL"])
 @pytest.mark.parametrize("version", UNKNOWN)
-def test_a28_versions_that_nobody_knows(node, verb, version):
+def test_a28_unknown_versions(node, verb, version):
     node.network("a")
     document = node.call(verb, cniVersion=version).error(1)
     assert document["msg"] == "incompatible CNI versions"

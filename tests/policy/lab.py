@@ -16,7 +16,7 @@ from tests.netns import Namespace
 from tests.policy.generated import HAS, NETWORKS, PORTS, addresses, bridge_of, mac, port
 from tests.policy.journeys import UPLINK
 
-GRACE_SECONDS = 0.06  # what is not there so long after everything that is allowed does not come
+GRACE_SECONDS = 0.06  # a packet that is missing so long after all allowed ones was dropped
 MOST_SECONDS = 60.0
 ICMP6 = 58
 
@@ -215,7 +215,7 @@ class Receivers:
             one.close()
 
     def drain(self):
-        """Numbers of the cases whose packets have come, over UDP and SCTP."""
+        """The numbers of the cases whose packets have arrived, over UDP and SCTP."""
         found = set()
         for one in select_ready(self.datagrams):
             for data in _all(one):
@@ -295,7 +295,7 @@ class Sent:
             pass  # dropped in the pod's own output
 
     def arrived(self, expected):
-        """The numbers of the cases that came through. Waits for as many as should, and a little for others."""
+        """The numbers of the cases that passed. Waits for as many as should pass, and a little for others."""
         end = time.monotonic() + MOST_SECONDS
         while len(self.found) < expected and time.monotonic() < end:
             self._look()

@@ -1,4 +1,4 @@
-"""What policies mean, in as few lines as it can be said: written from the semantics, and sharing no code with Genie.
+"""The semantics of policies in few lines, written from the standard; it shares no code with Genie.
 
 A connection goes from (pod, network, address) to (pod, network, address). Pods are Pod objects with `nets`, a dict of
 network -> addresses, beside them; the first network is the primary one.

@@ -135,7 +135,7 @@ def test_an_unreadable_selector_isolates_the_namespace_in_both_directions(genie)
     assert "allow" not in document["host"]
 
 
-def test_what_cannot_be_enforced_is_told(genie):
+def test_an_attachment_that_cannot_be_enforced_is_reported(genie):
     documents = objects(policy())
     documents[-1]["items"][0] |= {"config": {"type": "userspace"}, "result": {"interfaces": []}}
     code, document = genie("render", documents, kind="PolicyRuleset")
@@ -161,7 +161,7 @@ def test_a_plugin_that_is_not_known_is_enforced_in_the_pod(genie):
     assert (code, [one["name"] for one in document["pods"]]) == (0, ["pod0"])
 
 
-def test_a_container_that_can_remove_its_rules_is_told(genie):
+def test_a_container_that_can_remove_its_rules_is_reported(genie):
     documents = objects(policy(), networks=("shop/one", "bank/two"))
     documents[1]["spec"] = {"containers": [{"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}]}
     code, document = genie("render", documents, kind="PolicyRuleset")
@@ -235,7 +235,7 @@ def test_files_that_cannot_be_read(tmp_path, capsys):
     "text", ["fe80::1%eth0", "fe80::1%x } drop; add rule inet genie_policy forward accept #"]
 )
 def test_an_address_with_a_zone_gets_into_no_rule(genie, text):
-    """Whoever may write a pod's status could write rules otherwise."""
+    """Otherwise an account that may write a pod's status could write rules."""
     far = pod(7, app="web")
     entries = [{"name": "shop/one", "interface": "net1", "ips": [text, "10.77.1.99"]}]
     far["metadata"]["annotations"] = {"k8s.v1.cni.cncf.io/network-status": json.dumps(entries)}

@@ -99,7 +99,7 @@ def test_killed_the_rules_stay_and_its_successor_goes_on(node):
     assert not node.ping("web", "db")
     node.pod("late", app="web")
     assert not node.ping("late", "db")
-    assert not node.ping("late", "web")  # nobody has compiled its rules
+    assert not node.ping("late", "web")  # its rules are not compiled yet
     node.remove_policy()
     node.start_engine()
     until(lambda: node.ping("web", "db") and node.ping("late", "db"))
@@ -119,7 +119,7 @@ def test_a_pod_that_goes_takes_its_rules_along(node):
 
 @pytest.mark.parametrize("by", ["GC", "genie gc"])
 def test_a_pod_that_is_collected_takes_its_rules_along(node, by):
-    """Its DEL never came, and the agent is dead: GC and `genie gc` remove what belongs to it."""
+    """There was no DEL, and the agent is dead: GC and `genie gc` remove its policy entries."""
     gone = node.pod("web", app="web")
     node.pod("db", app="db")
     node.policy(podSelector={"matchLabels": {"app": "web"}}, ingress=FROM_WEB)
@@ -164,7 +164,7 @@ def raw_from(node, name, made):
 
 
 def arrives(node, name, made, seconds=0.5):
-    """Whether what the pod sends comes to db."""
+    """Whether the pod's packets reach db."""
 
     def receiver():
         one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)

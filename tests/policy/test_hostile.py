@@ -92,7 +92,7 @@ class Open:
         self.target = listener.accept()[0]
 
     def passes(self, sender, receiver, seconds=COMES):
-        """Whether a byte that is sent comes in time."""
+        """Whether a byte arrives in time."""
         sender.send(b"x")
         return bool(select.select([receiver], [], [], seconds)[0] and receiver.recv(1))
 
@@ -106,7 +106,7 @@ class Open:
 @pytest.mark.parametrize("first", ["source", "target"])
 @pytest.mark.parametrize("before", [True, False])
 def test_an_open_connection_that_is_not_allowed_any_more_is_cut(lab, network, source, target, first, before):
-    """Whichever end speaks, and whether or not the kernel had tracked it before."""
+    """Whichever end sends first, and whether or not the kernel had tracked it before."""
     name = network if network == ONE else "bank/two"
     allowed = cluster(lab, policy(networks=name, podSelector=only(target), ingress=from_pod(source)))
     denied = cluster(lab, policy(networks=name, podSelector=only(target), ingress=from_pod(5)))

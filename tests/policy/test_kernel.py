@@ -41,7 +41,7 @@ def without_digest(text):
 
 
 def test_more_than_a_thousand_elements_are_changed_one_by_one(spaces):
-    """A pod comes and a pod goes; what is in the kernel is what a whole load would have made."""
+    """Pods start and end; the kernel's rules then equal those of a full load."""
     changed, whole = spaces
     items = documents(PODS)
     kernel = Kernel()

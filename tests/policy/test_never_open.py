@@ -139,7 +139,7 @@ def test_a_full_state_directory(node):
 
 
 def test_a_full_run_directory(node):
-    """The rules are loaded all the same; what the plugin reads is withdrawn, so no pod starts by it; it is told."""
+    """The rules are still loaded; the plugin's file is withdrawn, so that no pod starts by it; the agent reports it."""
     agent = Agent(node, "--policy")
     try:
         until(lambda: node.status().get("policies") == 0)
@@ -226,7 +226,7 @@ def test_a_rebooted_node_starts_no_pod_that_could_send_before_its_agent_runs(reb
 
 
 def test_a_rebooted_node_with_policy_fail_open(rebooted):
-    """As configured, pods start without their policies, which is told; the agent closes them and cuts what is open."""
+    """As configured, pods start without their policies, with a warning; the agent then enforces them."""
     node = rebooted
     node.configure(policy_fail="open")
     node.pod("target", app="target")

@@ -161,7 +161,7 @@ class TestStandard:
         assert self.allowed(world, egress, 0, version)
         assert not self.allowed(world, egress, 4, version)
 
-    def test_a_rule_for_everybody(self, egress, version):
+    def test_a_rule_without_peers(self, egress, version):
         world = cluster(self.made(egress, {}))
         assert self.allowed(world, egress, 4, version, "ICMP", 0)
 
@@ -178,7 +178,7 @@ def test_a_policy_without_networks_is_for_all_but_the_primary():
 
 
 def test_a_network_whose_definition_is_gone_or_not_there_yet():
-    """What is attached by its name is isolated all the same."""
+    """Attachments by its name are still isolated."""
     world = cluster(policy(podSelector=only(1)))
     documents = [one for one in world.documents() if one["kind"] != "NetworkAttachmentDefinition"]
     ends = [(world.pods[i], "shop/one", addresses(1, i)[0]) for i in (0, 1)]

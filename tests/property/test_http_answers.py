@@ -83,7 +83,7 @@ def test_a_proper_answer_means_the_same(data, cuts):
 @pytest.mark.property
 @given(answers(), st.integers(0, 2000), st.integers(1, 2000))
 def test_a_cut_answer_is_an_error_or_ends_with_the_stream(data, position, length):
-    """Never a wrong body: a part is told from the whole by its framing, unless the end of the stream is the framing."""
+    """Never a wrong body: the framing shows that a part is missing, unless the end of the stream is the framing."""
     cut = data[: position % len(data)]
     try:
         response = by_us(cut)

@@ -45,7 +45,7 @@ def test_names_are_given_or_refused(asked, primary, prefix):
 
 
 @given(LISTS, PRIMARIES)
-def test_the_first_without_a_name_has_the_primary_unless_somebody_asks_for_it(asked, primary):
+def test_the_first_without_a_name_has_the_primary_unless_another_asks_for_it(asked, primary):
     assume(can_be_named(asked, primary) and primary not in asked)
     assert names_of(asked, primary)[asked.index("")] == primary
 

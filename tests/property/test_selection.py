@@ -125,7 +125,7 @@ def reset(desk, nad=None, logical=None, physical=None):
 
 
 def check(desk, annotations):
-    """Decide; what comes of it makes sense either way."""
+    """Decide; the decision or the error must be consistent."""
     desk.api.requests.clear()
     try:
         planned = desk.plan(annotations, smart_selection={"candidates": ["b"]})

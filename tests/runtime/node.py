@@ -217,7 +217,7 @@ class ClusterNode(InstalledNode):
 
 
 def network_of(address):
-    """The network whose address it is."""
+    """The network of an address."""
     return next(name for subnet, name in NETWORKS.items() if ip_address(address) in ip_network(subnet))
 
 

@@ -18,7 +18,7 @@ from tests.runtime.replays import Pod
 
 pytestmark = [pytest.mark.root, pytest.mark.system]
 
-# A plugin of the specification's 1.1.0 that gives away what it is not told of.
+# A plugin of the specification's 1.1.0 that would release each attachment that is not in the list of its GC.
 COLLECTOR = """\
 #!/bin/sh
 case $CNI_COMMAND in
@@ -110,7 +110,7 @@ def test_restarts_take_nothing_from_living_pods(node, delegates):
     assert len(result["ips"]) == 1  # kubelet takes each for one of the pod's own
     crio.start([old, new])
     assert (has_eth0(node, old), has_eth0(node, new)) == (True, True)
-    assert not (node.bin / "collector.log").exists()  # nobody asked it for garbage with an empty list
+    assert not (node.bin / "collector.log").exists()  # it got no GC with an empty list
 
     for pod in (old, new):
         crio.delete(pod)
@@ -143,14 +143,14 @@ def test_the_default_network_stays_the_same_and_is_pinned(node, delegates):
 
 def test_a_file_that_is_there_already_is_not_overwritten(node, delegates):
     delegates.mkdir(parents=True)
-    (delegates / "20-b.conf").write_text("somebody else's")
+    (delegates / "20-b.conf").write_text("another program's")
     before = files(node.conf)
     with pytest.raises(Exception, match="where another file is"):
         install(options(node, move=True))
     assert files(node.conf) == before
 
 
-def test_networks_that_nobody_collects_stay(node, delegates):
+def test_lists_that_disable_gc_stay(node, delegates):
     """Only a list can say so: of a single plugin's file libcni takes name and version alone."""
     for path in node.conf.iterdir():
         document = json.loads(path.read_text())
@@ -183,7 +183,7 @@ def test_uninstall_puts_them_back(node, delegates):
     assert files(node.conf) == before
 
 
-def test_what_an_agent_has_written_anew_stays_at_uninstall(node, delegates):
+def test_a_file_that_an_agent_rewrote_stays_at_uninstall(node, delegates):
     install(options(node, move=True))
     (node.conf / "20-b.conf").write_text('{"cniVersion":"1.0.0","name":"b","type":"ptp","mtu":1400}')
     uninstall(UninstallOptions(state_dir=node.state))

@@ -62,7 +62,7 @@ def test_a_directory_that_the_runtime_does_not_search_is_refused_before_anything
 
 
 def test_the_remedy_of_gn1101_lets_pods_start_again(node):
-    """A node that an earlier version locked out: its plugin is where nobody looks."""
+    """A node that an earlier version locked out: its plugin is in a directory that the runtime does not search."""
     node.genie("install", "--set", "default_plugin=bridge")
     node.run("mkdir", "-p", "/opt/cni/bin")
     node.run("mv", f"{PLUGINS}/genie", f"{PLUGINS}/.genie", "/opt/cni/bin")
@@ -88,7 +88,7 @@ def refusal(node, name):
     return ""
 
 
-def test_a_version_that_containerd_does_not_speak(node):
+def test_a_version_that_containerd_does_not_support(node):
     """1.7 knows 1.0.0 at most: discover says so, and what it says to write lets pods start, as `genie explain` does."""
     path = node.file("/etc/cni/net.d/90-bridge.conflist")
     before = path.read_text()

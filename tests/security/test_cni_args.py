@@ -8,9 +8,9 @@ import pytest
 
 from genie_core.errors import InvalidConfig
 from genie_core.select.cni_args import GUARDED
-from tests.desk import Desk
+from tests.desk import Desk, read_by_plugins
 from tests.plugin.cluster import NPWG
-from tests.security.test_folded_keys import MAC, read_by_plugins, spellings
+from tests.security.test_folded_keys import MAC, spellings
 
 VALUES = {"ips": ["10.9.0.5/24"], "mac": MAC, "sysctl": {"net.ipv4.conf.all.forwarding": "1"}}
 SETTINGS = ["mtu", "promisc", "allmulti", "txQLen", "sysctl", "sysctls", "gateway", "routes", "subnet"]

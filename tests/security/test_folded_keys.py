@@ -8,8 +8,7 @@ import pytest
 
 from genie_core.errors import InvalidConfig
 from genie_core.gojson import fold
-from genie_core.spec.conf import plugin_input
-from tests.desk import Desk
+from tests.desk import Desk, read_by_plugins
 from tests.plugin.cluster import NPWG
 
 NFT = 'tcp"; flush ruleset; add rule x'
@@ -32,14 +31,6 @@ def desk(tmp_path):
         {"type": "x", "capabilities": dict.fromkeys(["portMappings", "bandwidth", "ips", "mac"], True)},
     )
     return desk
-
-
-def read_by_plugins(attachments):
-    return [
-        json.loads(plugin_input(item.network, plugin, capabilities=item.capabilities))
-        for item in attachments
-        for plugin in item.network.plugins
-    ]
 
 
 def second(desk, config, **entry):
@@ -166,7 +157,7 @@ def test_one_key_twice_in_an_object_of_a_definition_is_an_error(desk, config):
 
 
 @pytest.mark.parametrize("key", ["capabilities", "runtimeConfig", "prevResult", "cni.dev/valid-attachments"])
-def test_a_definition_does_not_speak_for_the_runtime_in_any_spelling(desk, key):
+def test_a_definition_does_not_set_the_runtimes_keys_in_any_spelling(desk, key):
     for other in (key, *spellings(key)):
         given = second(desk, {"type": "x", other: {"portMappings": True}})
         assert set(given) == {"type", "name", "cniVersion"}, other

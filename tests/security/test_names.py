@@ -174,7 +174,7 @@ def test_variables(node, variable):
         assert node.delete(env={variable: name}).is_silent_success
 
 
-def test_what_is_told_is_one_line_of_json(node):
+def test_the_output_is_one_line_of_json(node):
     """Annotations come back in errors and logs: quoted, and nothing of them steers a terminal or forges a line."""
     node.networks("a")
     for name in HOSTILE[::3]:

@@ -22,7 +22,7 @@ UNNAMED = {
     "test_isolation_leaves_the_pods_own_and_the_global_namespaces",
     "test_other_languages_stay_readable",
     "test_the_page_lists_the_guarded_keys",
-    "test_that_is_told_at_any_depth_without_running_out_of_stack",
+    "test_it_is_found_at_any_depth_without_exhausting_the_stack",
 }
 
 

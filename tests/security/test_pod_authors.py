@@ -1,4 +1,4 @@
-"""Who may write a pod's annotations chooses networks: no files, no paths, no URLs, no programs, no hardware that a
+"""A pod's author chooses networks, and nothing else: no files, no paths, no URLs, no programs, no hardware that a
 definition keeps for itself; and with namespace isolation no other namespace's networks, on any way."""
 
 import json
@@ -6,8 +6,7 @@ import json
 import pytest
 
 from genie_core.errors import GenieError, InvalidConfig
-from genie_core.spec.conf import plugin_input
-from tests.desk import Desk
+from tests.desk import Desk, read_by_plugins
 from tests.plugin.cluster import NPWG
 
 DEFAULT_NETWORK = "v1.multus-cni.io/default-network"
@@ -23,15 +22,6 @@ def desk(tmp_path):
     for namespace, name in (("other", "secret"), ("default", "shared"), ("kube-system", "system")):
         desk.nad(name, {"type": "x"}, namespace=namespace)
     return desk
-
-
-def read_by_plugins(attachments):
-    """What the plugins get on stdin, decoded."""
-    return [
-        json.loads(plugin_input(item.network, plugin, capabilities=item.capabilities))
-        for item in attachments
-        for plugin in item.network.plugins
-    ]
 
 
 # --- isolation -----------------------------------------------------------------------------------------------
@@ -192,7 +182,7 @@ def test_a_definition_cannot_call_genie_with_its_own_settings(desk, config, writ
         desk.plan({NPWG: "back"})
 
 
-def test_that_is_told_at_any_depth_without_running_out_of_stack(desk):
+def test_it_is_found_at_any_depth_without_exhausting_the_stack(desk):
     depth = 900
     text = '{"type": "x", "deep": ' + "[" * depth + '{"type": "genie"}' + "]" * depth + "}"
     desk.nad("back", text)
@@ -200,7 +190,7 @@ def test_that_is_told_at_any_depth_without_running_out_of_stack(desk):
         desk.plan({NPWG: "back"})
 
 
-def test_a_definition_does_not_speak_for_the_runtime(desk):
+def test_a_definition_does_not_set_the_runtimes_keys(desk):
     """`runtimeConfig` and `prevResult` of a stored configuration are taken out (conformance B44)."""
     desk.nad("loud", {"type": "x", "runtimeConfig": {"mac": "c2:b0:57:49:47:f1"}, "prevResult": {"ips": []}})
     assert set(read_by_plugins(desk.plan({NPWG: "loud"}))[1]) == {"type", "name", "cniVersion"}

@@ -1,4 +1,4 @@
-"""Somebody was there first: links, pipes, devices and other people's files in every place that Genie opens.
+"""Prepared places: links, pipes, devices and other users' files wherever Genie opens a file.
 
 What root would follow, fill or wait for is refused, soon, and nothing happens to what it leads to.
 """
@@ -97,7 +97,7 @@ def test_a_prepared_state_starts_no_program(node, victim, how):
 
 @pytest.mark.parametrize("folder", ["", "containers"])
 def test_a_state_in_a_directory_that_others_may_write_to_starts_no_program(node, victim, folder):
-    """The file is root's own; but somebody else could have moved it there."""
+    """The file is root's own, but another user could have moved it there."""
     node.networks("a")
     node.install("evil", directory=victim.parent)
     assert node.add().result
@@ -137,25 +137,28 @@ def open_to_all(path):
     path.chmod(0o777)
 
 
-def of_nobody(path):
+def of_another_user(path):
     path.mkdir()
     os.chown(path, 12345, 12345)
 
 
-def link_of_nobody(path):
+def link_of_another_user(path):
     target = path.with_name("real")
     target.mkdir()
     path.symlink_to(target)
     os.lchown(path, 12345, 12345)
 
 
-WAYS = [open_to_all, *(pytest.param(way, marks=pytest.mark.root) for way in (of_nobody, link_of_nobody))]
+WAYS = [
+    open_to_all,
+    *(pytest.param(way, marks=pytest.mark.root) for way in (of_another_user, link_of_another_user)),
+]
 
 
 @pytest.mark.parametrize("make", WAYS)
 @pytest.mark.parametrize("key", ["state_dir", "log_file"])
 def test_a_way_that_others_can_change_is_not_gone(node, make, key):
-    """Whoever can exchange a directory on the way chooses what is at its end."""
+    """A user who can replace a directory of the path chooses the file at its end."""
     node.networks("a")
     make(node.root / "open")
     reply = node.add(**{key: str(node.root / "open" / "it")})
@@ -231,7 +234,7 @@ def test_what_is_no_file_is_not_read(node, victim, serve, how):
     prepare(place, how, victim)
     (node.conf / "05-prepared.conf").symlink_to(place)
     there = str(place)
-    server = serve().url.replace("http:", "https:")  # authorities are read once somebody has answered
+    server = serve().url.replace("http:", "https:")  # authorities are read once the server has answered
     naming = [
         kubeconfig(server, {"tokenFile": there}),
         kubeconfig(server, {}, **{"certificate-authority": there}),
@@ -264,9 +267,9 @@ def kubeconfig(server, user, **cluster):
 
 
 @pytest.mark.parametrize("mask", ["0", "0777"])
-def test_whatever_the_umask_is_nobody_else_reads_it(node, mask):
+def test_other_users_cannot_read_it_whatever_the_umask(node, mask):
     if os.geteuid() and mask == "0777":
-        mask = "077"  # who is not root could not read it either
+        mask = "077"  # an ordinary user could not read it either
     wrap = ("sh", "-c", f'umask {mask}; exec "$0"')
     node.networks("a")
     log = node.root / "genie.log"
@@ -281,7 +284,7 @@ def test_whatever_the_umask_is_nobody_else_reads_it(node, mask):
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_prepared_temporary_file_is_not_written_to(tmp_path, victim, how):
-    """Its name can be guessed; whoever owned it would own what is written."""
+    """Its name can be guessed; its owner would own the written file."""
     path = tmp_path / "etc" / "token"
     prepare(path.with_name(f".token-{os.getpid()}"), how, victim)
     if how == "directory":

@@ -14,7 +14,7 @@ VERBS = ["ADD", "CHECK", "GC", "STATUS", "NONSENSE"]
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A configuration of somebody else's for Genie, and where it would write and read."""
+    """A configuration for Genie by another author, and the directory where it would write and read."""
     place = tmp_path / "hostile"
     place.mkdir()
     return place, json.dumps(

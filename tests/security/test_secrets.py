@@ -20,10 +20,10 @@ from tests.apiserver import API, Objects
 from tests.plugin.cluster import NPWG
 from tests.processes import descendants
 
-# Words that nobody prints by accident.
+# Words that no program prints by accident.
 TOKEN, OLD_TOKEN, FILE_PASSWORD, NAD_PASSWORD = "tok-5e1f", "tok-0ld1", "pw-f11e", "pw-nad7"
 KEY, IN_URL, IN_ENVIRONMENT, IN_ANNOTATION = "key-4ac2", "pw-ur1x", "env-90b3", "note-77d1"
-# What the plugins are given with their configuration; nobody else is.
+# What the plugins get in their configuration, and no other program.
 FOR_PLUGINS = {FILE_PASSWORD, NAD_PASSWORD}
 ALL = {TOKEN, OLD_TOKEN, KEY, IN_URL, IN_ENVIRONMENT, IN_ANNOTATION, *FOR_PLUGINS}
 VERBS = ["ADD", "CHECK", "DEL", "GC", "STATUS"]
@@ -68,7 +68,7 @@ def write_kubeconfig(node, user, **cluster):
 
 
 def call(node, verb, **options):
-    """A call without annotations from the runtime, so that the API server is asked; what it told."""
+    """A call without annotations from the runtime, so that the API server is asked; its reply, with all its output."""
     extra = {"prevResult": {"cniVersion": "1.1.0"}, "cni.dev/valid-attachments": []}
     environment = {"KUBE_TOKEN": IN_ENVIRONMENT, **options.pop("env", {})}
     reply = node.call(verb, env=environment, **{"annotations": None, **extra, **options})
@@ -81,7 +81,7 @@ def call(node, verb, **options):
 
 
 def test_a_pods_life(planted):
-    """All verbs, well and failing: nothing is told; only the plugins get what is theirs, on stdin."""
+    """All verbs, well and failing: no secret is printed; each plugin gets its own secrets on stdin, and no others."""
     for fate in ("well", "failing"):
         for verb in VERBS:
             if fate == "failing":
@@ -95,7 +95,7 @@ def test_a_pods_life(planted):
         assert delegate.env.pop("KUBE_TOKEN") == IN_ENVIRONMENT  # the runtime's environment is theirs (B22)
         assert found_in(json.dumps(delegate.env)) == set()
         assert found_in(delegate.stdin.decode()) <= {FILE_PASSWORD if delegate.type == "a" else NAD_PASSWORD}
-    assert {request.user for request in planted.server.api.requests} == {"genie"}  # it was sent all the same
+    assert {request.user for request in planted.server.api.requests} == {"genie"}  # it was sent
 
 
 def assert_private(node):
@@ -108,7 +108,7 @@ def assert_private(node):
 
 
 def test_what_processes_show(planted):
-    """Command lines and environments of all that an ADD starts, as /proc shows them to everybody, or to root."""
+    """Command lines and environments of all that an ADD starts, as /proc shows them to every user, or to root."""
     planted.answer("ADD", sleep=0.3, stdout={"ips": [{"address": "10.1.0.2/24"}]})
     running = planted.start("ADD", annotations=None, env={}).feed()
     seen = ""
@@ -271,7 +271,7 @@ def test_checks_of_configurations(planted, genie):
 
 @pytest.mark.parametrize("setting", [f"etcd_password={TOKEN}", f'policy={{"k8s_auth_token": "{TOKEN}"}}'])
 def test_no_secret_is_taken_from_a_command_line(tmp_path, setting):
-    """Everybody may read it in the list of processes, and the shell keeps it."""
+    """Every user may read it in the list of processes, and the shell keeps it."""
     for words in (
         ("install", "--bin-dir", str(tmp_path), "--conf-dir", str(tmp_path)),
         ("generate-config", "bridge"),

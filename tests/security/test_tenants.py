@@ -102,7 +102,7 @@ def test_made_up_networks_have_to_be_allowed_too(desk):
     )
 
 
-def test_what_everybody_gets_anyway_is_no_secret(desk):
+def test_a_network_that_every_pod_gets_is_no_secret(desk):
     """The default network, the operator's own settings, the pod's own definitions and the global ones."""
     assert desk.seen({}, **ISOLATED) == ["policed@eth0"]
     assert desk.seen({"cni": "policed,policed"}, **ISOLATED) == ["policed@eth0", "policed@eth1"]

@@ -141,7 +141,7 @@ def test_discover_on_a_hostile_directory(tmp_path):
 
 
 def test_hostile_saved_facts(tmp_path):
-    """A file that somebody sent: shown, or refused, without steering anything; its commands are quoted."""
+    """A file from another person: shown or refused; it cannot control the terminal, and its commands are quoted."""
     facts = {
         "node_name": HOSTILE[0],
         "namespace": HOSTILE[1],

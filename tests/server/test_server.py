@@ -1,4 +1,4 @@
-"""What is the server's own: who is served, what is taken over from the caller, and what happens when either ends."""
+"""The server itself: which callers it serves, what it takes over from them, and what happens when either ends."""
 
 import json
 import os
@@ -150,7 +150,7 @@ def test_a_server_that_does_not_answer_fails_no_call(own_node, server, how):
             lambda: {*stopped[:-1]} - {*server.waiting()}, said=server.said
         )  # one got the call, and has ended
         assert own_node.call("VERSION").result
-        assert own_node.said() == ["ADD a@eth0"]  # what it was handed meanwhile it does not run
+        assert own_node.said() == ["ADD a@eth0"]  # it does not run the call that was queued meanwhile
 
 
 def test_a_server_that_is_started_again_serves(own_node, server):
@@ -263,7 +263,7 @@ def peer(served, build):
 
 @pytest.mark.parametrize("last", [b"", b"x", b"G", b"GG"])
 def test_only_go_with_descriptors_begins_the_call(served, last):
-    """Whatever comes in its place, or nothing, ends the process that was ready for it."""
+    """A replaced or removed launcher ends the process that was ready for it."""
     with peer(served, served.report.code.name) as connection:
         ready = connection.recv(8)
         assert ready[:1] == b"R"

@@ -3,14 +3,13 @@
 import json
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from genie_cli import schemas
 from genie_cli.app import main
 from tests.apiserver import API, APIServer, Objects
+from tests.plugin.test_rights import granted
 from tests.status.test_cluster import HEALTHY, NPWG, STATUS, attached, daemon_set, node, pod
-from tests.test_lint import ROOT
 
 
 @pytest.fixture
@@ -95,15 +94,7 @@ def test_the_cluster_role_is_what_is_asked(genie):
     asked = set()
     for words in (["status", "--wait"], ["networks"]):
         asked |= {_rule(request) for request in genie(HEALTHY, *words)[3].requests}
-    (role,) = yaml.safe_load_all((ROOT / "deploy/status-rbac.yaml").read_text())
-    granted = {
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert asked == granted
+    assert asked == granted("status-rbac.yaml")
 
 
 def _rule(request):

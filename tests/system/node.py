@@ -32,7 +32,7 @@ THREE = "blue,red@net1,green@net2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a call came to. `reply` is the JSON document on stdout, None where there was none."""
+    """The outcome of a call. `reply` is the JSON document on stdout, None where there was none."""
 
     status: int
     reply: Any
@@ -181,7 +181,7 @@ class Node:
         assert process.stdin
         try:
             os.write(process.stdin.fileno(), stdin.encode())  # small enough for the pipe
-        except BrokenPipeError:  # VERSION reads nothing, and who is killed does not either
+        except BrokenPipeError:  # VERSION reads nothing, nor does a call that is killed
             pass
         process.stdin.close()
         process.stdin = None

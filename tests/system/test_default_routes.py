@@ -188,7 +188,7 @@ def test_an_advertised_route_to_the_same_gateway_is_replaced_since_it_would_expi
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         (RouteChange("net1", True, "10.77.0.1"), "cannot make a default route through net1 to 10.77.0.1"),
         (RouteChange("net1", True, "10.1.0.1"), "cannot make a default route through net1 to 10.1.0.1"),
@@ -197,14 +197,14 @@ def test_an_advertised_route_to_the_same_gateway_is_replaced_since_it_would_expi
         (RouteChange("lo", True), "lo has no IPv4 default route that it could keep"),
     ],
 )
-def test_c31_what_cannot_be_done_names_interface_and_gateway(pod, change, told):
+def test_c31_what_cannot_be_done_names_interface_and_gateway(pod, change, message):
     with pytest.raises(KernelRefused) as caught:
         set_default_routes(str(pod.path), [change])
-    assert told in caught.value.msg
+    assert message in caught.value.msg
     assert caught.value.hint
 
 
-def test_what_would_be_kept_and_is_not_there_costs_nobody_a_route(pod):
+def test_a_route_that_is_missing_where_it_would_be_kept_removes_no_other(pod):
     before = defaults(pod)
     with pytest.raises(KernelRefused):
         set_default_routes(str(pod.path), [RouteChange("lo", False)])
@@ -290,8 +290,8 @@ class Cluster:
         return json.loads(self.objects.get(kind, "demo", "web")["metadata"]["annotations"][STATUS])
 
 
-def told(result):
-    """(gateway) of each default route of a result."""
+def gateways(result):
+    """The gateway of each default route of a result."""
     return sorted(route["gw"] for route in result.get("routes", []) if route["dst"] in {"0.0.0.0/0", "::/0"})
 
 
@@ -316,7 +316,7 @@ def test_c30_namespace_result_and_status_agree_and_check_passes(cluster, ptp, fl
     entries = [{"name": "ptp", "default-route": ptp}, {"name": "flat", "default-route": flat}]
     result = cluster.add(*entries)
     assert defaults(cluster.node.pod) == sorted(expected)
-    assert told(result) == sorted(gateway for gateway, _ in expected)
+    assert gateways(result) == sorted(gateway for gateway, _ in expected)
     shown = sorted(
         (gateway, entry["interface"]) for entry in cluster.status() for gateway in entry.get("gateway", [])
     )
@@ -325,7 +325,7 @@ def test_c30_namespace_result_and_status_agree_and_check_passes(cluster, ptp, fl
     cluster.node.delete()
 
 
-def test_a74_check_fails_for_a_default_route_that_genie_set_and_somebody_deleted(cluster):
+def test_a74_check_fails_for_a_deleted_default_route_that_genie_set(cluster):
     cluster.add({"name": "flat", "interface": "net2", "default-route": ["10.3.0.1"]})
     assert cluster.check().status == 0
     cluster.node.pod.run("ip", "route", "delete", "default")

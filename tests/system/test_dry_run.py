@@ -51,7 +51,7 @@ def test_the_demo():
     assert changes_since(before) == []
 
 
-def test_the_demo_told_to_a_person():
+def test_the_demo_as_text():
     environment = dict(os.environ, COLUMNS="80", NO_COLOR="1")
     done = warm.run("dry-run", "--cni", "bridge,macvlan@net1", "--samples", env=environment)
     assert done.returncode == 0, done.stderr
@@ -261,7 +261,7 @@ def test_two_pods_reach_each_other_and_their_gateways():
     assert report["node"]["left"] == []
 
 
-def test_whose_default_route_is_kept(conf_dir):
+def test_the_default_route_that_is_kept_is_reported(conf_dir):
     for number, name in ((1, "blue"), (2, "red")):
         conf = network(name, number, isDefaultGateway=True)
         (conf_dir / f"{number}0-{name}.conflist").write_text(json.dumps(conf))
@@ -274,7 +274,7 @@ def test_whose_default_route_is_kept(conf_dir):
     assert "IPv4 default route: eth0 keeps its own; that of net1 was removed" in done.stdout
 
 
-def test_a_gateway_that_nobody_has_does_not_answer(conf_dir):
+def test_a_gateway_that_does_not_exist_does_not_answer(conf_dir):
     conf = network("blue", 1, isGateway=False, ipMasq=False)
     (conf_dir / "10-blue.conflist").write_text(json.dumps(conf))
     report = dry_run("--cni", "blue", "--conf-dir", str(conf_dir), "--verb", "add")
@@ -282,7 +282,7 @@ def test_a_gateway_that_nobody_has_does_not_answer(conf_dir):
 
 
 def test_kept_until_standard_input_ends(plugin):
-    """Whoever looks has as long as they like: --timeout is for the plugins, and counts nothing of the look."""
+    """The time for looking is not limited: --timeout is for the plugins only."""
     quick = [*plugin("""echo '{"cniVersion": "1.0.0"}'"""), "--verb", "del"]
     began = time.monotonic()
     dry_run(*quick)
@@ -368,16 +368,7 @@ with PrivateNode() as node:
 def test_an_ordinary_user_gets_the_same():
     before = machine.snapshot()
     with ordinary_user.readable_copy() as folder:
-        done = subprocess.run(
-            [*ordinary_user.AS_NOBODY, ordinary_user.python(), "-I", "-c", ORDINARY, str(folder), BIN],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            timeout=240,
-        )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+        report = ordinary_user.run_python(ORDINARY, folder, BIN)
     assert report["summary"] == {
         "ok": True,
         "released": True,

@@ -44,7 +44,7 @@ def test_a_failing_plugin_is_shown_and_what_came_before_is_undone(conf_dir, plug
 
 
 def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin):
-    """What a failed ADD left behind is told as that: a second pod would fail likewise, and tell nothing."""
+    """Leftovers of a failed ADD are named as such; a second pod would fail likewise and show nothing more."""
     arguments = plugin(
         """
         ip link add "lk${CNI_CONTAINERID%${CNI_CONTAINERID#?????}}" type bridge >&2
@@ -62,7 +62,7 @@ def test_the_cause_of_a_failed_add_comes_first_and_no_second_pod_is_tried(plugin
 
 
 def test_a_network_that_was_never_attached_is_let_go(conf_dir):
-    """Debian's macvlan looks for its master on DEL too: such a pod is taken down all the same."""
+    """Debian's macvlan looks for its master on DEL too: such a pod can still be removed."""
     bad = network("bad", 2, type="macvlan", master="nosuch0")
     (conf_dir / "20-bad.conflist").write_text(json.dumps(bad))
     report = dry_run("--cni", "bad", "--conf-dir", str(conf_dir), code=1)

@@ -84,7 +84,7 @@ spec:
 
 
 def test_a_network_attachment_of_a_manifest():
-    """The node has an API server of its own with it; what genie tells the pod is shown (C46)."""
+    """The node gets an API server with the object; the status annotation is shown (C46)."""
     report = dry_run("--nad", "-", "--networks", "storage@net7", "--samples", stdin=NAD)
     assert report["target"]["annotations"] == {"k8s.v1.cni.cncf.io/networks": "storage@net7"}
     assert [(item["interface"], item["network"]) for item in report["plan"]] == [
@@ -99,7 +99,7 @@ def test_a_network_attachment_of_a_manifest():
     assert report["node"]["left"] == []
 
 
-def test_a_network_attachment_that_nobody_has():
+def test_a_network_attachment_that_does_not_exist():
     report = dry_run("--networks", "storage", "--samples", code=1)
     assert "default/storage does not exist" in report["calls"][0]["error"]["msg"]
 

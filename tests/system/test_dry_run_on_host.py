@@ -154,7 +154,7 @@ spec: {config: '{"cniVersion": "1.0.0", "type": "macvlan", "master": "eth0",
 
 
 def test_network_objects_of_a_manifest(host):
-    """They come from an API server of the dry run's own, which goes with it."""
+    """They come from an API server of the dry run, which ends with it."""
     flags = ["--nad", "-", "--networks", "storage@net7", "--verb", "add"]
     report, _ = host.dry_run(*flags, stdin=NAD)
     assert [item["network"] for item in report["plan"]] == ["blue", "storage"]
@@ -227,7 +227,7 @@ def test_when_both_are_killed_the_next_one_does_it(host):
     assert host.left() == []
 
 
-def test_genie_gc_finds_what_nobody_undid(host):
+def test_genie_gc_finds_what_was_not_undone(host):
     pid = host.begin(stop_at="ADD")
     words = [sys.executable, "-m", "genie_cli", "gc", "--yes", "--interval", "10ms", "-o", "name"]
     assert host.node.run(words, env=ENV).stdout == ""  # it is under way

@@ -36,7 +36,7 @@ def genie(*arguments, prefix=()):
 
 
 def assert_a_pod_lives_on(*arguments):
-    """The configuration works; or the kernel, and nobody else, says no, and nothing is left."""
+    """The configuration works, or the kernel, and no other part, refuses it; nothing is left."""
     done = genie(*arguments, "--test", "-o", "json")
     report = json.loads(done.stdout)
     assert report["node"]["left"] == [], report

@@ -1,4 +1,4 @@
-"""`genie install` and `genie uninstall` on a node: exchanged whole, and nobody is locked out (lessons 8, 10)."""
+"""`genie install` and `genie uninstall` on a node: replaced as a whole, and no pod is locked out (lessons 8, 10)."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def take_away(places, **more):
 
 
 def tree(directory):
-    """Every file's path and content, without those that only the clock tells apart."""
+    """Every file's path and content, without times."""
     return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
 
 
@@ -331,7 +331,7 @@ def test_a_network_that_genie_makes_up_needs_no_file(places):
 
 
 def test_where_there_is_no_network_yet_it_is_said(places):
-    """As on a node whose network comes later: no pod starts without Genie, either."""
+    """As on a node whose network is installed later: still no pod starts without Genie."""
     (places["conf_dir"] / "90-next.conf").unlink()
     report = put(places)
     assert report.conflist.exists()
@@ -365,7 +365,7 @@ def test_a_plain_uninstall_finds_what_was_installed_anywhere(places):
 def test_every_directory_that_it_was_ever_put_into_is_cleared(places, tmp_path):
     put(places)
     put(places | {"bin_dir": tmp_path / "second"})
-    (places["bin_dir"] / "bridge").write_text("somebody else's")
+    (places["bin_dir"] / "bridge").write_text("another program's")
     assert uninstall.uninstall(uninstall.UninstallOptions(state_dir=places["state_dir"])).complete
     assert [path.name for path in places["bin_dir"].iterdir()] == ["bridge"]
     assert list((tmp_path / "second").iterdir()) == []

@@ -18,7 +18,7 @@ from tests.torture.steps import Steps
 
 pytestmark = [pytest.mark.system]
 
-# A delegate that takes its time before it attaches; DEL is as quick as ever.
+# A delegate that takes its time before it attaches; its DEL takes no time.
 SLOW = '[ "$CNI_COMMAND" != ADD ] || sleep {seconds}\nexec "$REAL"'
 HANGS = '[ "$CNI_COMMAND" != ADD ] || exec sleep 1000\nexec "$REAL"'
 
@@ -60,7 +60,7 @@ def test_del_waits_for_a_delegate_that_outlived_its_add(node):
 
 
 def test_killed_between_starting_a_delegate_and_noting_which(node):
-    """Nobody knows the orphan's process group then; it still must not attach what DEL has released."""
+    """The orphan's process group is not recorded then; it still must not attach what DEL has released."""
     before = audit.settle(node)
     file = node.root / "strace"
     add = start_add(node, kills.strace_record(file))
@@ -88,6 +88,16 @@ def test_an_orphan_that_hangs_is_killed(node):
     assert not audit.difference(before, node.trace())
 
 
+def assert_released_beside(node, daemon):
+    """DEL releases everything while the daemon runs on, and does not kill it."""
+    try:
+        node.delete()
+        assert node.held() == []
+        os.kill(daemon, 0)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("detach", ["", "setsid"])
 def test_a_daemon_that_a_delegate_leaves_behind_lives_and_holds_nothing_up(node, detach):
     node.add()
@@ -97,13 +107,7 @@ def test_a_daemon_that_a_delegate_leaves_behind_lives_and_holds_nothing_up(node,
         "bridge", f'[ "$CNI_COMMAND" != ADD ] || {{ {detach} sleep 300 & echo $! >{pidfile}; }}\nexec "$REAL"'
     )
     node.add()
-    daemon = int(pidfile.read_text())
-    try:
-        node.delete()
-        assert node.held() == []
-        os.kill(daemon, 0)
-    finally:
-        os.kill(daemon, signal.SIGKILL)
+    assert_released_beside(node, int(pidfile.read_text()))
 
 
 def test_a_daemon_does_not_hold_up_del_after_a_killed_add(node):
@@ -116,13 +120,7 @@ def test_a_daemon_does_not_hold_up_del_after_a_killed_add(node):
     wait_until(lambda: len(node.held()) == 1)
     add.kill()
     finish(add)
-    daemon = int(pidfile.read_text())
-    try:
-        node.delete()
-        assert node.held() == []
-        os.kill(daemon, 0)
-    finally:
-        os.kill(daemon, signal.SIGKILL)
+    assert_released_beside(node, int(pidfile.read_text()))
 
 
 def test_a_killed_delegates_own_children_do_not_go_on(node):

@@ -47,7 +47,7 @@ def answer(genie):
     return document
 
 
-def told(call):
+def environment_of(call):
     """What a delegate's environment has, but for the PATH that busybox sets where its caller gave none."""
     return {name: value for name, value in call.env.items() if name != "PATH"}
 
@@ -61,7 +61,7 @@ def test_any_shell_may_be_sh(shell, put, tmp_path, monkeypatch):
     node.network("a")
     assert node.add("a").result
     (call,) = node.calls()
-    assert told(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
+    assert environment_of(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
     done = subprocess.run(
         [tmp_path / "sh", "-c", 'exec "$0" </', node.genie],
         env=node.environment("ADD"),
@@ -124,7 +124,7 @@ def test_sh_may_find_a_launcher_that_the_kernel_starts(put, tmp_path, monkeypatc
     as_sh.symlink_to(shell)
     assert node.add("a", wrap=(as_sh,)).result
     (call,) = node.calls()
-    assert told(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
+    assert environment_of(call) == {**node.environment("ADD"), DELEGATE_MARK: "1"}
 
 
 @pytest.mark.parametrize("shell", [*SHELLS, ""])

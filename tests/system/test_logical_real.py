@@ -60,7 +60,7 @@ class Pods:
         assert (outcome.status, outcome.reply) == (0, None), outcome
 
     def reaches(self, name, address):
-        """Whether a packet gets there and its answer back: a port that nobody listens on refuses a connection."""
+        """Whether a packet and its answer pass: a port without a listener refuses a connection."""
         return inside(str(self.netns[name].path), lambda: _is_refused(address))
 
 

@@ -185,7 +185,7 @@ def test_c21_bandwidth(cluster):
     assert "tbf" not in node.host.run("tc", "qdisc", "show").stdout
 
 
-def test_c15_what_nobody_offers_changes_nothing(cluster):
+def test_c15_a_capability_that_no_plugin_offers_attaches_nothing(cluster):
     node = cluster.node
     cluster.nad("flat", macvlan(node, "10.4.0.0/24"))
     outcome = cluster.call("ADD", [{"name": "flat", "ips": ["10.4.0.9"]}])

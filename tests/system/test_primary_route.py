@@ -71,7 +71,7 @@ def defaults(pod):
     )
 
 
-def told(result):
+def gateways_of(result):
     return sorted(route["gw"] for route in result.get("routes", ()) if route["dst"] in {"0.0.0.0/0", "::/0"})
 
 
@@ -107,7 +107,7 @@ def test_the_primary_address_answers_and_the_primary_has_the_only_default_routes
     for subnet, source in zip(SUBNETS[primary][families], FAR[families], strict=True):
         assert outside.answers(first_of(subnet), source), subnet
     assert defaults(node.pod) == [(family, "eth0") for family in ("-4", "-6")[families]]
-    assert told(result) == sorted(GATEWAYS[primary][families])
+    assert gateways_of(result) == sorted(GATEWAYS[primary][families])
     checked = node.call("CHECK", prevResult=result)
     assert (checked.status, checked.reply) == (0, None), checked
     node.delete()
@@ -141,7 +141,7 @@ def test_in_every_dialect_the_primary_keeps_it_and_the_status_says_so(node, outs
     assert set(node.pod.links()) == {"eth0", second}
     assert outside.answers(result["ips"][0]["address"].partition("/")[0], FAR[0])
     assert defaults(node.pod) == [("-4", "eth0")]
-    assert told(result) == ["10.1.0.1"]
+    assert gateways_of(result) == ["10.1.0.1"]
     if status:
         assert [entry.get("gateway") for entry in status] == [["10.1.0.1"], None]
     node.delete()
@@ -162,7 +162,7 @@ def test_without_one_of_its_own_the_first_network_that_brings_one_keeps_it(
     configure(node, V4, silent=("green",))
     result = node.add(cni)
     assert defaults(node.pod) == [("-4", owner)]
-    assert told(result) == [gateway]
+    assert gateways_of(result) == [gateway]
     assert outside.answers("10.3.0.5", "10.3.0.1")
     assert node.call("CHECK", prevResult=result).status == 0
     node.delete()
@@ -179,7 +179,7 @@ def test_a_default_route_that_the_primarys_result_does_not_mention_stays(node, o
     node.wrap("bridge", f"\"$REAL\" | python3 -c '{WITHOUT_ROUTES}'")
     result = node.add("blue,red@net1")
     assert defaults(node.pod) == [("-4", "eth0")]
-    assert told(result) == []
+    assert gateways_of(result) == []
     assert outside.answers("10.1.0.5", FAR[0])
     node.delete()
 

@@ -373,7 +373,7 @@ def test_a61_del_twice_and_del_before_add(node, settled):
 
 
 def test_a62_del_after_the_namespace_is_gone(node, settled):
-    """The plugins of v1.1.1 then leave their masquerading behind; nobody else would ever remove it."""
+    """The plugins of v1.1.1 then leave their masquerading behind; no other program would ever remove it."""
     pod = node.add_pod()
     node.add(netns=pod.path)
     pod.remove()
@@ -401,7 +401,7 @@ def test_del_with_a_path_that_is_no_namespace_any_more(node, settled):
     node.pods.remove(pod)
 
 
-def test_masquerading_shared_by_two_containers_is_nobodys_to_remove(node, settled):
+def test_masquerading_shared_by_two_containers_stays_for_the_other(node, settled):
     """Only the released container's rules go."""
     first, second = node.add_pod(), node.add_pod()
     node.add("blue", "c1", netns=first.path)

@@ -73,11 +73,11 @@ def node(netns, cni_bin):
 
 @pytest.mark.parametrize("plugin", ["tuning", "portmap", "bandwidth", "firewall"])
 def test_b42_chained_plugins_read_our_prev_result_as_it_was_meant(node, plugin):
-    """They print what they understood: the same result, in every version they speak."""
+    """They print the previous result as they read it: the same, in every version that they support."""
     newest = json.dumps(results.encode(RESULT, "1.1.0"))
-    spoken = node.versions(plugin)
-    assert "1.0.0" in spoken
-    for version in spoken:
+    supported = node.versions(plugin)
+    assert "1.0.0" in supported
+    for version in supported:
         previous = results.convert(newest, version, version, "test").text
         printed = node.run("ADD", plugin, {"cniVersion": version, "prevResult": json.loads(previous)})
         assert results.parse(printed, "", plugin) == results.parse(previous, "", "test")

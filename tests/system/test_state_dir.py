@@ -93,7 +93,7 @@ def test_an_add_over_a_damaged_state_of_the_same_container(node, before):
 
 @pytest.mark.parametrize("how", ["truncated", "garbage"])
 def test_gc_releases_what_a_damaged_state_no_longer_says(node, before, how):
-    """The file's name still says whose it is; the living container beside it keeps everything."""
+    """The file's name still has its container; the attachment of the running container beside it stays."""
     other = node.add_pod()
     pod = node.add_pod()
     node.add("blue,red", netns=pod.path)
@@ -200,7 +200,7 @@ def test_after_a_reboot_gc_reclaims_everything(node):
     assert [str(path.name) for path in node.state.glob("locks/*")] == []
 
 
-def test_after_a_reboot_the_same_container_is_attached_anew(node, before):
+def test_after_a_reboot_the_same_container_is_attached_again(node, before):
     """Podman keeps the ID. What the last boot held is released first; then the addresses are given away again."""
     node.add("blue,red")
     held = node.held()
@@ -330,7 +330,7 @@ def test_a_disk_that_became_read_only(node, small_disk):
 # --- leftovers of killed calls ------------------------------------------------------------------------------------
 
 
-def test_gc_sweeps_locks_and_half_written_plans_of_nobody(node, before):
+def test_gc_sweeps_locks_and_half_written_plans_without_a_container(node, before):
     for folder in ("locks", "tmp"):
         (node.state / folder / "gone@eth0").touch(mode=0o600)
     node.add("blue")

@@ -71,7 +71,7 @@ def test_the_runtime_repeats_it(node, settled):
 
 
 def test_the_namespace_is_gone(node, settled):
-    """Nobody may have the addresses, and the rules lead nowhere."""
+    """No lease keeps the addresses, and no firewall rule leads to them."""
     cni_genie.add(node, FILES, "blue,red,green")
     path = node.pod.path
     node.pod.remove()

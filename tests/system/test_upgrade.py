@@ -76,7 +76,7 @@ def test_what_an_operator_changed_in_the_conflist_stays(folder):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_nobody_else_may_write_what_root_runs(folder, umask):
+def test_other_users_may_not_write_what_root_runs(folder, umask):
     """Whatever the umask of the shell that it was run from."""
     old = os.umask(umask)
     try:
@@ -97,7 +97,7 @@ def test_relative_directories_on_the_command_line(folder):
 
 
 def test_a_damaged_installation_is_repaired_by_installing_again(folder):
-    """The launcher's own advice, where the code has gone or was cut short."""
+    """The launcher's hint, where the code was removed or truncated."""
     report = install(options(folder))
     for path in list(report.code.rglob("plugin*.py*")) + list(report.code.glob("*.marshal")):
         path.unlink()
@@ -148,8 +148,8 @@ def age(path, hours):
     os.utime(path, (then, then))
 
 
-def test_an_upgrade_leaves_the_old_code_to_those_who_run_it(versions):
-    """Also where it was installed long ago: what counts is since when nobody starts it any more (lessons 8)."""
+def test_an_upgrade_keeps_the_old_code_for_running_calls(versions):
+    """Also where it was installed long ago: its age counts from the time when it was replaced (lessons 8)."""
     old = versions(1)
     age(old.code, 24 * 30)
     new = versions(2)
@@ -314,7 +314,7 @@ def test_a_disk_too_small_for_the_images_python_is_named(folder):
 
 
 def test_a_local_user_cannot_keep_an_installation_waiting(folder):
-    """Whoever can open a file can lock it, and everybody may read where the code is."""
+    """A user who can open a file can lock it, and every user may read the code."""
     code = install(options(folder)).code.parent
     assert code.stat().st_mode & 0o005 == 0o005
     where = ("--bin-dir", folder / "bin", "--conf-dir", folder / "net.d", "--state-dir", folder / "state")
@@ -428,7 +428,7 @@ def test_uninstall_releases_what_containers_that_are_gone_held(installed, node):
 
 
 def test_uninstall_keeps_a_state_that_it_cannot_read(installed, node):
-    """Whoever it belongs to still has an address; only the plugin can release it."""
+    """Its container still has an address, which only the plugin can release."""
     node.add("blue,red")
     (node.state / "containers" / "c1@eth0").write_bytes(b"{")
     report = uninstall(removal(installed, node))

@@ -4,7 +4,7 @@
 --lanes N    at once (8)
 --seed N     what is killed when (0)
 --running N  running pods whose annotations change ten times each (200)
---quiet N    seconds for which a hundred healthy pods are looked after (600)
+--quiet N    seconds for which the agent watches a hundred healthy pods (600)
 --only WHAT  steps, delegates, syncs, lanes, served, live or quiet
 """
 
@@ -115,7 +115,7 @@ def _syncs(campaign):
 
 
 def _at_each_call(kill, plugins):
-    """What came of it where each plugin is killed before every system call that changes something."""
+    """The problem, by place, where each plugin is killed before every system call that changes something."""
     came = {}
     for verb, plugin in plugins:
         for call in CHANGING:
@@ -179,7 +179,7 @@ def live(node, options):
 
 
 def quiet(node, options):
-    """Healthy pods, looked after."""
+    """Healthy pods that the agent watches."""
     print(f"100 healthy pods with three networks each, repaired for {options.quiet:g} seconds")
     ward = Ward(node, 100)
     problems = ward.keep(options.quiet)

@@ -101,7 +101,7 @@ class Campaign:
         if outcome.status:
             self.problem(f"the last GC: {outcome.reply}")
         empty = audit.empty_leases(self.node.leases)
-        self.figures["leases of nobody (host-local)"] = len(empty)
+        self.figures["leases without an owner (host-local)"] = len(empty)
         for path in empty:
             path.unlink()
         left = audit.difference(before, self.node.trace())
@@ -185,7 +185,7 @@ class Lane:
             self.campaign.problem(f"{container} DEL: {outcome.reply}")
 
     def _renew(self):
-        """A namespace that was in use when something was killed goes, as a sandbox's does."""
+        """Remove a namespace that was in use during a kill, as a runtime removes a sandbox's."""
         self.node.pods.remove(self.pod)
         self.pod.remove()
         self.pod = self.node.add_pod()

@@ -1,6 +1,6 @@
 """Annotations of running pods change in several lanes, while the agent and its changes are killed at random instants.
 
-The runtime's calls go on beside it: pods end and start anew, and are checked. At the end an agent is left alone, and
+The runtime's calls go on beside it: pods end and start again, and are checked. At the end an agent is left alone, and
 every pod has what its annotation asks for, and nothing else.
 """
 
@@ -78,7 +78,7 @@ class LiveCampaign:
             time.sleep(chance.uniform(0, 2 * self.pause))
 
     def _restart(self, name):
-        """The sandbox is made anew: DEL, as often as the runtime repeats it, then ADD."""
+        """The sandbox is replaced: DEL, as often as the runtime repeats it, then ADD."""
         node, netns = self.running.node, self.spaces[name].path
         for _ in range(4):
             done = node.call("DEL", name, netns=netns, env=cni_args(name))
@@ -91,7 +91,7 @@ class LiveCampaign:
         done = node.call("ADD", name, netns=netns, env=cni_args(name), annotations={"cni": cni})
         if done.status:
             self._problem(f"{name}: ADD failed: {done.reply}")
-        self._count("sandboxes made anew")
+        self._count("sandboxes replaced")
 
     def _check(self, name):
         done = self.running.node.call(
@@ -104,7 +104,7 @@ class LiveCampaign:
         self._count(f"CHECK, {'right' if done.status == 0 else 'refused meanwhile'}")
 
     def _kill(self):
-        """The agent, which is started anew, or a change that it has begun."""
+        """Kill the agent, which is then started again, or a change that it has begun."""
         chance = random.Random(f"{self.seed}/kill")
         while not self._over.wait(chance.uniform(0.1, 2)):
             agent = self.running.agents[-1]
@@ -172,13 +172,15 @@ class LiveCampaign:
                 self._problem(f"{name} has the interfaces {sorted(found)}; {self._state(name)}")
             mine = {link: ips[0].partition("/")[0] for link, ips in found.items() if ips}
             addresses += mine.values()
-            told = json.loads(running.pod(name)["metadata"]["annotations"].get("multi-ip-preferences", "{}"))
-            said = {entry["interface"]: entry["ip"] for entry in told.get("ips", {}).values()}
-            if len(mine) > 1 and said != mine:
-                self._problem(f"{name} is told {said}, has {mine}")
+            status = json.loads(
+                running.pod(name)["metadata"]["annotations"].get("multi-ip-preferences", "{}")
+            )
+            published = {entry["interface"]: entry["ip"] for entry in status.get("ips", {}).values()}
+            if len(mine) > 1 and published != mine:
+                self._problem(f"{name}: the status has {published}, the pod {mine}")
         held = [item for item in running.node.held() if item[0].isdigit()]
         if sorted(held) != sorted(addresses):
-            self._problem(f"leases of nobody: {sorted(set(held) - set(addresses))}")
+            self._problem(f"leases without an owner: {sorted(set(held) - set(addresses))}")
         running.agents[-1].kill()
         running.agents[-1].wait()
         for name in self.pods:

@@ -1,4 +1,4 @@
-"""A hundred healthy pods, looked after for ten minutes: nothing is found, nothing is repaired, and it costs little."""
+"""The agent watches a hundred healthy pods for ten minutes: it finds and repairs nothing, and costs little."""
 
 import json
 import os

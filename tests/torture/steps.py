@@ -29,7 +29,7 @@ class Steps:
         return kills.points(file, begin=BEGIN)
 
     def kill(self, verb, point):
-        """What is wrong after a call that was killed there, and DEL; "" if nothing, None if it came through."""
+        """The problem after a call that was killed there, and DEL; "" for none, None if the call was not killed."""
         outcome = self._call(verb, self._prepared(verb), kills.strace_kill(point))
         problem = self.released()
         return problem if problem or outcome.killed else None

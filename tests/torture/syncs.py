@@ -52,12 +52,12 @@ class SyncSteps:
         return self._recorded(change, self._pass, "CLONE_THREAD")
 
     def kill(self, change, point, then):
-        """What is wrong after a change that was killed there, and what came then; None if it came through."""
+        """The problem after a change that was killed there, and the next event; None if it was not killed."""
         self._prepare(change)
         return self._judged(self._sync(kills.strace_kill(point)), change, then)
 
     def kill_agent(self, change, point, then):
-        """The same of the agent's one pass, whose change goes on without it."""
+        """The same for the agent's one pass; its change runs on without it."""
         self._prepare(change)
         return self._judged(self._pass(kills.strace_kill(point)), change, then)
 
@@ -125,7 +125,7 @@ class SyncSteps:
         return problem or left
 
     def _finished(self, change, then, *, is_torn=False):
-        """What is wrong once it was finished by the one that came next.
+        """The problem after the next change has finished it.
 
         `is_torn`: a plugin was killed, and may have left a link without an address.
         """

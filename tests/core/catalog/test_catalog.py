@@ -93,7 +93,7 @@ def test_recognising(chain, file, kind):
     assert recognise(chain, file) == kind
 
 
-def test_an_unknown_type_is_nobody_s_mistake():
+def test_an_unknown_type_is_no_problem():
     assert of_type("acme") is None
 
 
@@ -190,7 +190,7 @@ def test_a_slip_gets_the_nearest_key():
     assert (problem.severity, problem.hint) == (Severity.WARNING, "did you mean isGateway?")
 
 
-def test_a_key_that_nobody_knows_is_told_and_no_more():
+def test_an_unknown_key_is_reported_and_not_refused():
     assert problems("bridge", zzz=1)[0][1] is Severity.INFO
 
 

@@ -177,7 +177,7 @@ HOME = {"server": "https://api.example:6443", "certificate-authority": "/ca"}
     ],
 )
 def test_credentials_go_to_the_kubeconfigs_own_server_only(load, user, own, kubernetes, policy, other):
-    """Whoever can write a configuration must not be able to have root's credentials sent to himself."""
+    """A user who can write a configuration must not be able to send root's credentials to a server of his own."""
     log = Recorder()
     if other is None:
         with pytest.raises(InvalidConfig):
@@ -274,7 +274,7 @@ def test_servers_D15(text, secured, expected):
 )
 def test_what_is_no_server(text):
     if text.endswith("\n"):
-        assert parse_server(text, secured=True)[1] == "h"  # a trailing newline is nobody's intention
+        assert parse_server(text, secured=True)[1] == "h"  # a trailing newline is always a mistake
         return
     with pytest.raises(InvalidConfig) as caught:
         parse_server(text, secured=True)
@@ -451,13 +451,13 @@ def test_genie_conf_of_the_wrong_type(kubernetes, policy):
         ({"client-key-data": "AAAA", "client-certificate-data": "AAAA"}, 0o604, True),
     ],
 )
-def test_secrets_that_others_can_read_are_told_X14(load, user, mode, warned):
+def test_secrets_that_others_can_read_get_a_warning_X14(load, user, mode, warned):
     log = Recorder()
     load(config(user=user), log=log, mode=mode)
     assert [event for _, event, _ in log.lines] == ["kubeconfig holds secrets and is open to others"] * warned
 
 
-def test_a_token_without_tls_is_told(load):
+def test_a_token_without_tls_gets_a_warning(load):
     log = Recorder()
     load(config({"server": "http://h"}, {"token": SECRET}), log=log)
     assert [event for _, event, _ in log.lines] == [

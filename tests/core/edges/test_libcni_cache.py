@@ -41,7 +41,7 @@ def test_no_cache(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"networkName": "blue"}'])
-def test_an_entry_that_cannot_be_read_may_be_anybodys(cache, text):
+def test_an_entry_that_cannot_be_read_may_be_any_containers(cache, text):
     (cache.directory / "blue-one-eth0").write_text(text)
     with pytest.raises(UnknownAttachment):
         pairs(cache)

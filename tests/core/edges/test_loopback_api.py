@@ -1,4 +1,4 @@
-"""The API server of one dry run: who knows its URL gets its objects, and it goes with the run's records."""
+"""The API server of one dry run: its URL is the secret, and it ends with the run's records."""
 
 import json
 import socket

@@ -284,7 +284,7 @@ def test_d18_an_answer_that_makes_no_sense(answer):
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:1", "ftp://x", "127.0.0.1:1", "x y", "http://", "file:///etc/passwd"]
 )
-def test_d18_an_address_where_nobody_is(address):
+def test_d18_an_address_without_a_host(address):
     with pytest.raises(GenieError):
         rates(address)
 

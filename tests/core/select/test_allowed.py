@@ -1,4 +1,4 @@
-"""The patterns of `allowed_networks`, compared with the shell's; which entry counts for whom."""
+"""The patterns of `allowed_networks`, compared with the shell's; which entry applies to which namespace."""
 
 from fnmatch import fnmatchcase
 
@@ -63,6 +63,6 @@ def test_labels_must_all_be_there(who, allowed):
     assert is_allowed({who: ["net"]}, "shop", "net", lambda: labels) is allowed
 
 
-def test_what_a_namespace_is_told():
+def test_the_networks_allowed_to_a_namespace():
     rules = {"shop": ["a", "b"], "tier=gold": ["c"], "*": ["b", "d"], "x": ["e"]}
     assert allowed_by_name(rules, "shop") == ["a", "b", "d"]

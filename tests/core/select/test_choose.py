@@ -206,7 +206,7 @@ def test_c13_an_api_server_that_fails(node):
     assert f"annotation {NPWG}, item 1" in refusal(node, {NPWG: "net"}, TRY_AGAIN)
 
 
-def test_c13_an_api_server_that_refuses_says_for_whom(node):
+def test_c13_a_refusal_names_the_account(node):
     node.api.forbidden.add(("get", "network-attachment-definitions"))
     text = refusal(node, {NPWG: "net"})
     assert f"annotation {NPWG}, item 1" in text

@@ -80,7 +80,7 @@ def test_c33_a_file_name_is_not_a_network_name(node):
     assert 'no net configuration with name "net" in ' in refusal(node, None)
 
 
-def test_c33_b04_what_could_not_be_read_is_told(node):
+def test_c33_b04_an_unreadable_file_is_named(node):
     (node.conf / "20-broken.conflist").write_text("{")
     assert "20-broken.conflist" in refusal(node, None)
 
@@ -179,7 +179,7 @@ def test_c15_c17_a_capability_goes_to_the_plugins_that_offer_it(node, key):
 
 @pytest.mark.parametrize("key", ASKED)
 @pytest.mark.parametrize("offer", [{}, {"capabilities": {}}, {"capabilities": dict.fromkeys(OFFERED, False)}])
-def test_c15_a_capability_that_nobody_offers_is_an_error(node, key, offer):
+def test_c15_a_capability_that_no_plugin_offers_is_an_error(node, key, offer):
     text = refusal(node, {"type": "macvlan", **offer}, **{key: ASKED[key]})
     assert 'entry 1 ("net")' in text
     assert "offers it" in text
@@ -231,7 +231,7 @@ def test_c24_a_device_that_no_plugin_knows_is_no_error(node):
     assert attachment(node, {"type": "sriov"}, deviceID="0000:03:02.0").capabilities == {}
 
 
-def test_c54_a_plugin_that_describes_its_device_is_told_where(node):
+def test_c54_a_plugin_that_describes_its_device_gets_the_path_for_it(node):
     found = attachment(node, {"type": "sriov", "capabilities": {"CNIDeviceInfoFile": True}})
     assert json.loads(found.capabilities["CNIDeviceInfoFile"]) == (
         "/var/run/k8s.cni.cncf.io/devinfo/cni/ns-net-cid1_net1"
@@ -239,7 +239,7 @@ def test_c54_a_plugin_that_describes_its_device_is_told_where(node):
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\udbff"])
-def test_x22_half_a_character_in_the_configuration_is_told(node, half):
+def test_x22_a_lone_surrogate_in_the_configuration_is_an_error(node, half):
     """The object's JSON can write it, and no plugin could be given it (found by fuzzing)."""
     config = json.loads(f'"{half}"').join(['{"type": "a", "x": "', '"}'])
     assert "lone surrogate" in refusal(node, config)

@@ -251,7 +251,7 @@ def test_an_overlap_on_one_underlying_network(underlays, mine, theirs):
     assert "other/x" in text
     assert "older" in text
     rivals(node, mine, theirs, created="2026-03-01T00:00:00Z")
-    assert node.plan({"networks": "net"})  # whoever comes later takes nothing away
+    assert node.plan({"networks": "net"})  # the younger object does not make the older one fail
 
 
 def test_a_dedicated_networks_whole_subnet_counts(node):
@@ -345,7 +345,7 @@ def test_while_the_server_is_away_an_earlier_comparison_holds(node):
 
 
 def test_while_the_server_is_away_nothing_new_is_attached(node):
-    """Its objects are known, and never was it compared as it is now."""
+    """Its objects are cached, but this version of it was not compared yet."""
     node.logical("net", plugin="weave", sub_subnet="10.1.0.0/24")
     assert node.plan({"networks": "net"})
     node.logical("net", plugin="weave", sub_subnet="10.2.0.0/24")
@@ -412,7 +412,7 @@ def test_without_a_subnet_it_is_the_network_by_another_name(bridges):
 
 
 def test_it_keeps_its_leases_apart(bridges):
-    """host-local goes on behind the last lease of a network's name, whoever has it."""
+    """host-local continues after the last lease of a network's name: two networks of one name share their leases."""
     bridges.logical("net", plugin="bridge", sub_subnet="10.9.7.0/24")
     (found,) = bridges.plan({"networks": "net"})
     assert found.network.name == f"bridge.{bridge_of(bridges, 'net')[5:]}"
@@ -446,11 +446,11 @@ def test_what_the_other_network_does_not_give_out_is_free(bridges):
     assert bridges.plan({"networks": "net"})  # not in the node's routing table
 
 
-@pytest.mark.parametrize("subnet, told", [("10.9.7.0/24", True), ("10.8.7.0/24", False)])
-def test_a_part_of_the_files_own_range_is_told(bridges, subnet, told):
+@pytest.mark.parametrize("subnet, warned", [("10.9.7.0/24", True), ("10.8.7.0/24", False)])
+def test_a_part_of_the_files_own_range_gets_a_warning(bridges, subnet, warned):
     bridges.logical("net", plugin="bridge", sub_subnet=subnet)
     assert bridges.plan({"networks": "net"})
-    assert any("cut off from the node" in event for event in bridges.warnings()) is told
+    assert any("cut off from the node" in event for event in bridges.warnings()) is warned
 
 
 # --- plugins that take no subnet
@@ -471,7 +471,7 @@ def test_what_takes_no_subnet_is_refused_with_the_reason(node, type_):
 
 
 @pytest.mark.parametrize(
-    "ipam, told",
+    "ipam, warned",
     [
         ({"type": "host-local", "subnet": "10.9.0.0/16"}, True),
         ({"type": "host-local", "ranges": [[{"subnet": "10.9.0.0/16"}]]}, True),
@@ -496,11 +496,11 @@ def test_what_takes_no_subnet_is_refused_with_the_reason(node, type_):
         ({}, False),
     ],
 )
-def test_a_warning_where_nodes_give_out_the_same_addresses(node, ipam, told):
+def test_a_warning_where_nodes_give_out_the_same_addresses(node, ipam, warned):
     node.file("lan", {"type": "macvlan", "ipam": ipam})
     node.logical("net", plugin="lan", sub_subnet="10.1.0.0/24")
     node.plan({"networks": "net"})
-    assert node.warnings() == ["host-local gives out the same addresses on every node"] * told
+    assert node.warnings() == ["host-local gives out the same addresses on every node"] * warned
 
 
 # --- refer_nic
@@ -534,7 +534,7 @@ def test_a_plugin_without_a_parent_does_not_need_it(node):
 
 
 @pytest.mark.parametrize("spec", [{"plugin": 5}, {"physicalNet": {}}, {"plugin": "weave", "sub_subnet": 24}])
-def test_x28_odd_objects_are_told_and_no_crash(node, spec):
+def test_x28_odd_objects_are_an_error_and_no_crash(node, spec):
     node.logical("net", **spec)
     with pytest.raises(InvalidConfig) as caught:
         node.plan({"networks": "net"})
@@ -552,7 +552,7 @@ def test_x28_odd_physical_networks(node, status):
     assert "ns/phy" in caught.value.msg
 
 
-# --- where the subnet goes
+# --- the key that takes the subnet
 
 
 def ipam_with(subnet, ipam):

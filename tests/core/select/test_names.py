@@ -1,4 +1,4 @@
-"""Which dialect the annotations speak, and names in a row (conformance D01-D05, X36)."""
+"""The dialect of a pod's annotations, and lists of names (conformance D01-D05, X36)."""
 
 import pytest
 

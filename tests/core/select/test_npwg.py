@@ -131,7 +131,7 @@ def test_c03_the_message_says_which_item():
 # --- the JSON form
 
 
-def test_c01_json_is_told_by_its_characters():
+def test_c01_json_is_recognised_by_its_first_character():
     assert seen(parse('  [{"name": "a"}]')) == [("here", "a", "")]
     for value in ("{", '"a"', "a[", 'a"', "[", "[{]"):
         refusal(value)
@@ -197,7 +197,7 @@ def test_c08_the_pods_namespace_where_none_is_named():
         '[{"name": "a", "ips": "10.0.0.1"}]',
     ],
 )
-def test_c07_c12_c13_x22_what_is_no_list_of_networks_is_told_and_no_crash(value):
+def test_c07_c12_c13_x22_a_value_that_is_no_list_of_networks_is_an_error(value):
     assert refusal(value).startswith("annotation x")
 
 

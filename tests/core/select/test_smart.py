@@ -1,4 +1,4 @@
-"""`cni: ""` alone: whom it chooses from, by what, and what happens where it cannot (conformance D13, D16-D18, X29)."""
+"""`cni: ""` alone: the candidates, the indicators, and what happens without either (conformance D13, D16-D18, X29)."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_d16_ties_go_by_cni_genies_order(node):
     assert chosen(node).network.name == "flannel"
 
 
-def test_d17_the_choice_is_told_to_the_pod_and_has_a_reason(node):
+def test_d17_the_choice_is_written_to_the_pod_with_its_reason(node):
     choice = chosen(node)
     assert choice.annotations == {"cni": "flannel"}
     assert "least load of " in choice.selection.origin
@@ -85,7 +85,7 @@ def test_d16_the_least_downlink_among_those_that_cadvisor_knows(node):
         assert chosen(node, cAdvisor_address=address, smart_selection=listed).network.name == "aaa"
 
 
-def test_d17_the_default_network_where_cadvisor_knows_nobody(node):
+def test_d17_the_default_network_where_cadvisor_has_no_numbers(node):
     with cadvisor(two_samples(lo=1, eth0=5)) as (address, _):
         choice = chosen(node, default_plugin="weave", cAdvisor_address=address)
     assert (choice.network.name, choice.annotations) == ("weave", {})

@@ -84,7 +84,7 @@ def test_a28_a_hostile_version_stays_one_short_line():
         (["0.9.0", "0.10.0"], "", "0.10.0"),
     ],
 )
-def test_b08_the_highest_version_that_genie_speaks_is_chosen(several, one, chosen):
+def test_b08_the_highest_version_that_genie_supports_is_chosen(several, one, chosen):
     assert versions.choose(several, one) == chosen
 
 

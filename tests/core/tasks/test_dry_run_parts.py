@@ -39,7 +39,7 @@ table ip filter {
 
 
 def test_a_ruleset_is_its_rules_and_own_chains():
-    """Base chains and tables appear when somebody only looks (iptables-nft), so they say nothing."""
+    """iptables-nft makes base chains and tables when it only lists rules, so they are no leftovers."""
     assert set(parse_ruleset(RULESET)) == {
         "ip nat: set allowed",
         "ip nat allowed: type ipv4_addr",

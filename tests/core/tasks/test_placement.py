@@ -63,7 +63,7 @@ def test_crio_network_dir(tmp_path):
 
 
 def test_of_several_directories_that_in_which_genie_is(tmp_path):
-    """An upgrade goes where the plugin is; a new one where it can be written."""
+    """An upgrade replaces the plugin in its place; a new one goes into a writable directory."""
     root = nodes.layout("crio", tmp_path / "node")
     (root / "opt/cni/bin").mkdir(parents=True)
     assert placed(root).bin_dir == "/opt/cni/bin"

@@ -1,4 +1,4 @@
-"""A Python of Genie's own on a node: copied as a whole, told where it lies, exchanged for a newer one."""
+"""A Python of Genie's own on a node: copied as a whole, configured for its new place, replaced by a newer one."""
 
 from pathlib import Path
 

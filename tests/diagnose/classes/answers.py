@@ -118,7 +118,7 @@ SILENCE = Kind(
         ),
     ),
     healthy=(
-        Control(id="K2 a pod elsewhere lets nobody in", inject="R1 iptables -P INPUT DROP"),
+        Control(id="K2 a pod elsewhere drops all ingress", inject="R1 iptables -P INPUT DROP"),
         Control(id="K2 an unknown pod, no echoes", inject=nodes.NO_ECHO, change=_unknown_r1),
     ),
 )  # fmt: skip
@@ -206,7 +206,7 @@ ONE_CAUSE = Kind(
         ),
     ),
     healthy=(
-        Control(id="K12 nobody answers echoes", inject="N iptables -A INPUT -p icmp -j DROP; Q iptables -A INPUT -p icmp -j DROP; R1 iptables -A INPUT -p icmp -j DROP; " + nodes.NO_ECHO),
+        Control(id="K12 no address answers echoes", inject="N iptables -A INPUT -p icmp -j DROP; Q iptables -A INPUT -p icmp -j DROP; R1 iptables -A INPUT -p icmp -j DROP; " + nodes.NO_ECHO),
         Control(id="K12 a program of Cilium's lets all pass", inject="P tc qdisc add dev eth0 clsact; P tc filter add dev eth0 egress bpf da bytecode '1,6 0 0 0'"),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Classes 8 and 9: what the next ADD needs, and what a DEL that never came has left."""
+"""Classes 8 and 9: what the next ADD needs, and what a missing DEL has left."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ DEFAULTS = Kind(
     number=4,
     title="which default route wins",
     faults=(
-        Fault(id="K401 the better default route leads to nobody", setup=FAR, inject=TWO_METRICS + "n route add default via 192.168.50.254 metric 50", codes=("GN0807",), says=("192.168.50.254",), breaks=("far",), probes=True, firm=True),
+        Fault(id="K401 the better default route's next hop does not exist", setup=FAR, inject=TWO_METRICS + "n route add default via 192.168.50.254 metric 50", codes=("GN0807",), says=("192.168.50.254",), breaks=("far",), probes=True, firm=True),
         Fault(id="K402 one of the node's next hops is dead", setup=FAR, inject="n route replace default nexthop via 192.168.50.1 nexthop via 192.168.50.254", codes=("GN0807",), says=("192.168.50.254", "1 of 2"), breaks=("far-many",), probes=True, firm=True),
-        Fault(id="K403 one of the pod's next hops is nobody", setup=FAR, inject="p route replace default nexthop via 10.244.1.1 nexthop via 10.244.1.254", codes=("GN0302",), says=("10.244.1.254",), breaks=("far-many",)),
+        Fault(id="K403 one of the pod's next hops does not exist", setup=FAR, inject="p route replace default nexthop via 10.244.1.1 nexthop via 10.244.1.254", codes=("GN0302",), says=("10.244.1.254",), breaks=("far-many",)),
         Fault(id="K404 a router advertisement beats ADD's route", setup=IPV6_WIDE, inject=ROGUE, codes=("GN0311",), says=("router advertisement", "fe80:", "high"), breaks=("v6-remote",), also="v6"),
         Fault(id="K405 the second NIC's default route wins", setup=FAR, inject=TWO_METRICS + "n route add default via 203.0.113.254 dev eth1 metric 10", codes=("GN0807",), says=("203.0.113.254", "eth1"), breaks=("far",), probes=True, firm=True),
         Fault(id="K406 the node's IPv6 router is gone", setup=FAR6, inject="n -6 route replace default via fd00:50::dead", codes=("GN0807",), says=("fd00:50::dead",), breaks=("v6-far",), also="v6", probes=True, firm=True, mends=False),
@@ -134,7 +134,7 @@ UNUSUAL = Kind(
         Fault(id="K131 several tunnels, and the wrong one", setup=SECOND_TUNNEL, inject="n route replace 10.244.2.0/24 via 10.245.2.0 dev vxlan2 onlink", codes=("GN0702",), says=("10.244.2.0/24", "vxlan2", "flannel.1"), breaks=("remote",)),
         Fault(id="K132 jumbo frames, and one narrow end", setup=nodes.JUMBO, inject="n link set veth1 mtu 1500", codes=("GN0410",), says=("veth1", "1500", "8950"), breaks=("jumbo",)),
         Fault(id="K133 ranges on one LAN that cross", inject="true", edit="crossing", codes=("GN1035",), says=("blue", "green"), mends=False, silent="until both give out the same address"),
-        Fault(id="K134 a table whose router is nobody", setup=NET1_ROUTED, inject="p route replace default via 172.30.0.254 dev net1 table 100", codes=("GN0807", "GN0307"), says=("172.30.0.254", "net1"), breaks=("net1-far",), mends=False, probes=True),
+        Fault(id="K134 a table whose router does not exist", setup=NET1_ROUTED, inject="p route replace default via 172.30.0.254 dev net1 table 100", codes=("GN0807", "GN0307"), says=("172.30.0.254", "net1"), breaks=("net1-far",), mends=False, probes=True),
         Fault(id="K135 a host firewall without the tunnel", setup=nodes.FIREWALLD, inject="h=$(N nft -a list chain inet firewalld filter_INPUT | sed -n 's/.*8472.*handle //p'); N nft delete rule inet firewalld filter_INPUT handle $h; N conntrack -F", codes=("GN0711",), says=("8472", "inet firewalld filter_INPUT"), breaks=("in-remote",)),
     ),
     healthy=(

@@ -2,7 +2,7 @@
 
 A change that breaks traffic that passed before must be named by the first finding; one that breaks none must give no
 error (a warning is allowed). A node is built, renamed and renumbered by the seed, for each kind, and used again after
-each change is undone; where its state then is not what it was, it is built anew. Each miss is printed with what makes
+each change is undone; where its state then is not what it was, it is rebuilt. Each miss is printed with what makes
 it again:
     python -m tests.diagnose.mutations --seed N --only NUMBER
 """
@@ -105,7 +105,7 @@ def of_kind(kind: Kind, seed: int, numbers: list[int]) -> Iterator[Outcome]:
                 made = change(kind, random.Random(f"{seed} {number}"))
                 yield tried(lab, kind, number, made)
                 if not same(lab, kind, before, held, made):
-                    print(f"    {number}: built anew after {made.make}", flush=True)
+                    print(f"    {number}: rebuilt after {made.make}", flush=True)
                     break
 
 

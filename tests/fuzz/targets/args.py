@@ -1,4 +1,4 @@
-"""CNI_ARGS: who the pod is, and its annotations where the runtime passes them so (K8S_ANNOT)."""
+"""CNI_ARGS: the pod's name, and its annotations where the runtime passes them so (K8S_ANNOT)."""
 
 from tests.fuzz.targets import Target
 from tests.fuzz.targets.node import ARGS, BASE, dump, stdin

@@ -109,7 +109,7 @@ def test_the_change_of_one_pod_does_not_wait_for_that_of_another(node):
         wait_until(lambda name=name: node.is_answered(name) and node.condition(name) == APPLIED)
 
 
-def test_a_refusal_is_told_once_and_waits_for_the_annotation(node):
+def test_a_refusal_is_reported_once_and_waits_for_the_annotation(node):
     node.start(cni="blue")
     node.agent()
     node.annotate(cni="green")
@@ -263,7 +263,7 @@ def test_a_history_that_is_lost_and_streams_that_end(node):
     is_applied(node, "net5")
 
 
-# --- whoever is killed, and whoever is there twice -----------------------------------------------------------
+# --- killed agents, and two agents on one node -----------------------------------------------------------
 
 
 def test_two_agents_do_no_harm(node):
@@ -352,7 +352,7 @@ def add_node_object(node):
 
 
 def test_once_looks_after_the_node(node):
-    """Repair, collection and node checks: a link that is down, a lease of nobody, the node's condition."""
+    """Repair, collection and node checks: a link that is down, a lease without an owner, the node's condition."""
     add_node_object(node)
     node.start(cni="blue,red@net1")
     node.node.pod.run("ip", "link", "set", "net1", "down")
@@ -405,7 +405,7 @@ def test_once_without_a_server(node):
     assert "cannot be reached" in done.stderr
 
 
-# --- what it tells -------------------------------------------------------------------------------------------
+# --- what it reports -------------------------------------------------------------------------------------------
 
 
 def samples(text):

@@ -85,7 +85,7 @@ def test_in_the_control_groups_of_another_process(host, tmp_path):
         assert json.loads(ended.out)["groups"] == wanted
 
 
-def test_it_survives_whoever_started_it(tmp_path):
+def test_it_outlives_its_parent(tmp_path):
     """No pipe breaks, no signal of the starter's group reaches it."""
     (tmp_path / "slow.py").write_text(
         "import sys, time\n"

@@ -43,7 +43,7 @@ def test_a_change_during_the_run_makes_it_due_again():
     assert queue.take(2) == "a"
 
 
-def test_failures_are_repeated_ever_more_seldom_for_ever():
+def test_failures_are_repeated_for_ever_at_growing_intervals():
     queue = make()
     queue.add("a", 0)
     now, pauses = 0.0, []
